@@ -1,0 +1,90 @@
+"""The exception tree: everything facepad raises on purpose derives from one base.
+
+FacepadError
+├── InputError                 the caller's input is wrong (command line: exit code 2)
+│   ├── ImageError             a file or byte string that is not a readable image
+│   ├── ManifestError          a manifest.csv that breaks its contract
+│   ├── DatasetError           a data set folder that is not what its adapter expects
+│   ├── ScoresError            a scores file that breaks its contract
+│   ├── MetricError            a metric that these scores do not define (one class only, unknown criterion)
+│   ├── RecipeError            an unknown recipe, key or value
+│   ├── ModelError             an unknown model, or weights that are missing or do not fit
+│   └── OutputExistsError      an output place that already holds something
+└── RunError                   the work itself failed (command line: exit code 1)
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = [
+    "DatasetError",
+    "FacepadError",
+    "ImageError",
+    "InputError",
+    "ManifestError",
+    "MetricError",
+    "ModelError",
+    "OutputExistsError",
+    "RecipeError",
+    "RunError",
+    "ScoresError",
+    "unknown_choice",
+]
+
+
+class FacepadError(Exception):
+    """Base of every error that facepad raises on purpose; its text is one clear line."""
+
+
+class InputError(FacepadError):
+    """The caller's input is wrong: it says what was expected, what came, and what to do."""
+
+
+class ImageError(InputError):
+    """A file or byte string that is not a readable image; the message names the file."""
+
+
+class ManifestError(InputError):
+    """A manifest that is missing or breaks the CSV contract; the message names file and line."""
+
+
+class DatasetError(InputError):
+    """A data set folder that is not what its adapter expects."""
+
+
+class ScoresError(InputError):
+    """A scores file that is missing or breaks its contract; the message names file and line."""
+
+
+class MetricError(InputError):
+    """A metric or threshold that the given scores do not define."""
+
+
+class RecipeError(InputError):
+    """An unknown recipe, key or value; the message lists the choices."""
+
+
+class ModelError(InputError):
+    """An unknown model, or weights that are missing or do not fit it."""
+
+
+class OutputExistsError(InputError):
+    """An output place that already holds something that facepad will not overwrite."""
+
+
+class RunError(FacepadError):
+    """The work itself failed although the input was right."""
+
+
+def unknown_choice(what: str, got: str, choices: Iterable[str]) -> str:
+    """One line for an unknown name: what came, the nearest choice, all choices.
+
+    >>> unknown_choice("protocol", "oficial", ["official", "random80"])
+    "unknown protocol 'oficial' (did you mean 'official'?); choices: official, random80"
+    """
+    known = list(choices)
+    close = difflib.get_close_matches(got, known, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown {what} {got!r}{hint}; choices: {', '.join(known)}"

@@ -1,0 +1,142 @@
+"""The value types every layer shares: labels, boxes, samples and scores (frozen dataclasses, no logic of PAD)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["AttackType", "Box", "Face", "Label", "Sample", "ScoreRecord", "ScoreStatus", "Split"]
+
+
+class Label(StrEnum):
+    """What was presented to the camera (ISO/IEC 30107-3 words)."""
+
+    BONA_FIDE = "bona_fide"
+    ATTACK = "attack"
+
+
+class AttackType(StrEnum):
+    """The presentation attack instrument (PAI species) of an attack."""
+
+    PRINT = "print"
+    WARPED_PRINT = "warped_print"
+    CUT_PRINT = "cut_print"
+    REPLAY_PHOTO = "replay_photo"
+    REPLAY_VIDEO = "replay_video"
+    MASK_3D = "mask_3d"
+    UNKNOWN = "unknown"
+
+
+class Split(StrEnum):
+    """The part of a protocol that a sample belongs to."""
+
+    TRAIN = "train"
+    DEV = "dev"
+    TEST = "test"
+
+
+class ScoreStatus(StrEnum):
+    """Whether a sample got a score, and if not, why (a non-response is neither accepted nor blocked)."""
+
+    SCORED = "scored"
+    NO_FACE = "no_face"
+    UNREADABLE = "unreadable"
+    LOW_QUALITY = "low_quality"
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An axis-aligned box in pixels, xyxy: ``x1 <= x < x2``, ``y1 <= y < y2``; it may leave the image.
+
+    >>> Box(10, 20, 30, 60).height
+    40
+    """
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    def __post_init__(self) -> None:
+        if not (all(map(math.isfinite, self.xyxy)) and self.x2 > self.x1 and self.y2 > self.y1):
+            raise ValueError(f"a box needs finite x1 < x2 and y1 < y2, got {self.xyxy}")
+
+    @property
+    def xyxy(self) -> tuple[float, float, float, float]:
+        """The four numbers (x1, y1, x2, y2)."""
+        return (self.x1, self.y1, self.x2, self.y2)
+
+    @property
+    def width(self) -> float:
+        """Width in pixels."""
+        return self.x2 - self.x1
+
+    @property
+    def height(self) -> float:
+        """Height in pixels."""
+        return self.y2 - self.y1
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """The centre (x, y) in pixels."""
+        return ((self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """One detected face: its canonical square and the detector's confidence (higher is surer; scale is its own)."""
+
+    box: Box
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image, or one frame of a video, with what is known of it.
+
+    Attributes:
+        path: File path as the manifest writes it (relative to the manifest's folder, forward slashes).
+        subject: Who is shown; the unit that protocols keep on one side.
+        label: Bona fide or attack.
+        attack_type: The instrument; None exactly for bona fide.
+        split: Part of the protocol; None when the data has no protocol.
+        video: The clip (or capture session) that the image was taken from; None when unknown.
+        frame: Index within that clip; None when unknown.
+        box: Canonical face square in pixels; None when no face was found.
+    """
+
+    path: str
+    subject: str
+    label: Label
+    attack_type: AttackType | None = None
+    split: Split | None = None
+    video: str | None = None
+    frame: int | None = None
+    box: Box | None = None
+
+    def __post_init__(self) -> None:
+        if (self.label is Label.BONA_FIDE) != (self.attack_type is None):
+            raise ValueError(f"{self.path}: attack_type belongs to attacks only, got {self.label}, {self.attack_type}")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRecord:
+    """One line of scores.csv: a sample and its P(bona fide) in [0, 1], or why it has none.
+
+    Scores of other systems may lie outside [0, 1]; only their order then has meaning.
+    """
+
+    path: str
+    subject: str
+    video: str | None
+    frame: int | None
+    label: Label
+    attack_type: AttackType | None
+    split: Split | None
+    status: ScoreStatus
+    score: float | None
+
+    def __post_init__(self) -> None:
+        if (self.status is ScoreStatus.SCORED) != (self.score is not None):
+            raise ValueError(f"{self.path}: a score belongs to status 'scored' only, got {self.status}, {self.score}")
