@@ -1,0 +1,60 @@
+"""Checked arrays of scores: the only door through which numbers enter the metrics."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from facepad.errors import MetricError
+
+__all__ = ["Floats", "Ints", "check_limit", "check_threshold", "checked_scores"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+def checked_scores(scores: npt.ArrayLike, what: str) -> Floats:
+    """Scores as a one-dimensional float64 array, at least one and all finite.
+
+    Args:
+        scores: P(bona fide), or any score that is higher for bona fide, shape (N,).
+        what: What they belong to ("bona fide", "attack"), for messages.
+
+    Raises:
+        MetricError: no score, a NaN or infinite score, or another shape.
+    """
+    array = np.asarray(scores, dtype=np.float64)
+    if array.ndim != 1:
+        raise MetricError(f"expected {what} scores of shape (N,), got shape {array.shape}")
+    if array.size == 0:
+        raise MetricError(f"no {what} scores: the metric is not defined without any")
+    bad = int(np.count_nonzero(~np.isfinite(array)))
+    if bad:
+        raise MetricError(
+            f"{bad} of {array.size} {what} scores are NaN or infinite; a sample without a score is a non-response"
+        )
+    return array
+
+
+def check_threshold(threshold: float) -> float:
+    """The threshold as a float.
+
+    Raises:
+        MetricError: it is NaN or infinite.
+    """
+    if not math.isfinite(threshold):
+        raise MetricError(f"expected a finite threshold, got {threshold}")
+    return float(threshold)
+
+
+def check_limit(limit: float, name: str) -> float:
+    """An allowed error rate as a float in [0, 1).
+
+    Raises:
+        MetricError: it lies outside.
+    """
+    if not 0 <= limit < 1:
+        raise MetricError(f"expected an allowed {name} in [0, 1) as a fraction (0.05 is 5 %), got {limit}")
+    return float(limit)

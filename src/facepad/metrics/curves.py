@@ -1,0 +1,158 @@
+"""ROC and DET curves and score histograms as plain arrays, ready to draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import numpy.typing as npt
+
+from facepad.errors import MetricError
+from facepad.metrics.arrays import Floats, Ints, checked_scores
+from facepad.metrics.ranking import rank
+
+__all__ = ["DetCurve", "Histogram", "RocCurve", "det", "histogram", "probit", "roc"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RocCurve:
+    """Corners of the ROC from "accept nothing" to "accept everything" (points on straight runs are left out).
+
+    Attributes:
+        far: Pooled share of attacks accepted, ascending from 0 to 1, shape (P,).
+        bona_fide_accepted: Share of bona fide samples accepted (1 - BPCER), ascending from 0 to 1, shape (P,).
+        thresholds: A threshold that decides so, descending, shape (P,).
+    """
+
+    far: Floats
+    bona_fide_accepted: Floats
+    thresholds: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DetCurve:
+    """The same corners as two error rates, and on the normal-deviate axes that DET plots use.
+
+    Attributes:
+        far: Pooled share of attacks accepted, shape (P,).
+        bpcer: Share of bona fide samples rejected, shape (P,).
+        far_deviate: `probit` of ``far``, finite, shape (P,).
+        bpcer_deviate: `probit` of ``bpcer``, finite, shape (P,).
+        thresholds: A threshold that decides so, descending, shape (P,).
+    """
+
+    far: Floats
+    bpcer: Floats
+    far_deviate: Floats
+    bpcer_deviate: Floats
+    thresholds: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram:
+    """Counts of scores per bin, on bins shared by both classes.
+
+    Attributes:
+        edges: Bin edges, ascending, shape (B + 1,); the last bin includes its right edge.
+        bona_fide: Counts, shape (B,).
+        attack: Counts, shape (B,).
+    """
+
+    edges: Floats
+    bona_fide: Ints
+    attack: Ints
+
+
+def roc(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> RocCurve:
+    """The receiver operating characteristic, attacks pooled.
+
+    Args:
+        bona_fide: Scores, shape (N,).
+        attack: Scores, shape (M,).
+
+    Raises:
+        MetricError: one class has no scores, or a score is not finite.
+
+    >>> curve = roc([0.5, 0.8, 0.9], [0.1, 0.2, 0.6])
+    >>> curve.bona_fide_accepted.round(2).tolist()
+    [0.0, 0.67, 0.67, 1.0, 1.0]
+    """
+    ranking = rank(bona_fide, attack)
+    # Points run from "accept everything" up; a ROC is drawn from "accept nothing".
+    rejected, below = ranking.bona_fide.below[::-1], ranking.attack.below[::-1]
+    keep = _corners(rejected, below)
+    n_bona_fide, n_attack = rejected[0], below[0]
+    return RocCurve(
+        far=1 - below[keep] / n_attack,
+        bona_fide_accepted=1 - rejected[keep] / n_bona_fide,
+        thresholds=ranking.thresholds()[::-1][keep],
+    )
+
+
+def _corners(x: Ints, y: Ints) -> npt.NDArray[np.bool_]:
+    step_x, step_y = np.diff(x), np.diff(y)
+    turns = step_x[:-1] * step_y[1:] != step_y[:-1] * step_x[1:]
+    return np.concatenate([[True], turns, [True]])
+
+
+def det(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> DetCurve:
+    """The detection error trade-off, attacks pooled.
+
+    A rate of 0 or 1 has no finite normal deviate and is drawn at half a sample, ``0.5 / n`` or ``1 - 0.5 / n``.
+
+    Raises:
+        MetricError: one class has no scores, or a score is not finite.
+    """
+    curve = roc(bona_fide, attack)
+    far, bpcer = curve.far, 1 - curve.bona_fide_accepted
+    return DetCurve(far, bpcer, _deviate(far, np.size(attack)), _deviate(bpcer, np.size(bona_fide)), curve.thresholds)
+
+
+def _deviate(rates: Floats, n: int) -> Floats:
+    return probit(np.clip(rates, 0.5 / n, 1 - 0.5 / n))
+
+
+def probit(rates: npt.ArrayLike) -> Floats:
+    """Quantiles of the normal distribution, any shape: the axes of a DET plot.
+
+    Raises:
+        MetricError: a rate outside (0, 1).
+
+    >>> probit([0.5, 0.975]).round(2).tolist()
+    [0.0, 1.96]
+    """
+    array = np.asarray(rates, dtype=np.float64)
+    if not np.all((array > 0) & (array < 1)):
+        raise MetricError("expected rates inside (0, 1): 0 and 1 have no finite normal deviate")
+    quantile = NormalDist().inv_cdf
+    return np.array([quantile(rate) for rate in array.ravel().tolist()], dtype=np.float64).reshape(array.shape)
+
+
+def histogram(
+    bona_fide: npt.ArrayLike, attack: npt.ArrayLike, *, bins: int = 50, limits: tuple[float, float] | None = None
+) -> Histogram:
+    """Count the scores of both classes in equal bins.
+
+    Args:
+        bona_fide: Scores, shape (N,).
+        attack: Scores, shape (M,).
+        bins: Number of bins.
+        limits: Range of the bins. None takes [0, 1] when all scores lie there (probabilities), else their own range.
+
+    Raises:
+        MetricError: one class has no scores, a score is not finite or outside ``limits``, or no bin.
+
+    >>> histogram([0.9, 0.6], [0.1], bins=2).bona_fide.tolist()
+    [0, 2]
+    """
+    sides = checked_scores(bona_fide, "bona fide"), checked_scores(attack, "attack")
+    everything = np.concatenate(sides)
+    low, high = float(everything.min()), float(everything.max())
+    if limits is None:
+        limits = (0.0, 1.0) if low >= 0 and high <= 1 else (low, high)
+    if bins < 1 or low < limits[0] or high > limits[1]:
+        raise MetricError(f"expected bins >= 1 and scores within {limits}, got {bins} bins, scores in [{low}, {high}]")
+    edges = np.histogram_bin_edges(everything, bins=bins, range=limits)
+    counts = [np.histogram(side, bins=edges)[0].astype(np.int64) for side in sides]
+    return Histogram(edges, counts[0], counts[1])

@@ -1,0 +1,228 @@
+"""Scores sorted once and read at every operating point, plain or re-weighted by a bootstrap.
+
+Between two neighbouring distinct scores every threshold decides alike, so K distinct scores give K + 1 operating
+points. Point ``k`` accepts all but the ``k`` lowest distinct scores: 0 accepts everything, K nothing. All counts are
+integers, so ties and crossings are decided exactly and the same scores always give the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from facepad.metrics.arrays import Floats, Ints, checked_scores
+
+__all__ = ["Operating", "Ranking", "rank"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Side:
+    """One class (or one instrument): its scores' order, and how many lie below each operating point."""
+
+    order: Ints
+    below: Ints
+
+    def cumulate(self, weights: Ints | None) -> Ints:
+        """Weight of the m lowest scores, m = 0..n; ``weights`` belongs to the scores as they were given."""
+        if weights is None:
+            return np.arange(self.order.size + 1)
+        total = np.zeros(self.order.size + 1, dtype=np.int64)
+        np.cumsum(weights[self.order], out=total[1:])
+        return total
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """Both classes sorted on one axis.
+
+    Attributes:
+        values: The K distinct scores, ascending.
+        bona_fide: The bona fide side.
+        attack: All attacks pooled.
+        instruments: The same attacks, one side per instrument.
+    """
+
+    values: Floats
+    bona_fide: _Side
+    attack: _Side
+    instruments: tuple[_Side, ...]
+
+    def read(self, bona_fide_weights: Ints | None = None, attack_weights: Ints | None = None) -> Operating:
+        """The operating points, each sample counted once or ``weights`` times (as the scores given to `rank`)."""
+        bona_fide, attack = self.bona_fide.cumulate(bona_fide_weights), self.attack.cumulate(attack_weights)
+        return Operating(self, bona_fide, attack, attack_weights)
+
+    def thresholds(self) -> Floats:
+        """A threshold for each of the K + 1 operating points: the middle between the neighbouring scores."""
+        middle = _between(self.values[:-1], self.values[1:])
+        return np.concatenate([self.values[:1], middle, [np.nextafter(self.values[-1], np.inf)]])
+
+
+@dataclass(frozen=True, eq=False)
+class Operating:
+    """Error counts at each operating point of a ranking; ``attack`` and ``bona_fide`` are cumulated weights."""
+
+    ranking: Ranking
+    bona_fide: Ints
+    attack: Ints
+    attack_weights: Ints | None = None
+
+    @cached_property
+    def instruments(self) -> tuple[Ints, ...]:
+        """Cumulated weights of each instrument's attacks (most readings do not need them)."""
+        sides = self.ranking.instruments
+        return tuple(side.cumulate(self.attack_weights) for side in sides) if len(sides) > 1 else (self.attack,)
+
+    @property
+    def n_bona_fide(self) -> int:
+        """Total weight of the bona fide samples."""
+        return int(self.bona_fide[-1])
+
+    @property
+    def n_attack(self) -> int:
+        """Total weight of the attacks."""
+        return int(self.attack[-1])
+
+    def rejected(self, point: int) -> int:
+        """Bona fide samples rejected at a point."""
+        return int(self.bona_fide[self.ranking.bona_fide.below[point]])
+
+    def accepted(self, point: int) -> int:
+        """Attacks accepted at a point."""
+        return self.n_attack - int(self.attack[self.ranking.attack.below[point]])
+
+    def balance(self, point: int) -> int:
+        """``(BPCER - FAR) * n_bona_fide * n_attack`` at a point: an integer that grows with the point."""
+        return self.rejected(point) * self.n_attack - self.accepted(point) * self.n_bona_fide
+
+    def crossing(self) -> int:
+        """The first point where BPCER >= FAR (never point 0)."""
+        low, high = 0, len(self.ranking.values)  # balance(low) < 0 <= balance(high)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.balance(middle) >= 0 else (middle, high)
+        return high
+
+    def eer(self) -> float:
+        """Equal error rate: where the ROC's polyline (tied scores are one slanted step) meets BPCER = FAR."""
+        after = self.crossing()
+        behind, ahead = -self.balance(after - 1), self.balance(after)
+        step = behind / (behind + ahead)
+        start, end = self.rejected(after - 1), self.rejected(after)
+        return (start + step * (end - start)) / self.n_bona_fide
+
+    def auc(self) -> float:
+        """Chance that a bona fide sample scores higher than an attack; a tie counts half."""
+        side = self.ranking.bona_fide
+        weight = np.diff(self.bona_fide[side.below])  # bona fide weight at each distinct score
+        attack = self.attack[self.ranking.attack.below]
+        twice = int(np.dot(weight, attack[:-1] + attack[1:]))
+        return twice / (2 * self.n_bona_fide * self.n_attack)
+
+    def separating(self) -> int | None:
+        """The point without any error, or None when the classes overlap."""
+        point = self._first_accepting_at_most(self.ranking.attack, self.attack, 0.0)
+        return point if self.rejected(point) == 0 else None
+
+    def lowest_with_apcer(self, limit: float) -> int:
+        """The lowest point at which no instrument's APCER exceeds ``limit``."""
+        sides = zip(self.ranking.instruments, self.instruments, strict=True)
+        return max(self._first_accepting_at_most(side, weight, limit) for side, weight in sides)
+
+    @staticmethod
+    def _first_accepting_at_most(side: _Side, cumulated: Ints, limit: float) -> int:
+        total = int(cumulated[-1])
+        below = int(np.searchsorted(cumulated, total - _allowed(limit, total)))
+        return int(np.searchsorted(side.below, below))
+
+    def highest_with_bpcer(self, limit: float) -> int:
+        """The highest point at which BPCER does not exceed ``limit``."""
+        below = int(np.searchsorted(self.bona_fide, _allowed(limit, self.n_bona_fide), side="right")) - 1
+        return int(np.searchsorted(self.ranking.bona_fide.below, below, side="right")) - 1
+
+    def nearest_to_eer(self) -> int:
+        """The point where FAR and BPCER differ least; of two, the one with fewer errors, then the higher."""
+        after = self.crossing()
+        return max((after - 1, after), key=lambda k: (-abs(self.balance(k)), -self._weighted_errors(k), k))
+
+    def lowest_hter(self) -> int:
+        """The point of least FAR + BPCER; of several, where they differ least, then the highest."""
+        rejected = self.bona_fide[self.ranking.bona_fide.below] * self.n_attack
+        accepted = (self.n_attack - self.attack[self.ranking.attack.below]) * self.n_bona_fide
+        errors = rejected + accepted
+        best = np.flatnonzero(errors == errors.min())
+        imbalance = np.abs(rejected - accepted)[best]
+        return int(best[np.flatnonzero(imbalance == imbalance.min())[-1]])
+
+    def _weighted_errors(self, point: int) -> int:
+        return self.rejected(point) * self.n_attack + self.accepted(point) * self.n_bona_fide
+
+    def threshold(self, point: int) -> float:
+        """The middle of the scores that decide as this point does (samples of weight 0 do not count)."""
+        first, last = self._same_decisions(point)
+        values = self.ranking.values
+        if first == 0:
+            return float(values[last])
+        if last == len(values):
+            return float(np.nextafter(values[first - 1], np.inf))
+        return float(_between(values[first - 1], values[last]))
+
+    def _same_decisions(self, point: int) -> tuple[int, int]:
+        # Weight 0 leaves a count as it is, so a run of equal counts on both sides is a run of equal decisions.
+        sides = ((self.ranking.bona_fide, self.bona_fide), (self.ranking.attack, self.attack))
+        runs = [_equal_run(side.below, cumulated, point) for side, cumulated in sides]
+        return max(first for first, _ in runs), min(last for _, last in runs)
+
+
+def _equal_run(below: Ints, cumulated: Ints, point: int) -> tuple[int, int]:
+    count = cumulated[below[point]]
+    first = np.searchsorted(below, np.searchsorted(cumulated, count, side="left"), side="left")
+    last = np.searchsorted(below, np.searchsorted(cumulated, count, side="right") - 1, side="right") - 1
+    return int(first), int(last)
+
+
+def _between(low: Floats, high: Floats) -> Floats:
+    middle = low / 2 + high / 2  # halved first: the sum of two huge scores would overflow
+    # Between two adjacent floats the middle rounds to one of them; `high` decides as the gap does, `low` does not.
+    return np.where((middle > low) & (middle <= high), middle, high)
+
+
+def _allowed(limit: float, total: int) -> int:
+    # 0.29 * 100 is 28.999...: without the allowance the 29th error of 100 would break a limit of 29 %.
+    return int(np.floor(limit * total + 1e-9 * max(total, 1)))
+
+
+def rank(
+    bona_fide: npt.ArrayLike, attack: npt.ArrayLike, instruments: Sequence[str] | npt.NDArray[np.generic] | None = None
+) -> Ranking:
+    """Sort the scores of both classes on one axis.
+
+    Args:
+        bona_fide: Scores, shape (N,).
+        attack: Scores, shape (M,).
+        instruments: The instrument of each attack, shape (M,); None pools all attacks into one.
+
+    Raises:
+        MetricError: one class has no scores, or a score is not finite.
+    """
+    bona = checked_scores(bona_fide, "bona fide")
+    attacks = checked_scores(attack, "attack")
+    values = np.unique(np.concatenate([bona, attacks]))
+    everything = _side(attacks, np.arange(attacks.size), values)
+    sides: tuple[_Side, ...] = (everything,)
+    if instruments is not None:
+        names, codes = np.unique(np.asarray(instruments), return_inverse=True)
+        if len(names) > 1:
+            sides = tuple(_side(attacks, np.flatnonzero(codes == code), values) for code in range(len(names)))
+    return Ranking(values, _side(bona, np.arange(bona.size), values), everything, sides)
+
+
+def _side(scores: Floats, members: Ints, values: Floats) -> _Side:
+    order = members[np.argsort(scores[members], kind="stable")]
+    ordered = scores[order]
+    below = np.append(np.searchsorted(ordered, values, side="left"), order.size)
+    return _Side(order, below)

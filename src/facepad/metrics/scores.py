@@ -1,0 +1,217 @@
+"""The scores.csv contract: reading, writing and hashing lists of scores, whoever made them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from facepad.errors import ScoresError, unknown_choice
+from facepad.files import write_text
+from facepad.metrics.bob import bob_columns, foreign_instruments_note, parse_bob
+from facepad.metrics.names import parse_attack_type, parse_label, parse_split
+from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
+
+__all__ = ["SCORE_COLUMNS", "ScoreFile", "read_scores", "scores_sha256", "write_scores"]
+
+SCORE_COLUMNS = ("path", "subject", "video", "frame", "label", "attack_type", "split", "status", "score")
+_STATUSES = tuple(status.value for status in ScoreStatus)
+_IDENTITY = ("path", "subject", "video")
+_NO_INSTRUMENT = ("", "-", "none", "na", "n/a")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreFile:
+    """What a scores file holds.
+
+    Attributes:
+        records: One per line, in the file's order.
+        format: ``scores.csv``, ``bob 4-column`` or ``bob 5-column``.
+        notes: What had to be read liberally, one line each; empty when all was plain.
+    """
+
+    records: tuple[ScoreRecord, ...]
+    format: str
+    notes: tuple[str, ...] = ()
+
+
+def read_scores(path: Path) -> ScoreFile:
+    """Read a scores file: facepad's CSV (by its header) or bob's 4 or 5 columns, told apart by the first line.
+
+    Of the CSV columns only ``label`` and ``score`` must be there; others that facepad does not know are ignored.
+
+    Raises:
+        ScoresError: the file cannot be read, is empty or breaks the contract; the message names the line.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ScoresError(f"cannot read scores file {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ScoresError(f"{path} is not a text file in UTF-8 (byte {error.start})") from error
+    first = next((line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")), "")
+    columns = bob_columns(first)
+    if columns is not None:
+        records, notes = parse_bob(enumerate(text.splitlines(), start=1), str(path))
+        kind = f"bob {columns}-column"
+    else:
+        records, notes = _parse_csv(text, str(path))
+        kind = "scores.csv"
+    if not records:
+        raise ScoresError(f"{path} holds no scores; expected a header {','.join(SCORE_COLUMNS)} and lines below it")
+    repeated = len(records) - len({(r.path, r.video, r.frame) for r in records})
+    if repeated:
+        notes.append(f"{repeated} line(s) repeat the path and frame of another; every line is counted")
+    return ScoreFile(tuple(records), kind, tuple(notes))
+
+
+def _parse_csv(text: str, name: str) -> tuple[list[ScoreRecord], list[str]]:
+    records: list[ScoreRecord] = []
+    foreign: set[str] = set()
+    for line, row in _rows(text, name):
+        try:
+            records.append(_record(row, line, foreign))
+        except ScoresError as error:
+            raise ScoresError(f"{name}, line {line}: {error}") from None
+    return records, [foreign_instruments_note(foreign)] if foreign else []
+
+
+def _rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] | None = None
+    try:
+        for row in reader:
+            if not any(field.strip() for field in row):
+                continue
+            if header is None:
+                header = [field.strip().lower() for field in row]
+                _check_header(header, name)
+            elif len(row) != len(header):
+                raise ScoresError(f"{name}, line {reader.line_num}: expected {len(header)} fields, got {len(row)}")
+            else:
+                # Identities stay as written, so that what was written is read back.
+                pairs = zip(header, row, strict=True)
+                yield reader.line_num, {key: text if key in _IDENTITY else text.strip() for key, text in pairs}
+    except csv.Error as error:
+        raise ScoresError(f"{name}, line {reader.line_num}: not CSV ({error})") from error
+
+
+def _check_header(header: Sequence[str], name: str) -> None:
+    missing = [column for column in ("label", "score") if column not in header]
+    if missing or len(set(header)) != len(header):
+        wrong = f"no column {' and '.join(missing)}" if missing else "a column twice"
+        raise ScoresError(
+            f"{name}: expected a header like {','.join(SCORE_COLUMNS)} (label and score at least) "
+            f"or bob's 4 or 5 columns; got {wrong} in {','.join(header)[:120]!r}"
+        )
+
+
+def _record(row: Mapping[str, str], line: int, foreign: set[str]) -> ScoreRecord:
+    label = parse_label(row["label"])
+    if label is None:
+        raise ScoresError(
+            f"unknown label {row['label']!r}; expected a word: bona_fide, live, real, genuine, "
+            "or attack, spoof, fake, imposter"
+        )
+    split = parse_split(row.get("split", ""))
+    if split is None and row.get("split"):
+        raise ScoresError(unknown_choice("split", row["split"], [value.value for value in Split]))
+    status, score = _status_and_score(row)
+    return ScoreRecord(
+        path=row.get("path") or f"line {line}",
+        subject=row.get("subject", ""),
+        video=row.get("video") or None,
+        frame=_frame(row.get("frame", "")),
+        label=label,
+        attack_type=_instrument(row.get("attack_type", ""), label, foreign),
+        split=split,
+        status=status,
+        score=score,
+    )
+
+
+def _instrument(text: str, label: Label, foreign: set[str]) -> AttackType | None:
+    empty = text.lower() in _NO_INSTRUMENT
+    if label is Label.BONA_FIDE:
+        if not empty and parse_label(text) is not Label.BONA_FIDE:
+            raise ScoresError(f"a bona fide line has no attack_type, got {text!r}")
+        return None
+    instrument = AttackType.UNKNOWN if empty else parse_attack_type(text)
+    if instrument is None:
+        foreign.add(text)
+        return AttackType.UNKNOWN
+    return instrument
+
+
+def _frame(text: str) -> int | None:
+    try:
+        return int(text) if text else None
+    except ValueError:
+        raise ScoresError(f"expected a whole number as frame, got {text!r}") from None
+
+
+def _status_and_score(row: Mapping[str, str]) -> tuple[ScoreStatus, float | None]:
+    text, word = row["score"], row.get("status", "").lower() or ScoreStatus.SCORED.value
+    if word not in _STATUSES:
+        raise ScoresError(unknown_choice("status", word, _STATUSES))
+    status = ScoreStatus(word)
+    if status is not ScoreStatus.SCORED:
+        if text:
+            raise ScoresError(f"status {status} goes with an empty score, got {text!r}")
+        return status, None
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    if not math.isfinite(score):
+        raise ScoresError(f"expected a finite number as score (or a status such as no_face), got {text!r}")
+    return status, score
+
+
+def _csv_text(rows: Iterable[Sequence[str]]) -> str:
+    # Not csv.writer: it leaves a lone carriage return unquoted, which csv.reader then takes for a line end.
+    return "".join(",".join(map(_quoted, row)) + "\n" for row in rows)
+
+
+def _quoted(field: str) -> str:
+    if any(character in field for character in ',"\r\n'):
+        return '"' + field.replace('"', '""') + '"'
+    return field
+
+
+def _fields(record: ScoreRecord) -> tuple[str, ...]:
+    return (
+        record.path,
+        record.subject,
+        record.video or "",
+        "" if record.frame is None else str(record.frame),
+        record.label.value,
+        "" if record.attack_type is None else record.attack_type.value,
+        "" if record.split is None else record.split.value,
+        record.status.value,
+        "" if record.score is None else repr(float(record.score)),
+    )
+
+
+def write_scores(path: Path, records: Iterable[ScoreRecord]) -> None:
+    """Write records as scores.csv, whole or not at all; `read_scores` gives the same records back.
+
+    Raises:
+        ScoresError: a score that is no finite number.
+        RunError: the place cannot be written.
+    """
+    records = list(records)
+    for record in records:
+        if record.score is not None and not math.isfinite(record.score):
+            raise ScoresError(f"{record.path}: expected a finite score, got {record.score}")
+    write_text(Path(path), _csv_text([SCORE_COLUMNS, *map(_fields, records)]))
+
+
+def scores_sha256(records: Iterable[ScoreRecord]) -> str:
+    """SHA-256 of the records as sorted scores.csv lines: the same scores in another order hash alike."""
+    return hashlib.sha256(_csv_text(sorted(map(_fields, records))).encode()).hexdigest()

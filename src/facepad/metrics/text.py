@@ -1,0 +1,94 @@
+"""A summary as plain text for a terminal: one compact table, rates in percent with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from facepad.metrics.intervals import Rate
+from facepad.metrics.summary import PadSummary
+from facepad.metrics.thresholds import Threshold
+
+__all__ = ["format_summary"]
+
+_TITLES = {
+    "far_pooled": "FAR, attacks pooled",
+    "bpcer": "BPCER (FRR)",
+    "acer": "ACER = (APCER + BPCER) / 2",
+    "hter": "HTER = (FAR + BPCER) / 2",
+    "accuracy": "accuracy",
+}
+
+
+def format_summary(summary: PadSummary) -> str:
+    """Lay a summary out as a table without colours or a final line end.
+
+    Rates are printed in percent, and the head of the table says so.
+    """
+    return "\n".join(_lines(summary))
+
+
+def _lines(summary: PadSummary) -> Iterator[str]:
+    matrix = summary.confusion
+    split = f", {summary.split} split" if summary.split else ""
+    yield f"{summary.source or 'scores'}{split}"
+    unscored = sum(sum(counts.values()) for counts in summary.non_responses.values())
+    bona_fide = matrix.bona_fide_accepted + matrix.bona_fide_rejected
+    yield (
+        f"{matrix.total} scored: {bona_fide} bona fide, {matrix.total - bona_fide} attacks; {unscored} without a score"
+    )
+    yield from _threshold_lines(summary.threshold)
+    yield ""
+    yield f"{'':<36}{'%':>8}  {'95 % interval, %':>18}{'n':>9}  interval by"
+    yield from _rates(summary)
+    yield ""
+    yield f"{'decisions':<20}{'accepted':>10}{'rejected':>10}{'no response':>13}"
+    for name, accepted, rejected in (
+        ("bona_fide", matrix.bona_fide_accepted, matrix.bona_fide_rejected),
+        ("attack", matrix.attack_accepted, matrix.attack_rejected),
+    ):
+        missing = sum(summary.non_responses[name].values())
+        yield f"{name.replace('_', ' '):<20}{accepted:>10}{rejected:>10}{missing:>13}"
+    for note in summary.notes:
+        yield f"note: {note}"
+
+
+def _threshold_lines(threshold: Threshold) -> Iterator[str]:
+    origin = threshold.origin
+    if origin.sha256 is None:
+        yield f"threshold {threshold.value:.6g}: {origin.note}"
+        return
+    where = f"{origin.source}{f', {origin.split} split' if origin.split else ''}"
+    on = f"{origin.n_bona_fide} bona fide, {origin.n_attack} attacks"
+    span = f", interval {origin.interval[0]:.4g} to {origin.interval[1]:.4g}" if origin.interval else ""
+    yield f"threshold {threshold.value:.6g} by {threshold.criterion} on {where} ({on}){span}"
+    if origin.note:
+        yield f"note: {origin.note}"
+
+
+def _rates(summary: PadSummary) -> Iterator[str]:
+    rates = summary.rates
+    yield _row(f"APCER, worst: {summary.worst_instrument}", rates["apcer"])
+    for name, instrument in summary.instruments.items():
+        if instrument.apcer and len(summary.instruments) > 1:
+            yield _row(f"  APCER {name}", instrument.apcer)
+    for name, title in _TITLES.items():
+        yield _row(title, rates[name])
+    yield _row(f"EER of the {summary.split or 'same'} scores themselves", rates["eer"])
+    yield _row("AUC", rates["auc"])
+    for limit, rate in summary.bpcer_at_apcer.items():
+        yield _row(f"BPCER where APCER <= {100 * limit:g} %", rate)
+    for positive, reading in summary.readings.items():
+        for what, figure in (("precision", reading.precision), ("recall", reading.recall), ("F1", reading.f1)):
+            yield _row(f"{what}, {positive.replace('_', ' ')} = positive", figure)
+    yield _row("APNRR (attacks without response)", rates["apnrr"])
+    yield _row("BPNRR (bona fide without response)", rates["bpnrr"])
+    if rates["apnrr"].value or rates["bpnrr"].value:
+        for name, rate in summary.non_responses_as_errors.items():
+            yield _row(f"  {name}, no response = error", rate)
+
+
+def _row(title: str, rate: Rate | None) -> str:
+    if rate is None:
+        return f"{title:<36}{'-':>8}  not defined"
+    span = f"{100 * rate.low:.3f} to {100 * rate.high:>7.3f}"
+    return f"{title:<36}{100 * rate.value:>8.3f}  {span:>18}{rate.n:>9}  {rate.method}"

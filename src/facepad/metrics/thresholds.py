@@ -1,0 +1,249 @@
+"""Choosing a decision threshold by a named criterion, and remembering where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from facepad.errors import MetricError, unknown_choice
+from facepad.metrics.arrays import check_limit, check_threshold
+from facepad.metrics.intervals import check_bootstrap, percentile_interval
+from facepad.metrics.ranking import Operating, rank
+from facepad.metrics.scores import scores_sha256
+from facepad.metrics.table import Cluster, ScoreTable, common_split, score_table
+from facepad.types import ScoreRecord, Split
+
+__all__ = [
+    "CHOSEN_ON_ITSELF",
+    "Criterion",
+    "Threshold",
+    "ThresholdOrigin",
+    "choose_threshold",
+    "fixed_threshold",
+    "parse_criterion",
+    "threshold_at",
+]
+
+CHOSEN_ON_ITSELF = "chosen on the evaluated scores themselves: optimistic"
+_CHOICES = ("eer", "min-hter", "bpcer@apcer=0.05", "apcer@bpcer=0.05", "a number")
+
+
+@dataclass(frozen=True, slots=True)
+class Criterion:
+    """A way to choose a threshold.
+
+    Attributes:
+        name: ``eer``, ``min-hter``, ``bpcer@apcer``, ``apcer@bpcer`` or ``fixed``.
+        number: The allowed rate of the two ``@`` criteria (a fraction), the threshold of ``fixed``, else None.
+    """
+
+    name: str
+    number: float | None = None
+
+    def __str__(self) -> str:
+        if self.name == "fixed":
+            return f"{self.number:g}"
+        return self.name if self.number is None else f"{self.name}={self.number:g}"
+
+
+def parse_criterion(criterion: str | float) -> Criterion:
+    """Read a criterion's name.
+
+    Args:
+        criterion: ``eer``; ``min-hter``; ``bpcer@apcer=0.05`` (lowest BPCER while no instrument's APCER exceeds 5 %);
+            ``apcer@bpcer=0.05`` (lowest APCER while BPCER does not exceed 5 %); or a number, taken as the threshold.
+
+    Raises:
+        MetricError: an unknown name, or a number out of range.
+
+    >>> parse_criterion("bpcer@apcer=0.05")
+    Criterion(name='bpcer@apcer', number=0.05)
+    >>> str(parse_criterion("0.5"))
+    '0.5'
+    """
+    text = str(criterion).strip().lower()
+    if text in ("eer", "min-hter"):
+        return Criterion(text)
+    name, _, limit = text.partition("=")
+    if name in ("bpcer@apcer", "apcer@bpcer"):
+        return Criterion(name, check_limit(_number(limit, text), name.rpartition("@")[2].upper()))
+    return Criterion("fixed", check_threshold(_number(text, text)))
+
+
+def _number(text: str, whole: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise MetricError(unknown_choice("criterion", whole, _CHOICES)) from None
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdOrigin:
+    """Where a threshold came from.
+
+    Attributes:
+        source: The scores file or data set, as the caller names it; "given" for a plain number.
+        split: The split that the scores belong to, if they share one.
+        n_bona_fide: Scored bona fide records it was chosen on.
+        n_attack: Scored attacks it was chosen on.
+        interval: 95 % bootstrap interval of the threshold; the gap itself when the scores are separable; None when
+            given.
+        sha256: `scores_sha256` of the records it was chosen on; None when given.
+        separable: All attacks scored below all bona fide records, so that the criterion could not decide.
+        note: What else a reader must know; empty when nothing.
+    """
+
+    source: str
+    split: Split | None = None
+    n_bona_fide: int = 0
+    n_attack: int = 0
+    interval: tuple[float, float] | None = None
+    sha256: str | None = None
+    separable: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A threshold (accept when score >= value), the criterion that chose it and its origin."""
+
+    value: float
+    criterion: str
+    origin: ThresholdOrigin = field(default_factory=lambda: ThresholdOrigin("given"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        origin = self.origin
+        return {
+            "value": self.value,
+            "criterion": self.criterion,
+            "origin": {
+                "source": origin.source,
+                "split": None if origin.split is None else origin.split.value,
+                "n_bona_fide": origin.n_bona_fide,
+                "n_attack": origin.n_attack,
+                "interval": None if origin.interval is None else list(origin.interval),
+                "sha256": origin.sha256,
+                "separable": origin.separable,
+                "note": origin.note,
+            },
+        }
+
+
+def fixed_threshold(value: float) -> Threshold:
+    """A threshold that somebody set.
+
+    Raises:
+        MetricError: it is NaN or infinite.
+    """
+    note = "given as a number, not chosen on data"
+    return Threshold(check_threshold(value), str(Criterion("fixed", value)), ThresholdOrigin("given", note=note))
+
+
+def threshold_at(
+    bona_fide: npt.ArrayLike,
+    attack: npt.ArrayLike,
+    criterion: str | float = "eer",
+    instruments: Sequence[str] | npt.NDArray[np.generic] | None = None,
+) -> float:
+    """The threshold that a criterion chooses on these scores; the same scores always give the same one.
+
+    It lies in the middle between the two neighbouring scores that it parts. When all attacks score below all bona fide
+    samples, every criterion (but a number) gives the middle of that gap.
+
+    Args:
+        bona_fide: Scores, shape (N,).
+        attack: Scores, shape (M,).
+        criterion: As in `parse_criterion`.
+        instruments: The instrument of each attack, shape (M,), for ``bpcer@apcer``; None treats all attacks as one.
+
+    Raises:
+        MetricError: one class has no scores, a score is not finite, or an unknown criterion.
+
+    >>> threshold_at([0.5, 0.8, 0.9], [0.1, 0.2, 0.3])
+    0.4
+    """
+    wanted = parse_criterion(criterion)
+    points = rank(bona_fide, attack, instruments).read()
+    return points.threshold(_point(points, wanted)) if wanted.name != "fixed" else float(wanted.number or 0.0)
+
+
+def _point(points: Operating, criterion: Criterion) -> int:
+    separating = points.separating()
+    if separating is not None:
+        return separating
+    if criterion.name == "eer":
+        return points.nearest_to_eer()
+    if criterion.name == "min-hter":
+        return points.lowest_hter()
+    limit = criterion.number or 0.0
+    return points.lowest_with_apcer(limit) if criterion.name == "bpcer@apcer" else points.highest_with_bpcer(limit)
+
+
+def choose_threshold(
+    records: Sequence[ScoreRecord],
+    criterion: str | float = "eer",
+    *,
+    source: str,
+    cluster: Cluster | None = None,
+    bootstrap: int = 1000,
+    seed: int = 0,
+    note: str = "",
+) -> Threshold:
+    """Choose a threshold on (dev) records, with its origin and 95 % interval.
+
+    Args:
+        records: The records to choose on; those without a score are left out, and the note says how many.
+        criterion: As in `parse_criterion`; a number is taken as it is.
+        source: The name of the scores file or data set, for the origin.
+        cluster: What the interval's bootstrap resamples; None resamples single records.
+        bootstrap: Number of resamples.
+        seed: Seed of the resamples.
+        note: A remark to keep in the origin.
+
+    Raises:
+        MetricError: one class has no scored record, an unknown criterion, or a cluster that the records do not name.
+    """
+    wanted = parse_criterion(criterion)
+    if wanted.name == "fixed":
+        return fixed_threshold(wanted.number or 0.0)
+    check_bootstrap(bootstrap)
+    table = score_table(records, cluster)
+    ranking = table.ranking()
+    points = ranking.read()
+    point = _point(points, wanted)
+    value = points.threshold(point)
+    separable = points.separating() is not None
+    if separable:
+        interval = float(ranking.values[point - 1]), float(ranking.values[point])
+    else:
+        draws = table.bootstrap(ranking, lambda p: (p.threshold(_point(p, wanted)),), bootstrap, seed)
+        interval = percentile_interval(value, draws[:, 0])
+    n_bona_fide, n_attack = table.n_scored()
+    origin = ThresholdOrigin(
+        source=source,
+        split=common_split(records),
+        n_bona_fide=n_bona_fide,
+        n_attack=n_attack,
+        interval=interval,
+        sha256=scores_sha256(records),
+        separable=separable,
+        note="; ".join(filter(None, (note, *_remarks(table, point, len(ranking.values), separable)))),
+    )
+    return Threshold(value, str(wanted), origin)
+
+
+def _remarks(table: ScoreTable, point: int, n_values: int, separable: bool) -> list[str]:
+    remarks = []
+    if separable:
+        remarks.append("the scores are separable: the threshold is the middle of the gap, whatever the criterion")
+    if point in (0, n_values):
+        remarks.append(f"it {'accepts' if point == 0 else 'rejects'} every sample it was chosen on")
+    unscored = int(np.count_nonzero(~table.scored))
+    if unscored:
+        remarks.append(f"{unscored} of {len(table.scores)} records had no score")
+    return remarks

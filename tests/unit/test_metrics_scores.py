@@ -1,0 +1,192 @@
+"""Scores files: facepad's CSV, other people's CSV, and bob's columns."""
+
+from __future__ import annotations
+
+import pytest
+
+from facepad import metrics
+from facepad.errors import ScoresError
+from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
+
+RECORDS = (
+    ScoreRecord("live/a.jpg", "0001", "v1", 0, Label.BONA_FIDE, None, Split.DEV, ScoreStatus.SCORED, 0.1 + 0.2),
+    ScoreRecord('odd, "name".jpg', "", None, None, Label.ATTACK, AttackType.PRINT, None, ScoreStatus.SCORED, 1e-9),
+    ScoreRecord("c.jpg", "0002", None, 7, Label.ATTACK, AttackType.MASK_3D, Split.TEST, ScoreStatus.NO_FACE, None),
+)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(text, name="scores.csv"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write_file
+
+
+def test_written_scores_are_read_back_the_same(tmp_path):
+    path = tmp_path / "scores.csv"
+    metrics.write_scores(path, RECORDS)
+    file = metrics.read_scores(path)
+    assert file == metrics.ScoreFile(RECORDS, "scores.csv", ())
+    assert path.read_text().splitlines()[0] == "path,subject,video,frame,label,attack_type,split,status,score"
+
+
+def test_sha256_of_scores_ignores_order_and_sees_every_field():
+    assert metrics.scores_sha256(RECORDS) == metrics.scores_sha256(RECORDS[::-1])
+    assert metrics.scores_sha256(RECORDS) != metrics.scores_sha256(RECORDS[:2])
+    assert len(metrics.scores_sha256(RECORDS)) == 64
+
+
+def test_two_columns_and_foreign_words_are_enough(write):
+    path = write("\ufeffScore, Label, extra, attack_type\r\n0.9,Real,x,\r\n\r\n-3,SPOOF,y,Video Replay\r\n")
+    first, second = metrics.read_scores(path).records
+    assert (first.label, first.score, first.path, first.subject) == (Label.BONA_FIDE, 0.9, "line 2", "")
+    assert (second.label, second.score, second.attack_type) == (Label.ATTACK, -3.0, AttackType.REPLAY_VIDEO)
+
+
+@pytest.mark.parametrize("word", ["live", "real", "genuine", "bonafide", "bona fide", "Bona-Fide", "bona_fide"])
+def test_bona_fide_words_are_read(word):
+    assert metrics.parse_label(word) is Label.BONA_FIDE
+
+
+@pytest.mark.parametrize("word", ["spoof", "fake", "imposter", "Impostor", "attack", "presentation attack"])
+def test_attack_words_are_read(word):
+    assert metrics.parse_label(word) is Label.ATTACK
+    assert metrics.parse_attack_type(word) is AttackType.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        *((kind.value, kind) for kind in AttackType),
+        ("attack_highdef_photo", AttackType.REPLAY_PHOTO),
+        ("mobile/video", AttackType.REPLAY_VIDEO),
+        ("Cut-Photo", AttackType.CUT_PRINT),
+        ("warped photo", AttackType.WARPED_PRINT),
+        ("photo", AttackType.PRINT),
+        ("replay", AttackType.REPLAY_VIDEO),
+        ("3D mask", AttackType.MASK_3D),
+        ("makeup", None),
+    ],
+)
+def test_instrument_names_are_read(name, expected):
+    assert metrics.parse_attack_type(name) is expected
+
+
+@pytest.mark.parametrize("word", ["devel", "val", "Validation", "dev"])
+def test_dev_words_are_read(word):
+    assert metrics.parse_split(word) is Split.DEV
+
+
+def test_unknown_instruments_are_pooled_and_noted(write):
+    file = metrics.read_scores(write("label,attack_type,score\nattack,makeup,0.5\nattack,wig,0.1\nlive,real,1\n"))
+    assert [record.attack_type for record in file.records] == [AttackType.UNKNOWN, AttackType.UNKNOWN, None]
+    assert file.notes == ("2 attack name(s) read as one instrument 'unknown': makeup, wig",)
+
+
+def test_repeated_lines_are_noted(write):
+    file = metrics.read_scores(write("path,label,score\na.jpg,live,0.5\na.jpg,live,0.6\n"))
+    assert "1 line(s) repeat" in file.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "holds no scores"),
+        ("label,score\n", "holds no scores"),
+        ("path,score\na,0.5\n", "no column label"),
+        ("label,score,score\n", "a column twice"),
+        ("label,score\nlive\n", "line 2: expected 2 fields, got 1"),
+        ("label,score\nlive,0.5\n1,0.5\n", "line 3: unknown label '1'"),
+        ("label,score\nlive,nan\n", "line 2: expected a finite number as score"),
+        ("label,score\nlive,inf\n", "line 2: expected a finite number as score"),
+        ("label,score\nlive,\n", "line 2: expected a finite number as score"),
+        ("label,score\nlive,high\n", "got 'high'"),
+        ("label,status,score\nlive,no_face,0.5\n", "no_face goes with an empty score"),
+        ("label,status,score\nlive,noface,\n", "did you mean 'no_face'"),
+        ("label,split,score\nlive,tset,0.5\n", "did you mean 'test'"),
+        ("label,frame,score\nlive,first,0.5\n", "whole number as frame"),
+        ("label,attack_type,score\nlive,print,0.5\n", "bona fide line has no attack_type"),
+        ('label,score\n"live,0.5\n', "not CSV"),
+        (b"label,score\nlive,\xff\n", "UTF-8"),
+        ("a b 0.5 0.1 0.2 0.3\n", "no column label"),
+    ],
+)
+def test_broken_scores_file_raises_naming_the_line(write, text, says):
+    with pytest.raises(ScoresError, match=says) as caught:
+        metrics.read_scores(write(text))
+    assert "scores.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_scores_file_raises(tmp_path):
+    with pytest.raises(ScoresError, match="cannot read scores file"):
+        metrics.read_scores(tmp_path / "absent.csv")
+
+
+def test_writing_a_nan_score_raises_and_writes_nothing(tmp_path):
+    record = ScoreRecord("a", "s", None, None, Label.BONA_FIDE, None, None, ScoreStatus.SCORED, float("nan"))
+    with pytest.raises(ScoresError, match="finite score"):
+        metrics.write_scores(tmp_path / "scores.csv", [record])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bob_4_columns_are_read_by_their_convention(write):
+    path = write("# made elsewhere\n7 7 real/7 0.9\n\n7 attack/print probe/1 -1.5\n7 8 probe/2 0.1\n9 attack x nan\n")
+    file = metrics.read_scores(path)
+    assert file.format == "bob 4-column"
+    got = [(r.subject, r.label.value, r.attack_type, r.path, r.status.value, r.score) for r in file.records]
+    assert got == [
+        ("7", "bona_fide", None, "real/7", "scored", 0.9),
+        ("7", "attack", AttackType.PRINT, "probe/1", "scored", -1.5),
+        ("7", "attack", AttackType.UNKNOWN, "probe/2", "scored", 0.1),
+        ("9", "attack", AttackType.UNKNOWN, "x", "unreadable", None),
+    ]
+    assert any("failure to acquire" in note for note in file.notes)
+    assert any(note.endswith("'unknown': 8") for note in file.notes)
+
+
+def test_bob_5_columns_are_told_apart_from_4(write):
+    file = metrics.read_scores(write("7 model-7 7 real/7 0.9\n7 model-7 attack/replay_video p 0.2\n"))
+    assert file.format == "bob 5-column"
+    assert [r.attack_type for r in file.records] == [None, AttackType.REPLAY_VIDEO]
+    assert [r.path for r in file.records] == ["real/7", "p"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("7 7 a 0.9\n7 m 7 a 0.9\n", "line 2: expected 4 columns"),
+        ("7 7 a 0.9\n7 7 a high\n", "line 2: expected 4 columns"),
+        ("7 7 a inf\n", "line 1: expected a finite score"),
+    ],
+)
+def test_broken_bob_file_raises_naming_the_line(write, text, says):
+    with pytest.raises(ScoresError, match=says):
+        metrics.read_scores(write(text, "scores-eval"))
+
+
+@pytest.mark.parametrize("columns", [4, 5])
+def test_bob_export_is_read_back(tmp_path, columns):
+    records = [RECORDS[0], RECORDS[2]]
+    path = tmp_path / "scores-eval"
+    metrics.write_bob_scores(path, records, columns=columns)
+    assert {len(line.split()) for line in path.read_text().splitlines()} == {columns}
+    got = metrics.read_scores(path).records
+    assert [(r.path, r.subject, r.label, r.attack_type, r.score) for r in got] == [
+        (r.path, r.subject, r.label, r.attack_type, r.score) for r in records
+    ]
+
+
+def test_bob_export_refuses_what_its_columns_cannot_carry(tmp_path):
+    with pytest.raises(ScoresError, match="subject ''"):
+        metrics.write_bob_scores(tmp_path / "s", [RECORDS[1]])
+    spaced = ScoreRecord("a b", "s", None, None, Label.BONA_FIDE, None, None, ScoreStatus.SCORED, 0.5)
+    with pytest.raises(ScoresError, match="path 'a b'"):
+        metrics.write_bob_scores(tmp_path / "s", [spaced])
+    twin = ScoreRecord("a", "attack/print", None, None, Label.ATTACK, AttackType.PRINT, None, ScoreStatus.SCORED, 0.5)
+    with pytest.raises(ScoresError, match="would read as bona fide"):
+        metrics.write_bob_scores(tmp_path / "s", [twin])
+    assert list(tmp_path.iterdir()) == []
