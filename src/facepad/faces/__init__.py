@@ -1,1 +1,31 @@
+"""Finding faces as canonical squares, once per image, and cutting them out."""
 
+from facepad.faces.box_cache import FoundBox
+from facepad.faces.boxes import find_boxes
+from facepad.faces.detectors import DETECTORS, Detector, create_detector
+from facepad.faces.geometry import (
+    Border,
+    blank_face,
+    crop,
+    iou,
+    keep_only_face,
+    map_box,
+    scale_box,
+    square_around,
+)
+
+__all__ = [
+    "DETECTORS",
+    "Border",
+    "Detector",
+    "FoundBox",
+    "blank_face",
+    "create_detector",
+    "crop",
+    "find_boxes",
+    "iou",
+    "keep_only_face",
+    "map_box",
+    "scale_box",
+    "square_around",
+]

@@ -1,0 +1,195 @@
+"""Finding the face of each of many image files: in parallel, with progress, and only once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from itertools import islice
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+
+import cv2
+
+from facepad.errors import ImageError, InputError, RunError
+from facepad.faces.box_cache import BoxCache, FileStamp, FoundBox
+from facepad.faces.detectors import Detector, create_detector
+from facepad.files import sha256_file
+from facepad.images import read_image
+
+__all__ = ["find_boxes"]
+
+_Result = tuple[Path, FileStamp | None, FoundBox]
+
+# Starting a process costs as much as detecting in about this many images.
+_IMAGES_PER_PROCESS = 16
+# Images handed out ahead per process: enough that none waits, few enough that Ctrl-C is quick.
+_AHEAD = 4
+
+
+def find_boxes(
+    paths: Sequence[Path],
+    *,
+    detector: str = "dlib",
+    detector_model: Path | None = None,
+    cache: Path | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
+) -> dict[Path, FoundBox]:
+    """Find the best face of every image, in parallel processes.
+
+    A script that calls this needs the ``if __name__ == "__main__"`` guard, as the processes import it again.
+
+    Args:
+        paths: Image files.
+        detector: A key of `DETECTORS`.
+        detector_model: The detector's model file, where it has one; None takes the usual one.
+        cache: A file that keeps the results as they come: a run that was killed goes on where it stopped, and a file
+            that did not change is not looked at again.
+        jobs: Number of processes (at least 1); None takes one per CPU that this process may use.
+        progress: Show a progress bar on stderr.
+
+    Returns:
+        The result per path, in the order given. An image that cannot be read is there with its ``error``.
+
+    Raises:
+        InputError: an unknown detector, jobs below 1, or a cache that is something else.
+        ModelError: the detector's model file is missing or wrong.
+        RunError: a process died, or the cache cannot be written.
+    """
+    if jobs is not None and jobs < 1:
+        raise InputError(f"jobs must be at least 1, got {jobs}")
+    engine = create_detector(detector, model=detector_model)
+    wanted = list(dict.fromkeys(Path(path) for path in paths))
+    found: dict[Path, FoundBox] = {}
+    with BoxCache(cache, engine.identity) as known, _progress(len(wanted), shown=progress) as advance:
+        for path in wanted:
+            if (result := known.get(path)) is not None:
+                found[path] = result
+                advance()
+        missing = [path for path in wanted if path not in found]
+        with closing(_detect_all(missing, engine, jobs or _cpu_count())) as results:
+            for path, stamp, result in results:
+                known.add(path, stamp, result)
+                found[path] = result
+                advance()
+    return {path: found[path] for path in wanted}
+
+
+def _detect_all(paths: Sequence[Path], detector: Detector, jobs: int) -> Generator[_Result, None, None]:
+    """The results as they come, in any order."""
+    processes = min(jobs, -(-len(paths) // _IMAGES_PER_PROCESS))
+    if processes <= 1:
+        for path in paths:
+            yield _detect(path, detector)
+        return
+    pool = ProcessPoolExecutor(
+        processes,
+        # Not forked: a fork of a process that runs threads (torch, OpenCV) may hang.
+        mp_context=get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(detector.name, getattr(detector, "model", None)),
+    )
+    try:
+        yield from _in_order_of_completion(pool, paths, _AHEAD * processes)
+    except BrokenProcessPool as error:
+        raise RunError(
+            "a detection process died: too little memory, or a script without an `if __name__ == '__main__'` guard; "
+            "what was found so far is in the cache, if one was named"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order_of_completion(pool: ProcessPoolExecutor, paths: Sequence[Path], ahead: int) -> Iterator[_Result]:
+    waiting_paths = iter(paths)
+
+    def submit(count: int) -> set[Future[_Result]]:
+        with _interrupt_deferred():
+            return {pool.submit(_detect_in_worker, path) for path in islice(waiting_paths, count)}
+
+    running = submit(ahead)
+    while running:
+        done, running = wait(running, return_when=FIRST_COMPLETED)
+        running |= submit(len(done))
+        for future in done:
+            yield future.result()
+
+
+def _detect(path: Path, detector: Detector) -> _Result:
+    """Detect in one file. The stamp is taken first: a file that changes meanwhile is then looked at again."""
+    try:
+        stamp = FileStamp.of(path)
+        digest = sha256_file(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return path, None, FoundBox(None, (0, 0), f"{path}: cannot be read ({reason})", "")
+    try:
+        image = read_image(path)
+    except ImageError as error:
+        return path, stamp, FoundBox(None, (0, 0), str(error), digest)
+    faces = detector.detect(image)
+    height, width = image.shape[:2]
+    return path, stamp, FoundBox(faces[0].box if faces else None, (height, width), None, digest)
+
+
+_worker_detector: Detector | None = None
+
+
+def _start_worker(name: str, model: Path | None) -> None:
+    global _worker_detector
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends the others
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    cv2.setNumThreads(1)  # the processes already use every CPU
+    _worker_detector = create_detector(name, model=model)
+
+
+def _detect_in_worker(path: Path) -> _Result:
+    assert _worker_detector is not None
+    return _detect(path, _worker_detector)
+
+
+def _die_with_parent() -> None:
+    """End this process when the parent was killed; else it would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def _interrupt_deferred() -> Iterator[None]:
+    """Hold Ctrl-C back while processes may start: they inherit that, so it cannot hit them half started."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _progress(total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
+    """A function to call once per image."""
+    if not shown:
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("finding faces", total=total)
+        yield lambda: bar.advance(task)
+
+
+def _cpu_count() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,247 @@
+"""Boxes and crops as pure geometry: squares, overlap, sub-pixel crops, and masks of the face."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.errors import InputError, unknown_choice
+from facepad.types import Box
+
+__all__ = [
+    "Border",
+    "blank_face",
+    "crop",
+    "iou",
+    "keep_only_face",
+    "limit_size",
+    "map_box",
+    "scale_box",
+    "square_around",
+]
+
+Border = Literal["reflect", "constant"]
+_BORDERS = {"reflect": cv2.BORDER_REFLECT, "constant": cv2.BORDER_CONSTANT}
+_MID_GREY = (127, 127, 127)
+
+# A crop that shrinks by more than twice this is taken from an image shrunk beforehand, which bounds its memory.
+_MAX_SHRINK = 8
+# OpenCV's warps take no image longer than a signed 16 bit number.
+_MAX_WARP_SIDE = 32_000
+# The largest crop, in longer sides of the image.
+_MAX_REGION = 1000
+
+
+def square_around(box: Box) -> Box:
+    """The smallest square with the same centre that covers the box.
+
+    >>> square_around(Box(0, 0, 10, 20)).xyxy
+    (-5.0, 0.0, 15.0, 20.0)
+    """
+    (x, y), half = box.center, max(box.width, box.height) / 2
+    return Box(x - half, y - half, x + half, y + half)
+
+
+def scale_box(box: Box, scale: float) -> Box:
+    """The box with both sides times ``scale`` (> 0) around the same centre.
+
+    >>> scale_box(Box(0, 0, 10, 20), 2.0).xyxy
+    (-5.0, -10.0, 15.0, 30.0)
+    """
+    x, y = box.center
+    half_width, half_height = box.width * scale / 2, box.height * scale / 2
+    return Box(x - half_width, y - half_height, x + half_width, y + half_height)
+
+
+def map_box(box: Box, old: tuple[int, int], new: tuple[int, int]) -> Box:
+    """The box after its image was resized from ``old`` to ``new`` (height, width).
+
+    >>> map_box(Box(0, 0, 10, 20), (480, 640), (240, 320)).xyxy
+    (0.0, 0.0, 5.0, 10.0)
+    """
+    by_y, by_x = new[0] / old[0], new[1] / old[1]
+    return Box(box.x1 * by_x, box.y1 * by_y, box.x2 * by_x, box.y2 * by_y)
+
+
+def iou(first: Box, second: Box) -> float:
+    """Intersection over union of two boxes, in [0, 1].
+
+    >>> iou(Box(0, 0, 2, 2), Box(1, 0, 3, 2))
+    0.3333333333333333
+    """
+    width = min(first.x2, second.x2) - max(first.x1, second.x1)
+    height = min(first.y2, second.y2) - max(first.y1, second.y1)
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    return shared / (first.width * first.height + second.width * second.height - shared)
+
+
+def crop(
+    image: NDArray[np.uint8],
+    box: Box | None,
+    *,
+    scale: float | None,
+    size: tuple[int, int],
+    border: Border = "reflect",
+) -> NDArray[np.uint8]:
+    """Cut the square of ``scale`` x the box's side around the box's centre, resized to ``size``.
+
+    Pixel (row, column) covers ``[column, column + 1) x [row, row + 1)``; the square is taken at its exact, fractional
+    place. Shrinking averages the area that a new pixel covers, enlarging interpolates linearly.
+
+    Args:
+        image: uint8 (height, width, 3).
+        box: The face square (the longer side counts if it is none); None takes the whole image.
+        scale: Side of the square in sides of the box (> 0); None takes the whole image, squashed to ``size``.
+        size: (height, width) of the result in pixels.
+        border: What lies outside the image: its mirror image (repeated as often as needed), or mid grey.
+
+    Returns:
+        uint8 (height, width, 3) of the given size; never a view of ``image``.
+
+    Raises:
+        InputError: an unknown border, a scale or size that is not positive, or a square so large that it cannot be
+            meant (over 1000 times the image).
+    """
+    if border not in _BORDERS:
+        raise InputError(unknown_choice("border", border, _BORDERS))
+    if min(size) < 1 or not (scale is None or (math.isfinite(scale) and scale > 0)):
+        raise InputError(f"a crop needs a scale > 0 and a size of at least 1x1, got scale {scale}, size {size}")
+    if box is None or scale is None:
+        return _resize(image, size)
+    region = scale_box(square_around(box), scale)
+    if region.width > _MAX_REGION * max(image.shape[:2]):
+        raise InputError(f"a crop of {region.width:g} pixels from an image of {image.shape[1]}x{image.shape[0]}")
+    image, region = _reduced(image, region, size)
+    if border == "reflect":
+        region = _folded(region, (image.shape[0], image.shape[1]))
+    elif iou(region, Box(0, 0, image.shape[1], image.shape[0])) == 0:
+        return np.full((*size, 3), _MID_GREY, dtype=np.uint8)
+    if region.height >= size[0] and region.width >= size[1]:
+        return _shrink(image, region, size, border)
+    return _warp(image, region, size, border)
+
+
+def blank_face(image: NDArray[np.uint8], box: Box, scale: float = 1.0) -> NDArray[np.uint8]:
+    """A copy with the square of ``scale`` x the face filled with the image's mean colour (a probe for short cuts)."""
+    blanked = image.copy()
+    blanked[_pixels(image, box, scale)] = _mean_colour(image)
+    return blanked
+
+
+def keep_only_face(image: NDArray[np.uint8], box: Box, scale: float = 1.0) -> NDArray[np.uint8]:
+    """A copy with all but the square of ``scale`` x the face filled with the image's mean colour."""
+    kept = np.empty_like(image)
+    kept[:] = _mean_colour(image)
+    inside = _pixels(image, box, scale)
+    kept[inside] = image[inside]
+    return kept
+
+
+def limit_size(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """The image itself if no side is over ``longest`` pixels, else shrunk (by area) so that none is."""
+    height, width = image.shape[:2]
+    factor = longest / max(height, width)
+    if factor >= 1:
+        return image
+    return _resize(image, (max(1, round(height * factor)), max(1, round(width * factor))))
+
+
+def _shrink(image: NDArray[np.uint8], region: Box, size: tuple[int, int], border: Border) -> NDArray[np.uint8]:
+    """Average the exact area that each new pixel covers; the region is no smaller than ``size``."""
+    left, top = math.floor(region.x1), math.floor(region.y1)
+    window = _window(image, (top, left), (math.ceil(region.height) + 1, math.ceil(region.width) + 1), border)
+    shifted = _shift(window, region.y1 - top, region.x1 - left)
+    # With factors instead of a target size OpenCV keeps the fractional scale; a part of a pixel may then be left over.
+    by_x, by_y = size[1] / region.width, size[0] / region.height
+    resized = cv2.resize(shifted, None, fx=by_x, fy=by_y, interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(resized[: size[0], : size[1]], dtype=np.uint8)
+
+
+def _folded(region: Box, image_size: tuple[int, int]) -> Box:
+    """A region further out than two image sizes, moved to where the mirrored image looks the same: it repeats."""
+    period_y, period_x = 2 * image_size[0], 2 * image_size[1]
+    left, top = math.fmod(region.x1, period_x), math.fmod(region.y1, period_y)
+    return Box(left, top, left + region.width, top + region.height)
+
+
+def _window(
+    image: NDArray[np.uint8], start: tuple[int, int], size: tuple[int, int], border: Border
+) -> NDArray[np.uint8]:
+    """The whole-pixel window that starts at (row, column), filled up by the border where it leaves the image."""
+    (top, left), (bottom, right) = start, (start[0] + size[0], start[1] + size[1])
+    height, width = image.shape[:2]
+    above, below = max(0, -top), max(0, bottom - height)
+    before, after = max(0, -left), max(0, right - width)
+    if above or below or before or after:
+        filled = cv2.copyMakeBorder(image, above, below, before, after, _BORDERS[border], value=_MID_GREY)
+        image = np.asarray(filled, dtype=np.uint8)
+    return image[top + above : bottom + above, left + before : right + before]
+
+
+def _shift(window: NDArray[np.uint8], down: float, right: float) -> NDArray[np.uint8]:
+    """Move the sampling by fractions of a pixel (each in [0, 1)), linearly; one row and one column fewer come back."""
+    moved = cv2.addWeighted(window[:-1], 1 - down, window[1:], down, 0) if down else window[:-1]
+    moved = cv2.addWeighted(moved[:, :-1], 1 - right, moved[:, 1:], right, 0) if right else moved[:, :-1]
+    return np.asarray(moved, dtype=np.uint8)
+
+
+def _warp(image: NDArray[np.uint8], region: Box, size: tuple[int, int], border: Border) -> NDArray[np.uint8]:
+    """Interpolate linearly on a grid no coarser than the pixels, then average it down where an axis shrinks."""
+    height, width = size
+    grid_height, grid_width = (
+        pixels * math.ceil(max(side / pixels, 1)) for pixels, side in ((height, region.height), (width, region.width))
+    )
+    step_x, step_y = region.width / grid_width, region.height / grid_height
+    # Row and column numbers stand for pixel centres, which lie half a pixel inside.
+    to_source = np.array([[step_x, 0, region.x1 + step_x / 2 - 0.5], [0, step_y, region.y1 + step_y / 2 - 0.5]])
+    grid = cv2.warpAffine(
+        image,
+        to_source,
+        (grid_width, grid_height),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=_BORDERS[border],
+        borderValue=_MID_GREY,
+    )
+    if (grid_height, grid_width) != size:
+        grid = cv2.resize(grid, (width, height), interpolation=cv2.INTER_AREA)
+    return grid.astype(np.uint8, copy=False)
+
+
+def _reduced(image: NDArray[np.uint8], region: Box, size: tuple[int, int]) -> tuple[NDArray[np.uint8], Box]:
+    """The image shrunk by a whole factor where the crop shrinks it far more, and the region in it."""
+    height, width = image.shape[:2]
+    shrink = min(region.height / size[0], region.width / size[1])
+    factor = max(int(shrink / _MAX_SHRINK), math.ceil(max(height, width) / _MAX_WARP_SIDE))
+    if factor <= 1:
+        return image, region
+    reduced_size = (math.ceil(height / factor), math.ceil(width / factor))
+    return _resize(image, reduced_size), map_box(region, (height, width), reduced_size)
+
+
+def _resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Squash to (height, width): each axis by area when it shrinks, linearly when it grows."""
+    shrunk = (min(size[0], image.shape[0]), min(size[1], image.shape[1]))
+    resized = cv2.resize(image, shrunk[::-1], interpolation=cv2.INTER_AREA)
+    if shrunk != size:
+        resized = cv2.resize(resized, size[::-1], interpolation=cv2.INTER_LINEAR)
+    return resized.astype(np.uint8, copy=resized is image)
+
+
+def _pixels(image: NDArray[np.uint8], box: Box, scale: float) -> tuple[slice, slice]:
+    """Rows and columns of the pixels whose centres lie in the scaled square."""
+    region = scale_box(square_around(box), scale)
+
+    def inside(start: float, stop: float, length: int) -> slice:
+        return slice(*(min(max(math.ceil(edge - 0.5), 0), length) for edge in (start, stop)))
+
+    return inside(region.y1, region.y2, image.shape[0]), inside(region.x1, region.x2, image.shape[1])
+
+
+def _mean_colour(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.rint(cv2.mean(image)[: image.shape[2]]).astype(np.uint8)

@@ -1,0 +1,157 @@
+"""The YuNet face detector (OpenCV's FaceDetectorYN), its model file, and its calibration to the canonical square."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.errors import ModelError
+from facepad.faces.geometry import limit_size, map_box
+from facepad.files import sha256_file
+from facepad.types import Box, Face
+
+__all__ = ["CALIBRATION", "YuNetDetector", "canonical_square", "yunet_model"]
+
+CALIBRATION = {"eyes_x": 0.7762, "eyes_y": 0.5734, "height_y": 0.1337, "width": 0.8272, "height": 0.2064}
+"""The canonical square from YuNet's box and eyes, in `canonical_square`'s terms.
+
+Least absolute deviations from dlib's squares on NUAA's training lists; `benchmarks/detectors.py ROOT --fit` does it.
+"""
+
+# The network's own file in OpenCV's model zoo (MIT licence), and the one of its authors.
+_FILE = "face_detection_yunet_2023mar.onnx"
+_FILES = ("yunet_n_640_640.onnx", _FILE)
+_URL = (
+    "https://media.githubusercontent.com/media/opencv/opencv_zoo/f12e12798e8314f7c074a6656816c048dcc95b7a/"
+    f"models/face_detection_yunet/{_FILE}"
+)
+_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+
+# The network was trained on faces of about 10 to 300 pixels: a photograph's large faces come into that range when it is
+# shrunk, and its time is bounded.
+_LONGEST_SIDE = 640
+_SCORE_THRESHOLD = 0.6
+_log_lock = threading.Lock()
+
+
+class YuNetDetector:
+    """YuNet through OpenCV; safe to share between threads. Confidence is its score, 0.6 to 1.
+
+    Args:
+        model: The ONNX file. None looks in the folder that the variable FACEPAD_MODELS names, then downloads it once.
+
+    Raises:
+        ModelError: the file is missing and cannot be downloaded, or is not YuNet.
+    """
+
+    name = "yunet"
+
+    def __init__(self, model: Path | None = None) -> None:
+        self.model = yunet_model(model)
+        self._local = threading.local()
+        self._engine()
+        self.identity = f"yunet-1-{sha256_file(self.model)[:12]}"
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
+        """Faces of an RGB image (height, width, 3), best first: the larger and the surer."""
+        small = limit_size(image, _LONGEST_SIDE)
+        faces = [Face(canonical_square(row), float(row[14])) for row in self.rows(small)]
+        faces.sort(key=lambda face: face.box.width * face.confidence, reverse=True)
+        return [Face(map_box(face.box, small.shape[:2], image.shape[:2]), face.confidence) for face in faces]
+
+    def rows(self, image: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """What the network says of an RGB image: (N, 15), each x, y, width, height, 5 landmarks (x, y), score."""
+        height, width = image.shape[:2]
+        engine = self._engine()
+        engine.setInputSize((width, height))
+        found = engine.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+        rows: NDArray[np.float64] = np.asarray(np.zeros((0, 15)) if found is None else found, dtype=np.float64)
+        # On very thin images it invents boxes as large as float32 goes.
+        sane = (rows[:, 2:4] > 0).all(axis=1) & (np.abs(rows) < 10 * max(height, width) + 10).all(axis=1)
+        return np.asarray(rows[sane])
+
+    def _engine(self) -> Any:
+        """One engine per thread: it keeps the input size and the network's buffers."""
+        if not hasattr(self._local, "engine"):
+            self._local.engine = _load(self.model)
+        return self._local.engine
+
+
+def canonical_square(row: NDArray[np.float64]) -> Box:
+    """The canonical face square of one row of YuNet (see `YuNetDetector.rows`).
+
+    Its centre lies between the centre of the box and the eyes, a little lower; its side is a mean of the box's sides.
+
+    >>> row = np.array([100.0, 100, 80, 100, 125, 140, 155, 140, 140, 160, 125, 180, 155, 180, 0.9])
+    >>> [round(value, 1) for value in canonical_square(row).xyxy]
+    [96.6, 114.2, 183.4, 201.0]
+    """
+    x, y, width, height = row[:4]
+    middle_x, middle_y = x + width / 2, y + height / 2
+    eyes_x, eyes_y = (row[4] + row[6]) / 2, (row[5] + row[7]) / 2
+    center_x = float(middle_x + CALIBRATION["eyes_x"] * (eyes_x - middle_x))
+    center_y = float(middle_y + CALIBRATION["eyes_y"] * (eyes_y - middle_y) + CALIBRATION["height_y"] * height)
+    half = float(CALIBRATION["width"] * width + CALIBRATION["height"] * height) / 2
+    return Box(center_x - half, center_y - half, center_x + half, center_y + half)
+
+
+def yunet_model(path: Path | None = None) -> Path:
+    """Where YuNet's model file is: the given path, the folder FACEPAD_MODELS, or a download with a pinned hash.
+
+    Raises:
+        ModelError: the given file is missing, or there is none and it cannot be downloaded; says what to get.
+    """
+    if path is not None:
+        if not Path(path).is_file():
+            raise ModelError(f"YuNet model {path} is not a file")
+        return Path(path)
+    folder = os.environ.get("FACEPAD_MODELS")
+    for name in _FILES if folder else ():
+        candidate = Path(str(folder)) / name
+        if candidate.is_file():
+            return candidate
+    return _download()
+
+
+def _download() -> Path:
+    import pooch  # only here: it takes a while to import and is rarely needed
+
+    try:
+        return Path(pooch.retrieve(_URL, f"sha256:{_SHA256}", fname=_FILE, path=pooch.os_cache("facepad")))
+    except Exception as error:  # no network, a proxy's page, a full disk: the same remedy for all of them
+        raise ModelError(
+            f"cannot download YuNet ({type(error).__name__}): get {_URL} and name it as the detector model, "
+            "or put it into the folder that FACEPAD_MODELS names; the detector 'dlib' needs no model"
+        ) from error
+
+
+def _load(model: Path) -> Any:
+    """Create the engine and try it once, as OpenCV notices a wrong network only when it runs."""
+    with _quiet_opencv():
+        try:
+            engine = cv2.FaceDetectorYN.create(str(model), "", (64, 64), _SCORE_THRESHOLD)
+            engine.detect(np.zeros((64, 64, 3), np.uint8))
+        except cv2.error as error:
+            raise ModelError(f"{model} is not a YuNet model that OpenCV {cv2.__version__} can run") from error
+    return engine
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV's own log off stderr: version 5 warns at every creation, and errors are raised anyway."""
+    # The function has moved between versions of OpenCV; it returns the level that was set before, 0 is silence.
+    set_level = getattr(cv2.utils, "logging", cv2).setLogLevel
+    with _log_lock:
+        level = set_level(0)
+        try:
+            yield
+        finally:
+            set_level(level)

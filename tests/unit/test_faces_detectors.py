@@ -1,0 +1,234 @@
+"""Both detectors on a real face, their order and limits, and where YuNet's model file comes from."""
+
+import os
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pooch
+import pytest
+from skimage import data
+
+from facepad.errors import InputError, ModelError
+from facepad.faces import DETECTORS, create_detector, iou, map_box
+from facepad.faces.dlib_detector import DlibDetector
+from facepad.faces.yunet import YuNetDetector, canonical_square, yunet_model
+from facepad.images import read_image
+from facepad.types import Box, Face
+
+# The astronaut's face, drawn by hand: brows to chin, and as wide. dlib's squares come in steps of a fifth.
+ASTRONAUT = Box(178, 76, 268, 166)
+
+needs_models = [
+    pytest.mark.models,
+    pytest.mark.skipif(not os.environ.get("FACEPAD_MODELS"), reason="FACEPAD_MODELS is not set"),
+]
+every_detector = pytest.mark.parametrize("name", ["dlib", pytest.param("yunet", marks=needs_models)])
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    return data.astronaut()
+
+
+@pytest.fixture(scope="module")
+def detector_of():
+    made = {}
+    return lambda name: made.setdefault(name, create_detector(name))
+
+
+def test_every_detector_is_tested_here():
+    assert set(DETECTORS) == {"dlib", "yunet"}
+
+
+@every_detector
+def test_real_face_is_found_as_a_square(name, detector_of, astronaut):
+    face = detector_of(name).detect(astronaut)[0]
+    assert iou(face.box, ASTRONAUT) > 0.65
+    assert face.box.width == pytest.approx(face.box.height)
+    assert detector_of(name).name == name and detector_of(name).identity.startswith(name)
+
+
+@every_detector
+def test_image_is_not_changed_and_may_be_a_view(name, detector_of, astronaut):
+    before = astronaut.copy()
+    mirrored = detector_of(name).detect(astronaut[:, ::-1])[0].box
+    x1, y1, x2, y2 = ASTRONAUT.xyxy
+    assert iou(mirrored, Box(512 - x2, y1, 512 - x1, y2)) > 0.7
+    assert np.array_equal(astronaut, before)
+
+
+@every_detector
+@pytest.mark.parametrize("side", [340, 1800])
+def test_small_and_large_faces_are_found_in_place(name, side, detector_of, astronaut):
+    resized = cv2.resize(astronaut, (side, side), interpolation=cv2.INTER_AREA if side < 512 else cv2.INTER_LINEAR)
+    face = detector_of(name).detect(resized)[0]
+    assert iou(face.box, map_box(ASTRONAUT, (512, 512), (side, side))) > 0.6
+
+
+@every_detector
+def test_larger_face_comes_first(name, detector_of, astronaut):
+    head = astronaut[20:230, 120:330]
+    scene = np.full((480, 700, 3), 90, np.uint8)
+    scene[20:230, 450:660] = head
+    scene[20:440, 10:430] = cv2.resize(head, (420, 420))
+    boxes = [face.box for face in detector_of(name).detect(scene)]
+    assert len(boxes) == 2
+    assert boxes[0].x2 < 430 < boxes[1].x1
+
+
+@every_detector
+@pytest.mark.parametrize("size", [(1, 1), (3, 200), (2000, 10), (480, 640)])
+def test_image_without_face_gives_an_empty_list(name, size, detector_of):
+    assert detector_of(name).detect(np.zeros((*size, 3), np.uint8)) == []
+
+
+@every_detector
+def test_threads_find_the_same(name, detector_of, astronaut):
+    detector = detector_of(name)
+    images = [astronaut, np.ascontiguousarray(astronaut[:400, 100:400])]
+    expected = [detector.detect(image) for image in images]
+    wrong = []
+
+    def work(image, wanted):
+        for _ in range(3):
+            if detector.detect(image) != wanted:
+                wrong.append(image.shape)
+
+    threads = [threading.Thread(target=work, args=pair) for pair in zip(images, expected, strict=True)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong and all(expected)
+
+
+class LooksOf(DlibDetector):
+    """dlib replaced by a table: what it would find at each look."""
+
+    def __init__(self, *looks):
+        super().__init__()
+        self.looks, self.calls = looks, 0
+
+    def _look(self, grey, upsample):
+        self.calls += 1
+        return [Face(Box(0, 0, side, side), score) for side, score in self.looks[upsample]]
+
+
+def sides(detector):
+    return [face.box.width for face in detector.detect(np.zeros((200, 200, 3), np.uint8))]
+
+
+def test_dlib_stops_at_the_first_sure_look():
+    detector = LooksOf([(80, 0.1), (150, -0.3)], None)
+    assert sides(detector) == [80] and detector.calls == 1
+
+
+def test_dlib_looks_closer_when_unsure():
+    assert sides(LooksOf([(80, -0.1)], [(40, 0.2), (60, -0.4)])) == [40]
+
+
+def test_dlib_takes_unsure_faces_of_both_looks_last():
+    assert sides(LooksOf([(80, -0.1)], [(60, -0.4), (90, -0.2)])) == [80, 90, 60]
+
+
+def test_dlib_prefers_the_larger_of_two_sure_faces_and_the_surer_of_two_alike():
+    assert sides(LooksOf([(90, 1.9), (150, 1.1)], None)) == [150, 90]
+    assert sides(LooksOf([(150, 0.05), (120, 1.0)], None)) == [120, 150]
+
+
+def test_unknown_detector_names_the_choices():
+    with pytest.raises(InputError, match=r"unknown detector 'dlip' \(did you mean 'dlib'\?\); choices: dlib, yunet"):
+        create_detector("dlip")
+
+
+def test_model_for_dlib_is_refused(tmp_path):
+    with pytest.raises(InputError, match="takes no model file"):
+        create_detector("dlib", model=tmp_path / "a.onnx")
+
+
+def test_canonical_square_scales_shifts_and_mirrors_with_the_face():
+    row = np.array([100, 90, 70, 95, 118, 130, 150, 132, 135, 150, 121, 165, 148, 166, 0.9], dtype=float)
+    square = canonical_square(row)
+    scaled = row.copy()
+    scaled[:14] *= 2.5
+    scaled[:2] += (30, 20)
+    scaled[4:14] += (30, 20) * 5
+    assert canonical_square(scaled).xyxy == pytest.approx(
+        (square.x1 * 2.5 + 30, square.y1 * 2.5 + 20, square.x2 * 2.5 + 30, square.y2 * 2.5 + 20)
+    )
+    mirrored = row.copy()
+    mirrored[0] = 640 - row[0] - row[2]
+    mirrored[[4, 6, 8, 10, 12]] = 640 - row[[6, 4, 8, 12, 10]]
+    mirrored[[5, 7, 11, 13]] = row[[7, 5, 13, 11]]
+    assert canonical_square(mirrored).xyxy == pytest.approx((640 - square.x2, square.y1, 640 - square.x1, square.y2))
+
+
+@pytest.fixture
+def no_network(monkeypatch, tmp_path):
+    def retrieve(url, known_hash, fname, path):
+        assert known_hash.startswith("sha256:") and len(known_hash) == 71 and url.endswith(fname)
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    monkeypatch.delenv("FACEPAD_MODELS", raising=False)
+
+
+def test_yunet_model_by_path_wins(monkeypatch, tmp_path):
+    (tmp_path / "yunet_n_640_640.onnx").write_bytes(b"x")
+    (tmp_path / "mine.onnx").write_bytes(b"y")
+    monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
+    assert yunet_model(tmp_path / "mine.onnx") == tmp_path / "mine.onnx"
+    assert yunet_model() == tmp_path / "yunet_n_640_640.onnx"
+
+
+def test_yunet_model_is_downloaded_where_there_is_none(no_network, monkeypatch, tmp_path):
+    monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
+    monkeypatch.setattr(pooch, "retrieve", lambda url, known_hash, fname, path: str(Path(path) / fname))
+    assert yunet_model().name == "face_detection_yunet_2023mar.onnx"
+
+
+def test_missing_yunet_model_says_in_one_line_what_to_get(no_network):
+    with pytest.raises(
+        ModelError, match=r"cannot download YuNet.*2023mar\.onnx.*FACEPAD_MODELS.*'dlib' needs no"
+    ) as caught:
+        create_detector("yunet")
+    assert "\n" not in str(caught.value)
+
+
+def test_named_yunet_model_must_exist(tmp_path):
+    with pytest.raises(ModelError, match=r"none\.onnx is not a file"):
+        create_detector("yunet", model=tmp_path / "none.onnx")
+
+
+def test_file_that_is_no_yunet_is_refused_quietly(tmp_path, capfd):
+    (tmp_path / "bad.onnx").write_bytes(b"not a network")
+    with pytest.raises(ModelError, match=r"bad\.onnx is not a YuNet model"):
+        create_detector("yunet", model=tmp_path / "bad.onnx")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.models
+@pytest.mark.skipif(not os.environ.get("FACEPAD_MODELS"), reason="FACEPAD_MODELS is not set")
+def test_yunet_is_quiet_and_leaves_the_log_level(capfd, astronaut):
+    get_level = getattr(cv2.utils, "logging", cv2).getLogLevel
+    level = get_level()
+    YuNetDetector().detect(astronaut)
+    assert capfd.readouterr() == ("", "")
+    assert get_level() == level > 0
+
+
+@pytest.mark.nuaa
+@pytest.mark.models
+@pytest.mark.skipif(
+    not (os.environ.get("FACEPAD_NUAA") and os.environ.get("FACEPAD_MODELS")),
+    reason="FACEPAD_NUAA or FACEPAD_MODELS is not set",
+)
+def test_detectors_agree_on_nuaa(detector_of):
+    paths = sorted(Path(os.environ["FACEPAD_NUAA"]).glob("*Raw/*/*.jpg"))[::800]
+    agreement = []
+    for path in paths:
+        squares = [detector_of(name).detect(read_image(path))[0].box for name in ("dlib", "yunet")]
+        agreement.append(iou(*squares))
+    assert np.mean(agreement) >= 0.8 and min(agreement) > 0.5
