@@ -1,1 +1,25 @@
+"""Data sets: the manifest contract, one adapter per data set, and the table of adapters."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan
+from facepad.datasets.folder import FOLDER
+from facepad.datasets.manifest import manifest_hash, read_manifest, resolve, write_manifest
+from facepad.datasets.nuaa import NUAA
+from facepad.datasets.plain import PLAIN
+
+__all__ = [
+    "DATASETS",
+    "Adapter",
+    "ProtocolInfo",
+    "Scan",
+    "manifest_hash",
+    "read_manifest",
+    "resolve",
+    "write_manifest",
+]
+
+DATASETS: Mapping[str, Adapter] = {adapter.name: adapter for adapter in (NUAA, FOLDER, PLAIN)}
+"""Every data set that ``facepad data prepare`` knows, by name."""

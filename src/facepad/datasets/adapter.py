@@ -1,0 +1,100 @@
+"""What a data set adapter is: a table entry that turns a folder into labelled samples with their splits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from facepad.errors import DatasetError, unknown_choice
+from facepad.types import Label, Sample, Split
+
+__all__ = ["Adapter", "ProtocolInfo", "Scan", "refuse_one_class", "require_folder"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolInfo:
+    """One way to divide a data set into train, dev and test.
+
+    Attributes:
+        name: What the command line calls it.
+        summary: One line for listings.
+        subject_disjoint: Whether it promises that no subject stands in two splits; preparing verifies it.
+    """
+
+    name: str
+    summary: str
+    subject_disjoint: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What an adapter found, before any image is opened.
+
+    Attributes:
+        root: The folder that the samples' paths are relative to.
+        folds: Fold name -> samples; the only fold of a protocol without folds is named "".
+        skipped: (what, why) for each line or file that was left out.
+        notes: One line each on things worth knowing, such as an incomplete copy.
+    """
+
+    root: Path
+    folds: dict[str, list[Sample]]
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """One data set: where it comes from, its protocols (the first is the default) and how it is read.
+
+    ``scan(root, protocol, seed)`` gets a name out of ``protocols``, looks at folders and lists only, and raises
+    :class:`~facepad.errors.DatasetError` where they are not what it expects.
+    """
+
+    name: str
+    title: str
+    licence: str
+    citation: str
+    protocols: tuple[ProtocolInfo, ...]
+    scan: Callable[[Path, str, int], Scan]
+
+    def protocol(self, name: str | None = None) -> ProtocolInfo:
+        """The protocol called ``name``, or the default one.
+
+        Raises:
+            DatasetError: this data set has no such protocol.
+        """
+        if name is None:
+            return self.protocols[0]
+        for protocol in self.protocols:
+            if protocol.name == name:
+                return protocol
+        choices = [protocol.name for protocol in self.protocols]
+        raise DatasetError(f"{self.name}: {unknown_choice('protocol', name, choices)}")
+
+
+def require_folder(root: Path) -> None:
+    """Raise DatasetError unless ``root`` is a folder that holds something."""
+    if not root.exists():
+        raise DatasetError(f"data set folder {root} does not exist")
+    if not root.is_dir():
+        raise DatasetError(f"{root} is not a folder; a data set folder was expected")
+    try:
+        empty = next(root.iterdir(), None) is None
+    except OSError as error:
+        raise DatasetError(f"cannot read data set folder {root}: {error.strerror or error}") from error
+    if empty:
+        raise DatasetError(f"data set folder {root} is empty")
+
+
+def refuse_one_class(samples: Iterable[Sample], what: str) -> None:
+    """Raise DatasetError when ``samples``, or the train split among them, show one class only."""
+    whole = {(sample.split, sample.label) for sample in samples}
+    for where, labels in (
+        (what, {label for _, label in whole}),
+        (f"the train split of {what}", {label for split, label in whole if split is Split.TRAIN}),
+    ):
+        if len(labels) == 1:
+            missing = Label.ATTACK if Label.BONA_FIDE in labels else Label.BONA_FIDE
+            raise DatasetError(f"{where} holds no {missing} images; both classes are needed")

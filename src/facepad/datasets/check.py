@@ -1,0 +1,221 @@
+"""Checking a manifest: files missing, unreadable or unlisted; duplicates and subjects across its splits."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from facepad.datasets.folder import IMAGE_SUFFIXES
+from facepad.datasets.lookalike import NEAR_LIMIT, Bits, nearest, perceptual_hash
+from facepad.datasets.manifest import read_manifest, resolve
+from facepad.datasets.splits import class_balance, subjects_across_splits
+from facepad.errors import ImageError, InputError
+from facepad.files import sha256_file
+from facepad.images import read_image
+from facepad.types import Label, Sample, Split
+
+__all__ = ["CheckReport", "NearDuplicate", "check"]
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True)
+class NearDuplicate:
+    """An image and its nearest look-alike in another split; ``distance`` in bits of 64."""
+
+    path: str
+    split: str
+    twin: str
+    twin_split: str
+    distance: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What :func:`check` found; paths are written as in the manifest.
+
+    Attributes:
+        manifest: The file that was checked.
+        samples: How many samples it lists.
+        balance: Split ("none" without one) -> label -> number of samples.
+        missing: Listed files that do not exist.
+        unreadable: (path, why) for files that cannot be decoded.
+        exact_duplicates: Groups of files with the same bytes that stand in different splits or have different labels.
+        near_duplicates: Per image of the smaller side of two splits, its nearest look-alike on the other side.
+        shared_subjects: Subject -> splits, for subjects in more than one split.
+        without_box: Samples with an empty box.
+        unlisted: Image files beside listed ones that the manifest leaves out.
+    """
+
+    manifest: Path
+    samples: int
+    balance: dict[str, dict[str, int]]
+    missing: list[str]
+    unreadable: list[tuple[str, str]]
+    exact_duplicates: list[list[str]]
+    near_duplicates: list[NearDuplicate]
+    shared_subjects: dict[str, list[str]]
+    without_box: list[str]
+    unlisted: list[str]
+
+    @property
+    def problems(self) -> list[str]:
+        """One line per kind of finding that spoils a training or an evaluation; empty when all is well.
+
+        Images without a box and unlisted files are not among them: both have their good reasons.
+        """
+        lines = [
+            _line(self.missing, "listed files that are missing", str),
+            _line(self.unreadable, "files that cannot be read", ": ".join),
+            _line(self.exact_duplicates, "groups of identical files with different splits or labels", " = ".join),
+            _line(
+                self.near_duplicates,
+                "images with a near duplicate in another split",
+                lambda near: f"{near.path} ({near.split}) ~ {near.twin} ({near.twin_split})",
+            ),
+            _line(
+                list(self.shared_subjects.items()),
+                "subjects in more than one split",
+                lambda entry: f"{entry[0]} in {', '.join(entry[1])}",
+            ),
+        ]
+        lines += [
+            f"split {split} holds no {label} images"
+            for split, labels in self.balance.items()
+            for label in Label
+            if not labels[label]
+        ]
+        return [line for line in lines if line]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole report as JSON types, ``problems`` included."""
+        return asdict(self) | {"manifest": str(self.manifest), "problems": self.problems}
+
+    def to_text(self) -> str:
+        """The report in lines for the terminal."""
+        lines = [f"{self.manifest}: {self.samples} samples"]
+        for split, labels in self.balance.items():
+            lines.append(f"  {split:5} " + ", ".join(f"{count} {label}" for label, count in labels.items()))
+        lines.append(f"  without a box: {len(self.without_box)}; image files not listed: {len(self.unlisted)}")
+        lines += [f"problem: {problem}" for problem in self.problems] or ["no problems found"]
+        return "\n".join(lines)
+
+
+def check(manifest: Path, *, jobs: int | None = None, progress: bool = True) -> CheckReport:
+    """Read every file that a manifest lists and compare the splits.
+
+    Args:
+        manifest: A manifest.csv.
+        jobs: Threads that decode images; None uses all cores.
+        progress: Whether to show a progress bar on stderr.
+
+    Raises:
+        ManifestError: the manifest itself is missing or breaks its contract.
+        InputError: ``jobs`` is below 1.
+    """
+    if jobs is not None and jobs < 1:
+        raise InputError(f"jobs must be at least 1, got {jobs}")
+    manifest = Path(manifest)
+    samples = read_manifest(manifest)
+    paths = {sample.path: resolve(manifest, sample) for sample in samples}
+    files = _inspect_all(paths, jobs, progress)
+    return CheckReport(
+        manifest=manifest,
+        samples=len(samples),
+        balance=class_balance(samples),
+        missing=[path for path, file in files.items() if file.missing],
+        unreadable=[(path, file.error) for path, file in files.items() if file.error],
+        exact_duplicates=_exact_duplicates(samples, files),
+        near_duplicates=_near_duplicates(samples, files),
+        shared_subjects={s: [str(split) for split in v] for s, v in subjects_across_splits(samples).items()},
+        without_box=[sample.path for sample in samples if sample.box is None],
+        unlisted=_unlisted(paths, manifest.parent),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What reading one file gave: nothing (missing), a digest and an error, or a digest and a perceptual hash."""
+
+    digest: str = ""
+    bits: Bits | None = None
+    error: str = ""
+    missing: bool = False
+
+
+def _inspect(path: Path) -> _File:
+    if not path.is_file():
+        return _File(missing=True)
+    try:
+        digest = sha256_file(path)
+    except OSError as error:
+        return _File(error=error.strerror or str(error))
+    try:
+        return _File(digest, perceptual_hash(read_image(path)))
+    except ImageError as error:
+        return _File(digest, error=str(error))
+
+
+def _inspect_all(paths: Mapping[str, Path], jobs: int | None, progress: bool) -> dict[str, _File]:
+    # Threads are enough: decoding, resizing and hashing all release the interpreter.
+    pool = ThreadPoolExecutor(jobs or os.cpu_count())
+    try:
+        results = pool.map(_inspect, paths.values())
+        console = Console(stderr=True)
+        shown = track(results, "checking images", len(paths), console=console, transient=True, disable=not progress)
+        return dict(zip(paths, shown, strict=True))
+    finally:
+        # After Ctrl-C, do not read the rest first.
+        pool.shutdown(cancel_futures=True)
+
+
+def _exact_duplicates(samples: Sequence[Sample], files: Mapping[str, _File]) -> list[list[str]]:
+    same: defaultdict[str, dict[str, set[tuple[Split | None, Label]]]] = defaultdict(lambda: defaultdict(set))
+    for sample in samples:
+        if digest := files[sample.path].digest:
+            same[digest][sample.path].add((sample.split, sample.label))
+    return [list(group) for group in same.values() if len(group) > 1 and len(set().union(*group.values())) > 1]
+
+
+def _near_duplicates(samples: Sequence[Sample], files: Mapping[str, _File]) -> list[NearDuplicate]:
+    members: defaultdict[Split, dict[str, Bits]] = defaultdict(dict)
+    for sample in samples:
+        bits = files[sample.path].bits
+        if sample.split is not None and bits is not None:
+            members[sample.split][sample.path] = bits
+    return [
+        NearDuplicate(path, few, twin, many, distance)
+        for one, other in combinations([split for split in Split if split in members], 2)
+        for few, many in [sorted((one, other), key=lambda split: len(members[split]))]
+        for path, twin, distance in nearest(members[few], members[many])
+        # Identical files have a finding of their own.
+        if distance <= NEAR_LIMIT and files[path].digest != files[twin].digest
+    ]
+
+
+def _unlisted(listed: Iterable[str], base: Path) -> list[str]:
+    known = {posixpath.normpath(path) for path in listed}
+    return sorted(
+        name
+        for folder in {posixpath.dirname(path) for path in known}
+        if (base / folder).is_dir()
+        for file in (base / folder).iterdir()
+        if file.suffix.lower() in IMAGE_SUFFIXES
+        and not file.name.startswith(".")
+        and (name := posixpath.join(folder, file.name)) not in known
+    )
+
+
+def _line(found: Sequence[_Found], what: str, describe: Callable[[_Found], str]) -> str:
+    """Kind, count and first example; "" for no finding."""
+    return f"{what}: {len(found)} (first: {describe(found[0])})" if found else ""

@@ -1,0 +1,167 @@
+"""Any tree of images whose folder names say live or attack: labels, subjects and splits are read from the names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
+from facepad.datasets.manifest import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS, normalise_name
+from facepad.datasets.splits import split_subjects
+from facepad.errors import DatasetError
+from facepad.types import AttackType, Label, Sample, Split
+
+__all__ = ["FOLDER", "IMAGE_SUFFIXES"]
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""File name endings, in lower case, that the folder adapter takes for images."""
+
+_SHARES: Mapping[Split, float] = {Split.TRAIN: 0.6, Split.DEV: 0.2, Split.TEST: 0.2}
+_INSTRUMENTS = {name: kind for name, kind in ATTACK_TYPE_SYNONYMS.items() if kind is not AttackType.UNKNOWN}
+_DEV_OF_TRAIN: Mapping[Split, float] = {Split.TRAIN: 0.8, Split.DEV: 0.2}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the folder names above one image say; None where they say nothing."""
+
+    path: str
+    label: Label
+    attack_type: AttackType | None
+    subject: str | None
+    split: Split | None
+
+
+def _scan(root: Path, protocol: str, seed: int) -> Scan:
+    require_folder(root)
+    scan = Scan(root, {})
+    found = [image for path in _image_paths(root, scan) if (image := _read_names(path, scan)) is not None]
+    if not found:
+        raise DatasetError(
+            f"{root} holds no images in folders that name a class: live, real, genuine, bona_fide; "
+            "spoof, fake, attack, imposter, print, replay"
+        )
+    if len({image.subject for image in found}) == 1:
+        # One name above everything is a wrapping folder, not a person.
+        found = [replace(image, subject=None) for image in found]
+    own_splits = protocol == "auto" and any(image.split for image in found)
+    if own_splits:
+        outside = [image.path for image in found if image.split is None]
+        scan.skipped.extend((path, "outside the train, dev and test folders") for path in outside)
+        found = [image for image in found if image.split is not None]
+    samples = [_sample(image) for image in found]
+    refuse_one_class(samples, str(root))
+    named = all(image.subject is not None for image in found)
+    scan.folds[""] = _keep_splits(samples, named, seed, scan) if own_splits else _split(root, samples, named, seed)
+    return scan
+
+
+def _image_paths(root: Path, scan: Scan) -> list[str]:
+    """Image files below ``root``, relative and sorted; hidden ones and other files are counted as skipped."""
+    paths: list[str] = []
+    for file in sorted(_files(root)):
+        relative = file.relative_to(root)
+        if any(part.startswith(".") for part in relative.parts):
+            scan.skipped.append((relative.as_posix(), "hidden"))
+        elif file.suffix.lower() not in IMAGE_SUFFIXES:
+            scan.skipped.append((relative.as_posix(), "not an image file"))
+        else:
+            paths.append(relative.as_posix())
+    return paths
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """All files below ``root``; linked folders are followed, each real folder once."""
+
+    def refuse(error: OSError) -> None:
+        raise DatasetError(f"cannot read folder {error.filename}: {error.strerror}") from error
+
+    visited: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
+        folders.sort()
+        real = os.path.realpath(folder)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        yield from (Path(folder, file) for file in files)
+
+
+def _read_names(path: str, scan: Scan) -> _Found | None:
+    folders = PurePosixPath(path).parts[:-1]
+    names = [normalise_name(folder) for folder in folders]
+    # A folder "print" names a class only where no folder says live or attack outright.
+    for table in (LABEL_SYNONYMS, dict.fromkeys(_INSTRUMENTS, Label.ATTACK)):
+        places = [place for place, name in enumerate(names) if name in table]
+        if places:
+            break
+    else:
+        scan.skipped.append((path, "no folder above it names a class"))
+        return None
+    label = table[names[places[0]]]
+    if any(table[names[place]] is not label for place in places):
+        scan.skipped.append((path, "the folders above it name both classes"))
+        return None
+    attacks = [_INSTRUMENTS[name] for name in names if name in _INSTRUMENTS]
+    splits = [SPLIT_SYNONYMS[name] for name in names if name in SPLIT_SYNONYMS]
+    return _Found(
+        path=path,
+        label=label,
+        attack_type=None if label is Label.BONA_FIDE else attacks[-1] if attacks else AttackType.UNKNOWN,
+        subject=_subject(folders, names, places[0]),
+        split=splits[-1] if splits else None,
+    )
+
+
+def _subject(folders: Sequence[str], names: Sequence[str], place: int) -> str | None:
+    """The first folder below the class folder that names nothing else, or else the nearest such one above it."""
+    known = LABEL_SYNONYMS.keys() | SPLIT_SYNONYMS.keys() | _INSTRUMENTS.keys()
+    below = [folder for folder, name in zip(folders[place:], names[place:], strict=True) if name not in known]
+    above = [folder for folder, name in zip(folders[:place], names[:place], strict=True) if name not in known]
+    return below[0] if below else above[-1] if above else None
+
+
+def _sample(image: _Found) -> Sample:
+    # Without a subject folder nothing says that two images show one person, so that each stands for itself.
+    subject = image.subject if image.subject is not None else image.path
+    return Sample(image.path, subject, image.label, image.attack_type, image.split)
+
+
+def _keep_splits(samples: list[Sample], named: bool, seed: int, scan: Scan) -> list[Sample]:
+    """The tree's own splits; a missing dev part is taken out of train where the subjects are known."""
+    if not named:
+        scan.notes.append("not every image lies in a subject folder: subjects shared by two splits go unseen")
+    train = [sample for sample in samples if sample.split is Split.TRAIN]
+    if not train or any(sample.split is Split.DEV for sample in samples):
+        return samples
+    if not named:
+        scan.notes.append("no dev folder, and none was made: without subjects it could not be kept apart from train")
+        return samples
+    chosen = split_subjects(train, _DEV_OF_TRAIN, seed)
+    scan.notes.append("no dev folder: a fifth of train became dev, by subjects")
+    return [replace(s, split=chosen[s.subject]) if s.split is Split.TRAIN else s for s in samples]
+
+
+def _split(root: Path, samples: list[Sample], named: bool, seed: int) -> list[Sample]:
+    if not named:
+        raise DatasetError(
+            f"{root} has images without a folder for their subject; "
+            "use CLASS/SUBJECT/image, or train, dev and test folders"
+        )
+    chosen = split_subjects(samples, _SHARES, seed)
+    return [replace(sample, split=chosen[sample.subject]) for sample in samples]
+
+
+FOLDER = Adapter(
+    name="folder",
+    title="a folder tree of your own",
+    licence="that of your images",
+    citation="",
+    protocols=(
+        ProtocolInfo("auto", "the tree's own train/dev/test folders; subject-split where there are none", True),
+        ProtocolInfo("subject-split", "train 60, dev 20, test 20 %, by subjects, seeded; split folders ignored", True),
+    ),
+    scan=_scan,
+)

@@ -1,0 +1,267 @@
+"""The manifest contract: read, validate, write and hash the CSV that lists a data set's images."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from facepad.errors import ManifestError, unknown_choice
+from facepad.files import write_text
+from facepad.types import AttackType, Box, Label, Sample, Split
+
+__all__ = [
+    "ATTACK_TYPE_SYNONYMS",
+    "COLUMNS",
+    "LABEL_SYNONYMS",
+    "SPLIT_SYNONYMS",
+    "manifest_hash",
+    "manifest_text",
+    "normalise_name",
+    "read_manifest",
+    "resolve",
+    "write_manifest",
+]
+
+COLUMNS = ("path", "subject", "label", "attack_type", "split", "video", "frame", "x1", "y1", "x2", "y2")
+_REQUIRED = ("path", "subject", "label")
+_BOX = ("x1", "y1", "x2", "y2")
+
+LABEL_SYNONYMS: Mapping[str, Label] = {
+    **dict.fromkeys(("bona_fide", "bonafide", "live", "real", "genuine", "client"), Label.BONA_FIDE),
+    **dict.fromkeys(("attack", "spoof", "fake", "imposter", "impostor"), Label.ATTACK),
+}
+ATTACK_TYPE_SYNONYMS: Mapping[str, AttackType] = {
+    **{member.value: member for member in AttackType},
+    **dict.fromkeys(("printed", "photo", "paper"), AttackType.PRINT),
+    **dict.fromkeys(("warped", "warped_photo"), AttackType.WARPED_PRINT),
+    **dict.fromkeys(("cut", "cut_photo"), AttackType.CUT_PRINT),
+    # "replay" alone nearly always means a video shown on a screen.
+    **dict.fromkeys(("replay", "video_replay"), AttackType.REPLAY_VIDEO),
+    **dict.fromkeys(("photo_replay",), AttackType.REPLAY_PHOTO),
+    **dict.fromkeys(("mask",), AttackType.MASK_3D),
+}
+SPLIT_SYNONYMS: Mapping[str, Split] = {
+    **dict.fromkeys(("train", "training"), Split.TRAIN),
+    **dict.fromkeys(("dev", "devel", "development", "val", "valid", "validation"), Split.DEV),
+    **dict.fromkeys(("test", "testing"), Split.TEST),
+}
+
+# Control characters would break lines; lone surrogates stand for file names that are not Unicode.
+_NO_TEXT = re.compile("[\x00-\x1f\ud800-\udfff]")
+_Name = TypeVar("_Name", bound=StrEnum)
+
+
+def read_manifest(path: Path) -> list[Sample]:
+    """Read and validate a manifest; the samples keep the file's order.
+
+    Columns are named in the first line, in any order; only ``path``, ``subject`` and ``label`` are required.
+    Labels, attack types and splits may use common synonyms ("live", "spoof", "devel").
+
+    Args:
+        path: The CSV file, UTF-8.
+
+    Returns:
+        One sample per line, at least one; ``Sample.path`` as written, relative to the manifest's folder.
+
+    Raises:
+        ManifestError: the file is missing or breaks the contract; the message names file and line.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
+    except OSError as error:
+        raise ManifestError(f"cannot read manifest {path}: {error.strerror or error}") from error
+    return _parse(text, str(path))
+
+
+def write_manifest(path: Path, samples: Iterable[Sample]) -> None:
+    """Write ``samples``, in the order given, to ``path`` whole or not at all; the same samples give the same bytes.
+
+    Raises:
+        ManifestError: the samples would make a manifest that cannot be read back (as :func:`read_manifest` says).
+        RunError: the place cannot be written.
+    """
+    write_text(path, manifest_text(samples, str(path)))
+
+
+def manifest_text(samples: Iterable[Sample], name: str = "manifest") -> str:
+    """The canonical CSV text of ``samples``; box corners are rounded to 0.01 pixel.
+
+    >>> print(manifest_text([Sample("a/1.png", "anna", Label.BONA_FIDE, box=Box(1, 2.5, 30, 31.126))]), end="")
+    path,subject,label,attack_type,split,video,frame,x1,y1,x2,y2
+    a/1.png,anna,bona_fide,,,,,1,2.5,30,31.13
+
+    Raises:
+        ManifestError: as :func:`write_manifest`; ``name`` stands for the file in the message.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for sample in samples:
+        box = [""] * 4 if sample.box is None else [_compact(value) for value in sample.box.xyxy]
+        frame = "" if sample.frame is None else str(sample.frame)
+        writer.writerow([sample.path, sample.subject, sample.label, sample.attack_type or "", sample.split or "",
+                         sample.video or "", frame, *box])  # fmt: skip
+    text = stream.getvalue()
+    # One rule for both directions: what cannot be read is not written.
+    _parse(text, name)
+    return text
+
+
+def manifest_hash(path: Path) -> str:
+    """SHA-256 (64 hex digits) of what a manifest says: column order, synonyms and line ends do not matter.
+
+    For a manifest that facepad wrote it is the hash of the file's bytes.
+
+    Raises:
+        ManifestError: as :func:`read_manifest`.
+    """
+    return hashlib.sha256(manifest_text(read_manifest(path), str(path)).encode()).hexdigest()
+
+
+def resolve(manifest_path: Path, sample: Sample) -> Path:
+    """Where a sample's file lies: its path is relative to the manifest's folder.
+
+    >>> resolve(Path("sets/nuaa/manifest.csv"), Sample("../raw/1.jpg", "anna", Label.BONA_FIDE)).as_posix()
+    'sets/nuaa/../raw/1.jpg'
+    """
+    return Path(manifest_path).parent / sample.path
+
+
+def normalise_name(text: str) -> str:
+    """The form in which labels, attack types and splits are looked up.
+
+    >>> normalise_name(" Bona-Fide ")
+    'bona_fide'
+    """
+    return re.sub(r"[\s-]+", "_", text.strip().lower())
+
+
+def _compact(value: float) -> str:
+    """Two decimals at most: finer would record the detector's rounding noise, not the face."""
+    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _parse(text: str, name: str) -> list[Sample]:
+    samples: list[Sample] = []
+    first_line: dict[tuple[str, int | None], int] = {}
+    for line, row in _rows(text, name):
+        try:
+            sample = _sample(row)
+        except ValueError as error:
+            raise ManifestError(f"{name}:{line}: {error}") from error
+        key = (posixpath.normpath(sample.path), sample.frame)
+        if key in first_line:
+            which = "" if sample.frame is None else f" frame {sample.frame}"
+            raise ManifestError(f"{name}:{line}: {sample.path}{which} is already listed in line {first_line[key]}")
+        first_line[key] = line
+        samples.append(sample)
+    if not samples:
+        raise ManifestError(f"{name}: lists no samples")
+    return samples
+
+
+def _rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The lines below the header as column -> text, blank lines left out, with their line numbers."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    columns: list[str] | None = None
+    try:
+        for fields in reader:
+            if columns is None:
+                columns = _columns(fields, f"{name}:{reader.line_num}")
+            elif fields:
+                if len(fields) != len(columns):
+                    raise ManifestError(
+                        f"{name}:{reader.line_num}: expected {len(columns)} fields as in the header, got {len(fields)}"
+                    )
+                yield reader.line_num, dict(zip(columns, fields, strict=True))
+    except csv.Error as error:
+        raise ManifestError(f"{name}:{reader.line_num}: not valid CSV: {error}") from error
+    if columns is None:
+        raise ManifestError(f"{name}: empty file; expected a header line: {','.join(COLUMNS)}")
+
+
+def _columns(fields: list[str], where: str) -> list[str]:
+    for column in fields:
+        # A misspelt optional column would otherwise be lost without a word.
+        if column not in COLUMNS:
+            raise ManifestError(f"{where}: {unknown_choice('column', column, COLUMNS)}")
+        if fields.count(column) > 1:
+            raise ManifestError(f"{where}: column {column!r} appears twice")
+    missing = [column for column in _REQUIRED if column not in fields]
+    if missing:
+        raise ManifestError(f"{where}: missing column {', '.join(missing)}; required: {', '.join(_REQUIRED)}")
+    return fields
+
+
+def _sample(row: dict[str, str]) -> Sample:
+    """One line as a sample; ValueError says what is wrong with it."""
+    for column, text in row.items():
+        if _NO_TEXT.search(text):
+            raise ValueError(f"{column} holds a control character or is not Unicode: {text!r}")
+    label = _lookup("label", row["label"], LABEL_SYNONYMS, Label)
+    attack_text = row.get("attack_type", "")
+    if label is Label.BONA_FIDE and attack_text:
+        raise ValueError(f"a bona fide sample has no attack_type, got {attack_text!r}")
+    attack = None
+    if label is Label.ATTACK:
+        attack = _lookup("attack_type", attack_text or "unknown", ATTACK_TYPE_SYNONYMS, AttackType)
+    split_text = row.get("split", "")
+    return Sample(
+        path=_path(row["path"]),
+        subject=_subject(row["subject"]),
+        label=label,
+        attack_type=attack,
+        split=_lookup("split", split_text, SPLIT_SYNONYMS, Split) if split_text else None,
+        video=row.get("video") or None,
+        frame=_frame(row.get("frame", "")),
+        box=_box([row.get(column, "") for column in _BOX]),
+    )
+
+
+def _lookup(what: str, text: str, synonyms: Mapping[str, _Name], names: type[_Name]) -> _Name:
+    found = synonyms.get(text) or synonyms.get(normalise_name(text))
+    if found is None:
+        raise ValueError(unknown_choice(what, text, [member.value for member in names]))
+    return found
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise ValueError("empty path")
+    if "\\" in text or text.startswith("/") or re.match(r"[A-Za-z]:", text):
+        raise ValueError(f"path must be relative to the manifest's folder, with forward slashes, got {text!r}")
+    return text
+
+
+def _subject(text: str) -> str:
+    if not text.strip() or text != text.strip():
+        raise ValueError(f"subject must be a name without spaces around it, got {text!r}")
+    return text
+
+
+def _frame(text: str) -> int | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise ValueError(f"frame must be a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def _box(texts: list[str]) -> Box | None:
+    if not any(texts):
+        return None
+    try:
+        return Box(*(float(text) for text in texts))
+    except ValueError as error:
+        raise ValueError(f"box must be four numbers with x1 < x2 and y1 < y2, or empty, got {texts}") from error

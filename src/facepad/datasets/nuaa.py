@@ -1,0 +1,206 @@
+"""NUAA Photo Imposter (raw images): reads the official lists and divides them by four protocols."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
+from facepad.datasets.splits import seeded_order
+from facepad.errors import DatasetError
+from facepad.types import AttackType, Label, Sample, Split
+
+__all__ = ["DEV_SUBJECTS", "FOLDS", "NUAA"]
+
+_NAME = re.compile(r"(?P<id>[0-9]{4})_(?P<glasses>[0-9]{2})_(?P<pos>[0-9]{2})_(?P<session>0[1-3])_(?P<pic>[0-9]+)\.jpg")
+_SUBJECTS = frozenset(f"{number:04d}" for number in range(1, 17))
+
+DEV_SUBJECTS = frozenset({"0005", "0009"})
+"""The dev part of the official training lists: two of its nine subjects, sessions 01 and 02.
+
+Both have real images from both sessions (0002, 0003 and 0008 have not), one wears glasses and one does not, and no
+other such pair takes so little away: 1,340 of 1,743 real and 1,370 of 1,748 attack images stay in train. Keeping the
+sessions apart too (dev from one, train from the other) would throw away half of the training images.
+"""
+
+FOLDS: tuple[frozenset[str], ...] = (
+    frozenset({"0001", "0004", "0010"}),
+    frozenset({"0002", "0006", "0009"}),
+    frozenset({"0003", "0012", "0014"}),
+    frozenset({"0005", "0007", "0015"}),
+    frozenset({"0008", "0011", "0013", "0016"}),
+)
+"""The five parts of ``subject-kfold``: fold i tests on part i, takes part i + 1 as dev and trains on the rest.
+
+Found by trying all divisions of the subjects into fives of three for the least squared deviation from a fifth of the
+5,105 real and of the 7,509 attack images: 1,000 to 1,070 real and 1,370 to 1,669 attack images each. 0013 has only
+real and 0016 only attack images; they may be one person and count as one.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    file: str
+    folder: str
+    label: Label
+    test: bool
+    published: int
+
+
+_LISTS = (
+    _List("client_train_raw.txt", "ClientRaw", Label.BONA_FIDE, False, 1743),
+    _List("imposter_train_raw.txt", "ImposterRaw", Label.ATTACK, False, 1748),
+    _List("client_test_raw.txt", "ClientRaw", Label.BONA_FIDE, True, 3362),
+    _List("imposter_test_raw.txt", "ImposterRaw", Label.ATTACK, True, 5761),
+)
+
+
+def _scan(root: Path, protocol: str, seed: int) -> Scan:
+    root = _locate(root)
+    scan = Scan(root, {})
+    train: list[Sample] = []
+    test: list[Sample] = []
+    for source in _LISTS:
+        (test if source.test else train).extend(_read_list(root, source, scan))
+    _refuse_absent(root, train + test)
+    both = {sample.path for sample in train} & {sample.path for sample in test}
+    if both:
+        raise DatasetError(f"{root}: {len(both)} images are named for train and for test (first: {min(both)})")
+    for name, samples in _PROTOCOLS[protocol](train, test, seed).items():
+        refuse_one_class(samples, f"NUAA in {root}")
+        scan.folds[name] = sorted(samples, key=_order)
+    return scan
+
+
+def _locate(root: Path) -> Path:
+    """The folder with ClientRaw: ``root`` itself or the ``db`` folder of the published archive in it."""
+    require_folder(root)
+    for folder in (root, root / "db"):
+        if (folder / "ClientRaw").is_dir() and (folder / "ImposterRaw").is_dir():
+            return folder
+    raise DatasetError(
+        f"{root} is not NUAA: expected the folders ClientRaw and ImposterRaw and the lists "
+        f"{', '.join(source.file for source in _LISTS)}, in it or in its folder db"
+    )
+
+
+def _read_list(root: Path, source: _List, scan: Scan) -> list[Sample]:
+    try:
+        # Foreign lines may be in any encoding; those that matter are ASCII.
+        lines = (root / source.file).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise DatasetError(f"cannot read NUAA list {root / source.file}: {error.strerror or error}") from error
+    samples: dict[str, Sample] = {}
+    for number, line in enumerate(lines, start=1):
+        entry = line.strip().replace("\\", "/")
+        sample = _sample(entry, source)
+        if sample is not None and sample.path not in samples:
+            samples[sample.path] = sample
+        elif entry:
+            why = "not a NUAA image name" if sample is None else "named twice"
+            scan.skipped.append((f"{source.file}:{number}: {entry}", why))
+    if len(samples) != source.published:
+        scan.notes.append(f"{source.file} names {len(samples)} NUAA images, the published list {source.published}")
+    return list(samples.values())
+
+
+def _sample(entry: str, source: _List) -> Sample | None:
+    """The image that one list line names; None when it is not of the form ``ID/ID_glasses_pos_session_picNo.jpg``."""
+    folder, _, name = entry.partition("/")
+    match = _NAME.fullmatch(name)
+    if match is None or match["id"] != folder or folder not in _SUBJECTS:
+        return None
+    real = source.label is Label.BONA_FIDE
+    session = name.removesuffix(f"_{match['pic']}.jpg")
+    return Sample(
+        path=f"{source.folder}/{entry}",
+        subject=folder,
+        label=source.label,
+        attack_type=None if real else AttackType.PRINT,
+        video=f"{'real' if real else 'attack'}-{session}",
+        frame=int(match["pic"]),
+    )
+
+
+def _refuse_absent(root: Path, samples: list[Sample]) -> None:
+    # Twelve thousand single look-ups take long on a network disk; thirty folder listings do not.
+    folders = {Path(sample.path).parent for sample in samples}
+    present = {
+        (folder / file.name).as_posix()
+        for folder in folders
+        if (root / folder).is_dir()
+        for file in (root / folder).iterdir()
+    }
+    absent = [sample.path for sample in samples if sample.path not in present]
+    if absent:
+        raise DatasetError(
+            f"the NUAA lists name {len(absent)} images that {root} does not hold (first: {absent[0]}); "
+            "is the copy complete?"
+        )
+
+
+def _order(sample: Sample) -> tuple[int, str, int, str]:
+    assert sample.split is not None and sample.video is not None and sample.frame is not None
+    return (list(Split).index(sample.split), sample.video, sample.frame, sample.path)
+
+
+def _official(train: list[Sample], test: list[Sample], seed: int) -> dict[str, list[Sample]]:
+    del seed  # nothing here is random
+    samples = [replace(s, split=Split.DEV if s.subject in DEV_SUBJECTS else Split.TRAIN) for s in train]
+    return {"": samples + [replace(s, split=Split.TEST) for s in test]}
+
+
+def _official_unseen(train: list[Sample], test: list[Sample], seed: int) -> dict[str, list[Sample]]:
+    seen = {sample.subject for sample in train}
+    return _official(train, [sample for sample in test if sample.subject not in seen], seed)
+
+
+def _subject_kfold(train: list[Sample], test: list[Sample], seed: int) -> dict[str, list[Sample]]:
+    del seed  # the folds are a fixed table, so that results compare
+    part = {subject: index for index, subjects in enumerate(FOLDS) for subject in subjects}
+    splits = {0: Split.TEST, 1: Split.DEV}
+    return {
+        f"fold{fold}": [
+            replace(s, split=splits.get((part[s.subject] - fold) % len(FOLDS), Split.TRAIN)) for s in train + test
+        ]
+        for fold in range(len(FOLDS))
+    }
+
+
+def _random80(train: list[Sample], test: list[Sample], seed: int) -> dict[str, list[Sample]]:
+    samples: list[Sample] = []
+    for label in Label:
+        by_path = {sample.path: sample for sample in train + test if sample.label is label}
+        kept = round(0.8 * len(by_path))
+        held_out = round(0.1 * kept)
+        for place, path in enumerate(seeded_order(by_path, seed)):
+            split = Split.DEV if place < held_out else Split.TRAIN if place < kept else Split.TEST
+            samples.append(replace(by_path[path], split=split))
+    return {"": samples}
+
+
+_PROTOCOLS: dict[str, Callable[[list[Sample], list[Sample], int], dict[str, list[Sample]]]] = {
+    "official": _official,
+    "official-unseen": _official_unseen,
+    "subject-kfold": _subject_kfold,
+    "random80": _random80,
+}
+
+NUAA = Adapter(
+    name="nuaa",
+    title="NUAA Photo Imposter Database",
+    licence="research use only, on request from the authors; not redistributable",
+    citation=(
+        "X. Tan, Y. Li, J. Liu, L. Jiang: Face Liveness Detection from a Single Image with Sparse Low Rank Bilinear "
+        "Discriminative Model. ECCV 2010"
+    ),
+    protocols=(
+        ProtocolInfo("official", "train sessions 01-02 (dev: subjects 0005, 0009), test session 03", False),
+        ProtocolInfo("official-unseen", "as official, test on the subjects that training never saw", True),
+        ProtocolInfo("subject-kfold", "5 folds, no subject on two sides; one manifest per fold", True),
+        ProtocolInfo("random80", "random 80/20 of all images: leaky, only to compare with papers", False),
+    ),
+    scan=_scan,
+)

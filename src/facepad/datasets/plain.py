@@ -1,0 +1,27 @@
+"""An existing manifest as a data set: its images, labels and splits as they are, so that boxes can be added."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class
+from facepad.datasets.manifest import read_manifest
+
+__all__ = ["PLAIN"]
+
+
+def _scan(root: Path, protocol: str, seed: int) -> Scan:
+    del protocol, seed  # nothing is divided here
+    samples = read_manifest(root)
+    refuse_one_class(samples, str(root))
+    return Scan(root.parent, {"": samples})
+
+
+PLAIN = Adapter(
+    name="manifest",
+    title="a manifest of your own (ROOT is the CSV file)",
+    licence="that of your images",
+    citation="",
+    protocols=(ProtocolInfo("as-is", "splits as the manifest has them; boxes it has are kept", False),),
+    scan=_scan,
+)

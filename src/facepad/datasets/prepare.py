@@ -1,0 +1,282 @@
+"""Preparing a data set: scan it, find the faces once, and write manifests that can be trained on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from facepad.datasets import DATASETS
+from facepad.datasets.adapter import Adapter, Scan
+from facepad.datasets.manifest import manifest_text, read_manifest
+from facepad.datasets.splits import class_balance, subjects_across_splits
+from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, unknown_choice
+from facepad.faces import FoundBox, find_boxes
+from facepad.files import sha256_file, write_text
+from facepad.types import Sample
+
+__all__ = ["MAX_UNREADABLE", "PrepareSummary", "prepare"]
+
+MAX_UNREADABLE = 0.05
+"""Part of the images that may be unreadable; beyond it the copy is broken, and preparing stops."""
+
+_RECORD = "prepare.json"
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareSummary:
+    """What :func:`prepare` made, and everything that it left out.
+
+    Attributes:
+        dataset: Name of the adapter.
+        protocol: Name of the protocol.
+        seed: Seed of its random choices.
+        root: The data set's folder as it was given.
+        detector: Name of the face detector.
+        manifests: The files written, in fold order.
+        counts: Manifest file name -> split ("none" without one) -> label -> number of images.
+        skipped: (what, why) for lines and files that are not of the data set.
+        unreadable: (path relative to the data set's folder, why) for images that could not be read.
+        no_face: Paths, relative to the output folder, of images that stay with an empty box.
+        notes: One line each on things worth knowing.
+    """
+
+    dataset: str
+    protocol: str
+    seed: int
+    root: Path
+    detector: str
+    manifests: list[Path]
+    counts: dict[str, dict[str, dict[str, int]]]
+    skipped: list[tuple[str, str]]
+    unreadable: list[tuple[str, str]]
+    no_face: list[str]
+    notes: list[str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as JSON types, with licence, citation and the manifests' hashes."""
+        adapter = DATASETS[self.dataset]
+        return {
+            "dataset": self.dataset,
+            "protocol": self.protocol,
+            "seed": self.seed,
+            "root": str(self.root),
+            "licence": adapter.licence,
+            "citation": adapter.citation,
+            "detector": self.detector,
+            "manifests": {
+                path.name: {"sha256": sha256_file(path), "counts": self.counts[path.name]} for path in self.manifests
+            },
+            "notes": self.notes,
+            "skipped": [list(entry) for entry in self.skipped],
+            "unreadable": [list(entry) for entry in self.unreadable],
+            "no_face": self.no_face,
+        }
+
+    def to_text(self) -> str:
+        """A few lines for the terminal: counts per manifest and split, and what was left out."""
+        lines = [f"{self.dataset}, protocol {self.protocol}, seed {self.seed}, boxes by {self.detector}"]
+        for path in self.manifests:
+            lines.append(str(path))
+            for split, labels in self.counts[path.name].items():
+                lines.append(f"  {split:5} " + ", ".join(f"{count} {label}" for label, count in labels.items()))
+        for why, count in Counter(why for _, why in self.skipped).items():
+            lines.append(f"skipped {count}: {why}")
+        lines += [f"unreadable, left out: {why}" for _, why in self.unreadable]
+        lines.append(f"images without a face, kept with an empty box: {len(self.no_face)}")
+        return "\n".join(lines + self.notes)
+
+
+def prepare(
+    dataset: str,
+    root: Path,
+    out: Path,
+    *,
+    protocol: str | None = None,
+    seed: int = 0,
+    jobs: int | None = None,
+    detector: str = "dlib",
+    detector_model: Path | None = None,
+    progress: bool = True,
+) -> PrepareSummary:
+    """Write manifests with face boxes for a data set to ``out``.
+
+    ``out`` gets manifest.csv (protocols with folds: manifest-fold0.csv and so on), boxes.jsonl (the box cache; another
+    protocol or seed in the same folder uses it again) and prepare.json (what was done). Images without a face stay
+    with an empty box; unreadable ones are left out and listed.
+
+    Args:
+        dataset: A name in ``DATASETS``.
+        root: The data set's folder (for "manifest", the CSV file).
+        out: Output folder; made if missing.
+        protocol: A protocol of the data set; None takes its first.
+        seed: Seed of random protocols.
+        jobs: Processes for the detection; None uses all cores.
+        detector: Name of the face detector.
+        detector_model: Its model file, for detectors that need one.
+        progress: Whether to show a progress bar on stderr.
+
+    Raises:
+        DatasetError: an unknown data set or protocol; a folder that is not what the adapter expects; a subject in two
+            splits of a subject-disjoint protocol; more than 5 % of the images unreadable.
+        OutputExistsError: ``out`` already holds a manifest of that name that says something else.
+    """
+    if dataset not in DATASETS:
+        raise DatasetError(unknown_choice("data set", dataset, DATASETS))
+    adapter, root, out = DATASETS[dataset], Path(root), Path(out)
+    chosen = adapter.protocol(protocol)
+    scan = adapter.scan(root, chosen.name, seed)
+    if chosen.subject_disjoint:
+        _refuse_shared_subjects(scan, adapter, chosen.name)
+    _refuse_before_search(out, scan)
+    record = _read_record(out)
+    boxes = _boxes(scan, out, jobs=jobs, detector=detector, detector_model=detector_model, progress=progress)
+    unreadable = [(path, found.error) for path, found in boxes.items() if found.error is not None]
+    _refuse_mostly_unreadable(unreadable, len(boxes), root)
+    finished = {
+        _file_name(fold): _relative_to(out, scan.root, _with_boxes(samples, boxes))
+        for fold, samples in scan.folds.items()
+    }
+    _write_manifests(out, finished)
+    summary = PrepareSummary(
+        dataset=dataset,
+        protocol=chosen.name,
+        seed=seed,
+        root=root,
+        detector=detector,
+        manifests=[out / name for name in finished],
+        counts={name: class_balance(samples) for name, samples in finished.items()},
+        skipped=scan.skipped,
+        unreadable=unreadable,
+        no_face=sorted({s.path for samples in finished.values() for s in samples if s.box is None}),
+        notes=scan.notes,
+    )
+    _write_record(out, record, summary)
+    return summary
+
+
+def _file_name(fold: str) -> str:
+    return f"manifest-{fold}.csv" if fold else "manifest.csv"
+
+
+def _refuse_shared_subjects(scan: Scan, adapter: Adapter, protocol: str) -> None:
+    for samples in scan.folds.values():
+        shared = subjects_across_splits(samples)
+        if shared:
+            subject, splits = next(iter(shared.items()))
+            raise DatasetError(
+                f"{adapter.name}, protocol {protocol}: {len(shared)} subjects stand in two splits "
+                f"(first: {subject} in {' and '.join(splits)}); give each person one name and one split"
+            )
+
+
+def _relative_to(out: Path, root: Path, samples: Iterable[Sample]) -> list[Sample]:
+    # Both sides without links: the system resolves ".." after them, so text alone would lead astray.
+    way = os.path.relpath(root.resolve(), out.resolve())
+    return [replace(sample, path=Path(way, sample.path).as_posix()) for sample in samples]
+
+
+def _refuse_before_search(out: Path, scan: Scan) -> None:
+    """Fail early, not after minutes: on names that no manifest can hold, and on an ``out`` that holds other data."""
+    for fold, samples in scan.folds.items():
+        path, planned = out / _file_name(fold), _relative_to(out, scan.root, samples)
+        manifest_text(planned, str(path))
+        _refuse_other_data(path, planned)
+
+
+def _refuse_other_data(path: Path, planned: Iterable[Sample]) -> None:
+    """Raise unless ``path`` is free or holds a manifest of these very images, labels and splits."""
+    if not path.exists():
+        return
+    known = {replace(sample, box=None) for sample in planned}
+    try:
+        same = all(replace(sample, box=None) in known for sample in read_manifest(path))
+    except ManifestError:
+        same = False
+    if not same:
+        raise OutputExistsError(f"{path} already holds another manifest; remove it or choose another output folder")
+
+
+def _boxes(
+    scan: Scan,
+    out: Path,
+    *,
+    jobs: int | None,
+    detector: str,
+    detector_model: Path | None,
+    progress: bool,
+) -> dict[str, FoundBox]:
+    """Sample path -> what was found, for each image that has no box yet; every image is looked at once."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make output folder {out}: {error.strerror or error}") from error
+    base = scan.root.resolve()
+    wanted = {s.path: base / s.path for samples in scan.folds.values() for s in samples if s.box is None}
+    found = find_boxes(
+        list(wanted.values()),
+        detector=detector,
+        detector_model=detector_model,
+        cache=out / "boxes.jsonl",
+        jobs=jobs,
+        progress=progress,
+    )
+    return {name: found[path] for name, path in wanted.items()}
+
+
+def _refuse_mostly_unreadable(unreadable: list[tuple[str, str]], total: int, root: Path) -> None:
+    if len(unreadable) > MAX_UNREADABLE * total:
+        _, why = unreadable[0]
+        raise DatasetError(
+            f"{len(unreadable)} of {total} images of {root} cannot be read (first: {why}); "
+            f"more than {MAX_UNREADABLE:.0%} means a broken copy; get it again, or remove these files"
+        )
+
+
+def _with_boxes(samples: Iterable[Sample], boxes: dict[str, FoundBox]) -> list[Sample]:
+    """The readable samples, each with the box that it had or that was found."""
+    finished: list[Sample] = []
+    for sample in samples:
+        found = boxes.get(sample.path)
+        if found is None:
+            finished.append(sample)
+        elif found.error is None:
+            finished.append(replace(sample, box=found.box))
+    return finished
+
+
+def _write_manifests(out: Path, finished: dict[str, list[Sample]]) -> None:
+    texts = {out / name: manifest_text(samples, str(out / name)) for name, samples in finished.items()}
+    for path, text in texts.items():
+        if path.exists() and path.read_bytes() != text.encode():
+            raise OutputExistsError(
+                f"{path} already holds a manifest with other boxes; remove it or choose another output folder"
+            )
+    for path, text in texts.items():
+        if not path.exists():
+            write_text(path, text)
+
+
+def _read_record(out: Path) -> list[dict[str, Any]]:
+    """The runs that prepare.json already tells of; none when there is no such file."""
+    path = out / _RECORD
+    if not path.exists():
+        return []
+    try:
+        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
+        if all(isinstance(run["manifests"], dict) for run in runs):
+            return list(runs)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise OutputExistsError(f"{path} is not a record of facepad's; remove it or choose another output folder")
+
+
+def _write_record(out: Path, runs: list[dict[str, Any]], summary: PrepareSummary) -> None:
+    new = summary.to_dict()
+    # A run whose manifests were removed and made anew has nothing left to tell.
+    kept = [run for run in runs if not run["manifests"].keys() & new["manifests"].keys()]
+    write_text(out / _RECORD, json.dumps({"runs": [*kept, new]}, indent=2, ensure_ascii=False) + "\n")

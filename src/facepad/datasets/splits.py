@@ -1,0 +1,100 @@
+"""Dividing samples: seeded orders that never change, subject-disjoint splits, and subjects found on two sides."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+from facepad.errors import DatasetError
+from facepad.types import Label, Sample, Split
+
+__all__ = ["class_balance", "seeded_order", "split_subjects", "subjects_across_splits"]
+
+
+def seeded_order(names: Iterable[str], seed: int) -> list[str]:
+    """``names`` in a random order that depends on the seed and the names alone.
+
+    Sorting by a hash gives the same order on every platform and version of Python and numpy, which their random
+    generators do not promise.
+
+    >>> seeded_order(["a", "b", "c"], 0) == seeded_order(["c", "b", "a"], 0)
+    True
+    """
+    return sorted(names, key=lambda name: (hashlib.sha256(f"{seed}:{name}".encode()).digest(), name))
+
+
+def class_balance(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
+    """Split ("none" for samples without one) -> label -> number of samples, zeros included.
+
+    >>> class_balance([Sample("1.png", "anna", Label.BONA_FIDE, split=Split.TEST)])
+    {'test': {'bona_fide': 1, 'attack': 0}}
+    """
+    counts = Counter((sample.split, sample.label) for sample in samples)
+    splits = [split for split in (*Split, None) if any(counts[split, label] for label in Label)]
+    return {
+        "none" if split is None else split.value: {label.value: counts[split, label] for label in Label}
+        for split in splits
+    }
+
+
+def subjects_across_splits(samples: Iterable[Sample]) -> dict[str, list[Split]]:
+    """Subject -> its splits, for each subject that stands in more than one.
+
+    >>> both = [Sample(f"{split}.png", "anna", Label.BONA_FIDE, split=split) for split in (Split.TRAIN, Split.TEST)]
+    >>> [str(split) for split in subjects_across_splits(both)["anna"]]
+    ['train', 'test']
+    """
+    seen: defaultdict[str, set[Split]] = defaultdict(set)
+    for sample in samples:
+        if sample.split is not None:
+            seen[sample.subject].add(sample.split)
+    return {subject: [s for s in Split if s in seen[subject]] for subject in sorted(seen) if len(seen[subject]) > 1}
+
+
+def split_subjects(samples: Iterable[Sample], shares: Mapping[Split, float], seed: int) -> dict[str, Split]:
+    """Assign each subject to one split so that the image counts of both classes come near ``shares``.
+
+    Args:
+        samples: What is to be divided; only subject and label are looked at.
+        shares: Wanted part of the images of each class per split; they sum to 1.
+        seed: Another seed gives another division.
+
+    Returns:
+        Subject -> split; each split holds both classes.
+
+    Raises:
+        DatasetError: there are too few subjects for both classes in every split.
+    """
+    counts: defaultdict[str, Counter[Label]] = defaultdict(Counter)
+    for sample in samples:
+        counts[sample.subject][sample.label] += 1
+    total: Counter[Label] = sum(counts.values(), Counter())
+    waiting = seeded_order(counts, seed)
+    held = {split: Counter[Label]() for split in shares}
+    chosen: dict[str, Split] = {}
+
+    def assign(subject: str, split: Split) -> None:
+        waiting.remove(subject)
+        chosen[subject] = split
+        held[split].update(counts[subject])
+
+    def misfit(split: Split, extra: Counter[Label]) -> float:
+        """How far ``split`` would be from its share, relative to that share."""
+        wanted = shares[split]
+        return sum(((held[split][c] + extra[c]) / total[c] - wanted) ** 2 / wanted for c in total)
+
+    # The smallest splits first: filled last, they could be left without a class.
+    for split in sorted(shares, key=lambda name: shares[name]):
+        while lacking := [label for label in Label if not held[split][label]]:
+            useful = [s for s in waiting if any(counts[s][label] for label in lacking)]
+            if not useful:
+                raise DatasetError(
+                    f"{len(counts)} subjects are too few for a subject-disjoint split: "
+                    f"none is left with {lacking[0]} images for {split}"
+                )
+            assign(max(useful, key=lambda s: sum(counts[s][label] > 0 for label in lacking)), split)
+    for subject in list(waiting):
+        extra = counts[subject]
+        assign(subject, min(shares, key=lambda split: misfit(split, extra) - misfit(split, Counter())))
+    return chosen

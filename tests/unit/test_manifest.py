@@ -1,0 +1,206 @@
+"""The manifest contract: what is read, what is refused with file and line, and what is written."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from facepad.datasets.manifest import COLUMNS, manifest_hash, read_manifest, resolve, write_manifest
+from facepad.errors import ManifestError, RunError
+from facepad.types import AttackType, Box, Label, Sample, Split
+
+HEADER = ",".join(COLUMNS)
+
+
+def manifest(folder: Path, *lines: str) -> Path:
+    path = folder / "manifest.csv"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def test_read_manifest_reads_every_column(tmp_path):
+    path = manifest(tmp_path, HEADER, "../raw/a 1.jpg,anna,attack,print,dev,attack-1,7,-1.5,2,30.25,40")
+    assert read_manifest(path) == [
+        Sample(
+            "../raw/a 1.jpg", "anna", Label.ATTACK, AttackType.PRINT, Split.DEV, "attack-1", 7, Box(-1.5, 2, 30.25, 40)
+        )
+    ]
+
+
+def test_read_manifest_takes_required_columns_in_any_order(tmp_path):
+    path = manifest(tmp_path, "label,path,subject", "bona_fide,a.png,anna", "attack,b.png,anna")
+    assert read_manifest(path) == [
+        Sample("a.png", "anna", Label.BONA_FIDE),
+        Sample("b.png", "anna", Label.ATTACK, AttackType.UNKNOWN),
+    ]
+
+
+@pytest.mark.parametrize("word", ["live", "real", "Genuine", "bona-fide", "Bona Fide", "bonafide"])
+def test_read_manifest_understands_words_for_bona_fide(tmp_path, word):
+    assert read_manifest(manifest(tmp_path, "path,subject,label", f"a.png,anna,{word}"))[0].label is Label.BONA_FIDE
+
+
+@pytest.mark.parametrize("word", ["spoof", "fake", "imposter", "impostor", "ATTACK"])
+def test_read_manifest_understands_words_for_attack(tmp_path, word):
+    assert read_manifest(manifest(tmp_path, "path,subject,label", f"a.png,anna,{word}"))[0].label is Label.ATTACK
+
+
+@pytest.mark.parametrize(
+    ("word", "split"), [("devel", Split.DEV), ("validation", Split.DEV), ("val", Split.DEV), ("Training", Split.TRAIN)]
+)
+def test_read_manifest_understands_words_for_splits(tmp_path, word, split):
+    assert read_manifest(manifest(tmp_path, "path,subject,label,split", f"a.png,anna,live,{word}"))[0].split is split
+
+
+def test_read_manifest_takes_windows_line_ends_blank_lines_and_a_byte_order_mark(tmp_path):
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(b"\xef\xbb\xbfpath,subject,label\r\na.png,anna,live\r\n\r\nb.png,ben,spoof\r\n")
+    assert [sample.subject for sample in read_manifest(path)] == ["anna", "ben"]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("a.png,anna,lively,,,,,,,,", "unknown label 'lively'"),
+        ("a.png,anna,,,,,,,,,", "unknown label ''"),
+        ("a.png,anna,1,,,,,,,,", "choices: bona_fide, attack"),
+        ("a.png,anna,attack,prnt,,,,,,,", "did you mean 'print'"),
+        ("a.png,anna,live,print,,,,,,,", "a bona fide sample has no attack_type, got 'print'"),
+        ("a.png,anna,live,,holdout,,,,,,", "unknown split 'holdout'"),
+        ("a.png,anna,live,,,,-1,,,,", "frame must be a whole number from 0, got '-1'"),
+        ("a.png,anna,live,,,,1.0,,,,", "frame must be a whole number from 0, got '1.0'"),
+        ("a.png,anna,live,,,,,1,2,3,", "box must be four numbers"),
+        ("a.png,anna,live,,,,,1,2,3,x", "box must be four numbers"),
+        ("a.png,anna,live,,,,,3,2,1,4", "with x1 < x2"),
+        ("a.png,anna,live,,,,,1,2,nan,4", "box must be four numbers"),
+        (",anna,live,,,,,,,,", "empty path"),
+        ("/data/a.png,anna,live,,,,,,,,", "path must be relative to the manifest's folder"),
+        ("x\\a.png,anna,live,,,,,,,,", "with forward slashes"),
+        ("C:/a.png,anna,live,,,,,,,,", "path must be relative"),
+        ("a.png,,live,,,,,,,,", "subject must be a name"),
+        ("a.png, anna,live,,,,,,,,", "subject must be a name without spaces around it, got ' anna'"),
+        ("a.png,anna,live", "expected 11 fields as in the header, got 3"),
+        ("a.png,anna,live,,,,,,,,,", "expected 11 fields as in the header, got 12"),
+        ('"a.png,anna,live,,,,,,,,', "not valid CSV"),
+        ("a\0.png,anna,live,,,,,,,,", "path holds a control character"),
+        ("./first.png,anna,live,,,,,,,,", "./first.png is already listed in line 2"),
+    ],
+)
+def test_read_manifest_refuses_a_bad_line_by_file_and_number(tmp_path, line, says):
+    path = manifest(tmp_path, HEADER, "first.png,anna,live,,,,,,,,", line)
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(path)
+    assert str(caught.value).startswith(f"{path}:3: ")
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("path,label", "missing column subject"),
+        ("path,subject,label,atack_type", "unknown column 'atack_type' (did you mean 'attack_type'?)"),
+        ("path,subject,label,label", "column 'label' appears twice"),
+    ],
+)
+def test_read_manifest_refuses_a_bad_header(tmp_path, header, says):
+    path = manifest(tmp_path, header, "a.png,anna,live,x")
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(path)
+    assert str(caught.value).startswith(f"{path}:1: ")
+    assert says in str(caught.value)
+
+
+def test_read_manifest_refuses_a_missing_file(tmp_path):
+    with pytest.raises(ManifestError, match=r"cannot read manifest .*none\.csv: No such file"):
+        read_manifest(tmp_path / "none.csv")
+
+
+def test_read_manifest_refuses_an_empty_file(tmp_path):
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(b"")
+    with pytest.raises(ManifestError, match="empty file; expected a header line: path,subject,label"):
+        read_manifest(path)
+
+
+def test_read_manifest_refuses_a_header_alone(tmp_path):
+    with pytest.raises(ManifestError, match="lists no samples"):
+        read_manifest(manifest(tmp_path, HEADER))
+
+
+def test_read_manifest_refuses_bytes_that_are_not_text(tmp_path):
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n\xff")
+    with pytest.raises(ManifestError, match="not UTF-8 text"):
+        read_manifest(path)
+
+
+def test_read_manifest_allows_one_path_with_several_frames(tmp_path):
+    path = manifest(tmp_path, "path,subject,label,frame", "clip.mp4,anna,live,0", "clip.mp4,anna,live,1")
+    assert [sample.frame for sample in read_manifest(path)] == [0, 1]
+    with pytest.raises(ManifestError, match=r":4: clip\.mp4 frame 1 is already listed in line 3"):
+        read_manifest(manifest(tmp_path, *path.read_text().splitlines(), "clip.mp4,anna,live,1"))
+
+
+def test_write_manifest_gives_these_bytes(tmp_path):
+    samples = [
+        Sample(
+            "ä,b/1.jpg", 'the "one"', Label.BONA_FIDE, None, Split.TRAIN, "real-1", 0, Box(-0.001, 2.5, 100, 101.126)
+        ),
+        Sample("../c.jpg", "ben", Label.ATTACK, AttackType.REPLAY_VIDEO),
+    ]
+    write_manifest(tmp_path / "manifest.csv", samples)
+    assert (tmp_path / "manifest.csv").read_bytes().decode() == (
+        f"{HEADER}\n"
+        '"ä,b/1.jpg","the ""one""",bona_fide,,train,real-1,0,0,2.5,100,101.13\n'
+        "../c.jpg,ben,attack,replay_video,,,,,,,\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        Sample("/abs.png", "anna", Label.BONA_FIDE),
+        Sample("a.png", "", Label.BONA_FIDE),
+        Sample("a\n.png", "anna", Label.BONA_FIDE),
+        Sample("a\udcff.png", "anna", Label.BONA_FIDE),
+        Sample("a.png", "anna", Label.BONA_FIDE, frame=-1),
+        Sample("a.png", "anna", Label.BONA_FIDE, box=Box(1, 1, 1.001, 2)),
+    ],
+)
+def test_write_manifest_refuses_what_cannot_be_read_back_and_writes_nothing(tmp_path, sample):
+    with pytest.raises(ManifestError):
+        write_manifest(tmp_path / "manifest.csv", [sample])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_write_manifest_refuses_no_samples_and_doubles(tmp_path):
+    with pytest.raises(ManifestError, match="lists no samples"):
+        write_manifest(tmp_path / "manifest.csv", [])
+    with pytest.raises(ManifestError, match="already listed in line 2"):
+        write_manifest(tmp_path / "manifest.csv", [Sample("a.png", "anna", Label.BONA_FIDE)] * 2)
+
+
+def test_write_manifest_keeps_the_old_file_when_the_place_fails(tmp_path):
+    (tmp_path / "file").write_text("here")
+    with pytest.raises(RunError, match="cannot write"):
+        write_manifest(tmp_path / "file" / "manifest.csv", [Sample("a.png", "anna", Label.BONA_FIDE)])
+    assert (tmp_path / "file").read_text() == "here"
+
+
+def test_resolve_is_relative_to_the_manifests_folder():
+    found = resolve(Path("/sets/out/manifest.csv"), Sample("../raw/a.jpg", "anna", Label.BONA_FIDE))
+    assert found == Path("/sets/out/../raw/a.jpg")
+
+
+def test_manifest_hash_sees_contents_not_form(tmp_path):
+    path = tmp_path / "manifest.csv"
+    write_manifest(
+        path, [Sample("a.png", "anna", Label.BONA_FIDE), Sample("b.png", "b", Label.ATTACK, AttackType.PRINT)]
+    )
+    first = manifest_hash(path)
+    assert first == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(b"subject,path,label,attack_type\r\nanna,a.png,live,\r\nb,b.png,Spoof,print\r\n")
+    assert manifest_hash(path) == first
+    path.write_bytes(b"subject,path,label,attack_type\r\nanna,a.png,live,\r\nb,b.png,spoof,replay\r\n")
+    assert manifest_hash(path) != first
