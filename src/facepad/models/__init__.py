@@ -1,1 +1,80 @@
+"""The networks, by name (`list_models`, `create_model`)."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from facepad.errors import ModelError, unknown_choice
+from facepad.models.mobilenet_v2 import WIDTHS, MobileNetV2
+from facepad.models.resnet import ResNet34
+from facepad.models.staged import StagedModel, fuse_batch_norm
+from facepad.models.weights import load_trunk_weights
+
+__all__ = [
+    "MODELS",
+    "MobileNetV2",
+    "ModelEntry",
+    "ResNet34",
+    "StagedModel",
+    "create_model",
+    "fuse_batch_norm",
+    "list_models",
+]
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """One row of `MODELS`: how to build a network, and what a reader of `facepad list models` wants to know."""
+
+    build: Callable[..., StagedModel]
+    options: tuple[str, ...]
+    summary: str
+
+
+MODELS: dict[str, ModelEntry] = {
+    "mobilenet_v2": ModelEntry(MobileNetV2, ("width", "dropout"), "MobileNetV2, one logit (TLA-MobileNetV2)"),
+    "resnet34": ModelEntry(ResNet34, (), "ResNet-34, two logits and softmax (TLA-ResNet34)"),
+}
+
+
+def list_models() -> list[str]:
+    """Names that `create_model` knows.
+
+    >>> list_models()
+    ['mobilenet_v2', 'resnet34']
+    """
+    return list(MODELS)
+
+
+def create_model(name: str, *, weights: str = "imagenet", **options: float) -> StagedModel:
+    """Build a network.
+
+    Args:
+        name: One of `list_models`.
+        weights: ``imagenet``, ``none`` (random), or the path of a ``.safetensors`` / torchvision ``.pth`` file.
+        options: What the network itself takes, such as ``width`` and ``dropout``.
+
+    Raises:
+        ModelError: an unknown name or option, or weights that are missing or do not fit.
+
+    Example:
+        >>> create_model("mobilenet_v2", weights="none", width=0.5).freeze_before("head")
+        'head'
+    """
+    if name not in MODELS:
+        raise ModelError(unknown_choice("model", name, MODELS))
+    entry = MODELS[name]
+    for option in options:
+        if option not in entry.options:
+            raise ModelError(unknown_choice(f"option of model {name}", option, entry.options or ("(none)",)))
+    width = options.get("width", 1.0)
+    if weights == "imagenet" and width != 1.0 and width in WIDTHS:
+        raise ModelError(
+            f"there are no public ImageNet weights for width {width}: use --set model.width=1.0, "
+            "--set model.weights=none (random weights), or --set model.weights=PATH"
+        )
+    model = entry.build(**options)
+    if weights != "none":
+        load_trunk_weights(model, name, weights)
+    return model

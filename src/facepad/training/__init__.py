@@ -1,1 +1,9 @@
+"""Training: stages on Lightning, frozen features kept on disk, runs that survive a kill."""
 
+from __future__ import annotations
+
+from facepad.training.callbacks import read_epochs
+from facepad.training.fit import BEFORE_TRAINING, TrainingData, fit
+from facepad.training.module import StageSettings
+
+__all__ = ["BEFORE_TRAINING", "StageSettings", "TrainingData", "fit", "read_epochs"]

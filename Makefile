@@ -1,0 +1,34 @@
+# make demo   the whole path on synthetic data, in a virtual environment of its own
+# make test   all tests            make check   lint, format, types, import contracts
+# TORCH_INDEX: an extra package index with CPU builds of torch (see https://pytorch.org/get-started/locally/)
+PYTHON ?= python3
+TORCH_INDEX ?=
+BIN := .venv/bin
+DEMO_OUT ?= demo-output
+
+.PHONY: install demo test check clean
+install: .venv/installed
+
+# torch first and pinned: a bare "torch" would bring gigabytes of CUDA on Linux.
+.venv/installed: pyproject.toml
+	@start=$$(date +%s); \
+	$(PYTHON) -m venv .venv && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch==2.13.0 && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]' && \
+	touch $@ && echo "installed in $$(( $$(date +%s) - start )) s"
+
+demo: install
+	rm -rf $(DEMO_OUT)
+	$(BIN)/facepad demo $(DEMO_OUT)
+
+test: install
+	$(BIN)/python -m pytest
+
+check: install
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv $(DEMO_OUT)

@@ -1,0 +1,237 @@
+"""The NUAA results: every run behind docs/results/nuaa.md, and the tables made from what the runs wrote.
+
+    python benchmarks/nuaa.py run NUAA_FOLDER WORK        prepare, train, evaluate; skips what WORK already holds
+    python benchmarks/nuaa.py tables WORK docs/results    tables from the metrics.json of the finished runs
+
+Both stages only call the facepad command line and read the files it wrote. Runs are ordered by what they tell; a broken
+off `run` goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from facepad.metrics import best_cluster, choose_threshold, read_scores, summarize
+from facepad.types import Label, Split
+
+FACEPAD = (sys.executable, "-m", "facepad")
+#: Short runs on 64 px from random weights: there are no ImageNet weights for ResNet-34 where these were made.
+RESNET = ["model.weights=none", "preprocess.size=64", "stages.0.epochs=1", "stages.1.epochs=3"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and its evaluation."""
+
+    row: str
+    recipe: str
+    protocol: str
+    part: int  # seed, or fold of subject-kfold
+    overrides: tuple[str, ...] = ()
+    probes: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.row.replace(', ', '-')}-{self.protocol}-{self.part}"
+
+    @property
+    def manifest(self) -> str:
+        if self.protocol == "subject-kfold":
+            return f"subject-kfold/manifest-fold{self.part}.csv"
+        return f"random80-{self.part}/manifest.csv" if self.protocol == "random80" else f"{self.protocol}/manifest.csv"
+
+
+def _runs() -> list[Run]:
+    ours, paper, resnet = "tla-mobilenetv2", "tla-mobilenetv2-paper", "tla-resnet34-paper"
+    ablations = {
+        "whole-frame": ["preprocess.crop=frame"],
+        "no-augmentation": ["augment.policy=none", "augment.views=1"],
+        "no-smoothing": ["stages.0.label_smoothing=0", "stages.1.label_smoothing=0"],
+        "no-class-weights": ["train.balance_classes=false"],
+    }
+    rows = [Run("ours", ours, "official", seed, (f"train.seed={seed}",), seed == 0) for seed in range(3)]
+    rows += [Run("ours", ours, "random80", 0), Run("paper", paper, "official", 0, (), True)]
+    rows += [Run("ours", ours, "subject-kfold", fold) for fold in range(5)]
+    rows += [Run("paper", paper, "random80", 0), Run("resnet34", resnet, "official", 0, tuple(RESNET))]
+    rows += [Run("ours", ours, "random80", seed, (f"train.seed={seed}",)) for seed in range(1, 5)]
+    rows += [Run(f"ours, {name}", ours, "official", 0, tuple(changes)) for name, changes in ablations.items()]
+    rows += [Run("resnet34", resnet, "random80", 0, tuple(RESNET))]
+    rows += [Run("paper", paper, "official", seed, (f"train.seed={seed}",)) for seed in (1, 2)]
+    rows += [Run("paper", paper, "subject-kfold", fold) for fold in range(5)]
+    rows += [Run("paper", paper, "random80", seed, (f"train.seed={seed}",)) for seed in range(1, 5)]
+    return rows
+
+
+def run(root: Path, work: Path) -> None:
+    """Make everything that is not there yet."""
+    (work / "features").mkdir(parents=True, exist_ok=True)
+    for entry in _runs():
+        manifest = work / entry.manifest
+        if not manifest.exists():
+            _prepare(root, work, entry)
+        report, folder = work / "reports" / entry.name, work / "runs" / entry.name
+        if (report / "metrics.json").exists():
+            continue
+        print(f"== {entry.name}", flush=True)
+        started = time.monotonic()
+        if not (folder / "model.json").exists():
+            settings = [word for override in entry.overrides for word in ("--set", override)]
+            _facepad("train", entry.recipe, manifest, folder, "--resume", *settings)
+        trained = time.monotonic()
+        shutil.rmtree(report, ignore_errors=True)  # of an evaluation that was broken off
+        criterion = ["--criterion", "0.5"] if entry.protocol == "random80" else []
+        probes = [] if entry.probes else ["--no-probes"]
+        _facepad("evaluate", folder, manifest, report, "--no-thumbnails", *criterion, *probes)
+        seconds = {"train": round(trained - started, 1), "evaluate": round(time.monotonic() - trained, 1)}
+        (report / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+
+
+def _prepare(root: Path, work: Path, entry: Run) -> None:
+    """One box cache and one feature folder serve all protocols."""
+    out = (work / entry.manifest).parent
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / "features").exists():
+        (out / "features").symlink_to((work / "features").resolve(), target_is_directory=True)
+    boxes = next(work.glob("*/boxes.jsonl"), None)
+    if boxes is not None and not (out / "boxes.jsonl").exists():
+        shutil.copy(boxes, out / "boxes.jsonl")
+    seed = entry.part if entry.protocol == "random80" else 0
+    _facepad("data", "prepare", "nuaa", root, out, "--protocol", entry.protocol, "--seed", seed)
+
+
+def _facepad(*words: object) -> None:
+    subprocess.run([*FACEPAD, *map(str, words)], check=True)
+
+
+def tables(work: Path, out: Path) -> None:
+    """Write nuaa.md and nuaa.json from the finished runs."""
+    results = [_result(work, entry) for entry in _runs() if (work / "reports" / entry.name / "metrics.json").exists()]
+    results += [_unseen(work, result) for result in results if result["protocol"] == "official"]
+    out.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "command": "python benchmarks/nuaa.py run NUAA_FOLDER WORK; python benchmarks/nuaa.py tables WORK docs/results",
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+        ).stdout.strip(),
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, 2 CPU cores, Python {platform.python_version()}",
+    }
+    (out / "nuaa.json").write_text(json.dumps({"facts": facts, "runs": results}, indent=1) + "\n", encoding="utf-8")
+    (out / "nuaa-tables.md").write_text(_markdown(results, facts), encoding="utf-8")
+
+
+METRICS = ("accuracy", "apcer", "bpcer", "hter", "acer", "eer", "auc")
+READINGS = ("precision", "recall", "f1")
+
+
+def _result(work: Path, entry: Run) -> dict[str, object]:
+    report = work / "reports" / entry.name
+    metrics = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    matrix = metrics["confusion_matrix"]
+    return {
+        "row": entry.row,
+        "protocol": entry.protocol,
+        "part": entry.part,
+        "overrides": list(entry.overrides),
+        **{name: metrics[name] for name in METRICS},
+        **{name: metrics["precision_recall_f1"]["attack_positive"][name] for name in READINGS},
+        "errors": matrix["bona_fide"]["rejected"] + matrix["attack"]["accepted"],
+        "scored": sum(count for counts in matrix.values() for count in counts.values()),
+        "threshold": metrics["threshold"],
+        "probes": metrics.get("probes"),
+        "non_responses": metrics["non_responses"],
+        "seconds": json.loads((report / "seconds.json").read_text(encoding="utf-8")),
+    }
+
+
+def _unseen(work: Path, official: dict[str, object]) -> dict[str, object]:
+    """The official run, measured on test images of subjects that training never saw, at the same threshold rule."""
+    name = f"{str(official['row']).replace(', ', '-')}-official-{official['part']}"
+    records = read_scores(work / "reports" / name / "scores.csv").records
+    dev = [record for record in records if record.split is Split.DEV]
+    seen = {f"{number:04}" for number in range(1, 10)}
+    test = [record for record in records if record.split is Split.TEST and record.subject not in seen]
+    threshold = choose_threshold(dev, "eer", source="dev", cluster=best_cluster(dev))
+    metrics = summarize(test, threshold, cluster=best_cluster(test)).to_dict()
+    matrix = metrics["confusion_matrix"]
+    return {
+        **{key: official[key] for key in ("row", "part", "overrides")},
+        "protocol": "official-unseen",
+        **{key: metrics[key] for key in METRICS},
+        **{key: metrics["precision_recall_f1"]["attack_positive"][key] for key in READINGS},
+        "errors": matrix["bona_fide"]["rejected"] + matrix["attack"]["accepted"],
+        "scored": sum(record.score is not None for record in test),
+        "bona_fide": sum(record.label is Label.BONA_FIDE for record in test),
+    }
+
+
+def _percent(rate: dict[str, float] | None) -> str:
+    if rate is None:
+        return "undefined"
+    return f"{100 * rate['value']:.2f} [{100 * rate['low']:.2f}, {100 * rate['high']:.2f}]"
+
+
+def _markdown(results: list[dict[str, object]], facts: dict[str, str]) -> str:
+    columns = [*METRICS, *READINGS]
+    lines = ["<!-- written by benchmarks/nuaa.py tables -->", "", "## Means over seeds or folds", ""]
+    lines += ["All figures in percent; precision, recall and F1 with the attack as the positive class.", ""]
+    lines += [f"| row | protocol | runs | errors / scored | {' | '.join(columns)} |"]
+    lines += ["|---|---|---|---|" + "---|" * len(columns)]
+    groups: dict[tuple[str, str], list[dict[str, object]]] = {}
+    for result in results:
+        groups.setdefault((str(result["row"]), str(result["protocol"])), []).append(result)
+    for (row, protocol), group in groups.items():
+        errors = ", ".join(str(result["errors"]) for result in group)
+        cells = [_mean(group, column) for column in columns]
+        lines.append(f"| {row} | {protocol} | {len(group)} | {errors} / {group[0]['scored']} | {' | '.join(cells)} |")
+    lines += ["", "## Each run with its 95 % interval", ""]
+    lines += [f"| run | {' | '.join(columns)} | train s | evaluate s |", "|---|" + "---|" * (len(columns) + 2)]
+    for result in results:
+        cells = [_percent(result[column]) for column in columns]
+        seconds = result.get("seconds", {"train": "", "evaluate": ""})
+        name = f"{result['row']} {result['protocol']} {result['part']}"
+        lines.append(f"| {name} | {' | '.join(cells)} | {seconds['train']} | {seconds['evaluate']} |")
+    lines += ["", "## Short-cut probes: test EER in percent", "", "| run | as it is | face blanked | only face |"]
+    lines += ["|---|---|---|---|"]
+    for result in results:
+        if probes := result.get("probes"):
+            cells = [_percent(result["eer"]), *(_percent(probe["eer"]) for probe in probes.values())]
+            lines.append(f"| {result['row']} {result['protocol']} {result['part']} | {' | '.join(cells)} |")
+    lines += ["", *(f"- {name}: {value}" for name, value in facts.items()), ""]
+    return "\n".join(lines)
+
+
+def _mean(group: list[dict[str, object]], column: str) -> str:
+    values = [result[column]["value"] for result in group if result[column] is not None]
+    if not values:
+        return "undefined"
+    spread = f" ({100 * min(values):.2f} to {100 * max(values):.2f})" if len(values) > 1 else ""
+    return f"{100 * statistics.mean(values):.3f}{spread}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, first, second in (("run", "root", "work"), ("tables", "work", "out")):
+        command = commands.add_parser(name)
+        command.add_argument(first, type=Path)
+        command.add_argument(second, type=Path)
+    arguments = parser.parse_args()
+    if arguments.command == "run":
+        run(arguments.root, arguments.work)
+    else:
+        tables(arguments.work, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

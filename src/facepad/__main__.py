@@ -1,0 +1,5 @@
+"""``python -m facepad``."""
+
+from facepad.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Procedural portraits: subjects, their faces, hair, bodies, rooms and cameras, drawn from numbers alone."""

@@ -1,0 +1,90 @@
+"""The camera that records bona fide and attack presentations alike, so that only the presentation tells them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.datasets._procedural.fields import Floats, dim, f32
+
+__all__ = ["Camera", "sensor_grain", "to_display"]
+
+_LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One camera at one occasion.
+
+    Attributes:
+        target: Mean display luminance that its exposure aims at, in [0, 1].
+        balance: White balance error, gains of red, green and blue.
+        vignette: Loss of light in the corners, in [0, 1].
+        blur: Gaussian sigma of lens and focus in pixels.
+        noise: Standard deviation of the noise at mid-grey, in [0, 1].
+        quality: JPEG quality, 0 to 100.
+    """
+
+    target: float
+    balance: tuple[float, float, float]
+    vignette: float
+    blur: float
+    noise: float
+    quality: int
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> Camera:
+        """Draw a camera; every class of presentation draws from here."""
+        red, blue = (float(v) for v in rng.uniform(0.94, 1.06, 2))
+        return cls(
+            target=float(rng.uniform(0.40, 0.55)),
+            balance=(red, 1.0, blue),
+            vignette=float(rng.uniform(0.0, 0.18)),
+            blur=float(rng.uniform(0.35, 0.8)),
+            noise=float(rng.uniform(0.003, 0.013)),
+            quality=int(rng.integers(84, 96)),
+        )
+
+    def record(self, scene: NDArray[np.uint8], grain: Floats) -> NDArray[np.uint8]:
+        """Record a display-referred scene.
+
+        Args:
+            scene: uint8 RGB (H, W, 3).
+            grain: Noise of unit variance, (H, W, 3), see `sensor_grain`.
+
+        Returns:
+            uint8 RGB (H, W, 3).
+        """
+        height, width = scene.shape[:2]
+        x, y = np.linspace(-1, 1, width)[None, :], np.linspace(-1, 1, height)[:, None]
+        luma = float(cv2.transform(scene[::4, ::4].astype(np.float32), _LUMA).mean()) / 255
+        exposure = float(np.clip(self.target / max(luma, 0.05), 0.65, 1.7)) ** 0.75
+        image = f32(cv2.transform(scene.astype(np.float32), np.diag(f32(self.balance) * (exposure / 255))))
+        dim(image, f32(1 - self.vignette / 2 * (x * x + y * y)))
+        image = f32(cv2.GaussianBlur(image, (0, 0), self.blur))
+        image += grain * (0.5 + np.clip(image, 0, 1)) * self.noise
+        return _quantised(image)
+
+    def encode(self, image: NDArray[np.uint8]) -> bytes:
+        """The recorded picture as a JPEG file's bytes."""
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
+        return data.tobytes()
+
+
+def sensor_grain(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
+    """Noise of unit variance, (height, width, 3); shifted at random it serves a whole clip."""
+    return rng.standard_normal((*size, 3), dtype=np.float32)
+
+
+def to_display(light: Floats) -> NDArray[np.uint8]:
+    """Linear light to display values: uint8, square-root transfer curve."""
+    return _quantised(np.sqrt(np.clip(light, 0, 1)))
+
+
+def _quantised(image: Floats) -> NDArray[np.uint8]:
+    quantised: NDArray[np.uint8] = np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
+    return quantised

@@ -1,0 +1,179 @@
+"""The synthetic data set: procedural people before a camera, and prints and screens that show them to it.
+
+Licence: the pictures are drawn from numbers by this package; they show nobody and may be used freely.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from facepad.datasets._procedural.camera import Camera, sensor_grain
+from facepad.datasets._procedural.presentation import FAMILIES, Framing, present_attack, present_person
+from facepad.datasets._procedural.subject import Subject
+from facepad.errors import DatasetError
+from facepad.files import atomic_path, claim_output
+from facepad.types import AttackType, Label, Sample, Split
+
+__all__ = ["generate"]
+
+_MIN_SUBJECTS = 4  # two to train, one each for dev and test
+_MIN_SIDE = 120
+_CLIP_FRAMES = 5
+_INSTRUMENTS = (AttackType.PRINT, AttackType.REPLAY_PHOTO)
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """Some frames of one presentation: one subject, one camera, one light, one instrument."""
+
+    seed: int
+    subject: int
+    split: Split
+    number: int
+    frames: int
+    attack_type: AttackType | None
+    family: str | None
+
+
+def generate(
+    out: Path,
+    *,
+    subjects: int = 12,
+    seed: int = 0,
+    images_per_subject: int = 50,
+    size: tuple[int, int] = (480, 640),
+    jobs: int | None = None,
+    progress: bool = True,
+) -> list[Sample]:
+    """Draw a labelled data set of procedural faces and attacks into ``out``/images/<subject>/.
+
+    Half of each subject's images are bona fide; the others show a print or a photo on a screen. Subjects are divided
+    50/25/25 % into train, dev and test. Camera, compression, framing and light have the same distribution in both
+    classes. The same seed gives the same bytes for any number of jobs (with the same OpenCV and numpy).
+
+    Args:
+        out: An absent or empty folder.
+        subjects: Number of people, at least 4.
+        seed: Not negative; another seed gives other people.
+        images_per_subject: At least 2.
+        size: (height, width) of the images, at least 120 pixels each.
+        jobs: Worker processes; None takes the processors this process may use. Above 1 they are spawned, so a script
+            needs the usual ``if __name__ == "__main__"`` guard.
+        progress: Show a progress bar on stderr.
+
+    Returns:
+        One sample per image in path order; ``path`` is relative to ``out``, ``box`` is the canonical face square as
+        the renderer knows it, ``video`` names the presentation and ``frame`` counts in it.
+
+    Raises:
+        DatasetError: an argument is out of its range.
+        OutputExistsError: ``out`` holds something.
+        RunError: a file cannot be written.
+    """
+    jobs = _available_processors() if jobs is None else jobs
+    _check(subjects, seed, images_per_subject, size, jobs)
+    out = claim_output(Path(out))
+    clips = _plan(subjects, seed, images_per_subject)
+    columns = (TextColumn("drawing faces"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    samples: list[Sample] = []
+    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
+        task = bar.add_task("", total=subjects * images_per_subject)
+        for recorded in _record_all(clips, out, size, min(jobs, len(clips))):
+            samples.extend(recorded)
+            bar.advance(task, len(recorded))
+    return samples
+
+
+def _check(subjects: int, seed: int, images_per_subject: int, size: tuple[int, int], jobs: int) -> None:
+    if subjects < _MIN_SUBJECTS:
+        raise DatasetError(
+            f"subjects: expected at least {_MIN_SUBJECTS} (train, dev and test share none), got {subjects}"
+        )
+    if images_per_subject < 2:
+        raise DatasetError(f"images per subject: expected at least 2 (bona fide and attack), got {images_per_subject}")
+    if min(size) < _MIN_SIDE:
+        raise DatasetError(f"size: expected (height, width) of at least {_MIN_SIDE} pixels each, got {size}")
+    for name, value, least in (("seed", seed, 0), ("jobs", jobs, 1)):
+        if value < least:
+            raise DatasetError(f"{name}: expected {least} or more, got {value}")
+
+
+def _available_processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _plan(subjects: int, seed: int, images_per_subject: int) -> list[_Clip]:
+    """All presentations in path order; instruments and their families take turns, across subjects too."""
+    order = np.random.default_rng([seed, 0]).permutation(subjects)
+    train, dev = round(subjects / 2), max(round(subjects / 4), 1)
+    split_of = {int(subject): _split_at(rank, train, dev) for rank, subject in enumerate(order)}
+    attacks = images_per_subject // 2
+    clips = []
+    for subject in range(subjects):
+        bona_fide = _clip_lengths(images_per_subject - attacks)
+        for number, frames in enumerate(bona_fide + _clip_lengths(attacks)):
+            turn = number - len(bona_fide)
+            attack_type = _INSTRUMENTS[(subject + turn) % len(_INSTRUMENTS)] if turn >= 0 else None
+            families = FAMILIES[attack_type] if attack_type else ()
+            family = families[(subject + turn // len(_INSTRUMENTS)) % len(families)] if attack_type else None
+            clips.append(_Clip(seed, subject, split_of[subject], number, frames, attack_type, family))
+    return clips
+
+
+def _split_at(rank: int, train: int, dev: int) -> Split:
+    if rank < train:
+        return Split.TRAIN
+    return Split.DEV if rank < train + dev else Split.TEST
+
+
+def _clip_lengths(images: int) -> list[int]:
+    return [min(_CLIP_FRAMES, images - start) for start in range(0, images, _CLIP_FRAMES)]
+
+
+def _record_all(clips: Sequence[_Clip], out: Path, size: tuple[int, int], jobs: int) -> Iterator[list[Sample]]:
+    """Record the clips in order, in this process or in ``jobs`` spawned ones."""
+    record = partial(_record, out=out, size=size)
+    if jobs == 1:
+        yield from map(record, clips)
+        return
+    with ProcessPoolExecutor(jobs, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
+        try:
+            yield from pool.map(record, clips)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _record(clip: _Clip, out: Path, size: tuple[int, int]) -> list[Sample]:
+    """Render one clip, write its images, and return their samples."""
+    rng = np.random.default_rng([clip.seed, clip.subject, clip.number, 7])
+    subject = Subject.sample(clip.seed, clip.subject)
+    camera, framing = Camera.sample(rng), Framing.sample(rng, size)
+    if clip.attack_type is None or clip.family is None:
+        frames, kind = present_person(subject, rng, size, framing), "bona_fide"
+    else:
+        frames = present_attack(subject, rng, size, framing, clip.attack_type, clip.family)
+        kind = f"{clip.attack_type}-{clip.family}"
+    grain = sensor_grain(np.random.default_rng([clip.seed, clip.subject, clip.number, 8]), size)
+    name = f"s{clip.subject:03d}"
+    video = f"{name}/{clip.number:02d}-{kind}"
+    samples = []
+    for number, (scene, box) in enumerate(islice(frames, clip.frames)):
+        path = f"images/{video}-{number}.jpg"
+        with atomic_path(out / path) as temporary:
+            noise = np.roll(grain, rng.integers(0, size), axis=(0, 1))
+            temporary.write_bytes(camera.encode(camera.record(scene, noise)))
+        label = Label.BONA_FIDE if clip.attack_type is None else Label.ATTACK
+        samples.append(Sample(path, name, label, clip.attack_type, clip.split, video, number, box))
+    return samples

@@ -1,0 +1,213 @@
+"""Evaluation: a manifest and a scorer make scores.csv; scores.csv makes the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from facepad.errors import ImageError, InputError
+from facepad.faces import blank_face, keep_only_face
+from facepad.images import read_image
+from facepad.metrics import PadSummary, Rate, best_cluster, metrics_from_file, parse_criterion, summarize, write_scores
+from facepad.scorers import Scorer
+from facepad.types import Box, Label, Sample, ScoreRecord, ScoreStatus, Split
+
+__all__ = ["PROBES", "Evaluation", "Probe", "evaluate_samples", "score_samples"]
+
+Image = NDArray[np.uint8]
+_AHEAD = 8  # batches decoded before they are needed
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A change of the image that shows what a network looks at, and what it means."""
+
+    name: str
+    description: str
+    change: Callable[[Image, Box], Image]
+
+
+#: Short-cut probes: a network that looks at faces fails the first and passes the second.
+PROBES = (
+    Probe("face blanked", "the face square is painted over: what the surroundings alone give away", blank_face),
+    Probe("only face", "all but the face square is painted over: what the face alone shows", keep_only_face),
+)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate_samples` found.
+
+    Attributes:
+        records: One per dev and test sample, as in scores.csv.
+        summary: Metrics of the test samples, at the threshold chosen on dev.
+        probe_eers: EER of the test samples under each of `PROBES`, where asked for and defined.
+        unreadable: Path to reason, of images that could not be read.
+    """
+
+    records: list[ScoreRecord]
+    summary: PadSummary
+    probe_eers: dict[str, Rate] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+def evaluate_samples(
+    scorer: Scorer,
+    root: Path,
+    samples: Sequence[Sample],
+    out: Path,
+    *,
+    criterion: str | float = "eer",
+    batch_size: int = 32,
+    probes: bool = True,
+    progress: bool = True,
+) -> Evaluation:
+    """Score dev and test samples, write ``scores.csv`` to ``out``, choose the threshold on dev and measure test.
+
+    Args:
+        scorer: The network.
+        root: Folder that the samples' paths are relative to.
+        samples: Of all splits; training samples are left out.
+        out: An existing folder.
+        criterion: How the threshold is chosen on dev (`facepad.metrics.parse_criterion`).
+        batch_size: Images per step.
+        probes: Also run the two short-cut probes on the test samples.
+        progress: Draw a progress bar on stderr.
+
+    Raises:
+        InputError: no test samples, or none in dev for a criterion that needs them.
+        MetricError: one class has no scored images, or an unknown criterion.
+    """
+    wanted = [sample for sample in samples if sample.split in (Split.DEV, Split.TEST)]
+    test = [sample for sample in wanted if sample.split is Split.TEST]
+    _check(wanted, test, criterion)
+    unreadable: dict[str, str] = {}
+    with _progress(progress) as bar:
+        records = score_samples(
+            scorer, root, wanted, batch_size=batch_size, bar=bar, title="scoring", unreadable=unreadable
+        )
+        write_scores(out / "scores.csv", records)
+        summary = metrics_from_file(out / "scores.csv", criterion)
+        eers = {}
+        for probe in PROBES if probes else ():
+            changed = score_samples(
+                scorer, root, test, batch_size=batch_size, bar=bar, title=probe.name, change=probe.change
+            )
+            if len({record.label for record in changed if record.score is not None}) == len(Label):
+                measured = summarize(changed, summary.threshold, cluster=best_cluster(changed))
+                eers[probe.name] = measured.rates["eer"]
+    return Evaluation(records, summary, eers, unreadable)
+
+
+def _check(wanted: Sequence[Sample], test: Sequence[Sample], criterion: str | float) -> None:
+    needs_dev = parse_criterion(criterion).name != "fixed"
+    if not test:
+        raise InputError("the manifest has no samples in split 'test'; evaluation needs some")
+    if needs_dev and len(wanted) == len(test):
+        raise InputError(
+            f"the manifest has no samples in split 'dev', on which criterion {criterion!r} chooses the threshold; "
+            "give a threshold as a number instead, such as --criterion 0.5"
+        )
+
+
+def score_samples(
+    scorer: Scorer,
+    root: Path,
+    samples: Sequence[Sample],
+    *,
+    batch_size: int = 32,
+    bar: Progress | None = None,
+    title: str = "scoring",
+    change: Callable[[Image, Box], Image] | None = None,
+    unreadable: dict[str, str] | None = None,
+) -> list[ScoreRecord]:
+    """One record per sample, in order; images without a face or unreadable get a status instead of a score.
+
+    Args:
+        scorer: The network; its `Scorer.preprocess` prepares the images.
+        root: Folder that the samples' paths are relative to.
+        samples: What to score; faces are where their boxes say.
+        batch_size: Images per step.
+        bar: Progress display to draw on.
+        title: What the bar is called.
+        change: Applied to each image that has a face box, before it is prepared; the others get ``no_face``.
+        unreadable: Filled with path and reason of each image that could not be read.
+    """
+    records: list[ScoreRecord] = []
+    task = bar.add_task(title, total=len(samples)) if bar else None
+    needs_face = scorer.preprocess.needs_face or change is not None
+    for batch in _prepared(scorer, root, samples, batch_size, change, needs_face):
+        pixels = [crop for _, crop in batch if isinstance(crop, np.ndarray)]
+        scores = iter(scorer.score(np.stack(pixels)) if pixels else ())
+        for sample, crop in batch:
+            if isinstance(crop, np.ndarray):
+                records.append(_record(sample, ScoreStatus.SCORED, float(next(scores))))
+            elif crop is None:
+                records.append(_record(sample, ScoreStatus.NO_FACE, None))
+            else:
+                records.append(_record(sample, ScoreStatus.UNREADABLE, None))
+                if unreadable is not None:
+                    unreadable[sample.path] = str(crop)
+        if bar and task is not None:
+            bar.advance(task, len(batch))
+    return records
+
+
+_Prepared = list[tuple[Sample, Image | ImageError | None]]
+
+
+def _prepared(
+    scorer: Scorer,
+    root: Path,
+    samples: Sequence[Sample],
+    batch_size: int,
+    change: Callable[[Image, Box], Image] | None,
+    needs_face: bool,
+) -> Iterator[_Prepared]:
+    """Batches of decoded and cut images, a few batches ahead of the network (decoding frees the interpreter lock)."""
+
+    def prepare(sample: Sample) -> Image | ImageError | None:
+        if needs_face and sample.box is None:
+            return None
+        try:
+            image = read_image(root / sample.path)
+        except ImageError as error:
+            return error
+        if change is not None and sample.box is not None:
+            image = change(image, sample.box)
+        return scorer.preprocess.apply(image, sample.box)
+
+    batches = [samples[start : start + batch_size] for start in range(0, len(samples), batch_size)]
+    with ThreadPoolExecutor(2) as pool:
+        waiting = [[pool.submit(prepare, sample) for sample in batch] for batch in batches[:_AHEAD]]
+        for position, batch in enumerate(batches):
+            if position + _AHEAD < len(batches):
+                waiting.append([pool.submit(prepare, sample) for sample in batches[position + _AHEAD]])
+            futures, waiting[position] = waiting[position], []
+            yield [(sample, future.result()) for sample, future in zip(batch, futures, strict=True)]
+
+
+def _record(sample: Sample, status: ScoreStatus, score: float | None) -> ScoreRecord:
+    return ScoreRecord(
+        path=sample.path,
+        subject=sample.subject,
+        video=sample.video,
+        frame=sample.frame,
+        label=sample.label,
+        attack_type=sample.attack_type,
+        split=sample.split,
+        status=status,
+        score=score,
+    )
+
+
+def _progress(enabled: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), disable=not enabled)

@@ -1,0 +1,62 @@
+"""The one place that says how an image and its face square become a network's input."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.errors import ModelError
+from facepad.faces import crop
+from facepad.types import Box
+
+__all__ = ["PreprocessSpec"]
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessSpec:
+    """How a network wants its input; stored with every trained model, so that training and use cannot drift apart.
+
+    Attributes:
+        crop_scale: Side of the crop as a multiple of the canonical face square's side (>= 1); None takes the whole
+            frame, squashed to ``size``.
+        size: Input (height, width) in pixels.
+        border: What fills the part of a crop that lies outside the image.
+        detector: The detector whose canonical squares the network was trained on.
+    """
+
+    crop_scale: float | None = None
+    size: tuple[int, int] = (224, 224)
+    border: Literal["reflect", "constant"] = "reflect"
+    detector: str = "dlib"
+
+    @property
+    def needs_face(self) -> bool:
+        """Whether an image without a face square cannot be prepared (it then is a non-response)."""
+        return self.crop_scale is not None
+
+    def apply(self, image: NDArray[np.uint8], box: Box | None) -> NDArray[np.uint8]:
+        """Cut and resize: uint8 RGB ``(H, W, 3)`` to uint8 RGB ``(*size, 3)``.
+
+        Raises:
+            ModelError: the network needs a face and ``box`` is None.
+        """
+        if self.needs_face and box is None:
+            raise ModelError(f"this network looks at {self.crop_scale} x the face square, but no face was found")
+        return crop(image, box, scale=self.crop_scale, size=self.size, border=self.border)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready copy."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        >>> spec = PreprocessSpec(crop_scale=2.7, size=(160, 160))
+        >>> PreprocessSpec.from_dict(spec.to_dict()) == spec
+        True
+        """
+        return cls(**{**values, "size": tuple(values["size"])})

@@ -1,0 +1,218 @@
+"""Recipes: validated TOML that says how a network is trained; the only module that knows configuration."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from facepad.augment import AUGMENTATIONS
+from facepad.errors import RecipeError, unknown_choice
+from facepad.models import MODELS
+from facepad.preprocess import PreprocessSpec
+from facepad.training import StageSettings
+
+__all__ = ["Recipe", "list_recipes", "load_recipe"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSection(_Section):
+    """``[model]``: which network, from which weights."""
+
+    name: str
+    weights: str = "imagenet"
+    width: float | None = None
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+
+    def options(self) -> dict[str, float]:
+        """What the network's builder takes, where given."""
+        given = {"width": self.width, "dropout": self.dropout}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+class PreprocessSection(_Section):
+    """``[preprocess]``: what part of the image the network sees, and how large."""
+
+    crop: Literal["frame"] | float = "frame"
+    size: int = Field(default=224, ge=32, le=1024)
+    resolution: float = Field(default=1.0, gt=0, le=1)
+    border: Literal["reflect", "constant"] = "reflect"
+
+    def spec(self) -> PreprocessSpec:
+        """The same as the other layers take it; ``resolution`` is MobileNet's rho."""
+        side = max(32, round(self.size * self.resolution))
+        scale = None if self.crop == "frame" else float(self.crop)
+        return PreprocessSpec(crop_scale=scale, size=(side, side), border=self.border)
+
+
+class AugmentSection(_Section):
+    """``[augment]``: training-only changes of a crop."""
+
+    policy: str = "none"
+    views: int = Field(default=1, ge=1, le=64)
+
+
+class TrainSection(_Section):
+    """``[train]``: what all stages share."""
+
+    seed: int = Field(default=0, ge=0)
+    batch_size: int = Field(default=224, ge=1)
+    balance_classes: bool = False
+    deterministic: bool = True
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+
+
+class StageSection(_Section):
+    """``[[stages]]``: see `facepad.training.StageSettings`."""
+
+    name: str
+    trainable_from: str | None = None
+    epochs: int = Field(ge=1)
+    optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
+    lr: float = Field(default=1e-4, gt=0)
+    schedule: Literal["constant", "one-cycle"] = "constant"
+    weight_decay: float = Field(default=0.0, ge=0)
+    find_lr: bool = False
+    patience: int | None = Field(default=None, ge=1)
+    batch_norm: Literal["frozen", "update"] = "update"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+
+
+class Recipe(_Section):
+    """One reproducible training run.
+
+    Attributes:
+        name: The file's stem.
+        summary: One line for `facepad list recipes`.
+        published: Name of the paper's row that a report sets beside the result.
+        criterion: How the threshold is chosen on dev.
+    """
+
+    name: str
+    summary: str
+    published: str | None = None
+    criterion: str = "eer"
+    model: ModelSection
+    preprocess: PreprocessSection = PreprocessSection()
+    augment: AugmentSection = AugmentSection()
+    train: TrainSection = TrainSection()
+    stages: tuple[StageSection, ...] = Field(min_length=1)
+
+    def stage_settings(self) -> list[StageSettings]:
+        """The stages as plain values."""
+        return [StageSettings(**stage.model_dump()) for stage in self.stages]
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("facepad"))) / "recipes"
+
+
+def list_recipes() -> dict[str, str]:
+    """Shipped recipes: name to one-line summary."""
+    return {path.stem: str(_read(path).get("summary", "")) for path in sorted(_folder().glob("*.toml"))}
+
+
+def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
+    """Read a shipped recipe by name, or any by the path of its ``.toml`` file, with ``key=value`` overrides.
+
+    Args:
+        name_or_path: Such as ``tla-mobilenetv2`` or ``mine.toml``.
+        overrides: Such as ``train.seed=1`` or ``stages.0.epochs=3``; values are TOML, bare words are strings.
+
+    Raises:
+        RecipeError: unknown recipe, key or value.
+    """
+    path = Path(name_or_path) if name_or_path.endswith(".toml") else _folder() / f"{name_or_path}.toml"
+    if not path.is_file():
+        if name_or_path.endswith(".toml"):
+            raise RecipeError(f"recipe file {path} does not exist")
+        raise RecipeError(unknown_choice("recipe", name_or_path, list_recipes()))
+    values = {"name": path.stem, **_read(path)}
+    for override in overrides or []:
+        _override(values, override)
+    return validate_recipe(values, str(path.name))
+
+
+def validate_recipe(values: dict[str, Any], where: str) -> Recipe:
+    """Check every key and value.
+
+    Raises:
+        RecipeError: with the key, what came, and the choices.
+    """
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(f"{where}: {_explain(error)}") from error
+    if recipe.model.name not in MODELS:
+        raise RecipeError(f"{where}: model.name: {unknown_choice('model', recipe.model.name, MODELS)}")
+    if recipe.augment.policy not in AUGMENTATIONS:
+        raise RecipeError(f"{where}: augment.policy: {unknown_choice('policy', recipe.augment.policy, AUGMENTATIONS)}")
+    if recipe.augment.policy == "none" and recipe.augment.views > 1:
+        raise RecipeError(f"{where}: augment.views: several views need an augmentation policy other than 'none'")
+    names = [stage.name for stage in recipe.stages]
+    if len(set(names)) < len(names):
+        raise RecipeError(f"{where}: stages need different names, got {', '.join(names)}")
+    return recipe
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(f"recipe {path} cannot be read: {error}") from error
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise RecipeError(f"--set expects key=value, got {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = key.strip().split(".")
+    place: Any = values
+    for parent in parents:
+        place = _descend(place, parent, key)
+    if not isinstance(place, dict):
+        raise RecipeError(
+            f"--set {key}: {parents[-1] if parents else key} is not a section (stages.NUMBER.KEY for stages)"
+        )
+    place[last] = value
+
+
+def _descend(place: Any, name: str, key: str) -> Any:
+    if isinstance(place, list):
+        if not name.isdigit() or int(name) >= len(place):
+            raise RecipeError(f"--set {key}: there is no stage {name}; stages are numbered 0 to {len(place) - 1}")
+        return place[int(name)]
+    if not isinstance(place, dict):
+        raise RecipeError(f"--set {key}: {name} is below a value, not a section")
+    return place.setdefault(name, {})
+
+
+def _explain(error: ValidationError) -> str:
+    """The first problem, in one line, with the choices where there are any."""
+    problem = error.errors()[0]
+    location = [str(part) for part in problem["loc"] if part not in ("literal['frame']", "float")]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        return unknown_choice("key", key, _keys_beside(location))
+    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
+
+
+def _keys_beside(location: list[str]) -> list[str]:
+    section: Any = Recipe
+    for name in location[:-1]:
+        if name.isdigit():
+            continue
+        annotation = section.model_fields[name].annotation
+        section = next((part for part in get_args(annotation) if isinstance(part, type)), annotation)
+    prefix = "".join(f"{name}." for name in location[:-1])
+    return [prefix + name for name in section.model_fields]

@@ -1,0 +1,103 @@
+"""The images that the network got most wrong: prediction, actual class, loss, probability and a thumbnail."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from dataclasses import dataclass
+
+from PIL import Image
+
+from facepad.errors import ImageError
+from facepad.images import read_image
+from facepad.report.content import ReportContent
+from facepad.report.text import probability, words
+from facepad.types import Label, ScoreRecord
+
+__all__ = ["TopLoss", "loss", "top_losses"]
+
+_PER_CLASS = 10
+_SIDE = 132  # pixels: sharp enough to see what was shown, a few kB each
+
+
+@dataclass(frozen=True, slots=True)
+class TopLoss:
+    """One image of the gallery.
+
+    Attributes:
+        path: As the record has it.
+        prediction: "accepted" or "rejected".
+        wrong: Whether the prediction is.
+        actual: Label, or the instrument of an attack.
+        loss: Cross-entropy in nats; None when scores are no probabilities.
+        score: The score.
+        picture: A ``data:`` URI; None when the image cannot be read or is not to be shown.
+    """
+
+    path: str
+    prediction: str
+    wrong: bool
+    actual: str
+    loss: str | None
+    score: str
+    picture: str | None
+
+
+def loss(record: ScoreRecord) -> float:
+    """Cross-entropy of a scored record in nats, infinite for a sure mistake.
+
+    >>> from facepad.types import ScoreStatus
+    >>> loss(ScoreRecord("a.jpg", "anna", None, None, Label.BONA_FIDE, None, None, ScoreStatus.SCORED, 1.0))
+    0.0
+    """
+    assert record.score is not None
+    right = record.score if record.label is Label.BONA_FIDE else 1 - record.score
+    return -math.log(right) + 0.0 if right > 0 else math.inf
+
+
+def top_losses(content: ReportContent) -> dict[Label, list[TopLoss]]:
+    """The measured records of each class with the highest loss, highest first.
+
+    Loss falls as the score rises for bona fide and the other way round for attacks, so the order is that of the
+    scores; it also serves scores that are no probabilities. Ties keep the records' order.
+    """
+    scored = [(record.score, record) for record in content.measured if record.score is not None]
+    probabilities = all(0 <= score <= 1 for score, _ in scored)
+    gallery = {}
+    for label in Label:
+        sign = 1 if label is Label.BONA_FIDE else -1
+        hardest = sorted(
+            ((sign * score, record) for score, record in scored if record.label is label), key=lambda pair: pair[0]
+        )
+        gallery[label] = [_entry(content, record, probabilities) for _, record in hardest[:_PER_CLASS]]
+    return gallery
+
+
+def _entry(content: ReportContent, record: ScoreRecord, probabilities: bool) -> TopLoss:
+    assert record.score is not None
+    accepted = record.score >= content.threshold.value
+    value = loss(record) if probabilities else None
+    return TopLoss(
+        path=record.path,
+        prediction="accepted" if accepted else "rejected",
+        wrong=accepted != (record.label is Label.BONA_FIDE),
+        actual=words(record.attack_type or record.label),
+        loss=None if value is None else "∞" if math.isinf(value) else f"{value:.3f}",
+        score=probability(record.score),
+        picture=_picture(content, record.path),
+    )
+
+
+def _picture(content: ReportContent, path: str) -> str | None:
+    if content.image_root is None or not content.thumbnails:
+        return None
+    try:
+        pixels = read_image(content.image_root / path, min_size=(_SIDE, _SIDE))
+    except ImageError:
+        return None  # the page shows a placeholder: a report must not fail for a picture
+    image = Image.fromarray(pixels)
+    image.thumbnail((_SIDE, _SIDE))
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=80, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

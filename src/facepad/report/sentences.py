@@ -1,0 +1,147 @@
+"""What a report says in sentences: the decision, and the warnings that a reader must not miss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from markupsafe import Markup
+
+from facepad.metrics import CHOSEN_ON_ITSELF, Rate
+from facepad.report.content import ReportContent
+from facepad.report.text import count, criterion_words, interval, number, percent, words
+from facepad.types import ScoreStatus, Split
+
+__all__ = ["Remark", "decision", "non_responses", "remarks"]
+
+_FEW_CLUSTERS = 10
+_STATUS_WORDS = {
+    ScoreStatus.NO_FACE.value: "no face found",
+    ScoreStatus.UNREADABLE.value: "unreadable",
+    ScoreStatus.LOW_QUALITY.value: "low quality",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing to know: a warning changes how the figures may be used, a note explains them."""
+
+    kind: Literal["warning", "note"]
+    text: str
+
+
+def decision(content: ReportContent) -> Markup:
+    """The result in one sentence, its figures in bold."""
+    summary, threshold = content.summary, content.threshold
+    origin = threshold.origin
+    if origin.sha256 is None:
+        chosen = Markup("given as a number and not chosen on data")
+    else:
+        chosen = Markup("chosen on {} ({} bona fide, {} attacks) by criterion {} ({})").format(
+            f"the {origin.split} scores" if origin.split else "scores without a split",
+            count(origin.n_bona_fide),
+            count(origin.n_attack),
+            threshold.criterion,
+            criterion_words(threshold.criterion),
+        )
+    worst = words(summary.worst_instrument)
+    kind = "attacks" if worst == "unknown" else f"{worst} attacks"
+    if len(summary.instruments) > 1:
+        kind += ", the worst instrument,"
+    return Markup("At threshold <b>{}</b>, {}, <b>{}</b> of the {} were accepted ({}) and {}.").format(
+        number(threshold.value),
+        chosen,
+        percent(summary.rates["apcer"].value),
+        kind,
+        _span(summary.rates["apcer"]),
+        Markup("<b>{}</b> of the bona fide presentations were rejected ({})").format(
+            percent(summary.rates["bpcer"].value), _span(summary.rates["bpcer"])
+        ),
+    )
+
+
+def _span(rate: Rate) -> str:
+    return f"{count(round(rate.value * rate.n))} of {count(rate.n)}; 95 % interval {interval(rate)}"
+
+
+def non_responses(content: ReportContent) -> str:
+    """How many presentations got no score, and why; empty when all did."""
+    parts = []
+    for label, name in (("attack", "attacks"), ("bona_fide", "bona fide presentations")):
+        found = {status: n for status, n in content.summary.non_responses[label].items() if n}
+        if found:
+            why = ", ".join(f"{_STATUS_WORDS[status]} {count(n)}" for status, n in found.items())
+            parts.append(f"{count(sum(found.values()))} {name} ({why})")
+    if not parts:
+        return ""
+    return f"No score for {' and '.join(parts)}: counted apart, as neither accepted nor rejected."
+
+
+def remarks(content: ReportContent) -> list[Remark]:
+    """Warnings first, then notes; the same text never twice."""
+    found = [*_threshold_warnings(content), *_leak_warnings(content), *_notes(content)]
+    return sorted(dict.fromkeys(found), key=lambda remark: remark.kind != "warning")
+
+
+def _threshold_warnings(content: ReportContent) -> Iterator[Remark]:
+    origin, split = content.threshold.origin, content.split_name
+    if origin.sha256 == content.summary.sha256 or CHOSEN_ON_ITSELF in origin.note:
+        yield Remark(
+            "warning",
+            f"The threshold was chosen on the {split} scores themselves: every rate at the threshold is optimistic. "
+            "Choose it on dev scores for a figure that holds.",
+        )
+    elif origin.split is Split.TEST:
+        yield Remark("warning", "The threshold was chosen on scores of a test split, not on dev.")
+    if origin.separable:
+        gap = f" from {number(origin.interval[0])} to {number(origin.interval[1])}" if origin.interval else ""
+        yield Remark(
+            "warning",
+            f"The {f'{origin.split} ' if origin.split else ''}scores that chose the threshold are perfectly separable: "
+            f"every attack scores below every bona fide sample, with a gap{gap}. The threshold is the middle of that "
+            "gap, whatever the criterion; the data did not decide where in the gap it belongs.",
+        )
+    if origin.sha256 is None:
+        yield Remark("note", "The threshold was given as a number; no data set vouches for it.")
+    for part in filter(None, origin.note.split("; ") if origin.sha256 else ()):
+        if part != CHOSEN_ON_ITSELF and not (origin.separable and "separable" in part):  # the warnings say these
+            yield Remark("note", f"Threshold: {part}.")
+
+
+def _leak_warnings(content: ReportContent) -> Iterator[Remark]:
+    clips, dev_clips = ({(r.subject, r.video) for r in part if r.video} for part in (content.measured, content.dev))
+    people, dev_people = ({r.subject for r in part if r.subject} for part in (content.measured, content.dev))
+    split = content.split_name
+    if clips & dev_clips:
+        yield Remark(
+            "warning",
+            f"The protocol leaks: {count(len(clips & dev_clips))} of {count(len(clips))} {split} clips or capture "
+            "sessions also have frames in dev. Near-duplicate images stand on both sides, as in a random split of "
+            "frames, so these figures say little about new people or new recordings.",
+        )
+    elif people & dev_people:
+        yield Remark(
+            "note", f"{count(len(people & dev_people))} of {count(len(people))} {split} subjects also stand in dev."
+        )
+
+
+def _notes(content: ReportContent) -> Iterator[Remark]:
+    summary = content.summary
+    if summary.cluster is None:
+        yield Remark(
+            "note",
+            "Intervals assume independent frames. Frames of one recording resemble each other, so the true intervals "
+            "are wider.",
+        )
+    elif summary.n_clusters < _FEW_CLUSTERS:
+        yield Remark("note", f"Intervals rest on {summary.n_clusters} {summary.cluster}s only.")
+    if summary.rates["eer"].value == 0:
+        yield Remark(
+            "note",
+            f"The {content.split_name} scores are perfectly separable as well; how small the error really is, only "
+            "the upper ends of the intervals tell.",
+        )
+    for text in (*summary.notes, *content.notes):
+        if CHOSEN_ON_ITSELF not in text:
+            yield Remark("note", f"{text[:1].upper()}{text[1:].rstrip('.')}.")

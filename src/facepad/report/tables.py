@@ -1,0 +1,286 @@
+"""The report's tables as rows of ready text: headline numbers, instruments, readings, published figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from facepad.metrics import Rate, Reading
+from facepad.published import PublishedRow
+from facepad.report.content import ReportContent
+from facepad.report.text import GAP, count, fraction, interval, percent, words
+
+__all__ = [
+    "Bar",
+    "Group",
+    "InstrumentRow",
+    "MatrixRow",
+    "NumberRow",
+    "PublishedTable",
+    "Unscored",
+    "bars",
+    "headline",
+    "instruments",
+    "matrix",
+    "number_groups",
+    "probe_rows",
+    "published_table",
+    "reading_rows",
+    "unscored",
+]
+
+_MAX_UNSCORED = 25
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRow:
+    """One measure: its name and meaning, value, interval, sample size and how the interval was made."""
+
+    name: str
+    meaning: str
+    value: str
+    interval: str
+    unit: str
+    n: str
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows that share a basis."""
+
+    title: str
+    rows: tuple[NumberRow, ...]
+
+
+def _row(name: str, meaning: str, rate: Rate | None, unit: str = "%") -> NumberRow:
+    if rate is None:
+        return NumberRow(name, meaning, "not defined", "", "", "", "")
+    write = percent if unit == "%" else fraction
+    span = f"{write(rate.low, False)} to {write(rate.high, False)}"
+    return NumberRow(name, meaning, write(rate.value, False), span, unit, count(rate.n), rate.method)
+
+
+def headline(content: ReportContent) -> list[NumberRow]:
+    """The four figures that a hurried reader takes along."""
+    rates, worst = content.summary.rates, words(content.summary.worst_instrument)
+    return [
+        _row("APCER", f"attacks accepted (worst: {worst})", rates["apcer"]),
+        _row("BPCER", "bona fide rejected", rates["bpcer"]),
+        _row("ACER", "mean of both", rates["acer"]),
+        _row("EER", f"of the {content.split_name} scores themselves", rates["eer"]),
+    ]
+
+
+def number_groups(content: ReportContent) -> list[Group]:
+    """All rates of the summary, grouped by what they depend on."""
+    summary = content.summary
+    own = f"Of the {content.split_name} scores themselves, without the threshold"
+    groups = [
+        Group("At the threshold", tuple(_at_threshold(summary.rates, f" ({words(summary.worst_instrument)})"))),
+        Group(own, tuple(_of_scores(content))),
+        Group(
+            "Without a score",
+            (
+                _row("APNRR", "attacks without a score", summary.rates["apnrr"]),
+                _row("BPNRR", "bona fide presentations without a score", summary.rates["bpnrr"]),
+            ),
+        ),
+    ]
+    if any(n for counts in summary.non_responses.values() for n in counts.values()):
+        rows = tuple(_at_threshold(summary.non_responses_as_errors, ""))
+        groups.append(Group("At the threshold, every missing score counted as a wrong decision", rows))
+    return groups
+
+
+def _at_threshold(rates: Mapping[str, Rate], worst: str) -> Iterator[NumberRow]:
+    yield _row("APCER", f"attacks accepted, worst instrument{worst}", rates["apcer"])
+    yield _row("FAR", "attacks accepted, all instruments pooled", rates["far_pooled"])
+    yield _row("BPCER (FRR)", "bona fide presentations rejected", rates["bpcer"])
+    yield _row("ACER", "mean of APCER and BPCER", rates["acer"])
+    yield _row("HTER", "mean of FAR and BPCER", rates["hter"])
+    yield _row("Accuracy", "decided rightly; depends on the class mix", rates["accuracy"])
+
+
+def _of_scores(content: ReportContent) -> Iterator[NumberRow]:
+    rates = content.summary.rates
+    yield _row("EER", "where FAR and BPCER are equal", rates["eer"])
+    yield _row("AUC", "pairs of bona fide and attack ranked rightly", rates["auc"], "fraction")
+    for limit, rate in content.summary.bpcer_at_apcer.items():
+        yield _row(f"BPCER @ {100 * limit:g}{GAP}%", f"bona fide rejected where APCER ≤ {100 * limit:g}{GAP}%", rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An interval drawn on a scale: places in percent of the scale's length."""
+
+    low: float
+    value: float
+    width: float
+
+
+def bars(rates: Sequence[Rate | None]) -> tuple[list[Bar | None], str]:
+    """Intervals on one scale from 0 to a round number that holds them all, and the words for its end.
+
+    >>> bars([Rate(0.01, 0.0, 0.04, 100, "exact")])[0]
+    [Bar(low=0.0, value=20.0, width=80.0)]
+    """
+    ends = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    highest = max((rate.high for rate in rates if rate), default=1.0)
+    end = next((limit for limit in ends if highest <= limit), 1.0)
+    drawn = [
+        Bar(*(round(100 * part / end, 2) for part in (rate.low, rate.value, rate.high - rate.low))) if rate else None
+        for rate in rates
+    ]
+    return drawn, f"{100 * end:g}{GAP}%"
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentRow:
+    """One attack instrument."""
+
+    name: str
+    worst: bool
+    errors: str
+    apcer: NumberRow
+    apnrr: NumberRow
+    bar: Bar | None
+
+
+def instruments(content: ReportContent) -> tuple[list[InstrumentRow], str]:
+    """A row per instrument, and where the bars' scale ends."""
+    summary = content.summary
+    drawn, end = bars([rates.apcer for rates in summary.instruments.values()])
+    rows = []
+    for (name, rates), bar in zip(summary.instruments.items(), drawn, strict=True):
+        apcer = rates.apcer
+        errors = f"{count(round(apcer.value * apcer.n))} of {count(apcer.n)}" if apcer else "none scored"
+        worst = len(drawn) > 1 and name == summary.worst_instrument
+        rows.append(
+            InstrumentRow(words(name), worst, errors, _row("APCER", "", apcer), _row("APNRR", "", rates.apnrr), bar)
+        )
+    return rows, end
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedTable:
+    """This result beside published ones.
+
+    Attributes:
+        columns: Only those that a published row fills.
+        own: This result's cells.
+        rows: Published rows, the number of their remark (empty without one) and their cells.
+    """
+
+    columns: tuple[str, ...]
+    own: tuple[str, ...]
+    rows: tuple[tuple[PublishedRow, str, tuple[str, ...]], ...]
+
+
+_PUBLISHED_COLUMNS = {
+    "accuracy": "Accuracy, %",
+    "eer": "EER, %",
+    "apcer": "APCER, %",
+    "bpcer": "BPCER, %",
+    "hter": "HTER, %",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "loss": "Loss",
+    "seconds": "Training, s",
+}
+
+
+def published_table(content: ReportContent) -> PublishedTable:
+    """Published rows below this result's own; a figure that was not given is an empty cell."""
+    summary = content.summary
+    attack = summary.readings["attack"]
+    ours = {**summary.rates, "precision": attack.precision, "recall": attack.recall, "f1": attack.f1}
+    filled = [c for c in _PUBLISHED_COLUMNS if any(getattr(row, c) is not None for row in content.published)]
+    own = tuple(_own_cell(name, ours.get(name)) for name in filled)
+    remarked = [row for row in content.published if row.remark]
+    theirs = [
+        (
+            row,
+            str(remarked.index(row) + 1) if row.remark else "",
+            tuple(_published_cell(name, getattr(row, name)) for name in filled),
+        )
+        for row in content.published
+    ]
+    return PublishedTable(tuple(_PUBLISHED_COLUMNS[name] for name in filled), own, tuple(theirs))
+
+
+def _in_percent(name: str) -> bool:
+    return _PUBLISHED_COLUMNS[name].endswith("%")
+
+
+def _own_cell(name: str, rate: Rate | None) -> str:
+    if rate is None:
+        return ""
+    return percent(rate.value, False) if _in_percent(name) else fraction(rate.value)
+
+
+def _published_cell(name: str, value: float | None) -> str:
+    """As many digits as the papers give, at most four."""
+    return "" if value is None else f"{100 * value if _in_percent(name) else value:.4g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unscored:
+    """Images without a score: the first of them as (path, kind, status), and how many more there are."""
+
+    rows: tuple[tuple[str, str, str], ...]
+    more: int
+
+
+def unscored(content: ReportContent) -> Unscored:
+    """The measured images that got no score."""
+    found = [record for record in content.measured if record.score is None]
+    rows = [(r.path, words(r.attack_type or r.label), words(r.status)) for r in found[:_MAX_UNSCORED]]
+    return Unscored(tuple(rows), len(found) - len(rows))
+
+
+def probe_rows(content: ReportContent) -> tuple[list[tuple[str, str, str, str, str, Bar | None]], str]:
+    """EER of the unchanged images and of each probe: name, meaning, value, interval, n, bar; and the scale's end."""
+    plain = ("Images as they are", f"EER of the {content.split_name} scores", content.summary.rates["eer"])
+    probes = [plain, *((probe.name, probe.description, probe.eer) for probe in content.probes)]
+    drawn, end = bars([eer for _, _, eer in probes])
+    rows = [
+        (name, meaning, percent(eer.value), interval(eer), count(eer.n), bar)
+        for (name, meaning, eer), bar in zip(probes, drawn, strict=True)
+    ]
+    return rows, end
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixRow:
+    """One class of the confusion matrix: (name, count, share of the row, right / wrong / none) per outcome."""
+
+    label: str
+    cells: tuple[tuple[str, str, str, str], ...]
+
+
+def matrix(content: ReportContent) -> list[MatrixRow]:
+    """Bona fide and attack presentations by outcome; non-responses are a column of their own."""
+    counts, missing = content.summary.confusion, content.summary.non_responses
+    rows = []
+    for label, accepted, rejected in (
+        ("bona_fide", counts.bona_fide_accepted, counts.bona_fide_rejected),
+        ("attack", counts.attack_accepted, counts.attack_rejected),
+    ):
+        without = sum(missing[label].values())
+        total = accepted + rejected + without
+        kinds = ("right", "wrong") if label == "bona_fide" else ("wrong", "right")
+        outcomes = (("accepted", accepted, kinds[0]), ("rejected", rejected, kinds[1]), ("no score", without, "none"))
+        cells = tuple((name, count(n), percent(n / total), kind) for name, n, kind in outcomes)
+        rows.append(MatrixRow(words(label), cells))
+    return rows
+
+
+def reading_rows(reading: Reading) -> list[NumberRow]:
+    """Precision, recall and F1 of one reading."""
+    return [
+        _row("Precision", "", reading.precision, "fraction"),
+        _row("Recall", "", reading.recall, "fraction"),
+        _row("F1", "", reading.f1, "fraction"),
+    ]

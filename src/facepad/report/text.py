@@ -1,0 +1,124 @@
+"""Numbers and names as a reader sees them: percent with their unit, intervals, counts, words for names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from facepad.metrics import Rate, parse_criterion
+
+__all__ = [
+    "GAP",
+    "count",
+    "criterion_words",
+    "flatten",
+    "fraction",
+    "interval",
+    "number",
+    "percent",
+    "probability",
+    "words",
+]
+
+#: A space that does not break the line, between a number and its unit.
+GAP = "\N{NO-BREAK SPACE}"
+
+
+def percent(value: float, unit: bool = True) -> str:
+    """A fraction in percent: two decimals, three where two would hide the distance to 0 or 100 %; those two exactly.
+
+    >>> percent(0.0287, unit=False), percent(0.00097, unit=False), percent(1.0, unit=False)
+    ('2.87', '0.097', '100')
+    """
+    sign = f"{GAP}%" if unit else ""
+    if value in (0.0, 1.0):
+        return f"{100 * value:.0f}{sign}"
+    decimals = 3 if min(value, 1 - value) < 0.001 else 2
+    return f"{100 * value:.{decimals}f}{sign}"
+
+
+def fraction(value: float, unit: bool = True) -> str:
+    """A figure in [0, 1] as it is (AUC is no percentage); ``unit`` is there for the sake of `percent`.
+
+    >>> fraction(0.99987)
+    '0.9999'
+    """
+    del unit
+    return f"{value:.0f}" if value in (0.0, 1.0) else f"{value:.4f}"
+
+
+def interval(rate: Rate, unit: bool = True) -> str:
+    """The 95 % interval of a rate in percent.
+
+    >>> interval(Rate(0.01, 0.005, 0.02, 100, "exact"), unit=False).replace(GAP, " ")
+    '0.50 to 2.00'
+    """
+    return f"{percent(rate.low, unit=False)} to {percent(rate.high, unit)}"
+
+
+def number(value: float) -> str:
+    """A threshold, score or loss: four significant digits, more only where it would round to 0 or 1.
+
+    >>> number(0.43127), number(0.99999987), number(12.0)
+    ('0.4313', '0.99999987', '12')
+    """
+    short = f"{value:.4g}"
+    return f"{value:.10g}" if short in ("1", "0") and value not in (0.0, 1.0) else short
+
+
+def probability(value: float) -> str:
+    """A score with four decimals, or as `number` where those would hide the distance to 0 or 1.
+
+    >>> probability(0.185), probability(0.99999987), probability(12.5)
+    ('0.1850', '0.99999987', '12.5')
+    """
+    return f"{value:.4f}" if 0.00005 <= value < 0.99995 else number(value)
+
+
+def count(n: int) -> str:
+    """A number of things, with separated thousands.
+
+    >>> count(12614)
+    '12,614'
+    """
+    return f"{n:,}"
+
+
+def words(name: str) -> str:
+    """A name of the program as words.
+
+    >>> words("warped_print")
+    'warped print'
+    """
+    return name.replace("_", " ")
+
+
+def criterion_words(criterion: str) -> str:
+    """What a threshold criterion asks for.
+
+    >>> criterion_words("bpcer@apcer=0.05").replace(GAP, " ")
+    'the lowest BPCER while APCER does not exceed 5.00 %'
+    """
+    wanted = parse_criterion(criterion)
+    if wanted.name in ("bpcer@apcer", "apcer@bpcer"):
+        lowest, limited = wanted.name.upper().split("@")
+        return f"the lowest {lowest} while {limited} does not exceed {percent(wanted.number or 0.0)}"
+    return {"eer": "equal error rate", "min-hter": "the lowest HTER"}.get(wanted.name, "a given number")
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """A nested recipe as (dotted key, value in words), in order; keys without a value are left out.
+
+    >>> list(flatten({"name": "x", "train": {"seed": 0}, "stages": [{"lr": 0.1}], "model": {"width": None}}))
+    [('name', 'x'), ('train.seed', '0'), ('stages.0.lr', '0.1')]
+    """
+    for key, value in values.items():
+        place = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{place}.")
+        elif isinstance(value, list | tuple) and value and all(isinstance(part, Mapping) for part in value):
+            for index, part in enumerate(value):
+                yield from flatten(part, f"{place}.{index}.")
+        elif value is not None:
+            yield place, value if isinstance(value, str) else json.dumps(value, default=str)

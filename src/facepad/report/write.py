@@ -1,0 +1,137 @@
+"""Writing a report folder: report.html with everything inside it, and metrics.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from facepad.files import write_text
+from facepad.report import losses, plots, sentences, tables, text
+from facepad.report.content import ReportContent
+from facepad.types import Label
+
+__all__ = ["METRICS_FILE", "REPORT_FILE", "metrics_dict", "render", "write_report"]
+
+REPORT_FILE = "report.html"
+METRICS_FILE = "metrics.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    id: str
+    short: str
+    present: bool = True
+
+
+def write_report(folder: Path, content: ReportContent) -> Path:
+    """Write ``report.html`` and ``metrics.json`` into ``folder``, each whole or not at all.
+
+    The page needs no other file and asks no network for anything.
+
+    Args:
+        folder: Made when it does not exist; files of the two names in it are replaced.
+        content: What to show.
+
+    Returns:
+        The path of ``report.html``.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    page = render(content)
+    metrics = json.dumps(metrics_dict(content), indent=2, allow_nan=False)
+    write_text(folder / METRICS_FILE, metrics + "\n")
+    write_text(folder / REPORT_FILE, page)
+    return folder / REPORT_FILE
+
+
+def metrics_dict(content: ReportContent) -> dict[str, Any]:
+    """The summary as `PadSummary.to_dict` gives it, and the probes' EERs where there are any."""
+    metrics = content.summary.to_dict()
+    if content.probes:
+        metrics["probes"] = {
+            probe.name: {"description": probe.description, "eer": probe.eer.to_dict()} for probe in content.probes
+        }
+    return metrics
+
+
+def render(content: ReportContent) -> str:
+    """The page as text, ready to be encoded in UTF-8."""
+    page = _environment().get_template("page.html.j2").render(_view(content))
+    # A file name that is not UTF-8 reaches Python as lone surrogates, which no UTF-8 file can hold.
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("facepad.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=text.percent, interval=text.interval, number=text.number, count=text.count, words=text.words
+    )
+    return environment
+
+
+def _view(content: ReportContent) -> dict[str, Any]:
+    sections = _sections(content)
+    shown = {section.id for section in sections if section.present}
+    instrument_rows, instrument_scale = tables.instruments(content)
+    probe_rows, probe_scale = tables.probe_rows(content)
+    readings = [(name, tables.reading_rows(reading)) for name, reading in content.summary.readings.items()]
+    return {
+        "content": content,
+        "summary": content.summary,
+        "threshold": content.threshold,
+        "Label": Label,
+        "sections": [section for section in sections if section.present],
+        "shown": shown,
+        "decision": sentences.decision(content),
+        "non_responses": sentences.non_responses(content),
+        "remarks": sentences.remarks(content),
+        "criterion": text.criterion_words(content.threshold.criterion),
+        "headline": tables.headline(content),
+        "number_groups": tables.number_groups(content),
+        "instruments": instrument_rows,
+        "instrument_scale": instrument_scale,
+        "matrix": tables.matrix(content),
+        "readings": readings,
+        "roc": plots.roc_plot(content),
+        "det": plots.det_plot(content),
+        "histograms": plots.histogram_plots(content),
+        "losses": losses.top_losses(content),
+        "pictures": content.thumbnails and content.image_root is not None,
+        "learning": plots.learning_plots(content.epochs),
+        "unscored": tables.unscored(content),
+        "probes": probe_rows,
+        "probe_scale": probe_scale,
+        "published": tables.published_table(content),
+        "recipe": list(text.flatten(content.recipe or {})),
+    }
+
+
+def _sections(content: ReportContent) -> list[_Section]:
+    unscored = any(record.score is None for record in content.measured)
+    return [
+        _Section("decision", "Decision"),
+        _Section("numbers", "Numbers"),
+        _Section("instruments", "Instruments"),
+        _Section("confusion", "Confusion"),
+        _Section("readings", "Precision"),
+        _Section("curves", "ROC and DET"),
+        _Section("scores", "Histograms"),
+        _Section("losses", "Top losses"),
+        _Section("learning", "Learning", bool(content.epochs)),
+        _Section("unscored", "No score", unscored),
+        _Section("probes", "Probes", bool(content.probes)),
+        _Section("published", "Published", bool(content.published)),
+        _Section("recipe", "Recipe", bool(content.recipe)),
+        _Section("provenance", "Provenance", bool(content.facts)),
+    ]

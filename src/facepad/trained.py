@@ -1,0 +1,88 @@
+"""A trained network on disk: its weights and everything needed to feed it and to trust it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from facepad.errors import ModelError
+from facepad.files import atomic_path, sha256_file, write_text
+from facepad.models import StagedModel, create_model
+from facepad.preprocess import PreprocessSpec
+
+__all__ = ["DESCRIPTION_FILE", "WEIGHTS_FILE", "TrainedModel", "load_trained", "save_trained"]
+
+WEIGHTS_FILE = "model.safetensors"
+DESCRIPTION_FILE = "model.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A network with its preparation.
+
+    Attributes:
+        network: In eval mode.
+        architecture: Its name in `facepad.models.MODELS`.
+        options: What it was built with.
+        preprocess: How it wants its input.
+        facts: Where it came from: recipe, training data and its hash, versions.
+    """
+
+    network: StagedModel
+    architecture: str
+    options: dict[str, Any]
+    preprocess: PreprocessSpec
+    facts: dict[str, Any]
+
+
+def save_trained(folder: Path, trained: TrainedModel) -> None:
+    """Write weights, then the description with their SHA-256: a folder with a description is complete."""
+    with atomic_path(folder / WEIGHTS_FILE) as temporary:
+        save_file({name: value.contiguous() for name, value in trained.network.state_dict().items()}, temporary)
+    description = {
+        "format": _FORMAT,
+        "architecture": trained.architecture,
+        "options": trained.options,
+        "preprocess": trained.preprocess.to_dict(),
+        "output": "logit of P(bona fide); accept when the score >= threshold",
+        "weights_sha256": sha256_file(folder / WEIGHTS_FILE),
+        "facts": trained.facts,
+    }
+    write_text(folder / DESCRIPTION_FILE, json.dumps(description, indent=2) + "\n")
+
+
+def load_trained(folder: Path) -> TrainedModel:
+    """Read a finished run's network.
+
+    Raises:
+        ModelError: no finished run, a foreign or newer format, or weights that were changed since.
+    """
+    path = folder / DESCRIPTION_FILE
+    if not path.is_file():
+        unfinished = (folder / "recipe.json").is_file()
+        hint = (
+            "its training is not finished; go on with 'facepad train ... --resume'"
+            if unfinished
+            else "not a run folder"
+        )
+        raise ModelError(f"{folder} holds no trained model ({hint})")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        if description["format"] != _FORMAT:
+            raise ModelError(f"{path} has format {description['format']}, this facepad reads format {_FORMAT}")
+        if sha256_file(folder / WEIGHTS_FILE) != description["weights_sha256"]:
+            raise ModelError(f"{folder / WEIGHTS_FILE} is not the file that was trained (its SHA-256 differs)")
+        network = create_model(description["architecture"], weights="none", **description["options"])
+        network.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        preprocess = PreprocessSpec.from_dict(description["preprocess"])
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{folder} holds no readable model: {str(error).splitlines()[0]}") from error
+    return TrainedModel(
+        network.eval(), description["architecture"], description["options"], preprocess, description["facts"]
+    )

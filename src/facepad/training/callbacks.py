@@ -1,0 +1,109 @@
+"""What happens around epochs: the epoch log, seeds that survive a resume, and the shuffle."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch.utils.data import Sampler
+
+from facepad.files import write_text
+
+__all__ = ["EpochLog", "EpochSeeds", "SeededShuffle", "read_epochs"]
+
+_COLUMNS = ("train_loss", "train_accuracy", "dev_loss", "dev_accuracy")
+
+
+class SeededShuffle(Sampler[int]):
+    """A new order every epoch that depends on the seed and the epoch alone, so a resumed run sees the same one."""
+
+    def __init__(self, length: int, seed: int) -> None:
+        self.length = length
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this as each epoch begins."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return iter(torch.randperm(self.length, generator=generator).tolist())
+
+
+class EpochSeeds(Callback):
+    """Seeds dropout anew as each epoch begins, and tells the data set which epoch it is.
+
+    A checkpoint does not hold the generators' state; with this it need not.
+    """
+
+    def __init__(self, seed: int, dataset: Any) -> None:
+        self.seed = seed
+        self.dataset = dataset
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """See the class."""
+        torch.manual_seed(self.seed * 1_000_003 + trainer.current_epoch)
+        self.dataset.epoch = trainer.current_epoch
+
+
+class EpochLog(Callback):
+    """Writes ``metrics.jsonl``, one line an epoch, and the same line for a person on stderr.
+
+    On a resumed stage the lines of epochs that will be run again are dropped first.
+    """
+
+    def __init__(self, path: Path, stage: str, epochs: int) -> None:
+        self.path = path
+        self.stage = stage
+        self.epochs = epochs
+        self._started = time.monotonic()
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Drop what will be run again."""
+        rows = [
+            row for row in read_epochs(self.path) if row["stage"] != self.stage or row["epoch"] <= trainer.current_epoch
+        ]
+        _write(self.path, rows)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add this epoch's line (validation has run by now)."""
+        row = {"stage": self.stage, "epoch": trainer.current_epoch + 1, **self.values(trainer)}
+        row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        row["seconds"] = round(time.monotonic() - self._started, 2)
+        self.add(row)
+
+    def values(self, trainer: pl.Trainer) -> dict[str, float]:
+        """The epoch's losses and accuracies so far."""
+        return {name: float(trainer.callback_metrics[name]) for name in _COLUMNS if name in trainer.callback_metrics}
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append a line to the file, and tell the person who watches."""
+        _write(self.path, [*read_epochs(self.path), row])
+        numbers = "  ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in _COLUMNS if name in row)
+        print(f"{self.stage}: epoch {row['epoch']}/{self.epochs}  {numbers}", file=sys.stderr, flush=True)
+
+
+def read_epochs(path: Path) -> list[dict[str, Any]]:
+    """The lines of a run's ``metrics.jsonl`` in order; an absent file has none."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+    write_text(path, "".join(f"{json.dumps(row)}\n" for row in rows))

@@ -1,0 +1,297 @@
+"""Training a network through its stages into a run folder, from which a killed run goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.tuner.tuning import Tuner
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import Progress
+from safetensors.torch import load_file, save_file
+from torch.utils.data import DataLoader
+
+from facepad.errors import InputError, RunError
+from facepad.files import atomic_path, write_text
+from facepad.models import StagedModel
+from facepad.preprocess import PreprocessSpec
+from facepad.training.callbacks import EpochLog, EpochSeeds, SeededShuffle
+from facepad.training.data import CropDataset, CropSource, RowDataset
+from facepad.training.features import KeptFeatures, keep_features
+from facepad.training.module import PadModule, StageSettings
+from facepad.types import Label, Sample
+
+__all__ = ["BEFORE_TRAINING", "Augmentation", "TrainingData", "fit"]
+
+Augmentation = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
+#: Stage name of the metrics line that is written before anything is learnt.
+BEFORE_TRAINING = "before training"
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run learns from.
+
+    Attributes:
+        root: Folder that the samples' paths are relative to.
+        train: Samples to learn from.
+        dev: Samples to watch (loss, early stopping); never learnt from.
+        spec: Preparation of each image.
+        augment: Training-only change of a crop.
+        views: With frozen lower layers: how many augmented versions of each image are kept and cycled through.
+        cache: Folder where frozen features are kept between runs.
+    """
+
+    root: Path
+    train: Sequence[Sample]
+    dev: Sequence[Sample]
+    spec: PreprocessSpec
+    augment: Augmentation | None = None
+    views: int = 1
+    cache: Path | None = None
+
+
+@dataclass
+class _Run:
+    """The state that all stages of one run share."""
+
+    model: StagedModel
+    data: TrainingData
+    folder: Path
+    seed: int
+    batch_size: int
+    class_weights: tuple[float, float]
+    trainer_options: dict[str, Any]
+    unreadable: dict[str, str] = field(default_factory=dict)
+    features: dict[str, KeptFeatures] = field(default_factory=dict)
+
+
+def fit(
+    model: StagedModel,
+    data: TrainingData,
+    stages: Sequence[StageSettings],
+    folder: Path,
+    *,
+    seed: int = 0,
+    batch_size: int = 224,
+    balance_classes: bool = False,
+    deterministic: bool = True,
+    precision: str = "auto",
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+) -> dict[str, str]:
+    """Train ``model`` in place, stage after stage; a folder with unfinished stages is gone on with.
+
+    A stage resumes from its last finished epoch and ends with the weights it would have had without the break: the
+    order of samples, dropout and augmentation depend on seed and epoch only.
+
+    Args:
+        model: Its trunk initialised; it is trained in place.
+        data: What to learn from.
+        stages: In order.
+        folder: The run folder: checkpoints, TensorBoard events and ``metrics.jsonl`` go there.
+        seed: Of everything random.
+        batch_size: Images per step.
+        balance_classes: Weigh the loss so that both classes count the same.
+        deterministic: Refuse PyTorch operations that are not repeatable.
+        precision: Lightning's precision, or ``auto``: bfloat16 on CUDA, 32 bit elsewhere.
+        device: ``auto`` takes the best there is.
+
+    Returns:
+        Training images that could not be read: path to reason.
+
+    Raises:
+        InputError: no training or dev images of both classes, or the device is not there.
+        RunError: too many unreadable images, or the loss is no longer finite.
+    """
+    _check_classes(data)
+    _quiet_lightning()
+    pl.seed_everything(seed, verbose=False)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    accelerator = _accelerator(device)
+    options = {
+        "accelerator": accelerator,
+        "devices": 1,
+        "deterministic": deterministic,
+        "precision": ("bf16-mixed" if accelerator == "cuda" else "32-true") if precision == "auto" else precision,
+    }
+    run = _Run(model, data, folder, seed, batch_size, _class_weights(data.train, balance_classes), options)
+    for number in range(len(stages)):
+        done = folder / "checkpoints" / f"stage-{number}.safetensors"
+        if done.exists():
+            model.load_state_dict(load_file(done))
+        else:
+            _fit_stage(run, number, stages)
+            with atomic_path(done) as temporary:
+                save_file({key: value.contiguous() for key, value in model.state_dict().items()}, temporary)
+    return run.unreadable
+
+
+def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
+    settings = stages[number]
+    start = run.model.freeze_before(settings.trainable_from)
+    start = None if start == next(iter(run.model.stages())) else start
+    taps = _taps(run.model, stages[number:])
+    run.model.freeze_before(settings.trainable_from)
+    training, dev = _datasets(run, start, taps)
+    training_loader = _loader(training, run.batch_size, SeededShuffle(len(training), run.seed))
+    dev_loader = _loader(dev, run.batch_size, None)
+    module = PadModule(run.model, settings, start=start, class_weights=run.class_weights)
+    checkpoints = run.folder / "checkpoints" / f"stage-{number}"
+    log = EpochLog(run.folder / "metrics.jsonl", settings.name, settings.epochs)
+    trainer = _trainer(run, settings, log, checkpoints, training)
+    if number == 0 and not (checkpoints / "last.ckpt").exists():
+        trainer.validate(module, dev_loader, verbose=False)
+        log.add({"stage": BEFORE_TRAINING, "epoch": 0, **log.values(trainer)})
+    if settings.find_lr:
+        module.lr = _found_lr(trainer, module, training_loader, checkpoints / "lr.json")
+    last = checkpoints / "last.ckpt"
+    trainer.fit(module, training_loader, dev_loader, ckpt_path=last if last.exists() else None, weights_only=False)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    if not all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values()):
+        raise RunError(f"stage {settings.name}: the weights are no longer finite; lower its learning rate")
+    if isinstance(training, CropDataset):
+        run.unreadable |= training.unreadable
+
+
+def _taps(model: StagedModel, stages: Sequence[StageSettings]) -> list[str]:
+    """Where to keep features for these stages: one front pass serves all of them while the fronts nest.
+
+    A later stage may start learning earlier in the network, never later, for its features to be the same ones.
+    """
+    names = list(model.stages())
+    starts: list[str] = []
+    for settings in stages:
+        start = model.freeze_before(settings.trainable_from)
+        if start is None or start == names[0] or not _has_weights(model, start):
+            break
+        if not starts or names.index(start) < names.index(starts[-1]):
+            starts.append(start)
+    return sorted(set(starts), key=names.index)
+
+
+def _has_weights(model: StagedModel, start: str) -> bool:
+    return any(True for stage in model.between(stop=start).values() for _ in stage.parameters())
+
+
+def _datasets(
+    run: _Run, start: str | None, taps: Sequence[str]
+) -> tuple[CropDataset | RowDataset, CropDataset | RowDataset]:
+    data = run.data
+    dev = CropSource(data.root, data.dev, data.spec)
+    if start is None or start not in taps:
+        fresh = CropSource(data.root, data.train, data.spec, augment=data.augment, seed=run.seed)
+        return CropDataset(fresh), CropDataset(dev)
+    # Kept views do not depend on the run's seed, so that all runs on these images share them.
+    train = CropSource(data.root, data.train, data.spec, augment=data.augment)
+    rows = []
+    for part, source, views in (("train", train, data.views), ("dev", dev, 1)):
+        if part not in run.features or start not in run.features[part].maps:
+            with Progress(console=Console(stderr=True)) as progress:
+                folder = data.cache or run.folder / "features"
+                run.features[part] = keep_features(run.model, taps, source, folder, views=views, progress=progress)
+        kept = run.features[part]
+        run.unreadable |= kept.unreadable
+        rows.append(RowDataset(kept.maps[start], kept.rows, source.labels()[kept.kept]))
+    return rows[0], rows[1]
+
+
+def _loader(dataset: CropDataset | RowDataset, batch_size: int, sampler: SeededShuffle | None) -> DataLoader[Any]:
+    # Data sets hand out whole batches, decoded by threads: worker processes would only copy pixels about.
+    return DataLoader(dataset, batch_size=batch_size, sampler=sampler, collate_fn=_as_is)
+
+
+def _as_is(batch: Any) -> Any:
+    return batch
+
+
+def _trainer(
+    run: _Run, settings: StageSettings, log: EpochLog, checkpoints: Path, training: CropDataset | RowDataset
+) -> pl.Trainer:
+    callbacks: list[Callback] = [
+        EpochSeeds(run.seed, training),
+        log,
+        ModelCheckpoint(
+            checkpoints, filename="last", save_top_k=1, enable_version_counter=False, save_weights_only=False
+        ),
+    ]
+    if settings.patience is not None:
+        callbacks.append(EarlyStopping("dev_loss", patience=settings.patience))
+    interactive = sys.stderr.isatty()
+    if interactive:
+        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
+    return pl.Trainer(
+        max_epochs=settings.epochs,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(str(run.folder), name="tensorboard", version=settings.name),
+        enable_progress_bar=interactive,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        default_root_dir=str(run.folder),
+        **run.trainer_options,
+    )
+
+
+def _found_lr(trainer: pl.Trainer, module: PadModule, loader: DataLoader[Any], path: Path) -> float:
+    """The range test's suggestion, found once per run and kept for a resume."""
+    if not path.exists():
+        finder = Tuner(trainer).lr_find(module, loader, min_lr=1e-6, max_lr=1.0, num_training=100, update_attr=False)
+        suggestion = finder.suggestion() if finder is not None else None
+        if finder is None or suggestion is None:
+            raise RunError("the learning-rate search found no falling loss; give a rate and find_lr = false")
+        write_text(path, json.dumps({"lr": suggestion, "curve": finder.results}) + "\n")
+    return float(json.loads(path.read_text(encoding="utf-8"))["lr"])
+
+
+def _accelerator(device: str) -> str:
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if available[name])
+    if not available.get(device, False):
+        here = ", ".join(name for name, there in available.items() if there)
+        raise InputError(f"device {device!r} is not available on this machine; available: auto, {here}")
+    return device
+
+
+def _check_classes(data: TrainingData) -> None:
+    for part, samples in (("train", data.train), ("dev", data.dev)):
+        counts = [sum(sample.label is label for sample in samples) for label in Label]
+        if min(counts) == 0:
+            raise InputError(
+                f"training needs images of both classes in split {part!r}, "
+                f"got {counts[0]} bona fide and {counts[1]} attack"
+            )
+
+
+def _class_weights(samples: Sequence[Sample], balance: bool) -> tuple[float, float]:
+    """Loss weights (attack, bona fide) with mean 1 over the samples."""
+    if not balance:
+        return (1.0, 1.0)
+    bona_fide = sum(sample.label is Label.BONA_FIDE for sample in samples)
+    return (len(samples) / (2 * (len(samples) - bona_fide)), len(samples) / (2 * bona_fide))
+
+
+def _quiet_lightning() -> None:
+    """Keep hints that do not concern a facepad user out of the terminal."""
+    os.environ.setdefault("TENSORBOARD_NO_TF", "1")
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    for hint in (
+        ".*does not have many workers.*",
+        ".*is smaller than the logging interval.*",
+        ".*Checkpoint directory.*",
+    ):
+        warnings.filterwarnings("ignore", hint)

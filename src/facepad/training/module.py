@@ -1,0 +1,140 @@
+"""The Lightning module: loss, optimiser, and which parts of the network learn in a stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facepad.models import StagedModel
+
+__all__ = ["PadModule", "StageSettings"]
+
+Optimizer = Literal["sgd", "rmsprop", "adamw"]
+Schedule = Literal["constant", "one-cycle"]
+
+
+@dataclass(frozen=True, slots=True)
+class StageSettings:
+    """One stage of training: what learns, how long, how fast.
+
+    Attributes:
+        name: What reports call it.
+        trainable_from: Prefix of the first parameter that learns (such as ``head`` or ``features.12.conv.1``); all
+            before it stay frozen. None trains everything.
+        epochs: Passes over the training data, at most.
+        optimizer: ``sgd`` (momentum 0.9), ``rmsprop`` or ``adamw``.
+        lr: Learning rate; with ``find_lr`` only the value from before the search.
+        schedule: ``constant``, or ``one-cycle`` (Smith 2018: warm-up over a tenth of the steps, cosine to nearly zero).
+        weight_decay: L2 penalty (decoupled for ``adamw``).
+        find_lr: Search the learning rate before the stage (Lightning's range test).
+        patience: Stop when the dev loss has not fallen for so many epochs; None never stops early.
+        batch_norm: ``frozen`` keeps every batch norm in eval mode, ``update`` lets those of the learning part adapt.
+        label_smoothing: Share in [0, 1) of each target that is moved to the middle.
+    """
+
+    name: str
+    trainable_from: str | None
+    epochs: int
+    optimizer: Optimizer = "sgd"
+    lr: float = 1e-4
+    schedule: Schedule = "constant"
+    weight_decay: float = 0.0
+    find_lr: bool = False
+    patience: int | None = None
+    batch_norm: Literal["frozen", "update"] = "update"
+    label_smoothing: float = 0.0
+
+
+class PadModule(pl.LightningModule):
+    """Trains the part of a network that starts at ``start``, on its input there (pixels, or kept features).
+
+    Args:
+        model: The network; `StagedModel.freeze_before` has said what learns.
+        settings: The stage.
+        start: First stage that runs here; None takes pixels.
+        class_weights: Loss weights (attack, bona fide).
+    """
+
+    def __init__(
+        self,
+        model: StagedModel,
+        settings: StageSettings,
+        *,
+        start: str | None = None,
+        class_weights: tuple[float, float] = (1.0, 1.0),
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.settings = settings
+        self.start = start
+        self.class_weights = class_weights
+        self.lr = settings.lr
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for what learns only: batch norm of frozen parts keeps its ImageNet statistics."""
+        super().train(mode)
+        if mode:
+            for module in self._fixed_batch_norms():
+                module.eval()
+        return self
+
+    def _fixed_batch_norms(self) -> Iterator[nn.Module]:
+        for module in self.model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                frozen = not any(parameter.requires_grad for parameter in module.parameters())
+                if frozen or self.settings.batch_norm == "frozen":
+                    yield module
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Weighted binary cross-entropy of bona fide logits ``(N,)`` and targets ``(N,)`` in {0, 1}."""
+        attack, bona_fide = self.class_weights
+        weights = torch.where(targets > 0.5, bona_fide, attack)
+        smoothing = self.settings.label_smoothing
+        soft = targets * (1 - smoothing) + smoothing / 2
+        return functional.binary_cross_entropy_with_logits(logits, soft, weights)
+
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """One batch's loss."""
+        inputs, targets = batch
+        logits = self.model.run(inputs, start=self.start)
+        loss = self.loss(logits, targets)
+        self._log("train", loss, logits, targets)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
+        """Logs one dev batch's unweighted loss and accuracy (at P = 0.5)."""
+        inputs, targets = batch
+        logits = self.model.run(inputs, start=self.start)
+        loss = functional.binary_cross_entropy_with_logits(logits, targets)
+        self._log("dev", loss, logits, targets)
+
+    def _log(self, part: str, loss: Tensor, logits: Tensor, targets: Tensor) -> None:
+        right = ((logits >= 0) == (targets > 0.5)).float().mean()
+        values = {f"{part}_loss": loss.detach(), f"{part}_accuracy": right}
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(targets), prog_bar=True, sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """The stage's optimiser over what learns, with its schedule."""
+        parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        decay = self.settings.weight_decay
+        optimizer: torch.optim.Optimizer
+        if self.settings.optimizer == "sgd":
+            optimizer = torch.optim.SGD(parameters, self.lr, momentum=0.9, weight_decay=decay)
+        elif self.settings.optimizer == "rmsprop":
+            # Keras's RMSprop, which the paper used: its smoothing is 0.9 and its epsilon 1e-7.
+            optimizer = torch.optim.RMSprop(parameters, self.lr, alpha=0.9, eps=1e-7, weight_decay=decay)
+        else:
+            optimizer = torch.optim.AdamW(parameters, self.lr, weight_decay=decay)
+        if self.settings.schedule == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.lr, total_steps=steps, pct_start=0.1, cycle_momentum=False
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

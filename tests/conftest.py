@@ -1,0 +1,59 @@
+"""Fixtures that make data on disk; real data and model files only where the environment names them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facepad.datasets.manifest import write_manifest
+from facepad.types import AttackType, Box, Label, Sample, Split
+
+
+def _folder(variable: str) -> Path:
+    value = os.environ.get(variable)
+    if not value or not Path(value).is_dir():
+        pytest.skip(f"{variable} does not name a folder")
+    return Path(value)
+
+
+@pytest.fixture
+def models_folder() -> Path:
+    """The development model files."""
+    return _folder("FACEPAD_MODELS")
+
+
+@pytest.fixture
+def nuaa_folder() -> Path:
+    """The NUAA images."""
+    return _folder("FACEPAD_NUAA")
+
+
+@pytest.fixture(scope="session")
+def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """72 images of 64 px, three subjects a split: attacks carry fine stripes, bona fide images are smooth."""
+    folder = tmp_path_factory.mktemp("tiny")
+    rng = np.random.default_rng(0)
+    samples = []
+    for number in range(72):
+        split = (Split.TRAIN, Split.DEV, Split.TEST)[number % 3]
+        label = Label.ATTACK if number % 2 else Label.BONA_FIDE
+        image = cv2.resize(rng.integers(60, 200, (4, 4, 3), dtype=np.uint8), (64, 64), interpolation=cv2.INTER_CUBIC)
+        if label is Label.ATTACK:
+            image[:, ::4] = image[:, ::4] // 2
+        cv2.imwrite(str(folder / f"{number:02}.png"), image)
+        samples.append(
+            Sample(
+                path=f"{number:02}.png",
+                subject=f"{split}-{number // 3 % 3}",
+                label=label,
+                attack_type=AttackType.PRINT if label is Label.ATTACK else None,
+                split=split,
+                box=Box(12, 12, 52, 52),
+            )
+        )
+    write_manifest(folder / "manifest.csv", samples)
+    return folder / "manifest.csv"

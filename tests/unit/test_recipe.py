@@ -1,0 +1,91 @@
+"""Recipes: all shipped ones are valid, overrides arrive, and every mistake is named with its choices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from facepad.errors import RecipeError
+from facepad.models import MODELS
+from facepad.recipe import list_recipes, load_recipe
+from facepad.training import StageSettings
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_shipped_recipe_is_valid(name):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.summary
+    assert recipe.model.name in MODELS
+    assert all(isinstance(stage, StageSettings) for stage in recipe.stage_settings())
+
+
+def test_paper_recipe_has_the_papers_values():
+    recipe = load_recipe("tla-mobilenetv2-paper")
+    head, tune = recipe.stages
+    assert (head.optimizer, head.lr, head.epochs, recipe.train.batch_size, recipe.model.dropout) == (
+        "rmsprop",
+        1e-4,
+        20,
+        224,
+        0.3,
+    )
+    assert (tune.trainable_from, tune.epochs, tune.lr) == ("features.12.conv.1", 10, 1e-5)
+    assert recipe.preprocess.spec().crop_scale is None
+    assert recipe.preprocess.spec().size == (160, 160)
+
+
+def test_overrides_reach_sections_and_stages():
+    recipe = load_recipe("demo", ["train.seed=7", "stages.0.lr=0.5", "model.weights=some/file.pth", "preprocess.crop=frame"])
+    assert recipe.train.seed == 7
+    assert recipe.stages[0].lr == 0.5
+    assert recipe.model.weights == "some/file.pth"
+    assert recipe.preprocess.crop == "frame"
+
+
+def test_resolution_multiplier_scales_the_input():
+    recipe = load_recipe("tla-mobilenetv2-paper", ["preprocess.resolution=0.6"])
+    assert recipe.preprocess.spec().size == (96, 96)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.sede=1", r"unknown key 'train.sede' \(did you mean 'train.seed'\?\); choices: train.seed"),
+        ("stages.0.epoch=1", r"did you mean 'stages.0.epochs'"),
+        ("trian.seed=1", r"did you mean 'train'"),
+        ("train.seed=often", r"train.seed: input should be a valid integer.*got 'often'"),
+        ("stages.0.epochs=0", "greater than or equal to 1, got 0"),
+        ("stages.0.optimizer=adam", "'sgd', 'rmsprop' or 'adamw', got 'adam'"),
+        ("stages.4.epochs=1", "there is no stage 4"),
+        ("model.name=mobilenet", "did you mean 'mobilenet_v2'"),
+        ("augment.policy=captur", "did you mean 'capture'"),
+        ("train.seed", "expects key=value"),
+        ("name.x=1", "name is not a section"),
+    ],
+)
+def test_mistakes_are_named(override, message):
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("demo", [override])
+
+
+def test_unknown_recipe_lists_the_choices():
+    with pytest.raises(RecipeError, match=r"did you mean 'tla-mobilenetv2'.*choices: demo"):
+        load_recipe("tla-mobilnetv2")
+
+
+def test_recipe_file_of_ones_own(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_text('summary = "x"\n[model]\nname = "resnet34"\n[[stages]]\nname = "a"\nepochs = 1\n')
+    assert load_recipe(str(path)).name == "mine"
+    path.write_text("summary = [")
+    with pytest.raises(RecipeError, match=r"mine.toml cannot be read"):
+        load_recipe(str(path))
+    with pytest.raises(RecipeError, match="does not exist"):
+        load_recipe(str(tmp_path / "absent.toml"))
+
+
+def test_views_without_augmentation_are_refused():
+    with pytest.raises(RecipeError, match="augmentation policy"):
+        load_recipe("tla-mobilenetv2", ["augment.policy=none"])

@@ -1,0 +1,551 @@
+"""The report: what it shows, what it leaves out, that it says the summary's numbers and needs nothing but itself."""
+
+import base64
+import io
+import json
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facepad.errors import InputError, RunError, ScoresError
+from facepad.images import write_image
+from facepad.metrics import Rate, choose_threshold, fixed_threshold, summarize
+from facepad.published import PUBLISHED, published_rows
+from facepad.report import ReportContent, ShortcutProbe, write_report
+from facepad.report.losses import loss, top_losses
+from facepad.report.plots import det_plot, histogram_plots, learning_plots, roc_plot
+from facepad.report.sentences import decision, non_responses, remarks
+from facepad.report.svg import Ink
+from facepad.report.tables import bars, instruments, published_table, unscored
+from facepad.report.text import GAP, flatten, interval, number, percent
+from facepad.report.write import render
+from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
+
+ALWAYS = ["decision", "numbers", "instruments", "confusion", "readings", "curves", "scores", "losses"]
+SOMETIMES = ["learning", "unscored", "probes", "published", "recipe", "provenance"]
+INSTRUMENTS = (AttackType.PRINT, AttackType.REPLAY_VIDEO)
+EPOCHS = [
+    {"stage": "before training", "epoch": 0, "dev_loss": 0.87, "dev_accuracy": 0.51},
+    {"stage": "head", "epoch": 1, "train_loss": 0.5, "train_accuracy": 0.8, "dev_loss": 0.6, "dev_accuracy": 0.75},
+    {"stage": "head", "epoch": 2, "train_loss": 0.2, "train_accuracy": 0.9, "dev_loss": 0.3, "dev_accuracy": 0.85},
+    {"stage": "fine-tune", "epoch": 1, "train_loss": 0.01, "train_accuracy": 1.0, "dev_loss": 0.02, "dev_accuracy": 1},
+]
+
+
+def record(score, label=Label.ATTACK, split=Split.TEST, path="a.jpg", subject="s0", video="v0", kind=AttackType.PRINT):
+    status = ScoreStatus.NO_FACE if score is None else ScoreStatus.SCORED
+    kind = None if label is Label.BONA_FIDE else kind
+    return ScoreRecord(path, subject, video, 0, label, kind, split, status, score)
+
+
+def simulated(split, n=60, seed=0, spread=1.5, missing=2):
+    """Overlapping scores of both classes, two instruments, six subjects per split, some images without a score."""
+    generator = np.random.default_rng(seed)
+    records = []
+    for label, middle in ((Label.BONA_FIDE, 2.0), (Label.ATTACK, -2.0)):
+        for index in range(n):
+            score = float(1 / (1 + math.exp(-(middle + spread * generator.standard_normal()))))
+            who = f"{split.value}{index % 6}"
+            records.append(
+                record(
+                    None if index < missing else score,
+                    label,
+                    split,
+                    path=f"{split.value}/{label.value}/{index}.jpg",
+                    subject=who,
+                    video=f"{label.value}-{who}",
+                    kind=INSTRUMENTS[index % 2],
+                )
+            )
+    return records
+
+
+def content_of(dev, test, threshold=None, cluster="subject", **fields):
+    if threshold is None:
+        threshold = choose_threshold(dev, "eer", source="scores.csv", cluster=cluster, bootstrap=100)
+    summary = summarize(test, threshold, source="scores.csv", cluster=cluster, bootstrap=100)
+    return ReportContent(title="a title", summary=summary, records=[*dev, *test], threshold=summary.threshold, **fields)
+
+
+@pytest.fixture(scope="module")
+def plain():
+    return content_of(simulated(Split.DEV, seed=1), simulated(Split.TEST, seed=2))
+
+
+@pytest.fixture(scope="module")
+def full(plain, tmp_path_factory):
+    root = tmp_path_factory.mktemp("images")
+    shown = top_losses(plain)[Label.ATTACK][0].path
+    write_image(root / shown, np.full((480, 640, 3), (200, 30, 30), dtype=np.uint8))
+    return replace(
+        plain,
+        image_root=root,
+        epochs=EPOCHS,
+        recipe={"name": "mine", "train": {"seed": 7}, "stages": [{"name": "head", "lr": 1e-4}]},
+        facts={"machine": "two cores"},
+        probes=[ShortcutProbe("face blanked", "surroundings only", Rate(0.312, 0.2, 0.4, 120, "bootstrap"))],
+        published=published_rows("TLA-MobileNetV2"),
+        notes=["measured on a rainy day"],
+    )
+
+
+@pytest.fixture(scope="module")
+def full_page(full):
+    return render(full)
+
+
+class Page(HTMLParser):
+    """The page as tags with attributes, and its visible text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.words, self._open = [], [], []
+        self.feed(text)
+        self.text = re.sub(r"\s+", " ", "".join(self.words))
+        assert not self._open, f"unclosed: {self._open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "br"):
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        # `p`, `li` and the like are closed explicitly too: every end tag must match.
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self._open:
+            self.words.append(data)
+
+    def sections(self):
+        return [attrs["id"] for tag, attrs in self.tags if tag == "section"]
+
+
+def squeezed(text):
+    return re.sub(r"\s+", " ", text)
+
+
+def test_sections_without_content_are_left_out(plain):
+    scored = [r for r in plain.records if r.score is not None]
+    bare = content_of(
+        [r for r in scored if r.split is Split.DEV], [r for r in scored if r.split is Split.TEST], image_root=None
+    )
+    page = Page(render(bare))
+    assert page.sections() == ALWAYS
+    assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == [f"#{name}" for name in ALWAYS]
+
+
+def test_full_report_has_all_sections_in_order(full_page):
+    page = Page(full_page)
+    assert page.sections() == [*ALWAYS, *SOMETIMES]
+    for text in ("train.seed", "stages.0.lr", "two cores", "Measured on a rainy day."):
+        assert text in page.text
+
+
+def test_page_shows_the_numbers_of_the_summary(full, full_page):
+    text = squeezed(full_page)
+    rates, errors = full.summary.rates, full.summary.non_responses_as_errors
+    names = ["APCER", "FAR", "BPCER (FRR)", "ACER", "HTER", "Accuracy"]
+    keys = ["apcer", "far_pooled", "bpcer", "acer", "hter", "accuracy"]
+    expected = [(name, rates[key]) for name, key in zip(names, keys, strict=True)]
+    expected += [("EER", rates["eer"])]
+    expected += [(f"BPCER @ {100 * at:g}{GAP}%", rate) for at, rate in full.summary.bpcer_at_apcer.items()]
+    expected += [("APNRR", rates["apnrr"]), ("BPNRR", rates["bpnrr"])]
+    expected += [(name, errors[key]) for name, key in zip(names, keys, strict=True)]
+    start = 0
+    for name, rate in expected:
+        start = text.index(squeezed(f'<th scope="row">{name}<'), start)
+        row = text[start : text.index("</tr>", start)]
+        assert f">{percent(rate.value, False)}</td>" in row and f">{interval(rate, False)}</td>" in row, name
+        assert f">{rate.n}</td>" in row and rate.method in row, name
+        start += 1
+    tiles = re.findall(r'class="name">(\w+)</span><span class="value">([0-9.]+)<.*?95&nbsp;%: ([0-9. to]+)<', text)
+    headline = [(name, rates[name.lower()]) for name in ("APCER", "BPCER", "ACER", "EER")]
+    assert tiles == [(name, percent(rate.value, False), interval(rate, False)) for name, rate in headline]
+    for reading in full.summary.readings.values():
+        assert f"{reading.precision.value:.4f}" in text
+        assert f"{reading.f1.low:.4f} to {reading.f1.high:.4f}" in text
+    assert f"{full.summary.rates['auc'].value:.4f}" in text
+    matrix = full.summary.confusion
+    assert f"<b>{matrix.attack_accepted}</b>" in text and f"<b>{matrix.bona_fide_accepted}</b>" in text
+    assert f"<b>{number(full.threshold.value)}</b>" in text
+
+
+def test_metrics_json_is_the_summary_and_the_probes(full, tmp_path):
+    path = write_report(tmp_path / "new" / "folder", full)
+    assert path == tmp_path / "new" / "folder" / "report.html"
+    written = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))
+    assert written.pop("probes") == {
+        "face blanked": {
+            "description": "surroundings only",
+            "eer": {"value": 0.312, "low": 0.2, "high": 0.4, "n": 120},
+        }
+    }
+    assert written == json.loads(json.dumps(full.summary.to_dict()))
+    assert sorted(p.name for p in path.parent.iterdir()) == ["metrics.json", "report.html"]
+
+
+def test_same_content_gives_same_bytes(full, full_page, tmp_path):
+    assert write_report(tmp_path, full).read_text(encoding="utf-8") == full_page
+
+
+def test_unwritable_folder_is_a_run_error(plain, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match="cannot write"):
+        write_report(tmp_path / "file", plain)
+
+
+def test_page_needs_nothing_from_outside(full_page):
+    text, page = full_page, Page(full_page)
+    for tag, attrs in page.tags:
+        assert tag not in ("script", "link", "iframe", "object", "base", "form"), tag
+        assert not any(name.startswith("on") for name in attrs), attrs
+        for name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster"):
+            assert attrs.get(name, "#").startswith(("#", "data:image/jpeg;base64,")), attrs[name]
+    assert not re.search(r"@import|url\((?!#)|https?://", text)
+    policy = next(attrs["content"] for _, attrs in page.tags if "content-security-policy" in str(attrs).lower())
+    assert policy.startswith("default-src 'none'")
+
+
+def test_ids_are_unique_and_every_reference_has_its_target(full_page):
+    text = full_page
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'(?:href="|url\()#([^")]+)', text)) <= set(ids)
+
+
+def test_pictures_and_figures_have_alternative_texts(full_page):
+    page = Page(full_page)
+    images = [attrs for tag, attrs in page.tags if tag == "img"]
+    figures = [attrs for tag, attrs in page.tags if tag == "svg"]
+    assert images and all(attrs["alt"] for attrs in images)
+    assert len(figures) == 6
+    assert all(attrs["role"] == "img" and len(attrs["aria-label"]) > 20 for attrs in figures)
+    tables = sum(tag == "table" for tag, _ in page.tags)
+    assert sum(attrs.get("scope") in ("col", "row") for tag, attrs in page.tags if tag == "th") > 2 * tables
+
+
+HOSTILE = [
+    "<script>alert(1)</script>.jpg",
+    '"><img src=x onerror=alert(1)>.jpg',
+    "'; style='background:url(http://example.org)'.jpg",
+    "{{ 7 * 7 }}{% raw %}.jpg",
+    "$\\frac{1}$ &amp; </section>.jpg",
+    "\u202egpj.exe",
+    "日本/顔.jpg",
+]
+
+
+def test_hostile_names_are_text_and_nothing_else(full_page, tmp_path):
+    test = simulated(Split.TEST, seed=2, missing=0)
+    hardest = [replace(record(0.999999), path=path, subject=path, video=path) for path in HOSTILE]
+    unscored_ones = [replace(record(None), path=path, subject=path, video=path) for path in HOSTILE]
+    nasty = HOSTILE[1]
+    content = content_of(
+        simulated(Split.DEV, seed=1),
+        test + hardest + unscored_ones,
+        image_root=tmp_path,
+        epochs=[{"stage": name, "epoch": 1, "train_loss": 0.5} for name in HOSTILE],
+        recipe={nasty: nasty, "section": {nasty: [nasty]}},
+        facts={nasty: nasty},
+        probes=[ShortcutProbe(nasty, nasty, Rate(0.3, 0.2, 0.4, 10, nasty))],
+        notes=HOSTILE,
+    )
+    content = replace(content, title=nasty)
+    page = Page(render(content))
+    assert {tag for tag, _ in page.tags} <= {tag for tag, _ in Page(full_page).tags}
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
+    for path in HOSTILE:
+        assert page.text.count(squeezed(path)) >= 2, path
+
+
+def test_names_that_are_not_utf8_are_written_escaped(plain, tmp_path):
+    content = replace(plain, facts={"folder": "caf\udce9"})
+    assert "caf\\udce9" in write_report(tmp_path, content).read_text(encoding="utf-8")
+    assert "probes" not in json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_records_that_are_not_the_measured_ones_are_refused(plain):
+    with pytest.raises(ScoresError, match="SHA-256"):
+        replace(plain, records=plain.records[:-1])
+
+
+def test_threshold_that_was_not_applied_is_refused(plain):
+    with pytest.raises(ScoresError, match=r"0\.25"):
+        replace(plain, threshold=fixed_threshold(0.25))
+
+
+def test_decision_names_threshold_instrument_counts_and_intervals(plain):
+    rates = plain.summary.rates
+    text = re.sub("<.*?>", "", decision(plain)).replace(GAP, " ")
+    assert f"At threshold {plain.threshold.value:.4g}, chosen on the dev scores (58 bona fide, 58 attacks)" in text
+    assert "by criterion eer (equal error rate)" in text
+    worst = plain.summary.worst_instrument.replace("_", " ")
+    apcer = rates["apcer"]
+    assert f"of the {worst} attacks, the worst instrument, were accepted ({round(apcer.value * apcer.n)} of" in text
+    assert interval(rates["bpcer"]).replace(GAP, " ") in text
+
+
+def test_decision_says_when_a_threshold_was_given():
+    content = content_of(simulated(Split.DEV), simulated(Split.TEST), threshold=fixed_threshold(0.5))
+    assert "given as a number and not chosen on data" in decision(content)
+    assert any("no data set vouches" in remark.text for remark in remarks(content))
+
+
+def test_non_responses_are_told_apart(plain):
+    assert non_responses(plain).startswith(
+        "No score for 2 attacks (no face found 2) and 2 bona fide presentations (no face found 2)"
+    )
+    missing = unscored(plain)
+    assert len(missing.rows) == 4 and missing.more == 0
+    assert missing.rows[0] == ("test/bona_fide/0.jpg", "bona fide", "no face")
+
+
+def test_long_list_of_unscored_images_is_capped():
+    content = content_of(simulated(Split.DEV), simulated(Split.TEST, missing=30))
+    assert (len(unscored(content).rows), unscored(content).more) == (25, 35)
+
+
+def warnings_of(content):
+    return [remark.text for remark in remarks(content) if remark.kind == "warning"]
+
+
+def test_ordinary_result_has_no_warning(plain):
+    assert warnings_of(plain) == []
+
+
+def test_separable_dev_is_a_warning():
+    dev = [record(0.1, split=Split.DEV, subject=f"d{i}") for i in range(3)]
+    dev += [record(0.9, Label.BONA_FIDE, Split.DEV, subject=f"d{i}", video="w") for i in range(3)]
+    content = content_of(dev, simulated(Split.TEST))
+    (warning,) = warnings_of(content)
+    assert "perfectly separable" in warning and "from 0.1 to 0.9" in warning
+    assert sum("separable" in remark.text for remark in remarks(content)) == 1
+    assert 'class="warning"' in render(content)
+
+
+def test_threshold_chosen_on_the_measured_scores_is_a_warning():
+    test = simulated(Split.TEST)
+    own = choose_threshold(test, "eer", source="scores.csv", bootstrap=100)
+    (warning,) = warnings_of(content_of([], test, threshold=own))
+    assert "on the test scores themselves" in warning
+
+
+def test_threshold_chosen_on_another_test_split_is_a_warning():
+    other = choose_threshold(simulated(Split.TEST, seed=9), "eer", source="other.csv", bootstrap=100)
+    (warning,) = warnings_of(content_of([], simulated(Split.TEST), threshold=other))
+    assert "test split, not on dev" in warning
+
+
+def test_frames_of_one_clip_in_dev_and_test_are_a_warning():
+    test = simulated(Split.TEST)
+    leaked = [replace(r, split=Split.DEV, path=f"dev-{r.path}") for r in simulated(Split.TEST, seed=5)]
+    (warning,) = warnings_of(content_of(leaked, test))
+    assert "leaks: 12 of 12 test clips" in warning
+
+
+def test_shared_subjects_without_shared_clips_are_a_note():
+    dev = [replace(r, split=Split.DEV, video=f"other-{r.video}") for r in simulated(Split.TEST, seed=5)]
+    content = content_of(dev, simulated(Split.TEST))
+    assert warnings_of(content) == []
+    assert "6 of 6 test subjects also stand in dev." in [remark.text for remark in remarks(content)]
+
+
+def test_frame_intervals_are_called_optimistic():
+    content = content_of(simulated(Split.DEV), simulated(Split.TEST), cluster=None)
+    assert any("assume independent frames" in remark.text for remark in remarks(content))
+
+
+def test_top_losses_are_the_hardest_of_each_class_with_their_loss(plain):
+    gallery = top_losses(plain)
+    measured = [r for r in plain.measured if r.score is not None]
+    for label in Label:
+        hardest = sorted((r for r in measured if r.label is label), key=loss, reverse=True)[:10]
+        assert [entry.path for entry in gallery[label]] == [r.path for r in hardest]
+        assert [entry.loss for entry in gallery[label]] == [f"{loss(r):.3f}" for r in hardest]
+        assert [entry.wrong for entry in gallery[label]] == [
+            (r.score >= plain.threshold.value) != (label is Label.BONA_FIDE) for r in hardest
+        ]
+    assert any(entry.wrong for entry in gallery[Label.ATTACK])
+
+
+def test_loss_of_a_sure_mistake_is_infinite_and_of_a_sure_hit_zero():
+    assert loss(record(1.0)) == math.inf
+    assert str(loss(record(0.0))) == "0.0"
+    assert loss(record(0.25, Label.BONA_FIDE)) == pytest.approx(-math.log(0.25))
+
+
+def test_scores_that_are_no_probabilities_have_no_loss():
+    dev, test = (
+        [replace(r, score=r.score and 40 * r.score - 20) for r in simulated(s)] for s in (Split.DEV, Split.TEST)
+    )
+    content = content_of(dev, test)
+    gallery = top_losses(content)
+    assert {entry.loss for entries in gallery.values() for entry in entries} == {None}
+    text = render(content)
+    assert "<dt>Score</dt>" in text and "<dt>Loss</dt>" not in text
+
+
+def test_thumbnails_are_small_jpegs_and_missing_images_placeholders(full, full_page):
+    entries = [entry for part in top_losses(full).values() for entry in part]
+    (picture,) = [entry.picture for entry in entries if entry.picture]
+    image = Image.open(io.BytesIO(base64.b64decode(picture.partition(",")[2])))
+    assert image.format == "JPEG" and max(image.size) <= 132 and image.size[0] > image.size[1]
+    assert full_page.count('class="placeholder"') == len(entries) - 1
+
+
+def test_thumbnails_can_be_left_out(full):
+    text = render(replace(full, thumbnails=False))
+    assert "<img" not in text and 'class="placeholder"' not in text
+    assert "Pictures are left out." in text
+    assert full.measured[5].path in text or top_losses(full)[Label.ATTACK][0].path in text
+
+
+def test_figures_take_every_colour_from_the_page(full_page):
+    text = full_page
+    figures = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
+    style = text[text.index("<style>") : text.index("</style>")]
+    used = set()
+    for figure in figures:
+        assert not re.search(r"#[0-9a-fA-F]{6}\b|\b(?:fill|stroke): (?!none|var\()", figure)
+        used |= set(re.findall(r"var\((--[a-z0-9-]+)\)", figure))
+    for name in used:
+        light, dark = style.split("prefers-color-scheme: dark")
+        assert f"{name}:" in light, name
+        assert f"{name}:" in dark or name == "--font", name
+    assert {ink.css for ink in Ink} >= {f"var({name})" for name in used - {"--font"}}
+
+
+def test_every_ink_is_defined_light_and_dark_and_in_print(full_page):
+    for ink in Ink:
+        assert full_page.count(f"{ink.css[4:-1]}:") == 3, ink
+
+
+def test_learning_curves_mark_stages_and_the_state_before_training():
+    loss_plot, accuracy_plot = learning_plots(EPOCHS)
+    assert "Stages: 1 is head; 2 is fine-tune." in loss_plot.caption
+    assert "train 0.5 to 0.01, dev 0.87 to 0.02" in loss_plot.caption
+    assert "train 80 to 100, dev 51 to 100" in accuracy_plot.caption
+
+
+def test_learning_curves_leave_out_what_was_never_measured():
+    (only,) = learning_plots([{"stage": "head", "epoch": 1, "train_loss": 0.5, "dev_loss": None}])
+    assert "train 0.5 to 0.5" in only.caption and "dev" not in only.caption
+    assert learning_plots([{"stage": "head", "epoch": 1, "train_loss": math.nan}]) == []
+
+
+def test_several_instruments_have_a_det_line_each(plain):
+    legend = det_plot(plain).svg
+    assert "replay video" in legend and "all attacks" in legend
+    only = content_of(simulated(Split.DEV), [r for r in simulated(Split.TEST) if r.attack_type in (None, "print")])
+    assert "replay video" not in det_plot(only).svg
+
+
+@pytest.mark.parametrize(
+    ("scores", "threshold"), [((0.9, 0.1), 0.5), ((0.9, 0.1), -1.0), ((0.1, 0.9), 0.5), ((0.5, 0.5), 2.0)]
+)
+def test_extreme_scores_and_thresholds_are_drawn(scores, threshold):
+    test = [record(scores[0], Label.BONA_FIDE, subject="a", video="x"), record(scores[1], subject="b")]
+    content = content_of([], test, threshold=fixed_threshold(threshold), cluster=None)
+    drawn = [roc_plot(content), det_plot(content), *histogram_plots(content)]
+    assert len(drawn) == 3
+    for plot in drawn:
+        assert plot.svg.startswith("<svg") and not re.search(r"\b(nan|inf)\b", plot.svg)
+
+
+def test_dev_of_one_class_has_no_histogram():
+    dev = [r for r in simulated(Split.DEV) if r.label is Label.ATTACK]
+    content = content_of(dev, simulated(Split.TEST), threshold=fixed_threshold(0.5))
+    assert len(histogram_plots(content)) == 1
+
+
+def test_split_that_nobody_named_is_called_evaluated():
+    test = [replace(r, split=None) for r in simulated(Split.TEST)]
+    content = content_of([], test, threshold=fixed_threshold(0.5))
+    assert content.measured == test and content.split_name == "evaluated"
+    assert histogram_plots(content)[0].caption.startswith("Scores on evaluated")
+
+
+def test_instrument_without_scores_is_said_to_be_undefined():
+    test = [
+        replace(r, score=None, status=ScoreStatus.NO_FACE) if r.attack_type == "print" else r
+        for r in simulated(Split.TEST)
+    ]
+    content = content_of(simulated(Split.DEV), test)
+    rows = {row.name: row for row in instruments(content)[0]}
+    assert rows["print"].errors == "none scored" and rows["print"].bar is None
+    assert rows["print"].apcer.value == "not defined" and rows["replay video"].worst
+
+
+def test_bars_share_a_scale_that_holds_them_all():
+    drawn, end = bars([Rate(0.03, 0.01, 0.06, 10, ""), None, Rate(0.0, 0.0, 0.02, 10, "")])
+    assert end == f"10{GAP}%"
+    assert drawn[1] is None
+    assert all(0 <= bar.low <= bar.value <= bar.low + bar.width <= 100 for bar in drawn if bar)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0"), (1.0, "100"), (0.5, "50.00"), (0.000333, "0.033"), (0.99976, "99.976"), (0.00097, "0.097")],
+)
+def test_percent_keeps_small_distances_visible(value, shown):
+    assert percent(value, unit=False) == shown
+    assert percent(value) == f"{shown}{GAP}%"
+
+
+def test_recipe_is_flattened_as_overrides_name_its_keys():
+    flat = dict(flatten({"a": {"b": None, "c": True}, "stages": [{"lr": 1e-4}, {"lr": 1e-5}], "taps": ["x", "y"]}))
+    assert flat == {"a.c": "true", "stages.0.lr": "0.0001", "stages.1.lr": "1e-05", "taps": '["x", "y"]'}
+
+
+def test_published_rows_of_a_method_come_first_with_its_papers_others():
+    names = [row.name for row in published_rows("TLA-ResNet34")]
+    assert names[0] == "TLA-ResNet34" and "TLA-MobileNetV2" in names and "LSTM-CNN" not in names
+    fusion = published_rows("AttentionFusion")
+    assert [(row.dataset, row.eer) for row in fusion[:2]] == [("CASIA-MFSD", 0.0287), ("Replay-Attack", 0.0194)]
+    assert published_rows(None) == ()
+
+
+def test_unknown_published_method_lists_the_choices():
+    with pytest.raises(InputError, match="did you mean 'TLA-ResNet34'"):
+        published_rows("TLA-Resnet34")
+
+
+def test_published_figures_are_fractions_and_contradictions_are_marked():
+    rates = ("accuracy", "eer", "apcer", "bpcer", "hter", "precision", "recall", "f1")
+    for row in PUBLISHED:
+        values = [value for name in rates if (value := getattr(row, name)) is not None]
+        assert values and all(0 < value < 1 for value in values), row.name
+        assert row.remark or row.consistent
+    resnet = published_rows("TLA-ResNet34")[0]
+    assert resnet.hter == pytest.approx((resnet.apcer + resnet.bpcer) / 2, abs=5e-5)
+    assert resnet.f1 == pytest.approx(2 / (1 / resnet.precision + 1 / resnet.recall), abs=1e-4)
+    mobile = published_rows("TLA-MobileNetV2")[0]
+    # All errors on the larger class give the smallest HTER that this accuracy allows.
+    assert not mobile.consistent and (1 - mobile.accuracy) * (5105 + 7509) / 7509 / 2 > mobile.hter
+
+
+def test_published_table_has_this_result_on_top_in_the_same_units(full, full_page):
+    table = published_table(full)
+    assert table.columns[0] == "Accuracy, %" and "EER, %" not in table.columns
+    assert table.own[0] == percent(full.summary.rates["accuracy"].value, False)
+    by_name = {row.name: dict(zip(table.columns, cells, strict=True)) for row, _, cells in table.rows}
+    assert by_name["TLA-ResNet34"]["HTER, %"] == "0.213"
+    assert by_name["TLA-ResNet34"]["APCER, %"] == "0.333"
+    assert by_name["FASNet (VGG-16)"] == dict.fromkeys(table.columns, "") | {"Accuracy, %": "99.04", "HTER, %": "1.2"}
+    text = Page(full_page).text
+    assert "inconsistent" in text and text.count("cannot both hold") == 1
+
+
+def test_large_report_stays_small(tmp_path):
+    dev, test = simulated(Split.DEV, n=1500, missing=0), simulated(Split.TEST, n=4500, seed=3, spread=3.0)
+    path = write_report(tmp_path, content_of(dev, test, image_root=tmp_path))
+    assert path.stat().st_size < 3_000_000
