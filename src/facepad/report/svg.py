@@ -120,7 +120,7 @@ def _for_page(text: str, name: str, alt: str) -> str:
     text = re.sub(r' id="([^"]*)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", text)
     text = re.sub(r'(href="|url\()#', rf"\g<1>#{name}-", text)
     for ink in Ink:
-        pass
+        text = text.replace(ink.value, ink.css)
     text = re.sub(r"(font: [^;\"]*?[0-9.]+px) [^;\"]*", r"\1 var(--font)", text)
     text = re.sub(r"\n\s*", "\n", text)
     label = Markup('role="img" aria-label="{}"').format(alt)
