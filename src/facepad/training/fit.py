@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from typing import Any, Literal
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.tuner.tuning import Tuner
@@ -117,7 +118,6 @@ def fit(
         RunError: too many unreadable images, or the loss is no longer finite.
     """
     _check_classes(data)
-    _quiet_lightning()
     pl.seed_everything(seed, verbose=False)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     accelerator = _accelerator(device)
@@ -133,7 +133,8 @@ def fit(
         if done.exists():
             model.load_state_dict(load_file(done))
         else:
-            _fit_stage(run, number, stages)
+            with _quiet_lightning():
+                _fit_stage(run, number, stages)
             with atomic_path(done) as temporary:
                 save_file({key: value.contiguous() for key, value in model.state_dict().items()}, temporary)
     return run.unreadable
@@ -148,7 +149,8 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
     training, dev = _datasets(run, start, taps)
     training_loader = _loader(training, run.batch_size, SeededShuffle(len(training), run.seed))
     dev_loader = _loader(dev, run.batch_size, None)
-    module = PadModule(run.model, settings, start=start, class_weights=run.class_weights)
+    # Lightning leaves the modes as they are, so that they must be set here: batch norm of frozen parts in eval mode.
+    module = PadModule(run.model, settings, start=start, class_weights=run.class_weights).train()
     checkpoints = run.folder / "checkpoints" / f"stage-{number}"
     log = EpochLog(run.folder / "metrics.jsonl", settings.name, settings.epochs)
     trainer = _trainer(run, settings, log, checkpoints, training)
@@ -249,10 +251,14 @@ def _trainer(
 def _found_lr(trainer: pl.Trainer, module: PadModule, loader: DataLoader[Any], path: Path) -> float:
     """The range test's suggestion, found once per run and kept for a resume."""
     if not path.exists():
-        finder = Tuner(trainer).lr_find(module, loader, min_lr=1e-6, max_lr=1.0, num_training=100, update_attr=False)
+        # The search may not outlast the stage: with few steps it goes up in fewer, larger ones.
+        steps = min(100, module.settings.epochs * len(loader))
+        finder = Tuner(trainer).lr_find(module, loader, min_lr=1e-6, max_lr=1.0, num_training=steps, update_attr=False)
         suggestion = finder.suggestion() if finder is not None else None
         if finder is None or suggestion is None:
-            raise RunError("the learning-rate search found no falling loss; give a rate and find_lr = false")
+            raise RunError(
+                f"the learning-rate search found no falling loss in {steps} steps; give a rate and find_lr = false"
+            )
         write_text(path, json.dumps({"lr": suggestion, "curve": finder.results}) + "\n")
     return float(json.loads(path.read_text(encoding="utf-8"))["lr"])
 
@@ -285,13 +291,11 @@ def _class_weights(samples: Sequence[Sample], balance: bool) -> tuple[float, flo
     return (len(samples) / (2 * (len(samples) - bona_fide)), len(samples) / (2 * bona_fide))
 
 
-def _quiet_lightning() -> None:
-    """Keep hints that do not concern a facepad user out of the terminal."""
-    os.environ.setdefault("TENSORBOARD_NO_TF", "1")
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep what Lightning says to its own users, and its use of old PyTorch names, out of ours' terminal."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    for hint in (
-        ".*does not have many workers.*",
-        ".*is smaller than the logging interval.*",
-        ".*Checkpoint directory.*",
-    ):
-        warnings.filterwarnings("ignore", hint)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PossibleUserWarning)
+        warnings.filterwarnings("ignore", ".*LeafSpec")
+        yield
