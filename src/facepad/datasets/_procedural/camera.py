@@ -60,8 +60,9 @@ class Camera:
         """
         height, width = scene.shape[:2]
         x, y = np.linspace(-1, 1, width)[None, :], np.linspace(-1, 1, height)[:, None]
-        luma = float(cv2.transform(scene[::4, ::4].astype(np.float32), _LUMA).mean()) / 255
-        exposure = float(np.clip(self.target / max(luma, 0.05), 0.65, 1.7)) ** 0.75
+        luma = cv2.transform(scene[::4, ::4].astype(np.float32), _LUMA) / 255
+        mean, highlight = max(float(luma.mean()), 0.05), max(float(np.percentile(luma, 98)), 0.05)
+        exposure = min(float(np.clip(self.target / mean, 0.65, 1.7)) ** 0.75, 1.0 / highlight)
         image = f32(cv2.transform(scene.astype(np.float32), np.diag(f32(self.balance) * (exposure / 255))))
         dim(image, f32(1 - self.vignette / 2 * (x * x + y * y)))
         image = f32(cv2.GaussianBlur(image, (0, 0), self.blur))

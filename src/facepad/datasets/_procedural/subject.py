@@ -93,7 +93,7 @@ class Subject:
             wrinkles=float(u(0, 1) ** 2) * (0.4 if soft else 1.0),
             freckles=float(rng.random() < 0.25 and not dark),
             glasses=_GLASSES[index % len(_GLASSES)],
-            cloth=_triple(hsv(u(0, 1), u(0.05, 0.5), u(0.22, 0.75))),
+            cloth=_triple(hsv(u(0, 1), u(0.05, 0.36), u(0.22, 0.75))),
             collar=_COLLARS[int(rng.integers(3))],
         )
 
