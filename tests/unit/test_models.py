@@ -130,7 +130,9 @@ def test_weights_from_a_file_reach_the_trunk_and_leave_the_head(tmp_path: Path, 
 
 def test_weights_with_wrong_names_or_shapes_are_named(tmp_path: Path):
     state = create_model("mobilenet_v2", weights="none", width=0.5).state_dict()
-    save_file({name: value for name, value in state.items() if name.startswith("features")}, tmp_path / "half.safetensors")
+    save_file(
+        {name: value for name, value in state.items() if name.startswith("features")}, tmp_path / "half.safetensors"
+    )
     with pytest.raises(ModelError, match=r"features.0.0.weight has shape \(16, 3, 3, 3\), expected \(32, 3, 3, 3\)"):
         create_model("mobilenet_v2", weights=str(tmp_path / "half.safetensors"))
     with pytest.raises(ModelError, match=r"missing \(conv1.weight"):
@@ -162,4 +164,6 @@ def test_imagenet_weights_load_into_the_trunk(models_folder: Path):
 def test_models_table_lists_options_that_build():
     for name, entry in MODELS.items():
         assert entry.summary
-        create_model(name, weights="none", **{option: {"width": 0.5, "dropout": 0.1}[option] for option in entry.options})
+        create_model(
+            name, weights="none", **{option: {"width": 0.5, "dropout": 0.1}[option] for option in entry.options}
+        )

@@ -37,7 +37,9 @@ def test_paper_recipe_has_the_papers_values():
 
 
 def test_overrides_reach_sections_and_stages():
-    recipe = load_recipe("demo", ["train.seed=7", "stages.0.lr=0.5", "model.weights=some/file.pth", "preprocess.crop=frame"])
+    recipe = load_recipe(
+        "demo", ["train.seed=7", "stages.0.lr=0.5", "model.weights=some/file.pth", "preprocess.crop=frame"]
+    )
     assert recipe.train.seed == 7
     assert recipe.stages[0].lr == 0.5
     assert recipe.model.weights == "some/file.pth"

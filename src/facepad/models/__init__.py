@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from facepad.errors import ModelError, unknown_choice
 from facepad.models.mobilenet_v2 import WIDTHS, MobileNetV2
 from facepad.models.resnet import ResNet34
-from facepad.models.staged import StagedModel, fuse_batch_norm
+from facepad.models.staged import GlobalPool, StagedModel, fuse_batch_norm
 from facepad.models.weights import load_trunk_weights
 
 __all__ = [
     "MODELS",
+    "GlobalPool",
     "MobileNetV2",
     "ModelEntry",
     "ResNet34",

@@ -42,7 +42,7 @@ class SeededShuffle(Sampler[int]):
 
 
 class EpochSeeds(Callback):
-    """Seeds dropout anew as each epoch begins, and tells the data set which epoch it is.
+    """Seeds dropout anew at every step, and tells the data set which epoch it is.
 
     A checkpoint does not hold the generators' state; with this it need not.
     """
@@ -53,8 +53,13 @@ class EpochSeeds(Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """See the class."""
-        torch.manual_seed(self.seed * 1_000_003 + trainer.current_epoch)
         self.dataset.epoch = trainer.current_epoch
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """See the class; by step, as data loaders draw from the same generator at moments of their own."""
+        torch.manual_seed(self.seed * 1_000_003 + trainer.global_step)
 
 
 class EpochLog(Callback):
@@ -69,8 +74,8 @@ class EpochLog(Callback):
         self.epochs = epochs
         self._started = time.monotonic()
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Drop what will be run again."""
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Drop what will be run again (the epoch's number is restored by now)."""
         rows = [
             row for row in read_epochs(self.path) if row["stage"] != self.stage or row["epoch"] <= trainer.current_epoch
         ]

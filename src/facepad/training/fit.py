@@ -226,9 +226,8 @@ def _trainer(
     callbacks: list[Callback] = [
         EpochSeeds(run.seed, training),
         log,
-        ModelCheckpoint(
-            checkpoints, filename="last", save_top_k=1, enable_version_counter=False, save_weights_only=False
-        ),
+        # At the end of the training epoch, not of its validation: a resume then starts with the next one.
+        ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
     ]
     if settings.patience is not None:
         callbacks.append(EarlyStopping("dev_loss", patience=settings.patience))
@@ -297,5 +296,6 @@ def _quiet_lightning() -> Iterator[None]:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PossibleUserWarning)
+        warnings.filterwarnings("ignore", "Checkpoint directory .* exists")
         warnings.filterwarnings("ignore", ".*LeafSpec")
         yield

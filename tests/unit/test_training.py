@@ -1,0 +1,294 @@
+"""Training: frozen features are the network's own, stages freeze what they say, a broken-off run ends the same."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from facepad.augment import AUGMENTATIONS, capture
+from facepad.datasets.manifest import read_manifest
+from facepad.errors import InputError, RunError
+from facepad.models import GlobalPool, StagedModel
+from facepad.preprocess import PreprocessSpec
+from facepad.training import BEFORE_TRAINING, StageSettings, TrainingData, fit, read_epochs
+from facepad.training.callbacks import EpochLog, SeededShuffle
+from facepad.training.data import CropDataset, CropSource, RowDataset, to_input
+from facepad.training.features import FeatureStore, keep_features
+from facepad.training.module import PadModule
+from facepad.types import Split
+
+SPEC = PreprocessSpec(crop_scale=1.5, size=(32, 32))
+HEAD = StageSettings("head", "head", epochs=3, optimizer="rmsprop", lr=1e-3, batch_norm="frozen")
+TUNE = StageSettings("fine-tune", "features.2", epochs=3, optimizer="adamw", lr=1e-3, schedule="one-cycle")
+
+
+class _OneStage(nn.Sequential):
+    """A type of its own, as plain sequences are taken apart into stages."""
+
+
+class _Tiny(StagedModel):
+    """Four small blocks: what training does to stages does not depend on the network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (3, 8, 8, 16, 16)
+        self.features = nn.Sequential(*(self._block(*sizes[i : i + 2], stride=1 + i % 2) for i in range(4)))
+        self.pool = GlobalPool()
+        self.head = _OneStage(OrderedDict(drop=nn.Dropout(0.1), fc=nn.Linear(16, 1), flat=nn.Flatten(0)))
+
+    @staticmethod
+    def _block(inputs: int, outputs: int, stride: int) -> nn.Module:
+        return _OneStage(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+def _network(seed: int = 3) -> StagedModel:
+    torch.manual_seed(seed)
+    return _Tiny()
+
+
+def _data(manifest: Path, **options) -> TrainingData:
+    samples = read_manifest(manifest)
+    parts = {split: [sample for sample in samples if sample.split is split] for split in Split}
+    return TrainingData(manifest.parent, parts[Split.TRAIN], parts[Split.DEV], SPEC, **options)
+
+
+def _source(manifest: Path, **options) -> CropSource:
+    return CropSource(manifest.parent, read_manifest(manifest)[:10], SPEC, **options)
+
+
+def test_kept_features_are_what_the_network_computes(tiny_manifest, tmp_path):
+    model, source = _network().eval(), _source(tiny_manifest)
+    kept = keep_features(model, ["features.1", "head"], source, tmp_path)
+    crops = np.stack([source.crop(index) for index in range(len(source))])
+    with torch.inference_mode():
+        middle = model.run(to_input(crops), stop="features.1")
+        pooled = model.run(to_input(crops), stop="head")
+    np.testing.assert_allclose(kept.maps["features.1"][kept.rows[0]], middle.numpy(), rtol=2e-2, atol=2e-3)
+    np.testing.assert_allclose(kept.maps["head"][kept.rows[0]], pooled.numpy(), rtol=2e-2, atol=2e-3)
+
+
+def test_features_are_computed_once(tiny_manifest, tmp_path, monkeypatch):
+    model, source = _network(), _source(tiny_manifest)
+    first = keep_features(model, ["head"], source, tmp_path)
+    monkeypatch.setattr(FeatureStore, "append", lambda *_: pytest.fail("computed again"))
+    second = keep_features(model, ["head"], source, tmp_path)
+    np.testing.assert_array_equal(first.rows, second.rows)
+
+
+def test_features_of_other_weights_or_preparation_are_not_mixed_up(tiny_manifest, tmp_path):
+    source = _source(tiny_manifest)
+    keep_features(_network(), ["head"], source, tmp_path)
+    keep_features(_network(seed=4), ["head"], source, tmp_path)
+    source.spec = PreprocessSpec(crop_scale=2.0, size=(32, 32))
+    keep_features(_network(), ["head"], source, tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_views_differ_and_repeat(tiny_manifest, tmp_path):
+    model, source = _network(), _source(tiny_manifest, augment=capture)
+    kept = keep_features(model, ["head"], source, tmp_path / "a", views=2)
+    again = keep_features(model, ["head"], source, tmp_path / "b", views=2)
+    assert kept.rows.shape == (2, 10)
+    views = kept.maps["head"][kept.rows]
+    assert not np.array_equal(views[0], views[1])
+    np.testing.assert_array_equal(views, again.maps["head"][again.rows])
+
+
+def test_store_survives_a_kill_between_rows_and_index(tmp_path):
+    store = FeatureStore(tmp_path, {"a": (2,), "b": (3,)})
+    store.append(["x", "y"], {"a": torch.ones(2, 2), "b": torch.ones(2, 3)})
+    with (tmp_path / "a.f16").open("ab") as stream:  # killed: one row of one tap, half a row of the other
+        stream.write(bytes(4))
+    with (tmp_path / "b.f16").open("ab") as stream:
+        stream.write(bytes(3))
+    with (tmp_path / "index.jsonl").open("a") as stream:
+        stream.write('"z')
+    store = FeatureStore(tmp_path, {"a": (2,), "b": (3,)})
+    assert list(store.rows) == ["x", "y"]
+    store.append(["z"], {"a": torch.full((1, 2), 2.0), "b": torch.full((1, 3), 3.0)})
+    assert store.map("a")[store.rows["z"]].tolist() == [2, 2]
+    assert store.map("b")[store.rows["z"]].tolist() == [3, 3, 3]
+
+
+def test_unreadable_images_are_left_out_and_named(tiny_manifest, tmp_path):
+    source = _source(tiny_manifest)
+    source.samples = source.samples * 3
+    broken = source.samples[4].path
+    source.root = tmp_path / "images"
+    source.root.mkdir()
+    for sample in set(source.samples):
+        content = (tiny_manifest.parent / sample.path).read_bytes()
+        (source.root / sample.path).write_bytes(content[:100] if sample.path == broken else content)
+    source.samples = [sample for sample in source.samples if sample.path != broken] + [source.samples[4]]
+    kept = keep_features(_network(), ["head"], source, tmp_path / "features")
+    assert list(kept.unreadable) == [broken]
+    assert kept.rows.shape == (1, len(source) - 1)
+
+
+def test_more_than_five_percent_unreadable_stops(tiny_manifest, tmp_path):
+    source = _source(tiny_manifest)
+    source.root = tmp_path
+    with pytest.raises(RunError, match="training images are unreadable, first: .*png"):
+        keep_features(_network(), ["head"], source, tmp_path / "features")
+    with pytest.raises(RunError, match="training images are unreadable, first: .*png"):
+        CropDataset(source).__getitems__([0, 1])
+
+
+def test_row_dataset_cycles_through_views():
+    features = np.arange(8, dtype=np.float16).reshape(4, 2)
+    dataset = RowDataset(features, np.array([[0, 1], [2, 3]]), np.array([0, 1], dtype=np.float32))
+    assert dataset.__getitems__([1, 0])[0].tolist() == [[2, 3], [0, 1]]
+    dataset.epoch = 1
+    assert dataset.__getitems__([1])[0].tolist() == [[6, 7]]
+    assert dataset.__getitems__([1])[1].tolist() == [1]
+
+
+def test_shuffle_depends_on_seed_and_epoch_only():
+    shuffle, other = SeededShuffle(20, seed=1), SeededShuffle(20, seed=1)
+    first = list(shuffle)
+    shuffle.set_epoch(1)
+    other.set_epoch(1)
+    assert list(shuffle) == list(other) != first
+    assert sorted(first) == list(range(20))
+
+
+def test_frozen_batch_norm_stays_in_eval_mode():
+    model = _network()
+    model.freeze_before("features.2")
+    module = PadModule(model, TUNE, start="features.2").train()
+    assert not model.features[1][1].training
+    assert model.features[2][1].training
+    module = PadModule(model, HEAD, start="head").train()
+    assert not [layer for layer in module.modules() if isinstance(layer, torch.nn.BatchNorm2d) and layer.training]
+
+
+def test_loss_is_weighted_smoothed_cross_entropy():
+    settings = StageSettings("a", None, epochs=1, label_smoothing=0.2)
+    module = PadModule(_network(), settings, class_weights=(2.0, 0.5))
+    logits, targets = torch.tensor([1.5, -0.5]), torch.tensor([0.0, 1.0])
+    probability = 1 / (1 + np.exp(-logits.numpy()))
+    by_hand = 2.0 * -(0.1 * np.log(probability[0]) + 0.9 * np.log(1 - probability[0])) + 0.5 * -(
+        0.9 * np.log(probability[1]) + 0.1 * np.log(1 - probability[1])
+    )
+    assert float(module.loss(logits, targets)) == pytest.approx(by_hand / 2, rel=1e-5)
+
+
+def test_fit_trains_only_what_a_stage_names_and_logs_every_epoch(tiny_manifest, tmp_path):
+    model = _network()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fit(model, _data(tiny_manifest), [HEAD, TUNE], tmp_path / "run", batch_size=8)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert {"head.fc.weight", "features.2.0.weight", "features.3.1.running_mean"} <= changed
+    assert not [name for name in changed if name.startswith("features.") and int(name.split(".")[1]) < 2]
+    rows = read_epochs(tmp_path / "run" / "metrics.jsonl")
+    assert [(row["stage"], row["epoch"]) for row in rows] == [
+        (BEFORE_TRAINING, 0),
+        *(("head", epoch) for epoch in (1, 2, 3)),
+        *(("fine-tune", epoch) for epoch in (1, 2, 3)),
+    ]
+    assert rows[0].keys() == {"stage", "epoch", "dev_loss", "dev_accuracy"}
+    assert list((tmp_path / "run" / "tensorboard").rglob("events.*"))
+
+
+def test_frozen_batch_norm_keeps_its_statistics_through_fit(tiny_manifest, tmp_path):
+    model = _network()
+    before = {name: value.clone() for name, value in model.state_dict().items() if "running" in name}
+    settings = StageSettings("fine-tune", "features.2", epochs=1, lr=1e-2, batch_norm="frozen")
+    fit(model, _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+    for name, value in before.items():
+        torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0, msg=name)
+
+
+def test_fit_learns_what_tells_the_classes_apart(tiny_manifest, tmp_path):
+    settings = StageSettings("all", None, epochs=25, optimizer="adamw", lr=0.01, schedule="one-cycle")
+    fit(_network(), _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8, balance_classes=True)
+    rows = read_epochs(tmp_path / "run" / "metrics.jsonl")
+    assert rows[-1]["dev_accuracy"] >= 0.9
+    assert rows[-1]["dev_loss"] < 0.5 * rows[0]["dev_loss"]
+
+
+@pytest.mark.parametrize("stages", [[HEAD, TUNE], [StageSettings("all", None, epochs=6, lr=1e-2, find_lr=True)]])
+@pytest.mark.parametrize("augment", ["none", "capture"])
+def test_broken_off_run_ends_with_the_same_weights(tiny_manifest, tmp_path, monkeypatch, stages, augment):
+    data = _data(tiny_manifest, augment=AUGMENTATIONS[augment], views=2 if augment != "none" else 1)
+    whole = _network()
+    fit(whole, data, stages, tmp_path / "whole", batch_size=8, seed=5)
+
+    add = EpochLog.add
+
+    def breaking(self, row):
+        if (row["stage"], row["epoch"]) == (stages[-1].name, 2):
+            raise RuntimeError("the power went")
+        add(self, row)
+
+    monkeypatch.setattr(EpochLog, "add", breaking)
+    with pytest.raises(RuntimeError, match="the power went"):
+        fit(_network(), data, stages, tmp_path / "broken", batch_size=8, seed=5)
+    monkeypatch.setattr(EpochLog, "add", add)
+    resumed = _network()
+    fit(resumed, data, stages, tmp_path / "broken", batch_size=8, seed=5)
+
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0, msg=name)
+    lines = [
+        [
+            {key: value for key, value in row.items() if key != "seconds"}
+            for row in read_epochs(tmp_path / run / "metrics.jsonl")
+        ]
+        for run in ("whole", "broken")
+    ]
+    assert lines[0] == lines[1]
+
+
+def test_early_stopping_ends_a_stage(tiny_manifest, tmp_path):
+    settings = StageSettings("head", "head", epochs=30, lr=1e-12, patience=1)
+    fit(_network(), _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+    assert len(read_epochs(tmp_path / "run" / "metrics.jsonl")) < 10
+
+
+def test_learning_rate_is_found_once_and_kept(tiny_manifest, tmp_path):
+    settings = StageSettings("all", None, epochs=6, lr=1e-4, find_lr=True)
+    fit(_network(), _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+    found = json.loads((tmp_path / "run" / "checkpoints" / "stage-0" / "lr.json").read_text())["lr"]
+    assert 1e-6 < found < 1
+    assert read_epochs(tmp_path / "run" / "metrics.jsonl")[-1]["lr"] == found
+
+
+def test_one_class_only_is_refused(tiny_manifest, tmp_path):
+    data = _data(tiny_manifest)
+    bona_fide = [sample for sample in data.train if sample.attack_type is None]
+    data = TrainingData(data.root, bona_fide, data.dev, SPEC)
+    with pytest.raises(InputError, match="both classes in split 'train', got 12 bona fide and 0 attack"):
+        fit(_network(), data, [HEAD], tmp_path / "run")
+
+
+def test_absent_device_is_named(tiny_manifest, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(InputError, match="device 'cuda' is not available on this machine; available: auto, cpu"):
+        fit(_network(), _data(tiny_manifest), [HEAD], tmp_path / "run", device="cuda")
+
+
+def test_diverging_training_is_reported(tiny_manifest, tmp_path):
+    settings = StageSettings("all", None, epochs=2, lr=1e30)
+    with pytest.raises(RunError, match="no longer finite"):
+        fit(_network(), _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+
+
+@pytest.mark.parametrize("name", [name for name, policy in AUGMENTATIONS.items() if policy])
+def test_augmentation_keeps_shape_and_is_repeatable(name):
+    policy = AUGMENTATIONS[name]
+    image = np.random.default_rng(0).integers(0, 256, (48, 40, 3), dtype=np.uint8)
+    original = image.copy()
+    results = [policy(image, np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(image, original)
+    assert results[0].shape == image.shape
+    assert results[0].dtype == np.uint8
+    np.testing.assert_array_equal(results[0], results[1])
+    assert not np.array_equal(results[0], results[2])
