@@ -58,15 +58,18 @@ def _runs() -> list[Run]:
         "no-smoothing": ["stages.0.label_smoothing=0", "stages.1.label_smoothing=0"],
         "no-class-weights": ["train.balance_classes=false"],
     }
-    rows = [Run("ours", ours, "official", seed, (f"train.seed={seed}",), seed == 0) for seed in range(3)]
-    rows += [Run("ours", ours, "random80", 0), Run("paper", paper, "official", 0, (), True)]
-    rows += [Run("ours", ours, "subject-kfold", fold) for fold in range(5)]
-    rows += [Run("paper", paper, "random80", 0), Run("resnet34", resnet, "official", 0, tuple(RESNET))]
+    # One run of each kind first, so that a broken-off `run` leaves a table with few holes.
+    rows = [Run("ours", ours, "official", 0, (), True), Run("ours", ours, "random80", 0)]
+    rows += [Run("paper", paper, "official", 0), Run("ours", ours, "subject-kfold", 0)]
+    rows += [Run("resnet34", resnet, "official", 0, tuple(RESNET))]
+    rows += [Run("ours", ours, "official", seed, (f"train.seed={seed}",)) for seed in (1, 2)]
+    rows += [Run("paper", paper, "random80", 0)]
+    rows += [Run("ours", ours, "subject-kfold", fold) for fold in range(1, 5)]
     rows += [Run("ours", ours, "random80", seed, (f"train.seed={seed}",)) for seed in range(1, 5)]
     rows += [Run(f"ours, {name}", ours, "official", 0, tuple(changes)) for name, changes in ablations.items()]
-    rows += [Run("resnet34", resnet, "random80", 0, tuple(RESNET))]
-    rows += [Run("paper", paper, "official", seed, (f"train.seed={seed}",)) for seed in (1, 2)]
     rows += [Run("paper", paper, "subject-kfold", fold) for fold in range(5)]
+    rows += [Run("resnet34", resnet, "random80", 0, tuple(RESNET))]
+    rows += [Run("paper", paper, "official", seed, (f"train.seed={seed}",), seed == 1) for seed in (1, 2)]
     rows += [Run("paper", paper, "random80", seed, (f"train.seed={seed}",)) for seed in range(1, 5)]
     return rows
 

@@ -23,7 +23,7 @@ from facepad.recipe import Recipe
 from facepad.report import ReportContent, ShortcutProbe, write_report
 from facepad.scorers.torch_scorer import TorchScorer
 from facepad.trained import DESCRIPTION_FILE, TrainedModel, save_trained
-from facepad.training import TrainingData, fit, read_epochs
+from facepad.training import TrainingData, check_training, fit, read_epochs, seed_everything
 from facepad.types import Sample, Split
 
 __all__ = ["evaluate_run", "train_run"]
@@ -59,7 +59,11 @@ def train_run(
     samples = read_manifest(manifest)
     data_hash = manifest_hash(manifest)
     data, left_out = _training_data(recipe, manifest, samples)
+    check_training(data, device)
+    seed_everything(recipe.train.seed)
     model = create_model(recipe.model.name, weights=recipe.model.weights, **recipe.model.options())
+    for stage in recipe.stages:
+        model.freeze_before(stage.trainable_from)  # names what it does not know, before anything is written
     _open_run(recipe, manifest, data_hash, out, resume)
     left_out |= fit(
         model,

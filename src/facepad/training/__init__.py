@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from facepad.training.callbacks import read_epochs
-from facepad.training.fit import BEFORE_TRAINING, TrainingData, fit
+from facepad.training.fit import BEFORE_TRAINING, TrainingData, check_training, fit, seed_everything
 from facepad.training.module import StageSettings
 
-__all__ = ["BEFORE_TRAINING", "StageSettings", "TrainingData", "fit", "read_epochs"]
+__all__ = [
+    "BEFORE_TRAINING",
+    "StageSettings",
+    "TrainingData",
+    "check_training",
+    "fit",
+    "read_epochs",
+    "seed_everything",
+]

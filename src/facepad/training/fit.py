@@ -35,7 +35,7 @@ from facepad.training.features import KeptFeatures, keep_features
 from facepad.training.module import PadModule, StageSettings
 from facepad.types import Label, Sample
 
-__all__ = ["BEFORE_TRAINING", "Augmentation", "TrainingData", "fit"]
+__all__ = ["BEFORE_TRAINING", "Augmentation", "TrainingData", "check_training", "fit", "seed_everything"]
 
 Augmentation = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 #: Stage name of the metrics line that is written before anything is learnt.
@@ -103,7 +103,7 @@ def fit(
         data: What to learn from.
         stages: In order.
         folder: The run folder: checkpoints, TensorBoard events and ``metrics.jsonl`` go there.
-        seed: Of everything random.
+        seed: Of everything random here; the model comes initialised (`seed_everything`).
         batch_size: Images per step.
         balance_classes: Weigh the loss so that both classes count the same.
         deterministic: Refuse PyTorch operations that are not repeatable.
@@ -117,8 +117,7 @@ def fit(
         InputError: no training or dev images of both classes, or the device is not there.
         RunError: too many unreadable images, or the loss is no longer finite.
     """
-    _check_classes(data)
-    pl.seed_everything(seed, verbose=False)
+    check_training(data, device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     accelerator = _accelerator(device)
     options = {
@@ -160,9 +159,10 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
     if settings.find_lr:
         module.lr = _found_lr(trainer, module, training_loader, checkpoints / "lr.json")
     last = checkpoints / "last.ckpt"
-    trainer.fit(module, training_loader, dev_loader, ckpt_path=last if last.exists() else None, weights_only=False)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(module, training_loader, dev_loader, ckpt_path=last if last.exists() else None, weights_only=False)
+    except SystemExit as stop:  # how Lightning answers Ctrl-C
+        raise KeyboardInterrupt from stop
     if not all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values()):
         raise RunError(f"stage {settings.name}: the weights are no longer finite; lower its learning rate")
     if isinstance(training, CropDataset):
@@ -272,7 +272,18 @@ def _accelerator(device: str) -> str:
     return device
 
 
-def _check_classes(data: TrainingData) -> None:
+def seed_everything(seed: int) -> None:
+    """Seed what initial weights are drawn from; `fit` itself draws by seed and step only."""
+    pl.seed_everything(seed, verbose=False)
+
+
+def check_training(data: TrainingData, device: str = "auto") -> None:
+    """Refuse what `fit` would refuse, before anything is written.
+
+    Raises:
+        InputError: a split has images of one class only, or the device is not there.
+    """
+    _accelerator(device)
     for part, samples in (("train", data.train), ("dev", data.dev)):
         counts = [sum(sample.label is label for sample in samples) for label in Label]
         if min(counts) == 0:

@@ -1,0 +1,253 @@
+"""The command line from end to end on small data made here: results, exit codes, one clear line for bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from facepad.cli import main
+from facepad.datasets.manifest import read_manifest, write_manifest
+from facepad.training import read_epochs
+from facepad.types import Label
+
+RECIPE = """
+summary = "small and quick"
+[model]
+name = "mobilenet_v2"
+weights = "none"
+width = 0.25
+[preprocess]
+crop = 1.5
+size = 32
+[train]
+batch_size = 8
+[[stages]]
+name = "head"
+trainable_from = "head"
+epochs = 2
+optimizer = "adamw"
+lr = 0.01
+[[stages]]
+name = "all"
+epochs = 3
+optimizer = "adamw"
+lr = 0.001
+"""
+
+
+@pytest.fixture
+def facepad(monkeypatch, capsys):
+    """Run a command in this process: (exit code, stdout, stderr)."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["facepad", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "quick.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory, tiny_manifest, recipe) -> Path:
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    command = [sys.executable, "-m", "facepad", "train", str(recipe), str(tiny_manifest), str(folder)]
+    subprocess.run(command, check=True, timeout=200)
+    return folder
+
+
+def test_run_folder_holds_what_a_reader_needs(run_folder):
+    names = {path.name for path in run_folder.iterdir()}
+    assert {
+        "recipe.json",
+        "environment.json",
+        "metrics.jsonl",
+        "tensorboard",
+        "model.json",
+        "model.safetensors",
+    } <= names
+    description = json.loads((run_folder / "model.json").read_text())
+    assert description["preprocess"]["crop_scale"] == 1.5
+    assert description["facts"]["manifest_sha256"]
+    assert json.loads((run_folder / "environment.json").read_text())["packages"]["torch"]
+
+
+def test_evaluate_writes_scores_metrics_and_report(facepad, run_folder, tiny_manifest, tmp_path):
+    code, out, err = facepad("evaluate", run_folder, tiny_manifest, tmp_path / "report")
+    assert code == 0, err
+    assert "APCER" in out
+    with (tmp_path / "report" / "scores.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["split"] for row in rows].count("dev") == [row["split"] for row in rows].count("test") == 24
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert metrics["threshold"]["origin"]["split"] == "dev"
+    assert set(metrics["probes"]) == {"face blanked", "only face"}
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "Learning curves" in page
+    code, out, _ = facepad("metrics", tmp_path / "report" / "scores.csv", "--json")
+    again = json.loads(out)
+    assert code == 0
+    assert again["eer"] == metrics["eer"]
+
+
+def test_evaluation_counts_what_it_cannot_score(facepad, run_folder, tiny_manifest, tmp_path):
+    shutil.copytree(tiny_manifest.parent, tmp_path / "data", ignore=shutil.ignore_patterns("features"))
+    manifest = tmp_path / "data" / "manifest.csv"
+    lines = manifest.read_text().splitlines()
+    test_rows = [number for number, line in enumerate(lines) if ",test," in line]
+    lines[test_rows[0]] = lines[test_rows[0]].rsplit(",", 4)[0] + ",,,,"
+    manifest.write_text("\n".join(lines) + "\n")
+    (tmp_path / "data" / lines[test_rows[1]].split(",")[0]).write_bytes(b"no image")
+    code, _, err = facepad("evaluate", run_folder, manifest, tmp_path / "report", "--no-probes")
+    assert code == 0, err
+    text = (tmp_path / "report" / "scores.csv").read_text()
+    assert text.count(",no_face,") == 1
+    assert text.count(",unreadable,") == 1
+    metrics = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert sum(sum(counts.values()) for counts in metrics["non_responses"].values()) == 2
+
+
+def test_killed_run_resumes_to_the_same_end(run_folder, tiny_manifest, recipe, tmp_path):
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "facepad", "train", str(recipe), str(tiny_manifest), str(folder), "--resume"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    log = folder / "metrics.jsonl"
+    for _ in range(1200):
+        if len(read_epochs(log)) >= 5 or process.poll() is not None:  # in the middle of the second stage
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the run must still be under way"
+    assert not (folder / "model.json").exists()
+    subprocess.run(command, check=True, timeout=200)
+    ends = [json.loads((path / "model.json").read_text())["weights_sha256"] for path in (run_folder, folder)]
+    assert ends[0] == ends[1]
+    rows = [[{**row, "seconds": 0} for row in read_epochs(path / "metrics.jsonl")] for path in (run_folder, folder)]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "tla-mobilnet", "{manifest}", "{new}"], "did you mean 'tla-mobilenetv2'"),
+        (["train", "demo", "{manifest}", "{new}", "--set", "train.sede=1"], "did you mean 'train.seed'"),
+        (["train", "demo", "{new}/absent.csv", "{new}"], "absent.csv"),
+        (["train", "demo", "{manifest}", "{run}"], "is not empty"),
+        (["train", "demo", "{manifest}", "{new}", "--device", "cuda"], "device 'cuda' is not available"),
+        (["evaluate", "{new}", "{manifest}", "{new}"], "holds no trained model"),
+        (["evaluate", "{run}", "{manifest}", "{run}"], "is not empty"),
+        (["evaluate", "{run}", "{manifest}", "{new}", "--criterion", "err"], "eer"),
+        (["metrics", "{manifest}"], "manifest.csv"),
+        (["data", "prepare", "nuaa", "{new}", "{new}"], "does not exist"),
+        (["data", "prepare", "nua", "{new}", "{new}"], "did you mean 'nuaa'"),
+        (["data", "synthetic", "{run}"], "is not empty"),
+        (["data", "synthetic", "{new}", "--subjects", "2"], "4"),
+        (["data", "check", "{new}.csv"], "cannot read manifest"),
+        (["list", "recipe"], "recipes"),
+        (["frobnicate"], "No such command"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(facepad, run_folder, tiny_manifest, tmp_path, words, message):
+    places = {"manifest": tiny_manifest, "run": run_folder, "new": tmp_path / "new"}
+    code, out, err = facepad(*[word.format(**places) for word in words])
+    assert code == 2, err
+    assert out == ""
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+    assert not (tmp_path / "new").exists() or not list((tmp_path / "new").iterdir())
+
+
+def test_resume_of_a_finished_or_other_run_is_refused(facepad, run_folder, tiny_manifest, recipe, tmp_path):
+    code, _, err = facepad("train", recipe, tiny_manifest, run_folder, "--resume")
+    assert (code, "is finished" in err) == (2, True)
+    half = tmp_path / "half"
+    shutil.copytree(run_folder, half)
+    (half / "model.json").unlink()
+    code, _, err = facepad("train", recipe, tiny_manifest, half, "--resume", "--set", "train.seed=9")
+    assert (code, "train.seed = 0, not 9" in err) == (2, True)
+    code, _, err = facepad("train", recipe, tiny_manifest, half)
+    assert (code, "--resume" in err) == (2, True)
+
+
+def test_changed_weights_are_refused(facepad, run_folder, tiny_manifest, tmp_path):
+    changed = tmp_path / "changed"
+    shutil.copytree(run_folder, changed)
+    content = bytearray((changed / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (changed / "model.safetensors").write_bytes(content)
+    code, _, err = facepad("evaluate", changed, tiny_manifest, tmp_path / "report")
+    assert (code, "SHA-256 differs" in err) == (2, True)
+
+
+def test_one_class_only_is_refused_before_anything_is_written(facepad, tiny_manifest, recipe, tmp_path):
+    shutil.copytree(tiny_manifest.parent, tmp_path / "data", ignore=shutil.ignore_patterns("features"))
+    manifest = tmp_path / "data" / "manifest.csv"
+    write_manifest(manifest, [sample for sample in read_manifest(manifest) if sample.label is Label.ATTACK])
+    code, _, err = facepad("train", recipe, manifest, tmp_path / "run")
+    assert (code, "both classes" in err) == (2, True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_full_disk_is_one_line_and_the_run_goes_on_later(facepad, tiny_manifest, recipe, tmp_path, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("facepad.trained.save_file", full)
+        code, _, err = facepad("train", recipe, tiny_manifest, tmp_path / "run")
+    assert code == 1
+    assert "cannot write" in err.strip().splitlines()[-1]
+    assert "No space left on device" in err
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    assert facepad("train", recipe, tiny_manifest, tmp_path / "run", "--resume")[0] == 0
+
+
+def test_importing_facepad_and_its_help_bring_no_torch():
+    code = "import sys, facepad, facepad.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_list_names_everything(facepad):
+    for what, name in (
+        ("models", "resnet34"),
+        ("recipes", "tla-resnet34-paper"),
+        ("datasets", "nuaa"),
+        ("detectors", "yunet"),
+    ):
+        code, out, _ = facepad("list", what)
+        assert code == 0
+        assert name in out
+
+
+def test_ctrl_c_ends_with_130(tiny_manifest, recipe, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "facepad", "train", str(recipe), str(tiny_manifest), str(folder)]
+    command += ["--set", "stages.1.epochs=500"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ})
+    for _ in range(1200):
+        if len(read_epochs(folder / "metrics.jsonl")) >= 4 or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip().splitlines()[-1] == "facepad: stopped by Ctrl-C"
