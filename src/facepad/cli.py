@@ -16,6 +16,7 @@ from facepad.errors import FacepadError, InputError
 
 __all__ = ["app", "main"]
 
+_CTRL_C = 130
 _HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     help="Face presentation attack detection: prepare data, train, evaluate, report.",
@@ -233,15 +234,16 @@ def demo(out: Out) -> None:
 def main() -> None:
     """Run the command line; exit codes: 0 success, 1 the run failed, 2 wrong usage or input, 130 Ctrl-C."""
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
-        _say("facepad: stopped by Ctrl-C")
-        code = 130
+        code = _CTRL_C
     except Exception as error:
         if os.environ.get("FACEPAD_DEBUG"):
             raise
         code, line = _explain(error)
         _say(f"facepad: {line}")
+    if code == _CTRL_C:  # some versions of typer return it, some raise
+        _say("facepad: stopped by Ctrl-C")
     sys.exit(code)
 
 

@@ -10,9 +10,11 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facepad.augment import AUGMENTATIONS
-from facepad.errors import RecipeError, unknown_choice
+from facepad.errors import InputError, RecipeError, unknown_choice
+from facepad.metrics import parse_criterion
 from facepad.models import MODELS
 from facepad.preprocess import PreprocessSpec
+from facepad.published import published_rows
 from facepad.training import StageSettings
 
 __all__ = ["Recipe", "list_recipes", "load_recipe"]
@@ -155,6 +157,11 @@ def validate_recipe(values: dict[str, Any], where: str) -> Recipe:
         raise RecipeError(f"{where}: augment.policy: {unknown_choice('policy', recipe.augment.policy, AUGMENTATIONS)}")
     if recipe.augment.policy == "none" and recipe.augment.views > 1:
         raise RecipeError(f"{where}: augment.views: several views need an augmentation policy other than 'none'")
+    try:
+        published_rows(recipe.published)
+        parse_criterion(recipe.criterion)
+    except InputError as error:
+        raise RecipeError(f"{where}: {error}") from error
     names = [stage.name for stage in recipe.stages]
     if len(set(names)) < len(names):
         raise RecipeError(f"{where}: stages need different names, got {', '.join(names)}")

@@ -18,6 +18,7 @@ from facepad.errors import InputError, OutputExistsError
 from facepad.evaluation import PROBES, Evaluation, evaluate_samples
 from facepad.files import claim_output, write_text
 from facepad.models import create_model
+from facepad.preprocess import PreprocessSpec
 from facepad.published import published_rows
 from facepad.recipe import Recipe
 from facepad.report import ReportContent, ShortcutProbe, write_report
@@ -90,7 +91,7 @@ def train_run(
 
 
 def _training_data(recipe: Recipe, manifest: Path, samples: Sequence[Sample]) -> tuple[TrainingData, dict[str, str]]:
-    spec = recipe.preprocess.spec()
+    spec = replace(recipe.preprocess.spec(), detector=_detector(manifest))
     usable = [sample for sample in samples if sample.box is not None or not spec.needs_face]
     left_out = {
         sample.path: "no face"
@@ -111,6 +112,16 @@ def _training_data(recipe: Recipe, manifest: Path, samples: Sequence[Sample]) ->
         cache=_feature_folder(manifest.parent),
     )
     return data, left_out
+
+
+def _detector(manifest: Path) -> str:
+    """The detector that found the manifest's boxes, from the record that preparing left beside it."""
+    record = manifest.parent / "prepare.json"
+    if record.is_file():
+        for run in json.loads(record.read_text(encoding="utf-8"))["runs"]:
+            if manifest.name in run["manifests"]:
+                return str(run["detector"])
+    return PreprocessSpec().detector
 
 
 def _feature_folder(folder: Path) -> Path | None:

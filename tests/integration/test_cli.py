@@ -226,6 +226,18 @@ def test_importing_facepad_and_its_help_bring_no_torch():
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
 
 
+def test_synthetic_data_goes_the_whole_way(facepad, recipe, tmp_path):
+    assert facepad("data", "synthetic", tmp_path / "data", "--subjects", 4, "--images", 8, "--jobs", 1)[0] == 0
+    manifest = tmp_path / "data" / "manifest.csv"
+    code, out, err = facepad("data", "check", manifest, "--json")
+    assert code == 0, err
+    assert json.loads(out)["problems"] == []
+    assert facepad("train", recipe, manifest, tmp_path / "run")[0] == 0
+    code, out, err = facepad("evaluate", tmp_path / "run", manifest, tmp_path / "report", "--criterion", "0.5")
+    assert code == 0, err
+    assert "threshold 0.5" in out
+
+
 def test_list_names_everything(facepad):
     for what, name in (
         ("models", "resnet34"),

@@ -63,6 +63,8 @@ def test_resolution_multiplier_scales_the_input():
         ("stages.4.epochs=1", "there is no stage 4"),
         ("model.name=mobilenet", "did you mean 'mobilenet_v2'"),
         ("augment.policy=captur", "did you mean 'capture'"),
+        ("published=TLA-MobileNet", "did you mean 'TLA-MobileNetV2'"),
+        ("criterion=err", "criterion"),
         ("train.seed", "expects key=value"),
         ("name.x=1", "name is not a section"),
     ],

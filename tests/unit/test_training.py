@@ -275,6 +275,12 @@ def test_absent_device_is_named(tiny_manifest, tmp_path):
         fit(_network(), _data(tiny_manifest), [HEAD], tmp_path / "run", device="cuda")
 
 
+def test_freezing_again_what_was_trained_is_refused(tiny_manifest, tmp_path):
+    again = StageSettings("again", "head", epochs=1)
+    with pytest.raises(InputError, match="stage 'again' freezes again"):
+        fit(_network(), _data(tiny_manifest), [TUNE, again], tmp_path / "run", batch_size=8)
+
+
 def test_diverging_training_is_reported(tiny_manifest, tmp_path):
     settings = StageSettings("all", None, epochs=2, lr=1e30)
     with pytest.raises(RunError, match="no longer finite"):

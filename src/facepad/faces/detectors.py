@@ -40,6 +40,7 @@ class Detector(Protocol):
 
 
 def _dlib(model: Path | None) -> Detector:
+    """dlib's HOG detector; works offline, and its square is the canonical one."""
     if model is not None:
         raise InputError(f"the detector 'dlib' takes no model file, got {model}")
     return DlibDetector()

@@ -143,7 +143,7 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
     settings = stages[number]
     start = run.model.freeze_before(settings.trainable_from)
     start = None if start == next(iter(run.model.stages())) else start
-    taps = _taps(run.model, stages[number:])
+    taps = _taps(run.model, stages)
     run.model.freeze_before(settings.trainable_from)
     training, dev = _datasets(run, start, taps)
     training_loader = _loader(training, run.batch_size, SeededShuffle(len(training), run.seed))
@@ -165,24 +165,27 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
         raise KeyboardInterrupt from stop
     if not all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values()):
         raise RunError(f"stage {settings.name}: the weights are no longer finite; lower its learning rate")
-    if isinstance(training, CropDataset):
-        run.unreadable |= training.unreadable
+    for dataset in (training, dev):
+        if isinstance(dataset, CropDataset):
+            run.unreadable |= dataset.unreadable
 
 
 def _taps(model: StagedModel, stages: Sequence[StageSettings]) -> list[str]:
-    """Where to keep features for these stages: one front pass serves all of them while the fronts nest.
+    """Where to keep features for these stages: one front pass serves all of them, as their fronts nest.
 
-    A later stage may start learning earlier in the network, never later, for its features to be the same ones.
+    Raises:
+        InputError: a stage freezes again what one before it has trained: its features would be of the old weights.
     """
     names = list(model.stages())
     starts: list[str] = []
     for settings in stages:
-        start = model.freeze_before(settings.trainable_from)
-        if start is None or start == names[0] or not _has_weights(model, start):
-            break
-        if not starts or names.index(start) < names.index(starts[-1]):
-            starts.append(start)
-    return sorted(set(starts), key=names.index)
+        start = model.freeze_before(settings.trainable_from) or names[0]
+        if starts and names.index(start) > names.index(starts[-1]):
+            raise InputError(
+                f"stage {settings.name!r} freezes again what the stage before it trains; thaw from the back"
+            )
+        starts.append(start)
+    return sorted({start for start in starts if _has_weights(model, start)}, key=names.index)
 
 
 def _has_weights(model: StagedModel, start: str) -> bool:
