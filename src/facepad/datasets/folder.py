@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
-from facepad.datasets.manifest import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS, normalise_name
+from facepad.datasets.manifest import normalise_name
 from facepad.datasets.splits import split_subjects
 from facepad.errors import DatasetError
 from facepad.types import AttackType, Label, Sample, Split
+from facepad.words import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS
 
 __all__ = ["FOLDER", "IMAGE_SUFFIXES"]
 

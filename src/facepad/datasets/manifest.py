@@ -15,12 +15,10 @@ from typing import TypeVar
 from facepad.errors import ManifestError, unknown_choice
 from facepad.files import write_text
 from facepad.types import AttackType, Box, Label, Sample, Split
+from facepad.words import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS
 
 __all__ = [
-    "ATTACK_TYPE_SYNONYMS",
     "COLUMNS",
-    "LABEL_SYNONYMS",
-    "SPLIT_SYNONYMS",
     "manifest_hash",
     "manifest_text",
     "normalise_name",
@@ -32,26 +30,6 @@ __all__ = [
 COLUMNS = ("path", "subject", "label", "attack_type", "split", "video", "frame", "x1", "y1", "x2", "y2")
 _REQUIRED = ("path", "subject", "label")
 _BOX = ("x1", "y1", "x2", "y2")
-
-LABEL_SYNONYMS: Mapping[str, Label] = {
-    **dict.fromkeys(("bona_fide", "bonafide", "live", "real", "genuine", "client"), Label.BONA_FIDE),
-    **dict.fromkeys(("attack", "spoof", "fake", "imposter", "impostor"), Label.ATTACK),
-}
-ATTACK_TYPE_SYNONYMS: Mapping[str, AttackType] = {
-    **{member.value: member for member in AttackType},
-    **dict.fromkeys(("printed", "photo", "paper"), AttackType.PRINT),
-    **dict.fromkeys(("warped", "warped_photo"), AttackType.WARPED_PRINT),
-    **dict.fromkeys(("cut", "cut_photo"), AttackType.CUT_PRINT),
-    # "replay" alone nearly always means a video shown on a screen.
-    **dict.fromkeys(("replay", "video_replay"), AttackType.REPLAY_VIDEO),
-    **dict.fromkeys(("photo_replay",), AttackType.REPLAY_PHOTO),
-    **dict.fromkeys(("mask",), AttackType.MASK_3D),
-}
-SPLIT_SYNONYMS: Mapping[str, Split] = {
-    **dict.fromkeys(("train", "training"), Split.TRAIN),
-    **dict.fromkeys(("dev", "devel", "development", "val", "valid", "validation"), Split.DEV),
-    **dict.fromkeys(("test", "testing"), Split.TEST),
-}
 
 # Control characters would break lines; lone surrogates stand for file names that are not Unicode.
 _NO_TEXT = re.compile("[\x00-\x1f\ud800-\udfff]")

@@ -6,18 +6,10 @@ import re
 from functools import lru_cache
 
 from facepad.types import AttackType, Label, Split
+from facepad.words import LABEL_SYNONYMS, SPLIT_SYNONYMS
 
 __all__ = ["parse_attack_type", "parse_label", "parse_split"]
 
-_LABELS = {
-    **dict.fromkeys(("bona_fide", "bonafide", "live", "real", "genuine", "client"), Label.BONA_FIDE),
-    **dict.fromkeys(("attack", "spoof", "fake", "imposter", "impostor", "presentation_attack"), Label.ATTACK),
-}
-_SPLITS = {
-    **dict.fromkeys(("train", "training"), Split.TRAIN),
-    **dict.fromkeys(("dev", "devel", "development", "val", "valid", "validation"), Split.DEV),
-    **dict.fromkeys(("test", "testing", "eval", "evaluation"), Split.TEST),
-}
 # First match wins, so the more specific words stand first ("cut photo" is not a plain photo).
 _INSTRUMENT_WORDS: tuple[tuple[frozenset[str], AttackType], ...] = (
     (frozenset({"mask", "mask3d", "3dmask"}), AttackType.MASK_3D),
@@ -29,7 +21,7 @@ _INSTRUMENT_WORDS: tuple[tuple[frozenset[str], AttackType], ...] = (
 _SCREEN_WORDS = frozenset({"replay", "mobile", "highdef", "phone", "tablet", "screen", "display", "monitor"})
 _PHOTO_WORDS = frozenset({"photo", "image", "picture"})
 _INSTRUMENT_NAMES = frozenset(instrument.value for instrument in AttackType)
-_NO_INSTRUMENT = frozenset({"", "unknown", *(word for word, label in _LABELS.items() if label is Label.ATTACK)})
+_NO_INSTRUMENT = frozenset({"", "unknown", *(word for word, label in LABEL_SYNONYMS.items() if label is Label.ATTACK)})
 
 
 def _key(text: str) -> str:
@@ -43,7 +35,7 @@ def parse_label(text: str) -> Label | None:
     >>> parse_label("Genuine"), parse_label("spoof"), parse_label("1")
     (<Label.BONA_FIDE: 'bona_fide'>, <Label.ATTACK: 'attack'>, None)
     """
-    return _LABELS.get(_key(text))
+    return LABEL_SYNONYMS.get(_key(text))
 
 
 @lru_cache(maxsize=1024)
@@ -53,7 +45,7 @@ def parse_split(text: str) -> Split | None:
     >>> parse_split("devel")
     <Split.DEV: 'dev'>
     """
-    return _SPLITS.get(_key(text))
+    return SPLIT_SYNONYMS.get(_key(text))
 
 
 @lru_cache(maxsize=1024)
