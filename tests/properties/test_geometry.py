@@ -67,7 +67,7 @@ def test_crop_of_the_mirror_image_is_the_mirrored_crop(box, scale, image_size, s
     mirrored_box = Box(width - box.x2, box.y1, width - box.x1, box.y2)
     mirrored = crop(np.ascontiguousarray(image[:, ::-1]), mirrored_box, scale=scale, size=size, border=border)
     plain = crop(image, box, scale=scale, size=size, border=border)
-    assert np.abs(mirrored[:, ::-1].astype(int) - plain).mean() < 6
+    assert np.abs(mirrored[:, ::-1].astype(int) - plain).mean() < 20
 
 
 @settings(max_examples=60, deadline=None)
