@@ -213,6 +213,17 @@ def test_fit_learns_what_tells_the_classes_apart(tiny_manifest, tmp_path):
     assert rows[-1]["dev_loss"] < 0.5 * rows[0]["dev_loss"]
 
 
+@pytest.mark.parametrize("first", [None, "features.2"])
+def test_logged_loss_is_that_of_the_finished_network(tiny_manifest, tmp_path, first):
+    model, data = _network(), _data(tiny_manifest)
+    fit(model, data, [StageSettings("only", first, epochs=2, lr=0.05)], tmp_path / "run", batch_size=8)
+    source = CropSource(data.root, data.dev, SPEC)
+    with torch.inference_mode():
+        logits = model.eval()(to_input(np.stack([source.crop(index) for index in range(len(source))])))
+    loss = nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(source.labels()))
+    assert read_epochs(tmp_path / "run" / "metrics.jsonl")[-1]["dev_loss"] == pytest.approx(float(loss), rel=1e-2)
+
+
 @pytest.mark.parametrize("stages", [[HEAD, TUNE], [StageSettings("all", None, epochs=6, lr=1e-2, find_lr=True)]])
 @pytest.mark.parametrize("augment", ["none", "capture"])
 def test_broken_off_run_ends_with_the_same_weights(tiny_manifest, tmp_path, monkeypatch, stages, augment):

@@ -141,10 +141,9 @@ def fit(
 
 def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
     settings = stages[number]
-    start = run.model.freeze_before(settings.trainable_from)
-    start = None if start == next(iter(run.model.stages())) else start
     taps = _taps(run.model, stages)
-    run.model.freeze_before(settings.trainable_from)
+    first = run.model.freeze_before(settings.trainable_from)
+    start = first if first in taps else None  # None: from pixels, through every stage
     training, dev = _datasets(run, start, taps)
     training_loader = _loader(training, run.batch_size, SeededShuffle(len(training), run.seed))
     dev_loader = _loader(dev, run.batch_size, None)
@@ -197,7 +196,7 @@ def _datasets(
 ) -> tuple[CropDataset | RowDataset, CropDataset | RowDataset]:
     data = run.data
     dev = CropSource(data.root, data.dev, data.spec)
-    if start is None or start not in taps:
+    if start is None:
         fresh = CropSource(data.root, data.train, data.spec, augment=data.augment, seed=run.seed)
         return CropDataset(fresh), CropDataset(dev)
     # Kept views do not depend on the run's seed, so that all runs on these images share them.
