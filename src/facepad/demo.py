@@ -33,7 +33,9 @@ def run_demo(out: Path) -> str:
     claim_output(out)
     started = time.monotonic()
     manifest = out / "data" / "manifest.csv"
-    samples = _stage("1/4 make synthetic faces and attacks", lambda: generate(out / "data"))
+    samples = _stage(
+        "1/4 make synthetic faces and attacks", lambda: generate(out / "data", subjects=24, images_per_subject=25)
+    )
     write_manifest(manifest, samples)
     problems = _stage("2/4 check the data", lambda: check(manifest)).problems
     for problem in problems:
