@@ -9,7 +9,7 @@ DEMO_OUT ?= demo-output
 .PHONY: install demo test check clean
 install: .venv/installed
 
-# torch first and pinned: a bare "torch" would bring gigabytes of CUDA on Linux.
+# torch first and pinned, so that TORCH_INDEX can give its CPU build: on Linux PyPI's brings gigabytes of CUDA.
 .venv/installed: pyproject.toml
 	@start=$$(date +%s); \
 	$(PYTHON) -m venv .venv && \

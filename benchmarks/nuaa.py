@@ -172,7 +172,7 @@ def _result(work: Path, entry: Run) -> dict[str, object]:
         **{name: metrics["precision_recall_f1"]["attack_positive"][name] for name in READINGS},
         "errors": matrix["bona_fide"]["rejected"] + matrix["attack"]["accepted"],
         "scored": sum(count for counts in matrix.values() for count in counts.values()),
-        "threshold": metrics["threshold"],
+        "threshold": {"value": metrics["threshold"]["value"], "criterion": metrics["threshold"]["criterion"]},
         "probes": metrics.get("probes"),
         "non_responses": metrics["non_responses"],
         "seconds": json.loads((report / "seconds.json").read_text(encoding="utf-8")),
@@ -225,7 +225,10 @@ def _markdown(results: list[dict[str, object]], facts: dict[str, str]) -> str:
     missing = [f"{row} {protocol} ({n})" for (row, protocol), n in planned.items() if (row, protocol) not in groups]
     lines += ["", f"Not run yet: {', '.join(missing) or 'nothing'}.", "", *_published_lines()]
     lines += ["", "## Each run with its 95 % interval", ""]
-    lines += [f"| run | {' | '.join(columns)} | train s | evaluate s |", "|---|" + "---|" * (len(columns) + 2)]
+    lines += [
+        f"| run | {' | '.join(columns)} | train s (features partly kept from earlier runs) | evaluate s |",
+        "|---|" + "---|" * (len(columns) + 2),
+    ]
     for result in results:
         cells = [_percent(result[column]) for column in columns]
         seconds = result.get("seconds", {"train": "", "evaluate": ""})

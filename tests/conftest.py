@@ -15,6 +15,8 @@ from facepad.types import AttackType, Box, Label, Sample, Split
 
 # Continuous integration tries the same examples every time; people's own runs go on looking for new ones.
 settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("local", deadline=None)
+settings.load_profile("local")
 if os.environ.get("CI"):
     settings.load_profile("ci")
 

@@ -241,7 +241,8 @@ def main() -> None:
         if os.environ.get("FACEPAD_DEBUG"):
             raise
         code, line = _explain(error)
-        _say(f"facepad: {line}")
+        if line:  # without arguments typer has shown the help already
+            _say(f"facepad: {line}")
     if code == _CTRL_C:  # some versions of typer return it, some raise
         _say("facepad: stopped by Ctrl-C")
     sys.exit(code)
@@ -254,7 +255,11 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, FacepadError):
         return 1, str(error)
     if isinstance(error, ModuleNotFoundError):
-        return 2, f"this command needs a package that is not installed ({error.name}): pip install 'facepad[train]'"
+        return (
+            2,
+            f"this command needs {error.name}, which is not installed: pip install '.[train]' in facepad's folder",
+        )
     if hasattr(error, "format_message"):  # a usage error of typer's command line parser
-        return 2, f"{error.format_message()} (--help shows the usage)"
+        message = error.format_message()
+        return 2, message and f"{message} (--help shows the usage)"
     return 1, f"unexpected {type(error).__name__}: {error} (facepad --debug ... shows where)"

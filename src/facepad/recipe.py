@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -41,7 +41,7 @@ class ModelSection(_Section):
 class PreprocessSection(_Section):
     """``[preprocess]``: what part of the image the network sees, and how large."""
 
-    crop: Literal["frame"] | float = "frame"
+    crop: Literal["frame"] | Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = "frame"
     size: int = Field(default=224, ge=32, le=1024)
     resolution: float = Field(default=1.0, gt=0, le=1)
     border: Literal["reflect", "constant"] = "reflect"
@@ -63,7 +63,7 @@ class AugmentSection(_Section):
 class TrainSection(_Section):
     """``[train]``: what all stages share."""
 
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
     batch_size: int = Field(default=224, ge=1)
     balance_classes: bool = False
     deterministic: bool = True
@@ -73,11 +73,11 @@ class TrainSection(_Section):
 class StageSection(_Section):
     """``[[stages]]``: see `facepad.training.StageSettings`."""
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
     trainable_from: str | None = None
     epochs: int = Field(ge=1)
     optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
-    lr: float = Field(default=1e-4, gt=0)
+    lr: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
     schedule: Literal["constant", "one-cycle"] = "constant"
     weight_decay: float = Field(default=0.0, ge=0)
     find_lr: bool = False
@@ -99,7 +99,7 @@ class Recipe(_Section):
     name: str
     summary: str
     published: str | None = None
-    criterion: str = "eer"
+    criterion: str | float = "eer"
     model: ModelSection
     preprocess: PreprocessSection = PreprocessSection()
     augment: AugmentSection = AugmentSection()
@@ -206,8 +206,9 @@ def _descend(place: Any, name: str, key: str) -> Any:
 
 def _explain(error: ValidationError) -> str:
     """The first problem, in one line, with the choices where there are any."""
-    problem = error.errors()[0]
-    location = [str(part) for part in problem["loc"] if part not in ("literal['frame']", "float")]
+    # Of the branches of "frame or a number", what is wrong with the number tells more.
+    problem = min(error.errors(), key=lambda entry: "literal['frame']" in entry["loc"])
+    location = [str(part) for part in problem["loc"] if not str(part).startswith(("literal[", "float", "constrained"))]
     key = ".".join(location)
     if problem["type"] == "extra_forbidden":
         return unknown_choice("key", key, _keys_beside(location))

@@ -24,7 +24,7 @@ from facepad.recipe import Recipe
 from facepad.report import ReportContent, ShortcutProbe, write_report
 from facepad.scorers.torch_scorer import TorchScorer
 from facepad.trained import DESCRIPTION_FILE, TrainedModel, save_trained
-from facepad.training import TrainingData, check_training, fit, read_epochs, seed_everything
+from facepad.training import TrainingData, check_stages, check_training, fit, read_epochs, seed_everything
 from facepad.types import Sample, Split
 
 __all__ = ["evaluate_run", "train_run"]
@@ -63,8 +63,7 @@ def train_run(
     check_training(data, device)
     seed_everything(recipe.train.seed)
     model = create_model(recipe.model.name, weights=recipe.model.weights, **recipe.model.options())
-    for stage in recipe.stages:
-        model.freeze_before(stage.trainable_from)  # names what it does not know, before anything is written
+    check_stages(model, recipe.stage_settings())
     _open_run(recipe, manifest, data_hash, out, resume)
     left_out |= fit(
         model,
@@ -101,7 +100,9 @@ def _training_data(recipe: Recipe, manifest: Path, samples: Sequence[Sample]) ->
     parts = {split: [sample for sample in usable if sample.split is split] for split in (Split.TRAIN, Split.DEV)}
     for split, part in parts.items():
         if not part:
-            raise InputError(f"{manifest} has no usable samples in split '{split}'; training needs train and dev")
+            boxless = f"; {len(left_out)} have no face box: facepad data prepare manifest {manifest} OUT finds them"
+            hint = boxless if left_out else ""
+            raise InputError(f"{manifest} has no usable samples in split '{split}', training needs train and dev{hint}")
     data = TrainingData(
         root=manifest.parent,
         train=parts[Split.TRAIN],

@@ -90,6 +90,24 @@ def test_features_of_other_weights_or_preparation_are_not_mixed_up(tiny_manifest
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_a_file_listed_twice_does_not_shift_the_rows_of_others(tiny_manifest, tmp_path):
+    model, source = _network().eval(), _source(tiny_manifest)
+    source.samples = [source.samples[0], *source.samples]
+    kept = keep_features(model, ["head"], source, tmp_path)
+    crops = np.stack([source.crop(index) for index in range(len(source))])
+    with torch.inference_mode():
+        pooled = model.run(to_input(crops), stop="head")
+    np.testing.assert_allclose(kept.maps["head"][kept.rows[0]], pooled.numpy(), rtol=2e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 4])
+def test_one_cycle_runs_for_any_number_of_steps(tiny_manifest, tmp_path, epochs):
+    for batch_size in (24, 12, 8, 5):
+        settings = StageSettings("head", "head", epochs=epochs, lr=0.01, schedule="one-cycle")
+        fit(_network(), _data(tiny_manifest), [settings], tmp_path / str(batch_size), batch_size=batch_size)
+        assert len(read_epochs(tmp_path / str(batch_size) / "metrics.jsonl")) == epochs + 1
+
+
 def test_views_differ_and_repeat(tiny_manifest, tmp_path):
     model, source = _network(), _source(tiny_manifest, augment=capture)
     kept = keep_features(model, ["head"], source, tmp_path / "a", views=2)
@@ -134,9 +152,9 @@ def test_unreadable_images_are_left_out_and_named(tiny_manifest, tmp_path):
 def test_more_than_five_percent_unreadable_stops(tiny_manifest, tmp_path):
     source = _source(tiny_manifest)
     source.root = tmp_path
-    with pytest.raises(RunError, match="training images are unreadable, first: .*png"):
+    with pytest.raises(InputError, match="training images are unreadable, first: .*png"):
         keep_features(_network(), ["head"], source, tmp_path / "features")
-    with pytest.raises(RunError, match="training images are unreadable, first: .*png"):
+    with pytest.raises(InputError, match="training images are unreadable, first: .*png"):
         CropDataset(source).__getitems__([0, 1])
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from facepad.training.callbacks import read_epochs
-from facepad.training.fit import BEFORE_TRAINING, TrainingData, check_training, fit, seed_everything
+from facepad.training.fit import BEFORE_TRAINING, TrainingData, check_stages, check_training, fit, seed_everything
 from facepad.training.module import StageSettings
 
 __all__ = [
     "BEFORE_TRAINING",
     "StageSettings",
     "TrainingData",
+    "check_stages",
     "check_training",
     "fit",
     "read_epochs",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from facepad.errors import ImageError, RunError
+from facepad.errors import ImageError, InputError
 from facepad.images import read_image
 from facepad.preprocess import PreprocessSpec
 from facepad.types import Label, Sample
@@ -135,12 +135,12 @@ class CropDataset(Dataset[Batch]):
                 self.unreadable[self.source.samples[crop.index].path] = crop.error
         if len(self.unreadable) > MAX_UNREADABLE * len(self):
             first = next(iter(self.unreadable.values()))
-            raise RunError(f"{len(self.unreadable)} of {len(self)} training images are unreadable, first: {first}")
+            raise InputError(f"{len(self.unreadable)} of {len(self)} training images are unreadable, first: {first}")
         kept = [crop for crop in crops if crop.pixels is not None]
         labels = torch.from_numpy(self.labels[[crop.index for crop in kept]])
         pixels = [crop.pixels for crop in kept if crop.pixels is not None]
         if not pixels:
-            raise RunError(f"a whole batch of training images is unreadable, first: {crops[0].error}")
+            raise InputError(f"a whole batch of training images is unreadable, first: {crops[0].error}")
         return to_input(np.stack(pixels)), labels
 
 

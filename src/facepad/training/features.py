@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from facepad.errors import RunError
+from facepad.errors import InputError, RunError
+from facepad.files import write_text
 from facepad.models import StagedModel, fuse_batch_norm
 from facepad.training.data import MAX_UNREADABLE, Crop, CropSource, to_input
 
 __all__ = ["FeatureStore", "KeptFeatures", "keep_features"]
 
 _BATCH = 32
+#: To be raised whenever cutting or augmentation changes what a kept feature was computed from.
+_PREPARATION = 1
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,10 @@ class FeatureStore:
         ]
         count = min(len(names), *present)
         self.rows = {name: row for row, name in enumerate(names[:count])}
-        self._index_path.write_text("".join(f"{json.dumps(name)}\n" for name in names[:count]), encoding="utf-8")
+        self._count = count
+        whole_index = "".join(f"{json.dumps(name)}\n" for name in names[:count])
+        if not self._index_path.exists() or self._index_path.read_text(encoding="utf-8") != whole_index:
+            write_text(self._index_path, whole_index)
         for tap in self.shapes:
             with self._file(tap).open("ab") as stream:
                 stream.truncate(count * self._bytes_per_row(tap))
@@ -96,11 +102,12 @@ class FeatureStore:
         except OSError as error:
             raise RunError(f"cannot keep features in {self.folder}: {error.strerror or error}") from error
         for name in names:
-            self.rows[name] = len(self.rows)
+            self.rows[name] = self._count
+            self._count += 1
 
     def map(self, tap: str) -> NDArray[np.float16]:
         """All rows of a tap, as a read-only memory map ``(rows, ...)``."""
-        shape = (len(self.rows), *self.shapes[tap])
+        shape = (self._count, *self.shapes[tap])
         return np.memmap(self._file(tap), dtype=np.float16, mode="r", shape=shape)
 
 
@@ -127,7 +134,8 @@ def keep_features(
         progress: Where to draw the progress bar.
 
     Raises:
-        RunError: more than 5 % of the images are unreadable, or the disk is full.
+        InputError: more than 5 % of the images are unreadable.
+        RunError: the disk is full.
     """
     front = OrderedDict((name, fuse_batch_norm(stage)) for name, stage in model.between(stop=taps[-1]).items())
     for stage in front.values():
@@ -163,7 +171,7 @@ def _fill(
         unreadable |= {source.samples[crop.index].path: crop.error for crop, _ in batch if crop.error is not None}
         if len(unreadable) > MAX_UNREADABLE * len(source):
             first = next(iter(unreadable.values()))
-            raise RunError(f"{len(unreadable)} of {len(source)} training images are unreadable, first: {first}")
+            raise InputError(f"{len(unreadable)} of {len(source)} training images are unreadable, first: {first}")
         if readable:
             outputs = _run(front, taps, to_input(np.stack([pixels for _, _, pixels in readable])))
             store.append([names[view][index] for index, view, _ in readable], outputs)
@@ -204,7 +212,9 @@ def _name(source: CropSource, index: int, view: int) -> str:
 
 def _fingerprint(model: StagedModel, taps: Sequence[str], source: CropSource) -> str:
     digest = hashlib.sha256(
-        json.dumps([list(taps), source.spec.to_dict(), getattr(source.augment, "__qualname__", None)]).encode()
+        json.dumps(
+            [_PREPARATION, list(taps), source.spec.to_dict(), getattr(source.augment, "__qualname__", None)]
+        ).encode()
     )
     for name, stage in model.between(stop=taps[-1]).items():
         for key, value in stage.state_dict().items():

@@ -29,13 +29,21 @@ from facepad.errors import InputError, RunError
 from facepad.files import atomic_path, write_text
 from facepad.models import StagedModel
 from facepad.preprocess import PreprocessSpec
-from facepad.training.callbacks import EpochLog, EpochSeeds, SeededShuffle
+from facepad.training.callbacks import EpochLog, EpochSeeds, SeededShuffle, read_epochs
 from facepad.training.data import CropDataset, CropSource, RowDataset
 from facepad.training.features import KeptFeatures, keep_features
 from facepad.training.module import PadModule, StageSettings
 from facepad.types import Label, Sample
 
-__all__ = ["BEFORE_TRAINING", "Augmentation", "TrainingData", "check_training", "fit", "seed_everything"]
+__all__ = [
+    "BEFORE_TRAINING",
+    "Augmentation",
+    "TrainingData",
+    "check_stages",
+    "check_training",
+    "fit",
+    "seed_everything",
+]
 
 Augmentation = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 #: Stage name of the metrics line that is written before anything is learnt.
@@ -152,13 +160,14 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
     checkpoints = run.folder / "checkpoints" / f"stage-{number}"
     log = EpochLog(run.folder / "metrics.jsonl", settings.name, settings.epochs)
     trainer = _trainer(run, settings, log, checkpoints, training)
-    if number == 0 and not (checkpoints / "last.ckpt").exists():
-        trainer.validate(module, dev_loader, verbose=False)
-        log.add({"stage": BEFORE_TRAINING, "epoch": 0, **log.values(trainer)})
-    if settings.find_lr:
-        module.lr = _found_lr(trainer, module, training_loader, checkpoints / "lr.json")
     last = checkpoints / "last.ckpt"
     try:
+        if not read_epochs(log.path):
+            trainer.validate(module, dev_loader, verbose=False)
+            log.add({"stage": BEFORE_TRAINING, "epoch": 0, **log.values(trainer)})
+        if settings.find_lr:
+            torch.manual_seed(run.seed)
+            module.lr = _found_lr(trainer, module, training_loader, checkpoints / "lr.json")
         trainer.fit(module, training_loader, dev_loader, ckpt_path=last if last.exists() else None, weights_only=False)
     except SystemExit as stop:  # how Lightning answers Ctrl-C
         raise KeyboardInterrupt from stop
@@ -277,6 +286,16 @@ def _accelerator(device: str) -> str:
 def seed_everything(seed: int) -> None:
     """Seed what initial weights are drawn from; `fit` itself draws by seed and step only."""
     pl.seed_everything(seed, verbose=False)
+
+
+def check_stages(model: StagedModel, stages: Sequence[StageSettings]) -> None:
+    """Refuse stages that this network has not, or that freeze again what was trained.
+
+    Raises:
+        ModelError: no parameter has a stage's prefix.
+        InputError: a stage freezes again what the one before it trains.
+    """
+    _taps(model, stages)
 
 
 def check_training(data: TrainingData, device: str = "auto") -> None:

@@ -134,7 +134,10 @@ class PadModule(pl.LightningModule):
         if self.settings.schedule == "constant":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
+        if steps <= 2:  # nothing to warm up or cool down
+            return optimizer
+        # PyTorch divides by the warm-up's steps less one, which a tenth of ten steps would make zero.
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.lr, total_steps=steps, pct_start=0.1, cycle_momentum=False
+            optimizer, self.lr, total_steps=steps, pct_start=0.1 if steps > 20 else 0.5, cycle_momentum=False
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
