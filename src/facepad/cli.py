@@ -175,6 +175,8 @@ def evaluate(
         model, manifest, out, criterion=criterion, batch_size=batch_size, probes=probes, thumbnails=thumbnails
     )
     print(format_summary(evaluation.summary))
+    for path, reason in evaluation.unreadable.items():
+        _say(f"unreadable: {path}: {reason}")
     _say(f"report: {report}")
 
 

@@ -118,6 +118,7 @@ def test_evaluation_counts_what_it_cannot_score(facepad, run_folder, tiny_manife
     (tmp_path / "data" / lines[test_rows[1]].split(",")[0]).write_bytes(b"no image")
     code, _, err = facepad("evaluate", run_folder, manifest, tmp_path / "report", "--no-probes")
     assert code == 0, err
+    assert f"unreadable: {lines[test_rows[1]].split(',')[0]}: " in err
     text = (tmp_path / "report" / "scores.csv").read_text()
     assert text.count(",no_face,") == 1
     assert text.count(",unreadable,") == 1

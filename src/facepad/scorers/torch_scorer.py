@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,11 +35,6 @@ class TorchScorer:
     def preprocess(self) -> PreprocessSpec:
         """How the network wants its input prepared."""
         return self.trained.preprocess
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Where the network came from."""
-        return self.trained.facts
 
     def score(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """P(bona fide) in [0, 1], ``(N,)``, of prepared uint8 RGB images ``(N, H, W, 3)``."""
