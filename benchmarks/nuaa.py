@@ -96,8 +96,13 @@ def run(root: Path, work: Path) -> None:
         criterion = ["--criterion", "0.5"] if entry.protocol == "random80" else []
         probes = [] if entry.probes else ["--no-probes"]
         _facepad("evaluate", folder, manifest, report, "--no-thumbnails", *criterion, *probes)
-        seconds = {"train": round(trained - started, 1), "evaluate": round(time.monotonic() - trained, 1)}
-        (report / "seconds.json").write_text(json.dumps(seconds), encoding="utf-8")
+        made = {
+            "train_seconds": round(trained - started, 1),
+            "evaluate_seconds": round(time.monotonic() - trained, 1),
+            "commit": _commit(),
+            "date": time.strftime("%Y-%m-%d"),
+        }
+        (report / "made.json").write_text(json.dumps(made), encoding="utf-8")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
 
 
@@ -114,6 +119,12 @@ def _prepare(root: Path, work: Path, entry: Run) -> None:
     _facepad("data", "prepare", "nuaa", root, out, "--protocol", entry.protocol, "--seed", seed)
 
 
+def _commit() -> str:
+    return subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
+    ).stdout.strip()
+
+
 def _facepad(*words: object) -> None:
     subprocess.run([*FACEPAD, *map(str, words)], check=True)
 
@@ -125,10 +136,8 @@ def tables(work: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     facts = {
         "command": "python benchmarks/nuaa.py run NUAA_FOLDER WORK; python benchmarks/nuaa.py tables WORK docs/results",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
-        ).stdout.strip(),
-        "date": time.strftime("%Y-%m-%d"),
+        "commits of the runs": ", ".join(sorted({result["made"]["commit"] for result in results})),
+        "dates of the runs": ", ".join(sorted({result["made"]["date"] for result in results})),
         "machine": f"{platform.machine()}, 2 CPU cores, Python {platform.python_version()}",
     }
     (out / "nuaa.json").write_text(json.dumps({"facts": facts, "runs": results}, indent=1) + "\n", encoding="utf-8")
@@ -149,8 +158,8 @@ subjects that were not trained on, `subject-kfold` on subjects never seen. There
 `eer`; a separable dev gives the middle of its gap. Nothing was chosen on test.
 
 All figures in percent, means over seeds or folds with their range; precision, recall and F1 with the attack as the
-positive class. NUAA is one attack instrument (prints) of 15 people from one webcam: the short-cut probes below show
-that a network scores almost as well with the face painted over as with it, and badly from the face alone. These
+positive class. NUAA is one attack instrument (prints) of 15 people from one webcam, and its surroundings give much
+away: where the EER with the face blanked is low (short-cut probes, below), the network does not need the face. These
 figures say little about any other camera, room or attack.
 
 ## Results
@@ -175,7 +184,7 @@ def _result(work: Path, entry: Run) -> dict[str, object]:
         "threshold": {"value": metrics["threshold"]["value"], "criterion": metrics["threshold"]["criterion"]},
         "probes": metrics.get("probes"),
         "non_responses": metrics["non_responses"],
-        "seconds": json.loads((report / "seconds.json").read_text(encoding="utf-8")),
+        "made": json.loads((report / "made.json").read_text(encoding="utf-8")),
     }
 
 
@@ -190,7 +199,7 @@ def _unseen(work: Path, official: dict[str, object]) -> dict[str, object]:
     metrics = summarize(test, threshold, cluster=best_cluster(test)).to_dict()
     matrix = metrics["confusion_matrix"]
     return {
-        **{key: official[key] for key in ("row", "part", "overrides")},
+        **{key: official[key] for key in ("row", "part", "overrides", "made")},
         "protocol": "official-unseen",
         **{key: metrics[key] for key in METRICS},
         **{key: metrics["precision_recall_f1"]["attack_positive"][key] for key in READINGS},
@@ -231,9 +240,9 @@ def _markdown(results: list[dict[str, object]], facts: dict[str, str]) -> str:
     ]
     for result in results:
         cells = [_percent(result[column]) for column in columns]
-        seconds = result.get("seconds", {"train": "", "evaluate": ""})
+        made = result["made"]
         name = f"{result['row']} {result['protocol']} {result['part']}"
-        lines.append(f"| {name} | {' | '.join(cells)} | {seconds['train']} | {seconds['evaluate']} |")
+        lines.append(f"| {name} | {' | '.join(cells)} | {made['train_seconds']} | {made['evaluate_seconds']} |")
     lines += ["", "## Short-cut probes: test EER in percent", "", "| run | as it is | face blanked | only face |"]
     lines += ["|---|---|---|---|"]
     for result in results:

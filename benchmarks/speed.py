@@ -1,7 +1,9 @@
-"""Speed on NUAA beside the bare parts, in one run: python benchmarks/speed.py NUAA_MANIFEST [--images N]
+"""Speed on NUAA beside the bare parts, in one run: python benchmarks/speed.py NUAA_FOLDER [--images N]
 
-Prints a Markdown table. "Trunk alone" is one pass of MobileNetV2's features with merged batch norm over prepared random
-inputs of 160 px, batches of 32: no decoding, no cutting. Ratios are what to read; the machine may be noisy.
+Prints Markdown tables. "Trunk, PyTorch" is one pass of MobileNetV2's features as PyTorch runs them (eval mode, channels
+last) over random inputs of 160 px in batches of 32, "trunk, ONNX Runtime" the same by what facepad runs frozen networks
+with: no decoding, no cutting. "dlib alone" is its detector, without second looks, over grey images that OpenCV decodes,
+in two processes that are already up. Ratios are what to read; the machine may be noisy.
 """
 
 from __future__ import annotations
@@ -15,17 +17,20 @@ from pathlib import Path
 
 import cv2
 import dlib
+import numpy as np
 import torch
 
 from facepad.datasets.manifest import read_manifest
+from facepad.datasets.prepare import prepare
 from facepad.evaluation import score_samples
-from facepad.faces import find_boxes
-from facepad.models import create_model, fuse_batch_norm
+from facepad.models import create_model, freeze
 from facepad.preprocess import PreprocessSpec
-from facepad.scorers.torch_scorer import TorchScorer
+from facepad.scorers.run_scorer import RunScorer
 from facepad.trained import TrainedModel
 from facepad.training import StageSettings, TrainingData, fit
 from facepad.types import Sample
+
+BATCH = 32
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -34,13 +39,19 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def trunk_alone(images: int) -> float:
-    front = fuse_batch_norm(create_model("mobilenet_v2", weights="none").features)
-    front.to(memory_format=torch.channels_last)
-    batch = torch.rand(32, 3, 160, 160).contiguous(memory_format=torch.channels_last)
+def trunk_torch(images: int) -> float:
+    trunk = create_model("mobilenet_v2", weights="none").features.eval().to(memory_format=torch.channels_last)
+    batch = torch.rand(BATCH, 3, 160, 160).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        front(batch)
-        return seconds(lambda: [front(batch) for _ in range(images // 32)]) * images / (images // 32 * 32)
+        trunk(batch)
+        return seconds(lambda: [trunk(batch) for _ in range(images // BATCH)])
+
+
+def trunk_onnx(images: int) -> float:
+    trunk = freeze(create_model("mobilenet_v2", weights="none").features, (160, 160), ["features"])
+    batch = np.random.default_rng(0).integers(0, 256, (BATCH, 160, 160, 3), dtype=np.uint8)
+    trunk(batch)
+    return seconds(lambda: [trunk(batch) for _ in range(images // BATCH)])
 
 
 def stage_1(root: Path, samples: list[Sample]) -> float:
@@ -57,7 +68,7 @@ def evaluation(root: Path, samples: list[Sample]) -> float:
     """Scores from JPEG files at 2.7 x the face, boxes known."""
     model = create_model("mobilenet_v2", weights="none").eval()
     spec = PreprocessSpec(crop_scale=2.7, size=(160, 160))
-    scorer = TorchScorer(TrainedModel(model, "mobilenet_v2", {}, spec, {}))
+    scorer = RunScorer(TrainedModel(model, "mobilenet_v2", {}, spec, {}))
     score_samples(scorer, root, samples[:32])
     return seconds(lambda: score_samples(scorer, root, samples))
 
@@ -74,36 +85,41 @@ def _plain_dlib(path: str) -> int:
 
 def dlib_alone(paths: list[Path]) -> float:
     with get_context("spawn").Pool(2) as pool:
-        pool.map(_plain_dlib, map(str, paths[:4]))
+        pool.map(_plain_dlib, map(str, paths[:16]))
         return seconds(lambda: pool.map(_plain_dlib, map(str, paths), chunksize=8))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("manifest", type=Path)
-    parser.add_argument("--images", type=int, default=2000, help="how many, evenly taken from the manifest")
+    parser.add_argument("nuaa", type=Path, help="the folder that holds ClientRaw and ImposterRaw")
+    parser.add_argument("--images", type=int, default=2016, help="how many to train on and to score (default: 2016)")
     arguments = parser.parse_args()
-    root = arguments.manifest.parent
-    every = [sample for sample in read_manifest(arguments.manifest) if sample.box]
-    samples = every[:: max(1, len(every) // arguments.images)][: arguments.images]
-    paths = [root / sample.path for sample in samples]
-    count = len(samples)
-    trunk = (trunk_alone(count), trunk_alone(count))
-    alone = min(trunk)
-    rows = [("trunk alone", alone, 1.0), ("trunk alone, again", max(trunk), max(trunk) / alone)]
-    took = stage_1(root, samples)
-    rows.append(("stage 1 of tla-mobilenetv2-paper", took, took / alone))
-    took = evaluation(root, samples)
-    rows.append(("scoring from JPEG at 160 px", took, took / alone))
-    some = paths[:: max(1, count // 400)]
-    bare = dlib_alone(some)
-    found = seconds(lambda: find_boxes(some, cache=None, jobs=2, progress=False))
-    print(f"{count} images; detection on {len(some)} of them\n")
-    print("| what | seconds | images/s | time relative to the bare part |\n|---|---|---|---|")
-    for name, time_, ratio in rows:
-        print(f"| {name} | {time_:.1f} | {count / time_:.0f} | {ratio:.2f} |")
-    print(f"| dlib alone, 2 processes | {bare:.1f} | {len(some) / bare:.0f} | 1.00 |")
-    print(f"| find_boxes, 2 processes, with their start | {found:.1f} | {len(some) / found:.0f} | {found / bare:.2f} |")
+    paths = sorted(arguments.nuaa.glob("*Raw/*/*.jpg"))
+    bare = dlib_alone(paths)
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = seconds(lambda: prepare("nuaa", arguments.nuaa, Path(folder), jobs=2))
+        manifest = Path(folder) / "manifest.csv"
+        every = [sample for sample in read_manifest(manifest) if sample.box]
+        count = arguments.images // BATCH * BATCH
+        samples = every[:: max(1, len(every) // count)][:count]
+        trunks = [(trunk_torch(count), trunk_onnx(count))]
+        stage = stage_1(manifest.parent, samples)
+        scoring = evaluation(manifest.parent, samples)
+        trunks.append((trunk_torch(count), trunk_onnx(count)))
+    torch_alone, onnx_alone = (min(times) for times in zip(*trunks, strict=True))
+    print(f"{count} of {len(every)} images; detection on all {len(paths)}\n")
+    print("| what | seconds | images/s | x trunk, PyTorch | x trunk, ONNX Runtime |\n|---|---|---|---|---|")
+    rows = [
+        (f"trunk, {name}, pass {part + 1}", times[column])
+        for column, name in enumerate(("PyTorch", "ONNX Runtime"))
+        for part, times in enumerate(trunks)
+    ]
+    rows += [("stage 1 of tla-mobilenetv2-paper, from JPEG", stage), ("scoring from JPEG at 2.7 x the face", scoring)]
+    for name, took in rows:
+        print(f"| {name} | {took:.1f} | {count / took:.0f} | {took / torch_alone:.2f} | {took / onnx_alone:.2f} |")
+    print("\n| what | seconds | images/s | x dlib alone |\n|---|---|---|---|")
+    for name, took in (("dlib alone, 2 processes", bare), ("data prepare nuaa, 2 processes", prepared)):
+        print(f"| {name} | {took:.1f} | {len(paths) / took:.0f} | {took / bare:.2f} |")
 
 
 if __name__ == "__main__":

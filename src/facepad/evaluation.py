@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,14 @@ from facepad.errors import ImageError, InputError
 from facepad.faces import blank_face, keep_only_face
 from facepad.images import read_image
 from facepad.metrics import PadSummary, Rate, best_cluster, metrics_from_file, parse_criterion, summarize, write_scores
+from facepad.parallel import map_ahead
 from facepad.scorers import Scorer
 from facepad.types import Box, Label, Sample, ScoreRecord, ScoreStatus, Split
 
-__all__ = ["PROBES", "Evaluation", "Probe", "evaluate_samples", "score_samples"]
+__all__ = ["PROBES", "Evaluation", "Probe", "check_evaluation", "evaluate_samples", "score_samples"]
 
 Image = NDArray[np.uint8]
-_AHEAD = 8  # batches decoded before they are needed
+_AHEAD = 256  # images decoded before they are needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,12 @@ def evaluate_samples(
         progress: Draw a progress bar on stderr.
 
     Raises:
-        InputError: no test samples, or none in dev for a criterion that needs them.
+        InputError: see `check_evaluation`.
         MetricError: one class has no scored images, or an unknown criterion.
     """
     wanted = [sample for sample in samples if sample.split in (Split.DEV, Split.TEST)]
     test = [sample for sample in wanted if sample.split is Split.TEST]
-    _check(wanted, test, criterion)
+    check_evaluation(samples, criterion)
     unreadable: dict[str, str] = {}
     with _progress(progress) as bar:
         records = score_samples(
@@ -106,15 +107,22 @@ def evaluate_samples(
     return Evaluation(records, summary, eers, unreadable)
 
 
-def _check(wanted: Sequence[Sample], test: Sequence[Sample], criterion: str | float) -> None:
+def check_evaluation(samples: Sequence[Sample], criterion: str | float) -> None:
+    """Refuse what `evaluate_samples` would refuse after scoring.
+
+    Raises:
+        InputError: test, or dev for a criterion that chooses there, has no images or images of one class only.
+        MetricError: an unknown criterion.
+    """
     needs_dev = parse_criterion(criterion).name != "fixed"
-    if not test:
-        raise InputError("the manifest has no samples in split 'test'; evaluation needs some")
-    if needs_dev and len(wanted) == len(test):
-        raise InputError(
-            f"the manifest has no samples in split 'dev', on which criterion {criterion!r} chooses the threshold; "
-            "give a threshold as a number instead, such as --criterion 0.5"
-        )
+    for split in (Split.TEST, Split.DEV) if needs_dev else (Split.TEST,):
+        counts = [sum(sample.split is split and sample.label is label for sample in samples) for label in Label]
+        if min(counts) == 0:
+            hint = f"criterion {criterion!r} chooses there; a threshold as a number needs none, such as --criterion 0.5"
+            raise InputError(
+                f"evaluation needs images of both classes in split '{split}', got {counts[0]} bona fide and "
+                f"{counts[1]} attack{f' ({hint})' if split is Split.DEV else ''}"
+            )
 
 
 def score_samples(
@@ -142,8 +150,8 @@ def score_samples(
     """
     records: list[ScoreRecord] = []
     task = bar.add_task(title, total=len(samples)) if bar else None
-    needs_face = scorer.preprocess.needs_face or change is not None
-    for batch in _prepared(scorer, root, samples, batch_size, change, needs_face):
+    prepared = _prepared(scorer, root, samples, change)
+    while batch := list(islice(prepared, batch_size)):
         pixels = [crop for _, crop in batch if isinstance(crop, np.ndarray)]
         scores = iter(scorer.score(np.stack(pixels)) if pixels else ())
         for sample, crop in batch:
@@ -160,38 +168,27 @@ def score_samples(
     return records
 
 
-_Prepared = list[tuple[Sample, Image | ImageError | None]]
-
-
 def _prepared(
     scorer: Scorer,
     root: Path,
     samples: Sequence[Sample],
-    batch_size: int,
     change: Callable[[Image, Box], Image] | None,
-    needs_face: bool,
-) -> Iterator[_Prepared]:
-    """Batches of decoded and cut images, a few batches ahead of the network (decoding frees the interpreter lock)."""
+) -> Iterator[tuple[Sample, Image | ImageError | None]]:
+    """Every sample with its decoded and cut image, the error that stopped it, or None where a face is needed."""
+    needs_face = scorer.preprocess.needs_face or change is not None
 
-    def prepare(sample: Sample) -> Image | ImageError | None:
+    def prepare(sample: Sample) -> tuple[Sample, Image | ImageError | None]:
         if needs_face and sample.box is None:
-            return None
+            return sample, None
         try:
             image = read_image(root / sample.path)
         except ImageError as error:
-            return error
+            return sample, error
         if change is not None and sample.box is not None:
             image = change(image, sample.box)
-        return scorer.preprocess.apply(image, sample.box)
+        return sample, scorer.preprocess.apply(image, sample.box)
 
-    batches = [samples[start : start + batch_size] for start in range(0, len(samples), batch_size)]
-    with ThreadPoolExecutor(2) as pool:
-        waiting = [[pool.submit(prepare, sample) for sample in batch] for batch in batches[:_AHEAD]]
-        for position, batch in enumerate(batches):
-            if position + _AHEAD < len(batches):
-                waiting.append([pool.submit(prepare, sample) for sample in batches[position + _AHEAD]])
-            futures, waiting[position] = waiting[position], []
-            yield [(sample, future.result()) for sample, future in zip(batch, futures, strict=True)]
+    return map_ahead(prepare, samples, ahead=_AHEAD)
 
 
 def _record(sample: Sample, status: ScoreStatus, score: float | None) -> ScoreRecord:

@@ -32,6 +32,7 @@ class TrainedModel:
         options: What it was built with.
         preprocess: How it wants its input.
         facts: Where it came from: recipe, training data and its hash, versions.
+        weights_sha256: Of the weight file that it was read from; empty before it is saved.
     """
 
     network: StagedModel
@@ -39,6 +40,7 @@ class TrainedModel:
     options: dict[str, Any]
     preprocess: PreprocessSpec
     facts: dict[str, Any]
+    weights_sha256: str = ""
 
 
 def save_trained(folder: Path, trained: TrainedModel) -> None:
@@ -84,5 +86,10 @@ def load_trained(folder: Path) -> TrainedModel:
     except (OSError, KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
         raise ModelError(f"{folder} holds no readable model: {str(error).splitlines()[0]}") from error
     return TrainedModel(
-        network.eval(), description["architecture"], description["options"], preprocess, description["facts"]
+        network.eval(),
+        description["architecture"],
+        description["options"],
+        preprocess,
+        description["facts"],
+        description["weights_sha256"],
     )

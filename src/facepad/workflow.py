@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,16 +14,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facepad.augment import AUGMENTATIONS
-from facepad.datasets.manifest import manifest_hash, read_manifest
-from facepad.errors import InputError, OutputExistsError
-from facepad.evaluation import PROBES, Evaluation, evaluate_samples
+from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
+from facepad.datasets.prepare import detector_of
+from facepad.errors import InputError, ModelError, OutputExistsError
+from facepad.evaluation import PROBES, Evaluation, check_evaluation, evaluate_samples
 from facepad.files import claim_output, write_text
 from facepad.models import create_model
 from facepad.preprocess import PreprocessSpec
 from facepad.published import published_rows
 from facepad.recipe import Recipe
 from facepad.report import ReportContent, ShortcutProbe, write_report
-from facepad.scorers.torch_scorer import TorchScorer
+from facepad.scorers.run_scorer import RunScorer
 from facepad.trained import DESCRIPTION_FILE, TrainedModel, save_trained
 from facepad.training import TrainingData, check_stages, check_training, fit, read_epochs, seed_everything
 from facepad.types import Sample, Split
@@ -31,6 +33,7 @@ __all__ = ["evaluate_run", "train_run"]
 
 _RECIPE_FILE = "recipe.json"
 _ENVIRONMENT_FILE = "environment.json"
+_SAMPLES_FILE = "samples.json"
 _PACKAGES = ("facepad", "torch", "lightning", "numpy", "opencv-python-headless", "pillow", "dlib-bin")
 
 
@@ -64,19 +67,25 @@ def train_run(
     seed_everything(recipe.train.seed)
     model = create_model(recipe.model.name, weights=recipe.model.weights, **recipe.model.options())
     check_stages(model, recipe.stage_settings())
-    _open_run(recipe, manifest, data_hash, out, resume)
-    left_out |= fit(
-        model,
-        data,
-        recipe.stage_settings(),
-        out,
-        seed=recipe.train.seed,
-        batch_size=recipe.train.batch_size,
-        balance_classes=recipe.train.balance_classes,
-        deterministic=recipe.train.deterministic,
-        precision=recipe.train.precision,
-        device=device,
-    )
+    fresh = _open_run(recipe, manifest, data_hash, out, resume)
+    _write_json(out / _SAMPLES_FILE, _samples_of(manifest, data))
+    try:
+        left_out |= fit(
+            model,
+            data,
+            recipe.stage_settings(),
+            out,
+            seed=recipe.train.seed,
+            batch_size=recipe.train.batch_size,
+            balance_classes=recipe.train.balance_classes,
+            deterministic=recipe.train.deterministic,
+            precision=recipe.train.precision,
+            device=device,
+        )
+    except InputError:  # of the images: nothing was learnt that would be worth resuming
+        if fresh and not any((out / "checkpoints").rglob("*.*")):
+            shutil.rmtree(out)
+        raise
     facts = {
         "recipe": recipe.name,
         "manifest": manifest.name,
@@ -84,13 +93,13 @@ def train_run(
         "train_images": len(data.train),
         "facepad": version("facepad"),
     }
-    write_text(out / "left-out.json", json.dumps(left_out, indent=2, sort_keys=True) + "\n")
+    _write_json(out / "left-out.json", left_out)
     save_trained(out, TrainedModel(model, recipe.model.name, recipe.model.options(), data.spec, facts))
     return left_out
 
 
 def _training_data(recipe: Recipe, manifest: Path, samples: Sequence[Sample]) -> tuple[TrainingData, dict[str, str]]:
-    spec = replace(recipe.preprocess.spec(), detector=_detector(manifest))
+    spec = replace(recipe.preprocess.spec(), detector=detector_of(manifest) or PreprocessSpec().detector)
     usable = [sample for sample in samples if sample.box is not None or not spec.needs_face]
     left_out = {
         sample.path: "no face"
@@ -115,14 +124,19 @@ def _training_data(recipe: Recipe, manifest: Path, samples: Sequence[Sample]) ->
     return data, left_out
 
 
-def _detector(manifest: Path) -> str:
-    """The detector that found the manifest's boxes, from the record that preparing left beside it."""
-    record = manifest.parent / "prepare.json"
-    if record.is_file():
-        for run in json.loads(record.read_text(encoding="utf-8"))["runs"]:
-            if manifest.name in run["manifests"]:
-                return str(run["detector"])
-    return PreprocessSpec().detector
+def _samples_of(manifest: Path, data: TrainingData) -> dict[str, dict[str, list[str]]]:
+    """What the network saw, so that an evaluation on any manifest can tell what it was tuned on."""
+    return {
+        str(split): {
+            "images": sorted(os.path.realpath(resolve(manifest, sample)) for sample in part),
+            "subjects": sorted({sample.subject for sample in part}),
+        }
+        for split, part in ((Split.TRAIN, data.train), (Split.DEV, data.dev))
+    }
+
+
+def _write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
 def _feature_folder(folder: Path) -> Path | None:
@@ -130,7 +144,8 @@ def _feature_folder(folder: Path) -> Path | None:
     return folder / "features" if os.access(folder, os.W_OK) else None
 
 
-def _open_run(recipe: Recipe, manifest: Path, data_hash: str, out: Path, resume: bool) -> None:
+def _open_run(recipe: Recipe, manifest: Path, data_hash: str, out: Path, resume: bool) -> bool:
+    """Begin a run folder (True) or go on with one (False)."""
     described: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": data_hash}
     if resume and (out / _RECIPE_FILE).is_file():
         before = json.loads((out / _RECIPE_FILE).read_text(encoding="utf-8"))
@@ -140,7 +155,7 @@ def _open_run(recipe: Recipe, manifest: Path, data_hash: str, out: Path, resume:
             raise InputError(f"the run in {out} was begun with {_difference(before['recipe'], described['recipe'])}")
         if before["manifest_sha256"] != data_hash:
             raise InputError(f"the run in {out} was begun with another manifest than {manifest} is now")
-        return
+        return False
     try:
         claim_output(out)
     except OutputExistsError as error:
@@ -148,6 +163,7 @@ def _open_run(recipe: Recipe, manifest: Path, data_hash: str, out: Path, resume:
         raise OutputExistsError(f"{error}{'; or go on with it: --resume' if unfinished else ''}") from error
     write_text(out / _ENVIRONMENT_FILE, json.dumps(_environment(manifest, data_hash), indent=2) + "\n")
     write_text(out / _RECIPE_FILE, json.dumps(described, indent=2) + "\n")
+    return True
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
@@ -208,21 +224,23 @@ def evaluate_run(
     Raises:
         InputError: wrong input in any of its forms.
     """
-    scorer = TorchScorer.from_run(run)
-    described = json.loads((run / _RECIPE_FILE).read_text(encoding="utf-8"))
+    scorer = RunScorer.from_run(run)
+    described, seen, facts = (_read_json(run / name) for name in (_RECIPE_FILE, _SAMPLES_FILE, _ENVIRONMENT_FILE))
     samples = read_manifest(manifest)
+    criterion = criterion or described["recipe"]["criterion"]
+    check_evaluation(samples, criterion)
+    notes = [*_overlap_notes(manifest, samples, seen), *_detector_notes(manifest, scorer.preprocess)]
     claim_output(out)
     evaluation = evaluate_samples(
         scorer,
         manifest.parent,
         samples,
         out,
-        criterion=criterion or described["recipe"]["criterion"],
+        criterion=criterion,
         batch_size=batch_size,
         probes=probes,
         progress=progress,
     )
-    notes = _overlap_notes(samples, described["manifest_sha256"] == manifest_hash(manifest))
     evaluation = replace(evaluation, summary=replace(evaluation.summary, notes=(*evaluation.summary.notes, *notes)))
     content = ReportContent(
         title=f"{scorer.trained.facts['recipe']} on {manifest.parent.name}/{manifest.name}",
@@ -233,7 +251,8 @@ def evaluate_run(
         thumbnails=thumbnails,
         epochs=read_epochs(run / "metrics.jsonl"),
         recipe=described["recipe"],
-        facts=_facts(run, manifest, scorer),
+        facts=_facts(facts, manifest, scorer),
+        unreadable=evaluation.unreadable,
         probes=[
             ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])
             for probe in PROBES
@@ -244,27 +263,49 @@ def evaluate_run(
     return evaluation, write_report(out, content)
 
 
-def _overlap_notes(samples: Sequence[Sample], trained_on_this: bool) -> list[str]:
-    """Say so when subjects of the test were seen in training: such numbers flatter the network."""
-    if not trained_on_this:
-        return ["evaluated on another manifest than the one it was trained on"]
-    subjects = {split: {sample.subject for sample in samples if sample.split is split} for split in Split}
-    shared = subjects[Split.TRAIN] & subjects[Split.TEST]
-    if not shared:
+def _read_json(path: Path) -> Any:
+    """A file of a run folder.
+
+    Raises:
+        ModelError: it is missing or broken; the run is not finished, or not whole.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path.parent} is not a whole run folder: {path.name} cannot be read") from error
+
+
+def _overlap_notes(manifest: Path, samples: Sequence[Sample], seen: Mapping[str, Any]) -> list[str]:
+    """Say so when images or subjects of the test were seen in training: such numbers flatter the network."""
+    test = [sample for sample in samples if sample.split is Split.TEST]
+    paths = {os.path.realpath(resolve(manifest, sample)) for sample in test}
+    subjects = {sample.subject for sample in test}
+    notes = []
+    for split, done in ((Split.TRAIN, "learnt from"), (Split.DEV, "watched in training")):
+        if shared := paths.intersection(seen[split]["images"]):
+            notes.append(f"{len(shared)} of {len(paths)} test images were {done}: the figures flatter the network")
+    if shared := subjects.intersection(seen[Split.TRAIN]["subjects"]):
+        notes.append(
+            f"{len(shared)} of {len(subjects)} test subjects have names that also stand in training: "
+            "the figures say little about new people"
+        )
+    return notes
+
+
+def _detector_notes(manifest: Path, spec: PreprocessSpec) -> list[str]:
+    detector = detector_of(manifest)
+    if not spec.needs_face or detector in (None, spec.detector):
         return []
-    total = len(subjects[Split.TEST])
-    return [f"{len(shared)} of {total} test subjects also stand in train: the figures say little about new people"]
+    return [f"faces were found by {detector}, the network learnt on faces found by {spec.detector}"]
 
 
-def _facts(run: Path, manifest: Path, scorer: TorchScorer) -> dict[str, str]:
-    environment = json.loads((run / _ENVIRONMENT_FILE).read_text(encoding="utf-8"))
-    description = json.loads((run / DESCRIPTION_FILE).read_text(encoding="utf-8"))
+def _facts(environment: Mapping[str, Any], manifest: Path, scorer: RunScorer) -> dict[str, str]:
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if number)
     return {
         "trained with": environment["command"],
-        "trained on": f"{description['facts']['manifest']}, SHA-256 {environment['manifest_sha256']}",
+        "trained on": f"{scorer.trained.facts['manifest']}, SHA-256 {environment['manifest_sha256']}",
         "evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}",
-        "weights": f"SHA-256 {description['weights_sha256']}",
+        "weights": f"SHA-256 {scorer.trained.weights_sha256}",
         "network input": str(scorer.preprocess.to_dict()),
         "packages": packages,
         "python and machine": f"{environment['python']}, {environment['platform']}, {environment['cpu_count']} cores",

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from facepad.cli import main
 from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.training import read_epochs
-from facepad.types import Label
+from facepad.types import Label, Sample, Split
 
 RECIPE = """
 summary = "small and quick"
@@ -152,7 +153,7 @@ def test_killed_run_resumes_to_the_same_end(run_folder, tiny_manifest, recipe, t
         (["train", "demo", "{manifest}", "{new}", "--set", "train.sede=1"], "did you mean 'train.seed'"),
         (["train", "demo", "{new}/absent.csv", "{new}"], "absent.csv"),
         (["train", "demo", "{manifest}", "{run}"], "is not empty"),
-        (["train", "demo", "{manifest}", "{new}", "--device", "cuda"], "device 'cuda' is not available"),
+        (["train", "demo", "{manifest}", "{new}", "--device", "mps"], "device 'mps' is not available"),
         (["evaluate", "{new}", "{manifest}", "{new}"], "holds no trained model"),
         (["evaluate", "{run}", "{manifest}", "{run}"], "is not empty"),
         (["evaluate", "{run}", "{manifest}", "{new}", "--criterion", "err"], "eer"),
@@ -208,6 +209,48 @@ def test_one_class_only_is_refused_before_anything_is_written(facepad, tiny_mani
     assert not (tmp_path / "run").exists()
 
 
+def test_mostly_corrupt_training_images_stop_the_run_and_leave_nothing(facepad, tiny_manifest, recipe, tmp_path):
+    shutil.copytree(tiny_manifest.parent, tmp_path / "data", ignore=shutil.ignore_patterns("features"))
+    manifest = tmp_path / "data" / "manifest.csv"
+    for sample in [sample for sample in read_manifest(manifest) if sample.split is Split.TRAIN][:3]:
+        (manifest.parent / sample.path).write_bytes(b"no image")
+    code, _, err = facepad("train", recipe, manifest, tmp_path / "run")
+    assert code == 2
+    assert "3 of 24 training images are unreadable" in err.strip().splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+
+
+def _from_elsewhere(manifest: Path, folder: Path) -> list[Sample]:
+    """The samples of a manifest for one in another folder."""
+    way = Path(os.path.relpath(manifest.parent, folder))
+    return [replace(sample, path=(way / sample.path).as_posix()) for sample in read_manifest(manifest)]
+
+
+def test_evaluation_on_one_class_is_refused_before_anything_is_written(facepad, run_folder, tiny_manifest, tmp_path):
+    manifest = tmp_path / "manifest.csv"
+    samples = _from_elsewhere(tiny_manifest, tmp_path)
+    write_manifest(manifest, [s for s in samples if s.split is not Split.TEST or s.label is Label.ATTACK])
+    code, _, err = facepad("evaluate", run_folder, manifest, tmp_path / "report")
+    assert (code, "both classes in split 'test', got 0 bona fide and 12 attack" in err) == (2, True)
+    write_manifest(manifest, [s for s in samples if s.split is not Split.DEV])
+    code, _, err = facepad("evaluate", run_folder, manifest, tmp_path / "report")
+    assert (code, "--criterion 0.5" in err) == (2, True)
+    assert not (tmp_path / "report").exists()
+
+
+def test_evaluation_says_when_test_images_were_learnt_from(facepad, run_folder, tiny_manifest, tmp_path):
+    manifest = tmp_path / "manifest.csv"
+    turned = {Split.TRAIN: Split.TEST, Split.TEST: Split.TRAIN, Split.DEV: Split.DEV}
+    samples = _from_elsewhere(tiny_manifest, tmp_path)
+    write_manifest(manifest, [replace(s, split=turned[s.split]) for s in samples])
+    code, out, err = facepad("evaluate", run_folder, manifest, tmp_path / "report", "--no-probes")
+    assert code == 0, err
+    assert "24 of 24 test images were learnt from" in out
+    assert "3 of 3 test subjects have names that also stand in training" in out
+    _, out, _ = facepad("evaluate", run_folder, tiny_manifest, tmp_path / "honest", "--no-probes")
+    assert "learnt from" not in out
+
+
 def test_full_disk_is_one_line_and_the_run_goes_on_later(facepad, tiny_manifest, recipe, tmp_path, monkeypatch):
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -222,9 +265,20 @@ def test_full_disk_is_one_line_and_the_run_goes_on_later(facepad, tiny_manifest,
     assert facepad("train", recipe, tiny_manifest, tmp_path / "run", "--resume")[0] == 0
 
 
-def test_importing_facepad_and_its_help_bring_no_torch():
-    code = "import sys, facepad, facepad.cli; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+@pytest.mark.parametrize("words", [["--help"], ["data", "--help"], ["train", "--help"], ["evaluate", "--help"]])
+def test_help_brings_no_torch(words):
+    code = f"""
+import sys
+from facepad.cli import main
+sys.argv = ["facepad", *{words}]
+try:
+    main()
+except SystemExit as stop:
+    sys.exit(stop.code or "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
 
 
 def test_synthetic_data_goes_the_whole_way(facepad, recipe, tmp_path):

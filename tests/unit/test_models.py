@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.error import URLError
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from facepad.errors import ModelError
-from facepad.models import MODELS, create_model, fuse_batch_norm, list_models
+from facepad.models import MODELS, create_model, freeze, list_models
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -30,19 +32,18 @@ def test_run_in_two_parts_equals_run_in_one(name):
 
 
 @pytest.mark.parametrize("name", list_models())
-def test_fused_network_scores_the_same(name):
+def test_frozen_network_scores_the_same_for_any_number_of_images(name):
     torch.manual_seed(0)
     model = create_model(name, weights="none").train()
     model(torch.rand(8, 3, 64, 64))  # moves the running statistics away from 0 and 1
-    model.eval()
-    pixels = torch.rand(2, 3, 64, 64)
-    with torch.inference_mode():
-        torch.testing.assert_close(fuse_batch_norm(model)(pixels), model(pixels), rtol=1e-3, atol=1e-4)
-
-
-def test_fused_network_has_no_batch_norm_left():
-    fused = fuse_batch_norm(create_model("resnet34", weights="none"))
-    assert not [module for module in fused.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    frozen = freeze(model, (64, 96), ["logit"])
+    assert model.training  # freezing leaves the network as it was
+    for count in (1, 3):
+        images = torch.randint(0, 256, (count, 64, 96, 3), dtype=torch.uint8)
+        with torch.inference_mode():
+            expected = model.eval()(images.permute(0, 3, 1, 2) / 255)
+        np.testing.assert_allclose(frozen(images.numpy())["logit"], expected.numpy(), rtol=1e-3, atol=1e-4)
+        model.train()
 
 
 def test_mobilenet_parameter_counts_are_the_papers():
@@ -167,3 +168,16 @@ def test_models_table_lists_options_that_build():
         create_model(
             name, weights="none", **{option: {"width": 0.5, "dropout": 0.1}[option] for option in entry.options}
         )
+
+
+def test_absent_imagenet_weights_say_how_to_get_them(monkeypatch):
+    def offline(*_, **__):
+        raise URLError("no route to host")
+
+    monkeypatch.delenv("FACEPAD_MODELS", raising=False)
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", offline)
+    with pytest.raises(ModelError, match="no route to host") as caught:
+        create_model("resnet34")
+    for words in ("https://download.pytorch.org/models/resnet34", "--set model.weights=none", "--set model.weights="):
+        assert words in str(caught.value)
+    assert "\n" not in str(caught.value)

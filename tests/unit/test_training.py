@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.tuner.tuning import Tuner
 from torch import nn
 
 from facepad.augment import AUGMENTATIONS, capture
@@ -302,6 +305,52 @@ def test_absent_device_is_named(tiny_manifest, tmp_path):
         pytest.skip("this machine has CUDA")
     with pytest.raises(InputError, match="device 'cuda' is not available on this machine; available: auto, cpu"):
         fit(_network(), _data(tiny_manifest), [HEAD], tmp_path / "run", device="cuda")
+
+
+def _break(data: TrainingData, folder: Path, broken: list[int]) -> TrainingData:
+    """A copy of the data whose training images of these numbers cannot be read."""
+    shutil.copytree(data.root, folder, ignore=shutil.ignore_patterns("features"))
+    for number in broken:
+        (folder / data.train[number].path).write_bytes(b"no image")
+    return replace(data, root=folder)
+
+
+def test_a_batch_without_one_readable_image_is_skipped(tiny_manifest, tmp_path, monkeypatch):
+    data = _break(_data(tiny_manifest), tmp_path / "data", [0])
+    settings = StageSettings("all", None, epochs=1, lr=1e-3)
+    left_out = fit(_network(), data, [settings], tmp_path / "run", batch_size=1)
+    assert list(left_out) == [data.train[0].path]
+
+
+@pytest.mark.parametrize("settings", [HEAD, StageSettings("all", None, epochs=1)])
+def test_training_stops_at_many_unreadable_images(tiny_manifest, tmp_path, settings):
+    data = _break(_data(tiny_manifest), tmp_path / "data", [0, 1, 2])
+    with pytest.raises(InputError, match="of 24 training images are unreadable, first: .*not a JPEG"):
+        fit(_network(), data, [settings], tmp_path / "run", batch_size=8)
+
+
+def test_unreadable_images_of_finished_stages_are_remembered(tiny_manifest, tmp_path, monkeypatch):
+    data = _break(_data(tiny_manifest), tmp_path / "data", [0])
+
+    def breaking(self, row):
+        raise RuntimeError("the power went")
+
+    fit(_network(), data, [HEAD], tmp_path / "run", batch_size=8)
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochLog, "add", breaking)
+        with pytest.raises(RuntimeError):
+            fit(_network(), data, [HEAD, TUNE], tmp_path / "run", batch_size=8)
+    shutil.copy(tiny_manifest.parent / data.train[0].path, data.root)  # mended meanwhile
+    assert list(fit(_network(), data, [HEAD, TUNE], tmp_path / "run", batch_size=8)) == [data.train[0].path]
+
+
+def test_ctrl_c_in_the_learning_rate_search_is_passed_on(tiny_manifest, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise SystemExit(1)  # what Lightning makes of Ctrl-C
+
+    monkeypatch.setattr(Tuner, "lr_find", stop)
+    with pytest.raises(KeyboardInterrupt):
+        fit(_network(), _data(tiny_manifest), [replace(HEAD, find_lr=True)], tmp_path / "run", batch_size=8)
 
 
 def test_freezing_again_what_was_trained_is_refused(tiny_manifest, tmp_path):

@@ -19,7 +19,7 @@ from facepad.faces import FoundBox, find_boxes
 from facepad.files import sha256_file, write_text
 from facepad.types import Sample
 
-__all__ = ["MAX_UNREADABLE", "PrepareSummary", "prepare"]
+__all__ = ["MAX_UNREADABLE", "PrepareSummary", "detector_of", "prepare"]
 
 MAX_UNREADABLE = 0.05
 """Part of the images that may be unreadable; beyond it the copy is broken, and preparing stops."""
@@ -261,6 +261,16 @@ def _write_manifests(out: Path, finished: dict[str, list[Sample]]) -> None:
             write_text(path, text)
 
 
+def detector_of(manifest: Path) -> str | None:
+    """The detector that found a manifest's boxes, from the record that preparing left beside it; None without one.
+
+    Raises:
+        OutputExistsError: there is a prepare.json that is not such a record.
+    """
+    runs = _read_record(manifest.parent)
+    return next((str(run["detector"]) for run in runs if manifest.name in run["manifests"]), None)
+
+
 def _read_record(out: Path) -> list[dict[str, Any]]:
     """The runs that prepare.json already tells of; none when there is no such file."""
     path = out / _RECORD
@@ -268,7 +278,7 @@ def _read_record(out: Path) -> list[dict[str, Any]]:
         return []
     try:
         runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-        if all(isinstance(run["manifests"], dict) for run in runs):
+        if all(isinstance(run["manifests"], dict) and run["detector"] for run in runs):
             return list(runs)
     except (OSError, ValueError, KeyError, TypeError):
         pass

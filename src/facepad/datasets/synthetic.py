@@ -5,7 +5,6 @@ Licence: the pictures are drawn from numbers by this package; they show nobody a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from facepad.datasets._procedural.presentation import FAMILIES, Framing, present
 from facepad.datasets._procedural.subject import Subject
 from facepad.errors import DatasetError
 from facepad.files import atomic_path, claim_output
+from facepad.parallel import available_cpus
 from facepad.types import AttackType, Label, Sample, Split
 
 __all__ = ["generate"]
@@ -82,7 +82,7 @@ def generate(
         OutputExistsError: ``out`` holds something.
         RunError: a file cannot be written.
     """
-    jobs = _available_processors() if jobs is None else jobs
+    jobs = available_cpus() if jobs is None else jobs
     _check(subjects, seed, images_per_subject, size, jobs)
     out = claim_output(Path(out))
     clips = _plan(subjects, seed, images_per_subject)
@@ -108,10 +108,6 @@ def _check(subjects: int, seed: int, images_per_subject: int, size: tuple[int, i
     for name, value, least in (("seed", seed, 0), ("jobs", jobs, 1)):
         if value < least:
             raise DatasetError(f"{name}: expected {least} or more, got {value}")
-
-
-def _available_processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _plan(subjects: int, seed: int, images_per_subject: int) -> list[_Clip]:

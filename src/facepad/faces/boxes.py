@@ -20,6 +20,7 @@ from facepad.faces.box_cache import BoxCache, FileStamp, FoundBox
 from facepad.faces.detectors import Detector, create_detector
 from facepad.files import sha256_file
 from facepad.images import read_image
+from facepad.parallel import available_cpus
 
 __all__ = ["find_boxes"]
 
@@ -72,7 +73,7 @@ def find_boxes(
                 found[path] = result
                 advance()
         missing = [path for path in wanted if path not in found]
-        with closing(_detect_all(missing, engine, jobs or _cpu_count())) as results:
+        with closing(_detect_all(missing, engine, jobs or available_cpus())) as results:
             for path, stamp, result in results:
                 known.add(path, stamp, result)
                 found[path] = result
@@ -187,9 +188,3 @@ def _progress(total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("finding faces", total=total)
         yield lambda: bar.advance(task)
-
-
-def _cpu_count() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -6,21 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from facepad.errors import ModelError, unknown_choice
+from facepad.models.frozen import FrozenNetwork, freeze, to_onnx
 from facepad.models.mobilenet_v2 import WIDTHS, MobileNetV2
 from facepad.models.resnet import ResNet34
-from facepad.models.staged import GlobalPool, StagedModel, fuse_batch_norm
+from facepad.models.staged import GlobalPool, StagedModel
 from facepad.models.weights import load_trunk_weights
 
 __all__ = [
     "MODELS",
+    "FrozenNetwork",
     "GlobalPool",
     "MobileNetV2",
     "ModelEntry",
     "ResNet34",
     "StagedModel",
     "create_model",
-    "fuse_batch_norm",
+    "freeze",
     "list_models",
+    "to_onnx",
 ]
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from facepad.errors import ModelError, unknown_choice
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "GlobalPool", "StagedModel", "fuse_batch_norm"]
+__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "GlobalPool", "StagedModel"]
 
 #: RGB mean and standard deviation of ImageNet, for pixels in [0, 1].
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -113,24 +111,3 @@ class StagedModel(nn.Module):
             if any(parameter.requires_grad for parameter in stage.parameters()):
                 return name
         return None
-
-
-def fuse_batch_norm(module: nn.Module) -> nn.Module:
-    """A copy of ``module`` for inference, each convolution merged with the batch norm behind it.
-
-    The output is the same up to rounding; on a CPU the merged trunk runs about 2.5 times as fast.
-    """
-    return _fuse(copy.deepcopy(module).eval())
-
-
-def _fuse(module: nn.Module) -> nn.Module:
-    previous: tuple[str, nn.Conv2d] | None = None
-    for name, child in list(module.named_children()):
-        if isinstance(child, nn.BatchNorm2d) and previous is not None:
-            conv_name, conv = previous
-            setattr(module, conv_name, fuse_conv_bn_eval(conv, child))
-            setattr(module, name, nn.Identity())
-        else:
-            setattr(module, name, _fuse(child))
-        previous = (name, child) if isinstance(child, nn.Conv2d) else None
-    return module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
@@ -61,7 +62,7 @@ def _imagenet_file(architecture: str) -> Path | None:
 def _download(url: str) -> dict[str, Tensor]:
     try:
         state = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
-    except (URLError, OSError, RuntimeError) as error:
+    except (URLError, HTTPException, OSError, RuntimeError) as error:
         name = url.rsplit("/", 1)[-1]
         raise ModelError(
             f"ImageNet weights are not here and cannot be downloaded ({error}): fetch {url} elsewhere and give "

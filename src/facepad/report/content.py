@@ -48,6 +48,7 @@ class ReportContent:
         facts: Where data, code and machine came from: name to value.
         probes: Short-cut probes.
         published: The papers' figures to set beside.
+        unreadable: Path to reason, of images that could not be read.
         notes: What else a reader must know, one line each.
 
     Raises:
@@ -66,6 +67,7 @@ class ReportContent:
     facts: Mapping[str, str] = field(default_factory=dict)
     probes: Sequence[ShortcutProbe] = ()
     published: Sequence[PublishedRow] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
     def __post_init__(self) -> None:

@@ -236,7 +236,10 @@ class Unscored:
 def unscored(content: ReportContent) -> Unscored:
     """The measured images that got no score."""
     found = [record for record in content.measured if record.score is None]
-    rows = [(r.path, words(r.attack_type or r.label), words(r.status)) for r in found[:_MAX_UNSCORED]]
+    rows = [
+        (r.path, words(r.attack_type or r.label), content.unreadable.get(r.path) or words(r.status))
+        for r in found[:_MAX_UNSCORED]
+    ]
     return Unscored(tuple(rows), len(found) - len(rows))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -14,16 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from facepad.datasets.prepare import MAX_UNREADABLE
 from facepad.errors import ImageError, InputError
 from facepad.images import read_image
+from facepad.parallel import map_ahead
 from facepad.preprocess import PreprocessSpec
 from facepad.types import Label, Sample
 
 __all__ = ["Crop", "CropDataset", "CropSource", "RowDataset", "to_input"]
 
 Batch = tuple[Tensor, Tensor]
-#: Share of unreadable training images above which a run stops.
-MAX_UNREADABLE = 0.05
 
 
 def to_input(crops: NDArray[np.uint8] | Tensor) -> Tensor:
@@ -89,20 +88,13 @@ class CropSource:
         name = int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "little")
         return self.augment(pixels, np.random.default_rng([self.seed, view, name]))
 
-    def stream(self, indices: Sequence[int], *, views: Sequence[int] | None = None, workers: int = 2) -> Iterator[Crop]:
-        """Crops in the order asked, decoded ahead by threads (decoding releases the interpreter lock).
+    def stream(self, indices: Sequence[int], *, views: Sequence[int] | None = None) -> Iterator[Crop]:
+        """Crops in the order asked, decoded ahead by threads.
 
         An unreadable image comes as a `Crop` with its error; nothing is raised and nothing is dropped.
         """
-        jobs = list(zip(indices, views if views is not None else [0] * len(indices), strict=True))
-        ahead = 64
-        with ThreadPoolExecutor(workers) as pool:
-            waiting = [pool.submit(self._try, *job) for job in jobs[:ahead]]
-            for position in range(len(jobs)):
-                yield waiting[position].result()
-                waiting[position] = None  # type: ignore[call-overload]  # lets the pixels go
-                if position + ahead < len(jobs):
-                    waiting.append(pool.submit(self._try, *jobs[position + ahead]))
+        jobs = zip(indices, views if views is not None else [0] * len(indices), strict=True)
+        return map_ahead(lambda job: self._try(*job), jobs)
 
     def _try(self, index: int, view: int) -> Crop:
         try:
@@ -138,10 +130,11 @@ class CropDataset(Dataset[Batch]):
             raise InputError(f"{len(self.unreadable)} of {len(self)} training images are unreadable, first: {first}")
         kept = [crop for crop in crops if crop.pixels is not None]
         labels = torch.from_numpy(self.labels[[crop.index for crop in kept]])
-        pixels = [crop.pixels for crop in kept if crop.pixels is not None]
-        if not pixels:
-            raise InputError(f"a whole batch of training images is unreadable, first: {crops[0].error}")
-        return to_input(np.stack(pixels)), labels
+        pixels = np.zeros((len(kept), *self.source.spec.size, 3), np.uint8)  # none at all where none could be read
+        for row, crop in enumerate(kept):
+            if crop.pixels is not None:
+                pixels[row] = crop.pixels
+        return to_input(pixels), labels
 
 
 class RowDataset(Dataset[Batch]):

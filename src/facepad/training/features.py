@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -18,16 +17,17 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor, nn
 
+from facepad.datasets.prepare import MAX_UNREADABLE
 from facepad.errors import InputError, RunError
 from facepad.files import write_text
-from facepad.models import StagedModel, fuse_batch_norm
-from facepad.training.data import MAX_UNREADABLE, Crop, CropSource, to_input
+from facepad.models import FrozenNetwork, StagedModel, freeze
+from facepad.training.data import Crop, CropSource
 
 __all__ = ["FeatureStore", "KeptFeatures", "keep_features"]
 
 _BATCH = 32
 #: To be raised whenever cutting or augmentation changes what a kept feature was computed from.
-_PREPARATION = 1
+_PREPARATION = 2
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class FeatureStore:
             with self._file(tap).open("ab") as stream:
                 stream.truncate(count * self._bytes_per_row(tap))
 
-    def append(self, names: Sequence[str], features: Mapping[str, Tensor]) -> None:
+    def append(self, names: Sequence[str], features: Mapping[str, NDArray[np.float16]]) -> None:
         """Add one row per name to every tap's file.
 
         Raises:
@@ -96,7 +96,7 @@ class FeatureStore:
         try:
             for tap, values in features.items():
                 with self._file(tap).open("ab") as stream:
-                    stream.write(values.to(torch.float16).contiguous().numpy().tobytes())
+                    stream.write(np.ascontiguousarray(values, dtype=np.float16).data)
             with self._index_path.open("a", encoding="utf-8") as stream_text:
                 stream_text.writelines(f"{json.dumps(name)}\n" for name in names)
         except OSError as error:
@@ -137,15 +137,13 @@ def keep_features(
         InputError: more than 5 % of the images are unreadable.
         RunError: the disk is full.
     """
-    front = OrderedDict((name, fuse_batch_norm(stage)) for name, stage in model.between(stop=taps[-1]).items())
-    for stage in front.values():
-        stage.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    front = freeze(_Front(model, taps), source.spec.size, taps)
     key = _fingerprint(model, taps, source)
     (folder / key).mkdir(parents=True, exist_ok=True)
     with FileLock(folder / key / "lock"):
-        store = FeatureStore(folder / key, _tap_shapes(front, taps, source.spec.size))
+        store = FeatureStore(folder / key, _tap_shapes(front, source.spec.size))
         names = [[_name(source, index, view) for index in range(len(source))] for view in range(views)]
-        unreadable = _fill(store, front, taps, source, names, progress)
+        unreadable = _fill(store, front, source, names, progress)
     kept = np.array([index for index in range(len(source)) if names[0][index] in store.rows], dtype=np.int64)
     rows = np.array([[store.rows[line[index]] for index in kept] for line in names], dtype=np.int64)
     return KeptFeatures({tap: store.map(tap) for tap in taps}, rows, kept, unreadable)
@@ -153,8 +151,7 @@ def keep_features(
 
 def _fill(
     store: FeatureStore,
-    front: Mapping[str, nn.Module],
-    taps: Sequence[str],
+    front: FrozenNetwork,
     source: CropSource,
     names: list[list[str]],
     progress: Progress | None,
@@ -173,28 +170,33 @@ def _fill(
             first = next(iter(unreadable.values()))
             raise InputError(f"{len(unreadable)} of {len(source)} training images are unreadable, first: {first}")
         if readable:
-            outputs = _run(front, taps, to_input(np.stack([pixels for _, _, pixels in readable])))
+            outputs = front(np.stack([pixels for _, _, pixels in readable]))
             store.append([names[view][index] for index, view, _ in readable], outputs)
         if progress and task is not None:
             progress.advance(task, len(batch))
     return unreadable
 
 
-def _run(front: Mapping[str, nn.Module], taps: Sequence[str], x: Tensor) -> dict[str, Tensor]:
-    outputs = {}
-    with torch.inference_mode():
-        for name, stage in front.items():
-            if name in taps:
-                outputs[name] = x.clone()
-            x = stage(x)
-        outputs[taps[-1]] = x
-    return outputs
+class _Front(nn.Module):
+    """The stages before the last tap; returns the input of each tap, in half precision."""
+
+    def __init__(self, model: StagedModel, taps: Sequence[str]) -> None:
+        super().__init__()
+        self.model = model
+        self.taps = taps
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        outputs = []
+        start = None
+        for tap in self.taps:
+            x = self.model.run(x, start=start, stop=tap)
+            outputs.append(x.to(torch.float16))
+            start = tap
+        return tuple(outputs)
 
 
-def _tap_shapes(
-    front: Mapping[str, nn.Module], taps: Sequence[str], size: tuple[int, int]
-) -> dict[str, tuple[int, ...]]:
-    return {tap: tuple(value.shape[1:]) for tap, value in _run(front, taps, torch.zeros(1, 3, *size)).items()}
+def _tap_shapes(front: FrozenNetwork, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
+    return {tap: values.shape[1:] for tap, values in front(np.zeros((1, *size, 3), np.uint8)).items()}
 
 
 def _name(source: CropSource, index: int, view: int) -> str:

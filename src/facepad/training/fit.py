@@ -135,13 +135,16 @@ def fit(
         "precision": ("bf16-mixed" if accelerator == "cuda" else "32-true") if precision == "auto" else precision,
     }
     run = _Run(model, data, folder, seed, batch_size, _class_weights(data.train, balance_classes), options)
+    unreadable = folder / "checkpoints" / "unreadable.json"
     for number in range(len(stages)):
         done = folder / "checkpoints" / f"stage-{number}.safetensors"
         if done.exists():
             model.load_state_dict(load_file(done))
+            run.unreadable |= json.loads(unreadable.read_text(encoding="utf-8"))
         else:
             with _quiet_lightning():
                 _fit_stage(run, number, stages)
+            write_text(unreadable, json.dumps(run.unreadable))
             with atomic_path(done) as temporary:
                 save_file({key: value.contiguous() for key, value in model.state_dict().items()}, temporary)
     return run.unreadable
@@ -330,4 +333,5 @@ def _quiet_lightning() -> Iterator[None]:
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", "Checkpoint directory .* exists")
         warnings.filterwarnings("ignore", ".*LeafSpec")
+        warnings.filterwarnings("ignore", "`training_step` returned `None`")  # a batch of unreadable images
         yield

@@ -99,9 +99,11 @@ class PadModule(pl.LightningModule):
         soft = targets * (1 - smoothing) + smoothing / 2
         return functional.binary_cross_entropy_with_logits(logits, soft, weights)
 
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        """One batch's loss."""
+    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor | None:
+        """One batch's loss; None, which skips the step, when not one of its images could be read."""
         inputs, targets = batch
+        if not len(targets):
+            return None
         logits = self.model.run(inputs, start=self.start)
         loss = self.loss(logits, targets)
         self._log("train", loss, logits, targets)
@@ -110,6 +112,8 @@ class PadModule(pl.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
         """Logs one dev batch's unweighted loss and accuracy (at P = 0.5)."""
         inputs, targets = batch
+        if not len(targets):
+            return
         logits = self.model.run(inputs, start=self.start)
         loss = functional.binary_cross_entropy_with_logits(logits, targets)
         self._log("dev", loss, logits, targets)

@@ -1,29 +1,28 @@
-"""Scoring with PyTorch: a finished run's network, batch norm merged, channels last."""
+"""Scoring with a finished run's network."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from facepad.models import fuse_batch_norm
+from facepad.models import freeze
 from facepad.preprocess import PreprocessSpec
 from facepad.trained import TrainedModel, load_trained
 
-__all__ = ["TorchScorer"]
+__all__ = ["RunScorer"]
 
 
-class TorchScorer:
+class RunScorer:
     """Scores with a trained network on the CPU; it is loaded once and may be shared between threads."""
 
     def __init__(self, trained: TrainedModel) -> None:
         self.trained = trained
-        self._network = fuse_batch_norm(trained.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = freeze(trained.network, trained.preprocess.size, ["logit"])
 
     @classmethod
-    def from_run(cls, folder: Path) -> TorchScorer:
+    def from_run(cls, folder: Path) -> RunScorer:
         """The scorer of a finished run folder.
 
         Raises:
@@ -38,8 +37,6 @@ class TorchScorer:
 
     def score(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
         """P(bona fide) in [0, 1], ``(N,)``, of prepared uint8 RGB images ``(N, H, W, 3)``."""
-        inputs = torch.from_numpy(crops).permute(0, 3, 1, 2).to(torch.float32).div_(255)
-        with torch.inference_mode():
-            logits = self._network(inputs.contiguous(memory_format=torch.channels_last))
+        logits = self._network(crops)["logit"].astype(np.float64)
         # Double precision keeps the order of very sure scores, which float32 would all round to 1.
-        return torch.sigmoid(logits.double()).numpy()
+        return 1 / (1 + np.exp(-logits))

@@ -1,0 +1,53 @@
+"""Work in threads a little ahead of its consumer, and how many processors there are for it."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+__all__ = ["available_cpus", "map_ahead"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def available_cpus() -> int:
+    """Processors that this process may use (a container or ``taskset`` may allow fewer than there are)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def map_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int = 64, threads: int | None = None
+) -> Iterator[Result]:
+    """``function`` of each item, in order, computed by threads while the caller uses the ones before.
+
+    Args:
+        function: Should spend its time outside the interpreter lock, as decoding and resizing images does.
+        items: Taken one by one, never more than ``ahead`` before the consumer.
+        ahead: How many results may wait; bounds memory.
+        threads: None takes one per processor, and at least two.
+
+    Raises:
+        Exception: whatever ``function`` raises, when its item's turn comes.
+
+    Example:
+        >>> list(map_ahead(abs, [-2, 1, -3]))
+        [2, 1, 3]
+    """
+    rest = iter(items)
+    with ThreadPoolExecutor(threads or max(2, available_cpus())) as pool:
+        waiting: deque[Future[Result]] = deque(pool.submit(function, item) for item in islice(rest, ahead))
+        try:
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(function, item) for item in islice(rest, 1))
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
