@@ -160,6 +160,8 @@ def test_killed_run_resumes_to_the_same_end(run_folder, tiny_manifest, recipe, t
         (["metrics", "{manifest}"], "manifest.csv"),
         (["data", "prepare", "nuaa", "{new}", "{new}"], "does not exist"),
         (["data", "prepare", "nua", "{new}", "{new}"], "did you mean 'nuaa'"),
+        (["data", "prepare", "nuaa", "{empty}", "{new}"], "is empty"),
+        (["data", "prepare", "folder", "{empty}", "{new}"], "is empty"),
         (["data", "synthetic", "{run}"], "is not empty"),
         (["data", "synthetic", "{new}", "--subjects", "2"], "4"),
         (["data", "check", "{new}.csv"], "cannot read manifest"),
@@ -168,7 +170,8 @@ def test_killed_run_resumes_to_the_same_end(run_folder, tiny_manifest, recipe, t
     ],
 )
 def test_bad_input_is_one_line_and_code_2(facepad, run_folder, tiny_manifest, tmp_path, words, message):
-    places = {"manifest": tiny_manifest, "run": run_folder, "new": tmp_path / "new"}
+    (tmp_path / "empty").mkdir()
+    places = {"manifest": tiny_manifest, "run": run_folder, "new": tmp_path / "new", "empty": tmp_path / "empty"}
     code, out, err = facepad(*[word.format(**places) for word in words])
     assert code == 2, err
     assert out == ""
