@@ -40,10 +40,11 @@ class Run:
     part: int  # seed, or fold of subject-kfold
     overrides: tuple[str, ...] = ()
     probes: bool = False
+    criterion: str | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.row.replace(', ', '-')}-{self.protocol}-{self.part}"
+        return f"{self.row.replace(', ', '-').replace(' ', '-')}-{self.protocol}-{self.part}"
 
     @property
     def manifest(self) -> str:
@@ -56,33 +57,36 @@ def _runs() -> list[Run]:
     ours, paper, resnet = "tla-mobilenetv2", "tla-mobilenetv2-paper", "tla-resnet34-paper"
     ablations = {
         "whole-frame": ["preprocess.crop=frame"],
-        "no-augmentation": ["augment.policy=none", "augment.views=1"],
+        "no-augmentation": ["augment.operations=[]", "augment.views=1"],
         "no-smoothing": ["stages.0.label_smoothing=0", "stages.1.label_smoothing=0"],
         "no-class-weights": ["train.balance_classes=false"],
     }
     # One run of each kind first, so that a broken-off `run` leaves a table with few holes.
-    rows = [Run("ours", ours, "official", 0, (), True), Run("ours", ours, "random80", 0)]
+    rows = [Run("ours", ours, "official", 0, (), True), Run("ours", ours, "random80", 0, criterion="0.5")]
     rows += [Run("paper", paper, "official", 0), Run("ours", ours, "subject-kfold", 0)]
     rows += [Run("resnet34", resnet, "official", 0, tuple(RESNET))]
     rows += [Run("ours", ours, "official", seed, (f"train.seed={seed}",)) for seed in (1, 2)]
-    rows += [Run("paper", paper, "random80", 0)]
+    rows += [Run("paper", paper, "random80", 0, criterion="0.5")]
     rows += [Run("ours", ours, "subject-kfold", fold) for fold in range(1, 5)]
-    rows += [Run("ours", ours, "random80", seed, (f"train.seed={seed}",)) for seed in range(1, 5)]
+    rows += [Run("ours", ours, "random80", seed, (f"train.seed={seed}",), criterion="0.5") for seed in range(1, 5)]
     rows += [Run(f"ours, {name}", ours, "official", 0, tuple(changes)) for name, changes in ablations.items()]
     rows += [Run("paper", paper, "subject-kfold", fold) for fold in range(5)]
-    rows += [Run("resnet34", resnet, "random80", 0, tuple(RESNET))]
+    rows += [Run("resnet34", resnet, "random80", 0, tuple(RESNET), criterion="0.5")]
     rows += [Run("paper", paper, "official", seed, (f"train.seed={seed}",), seed == 1) for seed in (1, 2)]
-    rows += [Run("paper", paper, "random80", seed, (f"train.seed={seed}",)) for seed in range(1, 5)]
+    rows += [Run("paper", paper, "random80", seed, (f"train.seed={seed}",), criterion="0.5") for seed in range(1, 5)]
     return rows
 
 
-def run(root: Path, work: Path) -> None:
-    """Make everything that is not there yet."""
+def execute(root: Path, work: Path, runs: list[Run], *, depth: bool = False) -> None:
+    """Make everything that is not there yet; ``depth`` makes depth maps as well."""
     (work / "features").mkdir(parents=True, exist_ok=True)
-    for entry in _runs():
+    for entry in runs:
         manifest = work / entry.manifest
         if not manifest.exists():
             _prepare(root, work, entry)
+        if depth and not (manifest.parent / "depth" / f"{manifest.stem}.done").exists():
+            facepad("data", "depth", manifest, "--engine", "facemesh")
+            (manifest.parent / "depth" / f"{manifest.stem}.done").touch()
         report, folder = work / "reports" / entry.name, work / "runs" / entry.name
         if (report / "metrics.json").exists():
             continue
@@ -90,16 +94,16 @@ def run(root: Path, work: Path) -> None:
         started = time.monotonic()
         if not (folder / "model.json").exists():
             settings = [word for override in entry.overrides for word in ("--set", override)]
-            _facepad("train", entry.recipe, manifest, folder, "--resume", *settings)
+            facepad("train", entry.recipe, manifest, folder, "--resume", *settings)
         trained = time.monotonic()
         shutil.rmtree(report, ignore_errors=True)  # of an evaluation that was broken off
-        criterion = ["--criterion", "0.5"] if entry.protocol == "random80" else []
+        criterion = ["--criterion", entry.criterion] if entry.criterion else []
         probes = [] if entry.probes else ["--no-probes"]
-        _facepad("evaluate", folder, manifest, report, "--no-thumbnails", *criterion, *probes)
+        facepad("evaluate", folder, manifest, report, "--no-thumbnails", *criterion, *probes)
         made = {
             "train_seconds": round(trained - started, 1),
             "evaluate_seconds": round(time.monotonic() - trained, 1),
-            "commit": _commit(),
+            "commit": commit(),
             "date": time.strftime("%Y-%m-%d"),
         }
         (report / "made.json").write_text(json.dumps(made), encoding="utf-8")
@@ -116,16 +120,16 @@ def _prepare(root: Path, work: Path, entry: Run) -> None:
     if boxes is not None and not (out / "boxes.jsonl").exists():
         shutil.copy(boxes, out / "boxes.jsonl")
     seed = entry.part if entry.protocol == "random80" else 0
-    _facepad("data", "prepare", "nuaa", root, out, "--protocol", entry.protocol, "--seed", seed)
+    facepad("data", "prepare", "nuaa", root, out, "--protocol", entry.protocol, "--seed", seed)
 
 
-def _commit() -> str:
+def commit() -> str:
     return subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
     ).stdout.strip()
 
 
-def _facepad(*words: object) -> None:
+def facepad(*words: object) -> None:
     subprocess.run([*FACEPAD, *map(str, words)], check=True)
 
 
@@ -282,7 +286,7 @@ def main() -> None:
         command.add_argument(second, type=Path)
     arguments = parser.parse_args()
     if arguments.command == "run":
-        run(arguments.root, arguments.work)
+        execute(arguments.root, arguments.work, _runs())
     else:
         tables(arguments.work, arguments.out)
 

@@ -1,66 +1,190 @@
-"""Training-only changes of a crop: what a camera, its light and its encoder do, the same for both classes."""
+"""Training-only changes of a crop: what a camera, its light and its encoder do, and presentations made up on the spot.
+
+Both classes pass the same operations at the same odds, or the degradation itself would tell them apart. Only a
+simulated presentation is for one class: it turns a bona fide crop into an attack.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AUGMENTATIONS", "capture"]
+from facepad.errors import InputError, unknown_choice
+from facepad.recapture import (
+    PRINT_FAMILIES,
+    SCREEN_FAMILIES,
+    print_recapture,
+    sample_print,
+    sample_screen,
+    screen_recapture,
+)
+
+__all__ = ["FAMILIES", "OPERATIONS", "Augmentation", "present"]
 
 Image = NDArray[np.uint8]
+Matrix = NDArray[np.float64]
+#: Kinds of print and screen that a simulated presentation may take.
+FAMILIES = (*PRINT_FAMILIES, *SCREEN_FAMILIES)
 
 
-def capture(image: Image, rng: np.random.Generator) -> Image:
-    """Another capture of the same presentation: framing, mirror, exposure, colour, focus, noise and JPEG quality.
+def _frame(rng: np.random.Generator) -> Matrix:
+    """Scale by 0.9 to 1.2 about the centre and shift by up to 6 %."""
+    scale = np.exp(rng.uniform(np.log(0.9), np.log(1.2)))
+    across, down = rng.uniform(-0.06, 0.06, 2) + (1 - scale) / 2
+    return np.array([[scale, 0, across], [0, scale, down], [0, 0, 1]])
 
-    Bona fide and attack images pass the same distribution, or the degradation itself would tell them apart.
 
-    Args:
-        image: uint8 RGB ``(H, W, 3)``.
-        rng: The only source of randomness.
+def _mirror(rng: np.random.Generator) -> Matrix:
+    return np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]]) if rng.random() < 0.5 else np.eye(3)
 
-    Returns:
-        uint8 RGB of the same shape.
-    """
-    image = _reframe(image, rng)
-    if rng.random() < 0.5:
-        image = image[:, ::-1]
+
+def _light(image: Image, rng: np.random.Generator) -> Image:
+    """Exposure, colour cast and tone curve."""
     light = np.exp(rng.uniform(-0.2, 0.2) + rng.uniform(-0.08, 0.08, 3))
     gamma = np.exp(rng.uniform(-0.35, 0.35))
     levels = np.linspace(0, 1, 256)[:, None] ** gamma * light
     table = np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8)
-    image = np.ascontiguousarray(cv2.LUT(np.ascontiguousarray(image), table[:, None, :]))
+    return _uint8(cv2.LUT(np.ascontiguousarray(image), table[:, None, :]))
+
+
+def _blur(image: Image, rng: np.random.Generator) -> Image:
     if rng.random() < 0.3:
-        image = _uint8(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2)))
-    noise = rng.normal(0, rng.uniform(0, 5), image.shape).astype(np.float32)
-    image = np.clip(image + noise, 0, 255).astype(np.uint8)
-    if rng.random() < 0.5:
-        _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 96))])
-        image = _uint8(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
+        return _uint8(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2)))
     return image
 
 
-def _reframe(image: Image, rng: np.random.Generator) -> Image:
-    """Scale by 0.9 to 1.2 and shift by up to 6 %, mirrored at the edges."""
+def _noise(image: Image, rng: np.random.Generator) -> Image:
+    noise = rng.normal(0, rng.uniform(0, 5), image.shape).astype(np.float32)
+    return _uint8(np.clip(image + noise, 0, 255))
+
+
+def _jpeg(image: Image, rng: np.random.Generator) -> Image:
+    """Encode again: quality 50 to 95, for both classes alike."""
+    if rng.random() < 0.5:
+        _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 96))])
+        return _uint8(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
+    return image
+
+
+def _resolution(image: Image, rng: np.random.Generator) -> Image:
+    """Seen from further away: shrunk to 30 to 90 % and enlarged again."""
+    if rng.random() < 0.3:
+        height, width = image.shape[:2]
+        share = rng.uniform(0.3, 0.9)
+        small = cv2.resize(
+            image, (max(8, round(width * share)), max(8, round(height * share))), interpolation=cv2.INTER_AREA
+        )
+        return _uint8(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
+    return image
+
+
+def _cutout(image: Image, rng: np.random.Generator) -> Image:
+    """A rectangle of 10 to 40 % of each side, painted in one colour: no single place may decide."""
+    if rng.random() < 0.3:
+        image = image.copy()
+        height, width = image.shape[:2]
+        h, w = (int(side * rng.uniform(0.1, 0.4)) for side in (height, width))
+        top, left = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))
+        image[top : top + h, left : left + w] = rng.integers(0, 256, 3)
+    return image
+
+
+_GEOMETRIC: dict[str, Callable[[np.random.Generator], Matrix]] = {"frame": _frame, "mirror": _mirror}
+_PHOTOMETRIC: dict[str, Callable[[Image, np.random.Generator], Image]] = {
+    "light": _light,
+    "blur": _blur,
+    "resolution": _resolution,
+    "noise": _noise,
+    "cutout": _cutout,
+    "jpeg": _jpeg,
+}
+#: Names that a recipe's ``augment.operations`` may list. Geometric ones run first, the others in the order of the list.
+OPERATIONS = (*_GEOMETRIC, *_PHOTOMETRIC)
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Changes crops; equal settings and seeds give equal bytes.
+
+    Where the crop's places go, and whether it becomes an attack, can be asked for without any pixels (`place`): that is
+    how labels and depth maps follow a crop whose features are kept.
+
+    Attributes:
+        operations: Names out of `OPERATIONS`.
+        simulate: Share in [0, 1] of the bona fide crops that become an attack: shown on a made-up print or screen.
+        families: Kinds of print and screen to take, out of `FAMILIES`; empty takes all.
+
+    Raises:
+        InputError: an unknown operation or family, or a share outside [0, 1].
+    """
+
+    operations: tuple[str, ...] = ()
+    simulate: float = 0.0
+    families: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what, names, choices in (
+            ("operation", self.operations, OPERATIONS),
+            ("family", self.families, FAMILIES),
+        ):
+            for name in names:
+                if name not in choices:
+                    raise InputError(unknown_choice(what, name, choices))
+        if not 0 <= self.simulate <= 1:
+            raise InputError(f"simulate must be a share from 0 to 1, got {self.simulate}")
+
+    def __bool__(self) -> bool:
+        return bool(self.operations or self.simulate)
+
+    def place(self, seeds: Sequence[int], *, bona_fide: bool) -> tuple[bool, Matrix]:
+        """Whether the crop becomes an attack, and the 3x3 matrix of where its places (x, y, from 0 to 1) go."""
+        rng = np.random.default_rng([*seeds, 0])
+        simulated = bool(rng.random() < self.simulate) and bona_fide
+        transform = np.eye(3)
+        for name in self.operations:
+            if name in _GEOMETRIC:
+                transform = _GEOMETRIC[name](rng) @ transform
+        return simulated, transform
+
+    def __call__(self, image: Image, seeds: Sequence[int], *, bona_fide: bool) -> Image:
+        """A changed copy of a crop, uint8 RGB ``(H, W, 3)``; ``seeds`` are the only source of randomness."""
+        simulated, transform = self.place(seeds, bona_fide=bona_fide)
+        if simulated:
+            image = present(image, np.random.default_rng([*seeds, 1]), self.families or FAMILIES)
+        image = _moved(image, transform)
+        rng = np.random.default_rng([*seeds, 2])
+        for name in self.operations:
+            if name in _PHOTOMETRIC:
+                image = _PHOTOMETRIC[name](image, rng)
+        return image
+
+
+def _moved(image: Image, transform: Matrix) -> Image:
+    """A copy with every place where ``transform`` takes it, mirrored at the edges."""
+    if np.array_equal(transform, np.eye(3)):
+        return image.copy()
     height, width = image.shape[:2]
-    scale = np.exp(rng.uniform(np.log(0.9), np.log(1.2)))
-    shift = rng.uniform(-0.06, 0.06, 2) * (width, height)
-    offset = (1 - scale) * np.array([width, height]) / 2 + shift
-    matrix = np.array([[scale, 0, offset[0]], [0, scale, offset[1]]])
-    return _uint8(
-        cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    # OpenCV counts from the centre of the first pixel; places run from the image's edge.
+    to_places = np.array([[1 / width, 0, 0.5 / width], [0, 1 / height, 0.5 / height], [0, 0, 1]])
+    matrix = np.linalg.inv(to_places) @ transform @ to_places
+    moved = cv2.warpAffine(
+        image, matrix[:2], (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
     )
+    return _uint8(moved)
+
+
+def present(image: Image, rng: np.random.Generator, families: tuple[str, ...] = FAMILIES) -> Image:
+    """Show a crop on a print or a screen of one of ``families``; in half of the cases its edge comes into view."""
+    family = families[int(rng.integers(len(families)))]
+    border = bool(rng.random() < 0.5)
+    if family in PRINT_FAMILIES:
+        return print_recapture(image, rng, sample_print(rng, family, border=border))
+    return screen_recapture(image, rng, sample_screen(rng, family, border=border))
 
 
 def _uint8(image: object) -> Image:
     return np.asarray(image, dtype=np.uint8)
-
-
-#: Policies by the name that a recipe's ``augment.policy`` gives.
-AUGMENTATIONS: dict[str, Callable[[Image, np.random.Generator], Image] | None] = {
-    "none": None,
-    "capture": capture,
-}

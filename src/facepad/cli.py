@@ -7,7 +7,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -37,6 +37,21 @@ CriterionOption = Annotated[
 ]
 
 
+class Level(StrEnum):
+    """What is measured."""
+
+    FRAME = "frame"
+    VIDEO = "video"
+
+
+class Fuse(StrEnum):
+    """How the scores of a video's frames become one."""
+
+    MEAN = "mean"
+    MEDIAN = "median"
+    MIN = "min"
+
+
 class Device(StrEnum):
     """Where to train."""
 
@@ -53,6 +68,19 @@ class Listing(StrEnum):
     RECIPES = "recipes"
     DATASETS = "datasets"
     DETECTORS = "detectors"
+
+
+LevelOption = Annotated[Level, typer.Option(help="What is measured: single images, or the videos that they are of.")]
+FuseOption = Annotated[Fuse | None, typer.Option(help="How the frames of a video become one score; default: mean.")]
+
+
+def _fusion(level: Level, fuse: Fuse | None) -> Literal["mean", "median", "min"] | None:
+    """How videos are fused; None for single images."""
+    if level is Level.VIDEO:
+        return (fuse or Fuse.MEAN).value
+    if fuse:
+        raise InputError(f"--fuse {fuse} fuses the frames of videos: it needs --level video")
+    return None
 
 
 def _say(text: str) -> None:
@@ -85,15 +113,19 @@ def data_synthetic(
     subjects: Annotated[int, typer.Option(help="How many people.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same bytes.")] = 0,
     images: Annotated[int, typer.Option(min=4, help="Images per person.")] = 50,
+    video: Annotated[bool, typer.Option("--video", help="Videos, for 'data prepare video-folder'.")] = False,
     jobs: Jobs = None,
 ) -> None:
-    """Make a small labelled set of procedural faces, prints and replays, with its manifest."""
+    """Make a small labelled set of procedural faces, prints and replays: images with their manifest, or videos."""
     from facepad.datasets.manifest import write_manifest
     from facepad.datasets.synthetic import generate
     from facepad.files import claim_output
 
     claim_output(out)
-    samples = generate(out, subjects=subjects, seed=seed, images_per_subject=images, jobs=jobs)
+    samples = generate(out, subjects=subjects, seed=seed, images_per_subject=images, video=video, jobs=jobs)
+    if video:
+        _say(f"{len(samples)} videos; next: facepad data prepare video-folder {out} PREPARED")
+        return
     write_manifest(out / "manifest.csv", samples)
     _say(f"{len(samples)} images; manifest: {out / 'manifest.csv'}")
 
@@ -107,15 +139,47 @@ def data_prepare(
     seed: Annotated[int, typer.Option(min=0, help="Seed of random protocols.")] = 0,
     detector: Annotated[str, typer.Option(help="Face detector; see 'facepad list detectors'.")] = "dlib",
     detector_model: Annotated[Path | None, typer.Option(help="The detector's model file, if it needs one.")] = None,
+    frames_per_video: Annotated[int | None, typer.Option(min=1, help="For data sets of videos; default: 20.")] = None,
     jobs: Jobs = None,
 ) -> None:
     """Find faces once, and write OUT/manifest.csv (k-fold protocols: OUT/manifest-fold0.csv and so on)."""
     from facepad.datasets.prepare import prepare
 
     summary = prepare(
-        dataset, root, out, protocol=protocol, seed=seed, jobs=jobs, detector=detector, detector_model=detector_model
+        dataset,
+        root,
+        out,
+        protocol=protocol,
+        seed=seed,
+        jobs=jobs,
+        detector=detector,
+        detector_model=detector_model,
+        frames_per_video=frames_per_video,
     )
     _say(summary.to_text())
+
+
+@data_app.command("depth", epilog="Example: facepad data depth nuaa/manifest.csv --preview preview")
+def data_depth(
+    manifest: Manifest,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="facemesh, prnet or template; default: facemesh, else template."),
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="The engine's model file.", show_default=False)] = None,
+    preview: Annotated[Path | None, typer.Option(help="Folder for a picture of some faces and their maps.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
+) -> None:
+    """Make depth maps of the bona fide faces, for training with depth; they are stored beside the manifest."""
+    from facepad.depth import create_engine, make_depth, usual_engine, write_preview
+
+    named = engine or (model and "facemesh")
+    chosen, remark = (create_engine(named, model=model), None) if named else usual_engine()
+    if remark:
+        _say(remark)
+    _say(make_depth(manifest, engine=chosen, jobs=jobs).to_text())
+    if preview:
+        _say(f"preview: {write_preview(manifest, preview, engine=chosen.name)}")
 
 
 @data_app.command("check", epilog="Example: facepad data check nuaa/manifest.csv --json")
@@ -163,6 +227,8 @@ def evaluate(
     manifest: Manifest,
     out: Out,
     criterion: CriterionOption = None,
+    level: LevelOption = Level.FRAME,
+    fuse: FuseOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 32,
     probes: Annotated[bool, typer.Option(help="Also measure with the face blanked, and with only the face.")] = True,
     thumbnails: Annotated[bool, typer.Option(help="Show the images with the highest losses in the report.")] = True,
@@ -172,7 +238,14 @@ def evaluate(
     from facepad.workflow import evaluate_run
 
     evaluation, report = evaluate_run(
-        model, manifest, out, criterion=criterion, batch_size=batch_size, probes=probes, thumbnails=thumbnails
+        model,
+        manifest,
+        out,
+        criterion=criterion,
+        fusion=_fusion(level, fuse),
+        batch_size=batch_size,
+        probes=probes,
+        thumbnails=thumbnails,
     )
     print(format_summary(evaluation.summary))
     for path, reason in evaluation.unreadable.items():
@@ -185,16 +258,37 @@ def metrics(
     scores: Annotated[Path, typer.Argument(help="scores.csv, or bob's 4- or 5-column file.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     criterion: CriterionOption = "eer",
+    level: LevelOption = Level.FRAME,
+    fuse: FuseOption = None,
     dev: Annotated[Path | None, typer.Option(help="A second scores file that chooses the threshold.")] = None,
 ) -> None:
     """Measure any system's scores; the threshold is chosen on dev and applied to test."""
     from facepad.metrics import format_summary, metrics_from_file
 
-    summary = metrics_from_file(scores, criterion or "eer", dev=dev)
+    summary = metrics_from_file(scores, criterion or "eer", dev=dev, fusion=_fusion(level, fuse))
     if as_json:
         _print_json(summary.to_dict())
     else:
         print(format_summary(summary))
+
+
+@app.command(epilog="Example: facepad compare reports/a/scores.csv reports/b/scores.csv --level video")
+def compare(
+    scores_a: Annotated[Path, typer.Argument(help="Scores of the first system.", show_default=False)],
+    scores_b: Annotated[Path, typer.Argument(help="Scores of the second, on the same samples.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    criterion: CriterionOption = "eer",
+    level: LevelOption = Level.FRAME,
+    fuse: FuseOption = None,
+) -> None:
+    """Tell whether one of two systems is better by more than chance, each at the threshold of its own dev scores."""
+    from facepad.metrics import compare_files, format_comparison
+
+    comparison = compare_files(scores_a, scores_b, criterion or "eer", fusion=_fusion(level, fuse))
+    if as_json:
+        _print_json(comparison.to_dict())
+    else:
+        print(format_comparison(comparison))
 
 
 @app.command("list", epilog="Example: facepad list recipes")

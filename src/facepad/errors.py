@@ -3,6 +3,7 @@
 FacepadError
 ├── InputError                 the caller's input is wrong (command line: exit code 2)
 │   ├── ImageError             a file or byte string that is not a readable image
+│   ├── VideoError             a file that is not a readable video
 │   ├── ManifestError          a manifest.csv that breaks its contract
 │   ├── DatasetError           a data set folder that is not what its adapter expects
 │   ├── ScoresError            a scores file that breaks its contract
@@ -30,6 +31,7 @@ __all__ = [
     "RecipeError",
     "RunError",
     "ScoresError",
+    "VideoError",
     "unknown_choice",
 ]
 
@@ -44,6 +46,10 @@ class InputError(FacepadError):
 
 class ImageError(InputError):
     """A file or byte string that is not a readable image; the message names the file."""
+
+
+class VideoError(InputError):
+    """A file that is not a readable video; the message names the file."""
 
 
 class ManifestError(InputError):

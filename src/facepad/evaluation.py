@@ -15,7 +15,18 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from facepad.errors import ImageError, InputError
 from facepad.faces import blank_face, keep_only_face
 from facepad.images import read_image
-from facepad.metrics import PadSummary, Rate, best_cluster, metrics_from_file, parse_criterion, summarize, write_scores
+from facepad.metrics import (
+    Fusion,
+    PadSummary,
+    Rate,
+    best_cluster,
+    check_videos,
+    metrics_from_file,
+    parse_criterion,
+    summarize,
+    to_videos,
+    write_scores,
+)
 from facepad.parallel import map_ahead
 from facepad.scorers import Scorer
 from facepad.types import Box, Label, Sample, ScoreRecord, ScoreStatus, Split
@@ -48,8 +59,8 @@ class Evaluation:
 
     Attributes:
         records: One per dev and test sample, as in scores.csv.
-        summary: Metrics of the test samples, at the threshold chosen on dev.
-        probe_eers: EER of the test samples under each of `PROBES`, where asked for and defined.
+        summary: Metrics of the test samples (or videos), at the threshold chosen on dev.
+        probe_eers: EER of the test samples (or videos) under each of `PROBES`, where asked for and defined.
         unreadable: Path to reason, of images that could not be read.
     """
 
@@ -66,6 +77,7 @@ def evaluate_samples(
     out: Path,
     *,
     criterion: str | float = "eer",
+    fusion: Fusion | None = None,
     batch_size: int = 32,
     probes: bool = True,
     progress: bool = True,
@@ -78,42 +90,48 @@ def evaluate_samples(
         samples: Of all splits; training samples are left out.
         out: An existing folder.
         criterion: How the threshold is chosen on dev (`facepad.metrics.parse_criterion`).
+        fusion: Measure videos, and choose the threshold on videos: how the scores of a video's frames become one
+            (`facepad.metrics.to_videos`). None measures single images. ``scores.csv`` holds single images either way.
         batch_size: Images per step.
         probes: Also run the two short-cut probes on the test samples.
         progress: Draw a progress bar on stderr.
 
     Raises:
         InputError: see `check_evaluation`.
-        MetricError: one class has no scored images, or an unknown criterion.
+        MetricError: one class has no scored images, or an unknown criterion or fusion.
     """
     wanted = [sample for sample in samples if sample.split in (Split.DEV, Split.TEST)]
     test = [sample for sample in wanted if sample.split is Split.TEST]
-    check_evaluation(samples, criterion)
+    check_evaluation(samples, criterion, fusion)
     unreadable: dict[str, str] = {}
     with _progress(progress) as bar:
         records = score_samples(
             scorer, root, wanted, batch_size=batch_size, bar=bar, title="scoring", unreadable=unreadable
         )
         write_scores(out / "scores.csv", records)
-        summary = metrics_from_file(out / "scores.csv", criterion)
+        summary = metrics_from_file(out / "scores.csv", criterion, fusion=fusion)
         eers = {}
         for probe in PROBES if probes else ():
             changed = score_samples(
                 scorer, root, test, batch_size=batch_size, bar=bar, title=probe.name, change=probe.change
             )
+            changed = to_videos(changed, fusion) if fusion else changed
             if len({record.label for record in changed if record.score is not None}) == len(Label):
-                measured = summarize(changed, summary.threshold, cluster=best_cluster(changed))
+                measured = summarize(changed, summary.threshold, cluster=best_cluster(changed), fusion=fusion)
                 eers[probe.name] = measured.rates["eer"]
     return Evaluation(records, summary, eers, unreadable)
 
 
-def check_evaluation(samples: Sequence[Sample], criterion: str | float) -> None:
+def check_evaluation(samples: Sequence[Sample], criterion: str | float, fusion: Fusion | None = None) -> None:
     """Refuse what `evaluate_samples` would refuse after scoring.
 
     Raises:
         InputError: test, or dev for a criterion that chooses there, has no images or images of one class only.
-        MetricError: an unknown criterion.
+        ScoresError: with a fusion, a video that holds more than one kind of presentation.
+        MetricError: an unknown criterion or fusion.
     """
+    if fusion:
+        check_videos(samples, fusion)
     needs_dev = parse_criterion(criterion).name != "fixed"
     for split in (Split.TEST, Split.DEV) if needs_dev else (Split.TEST,):
         counts = [sum(sample.split is split and sample.label is label for sample in samples) for label in Label]

@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from facepad.augment import AUGMENTATIONS
+from facepad.augment import Augmentation
 from facepad.errors import InputError, RecipeError, unknown_choice
 from facepad.metrics import parse_criterion
 from facepad.models import MODELS
 from facepad.preprocess import PreprocessSpec
 from facepad.published import published_rows
-from facepad.training import StageSettings
+from facepad.training import DepthLoss, StageSettings
 
 __all__ = ["Recipe", "list_recipes", "load_recipe"]
 
@@ -31,11 +31,15 @@ class ModelSection(_Section):
     weights: str = "imagenet"
     width: float | None = None
     dropout: float | None = Field(default=None, ge=0, lt=1)
+    deep_tap: int | None = None
+    attention: bool | None = None
+    fusion: bool | None = None
+    alpha: Literal["learned", "fixed"] | None = None
+    depth: bool | None = None
 
-    def options(self) -> dict[str, float]:
+    def options(self) -> dict[str, Any]:
         """What the network's builder takes, where given."""
-        given = {"width": self.width, "dropout": self.dropout}
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: value for name, value in self if name not in ("name", "weights") and value is not None}
 
 
 class PreprocessSection(_Section):
@@ -56,8 +60,31 @@ class PreprocessSection(_Section):
 class AugmentSection(_Section):
     """``[augment]``: training-only changes of a crop."""
 
-    policy: str = "none"
+    operations: tuple[str, ...] = ()
+    simulate: float = Field(default=0.0, ge=0, le=1)
+    families: tuple[str, ...] = ()
     views: int = Field(default=1, ge=1, le=64)
+
+    def augmentation(self) -> Augmentation:
+        """The same as the other layers take it.
+
+        Raises:
+            InputError: an unknown operation or family.
+        """
+        return Augmentation(self.operations, self.simulate, self.families)
+
+
+class DepthSection(_Section):
+    """``[depth]``: the depth term of the loss (`facepad.training.DepthLoss`), and whose labels it takes."""
+
+    weight: float = Field(default=1.0, ge=0)
+    regions: Literal["map", "face"] = "face"
+    contrast: float = Field(default=0.0, ge=0)
+    engine: str | None = None
+
+    def loss(self) -> DepthLoss:
+        """The same as the other layers take it."""
+        return DepthLoss(self.weight, self.regions, self.contrast)
 
 
 class TrainSection(_Section):
@@ -103,6 +130,7 @@ class Recipe(_Section):
     model: ModelSection
     preprocess: PreprocessSection = PreprocessSection()
     augment: AugmentSection = AugmentSection()
+    depth: DepthSection = DepthSection()
     train: TrainSection = TrainSection()
     stages: tuple[StageSection, ...] = Field(min_length=1)
 
@@ -153,11 +181,9 @@ def validate_recipe(values: dict[str, Any], where: str) -> Recipe:
         raise RecipeError(f"{where}: {_explain(error)}") from error
     if recipe.model.name not in MODELS:
         raise RecipeError(f"{where}: model.name: {unknown_choice('model', recipe.model.name, MODELS)}")
-    if recipe.augment.policy not in AUGMENTATIONS:
-        raise RecipeError(f"{where}: augment.policy: {unknown_choice('policy', recipe.augment.policy, AUGMENTATIONS)}")
-    if recipe.augment.policy == "none" and recipe.augment.views > 1:
-        raise RecipeError(f"{where}: augment.views: several views need an augmentation policy other than 'none'")
     try:
+        if not recipe.augment.augmentation() and recipe.augment.views > 1:
+            raise RecipeError("augment.views: several views need some augmentation")
         published_rows(recipe.published)
         parse_criterion(recipe.criterion)
     except InputError as error:

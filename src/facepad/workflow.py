@@ -13,21 +13,26 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
-from facepad.augment import AUGMENTATIONS
+import numpy as np
+from numpy.typing import NDArray
+
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.prepare import detector_of
+from facepad.depth import DepthMaps, load_depth
 from facepad.errors import InputError, ModelError, OutputExistsError
 from facepad.evaluation import PROBES, Evaluation, check_evaluation, evaluate_samples
 from facepad.files import claim_output, write_text
+from facepad.images import read_image
+from facepad.metrics import Fusion, shown_frames, to_videos
 from facepad.models import create_model
 from facepad.preprocess import PreprocessSpec
 from facepad.published import published_rows
 from facepad.recipe import Recipe
-from facepad.report import ReportContent, ShortcutProbe, write_report
+from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_examples, write_report
 from facepad.scorers.run_scorer import RunScorer
 from facepad.trained import DESCRIPTION_FILE, TrainedModel, save_trained
 from facepad.training import TrainingData, check_stages, check_training, fit, read_epochs, seed_everything
-from facepad.types import Sample, Split
+from facepad.types import Sample, ScoreRecord, Split
 
 __all__ = ["evaluate_run", "train_run"]
 
@@ -67,6 +72,9 @@ def train_run(
     seed_everything(recipe.train.seed)
     model = create_model(recipe.model.name, weights=recipe.model.weights, **recipe.model.options())
     check_stages(model, recipe.stage_settings())
+    if "depth" in model.outputs:
+        data, without = _with_depth(data, load_depth(manifest, [*data.train, *data.dev], recipe.depth.engine))
+        left_out |= without
     fresh = _open_run(recipe, manifest, data_hash, out, resume)
     _write_json(out / _SAMPLES_FILE, _samples_of(manifest, data))
     try:
@@ -78,6 +86,7 @@ def train_run(
             seed=recipe.train.seed,
             batch_size=recipe.train.batch_size,
             balance_classes=recipe.train.balance_classes,
+            depth_loss=recipe.depth.loss(),
             deterministic=recipe.train.deterministic,
             precision=recipe.train.precision,
             device=device,
@@ -117,11 +126,18 @@ def _training_data(recipe: Recipe, manifest: Path, samples: Sequence[Sample]) ->
         train=parts[Split.TRAIN],
         dev=parts[Split.DEV],
         spec=spec,
-        augment=AUGMENTATIONS[recipe.augment.policy],
+        augment=recipe.augment.augmentation(),
         views=recipe.augment.views,
         cache=_feature_folder(manifest.parent),
     )
     return data, left_out
+
+
+def _with_depth(data: TrainingData, depth: DepthMaps) -> tuple[TrainingData, dict[str, str]]:
+    """The data that has depth maps, and what has none (bona fide images without a face, or unreadable)."""
+    without = {sample.path: "no depth map" for sample in (*data.train, *data.dev) if sample not in depth}
+    train, dev = ([sample for sample in part if sample in depth] for part in (data.train, data.dev))
+    return replace(data, depth=depth, train=train, dev=dev), without
 
 
 def _samples_of(manifest: Path, data: TrainingData) -> dict[str, dict[str, list[str]]]:
@@ -201,6 +217,7 @@ def evaluate_run(
     out: Path,
     *,
     criterion: str | None = None,
+    fusion: Fusion | None = None,
     batch_size: int = 32,
     probes: bool = True,
     thumbnails: bool = True,
@@ -213,6 +230,7 @@ def evaluate_run(
         manifest: The data to evaluate on.
         out: New folder for ``scores.csv``, ``metrics.json`` and ``report.html``.
         criterion: How the threshold is chosen on dev; None takes the recipe's.
+        fusion: Measure videos: how the scores of a video's frames become one; None measures single images.
         batch_size: Images per step.
         probes: Also measure the two short-cut probes.
         thumbnails: Show the images with the highest losses in the report (they may be of real people).
@@ -228,7 +246,7 @@ def evaluate_run(
     described, seen, facts = (_read_json(run / name) for name in (_RECIPE_FILE, _SAMPLES_FILE, _ENVIRONMENT_FILE))
     samples = read_manifest(manifest)
     criterion = criterion or described["recipe"]["criterion"]
-    check_evaluation(samples, criterion)
+    check_evaluation(samples, criterion, fusion)
     notes = [*_overlap_notes(manifest, samples, seen), *_detector_notes(manifest, scorer.preprocess)]
     claim_output(out)
     evaluation = evaluate_samples(
@@ -237,6 +255,7 @@ def evaluate_run(
         samples,
         out,
         criterion=criterion,
+        fusion=fusion,
         batch_size=batch_size,
         probes=probes,
         progress=progress,
@@ -245,14 +264,16 @@ def evaluate_run(
     content = ReportContent(
         title=f"{scorer.trained.facts['recipe']} on {manifest.parent.name}/{manifest.name}",
         summary=evaluation.summary,
-        records=evaluation.records,
+        records=to_videos(evaluation.records, fusion) if fusion else evaluation.records,
         threshold=evaluation.summary.threshold,
         image_root=manifest.parent,
+        pictures=shown_frames(evaluation.records, fusion) if fusion else {},
         thumbnails=thumbnails,
         epochs=read_epochs(run / "metrics.jsonl"),
         recipe=described["recipe"],
         facts=_facts(facts, manifest, scorer),
         unreadable=evaluation.unreadable,
+        depth_examples=_depth_examples(scorer, manifest, samples, evaluation) if thumbnails else (),
         probes=[
             ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])
             for probe in PROBES
@@ -261,6 +282,23 @@ def evaluate_run(
         published=published_rows(described["recipe"]["published"]),
     )
     return evaluation, write_report(out, content)
+
+
+def _depth_examples(
+    scorer: RunScorer, manifest: Path, samples: Sequence[Sample], evaluation: Evaluation
+) -> list[DepthExample]:
+    """Test images beside the depth that the network sees in them, of a network that does."""
+    if not scorer.gives_depth:
+        return []
+    known = {(sample.path, sample.frame): sample for sample in samples}
+
+    def predict(record: ScoreRecord) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        sample = known[record.path, record.frame]
+        crop = scorer.preprocess.apply(read_image(resolve(manifest, sample)), sample.box)
+        return crop, scorer.depth_maps(crop[None])[0]
+
+    test = [record for record in evaluation.records if record.split is Split.TEST]
+    return depth_examples(test, evaluation.summary.threshold.value, predict)
 
 
 def _read_json(path: Path) -> Any:

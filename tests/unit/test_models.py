@@ -14,11 +14,16 @@ from facepad.errors import ModelError
 from facepad.models import MODELS, create_model, freeze, list_models
 
 
+def _all(given):
+    """What a network gave, as `StagedModel.outputs` names it."""
+    return given if isinstance(given, tuple) else (given,)
+
+
 @pytest.mark.parametrize("name", list_models())
 def test_every_model_maps_pixels_to_one_logit_each(name):
     model = create_model(name, weights="none").eval()
     with torch.inference_mode():
-        assert model(torch.rand(3, 3, 64, 96)).shape == (3,)
+        assert _all(model(torch.rand(3, 3, 64, 96)))[0].shape == (3,)
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -36,13 +41,14 @@ def test_frozen_network_scores_the_same_for_any_number_of_images(name):
     torch.manual_seed(0)
     model = create_model(name, weights="none").train()
     model(torch.rand(8, 3, 64, 64))  # moves the running statistics away from 0 and 1
-    frozen = freeze(model, (64, 96), ["logit"])
+    frozen = freeze(model, (64, 96), model.outputs)
     assert model.training  # freezing leaves the network as it was
     for count in (1, 3):
         images = torch.randint(0, 256, (count, 64, 96, 3), dtype=torch.uint8)
         with torch.inference_mode():
-            expected = model.eval()(images.permute(0, 3, 1, 2) / 255)
-        np.testing.assert_allclose(frozen(images.numpy())["logit"], expected.numpy(), rtol=1e-3, atol=1e-4)
+            expected = _all(model.eval()(images.permute(0, 3, 1, 2) / 255))
+        for name, value in zip(model.outputs, expected, strict=True):
+            np.testing.assert_allclose(frozen(images.numpy())[name], value.numpy(), rtol=1e-3, atol=1e-4)
         model.train()
 
 
@@ -72,6 +78,31 @@ def test_resnet_loss_on_its_difference_equals_softmax_cross_entropy():
         expected = torch.nn.functional.cross_entropy(model.head.fc(features), labels)
         got = torch.nn.functional.binary_cross_entropy_with_logits(model.head(features), labels.float())
     torch.testing.assert_close(got, expected)
+
+
+def test_fasnet_trunk_is_vgg16s_under_torchvisions_names():
+    features = create_model("fasnet", weights="none").features
+    convolutions = {name for name, _ in features.named_parameters() if name.endswith("weight")}
+    assert convolutions == {f"{n}.weight" for n in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)}
+    trunk = sum(parameter.numel() for parameter in features.parameters())
+    classifier = (25088 + 1) * 4096 + (4096 + 1) * 4096 + (4096 + 1) * 1000
+    assert trunk + classifier == 138_357_544  # VGG-16 with its 1000 classes
+
+
+def test_fasnet_trains_its_last_block_and_its_top():
+    model = create_model("fasnet", weights="none")
+    assert model.freeze_before("features.24") == "features.24"
+    trainable = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    assert trainable == 3 * (9 * 512 * 512 + 512) + (3 * 3 * 512 + 1) * 256 + 256 + 1
+
+
+def test_fasnet_takes_the_whole_output_at_96_pixels_and_resizes_others():
+    model = create_model("fasnet", weights="none").eval()
+    with torch.inference_mode():
+        raw = model.run(torch.rand(1, 3, 96, 96), stop="grid")
+        assert raw.shape == (1, 512, 3, 3)
+        assert torch.equal(model.run(raw, start="grid", stop="head"), raw)
+        assert model.run(torch.rand(1, 512, 7, 5), start="grid", stop="head").shape == (1, 512, 3, 3)
 
 
 def test_narrow_networks_are_smaller():
@@ -165,9 +196,8 @@ def test_imagenet_weights_load_into_the_trunk(models_folder: Path):
 def test_models_table_lists_options_that_build():
     for name, entry in MODELS.items():
         assert entry.summary
-        create_model(
-            name, weights="none", **{option: {"width": 0.5, "dropout": 0.1}[option] for option in entry.options}
-        )
+        values = {"width": 0.5, "dropout": 0.1, "deep_tap": 13, "alpha": "fixed"}
+        create_model(name, weights="none", **{option: values.get(option, False) for option in entry.options})
 
 
 def test_absent_imagenet_weights_say_how_to_get_them(monkeypatch):

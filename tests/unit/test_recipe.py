@@ -36,6 +36,14 @@ def test_paper_recipe_has_the_papers_values():
     assert recipe.preprocess.spec().size == (160, 160)
 
 
+def test_fasnet_recipe_has_what_its_authors_published():
+    recipe = load_recipe("fasnet")
+    (stage,) = recipe.stages
+    assert (recipe.model.name, recipe.model.dropout, recipe.train.batch_size) == ("fasnet", 0.5, 100)
+    assert (stage.optimizer, stage.weight_decay, stage.lr, stage.patience) == ("adamw", 0, 1e-4, 10)
+    assert recipe.preprocess.spec().size == (96, 96)
+
+
 def test_overrides_reach_sections_and_stages():
     recipe = load_recipe(
         "demo", ["train.seed=7", "stages.0.lr=0.5", "model.weights=some/file.pth", "preprocess.crop=frame"]
@@ -62,7 +70,7 @@ def test_resolution_multiplier_scales_the_input():
         ("stages.0.optimizer=adam", "'sgd', 'rmsprop' or 'adamw', got 'adam'"),
         ("stages.4.epochs=1", "there is no stage 4"),
         ("model.name=mobilenet", "did you mean 'mobilenet_v2'"),
-        ("augment.policy=captur", "did you mean 'capture'"),
+        ('augment.operations=["mirrror"]', "did you mean 'mirror'"),
         ("published=TLA-MobileNet", "did you mean 'TLA-MobileNetV2'"),
         ("criterion=err", "criterion"),
         ("preprocess.crop=0.5", "greater than or equal to 1"),
@@ -78,7 +86,7 @@ def test_mistakes_are_named(override, message):
 
 
 def test_unknown_recipe_lists_the_choices():
-    with pytest.raises(RecipeError, match=r"did you mean 'tla-mobilenetv2'.*choices: demo"):
+    with pytest.raises(RecipeError, match=r"did you mean 'tla-mobilenetv2'.*choices: attention-fusion-paper"):
         load_recipe("tla-mobilnetv2")
 
 
@@ -94,5 +102,5 @@ def test_recipe_file_of_ones_own(tmp_path: Path):
 
 
 def test_views_without_augmentation_are_refused():
-    with pytest.raises(RecipeError, match="augmentation policy"):
-        load_recipe("tla-mobilenetv2", ["augment.policy=none"])
+    with pytest.raises(RecipeError, match="need some augmentation"):
+        load_recipe("tla-mobilenetv2", ["augment.operations=[]"])

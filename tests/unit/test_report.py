@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facepad.errors import InputError, RunError, ScoresError
+from facepad.errors import ImageError, InputError, RunError, ScoresError
 from facepad.images import write_image
-from facepad.metrics import Rate, choose_threshold, fixed_threshold, summarize
+from facepad.metrics import Rate, choose_threshold, fixed_threshold, shown_frames, summarize, to_videos
 from facepad.published import PUBLISHED, published_rows
-from facepad.report import ReportContent, ShortcutProbe, write_report
+from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_examples, write_report
+from facepad.report.depth import depth_cards
 from facepad.report.losses import loss, top_losses
 from facepad.report.plots import det_plot, histogram_plots, learning_plots, roc_plot
 from facepad.report.sentences import decision, non_responses, remarks
@@ -27,7 +28,7 @@ from facepad.report.write import render
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
 ALWAYS = ["decision", "numbers", "instruments", "confusion", "readings", "curves", "scores", "losses"]
-SOMETIMES = ["learning", "unscored", "probes", "published", "recipe", "provenance"]
+SOMETIMES = ["depth", "learning", "unscored", "probes", "published", "recipe", "provenance"]
 INSTRUMENTS = (AttackType.PRINT, AttackType.REPLAY_VIDEO)
 EPOCHS = [
     {"stage": "before training", "epoch": 0, "dev_loss": 0.87, "dev_accuracy": 0.51},
@@ -72,6 +73,12 @@ def content_of(dev, test, threshold=None, cluster="subject", **fields):
     return ReportContent(title="a title", summary=summary, records=[*dev, *test], threshold=summary.threshold, **fields)
 
 
+def relief(shown):
+    """A network's view of a record: a picture twice as wide as high, and a ramp as deep as its score."""
+    ramp = np.linspace(0, shown.score, 32, dtype=np.float32)
+    return np.full((40, 80, 3), 90, np.uint8), np.tile(ramp, (32, 1))
+
+
 @pytest.fixture(scope="module")
 def plain():
     return content_of(simulated(Split.DEV, seed=1), simulated(Split.TEST, seed=2))
@@ -85,6 +92,7 @@ def full(plain, tmp_path_factory):
     return replace(
         plain,
         image_root=root,
+        depth_examples=depth_examples(plain.measured, plain.threshold.value, relief, per_class=4),
         epochs=EPOCHS,
         recipe={"name": "mine", "train": {"seed": 7}, "stages": [{"name": "head", "lr": 1e-4}]},
         facts={"machine": "two cores"},
@@ -209,7 +217,9 @@ def test_page_needs_nothing_from_outside(full_page):
         assert tag not in ("script", "link", "iframe", "object", "base", "form"), tag
         assert not any(name.startswith("on") for name in attrs), attrs
         for name in ("src", "href", "xlink:href", "srcset", "data", "action", "poster"):
-            assert attrs.get(name, "#").startswith(("#", "data:image/jpeg;base64,")), attrs[name]
+            assert attrs.get(name, "#").startswith(("#", "data:image/jpeg;base64,", "data:image/png;base64,")), attrs[
+                name
+            ]
     assert not re.search(r"@import|url\((?!#)|https?://", text)
     policy = next(attrs["content"] for _, attrs in page.tags if "content-security-policy" in str(attrs).lower())
     assert policy.startswith("default-src 'none'")
@@ -259,7 +269,8 @@ def test_hostile_names_are_text_and_nothing_else(full_page, tmp_path):
         probes=[ShortcutProbe(nasty, nasty, Rate(0.3, 0.2, 0.4, 10, nasty))],
         notes=HOSTILE,
     )
-    content = replace(content, title=nasty)
+    nasty_map = DepthExample(nasty, Label.BONA_FIDE, None, 0.5, True, *relief(record(0.5)))
+    content = replace(content, title=nasty, dataset=nasty, depth_examples=[nasty_map])
     page = Page(render(content))
     assert {tag for tag, _ in page.tags} <= {tag for tag, _ in Page(full_page).tags}
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
@@ -402,6 +413,96 @@ def test_thumbnails_are_small_jpegs_and_missing_images_placeholders(full, full_p
     assert full_page.count('class="placeholder"') == len(entries) - 1
 
 
+def picture_of(uri):
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_depth_examples_are_spread_over_the_scores_of_each_class_and_instrument(plain):
+    examples = depth_examples(plain.measured, plain.threshold.value, relief, per_class=5)
+    by_path = {r.path: r for r in plain.measured}
+    for example in examples:
+        shown = by_path[example.path]
+        assert (example.score, example.label, example.attack_type) == (shown.score, shown.label, shown.attack_type)
+        assert example.accepted == (shown.score >= plain.threshold.value)
+    bona_fide, attacks = ([e for e in examples if e.label is label] for label in Label)
+    assert [len(bona_fide), len(attacks)] == [5, 5]
+    assert [e.attack_type for e in attacks].count(AttackType.PRINT) == 3
+    scores = [r.score for r in plain.measured if r.label is Label.BONA_FIDE and r.score is not None]
+    assert [e.score for e in bona_fide] == sorted(e.score for e in bona_fide)
+    assert (bona_fide[0].score, bona_fide[-1].score) == (min(scores), max(scores))
+    assert len({e.path for e in examples}) == 10
+
+
+def test_few_records_give_few_depth_examples_and_unreadable_ones_none(plain):
+    def unreadable(shown):
+        raise ImageError(shown.path)
+
+    assert [e.path for e in depth_examples([record(0.5), record(None)], 0.5, relief)] == ["a.jpg"]
+    assert depth_examples(plain.measured, 0.5, unreadable) == []
+
+
+def test_depth_cards_show_input_and_map_in_colours(full):
+    (dark, *_, bright) = depth_cards(full)[Label.BONA_FIDE]
+    assert float(dark.mean_depth) < float(bright.mean_depth)
+    assert picture_of(bright.image).format == "JPEG" and picture_of(bright.image).size == (80, 40)
+    assert bright.aspect == "80 / 40"
+    colours = np.asarray(picture_of(bright.depth).convert("L")).astype(int)
+    assert colours.shape == (32, 32)
+    assert (np.diff(colours[0]) >= 0).all() and colours[0, -1] > colours[0, 0] + 100
+    wrong = [card for cards in depth_cards(full).values() for card in cards if card.wrong]
+    assert all((card.decision == "accepted") == (card.actual != "bona fide") for card in wrong)
+
+
+def test_depth_section_stands_beside_both_classes_and_goes_with_the_thumbnails(full, full_page):
+    section = full_page[full_page.index('id="depth"') : full_page.index('id="learning"')]
+    assert section.count('class="map"') == 8 and section.count("<h3>") == 2
+    assert section.index("Bona fide") < section.index("<h3>Attacks")
+    without = Page(render(replace(full, thumbnails=False)))
+    assert "depth" not in without.sections() and "#depth" not in [attrs.get("href") for _, attrs in without.tags]
+
+
+@pytest.mark.parametrize(
+    ("image", "depth", "message"),
+    [
+        (np.zeros((4, 4, 3), np.float32), np.zeros((2, 2), np.float32), r"expected an image of uint8"),
+        (np.zeros((4, 4), np.uint8), np.zeros((2, 2), np.float32), r"expected an image of uint8"),
+        (np.zeros((4, 4, 3), np.uint8), np.zeros((1, 2, 2), np.float32), r"map of shape \(h, w\), got \(1, 2, 2\)"),
+        (np.zeros((4, 4, 3), np.uint8), np.full((2, 2), 1.5, np.float32), r"depth in \[0, 1\], got 1.5 to 1.5"),
+        (np.zeros((4, 4, 3), np.uint8), np.full((2, 2), np.nan, np.float32), r"got nan"),
+    ],
+)
+def test_depth_example_of_another_form_is_refused(image, depth, message):
+    with pytest.raises(ValueError, match=message):
+        DepthExample("a.jpg", Label.BONA_FIDE, None, 0.5, True, image, depth)
+
+
+def test_report_of_videos_says_so_and_shows_a_frame_of_each(tmp_path):
+    frames = [
+        replace(r, video=f"clip-{r.path}", path=f"{r.path}-{n}.png", frame=n)
+        for split in (Split.DEV, Split.TEST)
+        for r in simulated(split)
+        for n in range(2)
+    ]
+    videos = to_videos(frames, "mean")
+    dev, test = ([r for r in videos if r.split is split] for split in (Split.DEV, Split.TEST))
+    threshold = choose_threshold(dev, "eer", source="scores.csv", bootstrap=100)
+    summary = summarize(test, threshold, cluster="subject", bootstrap=100, fusion="mean")
+    shown = shown_frames(frames, "mean")
+    for path in shown.values():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / path, np.full((300, 300, 3), 80, np.uint8))
+    content = ReportContent(
+        "videos", summary, [*dev, *test], threshold, tmp_path, pictures=shown, published=published_rows("TLA-ResNet34")
+    )
+    text = render(content)
+    page = Page(text)
+    assert "level video, mean of its frames" in page.text
+    assert "The test videos of each class" in page.text and "Videos without a score" in page.text
+    assert "videos, by video" in page.text
+    assert 'class="placeholder"' not in text and text.count("data:image/jpeg") == 20
+    assert "level video" not in Page(render(content_of(simulated(Split.DEV), simulated(Split.TEST)))).text
+
+
 def test_thumbnails_can_be_left_out(full):
     text = render(replace(full, thumbnails=False))
     assert "<img" not in text and 'class="placeholder"' not in text
@@ -440,6 +541,15 @@ def test_learning_curves_leave_out_what_was_never_measured():
     (only,) = learning_plots([{"stage": "head", "epoch": 1, "train_loss": 0.5, "dev_loss": None}])
     assert "train 0.5 to 0.5" in only.caption and "dev" not in only.caption
     assert learning_plots([{"stage": "head", "epoch": 1, "train_loss": math.nan}]) == []
+
+
+def test_roc_has_the_papers_axes_and_marks_the_equal_error_rate(plain):
+    svg = str(roc_plot(plain).svg)
+    eer = percent(plain.summary.rates["eer"].value)
+    assert f"EER {eer}" in svg and f"equal error rate {eer}" in svg
+    assert "FPR: attacks accepted" in svg and "TPR: bona fide accepted" in svg
+    for axis in ("0", "20", "40", "60", "80", "100"):
+        assert len(re.findall(rf">{axis}<", svg)) >= 2  # linear, from 0 to 100 % on both axes
 
 
 def test_several_instruments_have_a_det_line_each(plain):
@@ -543,6 +653,42 @@ def test_published_table_has_this_result_on_top_in_the_same_units(full, full_pag
     assert by_name["FASNet (VGG-16)"] == dict.fromkeys(table.columns, "") | {"Accuracy, %": "99.04", "HTER, %": "1.2"}
     text = Page(full_page).text
     assert "inconsistent" in text and text.count("cannot both hold") == 1
+
+
+def test_published_figures_of_the_same_data_set_come_first_with_this_result_among_them(full):
+    fusion = replace(full, published=published_rows("AttentionFusion"))
+    unknown = published_table(fusion)
+    assert [(group.title, group.own) for group in unknown.groups] == [("CASIA-MFSD", False), ("Replay-Attack", False)]
+    known = published_table(replace(fusion, dataset="Replay-Attack"))
+    assert [(group.title, group.own) for group in known.groups] == [("Replay-Attack", True), ("CASIA-MFSD", False)]
+    assert [(row.name, cells) for row, _, cells in known.groups[0].rows] == [
+        ("AttentionFusion", ("1.94",)),
+        ("Yang et al.", ("2.14",)),
+        ("DPCNN", ("2.9",)),
+        ("Fine-tuned VGG-Face", ("8.4",)),
+    ]
+    assert known.own == (percent(full.summary.rates["eer"].value, False),)
+    for content in (fusion, replace(fusion, dataset="Replay-Attack")):
+        page = Page(render(content)).text
+        assert page.count("This result") == 1
+    assert page.index("Replay-Attack") < page.index("This result") < page.index("CASIA-MFSD")
+
+
+def test_papers_comparison_is_complete():
+    """EER in percent (CASIA-MFSD, Replay-Attack), None where the paper gives none."""
+    table = {
+        "AttentionFusion": (2.87, 1.94),
+        "Fine-tuned VGG-Face": (5.2, 8.4),
+        "LSTM-CNN": (5.17, None),
+        "Yang et al.": (4.92, 2.14),
+        "DPCNN": (4.5, 2.9),
+        "Siddiqui et al.": (3.14, None),
+    }
+    rows = {(row.name, row.dataset): row.eer for row in published_rows("AttentionFusion")}
+    for name, figures in table.items():
+        for dataset, figure in zip(("CASIA-MFSD", "Replay-Attack"), figures, strict=True):
+            assert rows.pop((name, dataset), None) == (None if figure is None else pytest.approx(figure / 100))
+    assert not rows
 
 
 def test_large_report_stays_small(tmp_path):

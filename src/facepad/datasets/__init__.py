@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan
+from facepad.datasets.casia_mfsd import CASIA_MFSD
 from facepad.datasets.folder import FOLDER
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve, write_manifest
 from facepad.datasets.nuaa import NUAA
 from facepad.datasets.plain import PLAIN
+from facepad.datasets.replay_attack import REPLAY_ATTACK
+from facepad.datasets.video_folder import VIDEO_FOLDER
 
 __all__ = [
     "DATASETS",
@@ -21,5 +24,7 @@ __all__ = [
     "write_manifest",
 ]
 
-DATASETS: Mapping[str, Adapter] = {adapter.name: adapter for adapter in (NUAA, FOLDER, PLAIN)}
+DATASETS: Mapping[str, Adapter] = {
+    adapter.name: adapter for adapter in (NUAA, FOLDER, CASIA_MFSD, REPLAY_ATTACK, VIDEO_FOLDER, PLAIN)
+}
 """Every data set that ``facepad data prepare`` knows, by name."""

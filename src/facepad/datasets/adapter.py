@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from facepad.errors import DatasetError, unknown_choice
-from facepad.types import Label, Sample, Split
+from facepad.types import Box, Label, Sample, Split
 
 __all__ = ["Adapter", "ProtocolInfo", "Scan", "refuse_one_class", "require_folder"]
 
@@ -50,6 +50,10 @@ class Adapter:
 
     ``scan(root, protocol, seed)`` gets a name out of ``protocols``, looks at folders and lists only, and raises
     :class:`~facepad.errors.DatasetError` where they are not what it expects.
+
+    Where ``videos`` is true, each sample is a whole video, without frame and box; preparing turns it into samples of
+    its frames. ``video_boxes(scan.root, sample)`` then gives the canonical face squares that the data set itself knows,
+    by frame index; frames without one are searched by the detector.
     """
 
     name: str
@@ -58,6 +62,8 @@ class Adapter:
     citation: str
     protocols: tuple[ProtocolInfo, ...]
     scan: Callable[[Path, str, int], Scan]
+    videos: bool = False
+    video_boxes: Callable[[Path, Sample], Mapping[int, Box]] | None = None
 
     def protocol(self, name: str | None = None) -> ProtocolInfo:
         """The protocol called ``name``, or the default one.
@@ -88,7 +94,7 @@ def require_folder(root: Path) -> None:
         raise DatasetError(f"data set folder {root} is empty")
 
 
-def refuse_one_class(samples: Iterable[Sample], what: str) -> None:
+def refuse_one_class(samples: Iterable[Sample], what: str, noun: str = "images") -> None:
     """Raise DatasetError when ``samples``, or the train split among them, show one class only."""
     whole = {(sample.split, sample.label) for sample in samples}
     for where, labels in (
@@ -97,4 +103,4 @@ def refuse_one_class(samples: Iterable[Sample], what: str) -> None:
     ):
         if len(labels) == 1:
             missing = Label.ATTACK if Label.BONA_FIDE in labels else Label.BONA_FIDE
-            raise DatasetError(f"{where} holds no {missing} images; both classes are needed")
+            raise DatasetError(f"{where} holds no {missing} {noun}; both classes are needed")

@@ -1,10 +1,11 @@
-"""Any tree of images whose folder names say live or attack: labels, subjects and splits are read from the names."""
+"""Any tree of images or videos whose folder names say live or attack: labels, subjects and splits out of names."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
@@ -14,7 +15,7 @@ from facepad.errors import DatasetError
 from facepad.types import AttackType, Label, Sample, Split
 from facepad.words import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS
 
-__all__ = ["FOLDER", "IMAGE_SUFFIXES"]
+__all__ = ["FOLDER", "IMAGE_SUFFIXES", "scan_tree"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """File name endings, in lower case, that the folder adapter takes for images."""
@@ -26,7 +27,7 @@ _DEV_OF_TRAIN: Mapping[Split, float] = {Split.TRAIN: 0.8, Split.DEV: 0.2}
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the folder names above one image say; None where they say nothing."""
+    """What the folder names above one file say; None where they say nothing."""
 
     path: str
     label: Label
@@ -35,13 +36,18 @@ class _Found:
     split: Split | None
 
 
-def _scan(root: Path, protocol: str, seed: int) -> Scan:
+def scan_tree(root: Path, protocol: str, seed: int, *, suffixes: frozenset[str], noun: str) -> Scan:
+    """Read labels, subjects and splits of all files with one of the ``suffixes``; ``noun``: what to call such a file.
+
+    Raises:
+        DatasetError: a tree without such files, of one class only, or without subjects where a split needs them.
+    """
     require_folder(root)
     scan = Scan(root, {})
-    found = [image for path in _image_paths(root, scan) if (image := _read_names(path, scan)) is not None]
+    found = [file for path in _paths(root, scan, suffixes, noun) if (file := _read_names(path, scan)) is not None]
     if not found:
         raise DatasetError(
-            f"{root} holds no images in folders that name a class: live, real, genuine, bona_fide; "
+            f"{root} holds no {noun}s in folders that name a class: live, real, genuine, bona_fide; "
             "spoof, fake, attack, imposter, print, replay"
         )
     if len({image.subject for image in found}) == 1:
@@ -53,24 +59,33 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
         scan.skipped.extend((path, "outside the train, dev and test folders") for path in outside)
         found = [image for image in found if image.split is not None]
     samples = [_sample(image) for image in found]
-    refuse_one_class(samples, str(root))
+    refuse_one_class(samples, str(root), f"{noun}s")
     named = all(image.subject is not None for image in found)
-    scan.folds[""] = _keep_splits(samples, named, seed, scan) if own_splits else _split(root, samples, named, seed)
+    if not (named or own_splits):
+        raise DatasetError(
+            f"{root} has {noun}s without a folder for their subject; "
+            f"use CLASS/SUBJECT/{noun}, or train, dev and test folders"
+        )
+    scan.folds[""] = _keep_splits(samples, named, seed, scan) if own_splits else _split(samples, seed)
     return scan
 
 
-def _image_paths(root: Path, scan: Scan) -> list[str]:
-    """Image files below ``root``, relative and sorted; hidden ones and other files are counted as skipped."""
+def _paths(root: Path, scan: Scan, suffixes: frozenset[str], noun: str) -> list[str]:
+    """The wanted files below ``root``, relative and sorted; hidden ones and other files are counted as skipped."""
     paths: list[str] = []
     for file in sorted(_files(root)):
         relative = file.relative_to(root)
         if any(part.startswith(".") for part in relative.parts):
             scan.skipped.append((relative.as_posix(), "hidden"))
-        elif file.suffix.lower() not in IMAGE_SUFFIXES:
-            scan.skipped.append((relative.as_posix(), "not an image file"))
+        elif file.suffix.lower() not in suffixes:
+            scan.skipped.append((relative.as_posix(), f"not {_article(noun)} {noun} file"))
         else:
             paths.append(relative.as_posix())
     return paths
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -133,7 +148,7 @@ def _sample(image: _Found) -> Sample:
 def _keep_splits(samples: list[Sample], named: bool, seed: int, scan: Scan) -> list[Sample]:
     """The tree's own splits; a missing dev part is taken out of train where the subjects are known."""
     if not named:
-        scan.notes.append("not every image lies in a subject folder: subjects shared by two splits go unseen")
+        scan.notes.append("not every file lies in a subject folder: subjects shared by two splits go unseen")
     train = [sample for sample in samples if sample.split is Split.TRAIN]
     if not train or any(sample.split is Split.DEV for sample in samples):
         return samples
@@ -145,12 +160,7 @@ def _keep_splits(samples: list[Sample], named: bool, seed: int, scan: Scan) -> l
     return [replace(s, split=chosen[s.subject]) if s.split is Split.TRAIN else s for s in samples]
 
 
-def _split(root: Path, samples: list[Sample], named: bool, seed: int) -> list[Sample]:
-    if not named:
-        raise DatasetError(
-            f"{root} has images without a folder for their subject; "
-            "use CLASS/SUBJECT/image, or train, dev and test folders"
-        )
+def _split(samples: list[Sample], seed: int) -> list[Sample]:
     chosen = split_subjects(samples, _SHARES, seed)
     return [replace(sample, split=chosen[sample.subject]) for sample in samples]
 
@@ -164,5 +174,5 @@ FOLDER = Adapter(
         ProtocolInfo("auto", "the tree's own train/dev/test folders; subject-split where there are none", True),
         ProtocolInfo("subject-split", "train 60, dev 20, test 20 %, by subjects, seeded; split folders ignored", True),
     ),
-    scan=_scan,
+    scan=partial(scan_tree, suffixes=IMAGE_SUFFIXES, noun="image"),
 )

@@ -6,12 +6,13 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from facepad.datasets import DATASETS
 from facepad.datasets.adapter import Adapter, Scan
+from facepad.datasets.frames import DEFAULT_COUNT, ExtractedVideo, take_frames, unreadable_videos
 from facepad.datasets.manifest import manifest_text, read_manifest
 from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, unknown_choice
@@ -40,9 +41,12 @@ class PrepareSummary:
         manifests: The files written, in fold order.
         counts: Manifest file name -> split ("none" without one) -> label -> number of images.
         skipped: (what, why) for lines and files that are not of the data set.
-        unreadable: (path relative to the data set's folder, why) for images that could not be read.
+        unreadable: (path relative to the data set's folder, why) for images or videos that could not be read.
         no_face: Paths, relative to the output folder, of images that stay with an empty box.
         notes: One line each on things worth knowing.
+        frames_per_video: Frames asked for of each video; None for images.
+        incomplete: (path relative to the data set's folder, why) for videos that gave fewer frames than they should.
+        videos_without_face: Paths, relative to the data set's folder, of videos with empty boxes only.
     """
 
     dataset: str
@@ -56,6 +60,9 @@ class PrepareSummary:
     unreadable: list[tuple[str, str]]
     no_face: list[str]
     notes: list[str]
+    frames_per_video: int | None = None
+    incomplete: list[tuple[str, str]] = field(default_factory=list)
+    videos_without_face: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON types, with licence, citation and the manifests' hashes."""
@@ -75,6 +82,14 @@ class PrepareSummary:
             "skipped": [list(entry) for entry in self.skipped],
             "unreadable": [list(entry) for entry in self.unreadable],
             "no_face": self.no_face,
+            **({} if self.frames_per_video is None else self._of_videos()),
+        }
+
+    def _of_videos(self) -> dict[str, Any]:
+        return {
+            "frames_per_video": self.frames_per_video,
+            "incomplete": [list(entry) for entry in self.incomplete],
+            "videos_without_face": self.videos_without_face,
         }
 
     def to_text(self) -> str:
@@ -87,7 +102,10 @@ class PrepareSummary:
         for why, count in Counter(why for _, why in self.skipped).items():
             lines.append(f"skipped {count}: {why}")
         lines += [f"unreadable, left out: {why}" for _, why in self.unreadable]
+        lines += [f"incomplete: {video}: {why}" for video, why in self.incomplete]
         lines.append(f"images without a face, kept with an empty box: {len(self.no_face)}")
+        if self.frames_per_video is not None:
+            lines.append(f"videos without a face in any frame, kept: {len(self.videos_without_face)}")
         return "\n".join(lines + self.notes)
 
 
@@ -101,13 +119,15 @@ def prepare(
     jobs: int | None = None,
     detector: str = "dlib",
     detector_model: Path | None = None,
+    frames_per_video: int | None = None,
     progress: bool = True,
 ) -> PrepareSummary:
     """Write manifests with face boxes for a data set to ``out``.
 
     ``out`` gets manifest.csv (protocols with folds: manifest-fold0.csv and so on), boxes.jsonl (the box cache; another
     protocol or seed in the same folder uses it again) and prepare.json (what was done). Images without a face stay
-    with an empty box; unreadable ones are left out and listed.
+    with an empty box; unreadable ones are left out and listed. Of a data set of videos, frames are written to
+    ``out``/frames first, as :func:`~facepad.datasets.frames.extract_frames` says; the manifests list those images.
 
     Args:
         dataset: A name in ``DATASETS``.
@@ -118,25 +138,35 @@ def prepare(
         jobs: Processes for the detection; None uses all cores.
         detector: Name of the face detector.
         detector_model: Its model file, for detectors that need one.
+        frames_per_video: Frames to take of each video; None takes 20. Only for data sets of videos.
         progress: Whether to show a progress bar on stderr.
 
     Raises:
+        InputError: jobs or frames_per_video below 1, or frames_per_video for a data set of images.
         DatasetError: an unknown data set or protocol; a folder that is not what the adapter expects; a subject in two
-            splits of a subject-disjoint protocol; more than 5 % of the images unreadable.
+            splits of a subject-disjoint protocol; more than 5 % of the images or videos unreadable.
         OutputExistsError: ``out`` already holds a manifest of that name that says something else.
     """
     if dataset not in DATASETS:
         raise DatasetError(unknown_choice("data set", dataset, DATASETS))
     adapter, root, out = DATASETS[dataset], Path(root), Path(out)
     chosen = adapter.protocol(protocol)
+    if frames_per_video is not None and not adapter.videos:
+        raise InputError(f"{dataset} is a data set of images: frames per video do not apply")
     scan = adapter.scan(root, chosen.name, seed)
     if chosen.subject_disjoint:
         _refuse_shared_subjects(scan, adapter, chosen.name)
-    _refuse_before_search(out, scan)
     record = _read_record(out)
+    videos: dict[str, ExtractedVideo] = {}
+    if adapter.videos:
+        _refuse_other_videos(out, scan)
+        frames_per_video = DEFAULT_COUNT if frames_per_video is None else frames_per_video
+        scan, videos = take_frames(adapter, scan, out, count=frames_per_video, jobs=jobs, progress=progress)
+        _refuse_mostly_unreadable(unreadable_videos(videos), len(videos), root, "videos")
+    _refuse_before_search(out, scan)
     boxes = _boxes(scan, out, jobs=jobs, detector=detector, detector_model=detector_model, progress=progress)
     unreadable = [(path, found.error) for path, found in boxes.items() if found.error is not None]
-    _refuse_mostly_unreadable(unreadable, len(boxes), root)
+    _refuse_mostly_unreadable(unreadable, len(boxes), root, "images")
     finished = {
         _file_name(fold): _relative_to(out, scan.root, _with_boxes(samples, boxes))
         for fold, samples in scan.folds.items()
@@ -151,12 +181,21 @@ def prepare(
         manifests=[out / name for name in finished],
         counts={name: class_balance(samples) for name, samples in finished.items()},
         skipped=scan.skipped,
-        unreadable=unreadable,
+        unreadable=unreadable_videos(videos) + unreadable,
         no_face=sorted({s.path for samples in finished.values() for s in samples if s.box is None}),
         notes=scan.notes,
+        frames_per_video=frames_per_video,
+        incomplete=[(name, video.note) for name, video in videos.items() if video.note is not None],
+        videos_without_face=_videos_without_face(finished) if adapter.videos else [],
     )
     _write_record(out, record, summary)
     return summary
+
+
+def _videos_without_face(finished: dict[str, list[Sample]]) -> list[str]:
+    samples = [sample for samples in finished.values() for sample in samples]
+    faces = {sample.video for sample in samples if sample.box is not None}
+    return sorted({sample.video for sample in samples if sample.video is not None} - faces)
 
 
 def _file_name(fold: str) -> str:
@@ -193,12 +232,34 @@ def _refuse_other_data(path: Path, planned: Iterable[Sample]) -> None:
     if not path.exists():
         return
     known = {replace(sample, box=None) for sample in planned}
+    rows = _rows(path)
+    if not rows or not all(replace(row, box=None) in known for row in rows):
+        raise _other_manifest(path)
+
+
+def _rows(path: Path) -> list[Sample]:
+    """The samples of a manifest; none where the file is no manifest."""
     try:
-        same = all(replace(sample, box=None) in known for sample in read_manifest(path))
+        return read_manifest(path)
     except ManifestError:
-        same = False
-    if not same:
-        raise OutputExistsError(f"{path} already holds another manifest; remove it or choose another output folder")
+        return []
+
+
+def _other_manifest(path: Path) -> OutputExistsError:
+    return OutputExistsError(f"{path} already holds another manifest; remove it or choose another output folder")
+
+
+def _refuse_other_videos(out: Path, scan: Scan) -> None:
+    """Raise where ``out`` holds a manifest of other videos, labels or splits: before hours of decoding."""
+    for fold, samples in scan.folds.items():
+        path = out / _file_name(fold)
+        # A name that no manifest can hold is found out here, too.
+        manifest_text(samples, str(path))
+        if path.exists():
+            known = {replace(sample, video=sample.path, path="") for sample in samples}
+            rows = {replace(row, path="", frame=None, box=None) for row in _rows(path)}
+            if not rows or not rows <= known:
+                raise _other_manifest(path)
 
 
 def _boxes(
@@ -228,11 +289,11 @@ def _boxes(
     return {name: found[path] for name, path in wanted.items()}
 
 
-def _refuse_mostly_unreadable(unreadable: list[tuple[str, str]], total: int, root: Path) -> None:
+def _refuse_mostly_unreadable(unreadable: list[tuple[str, str]], total: int, root: Path, noun: str) -> None:
     if len(unreadable) > MAX_UNREADABLE * total:
         _, why = unreadable[0]
         raise DatasetError(
-            f"{len(unreadable)} of {total} images of {root} cannot be read (first: {why}); "
+            f"{len(unreadable)} of {total} {noun} of {root} cannot be read (first: {why}); "
             f"more than {MAX_UNREADABLE:.0%} means a broken copy; get it again, or remove these files"
         )
 

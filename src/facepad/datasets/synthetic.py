@@ -5,7 +5,7 @@ Licence: the pictures are drawn from numbers by this package; they show nobody a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -24,7 +25,8 @@ from facepad.datasets._procedural.subject import Subject
 from facepad.errors import DatasetError
 from facepad.files import atomic_path, claim_output
 from facepad.parallel import available_cpus
-from facepad.types import AttackType, Label, Sample, Split
+from facepad.types import AttackType, Box, Label, Sample, Split
+from facepad.video import write_video
 
 __all__ = ["generate"]
 
@@ -54,6 +56,7 @@ def generate(
     seed: int = 0,
     images_per_subject: int = 50,
     size: tuple[int, int] = (480, 640),
+    video: bool = False,
     jobs: int | None = None,
     progress: bool = True,
 ) -> list[Sample]:
@@ -69,13 +72,16 @@ def generate(
         seed: Not negative; another seed gives other people.
         images_per_subject: At least 2.
         size: (height, width) of the images, at least 120 pixels each.
+        video: Write each presentation as a video (MPEG-4, 5 images long) instead, in a tree that the data set
+            ``video-folder`` reads: ``out``/<split>/live/<subject>/ and ``out``/<split>/spoof/<instrument>/<subject>/.
         jobs: Worker processes; None takes the processors this process may use. Above 1 they are spawned, so a script
             needs the usual ``if __name__ == "__main__"`` guard.
         progress: Show a progress bar on stderr.
 
     Returns:
         One sample per image in path order; ``path`` is relative to ``out``, ``box`` is the canonical face square as
-        the renderer knows it, ``video`` names the presentation and ``frame`` counts in it.
+        the renderer knows it, ``video`` names the presentation and ``frame`` counts in it. With ``video``, one sample
+        per video, with none of these three.
 
     Raises:
         DatasetError: an argument is out of its range.
@@ -89,8 +95,9 @@ def generate(
     columns = (TextColumn("drawing faces"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     samples: list[Sample] = []
     with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task("", total=subjects * images_per_subject)
-        for recorded in _record_all(clips, out, size, min(jobs, len(clips))):
+        task = bar.add_task("", total=len(clips) if video else subjects * images_per_subject)
+        record = partial(_record_video if video else _record, out=out, size=size)
+        for recorded in _record_all(clips, record, min(jobs, len(clips))):
             samples.extend(recorded)
             bar.advance(task, len(recorded))
     return samples
@@ -138,9 +145,8 @@ def _clip_lengths(images: int) -> list[int]:
     return [min(_CLIP_FRAMES, images - start) for start in range(0, images, _CLIP_FRAMES)]
 
 
-def _record_all(clips: Sequence[_Clip], out: Path, size: tuple[int, int], jobs: int) -> Iterator[list[Sample]]:
+def _record_all(clips: Sequence[_Clip], record: Callable[[_Clip], list[Sample]], jobs: int) -> Iterator[list[Sample]]:
     """Record the clips in order, in this process or in ``jobs`` spawned ones."""
-    record = partial(_record, out=out, size=size)
     if jobs == 1:
         yield from map(record, clips)
         return
@@ -153,23 +159,42 @@ def _record_all(clips: Sequence[_Clip], out: Path, size: tuple[int, int], jobs: 
 
 def _record(clip: _Clip, out: Path, size: tuple[int, int]) -> list[Sample]:
     """Render one clip, write its images, and return their samples."""
+    name, kind = f"s{clip.subject:03d}", _kind(clip)
+    video = f"{name}/{clip.number:02d}-{kind}"
+    label = Label.ATTACK if clip.attack_type else Label.BONA_FIDE
+    samples = []
+    for number, (camera, image, box) in enumerate(_shots(clip, size)):
+        path = f"images/{video}-{number}.jpg"
+        with atomic_path(out / path) as temporary:
+            temporary.write_bytes(camera.encode(image))
+        samples.append(Sample(path, name, label, clip.attack_type, clip.split, video, number, box))
+    return samples
+
+
+def _record_video(clip: _Clip, out: Path, size: tuple[int, int]) -> list[Sample]:
+    """Render one clip, write it as a video, and return its sample."""
+    name = f"s{clip.subject:03d}"
+    folder = f"spoof/{clip.attack_type}" if clip.attack_type else "live"
+    path = f"{clip.split}/{folder}/{name}/{clip.number:02d}-{_kind(clip)}.mp4"
+    write_video(out / path, (image for _, image, _ in _shots(clip, size)))
+    label = Label.ATTACK if clip.attack_type else Label.BONA_FIDE
+    return [Sample(path, name, label, clip.attack_type, clip.split)]
+
+
+def _kind(clip: _Clip) -> str:
+    return f"{clip.attack_type}-{clip.family}" if clip.attack_type else "bona_fide"
+
+
+def _shots(clip: _Clip, size: tuple[int, int]) -> Iterator[tuple[Camera, NDArray[np.uint8], Box]]:
+    """The camera, what it records image by image, and the face square in each."""
     rng = np.random.default_rng([clip.seed, clip.subject, clip.number, 7])
     subject = Subject.sample(clip.seed, clip.subject)
     camera, framing = Camera.sample(rng), Framing.sample(rng, size)
     if clip.attack_type is None or clip.family is None:
-        frames, kind = present_person(subject, rng, size, framing), "bona_fide"
+        frames = present_person(subject, rng, size, framing)
     else:
         frames = present_attack(subject, rng, size, framing, clip.attack_type, clip.family)
-        kind = f"{clip.attack_type}-{clip.family}"
     grain = sensor_grain(np.random.default_rng([clip.seed, clip.subject, clip.number, 8]), size)
-    name = f"s{clip.subject:03d}"
-    video = f"{name}/{clip.number:02d}-{kind}"
-    samples = []
-    for number, (scene, box) in enumerate(islice(frames, clip.frames)):
-        path = f"images/{video}-{number}.jpg"
-        with atomic_path(out / path) as temporary:
-            noise = np.roll(grain, rng.integers(0, size), axis=(0, 1))
-            temporary.write_bytes(camera.encode(camera.record(scene, noise)))
-        label = Label.BONA_FIDE if clip.attack_type is None else Label.ATTACK
-        samples.append(Sample(path, name, label, clip.attack_type, clip.split, video, number, box))
-    return samples
+    for scene, box in islice(frames, clip.frames):
+        noise = np.roll(grain, rng.integers(0, size), axis=(0, 1))
+        yield camera, camera.record(scene, noise), box

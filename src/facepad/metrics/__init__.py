@@ -1,9 +1,11 @@
 """Presentation attack detection metrics from scores alone (numpy only): rates, curves, intervals, thresholds, files."""
 
 from facepad.metrics.bob import write_bob_scores
+from facepad.metrics.compare import MEASURES, Comparison, Difference, McNemar, compare_files, compare_records, mcnemar
 from facepad.metrics.curves import DetCurve, Histogram, RocCurve, det, histogram, probit, roc
 from facepad.metrics.from_file import metrics_from_file
 from facepad.metrics.intervals import Rate, clopper_pearson
+from facepad.metrics.levels import FUSIONS, Fusion, check_videos, level_words, shown_frames, to_videos
 from facepad.metrics.names import parse_attack_type, parse_label, parse_split
 from facepad.metrics.pad import (
     ConfusionMatrix,
@@ -26,7 +28,7 @@ from facepad.metrics.pad import (
 from facepad.metrics.scores import SCORE_COLUMNS, ScoreFile, read_scores, scores_sha256, write_scores
 from facepad.metrics.summary import APCER_LIMITS, InstrumentRates, PadSummary, Reading, summarize
 from facepad.metrics.table import Cluster, best_cluster
-from facepad.metrics.text import format_summary
+from facepad.metrics.text import format_comparison, format_summary
 from facepad.metrics.thresholds import (
     CHOSEN_ON_ITSELF,
     Criterion,
@@ -41,13 +43,19 @@ from facepad.metrics.thresholds import (
 __all__ = [
     "APCER_LIMITS",
     "CHOSEN_ON_ITSELF",
+    "FUSIONS",
+    "MEASURES",
     "SCORE_COLUMNS",
     "Cluster",
+    "Comparison",
     "ConfusionMatrix",
     "Criterion",
     "DetCurve",
+    "Difference",
+    "Fusion",
     "Histogram",
     "InstrumentRates",
+    "McNemar",
     "PadSummary",
     "Rate",
     "Reading",
@@ -67,16 +75,22 @@ __all__ = [
     "bpcer",
     "bpcer_at_apcer",
     "bpnrr",
+    "check_videos",
     "choose_threshold",
     "clopper_pearson",
+    "compare_files",
+    "compare_records",
     "confusion_matrix",
     "det",
     "eer",
     "far_pooled",
     "fixed_threshold",
+    "format_comparison",
     "format_summary",
     "histogram",
     "hter",
+    "level_words",
+    "mcnemar",
     "metrics_from_file",
     "parse_attack_type",
     "parse_criterion",
@@ -86,8 +100,10 @@ __all__ = [
     "read_scores",
     "roc",
     "scores_sha256",
+    "shown_frames",
     "summarize",
     "threshold_at",
+    "to_videos",
     "write_bob_scores",
     "write_scores",
 ]

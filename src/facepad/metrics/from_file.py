@@ -4,17 +4,98 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from facepad.errors import ScoresError
+from facepad.metrics.levels import Fusion, level_notes, level_words, to_videos
 from facepad.metrics.scores import read_scores
 from facepad.metrics.summary import PadSummary, summarize
 from facepad.metrics.table import Cluster, best_cluster
-from facepad.metrics.thresholds import CHOSEN_ON_ITSELF, choose_threshold
+from facepad.metrics.thresholds import CHOSEN_ON_ITSELF, Threshold, choose_threshold
 from facepad.types import ScoreRecord, Split
 
-__all__ = ["metrics_from_file"]
+__all__ = ["Parts", "metrics_from_file", "parts_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The records of one scores file by what they are for.
+
+    Attributes:
+        measured: The records of test; of dev, of train or of no split where the file has no better.
+        chooses: The records that choose the threshold: dev, or the measured ones where there is no dev.
+        source: The file that ``chooses`` come from.
+        fusion: How the frames of a video became one record; None when records are frames.
+        notes: What had to be read liberally, or was fused, one line each.
+    """
+
+    measured: list[ScoreRecord]
+    chooses: list[ScoreRecord]
+    source: str
+    fusion: Fusion | None = None
+    notes: tuple[str, ...] = ()
+
+    def threshold(
+        self,
+        criterion: str | float,
+        cluster: Cluster | Literal["auto"] | None = "auto",
+        bootstrap: int = 1000,
+        seed: int = 0,
+    ) -> Threshold:
+        """The threshold that ``chooses`` give, with an origin that says what they are; arguments as `choose_threshold`.
+
+        Raises:
+            MetricError: one class has no scores, or an unknown criterion.
+        """
+        remarks = [CHOSEN_ON_ITSELF] if self.chooses is self.measured else []
+        remarks += [f"chosen on {level_words(self.fusion)}"] if self.fusion else []
+        return choose_threshold(
+            self.chooses,
+            criterion,
+            source=self.source,
+            cluster=best_cluster(self.chooses) if cluster == "auto" else cluster,
+            bootstrap=bootstrap,
+            seed=seed,
+            note="; ".join(remarks),
+        )
+
+
+def parts_of(path: Path, *, fusion: Fusion | None = None, dev: Path | None = None) -> Parts:
+    """Read a scores file and take it apart.
+
+    Args:
+        path: A scores.csv or a bob score file.
+        fusion: Fuse the frames of each video into one record; None keeps frames.
+        dev: A second file, all of whose lines choose the threshold.
+
+    Raises:
+        ScoresError: a file breaks its contract, names a split on some lines only, or holds a video of several kinds.
+    """
+    records, notes = _read(path, fusion)
+    by_split = _by_split(records, path)
+    measured = next(part for part in (by_split.get(s) for s in (Split.TEST, Split.DEV, Split.TRAIN, None)) if part)
+    if dev is None:
+        chooses = by_split.get(Split.DEV) or measured
+    else:
+        chooses, dev_notes = _read(dev, fusion)
+        notes += [f"{dev}: {line}" for line in dev_notes]
+    unused = len(records) - len(measured) - (0 if dev or chooses is measured else len(chooses))
+    if unused:
+        lines = "videos" if fusion else "lines"
+        notes.append(f"{unused} {lines} of other splits are neither measured nor used for the threshold")
+    return Parts(measured, chooses, str(dev or path), fusion, tuple(notes))
+
+
+def _read(path: Path, fusion: Fusion | None) -> tuple[list[ScoreRecord], list[str]]:
+    file = read_scores(path)
+    if fusion is None:
+        return list(file.records), list(file.notes)
+    try:
+        return to_videos(file.records, fusion), [*file.notes, *level_notes(file.records)]
+    except ScoresError as error:
+        raise ScoresError(f"{path}: {error}") from None
 
 
 def metrics_from_file(
@@ -22,6 +103,7 @@ def metrics_from_file(
     criterion: str | float = "eer",
     *,
     dev: Path | None = None,
+    fusion: Fusion | None = None,
     cluster: Cluster | Literal["auto"] | None = "auto",
     bootstrap: int = 1000,
     seed: int = 0,
@@ -36,47 +118,28 @@ def metrics_from_file(
         criterion: As in `parse_criterion`; a number is taken as the threshold.
         dev: A second file, all of whose lines choose the threshold (bob writes dev and eval scores apart); of ``path``
             then the test lines are measured, or all lines if they name no split.
+        fusion: Measure videos, and choose the threshold on videos: how the scores of a video's frames become one
+            (`to_videos`). None measures frames.
         cluster: "subject" or "video" to resample those in intervals; None counts frames as independent; "auto" takes
             the widest that the file names.
         bootstrap: Number of resamples.
         seed: Seed of the resamples.
 
     Raises:
-        ScoresError: a file breaks its contract, or names a split on some lines only.
-        MetricError: one class has no scores, or an unknown criterion.
+        ScoresError: a file breaks its contract, names a split on some lines only, or holds a video of several kinds.
+        MetricError: one class has no scores, or an unknown criterion or fusion.
     """
-    path = Path(path)
-    file = read_scores(path)
-    by_split = _by_split(file.records, path)
-    measured = next(part for part in (by_split.get(s) for s in (Split.TEST, Split.DEV, Split.TRAIN, None)) if part)
-    notes = list(file.notes)
-    if dev is not None:
-        dev_file = read_scores(Path(dev))
-        chooses, source, note = list(dev_file.records), str(dev), ""
-        notes += [f"{dev}: {line}" for line in dev_file.notes]
-    else:
-        chooses, source = by_split.get(Split.DEV) or measured, str(path)
-        note = CHOSEN_ON_ITSELF if chooses is measured else ""
-    unused = len(file.records) - len(measured) - (0 if dev or chooses is measured else len(chooses))
-    if unused:
-        notes.append(f"{unused} lines of other splits are neither measured nor used for the threshold")
-    threshold = choose_threshold(
-        chooses,
-        criterion,
-        source=source,
-        cluster=best_cluster(chooses) if cluster == "auto" else cluster,
-        bootstrap=bootstrap,
-        seed=seed,
-        note=note,
-    )
+    parts = parts_of(Path(path), fusion=fusion, dev=None if dev is None else Path(dev))
+    threshold = parts.threshold(criterion, cluster, bootstrap, seed)
     return summarize(
-        measured,
+        parts.measured,
         threshold,
         source=str(path),
-        cluster=best_cluster(measured) if cluster == "auto" else cluster,
+        cluster=best_cluster(parts.measured) if cluster == "auto" else cluster,
         bootstrap=bootstrap,
         seed=seed,
-        notes=notes,
+        notes=parts.notes,
+        fusion=fusion,
     )
 
 

@@ -1,14 +1,16 @@
-"""A summary as plain text for a terminal: one compact table, rates in percent with their intervals."""
+"""Summaries and comparisons as plain text for a terminal: compact tables, rates in percent with their intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from facepad.metrics.compare import Comparison, Difference
 from facepad.metrics.intervals import Rate
+from facepad.metrics.levels import level_words
 from facepad.metrics.summary import PadSummary
 from facepad.metrics.thresholds import Threshold
 
-__all__ = ["format_summary"]
+__all__ = ["format_comparison", "format_summary"]
 
 _TITLES = {
     "far_pooled": "FAR, attacks pooled",
@@ -16,6 +18,14 @@ _TITLES = {
     "acer": "ACER = (APCER + BPCER) / 2",
     "hter": "HTER = (FAR + BPCER) / 2",
     "accuracy": "accuracy",
+}
+
+
+_MEASURES = {
+    "eer": "EER of the scores themselves",
+    "apcer": "APCER, worst instrument",
+    "bpcer": "BPCER",
+    "acer": "ACER",
 }
 
 
@@ -30,7 +40,8 @@ def format_summary(summary: PadSummary) -> str:
 def _lines(summary: PadSummary) -> Iterator[str]:
     matrix = summary.confusion
     split = f", {summary.split} split" if summary.split else ""
-    yield f"{summary.source or 'scores'}{split}"
+    level = f", {level_words(summary.fusion)}" if summary.fusion else ""
+    yield f"{summary.source or 'scores'}{split}{level}"
     unscored = sum(sum(counts.values()) for counts in summary.non_responses.values())
     bona_fide = matrix.bona_fide_accepted + matrix.bona_fide_rejected
     yield (
@@ -92,3 +103,53 @@ def _row(title: str, rate: Rate | None) -> str:
         return f"{title:<36}{'-':>8}  not defined"
     span = f"{100 * rate.low:.3f} to {100 * rate.high:>7.3f}"
     return f"{title:<36}{100 * rate.value:>8.3f}  {span:>18}{rate.n:>9}  {rate.method}"
+
+
+def format_comparison(comparison: Comparison) -> str:
+    """Lay a comparison out as tables without colours or a final line end; the last lines say what it found."""
+    return "\n".join(_comparison_lines(comparison))
+
+
+def _comparison_lines(found: Comparison) -> Iterator[str]:
+    for letter, name, threshold in zip("AB", found.names, found.thresholds, strict=True):
+        yield f"{letter}: {name}"
+        yield from (f"   {line}" for line in _threshold_lines(threshold))
+    split = f"{found.split} " if found.split else ""
+    what = level_words(found.fusion)
+    yield f"{found.n_bona_fide} bona fide and {found.n_attack} attack {split}{what} with a score by both"
+    yield f"left out: {found.only_a} only in A, {found.only_b} only in B; without a score " + ", ".join(
+        f"by {who} {n}" for who, n in zip(("A only", "B only", "both"), found.unscored, strict=True)
+    )
+    yield ""
+    yield f"{'':<32}{'A, %':>8}{'B, %':>8}{'B - A':>9}  {'95 % interval of it':>20}{'p':>10}  interval by"
+    for name, title in _MEASURES.items():
+        yield _difference_row(title, found.differences[name])
+    yield ""
+    yield f"{'decided rightly by':<20}{'both':>10}{'A only':>10}{'B only':>10}{'neither':>10}{'p (McNemar)':>14}"
+    for name, tested in found.decisions.items():
+        counts = (tested.both_right, tested.only_a, tested.only_b, tested.both_wrong)
+        yield f"{name.replace('_', ' '):<20}{''.join(f'{n:>10}' for n in counts)}{_p(tested.p):>14}"
+    yield "McNemar's test takes samples as independent; where they share subjects, its p is too small."
+    for note in found.notes:
+        yield f"note: {note}"
+    yield ""
+    for name in ("eer", "acer"):
+        yield f"{name.upper()}: {_verdict(found.differences[name])}"
+
+
+def _p(p: float | None) -> str:
+    return "-" if p is None else "< 0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def _difference_row(title: str, found: Difference) -> str:
+    span = "-" if found.low is None or found.high is None else f"{100 * found.low:+.3f} to {100 * found.high:>+7.3f}"
+    values = f"{100 * found.a:>8.3f}{100 * found.b:>8.3f}{100 * found.difference:>+9.3f}"
+    return f"{title:<32}{values}  {span:>20}{_p(found.p):>10}  {found.method}"
+
+
+def _verdict(found: Difference) -> str:
+    if found.difference == 0:
+        return "no difference between A and B on these samples."
+    better = "B" if found.difference < 0 else "A"
+    chance = "more than chance explains" if found.significant else "which may be chance"
+    return f"{better} errs less by {100 * abs(found.difference):.3f} percentage points, {chance} (p {_p(found.p)})."

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from facepad.errors import ModelError, unknown_choice
+from facepad.models.attention_fusion import AttentionFusion
+from facepad.models.fasnet import FASNet
 from facepad.models.frozen import FrozenNetwork, freeze, to_onnx
 from facepad.models.mobilenet_v2 import WIDTHS, MobileNetV2
 from facepad.models.resnet import ResNet34
@@ -14,6 +17,8 @@ from facepad.models.weights import load_trunk_weights
 
 __all__ = [
     "MODELS",
+    "AttentionFusion",
+    "FASNet",
     "FrozenNetwork",
     "GlobalPool",
     "MobileNetV2",
@@ -33,25 +38,35 @@ class ModelEntry:
 
     build: Callable[..., StagedModel]
     options: tuple[str, ...]
+    trunk: str  # whose public weights its trunk takes
     summary: str
 
 
 MODELS: dict[str, ModelEntry] = {
-    "mobilenet_v2": ModelEntry(MobileNetV2, ("width", "dropout"), "MobileNetV2, one logit (TLA-MobileNetV2)"),
-    "resnet34": ModelEntry(ResNet34, (), "ResNet-34, two logits and softmax (TLA-ResNet34)"),
+    "mobilenet_v2": ModelEntry(
+        MobileNetV2, ("width", "dropout"), "mobilenet_v2", "MobileNetV2, one logit (TLA-MobileNetV2)"
+    ),
+    "resnet34": ModelEntry(ResNet34, (), "resnet34", "ResNet-34, two logits and softmax (TLA-ResNet34)"),
+    "attention_fusion": ModelEntry(
+        AttentionFusion,
+        ("deep_tap", "attention", "fusion", "alpha", "depth"),
+        "mobilenet_v2",
+        "MobileNetV2 with attention at three taps, fused; depth map and binary map (AttentionFusion)",
+    ),
+    "fasnet": ModelEntry(FASNet, ("dropout",), "vgg16", "VGG-16 with its top replaced, one logit (FASNet, a baseline)"),
 }
 
 
 def list_models() -> list[str]:
     """Names that `create_model` knows.
 
-    >>> list_models()
-    ['mobilenet_v2', 'resnet34']
+    >>> "attention_fusion" in list_models()
+    True
     """
     return list(MODELS)
 
 
-def create_model(name: str, *, weights: str = "imagenet", **options: float) -> StagedModel:
+def create_model(name: str, *, weights: str = "imagenet", **options: Any) -> StagedModel:
     """Build a network.
 
     Args:
@@ -80,5 +95,5 @@ def create_model(name: str, *, weights: str = "imagenet", **options: float) -> S
         )
     model = entry.build(**options)
     if weights != "none":
-        load_trunk_weights(model, name, weights)
+        load_trunk_weights(model, entry.trunk, weights)
     return model

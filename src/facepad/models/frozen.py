@@ -48,6 +48,7 @@ def to_onnx(network: nn.Module, size: tuple[int, int], outputs: Sequence[str]) -
     with warnings.catch_warnings(), torch.no_grad():
         # PyTorch's newer exporter takes 14 seconds for MobileNetV2, this one less than one; the graphs are equal.
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes are meant to be constants
         torch.onnx.export(
             copy.deepcopy(_FromPixels(network)).eval(),
             (images,),
@@ -74,7 +75,7 @@ class FrozenNetwork:
         # Idle threads would otherwise spin, and take the processors from those that decode the next images.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        self.outputs = [output.name for output in self._session.get_outputs()]
+        self.outputs = tuple(output.name for output in self._session.get_outputs())
 
     def __call__(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.floating]]:
         """Every output by name, ``(N, ...)``, of uint8 RGB images ``(N, H, W, 3)``."""

@@ -48,6 +48,7 @@ class InvertedResidual(nn.Module):
             nn.BatchNorm2d(outputs),
         ]
         self.conv = nn.Sequential(*layers)
+        self.outputs = outputs
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,9 +43,18 @@ class GlobalPool(nn.Module):
 class StagedModel(nn.Module):
     """A network as a row of named stages: RGB ``(N, 3, H, W)`` float32 in [0, 1] in, ``(N,)`` bona fide logits out.
 
+    A network may give more than the logit, as a tuple; `outputs` then names it all, the logit first.
+
     Being cut between stages is what makes transfer learning cheap: the frozen front can be run once and its output
     kept (see `facepad.training.features`), and only the rest is trained. P(bona fide) is the sigmoid of the logit.
     """
+
+    #: Names of what the network gives.
+    outputs: tuple[str, ...] = ("logit",)
+    #: Prefixes of parameters that public weights do not have: they start at random.
+    own: tuple[str, ...] = ("head.",)
+    #: Prefixes of parameters that public weights have and this network does not.
+    foreign: tuple[str, ...] = ("classifier.", "fc.")
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,11 +73,11 @@ class StagedModel(nn.Module):
                 rows[name] = child
         return rows
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Bona fide logits ``(N,)`` of an input batch."""
+    def forward(self, x: Tensor) -> Any:
+        """Bona fide logits ``(N,)`` of an input batch, or the tuple that `outputs` names."""
         return self.run(x)
 
-    def run(self, x: Tensor, *, start: str | None = None, stop: str | None = None) -> Tensor:
+    def run(self, x: Tensor, *, start: str | None = None, stop: str | None = None) -> Any:
         """Run the stages from ``start`` (included; None = the first) up to ``stop`` (excluded; None = the end)."""
         for stage in self.between(start, stop).values():
             x = stage(x)
@@ -105,7 +115,12 @@ class StagedModel(nn.Module):
             reached = reached or name == parameter_prefix or name.startswith(f"{parameter_prefix}.")
             parameter.requires_grad_(reached)
         if not reached:
-            choices = [name for name, stage in self.stages().items() if any(True for _ in stage.parameters())]
+            stages = list(self.stages())
+            names = [name for name, _ in self.named_parameters()]
+            choices = dict.fromkeys(
+                next((stage for stage in stages if name.startswith(f"{stage}.")), name.partition(".")[0])
+                for name in names
+            )
             raise ModelError(unknown_choice("parameter prefix", str(parameter_prefix), choices))
         for name, stage in self.stages().items():
             if any(parameter.requires_grad for parameter in stage.parameters()):

@@ -10,9 +10,10 @@ from urllib.error import URLError
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from facepad.errors import ModelError
+from facepad.models.staged import StagedModel
 
 __all__ = ["load_trunk_weights"]
 
@@ -27,17 +28,19 @@ _PUBLIC = {
         "https://download.pytorch.org/models/resnet34-b627a593.pth",
         "resnet34-imagenet1k.safetensors",
     ),
+    "vgg16": (
+        "https://download.pytorch.org/models/vgg16-397923af.pth",
+        "vgg16-imagenet1k.safetensors",
+    ),
 }
-#: Parameters of the 1000-class heads, which no PAD network has.
-_FOREIGN_HEADS = ("classifier.", "fc.")
 
 
-def load_trunk_weights(model: nn.Module, architecture: str, source: str) -> None:
+def load_trunk_weights(model: StagedModel, architecture: str, source: str) -> None:
     """Load pre-trained weights into the trunk of ``model``; its head stays as it is.
 
     Args:
-        model: The network, under torchvision's parameter names; its own head is called ``head``.
-        architecture: ``mobilenet_v2`` or ``resnet34``; says which public file "imagenet" means.
+        model: The network, under torchvision's parameter names; what only it has is in its `StagedModel.own`.
+        architecture: ``mobilenet_v2``, ``resnet34`` or ``vgg16``; says which public file "imagenet" means.
         source: ``imagenet``, or the path of a ``.safetensors`` or torchvision ``.pth`` file.
 
     Raises:
@@ -89,9 +92,9 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _load(model: nn.Module, state: dict[str, Tensor], origin: str) -> None:
-    expected = {name: value.shape for name, value in model.state_dict().items() if not name.startswith("head.")}
-    given = {name: value for name, value in state.items() if not name.startswith((*_FOREIGN_HEADS, "head."))}
+def _load(model: StagedModel, state: dict[str, Tensor], origin: str) -> None:
+    expected = {name: value.shape for name, value in model.state_dict().items() if not name.startswith(model.own)}
+    given = {name: value for name, value in state.items() if not name.startswith((*model.foreign, *model.own))}
     missing = [name for name in expected if name not in given and not name.endswith("num_batches_tracked")]
     surplus = [name for name in given if name not in expected]
     wrong = [name for name in given if name in expected and given[name].shape != expected[name]]

@@ -1,6 +1,7 @@
 """The report of an evaluation: one self-contained report.html, and metrics.json with the same numbers."""
 
-from facepad.report.content import ReportContent, ShortcutProbe
+from facepad.report.content import DepthExample, ReportContent, ShortcutProbe
+from facepad.report.depth import depth_examples
 from facepad.report.write import write_report
 
-__all__ = ["ReportContent", "ShortcutProbe", "write_report"]
+__all__ = ["DepthExample", "ReportContent", "ShortcutProbe", "depth_examples", "write_report"]

@@ -8,12 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from facepad.errors import ScoresError
 from facepad.metrics import PadSummary, Rate, Threshold, scores_sha256
 from facepad.published import PublishedRow
-from facepad.types import ScoreRecord, Split
+from facepad.types import AttackType, Label, ScoreRecord, Split
 
-__all__ = ["ReportContent", "ShortcutProbe"]
+__all__ = ["DepthExample", "ReportContent", "ShortcutProbe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,39 @@ class ShortcutProbe:
     eer: Rate
 
 
+@dataclass(frozen=True, eq=False)
+class DepthExample:
+    """One image beside the depth map that the network predicts for it.
+
+    Attributes:
+        path: As the image's record has it.
+        label: What was presented.
+        attack_type: The instrument; None exactly for bona fide.
+        score: The image's P(bona fide).
+        accepted: How the image was decided.
+        image: What the network saw: RGB, uint8, shape (H, W, 3).
+        depth: Predicted depth: 1 is nearest, 0 is background or flat; float, shape (h, w), in [0, 1].
+    """
+
+    path: str
+    label: Label
+    attack_type: AttackType | None
+    score: float
+    accepted: bool
+    image: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.image.dtype != np.uint8 or self.image.ndim != 3 or self.image.shape[2] != 3 or not self.image.size:
+            raise ValueError(
+                f"{self.path}: expected an image of uint8 (H, W, 3), got {self.image.dtype} {self.image.shape}"
+            )
+        if self.depth.ndim != 2 or not self.depth.size:
+            raise ValueError(f"{self.path}: expected a depth map of shape (h, w), got {self.depth.shape}")
+        if not (self.depth.min() >= 0 and self.depth.max() <= 1):  # NaN fails this, too
+            raise ValueError(f"{self.path}: expected depth in [0, 1], got {self.depth.min():g} to {self.depth.max():g}")
+
+
 @dataclass(frozen=True)
 class ReportContent:
     """Everything that a report shows; what is empty or None has no section.
@@ -42,12 +78,15 @@ class ReportContent:
         threshold: The summary's threshold, with its origin.
         image_root: Folder that the records' paths are relative to; None shows no images.
         thumbnails: False leaves the images out all the same: they may show real people.
+        pictures: Record path to the path of the image to show for it, where they differ (a video and its frame).
+        depth_examples: Images beside predicted depth maps (`facepad.report.depth_examples` makes them).
         epochs: Rows of the learning curves, in order: ``stage``, ``epoch``, and of ``train_loss``,
             ``train_accuracy``, ``dev_loss``, ``dev_accuracy`` those that were measured.
         recipe: The resolved recipe, nested as in its file.
         facts: Where data, code and machine came from: name to value.
         probes: Short-cut probes.
         published: The papers' figures to set beside.
+        dataset: What was measured on, as `PublishedRow.dataset` names it; None when not known.
         unreadable: Path to reason, of images that could not be read.
         notes: What else a reader must know, one line each.
 
@@ -62,11 +101,14 @@ class ReportContent:
     threshold: Threshold
     image_root: Path | None = None
     thumbnails: bool = True
+    pictures: Mapping[str, str] = field(default_factory=dict)
+    depth_examples: Sequence[DepthExample] = ()
     epochs: Sequence[Mapping[str, Any]] = ()
     recipe: Mapping[str, Any] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     probes: Sequence[ShortcutProbe] = ()
     published: Sequence[PublishedRow] = ()
+    dataset: str | None = None
     unreadable: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
@@ -100,3 +142,8 @@ class ReportContent:
     def split_name(self) -> str:
         """The measured split in words."""
         return self.summary.split.value if self.summary.split else "evaluated"
+
+    @property
+    def things(self) -> str:
+        """What the records are, in the plural."""
+        return "videos" if self.summary.fusion else "images"

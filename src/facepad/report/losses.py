@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from dataclasses import dataclass
-
-from PIL import Image
 
 from facepad.errors import ImageError
 from facepad.images import read_image
 from facepad.report.content import ReportContent
+from facepad.report.pictures import jpeg_uri
 from facepad.report.text import probability, words
 from facepad.types import Label, ScoreRecord
 
@@ -93,11 +90,7 @@ def _picture(content: ReportContent, path: str) -> str | None:
     if content.image_root is None or not content.thumbnails:
         return None
     try:
-        pixels = read_image(content.image_root / path, min_size=(_SIDE, _SIDE))
+        pixels = read_image(content.image_root / content.pictures.get(path, path), min_size=(_SIDE, _SIDE))
     except ImageError:
         return None  # the page shows a placeholder: a report must not fail for a picture
-    image = Image.fromarray(pixels)
-    image.thumbnail((_SIDE, _SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, format="JPEG", quality=80, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return jpeg_uri(pixels, _SIDE)

@@ -12,7 +12,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from facepad.metrics import det, histogram, probit, roc
+from facepad.metrics import RocCurve, det, histogram, probit, roc
 from facepad.metrics.arrays import Floats
 from facepad.report.content import ReportContent
 from facepad.report.svg import Ink, axes, styled, to_svg
@@ -48,35 +48,37 @@ def _percent_ticks(ax: Axes) -> None:
 
 @styled
 def roc_plot(content: ReportContent) -> Plot:
-    """ROC of the measured scores, with a window on the corner where good systems live."""
+    """ROC of the measured scores on linear axes, FPR across and TPR up, with a window on the corner of good systems."""
     curve = roc(*_sides(content.measured))
     rates = content.summary.rates
-    at = (rates["far_pooled"].value, 1 - rates["bpcer"].value)
+    eer, at = rates["eer"].value, (rates["far_pooled"].value, 1 - rates["bpcer"].value)
     figure, ax = axes()
-    _draw_roc(ax, curve.far, curve.bona_fide_accepted, at)
+    _draw_roc(ax, curve, eer, at)
     ax.plot([0, 1], [0, 1], color=Ink.MUTED, linewidth=0.8, linestyle=":")
-    ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.015), xlabel="attacks accepted (FAR), %")
-    ax.set_ylabel("bona fide accepted, %")
+    ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.015), xlabel="FPR: attacks accepted (FAR), %")
+    ax.set_ylabel("TPR: bona fide accepted, %")
+    ax.legend(loc="lower right", ncols=2, columnspacing=1.0, handletextpad=0.2, borderaxespad=0.2)
     _percent_ticks(ax)
-    caption = "Attacks of all instruments pooled. The diamond is the threshold in use."
+    caption = "Attacks of all instruments pooled; guessing gives the dotted line."
     if np.any((curve.far < 0.1) & (curve.bona_fide_accepted > 0.9)):
         caption += " The inset enlarges the corner."
-        window = ax.inset_axes((0.42, 0.17, 0.53, 0.53))
-        _draw_roc(window, curve.far, curve.bona_fide_accepted, at, inside=True)
+        window = ax.inset_axes((0.42, 0.23, 0.53, 0.5))
+        _draw_roc(window, curve, eer, at, inside=True)
         window.set(xlim=(-0.002, 0.1), ylim=(0.9, 1.002))
         window.tick_params(labelsize=8)
         _percent_ticks(window)
-    auc = rates["auc"].value
     alt = (
-        f"ROC curve: area {auc:.4f}; at the threshold {percent(at[0])} of attacks and {percent(at[1])} of bona fide "
-        "presentations are accepted."
+        f"ROC curve: area {rates['auc'].value:.4f}; equal error rate {percent(eer)}; at the threshold {percent(at[0])} "
+        f"of attacks and {percent(at[1])} of bona fide presentations are accepted."
     )
     return Plot(to_svg(figure, "roc", alt), caption)
 
 
-def _draw_roc(ax: Axes, far: Floats, accepted: Floats, at: tuple[float, float], inside: bool = False) -> None:
-    ax.plot(far, accepted, color=Ink.BONA_FIDE, linewidth=1.8)
-    ax.plot(*at, marker="D", color=Ink.ATTACK, markersize=5.5, linestyle="none", clip_on=inside, zorder=5)
+def _draw_roc(ax: Axes, curve: RocCurve, eer: float, at: tuple[float, float], inside: bool = False) -> None:
+    ax.plot(curve.far, curve.bona_fide_accepted, color=Ink.BONA_FIDE, linewidth=1.8)
+    style: dict[str, Any] = {"linestyle": "none", "markersize": 5.5, "clip_on": inside, "zorder": 5}
+    ax.plot(eer, 1 - eer, marker="o", color=Ink.BONA_FIDE, label=f"EER {percent(eer)}", **style)
+    ax.plot(*at, marker="D", color=Ink.ATTACK, label="threshold in use", **style)
 
 
 @styled

@@ -16,6 +16,7 @@ __all__ = [
     "InstrumentRow",
     "MatrixRow",
     "NumberRow",
+    "PublishedGroup",
     "PublishedTable",
     "Unscored",
     "bars",
@@ -163,18 +164,35 @@ def instruments(content: ReportContent) -> tuple[list[InstrumentRow], str]:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedGroup:
+    """Published rows of one data set: the row, the number of its remark (empty without one) and its cells.
+
+    ``own`` says that this result was measured on the same data set.
+    """
+
+    title: str
+    own: bool
+    rows: tuple[tuple[PublishedRow, str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedTable:
     """This result beside published ones.
 
     Attributes:
         columns: Only those that a published row fills.
         own: This result's cells.
-        rows: Published rows, the number of their remark (empty without one) and their cells.
+        groups: Published rows by data set; that of this result first, where it is known.
     """
 
     columns: tuple[str, ...]
     own: tuple[str, ...]
-    rows: tuple[tuple[PublishedRow, str, tuple[str, ...]], ...]
+    groups: tuple[PublishedGroup, ...]
+
+    @property
+    def rows(self) -> list[tuple[PublishedRow, str, tuple[str, ...]]]:
+        """All published rows in the table's order."""
+        return [row for group in self.groups for row in group.rows]
 
 
 _PUBLISHED_COLUMNS = {
@@ -192,22 +210,25 @@ _PUBLISHED_COLUMNS = {
 
 
 def published_table(content: ReportContent) -> PublishedTable:
-    """Published rows below this result's own; a figure that was not given is an empty cell."""
+    """Published rows beside this result's own, by data set; a figure that was not given is an empty cell."""
     summary = content.summary
     attack = summary.readings["attack"]
     ours = {**summary.rates, "precision": attack.precision, "recall": attack.recall, "f1": attack.f1}
     filled = [c for c in _PUBLISHED_COLUMNS if any(getattr(row, c) is not None for row in content.published)]
     own = tuple(_own_cell(name, ours.get(name)) for name in filled)
-    remarked = [row for row in content.published if row.remark]
-    theirs = [
-        (
-            row,
-            str(remarked.index(row) + 1) if row.remark else "",
-            tuple(_published_cell(name, getattr(row, name)) for name in filled),
-        )
-        for row in content.published
-    ]
-    return PublishedTable(tuple(_PUBLISHED_COLUMNS[name] for name in filled), own, tuple(theirs))
+    datasets = sorted(dict.fromkeys(row.dataset for row in content.published), key=lambda name: name != content.dataset)
+    ordered = [row for name in datasets for row in content.published if row.dataset == name]
+    remarked = [row for row in ordered if row.remark]
+
+    def cells(row: PublishedRow) -> tuple[PublishedRow, str, tuple[str, ...]]:
+        mark = str(remarked.index(row) + 1) if row.remark else ""
+        return row, mark, tuple(_published_cell(name, getattr(row, name)) for name in filled)
+
+    groups = tuple(
+        PublishedGroup(name, name == content.dataset, tuple(cells(row) for row in ordered if row.dataset == name))
+        for name in datasets
+    )
+    return PublishedTable(tuple(_PUBLISHED_COLUMNS[name] for name in filled), own, groups)
 
 
 def _in_percent(name: str) -> bool:

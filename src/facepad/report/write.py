@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from facepad.files import write_text
-from facepad.report import losses, plots, sentences, tables, text
+from facepad.report import depth, losses, plots, sentences, tables, text
 from facepad.report.content import ReportContent
 from facepad.types import Label
 
@@ -108,6 +108,8 @@ def _view(content: ReportContent) -> dict[str, Any]:
         "histograms": plots.histogram_plots(content),
         "losses": losses.top_losses(content),
         "pictures": content.thumbnails and content.image_root is not None,
+        "depth": depth.depth_cards(content),
+        "depth_scale": depth.depth_scale(),
         "learning": plots.learning_plots(content.epochs),
         "unscored": tables.unscored(content),
         "probes": probe_rows,
@@ -128,6 +130,7 @@ def _sections(content: ReportContent) -> list[_Section]:
         _Section("curves", "ROC and DET"),
         _Section("scores", "Histograms"),
         _Section("losses", "Top losses"),
+        _Section("depth", "Depth maps", content.thumbnails and bool(content.depth_examples)),
         _Section("learning", "Learning", bool(content.epochs)),
         _Section("unscored", "No score", unscored),
         _Section("probes", "Probes", bool(content.probes)),

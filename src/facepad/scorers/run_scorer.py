@@ -19,7 +19,7 @@ class RunScorer:
 
     def __init__(self, trained: TrainedModel) -> None:
         self.trained = trained
-        self._network = freeze(trained.network, trained.preprocess.size, ["logit"])
+        self._network = freeze(trained.network, trained.preprocess.size, trained.network.outputs)
 
     @classmethod
     def from_run(cls, folder: Path) -> RunScorer:
@@ -40,3 +40,12 @@ class RunScorer:
         logits = self._network(crops)["logit"].astype(np.float64)
         # Double precision keeps the order of very sure scores, which float32 would all round to 1.
         return 1 / (1 + np.exp(-logits))
+
+    @property
+    def gives_depth(self) -> bool:
+        """Whether the network finds a depth map, which `depth_maps` gives."""
+        return "depth" in self._network.outputs
+
+    def depth_maps(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The depth that the network sees, ``(N, 32, 32)`` in [0, 1] (near = 1), of prepared images as in `score`."""
+        return self._network(crops)["depth"][:, 0].astype(np.float32)

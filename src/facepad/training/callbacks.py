@@ -18,7 +18,7 @@ from facepad.files import write_text
 
 __all__ = ["EpochLog", "EpochSeeds", "SeededShuffle", "read_epochs"]
 
-_COLUMNS = ("train_loss", "train_accuracy", "dev_loss", "dev_accuracy")
+_COLUMNS = ("train_loss", "train_depth_loss", "train_accuracy", "dev_loss", "dev_depth_loss", "dev_accuracy")
 
 
 class SeededShuffle(Sampler[int]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,16 +13,22 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from facepad.augment import Augmentation
 from facepad.datasets.prepare import MAX_UNREADABLE
+from facepad.depth import DepthMaps, warp_depth
 from facepad.errors import ImageError, InputError
-from facepad.images import read_image
+from facepad.images import image_size, read_image
+from facepad.models.attention_fusion import MAP_SIZE
 from facepad.parallel import map_ahead
 from facepad.preprocess import PreprocessSpec
 from facepad.types import Label, Sample
 
 __all__ = ["Crop", "CropDataset", "CropSource", "RowDataset", "to_input"]
 
-Batch = tuple[Tensor, Tensor]
+#: Labels ``(N,)`` (1 = bona fide), then depth maps ``(N, 1, 32, 32)`` for networks that learn them.
+Targets = tuple[Tensor, ...]
+#: Inputs ``(N, ...)``, then the targets.
+Batch = tuple[Tensor, ...]
 
 
 def to_input(crops: NDArray[np.uint8] | Tensor) -> Tensor:
@@ -47,8 +53,9 @@ class CropSource:
         root: The folder that the samples' paths are relative to.
         samples: What to read.
         spec: How the network wants it.
-        augment: Changes a crop by a random generator; None leaves it as it is.
-        seed: With the sample's path and the view's number, the only source of the augmentation's randomness.
+        augment: Changes the crops; None leaves them as they are.
+        depth: Depth maps of the samples, for networks that learn them.
+        seed: With the sample's name and the view's number, the only source of the augmentation's randomness.
     """
 
     def __init__(
@@ -57,21 +64,19 @@ class CropSource:
         samples: Sequence[Sample],
         spec: PreprocessSpec,
         *,
-        augment: Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]] | None = None,
+        augment: Augmentation | None = None,
+        depth: DepthMaps | None = None,
         seed: int = 0,
     ) -> None:
         self.root = root
         self.samples = list(samples)
         self.spec = spec
-        self.augment = augment
+        self.augment = augment or None
+        self.depth = depth
         self.seed = seed
 
     def __len__(self) -> int:
         return len(self.samples)
-
-    def labels(self) -> NDArray[np.float32]:
-        """1 for bona fide, 0 for attack, ``(len,)``."""
-        return np.array([sample.label is Label.BONA_FIDE for sample in self.samples], dtype=np.float32)
 
     def crop(self, index: int, view: int = 0) -> NDArray[np.uint8]:
         """The prepared image, uint8 RGB ``(*size, 3)``; ``view`` numbers its augmented versions.
@@ -83,10 +88,51 @@ class CropSource:
         pixels = self.spec.apply(read_image(self.root / sample.path), sample.box)
         if self.augment is None:
             return pixels
+        return self.augment(pixels, self._seeds(sample, view), bona_fide=sample.label is Label.BONA_FIDE)
+
+    def label(self, index: int, view: int = 0) -> bool:
+        """Whether this version is bona fide: a simulated presentation no longer is."""
+        return self._place(index, view)[0]
+
+    def depth_map(self, index: int, view: int = 0) -> NDArray[np.float32]:
+        """What the network should find, float32 `MAP_SIZE` in [0, 1]: the face's depth where this version shows it."""
+        bona_fide, transform = self._place(index, view)
+        sample = self.samples[index]
+        if not bona_fide or self.depth is None or sample.box is None:
+            return np.zeros(MAP_SIZE, np.float32)
+        size = image_size(self.root / sample.path) if self.spec.crop_scale is None else (1, 1)
+        return warp_depth(
+            self.depth.of(sample),
+            crop_scale=self.spec.crop_scale,
+            box=sample.box,
+            image_size=size,
+            size=MAP_SIZE,
+            transform=transform,
+        )
+
+    def _place(self, index: int, view: int) -> tuple[bool, NDArray[np.float64]]:
+        sample = self.samples[index]
+        bona_fide = sample.label is Label.BONA_FIDE
+        if self.augment is None:
+            return bona_fide, np.eye(3)
+        simulated, transform = self.augment.place(self._seeds(sample, view), bona_fide=bona_fide)
+        return bona_fide and not simulated, transform
+
+    def _seeds(self, sample: Sample, view: int) -> list[int]:
         # By name, not by place: the same image looks the same in every fold, split and folder.
         label = f"{sample.subject}/{PurePosixPath(sample.path).name}/{sample.frame}"
-        name = int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "little")
-        return self.augment(pixels, np.random.default_rng([self.seed, view, name]))
+        return [self.seed, view, int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "little")]
+
+    def targets(self, indices: Sequence[int], views: Sequence[int]) -> Targets:
+        """Labels, and depth maps if there are any, of these versions of these samples."""
+        pairs = list(zip(indices, views, strict=True))
+        labels = np.array([self.label(*pair) for pair in pairs], np.float32)
+        if self.depth is None:
+            return (torch.from_numpy(labels),)
+        maps = np.zeros((len(pairs), 1, *MAP_SIZE), np.float32)
+        for row, pair in enumerate(pairs):
+            maps[row, 0] = self.depth_map(*pair)
+        return torch.from_numpy(labels), torch.from_numpy(maps)
 
     def stream(self, indices: Sequence[int], *, views: Sequence[int] | None = None) -> Iterator[Crop]:
         """Crops in the order asked, decoded ahead by threads.
@@ -104,7 +150,7 @@ class CropSource:
 
 
 class CropDataset(Dataset[Batch]):
-    """Whole batches of decoded crops: ``(N, 3, H, W)`` inputs and ``(N,)`` labels (1 = bona fide).
+    """Whole batches of decoded crops: ``(N, 3, H, W)`` inputs, ``(N,)`` labels (1 = bona fide), and depth maps.
 
     A batch is fetched at once (`__getitems__`). Images that turn out unreadable are left out of their batch, and
     recorded in `unreadable`.
@@ -112,7 +158,6 @@ class CropDataset(Dataset[Batch]):
 
     def __init__(self, source: CropSource) -> None:
         self.source = source
-        self.labels = source.labels()
         self.epoch = 0
         self.unreadable: dict[str, str] = {}
 
@@ -129,37 +174,40 @@ class CropDataset(Dataset[Batch]):
             first = next(iter(self.unreadable.values()))
             raise InputError(f"{len(self.unreadable)} of {len(self)} training images are unreadable, first: {first}")
         kept = [crop for crop in crops if crop.pixels is not None]
-        labels = torch.from_numpy(self.labels[[crop.index for crop in kept]])
         pixels = np.zeros((len(kept), *self.source.spec.size, 3), np.uint8)  # none at all where none could be read
         for row, crop in enumerate(kept):
             if crop.pixels is not None:
                 pixels[row] = crop.pixels
-        return to_input(pixels), labels
+        return to_input(pixels), *self.source.targets([crop.index for crop in kept], [self.epoch] * len(kept))
 
 
 class RowDataset(Dataset[Batch]):
-    """Whole batches of kept features: what the frozen front made of each image, and the label.
+    """Whole batches of kept features: what the frozen front made of each image, its label, and its depth map.
 
     Args:
         features: Float16 ``(rows, C, H, W)`` or ``(rows, C)``, usually a memory map.
         rows: ``(views, N)``: the row of each sample in each of its augmented versions (one version: one line).
-        labels: ``(N,)``, 1 = bona fide.
+        source: What the features were computed from.
+        kept: ``(N,)``, the indices of the samples in it.
     """
 
-    def __init__(self, features: NDArray[np.float16], rows: NDArray[np.int64], labels: NDArray[np.float32]) -> None:
+    def __init__(
+        self, features: NDArray[np.float16], rows: NDArray[np.int64], source: CropSource, kept: NDArray[np.int64]
+    ) -> None:
         self.features = features
         self.rows = rows
-        self.labels = labels
+        self.source = source
+        self.kept = kept
         self.epoch = 0
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.kept)
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """The batch of these samples; the epoch's number says which augmented version."""
         wanted = np.asarray(indices)
-        rows = self.rows[self.epoch % len(self.rows), wanted]
-        batch = torch.from_numpy(self.features[rows]).to(torch.float32)
+        view = self.epoch % len(self.rows)
+        batch = torch.from_numpy(self.features[self.rows[view, wanted]]).to(torch.float32)
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
-        return batch, torch.from_numpy(self.labels[wanted])
+        return batch, *self.source.targets(self.kept[wanted].tolist(), [view] * len(wanted))

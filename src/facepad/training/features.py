@@ -27,7 +27,7 @@ __all__ = ["FeatureStore", "KeptFeatures", "keep_features"]
 
 _BATCH = 32
 #: To be raised whenever cutting or augmentation changes what a kept feature was computed from.
-_PREPARATION = 2
+_PREPARATION = 3
 
 
 @dataclass(frozen=True)
@@ -214,9 +214,7 @@ def _name(source: CropSource, index: int, view: int) -> str:
 
 def _fingerprint(model: StagedModel, taps: Sequence[str], source: CropSource) -> str:
     digest = hashlib.sha256(
-        json.dumps(
-            [_PREPARATION, list(taps), source.spec.to_dict(), getattr(source.augment, "__qualname__", None)]
-        ).encode()
+        json.dumps([_PREPARATION, list(taps), source.spec.to_dict(), repr(source.augment)]).encode()
     )
     for name, stage in model.between(stop=taps[-1]).items():
         for key, value in stage.state_dict().items():

@@ -6,25 +6,25 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning.pytorch as pl
-import numpy as np
 import torch
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.tuner.tuning import Tuner
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 from safetensors.torch import load_file, save_file
 from torch.utils.data import DataLoader
 
+from facepad.augment import Augmentation
+from facepad.depth import DepthMaps
 from facepad.errors import InputError, RunError
 from facepad.files import atomic_path, write_text
 from facepad.models import StagedModel
@@ -32,12 +32,12 @@ from facepad.preprocess import PreprocessSpec
 from facepad.training.callbacks import EpochLog, EpochSeeds, SeededShuffle, read_epochs
 from facepad.training.data import CropDataset, CropSource, RowDataset
 from facepad.training.features import KeptFeatures, keep_features
+from facepad.training.losses import DepthLoss
 from facepad.training.module import PadModule, StageSettings
 from facepad.types import Label, Sample
 
 __all__ = [
     "BEFORE_TRAINING",
-    "Augmentation",
     "TrainingData",
     "check_stages",
     "check_training",
@@ -45,7 +45,6 @@ __all__ = [
     "seed_everything",
 ]
 
-Augmentation = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
 #: Stage name of the metrics line that is written before anything is learnt.
 BEFORE_TRAINING = "before training"
 
@@ -62,6 +61,7 @@ class TrainingData:
         augment: Training-only change of a crop.
         views: With frozen lower layers: how many augmented versions of each image are kept and cycled through.
         cache: Folder where frozen features are kept between runs.
+        depth: Depth maps of the samples, for networks that learn them.
     """
 
     root: Path
@@ -71,6 +71,7 @@ class TrainingData:
     augment: Augmentation | None = None
     views: int = 1
     cache: Path | None = None
+    depth: DepthMaps | None = None
 
 
 @dataclass
@@ -83,6 +84,7 @@ class _Run:
     seed: int
     batch_size: int
     class_weights: tuple[float, float]
+    depth_loss: DepthLoss | None
     trainer_options: dict[str, Any]
     unreadable: dict[str, str] = field(default_factory=dict)
     features: dict[str, KeptFeatures] = field(default_factory=dict)
@@ -97,6 +99,7 @@ def fit(
     seed: int = 0,
     batch_size: int = 224,
     balance_classes: bool = False,
+    depth_loss: DepthLoss | None = None,
     deterministic: bool = True,
     precision: str = "auto",
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
@@ -114,6 +117,7 @@ def fit(
         seed: Of everything random here; the model comes initialised (`seed_everything`).
         batch_size: Images per step.
         balance_classes: Weigh the loss so that both classes count the same.
+        depth_loss: How a network's depth maps are compared with the data's.
         deterministic: Refuse PyTorch operations that are not repeatable.
         precision: Lightning's precision, or ``auto``: bfloat16 on CUDA, 32 bit elsewhere.
         device: ``auto`` takes the best there is.
@@ -134,7 +138,8 @@ def fit(
         "deterministic": deterministic,
         "precision": ("bf16-mixed" if accelerator == "cuda" else "32-true") if precision == "auto" else precision,
     }
-    run = _Run(model, data, folder, seed, batch_size, _class_weights(data.train, balance_classes), options)
+    weights = _class_weights(data, balance_classes)
+    run = _Run(model, data, folder, seed, batch_size, weights, depth_loss, options)
     unreadable = folder / "checkpoints" / "unreadable.json"
     for number in range(len(stages)):
         done = folder / "checkpoints" / f"stage-{number}.safetensors"
@@ -159,7 +164,9 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
     training_loader = _loader(training, run.batch_size, SeededShuffle(len(training), run.seed))
     dev_loader = _loader(dev, run.batch_size, None)
     # Lightning leaves the modes as they are, so that they must be set here: batch norm of frozen parts in eval mode.
-    module = PadModule(run.model, settings, start=start, class_weights=run.class_weights).train()
+    module = PadModule(
+        run.model, settings, start=start, class_weights=run.class_weights, depth_loss=run.depth_loss
+    ).train()
     checkpoints = run.folder / "checkpoints" / f"stage-{number}"
     log = EpochLog(run.folder / "metrics.jsonl", settings.name, settings.epochs)
     trainer = _trainer(run, settings, log, checkpoints, training)
@@ -207,12 +214,12 @@ def _datasets(
     run: _Run, start: str | None, taps: Sequence[str]
 ) -> tuple[CropDataset | RowDataset, CropDataset | RowDataset]:
     data = run.data
-    dev = CropSource(data.root, data.dev, data.spec)
-    if start is None:
-        fresh = CropSource(data.root, data.train, data.spec, augment=data.augment, seed=run.seed)
-        return CropDataset(fresh), CropDataset(dev)
     # Kept views do not depend on the run's seed, so that all runs on these images share them.
-    train = CropSource(data.root, data.train, data.spec, augment=data.augment)
+    seed = run.seed if start is None else 0
+    train = CropSource(data.root, data.train, data.spec, augment=data.augment, depth=data.depth, seed=seed)
+    dev = CropSource(data.root, data.dev, data.spec, depth=data.depth)
+    if start is None:
+        return CropDataset(train), CropDataset(dev)
     rows = []
     for part, source, views in (("train", train, data.views), ("dev", dev, 1)):
         if part not in run.features or start not in run.features[part].maps:
@@ -221,7 +228,7 @@ def _datasets(
                 run.features[part] = keep_features(run.model, taps, source, folder, views=views, progress=progress)
         kept = run.features[part]
         run.unreadable |= kept.unreadable
-        rows.append(RowDataset(kept.maps[start], kept.rows, source.labels()[kept.kept]))
+        rows.append(RowDataset(kept.maps[start], kept.rows, source, kept.kept))
     return rows[0], rows[1]
 
 
@@ -317,12 +324,13 @@ def check_training(data: TrainingData, device: str = "auto") -> None:
             )
 
 
-def _class_weights(samples: Sequence[Sample], balance: bool) -> tuple[float, float]:
-    """Loss weights (attack, bona fide) with mean 1 over the samples."""
+def _class_weights(data: TrainingData, balance: bool) -> tuple[float, float]:
+    """Loss weights (attack, bona fide) with mean 1 over the samples, simulated attacks counted as attacks."""
     if not balance:
         return (1.0, 1.0)
-    bona_fide = sum(sample.label is Label.BONA_FIDE for sample in samples)
-    return (len(samples) / (2 * (len(samples) - bona_fide)), len(samples) / (2 * bona_fide))
+    simulated = data.augment.simulate if data.augment else 0.0
+    bona_fide = (1 - simulated) * sum(sample.label is Label.BONA_FIDE for sample in data.train)
+    return (len(data.train) / (2 * (len(data.train) - bona_fide)), len(data.train) / (2 * max(bona_fide, 1)))
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from typing import Any, Literal, Self
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from facepad.models import StagedModel
+from facepad.training.losses import DepthLoss, label_loss
 
 __all__ = ["PadModule", "StageSettings"]
 
@@ -34,7 +34,8 @@ class StageSettings:
         weight_decay: L2 penalty (decoupled for ``adamw``).
         find_lr: Search the learning rate before the stage (Lightning's range test).
         patience: Stop when the dev loss has not fallen for so many epochs; None never stops early.
-        batch_norm: ``frozen`` keeps every batch norm in eval mode, ``update`` lets those of the learning part adapt.
+        batch_norm: ``frozen`` keeps the pre-trained trunk's batch norms in eval mode, ``update`` lets those of the
+            learning part adapt. Those of parts that start at random always adapt.
         label_smoothing: Share in [0, 1) of each target that is moved to the middle.
     """
 
@@ -59,6 +60,7 @@ class PadModule(pl.LightningModule):
         settings: The stage.
         start: First stage that runs here; None takes pixels.
         class_weights: Loss weights (attack, bona fide).
+        depth_loss: Of networks that give depth maps, when the batches hold some.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class PadModule(pl.LightningModule):
         *,
         start: str | None = None,
         class_weights: tuple[float, float] = (1.0, 1.0),
+        depth_loss: DepthLoss | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.settings = settings
         self.start = start
         self.class_weights = class_weights
+        self.depth_loss = depth_loss
         self.lr = settings.lr
 
     def train(self, mode: bool = True) -> Self:
@@ -85,43 +89,50 @@ class PadModule(pl.LightningModule):
         return self
 
     def _fixed_batch_norms(self) -> Iterator[nn.Module]:
-        for module in self.model.modules():
+        for name, module in self.model.named_modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 frozen = not any(parameter.requires_grad for parameter in module.parameters())
-                if frozen or self.settings.batch_norm == "frozen":
+                kept = self.settings.batch_norm == "frozen" and not name.startswith(self.model.own)
+                if frozen or kept:
                     yield module
 
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Weighted binary cross-entropy of bona fide logits ``(N,)`` and targets ``(N,)`` in {0, 1}."""
-        attack, bona_fide = self.class_weights
-        weights = torch.where(targets > 0.5, bona_fide, attack)
-        smoothing = self.settings.label_smoothing
-        soft = targets * (1 - smoothing) + smoothing / 2
-        return functional.binary_cross_entropy_with_logits(logits, soft, weights)
-
-    def training_step(self, batch: tuple[Tensor, Tensor]) -> Tensor | None:
+    def training_step(self, batch: tuple[Tensor, ...]) -> Tensor | None:
         """One batch's loss; None, which skips the step, when not one of its images could be read."""
-        inputs, targets = batch
-        if not len(targets):
+        inputs, labels, *depth = batch
+        if not len(labels):
             return None
-        logits = self.model.run(inputs, start=self.start)
-        loss = self.loss(logits, targets)
-        self._log("train", loss, logits, targets)
+        logits, maps = self._run(inputs)
+        loss = label_loss(logits, labels, class_weights=self.class_weights, smoothing=self.settings.label_smoothing)
+        loss = loss + self._depth("train", maps, depth)
+        self._log("train", loss, logits, labels)
         return loss
 
-    def validation_step(self, batch: tuple[Tensor, Tensor]) -> None:
+    def validation_step(self, batch: tuple[Tensor, ...]) -> None:
         """Logs one dev batch's unweighted loss and accuracy (at P = 0.5)."""
-        inputs, targets = batch
-        if not len(targets):
+        inputs, labels, *depth = batch
+        if not len(labels):
             return
-        logits = self.model.run(inputs, start=self.start)
-        loss = functional.binary_cross_entropy_with_logits(logits, targets)
-        self._log("dev", loss, logits, targets)
+        logits, maps = self._run(inputs)
+        self._log("dev", label_loss(logits, labels) + self._depth("dev", maps, depth), logits, labels)
 
-    def _log(self, part: str, loss: Tensor, logits: Tensor, targets: Tensor) -> None:
-        right = ((logits >= 0) == (targets > 0.5)).float().mean()
+    def _run(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits, and depth maps of a network that gives them."""
+        outputs = self.model.run(inputs, start=self.start)
+        return outputs if isinstance(outputs, tuple) else (outputs, None)
+
+    def _depth(self, part: str, maps: Tensor | None, labels: list[Tensor]) -> Tensor | float:
+        if maps is None or not labels or self.depth_loss is None:
+            return 0.0
+        loss = self.depth_loss(maps, labels[0])
+        self.log(
+            f"{part}_depth_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(maps), sync_dist=True
+        )
+        return loss
+
+    def _log(self, part: str, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        right = ((logits >= 0) == (labels > 0.5)).float().mean()
         values = {f"{part}_loss": loss.detach(), f"{part}_accuracy": right}
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(targets), prog_bar=True, sync_dist=True)
+        self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(labels), prog_bar=True, sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         """The stage's optimiser over what learns, with its schedule."""

@@ -1,0 +1,119 @@
+"""Older methods on a manifest, in the same files as `facepad evaluate`: scores.csv, metrics.json and report.html.
+
+    python benchmarks/baselines.py lbp-svm MANIFEST OUT [--crop 1.0] [--no-probes] [--no-thumbnails]
+
+It learns from the manifest's train samples, chooses the threshold on dev and measures test. FASNet, the other baseline,
+is a recipe: `facepad train fasnet MANIFEST RUN`, then `facepad evaluate RUN MANIFEST OUT`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+from facepad.baselines import LBP_SPEC, LbpSvmScorer, train_lbp_svm
+from facepad.datasets.manifest import manifest_hash, read_manifest
+from facepad.datasets.prepare import detector_of
+from facepad.datasets.splits import subjects_across_splits
+from facepad.errors import FacepadError, InputError
+from facepad.evaluation import PROBES, check_evaluation, evaluate_samples
+from facepad.files import claim_output
+from facepad.report import ReportContent, ShortcutProbe, write_report
+from facepad.types import Sample, Split
+
+PACKAGES = ("facepad", "numpy", "opencv-python-headless", "scikit-image", "scikit-learn")
+
+
+def lbp_svm(manifest: Path, out: Path, crop: float, criterion: str, probes: bool, thumbnails: bool) -> Path:
+    """Train, evaluate, report; prints the figures and the times."""
+    samples = read_manifest(manifest)
+    check_evaluation(samples, criterion)
+    spec = replace(LBP_SPEC, crop_scale=crop, detector=detector_of(manifest) or LBP_SPEC.detector)
+    claim_output(out)
+    started = time.perf_counter()
+    left_out: dict[str, str] = {}
+    scorer = train_lbp_svm(manifest.parent, samples, spec, left_out=left_out)
+    trained = time.perf_counter()
+    for path, reason in left_out.items():
+        print(f"left out: {path}: {reason}", file=sys.stderr)
+    evaluation = evaluate_samples(scorer, manifest.parent, samples, out, criterion=criterion, probes=probes)
+    summary = evaluation.summary
+    summary = replace(summary, notes=(*summary.notes, *seen_subjects(samples)))
+    content = ReportContent(
+        title=f"colour-texture LBP + SVM on {manifest.parent.name}/{manifest.name}",
+        summary=summary,
+        records=evaluation.records,
+        threshold=summary.threshold,
+        image_root=manifest.parent,
+        thumbnails=thumbnails,
+        facts=facts(manifest, scorer, left_out),
+        unreadable=evaluation.unreadable,
+        probes=[
+            ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])
+            for probe in PROBES
+            if probe.name in evaluation.probe_eers
+        ],
+    )
+    page = write_report(out, content)
+    done = time.perf_counter()
+    print(f"C {scorer.cost:g}, {scorer.train_images} images learnt from, {len(left_out)} left out")
+    for name in ("eer", "auc", "apcer", "bpcer", "acer", "hter"):
+        rate = summary.rates[name]
+        print(f"{name} {rate.value:.4f} [{rate.low:.4f}, {rate.high:.4f}]")
+    for name, rate in evaluation.probe_eers.items():
+        print(f"eer, {name} {rate.value:.4f} [{rate.low:.4f}, {rate.high:.4f}]")
+    print(f"training {trained - started:.1f} s, evaluation and report {done - trained:.1f} s")
+    return page
+
+
+def seen_subjects(samples: Sequence[Sample]) -> list[str]:
+    """What a reader must know when test subjects were learnt from."""
+    test = {sample.subject for sample in samples if sample.split is Split.TEST}
+    both = {name for name, splits in subjects_across_splits(samples).items() if {Split.TRAIN, Split.TEST} <= {*splits}}
+    if not both:
+        return []
+    shared = f"{len(both)} of {len(test)} test subjects"
+    return [f"{shared} have names that also stand in training: the figures say little about new people"]
+
+
+def facts(manifest: Path, scorer: LbpSvmScorer, left_out: dict[str, str]) -> dict[str, str]:
+    return {
+        "method": "uniform LBP(8, 1) of H, S, V, Y, Cr, Cb; linear SVM; calibrated on held-out train subjects",
+        "C of the SVM": f"{scorer.cost:g}",
+        "trained and evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}",
+        "images learnt from": f"{scorer.train_images}, {len(left_out)} left out (no face, or unreadable)",
+        "input": str(scorer.preprocess.to_dict()),
+        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "python and machine": f"{platform.python_version()}, {platform.platform()}",
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("lbp-svm", help="colour-texture LBP and a linear SVM")
+    command.add_argument("manifest", type=Path)
+    command.add_argument("out", type=Path, help="new folder")
+    command.add_argument("--crop", type=float, default=LBP_SPEC.crop_scale, help="in sides of the face square, >= 1")
+    command.add_argument("--criterion", default="eer", help="how the threshold is chosen on dev (default: eer)")
+    command.add_argument("--no-probes", action="store_true", help="leave out the short-cut probes")
+    command.add_argument("--no-thumbnails", action="store_true", help="a report without pictures of people")
+    given = parser.parse_args()
+    if not given.crop >= 1:
+        parser.error(f"--crop must be at least 1 (the face square itself), got {given.crop:g}")
+    try:
+        probes, thumbnails = not given.no_probes, not given.no_thumbnails
+        print(lbp_svm(given.manifest, given.out, given.crop, given.criterion, probes, thumbnails))
+    except FacepadError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InputError) else 1)
+
+
+if __name__ == "__main__":
+    main()

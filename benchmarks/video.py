@@ -1,0 +1,102 @@
+"""How fast frames come out of a video, beside decoding alone: same files, one run.
+
+    python benchmarks/video.py [VIDEO ...] [--repeat 5] [--threads 1]     prints Markdown
+
+Without files it makes two of its own in a temporary folder (320x240, 10 s at 25 frames a second, as Replay-Attack's
+are): H.264 in MP4 and MJPEG in MOV. "decode" is ffmpeg (``-f null``) where it is on the PATH, else PyAV's bare loop;
+neither converts to RGB. No face is searched and no image is written. Times are processor time (user and system, of this
+process and its children), the best of the repeats, so that what else the machine does matters little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+
+from facepad.video import read_video
+
+CODECS = {"h264.mp4": ("libx264", "yuv420p"), "mjpeg.mov": ("mjpeg", "yuvj420p")}
+SIZE, SECONDS, RATE = (240, 320), 10, 25
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("videos", type=Path, nargs="*")
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1, help="decoding threads on both sides")
+    arguments = parser.parse_args()
+    ffmpeg = shutil.which("ffmpeg")
+    print(f"{platform.machine()}, {platform.system()}, PyAV {av.__version__}, decode by {ffmpeg or 'PyAV'}, ", end="")
+    print(f"{arguments.threads} threads, best of {arguments.repeat}\n")
+    print("| video | frames | decode, ms | all frames, ms | ratio | 20 frames, ms | ratio |")
+    print("|---|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for video in arguments.videos or made(Path(folder)):
+            print(row(video, ffmpeg, arguments.repeat, arguments.threads), flush=True)
+
+
+def made(folder: Path) -> list[Path]:
+    """Moving, slightly noisy pictures, so that the codecs have something to do."""
+    rng = np.random.default_rng(0)
+    rough = rng.integers(40, 215, (SIZE[0] // 8 + 40, SIZE[1] // 8 + 40, 3), dtype=np.uint8)
+    scene = np.kron(rough, np.ones((8, 8, 1), np.uint8))
+    for name, (codec, pixels) in CODECS.items():
+        with av.open(str(folder / name), "w") as container:
+            stream = container.add_stream(codec, rate=RATE, options={"crf": "20"} if codec == "libx264" else {})
+            stream.height, stream.width, stream.pix_fmt = *SIZE, pixels
+            for index in range(SECONDS * RATE):
+                part = scene[index : index + SIZE[0], 2 * (index % 160) :][:, : SIZE[1]]
+                noisy = np.clip(part + rng.normal(0, 3, part.shape), 0, 255).astype(np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(noisy, "rgb24")))
+            container.mux(stream.encode())
+    return [folder / name for name in CODECS]
+
+
+def row(video: Path, ffmpeg: str | None, repeat: int, threads: int) -> str:
+    """The three ways take turns, so that a busy moment hits all of them."""
+    ways: list[Callable[[], int]] = [
+        lambda: decode(video, ffmpeg, threads),
+        lambda: sum(1 for _ in read_video(video, threads=threads)),
+        lambda: sum(1 for _ in read_video(video, count=20, threads=threads)),
+    ]
+    seconds: list[list[float]] = [[] for _ in ways]
+    for _ in range(repeat):
+        for way, taken in zip(ways, seconds, strict=True):
+            start = processor_time()
+            frames = way()
+            taken.append(processor_time() - start)
+            assert frames, video
+    alone, whole, some = (1000 * min(taken) for taken in seconds)
+    cells = (ways[1](), *(f"{value:.0f}" for value in (alone, whole)), f"{whole / alone:.2f}", f"{some:.0f}")
+    return f"| {video.name} | {' | '.join(map(str, cells))} | {some / alone:.2f} |"
+
+
+def processor_time() -> float:
+    """Seconds used so far by this process and by its children that have ended."""
+    return time.process_time() + os.times().children_user + os.times().children_system
+
+
+def decode(video: Path, ffmpeg: str | None, threads: int) -> int:
+    """Decode every frame, and do nothing with it."""
+    if ffmpeg:
+        options = ["-v", "error", "-threads", str(threads)]
+        subprocess.run([ffmpeg, *options, "-i", str(video), "-map", "0:v:0", "-f", "null", "-"], check=True)
+        return 1
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type, stream.thread_count = "AUTO", threads
+        return sum(1 for _ in container.decode(stream))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""CASIA-MFSD (also CASIA-FASD): 50 people, 12 videos each, its own train and test folders."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
+from facepad.datasets.splits import split_subjects
+from facepad.errors import DatasetError
+from facepad.types import AttackType, Label, Sample, Split
+
+__all__ = ["CASIA_MFSD"]
+
+_NAME = re.compile(r"(?P<name>[1-8]|HR_[1-4])\.avi", re.IGNORECASE)
+_DEV_OF_TRAIN: Mapping[Split, float] = {Split.TRAIN: 0.75, Split.DEV: 0.25}
+
+
+@dataclass(frozen=True, slots=True)
+class _Shot:
+    """What the name of a video says: the camera's quality, and the instrument (None for bona fide)."""
+
+    quality: str
+    attack_type: AttackType | None
+
+
+_SHOTS: Mapping[str, _Shot] = {
+    name: _Shot(quality, attack_type)
+    for names, attack_type in (
+        (("1", "2", "HR_1"), None),
+        (("3", "4", "HR_2"), AttackType.WARPED_PRINT),
+        (("5", "6", "HR_3"), AttackType.CUT_PRINT),
+        (("7", "8", "HR_4"), AttackType.REPLAY_VIDEO),
+    )
+    for name, quality in zip(names, ("normal", "low", "high"), strict=True)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A folder of the release; test folder k shows another person than train folder k."""
+
+    folder: str
+    split: Split
+    people: int
+    first_id: int
+
+
+_PARTS = (_Part("train_release", Split.TRAIN, 20, 1), _Part("test_release", Split.TEST, 30, 21))
+
+# What each protocol keeps of the attacks, and of both classes.
+_QUALITIES = {"low-quality": "low", "normal-quality": "normal", "high-quality": "high"}
+_INSTRUMENTS = {
+    "warped": AttackType.WARPED_PRINT,
+    "cut": AttackType.CUT_PRINT,
+    "video": AttackType.REPLAY_VIDEO,
+}
+
+
+def _scan(root: Path, protocol: str, seed: int) -> Scan:
+    root = _locate(root)
+    scan = Scan(root, {})
+    samples: list[Sample] = []
+    for part in _PARTS:
+        found = _read_part(root, part, scan)
+        _note_counts(part, found, scan)
+        samples += [sample for sample, shot in found if _belongs(shot, protocol)]
+    if not samples:
+        raise DatasetError(
+            f"{root} holds no videos of CASIA-MFSD, which are named 1.avi to 8.avi and HR_1.avi to HR_4.avi"
+        )
+    refuse_one_class(samples, f"CASIA-MFSD in {root}", "videos")
+    train = [sample for sample in samples if sample.split is Split.TRAIN]
+    chosen = split_subjects(train, _DEV_OF_TRAIN, seed)
+    divided = [replace(s, split=chosen[s.subject]) if s.split is Split.TRAIN else s for s in samples]
+    scan.folds[""] = sorted(divided, key=lambda s: (list(Split).index(s.split or Split.TEST), s.subject, s.path))
+    return scan
+
+
+def _locate(root: Path) -> Path:
+    """The folder with train_release: ``root`` itself or one right below it, as the archive has it."""
+    require_folder(root)
+    for folder in (root, *sorted(child for child in root.iterdir() if child.is_dir())):
+        if all((folder / part.folder).is_dir() for part in _PARTS):
+            return folder
+    raise DatasetError(
+        f"{root} is not CASIA-MFSD: expected the folders train_release and test_release, in it or in a folder of it"
+    )
+
+
+def _read_part(root: Path, part: _Part, scan: Scan) -> list[tuple[Sample, _Shot]]:
+    """The videos of one part in the order of their names; what is none of the 12 is counted as skipped."""
+    found: dict[tuple[int, str], tuple[Sample, _Shot]] = {}
+    for file in sorted((root / part.folder).rglob("*")):
+        path = file.relative_to(root)
+        match = _NAME.fullmatch(file.name)
+        folder = path.parts[1] if len(path.parts) == 3 else ""
+        if not file.is_file():
+            continue
+        if match is None or not folder.isdecimal() or not 1 <= int(folder) <= part.people:
+            scan.skipped.append((path.as_posix(), "not a video name of CASIA-MFSD"))
+            continue
+        number, name = int(folder), match["name"].upper()
+        if (number, name) in found:
+            scan.skipped.append((path.as_posix(), "the same video under two names"))
+            continue
+        shot = _SHOTS[name]
+        sample = Sample(
+            path=path.as_posix(),
+            subject=f"{number + part.first_id - 1:02d}",
+            label=Label.ATTACK if shot.attack_type else Label.BONA_FIDE,
+            attack_type=shot.attack_type,
+            split=part.split,
+        )
+        found[number, name] = (sample, shot)
+    return list(found.values())
+
+
+def _note_counts(part: _Part, found: list[tuple[Sample, _Shot]], scan: Scan) -> None:
+    counts = Counter(sample.label for sample, _ in found)
+    for label, each in ((Label.BONA_FIDE, 3), (Label.ATTACK, 9)):
+        if counts[label] != each * part.people:
+            published = each * part.people
+            scan.notes.append(f"{part.folder} holds {counts[label]} {label} videos, the published set {published}")
+
+
+def _belongs(shot: _Shot, protocol: str) -> bool:
+    if protocol in _QUALITIES:
+        return shot.quality == _QUALITIES[protocol]
+    return shot.attack_type is None or shot.attack_type is _INSTRUMENTS.get(protocol, shot.attack_type)
+
+
+_DIVISION = "dev: 5 of the 20 training subjects, seeded"
+
+CASIA_MFSD = Adapter(
+    name="casia-mfsd",
+    title="CASIA Face Anti-Spoofing Database (CASIA-MFSD, CASIA-FASD)",
+    licence="research use only, on request from the authors; not redistributable",
+    citation=(
+        "Z. Zhang, J. Yan, S. Liu, Z. Lei, D. Yi, S. Z. Li: A Face Antispoofing Database with Diverse Attacks. ICB 2012"
+    ),
+    protocols=(
+        ProtocolInfo("grandtest", f"all videos; {_DIVISION}", True),
+        *(
+            ProtocolInfo(name, f"videos of {quality} quality; {_DIVISION}", True)
+            for name, quality in _QUALITIES.items()
+        ),
+        *(ProtocolInfo(name, f"attacks: {kind} only; {_DIVISION}", True) for name, kind in _INSTRUMENTS.items()),
+    ),
+    scan=_scan,
+    videos=True,
+)
+"""Subject k of test is named k + 20: no person stands on both sides."""

@@ -1,0 +1,21 @@
+"""Any tree of videos whose folder names say live or attack: read as the folder adapter reads images."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from facepad.datasets.adapter import Adapter
+from facepad.datasets.folder import FOLDER, scan_tree
+from facepad.video import VIDEO_SUFFIXES
+
+__all__ = ["VIDEO_FOLDER"]
+
+VIDEO_FOLDER = Adapter(
+    name="video-folder",
+    title="a folder tree of your own videos",
+    licence="that of your videos",
+    citation="",
+    protocols=FOLDER.protocols,
+    scan=partial(scan_tree, suffixes=VIDEO_SUFFIXES, noun="video"),
+    videos=True,
+)

@@ -1,0 +1,176 @@
+"""Depth from MediaPipe's face mesh: 468 points of a face crop, triangulated and seen through a z-buffer."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.tri import Triangulation
+from numpy.typing import NDArray
+
+from facepad.depth.raster import EXTENT, rasterise, to_levels
+from facepad.errors import ModelError
+from facepad.faces import crop
+from facepad.files import sha256_file
+from facepad.types import Box
+
+__all__ = ["FaceMeshDepth", "facemesh_model", "mesh_to_depth", "triangulate"]
+
+# The file that MediaPipe's own build pins (Apache-2.0).
+_FILE = "face_landmark.tflite"
+_URL = "https://storage.googleapis.com/mediapipe-assets/models/face_landmark.tflite?generation=1782183345452003"
+_SHA256 = "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493"
+
+_SIDE = 192
+_POINTS = 468
+# MediaPipe takes a face for present from a probability of one half on, where the network's logit is 0.
+_PRESENT = 0.0
+
+# Points by which the head's own axes are found: outer corners of the eyes (image left, image right), forehead, chin.
+_EYE_LEFT, _EYE_RIGHT, _FOREHEAD, _CHIN = 33, 263, 10, 152
+
+_Mesh = Callable[[NDArray[np.float32]], tuple[NDArray[np.float64], float]]
+
+
+class FaceMeshDepth:
+    """MediaPipe's face mesh (468 points in 3D); safe to share between threads.
+
+    Args:
+        model: The file face_landmark.tflite. None looks in the folder that the variable FACEPAD_MODELS names, then
+            downloads it once.
+
+    Raises:
+        ModelError: the file is missing and cannot be downloaded, or is another network.
+        ModuleNotFoundError: ai-edge-litert, which runs it, is not installed.
+    """
+
+    name = "facemesh"
+
+    def __init__(self, model: Path | None = None) -> None:
+        _load_runtime()
+        self.model = facemesh_model(model)
+        self._local = threading.local()
+        self._network()
+        self.identity = f"facemesh-1-{sha256_file(self.model)[:12]}"
+
+    def depth(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8] | None:
+        """The depth map of the face in ``box``, uint8 ``(64, 64)``; None if the network sees no face there."""
+        points = self.points(image, box)
+        return None if points is None else mesh_to_depth(points)
+
+    def points(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.float64] | None:
+        """The 468 points ``(468, 3)`` in sides of the stored square: x right, y down in [0, 1], z away from the viewer.
+
+        Points may leave the square a little. None if the network sees no face there.
+        """
+        pixels = crop(image, box, scale=EXTENT, size=(_SIDE, _SIDE), border="constant")
+        points, presence = self._network()(np.asarray(pixels / 255, dtype=np.float32))
+        return points / _SIDE if presence >= _PRESENT and np.isfinite(points).all() else None
+
+    def _network(self) -> _Mesh:
+        """One interpreter per thread: it owns its input and output buffers."""
+        if not hasattr(self._local, "network"):
+            self._local.network = _load(self.model)
+        network: _Mesh = self._local.network
+        return network
+
+
+def mesh_to_depth(points: NDArray[np.float64]) -> NDArray[np.uint8] | None:
+    """A face mesh as a depth map.
+
+    Args:
+        points: ``(468, 3)`` as `FaceMeshDepth.points` gives them.
+
+    Returns:
+        uint8 ``(64, 64)``; None if the mesh lies outside the square.
+    """
+    return to_levels(rasterise(points, triangulate(points)))
+
+
+def triangulate(points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Triangles of a face mesh: Delaunay on the face unrolled from a cylinder, eyes and mouth closed.
+
+    The cylinder stands upright in the head, not in the image: its axis runs from forehead to chin, behind the face. So
+    a turned face, whose far cheek lies behind its near one in the image, is joined in the same way as a frontal one.
+
+    Args:
+        points: ``(468, 3)`` in MediaPipe's order.
+
+    Returns:
+        ``(T, 3)`` numbers of points.
+    """
+    right = _unit(points[_EYE_RIGHT] - points[_EYE_LEFT])
+    down = points[_CHIN] - points[_FOREHEAD]
+    down = _unit(down - (down @ right) * right)
+    local = (points - points.mean(axis=0)) @ np.stack([right, down, np.cross(right, down)], axis=1)
+    before_axis = local[:, 2].max() - local[:, 2]
+    radius = np.ptp(local[:, 0]) / 2
+    angle = np.arctan2(local[:, 0], before_axis)
+    return np.asarray(Triangulation(angle * radius, local[:, 1]).triangles, dtype=np.int64)
+
+
+def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12))
+
+
+def facemesh_model(path: Path | None = None) -> Path:
+    """Where the model file is: the given path, the folder FACEPAD_MODELS, or a download with a pinned hash.
+
+    Raises:
+        ModelError: the given file is missing, or there is none and it cannot be downloaded; says what to get.
+    """
+    if path is not None:
+        if not Path(path).is_file():
+            raise ModelError(f"face mesh model {path} is not a file; expected MediaPipe's {_FILE}")
+        return Path(path)
+    folder = os.environ.get("FACEPAD_MODELS")
+    if folder and (Path(folder) / _FILE).is_file():
+        return Path(folder) / _FILE
+    return _download()
+
+
+def _download() -> Path:
+    import pooch  # only here: it takes a while to import and is rarely needed
+
+    try:
+        return Path(pooch.retrieve(_URL, f"sha256:{_SHA256}", fname=_FILE, path=pooch.os_cache("facepad")))
+    except Exception as error:  # no network, a proxy's page, a full disk: the same remedy for all of them
+        raise ModelError(
+            f"cannot download the face mesh model ({type(error).__name__}): get {_URL} and give it with --model, "
+            f"or put it as {_FILE} into the folder that FACEPAD_MODELS names; the engine 'template' needs no model"
+        ) from error
+
+
+def _load_runtime() -> type:
+    from ai_edge_litert.interpreter import Interpreter  # only here: an extra
+
+    runtime: type = Interpreter
+    return runtime
+
+
+def _load(model: Path) -> _Mesh:
+    """The network as a function of a float32 crop ``(192, 192, 3)`` in [0, 1]: points in pixels, presence logit."""
+    try:
+        interpreter = _load_runtime()(model_path=str(model), num_threads=1)  # one image per thread scales better
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{model} is not a TensorFlow Lite model: {str(error).splitlines()[0]}") from error
+    inputs = interpreter.get_input_details()
+    outputs = {int(np.prod(output["shape"])): output["index"] for output in interpreter.get_output_details()}
+    shapes = [tuple(int(length) for length in entry["shape"]) for entry in inputs]
+    if shapes != [(1, _SIDE, _SIDE, 3)] or outputs.keys() != {3 * _POINTS, 1}:
+        raise ModelError(
+            f"{model} is another network: expected MediaPipe's {_FILE} with input (1, {_SIDE}, {_SIDE}, 3) and "
+            f"outputs of {3 * _POINTS} and 1 numbers, got inputs {shapes} and outputs of {sorted(outputs)} numbers"
+        )
+
+    def run(pixels: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
+        interpreter.set_tensor(inputs[0]["index"], pixels[None])
+        interpreter.invoke()
+        points = interpreter.get_tensor(outputs[3 * _POINTS]).reshape(_POINTS, 3).astype(np.float64)
+        return points, float(interpreter.get_tensor(outputs[1]).item())
+
+    return run

@@ -1,0 +1,71 @@
+"""A contact sheet of image | depth map pairs, to see at a glance whether the maps fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.datasets.manifest import read_manifest, resolve
+from facepad.depth.raster import EXTENT
+from facepad.depth.store import load_depth
+from facepad.errors import ImageError
+from facepad.faces import crop
+from facepad.images import read_image, write_image
+from facepad.types import Label, Sample
+
+__all__ = ["contact_sheet", "write_preview"]
+
+_PAIRS, _COLUMNS, _SIDE = 24, 4, 160
+
+
+def write_preview(manifest: Path, folder: Path, *, engine: str) -> Path:
+    """Draw 24 evenly chosen bona fide images of a manifest beside their stored maps.
+
+    Args:
+        manifest: The manifest; its maps were made.
+        folder: Where depth-ENGINE.png goes; made if missing.
+        engine: Whose maps.
+
+    Returns:
+        The picture's path.
+
+    Raises:
+        InputError: maps are missing.
+        RunError: the picture cannot be written.
+    """
+    samples = read_manifest(manifest)
+    maps = load_depth(manifest, samples, engine)
+    faces = [sample for sample in samples if sample.label is Label.BONA_FIDE and sample in maps]
+    chosen = [faces[number] for number in np.linspace(0, len(faces) - 1, min(_PAIRS, len(faces))).round().astype(int)]
+    pairs = [_pair(_read(manifest, sample), sample, maps.of(sample)) for sample in chosen]
+    path = Path(folder) / f"depth-{engine}.png"
+    write_image(path, contact_sheet(pairs))
+    return path
+
+
+def contact_sheet(pairs: list[NDArray[np.uint8]], columns: int = _COLUMNS) -> NDArray[np.uint8]:
+    """Pictures of one size in rows of ``columns``, black where the last row ends early.
+
+    >>> contact_sheet([np.zeros((2, 4, 3), np.uint8)] * 3, columns=2).shape
+    (4, 8, 3)
+    """
+    columns = min(columns, len(pairs))
+    blanks = [np.zeros_like(pairs[0])] * (-len(pairs) % columns)
+    filled = [*pairs, *blanks]
+    return np.vstack([np.hstack(filled[start : start + columns]) for start in range(0, len(filled), columns)])
+
+
+def _read(manifest: Path, sample: Sample) -> NDArray[np.uint8]:
+    try:
+        return read_image(resolve(manifest, sample))
+    except ImageError:  # it could be read when its map was made: a grey place says that it is gone
+        return np.full((_SIDE, _SIDE, 3), 127, dtype=np.uint8)
+
+
+def _pair(image: NDArray[np.uint8], sample: Sample, levels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    face = crop(image, sample.box, scale=EXTENT, size=(_SIDE, _SIDE), border="constant")
+    depth = cv2.resize(levels, (_SIDE, _SIDE), interpolation=cv2.INTER_NEAREST)
+    return np.hstack([face, np.asarray(cv2.cvtColor(depth, cv2.COLOR_GRAY2RGB), dtype=np.uint8)])

@@ -1,0 +1,225 @@
+"""Depth from PRNet (Feng et al., ECCV 2018): its position-map network in PyTorch, and its weights by path.
+
+PRNet is the engine of the AttentionFusion paper. Its public weights are a checkpoint of TensorFlow 1, which
+``tools/convert_prnet.py`` brings into a .safetensors file where TensorFlow is installed. The layers, their sizes and
+the padding follow the authors' code; with random weights the whole network gives what TensorFlow's operations give.
+What could not be verified, for want of the public weights, is that their checkpoint loads and which faces it gives. The
+conversion, the padding rules and the way from positions to depth are tested with made-up numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from facepad.depth.positions import PRNET_SIDE, from_prnet, positions_to_depth, prnet_square
+from facepad.errors import ModelError
+from facepad.faces import crop
+from facepad.files import sha256_file
+from facepad.types import Box
+
+__all__ = ["MASK", "PositionNet", "PrnetDepth", "from_tensorflow"]
+
+MASK = "face_mask"
+"""Name of the (256, 256) uint8 tensor in a weights file that says which places of a position map are of the face."""
+
+# Batch norm of tf.contrib.layers.
+_EPSILON = 1e-3
+# Largest position that the network can name, in sides of its input.
+_REACH = 1.1
+
+#: Residual blocks (output channels, stride), then transposed convolutions, as in the authors' network.
+_BLOCKS = ((32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1))
+_UPWARD = (
+    *((512, 1), (256, 2), (256, 1), (256, 1), (128, 2), (128, 1), (128, 1), (64, 2), (64, 1), (64, 1)),
+    *((32, 2), (32, 1), (16, 2), (16, 1), (3, 1), (3, 1), (3, 1)),
+)
+
+
+class PrnetDepth:
+    """PRNet; safe to share between threads.
+
+    Args:
+        model: The .safetensors file that ``tools/convert_prnet.py`` wrote.
+
+    Raises:
+        ModelError: no file was given, or it is missing or of another network.
+    """
+
+    name = "prnet"
+
+    def __init__(self, model: Path | None = None) -> None:
+        if model is None:
+            raise ModelError(
+                "the depth engine 'prnet' needs its weights: give --model FILE.safetensors, which "
+                "tools/convert_prnet.py writes from PRNet's public checkpoint"
+            )
+        self.model = Path(model)
+        self._network, self._face = _load(self.model)
+        self.identity = f"prnet-1-{sha256_file(self.model)[:12]}"
+
+    def depth(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8] | None:
+        """The depth map of the face in ``box``, uint8 ``(64, 64)``; None if the positions lie elsewhere."""
+        pixels = crop(image, prnet_square(box), scale=1.0, size=(PRNET_SIDE, PRNET_SIDE), border="constant")
+        inputs = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(torch.float32) / 255
+        with torch.inference_mode():
+            positions = self._network(inputs)[0].permute(1, 2, 0).numpy().astype(np.float64)
+        return positions_to_depth(from_prnet(positions * _REACH), self._face)
+
+
+class PositionNet(nn.Module):
+    """resfcn256: RGB ``(N, 3, 256, 256)`` in [0, 1] to positions ``(N, 3, 256, 256)`` in [0, 1] of 1.1 x the side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _Convolution(3, 16, 4)
+        channels = 16
+        self.blocks = nn.ModuleList()
+        for outputs, stride in _BLOCKS:
+            self.blocks.append(_ResBlock(channels, outputs, stride))
+            channels = outputs
+        self.upward = nn.ModuleList()
+        for number, (outputs, stride) in enumerate(_UPWARD, start=1):
+            self.upward.append(_Transposed(channels, outputs, stride, last=number == len(_UPWARD)))
+            channels = outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Positions; axes x, y, z along dimension 1."""
+        x = self.stem(x)
+        for layer in (*self.blocks, *self.upward):
+            x = layer(x)
+        return x
+
+
+class _Convolution(nn.Module):
+    """Convolution with TensorFlow's "SAME" padding, then (unless plain) batch norm and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, plain: bool = False) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, bias=False)
+        self.norm = None if plain else nn.BatchNorm2d(outputs, eps=_EPSILON)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # For even sides, a kernel of 4 and strides of 1 or 2: the odd pixel of the padding comes last.
+        total = max(self.conv.kernel_size[0] - self.conv.stride[0], 0)
+        before, after = total // 2, total - total // 2
+        x = self.conv(functional.pad(x, (before, after, before, after)))
+        return x if self.norm is None else functional.relu(self.norm(x))
+
+
+class _ResBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        unlike = stride != 1 or inputs != outputs
+        self.shortcut = _Convolution(inputs, outputs, 1, stride, plain=True) if unlike else None
+        self.first = _Convolution(inputs, outputs // 2, 1)
+        self.second = _Convolution(outputs // 2, outputs // 2, 4, stride)
+        self.third = _Convolution(outputs // 2, outputs, 1, plain=True)
+        self.norm = nn.BatchNorm2d(outputs, eps=_EPSILON)
+
+    def forward(self, x: Tensor) -> Tensor:
+        beside = x if self.shortcut is None else self.shortcut(x)
+        return functional.relu(self.norm(self.third(self.second(self.first(x))) + beside))
+
+
+class _Transposed(nn.Module):
+    """Transposed convolution, kernel 4, that gives ``stride`` times the side; batch norm; ReLU (at last: sigmoid)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, *, last: bool) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(inputs, outputs, 4, stride, bias=False)
+        self.norm = nn.BatchNorm2d(outputs, eps=_EPSILON)
+        self.last = last
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = (side * self.conv.stride[0] for side in x.shape[2:])
+        x = self.norm(self.conv(x)[:, :, 1 : 1 + height, 1 : 1 + width])
+        return torch.sigmoid(x) if self.last else functional.relu(x)
+
+
+def from_tensorflow(variables: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
+    """The state of a `PositionNet` from the variables of PRNet's checkpoint, by their names there.
+
+    Args:
+        variables: Name ("resfcn256/Conv/weights" ...) to value; others than the network's are passed over.
+
+    Raises:
+        ModelError: a variable is missing or has another shape.
+    """
+    state = {}
+    for name, wanted in PositionNet().state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            state[name] = wanted
+            continue
+        source = _tensorflow_name(name)
+        if source not in variables:
+            raise ModelError(f"this is no checkpoint of PRNet's resfcn256: variable {source} is missing")
+        value = np.asarray(variables[source], dtype=np.float32)
+        if value.ndim == 4:  # (height, width, in, out); transposed convolutions (height, width, out, in)
+            value = value.transpose(3, 2, 0, 1)
+        if value.shape != tuple(wanted.shape):
+            raise ModelError(f"variable {source} has shape {value.shape}, expected {tuple(wanted.shape)} for {name}")
+        state[name] = torch.from_numpy(np.ascontiguousarray(value))
+    return state
+
+
+_LEAVES = {
+    "conv.weight": "weights",
+    "norm.weight": "BatchNorm/gamma",
+    "norm.bias": "BatchNorm/beta",
+    "norm.running_mean": "BatchNorm/moving_mean",
+    "norm.running_var": "BatchNorm/moving_variance",
+}
+_IN_BLOCK = {"shortcut": "shortcut", "first": "Conv", "second": "Conv_1", "third": "Conv_2"}
+
+
+def _tensorflow_name(name: str) -> str:
+    """The checkpoint's name of one of `PositionNet`'s tensors.
+
+    >>> _tensorflow_name("blocks.1.second.norm.weight"), _tensorflow_name("upward.0.conv.weight")
+    ('resfcn256/resBlock_1/Conv_1/BatchNorm/gamma', 'resfcn256/Conv2d_transpose/weights')
+    """
+    *way, kind, parameter = name.split(".")
+    return "/".join(["resfcn256", *_scopes(way), _LEAVES[f"{kind}.{parameter}"]])
+
+
+def _scopes(way: list[str]) -> Iterator[str]:
+    def numbered(scope: str) -> str:
+        return scope if way[1] == "0" else f"{scope}_{way[1]}"
+
+    if way[0] == "stem":
+        yield "Conv"
+    elif way[0] == "upward":
+        yield numbered("Conv2d_transpose")
+    else:
+        yield numbered("resBlock")
+        yield from (_IN_BLOCK[part] for part in way[2:])
+
+
+def _load(path: Path) -> tuple[PositionNet, NDArray[np.bool_]]:
+    if not path.is_file():
+        raise ModelError(f"PRNet weights {path} is not a file; tools/convert_prnet.py writes one")
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"PRNet weights {path} is not a .safetensors file: {str(error).splitlines()[0]}") from error
+    face = state.pop(MASK, None)
+    network = PositionNet()
+    expected = {name: value.shape for name, value in network.state_dict().items()}
+    wrong = [name for name in expected.keys() | state.keys() if name not in state or name not in expected]
+    wrong += [name for name in expected.keys() & state.keys() if state[name].shape != expected[name]]
+    if face is None or face.shape != (PRNET_SIDE, PRNET_SIDE) or wrong:
+        first = min(wrong) if wrong else MASK
+        raise ModelError(
+            f"{path} holds other weights than PRNet's, first: {first}; tools/convert_prnet.py writes the right file"
+        )
+    network.load_state_dict(state)
+    return network.eval(), face.numpy().astype(bool)

@@ -1,0 +1,118 @@
+"""From a stored depth map to the depth label of one crop: pure geometry."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.depth.raster import EXTENT
+from facepad.errors import InputError
+from facepad.faces import scale_box, square_around
+from facepad.types import Box
+
+__all__ = ["warp_depth"]
+
+# Samples per side of an output pixel; a map that shrinks more than this is halved beforehand.
+_MAX_SAMPLES = 8
+
+
+def warp_depth(
+    depth: NDArray[np.uint8],
+    *,
+    crop_scale: float | None,
+    box: Box,
+    image_size: tuple[int, int],
+    size: tuple[int, int] = (32, 32),
+    transform: NDArray[np.float64] | None = None,
+) -> NDArray[np.float32]:
+    """Bring a stored map to the crop that the network sees.
+
+    The map may know more than a narrow crop: a place that the augmentation brings in from beyond the crop's edge gets
+    the depth that is there, whatever the augmentation fills the image with.
+
+    Args:
+        depth: uint8 ``(S, S)``: covers the square of `EXTENT` x the face square's side around its centre.
+        crop_scale: Side of the crop in sides of the face square; None: the whole frame, squashed.
+        box: The face square in pixels (for the whole frame only: a crop has the face where the map has it).
+        image_size: The image's (height, width) in pixels (likewise).
+        size: (height, width) of the result.
+        transform: 3 x 3 affine matrix of the augmentation in normalised crop coordinates ([0, 1] each, x right,
+            y down): takes a place (x, y, 1) before the augmentation to the place after it. None: no augmentation.
+
+    Returns:
+        float32 of the given size in [0, 1], 1 = nearest, 0 outside the map. A pixel is the mean over its area.
+
+    Raises:
+        InputError: a scale or size that is not positive, or a transform that is not affine or cannot be inverted.
+
+    Example:
+        >>> stored = np.full((64, 64), 255, np.uint8)
+        >>> label = warp_depth(stored, crop_scale=3.2, box=Box(0, 0, 9, 9), image_size=(99, 99), size=(4, 4))
+        >>> label.tolist()
+        [[0.0, 0.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0]]
+    """
+    if min(size) < 1 or not (crop_scale is None or (math.isfinite(crop_scale) and crop_scale > 0)):
+        raise InputError(f"a depth label needs a crop scale > 0 and a size of at least 1x1, got {crop_scale}, {size}")
+    to_map = _crop_to_map(crop_scale, box, image_size) @ _inverse(transform)
+    height, width = size
+    # Pixels of the map under one of the result, along its two sides.
+    shrink_x, shrink_y = np.linalg.norm(to_map[:2, :2], axis=0) * len(depth) / (width, height)
+    depth, shrink_x, shrink_y = _halved(depth, shrink_x, shrink_y)
+    samples_y, samples_x = (max(1, math.ceil(shrink - 1e-6)) for shrink in (shrink_y, shrink_x))
+    side = len(depth)
+    from_samples = np.diag([1 / (width * samples_x), 1 / (height * samples_y), 1.0])
+    # Row and column numbers stand for pixel centres, which lie half a pixel inside.
+    matrix = _moved(-0.5) @ np.diag([side, side, 1.0]) @ to_map @ from_samples @ _moved(0.5)
+    sampled = cv2.warpAffine(
+        np.asarray(depth, dtype=np.float32),
+        matrix[:2],
+        (width * samples_x, height * samples_y),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=0,
+    )
+    means = np.asarray(sampled).reshape(height, samples_y, width, samples_x).mean(axis=(1, 3))
+    return np.asarray(np.clip(means / 255, 0, 1), dtype=np.float32)
+
+
+def _crop_to_map(crop_scale: float | None, box: Box, image_size: tuple[int, int]) -> NDArray[np.float64]:
+    """Normalised crop coordinates to normalised map coordinates."""
+    if crop_scale is not None:
+        ratio = crop_scale / EXTENT
+        return np.array([[ratio, 0, (1 - ratio) / 2], [0, ratio, (1 - ratio) / 2], [0, 0, 1]])
+    square = scale_box(square_around(box), EXTENT)
+    height, width = image_size
+    return np.array(
+        [
+            [width / square.width, 0, -square.x1 / square.width],
+            [0, height / square.height, -square.y1 / square.height],
+            [0, 0, 1],
+        ]
+    )
+
+
+def _inverse(transform: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    if transform is None:
+        return np.eye(3)
+    matrix = np.asarray(transform, dtype=np.float64)
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all() or not np.allclose(matrix[2], (0, 0, 1)):
+        raise InputError(f"a transform is a 3 x 3 affine matrix with last row 0 0 1, got {matrix.tolist()}")
+    if abs(np.linalg.det(matrix)) < 1e-9:
+        raise InputError(f"a transform must be invertible, got {matrix.tolist()}")
+    return np.asarray(np.linalg.inv(matrix), dtype=np.float64)
+
+
+def _halved(depth: NDArray[np.uint8], shrink_x: float, shrink_y: float) -> tuple[NDArray[np.uint8], float, float]:
+    """The map at half its side (by area) as often as both sides of the result shrink it too far to be sampled."""
+    while min(shrink_x, shrink_y) > _MAX_SAMPLES and len(depth) % 2 == 0:
+        half = len(depth) // 2
+        depth = np.asarray(cv2.resize(depth, (half, half), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        shrink_x, shrink_y = shrink_x / 2, shrink_y / 2
+    return depth, shrink_x, shrink_y
+
+
+def _moved(by: float) -> NDArray[np.float64]:
+    return np.array([[1, 0, by], [0, 1, by], [0, 0, 1.0]])

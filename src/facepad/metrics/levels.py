@@ -1,0 +1,183 @@
+"""From frames to videos: the scores of one video's frames fused into one record."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal, Protocol, TypeVar
+
+from facepad.errors import MetricError, ScoresError, unknown_choice
+from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
+
+__all__ = ["FUSIONS", "Fusion", "check_videos", "level_notes", "level_words", "shown_frames", "to_videos"]
+
+Fusion = Literal["mean", "median", "min"]
+
+
+def _mean(ascending: Sequence[float]) -> float:
+    # Divided first, so that huge scores do not overflow; fsum, so that the order of the frames cannot matter; held
+    # within the scores, so that frames that agree give exactly their score.
+    mean = math.fsum(score / len(ascending) for score in ascending)
+    return min(max(mean, ascending[0]), ascending[-1])
+
+
+def _median(ascending: Sequence[float]) -> float:
+    return _mean(ascending[(len(ascending) - 1) // 2 : len(ascending) // 2 + 1])
+
+
+def _min(ascending: Sequence[float]) -> float:
+    return ascending[0]
+
+
+#: How the scores of a video's frames, in ascending order, become one.
+FUSIONS: Mapping[str, Callable[[Sequence[float]], float]] = {"mean": _mean, "median": _median, "min": _min}
+
+_Key = tuple[Split | None, str, str]
+
+
+class _OfVideo(Protocol):
+    """What a sample and a score record have in common."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def video(self) -> str | None: ...
+    @property
+    def label(self) -> Label: ...
+    @property
+    def attack_type(self) -> AttackType | None: ...
+    @property
+    def split(self) -> Split | None: ...
+
+
+_Item = TypeVar("_Item", bound=_OfVideo)
+
+
+def _key(item: _OfVideo) -> _Key | None:
+    """A video is one name of one subject in one split, as in intervals by video; None for a single image."""
+    return None if item.video is None else (item.split, item.subject, item.video)
+
+
+def _videos(items: Iterable[_Item]) -> list[list[_Item]]:
+    """Items by video, in the order in which the videos first come; a single image is a video of its own."""
+    videos: dict[_Key | int, list[_Item]] = {}
+    for place, item in enumerate(items):
+        videos.setdefault(_key(item) or place, []).append(item)
+    return list(videos.values())
+
+
+def check_videos(items: Iterable[_OfVideo], how: Fusion = "mean") -> None:
+    """Refuse what cannot be fused.
+
+    Args:
+        items: Samples or score records.
+        how: As for `to_videos`.
+
+    Raises:
+        ScoresError: one video holds frames of both classes, or of several instruments.
+        MetricError: an unknown fusion.
+    """
+    if how not in FUSIONS:
+        raise MetricError(unknown_choice("fusion", how, FUSIONS))
+    for frames in _videos(items):
+        kinds = Counter(str(frame.attack_type or frame.label) for frame in frames)
+        if len(kinds) > 1:
+            found = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
+            raise ScoresError(
+                f"expected one kind of presentation in a video, got {found} in video {frames[0].video!r} of subject "
+                f"{frames[0].subject!r}; give each recording its own name in the column video"
+            )
+
+
+def to_videos(records: Sequence[ScoreRecord], how: Fusion = "mean") -> list[ScoreRecord]:
+    """One record per video: the scores of its frames fused.
+
+    Frames without a score are left out of the fusion. A video without any score keeps a status: ``no_face`` if any of
+    its frames has it, else ``unreadable``, else ``low_quality``. A record that names no video stands alone, unchanged.
+
+    Args:
+        records: Of frames; those of one (split, subject, video) are one video.
+        how: ``mean``, ``median`` or ``min`` (the least live frame decides).
+
+    Returns:
+        In the order in which the videos first come. A fused record's path is the video's name, with the subject before
+        it where several subjects have a video of that name; it has no frame.
+
+    Raises:
+        ScoresError: one video holds frames of both classes, or of several instruments.
+        MetricError: an unknown fusion.
+
+    >>> frames = [ScoreRecord("a.png", "anna", "clip", 0, Label.BONA_FIDE, None, None, ScoreStatus.SCORED, 0.5),
+    ...           ScoreRecord("b.png", "anna", "clip", 1, Label.BONA_FIDE, None, None, ScoreStatus.SCORED, 1.0)]
+    >>> [(video.path, video.score) for video in to_videos(frames)]
+    [('clip', 0.75)]
+    """
+    check_videos(records, how)
+    shared = _shared_names(records)
+    return [frames[0] if frames[0].video is None else _fused(frames, how, shared) for frames in _videos(records)]
+
+
+def _shared_names(records: Iterable[ScoreRecord]) -> set[str]:
+    """Names that videos of several subjects bear."""
+    pairs = {(record.video, record.subject) for record in records if record.video is not None}
+    counts = Counter(video for video, _ in pairs)
+    return {video for video, n in counts.items() if n > 1}
+
+
+def _fused(frames: Sequence[ScoreRecord], how: Fusion, shared: set[str]) -> ScoreRecord:
+    first = frames[0]
+    assert first.video is not None
+    path = f"{first.subject}/{first.video}" if first.video in shared else first.video
+    scores = sorted(frame.score for frame in frames if frame.score is not None)
+    if scores:
+        return replace(first, path=path, frame=None, status=ScoreStatus.SCORED, score=FUSIONS[how](scores))
+    found = {frame.status for frame in frames}
+    return replace(first, path=path, frame=None, status=next(status for status in ScoreStatus if status in found))
+
+
+def shown_frames(records: Sequence[ScoreRecord], how: Fusion = "mean") -> dict[str, str]:
+    """The frame that stands for each fused video in pictures: the one whose score is nearest to the video's.
+
+    Args:
+        records: Of frames, as for `to_videos`.
+        how: As there.
+
+    Returns:
+        Path of the video's record to path of the frame; single images and videos without a score are not in it.
+    """
+    shown = {}
+    for video, frames in zip(to_videos(records, how), _videos(records), strict=True):
+        if video.video is None or video.score is None:
+            continue
+        distances = [(abs(frame.score - video.score), frame.path) for frame in frames if frame.score is not None]
+        shown[video.path] = min(distances)[1]
+    return shown
+
+
+def level_words(fusion: Fusion | None) -> str:
+    """What was measured, in words.
+
+    >>> level_words("median"), level_words(None)
+    ('videos (median of their frames)', 'frames')
+    """
+    return "frames" if fusion is None else f"videos ({fusion} of their frames)"
+
+
+def level_notes(records: Sequence[ScoreRecord]) -> list[str]:
+    """What a reader of video figures must know of the frames behind them, one line each."""
+    notes = []
+    single = sum(record.video is None for record in records)
+    if single:
+        some = "all" if single == len(records) else f"{single} of {len(records)}"
+        notes.append(f"{some} records name no video and stand alone")
+    missing = [
+        sum(frame.score is None for frame in frames)
+        for frames in _videos(records)
+        if any(frame.score is not None for frame in frames)
+    ]
+    if any(missing):
+        n_videos = sum(map(bool, missing))
+        notes.append(f"{sum(missing)} frame(s) without a score are left out of the fusion, in {n_videos} video(s)")
+    return notes

@@ -1,0 +1,78 @@
+"""The samples that two systems share, matched one to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from facepad.errors import ScoresError
+from facepad.types import AttackType, Label, ScoreRecord
+
+__all__ = ["Pair", "matched"]
+
+Pair = tuple[ScoreRecord, ScoreRecord]
+
+
+def matched(a: Sequence[ScoreRecord], b: Sequence[ScoreRecord]) -> list[Pair]:
+    """The samples that both systems have, in the order of the first, each described alike on both sides.
+
+    Samples are the same when path and frame are. Where none is, the steps up (``../``) that paths begin with are left
+    out: manifests of the same images may lie in folders of different depth. What one system does not know of a sample
+    (subject, video, split, instrument) is taken from the other.
+
+    Args:
+        a: Records of the first system.
+        b: Records of the second system.
+
+    Raises:
+        ScoresError: a sample occurs twice in one of them, none is shared, or label or instrument differ.
+    """
+    for path_of in (str, _below):
+        first, second = _by_sample(a, "A", path_of), _by_sample(b, "B", path_of)
+        if shared := [key for key in first if key in second]:
+            return [_agreed(first[key], second[key]) for key in shared]
+    examples = " and ".join(repr(side[0].path) if side else "nothing" for side in (a, b))
+    raise ScoresError(
+        "expected scores of the same samples, but no path and frame of A occurs in B "
+        f"(the first are {examples}); both systems must score the same manifest"
+    )
+
+
+def _by_sample(
+    records: Iterable[ScoreRecord], name: str, path_of: Callable[[str], str]
+) -> dict[tuple[str, int | None], ScoreRecord]:
+    found: dict[tuple[str, int | None], ScoreRecord] = {}
+    for record in records:
+        key = path_of(record.path), record.frame
+        if key in found:
+            frame = "" if record.frame is None else f", frame {record.frame}"
+            raise ScoresError(f"expected each sample once, got {record.path}{frame} twice in {name}")
+        found[key] = record
+    return found
+
+
+def _below(path: str) -> str:
+    """A path without the steps up that it begins with.
+
+    >>> _below("../../data/1.png")
+    'data/1.png'
+    """
+    while path.startswith("../"):
+        path = path[3:]
+    return path
+
+
+def _agreed(one: ScoreRecord, other: ScoreRecord) -> Pair:
+    """Both records with one description; what only one of them knows holds for both, the first names the subject."""
+    kinds = [record.attack_type or record.label for record in (one, other)]
+    known = [kind for kind in kinds if kind is not AttackType.UNKNOWN]
+    if one.label is not other.label or len(set(known)) > 1:
+        raise ScoresError(f"expected the same samples in both, but {one.path} is {kinds[0]} in A and {kinds[1]} in B")
+    described: dict[str, Any] = {
+        "subject": one.subject or other.subject,
+        "video": one.video or other.video,
+        "split": one.split or other.split,
+        "attack_type": None if one.label is Label.BONA_FIDE else AttackType(known[0] if known else AttackType.UNKNOWN),
+    }
+    return replace(one, **described), replace(other, **described)

@@ -1,0 +1,86 @@
+"""Parts of attention networks: channel and spatial attention, and resizing of maps as matrix products."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["Attention", "resize_maps", "resize_matrix"]
+
+
+class _ChannelAttention(nn.Module):
+    """Which channels matter: mean and maximum over places, through one small network of 1x1 convolutions."""
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        hidden = max(8, channels // reduction)
+        self.mlp = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1, bias=False),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(hidden, channels, 1, bias=False),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean = self.mlp(torch.mean(x, dim=(2, 3), keepdim=True))
+        maximum = self.mlp(torch.amax(x, dim=(2, 3), keepdim=True))
+        return x * torch.sigmoid(mean + maximum)
+
+
+class _SpatialAttention(nn.Module):
+    """Which places matter: mean and maximum over channels, through one 7x7 convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 1, 7, padding=3, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = torch.cat([torch.mean(x, dim=1, keepdim=True), torch.amax(x, dim=1, keepdim=True)], dim=1)
+        return x * torch.sigmoid(self.conv(places))
+
+
+class Attention(nn.Module):
+    """CBAM (Woo et al., ECCV 2018): channel attention, then spatial attention; shapes stay as they are.
+
+    Args:
+        channels: Of the input ``(N, channels, H, W)``.
+        reduction: The channel network's hidden layer has ``channels / reduction`` units, at least 8.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.channel = _ChannelAttention(channels, reduction)
+        self.spatial = _SpatialAttention()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        result: Tensor = self.spatial(self.channel(x))
+        return result
+
+
+def resize_matrix(inputs: int, outputs: int) -> Tensor:
+    """``(outputs, inputs)``: linear interpolation along one side, area-correct when it shrinks; rows sum to 1.
+
+    >>> resize_matrix(4, 2)
+    tensor([[0.4286, 0.4286, 0.1429, 0.0000],
+            [0.0000, 0.1429, 0.4286, 0.4286]])
+    """
+    scale = inputs / outputs
+    reach = max(scale, 1.0)
+    centres = (torch.arange(outputs, dtype=torch.float64) + 0.5) * scale
+    places = torch.arange(inputs, dtype=torch.float64) + 0.5
+    weights = (1 - (places[None] - centres[:, None]).abs() / reach).clamp(min=0)
+    return (weights / weights.sum(dim=1, keepdim=True)).to(torch.float32)
+
+
+def resize_maps(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """``(N, C, H, W)`` to ``(N, C, *size)``.
+
+    Two matrix products instead of `torch.nn.functional.interpolate`, whose gradient is not repeatable on CUDA and which
+    skips pixels when it shrinks.
+    """
+    height, width = (int(side) for side in x.shape[2:])
+    if (height, width) == size:
+        return x
+    down = resize_matrix(height, size[0]).to(x)
+    right = resize_matrix(width, size[1]).to(x)
+    return down @ x @ right.T

@@ -1,0 +1,81 @@
+"""FASNet (Lucena et al., ICIAR 2017): VGG-16 under torchvision's parameter names, its top replaced by a small one."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from facepad.models.attention import resize_maps
+from facepad.models.staged import StagedModel
+
+__all__ = ["FASNet", "vgg16_features"]
+
+#: Configuration D of Simonyan & Zisserman (ICLR 2015): output channels of each 3x3 convolution, block by block.
+_BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+#: What the five poolings make of 96 pixels.
+_GRID = (3, 3)
+
+
+def vgg16_features() -> nn.Sequential:
+    """The convolutional trunk ``features[0..30]``: ``(N, 3, H, W)`` to ``(N, 512, H / 32, W / 32)``."""
+    layers: list[nn.Module] = []
+    channels = 3
+    for block in _BLOCKS:
+        for outputs in block:
+            layers += [nn.Conv2d(channels, outputs, 3, padding=1), nn.ReLU(inplace=True)]
+            channels = outputs
+        layers.append(nn.MaxPool2d(2))
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return nn.Sequential(*layers)
+
+
+class _Grid(nn.Module):
+    """The trunk's output on a 3x3 grid: ``(N, C, H, W)`` to ``(N, C, 3, 3)``; what has that size stays as it is."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return resize_maps(x, _GRID)
+
+
+class _TwoLayerHead(nn.Module):
+    """A hidden layer of 256, dropout and one logit: ``(N, C, 3, 3)`` to ``(N,)``."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(channels * _GRID[0] * _GRID[1], 256)
+        self.relu = nn.ReLU(inplace=True)
+        self.dropout = nn.Dropout(dropout)
+        self.fc = nn.Linear(256, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.dropout(self.relu(self.hidden(x.flatten(1)))))
+        return logits.squeeze(1)
+
+
+class FASNet(StagedModel):
+    """VGG-16 whose top is replaced: all places and channels of its output, 256 units, dropout, one logit.
+
+    From the paper ("Transfer Learning Using Convolutional Neural Networks for Face Anti-spoofing") and its authors'
+    public notebook: the trunk with ImageNet weights, its output taken whole (no pooling), 256 rectified units, dropout
+    0.5, one sigmoid unit; the input of 96x96 is the paper's, the notebook leaves it open. Ours: the ImageNet mean and
+    standard deviation (the notebook only divides by 255), and that other input sizes do, too: their grid is resized to
+    the 3x3 that 96 pixels give.
+
+    Stages: ``normalize``, ``features.0`` .. ``features.30``, ``grid``, ``head``; VGG-16's last block of convolutions
+    begins at ``features.24``.
+
+    Args:
+        dropout: Probability in [0, 1) of dropping a hidden unit in training.
+
+    Example:
+        >>> import torch
+        >>> FASNet().eval()(torch.zeros(2, 3, 96, 96)).shape
+        torch.Size([2])
+    """
+
+    def __init__(self, *, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.features = vgg16_features()
+        self.grid = _Grid()
+        self.head = _TwoLayerHead(512, dropout)

@@ -1,0 +1,41 @@
+"""Pixels as ``data:`` URIs, so that the page needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+__all__ = ["jpeg_uri", "png_uri"]
+
+
+def jpeg_uri(pixels: NDArray[np.uint8], side: int) -> str:
+    """A photo as a small JPEG.
+
+    Args:
+        pixels: RGB, shape (H, W, 3).
+        side: The longer side becomes at most this many pixels.
+    """
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side))
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=80, optimize=True)
+    return _uri("jpeg", buffer)
+
+
+def png_uri(pixels: NDArray[np.uint8]) -> str:
+    """A drawing as a PNG, pixel by pixel.
+
+    Args:
+        pixels: RGB, shape (H, W, 3).
+    """
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", optimize=True)
+    return _uri("png", buffer)
+
+
+def _uri(kind: str, buffer: io.BytesIO) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
