@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
-from facepad.datasets.prepare import detector_of
+from facepad.datasets.prepare import origin_of
 from facepad.depth import DepthMaps, load_depth
 from facepad.errors import InputError, ModelError, OutputExistsError
 from facepad.evaluation import PROBES, Evaluation, check_evaluation, evaluate_samples
@@ -39,6 +39,8 @@ __all__ = ["evaluate_run", "train_run"]
 _RECIPE_FILE = "recipe.json"
 _ENVIRONMENT_FILE = "environment.json"
 _SAMPLES_FILE = "samples.json"
+#: Data sets as the papers' tables name them.
+_PUBLISHED_NAMES = {"nuaa": "NUAA", "casia-mfsd": "CASIA-MFSD", "replay-attack": "Replay-Attack"}
 _PACKAGES = ("facepad", "torch", "lightning", "numpy", "opencv-python-headless", "pillow", "dlib-bin")
 
 
@@ -108,7 +110,7 @@ def train_run(
 
 
 def _training_data(recipe: Recipe, manifest: Path, samples: Sequence[Sample]) -> tuple[TrainingData, dict[str, str]]:
-    spec = replace(recipe.preprocess.spec(), detector=detector_of(manifest) or PreprocessSpec().detector)
+    spec = replace(recipe.preprocess.spec(), detector=origin_of(manifest).get("detector", PreprocessSpec().detector))
     usable = [sample for sample in samples if sample.box is not None or not spec.needs_face]
     left_out = {
         sample.path: "no face"
@@ -273,6 +275,7 @@ def evaluate_run(
         recipe=described["recipe"],
         facts=_facts(facts, manifest, scorer),
         unreadable=evaluation.unreadable,
+        dataset=_PUBLISHED_NAMES.get(origin_of(manifest).get("dataset", "")),
         depth_examples=_depth_examples(scorer, manifest, samples, evaluation) if thumbnails else (),
         probes=[
             ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])
@@ -331,7 +334,7 @@ def _overlap_notes(manifest: Path, samples: Sequence[Sample], seen: Mapping[str,
 
 
 def _detector_notes(manifest: Path, spec: PreprocessSpec) -> list[str]:
-    detector = detector_of(manifest)
+    detector = origin_of(manifest).get("detector")
     if not spec.needs_face or detector in (None, spec.detector):
         return []
     return [f"faces were found by {detector}, the network learnt on faces found by {spec.detector}"]

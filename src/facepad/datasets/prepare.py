@@ -20,7 +20,7 @@ from facepad.faces import FoundBox, find_boxes
 from facepad.files import sha256_file, write_text
 from facepad.types import Sample
 
-__all__ = ["MAX_UNREADABLE", "PrepareSummary", "detector_of", "prepare"]
+__all__ = ["MAX_UNREADABLE", "PrepareSummary", "origin_of", "prepare"]
 
 MAX_UNREADABLE = 0.05
 """Part of the images that may be unreadable; beyond it the copy is broken, and preparing stops."""
@@ -322,14 +322,15 @@ def _write_manifests(out: Path, finished: dict[str, list[Sample]]) -> None:
             write_text(path, text)
 
 
-def detector_of(manifest: Path) -> str | None:
-    """The detector that found a manifest's boxes, from the record that preparing left beside it; None without one.
+def origin_of(manifest: Path) -> dict[str, Any]:
+    """How a manifest was made, from the record that preparing left beside it (see `PrepareSummary.to_dict`).
+
+    Empty without such a record.
 
     Raises:
-        OutputExistsError: there is a prepare.json that is not such a record.
+        OutputExistsError: there is a prepare.json that is not a record of facepad's.
     """
-    runs = _read_record(manifest.parent)
-    return next((str(run["detector"]) for run in runs if manifest.name in run["manifests"]), None)
+    return next((run for run in _read_record(manifest.parent) if manifest.name in run["manifests"]), {})
 
 
 def _read_record(out: Path) -> list[dict[str, Any]]:
