@@ -55,17 +55,18 @@ TLA = (
 
 
 def runs() -> list[Run]:
-    """One seed of everything at the first crop, then the rest."""
+    """By crop and seed; within them the whole network first, so that a broken-off `run` tells the most."""
+    steps = list(STEPS)
+    order = [steps[0], steps[-1], "TLA-MobileNetV2", *reversed(steps[1:-1])]
     rows = []
     for crop in CROPS:
         for seed in SEEDS:
             common = (f"preprocess.crop={crop}", f"train.seed={seed}")
-            for step, changes in STEPS.items():
-                row = f"{step}, crop {crop}"
-                rows.append(Run(row, "attention-fusion", "official", seed, (*common, *changes)))
-            rows.append(Run(f"TLA-MobileNetV2, crop {crop}", "tla-mobilenetv2", "official", seed, (*common, *TLA)))
-    kfold = [Run("attention-fusion", "attention-fusion", "subject-kfold", fold) for fold in range(5)]
-    return [*rows[: len(STEPS) + 1], *kfold, *rows[len(STEPS) + 1 :]]
+            for name in order:
+                recipe, changes = ("attention-fusion", STEPS[name]) if name in STEPS else ("tla-mobilenetv2", TLA)
+                rows.append(Run(f"{name}, crop {crop}", recipe, "official", seed, (*common, *changes)))
+    folds = [Run("attention-fusion", "attention-fusion", "subject-kfold", fold) for fold in range(5)]
+    return [*rows[: len(order)], *folds, *rows[len(order) :]]
 
 
 def run(root: Path, work: Path) -> None:
