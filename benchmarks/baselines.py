@@ -19,7 +19,7 @@ from pathlib import Path
 
 from facepad.baselines import LBP_SPEC, LbpSvmScorer, train_lbp_svm
 from facepad.datasets.manifest import manifest_hash, read_manifest
-from facepad.datasets.prepare import detector_of
+from facepad.datasets.prepare import origin_of
 from facepad.datasets.splits import subjects_across_splits
 from facepad.errors import FacepadError, InputError
 from facepad.evaluation import PROBES, check_evaluation, evaluate_samples
@@ -34,7 +34,7 @@ def lbp_svm(manifest: Path, out: Path, crop: float, criterion: str, probes: bool
     """Train, evaluate, report; prints the figures and the times."""
     samples = read_manifest(manifest)
     check_evaluation(samples, criterion)
-    spec = replace(LBP_SPEC, crop_scale=crop, detector=detector_of(manifest) or LBP_SPEC.detector)
+    spec = replace(LBP_SPEC, crop_scale=crop, detector=origin_of(manifest).get("detector", LBP_SPEC.detector))
     claim_output(out)
     started = time.perf_counter()
     left_out: dict[str, str] = {}

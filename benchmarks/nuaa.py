@@ -88,7 +88,7 @@ def execute(root: Path, work: Path, runs: list[Run], *, depth: bool = False) -> 
             facepad("data", "depth", manifest, "--engine", "facemesh")
             (manifest.parent / "depth" / f"{manifest.stem}.done").touch()
         report, folder = work / "reports" / entry.name, work / "runs" / entry.name
-        if (report / "metrics.json").exists():
+        if (report / "made.json").exists():
             continue
         print(f"== {entry.name}", flush=True)
         started = time.monotonic()
@@ -135,7 +135,7 @@ def facepad(*words: object) -> None:
 
 def tables(work: Path, out: Path) -> None:
     """Write nuaa.md and nuaa.json from the finished runs; what is not finished is named."""
-    results = [_result(work, entry) for entry in _runs() if (work / "reports" / entry.name / "metrics.json").exists()]
+    results = [_result(work, entry) for entry in _runs() if (work / "reports" / entry.name / "made.json").exists()]
     results += [_unseen(work, result) for result in results if result["protocol"] == "official"]
     out.mkdir(parents=True, exist_ok=True)
     facts = {
@@ -194,7 +194,7 @@ def _result(work: Path, entry: Run) -> dict[str, object]:
 
 def _unseen(work: Path, official: dict[str, object]) -> dict[str, object]:
     """The official run, measured on test images of subjects that training never saw, at the same threshold rule."""
-    name = f"{str(official['row']).replace(', ', '-')}-official-{official['part']}"
+    name = Run(str(official["row"]), "", "official", int(str(official["part"]))).name
     records = read_scores(work / "reports" / name / "scores.csv").records
     dev = [record for record in records if record.split is Split.DEV]
     seen = {f"{number:04}" for number in range(1, 10)}

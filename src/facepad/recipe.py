@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facepad.augment import Augmentation
+from facepad.depth import ENGINES
 from facepad.errors import InputError, RecipeError, unknown_choice
 from facepad.metrics import parse_criterion
 from facepad.models import MODELS
@@ -188,6 +189,8 @@ def validate_recipe(values: dict[str, Any], where: str) -> Recipe:
         parse_criterion(recipe.criterion)
     except InputError as error:
         raise RecipeError(f"{where}: {error}") from error
+    if recipe.depth.engine is not None and recipe.depth.engine not in ENGINES:
+        raise RecipeError(f"{where}: depth.engine: {unknown_choice('depth engine', recipe.depth.engine, ENGINES)}")
     names = [stage.name for stage in recipe.stages]
     if len(set(names)) < len(names):
         raise RecipeError(f"{where}: stages need different names, got {', '.join(names)}")

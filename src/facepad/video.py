@@ -165,11 +165,14 @@ class VideoFrames(Iterator[VideoFrame]):
                 while wanted is not None and wanted < index:
                     wanted = next(waiting, None)
                 if wanted == index:
-                    image = self._upright(decoded, reformatter)
-                    seconds = float((stamps[index] - stamps[0]) * listing.unit)
-                    self._given += 1
                     wanted = next(waiting, None)
-                    yield VideoFrame(index, seconds, image)
+                    try:
+                        image = self._upright(decoded, reformatter)
+                    except av.FFmpegError as error:
+                        self._problem = str(error.strerror or error)
+                        continue
+                    self._given += 1
+                    yield VideoFrame(index, float((stamps[index] - stamps[0]) * listing.unit), image)
                 if wanted is None:
                     break
         if not self._given:

@@ -77,7 +77,8 @@ def train_run(
     if "depth" in model.outputs:
         data, without = _with_depth(data, load_depth(manifest, [*data.train, *data.dev], recipe.depth.engine))
         left_out |= without
-    fresh = _open_run(recipe, manifest, data_hash, out, resume)
+    labels = data.depth.identity if data.depth else None
+    fresh = _open_run(recipe, manifest, data_hash, labels, out, resume)
     _write_json(out / _SAMPLES_FILE, _samples_of(manifest, data))
     try:
         left_out |= fit(
@@ -102,6 +103,7 @@ def train_run(
         "manifest": manifest.name,
         "manifest_sha256": data_hash,
         "train_images": len(data.train),
+        "depth_labels": labels,
         "facepad": version("facepad"),
     }
     _write_json(out / "left-out.json", left_out)
@@ -162,9 +164,9 @@ def _feature_folder(folder: Path) -> Path | None:
     return folder / "features" if os.access(folder, os.W_OK) else None
 
 
-def _open_run(recipe: Recipe, manifest: Path, data_hash: str, out: Path, resume: bool) -> bool:
+def _open_run(recipe: Recipe, manifest: Path, data_hash: str, depth: str | None, out: Path, resume: bool) -> bool:
     """Begin a run folder (True) or go on with one (False)."""
-    described: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": data_hash}
+    described: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": data_hash, "depth": depth}
     if resume and (out / _RECIPE_FILE).is_file():
         before = json.loads((out / _RECIPE_FILE).read_text(encoding="utf-8"))
         if (out / DESCRIPTION_FILE).is_file():
@@ -173,6 +175,8 @@ def _open_run(recipe: Recipe, manifest: Path, data_hash: str, out: Path, resume:
             raise InputError(f"the run in {out} was begun with {_difference(before['recipe'], described['recipe'])}")
         if before["manifest_sha256"] != data_hash:
             raise InputError(f"the run in {out} was begun with another manifest than {manifest} is now")
+        if before["depth"] != depth:
+            raise InputError(f"the run in {out} was begun with depth labels by {before['depth']}, not by {depth}")
         return False
     try:
         claim_output(out)
@@ -325,6 +329,11 @@ def _overlap_notes(manifest: Path, samples: Sequence[Sample], seen: Mapping[str,
     for split, done in ((Split.TRAIN, "learnt from"), (Split.DEV, "watched in training")):
         if shared := paths.intersection(seen[split]["images"]):
             notes.append(f"{len(shared)} of {len(paths)} test images were {done}: the figures flatter the network")
+    dev = {os.path.realpath(resolve(manifest, sample)) for sample in samples if sample.split is Split.DEV}
+    if shared := dev.intersection(seen[Split.TRAIN]["images"]):
+        notes.append(
+            f"{len(shared)} of {len(dev)} dev images were learnt from: the threshold that they choose may not hold"
+        )
     if shared := subjects.intersection(seen[Split.TRAIN]["subjects"]):
         notes.append(
             f"{len(shared)} of {len(subjects)} test subjects have names that also stand in training: "

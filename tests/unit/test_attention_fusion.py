@@ -78,11 +78,21 @@ def test_every_parameter_gets_a_gradient(options):
     assert without == []
 
 
+@pytest.mark.parametrize("prefix", ["features.4", "features.12", "head"])
+def test_what_starts_at_random_learns_whatever_is_frozen_of_the_trunk(prefix):
+    model = AttentionFusion()
+    model.freeze_before(prefix)
+    if prefix != "head":
+        frozen = [n for n, p in model.named_parameters() if n.startswith(model.own) and not p.requires_grad]
+        assert frozen == []
+    assert model.head.weight.requires_grad
+
+
 def test_switches_remove_their_parts():
     assert not any(isinstance(module, Attention) for module in AttentionFusion(attention=False).modules())
-    assert AttentionFusion(alpha="fixed").alpha is None
+    assert not list(AttentionFusion(alpha="fixed").alpha.parameters())
     assert AttentionFusion(fusion=False).taps == (17,)
-    torch.testing.assert_close(AttentionFusion(alpha="fixed").weights(), torch.full((3,), 1 / 3))
+    torch.testing.assert_close(AttentionFusion(alpha="fixed").alpha(), torch.full((3,), 1 / 3))
     with pytest.raises(ModelError, match="deep tap must be one of 17, 13, got 12"):
         AttentionFusion(deep_tap=12)
     with pytest.raises(ModelError, match="alpha must be 'learned' or 'fixed'"):
@@ -92,8 +102,8 @@ def test_switches_remove_their_parts():
 def test_alpha_weighs_the_taps_by_its_softmax():
     model = AttentionFusion(attention=False).eval()
     with torch.no_grad():
-        model.alpha.copy_(torch.tensor([0.0, np.log(2), np.log(5)]))
-    torch.testing.assert_close(model.weights(), torch.tensor([1 / 8, 2 / 8, 5 / 8]))
+        model.alpha.logits.copy_(torch.tensor([0.0, np.log(2), np.log(5)]))
+    torch.testing.assert_close(model.alpha(), torch.tensor([1 / 8, 2 / 8, 5 / 8]))
     with torch.inference_mode():
         x = model.run(torch.rand(2, 3, 64, 64), stop="fuse")
         maps, block = [], x

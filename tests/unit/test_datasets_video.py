@@ -401,13 +401,19 @@ def test_prepare_refuses_another_manifest_before_any_video_is_read(tree, tmp_pat
     with pytest.raises(OutputExistsError, match=r"manifest\.csv already holds another manifest"):
         run("video-folder", tree, tmp_path / "out", frames_per_video=1, protocol="subject-split")
     assert reads == []
-    with pytest.raises(OutputExistsError, match=r"manifest\.csv already holds another manifest"):
-        run("video-folder", tree, tmp_path / "out", frames_per_video=2)
     assert (tmp_path / "out/manifest.csv").read_bytes() == before
     assert run("video-folder", tree, tmp_path / "out", frames_per_video=1).counts["manifest.csv"]["dev"] == {
         "bona_fide": 2,
         "attack": 4,
     }
+
+
+def test_prepare_refuses_another_number_of_frames_before_any_video_is_read(tree, tmp_path, reads):
+    run("video-folder", tree, tmp_path / "out", frames_per_video=2)
+    reads.clear()
+    with pytest.raises(OutputExistsError, match="holds 2 frames per video, not 3"):
+        run("video-folder", tree, tmp_path / "out", frames_per_video=3)
+    assert reads == []
 
 
 def test_prepare_lists_unreadable_videos_and_goes_on(tree, tmp_path):

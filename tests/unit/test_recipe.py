@@ -70,6 +70,7 @@ def test_resolution_multiplier_scales_the_input():
         ("stages.0.optimizer=adam", "'sgd', 'rmsprop' or 'adamw', got 'adam'"),
         ("stages.4.epochs=1", "there is no stage 4"),
         ("model.name=mobilenet", "did you mean 'mobilenet_v2'"),
+        ("depth.engine=facemseh", "did you mean 'facemesh'"),
         ('augment.operations=["mirrror"]', "did you mean 'mirror'"),
         ("published=TLA-MobileNet", "did you mean 'TLA-MobileNetV2'"),
         ("criterion=err", "criterion"),

@@ -197,6 +197,23 @@ def test_targets_follow_the_augmentation(tiny_manifest):
     assert len(seen) == 4
 
 
+def test_kept_views_are_of_the_subject_and_label_that_made_them(tiny_manifest, tmp_path):
+    source = _source(tiny_manifest, augment=CAPTURE)
+    keep_features(_network(), ["head"], source, tmp_path, views=2)
+    (store,) = tmp_path.iterdir()
+    before = len((store / "index.jsonl").read_text().splitlines())
+    source.samples = [replace(sample, subject="renamed") for sample in source.samples]
+    keep_features(_network(), ["head"], source, tmp_path, views=2)
+    assert len((store / "index.jsonl").read_text().splitlines()) == 2 * before == 40
+
+
+def test_frames_of_one_name_in_two_videos_are_augmented_differently(tiny_manifest):
+    source = _source(tiny_manifest, augment=CAPTURE)
+    first = source.samples[0]
+    source.samples = [replace(first, video=video, frame=3) for video in ("a", "b")]
+    assert not np.array_equal(source.crop(0), source.crop(1))
+
+
 def test_simulated_presentations_weigh_as_attacks(tiny_manifest):
     data = _data(tiny_manifest, augment=Augmentation(simulate=0.5))
     attack, bona_fide = _class_weights(data, balance=True)
@@ -325,6 +342,18 @@ def test_early_stopping_ends_a_stage(tiny_manifest, tmp_path):
     settings = StageSettings("head", "head", epochs=30, lr=1e-12, patience=1)
     fit(_network(), _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
     assert len(read_epochs(tmp_path / "run" / "metrics.jsonl")) < 10
+
+
+def test_a_kill_after_early_stopping_adds_no_epoch(tiny_manifest, tmp_path):
+    settings = StageSettings("head", "head", epochs=30, lr=1e-12, patience=1)
+    whole, again = _network(), _network()
+    fit(whole, _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+    rows = read_epochs(tmp_path / "run" / "metrics.jsonl")
+    (tmp_path / "run" / "checkpoints" / "stage-0.safetensors").unlink()  # killed before it was written
+    fit(again, _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+    assert read_epochs(tmp_path / "run" / "metrics.jsonl") == rows
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=0, msg=name)
 
 
 def test_learning_rate_is_found_once_and_kept(tiny_manifest, tmp_path):

@@ -209,12 +209,13 @@ def _choose(
             weights = np.where(truth, 1 / truth.sum(), 1 / (~truth).sum())
             loss = log_loss(truth, logistic.predict_proba(decisions[:, None])[:, 1], sample_weight=weights)
             found.append((float(loss), cost, float(logistic.coef_[0, 0]), float(logistic.intercept_[0])))
-    _, cost, slope, offset = min(found)
-    if slope <= 0:
+    rising = [entry for entry in found if entry[2] > 0]
+    if not rising:
         raise RunError(
             "the texture that some training subjects teach says nothing about the others: held-out attacks rank above "
             "bona fide images; check the labels, or train on more subjects"
         )
+    _, cost, slope, offset = min(rising)
     return cost, slope, offset
 
 

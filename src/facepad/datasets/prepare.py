@@ -161,9 +161,11 @@ def prepare(
     if adapter.videos:
         _refuse_other_videos(out, scan)
         frames_per_video = DEFAULT_COUNT if frames_per_video is None else frames_per_video
+        _refuse_other_count(out, scan, frames_per_video)
         scan, videos = take_frames(adapter, scan, out, count=frames_per_video, jobs=jobs, progress=progress)
         _refuse_mostly_unreadable(unreadable_videos(videos), len(videos), root, "videos")
     _refuse_before_search(out, scan)
+    given = adapter.videos and any(sample.box is not None for samples in scan.folds.values() for sample in samples)
     boxes = _boxes(scan, out, jobs=jobs, detector=detector, detector_model=detector_model, progress=progress)
     unreadable = [(path, found.error) for path, found in boxes.items() if found.error is not None]
     _refuse_mostly_unreadable(unreadable, len(boxes), root, "images")
@@ -177,7 +179,7 @@ def prepare(
         protocol=chosen.name,
         seed=seed,
         root=root,
-        detector=detector,
+        detector=f"{dataset}'s own, else {detector}" if given else detector,
         manifests=[out / name for name in finished],
         counts={name: class_balance(samples) for name, samples in finished.items()},
         skipped=scan.skipped,
@@ -262,6 +264,17 @@ def _refuse_other_videos(out: Path, scan: Scan) -> None:
                 raise _other_manifest(path)
 
 
+def _refuse_other_count(out: Path, scan: Scan, count: int) -> None:
+    """Raise where ``out`` holds manifests with another number of frames per video: frames would be taken twice."""
+    for fold in scan.folds:
+        before = origin_of(out / _file_name(fold)).get("frames_per_video", count)
+        if (out / _file_name(fold)).exists() and before != count:
+            raise OutputExistsError(
+                f"{out / _file_name(fold)} holds {before} frames per video, not {count}; "
+                "remove it or choose another output folder"
+            )
+
+
 def _boxes(
     scan: Scan,
     out: Path,
@@ -325,12 +338,13 @@ def _write_manifests(out: Path, finished: dict[str, list[Sample]]) -> None:
 def origin_of(manifest: Path) -> dict[str, Any]:
     """How a manifest was made, from the record that preparing left beside it (see `PrepareSummary.to_dict`).
 
-    Empty without such a record.
-
-    Raises:
-        OutputExistsError: there is a prepare.json that is not a record of facepad's.
+    Empty without such a record; a foreign file of its name is none.
     """
-    return next((run for run in _read_record(manifest.parent) if manifest.name in run["manifests"]), {})
+    try:
+        runs = _read_record(manifest.parent)
+    except OutputExistsError:
+        return {}
+    return next((run for run in runs if manifest.name in run["manifests"]), {})
 
 
 def _read_record(out: Path) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from facepad.depth.engines import DepthEngine, create_engine
 from facepad.depth.store import DepthStore, depth_folder, load_depth
 from facepad.depth.template import TemplateDepth
 from facepad.errors import ImageError, InputError
+from facepad.files import sha256_file
 from facepad.images import read_image
 from facepad.parallel import available_cpus, map_ahead
 from facepad.types import Label, Sample
@@ -82,7 +83,7 @@ class _Made:
 
     sample: Sample
     levels: NDArray[np.uint8] | None = None
-    length: int = 0
+    sha256: str = ""
     engine: str = ""
     error: str = ""
 
@@ -123,7 +124,7 @@ def make_depth(
     chosen = create_engine(engine, model=model) if isinstance(engine, str) else engine
     folder = depth_folder(manifest) / chosen.name
     with DepthStore(folder, chosen.identity) as store:
-        known = {sample: store.engine_of(sample, _length(resolve(manifest, sample))) for sample in faces}
+        known = {sample: store.engine_of(sample, _digest(resolve(manifest, sample))) for sample in faces}
         missing = [sample for sample, name in known.items() if name is None]
         made, unreadable = _fill(store, chosen, manifest, missing, len(faces), jobs, progress)
         store.note_unreadable([sample.path for sample in faces], unreadable)
@@ -175,7 +176,7 @@ def _fill(
             if good:
                 store.append(
                     [result.sample for result, _ in good],
-                    [result.length for result, _ in good],
+                    [result.sha256 for result, _ in good],
                     [levels for _, levels in good],
                     [result.engine for result, _ in good],
                 )
@@ -193,22 +194,22 @@ def _fill(
 def _make(sample: Sample, engine: DepthEngine, fallback: TemplateDepth, manifest: Path) -> _Made:
     assert sample.box is not None
     path = resolve(manifest, sample)
-    length = _length(path)  # first: an image that changes meanwhile is then made again
+    sha256 = _digest(path)  # first: an image that changes meanwhile is then made again
     try:
         image = read_image(path)
     except ImageError as error:
         return _Made(sample, error=str(error))
     levels = engine.depth(image, sample.box)
     if levels is None:
-        return _Made(sample, fallback.depth(image, sample.box), length, fallback.name)
-    return _Made(sample, levels, length, engine.name)
+        return _Made(sample, fallback.depth(image, sample.box), sha256, fallback.name)
+    return _Made(sample, levels, sha256, engine.name)
 
 
-def _length(path: Path) -> int:
+def _digest(path: Path) -> str:
     try:
-        return path.stat().st_size
+        return sha256_file(path)
     except OSError:
-        return -1
+        return ""  # reading it will say why
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facepad.datasets.manifest import resolve
 from facepad.depth.raster import EXTENT, SIZE
 from facepad.errors import InputError, RunError
-from facepad.files import write_text
+from facepad.files import sha256_file, write_text
 from facepad.types import Box, Label, Sample
 
 __all__ = ["DepthMaps", "DepthStore", "depth_folder", "load_depth"]
@@ -36,11 +36,11 @@ def depth_folder(manifest: Path) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One map: the image's path, its face square, its length in bytes, and the engine that made the map."""
+    """One map: the image's path, its face square, its SHA-256, and the engine that made the map."""
 
     path: str
     box: _Square
-    length: int
+    sha256: str
     engine: str
 
     @property
@@ -97,21 +97,21 @@ class DepthStore:
     ) -> None:
         self._lock.release()
 
-    def engine_of(self, sample: Sample, length: int) -> str | None:
-        """The engine that made the map of this sample (image of this many bytes); None if there is no such map."""
+    def engine_of(self, sample: Sample, sha256: str) -> str | None:
+        """The engine that made the map of this sample (image of this SHA-256); None if there is no such map."""
         row = self._rows.get(_key(sample))
-        return row.engine if row is not None and row.length == length else None
+        return row.engine if row is not None and row.sha256 == sha256 else None
 
-    def append(self, samples: Sequence[Sample], lengths: Sequence[int], maps: Sequence[NDArray[np.uint8]],
+    def append(self, samples: Sequence[Sample], digests: Sequence[str], maps: Sequence[NDArray[np.uint8]],
                engines: Sequence[str]) -> None:  # fmt: skip
         """Add one map per sample; a later map of the same image and square replaces an earlier one.
 
         Raises:
             RunError: the disk is full or cannot be written.
         """
-        rows = [_Row(*_key(sample), length, engine)
-                for sample, length, engine in zip(samples, lengths, engines, strict=True)]  # fmt: skip
-        lines = [json.dumps({"path": r.path, "box": r.box, "length": r.length, "engine": r.engine}) for r in rows]
+        rows = [_Row(*_key(sample), digest, engine)
+                for sample, digest, engine in zip(samples, digests, engines, strict=True)]  # fmt: skip
+        lines = [json.dumps({"path": r.path, "box": r.box, "sha256": r.sha256, "engine": r.engine}) for r in rows]
         try:
             with (self.folder / _MAPS).open("ab") as stream:
                 stream.write(b"".join(np.ascontiguousarray(levels, dtype=np.uint8).tobytes() for levels in maps))
@@ -259,9 +259,9 @@ def _key(sample: Sample) -> _Key:
 
 
 def _same_image(manifest: Path, sample: Sample, row: _Row) -> bool:
-    """Whether the file has the length that it had; one that is gone is not this check's to report."""
+    """Whether the file is the one that it was; one that is gone is not this check's to report."""
     try:
-        return resolve(manifest, sample).stat().st_size == row.length
+        return sha256_file(resolve(manifest, sample)) == row.sha256
     except OSError:
         return True
 
@@ -292,7 +292,7 @@ def _read_index(folder: Path) -> list[_Row]:
 
 def _row(entry: Mapping[str, Any]) -> _Row:
     box = Box(*map(float, entry["box"])).xyxy
-    return _Row(str(entry["path"]), box, int(entry["length"]), str(entry["engine"]))
+    return _Row(str(entry["path"]), box, str(entry["sha256"]), str(entry["engine"]))
 
 
 def _whole_lines(folder: Path, count: int) -> int:

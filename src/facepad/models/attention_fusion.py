@@ -50,7 +50,7 @@ class AttentionFusion(StagedModel):
         (torch.Size([2]), torch.Size([2, 1, 32, 32]))
     """
 
-    own = ("head.", "attention.", "project.", "alpha", "depth_head.")
+    own = ("head.", "attention.", "project.", "alpha.", "depth_head.")
 
     def __init__(
         self,
@@ -76,8 +76,8 @@ class AttentionFusion(StagedModel):
             nn.Sequential(nn.Conv2d(width, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
             for width in widths
         )
-        learned = alpha == "learned" and fusion
-        self.alpha = nn.Parameter(torch.randn(len(widths))) if learned else None
+        # Behind the trunk, in the order of running: freezing goes by the order of the parameters.
+        self.alpha = _Alpha(len(widths), learned=alpha == "learned" and fusion)
         self.head = nn.Conv2d(channels, 1, 1)
         self.depth_head = nn.Conv2d(channels, 1, 1) if depth else None
         self.outputs = ("logit", "depth") if depth else ("logit",)
@@ -92,11 +92,19 @@ class AttentionFusion(StagedModel):
         front["fuse"] = _Fuse(self)
         return front
 
-    def weights(self) -> Tensor:
-        """How much each tap counts, shallow to deep, ``(taps,)``: positive, with sum 1."""
-        if self.alpha is None:
-            return torch.full((len(self.taps),), 1 / len(self.taps))
-        return torch.softmax(self.alpha, dim=0)
+
+class _Alpha(nn.Module):
+    """How much each tap counts, shallow to deep, ``(taps,)``: positive, with sum 1."""
+
+    def __init__(self, taps: int, *, learned: bool) -> None:
+        super().__init__()
+        if learned:
+            self.logits = nn.Parameter(torch.randn(taps))
+        else:
+            self.register_buffer("logits", torch.zeros(taps), persistent=False)
+
+    def forward(self) -> Tensor:
+        return torch.softmax(self.logits, dim=0)
 
 
 class _Fuse(nn.Module):
@@ -110,7 +118,7 @@ class _Fuse(nn.Module):
         self.attention, self.project = network.attention, network.project
         self.alpha = network.alpha
         self.head, self.depth_head = network.head, network.depth_head
-        self._taps, self._weights = network.taps, network.weights
+        self._taps = network.taps
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Output of ``features.3`` to the logit ``(N,)``, or to logit and depth map ``(N, 1, 32, 32)``."""
@@ -118,7 +126,7 @@ class _Fuse(nn.Module):
         for name, block in self.blocks.items():
             x = block(x)
             tapped[int(name)] = x
-        weights = self._weights().to(x)
+        weights = self.alpha()
         fused = torch.zeros(())
         for index, tap in enumerate(self._taps):
             projected = self.project[index](self.attention[index](tapped[tap]))

@@ -118,9 +118,14 @@ class CropSource:
         simulated, transform = self.augment.place(self._seeds(sample, view), bona_fide=bona_fide)
         return bona_fide and not simulated, transform
 
+    def version(self, index: int, view: int) -> str:
+        """What tells this version of the image from its others: all that its pixels, label and depth depend on."""
+        sample = self.samples[index]
+        return f"{self._seeds(sample, view)} {sample.label}" if self.augment else "plain"
+
     def _seeds(self, sample: Sample, view: int) -> list[int]:
         # By name, not by place: the same image looks the same in every fold, split and folder.
-        label = f"{sample.subject}/{PurePosixPath(sample.path).name}/{sample.frame}"
+        label = f"{sample.subject}/{sample.video}/{PurePosixPath(sample.path).name}/{sample.frame}"
         return [self.seed, view, int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "little")]
 
     def targets(self, indices: Sequence[int], views: Sequence[int]) -> Targets:

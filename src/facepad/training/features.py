@@ -27,7 +27,7 @@ __all__ = ["FeatureStore", "KeptFeatures", "keep_features"]
 
 _BATCH = 32
 #: To be raised whenever cutting or augmentation changes what a kept feature was computed from.
-_PREPARATION = 3
+_PREPARATION = 4
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,8 @@ def keep_features(
         store = FeatureStore(folder / key, _tap_shapes(front, source.spec.size))
         names = [[_name(source, index, view) for index in range(len(source))] for view in range(views)]
         unreadable = _fill(store, front, source, names, progress)
-    kept = np.array([index for index in range(len(source)) if names[0][index] in store.rows], dtype=np.int64)
+    whole = [index for index in range(len(source)) if all(line[index] in store.rows for line in names)]
+    kept = np.array(whole, dtype=np.int64)
     rows = np.array([[store.rows[line[index]] for index in kept] for line in names], dtype=np.int64)
     return KeptFeatures({tap: store.map(tap) for tap in taps}, rows, kept, unreadable)
 
@@ -208,8 +209,7 @@ def _name(source: CropSource, index: int, view: int) -> str:
     except OSError:
         return f"{path}|missing"
     box = sample.box.xyxy if sample.box and source.spec.needs_face else None
-    version = f"{source.seed}/{view}" if source.augment else "plain"
-    return f"{os.path.realpath(path)}|{status.st_size}|{status.st_mtime_ns}|{box}|{version}"
+    return f"{os.path.realpath(path)}|{status.st_size}|{status.st_mtime_ns}|{box}|{source.version(index, view)}"
 
 
 def _fingerprint(model: StagedModel, taps: Sequence[str], source: CropSource) -> str:

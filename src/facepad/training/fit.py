@@ -178,7 +178,11 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
         if settings.find_lr:
             torch.manual_seed(run.seed)
             module.lr = _found_lr(trainer, module, training_loader, checkpoints / "lr.json")
-        trainer.fit(module, training_loader, dev_loader, ckpt_path=last if last.exists() else None, weights_only=False)
+        if last.exists() and _stopped_early(last, settings):
+            module.load_state_dict(torch.load(last, map_location="cpu", weights_only=False)["state_dict"])
+        else:
+            path = last if last.exists() else None
+            trainer.fit(module, training_loader, dev_loader, ckpt_path=path, weights_only=False)
     except SystemExit as stop:  # how Lightning answers Ctrl-C
         raise KeyboardInterrupt from stop
     if not all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values()):
@@ -266,6 +270,13 @@ def _trainer(
         default_root_dir=str(run.folder),
         **run.trainer_options,
     )
+
+
+def _stopped_early(last: Path, settings: StageSettings) -> bool:
+    """Whether the stage was over with this checkpoint: Lightning keeps the count of its patience, not its decision."""
+    callbacks = torch.load(last, map_location="cpu", weights_only=False)["callbacks"]
+    waited = [state["wait_count"] for name, state in callbacks.items() if name.startswith("EarlyStopping")]
+    return settings.patience is not None and bool(waited) and max(waited) >= settings.patience
 
 
 def _found_lr(trainer: pl.Trainer, module: PadModule, loader: DataLoader[Any], path: Path) -> float:
