@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from facepad.cli import main
 from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.training import read_epochs
 from facepad.types import Label, Sample, Split
@@ -43,20 +42,6 @@ epochs = 3
 optimizer = "adamw"
 lr = 0.001
 """
-
-
-@pytest.fixture
-def facepad(monkeypatch, capsys):
-    """Run a command in this process: (exit code, stdout, stderr)."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["facepad", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +257,6 @@ def test_full_disk_is_one_line_and_the_run_goes_on_later(facepad, tiny_manifest,
 def test_help_brings_no_torch(words):
     code = f"""
 import sys
-from facepad.cli import main
 sys.argv = ["facepad", *{words}]
 try:
     main()
