@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,11 @@ settings.register_profile("local", deadline=None)
 settings.load_profile("local")
 if os.environ.get("CI"):
     settings.load_profile("ci")
+
+
+# What a script starts in the background ignores Ctrl-C, and so would the processes that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _folder(variable: str) -> Path:

@@ -302,6 +302,9 @@ def test_ctrl_c_ends_with_130(tiny_manifest, recipe, tmp_path):
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
+    try:
+        _, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert err.strip().splitlines()[-1] == "facepad: stopped by Ctrl-C"
