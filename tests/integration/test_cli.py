@@ -257,6 +257,7 @@ def test_full_disk_is_one_line_and_the_run_goes_on_later(facepad, tiny_manifest,
 def test_help_brings_no_torch(words):
     code = f"""
 import sys
+from facepad.cli import main
 sys.argv = ["facepad", *{words}]
 try:
     main()
