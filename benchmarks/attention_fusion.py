@@ -10,7 +10,6 @@ left it. WORK may be the one of benchmarks/nuaa.py; manifests and boxes are then
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 import shutil
@@ -20,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from nuaa import Run, execute, facepad
+from nuaa import Run, command_line, execute, facepad
 
 from facepad.augment import present
 from facepad.datasets.manifest import read_manifest, resolve, write_manifest
@@ -232,17 +231,7 @@ def _unseen_lines(work: Path) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, first, second in (("run", "root", "work"), ("tables", "work", "out")):
-        command = commands.add_parser(name)
-        command.add_argument(first, type=Path)
-        command.add_argument(second, type=Path)
-    arguments = parser.parse_args()
-    if arguments.command == "run":
-        run(arguments.root, arguments.work)
-    else:
-        tables(arguments.work, arguments.out)
+    command_line(__doc__, run, tables)
 
 
 if __name__ == "__main__":

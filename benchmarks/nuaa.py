@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -277,18 +278,21 @@ def _mean(group: list[dict[str, object]], column: str) -> str:
     return f"{100 * statistics.mean(values):.3f}{spread}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def command_line(doc: str | None, run: Callable[[Path, Path], None], tables: Callable[[Path, Path], None]) -> None:
+    """``run NUAA_FOLDER WORK`` and ``tables WORK OUT``."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, first, second in (("run", "root", "work"), ("tables", "work", "out")):
+    for name, first, second, work in (("run", "root", "work", run), ("tables", "work", "out", tables)):
         command = commands.add_parser(name)
         command.add_argument(first, type=Path)
         command.add_argument(second, type=Path)
+        command.set_defaults(places=(first, second), do=work)
     arguments = parser.parse_args()
-    if arguments.command == "run":
-        execute(arguments.root, arguments.work, _runs())
-    else:
-        tables(arguments.work, arguments.out)
+    arguments.do(*(getattr(arguments, place) for place in arguments.places))
+
+
+def main() -> None:
+    command_line(__doc__, lambda root, work: execute(root, work, _runs()), tables)
 
 
 if __name__ == "__main__":

@@ -321,7 +321,7 @@ def _listing(what: Listing) -> dict[str, str]:
 
 @app.command(epilog="Example: facepad demo demo-output")
 def demo(out: Out) -> None:
-    """Synthetic data, training, threshold on dev, test, report: the whole path on two CPU cores."""
+    """Synthetic data, training, threshold on dev, test, report; then depth labels and clips: all on two CPU cores."""
     from facepad.demo import run_demo
 
     print(run_demo(out))
