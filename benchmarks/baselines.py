@@ -88,7 +88,7 @@ def facts(manifest: Path, scorer: LbpSvmScorer, left_out: dict[str, str]) -> dic
         "C of the SVM": f"{scorer.cost:g}",
         "trained and evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}",
         "images learnt from": f"{scorer.train_images}, {len(left_out)} left out (no face, or unreadable)",
-        "input": str(scorer.preprocess.to_dict()),
+        "input": str(scorer.spec.to_dict()),
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         "python and machine": f"{platform.python_version()}, {platform.platform()}",
     }

@@ -10,6 +10,7 @@ FacepadError
 │   ├── MetricError            a metric that these scores do not define (one class only, unknown criterion)
 │   ├── RecipeError            an unknown recipe, key or value
 │   ├── ModelError             an unknown model, or weights that are missing or do not fit
+│   │   └── BundleError        a model file that is changed, truncated, newer than this facepad, or none
 │   └── OutputExistsError      an output place that already holds something
 └── RunError                   the work itself failed (command line: exit code 1)
 """
@@ -20,6 +21,7 @@ import difflib
 from collections.abc import Iterable
 
 __all__ = [
+    "BundleError",
     "DatasetError",
     "FacepadError",
     "ImageError",
@@ -74,6 +76,10 @@ class RecipeError(InputError):
 
 class ModelError(InputError):
     """An unknown model, or weights that are missing or do not fit it."""
+
+
+class BundleError(ModelError):
+    """A model file that is changed, truncated, newer than this facepad, or no model file; the message names it."""
 
 
 class OutputExistsError(InputError):

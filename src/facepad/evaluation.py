@@ -28,7 +28,7 @@ from facepad.metrics import (
     write_scores,
 )
 from facepad.parallel import map_ahead
-from facepad.scorers import Scorer
+from facepad.scorers import Prepared, Scorer
 from facepad.types import Box, Label, Sample, ScoreRecord, ScoreStatus, Split
 
 __all__ = ["PROBES", "Evaluation", "Probe", "check_evaluation", "evaluate_samples", "score_samples"]
@@ -157,7 +157,7 @@ def score_samples(
     """One record per sample, in order; images without a face or unreadable get a status instead of a score.
 
     Args:
-        scorer: The network; its `Scorer.preprocess` prepares the images.
+        scorer: The network; its `Scorer.prepare` prepares the images.
         root: Folder that the samples' paths are relative to.
         samples: What to score; faces are where their boxes say.
         batch_size: Images per step.
@@ -168,19 +168,19 @@ def score_samples(
     """
     records: list[ScoreRecord] = []
     task = bar.add_task(title, total=len(samples)) if bar else None
-    prepared = _prepared(scorer, root, samples, change)
-    while batch := list(islice(prepared, batch_size)):
-        pixels = [crop for _, crop in batch if isinstance(crop, np.ndarray)]
-        scores = iter(scorer.score(np.stack(pixels)) if pixels else ())
-        for sample, crop in batch:
-            if isinstance(crop, np.ndarray):
+    images = _prepared(scorer, root, samples, change)
+    while batch := list(islice(images, batch_size)):
+        crops = [prepared for _, prepared in batch if isinstance(prepared, tuple)]
+        scores = iter(scorer.score(crops).values if crops else ())
+        for sample, prepared in batch:
+            if isinstance(prepared, tuple):
                 records.append(_record(sample, ScoreStatus.SCORED, float(next(scores))))
-            elif crop is None:
+            elif prepared is None:
                 records.append(_record(sample, ScoreStatus.NO_FACE, None))
             else:
                 records.append(_record(sample, ScoreStatus.UNREADABLE, None))
                 if unreadable is not None:
-                    unreadable[sample.path] = str(crop)
+                    unreadable[sample.path] = str(prepared)
         if bar and task is not None:
             bar.advance(task, len(batch))
     return records
@@ -191,11 +191,11 @@ def _prepared(
     root: Path,
     samples: Sequence[Sample],
     change: Callable[[Image, Box], Image] | None,
-) -> Iterator[tuple[Sample, Image | ImageError | None]]:
+) -> Iterator[tuple[Sample, Prepared | ImageError | None]]:
     """Every sample with its decoded and cut image, the error that stopped it, or None where a face is needed."""
-    needs_face = scorer.preprocess.needs_face or change is not None
+    needs_face = change is not None or any(spec.needs_face for spec in scorer.preprocess)
 
-    def prepare(sample: Sample) -> tuple[Sample, Image | ImageError | None]:
+    def prepare(sample: Sample) -> tuple[Sample, Prepared | ImageError | None]:
         if needs_face and sample.box is None:
             return sample, None
         try:
@@ -204,7 +204,7 @@ def _prepared(
             return sample, error
         if change is not None and sample.box is not None:
             image = change(image, sample.box)
-        return sample, scorer.preprocess.apply(image, sample.box)
+        return sample, scorer.prepare(image, sample.box)
 
     return map_ahead(prepare, samples, ahead=_AHEAD)
 

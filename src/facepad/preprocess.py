@@ -25,12 +25,17 @@ class PreprocessSpec:
         size: Input (height, width) in pixels.
         border: What fills the part of a crop that lies outside the image.
         detector: The detector whose canonical squares the network was trained on.
+        interpolation: How a crop is enlarged; it is shrunk by area.
+        shift: Where the crop's centre lies from the face square's, (right, down) in sides of that square: foreign
+            networks were trained on the boxes of other detectors.
     """
 
     crop_scale: float | None = None
     size: tuple[int, int] = (224, 224)
     border: Literal["reflect", "constant"] = "reflect"
     detector: str = "dlib"
+    interpolation: Literal["linear", "lanczos"] = "linear"
+    shift: tuple[float, float] = (0.0, 0.0)
 
     @property
     def needs_face(self) -> bool:
@@ -45,7 +50,16 @@ class PreprocessSpec:
         """
         if self.needs_face and box is None:
             raise ModelError(f"this network looks at {self.crop_scale} x the face square, but no face was found")
-        return crop(image, box, scale=self.crop_scale, size=self.size, border=self.border)
+        if box is not None and any(self.shift):
+            box = _moved(box, self.shift)
+        return crop(
+            image,
+            box,
+            scale=self.crop_scale,
+            size=self.size,
+            border=self.border,
+            interpolation=self.interpolation,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy."""
@@ -59,4 +73,10 @@ class PreprocessSpec:
         >>> PreprocessSpec.from_dict(spec.to_dict()) == spec
         True
         """
-        return cls(**{**values, "size": tuple(values["size"])})
+        pairs: dict[str, Any] = {name: tuple(values[name]) for name in ("size", "shift") if name in values}
+        return cls(**(values | pairs))
+
+
+def _moved(box: Box, shift: tuple[float, float]) -> Box:
+    right, down = shift[0] * box.width, shift[1] * box.height
+    return Box(box.x1 + right, box.y1 + down, box.x2 + right, box.y2 + down)

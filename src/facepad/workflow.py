@@ -29,8 +29,9 @@ from facepad.preprocess import PreprocessSpec
 from facepad.published import published_rows
 from facepad.recipe import Recipe
 from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_examples, write_report
-from facepad.scorers.run_scorer import RunScorer
-from facepad.trained import DESCRIPTION_FILE, TrainedModel, save_trained
+from facepad.scorers import Scorer
+from facepad.scorers.run_scorer import run_scorer
+from facepad.trained import DESCRIPTION_FILE, TrainedModel, load_trained, save_trained
 from facepad.training import TrainingData, check_stages, check_training, fit, read_epochs, seed_everything
 from facepad.types import Sample, ScoreRecord, Split
 
@@ -248,12 +249,13 @@ def evaluate_run(
     Raises:
         InputError: wrong input in any of its forms.
     """
-    scorer = RunScorer.from_run(run)
+    trained = load_trained(run)
+    scorer = run_scorer(trained)
     described, seen, facts = (_read_json(run / name) for name in (_RECIPE_FILE, _SAMPLES_FILE, _ENVIRONMENT_FILE))
     samples = read_manifest(manifest)
     criterion = criterion or described["recipe"]["criterion"]
     check_evaluation(samples, criterion, fusion)
-    notes = [*_overlap_notes(manifest, samples, seen), *_detector_notes(manifest, scorer.preprocess)]
+    notes = [*_overlap_notes(manifest, samples, seen), *_detector_notes(manifest, trained.preprocess)]
     claim_output(out)
     evaluation = evaluate_samples(
         scorer,
@@ -268,7 +270,7 @@ def evaluate_run(
     )
     evaluation = replace(evaluation, summary=replace(evaluation.summary, notes=(*evaluation.summary.notes, *notes)))
     content = ReportContent(
-        title=f"{scorer.trained.facts['recipe']} on {manifest.parent.name}/{manifest.name}",
+        title=f"{trained.facts['recipe']} on {manifest.parent.name}/{manifest.name}",
         summary=evaluation.summary,
         records=to_videos(evaluation.records, fusion) if fusion else evaluation.records,
         threshold=evaluation.summary.threshold,
@@ -277,10 +279,12 @@ def evaluate_run(
         thumbnails=thumbnails,
         epochs=read_epochs(run / "metrics.jsonl"),
         recipe=described["recipe"],
-        facts=_facts(facts, manifest, scorer),
+        facts=_facts(facts, manifest, trained),
         unreadable=evaluation.unreadable,
         dataset=_PUBLISHED_NAMES.get(origin_of(manifest).get("dataset", "")),
-        depth_examples=_depth_examples(scorer, manifest, samples, evaluation) if thumbnails else (),
+        depth_examples=_depth_examples(scorer, manifest, samples, evaluation)
+        if thumbnails and "depth" in trained.network.outputs
+        else (),
         probes=[
             ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])
             for probe in PROBES
@@ -292,17 +296,17 @@ def evaluate_run(
 
 
 def _depth_examples(
-    scorer: RunScorer, manifest: Path, samples: Sequence[Sample], evaluation: Evaluation
+    scorer: Scorer, manifest: Path, samples: Sequence[Sample], evaluation: Evaluation
 ) -> list[DepthExample]:
-    """Test images beside the depth that the network sees in them, of a network that does."""
-    if not scorer.gives_depth:
-        return []
+    """Test images beside the depth that the network sees in them."""
     known = {(sample.path, sample.frame): sample for sample in samples}
 
     def predict(record: ScoreRecord) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         sample = known[record.path, record.frame]
-        crop = scorer.preprocess.apply(read_image(resolve(manifest, sample)), sample.box)
-        return crop, scorer.depth_maps(crop[None])[0]
+        prepared = scorer.prepare(read_image(resolve(manifest, sample)), sample.box)
+        depth = scorer.score([prepared]).depth
+        assert depth is not None
+        return prepared[0], depth[0]
 
     test = [record for record in evaluation.records if record.split is Split.TEST]
     return depth_examples(test, evaluation.summary.threshold.value, predict)
@@ -349,14 +353,14 @@ def _detector_notes(manifest: Path, spec: PreprocessSpec) -> list[str]:
     return [f"faces were found by {detector}, the network learnt on faces found by {spec.detector}"]
 
 
-def _facts(environment: Mapping[str, Any], manifest: Path, scorer: RunScorer) -> dict[str, str]:
+def _facts(environment: Mapping[str, Any], manifest: Path, trained: TrainedModel) -> dict[str, str]:
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if number)
     return {
         "trained with": environment["command"],
-        "trained on": f"{scorer.trained.facts['manifest']}, SHA-256 {environment['manifest_sha256']}",
+        "trained on": f"{trained.facts['manifest']}, SHA-256 {environment['manifest_sha256']}",
         "evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}",
-        "weights": f"SHA-256 {scorer.trained.weights_sha256}",
-        "network input": str(scorer.preprocess.to_dict()),
+        "weights": f"SHA-256 {trained.weights_sha256}",
+        "network input": str(trained.preprocess.to_dict()),
         "packages": packages,
         "python and machine": f"{environment['python']}, {environment['platform']}, {environment['cpu_count']} cores",
     }

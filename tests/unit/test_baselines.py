@@ -105,7 +105,7 @@ def test_scorer_tells_the_classes_apart(trained, tiny_manifest, tmp_path):
     assert evaluation.summary.rates["hter"].value <= 0.1
     assert (tmp_path / "scores.csv").is_file()
     assert len(evaluation.records) == 48 and all(0 <= record.score <= 1 for record in evaluation.records)
-    assert scorer.preprocess == LBP_SPEC and scorer.train_images == 24
+    assert scorer.preprocess == (LBP_SPEC,) and scorer.train_images == 24
 
 
 def test_scores_do_not_depend_on_the_batch(trained, tiny_manifest):
@@ -121,7 +121,7 @@ def test_scores_equal_the_weighted_sum_by_hand(trained):
     scorer, _ = trained
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     logit = scorer.bias + sum(w * t for w, t in zip(scorer.weights, colour_texture(image), strict=True))
-    assert scorer.score(image[None])[0] == pytest.approx(1 / (1 + math.exp(-logit)))
+    assert scorer.score([(image,)]).values[0] == pytest.approx(1 / (1 + math.exp(-logit)))
 
 
 def test_scores_rise_with_the_svms_decision_and_part_the_classes_at_one_half(trained, tiny_manifest):
@@ -132,7 +132,7 @@ def test_scores_rise_with_the_svms_decision_and_part_the_classes_at_one_half(tra
     labels = np.array([sample.label is Label.BONA_FIDE for sample in train])
     standardised = (textures - textures.mean(axis=0)) / np.where(textures.std(axis=0) > 0, textures.std(axis=0), 1)
     svm = LinearSVC(C=scorer.cost, dual=False, class_weight="balanced").fit(standardised, labels)
-    scores = scorer.score(np.array(images))
+    scores = scorer.score([(image,) for image in images]).values
     assert np.corrcoef(svm.decision_function(standardised), np.log(scores / (1 - scores)))[0, 1] > 1 - 1e-9
     np.testing.assert_array_equal(scores > 0.5, labels)
 
@@ -195,4 +195,4 @@ def test_training_says_so_when_nothing_carries_over_to_other_subjects(tiny_manif
 def test_crop_of_ones_own_is_kept(tiny_manifest: Path):
     spec = replace(LBP_SPEC, crop_scale=1.6)
     scorer = train_lbp_svm(tiny_manifest.parent, read_manifest(tiny_manifest), spec, progress=False)
-    assert scorer.preprocess.crop_scale == 1.6
+    assert scorer.spec.crop_scale == 1.6

@@ -25,7 +25,8 @@ from facepad.errors import ImageError, InputError, RunError
 from facepad.images import read_image
 from facepad.parallel import map_ahead
 from facepad.preprocess import PreprocessSpec
-from facepad.types import Label, Sample, Split
+from facepad.scorers import Prepared, Scores, sigmoid
+from facepad.types import Box, Label, Sample, Split
 
 __all__ = ["LBP_SPEC", "LbpSvmScorer", "colour_texture", "train_lbp_svm"]
 
@@ -76,24 +77,34 @@ class LbpSvmScorer:
     Standardisation, SVM and calibration are each affine, so they are kept as the one affine map that they make.
 
     Attributes:
-        preprocess: How it wants its input prepared.
+        spec: How it wants its input prepared.
         weights: ``(354,)``, of `colour_texture`.
         bias: What is added to the weighted sum.
         cost: The SVM's C that was chosen.
         train_images: How many images it has learnt from.
     """
 
-    preprocess: PreprocessSpec
+    spec: PreprocessSpec
     weights: Floats
     bias: float
     cost: float
     train_images: int
 
-    def score(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """P(bona fide) in [0, 1], ``(N,)``, of prepared uint8 RGB images ``(N, H, W, 3)``."""
+    @property
+    def preprocess(self) -> tuple[PreprocessSpec, ...]:
+        """See `facepad.scorers.Scorer`."""
+        return (self.spec,)
+
+    def prepare(self, image: Image, box: Box | None) -> Prepared:
+        """See `facepad.scorers.Scorer`."""
+        return (self.spec.apply(image, box),)
+
+    def score(self, batch: Sequence[Prepared]) -> Scores:
+        """See `facepad.scorers.Scorer`."""
         # Row by row, so that the last digits of a score do not depend on the batch that its image came in.
-        logits = np.array([np.dot(texture, self.weights) for texture in map_ahead(colour_texture, crops)])
-        return 1 / (1 + np.exp(-(logits + self.bias)))
+        textures = map_ahead(colour_texture, [prepared[0] for prepared in batch])
+        logits = np.array([np.dot(texture, self.weights) for texture in textures]) + self.bias
+        return Scores(sigmoid(logits), logits)
 
 
 def train_lbp_svm(

@@ -14,6 +14,7 @@ from facepad.types import Box
 
 __all__ = [
     "Border",
+    "Interpolation",
     "blank_face",
     "crop",
     "iou",
@@ -25,7 +26,9 @@ __all__ = [
 ]
 
 Border = Literal["reflect", "constant"]
+Interpolation = Literal["linear", "lanczos"]
 _BORDERS = {"reflect": cv2.BORDER_REFLECT, "constant": cv2.BORDER_CONSTANT}
+_INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "lanczos": cv2.INTER_LANCZOS4}
 _MID_GREY = (127, 127, 127)
 
 # A crop that shrinks by more than twice this is taken from an image shrunk beforehand, which bounds its memory.
@@ -88,11 +91,12 @@ def crop(
     scale: float | None,
     size: tuple[int, int],
     border: Border = "reflect",
+    interpolation: Interpolation = "linear",
 ) -> NDArray[np.uint8]:
     """Cut the square of ``scale`` x the box's side around the box's centre, resized to ``size``.
 
     Pixel (row, column) covers ``[column, column + 1) x [row, row + 1)``; the square is taken at its exact, fractional
-    place. Shrinking averages the area that a new pixel covers, enlarging interpolates linearly.
+    place. Shrinking averages the area that a new pixel covers, enlarging interpolates.
 
     Args:
         image: uint8 (height, width, 3).
@@ -100,20 +104,23 @@ def crop(
         scale: Side of the square in sides of the box (> 0); None takes the whole image, squashed to ``size``.
         size: (height, width) of the result in pixels.
         border: What lies outside the image: its mirror image (repeated as often as needed), or mid grey.
+        interpolation: How a square is enlarged.
 
     Returns:
         uint8 (height, width, 3) of the given size; never a view of ``image``.
 
     Raises:
-        InputError: an unknown border, a scale or size that is not positive, or a square so large that it cannot be
-            meant (over 1000 times the image).
+        InputError: an unknown border or interpolation, a scale or size that is not positive, or a square so large that
+            it cannot be meant (over 1000 times the image).
     """
     if border not in _BORDERS:
         raise InputError(unknown_choice("border", border, _BORDERS))
+    if interpolation not in _INTERPOLATIONS:
+        raise InputError(unknown_choice("interpolation", interpolation, _INTERPOLATIONS))
     if min(size) < 1 or not (scale is None or (math.isfinite(scale) and scale > 0)):
         raise InputError(f"a crop needs a scale > 0 and a size of at least 1x1, got scale {scale}, size {size}")
     if box is None or scale is None:
-        return _resize(image, size)
+        return _resize(image, size, interpolation)
     region = scale_box(square_around(box), scale)
     if region.width > _MAX_REGION * max(image.shape[:2]):
         raise InputError(f"a crop of {region.width:g} pixels from an image of {image.shape[1]}x{image.shape[0]}")
@@ -124,7 +131,7 @@ def crop(
         return np.full((*size, 3), _MID_GREY, dtype=np.uint8)
     if region.height >= size[0] and region.width >= size[1]:
         return _shrink(image, region, size, border)
-    return _warp(image, region, size, border)
+    return _warp(image, region, size, border, interpolation)
 
 
 def blank_face(image: NDArray[np.uint8], box: Box, scale: float = 1.0) -> NDArray[np.uint8]:
@@ -191,8 +198,10 @@ def _shift(window: NDArray[np.uint8], down: float, right: float) -> NDArray[np.u
     return np.asarray(moved, dtype=np.uint8)
 
 
-def _warp(image: NDArray[np.uint8], region: Box, size: tuple[int, int], border: Border) -> NDArray[np.uint8]:
-    """Interpolate linearly on a grid no coarser than the pixels, then average it down where an axis shrinks."""
+def _warp(
+    image: NDArray[np.uint8], region: Box, size: tuple[int, int], border: Border, interpolation: Interpolation
+) -> NDArray[np.uint8]:
+    """Interpolate on a grid no coarser than the pixels, then average it down where an axis shrinks."""
     height, width = size
     grid_height, grid_width = (
         pixels * math.ceil(max(side / pixels, 1)) for pixels, side in ((height, region.height), (width, region.width))
@@ -204,7 +213,7 @@ def _warp(image: NDArray[np.uint8], region: Box, size: tuple[int, int], border: 
         image,
         to_source,
         (grid_width, grid_height),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        flags=_INTERPOLATIONS[interpolation] | cv2.WARP_INVERSE_MAP,
         borderMode=_BORDERS[border],
         borderValue=_MID_GREY,
     )
@@ -224,12 +233,14 @@ def _reduced(image: NDArray[np.uint8], region: Box, size: tuple[int, int]) -> tu
     return _resize(image, reduced_size), map_box(region, (height, width), reduced_size)
 
 
-def _resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """Squash to (height, width): each axis by area when it shrinks, linearly when it grows."""
+def _resize(
+    image: NDArray[np.uint8], size: tuple[int, int], interpolation: Interpolation = "linear"
+) -> NDArray[np.uint8]:
+    """Squash to (height, width): each axis by area when it shrinks, interpolated when it grows."""
     shrunk = (min(size[0], image.shape[0]), min(size[1], image.shape[1]))
     resized = cv2.resize(image, shrunk[::-1], interpolation=cv2.INTER_AREA)
     if shrunk != size:
-        resized = cv2.resize(resized, size[::-1], interpolation=cv2.INTER_LINEAR)
+        resized = cv2.resize(resized, size[::-1], interpolation=_INTERPOLATIONS[interpolation])
     return resized.astype(np.uint8, copy=resized is image)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -132,6 +132,27 @@ class Threshold:
                 "note": origin.note,
             },
         }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError: a part is missing (a threshold without its origin is worth nothing), or has a wrong type.
+        """
+        try:
+            origin = dict(values["origin"])
+            interval, split = origin.pop("interval"), origin.pop("split")
+            read = ThresholdOrigin(
+                **origin,
+                split=None if split is None else Split(split),
+                interval=None if interval is None else (float(interval[0]), float(interval[1])),
+            )
+            if not read.source:
+                raise ValueError("its source is empty")
+            return cls(check_threshold(float(values["value"])), str(parse_criterion(values["criterion"])), read)
+        except (KeyError, IndexError, TypeError, ValueError, MetricError) as error:
+            raise ValueError(f"a threshold needs value, criterion and its whole origin ({error})") from error
 
 
 def fixed_threshold(value: float) -> Threshold:

@@ -9,7 +9,7 @@ from typing import Any
 from facepad.errors import ModelError, unknown_choice
 from facepad.models.attention_fusion import AttentionFusion
 from facepad.models.fasnet import FASNet
-from facepad.models.frozen import FrozenNetwork, freeze, to_onnx
+from facepad.models.frozen import freeze, to_onnx
 from facepad.models.mobilenet_v2 import WIDTHS, MobileNetV2
 from facepad.models.resnet import ResNet34
 from facepad.models.staged import GlobalPool, StagedModel
@@ -19,7 +19,6 @@ __all__ = [
     "MODELS",
     "AttentionFusion",
     "FASNet",
-    "FrozenNetwork",
     "GlobalPool",
     "MobileNetV2",
     "ModelEntry",

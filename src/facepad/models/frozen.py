@@ -7,17 +7,14 @@ import io
 import warnings
 from collections.abc import Sequence
 
-import numpy as np
-import onnxruntime
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facepad.parallel import available_cpus
+from facepad.engines import OnnxNetwork
 
-__all__ = ["FrozenNetwork", "freeze", "to_onnx"]
+__all__ = ["freeze", "to_onnx"]
 
-INPUT = "rgb"
+_INPUT = "rgb"
 
 
 class _FromPixels(nn.Module):
@@ -54,34 +51,13 @@ def to_onnx(network: nn.Module, size: tuple[int, int], outputs: Sequence[str]) -
             (images,),
             graph,  # type: ignore[arg-type]  # the annotation forgets streams
             dynamo=False,
-            input_names=[INPUT],
+            input_names=[_INPUT],
             output_names=list(outputs),
-            dynamic_axes={name: {0: "n"} for name in (INPUT, *outputs)},
+            dynamic_axes={name: {0: "n"} for name in (_INPUT, *outputs)},
         )
     return graph.getvalue()
 
 
-class FrozenNetwork:
-    """Runs an ONNX graph of `to_onnx` on the CPU; may be shared between threads.
-
-    Args:
-        graph: The serialised graph.
-        threads: Of ONNX Runtime; None takes one per processor.
-    """
-
-    def __init__(self, graph: bytes, threads: int | None = None) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or available_cpus()
-        # Idle threads would otherwise spin, and take the processors from those that decode the next images.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        self.outputs = tuple(output.name for output in self._session.get_outputs())
-
-    def __call__(self, images: NDArray[np.uint8]) -> dict[str, NDArray[np.floating]]:
-        """Every output by name, ``(N, ...)``, of uint8 RGB images ``(N, H, W, 3)``."""
-        return dict(zip(self.outputs, self._session.run(None, {INPUT: images}), strict=True))
-
-
-def freeze(network: nn.Module, size: tuple[int, int], outputs: Sequence[str]) -> FrozenNetwork:
+def freeze(network: nn.Module, size: tuple[int, int], outputs: Sequence[str]) -> OnnxNetwork:
     """`to_onnx`, ready to run; later changes of ``network`` do not reach it."""
-    return FrozenNetwork(to_onnx(network, size, outputs))
+    return OnnxNetwork(to_onnx(network, size, outputs))

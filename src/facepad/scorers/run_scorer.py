@@ -1,51 +1,30 @@
-"""Scoring with a finished run's network."""
+"""Scoring with a finished run's network: it becomes a model in memory, and is scored like any other."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from facepad.bundle import Bundle, Description, Network, OutputFormat
+from facepad.models import to_onnx
+from facepad.scorers.bundle_scorer import BundleScorer
+from facepad.trained import TrainedModel
 
-import numpy as np
-from numpy.typing import NDArray
+__all__ = ["bundle_of", "run_scorer"]
 
-from facepad.models import freeze
-from facepad.preprocess import PreprocessSpec
-from facepad.trained import TrainedModel, load_trained
-
-__all__ = ["RunScorer"]
+_GRAPH = "network.onnx"
 
 
-class RunScorer:
-    """Scores with a trained network on the CPU; it is loaded once and may be shared between threads."""
+def bundle_of(trained: TrainedModel, *, name: str = "run") -> Bundle:
+    """A trained network as a model without calibration and threshold; 32 bit floats, any batch size."""
+    outputs = trained.network.outputs
+    network = Network(
+        name=trained.architecture,
+        files=(_GRAPH,),
+        preprocess=trained.preprocess,
+        output=OutputFormat(name=outputs[0], depth="depth" if "depth" in outputs else None),
+    )
+    description = Description(name=name, networks=(network,), facts=trained.facts)
+    return Bundle(description, {_GRAPH: to_onnx(trained.network, trained.preprocess.size, outputs)})
 
-    def __init__(self, trained: TrainedModel) -> None:
-        self.trained = trained
-        self._network = freeze(trained.network, trained.preprocess.size, trained.network.outputs)
 
-    @classmethod
-    def from_run(cls, folder: Path) -> RunScorer:
-        """The scorer of a finished run folder.
-
-        Raises:
-            ModelError: the folder holds no finished run, or its weights were changed.
-        """
-        return cls(load_trained(folder))
-
-    @property
-    def preprocess(self) -> PreprocessSpec:
-        """How the network wants its input prepared."""
-        return self.trained.preprocess
-
-    def score(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """P(bona fide) in [0, 1], ``(N,)``, of prepared uint8 RGB images ``(N, H, W, 3)``."""
-        logits = self._network(crops)["logit"].astype(np.float64)
-        # Double precision keeps the order of very sure scores, which float32 would all round to 1.
-        return 1 / (1 + np.exp(-logits))
-
-    @property
-    def gives_depth(self) -> bool:
-        """Whether the network finds a depth map, which `depth_maps` gives."""
-        return "depth" in self._network.outputs
-
-    def depth_maps(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The depth that the network sees, ``(N, 32, 32)`` in [0, 1] (near = 1), of prepared images as in `score`."""
-        return self._network(crops)["depth"][:, 0].astype(np.float32)
+def run_scorer(trained: TrainedModel) -> BundleScorer:
+    """A trained network's scorer."""
+    return BundleScorer(bundle_of(trained))

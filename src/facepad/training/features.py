@@ -18,9 +18,10 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from facepad.datasets.prepare import MAX_UNREADABLE
+from facepad.engines import Engine
 from facepad.errors import InputError, RunError
 from facepad.files import write_text
-from facepad.models import FrozenNetwork, StagedModel, freeze
+from facepad.models import StagedModel, freeze
 from facepad.training.data import Crop, CropSource
 
 __all__ = ["FeatureStore", "KeptFeatures", "keep_features"]
@@ -152,7 +153,7 @@ def keep_features(
 
 def _fill(
     store: FeatureStore,
-    front: FrozenNetwork,
+    front: Engine,
     source: CropSource,
     names: list[list[str]],
     progress: Progress | None,
@@ -196,7 +197,7 @@ class _Front(nn.Module):
         return tuple(outputs)
 
 
-def _tap_shapes(front: FrozenNetwork, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
+def _tap_shapes(front: Engine, size: tuple[int, int]) -> dict[str, tuple[int, ...]]:
     return {tap: values.shape[1:] for tap, values in front(np.zeros((1, *size, 3), np.uint8)).items()}
 
 
