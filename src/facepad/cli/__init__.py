@@ -1,0 +1,50 @@
+"""The command line: thin commands over the library; heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from facepad.cli import data, learn, names  # noqa: F401  # importing them adds their commands
+from facepad.cli.app import app, say
+from facepad.errors import FacepadError, InputError
+
+__all__ = ["app", "main"]
+
+_CTRL_C = 130
+
+
+def main() -> None:
+    """Run the command line; exit codes: 0 success, 1 the run failed, 2 wrong usage or input, 130 Ctrl-C."""
+    try:
+        code = app(standalone_mode=False) or 0
+    except (KeyboardInterrupt, typer.Abort):
+        code = _CTRL_C
+    except Exception as error:
+        if os.environ.get("FACEPAD_DEBUG"):
+            raise
+        code, line = _explain(error)
+        if line:  # without arguments typer has shown the help already
+            say(f"facepad: {line}")
+    if code == _CTRL_C:  # some versions of typer return it, some raise
+        say("facepad: stopped by Ctrl-C")
+    sys.exit(code)
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """Exit code and one line for an error."""
+    if isinstance(error, InputError):
+        return 2, str(error)
+    if isinstance(error, FacepadError):
+        return 1, str(error)
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            2,
+            f"this command needs {error.name}, which is not installed: pip install '.[train]' in facepad's folder",
+        )
+    if hasattr(error, "format_message"):  # a usage error of typer's command line parser
+        message = error.format_message()
+        return 2, message and f"{message} (--help shows the usage)"
+    return 1, f"unexpected {type(error).__name__}: {error} (facepad --debug ... shows where)"

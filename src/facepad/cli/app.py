@@ -1,0 +1,111 @@
+"""The command line's root, and what several commands share: options, and how they speak."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from facepad import __version__
+from facepad.errors import InputError
+
+__all__ = [
+    "CriterionOption",
+    "Device",
+    "FuseOption",
+    "Jobs",
+    "Level",
+    "LevelOption",
+    "Manifest",
+    "Out",
+    "app",
+    "data_app",
+    "fusion_of",
+    "print_json",
+    "say",
+]
+
+_HELP = {"help_option_names": ["-h", "--help"]}
+app = typer.Typer(
+    help="Face presentation attack detection: prepare data, train, evaluate, report.",
+    no_args_is_help=True,
+    context_settings=_HELP,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+data_app = typer.Typer(help="Make, prepare and check data sets.", no_args_is_help=True, context_settings=_HELP)
+app.add_typer(data_app, name="data")
+
+Manifest = Annotated[Path, typer.Argument(help="manifest.csv", show_default=False)]
+Out = Annotated[Path, typer.Argument(help="New (or empty) output folder.", show_default=False)]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")]
+CriterionOption = Annotated[
+    str | None,
+    typer.Option(help="How dev chooses the threshold: eer, min-hter, bpcer@apcer=0.05, apcer@bpcer=0.05, or a number."),
+]
+
+
+class Level(StrEnum):
+    """What is measured."""
+
+    FRAME = "frame"
+    VIDEO = "video"
+
+
+class Fuse(StrEnum):
+    """How the scores of a video's frames become one."""
+
+    MEAN = "mean"
+    MEDIAN = "median"
+    MIN = "min"
+
+
+class Device(StrEnum):
+    """Where to train."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    MPS = "mps"
+
+
+LevelOption = Annotated[Level, typer.Option(help="What is measured: single images, or the videos that they are of.")]
+FuseOption = Annotated[Fuse | None, typer.Option(help="How the frames of a video become one score; default: mean.")]
+
+
+def fusion_of(level: Level, fuse: Fuse | None) -> Literal["mean", "median", "min"] | None:
+    """How videos are fused; None for single images."""
+    if level is Level.VIDEO:
+        return (fuse or Fuse.MEAN).value
+    if fuse:
+        raise InputError(f"--fuse {fuse} fuses the frames of videos: it needs --level video")
+    return None
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"facepad {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and stop.")
+    ] = False,
+) -> None:
+    os.environ["FACEPAD_DEBUG"] = "1" if debug else ""

@@ -1,0 +1,103 @@
+"""facepad data: make, prepare and check data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facepad.cli.app import Jobs, Manifest, Out, data_app, print_json, say
+
+
+@data_app.command("synthetic", epilog="Example: facepad data synthetic faces --subjects 12 --seed 0")
+def data_synthetic(
+    out: Out,
+    subjects: Annotated[int, typer.Option(help="How many people.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same bytes.")] = 0,
+    images: Annotated[int, typer.Option(min=4, help="Images per person.")] = 50,
+    video: Annotated[bool, typer.Option("--video", help="Videos, for 'data prepare video-folder'.")] = False,
+    jobs: Jobs = None,
+) -> None:
+    """Make a small labelled set of procedural faces, prints and replays: images with their manifest, or videos."""
+    from facepad.datasets.manifest import write_manifest
+    from facepad.datasets.synthetic import generate
+    from facepad.files import claim_output
+
+    claim_output(out)
+    samples = generate(out, subjects=subjects, seed=seed, images_per_subject=images, video=video, jobs=jobs)
+    if video:
+        say(f"{len(samples)} videos; next: facepad data prepare video-folder {out} PREPARED")
+        return
+    write_manifest(out / "manifest.csv", samples)
+    say(f"{len(samples)} images; manifest: {out / 'manifest.csv'}")
+
+
+@data_app.command("prepare", epilog="Example: facepad data prepare nuaa NUAA/db nuaa --protocol subject-kfold")
+def data_prepare(
+    dataset: Annotated[str, typer.Argument(help="A data set's name; see 'facepad list datasets'.", show_default=False)],
+    root: Annotated[Path, typer.Argument(help="The data set's folder.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="Where manifest and box cache go.", show_default=False)],
+    protocol: Annotated[str | None, typer.Option(help="Default: the data set's own first protocol.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of random protocols.")] = 0,
+    detector: Annotated[str, typer.Option(help="Face detector; see 'facepad list detectors'.")] = "dlib",
+    detector_model: Annotated[Path | None, typer.Option(help="The detector's model file, if it needs one.")] = None,
+    frames_per_video: Annotated[int | None, typer.Option(min=1, help="For data sets of videos; default: 20.")] = None,
+    jobs: Jobs = None,
+) -> None:
+    """Find faces once, and write OUT/manifest.csv (k-fold protocols: OUT/manifest-fold0.csv and so on)."""
+    from facepad.datasets.prepare import prepare
+
+    summary = prepare(
+        dataset,
+        root,
+        out,
+        protocol=protocol,
+        seed=seed,
+        jobs=jobs,
+        detector=detector,
+        detector_model=detector_model,
+        frames_per_video=frames_per_video,
+    )
+    say(summary.to_text())
+
+
+@data_app.command("depth", epilog="Example: facepad data depth nuaa/manifest.csv --preview preview")
+def data_depth(
+    manifest: Manifest,
+    engine: Annotated[
+        str | None,
+        typer.Option(help="facemesh, prnet or template; default: facemesh, else template."),
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="The engine's model file.", show_default=False)] = None,
+    preview: Annotated[Path | None, typer.Option(help="Folder for a picture of some faces and their maps.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
+) -> None:
+    """Make depth maps of the bona fide faces, for training with depth; they are stored beside the manifest."""
+    from facepad.depth import create_engine, make_depth, usual_engine, write_preview
+
+    named = engine or (model and "facemesh")
+    chosen, remark = (create_engine(named, model=model), None) if named else usual_engine()
+    if remark:
+        say(remark)
+    say(make_depth(manifest, engine=chosen, jobs=jobs).to_text())
+    if preview:
+        say(f"preview: {write_preview(manifest, preview, engine=chosen.name)}")
+
+
+@data_app.command("check", epilog="Example: facepad data check nuaa/manifest.csv --json")
+def data_check(
+    manifest: Manifest,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    jobs: Jobs = None,
+) -> None:
+    """Look for unreadable files, duplicates across splits, shared subjects, imbalance and unlisted files."""
+    from facepad.datasets.check import check
+
+    report = check(manifest, jobs=jobs)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        print(report.to_text())
+    if report.problems:
+        raise typer.Exit(1)
