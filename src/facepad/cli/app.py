@@ -88,10 +88,12 @@ def fusion_of(level: Level, fuse: Fuse | None) -> Literal["mean", "median", "min
 
 
 def say(text: str) -> None:
+    """A line for a person: stderr, so that stdout stays for results."""
     print(text, file=sys.stderr)
 
 
 def print_json(value: Any) -> None:
+    """The one JSON document of a command with --json."""
     print(json.dumps(value, indent=2))
 
 
