@@ -11,6 +11,7 @@ left it. WORK may be the one of benchmarks/nuaa.py; manifests and boxes are then
 from __future__ import annotations
 
 import json
+import os
 import platform
 import shutil
 import statistics
@@ -81,7 +82,7 @@ def runs() -> list[Run]:
 def run(root: Path, work: Path) -> None:
     """Train and evaluate everything, then score presentations of kinds that training never used."""
     execute(root, work, runs(), depth=True)
-    unseen = _unseen_presentations(work)
+    unseen = unseen_presentations(work / "official" / "manifest.csv", work / "unseen-kinds")
     for entry in runs():
         out = work / "reports" / f"{entry.name}-unseen-kinds"
         wanted = (entry.protocol == "official" and "ugmentation" in entry.row) or "simulated" in entry.row
@@ -90,26 +91,24 @@ def run(root: Path, work: Path) -> None:
             facepad("evaluate", work / "runs" / entry.name, unseen, out, "--no-probes", "--no-thumbnails")
 
 
-def _unseen_presentations(work: Path) -> Path:
-    """The official dev and bona fide test images, and made-up prints and screens of them as the attacks of test.
+def unseen_presentations(source: Path, folder: Path, *, split: Split = Split.TEST, every: int = 4) -> Path:
+    """A manifest of the dev images, and as its test every Nth bona fide image of a split, as it is and re-captured.
 
     Both classes of test pass the same encoder, and faces are found anew: a sheet is held elsewhere than the face was.
     """
-    source, folder = work / "official" / "manifest.csv", work / "unseen-kinds"
     manifest = folder / "prepared" / "manifest.csv"
     if manifest.exists():
         return manifest
     samples: list[Sample] = []
     for number, sample in enumerate(read_manifest(source)):
-        place = Path("..") / "official" / sample.path
         if sample.split is Split.DEV:
-            samples.append(replace(sample, path=place.as_posix()))
-        elif sample.split is Split.TEST and sample.label is Label.BONA_FIDE and number % 4 == 0 and sample.box:
+            samples.append(replace(sample, path=os.path.relpath(resolve(source, sample), folder)))
+        if sample.split is split and sample.label is Label.BONA_FIDE and number % every == 0 and sample.box:
             original = read_image(resolve(source, sample))
             name = f"bona-fide-{number}.jpg"
             write_image(folder / name, original, quality=90)
-            samples.append(replace(sample, path=name, box=None))
-            family = HELD_OUT[number // 4 % 2]
+            samples.append(replace(sample, path=name, box=None, split=Split.TEST))
+            family = HELD_OUT[number // every % 2]
             shown = present(original, np.random.default_rng([7, number]), (family,))
             name = f"{family}-{Path(sample.path).stem}-{number}.jpg"
             write_image(folder / name, shown, quality=90)
