@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pooch
 import pytest
 from hypothesis import settings
 
@@ -44,6 +45,18 @@ def models_folder() -> Path:
 def nuaa_folder() -> Path:
     """The NUAA images."""
     return _folder("FACEPAD_NUAA")
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Downloads of model files fail, and no folder holds them."""
+
+    def retrieve(url, known_hash, fname, path):
+        assert known_hash.startswith("sha256:") and len(known_hash) == 71 and fname in url
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    monkeypatch.delenv("FACEPAD_MODELS", raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,11 @@ import threading
 from pathlib import Path
 
 import numpy as np
-import pooch
 import pytest
 from skimage import data
 
 from facepad.depth import ENGINES, EXTENT, SIZE, create_engine, usual_engine
-from facepad.depth.facemesh import FaceMeshDepth, facemesh_model, mesh_to_depth, triangulate
+from facepad.depth.facemesh import FaceMeshDepth, mesh_to_depth, triangulate
 from facepad.errors import InputError, ModelError
 from facepad.types import Box
 
@@ -135,40 +134,6 @@ def test_mesh_beside_the_square_has_no_map():
 # --- model files -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def no_network(monkeypatch):
-    def retrieve(url, known_hash, fname, path):
-        assert known_hash.startswith("sha256:") and len(known_hash) == 71 and fname in url
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr(pooch, "retrieve", retrieve)
-    monkeypatch.delenv("FACEPAD_MODELS", raising=False)
-
-
-def test_model_by_path_wins_then_the_folder_then_the_download(no_network, monkeypatch, tmp_path):
-    (tmp_path / "face_landmark.tflite").write_bytes(b"x")
-    (tmp_path / "mine.tflite").write_bytes(b"y")
-    monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
-    assert facemesh_model(tmp_path / "mine.tflite") == tmp_path / "mine.tflite"
-    assert facemesh_model() == tmp_path / "face_landmark.tflite"
-    monkeypatch.delenv("FACEPAD_MODELS")
-    monkeypatch.setattr(pooch, "retrieve", lambda url, known_hash, fname, path: str(Path(path) / fname))
-    assert facemesh_model().name == "face_landmark.tflite"
-
-
-def test_missing_model_says_in_one_line_what_to_get(no_network):
-    with pytest.raises(
-        ModelError, match=r"https://.*face_landmark\.tflite.*--model.*FACEPAD_MODELS.*template"
-    ) as caught:
-        create_engine("facemesh")
-    assert "\n" not in str(caught.value)
-
-
-def test_named_model_must_exist(tmp_path):
-    with pytest.raises(ModelError, match=r"none\.tflite is not a file"):
-        create_engine("facemesh", model=tmp_path / "none.tflite")
-
-
 def test_file_that_is_no_model_is_refused(tmp_path):
     (tmp_path / "bad.tflite").write_bytes(b"not a network" * 10)
     with pytest.raises(ModelError, match=r"bad\.tflite is not a TensorFlow Lite model") as caught:
@@ -200,7 +165,7 @@ def test_other_network_is_refused(tmp_path, monkeypatch):
 
 def test_usual_engine_falls_back_and_says_why(no_network, monkeypatch):
     engine, remark = usual_engine()
-    assert engine.name == "template" and "cannot download the face mesh model" in remark and "\n" not in remark
+    assert engine.name == "template" and "cannot download the face mesh" in remark and "\n" not in remark
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     engine, remark = usual_engine()

@@ -1,4 +1,4 @@
-"""Both detectors on a real face, their order and limits, and where YuNet's model file comes from."""
+"""Both detectors on a real face, their order and limits, and wrong model files."""
 
 import os
 import threading
@@ -6,14 +6,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pooch
 import pytest
 from skimage import data
 
 from facepad.errors import InputError, ModelError
 from facepad.faces import DETECTORS, create_detector, iou, map_box
 from facepad.faces.dlib_detector import DlibDetector
-from facepad.faces.yunet import YuNetDetector, canonical_square, yunet_model
+from facepad.faces.yunet import YuNetDetector, canonical_square
 from facepad.images import read_image
 from facepad.types import Box, Face
 
@@ -163,43 +162,6 @@ def test_canonical_square_scales_shifts_and_mirrors_with_the_face():
     mirrored[[4, 6, 8, 10, 12]] = 640 - row[[6, 4, 8, 12, 10]]
     mirrored[[5, 7, 11, 13]] = row[[7, 5, 13, 11]]
     assert canonical_square(mirrored).xyxy == pytest.approx((640 - square.x2, square.y1, 640 - square.x1, square.y2))
-
-
-@pytest.fixture
-def no_network(monkeypatch, tmp_path):
-    def retrieve(url, known_hash, fname, path):
-        assert known_hash.startswith("sha256:") and len(known_hash) == 71 and url.endswith(fname)
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr(pooch, "retrieve", retrieve)
-    monkeypatch.delenv("FACEPAD_MODELS", raising=False)
-
-
-def test_yunet_model_by_path_wins(monkeypatch, tmp_path):
-    (tmp_path / "yunet_n_640_640.onnx").write_bytes(b"x")
-    (tmp_path / "mine.onnx").write_bytes(b"y")
-    monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
-    assert yunet_model(tmp_path / "mine.onnx") == tmp_path / "mine.onnx"
-    assert yunet_model() == tmp_path / "yunet_n_640_640.onnx"
-
-
-def test_yunet_model_is_downloaded_where_there_is_none(no_network, monkeypatch, tmp_path):
-    monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
-    monkeypatch.setattr(pooch, "retrieve", lambda url, known_hash, fname, path: str(Path(path) / fname))
-    assert yunet_model().name == "face_detection_yunet_2023mar.onnx"
-
-
-def test_missing_yunet_model_says_in_one_line_what_to_get(no_network):
-    with pytest.raises(
-        ModelError, match=r"cannot download YuNet.*2023mar\.onnx.*FACEPAD_MODELS.*'dlib' needs no"
-    ) as caught:
-        create_detector("yunet")
-    assert "\n" not in str(caught.value)
-
-
-def test_named_yunet_model_must_exist(tmp_path):
-    with pytest.raises(ModelError, match=r"none\.onnx is not a file"):
-        create_detector("yunet", model=tmp_path / "none.onnx")
 
 
 def test_file_that_is_no_yunet_is_refused_quietly(tmp_path, capfd):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +14,19 @@ from facepad.depth.raster import EXTENT, rasterise, to_levels
 from facepad.errors import ModelError
 from facepad.faces import crop
 from facepad.files import sha256_file
+from facepad.public_models import PublicModel, model_path
 from facepad.types import Box
 
-__all__ = ["FaceMeshDepth", "facemesh_model", "mesh_to_depth", "triangulate"]
+__all__ = ["FACEMESH", "FaceMeshDepth", "mesh_to_depth", "triangulate"]
 
-# The file that MediaPipe's own build pins (Apache-2.0).
-_FILE = "face_landmark.tflite"
-_URL = "https://storage.googleapis.com/mediapipe-assets/models/face_landmark.tflite?generation=1782183345452003"
-_SHA256 = "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493"
+FACEMESH = PublicModel(
+    "the face mesh",
+    "https://storage.googleapis.com/mediapipe-assets/models/face_landmark.tflite?generation=1782183345452003",
+    "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
+    option="--model",
+    instead="the engine 'template' needs no model",
+)
+"""The file that MediaPipe's own build pins (Apache-2.0)."""
 
 _SIDE = 192
 _POINTS = 468
@@ -51,7 +55,7 @@ class FaceMeshDepth:
 
     def __init__(self, model: Path | None = None) -> None:
         _load_runtime()
-        self.model = facemesh_model(model)
+        self.model = model_path(FACEMESH, model)
         self._local = threading.local()
         self._network()
         self.identity = f"facemesh-1-{sha256_file(self.model)[:12]}"
@@ -116,34 +120,6 @@ def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12))
 
 
-def facemesh_model(path: Path | None = None) -> Path:
-    """Where the model file is: the given path, the folder FACEPAD_MODELS, or a download with a pinned hash.
-
-    Raises:
-        ModelError: the given file is missing, or there is none and it cannot be downloaded; says what to get.
-    """
-    if path is not None:
-        if not Path(path).is_file():
-            raise ModelError(f"face mesh model {path} is not a file; expected MediaPipe's {_FILE}")
-        return Path(path)
-    folder = os.environ.get("FACEPAD_MODELS")
-    if folder and (Path(folder) / _FILE).is_file():
-        return Path(folder) / _FILE
-    return _download()
-
-
-def _download() -> Path:
-    import pooch  # only here: it takes a while to import and is rarely needed
-
-    try:
-        return Path(pooch.retrieve(_URL, f"sha256:{_SHA256}", fname=_FILE, path=pooch.os_cache("facepad")))
-    except Exception as error:  # no network, a proxy's page, a full disk: the same remedy for all of them
-        raise ModelError(
-            f"cannot download the face mesh model ({type(error).__name__}): get {_URL} and give it with --model, "
-            f"or put it as {_FILE} into the folder that FACEPAD_MODELS names; the engine 'template' needs no model"
-        ) from error
-
-
 def _load_runtime() -> type:
     from ai_edge_litert.interpreter import Interpreter  # only here: an extra
 
@@ -163,7 +139,7 @@ def _load(model: Path) -> _Mesh:
     shapes = [tuple(int(length) for length in entry["shape"]) for entry in inputs]
     if shapes != [(1, _SIDE, _SIDE, 3)] or outputs.keys() != {3 * _POINTS, 1}:
         raise ModelError(
-            f"{model} is another network: expected MediaPipe's {_FILE} with input (1, {_SIDE}, {_SIDE}, 3) and "
+            f"{model} is another network: expected MediaPipe's {FACEMESH.name} with input (1, {_SIDE}, {_SIDE}, 3) and "
             f"outputs of {3 * _POINTS} and 1 numbers, got inputs {shapes} and outputs of {sorted(outputs)} numbers"
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,9 +15,10 @@ from numpy.typing import NDArray
 from facepad.errors import ModelError
 from facepad.faces.geometry import limit_size, map_box
 from facepad.files import sha256_file
+from facepad.public_models import PublicModel, model_path
 from facepad.types import Box, Face
 
-__all__ = ["CALIBRATION", "YuNetDetector", "canonical_square", "yunet_model"]
+__all__ = ["CALIBRATION", "YUNET", "YuNetDetector", "canonical_square"]
 
 CALIBRATION = {"eyes_x": 0.7762, "eyes_y": 0.5734, "height_y": 0.1337, "width": 0.8272, "height": 0.2064}
 """The canonical square from YuNet's box and eyes, in `canonical_square`'s terms.
@@ -26,14 +26,17 @@ CALIBRATION = {"eyes_x": 0.7762, "eyes_y": 0.5734, "height_y": 0.1337, "width": 
 Least absolute deviations from dlib's squares on NUAA's training lists; `benchmarks/detectors.py ROOT --fit` does it.
 """
 
-# The network's own file in OpenCV's model zoo (MIT licence), and the one of its authors.
 _FILE = "face_detection_yunet_2023mar.onnx"
-_FILES = ("yunet_n_640_640.onnx", _FILE)
-_URL = (
+YUNET = PublicModel(
+    "YuNet",
     "https://media.githubusercontent.com/media/opencv/opencv_zoo/f12e12798e8314f7c074a6656816c048dcc95b7a/"
-    f"models/face_detection_yunet/{_FILE}"
+    f"models/face_detection_yunet/{_FILE}",
+    "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+    option="--detector-model",
+    instead="the detector 'dlib' needs no model",
+    other_names=("yunet_n_640_640.onnx",),
 )
-_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
+"""The network's file in OpenCV's model zoo (MIT licence); its authors' own has another name."""
 
 # The network was trained on faces of about 10 to 300 pixels: a photograph's large faces come into that range when it is
 # shrunk, and its time is bounded.
@@ -55,7 +58,7 @@ class YuNetDetector:
     name = "yunet"
 
     def __init__(self, model: Path | None = None) -> None:
-        self.model = yunet_model(model)
+        self.model = model_path(YUNET, model)
         self._local = threading.local()
         self._engine()
         self.identity = f"yunet-1-{sha256_file(self.model)[:12]}"
@@ -101,36 +104,6 @@ def canonical_square(row: NDArray[np.float64]) -> Box:
     center_y = float(middle_y + CALIBRATION["eyes_y"] * (eyes_y - middle_y) + CALIBRATION["height_y"] * height)
     half = float(CALIBRATION["width"] * width + CALIBRATION["height"] * height) / 2
     return Box(center_x - half, center_y - half, center_x + half, center_y + half)
-
-
-def yunet_model(path: Path | None = None) -> Path:
-    """Where YuNet's model file is: the given path, the folder FACEPAD_MODELS, or a download with a pinned hash.
-
-    Raises:
-        ModelError: the given file is missing, or there is none and it cannot be downloaded; says what to get.
-    """
-    if path is not None:
-        if not Path(path).is_file():
-            raise ModelError(f"YuNet model {path} is not a file")
-        return Path(path)
-    folder = os.environ.get("FACEPAD_MODELS")
-    for name in _FILES if folder else ():
-        candidate = Path(str(folder)) / name
-        if candidate.is_file():
-            return candidate
-    return _download()
-
-
-def _download() -> Path:
-    import pooch  # only here: it takes a while to import and is rarely needed
-
-    try:
-        return Path(pooch.retrieve(_URL, f"sha256:{_SHA256}", fname=_FILE, path=pooch.os_cache("facepad")))
-    except Exception as error:  # no network, a proxy's page, a full disk: the same remedy for all of them
-        raise ModelError(
-            f"cannot download YuNet ({type(error).__name__}): get {_URL} and name it as the detector model, "
-            "or put it into the folder that FACEPAD_MODELS names; the detector 'dlib' needs no model"
-        ) from error
 
 
 def _load(model: Path) -> Any:

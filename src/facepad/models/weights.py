@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from facepad.errors import ModelError
 from facepad.models.staged import StagedModel
+from facepad.public_models import in_models_folder
 
 __all__ = ["load_trunk_weights"]
 
@@ -46,20 +46,15 @@ def load_trunk_weights(model: StagedModel, architecture: str, source: str) -> No
     Raises:
         ModelError: the file is missing, unreadable or foreign, or its names or shapes do not fit.
     """
-    path = _imagenet_file(architecture) if source == "imagenet" else Path(source)
+    url, local_name = _PUBLIC[architecture]
+    path = in_models_folder(local_name) if source == "imagenet" else Path(source)
     if path is None:
-        state = _download(_PUBLIC[architecture][0])
-        origin = _PUBLIC[architecture][0]
+        state = _download(url)
+        origin = url
     else:
         state = _read_state(path)
         origin = str(path)
     _load(model, state, origin)
-
-
-def _imagenet_file(architecture: str) -> Path | None:
-    folder = os.environ.get("FACEPAD_MODELS")
-    path = Path(folder) / _PUBLIC[architecture][1] if folder else None
-    return path if path is not None and path.is_file() else None
 
 
 def _download(url: str) -> dict[str, Tensor]:
