@@ -5,7 +5,7 @@ FacepadError
 │   ├── ImageError             a file or byte string that is not a readable image
 │   ├── VideoError             a file that is not a readable video
 │   ├── ManifestError          a manifest.csv that breaks its contract
-│   ├── DatasetError           a data set folder that is not what its adapter expects
+│   ├── DatasetError           a data set that is not what it should be, or that is mostly unreadable
 │   ├── ScoresError            a scores file that breaks its contract
 │   ├── MetricError            a metric that these scores do not define (one class only, unknown criterion)
 │   ├── RecipeError            an unknown recipe, key or value
@@ -59,7 +59,7 @@ class ManifestError(InputError):
 
 
 class DatasetError(InputError):
-    """A data set folder that is not what its adapter expects."""
+    """A data set folder that is not what its adapter expects, or whose files are mostly unreadable."""
 
 
 class ScoresError(InputError):

@@ -204,7 +204,7 @@ def test_mostly_corrupt_training_images_stop_the_run_and_leave_nothing(facepad, 
         (manifest.parent / sample.path).write_bytes(b"no image")
     code, _, err = facepad("train", recipe, manifest, tmp_path / "run")
     assert code == 2
-    assert "3 of 24 training images are unreadable" in err.strip().splitlines()[-1]
+    assert "3 of 24 training images cannot be read" in err.strip().splitlines()[-1]
     assert not (tmp_path / "run").exists()
 
 

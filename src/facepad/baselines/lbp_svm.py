@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from facepad.datasets.prepare import MAX_UNREADABLE
+from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import ImageError, InputError, RunError
 from facepad.images import read_image
 from facepad.parallel import map_ahead
@@ -163,7 +163,7 @@ def _textures(
     """The descriptors ``(n, 354)`` of what can be read, and its samples; the rest goes to ``skipped``.
 
     Raises:
-        InputError: too much cannot be read.
+        DatasetError: too much cannot be read.
     """
 
     def texture(sample: Sample) -> Floats | ImageError:
@@ -181,9 +181,7 @@ def _textures(
             else:
                 rows.append(row)
                 kept.append(sample)
-    if len(unreadable) > MAX_UNREADABLE * len(samples):
-        first = next(iter(unreadable.values()))
-        raise InputError(f"{len(unreadable)} of {len(samples)} training images are unreadable, first: {first}")
+    refuse_mostly_unreadable(unreadable, len(samples), "training images")
     skipped |= unreadable
     return np.stack(rows), kept
 

@@ -15,15 +15,13 @@ from facepad.datasets.adapter import Adapter, Scan
 from facepad.datasets.frames import DEFAULT_COUNT, ExtractedVideo, take_frames, unreadable_videos
 from facepad.datasets.manifest import manifest_text, read_manifest
 from facepad.datasets.splits import class_balance, subjects_across_splits
+from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, unknown_choice
 from facepad.faces import FoundBox, find_boxes
 from facepad.files import sha256_file, write_text
 from facepad.types import Sample
 
-__all__ = ["MAX_UNREADABLE", "PrepareSummary", "origin_of", "prepare"]
-
-MAX_UNREADABLE = 0.05
-"""Part of the images that may be unreadable; beyond it the copy is broken, and preparing stops."""
+__all__ = ["PrepareSummary", "origin_of", "prepare"]
 
 _RECORD = "prepare.json"
 
@@ -163,12 +161,12 @@ def prepare(
         frames_per_video = DEFAULT_COUNT if frames_per_video is None else frames_per_video
         _refuse_other_count(out, scan, frames_per_video)
         scan, videos = take_frames(adapter, scan, out, count=frames_per_video, jobs=jobs, progress=progress)
-        _refuse_mostly_unreadable(unreadable_videos(videos), len(videos), root, "videos")
+        refuse_mostly_unreadable(dict(unreadable_videos(videos)), len(videos), f"videos of {root}")
     _refuse_before_search(out, scan)
     given = adapter.videos and any(sample.box is not None for samples in scan.folds.values() for sample in samples)
     boxes = _boxes(scan, out, jobs=jobs, detector=detector, detector_model=detector_model, progress=progress)
     unreadable = [(path, found.error) for path, found in boxes.items() if found.error is not None]
-    _refuse_mostly_unreadable(unreadable, len(boxes), root, "images")
+    refuse_mostly_unreadable(dict(unreadable), len(boxes), f"images of {root}")
     finished = {
         _file_name(fold): _relative_to(out, scan.root, _with_boxes(samples, boxes))
         for fold, samples in scan.folds.items()
@@ -300,15 +298,6 @@ def _boxes(
         progress=progress,
     )
     return {name: found[path] for name, path in wanted.items()}
-
-
-def _refuse_mostly_unreadable(unreadable: list[tuple[str, str]], total: int, root: Path, noun: str) -> None:
-    if len(unreadable) > MAX_UNREADABLE * total:
-        _, why = unreadable[0]
-        raise DatasetError(
-            f"{len(unreadable)} of {total} {noun} of {root} cannot be read (first: {why}); "
-            f"more than {MAX_UNREADABLE:.0%} means a broken copy; get it again, or remove these files"
-        )
 
 
 def _with_boxes(samples: Iterable[Sample], boxes: dict[str, FoundBox]) -> list[Sample]:

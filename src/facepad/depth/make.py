@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.datasets.manifest import read_manifest, resolve
-from facepad.datasets.prepare import MAX_UNREADABLE
+from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.depth.engines import DepthEngine, create_engine
 from facepad.depth.store import DepthStore, depth_folder, load_depth
 from facepad.depth.template import TemplateDepth
@@ -181,12 +181,7 @@ def _fill(
                     [result.engine for result, _ in good],
                 )
             made |= {result.sample: result.engine for result, _ in good}
-            if len(unreadable) > MAX_UNREADABLE * total:
-                first = next(iter(unreadable.values()))
-                raise InputError(
-                    f"{len(unreadable)} of {total} bona fide images of {manifest} cannot be read (first: {first}); "
-                    f"more than {MAX_UNREADABLE:.0%} means that they moved or are broken"
-                )
+            refuse_mostly_unreadable(unreadable, total, f"bona fide images of {manifest}")
             advance(len(batch))
     return made, unreadable
 

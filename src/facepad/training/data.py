@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from facepad.augment import Augmentation
-from facepad.datasets.prepare import MAX_UNREADABLE
+from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.depth import DepthMaps, warp_depth
-from facepad.errors import ImageError, InputError
+from facepad.errors import ImageError
 from facepad.images import image_size, read_image
 from facepad.models.attention_fusion import MAP_SIZE
 from facepad.parallel import map_ahead
@@ -175,9 +175,7 @@ class CropDataset(Dataset[Batch]):
         for crop in crops:
             if crop.error is not None:
                 self.unreadable[self.source.samples[crop.index].path] = crop.error
-        if len(self.unreadable) > MAX_UNREADABLE * len(self):
-            first = next(iter(self.unreadable.values()))
-            raise InputError(f"{len(self.unreadable)} of {len(self)} training images are unreadable, first: {first}")
+        refuse_mostly_unreadable(self.unreadable, len(self), "training images")
         kept = [crop for crop in crops if crop.pixels is not None]
         pixels = np.zeros((len(kept), *self.source.spec.size, 3), np.uint8)  # none at all where none could be read
         for row, crop in enumerate(kept):

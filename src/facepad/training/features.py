@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from facepad.datasets.prepare import MAX_UNREADABLE
+from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.engines import Engine
-from facepad.errors import InputError, RunError
+from facepad.errors import RunError
 from facepad.files import write_text
 from facepad.models import StagedModel, freeze
 from facepad.training.data import Crop, CropSource
@@ -135,7 +135,7 @@ def keep_features(
         progress: Where to draw the progress bar.
 
     Raises:
-        InputError: more than 5 % of the images are unreadable.
+        DatasetError: more than 5 % of the images are unreadable.
         RunError: the disk is full.
     """
     front = freeze(_Front(model, taps), source.spec.size, taps)
@@ -168,9 +168,7 @@ def _fill(
     while batch := list(islice(pairs, _BATCH)):
         readable = [(crop.index, view, crop.pixels) for crop, view in batch if crop.pixels is not None]
         unreadable |= {source.samples[crop.index].path: crop.error for crop, _ in batch if crop.error is not None}
-        if len(unreadable) > MAX_UNREADABLE * len(source):
-            first = next(iter(unreadable.values()))
-            raise InputError(f"{len(unreadable)} of {len(source)} training images are unreadable, first: {first}")
+        refuse_mostly_unreadable(unreadable, len(source), "training images")
         if readable:
             outputs = front(np.stack([pixels for _, _, pixels in readable]))
             store.append([names[view][index] for index, view, _ in readable], outputs)

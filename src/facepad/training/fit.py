@@ -127,7 +127,8 @@ def fit(
 
     Raises:
         InputError: no training or dev images of both classes, or the device is not there.
-        RunError: too many unreadable images, or the loss is no longer finite.
+        DatasetError: more than 5 % of the images are unreadable.
+        RunError: the loss is no longer finite.
     """
     check_training(data, device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

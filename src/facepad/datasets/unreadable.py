@@ -1,0 +1,38 @@
+"""How many files of a data set may be unreadable: a few are left out and listed, many mean a broken copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from facepad.errors import DatasetError
+
+__all__ = ["MAX_UNREADABLE", "refuse_mostly_unreadable"]
+
+MAX_UNREADABLE = 0.05
+"""Part of the files that may be unreadable; beyond it the work stops."""
+
+
+def refuse_mostly_unreadable(unreadable: Mapping[str, str], total: int, what: str) -> None:
+    """Stop where too much cannot be read; the caller leaves out what is less.
+
+    Args:
+        unreadable: Path to reason, of the files found so far.
+        total: Number of files, the readable ones among them.
+        what: What they are, in the plural.
+
+    Raises:
+        DatasetError: more than 5 % are unreadable.
+
+    Example:
+        >>> refuse_mostly_unreadable({"a.png": "a.png: is empty"}, 20, "training images")
+        >>> refuse_mostly_unreadable({"a.png": "a.png: is empty"}, 19, "training images")
+        Traceback (most recent call last):
+        facepad.errors.DatasetError: 1 of 19 training images cannot be read (first: a.png: is empty); more than 5% \
+means that they moved or that the copy is broken; get them again, or leave these files out
+    """
+    if len(unreadable) > MAX_UNREADABLE * total:
+        raise DatasetError(
+            f"{len(unreadable)} of {total} {what} cannot be read (first: {next(iter(unreadable.values()))}); more than "
+            f"{MAX_UNREADABLE:.0%} means that they moved or that the copy is broken; get them again, or leave these "
+            "files out"
+        )
