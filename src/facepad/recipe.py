@@ -189,12 +189,24 @@ def validate_recipe(values: dict[str, Any], where: str) -> Recipe:
         parse_criterion(recipe.criterion)
     except InputError as error:
         raise RecipeError(f"{where}: {error}") from error
-    if recipe.depth.engine is not None and recipe.depth.engine not in ENGINES:
-        raise RecipeError(f"{where}: depth.engine: {unknown_choice('depth engine', recipe.depth.engine, ENGINES)}")
+    _check_depth(recipe, where)
     names = [stage.name for stage in recipe.stages]
     if len(set(names)) < len(names):
         raise RecipeError(f"{where}: stages need different names, got {', '.join(names)}")
     return recipe
+
+
+def _check_depth(recipe: Recipe, where: str) -> None:
+    engine, given = recipe.depth.engine, sorted(recipe.depth.model_fields_set)
+    if engine is not None and engine not in ENGINES:
+        raise RecipeError(f"{where}: depth.engine: {unknown_choice('depth engine', engine, ENGINES)}")
+    if given and not MODELS[recipe.model.name].gives_depth(recipe.model.options()):
+        network = f"{recipe.model.name}{'' if recipe.model.depth is None else ' with model.depth = false'}"
+        raise RecipeError(
+            f"{where}: depth.{given[0]}: {network} gives no depth map that could be learnt; remove the section [depth] "
+            "(--set depth={}), or take a network that gives one: "
+            + ", ".join(name for name, entry in MODELS.items() if entry.gives_depth({}))
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -200,6 +200,14 @@ def test_models_table_lists_options_that_build():
         create_model(name, weights="none", **{option: values.get(option, False) for option in entry.options})
 
 
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("depth", [None, True, False])
+def test_models_table_knows_which_networks_give_depth(name, depth):
+    options = {} if depth is None or "depth" not in MODELS[name].options else {"depth": depth}
+    given = create_model(name, weights="none", **options).outputs
+    assert MODELS[name].gives_depth(options) == ("depth" in given)
+
+
 def test_absent_imagenet_weights_say_how_to_get_them(monkeypatch):
     def offline(*_, **__):
         raise URLError("no route to host")

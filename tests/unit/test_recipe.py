@@ -102,6 +102,31 @@ def test_recipe_file_of_ones_own(tmp_path: Path):
         load_recipe(str(tmp_path / "absent.toml"))
 
 
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "message"),
+    [
+        (
+            "demo",
+            ["depth.weight=2"],
+            r"demo\.toml: depth\.weight: mobilenet_v2 gives no depth map.*: attention_fusion$",
+        ),
+        (
+            "demo-depth",
+            ["model.depth=false"],
+            r"attention_fusion with model\.depth = false gives no depth map.*depth=\{\}",
+        ),
+    ],
+)
+def test_depth_section_of_a_network_without_depth_is_refused(recipe, overrides, message):
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(recipe, overrides)
+
+
+def test_depth_section_can_be_taken_out_of_a_recipe():
+    recipe = load_recipe("demo-depth", ["model.depth=false", "depth={}"])
+    assert recipe.model.options() == {"deep_tap": 13, "depth": False}
+
+
 def test_views_without_augmentation_are_refused():
     with pytest.raises(RecipeError, match="need some augmentation"):
         load_recipe("tla-mobilenetv2", ["augment.operations=[]"])

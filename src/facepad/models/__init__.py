@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,10 @@ class ModelEntry:
     options: tuple[str, ...]
     trunk: str  # whose public weights its trunk takes
     summary: str
+
+    def gives_depth(self, options: Mapping[str, Any]) -> bool:
+        """Whether the network, built with these options, gives a depth map: one that can has the option ``depth``."""
+        return "depth" in self.options and bool(options.get("depth", True))
 
 
 MODELS: dict[str, ModelEntry] = {
