@@ -33,6 +33,7 @@ class ModelSection(_Section):
     width: float | None = None
     dropout: float | None = Field(default=None, ge=0, lt=1)
     deep_tap: int | None = None
+    channels: int | None = Field(default=None, ge=1, le=1024)
     attention: bool | None = None
     fusion: bool | None = None
     alpha: Literal["learned", "fixed"] | None = None

@@ -29,6 +29,7 @@ from facepad.preprocess import PreprocessSpec
 from facepad.published import published_rows
 from facepad.recipe import Recipe
 from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_examples, write_report
+from facepad.report.text import flatten
 from facepad.scorers import Scorer
 from facepad.scorers.run_scorer import run_scorer
 from facepad.trained import DESCRIPTION_FILE, TrainedModel, load_trained, save_trained
@@ -172,8 +173,8 @@ def _open_run(recipe: Recipe, manifest: Path, data_hash: str, depth: str | None,
         before = json.loads((out / _RECIPE_FILE).read_text(encoding="utf-8"))
         if (out / DESCRIPTION_FILE).is_file():
             raise InputError(f"the run in {out} is finished; there is nothing to resume")
-        if before["recipe"] != described["recipe"]:
-            raise InputError(f"the run in {out} was begun with {_difference(before['recipe'], described['recipe'])}")
+        if difference := _difference(before["recipe"], described["recipe"]):
+            raise InputError(f"the run in {out} was begun with {difference}")
         if before["manifest_sha256"] != data_hash:
             raise InputError(f"the run in {out} was begun with another manifest than {manifest} is now")
         if before["depth"] != depth:
@@ -189,14 +190,13 @@ def _open_run(recipe: Recipe, manifest: Path, data_hash: str, depth: str | None,
     return True
 
 
-def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """The first key whose value changed, in words."""
-    for key, value in before.items():
-        if value != now.get(key):
-            if isinstance(value, dict):
-                return f"{key}.{_difference(value, now[key])}"
-            return f"{key} = {json.dumps(value)}, not {json.dumps(now.get(key))}"
-    return "another recipe"
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
+    """The first key whose value changed, in words; keys without a value need not stand there (newer ones do not)."""
+    old, new = dict(flatten(before)), dict(flatten(now))
+    for key in old | new:
+        if old.get(key) != new.get(key):
+            return f"{key} = {old.get(key, 'nothing')}, not {new.get(key, 'nothing')}"
+    return None
 
 
 def _environment(manifest: Path, data_hash: str) -> dict[str, Any]:

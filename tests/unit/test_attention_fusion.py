@@ -15,7 +15,7 @@ from facepad.training.losses import label_loss
 
 SWITCHES = [
     {},
-    {"deep_tap": 13},
+    {"deep_tap": 13, "channels": 16},
     {"attention": False},
     {"fusion": False},
     {"alpha": "fixed"},
@@ -95,6 +95,8 @@ def test_switches_remove_their_parts():
     torch.testing.assert_close(AttentionFusion(alpha="fixed").alpha(), torch.full((3,), 1 / 3))
     with pytest.raises(ModelError, match="deep tap must be one of 17, 13, got 12"):
         AttentionFusion(deep_tap=12)
+    with pytest.raises(ModelError, match="channels must be at least 1, got 0"):
+        AttentionFusion(channels=0)
     with pytest.raises(ModelError, match="alpha must be 'learned' or 'fixed'"):
         create_model("attention_fusion", weights="none", alpha="mean")
 

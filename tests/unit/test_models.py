@@ -196,7 +196,7 @@ def test_imagenet_weights_load_into_the_trunk(models_folder: Path):
 def test_models_table_lists_options_that_build():
     for name, entry in MODELS.items():
         assert entry.summary
-        values = {"width": 0.5, "dropout": 0.1, "deep_tap": 13, "alpha": "fixed"}
+        values = {"width": 0.5, "dropout": 0.1, "deep_tap": 13, "channels": 8, "alpha": "fixed"}
         create_model(name, weights="none", **{option: values.get(option, False) for option in entry.options})
 
 

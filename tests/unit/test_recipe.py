@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from facepad.errors import RecipeError
-from facepad.models import MODELS
+from facepad.models import MODELS, create_model
 from facepad.recipe import list_recipes, load_recipe
 from facepad.training import StageSettings
 
@@ -54,6 +54,13 @@ def test_overrides_reach_sections_and_stages():
     assert recipe.preprocess.crop == "frame"
 
 
+def test_options_of_the_network_reach_it():
+    overrides = ["model.weights=none", "model.deep_tap=13", "model.channels=32"]
+    model = load_recipe("attention-fusion", overrides).model
+    network = create_model(model.name, weights=model.weights, **model.options())
+    assert (network.head.in_channels, len(network.features)) == (32, 14)
+
+
 def test_resolution_multiplier_scales_the_input():
     recipe = load_recipe("tla-mobilenetv2-paper", ["preprocess.resolution=0.6"])
     assert recipe.preprocess.spec().size == (96, 96)
@@ -70,6 +77,7 @@ def test_resolution_multiplier_scales_the_input():
         ("stages.0.optimizer=adam", "'sgd', 'rmsprop' or 'adamw', got 'adam'"),
         ("stages.4.epochs=1", "there is no stage 4"),
         ("model.name=mobilenet", "did you mean 'mobilenet_v2'"),
+        ("model.channels=0", "model.channels: input should be greater than or equal to 1, got 0"),
         ("depth.engine=facemseh", "did you mean 'facemesh'"),
         ('augment.operations=["mirrror"]', "did you mean 'mirror'"),
         ("published=TLA-MobileNet", "did you mean 'TLA-MobileNetV2'"),

@@ -52,7 +52,7 @@ MODELS: dict[str, ModelEntry] = {
     "resnet34": ModelEntry(ResNet34, (), "resnet34", "ResNet-34, two logits and softmax (TLA-ResNet34)"),
     "attention_fusion": ModelEntry(
         AttentionFusion,
-        ("deep_tap", "attention", "fusion", "alpha", "depth"),
+        ("deep_tap", "channels", "attention", "fusion", "alpha", "depth"),
         "mobilenet_v2",
         "MobileNetV2 with attention at three taps, fused; depth map and binary map (AttentionFusion)",
     ),

@@ -34,14 +34,14 @@ class AttentionFusion(StagedModel):
 
     Args:
         deep_tap: One of `DEEP_TAPS`.
-        channels: Width that the taps are projected to.
+        channels: Width that the taps are projected to, at least 1.
         attention: False leaves the attention blocks out.
         fusion: False takes the deep tap alone.
         alpha: ``learned`` (three numbers, randomly initialised) or ``fixed`` (1/3 each).
         depth: False leaves the depth map out; the network then gives the logit alone.
 
     Raises:
-        ModelError: an unknown tap or kind of alpha.
+        ModelError: an unknown tap or kind of alpha, or no channels.
 
     Example:
         >>> model = AttentionFusion(deep_tap=13).eval()
@@ -65,6 +65,8 @@ class AttentionFusion(StagedModel):
         super().__init__()
         if deep_tap not in DEEP_TAPS:
             raise ModelError(f"deep tap must be one of {', '.join(map(str, DEEP_TAPS))}, got {deep_tap}")
+        if channels < 1:
+            raise ModelError(f"channels must be at least 1, got {channels}")
         if alpha not in ("learned", "fixed"):
             raise ModelError(f"alpha must be 'learned' or 'fixed', got {alpha!r}")
         self.taps = (SHALLOW_TAP, MIDDLE_TAP, deep_tap) if fusion else (deep_tap,)
