@@ -1,4 +1,4 @@
-"""Older methods on a manifest, in the same files as `facepad evaluate`: scores.csv, metrics.json and report.html.
+"""Older methods on a manifest, in the same files as `facepad evaluate`: scores.csv, metrics.json and the reports.
 
     python benchmarks/baselines.py lbp-svm MANIFEST OUT [--crop 1.0] [--no-probes] [--no-thumbnails]
 

@@ -235,7 +235,7 @@ def evaluate_run(
     Args:
         run: A finished run folder.
         manifest: The data to evaluate on.
-        out: New folder for ``scores.csv``, ``metrics.json`` and ``report.html``.
+        out: New folder for ``scores.csv``, ``metrics.json``, ``report.html`` and ``report.md``.
         criterion: How the threshold is chosen on dev; None takes the recipe's.
         fusion: Measure videos: how the scores of a video's frames become one; None measures single images.
         batch_size: Images per step.

@@ -55,7 +55,7 @@ def evaluate(
     probes: Annotated[bool, typer.Option(help="Also measure with the face blanked, and with only the face.")] = True,
     thumbnails: Annotated[bool, typer.Option(help="Show the images with the highest losses in the report.")] = True,
 ) -> None:
-    """Choose the threshold on dev, apply it to test: OUT/scores.csv, metrics.json and report.html."""
+    """Choose the threshold on dev, apply it to test: OUT/scores.csv, metrics.json, report.html and report.md."""
     from facepad.metrics import format_summary
     from facepad.workflow import evaluate_run
 

@@ -1,4 +1,4 @@
-"""The report of an evaluation: one self-contained report.html, and metrics.json with the same numbers."""
+"""The report of an evaluation: one self-contained report.html; report.md and metrics.json with the same numbers."""
 
 from facepad.report.content import DepthExample, ReportContent, ShortcutProbe
 from facepad.report.depth import depth_examples

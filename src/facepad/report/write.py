@@ -1,4 +1,4 @@
-"""Writing a report folder: report.html with everything inside it, and metrics.json."""
+"""Writing a report folder: report.html with everything inside it, report.md without pictures, and metrics.json."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from facepad.files import write_text
 from facepad.report import depth, losses, plots, sentences, tables, text
 from facepad.report.content import ReportContent
+from facepad.report.markdown import render_markdown
 from facepad.types import Label
 
-__all__ = ["METRICS_FILE", "REPORT_FILE", "metrics_dict", "render", "write_report"]
+__all__ = ["MARKDOWN_FILE", "METRICS_FILE", "REPORT_FILE", "metrics_dict", "render", "write_report"]
 
 REPORT_FILE = "report.html"
+MARKDOWN_FILE = "report.md"
 METRICS_FILE = "metrics.json"
 
 
@@ -28,12 +30,12 @@ class _Section:
 
 
 def write_report(folder: Path, content: ReportContent) -> Path:
-    """Write ``report.html`` and ``metrics.json`` into ``folder``, each whole or not at all.
+    """Write ``report.html``, ``report.md`` and ``metrics.json`` into ``folder``, each whole or not at all.
 
     The page needs no other file and asks no network for anything.
 
     Args:
-        folder: Made when it does not exist; files of the two names in it are replaced.
+        folder: Made when it does not exist; files of these names in it are replaced.
         content: What to show.
 
     Returns:
@@ -42,9 +44,10 @@ def write_report(folder: Path, content: ReportContent) -> Path:
     Raises:
         RunError: the folder cannot be written.
     """
-    page = render(content)
+    page, markdown = render(content), _encodable(render_markdown(content))
     metrics = json.dumps(metrics_dict(content), indent=2, allow_nan=False)
     write_text(folder / METRICS_FILE, metrics + "\n")
+    write_text(folder / MARKDOWN_FILE, markdown)
     write_text(folder / REPORT_FILE, page)
     return folder / REPORT_FILE
 
@@ -61,9 +64,12 @@ def metrics_dict(content: ReportContent) -> dict[str, Any]:
 
 def render(content: ReportContent) -> str:
     """The page as text, ready to be encoded in UTF-8."""
-    page = _environment().get_template("page.html.j2").render(_view(content))
+    return _encodable(_environment().get_template("page.html.j2").render(_view(content)))
+
+
+def _encodable(text: str) -> str:
     # A file name that is not UTF-8 reaches Python as lone surrogates, which no UTF-8 file can hold.
-    return page.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _environment() -> Environment:
