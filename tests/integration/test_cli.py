@@ -147,6 +147,17 @@ def test_killed_run_resumes_to_the_same_end(run_folder, tiny_manifest, recipe, t
         (["data", "prepare", "nua", "{new}", "{new}"], "did you mean 'nuaa'"),
         (["data", "prepare", "nuaa", "{empty}", "{new}"], "is empty"),
         (["data", "prepare", "folder", "{empty}", "{new}"], "is empty"),
+        (["data", "prepare", "video-folder", "{new}", "{new}", "--frames-per-second", "0"], "number above 0, got 0"),
+        (["data", "prepare", "video-folder", "{new}", "{new}", "--frames-per-second", "x"], "frames-per-second"),
+        (["data", "prepare", "folder", "{new}", "{new}", "--frames-per-second", "2"], "a data set of images"),
+        (
+            ["data", "prepare", "nuaa", "{new}", "{new}", "--frames-per-second", "2", "--frames-per-video", "3"],
+            "a data set of images",
+        ),
+        (
+            ["data", "prepare", "casia-mfsd", "{new}", "{new}", "--frames-per-second", "2", "--frames-per-video", "3"],
+            "either frames per video or frames per second, got 3 and 2",
+        ),
         (["data", "synthetic", "{run}"], "is not empty"),
         (["data", "synthetic", "{new}", "--subjects", "2"], "4"),
         (["data", "check", "{new}.csv"], "cannot read manifest"),

@@ -12,7 +12,7 @@ def test_videos_go_the_whole_way(facepad, tmp_path):
     videos, data = tmp_path / "videos", tmp_path / "data"
     manifest, run, report = data / "manifest.csv", tmp_path / "run", tmp_path / "report"
     assert facepad("data", "synthetic", videos, "--video", "--subjects", 4, "--images", 8, "--jobs", 1)[0] == 0
-    words = ("data", "prepare", "video-folder", videos, data, "--frames-per-video", 2, "--jobs", 1)
+    words = ("data", "prepare", "video-folder", videos, data, "--frames-per-second", 12.5, "--jobs", 1)
     code, _, err = facepad(*words)
     assert code == 0, err
     settings = [word for setting in SMALL for word in ("--set", setting)]

@@ -411,9 +411,76 @@ def test_prepare_refuses_another_manifest_before_any_video_is_read(tree, tmp_pat
 def test_prepare_refuses_another_number_of_frames_before_any_video_is_read(tree, tmp_path, reads):
     run("video-folder", tree, tmp_path / "out", frames_per_video=2)
     reads.clear()
-    with pytest.raises(OutputExistsError, match="holds 2 frames per video, not 3"):
+    with pytest.raises(OutputExistsError, match="holds 2 frames per video, not 3 frames per video"):
         run("video-folder", tree, tmp_path / "out", frames_per_video=3)
     assert reads == []
+
+
+def test_frames_are_taken_by_time_where_asked_for(tree, tmp_path, reads):
+    summary = run("video-folder", tree, tmp_path / "out", frames_per_second=10)
+    samples = read_manifest(tmp_path / "out/manifest.csv")
+    # 5 frames of 0.04 s: the ones shown at 0 s and at 0.1 s.
+    assert {sample.frame for sample in samples} == {0, 2} and len(samples) == 48
+    record = json.loads((tmp_path / "out/frames/dev/live/cleo/a.avi/frames.json").read_text())
+    assert (record["rate"], record["frames"]) == (10, [[0, 0.0], [2, 0.08]])
+    assert (summary.frames_per_video, summary.frames_per_second) == (None, 10)
+    (done,) = json.loads((tmp_path / "out/prepare.json").read_text())["runs"]
+    assert (done["frames_per_video"], done["frames_per_second"]) == (None, 10)
+    reads.clear()
+    run("video-folder", tree, tmp_path / "out", frames_per_second=10.0)
+    assert reads == []
+
+
+def test_stopped_extraction_notices_that_frames_are_chosen_otherwise(tree, tmp_path, reads):
+    names = [sample.path for sample in VIDEO_FOLDER.scan(tree, "auto", 0).folds[""]]
+    choices = [{"count": 2}, {"rate": 10}, {"rate": 5}, {"count": 3}]
+    for choice in choices:
+        reads.clear()
+        found = frames.extract_frames(names, tree, tmp_path / "out", progress=False, **choice)
+        assert len(reads) == 24, choice
+        assert found == frames.extract_frames(names, tree, tmp_path / "whole" / str(choice), progress=False, **choice)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (
+            {"frames_per_second": 10},
+            {"frames_per_second": 2.5},
+            "holds 10 frames per second, not 2.5 frames per second",
+        ),
+        ({"frames_per_second": 10}, {}, "holds 10 frames per second, not 20 frames per video"),
+        ({"frames_per_video": 2}, {"frames_per_second": 2}, "holds 2 frames per video, not 2 frames per second"),
+    ],
+)
+def test_prepare_refuses_frames_chosen_otherwise_before_any_video_is_read(
+    tree, tmp_path, reads, first, second, message
+):
+    run("video-folder", tree, tmp_path / "out", **first)
+    reads.clear()
+    with pytest.raises(OutputExistsError, match=message):
+        run("video-folder", tree, tmp_path / "out", **second)
+    assert reads == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"frames_per_second": 0}, "frames per second: expected a number above 0, got 0"),
+        ({"frames_per_second": -1.5}, "frames per second: expected a number above 0, got -1.5"),
+        ({"frames_per_second": float("inf")}, "frames per second: expected a number above 0, got inf"),
+        ({"frames_per_second": float("nan")}, "frames per second: expected a number above 0, got nan"),
+        ({"frames_per_video": -1}, "frames per video: expected at least 1, got -1"),
+        (
+            {"frames_per_second": 5, "frames_per_video": 3},
+            "expected either frames per video or frames per second, got 3 and 5",
+        ),
+    ],
+)
+def test_impossible_choices_of_frames_are_refused_before_anything_is_written(tree, tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        run("video-folder", tree, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
 
 
 def test_prepare_lists_unreadable_videos_and_goes_on(tree, tmp_path):
@@ -448,6 +515,8 @@ def test_frames_per_video_is_for_videos(tree, tmp_path):
     write_image(tmp_path / "images/live/a/1.png", np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(InputError, match="folder is a data set of images: frames per video do not apply"):
         run("folder", tmp_path / "images", tmp_path / "out", frames_per_video=5)
+    with pytest.raises(InputError, match="folder is a data set of images: frames per second do not apply"):
+        run("folder", tmp_path / "images", tmp_path / "out", frames_per_second=5)
     assert not (tmp_path / "out").exists()
 
 

@@ -769,7 +769,7 @@ def test_markdown_decision_is_the_pages_sentence_with_bold_figures(full):
 def test_markdown_keeps_its_tables_whatever_names_hold(hostile):
     text = render_markdown(hostile)
     assert not re.search(r"(?<!\\)[<>`$\[\]]", text)
-    assert len(tables_of(text)) == 9
+    assert len(tables_of(text)) == 10
     for table in tables_of(text):
         assert len({len(row) for row in table}) == 1, table[0]
     shown = re.sub(r"\\([^\w\s])", r"\1", text)

@@ -42,7 +42,10 @@ def data_prepare(
     seed: Annotated[int, typer.Option(min=0, help="Seed of random protocols.")] = 0,
     detector: Annotated[str, typer.Option(help="Face detector; see 'facepad list detectors'.")] = "dlib",
     detector_model: Annotated[Path | None, typer.Option(help="The detector's model file, if it needs one.")] = None,
-    frames_per_video: Annotated[int | None, typer.Option(min=1, help="For data sets of videos; default: 20.")] = None,
+    frames_per_video: Annotated[int | None, typer.Option(help="For data sets of videos; default: 20.")] = None,
+    frames_per_second: Annotated[
+        float | None, typer.Option(metavar="RATE", help="Frames by the videos' time, instead of a number of each.")
+    ] = None,
     jobs: Jobs = None,
 ) -> None:
     """Find faces once, and write OUT/manifest.csv (k-fold protocols: OUT/manifest-fold0.csv and so on)."""
@@ -58,6 +61,7 @@ def data_prepare(
         detector=detector,
         detector_model=detector_model,
         frames_per_video=frames_per_video,
+        frames_per_second=frames_per_second,
     )
     say(summary.to_text())
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
@@ -19,7 +21,7 @@ from facepad.images import write_image
 from facepad.parallel import available_cpus, map_ahead
 from facepad.video import read_video
 
-__all__ = ["DEFAULT_COUNT", "ExtractedVideo", "extract_frames", "take_frames", "unreadable_videos"]
+__all__ = ["DEFAULT_COUNT", "ExtractedVideo", "check_choice", "extract_frames", "take_frames", "unreadable_videos"]
 
 DEFAULT_COUNT = 20
 """Frames taken of each video unless told otherwise."""
@@ -51,7 +53,14 @@ class ExtractedVideo:
 
 
 def take_frames(
-    adapter: Adapter, scan: Scan, out: Path, *, count: int, jobs: int | None = None, progress: bool = True
+    adapter: Adapter,
+    scan: Scan,
+    out: Path,
+    *,
+    count: int | None = None,
+    rate: float | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
 ) -> tuple[Scan, dict[str, ExtractedVideo]]:
     """Turn a scan of videos into one of their frames, which are written to ``out``.
 
@@ -66,7 +75,8 @@ def take_frames(
     names = {sample.path: sample for samples in scan.folds.values() for sample in samples}
     find = adapter.video_boxes
     known = {name: find(scan.root, sample) if find else {} for name, sample in names.items()}
-    videos = extract_frames(list(names), scan.root.resolve(), out, count=count, jobs=jobs, progress=progress)
+    base = scan.root.resolve()
+    videos = extract_frames(list(names), base, out, count=count, rate=rate, jobs=jobs, progress=progress)
     folds = {
         fold: [
             replace(s, path=videos[s.path].image(index), video=s.path, frame=index, box=known[s.path].get(index))
@@ -89,18 +99,26 @@ def unreadable_videos(videos: Mapping[str, ExtractedVideo]) -> list[tuple[str, s
 
 
 def extract_frames(
-    names: Sequence[str], root: Path, out: Path, *, count: int, jobs: int | None = None, progress: bool = True
+    names: Sequence[str],
+    root: Path,
+    out: Path,
+    *,
+    count: int | None = None,
+    rate: float | None = None,
+    jobs: int | None = None,
+    progress: bool = True,
 ) -> dict[str, ExtractedVideo]:
-    """Write ``count`` frames of each video, evenly over its time, to ``out``/frames/<video without suffix>/.
+    """Write frames of each video to ``out``/frames/<video without suffix>/: ``count``, or ``rate`` per second.
 
-    A video whose frames are there already, from the same file and for the same count, is not read again: a run that was
-    stopped goes on where it was. Files are never removed.
+    A video whose frames are there already, from the same file and for the same choice, is not read again: a run that
+    was stopped goes on where it was. Files are never removed.
 
     Args:
         names: Videos, relative to ``root``, forward slashes.
         root: The data set's folder.
         out: The output folder.
-        count: Frames per video, at least 1; a shorter video gives all that it has.
+        count: Frames per video, at least 1, evenly over its time; a shorter video gives all that it has.
+        rate: Instead, frames per second of the video's time, above 0.
         jobs: Videos read at a time (at least 1); None takes one per processor.
         progress: Show a progress bar on stderr.
 
@@ -108,11 +126,10 @@ def extract_frames(
         The result per name, in the order given. A video that cannot be read is there with its ``error``.
 
     Raises:
-        InputError: count or jobs below 1, or ``out`` cannot be made.
+        InputError: count or jobs below 1, rate not above 0, not one of count and rate, or ``out`` cannot be made.
         RunError: an image cannot be written.
     """
-    if count < 1:
-        raise InputError(f"frames per video: expected at least 1, got {count}")
+    check_choice(count, rate)
     if jobs is not None and jobs < 1:
         raise InputError(f"jobs must be at least 1, got {jobs}")
     try:
@@ -122,7 +139,8 @@ def extract_frames(
     jobs = min(jobs or available_cpus(), max(len(names), 1))
     # Videos side by side, one thread each; what is left over helps decoding.
     threads = max(1, available_cpus() // jobs)
-    extract = partial(_extract, root=root, out=out, count=count, threads=threads)
+    choice: dict[str, Any] = {"count": count} if count is not None else {"rate": rate}
+    extract = partial(_extract, root=root, out=out, choice=choice, threads=threads)
     folders = _folders(names)
     found: dict[str, ExtractedVideo] = {}
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
@@ -133,6 +151,17 @@ def extract_frames(
             found[name] = result
             bar.advance(task)
     return found
+
+
+def check_choice(count: int | None, rate: float | None) -> None:
+    """Raise InputError unless exactly one is given, and in its range."""
+    if (count is None) == (rate is None):
+        got = f"{count} and {rate:g}" if count is not None and rate is not None else "neither"
+        raise InputError(f"expected either frames per video or frames per second, got {got}")
+    if count is not None and count < 1:
+        raise InputError(f"frames per video: expected at least 1, got {count}")
+    if rate is not None and not 0 < rate < math.inf:
+        raise InputError(f"frames per second: expected a number above 0, got {rate:g}")
 
 
 def _folders(names: Sequence[str]) -> dict[str, str]:
@@ -146,21 +175,23 @@ def _folders(names: Sequence[str]) -> dict[str, str]:
     return {name: f"frames/{stem if shared[stem.lower()] == 1 else name}" for name, stem in stems.items()}
 
 
-def _extract(item: tuple[str, str], *, root: Path, out: Path, count: int, threads: int) -> ExtractedVideo:
+def _extract(
+    item: tuple[str, str], *, root: Path, out: Path, choice: Mapping[str, Any], threads: int
+) -> ExtractedVideo:
     name, folder = item
     try:
         status = (root / name).stat()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         return ExtractedVideo(folder, error=f"{root / name}: cannot be read ({reason})")
-    source = {"count": count, "length": status.st_size, "mtime_ns": status.st_mtime_ns}
+    source = {**choice, "length": status.st_size, "mtime_ns": status.st_mtime_ns}
     done = _read_record(out, folder, source)
     if done is not None:
         return done
     result = ExtractedVideo(folder)
     frames: list[tuple[int, float]] = []
     try:
-        video = read_video(root / name, count=count, threads=threads)
+        video = read_video(root / name, **choice, threads=threads)
         for frame in video:
             write_image(out / result.image(frame.index), frame.image, quality=_QUALITY)
             frames.append((frame.index, round(frame.seconds, 6)))
@@ -172,7 +203,7 @@ def _extract(item: tuple[str, str], *, root: Path, out: Path, count: int, thread
     return result
 
 
-def _read_record(out: Path, folder: str, source: Mapping[str, int]) -> ExtractedVideo | None:
+def _read_record(out: Path, folder: str, source: Mapping[str, float]) -> ExtractedVideo | None:
     """What an earlier run took out of this very file; None where it must be read (again)."""
     try:
         record = json.loads((out / folder / _RECORD).read_text(encoding="utf-8"))

@@ -12,7 +12,7 @@ from typing import Any
 
 from facepad.datasets import DATASETS
 from facepad.datasets.adapter import Adapter, Scan
-from facepad.datasets.frames import DEFAULT_COUNT, ExtractedVideo, take_frames, unreadable_videos
+from facepad.datasets.frames import DEFAULT_COUNT, ExtractedVideo, check_choice, take_frames, unreadable_videos
 from facepad.datasets.manifest import manifest_text, read_manifest
 from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.datasets.unreadable import refuse_mostly_unreadable
@@ -42,7 +42,8 @@ class PrepareSummary:
         unreadable: (path relative to the data set's folder, why) for images or videos that could not be read.
         no_face: Paths, relative to the output folder, of images that stay with an empty box.
         notes: One line each on things worth knowing.
-        frames_per_video: Frames asked for of each video; None for images.
+        frames_per_video: Frames asked for of each video; None for images, or when asked for by time.
+        frames_per_second: Frames asked for of each second of a video; None for images, or when asked for by number.
         incomplete: (path relative to the data set's folder, why) for videos that gave fewer frames than they should.
         videos_without_face: Paths, relative to the data set's folder, of videos with empty boxes only.
     """
@@ -59,6 +60,7 @@ class PrepareSummary:
     no_face: list[str]
     notes: list[str]
     frames_per_video: int | None = None
+    frames_per_second: float | None = None
     incomplete: list[tuple[str, str]] = field(default_factory=list)
     videos_without_face: list[str] = field(default_factory=list)
 
@@ -80,12 +82,13 @@ class PrepareSummary:
             "skipped": [list(entry) for entry in self.skipped],
             "unreadable": [list(entry) for entry in self.unreadable],
             "no_face": self.no_face,
-            **({} if self.frames_per_video is None else self._of_videos()),
+            **(self._of_videos() if DATASETS[self.dataset].videos else {}),
         }
 
     def _of_videos(self) -> dict[str, Any]:
         return {
             "frames_per_video": self.frames_per_video,
+            "frames_per_second": self.frames_per_second,
             "incomplete": [list(entry) for entry in self.incomplete],
             "videos_without_face": self.videos_without_face,
         }
@@ -102,7 +105,7 @@ class PrepareSummary:
         lines += [f"unreadable, left out: {why}" for _, why in self.unreadable]
         lines += [f"incomplete: {video}: {why}" for video, why in self.incomplete]
         lines.append(f"images without a face, kept with an empty box: {len(self.no_face)}")
-        if self.frames_per_video is not None:
+        if DATASETS[self.dataset].videos:
             lines.append(f"videos without a face in any frame, kept: {len(self.videos_without_face)}")
         return "\n".join(lines + self.notes)
 
@@ -118,6 +121,7 @@ def prepare(
     detector: str = "dlib",
     detector_model: Path | None = None,
     frames_per_video: int | None = None,
+    frames_per_second: float | None = None,
     progress: bool = True,
 ) -> PrepareSummary:
     """Write manifests with face boxes for a data set to ``out``.
@@ -136,11 +140,13 @@ def prepare(
         jobs: Processes for the detection; None uses all cores.
         detector: Name of the face detector.
         detector_model: Its model file, for detectors that need one.
-        frames_per_video: Frames to take of each video; None takes 20. Only for data sets of videos.
+        frames_per_video: Frames to take of each video, evenly over its time; None takes 20. For data sets of videos.
+        frames_per_second: Frames to take of each second of a video, instead.
         progress: Whether to show a progress bar on stderr.
 
     Raises:
-        InputError: jobs or frames_per_video below 1, or frames_per_video for a data set of images.
+        InputError: jobs or frames_per_video below 1, frames_per_second not above 0, both of them, or one for a data set
+            of images.
         DatasetError: an unknown data set or protocol; a folder that is not what the adapter expects; a subject in two
             splits of a subject-disjoint protocol; more than 5 % of the images or videos unreadable.
         OutputExistsError: ``out`` already holds a manifest of that name that says something else.
@@ -149,8 +155,7 @@ def prepare(
         raise DatasetError(unknown_choice("data set", dataset, DATASETS))
     adapter, root, out = DATASETS[dataset], Path(root), Path(out)
     chosen = adapter.protocol(protocol)
-    if frames_per_video is not None and not adapter.videos:
-        raise InputError(f"{dataset} is a data set of images: frames per video do not apply")
+    wanted = _wanted_frames(adapter, frames_per_video, frames_per_second)
     scan = adapter.scan(root, chosen.name, seed)
     if chosen.subject_disjoint:
         _refuse_shared_subjects(scan, adapter, chosen.name)
@@ -158,9 +163,9 @@ def prepare(
     videos: dict[str, ExtractedVideo] = {}
     if adapter.videos:
         _refuse_other_videos(out, scan)
-        frames_per_video = DEFAULT_COUNT if frames_per_video is None else frames_per_video
-        _refuse_other_count(out, scan, frames_per_video)
-        scan, videos = take_frames(adapter, scan, out, count=frames_per_video, jobs=jobs, progress=progress)
+        _refuse_other_frames(out, scan, wanted)
+        count, rate = wanted["frames_per_video"], wanted["frames_per_second"]
+        scan, videos = take_frames(adapter, scan, out, count=count, rate=rate, jobs=jobs, progress=progress)
         refuse_mostly_unreadable(dict(unreadable_videos(videos)), len(videos), f"videos of {root}")
     _refuse_before_search(out, scan)
     given = adapter.videos and any(sample.box is not None for samples in scan.folds.values() for sample in samples)
@@ -184,12 +189,24 @@ def prepare(
         unreadable=unreadable_videos(videos) + unreadable,
         no_face=sorted({s.path for samples in finished.values() for s in samples if s.box is None}),
         notes=scan.notes,
-        frames_per_video=frames_per_video,
+        **wanted,
         incomplete=[(name, video.note) for name, video in videos.items() if video.note is not None],
         videos_without_face=_videos_without_face(finished) if adapter.videos else [],
     )
     _write_record(out, record, summary)
     return summary
+
+
+def _wanted_frames(adapter: Adapter, per_video: int | None, per_second: float | None) -> dict[str, Any]:
+    """What is taken of each video, as `PrepareSummary` names it; nothing of images."""
+    given = per_video is not None or per_second is not None
+    if given and not adapter.videos:
+        name = "frames per second" if per_video is None else "frames per video"
+        raise InputError(f"{adapter.name} is a data set of images: {name} do not apply")
+    if adapter.videos:
+        per_video = per_video if given else DEFAULT_COUNT
+        check_choice(per_video, per_second)
+    return {"frames_per_video": per_video, "frames_per_second": per_second}
 
 
 def _videos_without_face(finished: dict[str, list[Sample]]) -> list[str]:
@@ -262,15 +279,20 @@ def _refuse_other_videos(out: Path, scan: Scan) -> None:
                 raise _other_manifest(path)
 
 
-def _refuse_other_count(out: Path, scan: Scan, count: int) -> None:
-    """Raise where ``out`` holds manifests with another number of frames per video: frames would be taken twice."""
+def _refuse_other_frames(out: Path, scan: Scan, wanted: dict[str, Any]) -> None:
+    """Raise where ``out`` holds manifests of frames that were chosen otherwise: frames would be taken twice."""
     for fold in scan.folds:
-        before = origin_of(out / _file_name(fold)).get("frames_per_video", count)
-        if (out / _file_name(fold)).exists() and before != count:
+        path = out / _file_name(fold)
+        origin = origin_of(path)
+        before = {name: origin.get(name) for name in wanted}
+        if path.exists() and any(before.values()) and before != wanted:
             raise OutputExistsError(
-                f"{out / _file_name(fold)} holds {before} frames per video, not {count}; "
-                "remove it or choose another output folder"
+                f"{path} holds {_in_words(before)}, not {_in_words(wanted)}; remove it or choose another output folder"
             )
+
+
+def _in_words(frames: dict[str, Any]) -> str:
+    return next(f"{value:g} {name.replace('_', ' ')}" for name, value in frames.items() if value is not None)
 
 
 def _boxes(
