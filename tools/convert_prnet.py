@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from facepad.depth.positions import PRNET_SIDE
 from facepad.depth.prnet import MASK, from_tensorflow
 from facepad.errors import FacepadError, InputError
-from facepad.files import atomic_path
+from facepad.files import write_bytes
 
 _PLACES = PRNET_SIDE * PRNET_SIDE
 
@@ -67,8 +67,7 @@ def convert(variables: Mapping[str, NDArray[np.float32]], mask: NDArray[np.uint8
     import torch
 
     state = from_tensorflow(variables)
-    with atomic_path(out) as temporary:
-        save_file({**state, MASK: torch.from_numpy(mask)}, temporary)
+    write_bytes(out, save({**state, MASK: torch.from_numpy(mask)}))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

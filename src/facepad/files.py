@@ -11,7 +11,16 @@ from pathlib import Path
 
 from facepad.errors import InputError, OutputExistsError, RunError
 
-__all__ = ["atomic_path", "claim_output", "sha256_file", "write_text"]
+__all__ = ["atomic_path", "claim_output", "sha256_file", "write_bytes", "write_text", "writing"]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Where ``path`` is written: a full disk and the like become a RunError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -22,21 +31,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
         RunError: the disk is full or the place cannot be written; ``path`` is then as it was before.
     """
     path = Path(path)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
         os.close(descriptor)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def _umask() -> int:
@@ -45,10 +50,21 @@ def _umask() -> int:
     return current
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 ``text`` to ``path`` whole or not at all (line ends stay as given)."""
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Write ``data`` to ``path`` whole or not at all; folders on the way are made.
+
+    Libraries that write files themselves report a full disk in ways of their own, if at all: have them write to memory.
+
+    Raises:
+        RunError: see `atomic_path`.
+    """
     with atomic_path(path) as temporary:
-        temporary.write_bytes(text.encode("utf-8"))
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 ``text`` to ``path`` as `write_bytes` does (line ends stay as given)."""
+    write_bytes(path, text.encode("utf-8"))
 
 
 def sha256_file(path: Path) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
 from facepad.errors import ImageError, InputError
-from facepad.files import atomic_path
+from facepad.files import write_bytes
 
 __all__ = ["MAX_PIXELS", "image_size", "read_image", "write_image"]
 
@@ -115,8 +115,9 @@ def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None
         raise InputError(f"cannot write {path}: unknown image ending {path.suffix!r}; choices: {', '.join(_WRITERS)}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise InputError(f"cannot write {path}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
-    with atomic_path(path) as temporary:
-        Image.fromarray(np.ascontiguousarray(image)).save(temporary, format=kind, quality=quality)
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(content, format=kind, quality=quality)
+    write_bytes(path, content.getbuffer())
 
 
 @contextmanager

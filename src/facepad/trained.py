@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from facepad.errors import ModelError
-from facepad.files import atomic_path, sha256_file, write_text
+from facepad.files import sha256_file, write_bytes, write_text
 from facepad.models import StagedModel, create_model
 from facepad.preprocess import PreprocessSpec
 
@@ -45,8 +45,8 @@ class TrainedModel:
 
 def save_trained(folder: Path, trained: TrainedModel) -> None:
     """Write weights, then the description with their SHA-256: a folder with a description is complete."""
-    with atomic_path(folder / WEIGHTS_FILE) as temporary:
-        save_file({name: value.contiguous() for name, value in trained.network.state_dict().items()}, temporary)
+    weights = {name: value.contiguous() for name, value in trained.network.state_dict().items()}
+    write_bytes(folder / WEIGHTS_FILE, save(weights))
     description = {
         "format": _FORMAT,
         "architecture": trained.architecture,

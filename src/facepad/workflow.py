@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.prepare import origin_of
 from facepad.depth import DepthMaps, load_depth
-from facepad.errors import InputError, ModelError, OutputExistsError
+from facepad.errors import InputError, ModelError, OutputExistsError, RunError
 from facepad.evaluation import PROBES, Evaluation, check_evaluation, evaluate_samples
 from facepad.files import claim_output, write_text
 from facepad.images import read_image
@@ -185,8 +185,12 @@ def _open_run(recipe: Recipe, manifest: Path, data_hash: str, depth: str | None,
     except OutputExistsError as error:
         unfinished = (out / _RECIPE_FILE).is_file() and not (out / DESCRIPTION_FILE).is_file()
         raise OutputExistsError(f"{error}{'; or go on with it: --resume' if unfinished else ''}") from error
-    write_text(out / _ENVIRONMENT_FILE, json.dumps(_environment(manifest, data_hash), indent=2) + "\n")
-    write_text(out / _RECIPE_FILE, json.dumps(described, indent=2) + "\n")
+    try:
+        write_text(out / _ENVIRONMENT_FILE, json.dumps(_environment(manifest, data_hash), indent=2) + "\n")
+        write_text(out / _RECIPE_FILE, json.dumps(described, indent=2) + "\n")
+    except RunError:  # a folder with one of the two could be neither resumed nor begun anew
+        shutil.rmtree(out)
+        raise
     return True
 
 

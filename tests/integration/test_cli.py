@@ -253,20 +253,6 @@ def test_evaluation_says_when_test_images_were_learnt_from(facepad, run_folder, 
     assert "learnt from" not in out
 
 
-def test_full_disk_is_one_line_and_the_run_goes_on_later(facepad, tiny_manifest, recipe, tmp_path, monkeypatch):
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("facepad.trained.save_file", full)
-        code, _, err = facepad("train", recipe, tiny_manifest, tmp_path / "run")
-    assert code == 1
-    assert "cannot write" in err.strip().splitlines()[-1]
-    assert "No space left on device" in err
-    assert not (tmp_path / "run" / "model.safetensors").exists()
-    assert facepad("train", recipe, tiny_manifest, tmp_path / "run", "--resume")[0] == 0
-
-
 @pytest.mark.parametrize("words", [["--help"], ["data", "--help"], ["train", "--help"], ["evaluate", "--help"]])
 def test_help_brings_no_torch(words):
     code = f"""

@@ -8,8 +8,9 @@ import sys
 import typer
 
 from facepad.cli import data, learn, names  # noqa: F401  # importing them adds their commands
-from facepad.cli.app import app, say
+from facepad.cli.app import OUTPUT, app, say
 from facepad.errors import FacepadError, InputError
+from facepad.files import writing
 
 __all__ = ["app", "main"]
 
@@ -20,6 +21,8 @@ def main() -> None:
     """Run the command line; exit codes: 0 success, 1 the run failed, 2 wrong usage or input, 130 Ctrl-C."""
     try:
         code = app(standalone_mode=False) or 0
+        with writing(OUTPUT):
+            sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         code = _CTRL_C
     except Exception as error:
@@ -30,7 +33,16 @@ def main() -> None:
             say(f"facepad: {line}")
     if code == _CTRL_C:  # some versions of typer return it, some raise
         say("facepad: stopped by Ctrl-C")
+    _drop_output()
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    """Give up an output that cannot be written, and was told of; else the interpreter would try again and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explain(error: Exception) -> tuple[int, str]:

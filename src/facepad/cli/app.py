@@ -13,8 +13,10 @@ import typer
 
 from facepad import __version__
 from facepad.errors import InputError
+from facepad.files import writing
 
 __all__ = [
+    "OUTPUT",
     "CriterionOption",
     "Device",
     "FuseOption",
@@ -28,7 +30,11 @@ __all__ = [
     "fusion_of",
     "print_json",
     "say",
+    "show",
 ]
+
+OUTPUT = Path("standard output")
+"""How messages call it."""
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -92,14 +98,20 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def show(text: str) -> None:
+    """A result: stdout."""
+    with writing(OUTPUT):
+        print(text)
+
+
 def print_json(value: Any) -> None:
     """The one JSON document of a command with --json."""
-    print(json.dumps(value, indent=2))
+    show(json.dumps(value, indent=2))
 
 
 def _version(asked: bool) -> None:
     if asked:
-        print(f"facepad {__version__}")
+        show(f"facepad {__version__}")
         raise typer.Exit
 
 

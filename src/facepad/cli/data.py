@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facepad.cli.app import Jobs, Manifest, Out, data_app, print_json, say
+from facepad.cli.app import Jobs, Manifest, Out, data_app, print_json, say, show
 
 
 @data_app.command("synthetic", epilog="Example: facepad data synthetic faces --subjects 12 --seed 0")
@@ -102,6 +102,6 @@ def data_check(
     if as_json:
         print_json(report.to_dict())
     else:
-        print(report.to_text())
+        show(report.to_text())
     if report.problems:
         raise typer.Exit(1)

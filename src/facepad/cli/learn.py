@@ -19,6 +19,7 @@ from facepad.cli.app import (
     fusion_of,
     print_json,
     say,
+    show,
 )
 
 
@@ -69,7 +70,7 @@ def evaluate(
         probes=probes,
         thumbnails=thumbnails,
     )
-    print(format_summary(evaluation.summary))
+    show(format_summary(evaluation.summary))
     for path, reason in evaluation.unreadable.items():
         say(f"unreadable: {path}: {reason}")
     say(f"report: {report}")
@@ -91,7 +92,7 @@ def metrics(
     if as_json:
         print_json(summary.to_dict())
     else:
-        print(format_summary(summary))
+        show(format_summary(summary))
 
 
 @app.command(epilog="Example: facepad compare reports/a/scores.csv reports/b/scores.csv --level video")
@@ -110,4 +111,4 @@ def compare(
     if as_json:
         print_json(comparison.to_dict())
     else:
-        print(format_comparison(comparison))
+        show(format_comparison(comparison))

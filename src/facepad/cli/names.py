@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facepad.cli.app import Out, app
+from facepad.cli.app import Out, app, show
 
 
 class Listing(StrEnum):
@@ -23,7 +23,7 @@ class Listing(StrEnum):
 def list_names(what: Annotated[Listing, typer.Argument(help="What to list.", show_default=False)]) -> None:
     """List what facepad knows by name."""
     for name, summary in _listing(what).items():
-        print(f"{name:24} {summary}")
+        show(f"{name:24} {summary}")
 
 
 def _listing(what: Listing) -> dict[str, str]:
@@ -52,4 +52,4 @@ def demo(out: Out) -> None:
     """Synthetic data, training, threshold on dev, test, report; then depth labels and clips: all on two CPU cores."""
     from facepad.demo import run_demo
 
-    print(run_demo(out))
+    show(run_demo(out))

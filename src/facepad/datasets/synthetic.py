@@ -23,7 +23,7 @@ from facepad.datasets._procedural.camera import Camera, sensor_grain
 from facepad.datasets._procedural.presentation import FAMILIES, Framing, present_attack, present_person
 from facepad.datasets._procedural.subject import Subject
 from facepad.errors import DatasetError
-from facepad.files import atomic_path, claim_output
+from facepad.files import claim_output, write_bytes
 from facepad.parallel import available_cpus
 from facepad.types import AttackType, Box, Label, Sample, Split
 from facepad.video import write_video
@@ -165,8 +165,7 @@ def _record(clip: _Clip, out: Path, size: tuple[int, int]) -> list[Sample]:
     samples = []
     for number, (camera, image, box) in enumerate(_shots(clip, size)):
         path = f"images/{video}-{number}.jpg"
-        with atomic_path(out / path) as temporary:
-            temporary.write_bytes(camera.encode(image))
+        write_bytes(out / path, camera.encode(image))
         samples.append(Sample(path, name, label, clip.attack_type, clip.split, video, number, box))
     return samples
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facepad.datasets.manifest import resolve
 from facepad.depth.raster import EXTENT, SIZE
 from facepad.errors import InputError, RunError
-from facepad.files import sha256_file, write_text
+from facepad.files import sha256_file, write_text, writing
 from facepad.types import Box, Label, Sample
 
 __all__ = ["DepthMaps", "DepthStore", "depth_folder", "load_depth"]
@@ -70,21 +70,18 @@ class DepthStore:
         self._meta = {"format": _FORMAT, "engine": identity, "extent": EXTENT, "size": SIZE}
         self._rows: dict[_Key, _Row] = {}
         self.unreadable: dict[str, str] = {}
-        try:
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"cannot make {folder}: {error.strerror or error}") from error
         self._lock = FileLock(folder / "lock", timeout=0)
 
     def __enter__(self) -> Self:
         from filelock import Timeout
 
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise RunError(f"another run is adding depth maps to {self.folder}; wait for it to end") from error
-        except OSError as error:
-            raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from error
+        with writing(self.folder):
+            try:
+                self._lock.acquire()
+            except Timeout as error:
+                raise RunError(f"another run is adding depth maps to {self.folder}; wait for it to end") from error
         try:
             self._recover()
         except BaseException:
@@ -112,13 +109,11 @@ class DepthStore:
         rows = [_Row(*_key(sample), digest, engine)
                 for sample, digest, engine in zip(samples, digests, engines, strict=True)]  # fmt: skip
         lines = [json.dumps({"path": r.path, "box": r.box, "sha256": r.sha256, "engine": r.engine}) for r in rows]
-        try:
+        with writing(self.folder):
             with (self.folder / _MAPS).open("ab") as stream:
                 stream.write(b"".join(np.ascontiguousarray(levels, dtype=np.uint8).tobytes() for levels in maps))
             with (self.folder / _INDEX).open("a", encoding="utf-8") as stream_text:
                 stream_text.writelines(f"{line}\n" for line in lines)
-        except OSError as error:
-            raise RunError(f"cannot keep depth maps in {self.folder}: {error.strerror or error}") from error
         for row in rows:
             self._rows[row.key] = row
 
@@ -142,13 +137,11 @@ class DepthStore:
         rows = _read_index(self.folder)
         self.unreadable = _read_unreadable(self.folder)
         self._rows = {row.key: row for row in rows}
-        try:
+        with writing(self.folder):
             with (self.folder / _MAPS).open("ab") as stream:
                 stream.truncate(len(rows) * _ROW)
             with (self.folder / _INDEX).open("ab") as stream:
                 stream.truncate(_whole_lines(self.folder, len(rows)))
-        except OSError as error:
-            raise RunError(f"cannot write {self.folder}: {error.strerror or error}") from error
 
 
 class DepthMaps:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from facepad.errors import InputError, RunError
+from facepad.errors import InputError
+from facepad.files import writing
 from facepad.types import Box
 
 __all__ = ["BoxCache", "FileStamp", "FoundBox"]
@@ -67,7 +69,7 @@ class BoxCache:
     def __enter__(self) -> BoxCache:
         if self._path is None:
             return self
-        try:
+        with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             content = self._path.read_bytes() if self._path.exists() else b""
             whole = content.rfind(b"\n") + 1
@@ -75,15 +77,14 @@ class BoxCache:
                 self._take(line, number)
             self._stream = self._path.open("ab")
             self._stream.truncate(whole)
-        except OSError as error:
-            raise RunError(f"cannot use box cache {self._path}: {error.strerror or error}") from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._stream is not None:
-            self._stream.close()
+            with suppress(OSError):  # every line was flushed when it was written; what could not be is known by now
+                self._stream.close()
 
     def get(self, path: Path) -> FoundBox | None:
         """What is known of this file as it is now."""
@@ -96,7 +97,7 @@ class BoxCache:
 
     def add(self, path: Path, stamp: FileStamp | None, found: FoundBox) -> None:
         """Write one result down at once (not one without a stamp: that file could not be opened at all)."""
-        if self._stream is None or stamp is None:
+        if self._path is None or self._stream is None or stamp is None:
             return
         record = {
             "detector": self._detector,
@@ -108,11 +109,9 @@ class BoxCache:
             "box": found.box.xyxy if found.box else None,
             "error": found.error,
         }
-        try:
+        with writing(self._path):
             self._stream.write(json.dumps(record).encode() + b"\n")
             self._stream.flush()
-        except OSError as error:
-            raise RunError(f"cannot write box cache {self._path}: {error.strerror or error}") from error
 
     def _take(self, line: bytes, number: int) -> None:
         try:

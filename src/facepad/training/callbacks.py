@@ -1,7 +1,8 @@
-"""What happens around epochs: the epoch log, seeds that survive a resume, and the shuffle."""
+"""What happens around epochs: the epoch log, seeds that survive a resume, the shuffle, and whole checkpoints."""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 import time
@@ -12,11 +13,12 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.utils.data import Sampler
 
-from facepad.files import write_text
+from facepad.files import write_bytes, write_text
 
-__all__ = ["EpochLog", "EpochSeeds", "SeededShuffle", "read_epochs"]
+__all__ = ["EpochLog", "EpochSeeds", "SeededShuffle", "WholeCheckpoints", "read_epochs"]
 
 _COLUMNS = ("train_loss", "train_depth_loss", "train_accuracy", "dev_loss", "dev_depth_loss", "dev_accuracy")
 
@@ -101,6 +103,17 @@ class EpochLog(Callback):
         _write(self.path, [*read_epochs(self.path), row])
         numbers = "  ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in _COLUMNS if name in row)
         print(f"{self.stage}: epoch {row['epoch']}/{self.epochs}  {numbers}", file=sys.stderr, flush=True)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes Lightning's checkpoints as all files are written: whole or not at all, also when the disk is full."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """See the class."""
+        del storage_options
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        write_bytes(Path(path), content.getbuffer())
 
 
 def read_epochs(path: Path) -> list[dict[str, Any]]:

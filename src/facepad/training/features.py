@@ -19,8 +19,7 @@ from torch import Tensor, nn
 
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.engines import Engine
-from facepad.errors import RunError
-from facepad.files import write_text
+from facepad.files import write_text, writing
 from facepad.models import StagedModel, freeze
 from facepad.training.data import Crop, CropSource
 
@@ -58,10 +57,11 @@ class FeatureStore:
     def __init__(self, folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self.folder = folder
         self.shapes = dict(shapes)
-        folder.mkdir(parents=True, exist_ok=True)
         self._index_path = folder / "index.jsonl"
         self.rows: dict[str, int] = {}
-        self._recover()
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._recover()
 
     def _file(self, tap: str) -> Path:
         return self.folder / f"{tap}.f16"
@@ -94,14 +94,12 @@ class FeatureStore:
         Raises:
             RunError: the disk is full or cannot be written.
         """
-        try:
+        with writing(self.folder):
             for tap, values in features.items():
                 with self._file(tap).open("ab") as stream:
                     stream.write(np.ascontiguousarray(values, dtype=np.float16).data)
             with self._index_path.open("a", encoding="utf-8") as stream_text:
                 stream_text.writelines(f"{json.dumps(name)}\n" for name in names)
-        except OSError as error:
-            raise RunError(f"cannot keep features in {self.folder}: {error.strerror or error}") from error
         for name in names:
             self.rows[name] = self._count
             self._count += 1
@@ -140,8 +138,10 @@ def keep_features(
     """
     front = freeze(_Front(model, taps), source.spec.size, taps)
     key = _fingerprint(model, taps, source)
-    (folder / key).mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / key / "lock"):
+    with writing(folder / key):
+        (folder / key).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / key / "lock").acquire()
+    with lock:
         store = FeatureStore(folder / key, _tap_shapes(front, source.spec.size))
         names = [[_name(source, index, view) for index in range(len(source))] for view in range(views)]
         unreadable = _fill(store, front, source, names, progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,16 +21,16 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.tuner.tuning import Tuner
 from rich.console import Console
 from rich.progress import Progress
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch.utils.data import DataLoader
 
 from facepad.augment import Augmentation
 from facepad.depth import DepthMaps
 from facepad.errors import InputError, RunError
-from facepad.files import atomic_path, write_text
+from facepad.files import write_bytes, write_text, writing
 from facepad.models import StagedModel
 from facepad.preprocess import PreprocessSpec
-from facepad.training.callbacks import EpochLog, EpochSeeds, SeededShuffle, read_epochs
+from facepad.training.callbacks import EpochLog, EpochSeeds, SeededShuffle, WholeCheckpoints, read_epochs
 from facepad.training.data import CropDataset, CropSource, RowDataset
 from facepad.training.features import KeptFeatures, keep_features
 from facepad.training.losses import DepthLoss
@@ -128,7 +129,7 @@ def fit(
     Raises:
         InputError: no training or dev images of both classes, or the device is not there.
         DatasetError: more than 5 % of the images are unreadable.
-        RunError: the loss is no longer finite.
+        RunError: the loss is no longer finite, or the disk is full.
     """
     check_training(data, device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -148,11 +149,10 @@ def fit(
             model.load_state_dict(load_file(done))
             run.unreadable |= json.loads(unreadable.read_text(encoding="utf-8"))
         else:
-            with _quiet_lightning():
+            with _quiet_lightning(), writing(folder):
                 _fit_stage(run, number, stages)
             write_text(unreadable, json.dumps(run.unreadable))
-            with atomic_path(done) as temporary:
-                save_file({key: value.contiguous() for key, value in model.state_dict().items()}, temporary)
+            write_bytes(done, save({key: value.contiguous() for key, value in model.state_dict().items()}))
     return run.unreadable
 
 
@@ -269,6 +269,7 @@ def _trainer(
         num_sanity_val_steps=0,
         log_every_n_steps=10,
         default_root_dir=str(run.folder),
+        plugins=[WholeCheckpoints()],
         **run.trainer_options,
     )
 
@@ -349,9 +350,25 @@ def _class_weights(data: TrainingData, balance: bool) -> tuple[float, float]:
 def _quiet_lightning() -> Iterator[None]:
     """Keep what Lightning says to its own users, and its use of old PyTorch names, out of ours' terminal."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet_threads():
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", "Checkpoint directory .* exists")
         warnings.filterwarnings("ignore", ".*LeafSpec")
         warnings.filterwarnings("ignore", "`training_step` returned `None`")  # a batch of unreadable images
         yield
+
+
+@contextmanager
+def _quiet_threads() -> Iterator[None]:
+    """Keep a full disk that TensorBoard's thread meets off stderr: its next caller gets the same error."""
+    tell = threading.excepthook
+
+    def hook(arguments: threading.ExceptHookArgs) -> None:
+        if not isinstance(arguments.exc_value, OSError):
+            tell(arguments)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = tell
