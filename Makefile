@@ -1,12 +1,19 @@
 # make demo   the whole path on synthetic data, in a virtual environment of its own
 # make test   all tests            make check   lint, format, types, import contracts
+# make test-opencv4   what touches OpenCV, with OpenCV 4 and without torch; `make test` has the newest, which is 5
 # TORCH_INDEX: an extra package index with CPU builds of torch (see https://pytorch.org/get-started/locally/)
 PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
 DEMO_OUT ?= demo-output
 
-.PHONY: install demo test check clean
+# Tests of the modules that import cv2, as far as they need no torch.
+OPENCV_TESTS := $(patsubst %,tests/unit/test_%.py,augment baselines check depth_maps faces_boxes faces_detectors \
+	faces_geometry images lookalike prepare recapture synthetic video) tests/properties/test_geometry.py \
+	$(patsubst %,src/facepad/%,augment.py baselines datasets depth/preview.py depth/warp.py faces recapture)
+BIN4 := .venv-opencv4/bin
+
+.PHONY: install demo test test-opencv4 check clean
 install: .venv/installed
 
 # torch first and pinned, so that TORCH_INDEX can give its CPU build: on Linux PyPI's brings gigabytes of CUDA.
@@ -27,6 +34,15 @@ demo: install
 test: install
 	$(BIN)/python -m pytest
 
+.venv-opencv4/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-opencv4
+	$(BIN4)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable . 'opencv-python-headless<5' \
+		hypothesis pytest pytest-timeout scikit-image scikit-learn
+	touch $@
+
+test-opencv4: .venv-opencv4/installed
+	$(BIN4)/python -m pytest $(OPENCV_TESTS)
+
 check: install
 	$(BIN)/ruff check src tests benchmarks tools
 	$(BIN)/ruff format --check src tests benchmarks tools
@@ -34,4 +50,4 @@ check: install
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-opencv4

@@ -1,8 +1,8 @@
 """Every file that a command writes, on a disk that is full from there on: one line, nothing half-written, and going on.
 
 What fills the disk is the kernel's limit for the length of a file: it is set at the moment when a file of a certain
-name is opened for writing. So libraries written in C meet it as well, after the first bytes, as on a real disk. The reason
-then reads "File too large" instead of "No space left on device"; both are OSErrors of a write.
+name is opened for writing. So libraries written in C meet it as well, after the first bytes, as on a real disk. The
+reason then reads "File too large" instead of "No space left on device"; both are OSErrors of a write.
 """
 
 from __future__ import annotations
