@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, hashing them, and claiming output folders."""
+"""Writing files whole or not at all, hashing them, walking folders, and claiming output folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from facepad.errors import InputError, OutputExistsError, RunError
 
-__all__ = ["atomic_path", "claim_output", "sha256_file", "write_text"]
+__all__ = ["atomic_path", "claim_output", "sha256_file", "walk_files", "write_text"]
 
 
 @contextmanager
@@ -72,3 +72,24 @@ def claim_output(folder: Path) -> Path:
     except OSError as error:
         raise InputError(f"cannot make output folder {folder}: {error.strerror or error}") from error
     return folder
+
+
+def walk_files(root: Path) -> Iterator[Path]:
+    """All files below ``root``, in no set order; linked folders are followed, each real folder once.
+
+    Raises:
+        InputError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"cannot read folder {error.filename}: {error.strerror}") from error
+
+    visited: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
+        folders.sort()
+        real = os.path.realpath(folder)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        yield from (Path(folder, file) for file in files)
