@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,9 @@ __all__ = [
     "Box",
     "Decision",
     "Face",
+    "Found",
     "FrameDecision",
+    "Fusion",
     "Label",
     "Reason",
     "Sample",
@@ -73,6 +75,10 @@ class Reason(StrEnum):
     TOO_BRIGHT = "too_bright"
     TOO_BLURRED = "too_blurred"
     NO_THRESHOLD = "no_threshold"
+
+
+#: How the scores of a video's frames become one.
+Fusion = Literal["mean", "median", "min"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,11 +236,15 @@ class VideoDecision:
     Attributes:
         decision: Of the whole video, from the first (best) face of each frame that got a score.
         frames: The frames that were looked at.
-        fuse: How their scores became one: ``mean``, ``median`` or ``min``.
+        fuse: How their scores became one.
         note: One line on what is wrong with the file although it can be read; None for a sound one.
     """
 
     decision: Decision
     frames: tuple[FrameDecision, ...]
-    fuse: str
+    fuse: Fusion
     note: str | None = None
+
+
+#: What a model decides of a source: of each face of an image, of a video, or of each face of a camera's frame.
+Found = tuple[Decision, ...] | VideoDecision | FrameDecision
