@@ -62,7 +62,7 @@ def _write(image: Image, text: str, corner: tuple[int, int], colour: tuple[int, 
     scale, thick = max(0.35, side / 700), max(1, side // 400)
     (width, height), below = cv2.getTextSize(text, _FONT, scale, thick)
     x = max(0, min(corner[0], image.shape[1] - width))
-    bottom = max(corner[1], height + 2 * below)
+    bottom = max(min(corner[1], image.shape[0]), height + 2 * below)
     cv2.rectangle(image, (x, bottom - height - 2 * below), (x + width, bottom), colour, cv2.FILLED)
     cv2.putText(image, text, (x, bottom - below), _FONT, scale, _WHITE, thick, cv2.LINE_AA)
 
