@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -60,9 +60,14 @@ class OnnxNetwork:
             raise ModelError(f"ONNX Runtime cannot load the network: {str(error).splitlines()[0]}") from error
         self.inputs = tuple(value.name for value in self._session.get_inputs())
         self.outputs = tuple(value.name for value in self._session.get_outputs())
+        shape = self._session.get_inputs()[0].shape
+        self._single = bool(shape) and shape[0] == 1
 
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         """See `Engine`."""
+        return _one_by_one(self._run, batch) if self._single else self._run(batch)
+
+    def _run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         return dict(zip(self.outputs, self._session.run(None, {self.inputs[0]: batch}), strict=True))
 
 
@@ -92,11 +97,24 @@ class OpenVinoNetwork:
             raise ModelError(f"OpenVINO cannot load the network: {str(error).strip().splitlines()[-1]}") from error
         self.inputs = tuple(value.get_any_name() for value in self._network.inputs)
         self.outputs = tuple(value.get_any_name() for value in self._network.outputs)
+        images = self._network.inputs[0].get_partial_shape()[0]
+        self._single = images.is_static and images.get_length() == 1
 
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         """See `Engine`."""
+        return _one_by_one(self._run, batch) if self._single else self._run(batch)
+
+    def _run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         results = self._network.create_infer_request().infer([batch])
         return {name: np.asarray(value) for name, value in zip(self.outputs, results.values(), strict=True)}
+
+
+def _one_by_one(
+    run: Callable[[NDArray[Any]], dict[str, NDArray[np.floating]]], batch: NDArray[Any]
+) -> dict[str, NDArray[np.floating]]:
+    """Run a graph that was exported for one image at a time."""
+    results = [run(batch[index : index + 1]) for index in range(len(batch))]
+    return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
 
 
 def load_network(files: Sequence[bytes], engine: EngineName, threads: int | None = None) -> Engine:

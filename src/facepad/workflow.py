@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from facepad.catalog.start import starting_network
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.prepare import origin_of
 from facepad.depth import DepthMaps, load_depth
@@ -24,7 +25,6 @@ from facepad.evaluation import PROBES, Evaluation, check_evaluation, evaluate_sa
 from facepad.files import claim_output, write_text
 from facepad.images import read_image
 from facepad.metrics import Fusion, shown_frames, to_videos
-from facepad.models import create_model
 from facepad.preprocess import PreprocessSpec
 from facepad.published import published_rows
 from facepad.recipe import Recipe
@@ -73,7 +73,7 @@ def train_run(
     data, left_out = _training_data(recipe, manifest, samples)
     check_training(data, device)
     seed_everything(recipe.train.seed)
-    model = create_model(recipe.model.name, weights=recipe.model.weights, **recipe.model.options())
+    model, start = starting_network(recipe.model.name, recipe.model.weights, recipe.model.options())
     check_stages(model, recipe.stage_settings())
     if "depth" in model.outputs:
         data, without = _with_depth(data, load_depth(manifest, [*data.train, *data.dev], recipe.depth.engine))
@@ -105,6 +105,7 @@ def train_run(
         "manifest_sha256": data_hash,
         "train_images": len(data.train),
         "depth_labels": labels,
+        "start": start,
         "facepad": version("facepad"),
     }
     _write_json(out / "left-out.json", left_out)
