@@ -23,7 +23,7 @@ __all__ = ["Recipe", "list_recipes", "load_recipe"]
 
 
 class ModelSection(Section):
-    """``[model]``: which network, from which weights."""
+    """``[model]``: which network, from which weights (`facepad.catalog.start.starting_network`)."""
 
     name: str
     weights: str = "imagenet"

@@ -46,8 +46,11 @@ def explain(error: ValidationError, file: type[BaseModel]) -> str:
     ...     explain(error, Net)
     "unknown key 'sise' (did you mean 'size'?); choices: size"
     """
-    # Of the branches of "frame or a number", what is wrong with the number tells more.
-    problem = min(error.errors(), key=lambda entry: "literal['frame']" in entry["loc"])
+    # Of the branches of "frame or a number", what is wrong with the number tells more; so does an unknown key than the
+    # missing one that it may have been meant for.
+    problem = min(
+        error.errors(), key=lambda entry: ("literal['frame']" in entry["loc"], entry["type"] != "extra_forbidden")
+    )
     location = [str(part) for part in problem["loc"] if not str(part).startswith(("literal[", "float", "constrained"))]
     key = ".".join(location)
     if problem["type"] == "extra_forbidden":

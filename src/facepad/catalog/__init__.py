@@ -114,6 +114,4 @@ def _described_entry(model: DescribedModel) -> CatalogEntry:
     state: Literal["here", "to download", "missing"] = "here"
     if absent:
         state = "to download" if all(network.url for network in absent) else "missing"
-    return CatalogEntry(
-        model.name, model.title, model.license, sum(known) if len(known) == len(sizes) else None, state
-    )
+    return CatalogEntry(model.name, model.title, model.license, sum(known) if len(known) == len(sizes) else None, state)

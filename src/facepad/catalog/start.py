@@ -35,7 +35,9 @@ def starting_network(name: str, weights: str, options: dict[str, Any]) -> tuple[
         return create_model(name, weights=weights, **options), {"weights": weights}
     if not (Path(weights).exists() or weights in {**shipped_models(), **described_models()}):
         known = ("imagenet", "none", *shipped_models())
-        raise ModelError(f"{unknown_choice('weights', weights, known)}; or a .safetensors or .pth file, a run or a model")
+        raise ModelError(
+            f"{unknown_choice('weights', weights, known)}; or a .safetensors or .pth file, a run or a model"
+        )
     network = create_model(name, weights="none", **options)
     trained = find_trained(weights)
     if trained.architecture != name:

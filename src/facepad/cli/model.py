@@ -25,7 +25,9 @@ class Method(StrEnum):
 
 @model_app.command("add", epilog="Example: facepad model add mynet.toml")
 def model_add(
-    description: Annotated[Path, typer.Argument(help="A .toml file that says what it is and takes.", show_default=False)],
+    description: Annotated[
+        Path, typer.Argument(help="A .toml file that says what it is and takes.", show_default=False)
+    ],
 ) -> None:
     """Check a described ONNX network, and keep it under its name for predict and evaluate."""
     from facepad.catalog.add import add_model
