@@ -7,11 +7,7 @@ import sys
 
 import typer
 
-<<<<<<< HEAD
-from facepad.cli import data, learn, names, predict  # noqa: F401  # importing them adds their commands
-=======
-from facepad.cli import data, learn, model, names  # noqa: F401  # importing them adds their commands
->>>>>>> 1bd1a3d (Catalogue of described networks: two public ones, the user's own, fusion of models, training that starts from a model)
+from facepad.cli import data, learn, model, names, predict  # noqa: F401  # importing them adds their commands
 from facepad.cli.app import app, say
 from facepad.errors import FacepadError, InputError
 
