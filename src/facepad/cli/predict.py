@@ -81,9 +81,10 @@ def _exit_code(document: Document, fail_on: FailOn | None) -> int:
         return _CTRL_C
     if fail_on and document.counts.attack:
         return _MATCHED
-    if document.failures:
-        return _PARTLY if document.results else _UNREADABLE
-    return 0
+    if not document.results:
+        return _UNREADABLE
+    undecided = any(all(one.label is None for one in result.decisions) for result in document.results)
+    return _PARTLY if document.failures or undecided else 0
 
 
 def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: bool) -> Iterator[Outcome]:
