@@ -15,7 +15,8 @@ from facepad.depth import make_depth
 from facepad.files import claim_output
 from facepad.metrics import format_summary
 from facepad.recipe import load_recipe
-from facepad.workflow import evaluate_run, train_run
+from facepad.workflow.evaluate import evaluate_model
+from facepad.workflow.train import train_run
 
 __all__ = ["run_demo"]
 
@@ -43,13 +44,14 @@ def run_demo(out: Path) -> str:
         print(f"  {problem}", file=sys.stderr)
     _stage("3/6 train", lambda: train_run(load_recipe("demo"), manifest, out / "run"))
     images, report = _stage(
-        "4/6 choose the threshold on dev, evaluate on test", lambda: evaluate_run(out / "run", manifest, out / "report")
+        "4/6 choose the threshold on dev, evaluate on test",
+        lambda: evaluate_model(out / "run", manifest, out / "report"),
     )
     depth_run = out / "run-depth"
     _stage("5/6 make depth labels, train a network that learns them", lambda: _train_with_depth(manifest, depth_run))
     clips, clip_report = _stage(
         "6/6 evaluate it on whole clips",
-        lambda: evaluate_run(depth_run, manifest, out / "report-depth", fusion="mean", probes=False),
+        lambda: evaluate_model(depth_run, manifest, out / "report-depth", fusion="mean", probes=False),
     )
     minutes, seconds = divmod(round(time.monotonic() - started), 60)
     return (

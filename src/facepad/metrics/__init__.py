@@ -1,6 +1,7 @@
 """Presentation attack detection metrics from scores alone (numpy only): rates, curves, intervals, thresholds, files."""
 
 from facepad.metrics.bob import write_bob_scores
+from facepad.metrics.calibration import expected_calibration_error, fit_platt, fit_temperature
 from facepad.metrics.compare import MEASURES, Comparison, Difference, McNemar, compare_files, compare_records, mcnemar
 from facepad.metrics.curves import DetCurve, Histogram, RocCurve, det, histogram, probit, roc
 from facepad.metrics.from_file import metrics_from_file
@@ -83,7 +84,10 @@ __all__ = [
     "confusion_matrix",
     "det",
     "eer",
+    "expected_calibration_error",
     "far_pooled",
+    "fit_platt",
+    "fit_temperature",
     "fixed_threshold",
     "format_comparison",
     "format_summary",
