@@ -29,7 +29,7 @@ from facepad.metrics.pad import (
 from facepad.metrics.scores import SCORE_COLUMNS, ScoreFile, read_scores, scores_sha256, write_scores
 from facepad.metrics.summary import APCER_LIMITS, InstrumentRates, PadSummary, Reading, summarize
 from facepad.metrics.table import Cluster, best_cluster
-from facepad.metrics.text import format_comparison, format_summary
+from facepad.metrics.text import format_comparison, format_summary, format_threshold
 from facepad.metrics.thresholds import (
     CHOSEN_ON_ITSELF,
     Criterion,
@@ -91,6 +91,7 @@ __all__ = [
     "fixed_threshold",
     "format_comparison",
     "format_summary",
+    "format_threshold",
     "histogram",
     "hter",
     "level_words",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from facepad.errors import MetricError
+from facepad.errors import MetricError, SeparableError
 from facepad.metrics.arrays import Floats, checked_scores
 
 __all__ = ["expected_calibration_error", "fit_platt", "fit_temperature"]
@@ -31,8 +31,8 @@ def fit_platt(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> tuple[float, f
         Slope (> 0) and offset (in logits): P(bona fide) = sigmoid(slope x logit + offset).
 
     Raises:
-        MetricError: a class has no logits, or they are separable (no line is the best), all equal, or do not rise with
-            bona fide.
+        SeparableError: every attack lies below every bona fide sample: the steeper the line, the better.
+        MetricError: a class has no logits, or they are all equal, or do not rise with bona fide.
 
     >>> slope, offset = fit_platt([0.0, 2.0, 4.0, 5.0], [-3.0, -2.0, 0.0, 2.0])
     >>> round(slope, 3), round(offset, 3)
@@ -102,7 +102,7 @@ def _check(bona_fide: Floats, attack: Floats) -> None:
     if bona_fide.min() == bona_fide.max() == attack.min() == attack.max():
         raise MetricError("all logits are equal: there is nothing to calibrate")
     if attack.max() <= bona_fide.min():
-        raise MetricError(
+        raise SeparableError(
             "the logits are separable: every attack lies below every bona fide sample, so that no slope is steep enough"
         )
     if bona_fide.max() <= attack.min():
