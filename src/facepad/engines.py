@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from facepad.errors import ModelError, unknown_choice
 from facepad.parallel import available_cpus
 
-__all__ = ["ENGINES", "Engine", "EngineName", "OnnxNetwork", "OpenVinoNetwork", "load_network"]
+__all__ = ["ENGINES", "Engine", "EngineName", "OnnxNetwork", "OpenVinoNetwork", "import_openvino", "load_network"]
 
 EngineName = Literal["onnxruntime", "openvino"]
 ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
@@ -84,13 +84,13 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, graph: bytes, weights: bytes = b"", threads: int | None = None) -> None:
-        try:
-            import openvino
-        except ModuleNotFoundError as error:
-            raise ModelError("this model or engine needs OpenVINO: pip install 'facepad[openvino]'") from error
-
-        core = openvino.Core()
-        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads or available_cpus())}
+        core = import_openvino().Core()
+        # Floats stay floats: on processors with bfloat16 OpenVINO would otherwise take that, and scores would differ.
+        hints = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": str(threads or available_cpus()),
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
         try:
             self._network = core.compile_model(core.read_model(graph, weights), "CPU", hints)
         except RuntimeError as error:
@@ -115,6 +115,19 @@ def _one_by_one(
     """Run a graph that was exported for one image at a time."""
     results = [run(batch[index : index + 1]) for index in range(len(batch))]
     return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
+
+
+def import_openvino() -> Any:
+    """The module; it is imported only here, and only where it is needed.
+
+    Raises:
+        ModelError: OpenVINO is not installed.
+    """
+    try:
+        import openvino
+    except ModuleNotFoundError as error:
+        raise ModelError("this model or engine needs OpenVINO: pip install 'facepad[openvino]'") from error
+    return openvino
 
 
 def load_network(files: Sequence[bytes], engine: EngineName, threads: int | None = None) -> Engine:

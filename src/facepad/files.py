@@ -11,7 +11,7 @@ from pathlib import Path
 
 from facepad.errors import InputError, OutputExistsError, RunError
 
-__all__ = ["atomic_path", "claim_output", "sha256_file", "walk_files", "write_text"]
+__all__ = ["atomic_path", "claim_output", "read_text", "sha256_file", "walk_files", "write_text"]
 
 
 @contextmanager
@@ -49,6 +49,20 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 ``text`` to ``path`` whole or not at all (line ends stay as given)."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
+
+
+def read_text(path: Path) -> str:
+    """The content of a text file that a user named.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text file in UTF-8 (byte {error.start})") from error
 
 
 def sha256_file(path: Path) -> str:

@@ -31,7 +31,7 @@ from facepad.preprocess import PreprocessSpec
 from facepad.scorers import BundleScorer, Prepared, Scorer, Scores, calibrated
 from facepad.types import Box, Label, Sample, ScoreRecord, Split
 
-__all__ = ["Method", "calibrate_bundle", "calibrate_model", "calibration_words", "manifest_words"]
+__all__ = ["Method", "calibrate_bundle", "calibrate_model", "calibration_words", "dev_samples", "manifest_words"]
 
 Method = Literal["platt", "temperature", "none"]
 #: What a separable dev set is degraded by, as often as `_TURNS` says: none of it moves a picture or makes it an attack.
@@ -105,7 +105,7 @@ def calibrate_bundle(
             rise with bona fide.
     """
     parse_criterion(criterion)
-    samples = _dev_samples(manifest)
+    samples = dev_samples(manifest)
     scorer = BundleScorer(bundle)
     with progress_bar(progress) as bar:
         score = partial(score_samples, root=manifest.parent, samples=samples, bar=bar)
@@ -142,7 +142,12 @@ def manifest_words(manifest: Path) -> str:
     return f"{manifest.resolve().parent.name}/{manifest.name} (SHA-256 {manifest_hash(manifest)[:16]})"
 
 
-def _dev_samples(manifest: Path) -> list[Sample]:
+def dev_samples(manifest: Path) -> list[Sample]:
+    """The samples that choose a threshold: of dev, or all of a manifest without splits.
+
+    Raises:
+        InputError: one class has none.
+    """
     samples = read_manifest(manifest)
     split = any(sample.split for sample in samples)
     dev = [sample for sample in samples if sample.split is Split.DEV or not split]
