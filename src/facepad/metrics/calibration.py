@@ -15,7 +15,7 @@ from facepad.metrics.arrays import Floats, checked_scores
 
 __all__ = ["expected_calibration_error", "fit_platt", "fit_temperature"]
 
-_STEPS, _PRECISION = 100, 1e-12
+_STEPS, _HALVES, _PRECISION = 100, 30, 1e-12
 
 
 def fit_platt(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> tuple[float, float]:
@@ -121,10 +121,12 @@ def _newton(columns: Floats, labels: Floats, weights: Floats) -> Floats:
         curvature = (columns * (weights * scores * (1 - scores))) @ columns.T
         step = np.linalg.solve(curvature + 1e-14 * np.eye(len(columns)), gradient)
         # A whole step may overshoot far from the minimum; halves of it come to lie where the loss falls.
-        share = 1.0
-        while (found := _cross_entropy((factors - share * step) @ columns, labels, weights)) > loss and share > 1e-9:
-            share /= 2
-        factors, loss = factors - share * step, min(found, loss)
+        tries = (factors - step / 2**halved for halved in range(_HALVES))
+        losses = ((_cross_entropy(tried @ columns, labels, weights), tried) for tried in tries)
+        better = next(((found, tried) for found, tried in losses if found < loss), None)
+        if better is None:  # as low as double precision tells
+            break
+        loss, factors = better
     return factors
 
 
