@@ -32,7 +32,7 @@ from facepad.parallel import map_ahead
 from facepad.scorers import Prepared, Scorer
 from facepad.types import Box, Label, Sample, ScoreRecord, ScoreStatus, Split
 
-__all__ = ["PROBES", "Evaluation", "Probe", "check_evaluation", "evaluate_samples", "progress_bar", "score_samples"]
+__all__ = ["PROBES", "Evaluation", "Probe", "check_evaluation", "evaluate_samples", "score_samples", "scoring_progress"]
 
 Image = NDArray[np.uint8]
 _AHEAD = 256  # images decoded before they are needed
@@ -106,7 +106,7 @@ def evaluate_samples(
     test = [sample for sample in wanted if sample.split is Split.TEST]
     check_evaluation(samples, criterion, fusion)
     unreadable: dict[str, str] = {}
-    with progress_bar(progress) as bar:
+    with scoring_progress(progress) as bar:
         records = score_samples(
             scorer, root, wanted, batch_size=batch_size, bar=bar, title="scoring", unreadable=unreadable
         )
@@ -227,7 +227,7 @@ def _record(sample: Sample, status: ScoreStatus, score: float | None) -> ScoreRe
     )
 
 
-def progress_bar(enabled: bool) -> Progress:
+def scoring_progress(enabled: bool) -> Progress:
     """A progress display on stderr, to be entered; nothing is drawn if it is not ``enabled``."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), disable=not enabled)

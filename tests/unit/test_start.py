@@ -14,7 +14,7 @@ from facepad.preprocess import PreprocessSpec  # noqa: E402
 from facepad.recipe import validate_recipe  # noqa: E402
 from facepad.scorers.run_scorer import bundle_of  # noqa: E402
 from facepad.trained import TrainedModel, load_trained, save_trained  # noqa: E402
-from facepad.workflow import train_run  # noqa: E402
+from facepad.workflow.train import train_run  # noqa: E402
 
 SMALL = {"width": 0.25}
 SPEC = PreprocessSpec(crop_scale=1.5, size=(32, 32))

@@ -17,7 +17,7 @@ from facepad.bundle import Bundle, Calibration, write_bundle
 from facepad.catalog import find_model
 from facepad.datasets.manifest import manifest_hash, read_manifest
 from facepad.errors import InputError, MetricError, OutputExistsError, SeparableError
-from facepad.evaluation import progress_bar, score_samples
+from facepad.evaluation import score_samples, scoring_progress
 from facepad.metrics import (
     best_cluster,
     choose_threshold,
@@ -107,7 +107,7 @@ def calibrate_bundle(
     parse_criterion(criterion)
     samples = dev_samples(manifest)
     scorer = BundleScorer(bundle)
-    with progress_bar(progress) as bar:
+    with scoring_progress(progress) as bar:
         score = partial(score_samples, root=manifest.parent, samples=samples, bar=bar)
         found = score(_Logits(scorer), title="calibrating", unreadable=unreadable)
         calibration = _fitted(found, method, manifest_words(manifest))

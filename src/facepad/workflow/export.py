@@ -17,7 +17,7 @@ from facepad.bundle import CARD, RUN_DESCRIPTION, RUN_WEIGHTS, Bundle, write_bun
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.engines import EngineName, import_openvino
 from facepad.errors import ImageError, InputError, OutputExistsError, RunError
-from facepad.evaluation import progress_bar, score_samples
+from facepad.evaluation import score_samples, scoring_progress
 from facepad.export.openvino import to_openvino
 from facepad.export.parity import Parity, Precision, Scored, compare_variants, write_parity
 from facepad.images import read_image
@@ -208,7 +208,7 @@ def _parity(
 ) -> Parity:
     samples, split = _parity_samples(manifest)
     scored = []
-    with progress_bar(progress) as bar:
+    with scoring_progress(progress) as bar:
         for name, precision, bundle, scorer in _variants(trained, network, made):
             chosen = bundle.description.threshold
             assert chosen is not None
