@@ -219,9 +219,20 @@ def test_int8_that_decides_worse_is_not_written(tiny_run, noisy_manifest, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_manifest_without_test_measures_parity_on_dev(tiny_run, manifest_like, noisy_manifest, tmp_path):
-    dev = {sample.path: sample for sample in read_manifest(noisy_manifest)}
-    assert dev
+def test_int8_that_knows_nothing_any_more_is_not_written(tiny_run, noisy_manifest, tmp_path, monkeypatch):
+    upside_down = {"weight": -1.0, "precision": "int8"}
+
+    def broken(bundle, crops):
+        network = bundle.description.networks[0].model_copy(update=upside_down)
+        return Bundle(bundle.description.model_copy(update={"networks": (network,)}), bundle.files)
+
+    monkeypatch.setattr(module, "_in_int8", broken)
+    with pytest.raises(RunError, match="8 bits cannot be calibrated: the logits do not rise"):
+        export_run(tiny_run, tmp_path / "a", quantize="int8", calibration=noisy_manifest, force=True, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_manifest_without_test_measures_parity_on_dev(tiny_run, manifest_like, tmp_path):
     manifest = manifest_like(tmp_path, lambda sample: None if sample.split is Split.TEST else sample)
     done = export_run(tiny_run, tmp_path / "a.facepad", manifest=manifest, progress=False)
     assert "no test split" in done.parity.data

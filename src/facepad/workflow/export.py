@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facepad.bundle import CARD, RUN_DESCRIPTION, RUN_WEIGHTS, Bundle, write_bundle
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.engines import EngineName, import_openvino
-from facepad.errors import ImageError, InputError, OutputExistsError, RunError
+from facepad.errors import ImageError, InputError, MetricError, OutputExistsError, RunError
 from facepad.evaluation import score_samples, scoring_progress
 from facepad.export.openvino import to_openvino
 from facepad.export.parity import Parity, Precision, Scored, compare_variants, write_parity
@@ -131,7 +131,10 @@ def export_run(
     if manifest:
         network = calibrate_bundle(network, manifest, criterion=criterion, progress=progress, unreadable=unreadable)
         if calibration:
-            made = calibrate_bundle(made, manifest, criterion=criterion, progress=progress)
+            try:
+                made = calibrate_bundle(made, manifest, criterion=criterion, progress=progress)
+            except MetricError as error:  # that of floats could be calibrated: the quantisation broke it
+                raise RunError(f"not exported: the network of 8 bits cannot be calibrated: {error}") from error
         else:
             made = _changed(made, calibration=network.description.calibration, threshold=network.description.threshold)
         parity = _parity(trained, network, made, manifest, progress, unreadable)
