@@ -64,7 +64,7 @@ def _models() -> str:
 
 @app.command(epilog="Example: facepad demo demo-output")
 def demo(out: Out) -> None:
-    """Synthetic data, training, threshold on dev, test, report; then depth labels and clips: all on two CPU cores."""
+    """Synthetic data, training, threshold on dev, report; depth labels and clips; a model file and its predictions."""
     from facepad.demo import run_demo
 
     print(run_demo(out))
