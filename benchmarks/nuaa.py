@@ -236,7 +236,8 @@ def _markdown(results: list[dict[str, object]], facts: dict[str, str]) -> str:
         cells = [_mean(group, column) for column in columns]
         runs = f"{len(group)} of {planned[row, protocol]}"
         lines.append(f"| {row} | {protocol} | {runs} | {errors} / {group[0]['scored']} | {' | '.join(cells)} |")
-    missing = [f"{row} {protocol} ({n})" for (row, protocol), n in planned.items() if (row, protocol) not in groups]
+    left = {key: count - len(groups.get(key, ())) for key, count in planned.items()}
+    missing = [f"{row} {protocol} ({count})" for (row, protocol), count in left.items() if count]
     lines += ["", f"Not run yet: {', '.join(missing) or 'nothing'}.", "", *_published_lines()]
     lines += ["", "## Each run with its 95 % interval", ""]
     lines += [

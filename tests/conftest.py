@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -85,3 +86,26 @@ def tiny_manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     write_manifest(folder / "manifest.csv", samples)
     return folder / "manifest.csv"
+
+
+@pytest.fixture(scope="session")
+def linear_graph() -> Callable[..., bytes]:
+    """Make an ONNX graph (float32 NCHW to classes): the mean of each channel times a (3, classes) matrix."""
+    onnx = pytest.importorskip("onnx")
+    make = onnx.helper
+
+    def graph(weights: list[list[float]], batch: str | int = "N", size: int = 16) -> bytes:
+        matrix = np.asarray(weights, np.float32)
+        nodes = [
+            make.make_node("GlobalAveragePool", ["input"], ["pooled"]),
+            make.make_node("Flatten", ["pooled"], ["flat"]),
+            make.make_node("MatMul", ["flat", "weights"], ["output"]),
+        ]
+        float32 = onnx.TensorProto.FLOAT
+        takes = make.make_tensor_value_info("input", float32, [batch, 3, size, size])
+        gives = make.make_tensor_value_info("output", float32, [batch, matrix.shape[1]])
+        constant = make.make_tensor("weights", float32, matrix.shape, matrix.ravel())
+        whole = make.make_graph(nodes, "by-hand", [takes], [gives], [constant])
+        return make.make_model(whole, opset_imports=[make.make_opsetid("", 13)], ir_version=8).SerializeToString()
+
+    return graph

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from facepad.errors import BundleError
 from facepad.files import atomic_path
 from facepad.metrics import Threshold
 from facepad.preprocess import PreprocessSpec
+from facepad.sections import Section, explain
 
 __all__ = [
     "CARD",
@@ -50,11 +51,7 @@ _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Three = tuple[_Finite, _Finite, _Finite]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class InputFormat(_Section):
+class InputFormat(Section):
     """How a graph takes its image; the defaults are those of facepad's own graphs.
 
     A pixel value ``p`` in 0..255 becomes ``(p * scale - mean) / std``.
@@ -76,7 +73,7 @@ class InputFormat(_Section):
         return self
 
 
-class OutputFormat(_Section):
+class OutputFormat(Section):
     """What a graph gives.
 
     Attributes:
@@ -93,7 +90,7 @@ class OutputFormat(_Section):
     depth: str | None = None
 
 
-class Network(_Section):
+class Network(Section):
     """One network of a model, its preparation, and how much its logit counts.
 
     Attributes:
@@ -120,7 +117,7 @@ class Network(_Section):
         return "onnx" if len(self.files) == 1 else "openvino"
 
 
-class Calibration(_Section):
+class Calibration(Section):
     """P(bona fide) = sigmoid(slope x logit + offset): strictly rising, so that no ranking changes.
 
     Attributes:
@@ -150,7 +147,7 @@ _Threshold = Annotated[
 ]
 
 
-class Description(_Section):
+class Description(Section):
     """The content of bundle.json.
 
     Attributes:
@@ -174,8 +171,8 @@ class Description(_Section):
     license: str = ""
     scope: str = ""
     source: str = ""
-    facts: dict[str, Any] = {}
-    parts: dict[str, str] = {}
+    facts: dict[str, Any] = Field(default_factory=dict)
+    parts: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -252,9 +249,7 @@ def _describe(path: Path, text: bytes) -> Description:
             raise BundleError(f"{path} has format {values.get('format')!r}, this facepad reads format {FORMAT}")
         description = Description.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise BundleError(f"{path}: {_DESCRIPTION} is not valid: {where}: {first['msg']}") from error
+        raise BundleError(f"{path}: {_DESCRIPTION} is not valid: {explain(error, Description)}") from error
     except ValueError as error:
         raise BundleError(f"{path}: {_DESCRIPTION} is not readable JSON") from error
     for network in description.networks:

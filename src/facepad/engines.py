@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from facepad.errors import ModelError, unknown_choice
 from facepad.parallel import available_cpus
 
-__all__ = ["ENGINES", "Engine", "EngineName", "OnnxNetwork", "OpenVinoNetwork", "load_network"]
+__all__ = ["ENGINES", "Engine", "EngineName", "OnnxNetwork", "OpenVinoNetwork", "import_openvino", "load_network"]
 
 EngineName = Literal["onnxruntime", "openvino"]
 ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
@@ -60,9 +60,14 @@ class OnnxNetwork:
             raise ModelError(f"ONNX Runtime cannot load the network: {str(error).splitlines()[0]}") from error
         self.inputs = tuple(value.name for value in self._session.get_inputs())
         self.outputs = tuple(value.name for value in self._session.get_outputs())
+        shape = self._session.get_inputs()[0].shape
+        self._single = bool(shape) and shape[0] == 1
 
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         """See `Engine`."""
+        return _one_by_one(self._run, batch) if self._single else self._run(batch)
+
+    def _run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         return dict(zip(self.outputs, self._session.run(None, {self.inputs[0]: batch}), strict=True))
 
 
@@ -79,24 +84,50 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, graph: bytes, weights: bytes = b"", threads: int | None = None) -> None:
-        try:
-            import openvino
-        except ModuleNotFoundError as error:
-            raise ModelError("this model or engine needs OpenVINO: pip install 'facepad[openvino]'") from error
-
-        core = openvino.Core()
-        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": str(threads or available_cpus())}
+        core = import_openvino().Core()
+        # Floats stay floats: on processors with bfloat16 OpenVINO would otherwise take that, and scores would differ.
+        hints = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": str(threads or available_cpus()),
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
         try:
             self._network = core.compile_model(core.read_model(graph, weights), "CPU", hints)
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot load the network: {str(error).strip().splitlines()[-1]}") from error
         self.inputs = tuple(value.get_any_name() for value in self._network.inputs)
         self.outputs = tuple(value.get_any_name() for value in self._network.outputs)
+        images = self._network.inputs[0].get_partial_shape()[0]
+        self._single = images.is_static and images.get_length() == 1
 
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         """See `Engine`."""
+        return _one_by_one(self._run, batch) if self._single else self._run(batch)
+
+    def _run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         results = self._network.create_infer_request().infer([batch])
         return {name: np.asarray(value) for name, value in zip(self.outputs, results.values(), strict=True)}
+
+
+def _one_by_one(
+    run: Callable[[NDArray[Any]], dict[str, NDArray[np.floating]]], batch: NDArray[Any]
+) -> dict[str, NDArray[np.floating]]:
+    """Run a graph that was exported for one image at a time."""
+    results = [run(batch[index : index + 1]) for index in range(len(batch))]
+    return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
+
+
+def import_openvino() -> Any:
+    """The module; it is imported only here, and only where it is needed.
+
+    Raises:
+        ModelError: OpenVINO is not installed.
+    """
+    try:
+        import openvino
+    except ModuleNotFoundError as error:
+        raise ModelError("this model or engine needs OpenVINO: pip install 'facepad[openvino]'") from error
+    return openvino
 
 
 def load_network(files: Sequence[bytes], engine: EngineName, threads: int | None = None) -> Engine:

@@ -8,6 +8,7 @@ FacepadError
 │   ├── DatasetError           a data set that is not what it should be, or that is mostly unreadable
 │   ├── ScoresError            a scores file that breaks its contract
 │   ├── MetricError            a metric that these scores do not define (one class only, unknown criterion)
+│   │   └── SeparableError     scores whose classes do not overlap, so that nothing can be fitted to them
 │   ├── RecipeError            an unknown recipe, key or value
 │   ├── ModelError             an unknown model, or weights that are missing or do not fit
 │   │   └── BundleError        a model file that is changed, truncated, newer than this facepad, or none
@@ -33,6 +34,7 @@ __all__ = [
     "RecipeError",
     "RunError",
     "ScoresError",
+    "SeparableError",
     "VideoError",
     "unknown_choice",
 ]
@@ -68,6 +70,10 @@ class ScoresError(InputError):
 
 class MetricError(InputError):
     """A metric or threshold that the given scores do not define."""
+
+
+class SeparableError(MetricError):
+    """Scores whose classes do not overlap: no slope is steep enough for them."""
 
 
 class RecipeError(InputError):

@@ -19,6 +19,7 @@ from facepad.metrics import (
     Fusion,
     PadSummary,
     Rate,
+    Threshold,
     best_cluster,
     check_videos,
     metrics_from_file,
@@ -31,7 +32,7 @@ from facepad.parallel import map_ahead
 from facepad.scorers import Prepared, Scorer
 from facepad.types import Box, Label, Sample, ScoreRecord, ScoreStatus, Split
 
-__all__ = ["PROBES", "Evaluation", "Probe", "check_evaluation", "evaluate_samples", "score_samples"]
+__all__ = ["PROBES", "Evaluation", "Probe", "check_evaluation", "evaluate_samples", "score_samples", "scoring_progress"]
 
 Image = NDArray[np.uint8]
 _AHEAD = 256  # images decoded before they are needed
@@ -76,7 +77,7 @@ def evaluate_samples(
     samples: Sequence[Sample],
     out: Path,
     *,
-    criterion: str | float = "eer",
+    criterion: str | float | Threshold = "eer",
     fusion: Fusion | None = None,
     batch_size: int = 32,
     probes: bool = True,
@@ -89,7 +90,8 @@ def evaluate_samples(
         root: Folder that the samples' paths are relative to.
         samples: Of all splits; training samples are left out.
         out: An existing folder.
-        criterion: How the threshold is chosen on dev (`facepad.metrics.parse_criterion`).
+        criterion: How the threshold is chosen on dev (`facepad.metrics.parse_criterion`), or a threshold that there is
+            already.
         fusion: Measure videos, and choose the threshold on videos: how the scores of a video's frames become one
             (`facepad.metrics.to_videos`). None measures single images. ``scores.csv`` holds single images either way.
         batch_size: Images per step.
@@ -104,7 +106,7 @@ def evaluate_samples(
     test = [sample for sample in wanted if sample.split is Split.TEST]
     check_evaluation(samples, criterion, fusion)
     unreadable: dict[str, str] = {}
-    with _progress(progress) as bar:
+    with scoring_progress(progress) as bar:
         records = score_samples(
             scorer, root, wanted, batch_size=batch_size, bar=bar, title="scoring", unreadable=unreadable
         )
@@ -122,7 +124,9 @@ def evaluate_samples(
     return Evaluation(records, summary, eers, unreadable)
 
 
-def check_evaluation(samples: Sequence[Sample], criterion: str | float, fusion: Fusion | None = None) -> None:
+def check_evaluation(
+    samples: Sequence[Sample], criterion: str | float | Threshold, fusion: Fusion | None = None
+) -> None:
     """Refuse what `evaluate_samples` would refuse after scoring.
 
     Raises:
@@ -132,7 +136,7 @@ def check_evaluation(samples: Sequence[Sample], criterion: str | float, fusion: 
     """
     if fusion:
         check_videos(samples, fusion)
-    needs_dev = parse_criterion(criterion).name != "fixed"
+    needs_dev = not isinstance(criterion, Threshold) and parse_criterion(criterion).name != "fixed"
     for split in (Split.TEST, Split.DEV) if needs_dev else (Split.TEST,):
         counts = [sum(sample.split is split and sample.label is label for sample in samples) for label in Label]
         if min(counts) == 0:
@@ -223,6 +227,7 @@ def _record(sample: Sample, status: ScoreStatus, score: float | None) -> ScoreRe
     )
 
 
-def _progress(enabled: bool) -> Progress:
+def scoring_progress(enabled: bool) -> Progress:
+    """A progress display on stderr, to be entered; nothing is drawn if it is not ``enabled``."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), disable=not enabled)

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, hashing them, and claiming output folders."""
+"""Writing files whole or not at all, hashing them, walking folders, and claiming output folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from pathlib import Path
 
 from facepad.errors import InputError, OutputExistsError, RunError
 
-__all__ = ["atomic_path", "claim_output", "sha256_file", "write_bytes", "write_text", "writing"]
+__all__ = [
+    "atomic_path",
+    "claim_output",
+    "read_text",
+    "sha256_file",
+    "walk_files",
+    "write_bytes",
+    "write_text",
+    "writing",
+]
 
 
 @contextmanager
@@ -67,6 +76,20 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def read_text(path: Path) -> str:
+    """The content of a text file that a user named.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text file in UTF-8 (byte {error.start})") from error
+
+
 def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hex digits."""
     with Path(path).open("rb") as stream:
@@ -88,3 +111,24 @@ def claim_output(folder: Path) -> Path:
     except OSError as error:
         raise InputError(f"cannot make output folder {folder}: {error.strerror or error}") from error
     return folder
+
+
+def walk_files(root: Path) -> Iterator[Path]:
+    """All files below ``root``, in no set order; linked folders are followed, each real folder once.
+
+    Raises:
+        InputError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"cannot read folder {error.filename}: {error.strerror}") from error
+
+    visited: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
+        folders.sort()
+        real = os.path.realpath(folder)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        yield from (Path(folder, file) for file in files)

@@ -17,10 +17,13 @@ from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugi
 from facepad.errors import ImageError, InputError
 from facepad.files import write_bytes
 
-__all__ = ["MAX_PIXELS", "image_size", "read_image", "write_image"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_size", "read_image", "write_image"]
 
 MAX_PIXELS = 64_000_000
 """Default pixel limit of one image: above any phone's default photograph, below what fills the memory."""
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""File name endings, in lower case, that are taken for images."""
 
 # Only these are tried: the fewer parsers a hostile file can reach, the better. Taking Pillow's classes directly also
 # keeps its process-wide pixel limit (and the warning that belongs to it) out of the way of our own.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from facepad.augment import Augmentation
 from facepad.depth import ENGINES
@@ -16,17 +16,14 @@ from facepad.metrics import parse_criterion
 from facepad.models import MODELS
 from facepad.preprocess import PreprocessSpec
 from facepad.published import published_rows
+from facepad.sections import Section, explain, read_toml
 from facepad.training import DepthLoss, StageSettings
 
 __all__ = ["Recipe", "list_recipes", "load_recipe"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelSection(_Section):
-    """``[model]``: which network, from which weights."""
+class ModelSection(Section):
+    """``[model]``: which network, from which weights (`facepad.catalog.start.starting_network`)."""
 
     name: str
     weights: str = "imagenet"
@@ -44,7 +41,7 @@ class ModelSection(_Section):
         return {name: value for name, value in self if name not in ("name", "weights") and value is not None}
 
 
-class PreprocessSection(_Section):
+class PreprocessSection(Section):
     """``[preprocess]``: what part of the image the network sees, and how large."""
 
     crop: Literal["frame"] | Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = "frame"
@@ -59,7 +56,7 @@ class PreprocessSection(_Section):
         return PreprocessSpec(crop_scale=scale, size=(side, side), border=self.border)
 
 
-class AugmentSection(_Section):
+class AugmentSection(Section):
     """``[augment]``: training-only changes of a crop."""
 
     operations: tuple[str, ...] = ()
@@ -76,7 +73,7 @@ class AugmentSection(_Section):
         return Augmentation(self.operations, self.simulate, self.families)
 
 
-class DepthSection(_Section):
+class DepthSection(Section):
     """``[depth]``: the depth term of the loss (`facepad.training.DepthLoss`), and whose labels it takes."""
 
     weight: float = Field(default=1.0, ge=0)
@@ -89,7 +86,7 @@ class DepthSection(_Section):
         return DepthLoss(self.weight, self.regions, self.contrast)
 
 
-class TrainSection(_Section):
+class TrainSection(Section):
     """``[train]``: what all stages share."""
 
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
@@ -99,7 +96,7 @@ class TrainSection(_Section):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
 
 
-class StageSection(_Section):
+class StageSection(Section):
     """``[[stages]]``: see `facepad.training.StageSettings`."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
@@ -115,7 +112,7 @@ class StageSection(_Section):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """One reproducible training run.
 
     Attributes:
@@ -180,7 +177,7 @@ def validate_recipe(values: dict[str, Any], where: str) -> Recipe:
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(f"{where}: {_explain(error)}") from error
+        raise RecipeError(f"{where}: {explain(error, Recipe)}") from error
     if recipe.model.name not in MODELS:
         raise RecipeError(f"{where}: model.name: {unknown_choice('model', recipe.model.name, MODELS)}")
     try:
@@ -212,9 +209,9 @@ def _check_depth(recipe: Recipe, where: str) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(f"recipe {path} cannot be read: {error}") from error
+        return read_toml(path)
+    except InputError as error:
+        raise RecipeError(f"recipe {path} {error}") from error
 
 
 def _override(values: dict[str, Any], override: str) -> None:
@@ -244,25 +241,3 @@ def _descend(place: Any, name: str, key: str) -> Any:
     if not isinstance(place, dict):
         raise RecipeError(f"--set {key}: {name} is below a value, not a section")
     return place.setdefault(name, {})
-
-
-def _explain(error: ValidationError) -> str:
-    """The first problem, in one line, with the choices where there are any."""
-    # Of the branches of "frame or a number", what is wrong with the number tells more.
-    problem = min(error.errors(), key=lambda entry: "literal['frame']" in entry["loc"])
-    location = [str(part) for part in problem["loc"] if not str(part).startswith(("literal[", "float", "constrained"))]
-    key = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        return unknown_choice("key", key, _keys_beside(location))
-    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
-
-
-def _keys_beside(location: list[str]) -> list[str]:
-    section: Any = Recipe
-    for name in location[:-1]:
-        if name.isdigit():
-            continue
-        annotation = section.model_fields[name].annotation
-        section = next((part for part in get_args(annotation) if isinstance(part, type)), annotation)
-    prefix = "".join(f"{name}." for name in location[:-1])
-    return [prefix + name for name in section.model_fields]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 
 from facepad.errors import ModelError
 from facepad.files import sha256_file, write_bytes, write_text
 from facepad.models import StagedModel, create_model
 from facepad.preprocess import PreprocessSpec
 
-__all__ = ["DESCRIPTION_FILE", "WEIGHTS_FILE", "TrainedModel", "load_trained", "save_trained"]
+__all__ = ["DESCRIPTION_FILE", "WEIGHTS_FILE", "TrainedModel", "load_trained", "read_trained", "save_trained"]
 
 WEIGHTS_FILE = "model.safetensors"
 DESCRIPTION_FILE = "model.json"
@@ -75,21 +76,34 @@ def load_trained(folder: Path) -> TrainedModel:
         )
         raise ModelError(f"{folder} holds no trained model ({hint})")
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-        if description["format"] != _FORMAT:
-            raise ModelError(f"{path} has format {description['format']}, this facepad reads format {_FORMAT}")
-        if sha256_file(folder / WEIGHTS_FILE) != description["weights_sha256"]:
-            raise ModelError(f"{folder / WEIGHTS_FILE} is not the file that was trained (its SHA-256 differs)")
-        network = create_model(description["architecture"], weights="none", **description["options"])
-        network.load_state_dict(load_file(folder / WEIGHTS_FILE))
-        preprocess = PreprocessSpec.from_dict(description["preprocess"])
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{folder} holds no readable model: {str(error).splitlines()[0]}") from error
+        return read_trained(path.read_bytes(), (folder / WEIGHTS_FILE).read_bytes(), str(folder))
+    except OSError as error:
+        raise ModelError(f"{folder} holds no readable model: {error.strerror or error}") from error
+
+
+def read_trained(description: bytes, weights: bytes, where: str) -> TrainedModel:
+    """A trained network from the content of its two files.
+
+    Args:
+        description: Of `DESCRIPTION_FILE`.
+        weights: Of `WEIGHTS_FILE`.
+        where: What messages call the place they are from.
+
+    Raises:
+        ModelError: a foreign or newer format, or weights that were changed since.
+    """
+    try:
+        values = json.loads(description)
+        if values["format"] != _FORMAT:
+            raise ModelError(f"{where} has format {values['format']}, this facepad reads format {_FORMAT}")
+        if hashlib.sha256(weights).hexdigest() != values["weights_sha256"]:
+            raise ModelError(f"{WEIGHTS_FILE} of {where} is not the file that was trained (its SHA-256 differs)")
+        network = create_model(values["architecture"], weights="none", **values["options"])
+        network.load_state_dict(load(weights))
+        preprocess = PreprocessSpec.from_dict(values["preprocess"])
+        facts = values["facts"]
+    except (KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
+        raise ModelError(f"{where} holds no readable model: {str(error).splitlines()[0]}") from error
     return TrainedModel(
-        network.eval(),
-        description["architecture"],
-        description["options"],
-        preprocess,
-        description["facts"],
-        description["weights_sha256"],
+        network.eval(), values["architecture"], values["options"], preprocess, facts, values["weights_sha256"]
     )

@@ -1,12 +1,33 @@
-"""The value types every layer shares: labels, boxes, samples and scores (frozen dataclasses, no logic of PAD)."""
+"""The value types every layer shares: labels, boxes, samples, scores, decisions (frozen, no logic of PAD)."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["AttackType", "Box", "Face", "Label", "Sample", "ScoreRecord", "ScoreStatus", "Split"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "AttackType",
+    "Box",
+    "Decision",
+    "Face",
+    "Found",
+    "FrameDecision",
+    "Fusion",
+    "Label",
+    "Reason",
+    "Sample",
+    "ScoreRecord",
+    "ScoreStatus",
+    "Split",
+    "VideoDecision",
+]
 
 
 class Label(StrEnum):
@@ -43,6 +64,21 @@ class ScoreStatus(StrEnum):
     NO_FACE = "no_face"
     UNREADABLE = "unreadable"
     LOW_QUALITY = "low_quality"
+
+
+class Reason(StrEnum):
+    """Why a presentation is undecided."""
+
+    NO_FACE = "no_face"
+    FACE_TOO_SMALL = "face_too_small"
+    TOO_DARK = "too_dark"
+    TOO_BRIGHT = "too_bright"
+    TOO_BLURRED = "too_blurred"
+    NO_THRESHOLD = "no_threshold"
+
+
+#: How the scores of a video's frames become one.
+Fusion = Literal["mean", "median", "min"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +176,75 @@ class ScoreRecord:
     def __post_init__(self) -> None:
         if (self.status is ScoreStatus.SCORED) != (self.score is not None):
             raise ValueError(f"{self.path}: a score belongs to status 'scored' only, got {self.status}, {self.score}")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a model decides of one presentation: a face of an image, a whole image, or a video.
+
+    Attributes:
+        box: The canonical face square in pixels; None without a face, for models that take the whole frame, and for
+            videos.
+        score: P(bona fide) in [0, 1]; None exactly when ``status`` is not ``scored``.
+        label: Bona fide when score >= threshold, else attack; None is undecided.
+        threshold: The model's; None when it has none.
+        status: Whether there is a score, and if not, why.
+        reasons: Why it is undecided; empty exactly when there is a label.
+        depth_map: The depth that the model sees in its crop, float32 ``(h, w)`` in [0, 1], near = 1; None of models
+            that see none, and without a score.
+        timings: Seconds by step: ``detect`` (of the whole image), ``prepare`` and ``score`` (an equal part of the
+            batch's). They and the depth map are left out of comparisons.
+
+    >>> Decision(Box(0, 0, 9, 9), 0.75, Label.BONA_FIDE, 0.5, ScoreStatus.SCORED).verdict
+    'live'
+    """
+
+    box: Box | None
+    score: float | None
+    label: Label | None
+    threshold: float | None
+    status: ScoreStatus
+    reasons: tuple[Reason, ...] = ()
+    depth_map: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    timings: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.status is ScoreStatus.SCORED) != (self.score is not None):
+            raise ValueError(f"a score belongs to status 'scored' only, got {self.status}, {self.score}")
+        if (self.label is None) != bool(self.reasons):
+            raise ValueError(f"a decision has a label or reasons for none, got {self.label}, {self.reasons}")
+
+    @property
+    def verdict(self) -> str:
+        """The decision in a word for people: ``live``, ``attack`` or ``undecided``."""
+        return {Label.BONA_FIDE: "live", Label.ATTACK: "attack", None: "undecided"}[self.label]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDecision:
+    """The decisions on one frame of a video: its place in the order of display, its time in seconds, one per face."""
+
+    index: int
+    seconds: float
+    decisions: tuple[Decision, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoDecision:
+    """What a model decides of a video.
+
+    Attributes:
+        decision: Of the whole video, from the first (best) face of each frame that got a score.
+        frames: The frames that were looked at.
+        fuse: How their scores became one.
+        note: One line on what is wrong with the file although it can be read; None for a sound one.
+    """
+
+    decision: Decision
+    frames: tuple[FrameDecision, ...]
+    fuse: Fusion
+    note: str | None = None
+
+
+#: What a model decides of a source: of each face of an image, of a video, or of each face of a camera's frame.
+Found = tuple[Decision, ...] | VideoDecision | FrameDecision

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from facepad.bundle import write_bundle
+from facepad.scorers.run_scorer import bundle_of
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -14,3 +18,39 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 def test_benchmark_imports(name, monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     assert importlib.import_module(name).main
+
+
+def test_latency_gives_every_table_for_networks_and_model_files(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    latency = importlib.import_module("latency")
+    light = ("AttentionFusion, light", "attention_fusion", {"deep_tap": 13}, 224)
+    for name, value in {
+        "NETWORKS": [light],
+        "ENGINES": ("onnxruntime",),
+        "PICTURES": {"small": (240, 320)},
+        "FACES": {1: (1, 1), 2: (1, 2)},
+        "SIZE": 64,
+        "BATCH": 2,
+        "GEMM": 32,
+    }.items():
+        monkeypatch.setattr(latency, name, value)
+    bundle = bundle_of(latency.network("mobilenet_v2", {}))
+    (fp32,) = bundle.description.networks
+    named_int8 = bundle.description.model_copy(update={"networks": (fp32.model_copy(update={"precision": "int8"}),)})
+    write_bundle(tmp_path / "mine.facepad", replace(bundle, description=named_int8))
+    latency.main(["--repeat", "1", "--model", str(tmp_path / "mine.facepad"), "--out", str(tmp_path / "latency.md")])
+    text = capsys.readouterr().out
+    assert (tmp_path / "latency.md").read_text(encoding="utf-8") == text.rstrip("\n") + "\n"
+    tables = [part.splitlines() for part in text.split("\n## ")[1:]]
+    rows = {table[0]: [line.split(" | ") for line in table if line.startswith("| ")][2:] for table in tables}
+    contestants = [["| AttentionFusion, light", "torch"], ["| AttentionFusion, light", "onnxruntime"]]
+    contestants.append(["| mine", "onnxruntime"])
+    for title in ("One face of a 640x480 JPEG, one thread, one at a time", "Two threads, batches of 2"):
+        assert [row[:2] for row in rows[title]] == contestants
+        assert [row[2] for row in rows[title]] == ["fp32", "fp32", "int8"]
+    assert [row[:2] for row in rows["A new process that scores one image"]] == contestants
+    assert [row[:3] for row in rows["Size of the image and number of faces"]] == [
+        ["| small", "1", "1"],
+        ["| small", "2", "2"],
+    ]
+    assert [row[0] for row in rows["Detectors on that image"]][:2] == ["| dlib", "| dlib, whole"]

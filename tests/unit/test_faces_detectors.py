@@ -10,7 +10,7 @@ import pytest
 from skimage import data
 
 from facepad.errors import InputError, ModelError
-from facepad.faces import DETECTORS, create_detector, iou, map_box
+from facepad.faces import DETECTORS, create_detector, dlib_detector, iou, map_box
 from facepad.faces.dlib_detector import DlibDetector
 from facepad.faces.yunet import YuNetDetector, canonical_square
 from facepad.images import read_image
@@ -68,13 +68,13 @@ def test_small_and_large_faces_are_found_in_place(name, side, detector_of, astro
 
 @every_detector
 def test_larger_face_comes_first(name, detector_of, astronaut):
-    head = astronaut[20:230, 120:330]
+    head = astronaut[35:205, 140:310]
     scene = np.full((480, 700, 3), 90, np.uint8)
-    scene[20:230, 450:660] = head
-    scene[20:440, 10:430] = cv2.resize(head, (420, 420))
+    scene[60:350, 405:695] = cv2.resize(head, (290, 290))
+    scene[20:400, 10:390] = cv2.resize(head, (380, 380))
     boxes = [face.box for face in detector_of(name).detect(scene)]
     assert len(boxes) == 2
-    assert boxes[0].x2 < 430 < boxes[1].x1
+    assert boxes[0].x2 < 400 < boxes[1].x1
 
 
 @every_detector
@@ -135,6 +135,73 @@ def test_dlib_takes_unsure_faces_of_both_looks_last():
 def test_dlib_prefers_the_larger_of_two_sure_faces_and_the_surer_of_two_alike():
     assert sides(LooksOf([(90, 1.9), (150, 1.1)], None)) == [150, 90]
     assert sides(LooksOf([(150, 0.05), (120, 1.0)], None)) == [120, 150]
+
+
+class LooksAt(DlibDetector):
+    """dlib, with a note of the longest side of every image that it looks at."""
+
+    def __init__(self, faces=None):
+        super().__init__()
+        self.faces, self.sides = faces, []
+
+    def _look(self, grey, upsample):
+        self.sides.append(max(grey.shape) * (1 + upsample))
+        return super()._look(grey, upsample) if self.faces is None else self.faces.get(self.sides[-1], [])
+
+
+def frame(astronaut, face_side, size=(480, 640)):
+    """A frame with the astronaut's head in its middle, on a ground without edges."""
+    head = astronaut[:260, 100:350]
+    scale = face_side / 88
+    resized = cv2.resize(head, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    scene = np.full((*size, 3), 90, np.uint8)
+    top, left = max(0, (size[0] - resized.shape[0]) // 2), max(0, (size[1] - resized.shape[1]) // 2)
+    resized = resized[: size[0], : size[1]]
+    scene[top : top + resized.shape[0], left : left + resized.shape[1]] = resized
+    return scene
+
+
+@pytest.mark.parametrize("face_side", [150, 165, 180, 200, 220])
+def test_dlib_quick_look_at_a_large_face_gives_the_square_of_a_full_look(face_side, astronaut):
+    scene = frame(astronaut, face_side)
+    detector = LooksAt()
+    (quick,) = detector.detect(scene)
+    assert 640 not in detector.sides and detector.sides[0] == 308
+    full = DlibDetector()._all_faces(cv2.cvtColor(scene, cv2.COLOR_RGB2GRAY))
+    assert quick == full[0]
+
+
+def test_dlib_finds_a_face_between_two_levels_on_the_finer_one(astronaut):
+    grey = cv2.cvtColor(frame(astronaut, 118), cv2.COLOR_RGB2GRAY)
+    detector, levels = DlibDetector(), dlib_detector._pyramid(grey)
+    (coarse,) = detector._look(levels[4], upsample=0)
+    (full,) = detector._all_faces(grey)
+    assert coarse.box.width == 73 and coarse.confidence < full.confidence
+    assert detector._at_full_size(coarse, levels, 4) == full
+
+
+def test_dlib_goes_on_to_the_whole_image_by_steps():
+    detector = LooksAt({})
+    assert detector.detect(np.zeros((720, 1280, 3), np.uint8)) == []
+    assert detector.sides == [295, 616, 1280, 2560]
+
+
+def test_dlib_leaves_small_faces_out_beside_a_clear_large_one(astronaut):
+    scene = frame(astronaut, 180)
+    scene[:260, :180] = 90
+    scene[20:230, 0:180] = astronaut[20:230, 135:315]
+    grey = cv2.cvtColor(scene, cv2.COLOR_RGB2GRAY)
+    large, small = DlibDetector()._all_faces(grey)
+    assert small.box.x2 < 180 < large.box.x1
+    assert DlibDetector().detect(scene) == [large]
+
+
+@pytest.mark.parametrize(("side", "score", "whole"), [(100, 1.0, False), (100, 0.1, True), (73, -0.2, True)])
+def test_dlib_looks_at_the_whole_image_unless_a_large_face_is_clear(side, score, whole):
+    detector = LooksAt({308: [Face(Box(101, 53, 101 + side, 53 + side), score)], 640: [Face(Box(0, 0, 80, 80), 2.0)]})
+    faces = detector.detect(np.zeros((480, 640, 3), np.uint8))
+    assert (640 in detector.sides) is whole
+    assert (faces[0].box.width == 80) is whole
 
 
 def test_unknown_detector_names_the_choices():

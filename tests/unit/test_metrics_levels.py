@@ -20,6 +20,7 @@ from facepad.evaluation import check_evaluation, evaluate_samples
 from facepad.images import write_image
 from facepad.metrics import FUSIONS, shown_frames, to_videos
 from facepad.preprocess import PreprocessSpec
+from facepad.scorers import Scores
 from facepad.types import AttackType, Box, Label, Sample, ScoreRecord, ScoreStatus, Split
 
 QUICK = settings(max_examples=50, deadline=None)
@@ -182,10 +183,14 @@ def test_mixed_video_in_a_file_is_refused_with_the_files_name(tmp_path):
 class Brightness:
     """Scores an image by its mean brightness."""
 
-    preprocess = PreprocessSpec(crop_scale=1.0, size=(8, 8))
+    preprocess = (PreprocessSpec(crop_scale=1.0, size=(8, 8)),)
 
-    def score(self, crops):
-        return crops.mean(axis=(1, 2, 3), dtype=np.float64) / 255
+    def prepare(self, image, box):
+        return (self.preprocess[0].apply(image, box),)
+
+    def score(self, batch):
+        values = np.array([crop.mean(dtype=np.float64) / 255 for (crop,) in batch])
+        return Scores(values, np.log(values / (1 - values)))
 
 
 def video_samples(folder):

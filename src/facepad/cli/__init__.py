@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from facepad.cli import data, learn, names  # noqa: F401  # importing them adds their commands
+from facepad.cli import data, deploy, learn, model, names, predict  # noqa: F401  # importing them adds their commands
 from facepad.cli.app import OUTPUT, app, say
 from facepad.errors import FacepadError, InputError
 from facepad.files import writing

@@ -24,6 +24,7 @@ __all__ = [
     "Level",
     "LevelOption",
     "Manifest",
+    "ModelArgument",
     "Out",
     "app",
     "data_app",
@@ -48,6 +49,9 @@ data_app = typer.Typer(help="Make, prepare and check data sets.", no_args_is_hel
 app.add_typer(data_app, name="data")
 
 Manifest = Annotated[Path, typer.Argument(help="manifest.csv", show_default=False)]
+ModelArgument = Annotated[
+    str, typer.Argument(help="A run folder, a model file, or a listed model's name.", show_default=False)
+]
 Out = Annotated[Path, typer.Argument(help="New (or empty) output folder.", show_default=False)]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")]
 CriterionOption = Annotated[

@@ -14,6 +14,7 @@ from facepad.cli.app import (
     Level,
     LevelOption,
     Manifest,
+    ModelArgument,
     Out,
     app,
     fusion_of,
@@ -36,7 +37,7 @@ def train(
 ) -> None:
     """Train a recipe on a manifest's train and dev splits."""
     from facepad.recipe import load_recipe
-    from facepad.workflow import train_run
+    from facepad.workflow.train import train_run
 
     left_out = train_run(load_recipe(recipe, overrides), manifest, out, resume=resume, device=device.value)
     if left_out:
@@ -46,7 +47,7 @@ def train(
 
 @app.command(epilog="Example: facepad evaluate runs/first nuaa/manifest.csv reports/first --criterion bpcer@apcer=0.05")
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
+    model: ModelArgument,
     manifest: Manifest,
     out: Out,
     criterion: CriterionOption = None,
@@ -56,11 +57,11 @@ def evaluate(
     probes: Annotated[bool, typer.Option(help="Also measure with the face blanked, and with only the face.")] = True,
     thumbnails: Annotated[bool, typer.Option(help="Show the images with the highest losses in the report.")] = True,
 ) -> None:
-    """Choose the threshold on dev, apply it to test: OUT/scores.csv, metrics.json, report.html and report.md."""
+    """Apply a model file's threshold, or one chosen on dev, to test; OUT gets scores, metrics and the report."""
     from facepad.metrics import format_summary
-    from facepad.workflow import evaluate_run
+    from facepad.workflow.evaluate import evaluate_model
 
-    evaluation, report = evaluate_run(
+    evaluation, report = evaluate_model(
         model,
         manifest,
         out,

@@ -22,15 +22,14 @@ class Listing(StrEnum):
 @app.command("list", epilog="Example: facepad list recipes")
 def list_names(what: Annotated[Listing, typer.Argument(help="What to list.", show_default=False)]) -> None:
     """List what facepad knows by name."""
+    if what is Listing.MODELS:
+        print(_models())
+        return
     for name, summary in _listing(what).items():
         show(f"{name:24} {summary}")
 
 
 def _listing(what: Listing) -> dict[str, str]:
-    if what is Listing.MODELS:
-        from facepad.models import MODELS
-
-        return {name: entry.summary for name, entry in MODELS.items()}
     if what is Listing.RECIPES:
         from facepad.recipe import list_recipes
 
@@ -47,9 +46,25 @@ def _listing(what: Listing) -> dict[str, str]:
     return {name: (factory.__doc__ or "").partition("\n")[0] for name, factory in DETECTORS.items()}
 
 
+def _models() -> str:
+    """What predict and evaluate can use, and what recipes can train."""
+    from facepad.catalog import list_catalog
+
+    lines = ["models to use (facepad evaluate, predict)"]
+    for entry in list_catalog():
+        size = f"{entry.size / 1e6:.1f} MB" if entry.size else "?"
+        lines.append(f"  {entry.name:28} {entry.license:12} {size:>8}  {entry.state:11}  {entry.title}")
+    lines += ["", "networks to train (model.name of a recipe)"]
+    try:
+        from facepad.models import MODELS
+    except ModuleNotFoundError as error:
+        return "\n".join([*lines, f"  none: training needs {error.name}, which is not installed"])
+    return "\n".join([*lines, *(f"  {name:28} {entry.summary}" for name, entry in MODELS.items())])
+
+
 @app.command(epilog="Example: facepad demo demo-output")
 def demo(out: Out) -> None:
-    """Synthetic data, training, threshold on dev, test, report; then depth labels and clips: all on two CPU cores."""
+    """Synthetic data, training, threshold on dev, report; depth labels and clips; a model file and its predictions."""
     from facepad.demo import run_demo
 
     show(run_demo(out))

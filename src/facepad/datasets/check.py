@@ -15,13 +15,12 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from facepad.datasets.folder import IMAGE_SUFFIXES
 from facepad.datasets.lookalike import NEAR_LIMIT, Bits, nearest, perceptual_hash
 from facepad.datasets.manifest import read_manifest, resolve
 from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.errors import ImageError, InputError
 from facepad.files import sha256_file
-from facepad.images import read_image
+from facepad.images import IMAGE_SUFFIXES, read_image
 from facepad.types import Label, Sample, Split
 
 __all__ = ["CheckReport", "NearDuplicate", "check"]

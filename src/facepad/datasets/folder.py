@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,14 +10,13 @@ from pathlib import Path, PurePosixPath
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
 from facepad.datasets.manifest import normalise_name
 from facepad.datasets.splits import split_subjects
-from facepad.errors import DatasetError
+from facepad.errors import DatasetError, InputError
+from facepad.files import walk_files
+from facepad.images import IMAGE_SUFFIXES
 from facepad.types import AttackType, Label, Sample, Split
 from facepad.words import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS
 
-__all__ = ["FOLDER", "IMAGE_SUFFIXES", "scan_tree"]
-
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""File name endings, in lower case, that the folder adapter takes for images."""
+__all__ = ["FOLDER", "scan_tree"]
 
 _SHARES: Mapping[Split, float] = {Split.TRAIN: 0.6, Split.DEV: 0.2, Split.TEST: 0.2}
 _INSTRUMENTS = {name: kind for name, kind in ATTACK_TYPE_SYNONYMS.items() if kind is not AttackType.UNKNOWN}
@@ -89,20 +87,10 @@ def _article(noun: str) -> str:
 
 
 def _files(root: Path) -> Iterator[Path]:
-    """All files below ``root``; linked folders are followed, each real folder once."""
-
-    def refuse(error: OSError) -> None:
-        raise DatasetError(f"cannot read folder {error.filename}: {error.strerror}") from error
-
-    visited: set[str] = set()
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
-        folders.sort()
-        real = os.path.realpath(folder)
-        if real in visited:
-            folders.clear()
-            continue
-        visited.add(real)
-        yield from (Path(folder, file) for file in files)
+    try:
+        yield from walk_files(root)
+    except InputError as error:
+        raise DatasetError(str(error)) from error
 
 
 def _read_names(path: str, scan: Scan) -> _Found | None:

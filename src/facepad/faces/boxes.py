@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
@@ -21,6 +21,7 @@ from facepad.faces.detectors import Detector, create_detector
 from facepad.files import sha256_file
 from facepad.images import read_image
 from facepad.parallel import available_cpus
+from facepad.progress import progress_bar
 
 __all__ = ["find_boxes"]
 
@@ -67,7 +68,10 @@ def find_boxes(
     engine = create_detector(detector, model=detector_model)
     wanted = list(dict.fromkeys(Path(path) for path in paths))
     found: dict[Path, FoundBox] = {}
-    with BoxCache(cache, engine.identity) as known, _progress(len(wanted), shown=progress) as advance:
+    with (
+        BoxCache(cache, engine.identity) as known,
+        progress_bar("finding faces", len(wanted), shown=progress) as advance,
+    ):
         for path in wanted:
             if (result := known.get(path)) is not None:
                 found[path] = result
@@ -173,18 +177,3 @@ def _interrupt_deferred() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _progress(total: int, *, shown: bool) -> Iterator[Callable[[], None]]:
-    """A function to call once per image."""
-    if not shown:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
-
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("finding faces", total=total)
-        yield lambda: bar.advance(task)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from facepad.errors import ModelError
 from facepad.faces.geometry import limit_size, map_box
 from facepad.files import sha256_file
+from facepad.opencv import quiet_opencv
 from facepad.public_models import PublicModel, model_path
 from facepad.types import Box, Face
 
@@ -42,7 +41,6 @@ YUNET = PublicModel(
 # shrunk, and its time is bounded.
 _LONGEST_SIDE = 640
 _SCORE_THRESHOLD = 0.6
-_log_lock = threading.Lock()
 
 
 class YuNetDetector:
@@ -108,23 +106,10 @@ def canonical_square(row: NDArray[np.float64]) -> Box:
 
 def _load(model: Path) -> Any:
     """Create the engine and try it once, as OpenCV notices a wrong network only when it runs."""
-    with _quiet_opencv():
+    with quiet_opencv():
         try:
             engine = cv2.FaceDetectorYN.create(str(model), "", (64, 64), _SCORE_THRESHOLD)
             engine.detect(np.zeros((64, 64, 3), np.uint8))
         except cv2.error as error:
             raise ModelError(f"{model} is not a YuNet model that OpenCV {cv2.__version__} can run") from error
     return engine
-
-
-@contextmanager
-def _quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV's own log off stderr: version 5 warns at every creation, and errors are raised anyway."""
-    # The function has moved between versions of OpenCV; it returns the level that was set before, 0 is silence.
-    set_level = getattr(cv2.utils, "logging", cv2).setLogLevel
-    with _log_lock:
-        level = set_level(0)
-        try:
-            yield
-        finally:
-            set_level(level)

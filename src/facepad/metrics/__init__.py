@@ -1,6 +1,7 @@
 """Presentation attack detection metrics from scores alone (numpy only): rates, curves, intervals, thresholds, files."""
 
 from facepad.metrics.bob import write_bob_scores
+from facepad.metrics.calibration import expected_calibration_error, fit_platt, fit_temperature
 from facepad.metrics.compare import MEASURES, Comparison, Difference, McNemar, compare_files, compare_records, mcnemar
 from facepad.metrics.curves import DetCurve, Histogram, RocCurve, det, histogram, probit, roc
 from facepad.metrics.from_file import metrics_from_file
@@ -28,7 +29,7 @@ from facepad.metrics.pad import (
 from facepad.metrics.scores import SCORE_COLUMNS, ScoreFile, read_scores, scores_sha256, write_scores
 from facepad.metrics.summary import APCER_LIMITS, InstrumentRates, PadSummary, Reading, summarize
 from facepad.metrics.table import Cluster, best_cluster
-from facepad.metrics.text import format_comparison, format_summary
+from facepad.metrics.text import format_comparison, format_summary, format_threshold
 from facepad.metrics.thresholds import (
     CHOSEN_ON_ITSELF,
     Criterion,
@@ -83,10 +84,14 @@ __all__ = [
     "confusion_matrix",
     "det",
     "eer",
+    "expected_calibration_error",
     "far_pooled",
+    "fit_platt",
+    "fit_temperature",
     "fixed_threshold",
     "format_comparison",
     "format_summary",
+    "format_threshold",
     "histogram",
     "hter",
     "level_words",

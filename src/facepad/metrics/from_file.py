@@ -39,16 +39,20 @@ class Parts:
 
     def threshold(
         self,
-        criterion: str | float,
+        criterion: str | float | Threshold,
         cluster: Cluster | Literal["auto"] | None = "auto",
         bootstrap: int = 1000,
         seed: int = 0,
     ) -> Threshold:
         """The threshold that ``chooses`` give, with an origin that says what they are; arguments as `choose_threshold`.
 
+        One that was chosen elsewhere stays as it is.
+
         Raises:
             MetricError: one class has no scores, or an unknown criterion.
         """
+        if isinstance(criterion, Threshold):
+            return criterion
         remarks = [CHOSEN_ON_ITSELF] if self.chooses is self.measured else []
         remarks += [f"chosen on {level_words(self.fusion)}"] if self.fusion else []
         return choose_threshold(
@@ -100,7 +104,7 @@ def _read(path: Path, fusion: Fusion | None) -> tuple[list[ScoreRecord], list[st
 
 def metrics_from_file(
     path: Path,
-    criterion: str | float = "eer",
+    criterion: str | float | Threshold = "eer",
     *,
     dev: Path | None = None,
     fusion: Fusion | None = None,
@@ -115,7 +119,7 @@ def metrics_from_file(
 
     Args:
         path: A scores.csv or a bob score file.
-        criterion: As in `parse_criterion`; a number is taken as the threshold.
+        criterion: As in `parse_criterion`; a number, or a threshold that was chosen elsewhere, is taken as it is.
         dev: A second file, all of whose lines choose the threshold (bob writes dev and eval scores apart); of ``path``
             then the test lines are measured, or all lines if they name no split.
         fusion: Measure videos, and choose the threshold on videos: how the scores of a video's frames become one

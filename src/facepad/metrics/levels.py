@@ -6,14 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from facepad.errors import MetricError, ScoresError, unknown_choice
-from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
+from facepad.types import AttackType, Fusion, Label, ScoreRecord, ScoreStatus, Split
 
 __all__ = ["FUSIONS", "Fusion", "check_videos", "level_notes", "level_words", "shown_frames", "to_videos"]
-
-Fusion = Literal["mean", "median", "min"]
 
 
 def _mean(ascending: Sequence[float]) -> float:

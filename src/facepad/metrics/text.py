@@ -10,7 +10,7 @@ from facepad.metrics.levels import level_words
 from facepad.metrics.summary import PadSummary
 from facepad.metrics.thresholds import Threshold
 
-__all__ = ["format_comparison", "format_summary"]
+__all__ = ["format_comparison", "format_summary", "format_threshold"]
 
 _TITLES = {
     "far_pooled": "FAR, attacks pooled",
@@ -61,6 +61,11 @@ def _lines(summary: PadSummary) -> Iterator[str]:
         yield f"{name.replace('_', ' '):<20}{accepted:>10}{rejected:>10}{missing:>13}"
     for note in summary.notes:
         yield f"note: {note}"
+
+
+def format_threshold(threshold: Threshold) -> str:
+    """A threshold with where it came from, and a line with its origin's note if there is one."""
+    return "\n".join(_threshold_lines(threshold))
 
 
 def _threshold_lines(threshold: Threshold) -> Iterator[str]:

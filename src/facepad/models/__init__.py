@@ -8,6 +8,7 @@ from typing import Any
 
 from facepad.errors import ModelError, unknown_choice
 from facepad.models.attention_fusion import AttentionFusion
+from facepad.models.eager import EagerNetwork
 from facepad.models.fasnet import FASNet
 from facepad.models.frozen import freeze, to_onnx
 from facepad.models.mobilenet_v2 import WIDTHS, MobileNetV2
@@ -18,6 +19,7 @@ from facepad.models.weights import load_trunk_weights
 __all__ = [
     "MODELS",
     "AttentionFusion",
+    "EagerNetwork",
     "FASNet",
     "GlobalPool",
     "MobileNetV2",

@@ -12,7 +12,7 @@ from facepad.bundle import Bundle, InputFormat, Network, OutputFormat
 from facepad.engines import Engine, EngineName, load_network
 from facepad.errors import ModelError
 from facepad.preprocess import PreprocessSpec
-from facepad.scorers.scorer import Prepared, Scores, sigmoid
+from facepad.scorers.scorer import Prepared, Scores, calibrated
 from facepad.types import Box
 
 __all__ = ["BundleScorer"]
@@ -55,8 +55,7 @@ class BundleScorer:
             found, seen = network(np.stack([prepared[index] for prepared in batch]))
             logits += network.weight * found
             depth = seen if depth is None else depth
-        calibration = self.bundle.description.calibration
-        return Scores(sigmoid(calibration.slope * logits + calibration.offset), logits, depth)
+        return Scores(calibrated(logits, self.bundle.description.calibration), logits, depth)
 
 
 class _Runner:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from facepad.bundle import Bundle, Description, Network, OutputFormat
-from facepad.models import to_onnx
-from facepad.scorers.bundle_scorer import BundleScorer
-from facepad.trained import TrainedModel
+from collections.abc import Sequence
 
-__all__ = ["bundle_of", "run_scorer"]
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.bundle import Bundle, Calibration, Description, Network, OutputFormat
+from facepad.models import EagerNetwork, to_onnx
+from facepad.preprocess import PreprocessSpec
+from facepad.scorers.bundle_scorer import BundleScorer
+from facepad.scorers.scorer import Prepared, Scores, calibrated
+from facepad.trained import TrainedModel
+from facepad.types import Box
+
+__all__ = ["EagerScorer", "bundle_of", "run_scorer"]
 
 _GRAPH = "network.onnx"
 
@@ -28,3 +36,31 @@ def bundle_of(trained: TrainedModel, *, name: str = "run") -> Bundle:
 def run_scorer(trained: TrainedModel) -> BundleScorer:
     """A trained network's scorer."""
     return BundleScorer(bundle_of(trained))
+
+
+class EagerScorer:
+    """Scores with a trained network in PyTorch itself: the reference for what was exported from it.
+
+    Args:
+        trained: The network.
+        calibration: From its logit to P(bona fide).
+    """
+
+    def __init__(self, trained: TrainedModel, calibration: Calibration) -> None:
+        self._spec, self._calibration = trained.preprocess, calibration
+        self._network = EagerNetwork(trained.network)
+
+    @property
+    def preprocess(self) -> tuple[PreprocessSpec, ...]:
+        """How the network wants its input."""
+        return (self._spec,)
+
+    def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
+        """See `facepad.scorers.Scorer`."""
+        return (self._spec.apply(image, box),)
+
+    def score(self, batch: Sequence[Prepared]) -> Scores:
+        """See `facepad.scorers.Scorer`."""
+        results = self._network(np.stack([crop for (crop,) in batch]))
+        logits = results[self._network.outputs[0]].astype(np.float64)
+        return Scores(calibrated(logits, self._calibration), logits)

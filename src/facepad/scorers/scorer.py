@@ -9,10 +9,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from facepad.bundle import Calibration
 from facepad.preprocess import PreprocessSpec
 from facepad.types import Box
 
-__all__ = ["Prepared", "Scorer", "Scores", "sigmoid"]
+__all__ = ["Prepared", "Scorer", "Scores", "calibrated", "sigmoid"]
 
 #: An image as the networks of a scorer see it: one uint8 RGB crop ``(H, W, 3)`` for each.
 Prepared = tuple[NDArray[np.uint8], ...]
@@ -61,3 +62,12 @@ def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     [0.5, 1.0]
     """
     return np.asarray(1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -700, 700))))
+
+
+def calibrated(logits: NDArray[np.floating], calibration: Calibration) -> NDArray[np.float64]:
+    """P(bona fide) in [0, 1] of a model's logits, ``(N,)``.
+
+    >>> calibrated(np.array([3.0]), Calibration(method="platt", slope=0.5, offset=-1.5)).tolist()
+    [0.5]
+    """
+    return sigmoid(calibration.slope * logits.astype(np.float64) + calibration.offset)

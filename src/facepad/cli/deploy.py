@@ -1,0 +1,104 @@
+"""facepad calibrate and export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facepad.cli.app import CriterionOption, Manifest, ModelArgument, app, say
+
+
+class FitMethod(StrEnum):
+    """What calibration fits."""
+
+    PLATT = "platt"
+    TEMPERATURE = "temperature"
+    NONE = "none"
+
+
+class Format(StrEnum):
+    """What engine a model file is for."""
+
+    ONNX = "onnx"
+    OPENVINO = "openvino"
+
+
+class Quantize(StrEnum):
+    """What a network is quantised to."""
+
+    INT8 = "int8"
+
+
+@app.command(epilog="Example: facepad export runs/first first.facepad --quantize int8 --calibration nuaa/manifest.csv")
+def export(
+    run: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="New model file, such as first.facepad.", show_default=False)],
+    file_format: Annotated[Format, typer.Option("--format", help="What engine it is for.")] = Format.ONNX,
+    quantize: Annotated[Quantize | None, typer.Option(help="Weights and activations of 8 bits.")] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Manifest whose train images calibrate the quantisation.")
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Its dev chooses the threshold, its test shows parity; default: the training's.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="Of the model; default: the run folder's.")] = "",
+    license_: Annotated[str, typer.Option("--license", help="SPDX expression or short text.")] = "",
+    scope: Annotated[str, typer.Option(help="What it may be used for, in a line that every user sees.")] = "",
+    card: Annotated[Path | None, typer.Option(help="Model card to put in, Markdown.")] = None,
+    threshold: Annotated[bool, typer.Option(help="Keep the threshold in the model.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Write it although its decisions differ too much.")] = False,
+) -> None:
+    """Make a run a model file: calibrated, with threshold, and measured against the network that was trained."""
+    from facepad.files import read_text
+    from facepad.workflow.calibrate import calibration_words
+    from facepad.workflow.export import Wording, export_run
+
+    unreadable: dict[str, str] = {}
+    done = export_run(
+        run,
+        out,
+        format=file_format.value,
+        quantize=quantize.value if quantize else None,
+        calibration=calibration,
+        manifest=manifest,
+        wording=Wording(name, license_, scope, read_text(card) if card else ""),
+        threshold=threshold,
+        force=force,
+        unreadable=unreadable,
+    )
+    print(done.note or calibration_words(done.bundle))
+    if done.parity:
+        print("\n".join(done.parity.lines()))
+    _report(unreadable, *done.files)
+
+
+@app.command(epilog="Example: facepad calibrate first.facepad phone/manifest.csv --criterion bpcer@apcer=0.01")
+def calibrate(
+    model: ModelArgument,
+    manifest: Manifest,
+    criterion: CriterionOption = "eer",
+    method: Annotated[
+        FitMethod, typer.Option(help="Fit slope and offset of the logit, the slope alone, or nothing.")
+    ] = FitMethod.PLATT,
+    out: Annotated[Path | None, typer.Option(help="A new model file; without it MODEL is rewritten.")] = None,
+) -> None:
+    """Calibrate a model on a manifest's dev split, choose its threshold there, and write both into the model."""
+    from facepad.workflow.calibrate import calibrate_model, calibration_words
+
+    unreadable: dict[str, str] = {}
+    bundle, path = calibrate_model(
+        model, manifest, out, criterion=criterion or "eer", method=method.value, unreadable=unreadable
+    )
+    print(calibration_words(bundle))
+    _report(unreadable, path)
+
+
+def _report(unreadable: Mapping[str, str], *written: Path) -> None:
+    for image, reason in unreadable.items():
+        say(f"unreadable: {image}: {reason}")
+    for path in written:
+        say(f"written: {path}")

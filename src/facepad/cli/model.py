@@ -1,0 +1,62 @@
+"""facepad model: add a described network to the catalogue, fuse models."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facepad.cli.app import CriterionOption, app, say
+
+model_app = typer.Typer(
+    help="Add and combine models.", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+app.add_typer(model_app, name="model")
+
+
+class Method(StrEnum):
+    """How models are fused."""
+
+    MEAN_LOGIT = "mean-logit"
+    LOGISTIC = "logistic"
+
+
+@model_app.command("add", epilog="Example: facepad model add mynet.toml")
+def model_add(
+    description: Annotated[
+        Path, typer.Argument(help="A .toml file that says what it is and takes.", show_default=False)
+    ],
+) -> None:
+    """Check a described ONNX network, and keep it under its name for predict and evaluate."""
+    from facepad.catalog.add import add_model
+    from facepad.catalog.store import user_folder
+
+    added = add_model(description).description
+    say(f"added {added.name} ({added.license}), kept in {user_folder()}")
+
+
+@model_app.command("fuse", epilog="Example: facepad model fuse runs/a runs/b --on nuaa/manifest.csv both.facepad")
+def model_fuse(
+    models: Annotated[list[str], typer.Argument(help="Names, model files or run folders.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="New model file.", show_default=False)],
+    on: Annotated[Path, typer.Option("--on", help="manifest.csv; its dev samples choose the threshold.")],
+    method: Annotated[Method, typer.Option(help="All alike, or weights learnt on dev.")] = Method.MEAN_LOGIT,
+    criterion: CriterionOption = "eer",
+) -> None:
+    """Fuse models into one: their calibrated logits, weighted, with a threshold chosen on dev."""
+    from facepad.bundle import write_bundle
+    from facepad.catalog import find_model
+    from facepad.errors import OutputExistsError
+    from facepad.fuse import fuse_models
+
+    if out.exists():
+        raise OutputExistsError(f"{out} exists already; choose another name, or remove it first")
+    found = [find_model(model) for model in models]
+    fused = fuse_models(found, on, name=out.stem, method=method.value, criterion=criterion or "eer")
+    write_bundle(out, fused)
+    threshold = fused.description.threshold
+    for member in fused.description.facts["members"]:
+        say(f"{member['weight']:+.4f} x {member['name']}")
+    say(f"fused: {out}{f'; threshold {threshold.value:.4f} ({threshold.criterion})' if threshold else ''}")

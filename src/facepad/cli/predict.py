@@ -1,0 +1,148 @@
+"""facepad predict: decide on images, videos and cameras."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facepad.cli.app import FuseOption, Level, app, fusion_of, print_json, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from facepad.inputs import Source
+    from facepad.predictions import Document, Outcome
+    from facepad.types import Decision
+
+_UNREADABLE, _PARTLY, _MATCHED, _CTRL_C = 2, 3, 4, 130
+_WIDEST = 60  # of the column of names, in characters
+
+
+class FailOn(StrEnum):
+    """What makes the command fail."""
+
+    ATTACK = "attack"
+
+
+@app.command(epilog="Example: facepad predict photos/ --json > decisions.json")
+def predict(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT", help="Images, videos, folders, patterns, - (stdin), or camera:0."),
+    ],
+    model: Annotated[
+        str | None, typer.Option(help="A model's name, a model file or a run folder; default: the shipped one.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    annotate: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="New (or empty) folder for copies that show the decisions.")
+    ] = None,
+    fail_on: Annotated[FailOn | None, typer.Option(help="Exit with 4 when at least one decision is this.")] = None,
+    detector: Annotated[str | None, typer.Option(help="Face detector; default: the model's own.")] = None,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Frames of each video (default: 20) or the camera (until Ctrl-C).")
+    ] = None,
+    fuse: FuseOption = None,
+) -> None:
+    """Tell for each face whether it is live or an attack, or why that is undecided."""
+    from facepad.annotate import Annotations
+    from facepad.inputs import find_sources
+    from facepad.predictions import Failed, Record, predict_sources
+    from facepad.predictor import load
+
+    sources = find_sources(inputs, sys.stdin.buffer)
+    predictor = load(model, detector=detector)
+    copies = Annotations(annotate) if annotate else None
+    if predictor.bundle.description.scope:
+        say(predictor.bundle.description.scope)
+    fusion = fusion_of(Level.VIDEO, fuse) or "mean"
+    record, complete = Record(predictor, fusion), True
+    try:
+        outcomes = predict_sources(predictor, sources, frames=frames, fuse=fusion)
+        for outcome in _with_bar(outcomes, sources, as_json):
+            record.add(outcome)
+            _show(outcome, as_json, min(_WIDEST, max(len(source.name) for source in sources)))
+            if copies and not isinstance(outcome.found, Failed):
+                copies.add(outcome.source, outcome.found, outcome.image)
+    except KeyboardInterrupt:
+        complete = False
+    document = record.document(complete=complete)
+    if as_json:
+        print_json(document.model_dump(mode="json"))
+    raise typer.Exit(_exit_code(document, fail_on))
+
+
+def _exit_code(document: Document, fail_on: FailOn | None) -> int:
+    if not document.complete:
+        return _CTRL_C
+    if fail_on and document.counts.attack:
+        return _MATCHED
+    if not document.results:
+        return _UNREADABLE
+    undecided = any(all(one.label is None for one in result.decisions) for result in document.results)
+    return _PARTLY if document.failures or undecided else 0
+
+
+def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: bool) -> Iterator[Outcome]:
+    """The outcomes, with a bar where they go by unseen."""
+    from facepad.progress import progress_bar
+
+    lines_seen = sys.stdout.isatty() and not as_json
+    with progress_bar(
+        "predicting", len(sources), shown=len(sources) > 1 and sys.stderr.isatty() and not lines_seen
+    ) as advance:
+        for outcome in outcomes:
+            yield outcome
+            advance()
+
+
+def _show(outcome: Outcome, as_json: bool, width: int) -> None:
+    """Lines for a person: what cannot be read on stderr; without --json one per decision on stdout."""
+    from facepad.predictions import Failed
+    from facepad.types import FrameDecision, VideoDecision
+
+    name, found = _printable(outcome.source.name), outcome.found
+    if isinstance(found, Failed):
+        say(f"unreadable: {name}: {_printable(found.reason)}")
+        return
+    if isinstance(found, VideoDecision) and found.note:
+        say(f"{name}: {_printable(found.note)}")
+    if as_json:
+        return
+    if isinstance(found, VideoDecision):
+        remark = f"{found.fuse} of {len(found.frames)} frames"
+        lines = [_line(name, width, found.decision, remark)]
+    else:
+        decisions = found.decisions if isinstance(found, FrameDecision) else found
+        remarks = [f"{found.seconds:.1f} s"] if isinstance(found, FrameDecision) else []
+        faces = [f"face {i + 1} of {len(decisions)}" for i in range(len(decisions))] if len(decisions) > 1 else [""]
+        lines = [
+            _line(name, width, decision, ", ".join(filter(None, (*remarks, face))))
+            for decision, face in zip(decisions, faces, strict=True)
+        ]
+    print("\n".join(lines), flush=True)
+
+
+def _line(name: str, width: int, decision: Decision, remark: str) -> str:
+    """Path, verdict, score, threshold, reasons and remark in columns.
+
+    >>> from facepad.types import Label, ScoreStatus, Decision
+    >>> _line("a.jpg", 8, Decision(None, 0.25, Label.ATTACK, 0.5, ScoreStatus.SCORED), "face 1 of 2")
+    'a.jpg     attack     score 0.2500  threshold 0.5000  face 1 of 2'
+    """
+    score, threshold = ("-" if x is None else f"{x:.4f}" for x in (decision.score, decision.threshold))
+    notes = ", ".join(filter(None, (*decision.reasons, remark)))
+    return f"{name:<{width}}  {decision.verdict:<9}  score {score:<6}  threshold {threshold:<6}  {notes}".rstrip()
+
+
+def _printable(text: str) -> str:
+    """A line that a terminal cannot take for commands: names of files may hold anything.
+
+    >>> _printable("a\\x1b[31m é")
+    'a\\\\x1b[31m é'
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

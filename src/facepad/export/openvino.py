@@ -1,0 +1,28 @@
+"""An ONNX graph in OpenVINO's own format."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from facepad.engines import import_openvino
+from facepad.errors import RunError
+
+__all__ = ["to_openvino"]
+
+
+def to_openvino(graph: bytes) -> tuple[bytes, bytes]:
+    """The XML and the weights of an ONNX graph, 8 bit ones too; floats keep their 32 bits.
+
+    Raises:
+        ModelError: OpenVINO is not installed.
+        RunError: OpenVINO cannot convert the graph.
+    """
+    openvino = import_openvino()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.xml"
+        try:
+            openvino.save_model(openvino.Core().read_model(graph, b""), path, compress_to_fp16=False)
+        except RuntimeError as error:
+            raise RunError(f"OpenVINO cannot convert the network: {str(error).strip().splitlines()[-1]}") from error
+        return path.read_bytes(), path.with_suffix(".bin").read_bytes()

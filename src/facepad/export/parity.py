@@ -1,0 +1,245 @@
+"""How far the decisions of an exported model are from those of the trained network, on a test set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from facepad.files import write_text
+from facepad.metrics import PadSummary, Rate, Threshold, best_cluster, summarize
+from facepad.types import ScoreRecord
+
+__all__ = ["Changed", "Parity", "Precision", "Scored", "Variant", "compare_variants", "write_parity"]
+
+Precision = Literal["fp32", "int8"]
+#: The most that a score of 32 bit floats may lie from the network's, and ACER of 8 bit integers from the network's.
+SCORE_LIMIT, ACER_LIMIT = 1e-4, 0.002
+_PRECISE = 1e-12  # what sums of floats may add to a rate
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One way to run a model: what it gave."""
+
+    name: str
+    precision: Precision
+    threshold: Threshold
+    records: Sequence[ScoreRecord]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A test image that a variant decides in another way than the trained network."""
+
+    record: ScoreRecord
+    reference: float
+    score: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "path": self.record.path,
+            "frame": self.record.frame,
+            "label": self.record.label.value,
+            "attack_type": self.record.attack_type and self.record.attack_type.value,
+            "reference_score": self.reference,
+            "score": self.score,
+        }
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run the model, measured.
+
+    Attributes:
+        name: Engine and precision.
+        precision: Of weights and arithmetic.
+        summary: Everything about its test scores at its own threshold.
+        difference: The largest |score - reference score|, in [0, 1].
+        changed: What it decides in another way than the reference.
+    """
+
+    name: str
+    precision: Precision
+    summary: PadSummary
+    difference: float
+    changed: Sequence[Changed]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "name": self.name,
+            "precision": self.precision,
+            "max_score_difference": self.difference,
+            "decisions_changed": [changed.to_dict() for changed in self.changed],
+            "metrics": self.summary.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class Parity:
+    """All variants on the same images; the first is the trained network in PyTorch, the others' reference."""
+
+    data: str
+    variants: Sequence[Variant]
+
+    @property
+    def failures(self) -> list[str]:
+        """What is further from the reference than it may be, one line each."""
+        reference, *others = self.variants
+        return [line for variant in others for line in _failures(reference.summary, variant)]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of the JSON file: every variant with all its metrics and every changed decision."""
+        return {
+            "data": self.data,
+            "limits": {"max_score_difference_fp32": SCORE_LIMIT, "acer_int8": ACER_LIMIT},
+            "failures": self.failures,
+            "variants": [variant.to_dict() for variant in self.variants],
+        }
+
+    def lines(self) -> list[str]:
+        """One line per variant, for a terminal."""
+        return [f"parity on {self.data}"] + [
+            f"  {variant.name:<20} largest score difference {variant.difference:.2g}, "
+            f"{len(variant.changed)} decisions changed, ACER {_percent(variant.summary.rates['acer'])} %"
+            for variant in self.variants
+        ]
+
+    def facts(self) -> dict[str, Any]:
+        """The short form that the model file remembers."""
+        return {
+            "data": self.data,
+            "failures": self.failures,
+            "variants": {
+                variant.name: {
+                    "max_score_difference": variant.difference,
+                    "decisions_changed": len(variant.changed),
+                    **{name: variant.summary.rates[name].value for name in ("acer", "apcer", "bpcer", "eer")},
+                }
+                for variant in self.variants
+            },
+        }
+
+
+def compare_variants(data: str, scored: Sequence[Scored]) -> Parity:
+    """Measure several ways to run one model against the first of them.
+
+    Args:
+        data: The name of the images.
+        scored: Their records must be of the same images in the same order.
+
+    Raises:
+        MetricError: one class has no scored images.
+    """
+    return Parity(data, [_variant(each, scored[0]) for each in scored])
+
+
+def _variant(scored: Scored, reference: Scored) -> Variant:
+    pairs = [
+        (record, before.score, record.score)
+        for before, record in zip(reference.records, scored.records, strict=True)
+        if before.score is not None and record.score is not None
+    ]
+    return Variant(
+        name=scored.name,
+        precision=scored.precision,
+        summary=summarize(scored.records, scored.threshold, source=scored.name, cluster=best_cluster(scored.records)),
+        difference=max((abs(score - before) for _, before, score in pairs), default=0.0),
+        changed=[
+            Changed(record, before, score)
+            for record, before, score in pairs
+            if (before >= reference.threshold.value) != (score >= scored.threshold.value)
+        ],
+    )
+
+
+def _failures(reference: PadSummary, variant: Variant) -> Iterator[str]:
+    if variant.precision == "fp32":
+        if variant.difference > SCORE_LIMIT:
+            yield f"{variant.name}: a score differs by {variant.difference:.2g}, more than {SCORE_LIMIT:g}"
+        return
+    summary = variant.summary
+    worse = summary.rates["acer"].value - reference.rates["acer"].value
+    if worse > ACER_LIMIT + _PRECISE:
+        yield f"{variant.name}: ACER is {100 * worse:.2f} points higher, more than {100 * ACER_LIMIT:g}"
+    for instrument, rates in summary.instruments.items():
+        before = reference.instruments[instrument].apcer
+        if rates.apcer and before and rates.apcer.value > before.high + _PRECISE:
+            yield (
+                f"{variant.name}: APCER of {instrument} is {_percent(rates.apcer)} %, "
+                f"beyond the interval of the trained network's {_percent(before)} %"
+            )
+
+
+def _percent(rate: Rate) -> str:
+    return f"{100 * rate.value:.2f} ({100 * rate.low:.2f} to {100 * rate.high:.2f})"
+
+
+def write_parity(path: Path, parity: Parity, *, forced: bool) -> tuple[Path, Path]:
+    """Write ``STEM.parity.json`` and ``STEM.parity.md`` beside a model file.
+
+    Raises:
+        RunError: the place cannot be written.
+    """
+    data, page = path.with_suffix(".parity.json"), path.with_suffix(".parity.md")
+    write_text(data, json.dumps({**parity.to_dict(), "forced": forced}, indent=1) + "\n")
+    write_text(page, "\n".join(_page(path.name, parity, forced=forced)) + "\n")
+    return data, page
+
+
+def _page(name: str, parity: Parity, *, forced: bool) -> Iterator[str]:
+    reference = parity.variants[0]
+    yield f"# Parity of {name}"
+    yield ""
+    yield (
+        f"Measured on {parity.data}, {reference.summary.confusion.total} scored images. Differences and changed "
+        f"decisions are against {reference.name}, each variant at its own threshold. Rates are in %, with 95 % "
+        "intervals."
+    )
+    for failure in parity.failures:
+        yield f"\n**Failed{', but written all the same (--force)' if forced else ''}:** {failure}."
+    yield ""
+    yield "| variant | largest score difference | decisions changed | threshold | ACER | BPCER |"
+    yield "|---|---|---|---|---|---|"
+    for variant in parity.variants:
+        summary = variant.summary
+        yield (
+            f"| {variant.name} | {variant.difference:.2g} | {len(variant.changed)} | {summary.threshold.value:.6g} | "
+            f"{_percent(summary.rates['acer'])} | {_percent(summary.rates['bpcer'])} |"
+        )
+    yield from _instruments(parity)
+    yield from _changes(parity)
+
+
+def _instruments(parity: Parity) -> Iterator[str]:
+    names = list(parity.variants[0].summary.instruments)
+    yield ""
+    yield "APCER of each instrument:"
+    yield ""
+    yield f"| variant | {' | '.join(names)} |"
+    yield f"|{'---|' * (len(names) + 1)}"
+    for variant in parity.variants:
+        rates = [variant.summary.instruments[name].apcer for name in names]
+        cells = [_percent(rate) if rate else "not defined" for rate in rates]
+        yield f"| {variant.name} | {' | '.join(cells)} |"
+
+
+def _changes(parity: Parity) -> Iterator[str]:
+    for variant in parity.variants[1:]:
+        if not variant.changed:
+            continue
+        yield ""
+        yield f"## Decided in another way by {variant.name}"
+        yield ""
+        yield "| image | kind | score before | score now |"
+        yield "|---|---|---|---|"
+        for changed in variant.changed:
+            record = changed.record
+            frame = "" if record.frame is None else f" frame {record.frame}"
+            kind = record.attack_type or record.label
+            path = record.path.replace("|", "\\|")
+            yield f"| {path}{frame} | {kind} | {changed.reference:.6f} | {changed.score:.6f} |"

@@ -1,0 +1,30 @@
+"""A network run by PyTorch as it is: what exported graphs are measured against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from facepad.models.staged import StagedModel
+
+__all__ = ["EagerNetwork"]
+
+
+class EagerNetwork:
+    """A `facepad.engines.Engine` that takes and gives what the network's ONNX graph does, on the CPU."""
+
+    inputs: tuple[str, ...] = ("rgb",)
+
+    def __init__(self, network: StagedModel) -> None:
+        self._network = network.eval().cpu()
+        self.outputs = network.outputs
+
+    def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
+        """Every output by name of uint8 RGB images ``(N, H, W, 3)``."""
+        with torch.inference_mode():
+            results = self._network(torch.from_numpy(batch).permute(0, 3, 1, 2).to(torch.float32) / 255)
+        together = results if isinstance(results, tuple) else (results,)
+        return {name: value.numpy() for name, value in zip(self.outputs, together, strict=True)}

@@ -1,0 +1,26 @@
+"""OpenCV's own log, kept off stderr where its errors are reported otherwise."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cv2
+
+__all__ = ["quiet_opencv"]
+
+_lock = threading.Lock()
+
+
+@contextmanager
+def quiet_opencv() -> Iterator[None]:
+    """Keep OpenCV's own log off stderr: it warns of what is raised or returned anyway, and of nothing (version 5)."""
+    # The function has moved between versions of OpenCV; it returns the level that was set before, 0 is silence.
+    set_level = getattr(cv2.utils, "logging", cv2).setLogLevel
+    with _lock:
+        level = set_level(0)
+        try:
+            yield
+        finally:
+            set_level(level)

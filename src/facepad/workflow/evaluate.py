@@ -1,0 +1,254 @@
+"""Evaluation as a user knows it: a model and a manifest become a report folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.bundle import RUN_DESCRIPTION, Bundle, Calibration
+from facepad.catalog import find_model
+from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
+from facepad.datasets.prepare import origin_of
+from facepad.evaluation import PROBES, Evaluation, check_evaluation, evaluate_samples
+from facepad.files import claim_output
+from facepad.images import read_image
+from facepad.metrics import Fusion, Threshold, shown_frames, to_videos
+from facepad.published import published_rows
+from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_examples, write_report
+from facepad.report.text import flatten
+from facepad.scorers import BundleScorer
+from facepad.types import Sample, ScoreRecord, Split
+from facepad.workflow.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, SAMPLES_FILE, read_run_file
+
+__all__ = ["evaluate_model"]
+
+#: Data sets as the papers' tables name them.
+_PUBLISHED_NAMES = {"nuaa": "NUAA", "casia-mfsd": "CASIA-MFSD", "replay-attack": "Replay-Attack"}
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """What is evaluated, and what is known of it."""
+
+    bundle: Bundle
+    title: str
+    criterion: str | Threshold
+    notes: list[str]
+    facts: dict[str, str]
+    recipe: dict[str, Any] | None = None
+    epochs: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+
+def evaluate_model(
+    model: str | Path,
+    manifest: Path,
+    out: Path,
+    *,
+    criterion: str | None = None,
+    fusion: Fusion | None = None,
+    batch_size: int = 32,
+    probes: bool = True,
+    thumbnails: bool = True,
+    progress: bool = True,
+) -> tuple[Evaluation, Path]:
+    """Score a manifest's dev and test samples with a model; write scores, metrics and report to ``out``.
+
+    Args:
+        model: A finished run folder, a model file, or a listed model's name.
+        manifest: The data to evaluate on.
+        out: New folder for ``scores.csv``, ``metrics.json``, ``report.html`` and ``report.md``.
+        criterion: How the threshold is chosen on dev. None takes the recipe's of a run, and the model's own threshold
+            (dev is then not needed) of a model file; of one that has none, ``eer``.
+        fusion: Measure videos: how the scores of a video's frames become one; None measures single images.
+        batch_size: Images per step.
+        probes: Also measure the two short-cut probes.
+        thumbnails: Show the images with the highest losses in the report (they may be of real people).
+        progress: Draw progress bars on stderr.
+
+    Returns:
+        The evaluation, and the report's path.
+
+    Raises:
+        InputError: wrong input in any of its forms.
+    """
+    samples = read_manifest(manifest)
+    subject = _subject(model, manifest, samples)
+    chosen = criterion or subject.criterion
+    check_evaluation(samples, chosen, fusion)
+    scorer = BundleScorer(subject.bundle)
+    notes = [*subject.notes, *_detector_notes(manifest, subject.bundle), *_threshold_notes(chosen, fusion)]
+    claim_output(out)
+    evaluation = evaluate_samples(
+        scorer,
+        manifest.parent,
+        samples,
+        out,
+        criterion=chosen,
+        fusion=fusion,
+        batch_size=batch_size,
+        probes=probes,
+        progress=progress,
+    )
+    evaluation = replace(evaluation, summary=replace(evaluation.summary, notes=(*evaluation.summary.notes, *notes)))
+    content = ReportContent(
+        title=f"{subject.title} on {manifest.parent.name}/{manifest.name}",
+        summary=evaluation.summary,
+        records=to_videos(evaluation.records, fusion) if fusion else evaluation.records,
+        threshold=evaluation.summary.threshold,
+        image_root=manifest.parent,
+        pictures=shown_frames(evaluation.records, fusion) if fusion else {},
+        thumbnails=thumbnails,
+        epochs=subject.epochs,
+        recipe=subject.recipe,
+        facts=subject.facts | {"evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}"},
+        unreadable=evaluation.unreadable,
+        dataset=_PUBLISHED_NAMES.get(origin_of(manifest).get("dataset", "")),
+        depth_examples=_depth_examples(scorer, manifest, samples, evaluation) if thumbnails else (),
+        probes=[
+            ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])
+            for probe in PROBES
+            if probe.name in evaluation.probe_eers
+        ],
+        published=published_rows(subject.recipe["published"]) if subject.recipe else (),
+    )
+    return evaluation, write_report(out, content)
+
+
+def _subject(model: str | Path, manifest: Path, samples: Sequence[Sample]) -> _Subject:
+    bundle = find_model(model)
+    if Path(model).is_dir():
+        return _of_run(Path(model), bundle, manifest, samples)
+    return _of_file(bundle, manifest)
+
+
+def _of_file(bundle: Bundle, manifest: Path) -> _Subject:
+    description = bundle.description
+    known = {
+        "model": f"{description.name}, SHA-256 {bundle.sha256}",
+        "licence": description.license,
+        "scope": description.scope,
+        "source": description.source,
+        "calibration": _calibration_words(description.calibration),
+        "network input": _inputs(bundle),
+    }
+    return _Subject(
+        bundle=bundle,
+        title=description.name,
+        criterion=description.threshold or "eer",
+        notes=_origin_notes(manifest, description.facts),
+        facts={name: value for name, value in (known | dict(flatten(description.facts))).items() if value},
+    )
+
+
+def _of_run(run: Path, bundle: Bundle, manifest: Path, samples: Sequence[Sample]) -> _Subject:
+    from facepad.training import read_epochs  # only here: it needs torch, which a model file does without
+
+    described, seen, environment, weights = (
+        read_run_file(run, name) for name in (RECIPE_FILE, SAMPLES_FILE, ENVIRONMENT_FILE, RUN_DESCRIPTION)
+    )
+    trained = bundle.description.facts
+    packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if number)
+    machine = f"{environment['python']}, {environment['platform']}, {environment['cpu_count']} cores"
+    return _Subject(
+        bundle=bundle,
+        title=str(trained["recipe"]),
+        criterion=str(described["recipe"]["criterion"]),
+        notes=_overlap_notes(manifest, samples, seen),
+        facts={
+            "trained with": environment["command"],
+            "trained on": f"{trained['manifest']}, SHA-256 {environment['manifest_sha256']}",
+            "weights": f"SHA-256 {weights['weights_sha256']}",
+            "network input": _inputs(bundle),
+            "packages": packages,
+            "python and machine": machine,
+        },
+        recipe=described["recipe"],
+        epochs=read_epochs(run / "metrics.jsonl"),
+    )
+
+
+def _inputs(bundle: Bundle) -> str:
+    return "; ".join(str(network.preprocess.to_dict()) for network in bundle.description.networks)
+
+
+def _calibration_words(calibration: Calibration) -> str:
+    where = calibration.source and f"on {calibration.source}"
+    return ", ".join(filter(None, (calibration.method, where, calibration.note)))
+
+
+def _depth_examples(
+    scorer: BundleScorer, manifest: Path, samples: Sequence[Sample], evaluation: Evaluation
+) -> list[DepthExample]:
+    """Test images beside the depth that the first network that sees depth sees in them; none without such a network."""
+    seeing = [place for place, network in enumerate(scorer.bundle.description.networks) if network.output.depth]
+    if not seeing:
+        return []
+    known = {(sample.path, sample.frame): sample for sample in samples}
+
+    def predict(record: ScoreRecord) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        sample = known[record.path, record.frame]
+        prepared = scorer.prepare(read_image(resolve(manifest, sample)), sample.box)
+        depth = scorer.score([prepared]).depth
+        assert depth is not None
+        return prepared[seeing[0]], depth[0]
+
+    test = [record for record in evaluation.records if record.split is Split.TEST]
+    return depth_examples(test, evaluation.summary.threshold.value, predict)
+
+
+def _overlap_notes(manifest: Path, samples: Sequence[Sample], seen: Mapping[str, Any]) -> list[str]:
+    """Say so when images or subjects of the test were seen in training: such numbers flatter the network."""
+    test = [sample for sample in samples if sample.split is Split.TEST]
+    paths = {os.path.realpath(resolve(manifest, sample)) for sample in test}
+    subjects = {sample.subject for sample in test}
+    notes = []
+    for split, done in ((Split.TRAIN, "learnt from"), (Split.DEV, "watched in training")):
+        if shared := paths.intersection(seen[split]["images"]):
+            notes.append(f"{len(shared)} of {len(paths)} test images were {done}: the figures flatter the network")
+    dev = {os.path.realpath(resolve(manifest, sample)) for sample in samples if sample.split is Split.DEV}
+    if shared := dev.intersection(seen[Split.TRAIN]["images"]):
+        notes.append(
+            f"{len(shared)} of {len(dev)} dev images were learnt from: the threshold that they choose may not hold"
+        )
+    if shared := subjects.intersection(seen[Split.TRAIN]["subjects"]):
+        notes.append(
+            f"{len(shared)} of {len(subjects)} test subjects have names that also stand in training: "
+            "the figures say little about new people"
+        )
+    return notes
+
+
+def _origin_notes(manifest: Path, facts: Mapping[str, Any]) -> list[str]:
+    """A model file does not list its training images: of another manifest nobody can tell whether they overlap."""
+    trained_on = facts.get("manifest_sha256")
+    if trained_on is None or trained_on == manifest_hash(manifest):
+        return []
+    return [
+        f"the model was trained on another manifest ({facts.get('manifest', 'unnamed')}); "
+        "whether it has seen images or people of this one is not known"
+    ]
+
+
+def _detector_notes(manifest: Path, bundle: Bundle) -> list[str]:
+    found_by = origin_of(manifest).get("detector")
+    specs = [network.preprocess for network in bundle.description.networks]
+    others = {spec.detector for spec in specs if spec.needs_face and spec.detector != found_by}
+    if found_by is None or not others:
+        return []
+    learnt = " and ".join(sorted(others))
+    return [f"faces were found by {found_by}, the network learnt on faces found by {learnt}"]
+
+
+def _threshold_notes(chosen: str | Threshold, fusion: Fusion | None) -> list[str]:
+    if not isinstance(chosen, Threshold):
+        return []
+    notes = [f"the threshold is the model's own, from {chosen.origin.source}"]
+    if fusion:
+        notes.append("the model's threshold is one of single images; --criterion chooses one of videos on dev")
+    return notes

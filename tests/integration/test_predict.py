@@ -1,0 +1,391 @@
+"""facepad predict from end to end: lines, the JSON document and its schema, exit codes, broken inputs, Ctrl-C."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import weakref
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from facepad.faces import DETECTORS
+from facepad.images import read_image, write_image
+from facepad.predictions import Document, Record, predict_sources
+from facepad.predictor import Predictor, load
+from facepad.types import Box, Face
+from facepad.video import read_video, write_video
+
+SCHEMA = Path(__file__).parents[2] / "docs" / "predict.schema.json"
+RED, BLUE, NOBODY = (180, 60, 60), (60, 60, 180), (0, 0, 0)
+
+
+def picture(*colours, size=64):
+    """Squares of a colour beside each other, each a face to the stub detector if it is not black."""
+    checks = (np.indices((size, size)).sum(axis=0) // 4 % 2 * 40)[..., None]
+    return np.hstack([np.asarray(colour) + checks * any(colour) for colour in colours]).astype(np.uint8)
+
+
+class Squares:
+    name = identity = "stub"
+
+    def detect(self, image):
+        side = image.shape[0]
+        starts = range(0, image.shape[1] - side + 1, side)
+        return [Face(Box(x, 0, x + side, side), 1.0) for x in starts if image[:, x : x + side].max() > 50]
+
+
+@pytest.fixture(autouse=True)
+def stub(monkeypatch):
+    monkeypatch.setitem(DETECTORS, "stub", lambda model: Squares())
+
+
+@pytest.fixture(scope="module")
+def model(make_model, tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("model") / "tiny.facepad")
+
+
+@pytest.fixture
+def predict(facepad, model):
+    """The command with the tiny model and the stub detector: (exit code, stdout, stderr)."""
+    return lambda *words: facepad("predict", *words, "--model", model, "--detector", "stub")
+
+
+def checked(text: str) -> dict:
+    """The one JSON document of a text, valid by the models and by the schema that they made."""
+    document = json.loads(text)
+    Document.model_validate_json(text)
+    if find_spec("jsonschema"):  # of the development packages
+        import jsonschema
+
+        jsonschema.validate(document, json.loads(SCHEMA.read_text()))
+    return document
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    write_image(folder / "anna" / "live.png", picture(RED))
+    write_image(folder / "ben" / "attack.png", picture(BLUE))
+    write_image(folder / "ben" / "nobody.png", picture(NOBODY))
+    write_image(folder / "two.png", picture(RED, BLUE))
+    return folder
+
+
+def test_schema_is_current():
+    expected = Document.model_json_schema(mode="serialization")
+    made = "python -c 'import json; from facepad.predictions import Document as D; "
+    made += 'print(json.dumps(D.model_json_schema(mode="serialization"), indent=1))\' > docs/predict.schema.json'
+    assert json.loads(SCHEMA.read_text()) == expected, f"write it anew: {made}"
+
+
+def test_schema_refuses_what_is_no_document():
+    jsonschema = pytest.importorskip("jsonschema")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"results": []}, json.loads(SCHEMA.read_text()))
+
+
+def test_lines_are_aligned_one_per_face(predict, photos, monkeypatch):
+    monkeypatch.chdir(photos.parent)
+    code, out, err = predict("photos")
+    assert (code, err) == (3, "")  # nobody.png is undecided
+    lines = out.splitlines()
+    assert lines == [
+        "photos/anna/live.png   live       score 0.9910  threshold 0.5000",
+        "photos/ben/attack.png  attack     score 0.0090  threshold 0.5000",
+        "photos/ben/nobody.png  undecided  score -       threshold 0.5000  no_face",
+        "photos/two.png         live       score 0.9910  threshold 0.5000  face 1 of 2",
+        "photos/two.png         attack     score 0.0090  threshold 0.5000  face 2 of 2",
+    ]
+
+
+def test_json_is_one_document_by_the_schema(predict, photos, model):
+    code, out, err = predict(photos, "--json")
+    document = checked(out)
+    assert (code, err) == (3, "")
+    assert document["model"]["name"] == "tiny" and document["model"]["license"] == "Apache-2.0"
+    assert len(document["model"]["sha256"]) == 64 and document["model"]["threshold"]["origin"]["source"] == "given"
+    assert [(Path(r["path"]).name, r["kind"]) for r in document["results"]] == [
+        (name, "image") for name in ("live.png", "attack.png", "nobody.png", "two.png")
+    ]
+    live, nobody = document["results"][0]["decisions"][0], document["results"][2]["decisions"][0]
+    assert live["box"] == [0, 0, 64, 64] and live["label"] == "bona_fide" and live["reasons"] == []
+    assert nobody["label"] is None and nobody["score"] is None and nobody["reasons"] == ["no_face"]
+    assert document["counts"] == {
+        "inputs": 4, "decisions": 5, "bona_fide": 2, "attack": 2, "undecided": 1, "unreadable": 0
+    }  # fmt: skip
+    assert document["failures"] == [] and document["complete"] is True
+
+
+def test_fail_on_attack_exits_with_4_even_when_something_is_unreadable(predict, photos):
+    assert predict(photos, "--fail-on", "attack")[0] == 4
+    assert predict(photos / "anna", "--fail-on", "attack")[0] == 0
+    (photos / "broken.jpg").write_bytes(b"no image")
+    assert predict(photos, "--fail-on", "attack")[0] == 4
+    assert predict(photos / "anna", photos / "broken.jpg", "--fail-on", "attack")[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("empty.jpg", b"", "is empty"),
+        ("text.jpg", b"hello, this is no image", "not a JPEG, PNG, WebP, BMP or TIFF image"),
+        ("wave.webp", b"RIFF\x00\x00\x00\x00WAVEfmt ", "not a JPEG"),
+        ("gif.png", b"GIF89a" + bytes(40), "not a JPEG"),
+        ("head.jpg", b"\xff\xd8\xff\xe0", "cannot be decoded"),
+        ("head.png", b"\x89PNG\r\n\x1a\n" + bytes(64), "cannot be decoded"),
+        ("head.bmp", b"BM" + bytes(64), "cannot be decoded"),
+        ("head.tif", b"II*\x00" + b"\xff" * 64, "cannot be decoded"),
+        ("cut.png", "cut", "cannot be decoded"),
+        ("bomb.png", "bomb", "10001x10000 pixels, the limit is 64000000 pixels"),
+        ("gone.jpg", None, "cannot be read (No such file or directory)"),
+        ("empty.avi", b"", "is empty"),
+        ("text.mp4", b"no video" * 99, "cannot be opened as a video"),
+        ("cut.mp4", "cut", "cannot be opened as a video"),
+        ("black.mp4", "damaged", "none of its 3 frames can be decoded"),
+        ("gone.mov", None, "cannot be read (No such file or directory)"),
+    ],
+)
+def test_broken_inputs_are_reported_and_the_rest_goes_on(predict, photos, name, content, reason):
+    path = photos.parent / name
+    if content == "cut":
+        write_image(path, picture(RED)) if name.endswith("png") else write_video(path, [picture(RED)] * 3)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif content == "bomb":
+        cv2.imwrite(str(path), np.zeros((10_000, 10_001), np.uint8))
+    elif content == "damaged":
+        write_video(path, [picture(RED, size=128)] * 3)
+        data = path.read_bytes()
+        start = data.index(b"mdat") + 4
+        path.write_bytes(
+            data[:start] + bytes(len(data[start : data.index(b"moov") - 4])) + data[data.index(b"moov") - 4 :]
+        )
+    elif content is not None:
+        path.write_bytes(content)
+    code, out, err = predict(photos / "anna" / "live.png", path, photos / "ben" / "attack.png")
+    assert code == 3 and [line.split()[1] for line in out.splitlines()] == ["live", "attack"]
+    assert err.startswith(f"unreadable: {path}: {reason}") and err.count("\n") == 1
+    code, out, _ = predict(path, "--json")
+    document = checked(out)
+    assert code == 2 and document["results"] == []
+    assert document["failures"][0]["path"] == str(path) and document["failures"][0]["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["empty"], "no input: folder empty holds no images or videos"),
+        (["*.nothing"], "no input: nothing matches *.nothing"),
+        (["camera:97"], "camera 97 cannot be opened"),
+        (["camera:x"], "expected a camera's number"),
+        (["a.png", "--detector", "dlip"], "unknown detector 'dlip'"),
+        (["a.png", "--model", "nothing"], "unknown model 'nothing'"),
+        (["a.png", "--model", "a.png"], "is no facepad model"),
+        (["a.png", "--annotate", "full"], "output folder full is not empty"),
+        (["a.png", "--frames", "0"], "--frames"),
+        (["a.png", "--fail-on", "bona_fide"], "--fail-on"),
+        ([], "INPUT"),
+    ],
+)
+def test_bad_usage_is_one_line_and_code_2(facepad, model, tmp_path, monkeypatch, words, message):
+    monkeypatch.chdir(tmp_path)
+    write_image(Path("a.png"), picture(RED))
+    write_image(Path("full/a.png"), picture(RED))
+    Path("empty").mkdir()
+    code, out, err = facepad("predict", *words, *([] if "--model" in words else ["--model", model]))
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert message in err
+
+
+def test_without_a_shipped_model_the_line_says_how_to_give_one(facepad, tmp_path, monkeypatch):
+    monkeypatch.setattr("facepad.predictor.shipped_models", dict)
+    write_image(tmp_path / "a.png", picture(RED))
+    code, _, err = facepad("predict", tmp_path / "a.png")
+    assert code == 2 and "no default model" in err and "--model" in err
+
+
+def test_standard_input_is_an_image(predict, monkeypatch, tmp_path):
+    write_image(tmp_path / "a.png", picture(BLUE))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((tmp_path / "a.png").read_bytes())))
+    assert predict("-")[1].split()[:2] == ["-", "attack"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    code, _, err = predict("-")
+    assert (code, err) == (2, "unreadable: -: image of 0 bytes: is empty\n")
+
+
+def test_scope_is_said_once_on_stderr(facepad, make_model, photos):
+    model = make_model(photos.parent / "a.facepad", scope="For research only.")
+    code, out, err = facepad("predict", photos / "anna", "--model", model, "--detector", "stub", "--json")
+    assert (code, err) == (0, "For research only.\n")
+    assert checked(out)["model"]["scope"] == "For research only."
+
+
+def test_video_is_one_line_and_all_frames_in_json(predict, tmp_path):
+    path = tmp_path / "clip.avi"
+    write_video(path, [picture(colour) for colour in (RED, RED, NOBODY, BLUE)], rate=10)
+    code, out, _ = predict(path, "--fuse", "min")
+    assert code == 0 and out.split()[1] == "attack" and out.rstrip().endswith("min of 4 frames")
+    code, out, _ = predict(path, "--frames", "2", "--json")
+    (result,) = checked(out)["results"]
+    assert (result["kind"], result["fuse"], result["note"]) == ("video", "mean", None)
+    assert [frame["index"] for frame in result["frames"]] == [1, 3]
+    assert [frame["decisions"][0]["label"] for frame in result["frames"]] == ["bona_fide", "attack"]
+    scores = [frame["decisions"][0]["score"] for frame in result["frames"]]
+    assert result["decisions"][0]["score"] == pytest.approx(np.mean(scores)) and len(result["decisions"]) == 1
+    assert checked(out)["counts"]["decisions"] == 1
+
+
+def test_damaged_video_that_can_be_read_is_noted(predict, tmp_path):
+    path = tmp_path / "cut.avi"
+    write_video(path, [np.roll(picture(RED, size=128), 3 * index, axis=0) for index in range(12)])
+    data = path.read_bytes()
+    start, end = data.index(b"movi"), data.index(b"idx1")
+    path.write_bytes(data[: start + (end - start) * 9 // 10])
+    code, out, err = predict(path, "--json")
+    assert code == 0 and "its header names 12 frames" in err
+    assert "its header names 12 frames" in checked(out)["results"][0]["note"]
+
+
+class Camera:
+    """Red frames, then Ctrl-C."""
+
+    def __init__(self, number):
+        self.left = 3
+
+    def isOpened(self):
+        return True
+
+    def read(self):
+        self.left -= 1
+        if self.left < 0:
+            raise KeyboardInterrupt
+        return True, picture(RED)[..., ::-1].copy()
+
+    def release(self):
+        pass
+
+
+def test_camera_gives_a_line_per_frame_until_frames_or_ctrl_c(predict, monkeypatch, tmp_path):
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    code, out, _ = predict("camera:0", "--frames", "2", "--annotate", tmp_path / "out")
+    assert code == 0 and [line.split()[:2] for line in out.splitlines()] == [["camera:0", "live"]] * 2
+    assert sorted(path.name for path in (tmp_path / "out" / "camera-0").iterdir()) == ["000000.jpg", "000001.jpg"]
+    code, out, err = predict("camera:0", "--json")
+    document = checked(out)
+    assert code == 130 and "stopped by Ctrl-C" in err and document["complete"] is False
+    (result,) = document["results"]
+    assert (result["path"], result["kind"], len(result["frames"])) == ("camera:0", "video", 3)
+
+
+def test_annotated_copies_mirror_the_inputs(predict, photos, tmp_path):
+    write_video(photos / "ben" / "clip.avi", [picture(BLUE)] * 3)
+    (photos / "broken.jpg").write_bytes(b"")
+    before = {path: path.read_bytes() for path in photos.rglob("*.*")}
+    code, _, _ = predict(photos, "--annotate", tmp_path / "out")
+    assert code == 3 and {path: path.read_bytes() for path in photos.rglob("*.*")} == before
+    copies = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    names = ["anna/live.png", "ben/attack.png", "ben/clip.mp4", "ben/nobody.png", "two.png"]
+    assert copies == [f"photos/{name}" for name in names]
+    assert not np.array_equal(read_image(tmp_path / "out" / "photos" / "two.png"), picture(RED, BLUE))
+    assert len(list(read_video(tmp_path / "out" / "photos" / "ben" / "clip.mp4"))) == 3
+
+
+def test_many_files_with_three_broken_take_bounded_memory(model, tmp_path, monkeypatch):
+    write_image(tmp_path / "set" / "000.png", picture(RED))
+    for number in range(1, 400):
+        os.link(tmp_path / "set" / "000.png", tmp_path / "set" / f"{number:03}.png")
+    for number in (7, 200, 399):
+        (tmp_path / "set" / f"{number:03}.png").unlink()
+        (tmp_path / "set" / f"{number:03}.png").write_bytes(b"broken")
+    alive: list[weakref.ref] = []
+    most = 0
+
+    def counting(source):
+        nonlocal most
+        image = read_image(source)
+        alive.append(weakref.ref(image))
+        most = max(most, sum(ref() is not None for ref in alive))
+        return image
+
+    monkeypatch.setattr("facepad.predictor.read_image", counting)
+    from facepad.inputs import find_sources
+
+    predictor = load(model, detector="stub")
+    record = Record(predictor)
+    for outcome in predict_sources(predictor, find_sources([str(tmp_path / "set")], io.BytesIO())):
+        record.add(outcome)
+    document = record.document()
+    assert (document.counts.inputs, document.counts.bona_fide, document.counts.unreadable) == (400, 397, 3)
+    paths = [Path(result.path).name for result in document.results]
+    assert paths == sorted(paths) and [Path(failure.path).stem for failure in document.failures] == [
+        "007",
+        "200",
+        "399",
+    ]
+    assert len(alive) == 397 and most <= 2 * max(2, os.cpu_count() or 1)
+
+
+def test_ctrl_c_keeps_what_was_done(predict, tmp_path, monkeypatch):
+    for number in range(40):
+        write_image(tmp_path / "set" / f"{number:02}.png", picture(BLUE))
+    decide, calls = Predictor.decide, []
+
+    def interrupted(self, examined):
+        calls.append(len(examined))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return decide(self, examined)
+
+    monkeypatch.setattr(Predictor, "decide", interrupted)
+    code, out, err = predict(tmp_path / "set", "--json", "--fail-on", "attack")
+    document = checked(out)
+    assert code == 130 and "stopped by Ctrl-C" in err
+    assert document["complete"] is False and len(document["results"]) == sum(calls[:2]) == document["counts"]["attack"]
+
+
+def test_a_real_ctrl_c_leaves_a_whole_document(make_model, tmp_path):
+    whole_frames = make_model(tmp_path / "a.facepad", crop_scale=None)
+    write_image(tmp_path / "set" / "0000.png", picture(RED))
+    for number in range(1, 4000):
+        os.link(tmp_path / "set" / "0000.png", tmp_path / "set" / f"{number:04}.png")
+    command = [sys.executable, "-m", "facepad", "predict", "set", "--json", "--model", str(whole_frames)]
+    command += ["--annotate", "out"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "out").glob("set/*")) and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    document = checked(out)
+    assert process.returncode == 130 and err == "facepad: stopped by Ctrl-C\n"
+    assert document["complete"] is False and 0 < len(document["results"]) < 4000
+
+
+def test_names_that_could_steer_a_terminal_are_shown_harmless(predict, photos):
+    photos.joinpath("\x1b[31mred\n.png").write_bytes((photos / "two.png").read_bytes())
+    photos.joinpath("\x1b[2J.jpg").write_bytes(b"")
+    _, out, err = predict(photos)
+    assert "\x1b" not in out + err and r"\x1b[31mred\n.png" in out and r"\x1b[2J.jpg: is empty" in err
+    assert len(out.splitlines()) == 7
+
+
+def test_help_is_quick_and_brings_nothing_heavy():
+    code = """
+import sys
+sys.argv = ["facepad", "predict", "--help"]
+from facepad.cli import main
+try:
+    main()
+except SystemExit as stop:
+    sys.exit(stop.code or any(name in sys.modules for name in ("torch", "cv2", "onnxruntime", "av")))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "--annotate" in done.stdout
