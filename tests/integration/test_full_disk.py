@@ -25,7 +25,7 @@ from facepad.depth import make_depth
 from facepad.errors import RunError
 from facepad.preprocess import PreprocessSpec
 from facepad.recipe import load_recipe
-from facepad.workflow import train_run
+from facepad.workflow.train import train_run
 
 resource = pytest.importorskip("resource", reason="files cannot be limited in length here")
 

@@ -283,7 +283,7 @@ def test_two_runs_do_not_fill_one_store(manifest):
 
 def test_place_that_cannot_be_written_is_one_line(manifest):
     (manifest.parent / "depth").write_text("a file is in the way")
-    with pytest.raises(RunError, match="cannot make .*depth"):
+    with pytest.raises(RunError, match="cannot write .*depth"):
         make(manifest)
 
 

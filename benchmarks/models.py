@@ -1,0 +1,119 @@
+"""Models side by side on one manifest: the page from which an integrator chooses.
+
+    python benchmarks/models.py MANIFEST WORK docs/results MODEL...     writes models.md and models.json
+
+Every model chooses its threshold on the manifest's dev by `eer` and is measured on its test; a model that brings a
+threshold is measured at that one as well. Reports that WORK already holds are not made again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from nuaa import commit, facepad
+
+from facepad.bundle import Bundle
+from facepad.catalog import find_model
+from facepad.datasets.manifest import manifest_hash
+from facepad.scorers import BundleScorer
+from facepad.types import Box
+
+RATES = ("eer", "apcer", "bpcer", "acer")
+INTRODUCTION = """<!-- written by benchmarks/models.py; do not edit by hand -->
+# Models on NUAA
+
+All models see the same images with the same face squares (fold 0 of `subject-kfold`: test people are in no training of
+ours). **on dev**: the threshold is chosen on the manifest's dev by `eer`; **its own**: the one that the model brings.
+Figures in percent with their 95 % intervals. Milliseconds are of the networks alone, one face on one thread, the median
+of 50. NUAA is one attack instrument (prints) of 15 people from one webcam: the order of rows may differ anywhere else.
+
+| model | threshold | EER | APCER | BPCER | ACER | networks MB | ms | licence |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("models", nargs="+")
+    arguments = parser.parse_args()
+    rows: list[dict[str, Any]] = []
+    for model in arguments.models:
+        bundle = find_model(model)
+        thresholds = {"on dev": ["--criterion", "eer"]}
+        if bundle.description.threshold is not None:
+            thresholds["its own"] = []
+        for threshold, words in thresholds.items():
+            report = arguments.work / f"{bundle.description.name}-{threshold.replace(' ', '-')}"
+            metrics = measured(model, arguments.manifest, report, words)
+            rows.append(
+                {
+                    "model": bundle.description.name,
+                    "threshold": threshold,
+                    **{name: metrics[name] for name in RATES},
+                    "megabytes": megabytes(bundle),
+                    "milliseconds": milliseconds(bundle),
+                    "license": bundle.description.license,
+                }
+            )
+    facts = {
+        "command": f"python benchmarks/models.py MANIFEST WORK docs/results {' '.join(arguments.models)}",
+        "manifest": f"{arguments.manifest.name}, SHA-256 {manifest_hash(arguments.manifest)}",
+        "commit": commit(),
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{platform.machine()}, 2 CPU cores, Python {platform.python_version()}",
+    }
+    lines = [line(row) for row in rows] + ["", *(f"- {name}: {value}" for name, value in facts.items()), ""]
+    (arguments.out / "models.json").write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n", "utf-8")
+    (arguments.out / "models.md").write_text(INTRODUCTION + "\n".join(lines), encoding="utf-8")
+
+
+def measured(model: str, manifest: Path, report: Path, words: list[str]) -> dict[str, Any]:
+    """The metrics of a model on a manifest's test."""
+    if not (report / "metrics.json").exists():
+        shutil.rmtree(report, ignore_errors=True)  # of an evaluation that was broken off
+        facepad("evaluate", model, manifest, report, "--no-thumbnails", "--no-probes", *words)
+    metrics: dict[str, Any] = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
+    return metrics
+
+
+def megabytes(bundle: Bundle) -> float:
+    """Of the networks' files; weights that training may go on from are not counted."""
+    files = {name for network in bundle.description.networks for name in network.files}
+    return sum(len(bundle.files[name]) for name in files) / 1e6
+
+
+def milliseconds(bundle: Bundle) -> float:
+    """Median of scoring one prepared face on one thread."""
+    scorer = BundleScorer(bundle, threads=1)
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    prepared = [scorer.prepare(image, Box(220, 140, 420, 340))]
+    times = []
+    for _ in range(50):
+        started = time.perf_counter()
+        scorer.score(prepared)
+        times.append(time.perf_counter() - started)
+    return 1000 * sorted(times)[len(times) // 2]
+
+
+def line(row: dict[str, Any]) -> str:
+    """A row of the table."""
+    rates = (
+        f"{100 * row[name]['value']:.2f} [{100 * row[name]['low']:.2f}, {100 * row[name]['high']:.2f}]"
+        for name in RATES
+    )
+    cells = [row["model"], row["threshold"], *rates, f"{row['megabytes']:.1f}", f"{row['milliseconds']:.1f}"]
+    return f"| {' | '.join([*cells, row['license']])} |"
+
+
+if __name__ == "__main__":
+    main()
