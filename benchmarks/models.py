@@ -12,6 +12,7 @@ import argparse
 import json
 import platform
 import shutil
+import statistics
 import time
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ INTRODUCTION = """<!-- written by benchmarks/models.py; do not edit by hand -->
 All models see the same images with the same face squares (fold 0 of `subject-kfold`: test people are in no training of
 ours). **on dev**: the threshold is chosen on the manifest's dev by `eer`; **its own**: the one that the model brings.
 Figures in percent with their 95 % intervals. Milliseconds are of the networks alone, one face on one thread, the median
-of 50. NUAA is one attack instrument (prints) of 15 people from one webcam: the order of rows may differ anywhere else.
+of 50 rounds in which the models took turns. NUAA is one attack instrument (prints) of 15 people from one webcam: the
+order of rows may differ anywhere else.
 
 | model | threshold | EER | APCER | BPCER | ACER | networks MB | ms | licence |
 |---|---|---|---|---|---|---|---|---|
@@ -47,8 +49,9 @@ def main() -> None:
     parser.add_argument("models", nargs="+")
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    for model in arguments.models:
-        bundle = find_model(model)
+    bundles = {model: find_model(model) for model in arguments.models}
+    speeds = milliseconds(bundles)
+    for model, bundle in bundles.items():
         thresholds = {"on dev": ["--criterion", "eer"]}
         if bundle.description.threshold is not None:
             thresholds["its own"] = []
@@ -61,12 +64,12 @@ def main() -> None:
                     "threshold": threshold,
                     **{name: metrics[name] for name in RATES},
                     "megabytes": megabytes(bundle),
-                    "milliseconds": milliseconds(bundle),
+                    "milliseconds": speeds[model],
                     "license": bundle.description.license,
                 }
             )
     facts = {
-        "command": f"python benchmarks/models.py MANIFEST WORK docs/results {' '.join(arguments.models)}",
+        "command": f"python benchmarks/models.py MANIFEST WORK docs/results {' '.join(Path(m).name for m in bundles)}",
         "manifest": f"{arguments.manifest.name}, SHA-256 {manifest_hash(arguments.manifest)}",
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
@@ -92,17 +95,18 @@ def megabytes(bundle: Bundle) -> float:
     return sum(len(bundle.files[name]) for name in files) / 1e6
 
 
-def milliseconds(bundle: Bundle) -> float:
-    """Median of scoring one prepared face on one thread."""
-    scorer = BundleScorer(bundle, threads=1)
+def milliseconds(bundles: dict[str, Bundle]) -> dict[str, float]:
+    """Median of scoring one prepared face on one thread; the models take turns."""
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
-    prepared = [scorer.prepare(image, Box(220, 140, 420, 340))]
-    times = []
+    scorers = {name: BundleScorer(bundle, threads=1) for name, bundle in bundles.items()}
+    prepared = {name: [scorer.prepare(image, Box(220, 140, 420, 340))] for name, scorer in scorers.items()}
+    times: dict[str, list[float]] = {name: [] for name in bundles}
     for _ in range(50):
-        started = time.perf_counter()
-        scorer.score(prepared)
-        times.append(time.perf_counter() - started)
-    return 1000 * sorted(times)[len(times) // 2]
+        for name, scorer in scorers.items():
+            started = time.perf_counter()
+            scorer.score(prepared[name])
+            times[name].append(time.perf_counter() - started)
+    return {name: 1000 * statistics.median(rounds) for name, rounds in times.items()}
 
 
 def line(row: dict[str, Any]) -> str:
