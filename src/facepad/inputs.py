@@ -58,14 +58,15 @@ def find_sources(words: Sequence[str], stdin: BinaryIO) -> list[Source]:
         InputError: a folder without images and videos or one that cannot be read, a pattern that matches nothing, a
             camera that is no number or not alone, or no words.
     """
-    sources: dict[Source, None] = {}
+    sources: dict[tuple[Kind, Path | bytes | int], Source] = {}  # the first name that a source has, not each of them
     for word in dict.fromkeys(words):
-        sources |= dict.fromkeys(_sources(word, stdin))
+        for source in _sources(word, stdin):
+            sources.setdefault((source.kind, source.content), source)
     if not sources:
         raise InputError("no input: name images, videos, folders, patterns, - or camera:0")
-    if len(sources) > 1 and any(source.kind is Kind.CAMERA for source in sources):
+    if len(sources) > 1 and any(kind is Kind.CAMERA for kind, _ in sources):
         raise InputError("a camera does not end by itself: name it alone, without other inputs")
-    return list(sources)
+    return list(sources.values())
 
 
 def _sources(word: str, stdin: BinaryIO) -> Iterator[Source]:

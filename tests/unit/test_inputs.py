@@ -67,6 +67,10 @@ def test_each_source_comes_once_in_order(tree):
         "photos/b.jpg",
         "photos/odd[1].jpg",
     ]
+    everything = [source.name for source in find("photos")]
+    for also in ("photos/b.jpg", "photos/a", "photos/*.jpg"):
+        assert [source.name for source in find("photos", also)] == everything
+        assert sorted(source.name for source in find(also, "photos")) == everything
 
 
 def test_standard_input_is_read_once(tree):
