@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facepad.errors import VideoError
 from facepad.files import claim_output
 from facepad.images import read_image, write_image
 from facepad.inputs import Source
@@ -134,13 +135,15 @@ def _frames(path: Path, video: VideoDecision) -> Iterator[Image]:
     """The frames that were looked at, annotated, all of the first one's size."""
     decisions = {frame.index: frame.decisions for frame in video.frames}
     size = None
-    for frame in read_video(path, count=len(video.frames) or 1):
+    for frame in read_video(path, count=video.asked):
         if frame.index in decisions:
             drawn = annotate(frame.image, decisions[frame.index])
             size = size or drawn.shape[:2]
             if drawn.shape[:2] != size:
                 drawn = np.asarray(cv2.resize(drawn, size[::-1]), dtype=np.uint8)
             yield drawn
+    if size is None:
+        raise VideoError(f"{path}: none of the frames that were looked at is there any more")
 
 
 def _rate(video: VideoDecision) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.bundle import Bundle
+from facepad.bundle import Bundle, read_bundle
 from facepad.catalog import find_model, shipped_models
 from facepad.engines import EngineName
 from facepad.errors import ImageError, InputError, MetricError, ModelError, unknown_choice
@@ -157,7 +157,7 @@ class Predictor:
         while batch := list(islice(examined, _BATCH)):
             decided = self.decide([found for _, _, found in batch])
             looked += (FrameDecision(index, at, made) for (index, at, _), made in zip(batch, decided, strict=True))
-        return self.fuse(looked, fuse, note=video.note)
+        return replace(self.fuse(looked, fuse, note=video.note), asked=frames)
 
     def fuse(self, frames: Sequence[FrameDecision], how: Fusion = "mean", *, note: str | None = None) -> VideoDecision:
         """One decision on frames that show one presentation, from the first face of each that got a score.
@@ -264,8 +264,8 @@ def load(
     """A model by name or path, ready to decide.
 
     Args:
-        path_or_name: A shipped model's name, or the path of a model file or of a finished run folder (which needs
-            torch); None takes the shipped default.
+        path_or_name: A listed model's name, or the path of a model file or of a finished run folder (which needs
+            torch); see `facepad.catalog.find_model`. None takes the shipped default.
         detector: See `Predictor`, as for the other arguments.
         engine: What runs the networks.
         threads: Of the engine.
@@ -275,15 +275,18 @@ def load(
         ModelError: there is no such model, it is broken, or the engine cannot run it.
         InputError: an unknown detector, or fewer than 1 thread.
     """
-    if path_or_name is None:
-        if DEFAULT_MODEL not in shipped_models():
-            raise ModelError(
-                "no default model comes with this facepad: name a model file or a finished run folder "
-                "(facepad.load('model.facepad'), or --model model.facepad)"
-            )
-        path_or_name = DEFAULT_MODEL
-    bundle = find_model(os.fspath(path_or_name))
+    bundle = _default_model() if path_or_name is None else find_model(path_or_name)
     return Predictor(bundle, detector=detector, engine=engine, threads=threads, quality=quality)
+
+
+def _default_model() -> Bundle:
+    path = shipped_models().get(DEFAULT_MODEL)
+    if path is None:
+        raise ModelError(
+            "no default model comes with this facepad: name a model file or a finished run folder "
+            "(facepad.load('model.facepad'), or --model model.facepad)"
+        )
+    return read_bundle(path)
 
 
 def _pixels(image: ImageInput) -> NDArray[np.uint8]:

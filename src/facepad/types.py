@@ -238,12 +238,14 @@ class VideoDecision:
         frames: The frames that were looked at.
         fuse: How their scores became one.
         note: One line on what is wrong with the file although it can be read; None for a sound one.
+        asked: How many frames were asked for, which decides which ones are looked at; None for all.
     """
 
     decision: Decision
     frames: tuple[FrameDecision, ...]
     fuse: Fusion
     note: str | None = None
+    asked: int | None = None
 
 
 #: What a model decides of a source: of each face of an image, of a video, or of each face of a camera's frame.

@@ -204,7 +204,7 @@ def test_old_content_stays(fails_at, facepad, data):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
-@pytest.mark.parametrize("words", [["list", "datasets"], ["data", "check", "{manifest}", "--json"]])
+@pytest.mark.parametrize("words", [["list", "datasets"], ["list", "models"], ["data", "check", "{manifest}", "--json"]])
 def test_standard_output(tiny_manifest, words):
     command = [sys.executable, "-m", "facepad", *(word.format(manifest=tiny_manifest) for word in words)]
     with Path("/dev/full").open("wb") as full:

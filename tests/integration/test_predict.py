@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from facepad.errors import ImageError
 from facepad.faces import DETECTORS
 from facepad.images import read_image, write_image
 from facepad.predictions import Document, Record, predict_sources
@@ -252,6 +253,39 @@ def test_damaged_video_that_can_be_read_is_noted(predict, tmp_path):
     code, out, err = predict(path, "--json")
     assert code == 0 and "its header names 12 frames" in err
     assert "its header names 12 frames" in checked(out)["results"][0]["note"]
+
+
+def test_damaged_video_is_copied_by_the_frames_that_were_looked_at(predict, photos, tmp_path):
+    path, out = photos / "damaged.avi", tmp_path / "out"
+    noise = np.random.default_rng(0).integers(0, 30, (30, 128, 128, 3), dtype=np.uint8)
+    write_video(path, [picture(RED, size=128) + one for one in noise], rate=10)
+    data = bytearray(path.read_bytes())
+    start, end = data.index(b"movi"), data.index(b"idx1")
+    data[(start + end) // 2 : (start + end) // 2 + (end - start) // 5] = bytes((end - start) // 5)
+    path.write_bytes(data)
+    code, text, err = predict(photos, "--frames", 20, "--annotate", out, "--json")
+    assert "cannot be decoded" in err and "no copy" not in err
+    looked = len(next(one for one in checked(text)["results"] if one["kind"] == "video")["frames"])
+    assert 0 < looked < 20 and len(list(read_video(out / "photos" / "damaged.mp4"))) == looked
+
+
+def test_what_cannot_be_read_again_has_no_copy_and_the_rest_goes_on(predict, photos, tmp_path, monkeypatch):
+    def gone(path):
+        raise ImageError(f"{path}: is empty")
+
+    monkeypatch.setattr("facepad.annotate.read_image", gone)
+    code, out, err = predict(photos / "anna", photos / "ben", "--annotate", tmp_path / "out")
+    assert code == 3 and len(out.splitlines()) == 3
+    assert [line.split(": ")[0] for line in err.splitlines()] == ["no copy"] * 3
+
+
+def test_closed_pipe_is_one_line(photos, model):
+    command = [sys.executable, "-m", "facepad", "predict", photos, "--model", model]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert process.returncode == 1
+    assert err.splitlines() == ["facepad: cannot write standard output: Broken pipe"]
 
 
 class Camera:

@@ -259,8 +259,19 @@ def test_load_says_what_is_wrong(model, tmp_path, monkeypatch):
 
 def test_default_model_is_the_shipped_one(model, monkeypatch):
     monkeypatch.setattr(module, "shipped_models", lambda: {module.DEFAULT_MODEL: model})
-    monkeypatch.setattr("facepad.catalog.shipped_models", lambda: {module.DEFAULT_MODEL: model})
     assert facepad.load(detector="stub").bundle.description.name == "tiny"
+
+
+def test_what_lies_in_the_working_directory_does_not_replace_a_shipped_model(make_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = make_model(tmp_path / module.DEFAULT_MODEL)
+    for model in (None, module.DEFAULT_MODEL):
+        assert facepad.load(model).bundle.description.name == module.DEFAULT_MODEL
+    for model in (f"./{module.DEFAULT_MODEL}", own, own.relative_to(tmp_path)):
+        assert facepad.load(model).bundle.description.name == "tiny"
+    own.unlink()
+    own.mkdir()
+    assert facepad.load().bundle.description.name == module.DEFAULT_MODEL
 
 
 def test_detector_that_made_given_boxes_is_replaced_by_ours(make_model, tmp_path):

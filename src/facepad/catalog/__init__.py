@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -49,13 +50,22 @@ def described_models() -> dict[str, Path]:
     return {path.stem: path for folder in (shipped, user_folder()) for path in sorted(folder.glob("*.toml"))}
 
 
-def find_model(model: str | Path) -> Bundle:
+def find_model(model: str | os.PathLike[str]) -> Bundle:
     """A model by name, or by the path of a model file or of a finished run folder.
+
+    Args:
+        model: A listed name is the listed model, whatever lies in the working directory under that name: such a file
+            or folder is meant by ``./NAME``, or by a Path.
 
     Raises:
         ModelError: there is no model of that name and nothing at that path, or what is there is no whole model, or a
             described network's file is missing and cannot be downloaded.
     """
+    shipped, described = shipped_models(), described_models()
+    if model in shipped:
+        return read_bundle(shipped[str(model)])
+    if model in described:
+        return load_described(read_described(described[str(model)]))
     path = Path(model)
     if path.is_dir():
         from facepad.scorers.run_scorer import bundle_of  # only here: it needs torch
@@ -64,11 +74,6 @@ def find_model(model: str | Path) -> Bundle:
         return bundle_of(load_trained(path), name=path.name)
     if path.is_file():
         return read_bundle(path)
-    shipped, described = shipped_models(), described_models()
-    if str(model) in shipped:
-        return read_bundle(shipped[str(model)])
-    if str(model) in described:
-        return load_described(read_described(described[str(model)]))
     known = {**shipped, **described}
     raise ModelError(f"{unknown_choice('model', str(model), known)}; or the path of a model file or run folder")
 
@@ -81,7 +86,8 @@ def find_trained(model: str | Path) -> TrainedModel:
     """
     from facepad.trained import load_trained, read_trained  # only here: it needs torch
 
-    if Path(model).is_dir():
+    listed = model in shipped_models() or model in described_models()
+    if not listed and Path(model).is_dir():
         return load_trained(Path(model))
     bundle = find_model(model)
     if missing := [part for part in (RUN_DESCRIPTION, RUN_WEIGHTS) if part not in bundle.files]:

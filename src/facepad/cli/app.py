@@ -103,9 +103,9 @@ def say(text: str) -> None:
 
 
 def show(text: str) -> None:
-    """A result: stdout."""
+    """A result: stdout, at once, so that what reads it sees it and a full disk or a closed pipe is met here."""
     with writing(OUTPUT):
-        print(text)
+        print(text, flush=True)
 
 
 def print_json(value: Any) -> None:

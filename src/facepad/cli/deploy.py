@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from facepad.cli.app import CriterionOption, Manifest, ModelArgument, app, say
+from facepad.cli.app import CriterionOption, Manifest, ModelArgument, app, say, show
 
 
 class FitMethod(StrEnum):
@@ -70,9 +70,9 @@ def export(
         force=force,
         unreadable=unreadable,
     )
-    print(done.note or calibration_words(done.bundle))
+    show(done.note or calibration_words(done.bundle))
     if done.parity:
-        print("\n".join(done.parity.lines()))
+        show("\n".join(done.parity.lines()))
     _report(unreadable, *done.files)
 
 
@@ -93,7 +93,7 @@ def calibrate(
     bundle, path = calibrate_model(
         model, manifest, out, criterion=criterion or "eer", method=method.value, unreadable=unreadable
     )
-    print(calibration_words(bundle))
+    show(calibration_words(bundle))
     _report(unreadable, path)
 
 

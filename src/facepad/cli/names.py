@@ -23,7 +23,7 @@ class Listing(StrEnum):
 def list_names(what: Annotated[Listing, typer.Argument(help="What to list.", show_default=False)]) -> None:
     """List what facepad knows by name."""
     if what is Listing.MODELS:
-        print(_models())
+        show(_models())
         return
     for name, summary in _listing(what).items():
         show(f"{name:24} {summary}")

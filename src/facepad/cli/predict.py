@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facepad.cli.app import FuseOption, Level, app, fusion_of, print_json, say
+from facepad.cli.app import FuseOption, Level, app, fusion_of, print_json, say, show
+from facepad.errors import ImageError, VideoError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from facepad.annotate import Annotations
     from facepad.inputs import Source
     from facepad.predictions import Document, Outcome
     from facepad.types import Decision
@@ -49,31 +51,50 @@ def predict(
     fuse: FuseOption = None,
 ) -> None:
     """Tell for each face whether it is live or an attack, or why that is undecided."""
-    from facepad.annotate import Annotations
     from facepad.inputs import find_sources
-    from facepad.predictions import Failed, Record, predict_sources
+    from facepad.predictions import Record, predict_sources
     from facepad.predictor import load
 
     sources = find_sources(inputs, sys.stdin.buffer)
     predictor = load(model, detector=detector)
-    copies = Annotations(annotate) if annotate else None
+    copies = _copies(annotate)
     if predictor.bundle.description.scope:
         say(predictor.bundle.description.scope)
     fusion = fusion_of(Level.VIDEO, fuse) or "mean"
     record, complete = Record(predictor, fusion), True
+    width = min(_WIDEST, max(len(source.name) for source in sources))
     try:
         outcomes = predict_sources(predictor, sources, frames=frames, fuse=fusion)
         for outcome in _with_bar(outcomes, sources, as_json):
             record.add(outcome)
-            _show(outcome, as_json, min(_WIDEST, max(len(source.name) for source in sources)))
-            if copies and not isinstance(outcome.found, Failed):
-                copies.add(outcome.source, outcome.found, outcome.image)
+            _show(outcome, as_json, width)
+            _copy(outcome, copies)
     except KeyboardInterrupt:
         complete = False
     document = record.document(complete=complete)
     if as_json:
         print_json(document.model_dump(mode="json"))
     raise typer.Exit(_exit_code(document, fail_on))
+
+
+def _copies(folder: Path | None) -> Annotations | None:
+    if folder is None:
+        return None
+    from facepad.annotate import Annotations  # only here: most calls ask for no copies
+
+    return Annotations(folder)
+
+
+def _copy(outcome: Outcome, copies: Annotations | None) -> None:
+    """The annotated copy, if copies are wanted; a source that cannot be read once more is said, and the rest goes on."""
+    from facepad.predictions import Failed
+
+    if copies is None or isinstance(outcome.found, Failed):
+        return
+    try:
+        copies.add(outcome.source, outcome.found, outcome.image)
+    except (ImageError, VideoError) as error:
+        say(f"no copy: {_printable(str(error))}")
 
 
 def _exit_code(document: Document, fail_on: FailOn | None) -> int:
@@ -124,7 +145,7 @@ def _show(outcome: Outcome, as_json: bool, width: int) -> None:
             _line(name, width, decision, ", ".join(filter(None, (*remarks, face))))
             for decision, face in zip(decisions, faces, strict=True)
         ]
-    print("\n".join(lines), flush=True)
+    show("\n".join(lines))
 
 
 def _line(name: str, width: int, decision: Decision, remark: str) -> str:
