@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +46,6 @@ SUFFIX = ".facepad"
 #: with their description (as in a run folder), from which training can go on.
 CARD, LICENSE, RUN_WEIGHTS, RUN_DESCRIPTION = "CARD.md", "LICENSE", "model.safetensors", "model.json"
 _DESCRIPTION = "bundle.json"
-_LARGEST = 2**31
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every part, so that the same content makes the same bytes
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -220,16 +221,19 @@ def read_bundle(path: Path) -> Bundle:
     path = Path(path)
     try:
         content = path.read_bytes()
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
             if _DESCRIPTION not in entries:
                 raise BundleError(f"{path} is a ZIP archive but no facepad model: it holds no {_DESCRIPTION}")
-            if sum(entry.file_size for entry in entries.values()) > _LARGEST:
-                raise BundleError(f"{path} would unpack to more than {_LARGEST >> 30} GiB")
+            # What is stored is no larger than the file itself; a few compressed bytes could fill the memory.
+            if packed := [name for name, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]:
+                raise BundleError(f"{path} is no facepad model: its part {packed[0]} is compressed, expected stored")
+            if sum(entry.file_size for entry in entries.values()) > len(content):
+                raise BundleError(f"{path} is no facepad model: its parts overlap")
             files = {name: archive.read(entry) for name, entry in entries.items()}
     except OSError as error:
         raise BundleError(f"cannot read model {path}: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise BundleError(f"{path} is no facepad model, or is truncated or damaged ({error})") from error
     description = _describe(path, files.pop(_DESCRIPTION))
     for name, expected in description.parts.items():
@@ -250,7 +254,7 @@ def _describe(path: Path, text: bytes) -> Description:
         description = Description.model_validate(values)
     except ValidationError as error:
         raise BundleError(f"{path}: {_DESCRIPTION} is not valid: {explain(error, Description)}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path}: {_DESCRIPTION} is not readable JSON") from error
     for network in description.networks:
         if missing := [name for name in network.files if name not in description.parts]:

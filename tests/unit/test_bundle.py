@@ -163,6 +163,7 @@ def describing(**changes):
         (lambda entries: entries.update({"extra.bin": b"?"}), "was changed: it holds extra.bin"),
         (lambda entries: entries.pop("bundle.json"), "no facepad model"),
         (lambda entries: entries.update({"bundle.json": b"{"}), "not readable JSON"),
+        (lambda entries: entries.update({"bundle.json": b"[" * 100_000}), "not readable JSON"),
         (lambda entries: entries.update({"bundle.json": b"[]"}), "not valid"),
         (describing(format=2), "has format 2, this facepad reads format 1"),
         (describing(mood="good"), "mood"),
@@ -195,6 +196,14 @@ def test_what_is_no_model_file_is_refused(bundle, tmp_path):
     (tmp_path / "flipped").write_bytes(flipped)
     with pytest.raises(BundleError):
         read_bundle(tmp_path / "flipped")
+
+
+def test_compressed_parts_are_refused_before_they_fill_the_memory(bundle, tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bundle.json", b"{}")
+        archive.writestr("zeros", bytes(1 << 20))
+    with pytest.raises(BundleError, match=r"bomb .*is compressed, expected stored"):
+        read_bundle(tmp_path / "bomb")
 
 
 def test_a_graph_that_is_none_is_refused(bundle):
