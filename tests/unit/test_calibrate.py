@@ -38,6 +38,14 @@ def cross_entropy(records):
     )
 
 
+def test_a_listed_model_is_not_taken_for_the_file_of_its_name(noisy_manifest, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nuaa-research").write_bytes(b"somebody's own")
+    with pytest.raises(InputError, match="name a new file: --out FILE"):
+        calibrate_model("nuaa-research", noisy_manifest)
+    assert (tmp_path / "nuaa-research").read_bytes() == b"somebody's own"
+
+
 @pytest.mark.parametrize("method", ["platt", "temperature"])
 def test_a_model_gets_calibration_and_the_threshold_of_its_calibrated_scores(plain, noisy_manifest, method):
     done = calibrate_bundle(plain, noisy_manifest, method=method, progress=False)

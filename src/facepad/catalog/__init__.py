@@ -16,7 +16,15 @@ from facepad.errors import ModelError, unknown_choice
 if TYPE_CHECKING:
     from facepad.trained import TrainedModel  # it needs torch
 
-__all__ = ["CatalogEntry", "described_models", "find_model", "find_trained", "list_catalog", "shipped_models"]
+__all__ = [
+    "CatalogEntry",
+    "described_models",
+    "find_model",
+    "find_trained",
+    "is_listed",
+    "list_catalog",
+    "shipped_models",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,15 @@ def described_models() -> dict[str, Path]:
     """Name to description of the networks that facepad knows, and then of those that the user added."""
     shipped = Path(str(resources.files("facepad.catalog"))) / "models"
     return {path.stem: path for folder in (shipped, user_folder()) for path in sorted(folder.glob("*.toml"))}
+
+
+def is_listed(model: str | os.PathLike[str]) -> bool:
+    """Whether this is the name of a shipped or described model; a Path never is.
+
+    >>> is_listed("silent-face"), is_listed("./silent-face"), is_listed(Path("silent-face"))
+    (True, False, False)
+    """
+    return model in shipped_models() or model in described_models()
 
 
 def find_model(model: str | os.PathLike[str]) -> Bundle:
@@ -86,8 +103,7 @@ def find_trained(model: str | Path) -> TrainedModel:
     """
     from facepad.trained import load_trained, read_trained  # only here: it needs torch
 
-    listed = model in shipped_models() or model in described_models()
-    if not listed and Path(model).is_dir():
+    if not is_listed(model) and Path(model).is_dir():
         return load_trained(Path(model))
     bundle = find_model(model)
     if missing := [part for part in (RUN_DESCRIPTION, RUN_WEIGHTS) if part not in bundle.files]:

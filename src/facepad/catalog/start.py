@@ -6,7 +6,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from facepad.catalog import described_models, find_trained, shipped_models
+from facepad.catalog import find_trained, is_listed, shipped_models
 from facepad.errors import ModelError, unknown_choice
 from facepad.models import MODELS, StagedModel, create_model
 
@@ -33,7 +33,7 @@ def starting_network(name: str, weights: str, options: dict[str, Any]) -> tuple[
     """
     if weights in ("imagenet", "none") or weights.endswith(_FILES):
         return create_model(name, weights=weights, **options), {"weights": weights}
-    if not (Path(weights).exists() or weights in {**shipped_models(), **described_models()}):
+    if not (Path(weights).exists() or is_listed(weights)):
         known = ("imagenet", "none", *shipped_models())
         raise ModelError(
             f"{unknown_choice('weights', weights, known)}; or a .safetensors or .pth file, a run or a model"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facepad.augment import Augmentation
 from facepad.bundle import Bundle, Calibration, write_bundle
-from facepad.catalog import find_model
+from facepad.catalog import find_model, is_listed
 from facepad.datasets.manifest import manifest_hash, read_manifest
 from facepad.errors import InputError, MetricError, OutputExistsError, SeparableError
 from facepad.evaluation import score_samples, scoring_progress
@@ -66,7 +66,7 @@ def calibrate_model(
     Raises:
         InputError: wrong input in any of its forms; nothing is written then.
     """
-    if out is None and not Path(model).is_file():
+    if out is None and (is_listed(model) or not Path(model).is_file()):
         raise InputError(f"{model} is no model file that could take its calibration; name a new file: --out FILE")
     if out is not None and out.exists():
         raise OutputExistsError(f"{out} exists already; choose another file, or remove it first")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.bundle import RUN_DESCRIPTION, Bundle, Calibration
-from facepad.catalog import find_model
+from facepad.catalog import find_model, is_listed
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.prepare import origin_of
 from facepad.evaluation import PROBES, Evaluation, check_evaluation, evaluate_samples
@@ -30,6 +30,9 @@ __all__ = ["evaluate_model"]
 
 #: Data sets as the papers' tables name them.
 _PUBLISHED_NAMES = {"nuaa": "NUAA", "casia-mfsd": "CASIA-MFSD", "replay-attack": "Replay-Attack"}
+_NO_LIMITS = (
+    "poor faces are scored too: predict's limits of size, light and sharpness take no part in these figures"
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def evaluate_model(
     chosen = criterion or subject.criterion
     check_evaluation(samples, chosen, fusion)
     scorer = BundleScorer(subject.bundle)
-    notes = [*subject.notes, *_detector_notes(manifest, subject.bundle), *_threshold_notes(chosen, fusion)]
+    notes = [_NO_LIMITS, *subject.notes, *_detector_notes(manifest, subject.bundle), *_threshold_notes(chosen, fusion)]
     claim_output(out)
     evaluation = evaluate_samples(
         scorer,
@@ -122,7 +125,7 @@ def evaluate_model(
 
 def _subject(model: str | Path, manifest: Path, samples: Sequence[Sample]) -> _Subject:
     bundle = find_model(model)
-    if Path(model).is_dir():
+    if not is_listed(model) and Path(model).is_dir():
         return _of_run(Path(model), bundle, manifest, samples)
     return _of_file(bundle, manifest)
 
