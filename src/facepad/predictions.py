@@ -18,7 +18,7 @@ from facepad.errors import ImageError, VideoError
 from facepad.inputs import Kind, Source
 from facepad.metrics import Fusion, Threshold
 from facepad.parallel import map_ahead
-from facepad.predictor import FRAMES, Examined, Predictor
+from facepad.predictor import FRAMES, Examined, Predictor, Seen
 from facepad.types import Decision, Found, FrameDecision, Label, Reason, ScoreStatus, VideoDecision
 
 __all__ = ["Document", "Failed", "Outcome", "Record", "predict_sources"]
@@ -113,7 +113,7 @@ class ModelPart(_Part):
     format: int
     """Of its file."""
     sha256: str | None
-    """Of its file; null for a run folder."""
+    """Of its file; null for a run folder and for a described network (see `facepad list models`), which have none."""
     license: str
     scope: str
     """What it may be used for; empty when there is nothing to warn of."""
@@ -230,13 +230,16 @@ class Record:
     Attributes:
         predictor: The model.
         fuse: How the frames of a camera become one decision.
+        frames: Keep each frame of a camera for the document; without, it may run for days.
     """
 
     predictor: Predictor
     fuse: Fusion = "mean"
+    frames: bool = True
     _results: list[ImageResult | VideoResult] = field(default_factory=list)
     _failures: list[Failure] = field(default_factory=list)
-    _shown: dict[str, list[FrameDecision]] = field(default_factory=dict)
+    _seen: dict[str, Seen] = field(default_factory=dict)
+    _frames: dict[str, list[FramePart]] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome."""
@@ -244,7 +247,9 @@ class Record:
         if isinstance(found, Failed):
             self._failures.append(Failure(path=path, reason=found.reason))
         elif isinstance(found, FrameDecision):
-            self._shown.setdefault(path, []).append(found)
+            self._seen.setdefault(path, Seen()).add(found)
+            if self.frames:
+                self._frames.setdefault(path, []).append(FramePart.of(found))
         elif isinstance(found, VideoDecision):
             self._results.append(VideoResult.of(path, found))
         else:
@@ -252,8 +257,7 @@ class Record:
 
     def document(self, *, complete: bool = True) -> Document:
         """What was found so far."""
-        shown = [VideoResult.of(path, self.predictor.fuse(seen, self.fuse)) for path, seen in self._shown.items()]
-        results = (*self._results, *shown)
+        results = (*self._results, *(self._shown(path, seen) for path, seen in self._seen.items()))
         labels = Counter(decision.label for result in results for decision in result.decisions)
         counts = Counts(
             inputs=len(results) + len(self._failures),
@@ -265,6 +269,12 @@ class Record:
         )
         return Document(
             model=self._model(), results=results, failures=tuple(self._failures), counts=counts, complete=complete
+        )
+
+    def _shown(self, path: str, seen: Seen) -> VideoResult:
+        decision, frames = self.predictor.fuse_seen(seen, self.fuse), self._frames.get(path, ())
+        return VideoResult(
+            path=path, decisions=(DecisionPart.of(decision),), fuse=self.fuse, frames=tuple(frames), note=None
         )
 
     def _model(self) -> ModelPart:

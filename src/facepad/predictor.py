@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from facepad.scorers import BundleScorer, Prepared
 from facepad.types import Box, Decision, FrameDecision, Label, Reason, ScoreStatus, VideoDecision
 from facepad.video import VideoFrame, read_video
 
-__all__ = ["DEFAULT_MODEL", "FRAMES", "Examined", "ImageInput", "Predictor", "load"]
+__all__ = ["DEFAULT_MODEL", "FRAMES", "Examined", "ImageInput", "Predictor", "Seen", "load"]
 
 DEFAULT_MODEL = "nuaa-research"
 """The shipped model that is taken when none is named."""
@@ -56,6 +57,26 @@ class Examined:
 
     faces: tuple[_Face, ...]
     seconds: float
+
+
+@dataclass(slots=True)
+class Seen:
+    """What frames of one presentation have shown so far: 8 bytes a frame, so that a camera may run for days."""
+
+    scores: array[float] = field(default_factory=lambda: array("d"))
+    reasons: set[Reason] = field(default_factory=set)
+    statuses: set[ScoreStatus] = field(default_factory=set)
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(("detect", "prepare", "score"), 0.0))
+
+    def add(self, frame: FrameDecision) -> None:
+        """Take in the first, most prominent face of a frame."""
+        first = frame.decisions[0]
+        if first.score is not None:
+            self.scores.append(first.score)
+        self.reasons.update(first.reasons)
+        self.statuses.add(first.status)
+        for step in self.seconds:
+            self.seconds[step] += first.timings.get(step, 0.0)
 
 
 class Predictor:
@@ -170,19 +191,21 @@ class Predictor:
         Raises:
             InputError: an unknown fusion, or no frames.
         """
+        seen = Seen()
+        for frame in frames:
+            seen.add(frame)
+        return VideoDecision(self.fuse_seen(seen, how), tuple(frames), how, note)
+
+    def fuse_seen(self, seen: Seen, how: Fusion = "mean") -> Decision:
+        """One decision on what was seen in frames that are not kept; see `fuse`."""
         _check_fusion(how)
-        if not frames:
+        if not seen.statuses:
             raise InputError("a video's decision needs at least one frame")
-        first = [frame.decisions[0] for frame in frames]
-        scores = sorted(decision.score for decision in first if decision.score is not None)
-        steps = {step: sum(one.timings.get(step, 0.0) for one in first) for step in ("detect", "prepare", "score")}
-        if scores:
-            decision = self._scored(None, FUSIONS[how](scores), None, steps)
-        else:
-            reasons = tuple(reason for reason in Reason if any(reason in one.reasons for one in first))
-            status = next(status for status in ScoreStatus if any(one.status is status for one in first))
-            decision = Decision(None, None, None, self.threshold, status, reasons, None, steps)
-        return VideoDecision(decision, tuple(frames), how, note)
+        if seen.scores:
+            return self._scored(None, FUSIONS[how](sorted(seen.scores)), None, dict(seen.seconds))
+        reasons = tuple(reason for reason in Reason if reason in seen.reasons)
+        status = next(status for status in ScoreStatus if status in seen.statuses)
+        return Decision(None, None, None, self.threshold, status, reasons, None, dict(seen.seconds))
 
     def examine(self, image: ImageInput) -> Examined:
         """The first half of `predict`: read an image, find its faces, check and cut them. For many threads at once.

@@ -11,7 +11,7 @@ import sys
 import time
 import weakref
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
@@ -20,9 +20,10 @@ import pytest
 from facepad.errors import ImageError
 from facepad.faces import DETECTORS
 from facepad.images import read_image, write_image
-from facepad.predictions import Document, Record, predict_sources
+from facepad.inputs import Kind, Source
+from facepad.predictions import Document, Outcome, Record, predict_sources
 from facepad.predictor import Predictor, load
-from facepad.types import Box, Face
+from facepad.types import Box, Face, FrameDecision
 from facepad.video import read_video, write_video
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "predict.schema.json"
@@ -263,7 +264,7 @@ def test_damaged_video_is_copied_by_the_frames_that_were_looked_at(predict, phot
     start, end = data.index(b"movi"), data.index(b"idx1")
     data[(start + end) // 2 : (start + end) // 2 + (end - start) // 5] = bytes((end - start) // 5)
     path.write_bytes(data)
-    code, text, err = predict(photos, "--frames", 20, "--annotate", out, "--json")
+    _, text, err = predict(photos, "--frames", 20, "--annotate", out, "--json")
     assert "cannot be decoded" in err and "no copy" not in err
     looked = len(next(one for one in checked(text)["results"] if one["kind"] == "video")["frames"])
     assert 0 < looked < 20 and len(list(read_video(out / "photos" / "damaged.mp4"))) == looked
@@ -317,6 +318,23 @@ def test_camera_gives_a_line_per_frame_until_frames_or_ctrl_c(predict, monkeypat
     assert code == 130 and "stopped by Ctrl-C" in err and document["complete"] is False
     (result,) = document["results"]
     assert (result["path"], result["kind"], len(result["frames"])) == ("camera:0", "video", 3)
+
+
+def test_camera_without_json_keeps_no_frames_and_decides_alike(model):
+    predictor = load(model, detector="stub", threads=1)
+    source = Source(Kind.CAMERA, "camera:0", 0, PurePath("camera-0"))
+    whole, bare = Record(predictor), Record(predictor, frames=False)
+    depths = []
+    for index, colour in enumerate((RED, NOBODY, BLUE, RED)):
+        found = FrameDecision(index, 0.0, predictor.predict(picture(colour)))
+        depths += [weakref.ref(one.depth_map) for one in found.decisions if one.depth_map is not None]
+        for record in (whole, bare):
+            record.add(Outcome(source, found))
+    del found
+    assert len(depths) == 3 and not any(depth() is not None for depth in depths)
+    (kept,), (short,) = whole.document().results, bare.document().results
+    assert (len(kept.frames), len(short.frames)) == (4, 0)
+    assert kept.decisions == short.decisions and kept.decisions[0].label == "bona_fide"
 
 
 def test_annotated_copies_mirror_the_inputs(predict, photos, tmp_path):

@@ -61,7 +61,7 @@ def predict(
     if predictor.bundle.description.scope:
         say(predictor.bundle.description.scope)
     fusion = fusion_of(Level.VIDEO, fuse) or "mean"
-    record, complete = Record(predictor, fusion), True
+    record, complete = Record(predictor, fusion, frames=as_json), True
     width = min(_WIDEST, max(len(source.name) for source in sources))
     try:
         outcomes = predict_sources(predictor, sources, frames=frames, fuse=fusion)
@@ -86,7 +86,7 @@ def _copies(folder: Path | None) -> Annotations | None:
 
 
 def _copy(outcome: Outcome, copies: Annotations | None) -> None:
-    """The annotated copy, if copies are wanted; a source that cannot be read once more is said, and the rest goes on."""
+    """The annotated copy, if wanted; a source that cannot be read once more is said, and the rest goes on."""
     from facepad.predictions import Failed
 
     if copies is None or isinstance(outcome.found, Failed):

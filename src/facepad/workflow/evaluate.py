@@ -30,9 +30,7 @@ __all__ = ["evaluate_model"]
 
 #: Data sets as the papers' tables name them.
 _PUBLISHED_NAMES = {"nuaa": "NUAA", "casia-mfsd": "CASIA-MFSD", "replay-attack": "Replay-Attack"}
-_NO_LIMITS = (
-    "poor faces are scored too: predict's limits of size, light and sharpness take no part in these figures"
-)
+_NO_LIMITS = "poor faces are scored too: predict's limits of size, light and sharpness take no part in these figures"
 
 
 @dataclass(frozen=True)
