@@ -28,6 +28,7 @@ def test_path_wins_then_the_folder_then_the_download(model, no_network, monkeypa
     for name in ("mine", model.name):
         (tmp_path / name).write_bytes(b"x")
     monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
+    monkeypatch.delenv("FACEPAD_HOME", raising=False)
     assert model_path(model, tmp_path / "mine") == tmp_path / "mine"
     assert model_path(model) == tmp_path / model.name
     (tmp_path / model.name).unlink()
@@ -35,6 +36,20 @@ def test_path_wins_then_the_folder_then_the_download(model, no_network, monkeypa
     assert model_path(model) == Path(pooch.os_cache("facepad")) / model.name
     monkeypatch.delenv("FACEPAD_MODELS")
     assert model_path(model) == Path(pooch.os_cache("facepad")) / model.name
+
+
+@every_model
+def test_download_is_said_with_its_licence_and_kept_where_facepad_home_says(model, monkeypatch, tmp_path, capsys):
+    def retrieve(url, known_hash, fname, path):
+        path.mkdir(exist_ok=True)
+        (path / fname).write_bytes(b"x")
+
+    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    monkeypatch.delenv("FACEPAD_MODELS", raising=False)
+    monkeypatch.setenv("FACEPAD_HOME", str(tmp_path / "home"))
+    for _ in range(2):
+        assert model_path(model) == tmp_path / "home" / model.name
+    assert capsys.readouterr().err == f"downloading {model.url} (licence: {model.license})\n"
 
 
 def test_folder_prefers_a_models_other_names(monkeypatch, tmp_path):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from pathlib import Path
 
 from facepad.bundle import Bundle
 from facepad.catalog.described import DescribedModel, NetworkSection
 from facepad.errors import ModelError
+from facepad.public_models import cache_folder, download
 
 __all__ = ["at_hand", "load_described", "user_folder"]
 
@@ -19,12 +19,7 @@ def user_folder() -> Path:
 
     The folder ``models`` in the one that the variable FACEPAD_HOME names; without it in the platform's cache folder.
     """
-    home = os.environ.get("FACEPAD_HOME")
-    if home:
-        return Path(home) / "models"
-    import pooch  # only here: it takes a while to import
-
-    return Path(pooch.os_cache("facepad")) / "models"
+    return cache_folder() / "models"
 
 
 def at_hand(model: DescribedModel, network: NetworkSection, *, beside: Path | None = None) -> Path | None:
@@ -69,15 +64,5 @@ def _download(model: DescribedModel, network: NetworkSection) -> Path:
     path = user_folder() / model.name / network.file
     if not network.url:
         raise ModelError(f"model {model.name} needs the file {network.file} (from {model.source}); copy it to {path}")
-    import pooch  # only here: it takes a while to import and is rarely needed
-
-    print(f"downloading {network.url} (licence: {model.license})", file=sys.stderr)
-    pooch.get_logger().setLevel("WARNING")
-    try:
-        pooch.retrieve(network.url, f"sha256:{network.sha256}", fname=path.name, path=path.parent)
-    except Exception as error:  # no network, a proxy's page, a full disk: the same remedy for all of them
-        raise ModelError(
-            f"cannot download {network.file} of model {model.name} ({type(error).__name__}): "
-            f"get {network.url} elsewhere and copy it to {path}"
-        ) from error
-    return path
+    title, remedy = f"{network.file} of model {model.name}", f"get {network.url} elsewhere and copy it to {path}"
+    return download(network.url, network.sha256, path, title=title, licence=model.license, remedy=remedy)

@@ -23,10 +23,11 @@ FACEMESH = PublicModel(
     "the face mesh",
     "https://storage.googleapis.com/mediapipe-assets/models/face_landmark.tflite?generation=1782183345452003",
     "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
+    license="Apache-2.0",
     option="--model",
     instead="the engine 'template' needs no model",
 )
-"""The file that MediaPipe's own build pins (Apache-2.0)."""
+"""The file that MediaPipe's own build pins."""
 
 _SIDE = 192
 _POINTS = 468

@@ -31,11 +31,12 @@ YUNET = PublicModel(
     "https://media.githubusercontent.com/media/opencv/opencv_zoo/f12e12798e8314f7c074a6656816c048dcc95b7a/"
     f"models/face_detection_yunet/{_FILE}",
     "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+    license="MIT",
     option="--detector-model",
     instead="the detector 'dlib' needs no model",
     other_names=("yunet_n_640_640.onnx",),
 )
-"""The network's file in OpenCV's model zoo (MIT licence); its authors' own has another name."""
+"""The network's file in OpenCV's model zoo; its authors' own has another name."""
 
 # The network was trained on faces of about 10 to 300 pixels: a photograph's large faces come into that range when it is
 # shrunk, and its time is bounded.
