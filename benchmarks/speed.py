@@ -25,7 +25,8 @@ from facepad.datasets.prepare import prepare
 from facepad.evaluation import score_samples
 from facepad.models import create_model, freeze
 from facepad.preprocess import PreprocessSpec
-from facepad.scorers.run_scorer import run_scorer
+from facepad.scorers import BundleScorer
+from facepad.scorers.run_scorer import bundle_of
 from facepad.trained import TrainedModel
 from facepad.training import StageSettings, TrainingData, fit
 from facepad.types import Sample
@@ -68,7 +69,7 @@ def evaluation(root: Path, samples: list[Sample]) -> float:
     """Scores from JPEG files at 2.7 x the face, boxes known."""
     model = create_model("mobilenet_v2", weights="none").eval()
     spec = PreprocessSpec(crop_scale=2.7, size=(160, 160))
-    scorer = run_scorer(TrainedModel(model, "mobilenet_v2", {}, spec, {}))
+    scorer = BundleScorer(bundle_of(TrainedModel(model, "mobilenet_v2", {}, spec, {})))
     score_samples(scorer, root, samples[:32])
     return seconds(lambda: score_samples(scorer, root, samples))
 

@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 from facepad.bundle import Bundle, Calibration, Description, Network, OutputFormat
 from facepad.models import EagerNetwork, to_onnx
 from facepad.preprocess import PreprocessSpec
-from facepad.scorers.bundle_scorer import BundleScorer
 from facepad.scorers.scorer import Prepared, Scores, calibrated
 from facepad.trained import TrainedModel
 from facepad.types import Box
 
-__all__ = ["EagerScorer", "bundle_of", "run_scorer"]
+__all__ = ["EagerScorer", "bundle_of"]
 
 _GRAPH = "network.onnx"
 
@@ -31,11 +30,6 @@ def bundle_of(trained: TrainedModel, *, name: str = "run") -> Bundle:
     )
     description = Description(name=name, networks=(network,), facts=trained.facts)
     return Bundle(description, {_GRAPH: to_onnx(trained.network, trained.preprocess.size, outputs)})
-
-
-def run_scorer(trained: TrainedModel) -> BundleScorer:
-    """A trained network's scorer."""
-    return BundleScorer(bundle_of(trained))
 
 
 class EagerScorer:
