@@ -11,7 +11,7 @@ import numpy as np
 
 from facepad.errors import InputError
 from facepad.opencv import quiet_opencv
-from facepad.video import VideoFrame
+from facepad.types import VideoFrame
 
 __all__ = ["read_camera"]
 

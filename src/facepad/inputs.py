@@ -12,7 +12,7 @@ from typing import BinaryIO
 from facepad.errors import InputError
 from facepad.files import walk_files
 from facepad.images import IMAGE_SUFFIXES
-from facepad.video import VIDEO_SUFFIXES
+from facepad.types import VIDEO_SUFFIXES
 
 __all__ = ["Kind", "Source", "find_sources"]
 

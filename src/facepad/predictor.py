@@ -23,8 +23,7 @@ from facepad.metrics import FUSIONS, Fusion
 from facepad.parallel import map_ahead
 from facepad.quality import USUAL_QUALITY, Quality
 from facepad.scorers import BundleScorer, Prepared
-from facepad.types import Box, Decision, FrameDecision, Label, Reason, ScoreStatus, VideoDecision
-from facepad.video import VideoFrame, read_video
+from facepad.types import Box, Decision, FrameDecision, Label, Reason, ScoreStatus, VideoDecision, VideoFrame
 
 __all__ = ["DEFAULT_MODEL", "FRAMES", "Examined", "ImageInput", "Predictor", "Seen", "load"]
 
@@ -167,6 +166,8 @@ class Predictor:
             InputError: an unknown fusion, or fewer than 1 frame.
             ModelError: the network gives no numbers.
         """
+        from facepad.video import read_video  # only here: images need no decoder of videos
+
         _check_fusion(fuse)
         video = read_video(Path(path), count=frames)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "VIDEO_SUFFIXES",
     "AttackType",
     "Box",
     "Decision",
@@ -27,7 +28,13 @@ __all__ = [
     "ScoreStatus",
     "Split",
     "VideoDecision",
+    "VideoFrame",
 ]
+
+VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".avi", ".dv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}
+)
+"""File name endings, in lower case, that are taken for videos."""
 
 
 class Label(StrEnum):
@@ -218,6 +225,21 @@ class Decision:
     def verdict(self) -> str:
         """The decision in a word for people: ``live``, ``attack`` or ``undecided``."""
         return {Label.BONA_FIDE: "live", Label.ATTACK: "attack", None: "undecided"}[self.label]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrame:
+    """One frame of a video.
+
+    Attributes:
+        index: Its place in the order of display, from 0.
+        seconds: Its time of display after the first frame's.
+        image: uint8 RGB of shape (height, width, 3), upright, writable.
+    """
+
+    index: int
+    seconds: float
+    image: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,37 +22,18 @@ from numpy.typing import NDArray
 
 from facepad.errors import InputError, RunError, VideoError
 from facepad.files import atomic_path
+from facepad.types import VIDEO_SUFFIXES, VideoFrame
 
 __all__ = ["MAX_PIXELS", "VIDEO_SUFFIXES", "VideoFrame", "VideoFrames", "read_video", "write_video"]
 
 MAX_PIXELS = 64_000_000
 """Default pixel limit of one frame: far above any camera's, below what fills the memory."""
 
-VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".avi", ".dv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}
-)
-"""File name endings, in lower case, that are taken for videos."""
-
 # Only these are tried: a playlist could name other files or addresses, and a hostile file reaches fewer parsers.
 _FORMATS = "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,dv,mpeg,mpegts"
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 # The same quantizer for every frame, so that quality does not depend on what moves (1 is the best, 31 the worst).
 _QUALITY = {"qmin": "3", "qmax": "3"}
-
-
-@dataclass(frozen=True, slots=True)
-class VideoFrame:
-    """One frame of a video.
-
-    Attributes:
-        index: Its place in the order of display, from 0.
-        seconds: Its time of display after the first frame's.
-        image: uint8 RGB of shape (height, width, 3), upright, writable.
-    """
-
-    index: int
-    seconds: float
-    image: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)

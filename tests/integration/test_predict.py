@@ -441,3 +441,19 @@ except SystemExit as stop:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "--annotate" in done.stdout
+
+
+def test_an_image_brings_nothing_that_it_does_not_need(photos, model):
+    code = f"""
+import sys
+sys.argv = ["facepad", "predict", {str(photos / "anna" / "live.png")!r}, "--model", {str(model)!r}]
+from facepad.cli import main
+try:
+    main()
+except SystemExit as stop:
+    unneeded = ("av", "torch", "rich", "matplotlib", "pooch", "pandas", "facepad.annotate", "facepad.catalog.described")
+    print(*(name for name in unneeded if name in sys.modules), file=sys.stderr)
+"""
+    environment = os.environ | {"FACEPAD_HOME": str(photos)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
+    assert (done.stdout.count("live.png"), done.stderr.strip()) == (1, "")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from facepad.bundle import RUN_DESCRIPTION, RUN_WEIGHTS, SUFFIX, Bundle, read_bundle
-from facepad.catalog.described import DescribedModel, read_described
 from facepad.catalog.store import at_hand, load_described, user_folder
 from facepad.errors import ModelError, unknown_choice
 
 if TYPE_CHECKING:
+    from facepad.catalog.described import DescribedModel
     from facepad.trained import TrainedModel  # it needs torch
 
 __all__ = [
@@ -82,6 +82,8 @@ def find_model(model: str | os.PathLike[str]) -> Bundle:
     if model in shipped:
         return read_bundle(shipped[str(model)])
     if model in described:
+        from facepad.catalog.described import read_described  # only here: it takes a while to import
+
         return load_described(read_described(described[str(model)]))
     path = Path(model)
     if path.is_dir():
@@ -120,6 +122,8 @@ def list_catalog() -> list[CatalogEntry]:
     Raises:
         ModelError: a description or shipped model is broken; names it.
     """
+    from facepad.catalog.described import read_described  # only here: it takes a while to import
+
     entries = []
     for name, path in shipped_models().items():
         description = read_bundle(path).description

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from facepad.bundle import Bundle
-from facepad.catalog.described import DescribedModel, NetworkSection
 from facepad.errors import ModelError
 from facepad.public_models import cache_folder, download
+
+if TYPE_CHECKING:
+    from facepad.bundle import Bundle
+    from facepad.catalog.described import DescribedModel, NetworkSection
 
 __all__ = ["at_hand", "load_described", "user_folder"]
 
