@@ -11,7 +11,7 @@ import pytest
 from facepad.bundle import CARD, RUN_DESCRIPTION, RUN_WEIGHTS, Bundle, read_bundle
 from facepad.catalog import find_model
 from facepad.datasets.manifest import read_manifest, resolve
-from facepad.errors import RunError
+from facepad.errors import InputError, RunError
 from facepad.export import parity as parity_module
 from facepad.export.parity import Scored, compare_variants, write_parity
 from facepad.images import read_image
@@ -53,13 +53,13 @@ def test_a_run_becomes_a_model_file_that_decides_like_it(tiny_run, noisy_manifes
     first, second = (scorer.score(batch) for scorer in scorers)
     assert first.values == pytest.approx(second.values, abs=1e-4)
     assert np.ptp(first.logits) > 0.5, "a network that says the same of all images would pass any test"
-    report = json.loads((tmp_path / "a.parity.json").read_text())
+    report = json.loads((tmp_path / "a.facepad.parity.json").read_text())
     names = [variant["name"] for variant in report["variants"]]
     assert names == ["PyTorch", "ONNX Runtime", *(["OpenVINO"] if "openvino" in sys.modules else [])]
     assert report["failures"] == [] and report["forced"] is False
     assert set(report["variants"][1]["metrics"]["instruments"]) == {"print", "replay_photo"}
     assert "test split" in report["data"]
-    assert "| ONNX Runtime |" in (tmp_path / "a.parity.md").read_text()
+    assert "| ONNX Runtime |" in (tmp_path / "a.facepad.parity.md").read_text()
 
 
 def test_without_its_manifest_a_run_is_exported_without_threshold(tiny_run, noisy_manifest, tmp_path, facepad):
@@ -76,10 +76,21 @@ def test_without_its_manifest_a_run_is_exported_without_threshold(tiny_run, nois
         assert code == 0, err
         assert words in text and len(text.splitlines()) == 1
         assert read_bundle(out).description.threshold is None
-        assert not out.with_suffix(".parity.json").exists()
+        assert not out.with_name(f"{out.name}.parity.json").exists()
     code, text, err = facepad("export", run, tmp_path / "named.facepad", "--manifest", noisy_manifest)
     assert code == 0, err
     assert read_bundle(tmp_path / "named.facepad").description.threshold is not None
+
+
+def test_int8_is_not_written_unmeasured(tiny_run, noisy_manifest, tmp_path):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    environment = json.loads((run / "environment.json").read_text())
+    (run / "environment.json").write_text(json.dumps(environment | {"manifest": str(tmp_path / "gone.csv")}))
+    options = {"quantize": "int8", "calibration": noisy_manifest, "progress": False}
+    with pytest.raises(InputError, match="8 bits are not written unmeasured: .*--manifest names another"):
+        export_run(run, tmp_path / "a.facepad", **options)
+    assert not (tmp_path / "a.facepad").exists()
+    assert export_run(run, tmp_path / "a.facepad", force=True, **options).parity is None
 
 
 def test_the_threshold_may_stay_out(tiny_run, tmp_path):
@@ -158,8 +169,8 @@ def test_a_graph_that_scores_otherwise_is_not_written(tiny_run, tmp_path, monkey
     code, _, err = facepad("export", tiny_run, tmp_path / "a.facepad", "--force")
     assert code == 0, err
     assert "written but" not in err
-    assert json.loads((tmp_path / "a.parity.json").read_text())["forced"] is True
-    assert "**Failed, but written all the same (--force):**" in (tmp_path / "a.parity.md").read_text()
+    assert json.loads((tmp_path / "a.facepad.parity.json").read_text())["forced"] is True
+    assert "**Failed, but written all the same (--force):**" in (tmp_path / "a.facepad.parity.md").read_text()
     assert read_bundle(tmp_path / "a.facepad").description.facts["parity"]["failures"]
 
 
@@ -210,6 +221,12 @@ def test_parity_page_lists_every_changed_decision(tmp_path):
     text = page.read_text()
     assert [f"| {100 + n}.png | print | 0.100000 | 0.700000 |" in text for n in range(9)] == [False] * 6 + [True] * 3
     assert "| print |" in text
+
+
+def test_parity_files_of_names_with_dots_are_kept_apart(tmp_path):
+    found = compare_variants("data", [scored("PyTorch", "fp32", [0.1] * 9)])
+    written = [file for name in ("a.v1", "a.v2") for file in write_parity(tmp_path / name, found, forced=False)]
+    assert [file.name for file in written] == [f"a.v{n}.parity.{end}" for n in (1, 2) for end in ("json", "md")]
 
 
 def test_int8_that_decides_worse_is_not_written(tiny_run, noisy_manifest, tmp_path, monkeypatch):

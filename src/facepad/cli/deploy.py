@@ -50,7 +50,7 @@ def export(
     scope: Annotated[str, typer.Option(help="What it may be used for, in a line that every user sees.")] = "",
     card: Annotated[Path | None, typer.Option(help="Model card to put in, Markdown.")] = None,
     threshold: Annotated[bool, typer.Option(help="Keep the threshold in the model.")] = True,
-    force: Annotated[bool, typer.Option("--force", help="Write it although its decisions differ too much.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write it although its decisions differ too much, or unmeasured.")] = False,
 ) -> None:
     """Make a run a model file: calibrated, with threshold, and measured against the network that was trained."""
     from facepad.files import read_text

@@ -180,12 +180,12 @@ def _percent(rate: Rate) -> str:
 
 
 def write_parity(path: Path, parity: Parity, *, forced: bool) -> tuple[Path, Path]:
-    """Write ``STEM.parity.json`` and ``STEM.parity.md`` beside a model file.
+    """Write ``NAME.parity.json`` and ``NAME.parity.md`` beside the model file of that full name.
 
     Raises:
         RunError: the place cannot be written.
     """
-    data, page = path.with_suffix(".parity.json"), path.with_suffix(".parity.md")
+    data, page = (path.with_name(f"{path.name}.parity.{end}") for end in ("json", "md"))
     write_text(data, json.dumps({**parity.to_dict(), "forced": forced}, indent=1) + "\n")
     write_text(page, "\n".join(_page(path.name, parity, forced=forced)) + "\n")
     return data, page

@@ -89,7 +89,7 @@ def export_run(
 
     Args:
         run: A finished run folder.
-        out: The new model file; ``STEM.parity.json`` and ``STEM.parity.md`` come beside it.
+        out: The new model file; ``NAME.parity.json`` and ``NAME.parity.md`` come beside it.
         format: What engine it is for.
         quantize: ``int8``: weights and activations of 8 bits.
         calibration: The manifest whose train images show a quantised network how large its activations become.
@@ -98,7 +98,7 @@ def export_run(
             it was and unchanged; otherwise the model has no calibration and no threshold.
         wording: What the file says of itself.
         threshold: Whether the threshold is kept.
-        force: Write the file although parity failed.
+        force: Write the file although parity failed, or although there is no manifest to measure 8 bits on.
         progress: Draw progress bars on stderr.
         unreadable: Filled with path and reason of each image that could not be read.
 
@@ -121,6 +121,8 @@ def export_run(
     manifest, note = (manifest, "") if manifest else _trained_manifest(run)
     if manifest:
         dev_samples(manifest)
+    elif quantize and not force:
+        raise InputError(f"8 bits are not written unmeasured: {note} (--force writes them all the same)")
     network = bundle_of(trained, name=run.name)
     made = network
     if calibration:
