@@ -92,8 +92,8 @@ def test_a_fit_is_never_worse_than_none(bona_fide, attack):
 @pytest.mark.parametrize(
     ("bona_fide", "attack", "error", "message"),
     [
-        ([1.0, 2.0], [-1.0, 0.5], SeparableError, "every attack lies below"),
-        ([1.0, 2.0], [-1.0, 1.0], SeparableError, "every attack lies below"),  # touching: still no slope is the best
+        ([1.0, 2.0], [-1.0, -0.5], SeparableError, "every attack lies below"),
+        ([0.0, 2.0], [-1.0, 0.0], SeparableError, "every attack lies below"),  # touching: still no slope is the best
         ([-1.0], [1.0], MetricError, "upside down"),
         ([-1.0, 0.5, 2.0], [0.0, 1.0, 3.0], MetricError, "do not rise"),
         ([1.0], [1.0, 1.0], MetricError, "all logits are equal"),
@@ -104,6 +104,15 @@ def test_a_fit_is_never_worse_than_none(bona_fide, attack):
 def test_what_no_line_fits_is_refused(fit, bona_fide, attack, error, message):
     with pytest.raises(error, match=message):
         fit(bona_fide, attack)
+
+
+@pytest.mark.parametrize("shift", [-3.0, 0.75, 3.0])
+def test_a_line_through_0_fits_what_only_another_threshold_separates(shift):
+    bona_fide, attack = np.array([1.0, 2.0, 4.0]) + shift, np.array([-2.0, -0.5]) + shift
+    with pytest.raises(SeparableError):
+        fit_platt(bona_fide, attack)
+    slow = minimize(lambda p: balanced_loss(p[0], 0, bona_fide, attack), 0.5, method="Nelder-Mead")
+    assert fit_temperature(bona_fide, attack) == pytest.approx(slow.x[0], abs=1e-3)
 
 
 @given(

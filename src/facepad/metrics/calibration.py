@@ -44,6 +44,8 @@ def fit_platt(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> tuple[float, f
 def fit_temperature(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> float:
     """The slope alone, 1 / temperature, with offset 0 (Guo et al., 2017); arguments and errors as `fit_platt`.
 
+    As the line must go through 0, only logits that 0 itself separates are separable here.
+
     >>> round(fit_temperature([-1.0, 1.0, 3.0, 4.0], [-4.0, -3.0, -1.0, 1.0]), 3)
     0.816
     """
@@ -87,7 +89,7 @@ def _weighted(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> tuple[Floats, 
 
 def _fit(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, *, shifted: bool) -> tuple[float, float]:
     logits, labels, weights = _weighted(bona_fide, attack)
-    _check(logits[labels == 1], logits[labels == 0])
+    _check(logits[labels == 1], logits[labels == 0], shifted=shifted)
     # Logits of spread 1 around 0 keep the two unknowns of one size; a temperature may not move them.
     centre, spread = (logits.mean(), logits.std()) if shifted else (0.0, np.abs(logits).max())
     columns = np.stack([(logits - centre) / spread, np.ones_like(logits)])[: 1 + shifted]
@@ -98,10 +100,10 @@ def _fit(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, *, shifted: bool) -> t
     return slope, float(line[1] - slope * centre) if shifted else 0.0
 
 
-def _check(bona_fide: Floats, attack: Floats) -> None:
+def _check(bona_fide: Floats, attack: Floats, *, shifted: bool) -> None:
     if bona_fide.min() == bona_fide.max() == attack.min() == attack.max():
         raise MetricError("all logits are equal: there is nothing to calibrate")
-    if attack.max() <= bona_fide.min():
+    if attack.max() <= bona_fide.min() and (shifted or attack.max() <= 0 <= bona_fide.min()):
         raise SeparableError(
             "the logits are separable: every attack lies below every bona fide sample, so that no slope is steep enough"
         )
