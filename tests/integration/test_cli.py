@@ -55,12 +55,12 @@ def recipe(tmp_path_factory) -> Path:
 def run_folder(tmp_path_factory, tiny_manifest, recipe) -> Path:
     """A finished run."""
     folder = tmp_path_factory.mktemp("runs") / "run"
-    command = [sys.executable, "-m", "facepad", "train", str(recipe), str(tiny_manifest), str(folder)]
-    subprocess.run(command, check=True, timeout=200)
+    command = [sys.executable, "-m", "facepad", "train", str(recipe), tiny_manifest.name, str(folder)]
+    subprocess.run(command, check=True, timeout=200, cwd=tiny_manifest.parent)
     return folder
 
 
-def test_run_folder_holds_what_a_reader_needs(run_folder):
+def test_run_folder_holds_what_a_reader_needs(run_folder, tiny_manifest):
     names = {path.name for path in run_folder.iterdir()}
     assert {
         "recipe.json",
@@ -73,7 +73,9 @@ def test_run_folder_holds_what_a_reader_needs(run_folder):
     description = json.loads((run_folder / "model.json").read_text())
     assert description["preprocess"]["crop_scale"] == 1.5
     assert description["facts"]["manifest_sha256"]
-    assert json.loads((run_folder / "environment.json").read_text())["packages"]["torch"]
+    environment = json.loads((run_folder / "environment.json").read_text())
+    assert environment["packages"]["torch"]
+    assert environment["manifest"] == str(tiny_manifest.resolve()), "it was given relative to another folder"
 
 
 def test_evaluate_writes_scores_metrics_and_report(facepad, run_folder, tiny_manifest, tmp_path):

@@ -197,6 +197,6 @@ def _environment(manifest: Path, data_hash: str) -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
         "packages": installed_versions(_PACKAGES),
-        "manifest": str(manifest),
+        "manifest": str(manifest.resolve()),  # export finds it again from any folder
         "manifest_sha256": data_hash,
     }
