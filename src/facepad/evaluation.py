@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from facepad.datasets.manifest import read_manifest
 from facepad.errors import ImageError, InputError
 from facepad.faces import blank_face, keep_only_face
 from facepad.images import read_image
@@ -32,7 +33,16 @@ from facepad.parallel import map_ahead
 from facepad.scorers import Prepared, Scorer
 from facepad.types import Box, Label, Sample, ScoreRecord, ScoreStatus, Split
 
-__all__ = ["PROBES", "Evaluation", "Probe", "check_evaluation", "evaluate_samples", "score_samples", "scoring_progress"]
+__all__ = [
+    "PROBES",
+    "Evaluation",
+    "Probe",
+    "check_evaluation",
+    "dev_samples",
+    "evaluate_samples",
+    "score_samples",
+    "scoring_progress",
+]
 
 Image = NDArray[np.uint8]
 _AHEAD = 256  # images decoded before they are needed
@@ -145,6 +155,24 @@ def check_evaluation(
                 f"evaluation needs images of both classes in split '{split}', got {counts[0]} bona fide and "
                 f"{counts[1]} attack{f' ({hint})' if split is Split.DEV else ''}"
             )
+
+
+def dev_samples(manifest: Path) -> list[Sample]:
+    """The samples that choose a threshold: of dev, or all of a manifest without splits.
+
+    Raises:
+        InputError: one class has none.
+    """
+    samples = read_manifest(manifest)
+    split = any(sample.split for sample in samples)
+    dev = [sample for sample in samples if sample.split is Split.DEV or not split]
+    counts = [sum(sample.label is label for sample in dev) for label in Label]
+    if min(counts) == 0:
+        where = f"{manifest}, split 'dev'" if split else str(manifest)
+        raise InputError(
+            f"a threshold needs images of both classes: got {counts[0]} bona fide and {counts[1]} attack in {where}"
+        )
+    return dev
 
 
 def score_samples(

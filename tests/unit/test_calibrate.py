@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facepad.bundle import read_bundle, write_bundle
+from facepad.bundle import Calibration, read_bundle, write_bundle
 from facepad.catalog import find_model
 from facepad.datasets.manifest import manifest_hash, read_manifest
 from facepad.errors import InputError, MetricError
@@ -72,6 +72,32 @@ def test_method_none_only_chooses_a_threshold(plain, noisy_manifest):
     assert done.description.threshold.criterion == "apcer@bpcer=0.1"
 
 
+def test_method_none_keeps_the_calibration_that_there_is(plain, noisy_manifest):
+    first = calibrate_bundle(plain, noisy_manifest, progress=False)
+    again = calibrate_bundle(first, noisy_manifest, method="none", progress=False)
+    assert again.description == first.description
+    assert again.description.calibration.method == "platt"
+
+
+def test_figures_at_another_threshold_are_forgotten(plain, noisy_manifest):
+    facts = plain.description.facts | {"parity": {"data": "elsewhere"}}
+    old = type(plain)(plain.description.model_copy(update={"facts": facts}), plain.files)
+    assert calibrate_bundle(old, noisy_manifest, progress=False).description.facts == plain.description.facts
+
+
+def test_dev_images_that_were_learnt_from_are_named(plain, tiny_run, noisy_manifest, manifest_like, tmp_path, facepad):
+    manifest = manifest_like(tmp_path, lambda sample: replace(sample, split=None))
+    model = write_bundle(tmp_path / "model.facepad", plain)
+    for given, words in ((tiny_run, "24 of 72 dev images were learnt from"), (model, "trained on another manifest")):
+        out = tmp_path / f"{given.name}.done"
+        code, _, err = facepad("calibrate", given, manifest, "--out", out)
+        assert code == 0, err
+        assert f"note: {words}" in err.replace("note: the model was ", "note: ")
+        assert words in read_bundle(out).description.threshold.origin.note
+    _, _, err = facepad("calibrate", tiny_run, noisy_manifest, "--out", tmp_path / "honest")
+    assert "note:" not in err
+
+
 @pytest.fixture
 def separable(plain, manifest_like, tiny_manifest, tmp_path):
     """The dev images that the model decides rightly."""
@@ -90,7 +116,12 @@ def test_separable_dev_is_calibrated_on_degraded_images_or_not_at_all(plain, sep
     monkeypatch.setattr(module, "_TURNS", 0)  # no degradation: still separable
     done = calibrate_bundle(plain, separable, progress=False).description
     assert (done.calibration.method, done.calibration.slope) == ("none", 1)
-    assert "degraded dev images too" in done.calibration.note
+    assert "its images degraded too" in done.calibration.note
+    line = Calibration(method="platt", offset=-1.5, note="of the members")  # as fusing makes it
+    fused = type(plain)(plain.description.model_copy(update={"calibration": line}), plain.files)
+    done = calibrate_bundle(fused, separable, progress=False).description
+    assert (done.calibration.method, done.calibration.offset) == ("platt", -1.5)
+    assert "of the members; the scores of" in done.calibration.note and "stayed as it was" in done.calibration.note
     shuffled = dev_records(plain, separable)
     overlapping = [replace(shuffled[0], score=logit) for logit in (-1.0, 1.0, 2.0)]
     other = next(record for record in shuffled if record.label is not shuffled[0].label)

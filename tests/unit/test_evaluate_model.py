@@ -12,6 +12,7 @@ from facepad.bundle import Bundle, write_bundle
 from facepad.catalog import find_model
 from facepad.errors import InputError
 from facepad.types import Split
+from facepad.workflow import evaluate as module
 from facepad.workflow.calibrate import calibrate_bundle
 from facepad.workflow.evaluate import evaluate_model
 
@@ -84,6 +85,13 @@ def test_another_manifest_than_the_training_s_is_said(model, tiny_manifest, nois
     same, _ = evaluate(model, noisy_manifest, tmp_path / "same")
     said = [any("trained on another manifest" in note for note in e.summary.notes) for e in (other, same)]
     assert said == [True, False]
+
+
+def test_a_model_without_a_file_has_no_hash_in_the_report(model, noisy_manifest, tmp_path, monkeypatch):
+    bundle = replace(find_model(model), sha256="")  # as a described network has none
+    monkeypatch.setattr(module, "find_model", lambda name: bundle)
+    _, page = evaluate("described", noisy_manifest, tmp_path / "out")
+    assert f"{bundle.description.name}, SHA-256" not in page.read_text()
 
 
 def test_videos_at_a_threshold_of_images_are_said(model, manifest_like, noisy_manifest, tmp_path):

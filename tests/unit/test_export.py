@@ -98,6 +98,27 @@ def test_the_threshold_may_stay_out(tiny_run, tmp_path):
     assert done.parity is not None
     description = read_bundle(tmp_path / "a.facepad").description
     assert (description.threshold, description.calibration.method) == (None, "platt")
+    assert "the model holds none" in description.facts["parity"]["notes"][0]
+    assert "the model holds none" in (tmp_path / "a.facepad.parity.md").read_text()
+
+
+def test_images_that_were_learnt_from_are_named(tiny_run, manifest_like, tmp_path, facepad):
+    turned = {Split.TRAIN: Split.TEST, Split.TEST: Split.TRAIN, Split.DEV: Split.DEV}
+    manifests = []
+    for name, change in (
+        ("plain", lambda sample: replace(sample, split=None)),
+        ("turned", lambda sample: replace(sample, split=turned[sample.split])),
+    ):
+        (tmp_path / name).mkdir()
+        manifests.append(manifest_like(tmp_path / name, change))
+    done = export_run(tiny_run, tmp_path / "a.facepad", manifest=manifests[0], force=True, progress=False)
+    [line] = done.warnings
+    assert "24 of 72 dev images were learnt from" in line
+    assert line in read_bundle(tmp_path / "a.facepad").description.threshold.origin.note
+    code, _, err = facepad("export", tiny_run, tmp_path / "b.facepad", "--manifest", manifests[1])
+    assert code == 0
+    assert "note: 24 of 24 test images were learnt from" in err
+    assert "24 of 24 test images were learnt from" in (tmp_path / "b.facepad.parity.md").read_text()
 
 
 def test_int8_is_smaller_and_close(tiny_run, noisy_manifest, tmp_path):
@@ -178,6 +199,28 @@ def record(number, label, kind, score, status=ScoreStatus.SCORED):
     return ScoreRecord(f"{number}.png", f"s{number}", None, None, label, kind, Split.TEST, status, score)
 
 
+def test_a_worse_network_fails_though_its_own_threshold_hides_it():
+    """Two attacks above all bona fide: EER knows; with a threshold above them ACER is better than before."""
+
+    def of(name, precision, bona_fide, attacks):
+        records = [record(n, Label.BONA_FIDE, None, score) for n, score in enumerate(bona_fide)]
+        records += [record(900 + n, Label.ATTACK, AttackType.PRINT, score) for n, score in enumerate(attacks)]
+        return Scored(name, precision, fixed_threshold(0.5), records)
+
+    before = of("PyTorch", "fp32", [0.4] * 20 + [0.9] * 80, [0.1] * 100)  # ACER 10 %, EER 0
+    now = of("int8", "int8", [0.9] * 95 + [0.1] * 5, [0.0] * 95 + [0.2] * 5)  # ACER 2.5 %, EER 5 %
+    assert [line.split(",")[0] for line in compare_variants("data", [before, now]).failures] == [
+        "int8: EER is 5.00 points higher"
+    ]
+
+
+def test_the_difference_is_of_networks_and_the_decisions_are_of_own_calibrations():
+    reference, own = scored("PyTorch", "fp32", [0.1] * 60), scored("int8", "int8", [0.4] * 59 + [0.6])
+    found = compare_variants("data", [reference, replace(own, compared=reference.records)], ["a remark"])
+    assert (found.variants[1].difference, len(found.variants[1].changed)) == (0, 1)
+    assert found.facts()["notes"] == found.to_dict()["notes"] == ["a remark"]
+
+
 def scored(name, precision, attack_scores, missing=False):
     bona_fide = [record(n, Label.BONA_FIDE, None, 0.9) for n in range(40)]
     attacks = [record(100 + n, Label.ATTACK, AttackType.PRINT, score) for n, score in enumerate(attack_scores)]
@@ -230,7 +273,7 @@ def test_parity_files_of_names_with_dots_are_kept_apart(tmp_path):
 
 
 def test_int8_that_decides_worse_is_not_written(tiny_run, noisy_manifest, tmp_path, monkeypatch):
-    monkeypatch.setattr(parity_module, "ACER_LIMIT", -1.0)
+    monkeypatch.setattr(parity_module, "RATE_LIMIT", -1.0)
     with pytest.raises(RunError, match="not exported: .*int8: ACER"):
         export_run(tiny_run, tmp_path / "a", quantize="int8", calibration=noisy_manifest, progress=False)
     assert list(tmp_path.iterdir()) == []

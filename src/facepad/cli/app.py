@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +31,7 @@ __all__ = [
     "data_app",
     "fusion_of",
     "print_json",
+    "report_written",
     "say",
     "show",
 ]
@@ -100,6 +102,16 @@ def fusion_of(level: Level, fuse: Fuse | None) -> Literal["mean", "median", "min
 def say(text: str) -> None:
     """A line for a person: stderr, so that stdout stays for results."""
     print(text, file=sys.stderr)
+
+
+def report_written(*files: Path, notes: Iterable[str] = (), unreadable: Mapping[str, str] | None = None) -> None:
+    """What a command wrote, after what a user must know of it and the images that it could not read."""
+    for note in notes:
+        say(f"note: {note}")
+    for image, reason in (unreadable or {}).items():
+        say(f"unreadable: {image}: {reason}")
+    for path in files:
+        say(f"written: {path}")
 
 
 def show(text: str) -> None:

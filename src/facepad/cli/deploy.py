@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from facepad.cli.app import CriterionOption, Manifest, ModelArgument, app, say, show
+from facepad.cli.app import CriterionOption, Manifest, ModelArgument, app, report_written, show
 
 
 class FitMethod(StrEnum):
@@ -50,7 +49,9 @@ def export(
     scope: Annotated[str, typer.Option(help="What it may be used for, in a line that every user sees.")] = "",
     card: Annotated[Path | None, typer.Option(help="Model card to put in, Markdown.")] = None,
     threshold: Annotated[bool, typer.Option(help="Keep the threshold in the model.")] = True,
-    force: Annotated[bool, typer.Option("--force", help="Write it although its decisions differ too much, or unmeasured.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write it although its decisions differ too much, or unmeasured.")
+    ] = False,
 ) -> None:
     """Make a run a model file: calibrated, with threshold, and measured against the network that was trained."""
     from facepad.files import read_text
@@ -73,7 +74,7 @@ def export(
     show(done.note or calibration_words(done.bundle))
     if done.parity:
         show("\n".join(done.parity.lines()))
-    _report(unreadable, *done.files)
+    report_written(*done.files, notes=done.warnings, unreadable=unreadable)
 
 
 @app.command(epilog="Example: facepad calibrate first.facepad phone/manifest.csv --criterion bpcer@apcer=0.01")
@@ -82,7 +83,7 @@ def calibrate(
     manifest: Manifest,
     criterion: CriterionOption = "eer",
     method: Annotated[
-        FitMethod, typer.Option(help="Fit slope and offset of the logit, the slope alone, or nothing.")
+        FitMethod, typer.Option(help="Fit slope and offset of the logit, the slope alone, or leave all as it is.")
     ] = FitMethod.PLATT,
     out: Annotated[Path | None, typer.Option(help="A new model file; without it MODEL is rewritten.")] = None,
 ) -> None:
@@ -90,15 +91,9 @@ def calibrate(
     from facepad.workflow.calibrate import calibrate_model, calibration_words
 
     unreadable: dict[str, str] = {}
+    notes: list[str] = []
     bundle, path = calibrate_model(
-        model, manifest, out, criterion=criterion or "eer", method=method.value, unreadable=unreadable
+        model, manifest, out, criterion=criterion or "eer", method=method.value, unreadable=unreadable, notes=notes
     )
     show(calibration_words(bundle))
-    _report(unreadable, path)
-
-
-def _report(unreadable: Mapping[str, str], *written: Path) -> None:
-    for image, reason in unreadable.items():
-        say(f"unreadable: {image}: {reason}")
-    for path in written:
-        say(f"written: {path}")
+    report_written(path, notes=notes, unreadable=unreadable)

@@ -21,6 +21,7 @@ __all__ = [
     "COLUMNS",
     "manifest_hash",
     "manifest_text",
+    "manifest_words",
     "normalise_name",
     "read_manifest",
     "resolve",
@@ -104,6 +105,11 @@ def manifest_hash(path: Path) -> str:
         ManifestError: as :func:`read_manifest`.
     """
     return hashlib.sha256(manifest_text(read_manifest(path), str(path)).encode()).hexdigest()
+
+
+def manifest_words(manifest: Path) -> str:
+    """A manifest's name, and the beginning of its hash."""
+    return f"{manifest.resolve().parent.name}/{manifest.name} (SHA-256 {manifest_hash(manifest)[:16]})"
 
 
 def resolve(manifest_path: Path, sample: Sample) -> Path:

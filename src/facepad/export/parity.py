@@ -15,19 +15,29 @@ from facepad.types import ScoreRecord
 __all__ = ["Changed", "Parity", "Precision", "Scored", "Variant", "compare_variants", "write_parity"]
 
 Precision = Literal["fp32", "int8"]
-#: The most that a score of 32 bit floats may lie from the network's, and ACER of 8 bit integers from the network's.
-SCORE_LIMIT, ACER_LIMIT = 1e-4, 0.002
+#: The most that a score of 32 bit floats may lie from the network's, and ACER and EER of 8 bit integers above its own.
+SCORE_LIMIT, RATE_LIMIT = 1e-4, 0.002
 _PRECISE = 1e-12  # what sums of floats may add to a rate
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One way to run a model: what it gave."""
+    """One way to run a model: what it gave.
+
+    Attributes:
+        name: Engine and precision.
+        precision: Of weights and arithmetic.
+        threshold: Its own, of its calibrated scores.
+        records: With its own calibration: what it decides by.
+        compared: The same with the reference's calibration, so that a difference is one of the networks; None where
+            that is its own.
+    """
 
     name: str
     precision: Precision
     threshold: Threshold
     records: Sequence[ScoreRecord]
+    compared: Sequence[ScoreRecord] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,8 +67,8 @@ class Variant:
     Attributes:
         name: Engine and precision.
         precision: Of weights and arithmetic.
-        summary: Everything about its test scores at its own threshold.
-        difference: The largest |score - reference score|, in [0, 1].
+        summary: Everything about its test scores, with its own calibration and threshold.
+        difference: The largest |score - reference score|, both with the reference's calibration, in [0, 1].
         changed: What it decides in another way than the reference.
     """
 
@@ -85,6 +95,7 @@ class Parity:
 
     data: str
     variants: Sequence[Variant]
+    notes: Sequence[str] = ()
 
     @property
     def failures(self) -> list[str]:
@@ -96,7 +107,8 @@ class Parity:
         """The content of the JSON file: every variant with all its metrics and every changed decision."""
         return {
             "data": self.data,
-            "limits": {"max_score_difference_fp32": SCORE_LIMIT, "acer_int8": ACER_LIMIT},
+            "notes": list(self.notes),
+            "limits": {"max_score_difference_fp32": SCORE_LIMIT, "acer_int8": RATE_LIMIT, "eer_int8": RATE_LIMIT},
             "failures": self.failures,
             "variants": [variant.to_dict() for variant in self.variants],
         }
@@ -105,7 +117,8 @@ class Parity:
         """One line per variant, for a terminal."""
         return [f"parity on {self.data}"] + [
             f"  {variant.name:<20} largest score difference {variant.difference:.2g}, "
-            f"{len(variant.changed)} decisions changed, ACER {_percent(variant.summary.rates['acer'])} %"
+            f"{len(variant.changed)} decisions changed, ACER {_percent(variant.summary.rates['acer'])} %, "
+            f"EER {_percent(variant.summary.rates['eer'])} %"
             for variant in self.variants
         ]
 
@@ -113,6 +126,7 @@ class Parity:
         """The short form that the model file remembers."""
         return {
             "data": self.data,
+            **({"notes": list(self.notes)} if self.notes else {}),
             "failures": self.failures,
             "variants": {
                 variant.name: {
@@ -125,17 +139,18 @@ class Parity:
         }
 
 
-def compare_variants(data: str, scored: Sequence[Scored]) -> Parity:
+def compare_variants(data: str, scored: Sequence[Scored], notes: Sequence[str] = ()) -> Parity:
     """Measure several ways to run one model against the first of them.
 
     Args:
         data: The name of the images.
         scored: Their records must be of the same images in the same order.
+        notes: What else a reader must know, one line each.
 
     Raises:
         MetricError: one class has no scored images.
     """
-    return Parity(data, [_variant(each, scored[0]) for each in scored])
+    return Parity(data, [_variant(each, scored[0]) for each in scored], notes)
 
 
 def _variant(scored: Scored, reference: Scored) -> Variant:
@@ -144,11 +159,17 @@ def _variant(scored: Scored, reference: Scored) -> Variant:
         for before, record in zip(reference.records, scored.records, strict=True)
         if before.score is not None and record.score is not None
     ]
+    compared = scored.records if scored.compared is None else scored.compared
+    differences = [
+        abs(record.score - before.score)
+        for before, record in zip(reference.records, compared, strict=True)
+        if before.score is not None and record.score is not None
+    ]
     return Variant(
         name=scored.name,
         precision=scored.precision,
         summary=summarize(scored.records, scored.threshold, source=scored.name, cluster=best_cluster(scored.records)),
-        difference=max((abs(score - before) for _, before, score in pairs), default=0.0),
+        difference=max(differences, default=0.0),
         changed=[
             Changed(record, before, score)
             for record, before, score in pairs
@@ -163,9 +184,10 @@ def _failures(reference: PadSummary, variant: Variant) -> Iterator[str]:
             yield f"{variant.name}: a score differs by {variant.difference:.2g}, more than {SCORE_LIMIT:g}"
         return
     summary = variant.summary
-    worse = summary.rates["acer"].value - reference.rates["acer"].value
-    if worse > ACER_LIMIT + _PRECISE:
-        yield f"{variant.name}: ACER is {100 * worse:.2f} points higher, more than {100 * ACER_LIMIT:g}"
+    for rate in ("acer", "eer"):  # a threshold of its own can hide that a network is worse; EER knows none
+        worse = summary.rates[rate].value - reference.rates[rate].value
+        if worse > RATE_LIMIT + _PRECISE:
+            yield f"{variant.name}: {rate.upper()} is {100 * worse:.2f} points higher, more than {100 * RATE_LIMIT:g}"
     for instrument, rates in summary.instruments.items():
         before = reference.instruments[instrument].apcer
         if rates.apcer and before and rates.apcer.value > before.high + _PRECISE:
@@ -196,20 +218,24 @@ def _page(name: str, parity: Parity, *, forced: bool) -> Iterator[str]:
     yield f"# Parity of {name}"
     yield ""
     yield (
-        f"Measured on {parity.data}, {reference.summary.confusion.total} scored images. Differences and changed "
-        f"decisions are against {reference.name}, each variant at its own threshold. Rates are in %, with 95 % "
-        "intervals."
+        f"Measured on {parity.data}, {reference.summary.confusion.total} scored images, against {reference.name}. "
+        f"Score differences are those of the networks: all with the calibration of {reference.name}. Decisions, "
+        "ACER, APCER and BPCER are each variant's with its own calibration and threshold (8 bits have their own, from dev); EER "
+        "needs neither. Rates are in %, with 95 % intervals."
     )
+    for note in parity.notes:
+        yield f"\n**Note:** {note}."
     for failure in parity.failures:
         yield f"\n**Failed{', but written all the same (--force)' if forced else ''}:** {failure}."
     yield ""
-    yield "| variant | largest score difference | decisions changed | threshold | ACER | BPCER |"
-    yield "|---|---|---|---|---|---|"
+    yield "| variant | largest score difference | decisions changed | threshold | ACER | BPCER | EER |"
+    yield "|---|---|---|---|---|---|---|"
     for variant in parity.variants:
         summary = variant.summary
         yield (
             f"| {variant.name} | {variant.difference:.2g} | {len(variant.changed)} | {summary.threshold.value:.6g} | "
-            f"{_percent(summary.rates['acer'])} | {_percent(summary.rates['bpcer'])} |"
+            f"{_percent(summary.rates['acer'])} | {_percent(summary.rates['bpcer'])} | "
+            f"{_percent(summary.rates['eer'])} |"
         )
     yield from _instruments(parity)
     yield from _changes(parity)
@@ -234,6 +260,8 @@ def _changes(parity: Parity) -> Iterator[str]:
             continue
         yield ""
         yield f"## Decided in another way by {variant.name}"
+        yield ""
+        yield "Scores are each variant's own, to be read against its own threshold."
         yield ""
         yield "| image | kind | score before | score now |"
         yield "|---|---|---|---|"

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from facepad.augment import Augmentation
 from facepad.bundle import Bundle, Calibration, write_bundle
 from facepad.catalog import find_model, is_listed
-from facepad.datasets.manifest import manifest_hash, read_manifest
+from facepad.datasets.manifest import manifest_words
 from facepad.errors import InputError, MetricError, OutputExistsError, SeparableError
-from facepad.evaluation import score_samples, scoring_progress
+from facepad.evaluation import dev_samples, score_samples, scoring_progress
 from facepad.metrics import (
     best_cluster,
     choose_threshold,
@@ -29,11 +29,13 @@ from facepad.metrics import (
 )
 from facepad.preprocess import PreprocessSpec
 from facepad.scorers import BundleScorer, Prepared, Scorer, Scores, calibrated
-from facepad.types import Box, Label, Sample, ScoreRecord, Split
+from facepad.types import Box, Label, ScoreRecord
+from facepad.workflow.overlap import dev_notes
 
-__all__ = ["Method", "calibrate_bundle", "calibrate_model", "calibration_words", "dev_samples", "manifest_words"]
+__all__ = ["LogitScorer", "Method", "calibrate_bundle", "calibrate_model", "calibration_words", "with_calibration"]
 
-Method = Literal["platt", "temperature", "none"]
+_Fit = Literal["platt", "temperature"]
+Method = _Fit | Literal["none"]
 #: What a separable dev set is degraded by, as often as `_TURNS` says: none of it moves a picture or makes it an attack.
 _DEGRADE = Augmentation(operations=("blur", "resolution", "noise", "jpeg"))
 _TURNS = 3
@@ -48,6 +50,7 @@ def calibrate_model(
     method: Method = "platt",
     progress: bool = True,
     unreadable: dict[str, str] | None = None,
+    notes: list[str] | None = None,
 ) -> tuple[Bundle, Path]:
     """Give a model the calibration and the threshold that a dev set chooses, and write it.
 
@@ -59,6 +62,7 @@ def calibrate_model(
         method: What is fitted.
         progress: Draw progress bars on stderr.
         unreadable: Filled with path and reason of each image that could not be read.
+        notes: Filled with what is known of dev images in the model's training; the threshold's origin says it too.
 
     Returns:
         The model with both, and the file that holds it.
@@ -71,8 +75,10 @@ def calibrate_model(
     if out is not None and out.exists():
         raise OutputExistsError(f"{out} exists already; choose another file, or remove it first")
     bundle = find_model(model)
+    notes = [] if notes is None else notes
+    notes += dev_notes(model, bundle, manifest, dev_samples(manifest))
     done = calibrate_bundle(
-        bundle, manifest, criterion=criterion, method=method, progress=progress, unreadable=unreadable
+        bundle, manifest, criterion=criterion, method=method, progress=progress, unreadable=unreadable, notes=notes
     )
     return done, write_bundle(out or Path(model), done)
 
@@ -85,20 +91,24 @@ def calibrate_bundle(
     method: Method = "platt",
     progress: bool = True,
     unreadable: dict[str, str] | None = None,
+    notes: Sequence[str] = (),
 ) -> Bundle:
     """The model with a calibration and a threshold from a manifest's dev samples.
 
     The calibration is fitted to the dev logits; the threshold is then chosen on the calibrated dev scores. A dev set
     whose classes do not overlap determines no calibration: it is then fitted to the same images blurred, shrunk, noised
-    and compressed; if the classes do not overlap even so, the model stays without, and the note says so.
+    and compressed; if the classes do not overlap even so, the calibration stays as it was, and its note says so.
+    Figures that the model remembers of another threshold (those of the parity) are left out.
 
     Args:
         bundle: The model.
         manifest: Its dev samples count; all of them if it names no split.
         criterion: How the threshold is chosen (`facepad.metrics.parse_criterion`).
-        method: ``platt`` (slope and offset), ``temperature`` (slope alone), or ``none``.
+        method: ``platt`` (slope and offset), ``temperature`` (slope alone), or ``none``: the calibration
+            stays as it is.
         progress: Draw progress bars on stderr.
         unreadable: Filled with path and reason of each image that could not be read.
+        notes: Remarks that the threshold's origin keeps.
 
     Raises:
         InputError: no dev samples of one class, or none that can be scored; an unknown criterion; scores that do not
@@ -109,19 +119,24 @@ def calibrate_bundle(
     scorer = BundleScorer(bundle)
     with scoring_progress(progress) as bar:
         score = partial(score_samples, root=manifest.parent, samples=samples, bar=bar)
-        found = score(_Logits(scorer), title="calibrating", unreadable=unreadable)
-        calibration = _fitted(found, method, manifest_words(manifest))
-        if calibration is None:
-            degraded = score(_Logits(scorer, degrade=True), title="degraded")
-            calibration = _fitted_degraded(degraded, method, manifest_words(manifest))
-    records = [
-        record
-        if record.score is None
-        else replace(record, score=float(calibrated(np.array(record.score), calibration)))
-        for record in found
-    ]
-    threshold = choose_threshold(records, criterion, source=manifest_words(manifest), cluster=best_cluster(records))
-    update = {"calibration": calibration, "threshold": threshold}
+        found = score(LogitScorer(scorer), title="calibrating", unreadable=unreadable)
+        calibration = bundle.description.calibration
+        if method != "none":
+            fitted = _fitted(found, method, manifest_words(manifest))
+            if fitted is None:
+                degraded = score(LogitScorer(scorer, degrade=True), title="degraded")
+                fitted = _fitted_degraded(degraded, method, manifest_words(manifest), calibration)
+            calibration = fitted
+    records = with_calibration(found, calibration)
+    threshold = choose_threshold(
+        records,
+        criterion,
+        source=manifest_words(manifest),
+        cluster=best_cluster(records),
+        note="; ".join(notes),
+    )
+    facts = {name: value for name, value in bundle.description.facts.items() if name != "parity"}
+    update = {"calibration": calibration, "threshold": threshold, "facts": facts}
     return Bundle(bundle.description.model_copy(update=update), bundle.files)
 
 
@@ -137,30 +152,17 @@ def calibration_words(bundle: Bundle) -> str:
     return "\n".join(lines)
 
 
-def manifest_words(manifest: Path) -> str:
-    """A manifest's name, and the beginning of its hash."""
-    return f"{manifest.resolve().parent.name}/{manifest.name} (SHA-256 {manifest_hash(manifest)[:16]})"
+def with_calibration(logits: Sequence[ScoreRecord], calibration: Calibration) -> list[ScoreRecord]:
+    """The records of a `LogitScorer` with calibrated scores."""
+    return [
+        record
+        if record.score is None
+        else replace(record, score=float(calibrated(np.array(record.score), calibration)))
+        for record in logits
+    ]
 
 
-def dev_samples(manifest: Path) -> list[Sample]:
-    """The samples that choose a threshold: of dev, or all of a manifest without splits.
-
-    Raises:
-        InputError: one class has none.
-    """
-    samples = read_manifest(manifest)
-    split = any(sample.split for sample in samples)
-    dev = [sample for sample in samples if sample.split is Split.DEV or not split]
-    counts = [sum(sample.label is label for sample in dev) for label in Label]
-    if min(counts) == 0:
-        where = f"{manifest}, split 'dev'" if split else str(manifest)
-        raise InputError(
-            f"a threshold needs images of both classes: got {counts[0]} bona fide and {counts[1]} attack in {where}"
-        )
-    return dev
-
-
-class _Logits:
+class LogitScorer:
     """A scorer whose scores are the logits, of images as they are or degraded."""
 
     def __init__(self, scorer: Scorer, *, degrade: bool = False) -> None:
@@ -168,13 +170,16 @@ class _Logits:
 
     @property
     def preprocess(self) -> tuple[PreprocessSpec, ...]:
+        """How the networks want their input."""
         return self._scorer.preprocess
 
     def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
+        """See `facepad.scorers.Scorer`."""
         prepared = self._scorer.prepare(image, box)
         return tuple(map(_degraded, prepared)) if self._degrade else prepared
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
+        """See `facepad.scorers.Scorer`."""
         logits = self._scorer.score(batch).logits
         return Scores(logits, logits)
 
@@ -187,10 +192,8 @@ def _degraded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return crop
 
 
-def _fitted(records: Sequence[ScoreRecord], method: Method, source: str) -> Calibration | None:
+def _fitted(records: Sequence[ScoreRecord], method: _Fit, source: str) -> Calibration | None:
     """The calibration of logits; None if they are separable."""
-    if method == "none":
-        return Calibration()
     bona_fide, attack = (
         np.array([record.score for record in records if record.label is label and record.score is not None])
         for label in Label
@@ -207,12 +210,16 @@ def _fitted(records: Sequence[ScoreRecord], method: Method, source: str) -> Cali
     return line.model_copy(update={"ece_before": before, "ece_after": after})
 
 
-def _fitted_degraded(records: Sequence[ScoreRecord], method: Method, source: str) -> Calibration:
+def _fitted_degraded(records: Sequence[ScoreRecord], method: _Fit, source: str, before: Calibration) -> Calibration:
     try:
         found = _fitted(records, method, source)
     except MetricError:  # so far degraded that the scores do not rise any more
         found = None
     if found is None:
-        note = "the dev scores are separable, those of degraded dev images too, and determine no calibration"
-        return Calibration(note=note)
+        note = f"the scores of {source} are separable, those of its images degraded too, and determine no calibration"
+        if before.method == "none":
+            return Calibration(note=note)
+        if note in before.note:
+            return before
+        return before.model_copy(update={"note": "; ".join(filter(None, (before.note, note, "it stayed as it was")))})
     return found.model_copy(update={"note": "the dev scores are separable: fitted to degraded dev images"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,7 +23,8 @@ from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_exa
 from facepad.report.text import flatten
 from facepad.scorers import BundleScorer
 from facepad.types import Sample, ScoreRecord, Split
-from facepad.workflow.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, SAMPLES_FILE, read_run_file
+from facepad.workflow.overlap import dev_notes, measured_notes, origin_notes
+from facepad.workflow.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, read_run_file
 
 __all__ = ["evaluate_model"]
 
@@ -131,7 +131,7 @@ def _subject(model: str | Path, manifest: Path, samples: Sequence[Sample]) -> _S
 def _of_file(bundle: Bundle, manifest: Path) -> _Subject:
     description = bundle.description
     known = {
-        "model": f"{description.name}, SHA-256 {bundle.sha256}",
+        "model": ", SHA-256 ".join(filter(None, (description.name, bundle.sha256))),
         "licence": description.license,
         "scope": description.scope,
         "source": description.source,
@@ -142,7 +142,7 @@ def _of_file(bundle: Bundle, manifest: Path) -> _Subject:
         bundle=bundle,
         title=description.name,
         criterion=description.threshold or "eer",
-        notes=_origin_notes(manifest, description.facts),
+        notes=origin_notes(manifest, description.facts),
         facts={name: value for name, value in (known | dict(flatten(description.facts))).items() if value},
     )
 
@@ -150,9 +150,10 @@ def _of_file(bundle: Bundle, manifest: Path) -> _Subject:
 def _of_run(run: Path, bundle: Bundle, manifest: Path, samples: Sequence[Sample]) -> _Subject:
     from facepad.training import read_epochs  # only here: it needs torch, which a model file does without
 
-    described, seen, environment, weights = (
-        read_run_file(run, name) for name in (RECIPE_FILE, SAMPLES_FILE, ENVIRONMENT_FILE, RUN_DESCRIPTION)
+    described, environment, weights = (
+        read_run_file(run, name) for name in (RECIPE_FILE, ENVIRONMENT_FILE, RUN_DESCRIPTION)
     )
+    test, dev = ([sample for sample in samples if sample.split is split] for split in (Split.TEST, Split.DEV))
     trained = bundle.description.facts
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if number)
     machine = f"{environment['python']}, {environment['platform']}, {environment['cpu_count']} cores"
@@ -160,7 +161,7 @@ def _of_run(run: Path, bundle: Bundle, manifest: Path, samples: Sequence[Sample]
         bundle=bundle,
         title=str(trained["recipe"]),
         criterion=str(described["recipe"]["criterion"]),
-        notes=_overlap_notes(manifest, samples, seen),
+        notes=[*measured_notes(run, manifest, test), *dev_notes(run, bundle, manifest, dev)],
         facts={
             "trained with": environment["command"],
             "trained on": f"{trained['manifest']}, SHA-256 {environment['manifest_sha256']}",
@@ -201,39 +202,6 @@ def _depth_examples(
 
     test = [record for record in evaluation.records if record.split is Split.TEST]
     return depth_examples(test, evaluation.summary.threshold.value, predict)
-
-
-def _overlap_notes(manifest: Path, samples: Sequence[Sample], seen: Mapping[str, Any]) -> list[str]:
-    """Say so when images or subjects of the test were seen in training: such numbers flatter the network."""
-    test = [sample for sample in samples if sample.split is Split.TEST]
-    paths = {os.path.realpath(resolve(manifest, sample)) for sample in test}
-    subjects = {sample.subject for sample in test}
-    notes = []
-    for split, done in ((Split.TRAIN, "learnt from"), (Split.DEV, "watched in training")):
-        if shared := paths.intersection(seen[split]["images"]):
-            notes.append(f"{len(shared)} of {len(paths)} test images were {done}: the figures flatter the network")
-    dev = {os.path.realpath(resolve(manifest, sample)) for sample in samples if sample.split is Split.DEV}
-    if shared := dev.intersection(seen[Split.TRAIN]["images"]):
-        notes.append(
-            f"{len(shared)} of {len(dev)} dev images were learnt from: the threshold that they choose may not hold"
-        )
-    if shared := subjects.intersection(seen[Split.TRAIN]["subjects"]):
-        notes.append(
-            f"{len(shared)} of {len(subjects)} test subjects have names that also stand in training: "
-            "the figures say little about new people"
-        )
-    return notes
-
-
-def _origin_notes(manifest: Path, facts: Mapping[str, Any]) -> list[str]:
-    """A model file does not list its training images: of another manifest nobody can tell whether they overlap."""
-    trained_on = facts.get("manifest_sha256")
-    if trained_on is None or trained_on == manifest_hash(manifest):
-        return []
-    return [
-        f"the model was trained on another manifest ({facts.get('manifest', 'unnamed')}); "
-        "whether it has seen images or people of this one is not known"
-    ]
 
 
 def _detector_notes(manifest: Path, bundle: Bundle) -> list[str]:

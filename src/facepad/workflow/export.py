@@ -6,6 +6,7 @@ import importlib.util
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Literal
@@ -14,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.bundle import CARD, RUN_DESCRIPTION, RUN_WEIGHTS, Bundle, write_bundle
-from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
+from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, resolve
 from facepad.engines import EngineName, import_openvino
 from facepad.errors import ImageError, InputError, MetricError, OutputExistsError, RunError
-from facepad.evaluation import score_samples, scoring_progress
+from facepad.evaluation import dev_samples, score_samples, scoring_progress
 from facepad.export.openvino import to_openvino
 from facepad.export.parity import Parity, Precision, Scored, compare_variants, write_parity
 from facepad.images import read_image
@@ -26,7 +27,8 @@ from facepad.scorers import BundleScorer, Scorer
 from facepad.scorers.run_scorer import EagerScorer, bundle_of
 from facepad.trained import TrainedModel, load_trained
 from facepad.types import Label, Sample, Split
-from facepad.workflow.calibrate import calibrate_bundle, dev_samples, manifest_words
+from facepad.workflow.calibrate import LogitScorer, calibrate_bundle, with_calibration
+from facepad.workflow.overlap import dev_notes, measured_notes
 from facepad.workflow.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, installed_versions, read_run_file
 
 __all__ = ["Exported", "Wording", "export_run"]
@@ -61,12 +63,14 @@ class Exported:
         parity: How far its decisions are from the trained network's; None without a manifest.
         files: All that was written, the model first.
         note: Why there is no calibration, threshold and parity; empty when there are.
+        warnings: What else a user must know: of dev and test images that the network learnt from, for instance.
     """
 
     bundle: Bundle
     parity: Parity | None
     files: tuple[Path, ...]
     note: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 def export_run(
@@ -104,8 +108,8 @@ def export_run(
 
     Raises:
         InputError: wrong input in any of its forms; nothing is written then.
-        RunError: parity failed (32 bit floats: a score further than 1e-4 from the network's; 8 bits: ACER more than 0.2
-            points higher, or an instrument's APCER beyond its interval); nothing is written then.
+        RunError: parity failed (32 bit floats: a score further than 1e-4 from the network's; 8 bits: ACER or EER more
+            than 0.2 points higher, or an instrument's APCER beyond its interval); nothing is written then.
     """
     if out.exists():
         raise OutputExistsError(f"{out} exists already; choose another file, or remove it first")
@@ -129,17 +133,20 @@ def export_run(
         made = _in_int8(made, _calibration_crops(calibration, trained.preprocess, unreadable))
     if format == "openvino":
         made = _in_openvino(made)
-    parity = None
+    parity, notes = None, list[str]()
     if manifest:
-        network = calibrate_bundle(network, manifest, criterion=criterion, progress=progress, unreadable=unreadable)
+        notes = dev_notes(run, network, manifest, dev_samples(manifest))
+        calibrate = partial(calibrate_bundle, manifest=manifest, criterion=criterion, notes=notes, progress=progress)
+        network = calibrate(network, unreadable=unreadable)
         if calibration:
             try:
-                made = calibrate_bundle(made, manifest, criterion=criterion, progress=progress)
+                made = calibrate(made)
             except MetricError as error:  # that of floats could be calibrated: the quantisation broke it
                 raise RunError(f"not exported: the network of 8 bits cannot be calibrated: {error}") from error
         else:
             made = _changed(made, calibration=network.description.calibration, threshold=network.description.threshold)
         parity = _parity(trained, network, made, manifest, progress, unreadable)
+        parity = replace(parity, notes=_parity_notes(run, manifest, threshold))
         if parity.failures and not force:
             raise RunError(f"not exported: {'; '.join(parity.failures)} (--force writes it all the same)")
     bundle = _described(made, run, trained, wording or Wording(), parity, calibration)
@@ -148,7 +155,7 @@ def export_run(
     files = [write_bundle(out, bundle)]
     if parity:
         files += write_parity(out, parity, forced=bool(parity.failures))
-    return Exported(bundle, parity, tuple(files), note)
+    return Exported(bundle, parity, tuple(files), note, (*notes, *(parity.notes if parity else ())))
 
 
 def _trained_manifest(run: Path) -> tuple[Path | None, str]:
@@ -217,10 +224,11 @@ def _parity(
         for name, precision, bundle, scorer in _variants(trained, network, made):
             chosen = bundle.description.threshold
             assert chosen is not None
-            records = score_samples(
-                scorer, manifest.parent, samples, bar=bar, title=f"parity: {name}", unreadable=unreadable
+            logits = score_samples(
+                LogitScorer(scorer), manifest.parent, samples, bar=bar, title=f"parity: {name}", unreadable=unreadable
             )
-            scored.append(Scored(name, precision, chosen, records))
+            own, reference = (with_calibration(logits, each.description.calibration) for each in (bundle, network))
+            scored.append(Scored(name, precision, chosen, own, reference))
     return compare_variants(f"{manifest_words(manifest)}, {split}", scored)
 
 
@@ -229,6 +237,14 @@ def _parity_samples(manifest: Path) -> tuple[list[Sample], str]:
     if {sample.label for sample in test} == set(Label):
         return test, "test split"
     return dev_samples(manifest), "the samples that chose the threshold, as it has no test split of both classes"
+
+
+def _parity_notes(run: Path, manifest: Path, kept: bool) -> list[str]:
+    test = [sample for sample in read_manifest(manifest) if sample.split is Split.TEST]
+    notes = measured_notes(run, manifest, test)
+    if not kept:
+        notes.append("the decisions are at thresholds that were chosen for this comparison; the model holds none")
+    return notes
 
 
 def _variants(trained: TrainedModel, network: Bundle, made: Bundle) -> list[tuple[str, Precision, Bundle, Scorer]]:

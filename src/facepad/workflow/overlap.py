@@ -1,0 +1,76 @@
+"""What a network has seen of the data that it is calibrated or measured on: such numbers flatter it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from facepad.bundle import Bundle
+from facepad.datasets.manifest import manifest_hash, resolve
+from facepad.types import Sample, Split
+from facepad.workflow.run_folder import SAMPLES_FILE, read_run_file
+
+__all__ = ["dev_notes", "measured_notes", "origin_notes"]
+
+
+def dev_notes(model: str | Path, bundle: Bundle, manifest: Path, dev: Sequence[Sample]) -> list[str]:
+    """What a reader of a threshold must know of the samples that choose it, one line each.
+
+    Args:
+        model: A run folder, whose training samples are known; of all others the manifest's hash has to do.
+        bundle: The same as a model.
+        manifest: Where the samples are from.
+        dev: The samples that choose.
+    """
+    if not Path(model).is_dir():
+        return origin_notes(manifest, bundle.description.facts)
+    learnt = read_run_file(Path(model), SAMPLES_FILE)[Split.TRAIN]
+    paths = _paths(manifest, dev)
+    if shared := paths.intersection(learnt["images"]):
+        return [
+            f"{len(shared)} of {len(paths)} dev images were learnt from: the threshold that they choose may not hold"
+        ]
+    return []
+
+
+def measured_notes(run: Path, manifest: Path, test: Sequence[Sample]) -> list[str]:
+    """What a reader of figures must know of the samples that a run is measured on, one line each."""
+    seen = read_run_file(run, SAMPLES_FILE)
+    paths, subjects = _paths(manifest, test), {sample.subject for sample in test}
+    notes = [
+        f"{len(shared)} of {len(paths)} test images were {done}: the figures flatter the network"
+        for split, done in ((Split.TRAIN, "learnt from"), (Split.DEV, "watched in training"))
+        if (shared := paths.intersection(seen[split]["images"]))
+    ]
+    if shared := subjects.intersection(seen[Split.TRAIN]["subjects"]):
+        notes.append(
+            f"{len(shared)} of {len(subjects)} test subjects have names that also stand in training: "
+            "the figures say little about new people"
+        )
+    return notes
+
+
+def origin_notes(manifest: Path, facts: Mapping[str, Any]) -> list[str]:
+    """A model file does not list its training images: of another manifest nobody can tell whether they overlap."""
+    here = manifest_hash(manifest)
+    others = dict.fromkeys(name for name, trained_on in _origins(facts) if trained_on != here)
+    if not others:
+        return []
+    return [
+        f"the model was trained on another manifest ({', '.join(others)}); "
+        "whether it has seen images or people of this one is not known"
+    ]
+
+
+def _origins(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and hash of each manifest that a model, or a member of a fused one, was trained on, as far as it says."""
+    if "manifest_sha256" in facts:
+        yield facts.get("manifest", "unnamed"), facts["manifest_sha256"]
+    for member in facts.get("members", ()):
+        yield from _origins(member)
+
+
+def _paths(manifest: Path, samples: Sequence[Sample]) -> set[str]:
+    return {os.path.realpath(resolve(manifest, sample)) for sample in samples}
