@@ -174,7 +174,8 @@ def test_tiny_face_in_a_large_frame_keeps_its_mean(side):
     middle = side / 2
     box = Box(middle - 5, middle - 5, middle + 5, middle + 5)
     made = label(full, crop_scale=None, box=box, image_size=(side, side), size=(32, 32))
-    assert made.mean() == pytest.approx((16 / side) ** 2, rel=0.03)
+    # OpenCV 4 rounds the places that it samples to 1/32 pixel, which counts in the few samples that meet the face.
+    assert made.mean() == pytest.approx((16 / side) ** 2, rel=0.06)
 
 
 @settings(max_examples=25)
