@@ -12,17 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.bundle import LICENSE, Bundle, Calibration, Description, Network
-from facepad.datasets.manifest import manifest_hash, read_manifest
+from facepad.datasets.manifest import manifest_words
 from facepad.errors import InputError, unknown_choice
-from facepad.evaluation import score_samples
+from facepad.evaluation import dev_samples, score_samples, scoring_progress
 from facepad.metrics import best_cluster, choose_threshold, parse_criterion
 from facepad.preprocess import PreprocessSpec
 from facepad.scorers import BundleScorer, Prepared, Scores, sigmoid
-from facepad.types import Box, Label, Split
+from facepad.types import Box, Label
 
 __all__ = ["FUSIONS", "FusionMethod", "fuse_models"]
 
 FusionMethod = Literal["mean-logit", "logistic"]
+#: What a member's facts say of its training data, and of its own members.
+_ORIGIN = ("manifest", "manifest_sha256", "members")
 FUSIONS: tuple[FusionMethod, ...] = get_args(FusionMethod)
 
 
@@ -34,17 +36,22 @@ def fuse_models(
     method: FusionMethod = "mean-logit",
     criterion: str | float = "eer",
     batch_size: int = 32,
+    progress: bool = True,
+    unreadable: dict[str, str] | None = None,
 ) -> Bundle:
     """One model that weighs the calibrated logits of several; every member's calibration becomes part of its weights.
 
     Args:
         models: At least two.
-        manifest: Its dev samples choose the threshold, and teach the weights of ``logistic``.
+        manifest: Its dev samples (all of one without splits) choose the threshold, and teach the weights of
+            ``logistic``.
         name: Of the result.
         method: ``mean-logit`` weighs all members alike; ``logistic`` learns weights and an offset (logistic regression
             with L2 on standardised logits, both classes counting alike).
         criterion: How dev chooses the threshold (`facepad.metrics.parse_criterion`).
         batch_size: Images per step.
+        progress: Draw a progress bar on stderr.
+        unreadable: Filled with path and reason of each image that could not be read.
 
     Raises:
         InputError: fewer than two models, an unknown method, or dev lacks scored samples of one class.
@@ -56,12 +63,14 @@ def fuse_models(
     if method not in FUSIONS:
         raise InputError(unknown_choice("fusion method", method, FUSIONS))
     parse_criterion(criterion)
-    samples = [sample for sample in read_manifest(manifest) if sample.split is Split.DEV]
-    _check(manifest, [sample.label for sample in samples], "")
+    samples = dev_samples(manifest)
     members = _Members(models)
-    records = score_samples(members, manifest.parent, samples, batch_size=batch_size)
+    with scoring_progress(progress) as bar:
+        records = score_samples(
+            members, manifest.parent, samples, batch_size=batch_size, bar=bar, unreadable=unreadable
+        )
     scored = [record for record in records if record.score is not None]
-    _check(manifest, [record.label for record in scored], "scored ")
+    _check(manifest, [record.label for record in scored])
     logits = np.concatenate(members.logits)
     bona_fide = np.array([record.label is Label.BONA_FIDE for record in scored])
     weights, offset = np.full(len(models), 1 / len(models)), 0.0
@@ -72,12 +81,11 @@ def fuse_models(
     threshold = choose_threshold(
         fused,
         criterion,
-        source=str(manifest),
+        source=manifest_words(manifest),
         cluster=best_cluster(fused),
         note="" if method == "mean-logit" else "the weights of the fusion were learnt on the same records",
     )
-    source = f"{manifest.name}, SHA-256 {manifest_hash(manifest)}"
-    description = _description(name, models, weights, offset, method, source)
+    description = _description(name, models, weights, offset, method, manifest_words(manifest))
     return Bundle(description.model_copy(update={"threshold": threshold}), _files(models))
 
 
@@ -108,12 +116,12 @@ class _Members:
         return Scores(sigmoid(mean), mean)
 
 
-def _check(manifest: Path, labels: Sequence[Label], which: str) -> None:
+def _check(manifest: Path, labels: Sequence[Label]) -> None:
     counts = [labels.count(label) for label in Label]
     if min(counts) == 0:
         raise InputError(
-            f"fusing needs {which}images of both classes in split 'dev' of {manifest}, "
-            f"got {counts[0]} bona fide and {counts[1]} attack"
+            f"fusing needs images of both classes that can be scored: {manifest} has "
+            f"{counts[0]} bona fide and {counts[1]} attack"
         )
 
 
@@ -151,6 +159,7 @@ def _description(
         "dev": source,
         "members": [
             {"name": member.name, "sha256": model.sha256, "weight": float(weight), "source": member.source}
+            | {fact: member.facts[fact] for fact in _ORIGIN if fact in member.facts}
             for model, member, weight in zip(models, members, weights, strict=True)
         ],
     }

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from facepad.cli.app import CriterionOption, app, say
+from facepad.cli.app import CriterionOption, app, report_written, say
 
 model_app = typer.Typer(
     help="Add and combine models.", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
@@ -54,9 +54,13 @@ def model_fuse(
     if out.exists():
         raise OutputExistsError(f"{out} exists already; choose another name, or remove it first")
     found = [find_model(model) for model in models]
-    fused = fuse_models(found, on, name=out.stem, method=method.value, criterion=criterion or "eer")
+    unreadable: dict[str, str] = {}
+    fused = fuse_models(
+        found, on, name=out.stem, method=method.value, criterion=criterion or "eer", unreadable=unreadable
+    )
     write_bundle(out, fused)
     threshold = fused.description.threshold
+    report_written(unreadable=unreadable)
     for member in fused.description.facts["members"]:
         say(f"{member['weight']:+.4f} x {member['name']}")
     say(f"fused: {out}{f'; threshold {threshold.value:.4f} ({threshold.criterion})' if threshold else ''}")

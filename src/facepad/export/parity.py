@@ -220,8 +220,8 @@ def _page(name: str, parity: Parity, *, forced: bool) -> Iterator[str]:
     yield (
         f"Measured on {parity.data}, {reference.summary.confusion.total} scored images, against {reference.name}. "
         f"Score differences are those of the networks: all with the calibration of {reference.name}. Decisions, "
-        "ACER, APCER and BPCER are each variant's with its own calibration and threshold (8 bits have their own, from dev); EER "
-        "needs neither. Rates are in %, with 95 % intervals."
+        "ACER, APCER and BPCER are each variant's with its own calibration and threshold (8 bits have their own, "
+        "from dev); EER needs neither. Rates are in %, with 95 % intervals."
     )
     for note in parity.notes:
         yield f"\n**Note:** {note}."
