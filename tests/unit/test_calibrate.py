@@ -16,6 +16,7 @@ from facepad.scorers import BundleScorer
 from facepad.types import Label, Split
 from facepad.workflow import calibrate as module
 from facepad.workflow.calibrate import calibrate_bundle, calibrate_model
+from facepad.workflow.overlap import dev_notes
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,12 @@ def test_dev_images_that_were_learnt_from_are_named(plain, tiny_run, noisy_manif
         assert words in read_bundle(out).description.threshold.origin.note
     _, _, err = facepad("calibrate", tiny_run, noisy_manifest, "--out", tmp_path / "honest")
     assert "note:" not in err
+
+
+def test_a_folder_of_a_listed_name_is_not_asked_what_was_learnt(plain, noisy_manifest, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nuaa-research").mkdir()
+    assert dev_notes("nuaa-research", plain, noisy_manifest, []) == []
 
 
 @pytest.fixture

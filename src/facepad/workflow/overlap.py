@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from facepad.bundle import Bundle
+from facepad.catalog import is_listed
 from facepad.datasets.manifest import manifest_hash, resolve
 from facepad.types import Sample, Split
 from facepad.workflow.run_folder import SAMPLES_FILE, read_run_file
@@ -24,7 +25,7 @@ def dev_notes(model: str | Path, bundle: Bundle, manifest: Path, dev: Sequence[S
         manifest: Where the samples are from.
         dev: The samples that choose.
     """
-    if not Path(model).is_dir():
+    if is_listed(model) or not Path(model).is_dir():
         return origin_notes(manifest, bundle.description.facts)
     learnt = read_run_file(Path(model), SAMPLES_FILE)[Split.TRAIN]
     paths = _paths(manifest, dev)
