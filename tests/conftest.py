@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pooch
 import pytest
 from hypothesis import settings
 
+from facepad.cli import main
 from facepad.datasets.manifest import write_manifest
 from facepad.types import AttackType, Box, Label, Sample, Split
 
@@ -109,3 +111,17 @@ def linear_graph() -> Callable[..., bytes]:
         return make.make_model(whole, opset_imports=[make.make_opsetid("", 13)], ir_version=8).SerializeToString()
 
     return graph
+
+
+@pytest.fixture
+def facepad(monkeypatch, capsys):
+    """Run a command in this process: (exit code, stdout, stderr)."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["facepad", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return run

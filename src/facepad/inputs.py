@@ -50,13 +50,13 @@ def find_sources(words: Sequence[str], stdin: BinaryIO) -> list[Source]:
 
     Args:
         words: Paths of files, folders (with everything below them that is an image or a video by its ending), patterns
-            (``*``, ``?``, ``[...]``, ``**``), ``-`` for an image on standard input, or ``camera:0`` alone. A file
+            (``*``, ``?``, ``[...]``, ``**``), ``-`` for an image on standard input, and last ``camera:0``. A file
             need not exist: reading it will say so.
         stdin: Read when the words hold ``-``.
 
     Raises:
         InputError: a folder without images and videos or one that cannot be read, a pattern that matches nothing, a
-            camera that is no number or not alone, or no words.
+            camera that is no number or not the last input, or no words.
     """
     sources: dict[tuple[Kind, Path | bytes | int], Source] = {}  # the first name that a source has, not each of them
     for word in dict.fromkeys(words):
@@ -64,8 +64,8 @@ def find_sources(words: Sequence[str], stdin: BinaryIO) -> list[Source]:
             sources.setdefault((source.kind, source.content), source)
     if not sources:
         raise InputError("no input: name images, videos, folders, patterns, - or camera:0")
-    if len(sources) > 1 and any(kind is Kind.CAMERA for kind, _ in sources):
-        raise InputError("a camera does not end by itself: name it alone, without other inputs")
+    if any(kind is Kind.CAMERA for kind, _ in list(sources)[:-1]):
+        raise InputError("a camera does not end by itself: name one at most, after the other inputs")
     return list(sources.values())
 
 

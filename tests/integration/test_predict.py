@@ -320,6 +320,16 @@ def test_camera_gives_a_line_per_frame_until_frames_or_ctrl_c(predict, monkeypat
     assert (result["path"], result["kind"], len(result["frames"])) == ("camera:0", "video", 3)
 
 
+def test_camera_may_follow_other_inputs(predict, photos, monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    code, out, _ = predict(photos / "anna", "camera:0", "--frames", "2")
+    assert code == 0 and [line.split()[0].rpartition("/")[2] for line in out.splitlines()] == [
+        "live.png",
+        "camera:0",
+        "camera:0",
+    ]
+
+
 def test_camera_without_json_keeps_no_frames_and_decides_alike(model):
     predictor = load(model, detector="stub", threads=1)
     source = Source(Kind.CAMERA, "camera:0", 0, PurePath("camera-0"))

@@ -118,20 +118,3 @@ def _make_run(folder: Path, manifest: Path, architecture: str, options: dict[str
     ):
         (folder / name).write_text(json.dumps(value))
     return folder
-
-
-@pytest.fixture
-def facepad(monkeypatch, capsys):
-    """Run a command in this process: (exit code, stdout, stderr)."""
-    import sys
-
-    from facepad.cli import main
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["facepad", *map(str, words)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        captured = capsys.readouterr()
-        return int(stop.value.code or 0), captured.out, captured.err
-
-    return run

@@ -78,13 +78,15 @@ def test_standard_input_is_read_once(tree):
     assert (source.kind, source.name, source.content, str(source.mirror)) == (Kind.IMAGE, "-", b"bytes", "stdin")
 
 
-def test_camera_is_a_number_and_alone(tree):
+def test_camera_is_a_number_and_comes_last(tree):
     assert (find("camera:0")[0].kind, find("camera:12")[0].content) == (Kind.CAMERA, 12)
     for wrong in ("camera:", "camera:x", "camera:-1", "camera:²", "camera:99999"):
         with pytest.raises(InputError, match=r"expected a camera's number, such as camera:0, got camera:"):
             find(wrong)
-    with pytest.raises(InputError, match="name it alone"):
-        find("camera:0", "photos/b.jpg")
+    assert [source.kind for source in find("photos/b.jpg", "camera:0")] == [Kind.IMAGE, Kind.CAMERA]
+    for words in (("camera:0", "photos/b.jpg"), ("camera:0", "camera:1")):
+        with pytest.raises(InputError, match="at most, after the other inputs"):
+            find(*words)
 
 
 @pytest.mark.parametrize(
