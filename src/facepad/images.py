@@ -17,7 +17,7 @@ from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugi
 from facepad.errors import ImageError, InputError
 from facepad.files import write_bytes
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_size", "read_image", "write_image"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_size", "looks_like_image", "read_image", "write_image"]
 
 MAX_PIXELS = 64_000_000
 """Default pixel limit of one image: above any phone's default photograph, below what fills the memory."""
@@ -100,6 +100,15 @@ def image_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> t
         return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
 
 
+def looks_like_image(head: bytes) -> bool:
+    """Whether a file with these first bytes (12 are enough) is of a kind that `read_image` reads.
+
+    >>> looks_like_image(b"\x89PNG\r\n\x1a\n...."), looks_like_image(b"GIF89a")
+    (True, False)
+    """
+    return _parser_of(head) is not None
+
+
 def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None:
     """Write an RGB image whole or not at all; the format follows the file name.
 
@@ -156,10 +165,16 @@ def _parser(stream: BinaryIO, name: str) -> type[ImageFile.ImageFile]:
     stream.seek(0)
     if not head:
         raise ImageError(f"{name}: is empty")
-    for signature, parser in _FORMATS:
-        if head.startswith(signature) and (signature != b"RIFF" or head.endswith(b"WEBP")):
-            return parser
+    if parser := _parser_of(head):
+        return parser
     raise ImageError(f"{name}: not a JPEG, PNG, WebP, BMP or TIFF image")
+
+
+def _parser_of(head: bytes) -> type[ImageFile.ImageFile] | None:
+    for signature, parser in _FORMATS:
+        if head.startswith(signature) and (signature != b"RIFF" or head[8:12] == b"WEBP"):
+            return parser
+    return None
 
 
 def _orientation(image: Image.Image) -> int:

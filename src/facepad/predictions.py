@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from facepad.bundle import Bundle
 from facepad.camera import read_camera
 from facepad.errors import ImageError, VideoError
 from facepad.inputs import Kind, Source
@@ -21,7 +22,17 @@ from facepad.parallel import map_ahead
 from facepad.predictor import FRAMES, Examined, Predictor, Seen
 from facepad.types import Decision, Found, FrameDecision, Label, Reason, ScoreStatus, VideoDecision
 
-__all__ = ["Document", "Failed", "Outcome", "Record", "predict_sources"]
+__all__ = [
+    "DecisionPart",
+    "Document",
+    "Failed",
+    "FramePart",
+    "ModelPart",
+    "Outcome",
+    "Part",
+    "Record",
+    "predict_sources",
+]
 
 _BATCH = 8  # images that are decided on together: after Ctrl-C no more than these are lost
 _AHEAD = 32
@@ -102,11 +113,13 @@ def _failed(source: Source, error: Exception) -> Failed:
     return Failed(reason.removeprefix(f"{source.name}: "))
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a document for programs: frozen, without unknown keys, its attributes described in the schema."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class ModelPart(_Part):
+class ModelPart(Part):
     """The model that decided."""
 
     name: str
@@ -120,8 +133,21 @@ class ModelPart(_Part):
     threshold: Threshold | None
     """Bona fide when score >= its value; null leaves everything undecided."""
 
+    @classmethod
+    def of(cls, bundle: Bundle) -> ModelPart:
+        """What a reader must know of a model."""
+        described = bundle.description
+        return cls(
+            name=described.name,
+            format=described.format,
+            sha256=bundle.sha256 or None,
+            license=described.license,
+            scope=described.scope,
+            threshold=described.threshold,
+        )
 
-class DecisionPart(_Part):
+
+class DecisionPart(Part):
     """A decision on one presentation: a face, a whole frame or a video."""
 
     box: tuple[float, float, float, float] | None
@@ -150,7 +176,7 @@ class DecisionPart(_Part):
         )
 
 
-class FramePart(_Part):
+class FramePart(Part):
     """One frame of a video."""
 
     index: int
@@ -165,7 +191,7 @@ class FramePart(_Part):
         return cls(index=frame.index, seconds=frame.seconds, decisions=tuple(map(DecisionPart.of, frame.decisions)))
 
 
-class ImageResult(_Part):
+class ImageResult(Part):
     """An image."""
 
     path: str
@@ -174,7 +200,7 @@ class ImageResult(_Part):
     """One per face, the most prominent face first."""
 
 
-class VideoResult(_Part):
+class VideoResult(Part):
     """A video, or what a camera showed."""
 
     path: str
@@ -194,14 +220,14 @@ class VideoResult(_Part):
         return cls(path=path, decisions=decisions, fuse=video.fuse, frames=frames, note=video.note)
 
 
-class Failure(_Part):
+class Failure(Part):
     """An input that cannot be read."""
 
     path: str
     reason: str
 
 
-class Counts(_Part):
+class Counts(Part):
     """How many inputs there were, and decisions of each kind (a video has one)."""
 
     inputs: int
@@ -212,7 +238,7 @@ class Counts(_Part):
     unreadable: int
 
 
-class Document(_Part):
+class Document(Part):
     """What ``facepad predict --json`` prints."""
 
     model: ModelPart
@@ -268,23 +294,15 @@ class Record:
             unreadable=len(self._failures),
         )
         return Document(
-            model=self._model(), results=results, failures=tuple(self._failures), counts=counts, complete=complete
+            model=ModelPart.of(self.predictor.bundle),
+            results=results,
+            failures=tuple(self._failures),
+            counts=counts,
+            complete=complete,
         )
 
     def _shown(self, path: str, seen: Seen) -> VideoResult:
         decision, frames = self.predictor.fuse_seen(seen, self.fuse), self._frames.get(path, ())
         return VideoResult(
             path=path, decisions=(DecisionPart.of(decision),), fuse=self.fuse, frames=tuple(frames), note=None
-        )
-
-    def _model(self) -> ModelPart:
-        bundle = self.predictor.bundle
-        described = bundle.description
-        return ModelPart(
-            name=described.name,
-            format=described.format,
-            sha256=bundle.sha256 or None,
-            license=described.license,
-            scope=described.scope,
-            threshold=described.threshold,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,6 +33,7 @@ MAX_PIXELS = 64_000_000
 # Only these are tried: a playlist could name other files or addresses, and a hostile file reaches fewer parsers.
 _FORMATS = "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,dv,mpeg,mpegts"
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_OPTIONS_OF_BYTES = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}  # they may name no file at all
 # The same quantizer for every frame, so that quality does not depend on what moves (1 is the best, 31 the worst).
 _QUALITY = {"qmin": "3", "qmax": "3"}
 
@@ -56,7 +58,7 @@ class _Listing:
 
 
 def read_video(
-    path: Path,
+    source: Path | bytes,
     *,
     count: int | None = None,
     rate: float | None = None,
@@ -70,7 +72,7 @@ def read_video(
     stay as they are. A frame that is damaged or cannot be decoded is left out; see `VideoFrames.missing`.
 
     Args:
-        path: A video file (AVI, MOV, MP4, Matroska, WebM, MPEG, ASF or DV).
+        source: A video file (AVI, MOV, MP4, Matroska, WebM, MPEG, ASF or DV), or the bytes of one.
         count: How many frames, at least 1; all when there are fewer. Each is the one shown in the middle of its
             part of the time, or the next one when that is taken already.
         rate: Frames per second of the video's time, above 0; none is given twice.
@@ -89,20 +91,24 @@ def read_video(
         raise InputError("read_video takes count or rate, not both")
     if (count is not None and count < 1) or (rate is not None and not 0 < rate < float("inf")):
         raise InputError(f"a video's frames: expected a count of at least 1 or a rate above 0, got {count or rate}")
-    return VideoFrames(Path(path), count=count, rate=rate, max_pixels=max_pixels, threads=threads)
+    return VideoFrames(source, count=count, rate=rate, max_pixels=max_pixels, threads=threads)
 
 
 class VideoFrames(Iterator[VideoFrame]):
     """The frames that `read_video` was asked for, decoded as they are taken.
 
     Attributes:
+        seconds: How long the whole video lasts, from its packets.
         wanted: How many were asked for (of those that the file holds).
         missing: How many of them could not be decoded; known when the iteration has ended.
     """
 
-    def __init__(self, path: Path, *, count: int | None, rate: float | None, max_pixels: int, threads: int) -> None:
-        self._path, self._max_pixels, self._threads = path, max_pixels, threads
-        self._listing = _list_frames(path, max_pixels)
+    def __init__(
+        self, source: Path | bytes, *, count: int | None, rate: float | None, max_pixels: int, threads: int
+    ) -> None:
+        self._source, self._max_pixels, self._threads = source, max_pixels, threads
+        self._listing = _list_frames(source, max_pixels)
+        self.seconds = float((self._listing.end - int(self._listing.stamps[0])) * self._listing.unit)
         self._picked = _pick(self._listing, count, rate)
         self._problem: str | None = None
         self._given = 0
@@ -135,7 +141,7 @@ class VideoFrames(Iterator[VideoFrame]):
     def _decode(self) -> Iterator[VideoFrame]:
         listing, reformatter, last = self._listing, VideoReformatter(), -1
         stamps = array("q", listing.stamps.tobytes())  # single numbers come out of it faster
-        with _opened(self._path, self._max_pixels) as (container, stream):
+        with _opened(self._source, self._max_pixels) as (container, stream):
             stream.thread_type = "AUTO"
             stream.thread_count = self._threads
             waiting = map(int, self._picked)
@@ -158,7 +164,7 @@ class VideoFrames(Iterator[VideoFrame]):
                     break
         if not self._given:
             why = f" ({self._problem})" if self._problem else ""
-            raise VideoError(f"{self._path}: none of its {len(listing.stamps)} frames can be decoded{why}")
+            raise VideoError(f"{_name(self._source)}: none of its {len(listing.stamps)} frames can be decoded{why}")
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[DecodedFrame]:
         """What decodes, in order of display; what does not becomes the noted problem."""
@@ -188,7 +194,7 @@ class VideoFrames(Iterator[VideoFrame]):
         yield None
 
     def _upright(self, frame: DecodedFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
-        _refuse_size(self._path, frame.width, frame.height, self._max_pixels)
+        _refuse_size(_name(self._source), frame.width, frame.height, self._max_pixels)
         image = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
         turns = round(frame.rotation / 90) % 4
         upright = np.rot90(image, turns) if turns else image
@@ -227,38 +233,50 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]], *, rate: int = 
 
 
 @contextmanager
-def _opened(path: Path, max_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The file with its header read, and its video stream."""
+    name = _name(source)
+    if not _length(source, name):
+        raise VideoError(f"{name}: is empty")
     try:
-        length = path.stat().st_size
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise VideoError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    if not length:
-        raise VideoError(f"{path}: is empty")
-    try:
-        # The prefix keeps a name like "http:..." a file's name.
-        container = av.open(f"file:{path.absolute()}", "r", options=_OPTIONS, metadata_errors="replace")
+        if isinstance(source, bytes):
+            container = av.open(io.BytesIO(source), "r", options=_OPTIONS_OF_BYTES, metadata_errors="replace")
+        else:  # the prefix keeps a name like "http:..." a file's name
+            container = av.open(f"file:{source.absolute()}", "r", options=_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise VideoError(f"{path}: cannot be opened as a video ({reason})") from error
+        raise VideoError(f"{name}: cannot be opened as a video ({reason})") from error
     with container:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
-            raise VideoError(f"{path}: holds no video stream; is the copy complete?")
-        _refuse_size(path, stream.codec_context.width, stream.codec_context.height, max_pixels)
+            raise VideoError(f"{name}: holds no video stream; is the copy complete?")
+        _refuse_size(name, stream.codec_context.width, stream.codec_context.height, max_pixels)
         yield container, stream
 
 
-def _refuse_size(path: Path, width: int, height: int, max_pixels: int) -> None:
+def _name(source: Path | bytes) -> str:
+    return f"video of {len(source)} bytes" if isinstance(source, bytes) else str(source)
+
+
+def _length(source: Path | bytes, name: str) -> int:
+    if isinstance(source, bytes):
+        return len(source)
+    try:
+        return source.stat().st_size
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise VideoError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _refuse_size(name: str, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
-        raise VideoError(f"{path}: {width}x{height} pixels, the limit is {max_pixels} pixels")
+        raise VideoError(f"{name}: {width}x{height} pixels, the limit is {max_pixels} pixels")
 
 
-def _list_frames(path: Path, max_pixels: int) -> _Listing:
+def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
     """Read the packets' times, nothing else; packets that only help others are not frames."""
     # 8 bytes a frame: an hour of video takes less than a megabyte.
     stamps, timed, hidden, ends = array("q"), True, 0, 0
-    with _opened(path, max_pixels) as (container, stream):
+    with _opened(source, max_pixels) as (container, stream):
         promised, unit, rate = stream.frames, stream.time_base, stream.average_rate
         reordered = bool(stream.codec_context.has_b_frames)
         # What comes before an error is read.
@@ -271,7 +289,7 @@ def _list_frames(path: Path, max_pixels: int) -> _Listing:
                     stamps.append(packet.pts or 0)
                     ends = max(ends, stamps[-1] + (packet.duration or 0))
     if not stamps:
-        raise VideoError(f"{path}: holds no frames")
+        raise VideoError(f"{_name(source)}: holds no frames")
     if not (timed and unit):
         count = len(stamps)
         return _Listing(np.arange(count, dtype=np.int64), count, 1 / (rate or Fraction(25)), False, promised - hidden)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from facepad.cli import data, deploy, learn, model, names, predict  # noqa: F401  # importing them adds their commands
+from facepad.cli import data, deploy, learn, model, names, predict, serve  # noqa: F401  # importing them adds their commands
 from facepad.cli.app import OUTPUT, app, say
 from facepad.errors import FacepadError, InputError
 from facepad.files import writing
@@ -15,6 +15,7 @@ from facepad.files import writing
 __all__ = ["app", "main"]
 
 _CTRL_C = 130
+_SERVE_MODULES = {"fastapi", "starlette", "uvicorn", "limits", "prometheus_client", "redis"}
 
 
 def main() -> None:
@@ -52,10 +53,8 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, FacepadError):
         return 1, str(error)
     if isinstance(error, ModuleNotFoundError):
-        return (
-            2,
-            f"this command needs {error.name}, which is not installed: pip install '.[train]' in facepad's folder",
-        )
+        extra = "serve" if error.name in _SERVE_MODULES else "train"
+        return 2, f"this command needs {error.name}, which is not installed: pip install 'facepad[{extra}]'"
     if hasattr(error, "format_message"):  # a usage error of typer's command line parser
         message = error.format_message()
         return 2, message and f"{message} (--help shows the usage)"

@@ -1,0 +1,115 @@
+"""The service as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+from facepad import __version__
+from facepad.parallel import available_cpus
+from facepad.predictor import Predictor, load
+from facepad.service.guard import Guard
+from facepad.service.judge import Gate, Judge
+from facepad.service.keys import ApiKeys
+from facepad.service.problems import Problem, problem_response
+from facepad.service.routes import PAGE, Running, open_routes, page_routes, v1
+from facepad.service.settings import Settings
+from facepad.service.store import open_store
+from facepad.service.telemetry import Telemetry
+
+__all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor"]
+
+SETTINGS = "FACEPAD_SERVICE"
+"""The variable by which worker processes are told their settings, as JSON."""
+
+_ABOUT = """Tells a live face from a printed photo or a screen replay. Only `label: bona_fide` is a yes.
+
+Presentation attacks are in scope; streams injected behind the camera are not: see the documentation's threat model."""
+
+
+def create_app(settings: Settings | None = None, predictor: Predictor | None = None) -> FastAPI:
+    """The service.
+
+    Args:
+        settings: None takes the usual ones.
+        predictor: The model when it is loaded already; else it is loaded when the application starts.
+
+    Raises:
+        InputError: the key file or the store's address is wrong.
+    """
+    settings = settings or Settings()
+    telemetry = Telemetry()
+    keys = None if settings.api_keys is None else ApiKeys(settings.api_keys)
+    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        model = await asyncio.to_thread(load_predictor, settings) if predictor is None else predictor
+        judge = Judge(model, settings, telemetry)
+        work = asyncio.create_task(judge.run())
+        await judge.warm()
+        running.predictor, running.judge = model, judge
+        yield
+        running.judge = None
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+
+    app = FastAPI(title="facepad", version=__version__, description=_ABOUT, lifespan=lifespan, redoc_url=None)
+    app.state.running = running
+    for router in (v1, open_routes, page_routes):
+        app.include_router(router)
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    _answer_problems(app)
+    if settings.cors:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.cors),
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "Liveness-Session", "X-Request-ID"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
+    app.add_middleware(Guard, settings=settings, telemetry=telemetry)
+    return app
+
+
+def load_predictor(settings: Settings) -> Predictor:
+    """The model of a server; the processors are shared between its workers.
+
+    Raises:
+        ModelError, InputError: as `facepad.load`.
+    """
+    return load(settings.model, detector=settings.detector, threads=max(1, available_cpus() // settings.workers))
+
+
+def from_environment() -> FastAPI:
+    """The service in a worker process."""
+    return create_app(Settings.model_validate_json(os.environ[SETTINGS]))
+
+
+def _answer_problems(app: FastAPI) -> None:
+    """Everything that goes wrong becomes a problem document."""
+
+    @app.exception_handler(Problem)
+    async def of_problem(request: Request, problem: Problem) -> Response:
+        return problem_response(problem, request.state.request_id)
+
+    @app.exception_handler(HTTPException)
+    async def of_routing(request: Request, error: HTTPException) -> Response:
+        names = {404: "not-found", 405: "method-not-allowed"}
+        problem = Problem(names.get(error.status_code, "bad-request"), str(error.detail))
+        return problem_response(problem, request.state.request_id, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def of_validation(request: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        where = " ".join(str(part) for part in first["loc"])
+        return problem_response(Problem("bad-request", f"{where}: {first['msg']}"), request.state.request_id)

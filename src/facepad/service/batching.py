@@ -1,0 +1,105 @@
+"""Requests that arrive together are scored in one batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+__all__ = ["Batcher"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job(Generic[Item, Result]):
+    items: Sequence[Item]
+    done: asyncio.Future[list[Result]]
+
+
+class Batcher(Generic[Item, Result]):
+    """Collects what is submitted while the last batch is at work, and a little longer, and works on it at once.
+
+    Its `run` must be under way as a task of the same event loop. Nothing bounds what waits: the caller admits no more
+    than it wants to wait.
+
+    Args:
+        work: Gives one result per item; runs in a thread of its own, one call at a time.
+        size: Items that a batch has at most, but for a single submission of more.
+        wait: Seconds that the first of a batch waits for others.
+        observe: Told the number of items of each batch.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Sequence[Item]], list[Result]],
+        *,
+        size: int = 32,
+        wait: float = 0.002,
+        observe: Callable[[int], object] = lambda _: None,
+    ) -> None:
+        self._work, self._size, self._wait, self._observe = work, size, wait, observe
+        self._waiting: asyncio.Queue[_Job[Item, Result]] = asyncio.Queue()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
+
+    async def submit(self, items: Sequence[Item]) -> list[Result]:
+        """The results of these items, in order.
+
+        Raises:
+            Exception: what ``work`` raises on these items alone.
+        """
+        done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
+        self._waiting.put_nowait(_Job(items, done))
+        return await done
+
+    async def run(self) -> None:
+        """Work until cancelled; what then still waits is cancelled too."""
+        try:
+            while True:
+                await self._finish(await self._collect())
+        finally:
+            while not self._waiting.empty():
+                self._waiting.get_nowait().done.cancel()
+            self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _collect(self) -> list[_Job[Item, Result]]:
+        batch = [await self._waiting.get()]
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._wait
+        while sum(len(job.items) for job in batch) < self._size:
+            try:
+                async with asyncio.timeout_at(until):
+                    batch.append(await self._waiting.get())
+            except TimeoutError:
+                break
+        return [job for job in batch if not job.done.cancelled()]
+
+    async def _finish(self, batch: list[_Job[Item, Result]]) -> None:
+        if not batch:
+            return
+        self._observe(sum(len(job.items) for job in batch))
+        loop = asyncio.get_running_loop()
+        try:
+            results = await loop.run_in_executor(
+                self._thread, self._work, [item for job in batch for item in job.items]
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait, and only to the guilty one
+            if len(batch) == 1:
+                _fail(batch[0], error)
+            else:
+                for job in batch:
+                    await self._finish([job])
+            return
+        position = 0
+        for job in batch:
+            if not job.done.done():
+                job.done.set_result(results[position : position + len(job.items)])
+            position += len(job.items)
+
+
+def _fail(job: _Job[Item, Result], error: Exception) -> None:
+    if not job.done.done():
+        job.done.set_exception(error)

@@ -1,0 +1,136 @@
+"""Who may call, and what every answer carries: request id, origin, security headers, metrics and the log line."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from facepad.service.keys import ApiKeys
+from facepad.service.problems import Problem, problem_response
+from facepad.service.settings import Settings
+from facepad.service.store import Store
+from facepad.service.telemetry import Telemetry
+
+__all__ = ["Guard", "check_key", "limit_rate"]
+
+_LOG = logging.getLogger("facepad.service")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+class Guard:
+    """ASGI middleware around the whole service.
+
+    Args:
+        app: The service.
+        settings: Where it listens, and which origins may call.
+        telemetry: Told of every answer.
+    """
+
+    def __init__(self, app: ASGIApp, settings: Settings, telemetry: Telemetry) -> None:
+        self._app, self._settings, self._telemetry = app, settings, telemetry
+        self._only_local = settings.loopback and settings.api_keys is None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started, headers = time.perf_counter(), Headers(scope=scope)
+        request_id = _request_id(headers)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                _complete(MutableHeaders(scope=message), request_id, scope["path"])
+            await send(message)
+
+        self._telemetry.inside.inc()
+        try:
+            self._check_caller(scope, headers)
+            await self._app(scope, receive, sending)
+        except Problem as refused:
+            await problem_response(refused, request_id)(scope, receive, sending)
+        except Exception:  # noqa: BLE001 - whatever it is, the caller gets a problem document and no traceback
+            _LOG.exception("request %s failed", request_id)
+            if not status:
+                failed = Problem("internal", "the failure was logged under this request_id")
+                await problem_response(failed, request_id)(scope, receive, sending)
+        finally:
+            self._telemetry.inside.dec()
+            route = getattr(scope.get("route"), "path", "unknown")
+            client = scope["state"].get("client", "-")
+            seconds = time.perf_counter() - started
+            self._telemetry.answered(scope["method"], route, status or 499, seconds, request_id, client)
+
+    def _check_caller(self, scope: Scope, headers: Headers) -> None:
+        host = headers.get("host", "")
+        # Another site's name that leads here would let its page read the answers (DNS rebinding).
+        if self._only_local and urlsplit(f"//{host}").hostname not in _LOCAL_NAMES:
+            raise Problem("forbidden-origin", "without API keys the service answers to localhost only")
+        origin = headers.get("origin")
+        if origin is None or scope["method"] in _SAFE or origin in self._settings.cors:
+            return
+        if urlsplit(origin).netloc != host:
+            raise Problem("forbidden-origin", "pages of other origins may not call (facepad serve --cors allows one)")
+
+
+async def check_key(request: Request, keys: ApiKeys | None) -> None:
+    """Refuse a caller without a key, where keys are asked for.
+
+    Raises:
+        Problem: no key, or nobody's.
+    """
+    if keys is None:
+        return
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    name = keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
+    if name is None:
+        raise Problem("unauthorized", "expected the header 'Authorization: Bearer KEY' with a key of this service")
+    request.state.client = name
+
+
+async def limit_rate(request: Request, store: Store, per_minute: int) -> None:
+    """Refuse a caller that calls too often: by its key, or by its address where there are no keys.
+
+    Raises:
+        Problem: too often.
+    """
+    if not per_minute:
+        return
+    client = getattr(request.state, "client", None) or f"address {request.client.host if request.client else '-'}"
+    if seconds := await store.wait(client, per_minute):
+        raise Problem("too-many-requests", f"the limit is {per_minute} requests a minute", retry_after=seconds)
+
+
+def _request_id(headers: Headers) -> str:
+    given = headers.get("x-request-id", "")
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _complete(headers: MutableHeaders, request_id: str, path: str) -> None:
+    headers["X-Request-ID"] = request_id
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)

@@ -1,0 +1,109 @@
+"""API keys: a file of names and hashes, read again when it changes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+import time
+from pathlib import Path
+
+from facepad.errors import InputError
+from facepad.files import read_text
+
+__all__ = ["ApiKeys", "add_key"]
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LINE = re.compile(rf"({_NAME.pattern}):([0-9a-f]{{64}})")
+_LOOK_EVERY = 1.0  # seconds
+
+
+class ApiKeys:
+    """The keys of a file with one ``name:sha256`` a line; empty lines and lines from ``#`` on are passed over.
+
+    Keys are random (`add_key`), so one round of SHA-256 keeps them: there is nothing to guess that a slow hash would
+    protect. A file that is missing or broken later leaves the keys that were read last in force.
+
+    Raises:
+        InputError: the file cannot be read, holds no key, or a line is none; names file and line.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._keys = _read(path)
+        self._state = _state(path)
+        self._looked = time.monotonic()
+        self.problem: str | None = None
+
+    def name_of(self, key: str) -> str | None:
+        """Whose key it is; None for a key that is nobody's. Takes the same time whichever it is."""
+        self._refresh()
+        digest = _digest(key)
+        found = None
+        for name, known in self._keys.items():
+            if hmac.compare_digest(digest, known):
+                found = name
+        return found
+
+    def _refresh(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < _LOOK_EVERY:
+            return
+        self._looked, state = now, _state(self._path)
+        if state == self._state:
+            return
+        try:
+            self._keys, self.problem = _read(self._path), None
+        except InputError as error:
+            self.problem = str(error)
+        self._state = state
+
+
+def add_key(path: Path, name: str) -> str:
+    """Add a new key to a file, which is made (for its owner's eyes alone) when it is not there; the key is returned.
+
+    Raises:
+        InputError: the name is taken or is none, or the file is broken or cannot be written.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"a key's name has 1 to 64 of A-Z a-z 0-9 . _ -, got {name!r}")
+    if path.exists() and name in _read(path, empty=True):
+        raise InputError(f"{path}: has a key {name!r} already; remove its line to withdraw that one")
+    key = secrets.token_urlsafe(32)
+    try:
+        path.touch(mode=0o600)
+        with path.open("r+", encoding="utf-8") as file:
+            text = file.read()
+            file.write(f"{'' if not text or text.endswith(chr(10)) else chr(10)}{name}:{_digest(key)}\n")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+    return key
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _state(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+def _read(path: Path, *, empty: bool = False) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        stripped = line.partition("#")[0].strip()
+        if not stripped:
+            continue
+        match = _LINE.fullmatch(stripped)
+        if not match or match[1] in keys:
+            what = "a second key of that name" if match else "expected name:sha256 of a key"
+            raise InputError(f"{path}, line {number}: {what} (facepad api-key NAME {path} adds one)")
+        keys[match[1]] = match[2]
+    if not keys and not empty:
+        raise InputError(f"{path}: holds no key; facepad api-key NAME {path} adds one")
+    return keys

@@ -1,0 +1,80 @@
+"""Problem documents (RFC 9457): how the service says that it will not or cannot answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import JSONResponse
+
+__all__ = ["PROBLEMS", "Problem", "ProblemDocument", "problem_response"]
+
+PROBLEMS: dict[str, tuple[int, str]] = {
+    "bad-request": (400, "The request is not what this address takes"),
+    "unauthorized": (401, "An API key is needed"),
+    "forbidden-origin": (403, "This page may not call the service"),
+    "session-refused": (403, "The session is unknown, expired or used"),
+    "not-found": (404, "There is nothing here"),
+    "method-not-allowed": (405, "This address takes other methods"),
+    "upload-timeout": (408, "The request came too slowly"),
+    "too-large": (413, "The request is too large"),
+    "unsupported-media": (415, "Neither an image nor a clip"),
+    "unreadable": (422, "A file cannot be read"),
+    "too-many-requests": (429, "Too many requests"),
+    "busy": (429, "The service is busy"),
+    "internal": (500, "The service failed"),
+    "challenges-off": (501, "This service offers no sessions"),
+    "not-ready": (503, "The service is not ready"),
+    "timeout": (503, "The request took too long"),
+}
+"""Slug to HTTP status and title: everything that can go wrong has a name here."""
+
+
+class ProblemDocument(BaseModel):
+    """A problem, as ``application/problem+json``."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
+
+    type: str
+    """``urn:facepad:problem:`` and the problem's name."""
+    title: str
+    status: int
+    detail: str
+    """What is wrong with this request, in one line."""
+    request_id: str
+
+
+class Problem(Exception):  # noqa: N818 - the standard's word for it
+    """Ends a request with a problem document.
+
+    Args:
+        name: A key of `PROBLEMS`.
+        detail: What is wrong, in one line; never anything of a file's content or name.
+        retry_after: Seconds after which to try again.
+        more: Further members of the document.
+    """
+
+    def __init__(self, name: str, detail: str, *, retry_after: int | None = None, **more: Any) -> None:
+        super().__init__(detail)
+        self.name = name
+        self.status, self.title = PROBLEMS[name]
+        self.detail = detail
+        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        self.more = more
+
+
+def problem_response(problem: Problem, request_id: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The answer that a problem makes."""
+    document = ProblemDocument(
+        type=f"urn:facepad:problem:{problem.name}",
+        title=problem.title,
+        status=problem.status,
+        detail=problem.detail,
+        request_id=request_id,
+        **problem.more,
+    )
+    sent = {**problem.headers, **(headers or {})}
+    if problem.name == "unauthorized":
+        sent["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(document.model_dump(), problem.status, sent, media_type="application/problem+json")

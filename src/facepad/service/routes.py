@@ -1,0 +1,209 @@
+"""The addresses of the service."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import FileResponse
+from fastapi.security import HTTPBearer
+
+from facepad import __version__
+from facepad.predictions import DecisionPart, ModelPart
+from facepad.predictor import Predictor
+from facepad.service.guard import check_key, limit_rate
+from facepad.service.judge import Gate, Judge, Verdict
+from facepad.service.keys import ApiKeys
+from facepad.service.problems import PROBLEMS, Problem, ProblemDocument
+from facepad.service.schemas import Answer, Models, State, Timings
+from facepad.service.settings import Settings
+from facepad.service.store import Store
+from facepad.service.telemetry import CONTENT_TYPE, Telemetry
+from facepad.service.uploads import declared_bytes, read_uploads
+
+__all__ = ["Running", "open_routes", "page_routes", "v1"]
+
+PAGE = Path(str(resources.files("facepad.service"))) / "page"
+
+
+@dataclass
+class Running:
+    """What the addresses work with; ``judge`` and ``model`` are there once the model is loaded and warm."""
+
+    settings: Settings
+    telemetry: Telemetry
+    store: Store
+    gate: Gate
+    keys: ApiKeys | None = None
+    predictor: Predictor | None = None
+    judge: Judge | None = None
+
+
+def _running(request: Request) -> Running:
+    running: Running = request.app.state.running
+    return running
+
+
+async def _ready(request: Request) -> Judge:
+    judge = _running(request).judge
+    if judge is None:
+        raise Problem("not-ready", "the model is being loaded", retry_after=1)
+    return judge
+
+
+async def _known_caller(request: Request) -> None:
+    await check_key(request, _running(request).keys)
+
+
+async def _not_too_often(request: Request) -> None:
+    running = _running(request)
+    await limit_rate(request, running.store, running.settings.rate)
+
+
+def _problems(*names: str) -> dict[int | str, dict[str, Any]]:
+    """The problems of an address, for its OpenAPI entry."""
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
+    found: dict[int | str, dict[str, Any]] = {}
+    for name in names:
+        status, title = PROBLEMS[name]
+        words = f"{found[status]['description']}; {title}" if status in found else title
+        found[status] = {"model": ProblemDocument, "description": words, "content": content}
+    return found
+
+
+_key = HTTPBearer(auto_error=False, description="A key of the service's key file, where it has one.")
+v1 = APIRouter(prefix="/v1", dependencies=[Depends(_key), Depends(_known_caller)], responses=_problems("unauthorized"))
+open_routes = APIRouter()
+page_routes = APIRouter(include_in_schema=False)
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "files": {
+                            "type": "array",
+                            "minItems": 1,
+                            "maxItems": 32,
+                            "items": {"type": "string", "format": "binary"},
+                        }
+                    },
+                }
+            },
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+
+@v1.post(
+    "/liveness",
+    summary="Judge a presentation",
+    dependencies=[Depends(_not_too_often)],
+    openapi_extra=_BODY,
+    responses=_problems(
+        "bad-request",
+        "forbidden-origin",
+        "session-refused",
+        "upload-timeout",
+        "too-large",
+        "unsupported-media",
+        "unreadable",
+        "too-many-requests",
+        "busy",
+        "internal",
+        "challenges-off",
+        "not-ready",
+        "timeout",
+    ),
+)
+async def liveness(
+    request: Request,
+    judge: Annotated[Judge, Depends(_ready)],
+    depth: Annotated[bool, Query(description="Answer with the depth that the model sees.")] = False,
+) -> Answer:
+    """Is this a live person? Send an image or clip as the body, or 1 to 32 of them as parts named `files`.
+
+    All files of a request are taken for one presentation. Only `label: bona_fide` is a yes: `attack` and an undecided
+    `null`, whose `reasons` say why, are not.
+    """
+    running, started = _running(request), time.perf_counter()
+    size = declared_bytes(request.headers, running.settings.max_bytes)
+    with running.gate.admit(size):
+        uploads = await read_uploads(request, running.settings)
+        read = time.perf_counter() - started
+        verdict = await judge.judge(uploads, depth=depth)
+    running.telemetry.decided(verdict.decision)
+    total = time.perf_counter() - started
+    return _answer(running, verdict, request.state.request_id, read=read, total=total)
+
+
+def _answer(running: Running, verdict: Verdict, request_id: str, *, read: float, total: float) -> Answer:
+    assert running.predictor is not None  # there is a judge
+    steps = verdict.decision.timings
+    timings = Timings(
+        read=read,
+        wait=verdict.waited,
+        total=total,
+        **{step: steps.get(step, 0.0) for step in ("detect", "prepare", "score")},
+    )
+    decision = DecisionPart.of(verdict.decision).model_dump(exclude={"timings"})
+    return Answer(
+        **decision,
+        request_id=request_id,
+        depth_map=verdict.depth_map,
+        model=ModelPart.of(running.predictor.bundle),
+        files=verdict.files,
+        challenge=None,
+        timings=timings,
+        facepad=__version__,
+    )
+
+
+@v1.get("/models", summary="The model that serves", responses=_problems("not-ready"))
+async def models(request: Request, _: Annotated[Judge, Depends(_ready)]) -> Models:
+    """Name, hash, licence, scope and threshold of the model that serves."""
+    predictor = _running(request).predictor
+    assert predictor is not None  # there is a judge
+    return Models(models=(ModelPart.of(predictor.bundle),))
+
+
+@open_routes.get("/healthz", summary="Is the process alive?")
+async def healthz() -> State:
+    """Answers as long as the process works."""
+    return State()
+
+
+@open_routes.get("/readyz", summary="Can it judge?", responses=_problems("not-ready"))
+async def readyz(request: Request, _: Annotated[Judge, Depends(_ready)]) -> State:
+    """Ready once the model is loaded and warm, and while the store answers."""
+    if not await _running(request).store.tokens.ready():
+        raise Problem("not-ready", "the store does not answer", retry_after=1)
+    return State()
+
+
+@open_routes.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    dependencies=[Depends(_key), Depends(_known_caller)],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_problems("unauthorized")},
+)
+async def metrics(request: Request) -> Response:
+    """Requests, seconds, decisions, non-responses, requests under way, batches."""
+    return Response(_running(request).telemetry.text(), headers={"Content-Type": CONTENT_TYPE})
+
+
+@page_routes.get("/")
+async def page() -> FileResponse:
+    """The page for people."""
+    return FileResponse(PAGE / "index.html")

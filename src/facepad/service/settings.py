@@ -1,0 +1,72 @@
+"""Everything that a server was told."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from pydantic import Field
+
+from facepad.sections import Section
+
+__all__ = ["Settings"]
+
+_MB = 1024 * 1024
+
+
+class Settings(Section):
+    """What a server was told; goes to worker processes as JSON.
+
+    Attributes:
+        model: A listed model's name, or the path of a model file or run folder; None takes the shipped default.
+        detector: A key of `facepad.faces.DETECTORS`; None takes the model's own.
+        host, port: Where it listens. Everywhere but on loopback it needs `api_keys`.
+        api_keys: File of hashed keys; see `facepad.service.keys`. None asks for none.
+        workers: Processes. More than one needs `store`.
+        store: Address of a Redis server (``redis://host:port/0``) that holds what must be the same in all processes:
+            rate limits and sessions. None keeps them in this process.
+        challenges: Offer the active check.
+        cors: Origins of pages elsewhere that may call, such as ``https://login.example.org``.
+        rate: Requests a minute of one key, or of one address where there are no keys; 0 sets no limit.
+        queue: Requests that may be under way at once; more are answered with 429.
+        timeout: Seconds that a request may take once it has been read.
+        upload_seconds: Seconds that reading a request may take.
+        max_bytes: Of a request's body.
+        max_files: In a request.
+        max_pixels: Of an image, or of a clip's frame.
+        max_seconds: Of a clip.
+        frames: How many frames of a clip are looked at.
+    """
+
+    model: str | None = None
+    detector: str | None = None
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    api_keys: Path | None = None
+    workers: int = Field(default=1, ge=1)
+    store: str | None = None
+    challenges: bool = False
+    cors: tuple[str, ...] = ()
+    rate: int = Field(default=600, ge=0)
+    queue: int = Field(default=64, ge=1)
+    timeout: float = Field(default=10, gt=0)
+    upload_seconds: float = Field(default=30, gt=0)
+    max_bytes: int = Field(default=32 * _MB, ge=1)
+    max_files: int = Field(default=32, ge=1)
+    max_pixels: int = Field(default=50_000_000, ge=1)
+    max_seconds: float = Field(default=30, gt=0)
+    frames: int = Field(default=20, ge=1)
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine can reach it.
+
+        >>> Settings().loopback, Settings(host="0.0.0.0").loopback, Settings(host="::1").loopback
+        (True, False, True)
+        """
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # a name, which may be anything
+            return False

@@ -1,0 +1,93 @@
+"""What operators see: Prometheus metrics (also over several processes), and one log line per request."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+
+from facepad.types import Decision
+
+__all__ = ["CONTENT_TYPE", "MULTIPROCESS", "Telemetry"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable that names the folder by which processes share their metrics; read by Prometheus' client."""
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64)
+_LOG = logging.getLogger("facepad.service")
+_LIVE_FILE = re.compile(r"gauge_live\w*_(\d+)\.db")
+
+
+class Telemetry:
+    """The metrics of a server; each has a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self.requests = Counter(
+            "facepad_requests", "Requests by address and HTTP status.", ("route", "status"), registry=registry
+        )
+        self.seconds = Histogram(
+            "facepad_request_seconds", "Seconds until the answer.", ("route",), buckets=_SECONDS, registry=registry
+        )
+        self.decisions = Counter(
+            "facepad_decisions",
+            "Presentations: bona_fide, attack, undecided.",
+            ("label",),
+            registry=registry,
+        )
+        self.non_responses = Counter(
+            "facepad_non_responses", "Presentations without a score, by reason.", ("reason",), registry=registry
+        )
+        self.inside = Gauge(
+            "facepad_requests_inside", "Requests under way.", registry=registry, multiprocess_mode="livesum"
+        )
+        self.batch = Histogram("facepad_batch_images", "Images in a batch.", buckets=_BATCHES, registry=registry)
+
+    def decided(self, decision: Decision) -> None:
+        """Count a presentation."""
+        self.decisions.labels(decision.label or "undecided").inc()
+        if decision.score is None:
+            for reason in decision.reasons:
+                self.non_responses.labels(reason).inc()
+
+    def answered(self, method: str, route: str, status: int, seconds: float, request_id: str, client: str) -> None:
+        """Count and log a request: its address as the service knows it, never what a caller wrote into it."""
+        self.requests.labels(route, str(status)).inc()
+        self.seconds.labels(route).observe(seconds)
+        record = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "request_id": request_id,
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round(seconds * 1000, 1),
+            "client": client,
+        }
+        _LOG.info(json.dumps(record))
+
+    def text(self) -> bytes:
+        """All metrics in Prometheus' text format, of all processes together where there are several."""
+        folder = os.environ.get(MULTIPROCESS)
+        if folder is None:
+            return generate_latest(self._registry)
+        _forget_dead(Path(folder))
+        together = CollectorRegistry()
+        multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
+
+
+def _forget_dead(folder: Path) -> None:
+    """A worker that was killed is under way with nothing."""
+    for file in folder.glob("gauge_live*.db"):
+        match = _LIVE_FILE.fullmatch(file.name)
+        if match and not Path(f"/proc/{match[1]}").exists():
+            with suppress(OSError):
+                multiprocess.mark_process_dead(int(match[1]))  # type: ignore[no-untyped-call]

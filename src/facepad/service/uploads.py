@@ -1,0 +1,145 @@
+"""A request's body becomes files in memory: nothing is written to a disk, and no name or type is believed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from facepad.images import looks_like_image
+from facepad.service.problems import Problem
+from facepad.service.settings import Settings
+
+__all__ = ["Kind", "Upload", "declared_bytes", "read_uploads", "sniff"]
+
+_FIELD = "files"
+_MULTIPART = "multipart/form-data"
+_MATROSKA, _ASF, _MPEG_PS = b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x00\x00\x01\xba"
+_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # with which MP4 and MOV begin
+
+Kind = Literal["image", "clip"]
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file of a request."""
+
+    kind: Kind
+    content: bytes = field(repr=False)
+
+
+class _InMemory(MultiPartParser):
+    spool_max_size = 2**62  # the body's own limit bounds it: a face must never reach the disk
+
+
+def sniff(head: bytes) -> Kind | None:
+    """What a file is by its first bytes; None for neither an image nor a clip.
+
+    >>> sniff(b"\\xff\\xd8\\xff\\xe0"), sniff(b"\\x00\\x00\\x00\\x18ftypmp42"), sniff(b"GIF89a")
+    ('image', 'clip', None)
+    """
+    if looks_like_image(head):
+        return "image"
+    clip = head.startswith((_MATROSKA, _ASF, _MPEG_PS)) or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
+    return "clip" if clip or head[4:8] in _BOXES else None
+
+
+def declared_bytes(headers: Mapping[str, str], limit: int) -> int:
+    """How long the body says it is; the limit where it does not say.
+
+    Raises:
+        Problem: longer than the limit, or no number.
+    """
+    declared = headers.get("content-length")
+    if declared is None:
+        return limit
+    if not (declared.isascii() and declared.isdigit()):
+        raise Problem("bad-request", "Content-Length is no number")
+    if int(declared) > limit:
+        raise _too_long(limit)
+    return int(declared)
+
+
+async def read_uploads(request: Request, settings: Settings) -> list[Upload]:
+    """The files of a request: its raw body, or the parts named ``files`` of a multipart body.
+
+    Raises:
+        Problem: too slow, too large, too many, empty, malformed, or neither image nor clip.
+    """
+    try:
+        async with asyncio.timeout(settings.upload_seconds):
+            contents = await _contents(request, settings)
+    except TimeoutError:
+        raise Problem("upload-timeout", f"the request was not here after {settings.upload_seconds:g} s") from None
+    except ClientDisconnect:
+        raise Problem("bad-request", "the connection ended before the request was here") from None
+    if not contents:
+        raise Problem("bad-request", f"expected an image or clip as body, or multipart parts named {_FIELD!r}")
+    return [_upload(content, number, len(contents)) for number, content in enumerate(contents)]
+
+
+def _upload(content: bytes, number: int, of: int) -> Upload:
+    which = "the file" if of == 1 else f"file {number}"
+    if not content:
+        raise Problem("bad-request", f"{which} is empty")
+    kind = sniff(content[:16])
+    if kind is None:
+        raise Problem(
+            "unsupported-media",
+            f"{which} is neither an image (JPEG, PNG, WebP, BMP, TIFF) nor a clip (MP4, MOV, WebM, Matroska, AVI ...)",
+        )
+    return Upload(kind, content)
+
+
+async def _contents(request: Request, settings: Settings) -> list[bytes]:
+    body = _limited(request, settings.max_bytes)
+    if not request.headers.get("content-type", "").lower().startswith("multipart/"):
+        whole = bytearray()
+        async for chunk in body:
+            whole += chunk
+        return [bytes(whole)] if whole else []
+    if not request.headers["content-type"].lower().startswith(_MULTIPART):
+        raise Problem("bad-request", f"expected {_MULTIPART}, got another multipart type")
+    parser = _InMemory(request.headers, body, max_files=settings.max_files, max_fields=0)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        # The parser counts files itself; its words tell that apart from a malformed body.
+        if "Too many files" in error.message:
+            raise Problem("too-large", f"the limit is {settings.max_files} files") from None
+        if "Too many fields" in error.message:
+            raise Problem(
+                "bad-request", f"expected files in parts named {_FIELD!r}, got a part without a file"
+            ) from None
+        raise Problem("bad-request", "the multipart body is malformed") from None
+    return await _parts(form)
+
+
+async def _parts(form: FormData) -> list[bytes]:
+    contents = []
+    try:
+        for name, part in form.multi_items():
+            if name != _FIELD or not isinstance(part, UploadFile):
+                raise Problem("bad-request", f"expected parts named {_FIELD!r}, got another name")
+            contents.append(await part.read())
+    finally:
+        await form.close()
+    return contents
+
+
+async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes]:
+    received = 0
+    async for chunk in request.stream():
+        received += len(chunk)
+        if received > limit:
+            raise _too_long(limit)
+        yield chunk
+
+
+def _too_long(limit: int) -> Problem:
+    return Problem("too-large", f"the body is longer than the limit of {limit} bytes")
