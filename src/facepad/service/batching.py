@@ -86,6 +86,10 @@ class Batcher(Generic[Item, Result]):
             results = await loop.run_in_executor(
                 self._thread, self._work, [item for job in batch for item in job.items]
             )
+        except asyncio.CancelledError:
+            for job in batch:
+                job.done.cancel()
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait, and only to the guilty one
             if len(batch) == 1:
                 _fail(batch[0], error)

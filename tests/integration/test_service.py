@@ -1,0 +1,439 @@
+"""The service from request to answer, in this process."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+import facepad as package
+from facepad.service.app import create_app
+from facepad.service.judge import Gate
+from facepad.service.keys import add_key
+from facepad.service.problems import PROBLEMS, Problem
+from facepad.service.settings import Settings
+from facepad.video import write_video
+
+
+def picture(red: int, blue: int, size: int = 64) -> np.ndarray:
+    """A textured image whose mean red and blue are about these."""
+    noise = np.random.default_rng(0).integers(-20, 21, (size, size, 3))
+    image = np.clip(np.array([red, 90, blue]) + noise, 0, 255).astype(np.uint8)
+    image[::8] = 40
+    return image
+
+
+def encoded(image: np.ndarray, ending: str = ".png") -> bytes:
+    return cv2.imencode(ending, image[..., ::-1])[1].tobytes()
+
+
+LIVE, ATTACK, DARK = picture(200, 60), picture(60, 200), np.zeros((64, 64, 3), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def predictor(make_model, tmp_path_factory):
+    """Judges whole frames, so that no face is needed: red is bona fide, blue an attack."""
+    return package.load(make_model(tmp_path_factory.mktemp("model") / "tiny.facepad", crop_scale=None))
+
+
+@pytest.fixture
+def start(predictor):
+    """Start the service with settings; its clients stop with the test."""
+    clients = []
+
+    def begin(**settings) -> TestClient:
+        shown = settings.pop("predictor", predictor)
+        client = TestClient(create_app(Settings(**settings), shown), base_url="http://localhost")
+        clients.append(client)
+        return client.__enter__()
+
+    yield begin
+    for client in clients:
+        client.__exit__(None, None, None)
+
+
+def problem(response, name: str) -> dict:
+    """The response is this problem, with all that belongs to one."""
+    document = response.json()
+    assert (response.status_code, document["type"]) == (PROBLEMS[name][0], f"urn:facepad:problem:{name}"), document
+    assert response.headers["content-type"] == "application/problem+json"
+    assert document["status"] == response.status_code
+    assert document["request_id"] == response.headers["x-request-id"]
+    assert document["title"] and document["detail"] and "\n" not in document["detail"]
+    return document
+
+
+def parts(*contents: bytes) -> list:
+    return [("files", (f"{number}.bin", content)) for number, content in enumerate(contents)]
+
+
+# Answers
+
+
+def test_image_is_judged_as_the_predictor_judges_it(start, predictor):
+    client = start()
+    for image, label in ((LIVE, "bona_fide"), (ATTACK, "attack")):
+        answer = client.post("/v1/liveness", content=encoded(image)).json()
+        (decision,) = predictor.predict(encoded(image))
+        assert (answer["label"], answer["score"]) == (label, decision.score)
+        assert (answer["status"], answer["reasons"], answer["threshold"]) == ("scored", [], 0.5)
+        assert answer["files"][0]["decisions"][0]["score"] == decision.score
+        assert answer["files"][0]["size"] == [64, 64]
+        assert answer["depth_map"] is None
+
+
+def test_answer_names_model_and_threshold_with_origin(start, predictor):
+    answer = start().post("/v1/liveness", content=encoded(LIVE)).json()
+    model = answer["model"]
+    assert (model["name"], model["sha256"]) == ("tiny", predictor.bundle.sha256)
+    assert model["threshold"]["value"] == 0.5
+    assert model["threshold"]["origin"]["source"] == "given"
+    assert answer["facepad"] == package.__version__
+    assert set(answer["timings"]) == {"read", "wait", "detect", "prepare", "score", "total"}
+    assert all(seconds >= 0 for seconds in answer["timings"].values())
+
+
+def test_faces_are_found_and_their_box_is_given(make_model, tmp_path, synthetic_faces, start):
+    model = package.load(make_model(tmp_path / "faces.facepad"))
+    client = start(predictor=model)
+    content = synthetic_faces[0].read_bytes()
+    answer = client.post("/v1/liveness", content=content).json()
+    decision = model.predict(content)[0]
+    assert answer["box"] == list(decision.box.xyxy)
+    assert answer["score"] == decision.score
+    nobody = client.post("/v1/liveness", content=encoded(picture(120, 120, 200))).json()
+    assert (nobody["label"], nobody["score"], nobody["box"]) == (None, None, None)
+    assert (nobody["status"], nobody["reasons"]) == ("no_face", ["no_face"])
+
+
+def test_poor_picture_is_undecided_with_its_reasons(start):
+    answer = start().post("/v1/liveness", content=encoded(DARK)).json()
+    assert (answer["label"], answer["status"]) == (None, "low_quality")
+    assert "too_dark" in answer["reasons"]
+
+
+def test_model_without_threshold_scores_and_stays_undecided(start, make_model, tmp_path):
+    model = package.load(make_model(tmp_path / "m.facepad", crop_scale=None, threshold=None))
+    answer = start(predictor=model).post("/v1/liveness", content=encoded(LIVE)).json()
+    assert (answer["label"], answer["reasons"], answer["threshold"]) == (None, ["no_threshold"], None)
+    assert answer["score"] > 0.5
+
+
+def test_depth_map_comes_when_asked_for(start, predictor):
+    answer = start().post("/v1/liveness?depth=true", content=encoded(LIVE)).json()
+    kind, _, data = answer["depth_map"].partition(",")
+    shown = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_UNCHANGED)
+    expected = predictor.predict(encoded(LIVE))[0].depth_map
+    assert kind == "data:image/png;base64"
+    np.testing.assert_allclose(shown / 255, expected, atol=0.5 / 255 + 1e-6)
+    assert answer["files"][0]["decisions"][0]["depth_map"] == answer["depth_map"]
+
+
+def test_files_of_a_request_are_one_presentation(start, predictor):
+    answer = start().post("/v1/liveness", files=parts(encoded(LIVE), encoded(ATTACK), encoded(LIVE))).json()
+    scores = [predictor.predict(encoded(image))[0].score for image in (LIVE, ATTACK, LIVE)]
+    assert [one["decisions"][0]["score"] for one in answer["files"]] == scores
+    assert answer["score"] == pytest.approx(np.mean(scores))
+    assert answer["box"] is None
+
+
+def clip(folder, images, name="clip.mp4", rate=10) -> bytes:
+    write_video(folder / name, images, rate=rate)
+    return (folder / name).read_bytes()
+
+
+def test_clip_is_judged_as_the_predictor_judges_it(start, predictor, tmp_path):
+    content = clip(tmp_path, [LIVE] * 20 + [ATTACK] * 10)
+    answer = start().post("/v1/liveness?depth=true", content=content).json()
+    expected = predictor.predict_video(tmp_path / "clip.mp4")
+    assert (answer["score"], answer["label"]) == (expected.decision.score, expected.decision.label)
+    (file,) = answer["files"]
+    assert file["kind"] == "clip"
+    assert [frame["index"] for frame in file["frames"]] == [frame.index for frame in expected.frames]
+    assert file["decision"]["depth_map"].startswith("data:image/png")
+
+
+def test_many_at_once_get_their_own_answers(start, predictor):
+    client = start()
+    images = [encoded(picture(60 + 10 * n, 200 - 10 * n)) for n in range(16)]
+    expected = [predictor.predict(image)[0].score for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda content: client.post("/v1/liveness", content=content).json(), images * 3))
+    # A batch's sums may be added up in another order than a single image's.
+    assert [answer["score"] for answer in answers] == pytest.approx(expected * 3, abs=1e-6)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ({"content": b""}, "bad-request"),
+        ({"content": b"GIF89a" + bytes(100)}, "unsupported-media"),
+        ({"content": b"hello"}, "unsupported-media"),
+        ({"content": encoded(LIVE)[:200]}, "unreadable"),
+        ({"content": b"\xff\xd8\xff" + bytes(500)}, "unreadable"),
+        ({"content": b"\x00\x00\x00\x18ftypmp42" + bytes(500)}, "unreadable"),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, "bad-request"),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=a"}}, "bad-request"),
+        ({"content": b"x", "headers": {"content-type": "multipart/mixed; boundary=a"}}, "bad-request"),
+        ({"files": [("photo", ("a.png", encoded(LIVE)))]}, "bad-request"),
+        ({"files": parts(encoded(LIVE)), "data": {"files": "text"}}, "bad-request"),
+        ({"files": parts(b"")}, "bad-request"),
+        ({"files": parts(encoded(LIVE), b"no image")}, "unsupported-media"),
+        ({"files": parts(*[encoded(LIVE)] * 33)}, "too-large"),
+        ({"files": parts(*[b"x"] * 1000)}, "too-large"),
+        ({"content": encoded(LIVE), "params": {"depth": "perhaps"}}, "bad-request"),
+    ],
+)
+def test_wrong_request_gets_its_problem(start, sent, name):
+    problem(start().post("/v1/liveness", **sent), name)
+
+
+def test_unreadable_files_are_named_by_their_place(start):
+    document = problem(start().post("/v1/liveness", files=parts(encoded(LIVE), encoded(LIVE)[:99])), "unreadable")
+    assert [one["file"] for one in document["files"]] == [1]
+    assert "1 of 2 files" in document["detail"]
+
+
+def test_polyglot_is_what_its_bytes_say(start):
+    answer = start().post(
+        "/v1/liveness", content=encoded(LIVE) + b"<script>alert(1)</script>", headers={"content-type": "text/html"}
+    )
+    assert answer.json()["label"] == "bona_fide"
+    assert answer.headers["content-type"] == "application/json"
+
+
+def test_bomb_of_pixels_is_refused_before_it_is_decoded(start):
+    huge = encoded(np.zeros((10_000, 10_000), np.uint8)[..., None].repeat(3, 2))
+    assert len(huge) < 1_000_000
+    assert "10000x10000" in problem(start().post("/v1/liveness", content=huge), "too-large")["detail"]
+
+
+def test_body_above_the_limit_is_refused(start):
+    client = start(max_bytes=1000)
+    problem(client.post("/v1/liveness", content=b"x" * 1001), "too-large")
+    problem(client.post("/v1/liveness", content=iter([b"x" * 600] * 2)), "too-large")  # which tells no length
+
+
+@pytest.mark.parametrize("length", ["-1", "abc", "1e3"])
+def test_length_that_is_no_number_is_refused(start, length):
+    response = start().post("/v1/liveness", content=b"x", headers={"content-length": length})
+    problem(response, "bad-request")
+
+
+def test_long_clip_is_refused(start, tmp_path):
+    content = clip(tmp_path, [LIVE] * 601, rate=1)
+    assert "601 s" in problem(start().post("/v1/liveness", content=content), "too-large")["detail"]
+
+
+def test_unknown_addresses_and_methods_get_problems(start):
+    client = start()
+    problem(client.get("/v2/liveness"), "not-found")
+    problem(client.get("/../../etc/passwd"), "not-found")
+    problem(client.get("/page/..%2f..%2fapp.py"), "not-found")
+    response = client.get("/v1/liveness")
+    problem(response, "method-not-allowed")
+    assert response.headers["allow"] == "POST"
+
+
+def test_header_that_would_be_injected_is_not_sent_back(start):
+    response = start().get("/healthz", headers={"x-request-id": "a b<script>"})
+    assert response.headers["x-request-id"] != "a b<script>"
+    assert start().get("/healthz", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
+
+
+# Who may call
+
+
+def test_keys_are_needed_where_there_are_keys(start, tmp_path):
+    key = add_key(tmp_path / "keys", "login")
+    client = start(api_keys=tmp_path / "keys")
+    for headers in ({}, {"Authorization": f"Bearer {key}x"}, {"Authorization": f"Basic {key}"}, {"Authorization": key}):
+        for method, address in (("POST", "/v1/liveness"), ("GET", "/v1/models"), ("GET", "/metrics")):
+            response = client.request(method, address, headers=headers)
+            problem(response, "unauthorized")
+            assert response.headers["www-authenticate"] == "Bearer"
+    allowed = {"Authorization": f"Bearer {key}"}
+    assert client.get("/v1/models", headers=allowed).json()["models"][0]["name"] == "tiny"
+    assert client.post("/v1/liveness", content=encoded(LIVE), headers=allowed).status_code == 200
+    assert [client.get(address).status_code for address in ("/", "/healthz", "/readyz")] == [200, 200, 200]
+
+
+def test_pages_of_other_origins_may_not_call(start):
+    client = start()
+    for origin in ("https://evil.example", "http://localhost:1", "null"):
+        response = client.post("/v1/liveness", content=encoded(LIVE), headers={"Origin": origin})
+        problem(response, "forbidden-origin")
+    own = client.post("/v1/liveness", content=encoded(LIVE), headers={"Origin": "http://localhost"})
+    assert own.status_code == 200
+    assert "access-control-allow-origin" not in own.headers
+
+
+def test_origin_that_is_named_may_call(start):
+    client = start(cors=("https://login.example",))
+    asked = {"Origin": "https://login.example"}
+    before = client.options("/v1/liveness", headers={**asked, "Access-Control-Request-Method": "POST"})
+    assert before.headers["access-control-allow-origin"] == "https://login.example"
+    answer = client.post("/v1/liveness", content=encoded(LIVE), headers=asked)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "https://login.example")
+    problem(
+        client.post("/v1/liveness", content=encoded(LIVE), headers={"Origin": "https://evil.example"}),
+        "forbidden-origin",
+    )
+
+
+def test_name_that_leads_here_by_rebinding_is_refused(start):
+    problem(start().get("/v1/models", headers={"Host": "evil.example"}), "forbidden-origin")
+
+
+def test_caller_that_calls_too_often_is_told_when_to_come_back(start, tmp_path):
+    keys = {name: add_key(tmp_path / "keys", name) for name in ("a", "b")}
+    client = start(rate=3, api_keys=tmp_path / "keys")
+
+    def call(name):
+        return client.post("/v1/liveness", content=encoded(LIVE), headers={"Authorization": f"Bearer {keys[name]}"})
+
+    assert [call("a").status_code for _ in range(3)] == [200] * 3
+    refused = call("a")
+    problem(refused, "too-many-requests")
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert call("b").status_code == 200
+
+
+# Load
+
+
+class Slow:
+    """A predictor that examines nothing until it is let go."""
+
+    def __init__(self, predictor):
+        self._predictor, self.go = predictor, threading.Event()
+        self.bundle, self.decide, self.fuse = predictor.bundle, predictor.decide, predictor.fuse
+        self.entered = threading.Semaphore(0)
+
+    def examine(self, image):
+        if image.shape != (480, 640, 3):  # the service's own warming up
+            self.entered.release()
+            assert self.go.wait(30)
+        return self._predictor.examine(image)
+
+
+def test_full_service_says_so_at_once_and_recovers(start, predictor):
+    slow = Slow(predictor)
+    client = start(predictor=slow, queue=2)
+    with ThreadPoolExecutor(2) as pool:
+        inside = [pool.submit(client.post, "/v1/liveness", content=encoded(LIVE)) for _ in range(2)]
+        for _ in inside:
+            assert slow.entered.acquire(timeout=10)
+        refused = client.post("/v1/liveness", content=encoded(LIVE))
+        problem(refused, "busy")
+        assert refused.headers["retry-after"] == "1"
+        slow.go.set()
+        assert [one.result().status_code for one in inside] == [200, 200]
+    assert client.post("/v1/liveness", content=encoded(LIVE)).status_code == 200
+
+
+def test_request_that_takes_too_long_is_ended(start, predictor):
+    slow = Slow(predictor)
+    client = start(predictor=slow, timeout=0.2)
+    response = client.post("/v1/liveness", content=encoded(LIVE))
+    problem(response, "timeout")
+    assert response.headers["retry-after"] == "1"
+    slow.go.set()
+    assert client.post("/v1/liveness", content=encoded(LIVE)).status_code == 200
+
+
+def test_gate_bounds_the_bytes_in_memory():
+    gate = Gate(10, 100)
+    with gate.admit(60), pytest.raises(Problem, match="at once"), gate.admit(41):
+        pass
+    with gate.admit(100):
+        assert gate.inside == 1
+    assert gate.inside == 0
+
+
+def test_service_is_not_ready_before_it_has_started(predictor):
+    client = TestClient(create_app(Settings(), predictor), base_url="http://localhost")
+    problem(client.get("/readyz"), "not-ready")
+    problem(client.post("/v1/liveness", content=encoded(LIVE)), "not-ready")
+    assert client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_failure_inside_is_a_problem_without_traceback(start, predictor, caplog):
+    slow = Slow(predictor)
+    slow.go.set()
+    client = start(predictor=slow)
+
+    def broken(image):
+        raise KeyError("secret of the code")
+
+    slow.examine = broken
+    document = problem(client.post("/v1/liveness", content=encoded(LIVE)), "internal")
+    assert "secret" not in json.dumps(document)
+    assert document["request_id"] in caplog.text
+
+
+# What is left behind
+
+
+def test_nothing_is_written_anywhere(start, tmp_path, monkeypatch):
+    """Not even by a part of a multipart body that is too long for the usual buffer."""
+
+    def forbidden(*_, **__):
+        raise AssertionError("a file was made")
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    client = start()
+    for name in ("TemporaryFile", "NamedTemporaryFile", "mkstemp", "mkdtemp", "_mkstemp_inner"):
+        monkeypatch.setattr(f"tempfile.{name}", forbidden)
+    large = encoded(np.random.default_rng(0).integers(0, 256, (900, 1200, 3), dtype=np.uint8))
+    assert len(large) > 2 * 1024 * 1024
+    assert client.post("/v1/liveness", files=parts(large)).status_code == 200
+    assert client.post("/v1/liveness", content=large).status_code == 200
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_log_has_no_names_contents_or_queries(start, caplog):
+    client = start()
+    with caplog.at_level(logging.DEBUG, logger="facepad"):
+        sent = [("files", ("anna-meier.png", encoded(LIVE)))]
+        client.post("/v1/liveness?depth=true&who=anna-meier", files=sent)
+        client.get("/anna-meier")
+    lines = [record.getMessage() for record in caplog.records if record.name.startswith("facepad")]
+    assert [json.loads(line)["route"] for line in lines] == ["/v1/liveness", "unknown"]
+    assert "anna" not in "".join(lines)
+
+
+def test_metrics_count_what_happened(start):
+    client = start()
+    for image in (LIVE, LIVE, ATTACK, DARK):
+        client.post("/v1/liveness", content=encoded(image))
+    client.post("/v1/liveness", content=b"nothing")
+    lines = dict(line.rsplit(" ", 1) for line in client.get("/metrics").text.splitlines() if line[0] != "#")
+    assert float(lines['facepad_decisions_total{label="bona_fide"}']) == 2
+    assert float(lines['facepad_decisions_total{label="attack"}']) == 1
+    assert float(lines['facepad_decisions_total{label="undecided"}']) == 1
+    assert float(lines['facepad_non_responses_total{reason="too_dark"}']) == 1
+    assert float(lines['facepad_requests_total{route="/v1/liveness",status="200"}']) == 4
+    assert float(lines['facepad_requests_total{route="/v1/liveness",status="415"}']) == 1
+    assert float(lines['facepad_request_seconds_count{route="/v1/liveness"}']) == 5
+    assert float(lines["facepad_requests_inside"]) == 1  # this one
+
+
+def test_every_answer_carries_the_security_headers(start):
+    client = start()
+    for response in (client.get("/"), client.get("/none"), client.post("/v1/liveness", content=encoded(LIVE))):
+        assert "script-src 'self'" in response.headers["content-security-policy"]
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["x-frame-options"] == "DENY"
+        assert "x-request-id" in response.headers

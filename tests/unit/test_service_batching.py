@@ -1,0 +1,131 @@
+"""Batches: what arrives together is worked on together, and one's error is not another's."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from facepad.service.batching import Batcher
+
+
+def run(scenario, work, **options):
+    """Run ``scenario(batcher)`` with a batcher at work."""
+
+    async def whole():
+        batcher = Batcher(work, **options)
+        task = asyncio.create_task(batcher.run())
+        try:
+            return await asyncio.wait_for(scenario(batcher), 20)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    return asyncio.run(whole())
+
+
+def test_results_come_back_to_those_who_asked():
+    async def scenario(batcher):
+        return await asyncio.gather(*(batcher.submit([n, n + 0.5]) for n in range(50)))
+
+    assert run(scenario, lambda items: [-item for item in items]) == [[-n, -n - 0.5] for n in range(50)]
+
+
+def test_what_arrives_during_a_batch_makes_the_next_one():
+    sizes, entered, go = [], threading.Event(), threading.Event()
+
+    def work(items):
+        entered.set()
+        assert go.wait(10)
+        return list(items)
+
+    async def scenario(batcher):
+        first = asyncio.create_task(batcher.submit([0]))
+        await asyncio.to_thread(entered.wait, 10)
+        others = [asyncio.create_task(batcher.submit([n])) for n in range(1, 8)]
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(first, *others)
+
+    run(scenario, work, wait=0.0, observe=sizes.append)
+    assert sizes == [1, 7]
+
+
+def test_batch_has_no_more_than_its_size():
+    sizes = []
+
+    async def scenario(batcher):
+        await asyncio.gather(*(batcher.submit([n]) for n in range(20)))
+
+    run(scenario, list, size=8, wait=0.5, observe=sizes.append)
+    assert sum(sizes) == 20
+    assert max(sizes) <= 8
+
+
+def test_wait_is_bounded():
+    async def scenario(batcher):
+        started = time.perf_counter()
+        await batcher.submit([1])
+        return time.perf_counter() - started
+
+    assert run(scenario, list, size=32, wait=0.05) < 5
+
+
+def test_error_reaches_the_guilty_alone():
+    def work(items):
+        if "bad" in items:
+            raise ValueError("bad item")
+        return list(items)
+
+    async def scenario(batcher):
+        return await asyncio.gather(
+            batcher.submit(["a"]), batcher.submit(["bad"]), batcher.submit(["b"]), return_exceptions=True
+        )
+
+    first, second, third = run(scenario, work, wait=0.2)
+    assert (first, third) == (["a"], ["b"])
+    assert isinstance(second, ValueError)
+
+
+def test_who_gives_up_is_not_worked_on():
+    seen, entered, go = [], threading.Event(), threading.Event()
+
+    def work(items):
+        seen.extend(items)
+        entered.set()
+        assert go.wait(10)
+        return list(items)
+
+    async def scenario(batcher):
+        first = asyncio.create_task(batcher.submit(["first"]))
+        await asyncio.to_thread(entered.wait, 10)
+        impatient = asyncio.create_task(batcher.submit(["impatient"]))
+        patient = asyncio.create_task(batcher.submit(["patient"]))
+        await asyncio.sleep(0.01)
+        impatient.cancel()
+        go.set()
+        await asyncio.gather(first, patient)
+
+    run(scenario, work)
+    assert seen == ["first", "patient"]
+
+
+def test_stopping_cancels_what_waits():
+    go = threading.Event()
+
+    async def whole():
+        batcher = Batcher(lambda items: go.wait(10) and list(items))
+        task = asyncio.create_task(batcher.run())
+        waiting = [asyncio.create_task(batcher.submit([n])) for n in range(3)]
+        await asyncio.sleep(0.05)
+        waiting.append(asyncio.create_task(batcher.submit([9])))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        go.set()
+        for one in waiting:
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.wait_for(one, 5)
+
+    asyncio.run(whole())

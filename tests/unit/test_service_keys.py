@@ -1,0 +1,103 @@
+"""API keys: who a key belongs to, files that change, files that are wrong."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from facepad.errors import InputError
+from facepad.service import keys as module
+from facepad.service.keys import ApiKeys, add_key
+
+
+@pytest.fixture
+def looks_always(monkeypatch):
+    monkeypatch.setattr(module, "_LOOK_EVERY", 0.0)
+
+
+def test_key_belongs_to_the_name_that_it_was_added_for(tmp_path):
+    file = tmp_path / "keys.txt"
+    first, second = add_key(file, "login"), add_key(file, "door-2")
+    keys = ApiKeys(file)
+    assert [keys.name_of(first), keys.name_of(second)] == ["login", "door-2"]
+    assert keys.name_of(first + "x") is None
+    assert keys.name_of("") is None
+    assert keys.name_of("käse\udcff") is None
+
+
+def test_file_holds_no_key_and_is_its_owners_alone(tmp_path):
+    file = tmp_path / "keys.txt"
+    key = add_key(file, "login")
+    assert key not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert len(key) >= 43  # 256 random bits
+
+
+def test_name_is_taken_once(tmp_path):
+    add_key(tmp_path / "keys.txt", "login")
+    with pytest.raises(InputError, match="has a key 'login' already"):
+        add_key(tmp_path / "keys.txt", "login")
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:b", "a\nb", "x" * 65, "#a"])
+def test_name_that_would_break_the_file_is_refused(tmp_path, name):
+    with pytest.raises(InputError, match="a key's name has"):
+        add_key(tmp_path / "keys.txt", name)
+    assert not (tmp_path / "keys.txt").exists()
+
+
+def test_key_is_added_below_a_line_without_end(tmp_path):
+    file = tmp_path / "keys.txt"
+    first = add_key(file, "a")
+    file.write_text("# ours\n\n" + file.read_text().rstrip("\n"))
+    second = add_key(file, "b")
+    keys = ApiKeys(file)
+    assert [keys.name_of(first), keys.name_of(second)] == ["a", "b"]
+
+
+def test_changed_file_is_read_again(tmp_path, looks_always):
+    file = tmp_path / "keys.txt"
+    old = add_key(file, "old")
+    keys = ApiKeys(file)
+    new = add_key(file, "new")
+    assert keys.name_of(new) == "new"
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if not line.startswith("old")))
+    assert keys.name_of(old) is None
+
+
+@pytest.mark.parametrize("broken", [None, "", "login: no hash"])
+def test_file_that_breaks_later_leaves_the_keys_in_force(tmp_path, looks_always, broken):
+    file = tmp_path / "keys.txt"
+    key = add_key(file, "login")
+    keys = ApiKeys(file)
+    if broken is None:
+        file.unlink()
+    else:
+        file.write_text(broken)
+    assert keys.name_of(key) == "login"
+    assert keys.problem
+    assert str(file) in keys.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no key"),
+        ("# nothing\n\n", "holds no key"),
+        ("login:abc\n", "line 1: expected name:sha256"),
+        ("secret-key-in-plain-text\n", "line 1: expected name:sha256"),
+        (f"a:{'0' * 64}\na:{'1' * 64}\n", "line 2: a second key of that name"),
+    ],
+)
+def test_broken_file_is_refused_with_its_line_and_without_its_content(tmp_path, text, message):
+    file = tmp_path / "keys.txt"
+    file.write_text(text)
+    with pytest.raises(InputError, match=message) as error:
+        ApiKeys(file)
+    assert "secret-key" not in str(error.value)
+
+
+def test_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot read"):
+        ApiKeys(tmp_path / "none.txt")
