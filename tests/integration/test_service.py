@@ -430,6 +430,16 @@ def test_metrics_count_what_happened(start):
     assert float(lines["facepad_requests_inside"]) == 1  # this one
 
 
+def test_documentation_comes_from_here_alone(start):
+    client = start()
+    page = client.get("/docs").text
+    assert "http://" not in page and "https://" not in page
+    for address in ("/docs/ui/swagger-ui.css", "/docs/ui/swagger-ui-bundle.js", "/page/docs.js"):
+        assert address in page
+        assert client.get(address).status_code == 200
+    assert "/v1/liveness" in client.get("/openapi.json").json()["paths"]
+
+
 def test_every_answer_carries_the_security_headers(start):
     client = start()
     for response in (client.get("/"), client.get("/none"), client.post("/v1/liveness", content=encoded(LIVE))):

@@ -6,6 +6,8 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from importlib import resources
+from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -29,6 +31,8 @@ __all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor"]
 
 SETTINGS = "FACEPAD_SERVICE"
 """The variable by which worker processes are told their settings, as JSON."""
+
+SWAGGER_UI = Path(str(resources.files("fastapi_offline"))) / "static"
 
 _ABOUT = """Tells a live face from a printed photo or a screen replay. Only `label: bona_fide` is a yes.
 
@@ -63,11 +67,14 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
         with suppress(asyncio.CancelledError):
             await work
 
-    app = FastAPI(title="facepad", version=__version__, description=_ABOUT, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(
+        title="facepad", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     app.state.running = running
     for router in (v1, open_routes, page_routes):
         app.include_router(router)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    app.mount("/docs/ui", StaticFiles(directory=SWAGGER_UI), name="swagger-ui")
     _answer_problems(app)
     if settings.cors:
         app.add_middleware(

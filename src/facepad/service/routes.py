@@ -76,8 +76,12 @@ def _problems(*names: str) -> dict[int | str, dict[str, Any]]:
 
 
 _key = HTTPBearer(auto_error=False, description="A key of the service's key file, where it has one.")
-v1 = APIRouter(prefix="/v1", dependencies=[Depends(_key), Depends(_known_caller)], responses=_problems("unauthorized"))
-open_routes = APIRouter()
+v1 = APIRouter(
+    prefix="/v1",
+    dependencies=[Depends(_key), Depends(_known_caller)],
+    responses=_problems("unauthorized", "forbidden-origin"),
+)
+open_routes = APIRouter(responses=_problems("forbidden-origin"))
 page_routes = APIRouter(include_in_schema=False)
 
 _BODY = {
@@ -207,3 +211,9 @@ async def metrics(request: Request) -> Response:
 async def page() -> FileResponse:
     """The page for people."""
     return FileResponse(PAGE / "index.html")
+
+
+@page_routes.get("/docs")
+async def docs() -> FileResponse:
+    """The interface's documentation; FastAPI's own page would load scripts from elsewhere."""
+    return FileResponse(PAGE / "docs.html")

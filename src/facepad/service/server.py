@@ -21,7 +21,7 @@ from facepad.service.settings import Settings
 from facepad.service.store import open_store
 from facepad.service.telemetry import MULTIPROCESS
 
-__all__ = ["serve"]
+__all__ = ["PatientProtocol", "serve", "server_options"]
 
 _HEAD_SECONDS = 10.0
 _BACKLOG = 2048
@@ -78,30 +78,34 @@ def serve(settings: Settings, started: Callable[[str], object] = lambda _: None)
     _check(settings)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     listening = _listen(settings)  # before the model is loaded: a taken port is the quicker answer
-    # Requests have settings.timeout after they were read, and none may keep the process for ever.
-    grace = round(settings.timeout + settings.upload_seconds + 5)
-    common: dict[str, Any] = {
+    options = server_options(settings)
+    app = create_app(settings, load_predictor(settings))  # a wrong model is met here, once, and not in every worker
+    started(_address(listening))
+    if settings.workers == 1:
+        uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
+        return
+    with tempfile.TemporaryDirectory(prefix="facepad-metrics-") as folder:
+        os.environ |= {SETTINGS: settings.model_dump_json(), MULTIPROCESS: folder}
+        config = uvicorn.Config(
+            "facepad.service.app:from_environment", factory=True, workers=settings.workers, **options
+        )
+        Multiprocess(config, sockets=[listening]).run()
+
+
+def server_options(settings: Settings) -> dict[str, Any]:
+    """How uvicorn is to run the service."""
+    return {
         "http": PatientProtocol,
         "ws": "none",
         "access_log": False,  # ours has no addresses, names or queries
         "log_config": None,
         "server_header": False,
         "proxy_headers": False,
-        "timeout_graceful_shutdown": grace,
+        # A request has its time to arrive and its time to be judged; none may keep the process for ever.
+        "timeout_graceful_shutdown": round(settings.upload_seconds + settings.timeout + 5),
         "timeout_keep_alive": 15,
         "h11_max_incomplete_event_size": 32 * 1024,
     }
-    app = create_app(settings, load_predictor(settings))  # a wrong model is met here, once, and not in every worker
-    started(_address(listening))
-    if settings.workers == 1:
-        uvicorn.Server(uvicorn.Config(app, **common)).run(sockets=[listening])
-        return
-    with tempfile.TemporaryDirectory(prefix="facepad-metrics-") as folder:
-        os.environ |= {SETTINGS: settings.model_dump_json(), MULTIPROCESS: folder}
-        config = uvicorn.Config(
-            "facepad.service.app:from_environment", factory=True, workers=settings.workers, **common
-        )
-        Multiprocess(config, sockets=[listening]).run()
 
 
 def _check(settings: Settings) -> None:

@@ -1,0 +1,220 @@
+"""The service under callers who are slow, broken or hostile: none crashes it, and each gets a problem document."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from contextlib import ExitStack, closing
+
+import cv2
+import numpy as np
+import pytest
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from starlette.testclient import TestClient
+
+import facepad as package
+from facepad.service import server as module
+from facepad.service.app import create_app
+from facepad.service.keys import add_key
+from facepad.service.server import server_options
+from facepad.service.settings import Settings
+
+PNG = cv2.imencode(".png", np.random.default_rng(0).integers(40, 200, (48, 48, 3), dtype=np.uint8))[1].tobytes()
+
+
+@pytest.fixture(scope="module")
+def predictor(make_model, tmp_path_factory):
+    return package.load(make_model(tmp_path_factory.mktemp("model") / "tiny.facepad", crop_scale=None))
+
+
+@pytest.fixture(scope="module")
+def client(predictor):
+    with TestClient(create_app(Settings(rate=0, max_bytes=200_000), predictor), base_url="http://localhost") as client:
+        yield client
+
+
+# What the OpenAPI document promises
+
+
+@pytest.fixture(scope="module")
+def schema(predictor, tmp_path_factory):
+    keys = tmp_path_factory.mktemp("keys") / "keys.txt"
+    key = add_key(keys, "schemathesis")
+    app = create_app(Settings(rate=0, max_bytes=200_000, api_keys=keys), predictor)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    schema.config.update(headers={"Authorization": f"Bearer {key}"})
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/liveness"),
+        ("GET", "/v1/models"),
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("GET", "/metrics"),
+    ],
+)
+def test_answers_are_as_described(schema, method, path):
+    """Whatever is sent: a described status, a body that fits its schema, and never a failure inside."""
+
+    @given(schema[path][method].as_strategy() | schema[path][method].as_strategy(GenerationMode.NEGATIVE))
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    def check(case):
+        # A schema cannot say which bytes are an image.
+        case.call_and_validate(base_url="http://localhost", excluded_checks=[positive_data_acceptance])
+
+    check()
+
+
+def test_every_described_address_is_tried(schema):
+    tried = {mark.args[1][n] for mark in test_answers_are_as_described.pytestmark for n in range(len(mark.args[1]))}
+    described = {(one.ok().method.upper(), one.ok().path) for one in schema.get_all_operations()}
+    assert described == tried
+
+
+# Fuzzing the upload parser
+
+
+pieces = st.sampled_from(
+    [
+        b"--b\r\n",
+        b"--b--",
+        b"--b--\r\n",
+        b"\r\n",
+        b"\r\n\r\n",
+        b'Content-Disposition: form-data; name="files"; filename="a.png"\r\n',
+        b'Content-Disposition: form-data; name="files"; filename="../../etc/passwd\x00"\r\n',
+        b'Content-Disposition: form-data; name="other"\r\n',
+        b"Content-Disposition: form-data\r\n",
+        b"Content-Type: image/png\r\nX-Injected: 1\r\n",
+        b"A: " + b"x" * 5000 + b"\r\n",
+        PNG,
+        PNG[:60],
+        b"GIF89a",
+    ]
+)
+
+
+@given(st.lists(pieces | st.binary(max_size=40), max_size=14))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_multipart_body_gets_an_answer_or_a_problem(client, bits):
+    response = client.post(
+        "/v1/liveness", content=b"".join(bits), headers={"content-type": "multipart/form-data; boundary=b"}
+    )
+    assert response.status_code in (200, 400, 413, 415, 422), response.text
+    if response.status_code != 200:
+        assert response.json()["type"].startswith("urn:facepad:problem:")
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([PNG, b"\xff\xd8\xff\xe0", b"\x00\x00\x00\x18ftypmp42", b"\x1a\x45\xdf\xa3"]),
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_raw_body_gets_an_answer_or_a_problem(client, noise, head):
+    for body in (head + noise, head[: len(noise)] + noise, noise):
+        assert client.post("/v1/liveness", content=body).status_code in (200, 400, 413, 415, 422)
+
+
+@given(st.text(st.characters(codec="latin-1"), max_size=80))
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_content_type_gets_an_answer_or_a_problem(client, kind):
+    for value in (kind, f"multipart/form-data; boundary={kind}", f"multipart/form-data; {kind}"):
+        headers = {"content-type": value.replace("\r", "").replace("\n", "").replace("\0", "").encode("latin-1")}
+        assert client.post("/v1/liveness", content=PNG, headers=headers).status_code in (200, 400)
+
+
+# Over a real connection
+
+
+@pytest.fixture
+def serving(predictor, monkeypatch):
+    """Serve in a thread of this process; gives a function that opens connections."""
+    monkeypatch.setattr(module, "_HEAD_SECONDS", 0.5)
+    options = Settings(upload_seconds=0.7, timeout=5)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(options, predictor), **server_options(options)))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield lambda: closing(socket.create_connection(listening.getsockname(), timeout=10))
+    server.should_exit = True
+    thread.join(20)
+    listening.close()
+    assert not thread.is_alive()
+
+
+def received(connection) -> tuple[int, dict]:
+    """Status and JSON of the answer on a connection."""
+    data = b""
+    while chunk := connection.recv(65536):
+        data += chunk
+        head, _, body = data.partition(b"\r\n\r\n")
+        lengths = [int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
+        if lengths and len(body) >= lengths[0]:
+            return int(head.split()[1]), json.loads(body)
+    raise AssertionError(f"connection ended after {data!r}")
+
+
+def request(length: int, *headers: bytes) -> bytes:
+    lines = [b"POST /v1/liveness HTTP/1.1", b"Host: localhost", b"Content-Length: %d" % length, *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def test_body_that_drips_is_ended(serving):
+    with serving() as connection:
+        connection.sendall(request(len(PNG)) + PNG[:50])
+        started = time.monotonic()
+        status, document = received(connection)
+    assert (status, document["type"]) == (408, "urn:facepad:problem:upload-timeout")
+    assert time.monotonic() - started < 5
+
+
+def test_headers_that_drip_end_the_connection(serving):
+    with serving() as connection:
+        connection.sendall(b"POST /v1/liveness HTTP/1.1\r\nHost: local")
+        started = time.monotonic()
+        assert connection.recv(100) == b""
+        assert time.monotonic() - started < 5
+
+
+def test_second_request_may_not_drip_either(serving):
+    with serving() as connection:
+        connection.sendall(request(len(PNG)) + PNG)
+        assert received(connection)[0] == 200
+        connection.sendall(b"POST /v1/liveness HTTP/1.1\r\nHost: local")
+        assert connection.recv(100) == b""
+
+
+def test_headers_without_end_are_refused(serving):
+    with serving() as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nA: " + b"x" * 100_000)
+        assert connection.recv(100).startswith(b"HTTP/1.1 400")
+
+
+def test_connection_that_ends_in_a_body_harms_nobody(serving):
+    with serving() as connection:
+        connection.sendall(request(len(PNG)) + PNG[:50])
+    with serving() as connection:
+        connection.sendall(request(len(PNG)) + PNG)
+        assert received(connection)[0] == 200
+
+
+def test_slow_callers_do_not_hold_up_others(serving):
+    with ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(serving()).sendall(request(len(PNG)) + PNG[:50])
+        connection = stack.enter_context(serving())
+        connection.sendall(request(len(PNG)) + PNG)
+        assert received(connection)[0] == 200
