@@ -82,6 +82,7 @@ class Reason(StrEnum):
     TOO_BRIGHT = "too_bright"
     TOO_BLURRED = "too_blurred"
     NO_THRESHOLD = "no_threshold"
+    CHALLENGE_FAILED = "challenge_failed"
 
 
 #: How the scores of a video's frames become one.

@@ -1,0 +1,151 @@
+"""What yaw the active check measures: of heads turned by a known angle, of sheets that only pretend to turn, of NUAA.
+
+    FACEPAD_MODELS=DIR python benchmarks/head_pose.py [NUAA_DB] [--images 300]
+
+Prints Markdown. Needs YuNet and the face mesh, and `pip install '.[train]'`. NUAA's images are never written anywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from skimage import data
+
+from facepad.datasets._procedural.camera import to_display
+from facepad.datasets._procedural.scene import Lighting, Pose, View, render
+from facepad.datasets._procedural.subject import Expression, Subject
+from facepad.faces import create_detector
+from facepad.images import read_image
+from facepad.service.observer import Observer
+from facepad.types import Box
+
+Image = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+HEADS = 8
+TURNS = (-40, -30, -25, -20, -10, 0, 10, 20, 25, 30, 40)
+FRAME = 480  # pixels; the face in it has a side of 200
+FACE = 200
+REACH, STRIPS = 1.1, 44  # half a sheet's side in sides of the face; flat parts of a bent one
+SHEETS_OF_ONE = 250
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("nuaa", nargs="?", type=Path, help="NUAA's db folder")
+    parser.add_argument("--images", type=int, default=300, help="of each of NUAA's two classes")
+    arguments = parser.parse_args()
+    observer = Observer()
+    known_turns(observer)
+    rng = np.random.default_rng(0)
+    rows = [("one photograph (scikit-image's astronaut), flat", _flat([data.astronaut()] * SHEETS_OF_ONE, rng))]
+    rows.append(("the same, bent by 30 to 120 degrees per face", _bent([data.astronaut()] * SHEETS_OF_ONE, rng)))
+    if arguments.nuaa:
+        clients = _files(arguments.nuaa / "ClientRaw", arguments.images)
+        rows.append(("photographs of NUAA's clients, flat", _flat(map(read_image, clients), rng)))
+        rows.append(("the same, bent by 30 to 120 degrees per face", _bent(map(read_image, clients), rng)))
+        rows.append(("NUAA, clients as they are", map(read_image, clients)))
+        prints = _files(arguments.nuaa / "ImposterRaw", arguments.images)
+        rows.append(("NUAA, imposters (prints held by hand) as they are", map(read_image, prints)))
+    print("| shown | images | with a face | median | 99 % | largest | from 20 | from 25 |")
+    print("|---|---|---|---|---|---|---|---|")
+    for name, images in rows:
+        print(_row(name, observer, images))
+
+
+def known_turns(observer: Observer) -> None:
+    """Procedural heads: their true yaw is known."""
+    print(f"| true yaw of {HEADS} procedural heads | " + " | ".join(map(str, TURNS)) + " |")
+    print("|---" * (len(TURNS) + 1) + "|")
+    wall = np.full((FRAME, FRAME, 3), 0.3, np.float32)
+    cells = []
+    for turn in TURNS:
+        pose, view = Pose(yaw=float(np.radians(turn))), View(FRAME / 2, FRAME * 0.44, 1.2)
+        frames = (render(Subject.sample(0, n), Expression(), pose, Lighting(), view, wall) for n in range(HEADS))
+        yaws = [seen.yaw for frame in frames if (seen := observer.observe(0.0, to_display(frame)))]
+        cells.append(f"{np.mean(yaws):.0f} ({min(yaws):.0f} to {max(yaws):.0f})" if yaws else "no face")
+    print("| measured: mean (range) | " + " | ".join(cells) + " |\n")
+
+
+def _row(name: str, observer: Observer, images: Iterator[Image]) -> str:
+    seen = [observer.observe(0.0, image) for image in images]
+    yaws = np.abs([pose.yaw for pose in seen if pose is not None])
+    shares = (f"{np.count_nonzero(yaws >= limit)}" for limit in (20, 25))
+    spread = (f"{value:.1f}" for value in np.percentile(yaws, (50, 99, 100)))
+    return f"| {' | '.join((name, str(len(seen)), str(len(yaws)), *spread, *shares))} |"
+
+
+def _flat(photos: Iterator[Image] | Sequence[Image], rng: np.random.Generator) -> Iterator[Image]:
+    """Each photograph as a flat sheet, tilted and rolled at random, 2 to 8 face sides from the camera."""
+    for photo, box in _with_boxes(photos):
+        tilts = rng.uniform(-1, 1, 3) * (65, 45, 45)
+        yield _shown(photo, box, 0.0, tilts, rng.uniform(2, 8))
+
+
+def _bent(photos: Iterator[Image] | Sequence[Image], rng: np.random.Generator) -> Iterator[Image]:
+    """Each photograph as a sheet bent about an upright axis, its middle nearest to the camera, and turned."""
+    for photo, box in _with_boxes(photos):
+        tilts = rng.uniform(-1, 1, 3) * (65, 20, 20)
+        yield _shown(photo, box, np.radians(rng.uniform(30, 120)), tilts, rng.uniform(2, 8))
+
+
+def _with_boxes(photos: Iterator[Image] | Sequence[Image]) -> Iterator[tuple[Image, Box]]:
+    detector = create_detector("yunet")
+    for photo in photos:
+        faces = detector.detect(photo)
+        if faces:
+            yield photo, faces[0].box
+
+
+def _shown(photo: Image, box: Box, bend: float, tilts: NDArray[np.float64], distance: float) -> Image:
+    """A sheet as flat upright strips before a pinhole camera, drawn from the farthest to the nearest."""
+    across, down = np.meshgrid(np.linspace(-REACH, REACH, STRIPS + 1 if bend else 2), (-REACH, REACH))
+    x, z = (np.sin(across * bend) / bend, (1 - np.cos(across * bend)) / bend) if bend else (across, 0 * across)
+    corners = np.stack([x, down, z], axis=-1) @ _rotation(*np.radians(tilts)).T
+    seen = corners[..., :2] * (distance / (distance + corners[..., 2]))[..., None] * FACE + FRAME / 2
+    source = np.stack([across, down], axis=-1) * box.width + box.center
+    map_x, map_y = (np.full((FRAME, FRAME), -1e4, np.float32) for _ in range(2))
+    depths = [corners[:, strip : strip + 2, 2].mean() for strip in range(across.shape[1] - 1)]
+    for strip in np.argsort(depths)[::-1]:
+        pick = ([0, 0, 1, 1], [strip, strip + 1, strip + 1, strip])
+        _draw(map_x, map_y, np.float32(seen[pick]), np.float32(source[pick]))
+    canvas = np.full((FRAME, FRAME, 3), 127, np.uint8)
+    return np.asarray(cv2.remap(photo, map_x, map_y, cv2.INTER_LINEAR, canvas, cv2.BORDER_TRANSPARENT), dtype=np.uint8)
+
+
+def _draw(map_x: Floats, map_y: Floats, seen: Floats, source: Floats) -> None:
+    """Note in the maps where the pixels of one strip come from; one that shows its back hides what is behind."""
+    first, second = seen[1] - seen[0], seen[3] - seen[0]
+    front = first[0] * second[1] - first[1] * second[0] > 0
+    low = np.clip(np.floor(seen.min(axis=0)).astype(int), 0, FRAME)
+    high = np.clip(np.ceil(seen.max(axis=0)).astype(int) + 1, 0, FRAME)
+    if (high <= low).any():
+        return
+    mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
+    cv2.fillConvexPoly(mask, np.rint(seen - low.astype(np.float32)).astype(np.int32), 1)
+    rows, columns = np.nonzero(mask)
+    back = cv2.getPerspectiveTransform(seen, source) if front else None
+    points = np.stack([columns + low[0], rows + low[1], np.ones(len(rows))])
+    x, y, w = (-1e4, -1e4, 1) if back is None else back @ points
+    map_x[rows + low[1], columns + low[0]], map_y[rows + low[1], columns + low[0]] = x / w, y / w
+
+
+def _rotation(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
+    (cy, cp, cr), (sy, sp, sr) = np.cos([yaw, pitch, roll]), np.sin([yaw, pitch, roll])
+    turned = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    pitched = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
+    return np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]]) @ pitched @ turned
+
+
+def _files(folder: Path, count: int) -> list[Path]:
+    files = sorted(folder.rglob("*.jpg"))
+    return files[:: max(len(files) // count, 1)][:count]
+
+
+if __name__ == "__main__":
+    main()
