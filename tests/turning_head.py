@@ -13,7 +13,7 @@ _BEHIND = 0.25  # the axis of the neck, in sides of the mesh's square behind the
 
 
 class TurningHead:
-    """A face that turns before a grey wall: the mesh that a network sees in ``image``, with the image as its texture."""
+    """A face that turns before a grey wall: the mesh that a network sees in ``image``, painted with that image."""
 
     def __init__(self, image, size=(360, 480), side=200):
         box = create_detector("yunet").detect(image)[0].box

@@ -1,4 +1,4 @@
-"""Head pose: made-up meshes of known pose, real faces mirrored, turned in the plane and in space, and flat photographs."""
+"""Head pose: made-up meshes of known pose, and real faces mirrored, turned in the plane and in space."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage import data
-from turning_head import TurningHead
 
 from facepad.depth.facemesh import FaceMeshDepth
 from facepad.errors import InputError
 from facepad.faces import create_detector
 from facepad.images import read_image
 from facepad.pose import _CHIN, _FOREHEAD, _LEFT, _RIGHT, head_pose
+from turning_head import TurningHead
 
 has_models = pytest.mark.skipif(not os.environ.get("FACEPAD_MODELS"), reason="FACEPAD_MODELS is not set")
 

@@ -29,7 +29,7 @@ challenges = st.sampled_from(CHALLENGES)
 
 
 def clip(actions, *, rate=SAMPLING, extent=1.0, lead=0.75, quick=1.0):
-    """Poses of somebody who looks into the camera, then does these things, each in about 1.5 seconds, and comes back."""
+    """Poses of somebody who looks into the camera, then does these things, there and back in about 1.5 seconds each."""
     yaws, sizes = [0.0] * round(lead * rate), [50.0] * round(lead * rate)
     steps = round(1.5 * rate / quick)
     for action in actions:
@@ -155,16 +155,15 @@ def test_clip_with_a_piece_cut_out_fails_unless_it_still_moves_like_a_head(chall
     poses = clip(challenge.steps)
     assume(start + length < len(poses))
     before, after = poses[start], poses[start + length]
-    joined = [
-        replace(pose, seconds=n / SAMPLING) for n, pose in enumerate([*poses[: start + 1], *poses[start + length :]])
-    ]
+    kept = [*poses[: start + 1], *poses[start + length :]]
+    joined = [replace(pose, seconds=n / SAMPLING) for n, pose in enumerate(kept)]
     if abs(after.yaw - before.yaw) > 25:
         assert not judge(joined, challenge).passed
     # The same without closing the gap: the face is out of sight for that time.
     hidden = [*poses[: start + 1], *[None] * (length - 1), *poses[start + length :]]
     if length / SAMPLING > 0.5:
         result = judge(hidden, challenge)
-        assert not result.passed and "no single face" in result.note or "per second" in result.note
+        assert not result.passed and ("no single face" in result.note or "per second" in result.note)
 
 
 def test_quick_head_passes_at_the_usual_sampling():

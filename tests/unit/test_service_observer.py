@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 from skimage import data
-from turning_head import TurningHead
 
 from facepad.errors import ModelError
 from facepad.service.challenge import Action, Challenge, judge
 from facepad.service.observer import Observer
+from turning_head import TurningHead
 
 LEFT, RIGHT, CLOSER = Action
 NEUTRAL = [0] * 8

@@ -1,4 +1,4 @@
-"""The pose of the one face in a frame of a clip: detector, face mesh, and the face made upright before it is measured."""
+"""The pose of the one face in a frame of a clip: detector and face mesh, on a face made upright."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Observer:
             image: uint8 RGB (height, width, 3), upright and **not mirrored**: mirrored, left is right.
 
         Returns:
-            None when there is no face, or a second one at least half as large, or one that is rolled by more than 45 degrees.
+            None when there is no face, a second one at least half as large, or one rolled by more than 45 degrees.
         """
         boxes = [face.box for face in self._detector.detect(image)[:_CANDIDATES]]
         boxes.sort(key=lambda box: box.width, reverse=True)
