@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 
 import facepad as package
 from facepad.service.app import create_app
+from facepad.service.challenge import Action, Challenge, ChallengeResult, Pose
 from facepad.service.judge import Gate
 from facepad.service.keys import add_key
 from facepad.service.problems import PROBLEMS, Problem
@@ -307,6 +309,125 @@ def test_caller_that_calls_too_often_is_told_when_to_come_back(start, tmp_path):
     problem(refused, "too-many-requests")
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert call("b").status_code == 200
+
+
+# The active check
+
+
+class Scripted:
+    """An observer that sees a head turn to its left and back within two seconds, whatever the frame shows."""
+
+    def observe(self, seconds, image):
+        yaw = 40.0 if 1.0 <= seconds < 1.5 else 20.0 if 0.9 <= seconds < 1.6 else 0.0
+        return Pose(seconds, yaw, 50.0, (32.0, 32.0))
+
+
+@pytest.fixture
+def challenged(start, monkeypatch):
+    """A service with sessions whose draw is known, and what asks it."""
+
+    def begin(*steps, **settings):
+        monkeypatch.setattr("facepad.service.app.Observer", Scripted)
+        monkeypatch.setattr("facepad.service.routes.draw", lambda _: Challenge(steps))
+        return start(challenges=True, **settings)
+
+    return begin
+
+
+@pytest.fixture
+def two_seconds(tmp_path):
+    return clip(tmp_path, [LIVE] * 50, rate=25)
+
+
+def send(client, content, token=None, **more):
+    token = token or client.post("/v1/sessions").json()["token"]
+    return client.post("/v1/liveness", content=content, headers={"Liveness-Session": token}, **more)
+
+
+def test_clip_without_its_challenge_stays_undecided(challenged, two_seconds):
+    answer = send(challenged(Action.TURN_LEFT, Action.COME_CLOSER), two_seconds).json()
+    assert (answer["label"], answer["reasons"]) == (None, ["challenge_failed"])
+    assert answer["score"] > 0.5
+    assert [step["passed"] for step in answer["challenge"]["steps"]] == [True, False]
+    assert "turn_left" in answer["challenge"]["note"]
+
+
+def test_clip_with_its_challenge_is_decided_by_its_score(challenged, tmp_path, two_seconds, monkeypatch):
+    monkeypatch.setattr("facepad.service.judge.judge", lambda poses, asked: ChallengeResult(len(poses) == 24, (), None))
+    client = challenged(Action.TURN_LEFT, Action.COME_CLOSER)
+    live = send(client, two_seconds).json()
+    assert (live["label"], live["challenge"]["passed"], live["reasons"]) == ("bona_fide", True, [])
+    assert len(live["files"][0]["frames"]) == 20
+    attack = send(client, clip(tmp_path, [ATTACK] * 50, "attack.mp4", rate=25)).json()
+    assert (attack["label"], attack["challenge"]["passed"]) == ("attack", True)
+
+
+def test_session_holds_once_for_a_known_token_in_time(challenged, two_seconds, monkeypatch):
+    client = challenged(Action.TURN_LEFT, Action.COME_CLOSER)
+    session = client.post("/v1/sessions").json()
+    assert session["challenge"]["steps"] == ["turn_left", "come_closer"]
+    assert send(client, two_seconds, session["token"]).status_code == 200
+    problem(send(client, two_seconds, session["token"]), "session-refused")
+    problem(send(client, two_seconds, "forged"), "session-refused")
+    late, now = client.post("/v1/sessions").json(), time.monotonic()
+    monkeypatch.setattr("facepad.service.store.time.monotonic", lambda: now + late["expires_in"] + 1)
+    problem(send(client, two_seconds, late["token"]), "session-refused")
+
+
+def test_tokens_are_random_and_so_are_challenges(start, monkeypatch):
+    monkeypatch.setattr("facepad.service.app.Observer", Scripted)
+    client = start(challenges=True, rate=0)
+    sessions = [client.post("/v1/sessions").json() for _ in range(60)]
+    assert len({session["token"] for session in sessions}) == 60
+    assert all(len(session["token"]) >= 43 for session in sessions)
+    assert len({tuple(session["challenge"]["steps"]) for session in sessions}) == 6
+
+
+def test_session_takes_one_clip_and_nothing_else(challenged, two_seconds):
+    client = challenged(Action.TURN_LEFT, Action.COME_CLOSER)
+    problem(send(client, encoded(LIVE)), "bad-request")
+    token = client.post("/v1/sessions").json()["token"]
+    response = client.post("/v1/liveness", files=parts(two_seconds, two_seconds), headers={"Liveness-Session": token})
+    problem(response, "bad-request")
+
+
+def test_long_clip_of_a_session_is_refused(challenged, tmp_path):
+    content = clip(tmp_path, [LIVE] * 16, rate=1)
+    problem(send(challenged(Action.TURN_LEFT, Action.COME_CLOSER), content), "too-large")
+
+
+def test_busy_service_keeps_the_session(challenged, two_seconds, monkeypatch):
+    client = challenged(Action.TURN_LEFT, Action.COME_CLOSER)
+    token = client.post("/v1/sessions").json()["token"]
+    with monkeypatch.context() as full:
+        full.setattr(client.app.state.running.gate, "inside", 64)
+        problem(send(client, two_seconds, token), "busy")
+    assert send(client, two_seconds, token).status_code == 200
+
+
+def test_service_without_challenges_offers_no_sessions(start, two_seconds):
+    client = start()
+    problem(client.post("/v1/sessions"), "challenges-off")
+    problem(send(client, two_seconds, "any"), "challenges-off")
+
+
+@pytest.mark.models
+def test_turning_head_passes_its_challenge_and_fails_another(start, models_folder, monkeypatch, tmp_path):
+    from skimage.data import astronaut
+
+    from turning_head import TurningHead
+
+    head = TurningHead(astronaut())
+    turn = [0] * 10 + [*range(0, 40, 4)] + [*range(40, 0, -4)] + [0] * 4
+    frames = [head.frame(yaw=yaw) for yaw in turn] + [head.frame(yaw=-yaw) for yaw in turn[10:]]
+    content = clip(tmp_path, frames, rate=12)
+    client = start(challenges=True, timeout=60)
+    for steps, passed in (
+        ((Action.TURN_LEFT, Action.TURN_RIGHT), True),
+        ((Action.TURN_RIGHT, Action.TURN_LEFT), False),
+    ):
+        monkeypatch.setattr("facepad.service.routes.draw", lambda _, steps=steps: Challenge(steps))
+        assert send(client, content).json()["challenge"]["passed"] is passed
 
 
 # Load

@@ -31,6 +31,9 @@ def serve(
     queue: Annotated[int, typer.Option(min=1, help="Requests under way at once; more get 429.")] = 64,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that a request may take.")] = 10,
     max_mb: Annotated[int, typer.Option(min=1, help="Megabytes of a request.")] = 32,
+    challenges: Annotated[
+        bool, typer.Option("--challenges", help="Offer the active check; needs the models of YuNet and the face mesh.")
+    ] = False,
     cors: Annotated[
         list[str] | None,
         typer.Option(metavar="ORIGIN", help="Page elsewhere that may call, such as https://a.example."),
@@ -48,6 +51,7 @@ def serve(
         api_keys=api_keys,
         workers=workers,
         store=store,
+        challenges=challenges,
         rate=rate,
         queue=queue,
         timeout=timeout,

@@ -21,6 +21,7 @@ from facepad.predictor import Predictor, load
 from facepad.service.guard import Guard
 from facepad.service.judge import Gate, Judge
 from facepad.service.keys import ApiKeys
+from facepad.service.observer import Observer
 from facepad.service.problems import Problem, problem_response
 from facepad.service.routes import PAGE, Running, open_routes, page_routes, v1
 from facepad.service.settings import Settings
@@ -48,16 +49,18 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
 
     Raises:
         InputError: the key file or the store's address is wrong.
+        ModelError: challenges need a model file that is missing.
     """
     settings = settings or Settings()
     telemetry = Telemetry()
     keys = None if settings.api_keys is None else ApiKeys(settings.api_keys)
-    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys)
+    observer = Observer() if settings.challenges else None
+    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys, observer)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         model = await asyncio.to_thread(load_predictor, settings) if predictor is None else predictor
-        judge = Judge(model, settings, telemetry)
+        judge = Judge(model, settings, telemetry, observer)
         work = asyncio.create_task(judge.run())
         await judge.warm()
         running.predictor, running.judge = model, judge

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,30 +22,34 @@ from facepad.parallel import available_cpus
 from facepad.predictions import DecisionPart, FramePart
 from facepad.predictor import Examined, Predictor
 from facepad.service.batching import Batcher
+from facepad.service.challenge import MAX_SECONDS, SAMPLING, Challenge, ChallengeResult, Pose, judge, with_challenge
+from facepad.service.observer import Observer
 from facepad.service.problems import Problem
 from facepad.service.schemas import ClipPart, ImagePart, SeenDecision
 from facepad.service.settings import Settings
 from facepad.service.telemetry import Telemetry
 from facepad.service.uploads import Upload
 from facepad.types import Decision, FrameDecision
-from facepad.video import read_video
+from facepad.video import VideoFrames, read_video
 
 __all__ = ["Gate", "Judge", "Verdict"]
 
 Result = TypeVar("Result")
 
 _BODIES = 8  # of the largest size that may be in memory at once
+_CHALLENGE_TIMEOUTS = 3  # a challenge is looked for in many more frames than liveness is
 
 
 @dataclass(frozen=True, slots=True)
 class _Looked:
-    """What examining a file gave: one entry per frame; an image has one."""
+    """What examining a file gave: one entry per frame, of which an image has one; and poses, where asked for."""
 
     kind: str
     size: tuple[int, int]
     frames: tuple[tuple[int, float, Examined], ...]
     note: str | None
     started: float
+    poses: tuple[Pose | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class Verdict:
     files: tuple[ImagePart | ClipPart, ...]
     depth_map: str | None
     waited: float
+    challenge: ChallengeResult | None = None
 
 
 class Gate:
@@ -101,10 +106,13 @@ class Judge:
         predictor: The model.
         settings: Limits.
         telemetry: Told about batches.
+        observer: Sees poses; None where no challenges are offered.
     """
 
-    def __init__(self, predictor: Predictor, settings: Settings, telemetry: Telemetry) -> None:
-        self._predictor, self._settings = predictor, settings
+    def __init__(
+        self, predictor: Predictor, settings: Settings, telemetry: Telemetry, observer: Observer | None = None
+    ) -> None:
+        self._predictor, self._settings, self._observer = predictor, settings, observer
         self._pool = ThreadPoolExecutor(max(2, available_cpus() // settings.workers), thread_name_prefix="examine")
         self._batcher = Batcher(predictor.decide, observe=telemetry.batch.observe)
 
@@ -120,25 +128,38 @@ class Judge:
         grey = np.full((480, 640, 3), 128, np.uint8)
         await self._batcher.submit([await asyncio.to_thread(self._predictor.examine, grey)])
 
-    async def judge(self, uploads: Sequence[Upload], *, depth: bool) -> Verdict:
+    async def judge(self, uploads: Sequence[Upload], *, depth: bool, challenge: Challenge | None = None) -> Verdict:
         """Decide on the files of one presentation.
+
+        Args:
+            uploads: At least one; a single clip where there is a challenge.
+            depth: Whether to give the depth maps.
+            challenge: What the clip must show.
 
         Raises:
             Problem: a file cannot be read or is beyond a limit, or it took longer than the time-out.
         """
         stop, submitted = Event(), time.perf_counter()
+        seconds = self._settings.timeout * (_CHALLENGE_TIMEOUTS if challenge else 1)
+        look = self._look if challenge is None else self._look_for_poses
         try:
-            async with asyncio.timeout(self._settings.timeout):
-                looked = await self._look_at_all(uploads, stop)
-                return await self._decide(looked, submitted, depth=depth)
+            async with asyncio.timeout(seconds):
+                looked = await self._look_at_all(look, uploads, stop)
+                verdict = await self._decide(looked, submitted, depth=depth)
         except TimeoutError:
-            raise Problem("timeout", f"no answer within {self._settings.timeout:g} s", retry_after=1) from None
+            raise Problem("timeout", f"no answer within {seconds:g} s", retry_after=1) from None
         finally:
             stop.set()
+        if challenge is None:
+            return verdict
+        result = judge(looked[0].poses, challenge)
+        return replace(verdict, decision=with_challenge(verdict.decision, result), challenge=result)
 
-    async def _look_at_all(self, uploads: Sequence[Upload], stop: Event) -> list[_Looked]:
+    async def _look_at_all(
+        self, look: Callable[[Upload, Event], _Looked], uploads: Sequence[Upload], stop: Event
+    ) -> list[_Looked]:
         loop = asyncio.get_running_loop()
-        waiting = [loop.run_in_executor(self._pool, self._look, upload, stop) for upload in uploads]
+        waiting = [loop.run_in_executor(self._pool, look, upload, stop) for upload in uploads]
         looked = await asyncio.gather(*waiting, return_exceptions=True)
         problems = [(number, found) for number, found in enumerate(looked) if isinstance(found, BaseException)]
         for _, error in problems:
@@ -160,9 +181,7 @@ class Judge:
             image = read_image(upload.content, max_pixels=limit)
             return _Looked("image", (height, width), ((0, 0.0, self._predictor.examine(image)),), None, started)
         video = read_video(upload.content, count=self._settings.frames, max_pixels=limit, threads=1)
-        if video.seconds > self._settings.max_seconds:
-            longest = self._settings.max_seconds
-            raise Problem("too-large", f"a clip of {video.seconds:.0f} s; the limit is {longest:g} s")
+        _refuse_length(video, self._settings.max_seconds)
         frames, size = [], (0, 0)
         for frame in video:
             if stop.is_set():
@@ -170,6 +189,23 @@ class Judge:
             size = frame.image.shape[:2]
             frames.append((frame.index, frame.seconds, self._predictor.examine(frame.image)))
         return _Looked("clip", (size[0], size[1]), tuple(frames), video.note, started)
+
+    def _look_for_poses(self, upload: Upload, stop: Event) -> _Looked:
+        """As `_look` at a clip, and at the pose in many more of its frames, in the same pass."""
+        assert self._observer is not None  # sessions are refused without one
+        started = time.perf_counter()
+        video = read_video(upload.content, rate=SAMPLING, max_pixels=self._settings.max_pixels, threads=1)
+        _refuse_length(video, min(MAX_SECONDS, self._settings.max_seconds))
+        judged = set(np.linspace(0, video.wanted - 1, self._settings.frames).round().astype(int).tolist())
+        frames, poses, size = [], [], (0, 0)
+        for number, frame in enumerate(video):
+            if stop.is_set():
+                break
+            size = frame.image.shape[:2]
+            poses.append(self._observer.observe(frame.seconds, frame.image))
+            if number in judged:
+                frames.append((frame.index, frame.seconds, self._predictor.examine(frame.image)))
+        return _Looked("clip", (size[0], size[1]), tuple(frames), video.note, started, tuple(poses))
 
     async def _decide(self, looked: Sequence[_Looked], submitted: float, *, depth: bool) -> Verdict:
         waited = min(found.started for found in looked) - submitted
@@ -198,6 +234,11 @@ class Judge:
         return ClipPart(
             decision=_seen(fused, depth=depth), frames=tuple(map(FramePart.of, frames)), note=_plain(found.note)
         )
+
+
+def _refuse_length(video: VideoFrames, limit: float) -> None:
+    if video.seconds > limit:
+        raise Problem("too-large", f"a clip of {video.seconds:.0f} s; the limit is {limit:g} s")
 
 
 def _typical(frames: Sequence[FrameDecision], score: float) -> Decision:

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.security import HTTPBearer
 
 from facepad import __version__
 from facepad.predictions import DecisionPart, ModelPart
 from facepad.predictor import Predictor
+from facepad.service.challenge import MAX_SECONDS, Challenge, ChallengeResult, draw
 from facepad.service.guard import check_key, limit_rate
 from facepad.service.judge import Gate, Judge, Verdict
 from facepad.service.keys import ApiKeys
+from facepad.service.observer import Observer
 from facepad.service.problems import PROBLEMS, Problem, ProblemDocument
-from facepad.service.schemas import Answer, Models, State, Timings
+from facepad.service.schemas import Answer, ChallengeAnswer, ChallengePart, Models, Session, State, StepAnswer, Timings
 from facepad.service.settings import Settings
 from facepad.service.store import Store
 from facepad.service.telemetry import CONTENT_TYPE, Telemetry
 from facepad.service.uploads import declared_bytes, read_uploads
 
 __all__ = ["Running", "open_routes", "page_routes", "v1"]
+
+_RANDOM = secrets.SystemRandom()
+_SESSION_SECONDS = 60
 
 PAGE = Path(str(resources.files("facepad.service"))) / "page"
 
@@ -39,6 +45,7 @@ class Running:
     store: Store
     gate: Gate
     keys: ApiKeys | None = None
+    observer: Observer | None = None
     predictor: Predictor | None = None
     judge: Judge | None = None
 
@@ -134,6 +141,9 @@ async def liveness(
     request: Request,
     judge: Annotated[Judge, Depends(_ready)],
     depth: Annotated[bool, Query(description="Answer with the depth that the model sees.")] = False,
+    liveness_session: Annotated[
+        str | None, Header(description="Token of a session; the body is then one clip that shows its challenge.")
+    ] = None,
 ) -> Answer:
     """Is this a live person? Send an image or clip as the body, or 1 to 32 of them as parts named `files`.
 
@@ -143,12 +153,25 @@ async def liveness(
     running, started = _running(request), time.perf_counter()
     size = declared_bytes(request.headers, running.settings.max_bytes)
     with running.gate.admit(size):
+        challenge = None if liveness_session is None else await _taken(running, liveness_session)
         uploads = await read_uploads(request, running.settings)
+        if challenge and [upload.kind for upload in uploads] != ["clip"]:
+            raise Problem("bad-request", "a session's request has one clip, and nothing else")
         read = time.perf_counter() - started
-        verdict = await judge.judge(uploads, depth=depth)
+        verdict = await judge.judge(uploads, depth=depth, challenge=challenge)
     running.telemetry.decided(verdict.decision)
     total = time.perf_counter() - started
     return _answer(running, verdict, request.state.request_id, read=read, total=total)
+
+
+async def _taken(running: Running, token: str) -> Challenge:
+    """The challenge of a session, which is then used up."""
+    if running.observer is None:
+        raise Problem("challenges-off", "the service was started without --challenges")
+    found = await running.store.tokens.take(token)
+    if found is None:
+        raise Problem("session-refused", "start another session: this one is unknown, expired or used")
+    return Challenge.from_json(found)
 
 
 def _answer(running: Running, verdict: Verdict, request_id: str, *, read: float, total: float) -> Answer:
@@ -167,9 +190,36 @@ def _answer(running: Running, verdict: Verdict, request_id: str, *, read: float,
         depth_map=verdict.depth_map,
         model=ModelPart.of(running.predictor.bundle),
         files=verdict.files,
-        challenge=None,
+        challenge=None if verdict.challenge is None else _challenge_answer(verdict.challenge),
         timings=timings,
         facepad=__version__,
+    )
+
+
+def _challenge_answer(result: ChallengeResult) -> ChallengeAnswer:
+    steps = tuple(StepAnswer(action=one.action, passed=one.passed, seconds=one.seconds) for one in result.steps)
+    return ChallengeAnswer(passed=result.passed, steps=steps, note=result.note)
+
+
+@v1.post(
+    "/sessions",
+    status_code=201,
+    summary="Start an active check",
+    dependencies=[Depends(_not_too_often)],
+    responses=_problems("too-many-requests", "challenges-off", "not-ready"),
+)
+async def start_session(request: Request, _: Annotated[Judge, Depends(_ready)]) -> Session:
+    """A random challenge and a token that holds once and for a minute: show a clip of it to `/v1/liveness`."""
+    running = _running(request)
+    if running.observer is None:
+        raise Problem("challenges-off", "the service was started without --challenges")
+    challenge, token = draw(_RANDOM), secrets.token_urlsafe(32)
+    await running.store.tokens.put(token, challenge.to_json(), _SESSION_SECONDS)
+    return Session(
+        token=token,
+        challenge=ChallengePart(steps=tuple(challenge.steps)),
+        expires_in=_SESSION_SECONDS,
+        max_seconds=min(MAX_SECONDS, running.settings.max_seconds),
     )
 
 

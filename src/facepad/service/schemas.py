@@ -63,6 +63,8 @@ class ChallengeAnswer(Part):
 
     passed: bool
     steps: tuple[StepAnswer, ...]
+    note: str | None
+    """Why it did not pass."""
 
 
 class Timings(Part):
