@@ -1,4 +1,4 @@
-"""Test material: a photograph's face, mapped onto its own mesh, turned and brought closer frame by frame."""
+"""Test material: a photograph's face on its own mesh, turned and brought closer, frame by frame or as a clip."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ import numpy as np
 from facepad.depth.facemesh import FaceMeshDepth, triangulate
 from facepad.depth.raster import EXTENT
 from facepad.faces import create_detector
+from facepad.service.challenge import Action
 
+_NEUTRAL = [(0, 1.0)] * 8
+_TURN = [12, 24, 36, 48, 52, 48, 36, 24, 12, 0]
+_APPROACH = [1.1, 1.2, 1.3, 1.4, 1.5, 1.4, 1.3, 1.2, 1.1, 1.0]
+_MOVES = {
+    Action.TURN_LEFT: [(yaw, 1.0) for yaw in _TURN],
+    Action.TURN_RIGHT: [(-yaw, 1.0) for yaw in _TURN],
+    Action.COME_CLOSER: [(0, closer) for closer in _APPROACH],
+}
 _BEHIND = 0.25  # the axis of the neck, in sides of the mesh's square behind the face's middle
 
 
@@ -24,6 +33,14 @@ class TurningHead:
         self._source = (points[:, :2] - 0.5) * box.width * EXTENT + box.center
         self._shape = (points - points.mean(axis=0)) * side  # around the face's middle, in the frame's pixels
         self._axis = np.array([0, 0, _BEHIND * side])
+
+    def clip(self, *actions):
+        """Frames, 12 per second, of a face that looks into the camera and then does these things, there and back."""
+        drawn = {}
+        for pose in [*_NEUTRAL, *(pose for action in actions for pose in _MOVES[action])]:
+            if pose not in drawn:
+                drawn[pose] = self.frame(*pose)
+            yield drawn[pose]
 
     def frame(self, yaw=0.0, closer=1.0, roll=0.0, shift=(0.0, 0.0)):
         """One frame: yaw and roll in degrees, signs as in facepad.pose; size relative to the first; shift in pixels."""

@@ -9,8 +9,9 @@ import pytest
 from skimage import data
 
 from facepad.errors import ModelError
-from facepad.service.challenge import Action, Challenge, judge
+from facepad.service.challenge import SAMPLING, Action, Challenge, judge
 from facepad.service.observer import Observer
+from facepad.video import read_video, write_video
 from turning_head import TurningHead
 
 LEFT, RIGHT, CLOSER = Action
@@ -69,10 +70,12 @@ class TestClip:
         mirrored = [replace(pose, yaw=-pose.yaw) for pose in poses]
         assert judge(mirrored, Challenge((RIGHT, LEFT))).passed
 
-    def test_face_that_comes_closer_and_turns_passes(self, seen):
-        sizes = [1.0] * 8 + [1.1, 1.2, 1.3, 1.4, 1.5, 1.4, 1.3, 1.2, 1.1]
-        poses = timed([*(seen(0.0, size) for size in sizes), *map(seen, THERE_AND_BACK)])
+    def test_video_of_a_face_that_comes_closer_and_turns_passes(self, observer, head, tmp_path):
+        write_video(tmp_path / "clip.mp4", head.clip(CLOSER, LEFT), rate=12)
+        frames = read_video(tmp_path / "clip.mp4", rate=SAMPLING)
+        poses = [observer.observe(frame.seconds, frame.image) for frame in frames]
         assert judge(poses, Challenge((CLOSER, LEFT))).passed
+        assert not judge(poses, Challenge((CLOSER, RIGHT))).passed
 
     def test_cut_from_frontal_to_turned_fails(self, seen):
         poses = timed(map(seen, [*NEUTRAL, *[52] * 8, *NEUTRAL, *(-yaw for yaw in THERE_AND_BACK)]))
