@@ -318,8 +318,7 @@ class Scripted:
     """An observer that sees a head turn to its left and back within two seconds, whatever the frame shows."""
 
     def observe(self, seconds, image):
-        yaw = 40.0 if 1.0 <= seconds < 1.5 else 20.0 if 0.9 <= seconds < 1.6 else 0.0
-        return Pose(seconds, yaw, 50.0, (32.0, 32.0))
+        return Pose(seconds, max(0.0, 40.0 - 80.0 * abs(seconds - 1.2)), 50.0, (32.0, 32.0))
 
 
 @pytest.fixture
