@@ -272,7 +272,7 @@ def test_keys_are_needed_where_there_are_keys(start, tmp_path):
 
 def test_pages_of_other_origins_may_not_call(start):
     client = start()
-    for origin in ("https://evil.example", "http://localhost:1", "null"):
+    for origin in ("https://evil.example", "http://localhost:1", "null", "http://[", ""):
         response = client.post("/v1/liveness", content=encoded(LIVE), headers={"Origin": origin})
         problem(response, "forbidden-origin")
     own = client.post("/v1/liveness", content=encoded(LIVE), headers={"Origin": "http://localhost"})
@@ -294,7 +294,10 @@ def test_origin_that_is_named_may_call(start):
 
 
 def test_name_that_leads_here_by_rebinding_is_refused(start):
-    problem(start().get("/v1/models", headers={"Host": "evil.example"}), "forbidden-origin")
+    for host in ("evil.example", "[::1", "", "localhost.evil.example", "localhost@evil.example"):
+        problem(start().get("/v1/models", headers={"Host": host}), "forbidden-origin")
+    for host in ("127.0.0.1:8000", "[::1]:8000", "LOCALHOST"):
+        assert start().get("/v1/models", headers={"Host": host}).status_code == 200
 
 
 def test_caller_that_calls_too_often_is_told_when_to_come_back(start, tmp_path):

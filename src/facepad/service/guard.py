@@ -88,12 +88,12 @@ class Guard:
     def _check_caller(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
         # Another site's name that leads here would let its page read the answers (DNS rebinding).
-        if self._only_local and urlsplit(f"//{host}").hostname not in _LOCAL_NAMES:
+        if self._only_local and _name(f"//{host}") not in _LOCAL_NAMES:
             raise Problem("forbidden-origin", "without API keys the service answers to localhost only")
         origin = headers.get("origin")
         if origin is None or scope["method"] in _SAFE or origin in self._settings.cors:
             return
-        if urlsplit(origin).netloc != host:
+        if not host or origin.partition("://")[2] != host:
             raise Problem("forbidden-origin", "pages of other origins may not call (facepad serve --cors allows one)")
 
 
@@ -123,6 +123,13 @@ async def limit_rate(request: Request, store: Store, per_minute: int) -> None:
     client = getattr(request.state, "client", None) or f"address {request.client.host if request.client else '-'}"
     if seconds := await store.wait(client, per_minute):
         raise Problem("too-many-requests", f"the limit is {per_minute} requests a minute", retry_after=seconds)
+
+
+def _name(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:  # brackets that do not match
+        return None
 
 
 def _request_id(headers: Headers) -> str:

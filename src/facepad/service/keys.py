@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import time
@@ -17,6 +18,7 @@ __all__ = ["ApiKeys", "add_key"]
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINE = re.compile(rf"({_NAME.pattern}):([0-9a-f]{{64}})")
 _LOOK_EVERY = 1.0  # seconds
+_LOG = logging.getLogger("facepad.service")
 
 
 class ApiKeys:
@@ -34,7 +36,6 @@ class ApiKeys:
         self._keys = _read(path)
         self._state = _state(path)
         self._looked = time.monotonic()
-        self.problem: str | None = None
 
     def name_of(self, key: str) -> str | None:
         """Whose key it is; None for a key that is nobody's. Takes the same time whichever it is."""
@@ -53,11 +54,11 @@ class ApiKeys:
         self._looked, state = now, _state(self._path)
         if state == self._state:
             return
-        try:
-            self._keys, self.problem = _read(self._path), None
-        except InputError as error:
-            self.problem = str(error)
         self._state = state
+        try:
+            self._keys = _read(self._path)
+        except InputError as error:
+            _LOG.warning("%s; the keys that were read before stay in force", error)
 
 
 def add_key(path: Path, name: str) -> str:

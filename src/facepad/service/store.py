@@ -140,12 +140,13 @@ def open_store(address: str | None) -> Store:
     if address is None:
         return Store(SlidingWindowCounterRateLimiter(storage_from_string("async+memory://")), MemoryTokens())
     if not address.startswith(("redis://", "rediss://")):
-        raise InputError(f"expected the address of a Redis server, such as redis://127.0.0.1:6379/0, got {address}")
+        scheme = address.partition("://")[0]  # the rest may hold a password
+        raise InputError(f"expected the address of a Redis server, redis://HOST:PORT/0, got {scheme!r}")
     from redis.asyncio import Redis
 
     try:
         storage = storage_from_string(f"async+{address}", implementation="redispy", wrap_exceptions=True)
         tokens = RedisTokens(Redis.from_url(address, socket_timeout=2, socket_connect_timeout=2))
     except (ConfigurationError, ValueError) as error:
-        raise InputError(f"store {address}: {error}") from error
+        raise InputError(f"the store's address is wrong: {error}") from error
     return Store(SlidingWindowCounterRateLimiter(storage), tokens)
