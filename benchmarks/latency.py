@@ -29,6 +29,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from cold_start import command_table, interleaved, medians, with_bytecode
 from detectors import WholeImage, markdown
 from numpy.typing import NDArray
 from sizes import NETWORKS, multiply_adds
@@ -218,17 +219,6 @@ def picture(path: Path, people: Sequence[NDArray[np.uint8]], size: tuple[int, in
     return path.read_bytes()
 
 
-def interleaved(ways: Mapping[Any, Callable[[], object]], repeat: int) -> dict[Any, list[Any]]:
-    """What each way gives, ``repeat`` times after a first one; they take turns, so that a busy moment hits all."""
-    results: dict[Any, list[Any]] = {name: [] for name in ways}
-    for turn in range(repeat + 1):
-        for name, way in ways.items():
-            result = way()
-            if turn:
-                results[name].append(result)
-    return results
-
-
 def timed(work: Callable[[], object]) -> float:
     """Milliseconds."""
     start = time.perf_counter()
@@ -248,10 +238,6 @@ def stages(jpeg: bytes, detector: Detector, contestant: Contestant) -> tuple[flo
     contestant.score(prepared)
     marks.append(time.perf_counter())
     return (*(1000 * (after - before) for before, after in pairwise(marks)), len(faces))
-
-
-def medians(rows: Sequence[Sequence[float]]) -> list[float]:
-    return [statistics.median(column) for column in zip(*rows, strict=True)]
 
 
 def gemm() -> float:
@@ -364,10 +350,7 @@ def start_table(
         model = write_bundle(folder / f"model{number}{SUFFIX}", bundle)
         for engine in usable_engines(bundle):
             ways[title, engine] = partial(child, ["-c", ON_ENGINE, engine, str(model), str(image)])
-    command = [sys.executable, "-m", "facepad", "predict", str(image), "--model", str(folder / f"model0{SUFFIX}")]
-    ways["command"] = partial(timed, partial(decided, command))
     results = interleaved(ways, repeat)
-    predict = statistics.median(results.pop("command")) / 1000
     rows = []
     for names, runs in results.items():
         marks = {key: [run[key] for run in runs] for key in runs[0]}
@@ -376,21 +359,14 @@ def start_table(
         rows.append((*names, *(f"{number:.2f}" for number in numbers), memory))
     columns = ["network", "engine", "import facepad", "everything imported", "loaded", "first score", "process ended"]
     text = markdown([*columns, "peak memory, MiB"], rows)
-    text += f"\n`facepad predict` of that image with the first model: {predict:.2f} s.\n"
+    text += f"\n## The whole command\n\nWith the model that comes with facepad.\n\n{command_table(image, repeat)}"
     return f"## A new process that scores one image\n\nSeconds since its start, with the usual detector.\n\n{text}"
-
-
-def decided(command: list[str]) -> None:
-    """Run `facepad predict`; 3 says that it stayed undecided: the networks here have no threshold."""
-    run = subprocess.run(command, capture_output=True, text=True)
-    if run.returncode not in (0, 3):
-        sys.exit(run.stderr)
 
 
 def child(arguments: list[str]) -> dict[str, float]:
     """What a new process says of itself, with its whole time in seconds."""
     start = time.perf_counter()
-    run = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True, env=with_bytecode())
     return {**json.loads(run.stdout), "whole": time.perf_counter() - start}
 
 

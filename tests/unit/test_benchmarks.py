@@ -49,6 +49,7 @@ def test_latency_gives_every_table_for_networks_and_model_files(tmp_path, monkey
         assert [row[:2] for row in rows[title]] == contestants
         assert [row[2] for row in rows[title]] == ["fp32", "fp32", "int8"]
     assert [row[:2] for row in rows["A new process that scores one image"]] == contestants
+    assert [row[0] for row in rows["The whole command"]][:1] == ["| `facepad predict one.jpg`"]
     assert [row[:3] for row in rows["Size of the image and number of faces"]] == [
         ["| small", "1", "1"],
         ["| small", "2", "2"],

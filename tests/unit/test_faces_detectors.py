@@ -2,9 +2,11 @@
 
 import os
 import threading
+from importlib import resources
 from pathlib import Path
 
 import cv2
+import dlib
 import numpy as np
 import pytest
 from skimage import data
@@ -39,6 +41,19 @@ def detector_of():
 
 def test_every_detector_is_tested_here():
     assert set(DETECTORS) == {"dlib", "yunet"}
+
+
+def test_dlib_detector_file_is_what_dlib_itself_would_write(tmp_path):
+    dlib.get_frontal_face_detector().save(str(tmp_path / "own.svm"))
+    shipped = resources.files("facepad") / "assets" / "dlib-frontal-face.svm"
+    assert shipped.read_bytes() == (tmp_path / "own.svm").read_bytes()
+
+
+def test_dlib_detector_is_unpacked_where_its_file_cannot_be_opened(astronaut, monkeypatch):
+    expected = DlibDetector().detect(astronaut)
+    closed = dlib.fhog_object_detector
+    monkeypatch.setattr(dlib, "fhog_object_detector", lambda path: closed(path + ".none"))
+    assert DlibDetector().detect(astronaut) == expected != []
 
 
 @every_detector
