@@ -1,38 +1,28 @@
-"""Predicting many inputs one after the other, and the JSON document about them."""
+"""Predicting many inputs one after the other, and the record of what was found."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
-from facepad.bundle import Bundle
-from facepad.camera import read_camera
 from facepad.errors import ImageError, VideoError
 from facepad.inputs import Kind, Source
-from facepad.metrics import Fusion, Threshold
+from facepad.metrics import Fusion
 from facepad.parallel import map_ahead
 from facepad.predictor import FRAMES, Examined, Predictor, Seen
-from facepad.types import Decision, Found, FrameDecision, Label, Reason, ScoreStatus, VideoDecision
+from facepad.types import Decision, Found, FrameDecision, Label, VideoDecision
 
-__all__ = [
-    "DecisionPart",
-    "Document",
-    "Failed",
-    "FramePart",
-    "ModelPart",
-    "Outcome",
-    "Part",
-    "Record",
-    "predict_sources",
-]
+if TYPE_CHECKING:
+    from facepad.document import Document  # its checks take a while to build, and only --json needs them
+
+__all__ = ["Failed", "Outcome", "Record", "decisions_of", "predict_sources"]
 
 _BATCH = 8  # images that are decided on together: after Ctrl-C no more than these are lost
 _AHEAD = 32
@@ -102,6 +92,8 @@ def _video(predictor: Predictor, source: Source, frames: int, fuse: Fusion) -> O
 
 
 def _camera(predictor: Predictor, source: Source, frames: int | None) -> Iterator[Outcome]:
+    from facepad.camera import read_camera  # only here: it needs OpenCV
+
     assert isinstance(source.content, int)
     for frame in read_camera(source.content, count=frames):
         yield Outcome(source, FrameDecision(frame.index, frame.seconds, predictor.predict(frame.image)), frame.image)
@@ -113,196 +105,82 @@ def _failed(source: Source, error: Exception) -> Failed:
     return Failed(reason.removeprefix(f"{source.name}: "))
 
 
-class Part(BaseModel):
-    """A part of a document for programs: frozen, without unknown keys, its attributes described in the schema."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class ModelPart(Part):
-    """The model that decided."""
-
-    name: str
-    format: int
-    """Of its file."""
-    sha256: str | None
-    """Of its file; null for a run folder and for a described network (see `facepad list models`), which have none."""
-    license: str
-    scope: str
-    """What it may be used for; empty when there is nothing to warn of."""
-    threshold: Threshold | None
-    """Bona fide when score >= its value; null leaves everything undecided."""
-
-    @classmethod
-    def of(cls, bundle: Bundle) -> ModelPart:
-        """What a reader must know of a model."""
-        described = bundle.description
-        return cls(
-            name=described.name,
-            format=described.format,
-            sha256=bundle.sha256 or None,
-            license=described.license,
-            scope=described.scope,
-            threshold=described.threshold,
-        )
-
-
-class DecisionPart(Part):
-    """A decision on one presentation: a face, a whole frame or a video."""
-
-    box: tuple[float, float, float, float] | None
-    """The face square x1, y1, x2, y2 in pixels of the upright image."""
-    score: float | None
-    """P(bona fide) in [0, 1]; null exactly when status is not scored."""
-    label: Label | None
-    """Null is undecided; the reasons say why."""
-    threshold: float | None
-    status: ScoreStatus
-    reasons: tuple[Reason, ...]
-    timings: dict[str, float]
-    """Seconds by step."""
-
-    @classmethod
-    def of(cls, decision: Decision) -> DecisionPart:
-        """The part of a decision that goes into the document (the depth map does not)."""
-        return cls(
-            box=None if decision.box is None else decision.box.xyxy,
-            score=decision.score,
-            label=decision.label,
-            threshold=decision.threshold,
-            status=decision.status,
-            reasons=decision.reasons,
-            timings=dict(decision.timings),
-        )
-
-
-class FramePart(Part):
-    """One frame of a video."""
-
-    index: int
-    """In the order of display, from 0."""
-    seconds: float
-    decisions: tuple[DecisionPart, ...]
-    """One per face, the most prominent face first."""
-
-    @classmethod
-    def of(cls, frame: FrameDecision) -> FramePart:
-        """The part of a frame's decisions."""
-        return cls(index=frame.index, seconds=frame.seconds, decisions=tuple(map(DecisionPart.of, frame.decisions)))
-
-
-class ImageResult(Part):
-    """An image."""
-
-    path: str
-    kind: Literal["image"] = "image"
-    decisions: tuple[DecisionPart, ...]
-    """One per face, the most prominent face first."""
-
-
-class VideoResult(Part):
-    """A video, or what a camera showed."""
-
-    path: str
-    kind: Literal["video"] = "video"
-    decisions: tuple[DecisionPart]
-    """The decision on the video as a whole."""
-    fuse: Fusion
-    """How the scores of the frames became one."""
-    frames: tuple[FramePart, ...]
-    note: str | None
-    """What is wrong with the file although it can be read."""
-
-    @classmethod
-    def of(cls, path: str, video: VideoDecision) -> VideoResult:
-        """The result of a video."""
-        decisions, frames = (DecisionPart.of(video.decision),), tuple(map(FramePart.of, video.frames))
-        return cls(path=path, decisions=decisions, fuse=video.fuse, frames=frames, note=video.note)
-
-
-class Failure(Part):
-    """An input that cannot be read."""
-
-    path: str
-    reason: str
-
-
-class Counts(Part):
-    """How many inputs there were, and decisions of each kind (a video has one)."""
-
-    inputs: int
-    decisions: int
-    bona_fide: int
-    attack: int
-    undecided: int
-    unreadable: int
-
-
-class Document(Part):
-    """What ``facepad predict --json`` prints."""
-
-    model: ModelPart
-    results: tuple[ImageResult | VideoResult, ...]
-    failures: tuple[Failure, ...]
-    counts: Counts
-    complete: bool
-    """False when it was stopped before all inputs were looked at."""
-
-
 @dataclass
 class Record:
-    """Keeps what was found, without images and depth maps, until the document is made.
+    """Keeps what was found, without images and depth maps.
 
     Attributes:
         predictor: The model.
         fuse: How the frames of a camera become one decision.
         frames: Keep each frame of a camera for the document; without, it may run for days.
+        failures: Name and reason of each source that cannot be read.
     """
 
     predictor: Predictor
     fuse: Fusion = "mean"
     frames: bool = True
-    _results: list[ImageResult | VideoResult] = field(default_factory=list)
-    _failures: list[Failure] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    _found: list[tuple[str, tuple[Decision, ...] | VideoDecision]] = field(default_factory=list)
     _seen: dict[str, Seen] = field(default_factory=dict)
-    _frames: dict[str, list[FramePart]] = field(default_factory=dict)
+    _frames: dict[str, list[FrameDecision]] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome."""
         path, found = outcome.source.name, outcome.found
         if isinstance(found, Failed):
-            self._failures.append(Failure(path=path, reason=found.reason))
+            self.failures.append((path, found.reason))
         elif isinstance(found, FrameDecision):
             self._seen.setdefault(path, Seen()).add(found)
             if self.frames:
-                self._frames.setdefault(path, []).append(FramePart.of(found))
+                self._frames.setdefault(path, []).append(_bare_frame(found))
         elif isinstance(found, VideoDecision):
-            self._results.append(VideoResult.of(path, found))
+            frames = tuple(map(_bare_frame, found.frames))
+            self._found.append((path, replace(found, decision=_bare(found.decision), frames=frames)))
         else:
-            self._results.append(ImageResult(path=path, decisions=tuple(map(DecisionPart.of, found))))
+            self._found.append((path, tuple(map(_bare, found))))
+
+    def results(self) -> list[tuple[str, tuple[Decision, ...] | VideoDecision]]:
+        """Name and decisions of each source so far; a camera's frames are one video."""
+        return [*self._found, *((path, self._shown(path, seen)) for path, seen in self._seen.items())]
 
     def document(self, *, complete: bool = True) -> Document:
-        """What was found so far."""
-        results = (*self._results, *(self._shown(path, seen) for path, seen in self._seen.items()))
-        labels = Counter(decision.label for result in results for decision in result.decisions)
+        """What was found so far, for ``--json``."""
+        from facepad.document import Counts, Document, Failure, ImageResult, ModelPart, VideoResult
+
+        found = self.results()
+        labels = Counter(decision.label for _, one in found for decision in decisions_of(one))
         counts = Counts(
-            inputs=len(results) + len(self._failures),
+            inputs=len(found) + len(self.failures),
             decisions=labels.total(),
             bona_fide=labels[Label.BONA_FIDE],
             attack=labels[Label.ATTACK],
             undecided=labels[None],
-            unreadable=len(self._failures),
+            unreadable=len(self.failures),
         )
         return Document(
             model=ModelPart.of(self.predictor.bundle),
-            results=results,
-            failures=tuple(self._failures),
+            results=tuple(
+                VideoResult.of(path, one) if isinstance(one, VideoDecision) else ImageResult.of(path, one)
+                for path, one in found
+            ),
+            failures=tuple(Failure(path=path, reason=reason) for path, reason in self.failures),
             counts=counts,
             complete=complete,
         )
 
-    def _shown(self, path: str, seen: Seen) -> VideoResult:
+    def _shown(self, path: str, seen: Seen) -> VideoDecision:
         decision, frames = self.predictor.fuse_seen(seen, self.fuse), self._frames.get(path, ())
-        return VideoResult(
-            path=path, decisions=(DecisionPart.of(decision),), fuse=self.fuse, frames=tuple(frames), note=None
-        )
+        return VideoDecision(decision, tuple(frames), self.fuse)
+
+
+def decisions_of(found: tuple[Decision, ...] | VideoDecision) -> tuple[Decision, ...]:
+    """One per face of an image, or the one on a video as a whole."""
+    return (found.decision,) if isinstance(found, VideoDecision) else found
+
+
+def _bare(decision: Decision) -> Decision:
+    return replace(decision, depth_map=None)
+
+
+def _bare_frame(frame: FrameDecision) -> FrameDecision:
+    return replace(frame, decisions=tuple(map(_bare, frame.decisions)))

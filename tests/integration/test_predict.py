@@ -17,11 +17,12 @@ import cv2
 import numpy as np
 import pytest
 
+from facepad.document import Document
 from facepad.errors import ImageError
 from facepad.faces import DETECTORS
 from facepad.images import read_image, write_image
 from facepad.inputs import Kind, Source
-from facepad.predictions import Document, Outcome, Record, predict_sources
+from facepad.predictions import Outcome, Record, predict_sources
 from facepad.predictor import Predictor, load
 from facepad.types import Box, Face, FrameDecision
 from facepad.video import read_video, write_video
@@ -84,7 +85,7 @@ def photos(tmp_path):
 
 def test_schema_is_current():
     expected = Document.model_json_schema(mode="serialization")
-    made = "python -c 'import json; from facepad.predictions import Document as D; "
+    made = "python -c 'import json; from facepad.document import Document as D; "
     made += 'print(json.dumps(D.model_json_schema(mode="serialization"), indent=1))\' > docs/predict.schema.json'
     assert json.loads(SCHEMA.read_text()) == expected, f"write it anew: {made}"
 

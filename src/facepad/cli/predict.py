@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from facepad.annotate import Annotations
     from facepad.inputs import Source
-    from facepad.predictions import Document, Outcome
+    from facepad.predictions import Outcome, Record
     from facepad.types import Decision
 
 _UNREADABLE, _PARTLY, _MATCHED, _CTRL_C = 2, 3, 4, 130
@@ -71,10 +71,9 @@ def predict(
             _copy(outcome, copies)
     except KeyboardInterrupt:
         complete = False
-    document = record.document(complete=complete)
     if as_json:
-        print_json(document.model_dump(mode="json"))
-    raise typer.Exit(_exit_code(document, fail_on))
+        print_json(record.document(complete=complete).model_dump(mode="json"))
+    raise typer.Exit(_exit_code(record, complete, fail_on))
 
 
 def _copies(folder: Path | None) -> Annotations | None:
@@ -97,15 +96,18 @@ def _copy(outcome: Outcome, copies: Annotations | None) -> None:
         say(f"no copy: {_printable(str(error))}")
 
 
-def _exit_code(document: Document, fail_on: FailOn | None) -> int:
-    if not document.complete:
+def _exit_code(record: Record, complete: bool, fail_on: FailOn | None) -> int:
+    from facepad.predictions import decisions_of
+    from facepad.types import Label
+
+    if not complete:
         return _CTRL_C
-    if fail_on and document.counts.attack:
+    found = [{decision.label for decision in decisions_of(one)} for _, one in record.results()]
+    if fail_on and any(Label.ATTACK in labels for labels in found):
         return _MATCHED
-    if not document.results:
+    if not found:
         return _UNREADABLE
-    undecided = any(all(one.label is None for one in result.decisions) for result in document.results)
-    return _PARTLY if document.failures or undecided else 0
+    return _PARTLY if record.failures or {None} in found else 0
 
 
 def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: bool) -> Iterator[Outcome]:

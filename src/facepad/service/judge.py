@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facepad.document import DecisionPart, FramePart
 from facepad.errors import ImageError, VideoError
 from facepad.images import image_size, read_image
 from facepad.parallel import available_cpus
-from facepad.predictions import DecisionPart, FramePart
 from facepad.predictor import Examined, Predictor
 from facepad.service.batching import Batcher
 from facepad.service.challenge import MAX_SECONDS, SAMPLING, Challenge, ChallengeResult, Pose, judge, with_challenge

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse
 from fastapi.security import HTTPBearer
 
 from facepad import __version__
-from facepad.predictions import DecisionPart, ModelPart
+from facepad.document import DecisionPart, ModelPart
 from facepad.predictor import Predictor
 from facepad.service.challenge import MAX_SECONDS, Challenge, ChallengeResult, draw
 from facepad.service.guard import check_key, limit_rate
