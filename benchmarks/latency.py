@@ -137,7 +137,8 @@ def head(repeat: int) -> str:
         f"# Latency, throughput, memory\n\n`python benchmarks/latency.py --repeat {repeat}`, {date.today()}, commit "
         f"{commit}, {platform.machine()} with {available_cpus()} CPU cores, Python {platform.python_version()},\n"
         f"{packages}.\n"
-        "Times are medians in milliseconds of what took turns in one run; the machine may be noisy: read the ratios.\n"
+        "Times are medians in milliseconds of what took turns in one run; where one thread works, milliseconds on a\n"
+        "processor, which other work on the machine does not lengthen much. Elsewhere read the ratios.\n"
     )
 
 
@@ -219,31 +220,31 @@ def picture(path: Path, people: Sequence[NDArray[np.uint8]], size: tuple[int, in
     return path.read_bytes()
 
 
-def timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
     """Milliseconds."""
-    start = time.perf_counter()
+    start = clock()
     work()
-    return 1000 * (time.perf_counter() - start)
+    return 1000 * (clock() - start)
 
 
 def stages(jpeg: bytes, detector: Detector, contestant: Contestant) -> tuple[float, ...]:
-    """Milliseconds of each of `STAGES`, then the number of faces."""
-    marks = [time.perf_counter()]
+    """Milliseconds on a processor of each of `STAGES`, then the number of faces."""
+    marks = [time.process_time()]
     image = read_image(jpeg)
-    marks.append(time.perf_counter())
+    marks.append(time.process_time())
     faces = detector.detect(image)
-    marks.append(time.perf_counter())
+    marks.append(time.process_time())
     prepared = [contestant.prepare(image, face.box) for face in faces]
-    marks.append(time.perf_counter())
+    marks.append(time.process_time())
     contestant.score(prepared)
-    marks.append(time.perf_counter())
+    marks.append(time.process_time())
     return (*(1000 * (after - before) for before, after in pairwise(marks)), len(faces))
 
 
 def gemm() -> float:
     """Milliseconds of a product of two square matrices."""
     first, second = torch.ones(GEMM, GEMM), torch.ones(GEMM, GEMM)
-    return timed(lambda: first @ second)
+    return timed(lambda: first @ second, time.process_time)
 
 
 def latency_table(trained: Mapping[str, TrainedModel], bundles: Mapping[str, Bundle], jpeg: bytes, repeat: int) -> str:
@@ -251,7 +252,7 @@ def latency_table(trained: Mapping[str, TrainedModel], bundles: Mapping[str, Bun
     ways: dict[Any, Callable[[], object]] = {one.names: partial(stages, jpeg, detector, one) for one in found}
     fusion = fusion_of(bundles)
     predictor = Predictor(bundles[fusion], threads=1)
-    ways |= {"gemm": gemm, "predict": partial(timed, partial(predictor.predict, jpeg))}
+    ways |= {"gemm": gemm, "predict": partial(timed, partial(predictor.predict, jpeg), time.process_time)}
     results = interleaved(ways, repeat)
     rate = GEMM**3 / statistics.median(results.pop("gemm"))
     predict = statistics.median(results.pop("predict"))
@@ -286,7 +287,7 @@ def detector_table(jpeg: bytes, repeat: int) -> str:
         detectors.append(create_detector("yunet"))
     except ModelError as error:
         print(f"without YuNet: {error}", file=sys.stderr)
-    ways = {one.name: partial(timed, partial(one.detect, image)) for one in detectors}
+    ways = {one.name: partial(timed, partial(one.detect, image), time.process_time) for one in detectors}
     times = {name: statistics.median(found) for name, found in interleaved(ways, repeat).items()}
     rows = [(name, f"{spent:.2f}", f"{spent / times[WholeImage.name]:.2f}") for name, spent in times.items()]
     return "## Detectors on that image\n\n" + markdown(["detector", "ms", "x dlib on the whole image"], rows)

@@ -462,7 +462,8 @@ from facepad.cli import main
 try:
     main()
 except SystemExit as stop:
-    unneeded = ("av", "torch", "rich", "matplotlib", "pooch", "pandas", "facepad.annotate", "facepad.catalog.described")
+    unneeded = ["av", "torch", "rich", "matplotlib", "pooch", "pandas"]
+    unneeded += ["facepad.annotate", "facepad.catalog.described", "facepad.document"]
     print(*(name for name in unneeded if name in sys.modules), file=sys.stderr)
 """
     environment = os.environ | {"FACEPAD_HOME": str(photos)}
