@@ -9,7 +9,7 @@ from itertools import count as numbers
 import cv2
 import numpy as np
 
-from facepad.errors import InputError
+from facepad.errors import VideoError
 from facepad.opencv import quiet_opencv
 from facepad.types import VideoFrame
 
@@ -27,19 +27,19 @@ def read_camera(number: int, *, count: int | None = None) -> Iterator[VideoFrame
         uint8 RGB frames with the seconds since the first one.
 
     Raises:
-        InputError: there is no such camera, or it gives no picture.
+        VideoError: there is no such camera, or it gives no picture.
     """
     with quiet_opencv():
         capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():
-            raise InputError(f"camera {number} cannot be opened: is it there, free, and allowed?")
+            raise VideoError(f"camera {number} cannot be opened: is it there, free, and allowed?")
         started = 0.0
         for index in range(count) if count is not None else numbers():
             found, image = capture.read()
             if not found:
                 if index == 0:
-                    raise InputError(f"camera {number} gives no picture")
+                    raise VideoError(f"camera {number} gives no picture")
                 return
             started = started if index else time.monotonic()
             rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

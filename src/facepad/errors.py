@@ -53,7 +53,7 @@ class ImageError(InputError):
 
 
 class VideoError(InputError):
-    """A file that is not a readable video; the message names the file."""
+    """A file that is not a readable video, or a camera that gives no picture; the message names it."""
 
 
 class ManifestError(InputError):

@@ -56,7 +56,7 @@ def predict_sources(
         fuse: How the scores of a video's frames become one.
 
     Raises:
-        InputError: a camera that is not there, an unknown fusion.
+        InputError: an unknown fusion.
         ModelError: the network gives no numbers.
     """
     for kind, group in groupby(sources, key=lambda source: source.kind):
@@ -95,8 +95,12 @@ def _camera(predictor: Predictor, source: Source, frames: int | None) -> Iterato
     from facepad.camera import read_camera  # only here: it needs OpenCV
 
     assert isinstance(source.content, int)
-    for frame in read_camera(source.content, count=frames):
-        yield Outcome(source, FrameDecision(frame.index, frame.seconds, predictor.predict(frame.image)), frame.image)
+    try:
+        for frame in read_camera(source.content, count=frames):
+            found = FrameDecision(frame.index, frame.seconds, predictor.predict(frame.image))
+            yield Outcome(source, found, frame.image)
+    except VideoError as error:
+        yield Outcome(source, _failed(source, error))
 
 
 def _failed(source: Source, error: Exception) -> Failed:

@@ -90,7 +90,8 @@ def read_video(
     if count is not None and rate is not None:
         raise InputError("read_video takes count or rate, not both")
     if (count is not None and count < 1) or (rate is not None and not 0 < rate < float("inf")):
-        raise InputError(f"a video's frames: expected a count of at least 1 or a rate above 0, got {count or rate}")
+        asked = rate if count is None else count
+        raise InputError(f"a video's frames: expected a count of at least 1 or a rate above 0, got {asked}")
     return VideoFrames(source, count=count, rate=rate, max_pixels=max_pixels, threads=threads)
 
 

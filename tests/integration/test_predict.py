@@ -187,7 +187,6 @@ def test_broken_inputs_are_reported_and_the_rest_goes_on(predict, photos, name, 
     [
         (["empty"], "no input: folder empty holds no images or videos"),
         (["*.nothing"], "no input: nothing matches *.nothing"),
-        (["camera:97"], "camera 97 cannot be opened"),
         (["camera:x"], "expected a camera's number"),
         (["a.png", "--detector", "dlip"], "unknown detector 'dlip'"),
         (["a.png", "--model", "nothing"], "unknown model 'nothing'"),
@@ -329,6 +328,15 @@ def test_camera_may_follow_other_inputs(predict, photos, monkeypatch):
         "camera:0",
         "camera:0",
     ]
+
+
+def test_camera_that_is_not_there_is_a_failure_beside_what_was_decided(predict, photos):
+    code, out, _ = predict(photos / "anna", "camera:97", "--json")
+    document = checked(out)
+    assert code == 3 and document["counts"]["bona_fide"] == 1 and document["complete"]
+    reason = "camera 97 cannot be opened: is it there, free, and allowed?"
+    assert document["failures"] == [{"path": "camera:97", "reason": reason}]
+    assert predict("camera:97") == (2, "", f"unreadable: camera:97: {reason}\n")
 
 
 def test_camera_without_json_keeps_no_frames_and_decides_alike(model):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from facepad.camera import read_camera
-from facepad.errors import InputError
+from facepad.errors import VideoError
 
 
 class Capture:
@@ -62,12 +62,12 @@ def test_stopping_early_releases_the_camera(capture):
 )
 def test_camera_that_is_not_there_is_refused(capture, stub, message):
     camera = capture(*stub)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(VideoError, match=message):
         next(read_camera(0))
     assert camera.released
 
 
 def test_absent_camera_says_nothing_on_its_own(capfd):
-    with pytest.raises(InputError, match="camera 97 cannot be opened"):
+    with pytest.raises(VideoError, match="camera 97 cannot be opened"):
         next(read_camera(97))
     assert capfd.readouterr() == ("", "")

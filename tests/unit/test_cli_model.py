@@ -1,6 +1,7 @@
 """facepad model and list models: one clear line for bad input, exit codes, nothing overwritten."""
 
 import hashlib
+import re
 
 import pytest
 
@@ -62,6 +63,7 @@ def test_models_are_added_listed_and_fused(facepad, describe, tiny_manifest, tmp
     use, train = out.split("\n\n")
     assert code == 0
     assert [line.split()[0] for line in use.splitlines()[1:]][-2:] == ["one", "two"]
+    assert len({re.search(r" ([0-9.]+ MB|\?)  ", line).end() for line in use.splitlines()[1:]}) == 1  # columns
     assert "mobilenet_v2" in train and "mobilenet_v2" not in use
     code, out, err = facepad("model", "fuse", "one", "two", tmp_path / "both.facepad", "--on", tiny_manifest)
     assert (code, out) == (0, "") and "+0.5000 x two\nfused: " in err

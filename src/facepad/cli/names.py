@@ -50,10 +50,11 @@ def _models() -> str:
     """What predict and evaluate can use, and what recipes can train."""
     from facepad.catalog import list_catalog
 
-    lines = ["models to use (facepad evaluate, predict)"]
-    for entry in list_catalog():
+    lines, entries = ["models to use (facepad evaluate, predict)"], list_catalog()
+    name, license_ = max(len(one.name) for one in entries), max(len(one.license) for one in entries)
+    for entry in entries:
         size = f"{entry.size / 1e6:.1f} MB" if entry.size else "?"
-        lines.append(f"  {entry.name:28} {entry.license:12} {size:>8}  {entry.state:11}  {entry.title}")
+        lines.append(f"  {entry.name:{name}}  {entry.license:{license_}} {size:>8}  {entry.state:11}  {entry.title}")
     lines += ["", "networks to train (model.name of a recipe)"]
     try:
         from facepad.models import MODELS
