@@ -23,6 +23,16 @@ from typing import Any
 from detectors import markdown
 
 IMPORTS = "import numpy, cv2, onnxruntime, dlib"
+# Runs a module with its arguments, or code, and leaves what Linux knows of the process when it ends. (What the parent
+# hears of its child's peak memory begins with the parent's own, from before the child became another program.)
+WATCHED = """
+import atexit, runpy, sys
+_, note, kind, what, *rest = sys.argv
+if sys.platform == "linux":
+    atexit.register(lambda: open(note, "w").write(open("/proc/self/status").read()))
+sys.argv = [what, *rest]
+exec(what) if kind == "-c" else runpy.run_module(what, run_name="__main__", alter_sys=True)
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,15 +78,18 @@ def commands(image: Path) -> dict[str, list[str]]:
 
 def command(arguments: list[str]) -> tuple[float, float, float]:
     """Seconds, processor seconds and peak MiB of a process; 3 is no failure: a model without threshold is undecided."""
-    start = time.perf_counter()
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen([sys.executable, *arguments], env=with_bytecode(), **quiet) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds, process.returncode = time.perf_counter() - start, os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 3):
-        sys.exit(f"python {' '.join(arguments)}: exit code {process.returncode}")
-    peak = usage.ru_maxrss / (1024**2 if sys.platform == "darwin" else 1024)
-    return seconds, usage.ru_utime + usage.ru_stime, peak
+    with tempfile.NamedTemporaryFile("r") as status:
+        start = time.perf_counter()
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(
+            [sys.executable, "-c", WATCHED, status.name, *arguments], env=with_bytecode(), **quiet
+        ) as process:
+            _, ended, usage = os.wait4(process.pid, 0)
+            seconds, process.returncode = time.perf_counter() - start, os.waitstatus_to_exitcode(ended)
+        if process.returncode not in (0, 3):
+            sys.exit(f"python {' '.join(arguments)}: exit code {process.returncode}")
+        peak = [int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM")]
+    return seconds, usage.ru_utime + usage.ru_stime, peak[0] if peak else float("nan")
 
 
 def with_bytecode() -> dict[str, str]:

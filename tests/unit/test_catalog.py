@@ -1,6 +1,7 @@
 """The catalogue: shipped descriptions are right, the user's own are checked before they are kept."""
 
 import hashlib
+import sys
 import tomllib
 from pathlib import Path
 
@@ -279,3 +280,10 @@ def test_the_celeba_spoof_network_runs_as_described(models_folder):
     bundle = find_model("minifasnet-v2se-celeba-spoof")
     check_model(bundle)
     assert bundle.description.threshold.value == 0.5
+
+
+def test_a_folder_that_is_no_run_is_refused_without_torch_too(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "facepad.trained", None)
+    with pytest.raises(ModelError, match=r"photos holds no trained model \(not a run folder\)"):
+        (tmp_path / "photos").mkdir()
+        find_model(tmp_path / "photos")

@@ -26,6 +26,8 @@ __all__ = [
     "shipped_models",
 ]
 
+_RUN_RECIPE = "recipe.json"  # every run folder has it, finished or not
+
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
@@ -87,6 +89,8 @@ def find_model(model: str | os.PathLike[str]) -> Bundle:
         return load_described(read_described(described[str(model)]))
     path = Path(model)
     if path.is_dir():
+        if not (path / _RUN_RECIPE).is_file():  # said where torch is not installed, too
+            raise ModelError(f"{path} holds no trained model (not a run folder)")
         from facepad.scorers.run_scorer import bundle_of  # only here: it needs torch
         from facepad.trained import load_trained
 

@@ -32,7 +32,7 @@ YUNET = PublicModel(
     f"models/face_detection_yunet/{_FILE}",
     "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
     license="MIT",
-    option="--detector-model",
+    option="--detector-model (facepad data prepare)",
     instead="the detector 'dlib' needs no model",
     other_names=("yunet_n_640_640.onnx",),
 )

@@ -1,0 +1,157 @@
+"""Whether an exported network decides as the trained one does: every engine, floats and 8 bits, on one manifest.
+
+    python benchmarks/parity.py RUN MANIFEST WORK docs/results     writes parity.md
+
+RUN is exported twice with 8 bits, for ONNX Runtime and for OpenVINO, by `facepad export`; each export measures PyTorch
+and both engines in floats beside itself. Exports that WORK already holds are not made again. Milliseconds are those on
+a processor for one prepared face on one thread, the median of rounds in which the variants took turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cold_start import interleaved
+from detectors import markdown
+from nuaa import commit, facepad
+
+from facepad.bundle import SUFFIX, Bundle, read_bundle
+from facepad.datasets.manifest import manifest_words
+from facepad.engines import EngineName
+from facepad.scorers import BundleScorer
+from facepad.scorers.run_scorer import EagerScorer, bundle_of
+from facepad.trained import TrainedModel, load_trained
+from facepad.types import Box
+
+ENGINES: dict[str, tuple[str, EngineName]] = {
+    "ONNX Runtime": ("onnx", "onnxruntime"),
+    "OpenVINO": ("openvino", "openvino"),
+}
+ROUNDS = 200
+INTRODUCTION = """<!-- written by benchmarks/parity.py; do not edit by hand -->
+# Parity
+
+One trained network, as `facepad export` writes it, on {images} test images of {data}. **Score difference** is the
+largest, all variants under the calibration of PyTorch. **Changed** counts test images that a variant decides in another
+way than PyTorch, each at its own threshold: 8 bits are another network, with a calibration and a threshold of their own
+from dev. An export fails if a score of floats differs by more than {score_limit:g}, if ACER or EER of 8 bits is more
+than {rate_limit:g} points higher, or if an instrument's APCER leaves its interval. Rates in percent with their 95 %
+intervals. Milliseconds on one processor for one face, preparation apart, and beside 32 bit floats in the same engine.
+
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("manifest", type=Path)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("out", type=Path)
+    chosen = parser.parse_args()
+    measured, bundles = {}, {}
+    for engine, (form, _) in ENGINES.items():
+        model = chosen.work / f"{chosen.run.name}-{form}-int8{SUFFIX}"
+        if not model.exists():
+            words = ("--format", form, "--quantize", "int8", "--calibration", chosen.manifest)
+            facepad("export", chosen.run, model, "--manifest", chosen.manifest, *words, "--force")
+        measured[engine] = json.loads(model.with_name(f"{model.name}.parity.json").read_text(encoding="utf-8"))
+        bundles[engine] = read_bundle(model)
+    speeds = milliseconds(load_trained(chosen.run), bundles)
+    text = page(measured, speeds, chosen.manifest)
+    (chosen.out / "parity.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def milliseconds(trained: TrainedModel, in_int8: dict[str, Bundle]) -> dict[str, float]:
+    """Median of scoring one prepared face on one thread, by variant."""
+    torch.set_num_threads(1)
+    network = bundle_of(trained)
+    scorers: dict[str, Any] = {"PyTorch": EagerScorer(trained, network.description.calibration)}
+    for engine, (_, name) in ENGINES.items():
+        scorers[engine] = BundleScorer(network, engine=name, threads=1)
+    for engine, (_, name) in ENGINES.items():
+        scorers[f"{engine}, int8"] = BundleScorer(in_int8[engine], engine=name, threads=1)
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    ways = {title: scoring(scorer, image) for title, scorer in scorers.items()}
+    return {title: statistics.median(spent) for title, spent in interleaved(ways, ROUNDS).items()}
+
+
+def scoring(scorer: Any, image: np.ndarray[Any, np.dtype[np.uint8]]) -> Callable[[], float]:
+    prepared = [scorer.prepare(image, Box(220, 140, 420, 340))]
+
+    def work() -> float:
+        started = time.process_time()
+        scorer.score(prepared)
+        return 1000 * (time.process_time() - started)
+
+    return work
+
+
+def page(measured: dict[str, dict[str, Any]], speeds: dict[str, float], manifest: Path) -> str:
+    variants = {variant["name"]: variant for one in measured.values() for variant in one["variants"]}
+    reference = variants["PyTorch"]["metrics"]
+    instruments = list(reference["instruments"])
+    rows = [row(name, variants[name], instruments, speeds) for name in speeds]
+    limits = next(iter(measured.values()))["limits"]
+    counted = [reference["bpcer"], *(rates["apcer"] for rates in reference["instruments"].values())]
+    introduction = INTRODUCTION.format(
+        images=sum(rate["n"] for rate in counted),
+        data=manifest_words(manifest),
+        score_limit=limits["max_score_difference_fp32"],
+        rate_limit=100 * limits["acer_int8"],
+    )
+    columns = [
+        "variant",
+        "score difference",
+        "changed",
+        "ACER",
+        "EER",
+        "BPCER",
+        *(f"APCER {name}" for name in instruments),
+    ]
+    table = markdown([*columns, "ms", "x floats"], rows)
+    failures = [f"- failed: {failure}\n" for one in measured.values() for failure in one["failures"]]
+    machine = f"{platform.machine()}, {processor()}, Python {platform.python_version()}"
+    facts = (
+        f"- command: python benchmarks/parity.py RUN MANIFEST WORK docs/results\n- commit: {commit()}\n"
+        f"- date: {time.strftime('%Y-%m-%d')}\n- machine: {machine}\n"
+    )
+    head, _, prose = introduction.partition("# Parity\n\n")
+    introduction = f"{head}# Parity\n\n{textwrap.fill(prose, 120)}\n\n"
+    return f"{introduction}{table}\n{''.join(failures)}{facts}"
+
+
+def row(name: str, variant: dict[str, Any], instruments: list[str], speeds: dict[str, float]) -> list[str]:
+    metrics = variant["metrics"]
+    rates = [metrics[rate] for rate in ("acer", "eer", "bpcer")]
+    rates += [metrics["instruments"][instrument]["apcer"] for instrument in instruments]
+    beside = speeds[name] / speeds[name.removesuffix(", int8")]
+    difference, changed = f"{variant['max_score_difference']:.2g}", str(len(variant["decisions_changed"]))
+    return [name, difference, changed, *map(percent, rates), f"{speeds[name]:.2f}", f"{beside:.2f}"]
+
+
+def percent(rate: dict[str, float]) -> str:
+    return f"{100 * rate['value']:.2f} [{100 * rate['low']:.2f}, {100 * rate['high']:.2f}]"
+
+
+def processor() -> str:
+    """What of the processor's instructions decides how fast 8 bits are."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return "processor not known"
+    return next((name for name in ("amx_int8", "avx512_vnni", "avx_vnni", "avx2") if name in flags), "no AVX2")
+
+
+if __name__ == "__main__":
+    main()
