@@ -2,7 +2,7 @@
 
 And dlib's quick looks at large faces beside a look at the whole image every time ("dlib, whole").
 
-    python benchmarks/detectors.py ROOT [--every 10] [--yunet-model FILE]     prints Markdown
+    python benchmarks/detectors.py ROOT [--every 10] [--sweep 1000] [--out docs/results/detectors.md]
     python benchmarks/detectors.py ROOT --fit [--every 1]                     prints YuNet's calibration
 
 ROOT holds ClientRaw, ImposterRaw and the official lists. One thread does everything, so that the speeds are per core.
@@ -15,13 +15,17 @@ import platform
 import statistics
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import TypeVar
 
 import cv2
 import numpy as np
+from nuaa import commit
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
@@ -30,11 +34,17 @@ from facepad.faces import Detector, create_detector, iou, map_box
 from facepad.faces.dlib_detector import DlibDetector
 from facepad.faces.yunet import YuNetDetector, canonical_square
 from facepad.images import read_image
+from facepad.metrics.intervals import clopper_pearson
+from facepad.parallel import available_cpus
 from facepad.types import Box, Face
 
-FACE_SIZES = (60, 80, 100, 120, 160)
-RECALL_EVERY = 4
+FACE_SIZES = (60, 70, 80, 100, 120, 160)
 SAME_FACE = 0.5
+WALL = 127
+KINDS = {
+    "shrunk": "The whole image shrunk",
+    "framed": "The shrunk image in the middle of a grey frame of the first size: a small face in a large picture",
+}
 
 T = TypeVar("T")
 
@@ -65,13 +75,17 @@ class Found:
         return iou(first, second) if first and second else 0.0
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path)
     parser.add_argument("--every", type=int, default=10, help="take every Nth image")
+    parser.add_argument(
+        "--sweep", type=int, default=1000, help="images of the size sweep, spread evenly (default: 1000)"
+    )
     parser.add_argument("--yunet-model", type=Path)
+    parser.add_argument("--out", type=Path, help="also write the Markdown there")
     parser.add_argument("--fit", action="store_true", help="fit YuNet's calibration on the training lists instead")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     cv2.setNumThreads(1)
     yunet = YuNetDetector(arguments.yunet_model)
     if arguments.fit:
@@ -82,12 +96,36 @@ def main() -> None:
     if not images:
         sys.exit(f"{arguments.root}: no images like ClientRaw/0001/*.jpg")
     found, seconds = detect(images, detectors)
-    print(
-        f"Every {arguments.every}th of NUAA's images ({len(images)}), OpenCV {cv2.__version__}, {platform.machine()}\n"
+    text = "\n".join(
+        [
+            head(arguments, len(images), detectors),
+            found_table(found),
+            agreement_table(found),
+            speed_table(seconds),
+            quick_table(found, seconds),
+            sweep_tables(found, arguments.sweep, detectors),
+        ]
     )
-    print(agreement_table(found, seconds))
-    print(quick_table(found, seconds))
-    print(recall_table([one for one in found if one.agreement >= SAME_FACE][::RECALL_EVERY], detectors))
+    print(text)
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
+
+
+def head(arguments: argparse.Namespace, images: int, detectors: list[Detector]) -> str:
+    installed = {package.name: package.version for package in distributions()}
+    names = ("dlib-bin", "opencv-python-headless", "numpy")
+    packages = ", ".join(f"{name} {installed[name]}" for name in names if name in installed)
+    which = "All of" if arguments.every == 1 else f"Every {arguments.every}th of"
+    identities = ", ".join(f"`{one.identity}`" for one in detectors if not isinstance(one, WholeImage))
+    return (
+        "<!-- written by benchmarks/detectors.py --out; do not edit by hand -->\n# Face detectors on NUAA\n\n"
+        f"`python benchmarks/detectors.py NUAA_FOLDER --every {arguments.every} --sweep {arguments.sweep}`, "
+        f"{date.today()}, commit {commit()},\n{platform.machine()} with {available_cpus()} CPU cores, "
+        f"Python {platform.python_version()}, {packages}.\n"
+        f"{which} NUAA's images ({images}, 640x480), detectors {identities}.\n**dlib, whole** is dlib without its "
+        "quick looks at large faces: the whole image every time. Only a detector's best square\ncounts. Intervals are "
+        "95 % (Clopper-Pearson) and assume independent frames; these frames show 15 people.\n"
+    )
 
 
 def detect(paths: list[Path], detectors: list[Detector]) -> tuple[list[Found], dict[str, list[float]]]:
@@ -106,7 +144,16 @@ def detect(paths: list[Path], detectors: list[Detector]) -> tuple[list[Found], d
     return found, seconds
 
 
-def agreement_table(found: list[Found], seconds: dict[str, list[float]]) -> str:
+def found_table(found: list[Found]) -> str:
+    rows = []
+    for name in found[0].boxes:
+        faces = sum(one.boxes[name] is not None for one in found)
+        rows.append((name, str(len(found) - faces), rate(faces, len(found))))
+    columns = ["detector", "images without a face", "images with one, %"]
+    return f"## Faces found\n\n{markdown(columns, rows)}"
+
+
+def agreement_table(found: list[Found]) -> str:
     agreements = [one.agreement for one in found if one.boxes["dlib"] and one.boxes["yunet"]]
     rows = [
         ("images in which both find a face", f"{len(agreements)} of {len(found)}"),
@@ -115,50 +162,87 @@ def agreement_table(found: list[Found], seconds: dict[str, list[float]]) -> str:
         ("share with IoU >= 0.8", share(agreements, 0.8)),
         (f"share with IoU >= {SAME_FACE} (the same face)", share(agreements, SAME_FACE)),
     ]
+    return f"## Agreement of dlib's and YuNet's squares\n\n{markdown(['', ''], rows)}"
+
+
+def speed_table(seconds: dict[str, list[float]]) -> str:
+    whole = seconds[WholeImage.name]
+    rows = []
     for name, spent in seconds.items():
-        none = sum(one.boxes[name] is None for one in found)
-        rows.append((f"{name}: images without a face", str(none)))
-        rows.append((f"{name}: images/s of one core, decoding apart", f"{len(found) / sum(spent):.0f}"))
-    return markdown(["agreement of dlib and yunet", ""], rows)
+        ratios = [one / other for one, other in zip(spent, whole, strict=True)]
+        numbers = (1000 * statistics.median(spent), 1000 * statistics.mean(spent), statistics.median(ratios))
+        rows.append((name, *(f"{value:.2f}" for value in numbers), f"{sum(spent) / sum(whole):.2f}"))
+    columns = ["detector", "median ms", "mean ms", "median of the ratios to dlib, whole", "ratio of the sums"]
+    return (
+        "## Time per image\n\nProcessor time of one thread, decoding apart. The detectors take turns on every image: "
+        f"a busy machine slows\nthem all; read the ratios.\n\n{markdown(columns, rows)}"
+    )
 
 
 def quick_table(found: list[Found], seconds: dict[str, list[float]]) -> str:
-    agreements = [one.agreement_of("dlib", "dlib, whole") for one in found if one.boxes["dlib, whole"]]
-    ratios = [quick / whole for quick, whole in zip(seconds["dlib"], seconds["dlib, whole"], strict=True)]
+    whole = [one for one in found if one.boxes["dlib, whole"]]
+    both = [one for one in whole if one.boxes["dlib"]]
+    agreements = [one.agreement_of("dlib", "dlib, whole") for one in both]
     rows = [
         ("the very same square", share(agreements, 1.0)),
         ("mean IoU of the squares", f"{statistics.mean(agreements):.4f}"),
-        ("faces that only the whole image shows", str(agreements.count(0.0))),
-        ("time, median of the ratios", f"{statistics.median(ratios):.2f}"),
-        ("time, sum", f"{sum(seconds['dlib']) / sum(seconds['dlib, whole']):.2f}"),
+        ("faces that only the whole image shows", str(len(whole) - len(both))),
+        (f"another face (IoU < {SAME_FACE})", str(sum(value < SAME_FACE for value in agreements))),
     ]
-    return markdown(["dlib's quick looks, beside the whole image", ""], rows)
+    return f"## dlib's quick looks beside the whole image\n\n{markdown(['', ''], rows)}"
 
 
-def recall_table(found: list[Found], detectors: list[Detector]) -> str:
-    """Images shrunk until the face (mean of both squares) has a given side; a hit lies on it with IoU >= 0.5."""
-    rows = []
+def sweep_tables(found: list[Found], count: int, detectors: list[Detector]) -> str:
+    """Recall by size of the face."""
+    agreed = [one for one in found if one.agreement >= SAME_FACE]
+    count = min(count, len(agreed))
+    names = [detector.name for detector in detectors]
+    images, hits = sweep([agreed[index * len(agreed) // count] for index in range(count)], detectors)
+    text = (
+        f"## Recall against size of the face\n\n{count} images, spread evenly over the {len(agreed)} (of {len(found)}) "
+        "in which dlib and YuNet see the same face at full size.\nThe face is the mean of their squares; an image "
+        "takes part in the sizes that its face has or exceeds. Percent of the\n"
+        f"images whose best square lies on the face (IoU >= {SAME_FACE}).\n"
+    )
+    for kind, title in KINDS.items():
+        rows = [
+            (f"{side} px", str(number), *(rate(hits[kind, side, name], number) for name in names))
+            for side, number in sorted(images.items())
+        ]
+        text += f"\n### {title}\n\n{markdown(['side of the face square', 'images', *names], rows)}"
+    return text
+
+
+def sweep(found: list[Found], detectors: list[Detector]) -> tuple[Counter[int], Counter[tuple[str, int, str]]]:
+    """Images by side, and hits by kind of picture, side and detector: best squares with IoU >= 0.5."""
+    images: Counter[int] = Counter()
+    hits: Counter[tuple[str, int, str]] = Counter()
+    for one in shown(found, "faces of all sizes"):
+        for side, pictures in shrunk(one):
+            images[side] += 1
+            for kind, (image, face) in pictures.items():
+                for detector in detectors:
+                    box = best(detector, image)
+                    hits[kind, side, detector.name] += box is not None and iou(box, face) >= SAME_FACE
+    return images, hits
+
+
+def shrunk(one: Found) -> Iterator[tuple[int, dict[str, tuple[NDArray[np.uint8], Box]]]]:
+    """The image shrunk until its face has each of the sizes, in both kinds, with the face's place."""
+    face = mean_box([box for name, box in one.boxes.items() if box and name != WholeImage.name])
+    image = read_image(one.path)
+    old = image.shape[:2]
     for side in FACE_SIZES:
-        hits, count = dict.fromkeys((detector.name for detector in detectors), 0), 0
-        for image, face in shrunk(found, side):
-            count += 1
-            for detector in detectors:
-                box = best(detector, image)
-                hits[detector.name] += box is not None and iou(box, face) >= SAME_FACE
-        if count:
-            rows.append((f"{side} px", str(count), *(f"{hit / count:.1%}" for hit in hits.values())))
-    return markdown(["recall by side of the face square", "images", *(detector.name for detector in detectors)], rows)
-
-
-def shrunk(found: list[Found], side: int) -> Iterator[tuple[NDArray[np.uint8], Box]]:
-    for one in shown(found, f"faces of {side} px"):
-        face = mean_box([box for name, box in one.boxes.items() if box and name != WholeImage.name])
         if face.width < side:
             continue
-        image = read_image(one.path)
-        old = image.shape[:2]
         new = (max(1, round(old[0] * side / face.width)), max(1, round(old[1] * side / face.width)))
-        yield np.asarray(cv2.resize(image, new[::-1], interpolation=cv2.INTER_AREA)), map_box(face, old, new)
+        small = np.asarray(cv2.resize(image, new[::-1], interpolation=cv2.INTER_AREA))
+        place = map_box(face, old, new)
+        frame = np.full_like(image, WALL)
+        top, left = (old[0] - new[0]) // 2, (old[1] - new[1]) // 2
+        frame[top : top + new[0], left : left + new[1]] = small
+        moved = Box(place.x1 + left, place.y1 + top, place.x2 + left, place.y2 + top)
+        yield side, {"shrunk": (small, place), "framed": (frame, moved)}
 
 
 def fit(paths: list[Path], yunet: YuNetDetector) -> str:
@@ -218,6 +302,12 @@ def mean_box(boxes: list[Box]) -> Box:
 
 def share(values: list[float], least: float) -> str:
     return f"{sum(value >= least for value in values) / len(values):.1%}"
+
+
+def rate(hits: int, count: int) -> str:
+    """In percent, with its interval."""
+    low, high = clopper_pearson(hits, count)
+    return f"{100 * hits / count:.2f} ({100 * low:.2f} to {100 * high:.2f})"
 
 
 def markdown(header: list[str], rows: Iterable[Sequence[str]]) -> str:

@@ -6,9 +6,11 @@ import importlib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from facepad.bundle import write_bundle
+from facepad.images import write_image
 from facepad.scorers.run_scorer import bundle_of
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -55,3 +57,33 @@ def test_latency_gives_every_table_for_networks_and_model_files(tmp_path, monkey
         ["| small", "2", "2"],
     ]
     assert [row[0] for row in rows["Detectors on that image"]][:2] == ["| dlib", "| dlib, whole"]
+
+
+def test_detectors_page_counts_faces_found_and_recall_by_size(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    detectors, latency = importlib.import_module("detectors"), importlib.import_module("latency")
+
+    class SecondDlib(detectors.WholeImage):
+        """In YuNet's place, whose model is not here."""
+
+        name, identity = "yunet", "yunet-by-hand"
+
+    face, *_ = latency.portraits(tmp_path / "people")
+    picture = np.full((480, 640, 3), 127, np.uint8)
+    picture[:, 80:560] = face
+    for path, image in (("ClientRaw/0001/1.png", picture), ("ImposterRaw/0001/2.png", np.full_like(picture, 127))):
+        write_image(tmp_path / "db" / path, image)
+        (tmp_path / "db" / path).rename((tmp_path / "db" / path).with_suffix(".jpg"))
+    monkeypatch.setattr(detectors, "YuNetDetector", lambda model: SecondDlib())
+    monkeypatch.setattr(detectors, "FACE_SIZES", (20, 80, 470))
+    detectors.main([str(tmp_path / "db"), "--every", "1", "--sweep", "5", "--out", str(tmp_path / "page.md")])
+    text = (tmp_path / "page.md").read_text(encoding="utf-8")
+    tables = {part.splitlines()[0].lstrip("# "): part.splitlines() for part in text.split("\n##")}
+    cells = {
+        title: [line.strip("| ").split(" | ") for line in lines if line[:1] == "|"] for title, lines in tables.items()
+    }
+    assert cells["Faces found"][2] == ["dlib", "1", "50.00 (1.26 to 98.74)"]
+    assert cells["Agreement of dlib's and YuNet's squares"][2][-1] == "1 of 2"
+    shrunk = cells["The whole image shrunk"][2:]
+    assert [row[:2] for row in shrunk] == [["20 px", "1"], ["80 px", "1"]]
+    assert [row[2][:6] for row in shrunk] == ["0.00 (", "100.00"]
