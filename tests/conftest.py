@@ -16,7 +16,9 @@ from hypothesis import settings
 
 from facepad.cli import main
 from facepad.datasets.manifest import write_manifest
+from facepad.faces import DETECTORS
 from facepad.types import AttackType, Box, Label, Sample, Split
+from squares import Squares
 
 # Continuous integration tries the same examples every time; people's own runs go on looking for new ones.
 settings.register_profile("ci", derandomize=True, deadline=None)
@@ -111,6 +113,12 @@ def linear_graph() -> Callable[..., bytes]:
         return make.make_model(whole, opset_imports=[make.make_opsetid("", 13)], ir_version=8).SerializeToString()
 
     return graph
+
+
+@pytest.fixture
+def stub_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The detector "stub": each square of `squares.picture` is a face."""
+    monkeypatch.setitem(DETECTORS, "stub", lambda model: Squares())
 
 
 @pytest.fixture

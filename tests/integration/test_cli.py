@@ -19,46 +19,6 @@ from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.training import read_epochs
 from facepad.types import Label, Sample, Split
 
-RECIPE = """
-summary = "small and quick"
-[model]
-name = "mobilenet_v2"
-weights = "none"
-width = 0.25
-[preprocess]
-crop = 1.5
-size = 32
-[train]
-batch_size = 8
-[[stages]]
-name = "head"
-trainable_from = "head"
-epochs = 2
-optimizer = "adamw"
-lr = 0.01
-[[stages]]
-name = "all"
-epochs = 3
-optimizer = "adamw"
-lr = 0.001
-"""
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "quick.toml"
-    path.write_text(RECIPE)
-    return path
-
-
-@pytest.fixture(scope="module")
-def run_folder(tmp_path_factory, tiny_manifest, recipe) -> Path:
-    """A finished run."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    command = [sys.executable, "-m", "facepad", "train", str(recipe), tiny_manifest.name, str(folder)]
-    subprocess.run(command, check=True, timeout=200, cwd=tiny_manifest.parent)
-    return folder
-
 
 def test_run_folder_holds_what_a_reader_needs(run_folder, tiny_manifest):
     names = {path.name for path in run_folder.iterdir()}

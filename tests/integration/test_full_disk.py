@@ -24,30 +24,9 @@ from facepad.datasets.manifest import read_manifest
 from facepad.depth import make_depth
 from facepad.errors import RunError
 from facepad.preprocess import PreprocessSpec
-from facepad.recipe import load_recipe
-from facepad.workflow.train import train_run
 
 resource = pytest.importorskip("resource", reason="files cannot be limited in length here")
 
-RECIPE = """
-summary = "small and quick"
-[model]
-name = "mobilenet_v2"
-weights = "none"
-width = 0.25
-[preprocess]
-crop = 1.5
-size = 32
-[train]
-batch_size = 12
-[[stages]]
-name = "head"
-trainable_from = "head"
-epochs = 1
-[[stages]]
-name = "all"
-epochs = 1
-"""
 REASON = os.strerror(errno.EFBIG)
 ROOM = 1  # bytes of a file that still fit
 
@@ -106,21 +85,6 @@ def data(tiny_manifest, tmp_path) -> Path:
     """A manifest of its own: no features, no depth maps."""
     shutil.copytree(tiny_manifest.parent, tmp_path / "data", ignore=shutil.ignore_patterns("features", "depth"))
     return tmp_path / "data" / "manifest.csv"
-
-
-@pytest.fixture(scope="module")
-def recipe(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "quick.toml"
-    path.write_text(RECIPE)
-    return path
-
-
-@pytest.fixture(scope="module")
-def run_folder(tmp_path_factory, tiny_manifest, recipe) -> Path:
-    """A finished run, whose disk had room."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    train_run(load_recipe(str(recipe)), tiny_manifest, folder)
-    return folder
 
 
 @pytest.mark.parametrize(("pattern", "video"), [(r"bona_fide.*\.jpg$", False), (r"manifest", False), (r"\.mp4$", True)])

@@ -19,36 +19,16 @@ import pytest
 
 from facepad.document import Document
 from facepad.errors import ImageError
-from facepad.faces import DETECTORS
 from facepad.images import read_image, write_image
 from facepad.inputs import Kind, Source
 from facepad.predictions import Outcome, Record, predict_sources
 from facepad.predictor import Predictor, load
-from facepad.types import Box, Face, FrameDecision
+from facepad.types import FrameDecision
 from facepad.video import read_video, write_video
+from squares import BLUE, NOBODY, RED, picture
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "predict.schema.json"
-RED, BLUE, NOBODY = (180, 60, 60), (60, 60, 180), (0, 0, 0)
-
-
-def picture(*colours, size=64):
-    """Squares of a colour beside each other, each a face to the stub detector if it is not black."""
-    checks = (np.indices((size, size)).sum(axis=0) // 4 % 2 * 40)[..., None]
-    return np.hstack([np.asarray(colour) + checks * any(colour) for colour in colours]).astype(np.uint8)
-
-
-class Squares:
-    name = identity = "stub"
-
-    def detect(self, image):
-        side = image.shape[0]
-        starts = range(0, image.shape[1] - side + 1, side)
-        return [Face(Box(x, 0, x + side, side), 1.0) for x in starts if image[:, x : x + side].max() > 50]
-
-
-@pytest.fixture(autouse=True)
-def stub(monkeypatch):
-    monkeypatch.setitem(DETECTORS, "stub", lambda model: Squares())
+pytestmark = pytest.mark.usefixtures("stub_detector")
 
 
 @pytest.fixture(scope="module")

@@ -11,35 +11,13 @@ import pytest
 import facepad
 from facepad import predictor as module
 from facepad.errors import ImageError, InputError, ModelError, VideoError
-from facepad.faces import DETECTORS
 from facepad.images import MAX_PIXELS, write_image
 from facepad.quality import Quality
 from facepad.types import Box, Decision, Face, FrameDecision, Label, Reason, ScoreStatus
 from facepad.video import write_video
+from squares import BLUE, RED, Squares, picture
 
-RED, BLUE = (180, 60, 60), (60, 60, 180)
-
-
-def picture(*colours, size=64):
-    """Squares of a colour beside each other, with a checkerboard that is sharp and grey."""
-    checks = (np.indices((size, size)).sum(axis=0) // 4 % 2 * 40)[..., None]
-    return np.hstack([np.asarray(colour) + checks for colour in colours]).astype(np.uint8)
-
-
-class Squares:
-    """A stub detector: one face in each square of `picture` that is not black."""
-
-    name = identity = "stub"
-
-    def detect(self, image):
-        side = image.shape[0]
-        starts = range(0, image.shape[1] - side + 1, side)
-        return [Face(Box(x, 0, x + side, side), 1.0) for x in starts if image[:, x : x + side].max() > 40]
-
-
-@pytest.fixture(autouse=True)
-def stub(monkeypatch):
-    monkeypatch.setitem(DETECTORS, "stub", lambda model: Squares())
+pytestmark = pytest.mark.usefixtures("stub_detector")
 
 
 @pytest.fixture(scope="module")

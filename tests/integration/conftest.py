@@ -1,0 +1,49 @@
+"""A recipe that takes a second, and the run that it makes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RECIPE = """
+summary = "small and quick"
+[model]
+name = "mobilenet_v2"
+weights = "none"
+width = 0.25
+[preprocess]
+crop = 1.5
+size = 32
+[train]
+batch_size = 8
+[[stages]]
+name = "head"
+trainable_from = "head"
+epochs = 2
+optimizer = "adamw"
+lr = 0.01
+[[stages]]
+name = "all"
+epochs = 3
+optimizer = "adamw"
+lr = 0.001
+"""
+
+
+@pytest.fixture(scope="session")
+def recipe(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "quick.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory, tiny_manifest, recipe) -> Path:
+    """A finished run."""
+    folder = tmp_path_factory.mktemp("runs") / "run"
+    command = [sys.executable, "-m", "facepad", "train", str(recipe), tiny_manifest.name, str(folder)]
+    subprocess.run(command, check=True, timeout=200, cwd=tiny_manifest.parent)
+    return folder
