@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from facepad import __version__
 from facepad.errors import InputError
 from facepad.files import writing
+from facepad.types import Fusion
 
 __all__ = [
     "OUTPUT",
@@ -69,14 +70,6 @@ class Level(StrEnum):
     VIDEO = "video"
 
 
-class Fuse(StrEnum):
-    """How the scores of a video's frames become one."""
-
-    MEAN = "mean"
-    MEDIAN = "median"
-    MIN = "min"
-
-
 class Device(StrEnum):
     """Where to train."""
 
@@ -87,13 +80,13 @@ class Device(StrEnum):
 
 
 LevelOption = Annotated[Level, typer.Option(help="What is measured: single images, or the videos that they are of.")]
-FuseOption = Annotated[Fuse | None, typer.Option(help="How the frames of a video become one score; default: mean.")]
+FuseOption = Annotated[Fusion | None, typer.Option(help="How the frames of a video become one score; default: mean.")]
 
 
-def fusion_of(level: Level, fuse: Fuse | None) -> Literal["mean", "median", "min"] | None:
+def fusion_of(level: Level, fuse: Fusion | None) -> Fusion | None:
     """How videos are fused; None for single images."""
     if level is Level.VIDEO:
-        return (fuse or Fuse.MEAN).value
+        return fuse or "mean"
     if fuse:
         raise InputError(f"--fuse {fuse} fuses the frames of videos: it needs --level video")
     return None
