@@ -25,9 +25,14 @@ __all__ = [
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Where ``path`` is written: a full disk and the like become a RunError that names it."""
+    """Where ``path`` is written: a full disk and the like become a RunError that names it.
+
+    A pipe whose reader has gone stays a BrokenPipeError: no fault, but the reader's way to say that it has enough.
+    """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -140,6 +140,30 @@ def test_bad_input_is_one_line_and_code_2(facepad, run_folder, tiny_manifest, tm
     assert not (tmp_path / "new").exists() or not list((tmp_path / "new").iterdir())
 
 
+@pytest.mark.parametrize("words", [["list", "models"], ["--help"], ["metrics", "{scores}", "--json"]])
+@pytest.mark.parametrize("stderr_too", [False, True])
+def test_pipe_without_a_reader_ends_quietly_as_other_tools_do(tmp_path, words, stderr_too):
+    scores = tmp_path / "scores.csv"
+    rows = [f"{number}.png,bona_fide,,{split},0.{number}" for split in ("dev", "test") for number in (6, 8)]
+    rows += [f"{number}.png,attack,print,{split},0.{number}" for split in ("dev", "test") for number in (2, 4)]
+    scores.write_text("\n".join(["path,label,attack_type,split,score", *rows]) + "\n")
+    command = [sys.executable, "-m", "facepad", *(word.format(scores=scores) for word in words)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    errors = writer if stderr_too else subprocess.PIPE
+    done = subprocess.run(command, stdout=writer, stderr=errors, text=True, timeout=60, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr or "") == (128 + signal.SIGPIPE, "")
+
+
+def test_message_without_a_reader_ends_quietly():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-m", "facepad", "frobnicate"], stderr=writer, timeout=60, check=False)
+    os.close(writer)
+    assert done.returncode == 128 + signal.SIGPIPE
+
+
 def test_resume_of_a_finished_or_other_run_is_refused(facepad, run_folder, tiny_manifest, recipe, tmp_path):
     code, _, err = facepad("train", recipe, tiny_manifest, run_folder, "--resume")
     assert (code, "is finished" in err) == (2, True)

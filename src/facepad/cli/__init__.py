@@ -16,14 +16,38 @@ __all__ = ["app", "main"]
 
 _CTRL_C = 130
 _SERVE_MODULES = {"fastapi", "starlette", "uvicorn", "limits", "prometheus_client", "redis"}
+# What a shell shows of a tool that SIGPIPE ended, as it ends cat and grep. Python ignores that signal, and should: it
+# would also end a process whose network connection breaks. So we end in silence with the same code: work that nobody
+# wanted to see the end of neither succeeded nor failed, and scripts with `set -o pipefail` know this number.
+_READER_GONE = 141
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0 success, 1 the run failed, 2 wrong usage or input, 130 Ctrl-C."""
+    """Run the command line.
+
+    Exit codes: 0 success, 1 the run failed, 2 wrong usage or input, 130 Ctrl-C, 141 the reader of a pipe has gone;
+    `predict` has two more.
+    """
+    try:
+        code = _run()
+    except BrokenPipeError:
+        code = _READER_GONE
+    _drop_output()
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run a command; what went wrong is said on stderr."""
     try:
         code = app(standalone_mode=False) or 0
         with writing(OUTPUT):
             sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except SystemExit as stop:  # typer's own end for a broken pipe has code 1, as if the run had failed
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise stop.__context__ from None
+        raise
     except (KeyboardInterrupt, typer.Abort):
         code = _CTRL_C
     except Exception as error:
@@ -34,16 +58,16 @@ def main() -> None:
             say(f"facepad: {line}")
     if code == _CTRL_C:  # some versions of typer return it, some raise
         say("facepad: stopped by Ctrl-C")
-    _drop_output()
-    sys.exit(code)
+    return code
 
 
 def _drop_output() -> None:
-    """Give up an output that cannot be written, and was told of; else the interpreter would try again and complain."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Give up output that cannot be written, and was told of; else the interpreter would try again and complain."""
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):  # typer replaces them when a pipe broke
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _explain(error: Exception) -> tuple[int, str]:
