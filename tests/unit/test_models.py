@@ -219,3 +219,16 @@ def test_absent_imagenet_weights_say_how_to_get_them(monkeypatch):
     for words in ("https://download.pytorch.org/models/resnet34", "--set model.weights=none", "--set model.weights="):
         assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_download_of_weights_leaves_stdout_to_results(monkeypatch, capsys, tmp_path):
+    def offline(*_, **__):
+        raise URLError("no route to host")
+
+    monkeypatch.delenv("FACEPAD_MODELS", raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.hub.download_url_to_file", offline)
+    with pytest.raises(ModelError, match="no route to host"):
+        create_model("resnet34")
+    captured = capsys.readouterr()
+    assert captured.out == "" and "resnet34" in captured.err

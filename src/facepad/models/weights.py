@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
@@ -59,7 +61,8 @@ def load_trunk_weights(model: StagedModel, architecture: str, source: str) -> No
 
 def _download(url: str) -> dict[str, Tensor]:
     try:
-        state = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+        with redirect_stdout(sys.stderr):  # where it says what it fetches
+            state = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
     except (URLError, HTTPException, OSError, RuntimeError) as error:
         name = url.rsplit("/", 1)[-1]
         raise ModelError(
