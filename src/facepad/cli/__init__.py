@@ -80,6 +80,6 @@ def _explain(error: Exception) -> tuple[int, str]:
         extra = "serve" if error.name in _SERVE_MODULES else "train"
         return 2, f"this command needs {error.name}, which is not installed: pip install 'facepad[{extra}]'"
     if hasattr(error, "format_message"):  # a usage error of typer's command line parser
-        message = error.format_message()
+        message = error.format_message().replace("Value error, ", "", 1)  # a library's word within the parser's
         return 2, message and f"{message} (--help shows the usage)"
     return 1, f"unexpected {type(error).__name__}: {error} (facepad --debug ... shows where)"
