@@ -118,7 +118,7 @@ def head(arguments: argparse.Namespace, images: int, detectors: list[Detector]) 
     which = "All of" if arguments.every == 1 else f"Every {arguments.every}th of"
     identities = ", ".join(f"`{one.identity}`" for one in detectors if not isinstance(one, WholeImage))
     return (
-        "<!-- written by benchmarks/detectors.py --out; do not edit by hand -->\n# Face detectors on NUAA\n\n"
+        "<!-- written by benchmarks/detectors.py --out; the remark in italics by hand -->\n# Face detectors on NUAA\n\n"
         f"`python benchmarks/detectors.py NUAA_FOLDER --every {arguments.every} --sweep {arguments.sweep}`, "
         f"{date.today()}, commit {commit()},\n{platform.machine()} with {available_cpus()} CPU cores, "
         f"Python {platform.python_version()}, {packages}.\n"
