@@ -1,0 +1,103 @@
+// Calls of the service. Addresses are relative, so that the page also works below a path of a reverse proxy.
+
+const PATIENCE = 45_000; // ms until an answer; the service itself gives up earlier
+const TRIES = 4;
+
+// In memory alone: no script that comes later and nobody who opens this browser finds it, and a password manager
+// can fill it in again.
+let key = "";
+
+/** Use an API key from now on; an empty one is none. */
+export function setKey(value) {
+  key = value;
+}
+
+/** Why there is no answer: the problem that the service named, or "unreachable", or "slow". */
+export class Problem extends Error {
+  constructor({ slug, title = "", detail = "", retryAfter = null }) {
+    super(`${slug}: ${detail || title}`);
+    Object.assign(this, { slug, title, detail, retryAfter });
+  }
+
+  /** Whether the same request may well succeed later. */
+  get passing() {
+    return ["busy", "too-many-requests", "not-ready"].includes(this.slug);
+  }
+}
+
+/** The models that serve. */
+export async function models() {
+  return (await call("v1/models")).models;
+}
+
+/** Judge an image or a clip, which a session of the active check may have asked for. */
+export function judge(blob, { session = null } = {}) {
+  const headers = { "Content-Type": blob.type || "application/octet-stream" };
+  if (session) headers["Liveness-Session"] = session;
+  return call("v1/liveness?depth=true", { method: "POST", headers, body: blob });
+}
+
+/** A session of the active check; null where the service offers none. */
+export async function openSession() {
+  try {
+    return await call("v1/sessions", { method: "POST" });
+  } catch (problem) {
+    if (["challenges-off", "not-found"].includes(problem.slug)) return null;
+    throw problem;
+  }
+}
+
+/** Do it again while the service is busy, after the time that it names; `waiting` is told the seconds. */
+export async function patiently(work, waiting) {
+  for (let left = TRIES - 1; ; left -= 1) {
+    try {
+      return await work();
+    } catch (problem) {
+      if (!(problem instanceof Problem) || !problem.passing || left === 0) throw problem;
+      const seconds = Math.min(problem.retryAfter ?? 2, 30);
+      waiting(seconds, problem);
+      await sleep(seconds * 1000);
+    }
+  }
+}
+
+/** Wait for some milliseconds. */
+export function sleep(milliseconds) {
+  return new Promise((done) => setTimeout(done, milliseconds));
+}
+
+async function call(path, { headers = {}, ...options } = {}) {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), PATIENCE);
+  const bearer = key ? { Authorization: `Bearer ${key}` } : {};
+  try {
+    const options_ = { ...options, headers: { ...headers, ...bearer }, signal: stop.signal, cache: "no-store" };
+    const response = await fetch(path, options_);
+    if (!response.ok) throw await problemOf(response);
+    return await response.json();
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem({ slug: stop.signal.aborted ? "slow" : "unreachable", detail: String(error) });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function problemOf(response) {
+  // A proxy in between may answer with a page of its own.
+  const document = await response.json().catch(() => ({}));
+  const named = /^urn:facepad:problem:(.+)$/.exec(document.type ?? "");
+  const usual = { 401: "unauthorized", 413: "too-large", 429: "busy", 503: "not-ready" };
+  const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  return new Problem({
+    slug: named ? named[1] : (usual[response.status] ?? "other"),
+    title: document.title ?? `The service answered ${response.status}`,
+    detail: detailOf(document),
+    retryAfter: Number.isFinite(seconds) ? Math.max(seconds, 0) : null,
+  });
+}
+
+function detailOf(document) {
+  const files = Array.isArray(document.files) ? document.files.map((file) => file.detail) : [];
+  return files.length ? files.join("; ") : (document.detail ?? "");
+}

@@ -1,0 +1,324 @@
+// The page: what a press, a drop or a picture of the camera sets going.
+
+import { announce, boxesOf, drawBoxes, placePicture, showAnswer, showProblem, showWorking } from "./answer.js";
+import { judge, models, openSession, patiently, Problem, setKey } from "./api.js";
+import { Camera, CameraError } from "./camera.js";
+import { guideThrough, planOf } from "./challenge.js";
+import { History } from "./history.js";
+import { watch } from "./live.js";
+import { adviceOn, adviceOnCamera } from "./words.js";
+
+const CLIP_SECONDS = 3;
+const RESTING = "Pictures and clips can also be dropped anywhere on this page.";
+const READY = "Fill the oval with your face, and look into the camera.";
+
+const at = (id) => document.getElementById(id);
+const camera = new Camera(at("camera"), () => {
+  showCamera();
+  showProblem(adviceOnCamera("ended"));
+});
+const history = new History(at("history"), at("history-empty"), [at("download"), at("clear")]);
+
+let busy = false; // one thing at a time: a judgement, a recording, a check
+let live = null; // what stops the live view, while it runs
+let offersChecks = null; // whether the service offers the active check, once it was asked
+
+// --- one thing at a time ---
+
+async function exclusively(work) {
+  if (busy) return;
+  await stopLive();
+  setBusy(true);
+  showProblem(null);
+  try {
+    await work();
+  } catch (error) {
+    fail(error);
+  } finally {
+    setBusy(false);
+    showWorking(false);
+    hint(camera.on ? READY : RESTING);
+  }
+}
+
+function setBusy(on) {
+  busy = on;
+  // Not `disabled`: a button that is would lose the keyboard's focus.
+  for (const button of document.querySelectorAll(".toolbar button")) button.setAttribute("aria-disabled", String(on));
+  document.querySelector(".picker").classList.toggle("waiting", on);
+}
+
+function fail(error) {
+  if (error instanceof CameraError) return showProblem(adviceOnCamera(error.name));
+  if (!(error instanceof Problem)) throw error;
+  showProblem(adviceOn(error));
+  if (error.slug === "unauthorized") askKey();
+  return undefined;
+}
+
+function hint(text) {
+  if (at("hint").textContent !== text) at("hint").textContent = text;
+}
+
+async function judged(source, blob, options) {
+  showWorking(true);
+  hint("Judging …");
+  const answer = await patiently(() => judge(blob, options), (seconds) => {
+    hint(`The service is busy. Trying again in ${seconds} s.`);
+    announce(`The service is busy. Trying again in ${seconds} seconds.`);
+  });
+  const shown = showAnswer(answer, blob);
+  placePicture(!camera.on);
+  announce(shown.sentence);
+  history.add(source, answer);
+}
+
+// --- files ---
+
+async function judgeFiles(files) {
+  // Each file for itself: what is dropped together need not show one person.
+  for (const file of files) await judged(file.name, file);
+}
+
+function takeFiles(files) {
+  const chosen = [...files];
+  if (chosen.length) exclusively(() => judgeFiles(chosen));
+}
+
+at("file").addEventListener("change", (event) => {
+  takeFiles(event.target.files);
+  event.target.value = ""; // so that choosing the same file again is a change
+});
+
+const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
+document.addEventListener("dragover", (event) => {
+  if (!holdsFiles(event)) return;
+  event.preventDefault(); // anywhere on the page: a file that misses the stage must not replace the page
+  at("drop").hidden = false;
+});
+document.addEventListener("dragleave", (event) => {
+  if (event.relatedTarget === null) at("drop").hidden = true;
+});
+document.addEventListener("drop", (event) => {
+  if (!holdsFiles(event)) return;
+  event.preventDefault();
+  at("drop").hidden = true;
+  takeFiles(event.dataTransfer.files);
+});
+
+// --- camera ---
+
+async function startCamera(device = "") {
+  hint("Waiting for the camera …");
+  await camera.start(device);
+  showCamera();
+  await listLenses();
+  if (document.activeElement === document.body || document.activeElement === at("start")) at("capture").focus();
+  announce("The camera is on.");
+  await offerCheck();
+}
+
+async function offerCheck() {
+  offersChecks ??= camera.records && (await openSession()) !== null;
+  at("challenge").hidden = !(offersChecks && camera.on);
+}
+
+function showCamera() {
+  const on = camera.on;
+  at("view").hidden = !on;
+  placePicture(!on);
+  at("start").hidden = on;
+  for (const id of ["capture", "live", "stop"]) at(id).hidden = !on;
+  at("record").hidden = !on || !camera.records;
+  at("challenge").hidden = !on || !offersChecks;
+  at("lenses").hidden = at("lenses").hidden || !on;
+  hint(on ? READY : RESTING);
+  at("stage").style.aspectRatio = "";
+  delete at("stage").dataset.tone;
+  drawBoxes(at("live-box"), [], null);
+  if (on) showGuide();
+}
+
+function showGuide() {
+  const [height, width] = camera.size;
+  if (!width) return;
+  at("view").classList.toggle("mirrored", camera.mirrored);
+  at("stage").style.aspectRatio = `${width} / ${height}`;
+  const tall = 0.4 * Math.min(height, 1.25 * width);
+  const [x, y, rx] = [width / 2, height / 2, 0.76 * tall];
+  const guide = at("guide");
+  guide.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  const half = `${rx},${tall} 0 0 1`;
+  const hole = `M${x - rx},${y}A${half} ${x + rx},${y}A${half} ${x - rx},${y}Z`;
+  guide.querySelector("path").setAttribute("d", `M0,0H${width}V${height}H0Z${hole}`);
+  const oval = guide.querySelector("ellipse");
+  for (const [name, value] of Object.entries({ cx: x, cy: y, rx, ry: tall })) oval.setAttribute(name, String(value));
+}
+
+async function listLenses() {
+  const devices = await camera.devices();
+  at("lenses").hidden = devices.length < 2;
+  at("lens").replaceChildren(...devices.map(({ id, label }) => new Option(label, id, false, id === camera.device)));
+}
+
+at("camera").addEventListener("resize", showGuide); // a phone that is turned
+at("start").addEventListener("click", () => exclusively(() => startCamera()));
+at("lens").addEventListener("change", (event) => exclusively(() => startCamera(event.target.value)));
+at("stop").addEventListener("click", async () => {
+  if (busy) return;
+  await stopLive();
+  camera.stop();
+  showCamera();
+  at("start").focus();
+});
+at("capture").addEventListener("click", () =>
+  exclusively(async () => judged("Camera", await camera.picture())));
+
+// --- live view ---
+
+async function stopLive() {
+  if (!live) return;
+  live.stop.abort();
+  await live.done;
+}
+
+async function runLive(signal) {
+  const add = history.addLive();
+  let picture = null;
+  await watch(signal, {
+    look: async () => {
+      picture = await camera.picture();
+      return judge(picture);
+    },
+    seen: (answer) => {
+      const { tone, sentence } = showAnswer(answer, picture);
+      placePicture(false);
+      at("stage").dataset.tone = tone;
+      const { boxes, size } = boxesOf(answer);
+      drawBoxes(at("live-box"), boxes, size);
+      announce(sentence, `${answer.label} ${answer.reasons}`);
+      add(answer);
+    },
+    waits: (text) => {
+      hint(text ?? READY);
+      if (text) announce(text, text.replace(/\d+/g, ""));
+    },
+  });
+}
+
+async function startLive() {
+  const stop = new AbortController();
+  showProblem(null);
+  at("live").setAttribute("aria-pressed", "true");
+  const done = runLive(stop.signal).catch(fail).finally(() => {
+    live = null;
+    at("live").setAttribute("aria-pressed", "false");
+    delete at("stage").dataset.tone;
+    drawBoxes(at("live-box"), [], null);
+    hint(camera.on ? READY : RESTING);
+  });
+  live = { stop, done };
+}
+
+at("live").addEventListener("click", () => {
+  if (live) stopLive();
+  else if (!busy) startLive();
+});
+
+// --- clips and the active check ---
+
+function showStep({ text, arrow }, done) {
+  if (at("step-text").textContent !== text) {
+    at("step-text").textContent = text;
+    at("arrow").textContent = arrow;
+    announce(text);
+  }
+  at("step").hidden = false;
+  at("progress").hidden = false;
+  at("progress").firstElementChild.style.width = `${100 * done}%`;
+}
+
+async function recorded(plan) {
+  try {
+    return await camera.clip(() => guideThrough(plan, showStep));
+  } finally {
+    at("step").hidden = true;
+    at("step-text").textContent = "";
+    at("progress").hidden = true;
+  }
+}
+
+at("record").addEventListener("click", () =>
+  exclusively(async () => {
+    hint(`Recording ${CLIP_SECONDS} s …`);
+    const clip = await recorded([{ text: "Recording", arrow: "", seconds: CLIP_SECONDS }]);
+    await judged("Clip", clip);
+  }));
+
+at("challenge").addEventListener("click", () =>
+  exclusively(async () => {
+    hint("Follow the steps.");
+    const session = await openSession();
+    if (session === null) return;
+    const clip = await recorded(planOf(session.challenge.steps, session.max_seconds));
+    await judged("Active check", clip, { session: session.token });
+  }));
+
+// --- history ---
+
+at("download").addEventListener("click", () => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(history.document());
+  link.download = `facepad-${new Date().toISOString().slice(0, 19).replaceAll(":", "")}.json`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+});
+at("clear").addEventListener("click", () => {
+  history.clear();
+  announce("The list is empty.");
+  at("file").focus();
+});
+
+// --- key and model ---
+
+function askKey(wrong = "") {
+  at("key-form").hidden = false;
+  at("key-wrong").textContent = wrong;
+  at("key").focus();
+}
+
+async function showModel() {
+  const [model] = await models();
+  at("model").textContent = `Model ${model.name}` + (model.license ? `, licence ${model.license}` : "");
+  at("scope").textContent = model.scope;
+  at("scope").hidden = !model.scope;
+}
+
+at("key-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  setKey(at("key").value.trim());
+  try {
+    await showModel();
+  } catch (error) {
+    if (error.slug === "unauthorized") return askKey("The service does not know this key.");
+    return fail(error);
+  }
+  at("key-form").hidden = true;
+  at("key").value = "";
+  showProblem(null);
+  at(camera.on ? "capture" : "start").focus();
+  announce("The key is accepted.");
+  return undefined;
+});
+
+async function begin() {
+  if (!window.isSecureContext) showProblem(adviceOnCamera("insecure"));
+  try {
+    await patiently(showModel, () => {});
+  } catch (error) {
+    if (error.slug === "unauthorized") askKey();
+    else fail(error);
+  }
+}
+
+begin();

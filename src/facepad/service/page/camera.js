@@ -1,0 +1,112 @@
+// The camera: starting and stopping it, single pictures, short clips.
+
+const LONGEST = 1280; // pixels of a picture's longer side: more only costs time
+const CLIP_TYPES = ["video/webm;codecs=vp8", "video/webm", "video/mp4"];
+
+export class CameraError extends Error {
+  constructor(name) {
+    super(name);
+    this.name = name;
+  }
+}
+
+export class Camera {
+  #video;
+  #stream = null;
+
+  /** Shows the camera in `video`; `ended` is called when it stops by itself. */
+  constructor(video, ended) {
+    this.#video = video;
+    this.ended = ended;
+  }
+
+  get on() {
+    return this.#stream !== null;
+  }
+
+  /** Whether it shows the person as a mirror does: all but a phone's rear camera. */
+  get mirrored() {
+    return this.#stream?.getVideoTracks()[0]?.getSettings().facingMode !== "environment";
+  }
+
+  /** The device that is on. */
+  get device() {
+    return this.#stream?.getVideoTracks()[0]?.getSettings().deviceId ?? "";
+  }
+
+  /** Height and width in pixels. */
+  get size() {
+    return [this.#video.videoHeight, this.#video.videoWidth];
+  }
+
+  /** Start a camera, that of `device` if named. Throws CameraError. */
+  async start(device = "") {
+    if (!window.isSecureContext || !navigator.mediaDevices) throw new CameraError("insecure");
+    this.stop();
+    const which = device ? { deviceId: { exact: device } } : { facingMode: "user" };
+    const video = { ...which, width: { ideal: 1280 }, height: { ideal: 720 } };
+    let stream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ audio: false, video });
+    } catch (error) {
+      throw new CameraError(error.name);
+    }
+    this.#stream = stream;
+    stream.getVideoTracks()[0].addEventListener("ended", () => {
+      if (this.#stream !== stream) return;
+      this.stop();
+      this.ended();
+    });
+    this.#video.srcObject = stream;
+    await this.#video.play().catch(() => {}); // stopped again before the first picture came
+  }
+
+  stop() {
+    this.#stream?.getTracks().forEach((track) => track.stop());
+    this.#stream = null;
+    this.#video.srcObject = null;
+  }
+
+  /** The cameras that there are, as [{id, label}]. */
+  async devices() {
+    const all = await navigator.mediaDevices.enumerateDevices();
+    const cameras = all.filter((device) => device.kind === "videoinput");
+    return cameras.map((device, index) => ({ id: device.deviceId, label: device.label || `Camera ${index + 1}` }));
+  }
+
+  /** The picture of this moment, as a JPEG blob; unmirrored, as the camera sees it. */
+  picture() {
+    const [height, width] = this.size;
+    if (!width) throw new CameraError("ended");
+    const scale = Math.min(1, LONGEST / Math.max(height, width));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.round(width * scale);
+    canvas.height = Math.round(height * scale);
+    canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
+    // Hardly compressed: the traces of a print or a screen are fine.
+    return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
+  }
+
+  /** Whether this browser can record clips. */
+  get records() {
+    return typeof MediaRecorder === "function" && CLIP_TYPES.some((type) => MediaRecorder.isTypeSupported(type));
+  }
+
+  /** Record until `work` is done, and give the clip as a blob. */
+  async clip(work) {
+    const mimeType = CLIP_TYPES.find((type) => MediaRecorder.isTypeSupported(type));
+    const recorder = new MediaRecorder(this.#stream, { mimeType, videoBitsPerSecond: 2_500_000 });
+    const parts = [];
+    recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
+    const stopped = new Promise((done) => recorder.addEventListener("stop", done, { once: true }));
+    recorder.start();
+    try {
+      await work();
+    } finally {
+      if (recorder.state !== "inactive") recorder.stop();
+      await stopped;
+    }
+    if (!this.on) throw new CameraError("ended");
+    return new Blob(parts, { type: mimeType.split(";")[0] });
+  }
+}

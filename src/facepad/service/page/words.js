@@ -1,0 +1,101 @@
+// The words that people read: verdicts, reasons with what to improve, and problems with what to do.
+
+/** A label of the service to the word and the tone that it is shown in. */
+export function verdictOf(label) {
+  if (label === "bona_fide") return { word: "Live", tone: "live" };
+  if (label === "attack") return { word: "Attack", tone: "attack" };
+  return { word: "Undecided", tone: "undecided" };
+}
+
+const REASONS = {
+  no_face: ["No face was found.", "Look at the camera, and let the whole face be in the picture."],
+  face_too_small: ["The face is too small.", "Come closer, until the face fills the oval."],
+  too_dark: ["It is too dark.", "Turn to a window or a lamp, so that light falls on the face from the front."],
+  too_bright: ["It is too bright.", "Step out of direct light, or turn away from it."],
+  too_blurred: ["The picture is blurred.", "Hold still, wipe the lens, and come to where the camera is sharp."],
+  no_threshold: [
+    "This model gives scores only.",
+    "It has no threshold, so nothing is decided. “facepad calibrate” chooses one on data of your own.",
+  ],
+  challenge_failed: [
+    "The steps were not all seen.",
+    "Start again, and follow them one after another, slowly, with the whole face in the picture.",
+  ],
+};
+
+/** What a reason means, and what to improve; a reason that this page does not know is shown as it came. */
+export function reasonOf(reason) {
+  const [what, improve] = REASONS[reason] ?? [reason.replaceAll("_", " ") + ".", ""];
+  return { what, improve };
+}
+
+/** Score and threshold with as many places as it takes to tell them apart: at least three, at most six. */
+export function numbersOf(score, threshold) {
+  let places = 3;
+  if (threshold !== null && score !== threshold) {
+    while (places < 6 && score.toFixed(places) === threshold.toFixed(places)) places += 1;
+  }
+  return { score: score.toFixed(places), threshold: threshold === null ? null : threshold.toFixed(places) };
+}
+
+/** The answer in one sentence, without its verdict. */
+export function sentenceOf(answer) {
+  if (answer.score === null) return reasonOf(answer.reasons[0] ?? "no_score").what;
+  const { score, threshold } = numbersOf(answer.score, answer.threshold);
+  if (answer.label === "bona_fide") return `The score ${score} reaches the threshold ${threshold}.`;
+  if (answer.label === "attack") return `The score ${score} is below the threshold ${threshold}.`;
+  return `The score is ${score}. ${reasonOf(answer.reasons[0] ?? "no_threshold").what}`;
+}
+
+const STEPS = {
+  turn_left: ["Turn your head to your left, and back", "←"],
+  turn_right: ["Turn your head to your right, and back", "→"],
+  come_closer: ["Come closer to the camera, and back", "↕"],
+};
+
+/** A step of the active check in words, with an arrow as the mirrored picture shows it. */
+export function stepOf(action) {
+  const [text, arrow] = STEPS[action] ?? [action.replaceAll("_", " "), ""];
+  return { text, arrow };
+}
+
+/** What a problem means for the person: a title, and what to do. */
+export function adviceOn(problem) {
+  const seconds = problem.retryAfter;
+  const later = seconds ? `Try again in ${seconds} s.` : "Try again in a moment.";
+  const known = {
+    unreachable: ["The service cannot be reached", "Check the network, and whether the service is running."],
+    slow: ["The service takes too long", later],
+    unauthorized: ["An API key is needed", "Give the key above, then try again."],
+    busy: ["The service is busy", later],
+    "too-many-requests": ["Too many requests", later],
+    "too-large": ["The file is too large", problem.detail],
+    "unsupported-media": ["Neither a picture nor a clip", "Choose a photo (JPEG, PNG, WebP) or a short clip (MP4, WebM)."],
+    unreadable: ["The file cannot be read", problem.detail],
+    timeout: ["The service took too long", later],
+    "not-ready": ["The service is starting", later],
+    "session-refused": ["The active check has expired", "Start it again."],
+  };
+  const [title, text] = known[problem.slug] ?? [problem.title, problem.detail];
+  return { title, text };
+}
+
+/** Why the camera does not start, and what to do; `name` is that of the browser's error. */
+export function adviceOnCamera(name) {
+  const upload = "You can choose a picture or a clip instead.";
+  const known = {
+    insecure: [
+      "The camera needs HTTPS here",
+      `Browsers give a page the camera over HTTPS only, or on the machine itself (localhost). ${upload}`,
+    ],
+    NotAllowedError: [
+      "The camera is not allowed",
+      `Allow it for this page in the browser's settings, by the sign beside the address, and start again. ${upload}`,
+    ],
+    NotFoundError: ["No camera was found", `Connect one and start again. ${upload}`],
+    NotReadableError: ["The camera is in use", `Close the program that uses it, and start again. ${upload}`],
+    ended: ["The camera has stopped", "It was unplugged, or another program took it. Start it again."],
+  };
+  const [title, text] = known[name] ?? ["The camera does not start", `The browser says ${name}. ${upload}`];
+  return { title, text };
+}
