@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +28,6 @@ from facepad.images import read_image
 
 playwright = pytest.importorskip("playwright.sync_api", reason="no playwright")
 
-SCOPE = "research only: it tells red from blue"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _SWITCHES = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -101,8 +100,14 @@ class Visit:
         return path
 
 
+@pytest.fixture(scope="session")
+def serving() -> Callable[..., AbstractContextManager[str]]:
+    """Start `facepad serve`, whose output goes to a log: a context manager with the address."""
+    return _serving
+
+
 @contextmanager
-def serving(log: Path, *options: object) -> Iterator[str]:
+def _serving(log: Path, *options: object) -> Iterator[str]:
     """`facepad serve` in a process of its own, on a free port: its address, once it is ready."""
     command = [sys.executable, "-m", "facepad", "serve", "--port", "0", *map(str, options)]
     with log.open("wb") as written:
@@ -165,10 +170,10 @@ def launch(chromium: str) -> Iterator[Callable[..., object]]:
 
 
 @pytest.fixture(scope="session")
-def service(make_model, tmp_path_factory) -> Iterator[str]:
+def service(serving, make_model, tmp_path_factory) -> Iterator[str]:
     """The address of a service with a model made by hand: red faces are bona fide, blue ones attacks."""
     folder = tmp_path_factory.mktemp("service")
-    model = make_model(folder / "tiny.facepad", scope=SCOPE)
+    model = make_model(folder / "tiny.facepad", scope="research only: it tells red from blue")
     with serving(folder / "log", "--model", model) as address:
         yield address
 

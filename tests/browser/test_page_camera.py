@@ -1,0 +1,254 @@
+"""The camera: single pictures, the live view, clips, the active check, and what is said where there is none."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+expect = pytest.importorskip("playwright.sync_api", reason="no playwright").expect
+
+NO_CHECKS = (404, 501)  # the service that most tests talk to offers no active check
+HIDE = """hidden => {
+  Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+
+
+def button(here, name):
+    return here.page.get_by_role("button", name=name, exact=True)
+
+
+def test_picture_taken_with_the_camera_is_judged(visit, faces, camera_file):
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+    here.start_camera()
+    expect(button(here, "Take picture")).to_be_focused()
+
+    button(here, "Take picture").click()
+
+    here.see("Live")
+    expect(here.page.locator("#history tbody tr")).to_contain_text("Camera")
+    assert here.saved()[0]["answer"]["files"][0]["size"] == [480, 640]
+    here.shoot("camera")
+
+
+def test_oval_guides_the_face_and_shades_the_rest(visit, camera_file):
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+
+    here.start_camera()
+
+    stage, oval = (here.page.locator(name).bounding_box() for name in ("#stage", "#guide ellipse"))
+    assert 0.6 < oval["height"] / stage["height"] < 0.95
+    assert oval["x"] + oval["width"] / 2 == pytest.approx(stage["x"] + stage["width"] / 2, abs=2)
+    assert here.page.locator("#view").get_attribute("class") == "view mirrored"
+
+
+def test_live_view_follows_what_the_camera_shows(visit, camera_file):
+    here = visit(camera_file("live", "attack", "nobody", seconds=3), expected=NO_CHECKS)
+    here.start_camera()
+
+    button(here, "Live").click()
+
+    expect(button(here, "Live")).to_have_attribute("aria-pressed", "true")
+    for word in ("Live", "Attack", "Undecided"):
+        here.see(word)
+    expect(here.page.locator("#live-box rect.face")).to_have_count(0)
+    here.see("Live")
+    expect(here.page.locator("#live-box rect.face")).to_have_count(1)
+    here.shoot("live-view")
+    button(here, "Live").click()
+    expect(button(here, "Live")).to_have_attribute("aria-pressed", "false")
+    [entry] = here.saved()
+    assert {"bona_fide", "attack", None} == {picture["label"] for picture in entry["pictures"]}
+    assert all(before["seconds"] < after["seconds"] for before, after in zip(entry["pictures"], entry["pictures"][1:]))
+
+
+def test_live_view_has_never_more_than_one_request_under_way(visit, camera_file):
+    under_way, most, asked = 0, 0, 0
+
+    def begins(request):
+        nonlocal under_way, most, asked
+        if "/v1/liveness" in request.url:
+            asked, under_way = asked + 1, under_way + 1
+            most = max(most, under_way)
+
+    def ends(request):
+        nonlocal under_way
+        under_way -= "/v1/liveness" in request.url
+
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+    for event, told in (("request", begins), ("requestfinished", ends), ("requestfailed", ends)):
+        here.page.on(event, told)
+    here.start_camera()
+
+    button(here, "Live").click()
+    here.page.wait_for_timeout(3000)
+
+    # At most one each 330 ms, and it does go on.
+    assert most == 1 and 2 <= asked <= 10
+
+
+def test_live_view_pauses_while_the_page_is_hidden(visit, camera_file):
+    asked = []
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+    here.page.on("request", lambda request: asked.append(request.url) if "/v1/liveness" in request.url else None)
+    here.start_camera()
+    button(here, "Live").click()
+    here.see("Live")
+
+    here.page.evaluate(HIDE, True)
+    expect(here.page.locator("#hint")).to_have_text("Paused while this page is hidden.")
+    hidden = len(asked)
+    here.page.wait_for_timeout(1500)
+    assert len(asked) == hidden
+
+    with here.page.expect_request("**/v1/liveness*"):
+        here.page.evaluate(HIDE, False)
+
+
+def test_live_view_waits_as_long_as_a_busy_service_says_and_goes_on(visit, camera_file):
+    times = []
+
+    def busy_once(route):
+        times.append(time.monotonic())
+        if len(times) > 1:
+            route.continue_()
+        else:
+            problem = {"type": "urn:facepad:problem:busy", "title": "", "status": 429, "detail": "", "request_id": "1"}
+            headers = {"Retry-After": "2", "Content-Type": "application/problem+json"}
+            route.fulfill(status=429, headers=headers, body=json.dumps(problem))
+
+    before = lambda page: page.route("**/v1/liveness*", busy_once)  # noqa: E731
+    here = visit(camera_file("live"), expected=(429, *NO_CHECKS), before=before)
+    here.start_camera()
+
+    button(here, "Live").click()
+
+    expect(here.page.locator("#hint")).to_have_text("The service is busy. Going on in 2 s.")
+    here.see("Live")
+    assert times[1] - times[0] > 1.9
+
+
+def test_live_view_tells_screen_readers_changes_alone(visit, camera_file):
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+    here.start_camera()
+    here.page.evaluate("""() => {
+      window.told = [];
+      const status = document.getElementById("announce");
+      new MutationObserver(() => window.told.push(status.textContent)).observe(status, { childList: true });
+    }""")
+
+    button(here, "Live").click()
+    expect(here.page.locator("#history tbody tr")).to_contain_text("4 live")
+
+    assert [text.split(".")[0] for text in here.page.evaluate("window.told")] == ["Live"]
+
+
+def test_recorded_clip_is_judged_as_one(visit, camera_file):
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+    here.start_camera()
+
+    button(here, "Record clip").click()
+    expect(here.page.locator("#step")).to_have_text("Recording")
+
+    here.see("Live")
+    entry = here.saved()[0]
+    assert entry["source"] == "Clip" and entry["answer"]["files"][0]["kind"] == "clip"
+    seconds = [frame["seconds"] for frame in entry["answer"]["files"][0]["frames"]]
+    assert 1.5 < max(seconds) < 4.5
+    expect(here.page.locator("#frames")).to_be_visible()
+    expect(here.page.locator("#step")).to_be_hidden()
+
+
+def test_active_check_is_hidden_where_the_service_offers_none(visit, camera_file):
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+
+    here.start_camera()
+
+    expect(button(here, "Active check")).to_be_hidden()
+
+
+def test_active_check_shows_the_steps_in_order_and_sends_the_clip_with_its_session(visit, camera_file):
+    sent = []
+
+    def session(route):
+        challenge = {"steps": ["turn_left", "come_closer"]}
+        given = {"token": "one-time", "challenge": challenge, "expires_in": 60, "max_seconds": 6}
+        route.fulfill(status=201, json=given)
+
+    def judge(route):
+        sent.append(route.request.all_headers())
+        headers = {key: value for key, value in sent[0].items() if key != "liveness-session"}
+        answer = route.fetch(headers=headers).json()
+        steps = [
+            {"action": "turn_left", "passed": True, "seconds": 2.5},
+            {"action": "come_closer", "passed": False, "seconds": None},
+        ]
+        changed = {"label": None, "reasons": ["challenge_failed"], "challenge": {"passed": False, "steps": steps}}
+        route.fulfill(json=answer | changed)
+
+    def before(page):
+        page.route("**/v1/sessions", session)
+        page.route("**/v1/liveness*", judge)
+
+    here = visit(camera_file("live"), before=before)
+    here.start_camera()
+
+    button(here, "Active check").click()
+
+    for text in ("Look straight at the camera", "Turn your head to your left", "Come closer to the camera"):
+        expect(here.page.locator("#step")).to_contain_text(text)
+        expect(here.page.get_by_role("status")).to_contain_text(text)
+    here.shoot("active-check")
+    here.see("Undecided")
+    assert sent[0]["liveness-session"] == "one-time"
+    advice = here.page.locator("#advice")
+    for text in ("The steps were not all seen", "Seen at 2.5 s.", "Not seen."):
+        expect(advice).to_contain_text(text)
+    assert here.saved()[0]["answer"]["files"][0]["frames"][-1]["seconds"] < 6
+
+
+def test_refused_permission_says_what_to_do_and_leaves_files(visit, faces, camera_file):
+    here = visit(camera_file("live"), allowed=False)
+
+    button(here, "Start camera").click()
+
+    expect(here.page.locator("#problem")).to_contain_text("The camera is not allowed")
+    here.shoot("refused")
+    here.upload(faces["live"])
+    here.see("Live")
+
+
+def test_missing_camera_is_said(visit):
+    here = visit()
+
+    button(here, "Start camera").click()
+
+    expect(here.page.locator("#problem")).to_contain_text("No camera was found")
+
+
+def test_stopped_camera_leaves_the_stage(visit, camera_file):
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+    here.start_camera()
+
+    button(here, "Stop camera").click()
+
+    expect(button(here, "Start camera")).to_be_focused()
+    expect(here.page.locator("#empty")).to_be_visible()
+    assert here.page.locator("#camera").evaluate("video => video.srcObject") is None
+
+
+def test_camera_that_goes_away_during_the_live_view_is_said(visit, camera_file):
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+    here.start_camera()
+    button(here, "Live").click()
+    here.see("Live")
+
+    here.page.locator("#camera").evaluate(
+        "video => { for (const track of video.srcObject.getTracks()) track.dispatchEvent(new Event('ended')); }"
+    )
+
+    expect(here.page.locator("#problem")).to_contain_text("The camera has stopped")
+    expect(button(here, "Start camera")).to_be_visible()
+    expect(button(here, "Live")).to_be_hidden()
