@@ -96,6 +96,7 @@ class Visit:
     def shoot(self, name: str) -> Path:
         """Keep a picture of the page."""
         path = self.shots / f"{name}.png"
+        self.page.evaluate("scrollTo(0, 0)")
         self.page.screenshot(path=path, full_page=True)
         return path
 

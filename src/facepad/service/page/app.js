@@ -9,7 +9,8 @@ import { watch } from "./live.js";
 import { adviceOn, adviceOnCamera } from "./words.js";
 
 const CLIP_SECONDS = 3;
-const RESTING = "Pictures and clips can also be dropped anywhere on this page.";
+// Fingers do not drop files.
+const RESTING = matchMedia("(any-hover: hover)").matches ? "Files can also be dropped anywhere on this page." : "";
 const READY = "Fill the oval with your face, and look into the camera.";
 
 const at = (id) => document.getElementById(id);
@@ -312,6 +313,7 @@ at("key-form").addEventListener("submit", async (event) => {
 });
 
 async function begin() {
+  hint(RESTING);
   if (!window.isSecureContext) showProblem(adviceOnCamera("insecure"));
   try {
     await patiently(showModel, () => {});
