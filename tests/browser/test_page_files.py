@@ -109,6 +109,29 @@ def test_several_files_are_judged_each_for_itself(visit, faces):
     assert verdicts == ["Undecided", "Attack", "Live"]
 
 
+def test_files_that_cannot_be_judged_do_not_stop_the_others(visit, faces, tmp_path):
+    here = visit(expected=[415, 400])
+    text, empty = tmp_path / "notes.txt", tmp_path / "empty.jpg"
+    text.write_text("no picture")
+    empty.touch()
+
+    here.page.get_by_label("Choose files").set_input_files([text, faces["live"], empty, faces["attack"]])
+
+    expect(here.page.locator("#problem")).to_contain_text("2 of 4 files cannot be judged")
+    expect(here.page.locator("#problem")).to_contain_text("notes.txt, empty.jpg")
+    assert [entry["source"] for entry in here.saved()] == ["live.jpg", "attack.jpg"]
+
+
+def test_file_beyond_the_limit_is_refused_by_the_service(visit, faces, tmp_path):
+    here = visit(expected=[413])
+    large = tmp_path / "large.jpg"
+    large.write_bytes(faces["live"].read_bytes() + bytes(40 * 2**20))
+
+    here.page.get_by_label("Choose files").set_input_files(large)
+
+    expect(here.page.locator("#problem")).to_contain_text("The file is too large")
+
+
 def test_dropped_picture_is_judged(visit, faces):
     here = visit()
     page = here.page

@@ -31,10 +31,10 @@ export async function models() {
 }
 
 /** Judge an image or a clip, which a session of the active check may have asked for. */
-export function judge(blob, { session = null } = {}) {
+export function judge(blob, { session = null, signal = null } = {}) {
   const headers = { "Content-Type": blob.type || "application/octet-stream" };
   if (session) headers["Liveness-Session"] = session;
-  return call("v1/liveness?depth=true", { method: "POST", headers, body: blob });
+  return call("v1/liveness?depth=true", { method: "POST", headers, body: blob }, signal);
 }
 
 /** A session of the active check; null where the service offers none. */
@@ -66,13 +66,15 @@ export function sleep(milliseconds) {
   return new Promise((done) => setTimeout(done, milliseconds));
 }
 
-async function call(path, { headers = {}, ...options } = {}) {
+async function call(path, { headers = {}, ...options } = {}, signal = null) {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), PATIENCE);
+  const given = () => stop.abort();
+  signal?.addEventListener("abort", given);
   const bearer = key ? { Authorization: `Bearer ${key}` } : {};
   try {
-    const options_ = { ...options, headers: { ...headers, ...bearer }, signal: stop.signal, cache: "no-store" };
-    const response = await fetch(path, options_);
+    const common = { headers: { ...headers, ...bearer }, signal: stop.signal, cache: "no-store" };
+    const response = await fetch(path, { ...options, ...common });
     if (!response.ok) throw await problemOf(response);
     return await response.json();
   } catch (error) {
@@ -80,6 +82,7 @@ async function call(path, { headers = {}, ...options } = {}) {
     throw new Problem({ slug: stop.signal.aborted ? "slow" : "unreachable", detail: String(error) });
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener("abort", given);
   }
 }
 

@@ -6,12 +6,16 @@ import { Camera, CameraError } from "./camera.js";
 import { guideThrough, planOf } from "./challenge.js";
 import { History } from "./history.js";
 import { watch } from "./live.js";
-import { adviceOn, adviceOnCamera } from "./words.js";
+import { adviceOn, adviceOnCamera, adviceOnFiles } from "./words.js";
 
 const CLIP_SECONDS = 3;
 // Fingers do not drop files.
 const RESTING = matchMedia("(any-hover: hover)").matches ? "Files can also be dropped anywhere on this page." : "";
+const WAIT = "One thing at a time: ask again when this is done.";
 const READY = "Fill the oval with your face, and look into the camera.";
+
+// Problems of one file that say nothing of the next.
+const OF_A_FILE = ["unsupported-media", "unreadable", "too-large", "bad-request"];
 
 const at = (id) => document.getElementById(id);
 const camera = new Camera(at("camera"), () => {
@@ -22,16 +26,21 @@ const history = new History(at("history"), at("history-empty"), [at("download"),
 
 let busy = false; // one thing at a time: a judgement, a recording, a check
 let live = null; // what stops the live view, while it runs
+let starting = false; // whether the camera is being started
 let offersChecks = null; // whether the service offers the active check, once it was asked
 
 // --- one thing at a time ---
 
 async function exclusively(work) {
-  if (busy) return;
-  await stopLive();
+  if (busy) {
+    hint(WAIT);
+    announce(WAIT);
+    return;
+  }
   setBusy(true);
   showProblem(null);
   try {
+    await stopLive();
     await work();
   } catch (error) {
     fail(error);
@@ -50,11 +59,13 @@ function setBusy(on) {
 }
 
 function fail(error) {
-  if (error instanceof CameraError) return showProblem(adviceOnCamera(error.name));
-  if (!(error instanceof Problem)) throw error;
-  showProblem(adviceOn(error));
+  if (error instanceof CameraError) showProblem(adviceOnCamera(error.name));
+  else if (error instanceof Problem) showProblem(adviceOn(error));
+  else {
+    showProblem({ title: "This page failed", text: String(error) });
+    console.error(error);
+  }
   if (error.slug === "unauthorized") askKey();
-  return undefined;
 }
 
 function hint(text) {
@@ -70,6 +81,7 @@ async function judged(source, blob, options) {
   });
   const shown = showAnswer(answer, blob);
   placePicture(!camera.on);
+  at("result").scrollIntoView({ block: "nearest" });
   announce(shown.sentence);
   history.add(source, answer);
 }
@@ -78,7 +90,16 @@ async function judged(source, blob, options) {
 
 async function judgeFiles(files) {
   // Each file for itself: what is dropped together need not show one person.
-  for (const file of files) await judged(file.name, file);
+  const refused = [];
+  for (const file of files) {
+    try {
+      await judged(file.name, file);
+    } catch (error) {
+      if (files.length === 1 || !OF_A_FILE.includes(error.slug)) throw error;
+      refused.push(file.name);
+    }
+  }
+  if (refused.length) showProblem(adviceOnFiles(refused, files.length));
 }
 
 function takeFiles(files) {
@@ -109,19 +130,35 @@ document.addEventListener("drop", (event) => {
 
 // --- camera ---
 
+// Not one of the things that exclude each other: the browser's question may stand for long, and files need not wait.
 async function startCamera(device = "") {
+  if (starting) return;
+  starting = true;
+  showProblem(null);
   hint("Waiting for the camera …");
-  await camera.start(device);
-  showCamera();
-  await listLenses();
-  if (document.activeElement === document.body || document.activeElement === at("start")) at("capture").focus();
+  try {
+    await stopLive();
+    await camera.start(device);
+    await listLenses();
+    await askForChecks();
+  } catch (error) {
+    fail(error);
+  } finally {
+    starting = false;
+    showCamera();
+  }
+  if (!camera.on) return;
+  if ([document.body, at("start")].includes(document.activeElement)) at("capture").focus();
   announce("The camera is on.");
-  await offerCheck();
 }
 
-async function offerCheck() {
-  offersChecks ??= camera.records && (await openSession()) !== null;
-  at("challenge").hidden = !(offersChecks && camera.on);
+async function askForChecks() {
+  if (offersChecks !== null || !camera.records) return;
+  try {
+    offersChecks = (await openSession()) !== null;
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem; // else it is asked again with the next start
+  }
 }
 
 function showCamera() {
@@ -133,7 +170,8 @@ function showCamera() {
   at("record").hidden = !on || !camera.records;
   at("challenge").hidden = !on || !offersChecks;
   at("lenses").hidden = at("lenses").hidden || !on;
-  hint(on ? READY : RESTING);
+  at("chip").hidden = true;
+  if (!busy) hint(on ? READY : RESTING);
   at("stage").style.aspectRatio = "";
   delete at("stage").dataset.tone;
   drawBoxes(at("live-box"), [], null);
@@ -163,8 +201,8 @@ async function listLenses() {
 }
 
 at("camera").addEventListener("resize", showGuide); // a phone that is turned
-at("start").addEventListener("click", () => exclusively(() => startCamera()));
-at("lens").addEventListener("change", (event) => exclusively(() => startCamera(event.target.value)));
+at("start").addEventListener("click", () => startCamera());
+at("lens").addEventListener("change", (event) => busy || startCamera(event.target.value));
 at("stop").addEventListener("click", async () => {
   if (busy) return;
   await stopLive();
@@ -189,11 +227,13 @@ async function runLive(signal) {
   await watch(signal, {
     look: async () => {
       picture = await camera.picture();
-      return judge(picture);
+      return judge(picture, { signal });
     },
     seen: (answer) => {
-      const { tone, sentence } = showAnswer(answer, picture);
+      const { word, tone, sentence } = showAnswer(answer, picture);
       placePicture(false);
+      at("chip").textContent = answer.score === null ? word : `${word} ${answer.score.toFixed(2)}`;
+      at("chip").hidden = false;
       at("stage").dataset.tone = tone;
       const { boxes, size } = boxesOf(answer);
       drawBoxes(at("live-box"), boxes, size);
@@ -207,7 +247,7 @@ async function runLive(signal) {
   });
 }
 
-async function startLive() {
+function startLive() {
   const stop = new AbortController();
   showProblem(null);
   at("live").setAttribute("aria-pressed", "true");
@@ -215,6 +255,7 @@ async function startLive() {
     live = null;
     at("live").setAttribute("aria-pressed", "false");
     delete at("stage").dataset.tone;
+    at("chip").hidden = true;
     drawBoxes(at("live-box"), [], null);
     hint(camera.on ? READY : RESTING);
   });
@@ -297,7 +338,8 @@ async function showModel() {
 
 at("key-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  setKey(at("key").value.trim());
+  const key = at("key").value.trim();
+  setKey(/^[!-~]*$/.test(key) ? key : "no-key"); // what cannot stand in a header is no key
   try {
     await showModel();
   } catch (error) {

@@ -99,8 +99,10 @@ export class Camera {
     const parts = [];
     recorder.addEventListener("dataavailable", (event) => parts.push(event.data));
     const stopped = new Promise((done) => recorder.addEventListener("stop", done, { once: true }));
+    const started = new Promise((done) => recorder.addEventListener("start", done, { once: true }));
     recorder.start();
     try {
+      await Promise.race([started, stopped]);
       await work();
     } finally {
       if (recorder.state !== "inactive") recorder.stop();

@@ -25,13 +25,13 @@ export class History {
 
   /** Begin an entry for a live view; what it returns takes one answer after another. */
   addLive() {
-    const entry = { at: new Date().toISOString(), source: "live view", model: null, pictures: [] };
+    const entry = { at: new Date().toISOString(), source: "Live view", model: null, pictures: [] };
     const started = performance.now();
     let row = null;
     return (answer) => {
       if (row === null) {
         this.#entries.push(entry);
-        row = this.#row(entry.at, "Live view");
+        row = this.#row(entry.at, entry.source);
         this.#changed();
       }
       const seconds = Math.round(performance.now() - started) / 1000;

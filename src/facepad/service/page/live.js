@@ -8,9 +8,9 @@ const LONGEST_PAUSE = 15; // s, when the service cannot be reached
 /** Judge picture after picture until `signal` stops it.
  *
  * @param {object} does
- *   look():             promise of an answer to the picture of this moment
- *   seen(answer):       takes it
- *   waits(text, problem): says why it pauses, or null when it goes on
+ *   look():       promise of an answer to the picture of this moment
+ *   seen(answer): takes it
+ *   waits(text):  says why it pauses, or null when it goes on
  * @returns a promise, kept once it has stopped; a problem that does not pass by itself is thrown.
  */
 export async function watch(signal, { look, seen, waits }) {
@@ -31,7 +31,7 @@ export async function watch(signal, { look, seen, waits }) {
       if (!(problem instanceof Problem) || !passes(problem)) throw problem;
       failures += 1;
       const seconds = problem.retryAfter ?? Math.min(2 ** failures, LONGEST_PAUSE);
-      waits(`${reasonFor(problem)} Going on in ${seconds} s.`, problem);
+      waits(`${reasonFor(problem)} Going on in ${seconds} s.`);
       await pause(signal, seconds * 1000);
     }
   }

@@ -80,6 +80,12 @@ export function adviceOn(problem) {
   return { title, text };
 }
 
+/** Files of several that cannot be judged. */
+export function adviceOnFiles(names, count) {
+  const which = names.length === 1 ? "One" : names.length;
+  return { title: `${which} of ${count} files cannot be judged`, text: names.join(", ") };
+}
+
 /** Why the camera does not start, and what to do; `name` is that of the browser's error. */
 export function adviceOnCamera(name) {
   const upload = "You can choose a picture or a clip instead.";
