@@ -26,14 +26,20 @@ import pytest
 
 from facepad.images import read_image
 
-playwright = pytest.importorskip("playwright.sync_api", reason="no playwright")
-
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _SWITCHES = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --host-resolver-rules=MAP_plain.test_127.0.0.1"
 )
-_LOADED = "Failed to load resource: the server responded with a status of "
+_NOT_LOADED = "Failed to load resource: "
+
+
+def _playwright():
+    return pytest.importorskip("playwright.sync_api", reason="no playwright")
+
+
+def _expect(locator):
+    return _playwright().expect(locator)
 
 
 @dataclass
@@ -43,14 +49,14 @@ class Visit:
     Attributes:
         page: The page, opened.
         address: The service.
-        expected: Statuses of HTTP that the test provokes; the browser's console tells each.
+        expected: Statuses of HTTP, or network errors, that the test provokes; the browser's console tells each.
         wrong: What went wrong so far: errors of the console, exceptions, requests to elsewhere.
     """
 
     page: object
     address: str
     shots: Path
-    expected: set[int] = field(default_factory=set)
+    expected: set[int | str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
 
     def watch(self) -> None:
@@ -59,8 +65,8 @@ class Visit:
         self.page.on("request", self._asked)
 
     def _told(self, message) -> None:
-        status = message.text.removeprefix(_LOADED)[:3] if message.text.startswith(_LOADED) else ""
-        if message.type in ("error", "warning") and not (status.isdigit() and int(status) in self.expected):
+        provoked = message.text.startswith(_NOT_LOADED) and any(str(what) in message.text for what in self.expected)
+        if message.type in ("error", "warning") and not provoked:
             self.wrong.append(f"console: {message.text}")
 
     def _asked(self, request) -> None:
@@ -72,16 +78,16 @@ class Visit:
         rows = self.page.locator("#history tbody tr")
         before = rows.count()
         self.page.get_by_label("Choose files").set_input_files(list(files))
-        playwright.expect(rows).to_have_count(before + len(files))
+        _expect(rows).to_have_count(before + len(files))
 
     def start_camera(self) -> None:
         """Start the camera, and wait for its picture and for what depends on it."""
         self.page.get_by_role("button", name="Start camera").click()
-        playwright.expect(self.page.get_by_role("status")).to_have_text("The camera is on.")
+        _expect(self.page.get_by_role("status")).to_have_text("The camera is on.")
 
     def see(self, word: str) -> None:
         """Wait for a verdict."""
-        playwright.expect(self.page.locator("#word")).to_have_text(word)
+        _expect(self.page.locator("#word")).to_have_text(word)
 
     def saved(self) -> list[dict]:
         """The entries of the history, as it is downloaded."""
@@ -150,7 +156,7 @@ def chromium() -> str:
 def launch(chromium: str) -> Iterator[Callable[..., object]]:
     """A browser; ``camera`` is a file of pictures that its camera shows, without one it has no camera."""
     with ExitStack() as stack:
-        engine = stack.enter_context(playwright.sync_playwright())
+        engine = stack.enter_context(_playwright().sync_playwright())
         launched: dict[tuple[Path | None, bool], object] = {}
 
         def start(camera: Path | None = None, *, allowed: bool = True) -> object:
@@ -189,7 +195,7 @@ def visit(launch, service, tmp_path) -> Iterator[Callable[..., Visit]]:
             *,
             address: str = service,
             allowed: bool = True,
-            expected: Sequence[int] = (),
+            expected: Sequence[int | str] = (),
             before: Callable[[object], object] = lambda page: None,
             **context: object,
         ) -> Visit:
@@ -197,7 +203,7 @@ def visit(launch, service, tmp_path) -> Iterator[Callable[..., Visit]]:
             page = launch(camera, allowed=allowed).new_context(**(usual | context)).new_page()
             stack.callback(page.context.close)
             page.set_default_timeout(60_000)
-            playwright.expect.set_options(timeout=60_000)
+            _playwright().expect.set_options(timeout=60_000)
             made = Visit(page, address, shots, set(expected))
             made.watch()
             visits.append(made)

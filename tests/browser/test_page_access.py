@@ -94,6 +94,9 @@ def test_focus_is_seen(visit):
 
 def test_file_chooser_opens_by_keyboard(visit, faces):
     here = visit()
+    # Playwright takes choosers over from the first listener on, but does not wait until the browser knows.
+    here.page.on("filechooser", lambda chooser: None)
+    here.page.wait_for_timeout(500)
     here.page.locator("#file").focus()
 
     with here.page.expect_file_chooser() as chooser:

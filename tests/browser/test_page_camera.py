@@ -48,17 +48,17 @@ def test_live_view_follows_what_the_camera_shows(visit, camera_file):
     here = visit(camera_file("live", "attack", "nobody", seconds=3), expected=NO_CHECKS)
     here.start_camera()
 
-    button(here, "Live").click()
+    button(here, "Live view").click()
 
-    expect(button(here, "Live")).to_have_attribute("aria-pressed", "true")
+    expect(button(here, "Live view")).to_have_attribute("aria-pressed", "true")
     for word in ("Live", "Attack", "Undecided"):
         here.see(word)
     expect(here.page.locator("#live-box rect.face")).to_have_count(0)
     here.see("Live")
     expect(here.page.locator("#live-box rect.face")).to_have_count(1)
     here.shoot("live-view")
-    button(here, "Live").click()
-    expect(button(here, "Live")).to_have_attribute("aria-pressed", "false")
+    button(here, "Live view").click()
+    expect(button(here, "Live view")).to_have_attribute("aria-pressed", "false")
     [entry] = here.saved()
     assert {"bona_fide", "attack", None} == {picture["label"] for picture in entry["pictures"]}
     times = [picture["seconds"] for picture in entry["pictures"]]
@@ -83,7 +83,7 @@ def test_live_view_has_never_more_than_one_request_under_way(visit, camera_file)
         here.page.on(event, told)
     here.start_camera()
 
-    button(here, "Live").click()
+    button(here, "Live view").click()
     here.page.wait_for_timeout(3000)
 
     # At most one each 330 ms, and it does go on.
@@ -95,7 +95,7 @@ def test_live_view_pauses_while_the_page_is_hidden(visit, camera_file):
     here = visit(camera_file("live"), expected=NO_CHECKS)
     here.page.on("request", lambda request: asked.append(request.url) if "/v1/liveness" in request.url else None)
     here.start_camera()
-    button(here, "Live").click()
+    button(here, "Live view").click()
     here.see("Live")
 
     here.page.evaluate(HIDE, True)
@@ -124,11 +124,33 @@ def test_live_view_waits_as_long_as_a_busy_service_says_and_goes_on(visit, camer
     here = visit(camera_file("live"), expected=(429, *NO_CHECKS), before=before)
     here.start_camera()
 
-    button(here, "Live").click()
+    button(here, "Live view").click()
 
     expect(here.page.locator("#hint")).to_have_text("The service is busy. Going on in 2 s.")
     here.see("Live")
     assert times[1] - times[0] > 1.9
+
+
+def test_live_view_goes_on_when_the_service_is_back(visit, camera_file):
+    asked = []
+
+    def away_twice(route):
+        asked.append(time.monotonic())
+        if len(asked) > 2:
+            route.continue_()
+        else:
+            route.abort("connectionrefused")
+
+    before = lambda page: page.route("**/v1/liveness*", away_twice)  # noqa: E731
+    here = visit(camera_file("live"), expected=("ERR_CONNECTION_REFUSED", *NO_CHECKS), before=before)
+    here.start_camera()
+
+    button(here, "Live view").click()
+
+    expect(here.page.locator("#hint")).to_have_text("The service cannot be reached. Going on in 2 s.")
+    expect(here.page.locator("#hint")).to_have_text("The service cannot be reached. Going on in 4 s.")
+    here.see("Live")
+    expect(here.page.locator("#chip")).to_contain_text("Live 0.")
 
 
 def test_live_view_tells_screen_readers_changes_alone(visit, camera_file):
@@ -140,7 +162,7 @@ def test_live_view_tells_screen_readers_changes_alone(visit, camera_file):
       new MutationObserver(() => window.told.push(status.textContent)).observe(status, { childList: true });
     }""")
 
-    button(here, "Live").click()
+    button(here, "Live view").click()
     expect(here.page.locator("#history tbody tr")).to_contain_text("4 live")
 
     assert [text.split(".")[0] for text in here.page.evaluate("window.told")] == ["Live"]
@@ -229,6 +251,27 @@ def test_missing_camera_is_said(visit):
     expect(here.page.locator("#problem")).to_contain_text("No camera was found")
 
 
+def test_camera_is_chosen_where_there_are_several(visit, camera_file):
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+    here.page.evaluate("""() => {
+      const media = navigator.mediaDevices, open = media.getUserMedia.bind(media);
+      window.opened = [];
+      media.enumerateDevices = async () =>
+        ["front", "rear"].map((name) => ({ kind: "videoinput", deviceId: name, label: name }));
+      media.getUserMedia = (asked) => {
+        window.opened.push(asked.video.deviceId?.exact ?? "usual");
+        return open({ video: true });
+      };
+    }""")
+    here.start_camera()
+
+    here.page.get_by_label("Camera", exact=True).and_(here.page.locator("select")).select_option("rear")
+
+    expect(here.page.locator("#capture")).to_be_visible()
+    expect(here.page.locator("#hint")).to_contain_text("Fill the oval")
+    assert here.page.evaluate("window.opened") == ["usual", "rear"]
+
+
 def test_question_for_the_camera_keeps_no_file_waiting(visit, faces):
     here = visit()
     here.page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => new Promise(() => {}); }")
@@ -265,7 +308,7 @@ def test_picture_can_be_taken_out_of_the_live_view_while_the_service_is_slow(vis
     here = visit(camera_file("live"), expected=NO_CHECKS, before=before)
     here.start_camera()
     with here.page.expect_request("**/v1/liveness*"):
-        button(here, "Live").click()
+        button(here, "Live view").click()
 
     button(here, "Take picture").click()
 
@@ -287,7 +330,7 @@ def test_stopped_camera_leaves_the_stage(visit, camera_file):
 def test_camera_that_goes_away_during_the_live_view_is_said(visit, camera_file):
     here = visit(camera_file("live"), expected=NO_CHECKS)
     here.start_camera()
-    button(here, "Live").click()
+    button(here, "Live view").click()
     here.see("Live")
 
     here.page.locator("#camera").evaluate(
@@ -296,4 +339,4 @@ def test_camera_that_goes_away_during_the_live_view_is_said(visit, camera_file):
 
     expect(here.page.locator("#problem")).to_contain_text("The camera has stopped")
     expect(button(here, "Start camera")).to_be_visible()
-    expect(button(here, "Live")).to_be_hidden()
+    expect(button(here, "Live view")).to_be_hidden()

@@ -1,0 +1,69 @@
+"""The page's files by themselves, without a browser: what the service's security headers and the scripts rely on."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+
+PAGE = Path(str(resources.files("facepad"))) / "service" / "page"
+HTML = (PAGE / "index.html").read_text(encoding="utf-8")
+SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(PAGE.glob("*.js"))}
+
+
+class Elements(HTMLParser):
+    """All elements of the page, as (tag, attributes)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(HTML)
+
+    def handle_starttag(self, tag, attrs) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_page_has_no_inline_script_or_style():
+    for tag, attributes in Elements().found:
+        assert tag != "style" and "style" not in attributes
+        assert not [name for name in attributes if name.startswith("on")]
+        assert tag != "script" or attributes.get("src")
+
+
+def test_page_loads_its_own_files_alone():
+    named = [attributes.get("src") or attributes.get("href") for _, attributes in Elements().found]
+    files = [name for name in named if name]
+
+    assert files and all((PAGE.parent / name).is_file() for name in files)
+    assert all(name.startswith("page/") for name in files)  # relative: also below a path of a proxy
+    for text in SCRIPTS.values():
+        assert "http://" not in text.replace("http://www.w3.org/2000/svg", "") and "https://" not in text
+
+
+def test_modules_that_scripts_import_are_there():
+    imported = {name for text in SCRIPTS.values() for name in re.findall(r'from "\./([^"]+)"', text)}
+
+    assert imported and imported <= set(SCRIPTS)
+
+
+def test_elements_that_scripts_name_are_in_the_page():
+    ids = [attributes["id"] for _, attributes in Elements().found if attributes.get("id")]
+    named = {name for text in SCRIPTS.values() for name in re.findall(r'\bat\("([^"]+)"\)', text)}
+
+    assert len(ids) == len(set(ids))
+    assert len(named) > 30 and named <= set(ids)
+
+
+def test_every_reason_of_the_service_has_words():
+    from facepad.types import Reason
+
+    known = set(re.findall(r"^  (\w+): \[", SCRIPTS["words.js"].partition("const REASONS")[2].partition("};")[0], re.M))
+
+    assert set(Reason) <= known
+
+
+def test_every_action_of_the_active_check_has_words():
+    known = set(re.findall(r"^  (\w+): \[", SCRIPTS["words.js"].partition("const STEPS")[2].partition("};")[0], re.M))
+
+    assert known == {"turn_left", "turn_right", "come_closer"}
