@@ -64,6 +64,8 @@ def test_every_reason_of_the_service_has_words():
 
 
 def test_every_action_of_the_active_check_has_words():
+    from facepad.service.challenge import Action
+
     known = set(re.findall(r"^  (\w+): \[", SCRIPTS["words.js"].partition("const STEPS")[2].partition("};")[0], re.M))
 
-    assert known == {"turn_left", "turn_right", "come_closer"}
+    assert set(Action) <= known

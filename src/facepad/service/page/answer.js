@@ -84,6 +84,7 @@ function showAdvice(answer) {
   for (const step of answer.challenge?.steps ?? []) {
     items.push(advice(stepOf(step.action).text, step.passed ? `Seen at ${step.seconds.toFixed(1)} s.` : "Not seen."));
   }
+  if (answer.challenge?.note) items.push(advice("What the clip shows:", `${answer.challenge.note}.`));
   const faces = answer.files[0]?.decisions?.length ?? 0;
   if (faces > 1) items.push(advice(`There are ${faces} faces.`, "The verdict is on the most prominent one."));
   const note = answer.files[0]?.note;

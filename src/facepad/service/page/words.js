@@ -19,7 +19,7 @@ const REASONS = {
   ],
   challenge_failed: [
     "The steps were not all seen.",
-    "Start again, and follow them one after another, slowly, with the whole face in the picture.",
+    "Start again, and follow them one after another and nothing else, slowly, with the whole face in the picture.",
   ],
 };
 
@@ -48,9 +48,9 @@ export function sentenceOf(answer) {
 }
 
 const STEPS = {
-  turn_left: ["Turn your head to your left, and back", "←"],
-  turn_right: ["Turn your head to your right, and back", "→"],
-  come_closer: ["Come closer to the camera, and back", "↕"],
+  turn_left: ["Turn your head slowly to your left, and back", "←"],
+  turn_right: ["Turn your head slowly to your right, and back", "→"],
+  come_closer: ["Come slowly closer to the camera, and back", "↕"],
 };
 
 /** A step of the active check in words, with an arrow as the mirrored picture shows it. */
