@@ -14,12 +14,14 @@ FacepadError
 │   │   └── BundleError        a model file that is changed, truncated, newer than this facepad, or none
 │   └── OutputExistsError      an output place that already holds something
 └── RunError                   the work itself failed (command line: exit code 1)
+    └── ServiceError           a liveness service that refused, failed or could not be reached
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 __all__ = [
     "BundleError",
@@ -35,6 +37,7 @@ __all__ = [
     "RunError",
     "ScoresError",
     "SeparableError",
+    "ServiceError",
     "VideoError",
     "unknown_choice",
 ]
@@ -94,6 +97,29 @@ class OutputExistsError(InputError):
 
 class RunError(FacepadError):
     """The work itself failed although the input was right."""
+
+
+class ServiceError(RunError):
+    """A liveness service that refused, failed, or could not be reached.
+
+    Args:
+        message: One line.
+        status: The HTTP status; None when there was no answer.
+        problem: The problem document (RFC 9457); empty when there was none.
+
+    >>> ServiceError("busy", 429, {"type": "urn:facepad:problem:busy"}).name
+    'busy'
+    """
+
+    def __init__(self, message: str, status: int | None = None, problem: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = dict(problem or {})
+
+    @property
+    def name(self) -> str:
+        """The problem's name, such as ``busy`` or ``unreadable``; empty when there was no problem document."""
+        return str(self.problem.get("type", "")).rpartition(":")[2]
 
 
 def unknown_choice(what: str, got: str, choices: Iterable[str]) -> str:
