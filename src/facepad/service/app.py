@@ -26,7 +26,7 @@ from facepad.service.problems import Problem, problem_response
 from facepad.service.routes import PAGE, Running, open_routes, page_routes, v1
 from facepad.service.settings import Settings
 from facepad.service.store import open_store
-from facepad.service.telemetry import Telemetry
+from facepad.service.telemetry import Telemetry, start_log
 
 __all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor"]
 
@@ -102,6 +102,7 @@ def load_predictor(settings: Settings) -> Predictor:
 
 def from_environment() -> FastAPI:
     """The service in a worker process."""
+    start_log()
     return create_app(Settings.model_validate_json(os.environ[SETTINGS]))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
 import tempfile
@@ -19,7 +18,7 @@ from facepad.service.app import SETTINGS, create_app, load_predictor
 from facepad.service.keys import ApiKeys
 from facepad.service.settings import Settings
 from facepad.service.store import open_store
-from facepad.service.telemetry import MULTIPROCESS
+from facepad.service.telemetry import MULTIPROCESS, start_log
 
 __all__ = ["PatientProtocol", "serve", "server_options"]
 
@@ -76,7 +75,7 @@ def serve(settings: Settings, started: Callable[[str], object] = lambda _: None)
         InputError: a setting that would be unsafe or cannot work, a port that is taken, a wrong model or key file.
     """
     _check(settings)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    start_log()
     listening = _listen(settings)  # before the model is loaded: a taken port is the quicker answer
     options = server_options(settings)
     app = create_app(settings, load_predictor(settings))  # a wrong model is met here, once, and not in every worker
@@ -105,6 +104,8 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "timeout_graceful_shutdown": round(settings.upload_seconds + settings.timeout + 5),
         "timeout_keep_alive": 15,
         "h11_max_incomplete_event_size": 32 * 1024,
+        # A worker is first heard of when all is imported, which takes seconds on a busy machine.
+        "timeout_worker_healthcheck": 30,
     }
 
 
