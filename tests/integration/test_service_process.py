@@ -1,0 +1,263 @@
+"""`facepad serve` as a process of its own, and as several with a Redis server: signals, crashes, what workers share."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import cv2
+import httpx2
+import numpy as np
+import pytest
+
+from facepad.client import Client
+from facepad.errors import ServiceError
+from facepad.service.keys import add_key
+
+RED = cv2.imencode(".png", np.random.default_rng(0).integers((40, 70, 180), (80, 110, 220), (64, 64, 3), np.uint8))[1]
+PHOTO = RED.tobytes()
+PATIENCE = 90  # seconds after which a machine is not busy but something broken
+
+
+def eventually(happened, what: str):
+    """What ``happened`` gives as soon as that is true."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if result := happened():
+            return result
+        time.sleep(0.02)
+    raise AssertionError(f"not in {PATIENCE} s: {what}")
+
+
+class Service:
+    """A running `facepad serve`."""
+
+    def __init__(self, process: subprocess.Popen, log: Path) -> None:
+        self.process, self.log = process, log
+        self.url = eventually(self._address, f"an address in {log.read_text()}")
+        with Client(self.url) as client:
+            eventually(client.ready, "ready")
+
+    def _address(self) -> str | None:
+        assert self.process.poll() is None, self.log.read_text()
+        match = re.search(r"serving on (\S+)", self.log.read_text())
+        return match[1] if match else None
+
+    def client(self, key: str | None = None, **options) -> Client:
+        return Client(self.url, key, transport=httpx2.HTTPTransport(), **options)
+
+    def workers(self) -> list[int]:
+        pid = self.process.pid
+        children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        return [child for child in children if b"spawn_main" in _command(child)]
+
+    def logged(self) -> list[dict]:
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:  # it has just ended
+        return b""
+
+
+@contextmanager
+def serving(folder: Path, *words: object):
+    log = folder / "serve.log"
+    command = [sys.executable, "-m", "facepad", "serve", "--port", "0", *map(str, words)]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file)
+    try:
+        yield Service(process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture(scope="module")
+def model(make_model, tmp_path_factory) -> Path:
+    """Judges whole frames: red is bona fide."""
+    return make_model(tmp_path_factory.mktemp("model") / "tiny.facepad", crop_scale=None)
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    """Address and process of a Redis server that keeps nothing."""
+    command = shutil.which("redis-server")
+    if not command:
+        pytest.skip("redis-server is not installed")
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("redis")
+    words = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    process = subprocess.Popen([command, *words], stdout=subprocess.DEVNULL)
+
+    try:
+        eventually(lambda: connects(("127.0.0.1", port)), "a Redis server")
+        yield f"redis://127.0.0.1:{port}/0", process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory):
+    """Four callers, each with a rate limit of its own: file, and key by name."""
+    file = tmp_path_factory.mktemp("keys") / "keys.txt"
+    return file, {name: add_key(file, name) for name in ("limited", "metered", "stubborn", "patient")}
+
+
+@pytest.fixture(scope="module")
+def pair(model, redis, keys, tmp_path_factory):
+    """Two workers, which take 20 requests a minute of a caller."""
+    address, _ = redis
+    words = ("--model", model, "--workers", 2, "--store", address, "--api-keys", keys[0], "--rate", 20)
+    with serving(tmp_path_factory.mktemp("pair"), *words) as service:
+        eventually(lambda: service.log.read_text().count("startup complete") == 2, "both workers")
+        yield service
+
+
+@contextmanager
+def stopped(*pids: int):
+    """These processes stand still."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def through(service: Service, worker: int, key: str, times: int) -> list[int]:
+    """The statuses of requests that only this worker can answer."""
+    statuses = []
+    with stopped(*(pid for pid in service.workers() if pid != worker)), service.client(key, tries=1) as client:
+        for _ in range(times):
+            try:
+                client.check(PHOTO)
+                statuses.append(200)
+            except ServiceError as error:
+                statuses.append(error.status)
+    return statuses
+
+
+def connects(place: tuple[str, int]) -> bool:
+    with closing(socket.socket()) as asking:
+        return asking.connect_ex(place) == 0
+
+
+def everything(connection: socket.socket) -> bytes:
+    """What comes until the other side ends the connection."""
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_process_answers_and_logs_and_ends_by_sigterm(model, tmp_path):
+    with serving(tmp_path, "--model", model) as service:
+        with service.client() as client:
+            answer = client.check(PHOTO)
+            assert answer.live and client.models() == (answer.model,)
+        service.process.terminate()
+        assert service.process.wait(PATIENCE) == -signal.SIGTERM
+        (line,) = [line for line in service.logged() if line["route"] == "/v1/liveness"]
+    assert (line["status"], line["request_id"]) == (200, answer.request_id)
+
+
+def test_sigterm_lets_accepted_requests_be_answered(model, tmp_path):
+    head = b"POST /v1/liveness HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(PHOTO)
+    with serving(tmp_path, "--model", model) as service, ExitStack() as ends:
+        place = ("127.0.0.1", int(service.url.rpartition(":")[2]))
+        callers = [ends.enter_context(socket.create_connection(place, timeout=PATIENCE)) for _ in range(4)]
+        for caller in callers:
+            caller.sendall(head + PHOTO[:1000])
+        inside = "facepad_requests_inside 5.0"  # with the one that asks
+        eventually(lambda: inside in httpx2.get(f"{service.url}/metrics", trust_env=False).text, "four requests inside")
+        service.process.terminate()
+        eventually(lambda: not connects(place), "no more connections")
+        for caller in callers:
+            caller.sendall(PHOTO[1000:])
+        answers = [everything(caller) for caller in callers]
+        assert service.process.wait(PATIENCE) == -signal.SIGTERM
+    assert [answer.split(b" ", 2)[1] for answer in answers] == [b"200"] * 4
+    assert all(json.loads(answer.partition(b"\r\n\r\n")[2])["label"] == "bona_fide" for answer in answers)
+
+
+def test_rate_limit_holds_across_workers(pair, keys):
+    first, second = pair.workers()
+    key = keys[1]["limited"]
+    assert through(pair, first, key, 12) == [200] * 12
+    statuses = through(pair, second, key, 12)
+    assert Counter(statuses) == {200: 8, 429: 4} and statuses[:8] == [200] * 8
+
+
+def test_metrics_of_workers_add_up(pair, keys):
+    key = keys[1]["metered"]
+    before = answered(pair, key)
+    for worker in pair.workers():
+        assert through(pair, worker, key, 3) == [200] * 3
+    assert answered(pair, key) == before + 6
+    assert sum(line["client"] == "metered" and line["route"] == "/v1/liveness" for line in pair.logged()) == 6
+
+
+def answered(service: Service, key: str) -> int:
+    text = httpx2.get(f"{service.url}/metrics", headers={"Authorization": f"Bearer {key}"}, trust_env=False).text
+    match = re.search(r'facepad_requests_total\{route="/v1/liveness",status="200"\} (\d+)', text)
+    assert "facepad_requests_inside 1.0" in text  # this one: nobody else is under way
+    return int(match[1]) if match else 0
+
+
+def test_killed_worker_comes_back_and_callers_who_try_again_lose_nothing(pair, keys):
+    victim, survivor = pair.workers()
+    key, found, stop = keys[1]["stubborn"], [], threading.Event()
+    counted = answered(pair, keys[1]["metered"])
+
+    def ask() -> None:
+        with pair.client(key, tries=20) as client:
+            while not stop.is_set() and len(found) < 15:
+                found.append(client.check(PHOTO).label)
+                time.sleep(0.1)
+
+    caller = threading.Thread(target=ask)
+    caller.start()
+    try:
+        eventually(lambda: len(found) > 2, "answers")
+        os.kill(victim, signal.SIGKILL)
+        workers = eventually(lambda: len(now := pair.workers()) == 2 and victim not in now and now, "a new worker")
+        eventually(lambda: pair.log.read_text().count("startup complete") == 3, "its start")
+    finally:
+        stop.set()
+        caller.join()
+    assert survivor in workers and found and set(found) == {"bona_fide"}
+    (new,) = set(workers) - {survivor}
+    assert through(pair, new, keys[1]["metered"], 1) == [200]
+    assert answered(pair, keys[1]["metered"]) == counted + len(found) + 1  # those of the dead one too
+
+
+def test_store_that_is_silent_ends_requests_and_readiness(pair, redis, keys):
+    with pair.client(keys[1]["patient"], tries=1, timeout=20) as client:
+        assert client.check(PHOTO).live
+        with stopped(redis[1].pid):
+            with pytest.raises(ServiceError) as raised:
+                client.check(PHOTO)
+            assert not client.ready()
+        assert (raised.value.status, raised.value.name) == (503, "not-ready")
+        eventually(client.ready, "ready again")
+        assert client.check(PHOTO).live
