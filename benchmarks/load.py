@@ -1,0 +1,244 @@
+"""A service, and load on it from a process of its own: python benchmarks/load.py < plan.json > rows.json
+
+It speaks plain HTTP/1.1 over a few sockets, so that it takes as little as may be of the processors that it shares with
+the service. A plan has: `port`, `requests` (each with `body`, the path of a file, and what is expected: `status`,
+`score`), and `phases` that follow one another, each with `seconds` and one of `clients` (so many ask one after the
+other) and `rate` (requests a second, at random times that do not wait for answers). With `client`, requests are made by
+facepad.client.AsyncClient, which tries again.
+
+Rows come as JSON: phase, request id, due, done (seconds of the system's monotonic clock), status (0: no answer; -1: was
+not sent, as too many were under way), whether the answer is the expected one, and what broke.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+SLACK = 60.0  # seconds after which a request counts as hung
+MOST = 1500  # requests under way
+TOLERANCE = 1e-3  # of a score: other images of its batch may change its last digits
+
+Row = tuple[int, str, float, float, int, bool, str]
+
+
+class Sockets:
+    """Asks over connections that are kept open."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def ask(self, body: bytes, request_id: str) -> tuple[int, bytes]:
+        reader, writer = await self._connection()
+        try:
+            head = "POST /v1/liveness HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/octet-stream\r\n"
+            head += f"X-Request-ID: {request_id}\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body)
+            said = await reader.readuntil(b"\r\n\r\n")
+            headers = said.lower()
+            length = int(headers.partition(b"content-length:")[2].split(b"\r\n", 1)[0])
+            content = await reader.readexactly(length)
+        except BaseException:
+            writer.close()
+            raise
+        if b"connection: close" in headers:
+            writer.close()
+        else:
+            self._free.append((reader, writer))
+        return int(said.split(b" ", 2)[1]), content
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._free:
+            reader, writer = self._free.pop()
+            if not (reader.at_eof() or writer.is_closing()):
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection("127.0.0.1", self._port)
+
+
+class ThroughClient:
+    """Asks as a user's program does."""
+
+    def __init__(self, port: int) -> None:
+        from facepad.client import AsyncClient
+
+        self._client = AsyncClient(f"http://127.0.0.1:{port}", total=30, tries=10)
+
+    async def ask(self, body: bytes, request_id: str) -> tuple[int, bytes]:
+        from facepad.errors import ServiceError
+
+        try:
+            answer = await self._client.check(body)
+        except ServiceError as error:
+            if error.status is None:
+                raise ConnectionError(str(error)) from error
+            return error.status, b""
+        return 200, answer.model_dump_json().encode()
+
+
+class Load:
+    """What is asked, and what came of it."""
+
+    def __init__(self, plan: Mapping[str, Any]) -> None:
+        self._plan = plan
+        self._asker = ThroughClient(plan["port"]) if plan.get("client") else Sockets(plan["port"])
+        self._wanted = [(Path(one["body"]).read_bytes(), one["status"], one["score"]) for one in plan["requests"]]
+        self._numbers = count()
+        self._random = random.Random(plan.get("seed", 0))
+        self._under_way = 0
+        self.rows: list[Row] = []
+
+    async def run(self) -> None:
+        waiting: list[asyncio.Task[bool]] = []
+        for phase, wanted in enumerate(self._plan["phases"]):
+            until = time.monotonic() + wanted["seconds"]
+            if "clients" in wanted:
+                await asyncio.gather(*(self._client(phase, until) for _ in range(wanted["clients"])))
+                continue
+            for due in self._times(wanted["rate"], until):
+                await asyncio.sleep(due - time.monotonic())
+                waiting.append(asyncio.create_task(self._one(phase, due)))
+        await asyncio.gather(*waiting)
+
+    def _times(self, rate: float, until: float) -> Iterator[float]:
+        due = time.monotonic()
+        while (due := due + self._random.expovariate(rate)) < until:
+            yield due
+
+    async def _client(self, phase: int, until: float) -> None:
+        while (now := time.monotonic()) < until:
+            if not await self._one(phase, now):  # a service that is going away: do not spin
+                await asyncio.sleep(0.05)
+
+    async def _one(self, phase: int, due: float) -> bool:
+        number = next(self._numbers)
+        name = f"load-{number}"
+        body, status, score = self._wanted[number % len(self._wanted)]
+        if self._under_way >= MOST:
+            self.rows.append((phase, name, due, time.monotonic(), -1, False, "not sent"))
+            return False
+        self._under_way += 1
+        try:
+            async with asyncio.timeout(SLACK):
+                answered, content = await self._asker.ask(body, name)
+        except (OSError, EOFError, TimeoutError) as error:
+            self.rows.append((phase, name, due, time.monotonic(), 0, False, type(error).__name__))
+            return False
+        else:
+            expected = answered == status and (status != 200 or abs(json.loads(content)["score"] - score) < TOLERANCE)
+            self.rows.append((phase, name, due, time.monotonic(), answered, expected, ""))
+            return True
+        finally:
+            self._under_way -= 1
+
+
+@dataclass
+class Server:
+    """A running `facepad serve`."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of those that answer."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        spawned = [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        return spawned or [pid]
+
+    def logged(self) -> dict[str, int]:
+        """Status by request id, of the requests that were accepted."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith('{"time"')]
+        return {line["request_id"]: line["status"] for line in lines if line["request_id"].startswith("load-")}
+
+    def ready(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=2) as connection:
+                connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+                return connection.recv(12).endswith(b" 200")
+        except OSError:
+            return False
+
+
+@contextmanager
+def serving(folder: Path, *words: str) -> Iterator[Server]:
+    """A service with the usual settings but for the rate of one caller."""
+    log = folder / "serve.log"
+    command = [sys.executable, "-m", "facepad", "serve", "--port", "0", "--rate", "0", *words]
+    with log.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file)
+    try:
+        yield Server(process, listening(process, log), log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def listening(process: subprocess.Popen[bytes], log: Path) -> int:
+    """The port, once the service is ready."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until and process.poll() is None:
+        match = re.search(r"serving on http://127\.0\.0\.1:(\d+)", log.read_text())
+        if match and Server(process, int(match[1]), log).ready():
+            return int(match[1])
+        time.sleep(0.1)
+    sys.exit(f"the service did not start:\n{log.read_text()}")
+
+
+def resident(pid: int) -> float:
+    """MiB of a process."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    match = re.search(r"VmRSS:\s+(\d+)", status)
+    return int(match[1]) / 1024 if match else 0.0
+
+
+@contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    """The address of a Redis server of our own, which keeps nothing."""
+    command = shutil.which("redis-server") or sys.exit("several workers need redis-server (a package of that name)")
+    listening = folder / "redis.sock"
+    port = 20000 + os.getpid() % 20000
+    words = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
+    process = subprocess.Popen([command, *words, "--unixsocket", str(listening)], stdout=subprocess.DEVNULL)
+    try:
+        while not listening.exists() and process.poll() is None:
+            time.sleep(0.05)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    load = Load(json.load(sys.stdin))
+    started = time.monotonic()
+    asyncio.run(load.run())
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = time.monotonic() - started
+    busy = (used.ru_utime + used.ru_stime) / seconds
+    json.dump({"rows": load.rows, "started": started, "seconds": seconds, "processors": busy}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,350 @@
+"""The service under load, on loopback: python benchmarks/service.py [--seconds S] [--soak-minutes M] [--out FILE]
+
+Prints Markdown. The service is `facepad serve` with the shipped model, the load comes from processes of its own
+(benchmarks/load.py), and all share the machine's processors: the load generator's part is given. Images are procedural
+people, 640x480 JPEGs in which the detector finds a face. Everything is bounded in time and stops by itself. Needs
+redis-server for what several workers do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from detectors import markdown
+from load import MOST, Row, Server, redis, resident, serving
+
+import facepad
+from facepad.datasets.synthetic import generate
+from facepad.parallel import available_cpus
+from facepad.predictor import Predictor
+
+CLIENTS = 16
+IMAGES = 16
+BATCH = 32  # images that the predictor gets at once
+HALF_ALL = (0.5, 1)  # quantiles
+TIMEOUT = 10.0  # of `facepad serve`
+
+
+@dataclass
+class Bench:
+    """What the measurements share, and what they found: rows of the first table, and sections."""
+
+    folder: Path
+    images: Sequence[Path]
+    requests: list[dict[str, Any]]
+    predictor: Predictor
+    seconds: float
+    found: list[tuple[str, str, str, str]] = field(default_factory=list)
+    sections: list[str] = field(default_factory=list)
+
+    def reach(self, what: str, target: str, measured: str, *, reached: bool) -> None:
+        print(f"{what}: {measured} ({target})", file=sys.stderr)
+        self.found.append((what, target, measured, "yes" if reached else "**no**"))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=12, help="of each measurement (default: 12)")
+    parser.add_argument("--soak-minutes", type=float, default=30, help="of the soak (default: 30); 0 leaves it out")
+    parser.add_argument(
+        "--only", nargs="+", choices=MEASUREMENTS, help="measure these alone; rates are always measured"
+    )
+    parser.add_argument("--out", type=Path, help="also write the Markdown there")
+    chosen = parser.parse_args(arguments)
+    names = [name for name in MEASUREMENTS if not chosen.only or name in chosen.only]
+    if not chosen.soak_minutes and "soak" in names:
+        names.remove("soak")
+    with tempfile.TemporaryDirectory() as folder:
+        bench = prepare(Path(folder), chosen.seconds)
+        alone = one_by_one(bench)
+        rate = rates(bench)
+        for name in names:
+            MEASUREMENTS[name](bench, rate, alone if name != "soak" else chosen.soak_minutes)
+        text = page(bench, names, chosen)
+    print(text)
+    if chosen.out:
+        chosen.out.write_text(text, encoding="utf-8")
+
+
+def prepare(folder: Path, seconds: float) -> Bench:
+    """Images with a face, and what the predictor says of each."""
+    predictor = facepad.load()
+    samples = generate(folder / "people", subjects=6, images_per_subject=6, jobs=1, progress=False)
+    paths = [folder / "people" / sample.path for sample in samples]
+    scores = [(path, predictor.predict(path.read_bytes())[0].score) for path in paths]
+    requests = [{"body": str(path), "status": 200, "score": score} for path, score in scores if score is not None]
+    requests = requests[:IMAGES]
+    return Bench(folder, [Path(one["body"]) for one in requests], requests, predictor, seconds)
+
+
+def one_by_one(bench: Bench) -> float:
+    """Seconds of one prediction, the median, on a machine that does nothing else."""
+    spent = []
+    for path in [*bench.images] * 4:
+        content = path.read_bytes()
+        start = time.perf_counter()
+        bench.predictor.predict(content)
+        spent.append(time.perf_counter() - start)
+    return statistics.median(spent)
+
+
+def rates(bench: Bench) -> float:
+    """The service's requests a second with all its clients, beside the predictor's own; they take turns."""
+    contents = [path.read_bytes() for path in bench.images]
+    rows, ratios, served = [], [], []
+    with serving(bench.folder) as server:
+        loaded(bench, server, [{"clients": CLIENTS, "seconds": 2}])
+        for _ in range(5):
+            own = batches(bench.predictor, contents, bench.seconds / 2)
+            load = loaded(bench, server, [{"clients": CLIENTS, "seconds": bench.seconds / 2}])
+            good = [row for row in load["rows"] if row[5]]
+            rate = len(good) / (max(row[3] for row in good) - load["started"])
+            served.append(rate)
+            ratios.append(rate / own)
+            wrong = len(load["rows"]) - len(good)
+            rows.append([f"{own:.1f}", f"{rate:.1f}", f"{rate / own:.2f}", f"{load['processors']:.2f}", str(wrong)])
+    ratio = statistics.median(ratios)
+    rate = statistics.median(served)  # of answers that were right
+    measured = f"{rate:.0f} requests/s, {ratio:.0%} of the predictor's"
+    bench.reach(f"requests/s, {CLIENTS} clients", ">= 80 % of the predictor's", measured, reached=ratio >= 0.8)
+    columns = [
+        "`predict_batch`, images/s",
+        "service, requests/s",
+        "ratio",
+        "processors that the load took",
+        "not right",
+    ]
+    bench.sections.append("## Requests a second, round by round\n\n" + markdown(columns, rows))
+    return rate
+
+
+def batches(predictor: Predictor, contents: Sequence[bytes], seconds: float) -> float:
+    """Images a second of `Predictor.predict_batch`."""
+    done, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        predictor.predict_batch(contents[number % len(contents)] for number in range(2 * BATCH))
+        done += 2 * BATCH
+    return done / (time.perf_counter() - start)
+
+
+def latency(bench: Bench, rate: float, alone: float) -> None:
+    """Half of that load, at random times."""
+    with serving(bench.folder) as server:
+        loaded(bench, server, [{"clients": 4, "seconds": 2}])
+        load = loaded(bench, server, [{"rate": rate / 2, "seconds": bench.seconds * 2}])
+    again = one_by_one(bench)
+    one = statistics.median((alone, again))
+    spent = [row[3] - row[2] for row in load["rows"] if row[5]]
+    p50, p90, p99 = (float(np.quantile(spent, part)) for part in (0.5, 0.9, 0.99))
+    right = len(spent) == len(load["rows"])
+    measured = f"{p99 * 1000:.0f} ms, {p99 / one:.1f} x one prediction ({one * 1000:.1f} ms)"
+    bench.reach("p99 latency at half that load", "<= 5 x one prediction", measured, reached=right and p99 <= 5 * one)
+    row = [f"{rate / 2:.1f}", str(len(spent)), *(f"{value * 1000:.1f}" for value in (p50, p90, p99, max(spent)))]
+    columns = ["requests/s", "answers", "p50, ms", "p90, ms", "p99, ms", "longest, ms"]
+    text = f"Requests come at random times and do not wait for each other. One prediction took {alone * 1000:.1f} ms "
+    text += f"before and {again * 1000:.1f} ms after.\n\n"
+    bench.sections.append(f"## Latency at half the load\n\n{text}{markdown(columns, [row])}")
+
+
+def overload(bench: Bench, rate: float, alone: float) -> None:
+    """Four times the load; then a little, from which the recovery is seen."""
+    with serving(bench.folder) as server:
+        phases = [{"rate": 4 * rate, "seconds": bench.seconds}, {"rate": max(4.0, rate / 10), "seconds": 5}]
+        load = loaded(bench, server, phases)
+    rows: list[Row] = load["rows"]
+    flood, after = [row for row in rows if row[0] == 0], [row for row in rows if row[0] == 1]
+    accepted = [row[3] - row[2] for row in flood if row[4] == 200]
+    refused = [row[3] - row[2] for row in flood if row[4] == 429]
+    other = [row for row in flood if row[4] not in (200, 429)]
+    late = [row[2] - after[0][2] for row in after if not row[5] or row[3] - row[2] > 10 * alone]
+    recovery = max(late, default=0.0)
+    quick = float(np.quantile(refused, 0.99)) if refused else 0.0
+    measured = (
+        f"{len(accepted)} answered, the longest after {max(accepted):.1f} s; {len(refused)} refused (429), p99 "
+        f"{quick * 1000:.0f} ms; {len(other)} others; recovery {recovery:.1f} s"
+    )
+    fine = max(accepted) <= TIMEOUT and not other and quick < 0.5 and recovery < 2
+    target = f"accepted within {TIMEOUT:.0f} s, the rest 429 at once, none hangs, recovery < 2 s"
+    bench.reach("overload at 4 x", target, measured, reached=fine)
+    kinds = sorted({(row[4], row[6]) for row in flood})
+    table = []
+    for kind in kinds:
+        spent = [row[3] - row[2] for row in flood if (row[4], row[6]) == kind]
+        table.append(
+            [f"{kind[0]} {kind[1]}".strip(), str(len(spent)), *(f"{q:.3f}" for q in np.quantile(spent, HALF_ALL))]
+        )
+    text = "Recovered means that from then on every answer is right and takes no longer than ten predictions. "
+    text += f"The load took {load['processors']:.2f} processors; at most {MOST} requests are under way.\n\n"
+    bench.sections.append(f"## Overload\n\n{text}{markdown(['answer', 'requests', 'p50, s', 'longest, s'], table)}")
+
+
+def stop(bench: Bench, rate: float, alone: float) -> None:
+    """SIGTERM while all clients ask."""
+    with serving(bench.folder) as server:
+        told = {}
+
+        def tell() -> None:
+            told["at"] = time.monotonic()
+            server.process.terminate()
+
+        load = loaded(bench, server, [{"clients": CLIENTS, "seconds": 8}], after=(4, tell))
+        code = server.process.wait(60)
+    logged = server.logged()
+    answered = {row[1]: row[4] for row in load["rows"] if row[4]}
+    lost = [name for name, status in logged.items() if answered.get(name) != status]
+    since = sum(row[3] > told["at"] for row in load["rows"] if row[5])
+    ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+    measured = f"{len(logged)} accepted, {len(lost)} of them not answered; {since} answered after the signal; {ended}"
+    bench.reach("kill -TERM under load", "every accepted request answered", measured, reached=not lost)
+
+
+def crash(bench: Bench, rate: float, alone: float) -> None:
+    """kill -9 of one of two workers, under clients that try again."""
+    with redis(bench.folder) as store, serving(bench.folder, "--workers", "2", "--store", store) as server:
+        before, killed = server.workers, 0.0
+
+        def kill() -> None:
+            nonlocal killed
+            killed = time.monotonic()
+            os.kill(before[0], signal.SIGKILL)
+
+        phases = [{"rate": 0.5 * rate, "seconds": 15}]
+        watch = Watch(server)
+        load = loaded(bench, server, phases, after=(4, kill), tick=watch, client=True)
+        while not watch.replaced and time.monotonic() < killed + 60:
+            watch()
+            time.sleep(0.1)
+    rows: list[Row] = load["rows"]
+    lost = [row for row in rows if not row[5]]
+    ends = sorted([killed, *(row[3] for row in rows if row[5] and row[3] > killed)])
+    gap = max(np.diff(ends))
+    back = watch.replaced - killed if watch.replaced else float("inf")
+    measured = f"{len(rows)} asked, {len(lost)} lost; longest time without an answer {gap:.1f} s; "
+    measured += f"new worker after {back:.1f} s"
+    target = "service back in < 5 s, clients with retries lose nothing"
+    bench.reach("kill -9 of a worker under load", target, measured, reached=gap < 5 and back < 5 and not lost)
+
+
+class Watch:
+    """Notes when a third worker has come up, by the log."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.replaced = 0.0
+
+    def __call__(self) -> None:
+        if not self.replaced and self._server.log.read_text().count("Application startup complete") > 2:
+            self.replaced = time.monotonic()
+
+
+def soak(bench: Bench, rate: float, minutes: float) -> None:
+    """70 % of the load for long; one request in 17 is a truncated file."""
+    broken = bench.folder / "broken.jpg"
+    broken.write_bytes(bench.images[0].read_bytes()[:4000])
+    requests = [*bench.requests, {"body": str(broken), "status": 422, "score": None}]
+    memory: list[tuple[float, float]] = []
+    with serving(bench.folder) as server:
+
+        def look() -> None:
+            memory.append((time.monotonic(), sum(map(resident, server.workers))))
+
+        phases = [{"rate": 0.7 * rate, "seconds": minutes * 60}]
+        load = loaded(bench, server, phases, tick=look, every=5, requests=requests)
+    start, seconds = load["started"], minutes * 60
+    parts = [[size for at, size in memory if k <= (at - start) / seconds * 20 < k + 1] for k in range(20)]
+    sizes = [statistics.median(part) for part in parts if part]
+    growth = sizes[-1] / sizes[1] - 1 if len(sizes) > 2 else float("nan")
+    wrong = [row for row in load["rows"] if not row[5]]
+    lost = sum(not row[4] for row in wrong)
+    spent = np.quantile([row[3] - row[2] for row in load["rows"]], [0.5, 0.99])
+    measured = (
+        f"{len(load['rows'])} requests, {lost} lost, {len(wrong) - lost} wrong; memory {growth:+.1%} after warm-up"
+    )
+    bench.reach(
+        f"{minutes:g} minutes at 70 % load",
+        "memory < 5 % growth after warm-up, none lost, none wrong",
+        measured,
+        reached=not wrong and growth < 0.05,
+    )
+    table = [[f"{minutes * k / 20:.1f}", f"{size:.0f}"] for k, size in enumerate(sizes)]
+    text = "Resident memory of the process that answers; the first twentieth is its warm-up. Latency: p50 "
+    text += f"{spent[0] * 1000:.0f} ms, p99 {spent[1] * 1000:.0f} ms.\n\n"
+    bench.sections.append(f"## Soak\n\n{text}{markdown(['minute', 'MiB'], table)}")
+
+
+MEASUREMENTS: Mapping[str, Any] = {
+    "latency": latency,
+    "overload": overload,
+    "stop": stop,
+    "crash": crash,
+    "soak": soak,
+}
+
+
+def loaded(
+    bench: Bench,
+    server: Server,
+    phases: Sequence[Mapping[str, Any]],
+    *,
+    after: tuple[float, Any] | None = None,
+    tick: Any = None,
+    every: float = 0.1,
+    requests: Sequence[Mapping[str, Any]] | None = None,
+    client: bool = False,
+) -> dict[str, Any]:
+    """What load.py saw; ``after`` some seconds something is done once, and ``tick`` is done over and over."""
+    plan = {"port": server.port, "phases": phases, "requests": requests or bench.requests, "client": client}
+    asked = bench.folder / "plan.json"
+    asked.write_text(json.dumps(plan))
+    rows = bench.folder / "rows.json"
+    with asked.open() as taken, rows.open("w") as given:
+        process = subprocess.Popen([sys.executable, str(Path(__file__).parent / "load.py")], stdin=taken, stdout=given)
+        start = time.monotonic()
+        while process.poll() is None:
+            if after and time.monotonic() - start > after[0]:
+                after[1]()
+                after = None
+            if tick:
+                tick()
+            time.sleep(every)
+    if process.returncode:
+        sys.exit("the load generator failed")
+    seen: dict[str, Any] = json.loads(rows.read_text())
+    return seen
+
+
+def page(bench: Bench, names: Sequence[str], chosen: argparse.Namespace) -> str:
+    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
+    packages = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "onnxruntime", "dlib-bin"))
+    only = f" --only {' '.join(names)}" if chosen.only else ""
+    size = statistics.mean(path.stat().st_size for path in bench.images) / 1024
+    text = (
+        "<!-- written by benchmarks/service.py --out -->\n# The service under load\n\n"
+        f"`python benchmarks/service.py --seconds {chosen.seconds:g} --soak-minutes {chosen.soak_minutes:g}{only}`, "
+        f"{date.today()}, commit {commit},\n{platform.machine()} with {available_cpus()} CPU cores, Python "
+        f"{platform.python_version()}, {packages}.\nThe shipped model, 640x480 JPEGs of {size:.0f} KiB; one worker "
+        "where nothing else is said.\nThe load generator runs on the same machine, and takes its part of the processors.\n\n"
+    )
+    text += markdown(["what", "to reach", "measured", "reached"], bench.found)
+    return "\n".join([text, *bench.sections])
+
+
+if __name__ == "__main__":
+    main()
