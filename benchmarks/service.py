@@ -340,7 +340,7 @@ def page(bench: Bench, names: Sequence[str], chosen: argparse.Namespace) -> str:
         f"`python benchmarks/service.py --seconds {chosen.seconds:g} --soak-minutes {chosen.soak_minutes:g}{only}`, "
         f"{date.today()}, commit {commit},\n{platform.machine()} with {available_cpus()} CPU cores, Python "
         f"{platform.python_version()}, {packages}.\nThe shipped model, 640x480 JPEGs of {size:.0f} KiB; one worker "
-        "where nothing else is said.\nThe load generator runs on the same machine, and takes its part of the processors.\n\n"
+        "where nothing else is\nsaid. The load generator runs on the same machine, and takes its part of it.\n\n"
     )
     text += markdown(["what", "to reach", "measured", "reached"], bench.found)
     return "\n".join([text, *bench.sections])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 from typing import TypeVar
 
 __all__ = ["available_cpus", "map_ahead"]
@@ -15,11 +17,17 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of the container that this process is in (cgroup 2)
+
+
 def available_cpus() -> int:
-    """Processors that this process may use (a container or ``taskset`` may allow fewer than there are)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Processors that this process may use: ``taskset`` may allow fewer than there are, and a container less time."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        time, _, of = _QUOTA.read_text(encoding="ascii").partition(" ")
+        return max(1, min(allowed, math.ceil(int(time) / int(of))))
+    except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max": no limit
+        return allowed
 
 
 def map_ahead(

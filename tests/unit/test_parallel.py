@@ -2,6 +2,7 @@ import threading
 
 import pytest
 
+from facepad import parallel
 from facepad.parallel import available_cpus, map_ahead
 
 
@@ -41,3 +42,27 @@ def test_a_consumer_that_stops_early_leaves_no_threads():
 
 def test_at_least_one_cpu_is_available():
     assert available_cpus() >= 1
+
+
+@pytest.mark.parametrize(
+    "quota, expected",
+    [
+        ("max 100000", 8),
+        ("200000 100000", 2),
+        ("150000 100000", 2),
+        ("50000 100000", 1),
+        ("9900000 100000", 8),
+        ("?", 8),
+    ],
+)
+def test_quota_of_a_container_bounds_the_processors(tmp_path, monkeypatch, quota, expected):
+    (tmp_path / "cpu.max").write_text(quota + "\n")
+    monkeypatch.setattr(parallel, "_QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert available_cpus() == expected
+
+
+def test_without_a_quota_all_allowed_processors_count(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "_QUOTA", tmp_path / "missing")
+    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: set(range(3)), raising=False)
+    assert available_cpus() == 3
