@@ -101,7 +101,7 @@ def test_labels_that_are_shown_are_measured(path):
     labels = {"route": set(), "label": {"bona_fide", "attack", "undecided"}, "reason": set(map(str, Reason))}
     labels["route"] = set(create_app().openapi()["paths"])
     for name, known in labels.items():
-        assert {value for value in re.findall(rf'{name}!?="([^"]+)"', text)} <= known
+        assert set(re.findall(rf'{name}!?="([^"]+)"', text)) <= known
 
 
 def test_panels_of_the_dashboard_do_not_overlap():
