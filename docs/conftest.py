@@ -1,9 +1,9 @@
-"""The files that the page on predicting names, in a folder of its own."""
+"""The files that the pages on predicting and serving name, in a folder of their own, and the service of the latter."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _named_files(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if request.path.name != "predict.md":
+    if request.path.name not in ("predict.md", "serve.md"):
         return
     from facepad.images import read_image
     from facepad.video import write_video
@@ -22,3 +22,21 @@ def _named_files(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: py
     shutil.copy(photo, tmp_path / "photo.jpg")
     write_video(tmp_path / "clip.mp4", [read_image(photo)] * 2)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _served(request: pytest.FixtureRequest, _named_files: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Clients get to a service in this process, whatever their address."""
+    if request.path.name != "serve.md":
+        yield
+        return
+    import httpx2
+    from starlette.testclient import TestClient
+
+    from facepad.service.app import create_app
+    from facepad.service.settings import Settings
+
+    usual = httpx2.Client
+    with TestClient(create_app(Settings(model="model.facepad"))) as running:
+        monkeypatch.setattr(httpx2, "Client", lambda **how: usual(**(how | {"transport": running._transport})))
+        yield
