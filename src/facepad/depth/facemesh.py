@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
 from facepad.depth.raster import EXTENT, rasterise, to_levels
@@ -114,6 +113,8 @@ def triangulate(points: NDArray[np.float64]) -> NDArray[np.int64]:
     before_axis = local[:, 2].max() - local[:, 2]
     radius = np.ptp(local[:, 0]) / 2
     angle = np.arctan2(local[:, 0], before_axis)
+    from matplotlib.tri import Triangulation  # only here: the service finds points, and makes no maps of them
+
     return np.asarray(Triangulation(angle * radius, local[:, 1]).triangles, dtype=np.int64)
 
 
