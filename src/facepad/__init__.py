@@ -1,5 +1,6 @@
 """facepad: face presentation attack detection (importing this never imports torch)."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from facepad.errors import FacepadError
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from facepad.predictor import Predictor, load
 
 __version__ = "0.1.0"
+
+# Newer builds of ONNX Runtime keep an id of the machine in the home folder and report home, unless told not to.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "AttackType",

@@ -181,6 +181,18 @@ def test_process_answers_and_logs_and_ends_by_sigterm(model, tmp_path):
     assert (line["status"], line["request_id"]) == (200, answer.request_id)
 
 
+def test_nothing_is_written_into_the_home_folder(model, tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in [name for name in os.environ if name.startswith("XDG_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)  # which importing facepad has set
+    monkeypatch.setenv("HOME", str(home))
+    with serving(tmp_path, "--model", model) as service, service.client() as client:
+        assert client.check(PHOTO).live
+    assert list(home.rglob("*")) == []  # no caches, no identifier of an engine's telemetry
+
+
 def test_sigterm_lets_accepted_requests_be_answered(model, tmp_path):
     head = b"POST /v1/liveness HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n" % len(PHOTO)
     with serving(tmp_path, "--model", model) as service, ExitStack() as ends:
