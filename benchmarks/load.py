@@ -213,6 +213,12 @@ def resident(pid: int) -> float:
     return int(match[1]) / 1024 if match else 0.0
 
 
+def processor_seconds(pid: int) -> float:
+    """That a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
     """The address of a Redis server of our own, which keeps nothing."""

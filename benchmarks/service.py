@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 from detectors import markdown
-from load import MOST, Row, Server, redis, resident, serving
+from load import MOST, Row, Server, processor_seconds, redis, resident, serving
 
 import facepad
 from facepad.datasets.synthetic import generate
@@ -111,36 +111,32 @@ def rates(bench: Bench) -> float:
     with serving(bench.folder) as server:
         loaded(bench, server, [{"clients": CLIENTS, "seconds": 2}])
         for _ in range(5):
-            own = batches(bench.predictor, contents, bench.seconds / 2)
+            own, own_cost = batches(bench.predictor, contents, bench.seconds / 2)
+            before = processor_seconds(server.process.pid)
             load = loaded(bench, server, [{"clients": CLIENTS, "seconds": bench.seconds / 2}])
+            cost = (processor_seconds(server.process.pid) - before) / len(load["rows"])
             good = [row for row in load["rows"] if row[5]]
             rate = len(good) / (max(row[3] for row in good) - load["started"])
-            served.append(rate)
+            served.append(rate)  # of answers that were right
             ratios.append(rate / own)
-            wrong = len(load["rows"]) - len(good)
-            rows.append([f"{own:.1f}", f"{rate:.1f}", f"{rate / own:.2f}", f"{load['processors']:.2f}", str(wrong)])
-    ratio = statistics.median(ratios)
-    rate = statistics.median(served)  # of answers that were right
+            numbers = (f"{own:.1f}", f"{rate:.1f}", f"{rate / own:.2f}", f"{own_cost * 1000:.1f}", f"{cost * 1000:.1f}")
+            rows.append([*numbers, f"{load['processors']:.2f}", str(len(load["rows"]) - len(good))])
+    ratio, rate = statistics.median(ratios), statistics.median(served)
     measured = f"{rate:.0f} requests/s, {ratio:.0%} of the predictor's"
     bench.reach(f"requests/s, {CLIENTS} clients", ">= 80 % of the predictor's", measured, reached=ratio >= 0.8)
-    columns = [
-        "`predict_batch`, images/s",
-        "service, requests/s",
-        "ratio",
-        "processors that the load took",
-        "not right",
-    ]
+    columns = ["`predict_batch`, images/s", "service, requests/s", "ratio", "an image, ms of a processor"]
+    columns += ["a request, ms of a processor", "processors that the load took", "not right"]
     bench.sections.append("## Requests a second, round by round\n\n" + markdown(columns, rows))
     return rate
 
 
-def batches(predictor: Predictor, contents: Sequence[bytes], seconds: float) -> float:
-    """Images a second of `Predictor.predict_batch`."""
-    done, start = 0, time.perf_counter()
+def batches(predictor: Predictor, contents: Sequence[bytes], seconds: float) -> tuple[float, float]:
+    """Images a second of `Predictor.predict_batch`, and the processor's seconds for one."""
+    done, start, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - start < seconds:
         predictor.predict_batch(contents[number % len(contents)] for number in range(2 * BATCH))
         done += 2 * BATCH
-    return done / (time.perf_counter() - start)
+    return done / (time.perf_counter() - start), (time.process_time() - used) / done
 
 
 def latency(bench: Bench, rate: float, alone: float) -> None:
