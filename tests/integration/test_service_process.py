@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import cv2
@@ -30,14 +30,14 @@ PHOTO = RED.tobytes()
 PATIENCE = 90  # seconds after which a machine is not busy but something broken
 
 
-def eventually(happened, what: str):
+def eventually(happened, what: str, within: float = PATIENCE):
     """What ``happened`` gives as soon as that is true."""
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + within
     while time.monotonic() < until:
         if result := happened():
             return result
         time.sleep(0.02)
-    raise AssertionError(f"not in {PATIENCE} s: {what}")
+    raise AssertionError(f"not in {within} s: {what}")
 
 
 class Service:
@@ -144,7 +144,8 @@ def stopped(*pids: int):
         yield
     finally:
         for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def through(service: Service, worker: int, key: str, times: int) -> list[int]:
@@ -261,6 +262,15 @@ def test_killed_worker_comes_back_and_callers_who_try_again_lose_nothing(pair, k
     (new,) = set(workers) - {survivor}
     assert through(pair, new, keys[1]["metered"], 1) == [200]
     assert answered(pair, keys[1]["metered"]) == counted + len(found) + 1  # those of the dead one too
+
+
+def test_worker_killed_while_it_is_asked_for_a_sign_of_life_is_replaced_at_once(pair):
+    victim, _ = pair.workers()
+    with stopped(victim):
+        time.sleep(1.5)  # it is asked twice a second, and has 30 s for the answer
+        os.kill(victim, signal.SIGKILL)
+        eventually(lambda: len(now := pair.workers()) == 2 and victim not in now, "a new worker", within=15)
+    eventually(lambda: pair.log.read_text().count("startup complete") == 4, "its start")
 
 
 def test_store_that_is_silent_ends_requests_and_readiness(pair, redis, keys):

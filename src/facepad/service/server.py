@@ -64,6 +64,27 @@ class PatientProtocol(H11Protocol):
             self.transport.close()
 
 
+class Workers(Multiprocess):
+    """uvicorn's worker processes; one that dies while it is asked for a sign of life is replaced at once.
+
+    uvicorn's parent keeps the worker's end of their pipe open too, and would wait for an answer of the dead.
+    """
+
+    def init_processes(self) -> None:
+        """Start all."""
+        super().init_processes()
+        self._let_go()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace those that are dead or silent."""
+        super().keep_subprocess_alive()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        for process in self.processes:
+            process.child_conn.close()
+
+
 def serve(settings: Settings, started: Callable[[str], object] = lambda _: None) -> None:
     """Serve until SIGTERM or Ctrl-C; requests that were accepted are answered first.
 
@@ -88,7 +109,7 @@ def serve(settings: Settings, started: Callable[[str], object] = lambda _: None)
         config = uvicorn.Config(
             "facepad.service.app:from_environment", factory=True, workers=settings.workers, **options
         )
-        Multiprocess(config, sockets=[listening]).run()
+        Workers(config, sockets=[listening]).run()
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
