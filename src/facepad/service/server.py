@@ -65,9 +65,10 @@ class PatientProtocol(H11Protocol):
 
 
 class Workers(Multiprocess):
-    """uvicorn's worker processes; one that dies while it is asked for a sign of life is replaced at once.
+    """uvicorn's worker processes, whose parent lets go of what is theirs.
 
-    uvicorn's parent keeps the worker's end of their pipe open too, and would wait for an answer of the dead.
+    It would keep a worker's end of their pipe open, and wait for an answer when that dies; and the socket that they
+    listen on, where nobody would take the connections that come while they stop.
     """
 
     def init_processes(self) -> None:
@@ -79,6 +80,12 @@ class Workers(Multiprocess):
         """Replace those that are dead or silent."""
         super().keep_subprocess_alive()
         self._let_go()
+
+    def terminate_all(self) -> None:
+        """Tell all to stop, and refuse new connections."""
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
 
     def _let_go(self) -> None:
         for process in self.processes:
