@@ -267,10 +267,11 @@ def soak(bench: Bench, rate: float, minutes: float) -> None:
     sizes = [statistics.median(part) for part in parts if part]
     growth = sizes[-1] / sizes[1] - 1 if len(sizes) > 2 else float("nan")
     wrong = [row for row in load["rows"] if not row[5]]
-    lost = sum(not row[4] for row in wrong)
+    lost, refused = (sum(row[4] in kind for row in wrong) for kind in ((0, -1), (429, 503)))
     spent = np.quantile([row[3] - row[2] for row in load["rows"]], [0.5, 0.99])
     measured = (
-        f"{len(load['rows'])} requests, {lost} lost, {len(wrong) - lost} wrong; memory {growth:+.1%} after warm-up"
+        f"{len(load['rows'])} requests, {lost} lost, {refused} refused (429, 503), "
+        f"{len(wrong) - lost - refused} wrong; memory {growth:+.1%} after warm-up"
     )
     bench.reach(
         f"{minutes:g} minutes at 70 % load",
