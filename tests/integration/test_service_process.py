@@ -24,6 +24,8 @@ import pytest
 from facepad.client import Client
 from facepad.errors import ServiceError
 from facepad.service.keys import add_key
+from facepad.service.server import _listen
+from facepad.service.settings import Settings
 
 RED = cv2.imencode(".png", np.random.default_rng(0).integers((40, 70, 180), (80, 110, 220), (64, 64, 3), np.uint8))[1]
 PHOTO = RED.tobytes()
@@ -183,6 +185,16 @@ def test_process_answers_and_logs_and_ends_by_sigterm(model, tmp_path):
         assert service.process.wait(PATIENCE) == -signal.SIGTERM
         (line,) = [line for line in service.logged() if line["route"] == "/v1/liveness"]
     assert (line["status"], line["request_id"]) == (200, answer.request_id)
+
+
+def test_answers_are_sent_at_once():
+    from asyncio.base_events import _set_nodelay  # what a transport does with a connection that it gets
+
+    with closing(_listen(Settings(port=0))) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with closing(accepted):
+            _set_nodelay(accepted)
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_nothing_is_written_into_the_home_folder(model, tmp_path, monkeypatch):
