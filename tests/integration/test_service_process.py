@@ -181,6 +181,7 @@ def test_process_answers_and_logs_and_ends_by_sigterm(model, tmp_path):
         with service.client() as client:
             answer = client.check(PHOTO)
             assert answer.live and client.models() == (answer.model,)
+        assert f"model tiny, SHA-256 {answer.model.sha256}" in service.log.read_text()
         service.process.terminate()
         assert service.process.wait(PATIENCE) == -signal.SIGTERM
         (line,) = [line for line in service.logged() if line["route"] == "/v1/liveness"]

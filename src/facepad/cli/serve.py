@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facepad.cli.app import app, say, show
+
+if TYPE_CHECKING:
+    from facepad.bundle import Bundle
 
 _MB = 1024 * 1024
 
@@ -58,7 +61,15 @@ def serve(
         max_bytes=max_mb * _MB,
         cors=tuple(cors or ()),
     )
-    run(settings, started=lambda address: say(f"serving on {address} (Ctrl-C stops)"))
+    run(settings, started=_say_what_serves)
+
+
+def _say_what_serves(address: str, model: Bundle) -> None:
+    described = model.description
+    if described.scope:
+        say(described.scope)
+    say(f"model {described.name}, SHA-256 {model.sha256 or 'none (a run folder, or a described network)'}")
+    say(f"serving on {address} (Ctrl-C stops)")
 
 
 @app.command("api-key", epilog="Example: facepad api-key login-service keys.txt")

@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
+from facepad.bundle import Bundle
 from facepad.errors import InputError
 from facepad.service.app import SETTINGS, create_app, load_predictor
 from facepad.service.keys import ApiKeys
@@ -92,12 +93,12 @@ class Workers(Multiprocess):
             process.child_conn.close()
 
 
-def serve(settings: Settings, started: Callable[[str], object] = lambda _: None) -> None:
+def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda *_: None) -> None:
     """Serve until SIGTERM or Ctrl-C; requests that were accepted are answered first.
 
     Args:
         settings: Everything.
-        started: Told the address, such as ``http://127.0.0.1:8000``, once it listens.
+        started: Told the address, such as ``http://127.0.0.1:8000``, and the model, once it listens.
 
     Raises:
         InputError: a setting that would be unsafe or cannot work, a port that is taken, a wrong model or key file.
@@ -106,8 +107,9 @@ def serve(settings: Settings, started: Callable[[str], object] = lambda _: None)
     start_log()
     listening = _listen(settings)  # before the model is loaded: a taken port is the quicker answer
     options = server_options(settings)
-    app = create_app(settings, load_predictor(settings))  # a wrong model is met here, once, and not in every worker
-    started(_address(listening))
+    predictor = load_predictor(settings)  # a wrong or changed model is met here, once, and not in every worker
+    app = create_app(settings, predictor)
+    started(_address(listening), predictor.bundle)
     if settings.workers == 1:
         uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
         return
