@@ -47,7 +47,10 @@ def client(predictor):
 def schema(predictor, tmp_path_factory):
     keys = tmp_path_factory.mktemp("keys") / "keys.txt"
     key = add_key(keys, "schemathesis")
-    app = create_app(Settings(rate=0, max_bytes=200_000, api_keys=keys), predictor)
+    # Sessions are offered; which poses a clip shows does not matter here.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("facepad.service.app.Observer", object)
+        app = create_app(Settings(rate=0, max_bytes=200_000, api_keys=keys, challenges=True), predictor)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     schema.config.update(headers={"Authorization": f"Bearer {key}"})
     return schema
@@ -57,6 +60,7 @@ def schema(predictor, tmp_path_factory):
     ("method", "path"),
     [
         ("POST", "/v1/liveness"),
+        ("POST", "/v1/sessions"),
         ("GET", "/v1/models"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),
