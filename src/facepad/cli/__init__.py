@@ -15,7 +15,16 @@ from facepad.files import writing
 __all__ = ["app", "main"]
 
 _CTRL_C = 130
-_SERVE_MODULES = {"fastapi", "starlette", "uvicorn", "limits", "prometheus_client", "redis"}
+_SERVE_MODULES = {
+    "fastapi",
+    "fastapi_offline",
+    "python_multipart",
+    "starlette",
+    "uvicorn",
+    "limits",
+    "prometheus_client",
+    "redis",
+}
 # What a shell shows of a tool that SIGPIPE ended, as it ends cat and grep. Python ignores that signal, and should: it
 # would also end a process whose network connection breaks. So we end in silence with the same code: work that nobody
 # wanted to see the end of neither succeeded nor failed, and scripts with `set -o pipefail` know this number.
