@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -48,6 +48,7 @@ class _Listing:
         unit: Seconds.
         numbered: Whether a decoded frame can be told by its time; else frames are counted.
         promised: Number of frames in the header; 0 when it names none.
+        frame_pixels: Of a frame, by the header.
     """
 
     stamps: NDArray[np.int64]
@@ -55,6 +56,7 @@ class _Listing:
     unit: Fraction
     numbered: bool
     promised: int
+    frame_pixels: int
 
 
 def read_video(
@@ -64,6 +66,7 @@ def read_video(
     rate: float | None = None,
     max_pixels: int = MAX_PIXELS,
     threads: int = 0,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> VideoFrames:
     """Decode frames of a video: all of them, ``count`` evenly spread over its time, or ``rate`` per second.
 
@@ -78,6 +81,7 @@ def read_video(
         rate: Frames per second of the video's time, above 0; none is given twice.
         max_pixels: Refuse frames of more pixels than this.
         threads: Decoding threads; 0 takes one per processor.
+        stopped: Asked before each frame is decoded, wanted or not; when it says so, no more frames come.
 
     Returns:
         An iterator that holds one frame at a time.
@@ -92,7 +96,7 @@ def read_video(
     if (count is not None and count < 1) or (rate is not None and not 0 < rate < float("inf")):
         asked = rate if count is None else count
         raise InputError(f"a video's frames: expected a count of at least 1 or a rate above 0, got {asked}")
-    return VideoFrames(source, count=count, rate=rate, max_pixels=max_pixels, threads=threads)
+    return VideoFrames(source, count=count, rate=rate, max_pixels=max_pixels, threads=threads, stopped=stopped)
 
 
 class VideoFrames(Iterator[VideoFrame]):
@@ -100,15 +104,25 @@ class VideoFrames(Iterator[VideoFrame]):
 
     Attributes:
         seconds: How long the whole video lasts, from its packets.
+        frames: How many frames it holds.
+        frame_pixels: Of a frame, by the header.
         wanted: How many were asked for (of those that the file holds).
         missing: How many of them could not be decoded; known when the iteration has ended.
     """
 
     def __init__(
-        self, source: Path | bytes, *, count: int | None, rate: float | None, max_pixels: int, threads: int
+        self,
+        source: Path | bytes,
+        *,
+        count: int | None,
+        rate: float | None,
+        max_pixels: int,
+        threads: int,
+        stopped: Callable[[], bool],
     ) -> None:
-        self._source, self._max_pixels, self._threads = source, max_pixels, threads
+        self._source, self._max_pixels, self._threads, self._stopped = source, max_pixels, threads, stopped
         self._listing = _list_frames(source, max_pixels)
+        self.frames, self.frame_pixels = len(self._listing.stamps), self._listing.frame_pixels
         self.seconds = float((self._listing.end - int(self._listing.stamps[0])) * self._listing.unit)
         self._picked = _pick(self._listing, count, rate)
         self._problem: str | None = None
@@ -163,7 +177,7 @@ class VideoFrames(Iterator[VideoFrame]):
                     yield VideoFrame(index, float((stamps[index] - stamps[0]) * listing.unit), image)
                 if wanted is None:
                     break
-        if not self._given:
+        if not self._given and not self._stopped():
             why = f" ({self._problem})" if self._problem else ""
             raise VideoError(f"{_name(self._source)}: none of its {len(listing.stamps)} frames can be decoded{why}")
 
@@ -173,6 +187,8 @@ class VideoFrames(Iterator[VideoFrame]):
         alone = self._listing.numbered and stream.codec_context.codec.intra_only
         picked = set(self._listing.stamps[self._picked].tolist()) if alone else None
         for packet in self._packets(container, stream):
+            if self._stopped():
+                return
             if picked is not None and packet is not None and packet.pts not in picked:
                 continue
             try:
@@ -251,6 +267,9 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContai
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise VideoError(f"{name}: holds no video stream; is the copy complete?")
+        # PyAV's types know nothing of a stream whose codec FFmpeg does not know.
+        if getattr(stream, "codec_context", None) is None:
+            raise VideoError(f"{name}: its codec is not known")
         _refuse_size(name, stream.codec_context.width, stream.codec_context.height, max_pixels)
         yield container, stream
 
@@ -280,6 +299,7 @@ def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
     with _opened(source, max_pixels) as (container, stream):
         promised, unit, rate = stream.frames, stream.time_base, stream.average_rate
         reordered = bool(stream.codec_context.has_b_frames)
+        pixels = stream.codec_context.width * stream.codec_context.height
         # What comes before an error is read.
         with suppress(av.FFmpegError):
             for packet in container.demux(stream):
@@ -293,7 +313,9 @@ def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
         raise VideoError(f"{_name(source)}: holds no frames")
     if not (timed and unit):
         count = len(stamps)
-        return _Listing(np.arange(count, dtype=np.int64), count, 1 / (rate or Fraction(25)), False, promised - hidden)
+        return _Listing(
+            np.arange(count, dtype=np.int64), count, 1 / (rate or Fraction(25)), False, promised - hidden, pixels
+        )
     in_file = np.frombuffer(stamps, np.int64)
     times = np.unique(in_file)
     # Frames stored in another order than shown, yet with rising times: the container (AVI) keeps the times of decoding
@@ -302,7 +324,7 @@ def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
     # Not every file gives durations: a last frame then lasts as long as the others do.
     typical = (int(times[-1]) - int(times[0])) // max(len(times) - 1, 1) or 1
     end = ends if ends > times[-1] else int(times[-1]) + typical
-    return _Listing(times, end, unit, not guessed, promised - hidden)
+    return _Listing(times, end, unit, not guessed, promised - hidden, pixels)
 
 
 def _pick(listing: _Listing, count: int | None, rate: float | None) -> NDArray[np.int64]:

@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -232,6 +233,49 @@ def test_length_that_is_no_number_is_refused(start, length):
     problem(response, "bad-request")
 
 
+def test_jpeg_of_many_scans_is_refused_before_it_is_decoded(start):
+    jpeg = cv2.imencode(".jpg", LIVE, [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
+    client = start()
+    assert client.post("/v1/liveness", content=jpeg).status_code == 200
+    last = jpeg.rindex(b"\xff\xda")
+    problem(client.post("/v1/liveness", content=jpeg[:-2] + jpeg[last:-2] * 100 + jpeg[-2:]), "too-large")
+
+
+def test_clip_of_many_large_frames_is_refused_before_it_is_decoded(start, tmp_path, monkeypatch):
+    monkeypatch.setattr("facepad.service.looking._CLIP_PIXELS", 64 * 64 * 20)
+    client = start()
+    assert client.post("/v1/liveness", content=clip(tmp_path, [LIVE] * 20)).status_code == 200
+    problem(client.post("/v1/liveness", content=clip(tmp_path, [LIVE] * 21)), "too-large")
+
+
+def test_clip_of_an_unknown_codec_is_unreadable(start, tmp_path):
+    content = clip(tmp_path, [LIVE] * 5, "clip.avi")
+    client = start()
+    assert client.post("/v1/liveness", content=content).status_code == 200
+    assert (
+        "codec"
+        in problem(client.post("/v1/liveness", content=content.replace(b"FMP4", b"ZZZZ")), "unreadable")["detail"]
+    )
+
+
+def test_time_out_ends_the_decoding_too(start, tmp_path, predictor):
+    content, slow = clip(tmp_path, [LIVE] * 200), Slow(predictor)
+    client = start(predictor=slow, timeout=0.3)
+    problem(client.post("/v1/liveness", content=content), "timeout")
+    slow.go.set()
+    examined = 0
+    while slow.entered.acquire(timeout=0.5):
+        examined += 1
+    assert 1 <= examined <= 2  # the frame that was under way, of 20
+
+
+def test_faces_beyond_the_most_prominent_are_not_scored(start, predictor, monkeypatch):
+    one = predictor.examine(encoded(LIVE))
+    monkeypatch.setattr(predictor, "examine", lambda _: replace(one, faces=one.faces * 40))
+    answer = start().post("/v1/liveness", content=encoded(LIVE)).json()
+    assert len(answer["files"][0]["decisions"]) == 16
+
+
 def test_long_clip_is_refused(start, tmp_path):
     content = clip(tmp_path, [LIVE] * 601, rate=1)
     assert "601 s" in problem(start().post("/v1/liveness", content=content), "too-large")["detail"]
@@ -441,12 +485,12 @@ class Slow:
     def __init__(self, predictor):
         self._predictor, self.go = predictor, threading.Event()
         self.bundle, self.decide, self.fuse = predictor.bundle, predictor.decide, predictor.fuse
+        self.warm = predictor.warm
         self.entered = threading.Semaphore(0)
 
     def examine(self, image):
-        if image.shape != (480, 640, 3):  # the service's own warming up
-            self.entered.release()
-            assert self.go.wait(30)
+        self.entered.release()
+        assert self.go.wait(30)
         return self._predictor.examine(image)
 
 
@@ -477,11 +521,32 @@ def test_request_that_takes_too_long_is_ended(start, predictor):
 
 def test_gate_bounds_the_bytes_in_memory():
     gate = Gate(10, 100)
-    with gate.admit(60), pytest.raises(Problem, match="at once"), gate.admit(41):
-        pass
-    with gate.admit(100):
-        assert gate.inside == 1
-    assert gate.inside == 0
+    with gate.holding() as first, gate.holding() as second:
+        first(60)
+        second(40)
+        with pytest.raises(Problem, match="memory"):
+            second(1)
+    with gate.holding() as third:
+        third(100)
+
+
+def test_gate_admits_so_many_requests():
+    gate = Gate(2, 100)
+    with gate.admit(), gate.admit():
+        for admitting in (gate.check, gate.admit().__enter__):
+            with pytest.raises(Problem, match="at once"):
+                admitting()
+    with gate.admit():
+        gate.check()
+
+
+def test_network_is_warm_before_the_service_is_ready(start, predictor, monkeypatch):
+    scored = []
+    decide = predictor.decide
+    monkeypatch.setattr(predictor, "decide", lambda examined: scored.append(decide(examined)) or scored[-1])
+    assert start().get("/readyz").status_code == 200
+    assert len(scored) >= 2  # once for each thread
+    assert all(decision.score is not None for batch in scored for (decision,) in batch)
 
 
 def test_service_is_not_ready_before_it_has_started(predictor):

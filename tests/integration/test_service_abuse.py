@@ -216,6 +216,16 @@ def test_connection_that_ends_in_a_body_harms_nobody(serving):
         assert received(connection)[0] == 200
 
 
+def test_callers_who_announce_much_and_send_nothing_do_not_hold_up_others(serving):
+    with ExitStack() as stack:
+        for number in range(20):
+            announced = b"Transfer-Encoding: chunked" if number % 2 else b"X-Nothing: 1"
+            stack.enter_context(serving()).sendall(request(32 * 1024 * 1024, announced))
+        connection = stack.enter_context(serving())
+        connection.sendall(request(len(PNG)) + PNG)
+        assert received(connection)[0] == 200
+
+
 def test_slow_callers_do_not_hold_up_others(serving):
     with ExitStack() as stack:
         for _ in range(20):

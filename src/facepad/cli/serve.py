@@ -28,10 +28,11 @@ def serve(
     api_keys: Annotated[Path | None, typer.Option(help="File of hashed keys; read again when it changes.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs --store.")] = 1,
     store: Annotated[
-        str | None, typer.Option(help="Redis server that workers share, such as redis://127.0.0.1:6379/0.")
+        str | None,
+        typer.Option(envvar="FACEPAD_STORE", help="Redis server that workers share, such as redis://127.0.0.1:6379/0."),
     ] = None,
     rate: Annotated[int, typer.Option(min=0, help="Requests a minute of one caller; 0: no limit.")] = 600,
-    queue: Annotated[int, typer.Option(min=1, help="Requests under way at once; more get 429.")] = 64,
+    queue: Annotated[int, typer.Option(min=1, help="Requests judged at once by a worker; more get 429.")] = 64,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that a request may take.")] = 10,
     max_mb: Annotated[int, typer.Option(min=1, help="Megabytes of a request.")] = 32,
     challenges: Annotated[

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from facepad.document import DecisionPart, FramePart
 from facepad.errors import ImageError, VideoError
-from facepad.images import image_size, read_image
 from facepad.parallel import available_cpus
 from facepad.predictor import Examined, Predictor
 from facepad.service.batching import Batcher
-from facepad.service.challenge import MAX_SECONDS, SAMPLING, Challenge, ChallengeResult, Pose, judge, with_challenge
+from facepad.service.challenge import Challenge, ChallengeResult, judge, with_challenge
+from facepad.service.looking import FACES, Looked, Looker
 from facepad.service.observer import Observer
 from facepad.service.problems import Problem
 from facepad.service.schemas import ClipPart, ImagePart, SeenDecision
@@ -30,26 +30,12 @@ from facepad.service.settings import Settings
 from facepad.service.telemetry import Telemetry
 from facepad.service.uploads import Upload
 from facepad.types import Decision, FrameDecision
-from facepad.video import VideoFrames, read_video
 
 __all__ = ["Gate", "Judge", "Verdict"]
 
 Result = TypeVar("Result")
 
 _BODIES = 8  # of the largest size that may be in memory at once
-_CHALLENGE_TIMEOUTS = 3  # a challenge is looked for in many more frames than liveness is
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """What examining a file gave: one entry per frame, of which an image has one; and poses, where asked for."""
-
-    kind: str
-    size: tuple[int, int]
-    frames: tuple[tuple[int, float, Examined], ...]
-    note: str | None
-    started: float
-    poses: tuple[Pose | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +50,11 @@ class Verdict:
 
 
 class Gate:
-    """Admits so many requests, and so many bytes, at once.
+    """Admits so many requests at once, and holds so many bytes of bodies.
 
     Args:
-        requests: Limit of requests.
-        bytes_: Limit of the bytes of their bodies.
+        requests: Limit of requests that are judged.
+        bytes_: Limit of the bytes of all bodies that are here or on their way.
     """
 
     def __init__(self, requests: int, bytes_: int) -> None:
@@ -81,22 +67,49 @@ class Gate:
         """The gate of a server; bodies may hold eight times the largest one together."""
         return cls(settings.queue, _BODIES * settings.max_bytes)
 
+    def check(self) -> None:
+        """Refuse early what could not be judged anyway, before its body is read.
+
+        Raises:
+            Problem: all places are taken.
+        """
+        if self.inside >= self._requests:
+            raise Problem("busy", "as many requests as this service takes at once are under way", retry_after=1)
+
     @contextmanager
-    def admit(self, size: int) -> Iterator[None]:
-        """Hold a place for a request with a body of at most ``size`` bytes.
+    def holding(self) -> Iterator[Callable[[int], None]]:
+        """Count a body's bytes as they arrive, and forget them at the end; gives what is to be told of each piece.
+
+        What a caller only announces takes no room, else a few silent ones would keep everyone out. Telling raises
+        Problem when there is no room.
+        """
+        mine = 0
+
+        def arrived(size: int) -> None:
+            nonlocal mine
+            if self._held + size > self._bytes:
+                raise Problem("busy", "the bodies under way fill the memory that they may take", retry_after=1)
+            mine += size
+            self._held += size
+
+        try:
+            yield arrived
+        finally:
+            self._held -= mine
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Hold a place for a request that has been read.
 
         Raises:
             Problem: there is none.
         """
-        if self.inside >= self._requests or self._held + size > self._bytes:
-            raise Problem("busy", "as many requests as this service takes at once are under way", retry_after=1)
+        self.check()
         self.inside += 1
-        self._held += size
         try:
             yield
         finally:
             self.inside -= 1
-            self._held -= size
 
 
 class Judge:
@@ -112,8 +125,10 @@ class Judge:
     def __init__(
         self, predictor: Predictor, settings: Settings, telemetry: Telemetry, observer: Observer | None = None
     ) -> None:
-        self._predictor, self._settings, self._observer = predictor, settings, observer
-        self._pool = ThreadPoolExecutor(max(2, available_cpus() // settings.workers), thread_name_prefix="examine")
+        self._predictor, self._settings = predictor, settings
+        self._looker = Looker(predictor, settings, observer)
+        self._threads = max(2, available_cpus() // settings.workers)
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="examine")
         self._batcher = Batcher(predictor.decide, observe=telemetry.batch.observe)
 
     async def run(self) -> None:
@@ -124,9 +139,11 @@ class Judge:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def warm(self) -> None:
-        """Go the whole way once, so that the first request does not pay for what is made at first use."""
-        grey = np.full((480, 640, 3), 128, np.uint8)
-        await self._batcher.submit([await asyncio.to_thread(self._predictor.examine, grey)])
+        """Go the whole way once in each thread, so that no request pays for what is made at first use."""
+        loop = asyncio.get_running_loop()
+        warming = [loop.run_in_executor(self._pool, self._predictor.warm) for _ in range(self._threads)]
+        for examined in await asyncio.gather(*warming):
+            await self._batcher.submit([examined])
 
     async def judge(self, uploads: Sequence[Upload], *, depth: bool, challenge: Challenge | None = None) -> Verdict:
         """Decide on the files of one presentation.
@@ -140,8 +157,8 @@ class Judge:
             Problem: a file cannot be read or is beyond a limit, or it took longer than the time-out.
         """
         stop, submitted = Event(), time.perf_counter()
-        seconds = self._settings.timeout * (_CHALLENGE_TIMEOUTS if challenge else 1)
-        look = self._look if challenge is None else self._look_for_poses
+        seconds = self._settings.challenge_timeout if challenge else self._settings.timeout
+        look = self._looker.look if challenge is None else self._looker.look_for_poses
         try:
             async with asyncio.timeout(seconds):
                 looked = await self._look_at_all(look, uploads, stop)
@@ -156,8 +173,8 @@ class Judge:
         return replace(verdict, decision=with_challenge(verdict.decision, result), challenge=result)
 
     async def _look_at_all(
-        self, look: Callable[[Upload, Event], _Looked], uploads: Sequence[Upload], stop: Event
-    ) -> list[_Looked]:
+        self, look: Callable[[Upload, Event], Looked], uploads: Sequence[Upload], stop: Event
+    ) -> list[Looked]:
         loop = asyncio.get_running_loop()
         waiting = [loop.run_in_executor(self._pool, look, upload, stop) for upload in uploads]
         looked = await asyncio.gather(*waiting, return_exceptions=True)
@@ -169,49 +186,13 @@ class Judge:
             files = [{"file": number, "detail": _without_name(str(error))} for number, error in problems]
             detail = f"{len(files)} of {len(uploads)} files cannot be read" if len(uploads) > 1 else files[0]["detail"]
             raise Problem("unreadable", str(detail), files=files)
-        return [found for found in looked if isinstance(found, _Looked)]
+        return [found for found in looked if isinstance(found, Looked)]
 
-    def _look(self, upload: Upload, stop: Event) -> _Looked:
-        started = time.perf_counter()
-        limit = self._settings.max_pixels
-        if upload.kind == "image":
-            height, width = image_size(upload.content, max_pixels=2**62)
-            if height * width > limit:
-                raise Problem("too-large", f"an image of {width}x{height} pixels; the limit is {limit} pixels")
-            image = read_image(upload.content, max_pixels=limit)
-            return _Looked("image", (height, width), ((0, 0.0, self._predictor.examine(image)),), None, started)
-        video = read_video(upload.content, count=self._settings.frames, max_pixels=limit, threads=1)
-        _refuse_length(video, self._settings.max_seconds)
-        frames, size = [], (0, 0)
-        for frame in video:
-            if stop.is_set():
-                break
-            size = frame.image.shape[:2]
-            frames.append((frame.index, frame.seconds, self._predictor.examine(frame.image)))
-        return _Looked("clip", (size[0], size[1]), tuple(frames), video.note, started)
-
-    def _look_for_poses(self, upload: Upload, stop: Event) -> _Looked:
-        """As `_look` at a clip, and at the pose in many more of its frames, in the same pass."""
-        assert self._observer is not None  # sessions are refused without one
-        started = time.perf_counter()
-        video = read_video(upload.content, rate=SAMPLING, max_pixels=self._settings.max_pixels, threads=1)
-        _refuse_length(video, min(MAX_SECONDS, self._settings.max_seconds))
-        judged = set(np.linspace(0, video.wanted - 1, self._settings.frames).round().astype(int).tolist())
-        frames, poses, size = [], [], (0, 0)
-        for number, frame in enumerate(video):
-            if stop.is_set():
-                break
-            size = frame.image.shape[:2]
-            poses.append(self._observer.observe(frame.seconds, frame.image))
-            if number in judged:
-                frames.append((frame.index, frame.seconds, self._predictor.examine(frame.image)))
-        return _Looked("clip", (size[0], size[1]), tuple(frames), video.note, started, tuple(poses))
-
-    async def _decide(self, looked: Sequence[_Looked], submitted: float, *, depth: bool) -> Verdict:
+    async def _decide(self, looked: Sequence[Looked], submitted: float, *, depth: bool) -> Verdict:
         waited = min(found.started for found in looked) - submitted
         examined = [frame for found in looked for _, _, frame in found.frames]
         handed = time.perf_counter()
-        decided = iter(await self._batcher.submit(examined))
+        decided = iter(await self._submit(examined))
         spent = time.perf_counter() - handed
         shown = [
             tuple(FrameDecision(index, seconds, next(decided)) for index, seconds, _ in found.frames)
@@ -224,7 +205,18 @@ class Judge:
         depth_map = _first_depth(files[0]) if len(files) == 1 else None
         return Verdict(single, files, depth_map, max(0.0, waited) + max(0.0, spent - scored))
 
-    def _part(self, found: _Looked, frames: tuple[FrameDecision, ...], *, depth: bool) -> ImagePart | ClipPart:
+    async def _submit(self, examined: Sequence[Examined]) -> list[tuple[Decision, ...]]:
+        """The decisions, asked for in pieces of no more faces than a batch has, between which others get their turn."""
+        decisions: list[tuple[Decision, ...]] = []
+        piece: list[Examined] = []
+        for number, one in enumerate(examined, start=1):
+            piece.append(one)
+            if sum(len(each.faces) for each in piece) >= FACES or number == len(examined):
+                decisions += await self._batcher.submit(piece)
+                piece = []
+        return decisions
+
+    def _part(self, found: Looked, frames: tuple[FrameDecision, ...], *, depth: bool) -> ImagePart | ClipPart:
         if found.kind == "image":
             decisions = tuple(_seen(decision, depth=depth) for decision in frames[0].decisions)
             return ImagePart(size=found.size, decisions=decisions)
@@ -234,11 +226,6 @@ class Judge:
         return ClipPart(
             decision=_seen(fused, depth=depth), frames=tuple(map(FramePart.of, frames)), note=_plain(found.note)
         )
-
-
-def _refuse_length(video: VideoFrames, limit: float) -> None:
-    if video.seconds > limit:
-        raise Problem("too-large", f"a clip of {video.seconds:.0f} s; the limit is {limit:g} s")
 
 
 def _typical(frames: Sequence[FrameDecision], score: float) -> Decision:

@@ -25,7 +25,8 @@ class ApiKeys:
     """The keys of a file with one ``name:sha256`` a line; empty lines and lines from ``#`` on are passed over.
 
     Keys are random (`add_key`), so one round of SHA-256 keeps them: there is nothing to guess that a slow hash would
-    protect. A file that is missing or broken later leaves the keys that were read last in force.
+    protect. A file that is missing or broken later leaves the keys that were read last in force; one that can be read
+    and holds none lets nobody in.
 
     Raises:
         InputError: the file cannot be read, holds no key, or a line is none; names file and line.
@@ -56,7 +57,7 @@ class ApiKeys:
             return
         self._state = state
         try:
-            self._keys = _read(self._path)
+            self._keys = _read(self._path, empty=True)
         except InputError as error:
             _LOG.warning("%s; the keys that were read before stay in force", error)
 

@@ -26,7 +26,7 @@ from facepad.service.schemas import Answer, ChallengeAnswer, ChallengePart, Mode
 from facepad.service.settings import Settings
 from facepad.service.store import Store
 from facepad.service.telemetry import CONTENT_TYPE, Telemetry
-from facepad.service.uploads import declared_bytes, read_uploads
+from facepad.service.uploads import check_declared, read_uploads
 
 __all__ = ["Running", "open_routes", "page_routes", "v1"]
 
@@ -151,14 +151,16 @@ async def liveness(
     `null`, whose `reasons` say why, are not.
     """
     running, started = _running(request), time.perf_counter()
-    size = declared_bytes(request.headers, running.settings.max_bytes)
-    with running.gate.admit(size):
-        challenge = None if liveness_session is None else await _taken(running, liveness_session)
-        uploads = await read_uploads(request, running.settings)
-        if challenge and [upload.kind for upload in uploads] != ["clip"]:
-            raise Problem("bad-request", "a session's request has one clip, and nothing else")
+    check_declared(request.headers, running.settings.max_bytes)
+    running.gate.check()
+    with running.gate.holding() as arrived:
+        uploads = await read_uploads(request, running.settings, arrived)
         read = time.perf_counter() - started
-        verdict = await judge.judge(uploads, depth=depth, challenge=challenge)
+        with running.gate.admit():
+            challenge = None if liveness_session is None else await _taken(running, liveness_session)
+            if challenge and [upload.kind for upload in uploads] != ["clip"]:
+                raise Problem("bad-request", "a session's request has one clip, and nothing else")
+            verdict = await judge.judge(uploads, depth=depth, challenge=challenge)
     running.telemetry.decided(verdict.decision)
     total = time.perf_counter() - started
     return _answer(running, verdict, request.state.request_id, read=read, total=total)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import tempfile
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from facepad.service.telemetry import MULTIPROCESS, start_log
 __all__ = ["PatientProtocol", "serve", "server_options"]
 
 _HEAD_SECONDS = 10.0
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9A-Fa-f:]+\](:\d+)?")
 _BACKLOG = 2048
 
 
@@ -131,7 +133,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "server_header": False,
         "proxy_headers": False,
         # A request has its time to arrive and its time to be judged; none may keep the process for ever.
-        "timeout_graceful_shutdown": round(settings.upload_seconds + settings.timeout + 5),
+        "timeout_graceful_shutdown": round(settings.longest + 5),
         "timeout_keep_alive": 15,
         "h11_max_incomplete_event_size": 32 * 1024,
         # A worker is first heard of when all is imported, which takes seconds on a busy machine.
@@ -147,6 +149,9 @@ def _check(settings: Settings) -> None:
             f"{settings.host} can be reached from elsewhere: give --api-keys FILE (facepad api-key makes it), "
             "or listen on 127.0.0.1"
         )
+    for origin in settings.cors:
+        if not _ORIGIN.fullmatch(origin):
+            raise InputError(f"expected an origin such as https://login.example.org, no path and no *, got {origin}")
     if settings.workers > 1 and settings.store is None:
         raise InputError(
             "several workers need --store redis://HOST:PORT/0, or rate limits and sessions would not hold across them"

@@ -28,7 +28,7 @@ class Settings(Section):
         challenges: Offer the active check.
         cors: Origins of pages elsewhere that may call, such as ``https://login.example.org``.
         rate: Requests a minute of one key, or of one address where there are no keys; 0 sets no limit.
-        queue: Requests that may be under way at once; more are answered with 429.
+        queue: Requests that each process judges at once; more are answered with 429.
         timeout: Seconds that a request may take once it has been read.
         upload_seconds: Seconds that reading a request may take.
         max_bytes: Of a request's body.
@@ -56,6 +56,16 @@ class Settings(Section):
     max_pixels: int = Field(default=50_000_000, ge=1)
     max_seconds: float = Field(default=30, gt=0)
     frames: int = Field(default=20, ge=1)
+
+    @property
+    def challenge_timeout(self) -> float:
+        """As `timeout`, of a clip that must show a challenge: it is looked for in many more frames."""
+        return 3 * self.timeout
+
+    @property
+    def longest(self) -> float:
+        """Seconds that a request can take from its first byte to its answer."""
+        return self.upload_seconds + (self.challenge_timeout if self.challenges else self.timeout)
 
     @property
     def loopback(self) -> bool:

@@ -24,6 +24,7 @@ __all__ = ["MemoryTokens", "RedisTokens", "Store", "Tokens", "open_store"]
 
 _MOST = 10_000  # tokens kept in memory; more could only come from someone who wants to fill it
 _PREFIX = "facepad:session:"
+_PATIENCE = 2.0  # seconds
 
 
 class Tokens(Protocol):
@@ -145,8 +146,14 @@ def open_store(address: str | None) -> Store:
     from redis.asyncio import Redis
 
     try:
-        storage = storage_from_string(f"async+{address}", implementation="redispy", wrap_exceptions=True)
-        tokens = RedisTokens(Redis.from_url(address, socket_timeout=2, socket_connect_timeout=2))
+        storage = storage_from_string(
+            f"async+{address}",
+            implementation="redispy",
+            wrap_exceptions=True,
+            socket_timeout=_PATIENCE,
+            socket_connect_timeout=_PATIENCE,
+        )
+        tokens = RedisTokens(Redis.from_url(address, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE))
     except (ConfigurationError, ValueError) as error:
-        raise InputError(f"the store's address is wrong: {error}") from error
+        raise InputError("the store's address is wrong: expected redis://HOST:PORT/0") from error
     return Store(SlidingWindowCounterRateLimiter(storage), tokens)

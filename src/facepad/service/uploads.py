@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +15,7 @@ from facepad.images import looks_like_image
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 
-__all__ = ["Kind", "Upload", "declared_bytes", "read_uploads", "sniff"]
+__all__ = ["Kind", "Upload", "check_declared", "read_uploads", "sniff"]
 
 _FIELD = "files"
 _MULTIPART = "multipart/form-data"
@@ -49,31 +49,33 @@ def sniff(head: bytes) -> Kind | None:
     return "clip" if clip or head[4:8] in _BOXES else None
 
 
-def declared_bytes(headers: Mapping[str, str], limit: int) -> int:
-    """How long the body says it is; the limit where it does not say.
+def check_declared(headers: Mapping[str, str], limit: int) -> None:
+    """Refuse a body by the length that it says it has, before any of it is read.
 
     Raises:
         Problem: longer than the limit, or no number.
     """
-    declared = headers.get("content-length")
-    if declared is None:
-        return limit
+    declared = headers.get("content-length", "0")
     if not (declared.isascii() and declared.isdigit()):
         raise Problem("bad-request", "Content-Length is no number")
     if int(declared) > limit:
         raise _too_long(limit)
-    return int(declared)
 
 
-async def read_uploads(request: Request, settings: Settings) -> list[Upload]:
+async def read_uploads(request: Request, settings: Settings, arrived: Callable[[int], None]) -> list[Upload]:
     """The files of a request: its raw body, or the parts named ``files`` of a multipart body.
+
+    Args:
+        request: Whose body has not been read.
+        settings: Limits.
+        arrived: Told the size of each piece; may refuse it by a Problem.
 
     Raises:
         Problem: too slow, too large, too many, empty, malformed, or neither image nor clip.
     """
     try:
         async with asyncio.timeout(settings.upload_seconds):
-            contents = await _contents(request, settings)
+            contents = await _contents(request, settings, arrived)
     except TimeoutError:
         raise Problem("upload-timeout", f"the request was not here after {settings.upload_seconds:g} s") from None
     except ClientDisconnect:
@@ -96,8 +98,8 @@ def _upload(content: bytes, number: int, of: int) -> Upload:
     return Upload(kind, content)
 
 
-async def _contents(request: Request, settings: Settings) -> list[bytes]:
-    body = _limited(request, settings.max_bytes)
+async def _contents(request: Request, settings: Settings, arrived: Callable[[int], None]) -> list[bytes]:
+    body = _limited(request, settings.max_bytes, arrived)
     if not request.headers.get("content-type", "").lower().startswith("multipart/"):
         whole = bytearray()
         async for chunk in body:
@@ -132,12 +134,13 @@ async def _parts(form: FormData) -> list[bytes]:
     return contents
 
 
-async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes]:
+async def _limited(request: Request, limit: int, arrived: Callable[[int], None]) -> AsyncGenerator[bytes]:
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
         if received > limit:
             raise _too_long(limit)
+        arrived(len(chunk))
         yield chunk
 
 
