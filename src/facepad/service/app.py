@@ -69,6 +69,7 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
         work.cancel()
         with suppress(asyncio.CancelledError):
             await work
+        await running.store.close()
 
     app = FastAPI(
         title="facepad", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -101,11 +101,22 @@ class Store:
     Args:
         limiter: Counts requests.
         tokens: Sessions.
+        close: Ends what connects to the store.
     """
 
-    def __init__(self, limiter: SlidingWindowCounterRateLimiter, tokens: Tokens) -> None:
-        self._limiter = limiter
+    def __init__(
+        self,
+        limiter: SlidingWindowCounterRateLimiter,
+        tokens: Tokens,
+        close: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._limiter, self._close = limiter, close
         self.tokens = tokens
+
+    async def close(self) -> None:
+        """Let go of the store; it can be used again."""
+        if self._close is not None:
+            await self._close()
 
     async def wait(self, client: str, per_minute: int) -> int:
         """Count a request; 0, or the seconds after which the client may try again.
@@ -143,17 +154,17 @@ def open_store(address: str | None) -> Store:
     if not address.startswith(("redis://", "rediss://")):
         scheme = address.partition("://")[0]  # the rest may hold a password
         raise InputError(f"expected the address of a Redis server, redis://HOST:PORT/0, got {scheme!r}")
-    from redis.asyncio import Redis
+    from redis.asyncio import ConnectionPool, Redis
 
     try:
+        pool = ConnectionPool.from_url(address, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
         storage = storage_from_string(
             f"async+{address}",
             implementation="redispy",
             wrap_exceptions=True,
-            socket_timeout=_PATIENCE,
-            socket_connect_timeout=_PATIENCE,
+            connection_pool=pool,  # type: ignore[arg-type]  # its types leave out what its documentation has
         )
-        tokens = RedisTokens(Redis.from_url(address, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE))
     except (ConfigurationError, ValueError) as error:
         raise InputError("the store's address is wrong: expected redis://HOST:PORT/0") from error
-    return Store(SlidingWindowCounterRateLimiter(storage), tokens)
+    tokens = RedisTokens(Redis(connection_pool=pool))
+    return Store(SlidingWindowCounterRateLimiter(storage), tokens, pool.disconnect)

@@ -1,0 +1,135 @@
+"""Sessions and rate limits in memory and in a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import time
+from contextlib import closing
+
+import pytest
+
+from facepad.errors import InputError
+from facepad.service.problems import Problem
+from facepad.service.store import open_store
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    """Address of a Redis server that keeps nothing."""
+    command = shutil.which("redis-server")
+    if not command:
+        pytest.skip("redis-server is not installed")
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    folder = tmp_path_factory.mktemp("redis")
+    process = subprocess.Popen(
+        [command, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+        stdout=subprocess.DEVNULL,
+    )
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        with closing(socket.socket()) as probe:
+            if not probe.connect_ex(("127.0.0.1", port)):
+                break
+        time.sleep(0.05)
+    yield f"redis://127.0.0.1:{port}/0"
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def address(request):
+    return None if request.param == "memory" else request.getfixturevalue("redis")
+
+
+def run(scenario, address):
+    async def whole():
+        store = open_store(address)
+        try:
+            return await scenario(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(whole())
+
+
+def test_token_is_taken_once_by_one(address):
+    async def scenario(store):
+        await store.tokens.put("once", "value", 60)
+        return await asyncio.gather(*(store.tokens.take("once") for _ in range(20)))
+
+    taken = run(scenario, address)
+    assert sorted(value or "" for value in taken) == [""] * 19 + ["value"]
+
+
+def test_unknown_token_has_no_value(address):
+    async def scenario(store):
+        return await store.tokens.take("unknown")
+
+    assert run(scenario, address) is None
+
+
+def test_token_expires(address):
+    async def scenario(store):
+        await store.tokens.put("short", "value", 1)
+        await asyncio.sleep(1.2)
+        return await store.tokens.take("short")
+
+    assert run(scenario, address) is None
+
+
+def test_memory_keeps_no_more_tokens_than_its_limit():
+    async def scenario(store):
+        for number in range(10_001):
+            await store.tokens.put(str(number), "value", 60)
+        return await store.tokens.take("0"), await store.tokens.take("10000")
+
+    assert run(scenario, None) == (None, "value")
+
+
+def test_redis_is_shared_by_all_who_open_it(redis):
+    async def scenario():
+        first, second = open_store(redis), open_store(redis)
+        await first.tokens.put("shared", "value", 60)
+        waits = [await store.wait("caller-of-both", 2) for store in (first, second, first)]
+        value = await second.tokens.take("shared")
+        await asyncio.gather(first.close(), second.close())
+        return value, waits
+
+    value, waits = asyncio.run(scenario())
+    assert value == "value"
+    assert waits[:2] == [0, 0]
+    assert 1 <= waits[2] <= 60
+
+
+def test_rate_is_counted_by_caller(address):
+    async def scenario(store):
+        name = f"caller-{address}"
+        return [await store.wait(name, 3) for _ in range(4)], await store.wait(f"other-{address}", 3)
+
+    waits, other = run(scenario, address)
+    assert (waits[:3], other) == ([0, 0, 0], 0)
+    assert 1 <= waits[3] <= 60
+
+
+def test_store_that_is_away_is_a_problem_and_not_ready():
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+
+    async def scenario(store):
+        for asking in (store.tokens.put("a", "b", 1), store.tokens.take("a"), store.wait("c", 1)):
+            with pytest.raises(Problem, match="does not answer"):
+                await asking
+        return await store.tokens.ready()
+
+    assert run(scenario, f"redis://127.0.0.1:{port}/0") is False
+
+
+@pytest.mark.parametrize("address", ["http://:secret@host", "secret", "redis://:secret/x@h:1/0"])
+def test_wrong_address_is_refused_without_its_password(address):
+    with pytest.raises(InputError, match="redis://HOST:PORT/0") as error:
+        open_store(address)
+    assert "secret" not in str(error.value) or address == "secret"
