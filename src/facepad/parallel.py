@@ -1,17 +1,19 @@
-"""Work in threads a little ahead of its consumer, and how many processors there are for it."""
+"""Work in threads a little ahead of its consumer, starting processes, and how many processors there are for it."""
 
 from __future__ import annotations
 
 import math
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-__all__ = ["available_cpus", "map_ahead"]
+__all__ = ["available_cpus", "interrupt_deferred", "map_ahead"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -59,3 +61,16 @@ def map_ahead(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+@contextmanager
+def interrupt_deferred() -> Iterator[None]:
+    """Hold Ctrl-C back while processes may start: they inherit that, so it cannot hit them half started."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from facepad.cli import data, deploy, learn, model, names, predict, serve  # noqa: F401  # importing them adds their commands
+from facepad.cli import data, deploy, learn, model, names, predict, score, serve  # noqa: F401  # importing them adds their commands
 from facepad.cli.app import OUTPUT, app, say
 from facepad.errors import FacepadError, InputError
 from facepad.files import writing
@@ -15,15 +15,18 @@ from facepad.files import writing
 __all__ = ["app", "main"]
 
 _CTRL_C = 130
-_SERVE_MODULES = {
-    "fastapi",
-    "fastapi_offline",
-    "python_multipart",
-    "starlette",
-    "uvicorn",
-    "limits",
-    "prometheus_client",
-    "redis",
+_EXTRAS = {
+    "serve": {
+        "fastapi",
+        "fastapi_offline",
+        "python_multipart",
+        "starlette",
+        "uvicorn",
+        "limits",
+        "prometheus_client",
+        "redis",
+    },
+    "scale": {"pyarrow", "fsspec", "aiohttp", "filelock", "ray"},
 }
 # What a shell shows of a tool that SIGPIPE ended, as it ends cat and grep. Python ignores that signal, and should: it
 # would also end a process whose network connection breaks. So we end in silence with the same code: work that nobody
@@ -86,7 +89,7 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, FacepadError):
         return 1, str(error)
     if isinstance(error, ModuleNotFoundError):
-        extra = "serve" if error.name in _SERVE_MODULES else "train"
+        extra = next((name for name, modules in _EXTRAS.items() if error.name in modules), "train")
         return 2, f"this command needs {error.name}, which is not installed: pip install 'facepad[{extra}]'"
     if hasattr(error, "format_message"):  # a usage error of typer's command line parser
         message = error.format_message().replace("Value error, ", "", 1)  # a library's word within the parser's

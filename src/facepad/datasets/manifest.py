@@ -19,6 +19,7 @@ from facepad.words import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS
 
 __all__ = [
     "COLUMNS",
+    "iter_manifest",
     "manifest_hash",
     "manifest_text",
     "manifest_words",
@@ -60,6 +61,23 @@ def read_manifest(path: Path) -> list[Sample]:
     except OSError as error:
         raise ManifestError(f"cannot read manifest {path}: {error.strerror or error}") from error
     return _parse(text, str(path))
+
+
+def iter_manifest(lines: Iterable[str], name: str) -> Iterator[Sample]:
+    """The samples of a manifest one by one, for those too long to be held; lines named twice are not noticed.
+
+    Args:
+        lines: Text of the file, its line ends kept.
+        name: Stands for the file in messages.
+
+    Raises:
+        ManifestError: as :func:`read_manifest`, when the line's turn comes.
+    """
+    try:
+        for _, sample in _samples(lines, name):
+            yield sample
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{name}: not UTF-8 text ({error.reason} at byte {error.start})") from error
 
 
 def write_manifest(path: Path, samples: Iterable[Sample]) -> None:
@@ -139,11 +157,7 @@ def _compact(value: float) -> str:
 def _parse(text: str, name: str) -> list[Sample]:
     samples: list[Sample] = []
     first_line: dict[tuple[str, int | None], int] = {}
-    for line, row in _rows(text, name):
-        try:
-            sample = _sample(row)
-        except ValueError as error:
-            raise ManifestError(f"{name}:{line}: {error}") from error
+    for line, sample in _samples(io.StringIO(text, newline=""), name):
         key = (posixpath.normpath(sample.path), sample.frame)
         if key in first_line:
             which = "" if sample.frame is None else f" frame {sample.frame}"
@@ -155,9 +169,18 @@ def _parse(text: str, name: str) -> list[Sample]:
     return samples
 
 
-def _rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _samples(lines: Iterable[str], name: str) -> Iterator[tuple[int, Sample]]:
+    for line, row in _rows(lines, name):
+        try:
+            sample = _sample(row)
+        except ValueError as error:
+            raise ManifestError(f"{name}:{line}: {error}") from error
+        yield line, sample
+
+
+def _rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, dict[str, str]]]:
     """The lines below the header as column -> text, blank lines left out, with their line numbers."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(lines, strict=True)
     columns: list[str] | None = None
     try:
         for fields in reader:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -20,7 +20,7 @@ from facepad.faces.box_cache import BoxCache, FileStamp, FoundBox
 from facepad.faces.detectors import Detector, create_detector
 from facepad.files import sha256_file
 from facepad.images import read_image
-from facepad.parallel import available_cpus
+from facepad.parallel import available_cpus, interrupt_deferred
 from facepad.progress import progress_bar
 
 __all__ = ["find_boxes"]
@@ -114,7 +114,7 @@ def _in_order_of_completion(pool: ProcessPoolExecutor, paths: Sequence[Path], ah
     waiting_paths = iter(paths)
 
     def submit(count: int) -> set[Future[_Result]]:
-        with _interrupt_deferred():
+        with interrupt_deferred():
             return {pool.submit(_detect_in_worker, path) for path in islice(waiting_paths, count)}
 
     running = submit(ahead)
@@ -164,16 +164,3 @@ def _die_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-@contextmanager
-def _interrupt_deferred() -> Iterator[None]:
-    """Hold Ctrl-C back while processes may start: they inherit that, so it cannot hit them half started."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

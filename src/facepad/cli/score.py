@@ -1,0 +1,161 @@
+"""facepad score: bulk scoring to Parquet."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facepad.cli.app import Jobs, app, print_json, say
+
+if TYPE_CHECKING:
+    from facepad.scale.job import Progress
+    from facepad.scale.output import Output
+
+_PARTLY, _CTRL_C = 3, 130
+_KINDS = 20  # of failures that are shown
+_LINE_EVERY = 30.0  # seconds, where there is no terminal for a bar
+
+
+class EngineChoice(StrEnum):
+    """What does the work."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+@app.command(epilog="Example: facepad score s3://bucket/enrolments/ scores/ --engine ray --address auto")
+def score(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Folder, pattern, manifest.csv, listing (.txt), .parquet, .tar; local, s3://, gs:// or http(s)://.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Argument(help="Output folder: new, empty, or begun by the same command.", show_default=False)
+    ],
+    engine: Annotated[EngineChoice, typer.Option(help="Processes of this machine, or a Ray cluster.")] = (
+        EngineChoice.LOCAL
+    ),
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster: auto, ray://host:port or host:port; default: one of this machine.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A model's name, a model file or a run folder; default: the shipped one.")
+    ] = None,
+    jobs: Jobs = None,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of each video.")] = 20,
+    detector: Annotated[str | None, typer.Option(help="Face detector; default: the model's own.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images that travel to a process together.")] = 32,
+    column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Parquet column of the bytes; default: the only one of its type.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON document on stdout.")] = False,
+) -> None:
+    """Score any number of images and videos to Parquet; a second run scores what is missing."""
+    from facepad.predictor import load
+    from facepad.scale import score_source
+
+    bundle = load(model, detector=detector, threads=1).bundle
+    if bundle.description.scope:
+        say(bundle.description.scope)
+    with _watching(source, column) as watch:
+        summary = score_source(
+            source, out, bundle, engine=engine.value, address=address, detector=detector, frames=frames, jobs=jobs,
+            batch_size=batch_size, column=column, watch=watch,
+        )  # fmt: skip
+    _tell(summary, out)
+    if as_json:
+        print_json(summary)
+    raise typer.Exit(_exit_code(summary))
+
+
+def _exit_code(summary: dict[str, Any]) -> int:
+    """130 after Ctrl-C; 3 when an input could not be read or decided; else 0."""
+    if summary["interrupted"]:
+        return _CTRL_C
+    return _PARTLY if summary["decisions"]["undecided"] or summary["counts"]["unreached"] else 0
+
+
+def _tell(summary: dict[str, Any], out: Path) -> None:
+    """How it went, for a person."""
+    run = summary["this_run"]
+    for kind, count in list(run["failures"].items())[:_KINDS]:
+        say(f"{count} x {kind}")
+    for one in run["unreached"][:_KINDS]:
+        say(f"not reached: {one['key']}: {one['reason']}")
+    counts = ", ".join(f"{count} {name}" for name, count in summary["counts"].items() if count)
+    more = f", {run['already_there']} were there" if run["already_there"] else ""
+    say(f"scored {run['scored']} in {run['seconds']:.1f} s ({run['inputs_per_second']:.1f}/s){more}; in all: {counts}")
+    if not summary["complete"]:
+        say("not complete: the same command goes on with what is missing")
+    say(f"written: {out}")
+
+
+@contextmanager
+def _watching(source: str, column: str | None) -> Iterator[Callable[[Progress, Output], None]]:
+    """What shows the progress: a bar on a terminal, else a line now and then."""
+    total = _Total(source, column)
+    if not sys.stderr.isatty():
+        yield _Lines(total)
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    columns = (*Bar.get_default_columns(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}/s"))
+    with Bar(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
+        task = bar.add_task("scoring", total=None, rate="-")
+
+        def show(progress: Progress, output: Output) -> None:
+            done = progress.done + progress.missed
+            rate = f"{done / max(time.perf_counter() - progress.started, 1e-9):.1f}"
+            bar.update(task, completed=done + output.skipped, total=total.value, rate=rate)
+
+        yield show
+
+
+class _Total:
+    """How many inputs there are, counted in the background where that costs no requests; None until it is known."""
+
+    def __init__(self, source: str, column: str | None) -> None:
+        self.value: int | None = None
+        threading.Thread(target=self._count, args=(source, column), daemon=True).start()
+
+    def _count(self, source: str, column: str | None) -> None:
+        from facepad.errors import FacepadError
+        from facepad.scale.sources import open_source
+
+        try:
+            opened = open_source(source, column=column)
+            if not opened.remote:
+                self.value = sum(1 for _ in opened.list_items())
+        except (FacepadError, ImportError):
+            return  # the run itself meets this and says so
+
+
+class _Lines:
+    """A line every half minute, for logs."""
+
+    def __init__(self, total: _Total) -> None:
+        self._total, self._last = total, time.monotonic()
+
+    def __call__(self, progress: Progress, output: Output) -> None:
+        if time.monotonic() - self._last < _LINE_EVERY:
+            return
+        self._last = time.monotonic()
+        done = progress.done + progress.missed
+        rate = done / max(time.perf_counter() - progress.started, 1e-9)
+        known, there = self._total.value, done + output.skipped
+        left = "" if known is None or not rate else f" of {known}, {(known - there) / rate:.0f} s left"
+        say(f"scoring: {there}{left}, {rate:.1f}/s")

@@ -1,0 +1,235 @@
+"""Where bytes lie: local files, buckets through pyarrow, web addresses through fsspec; behind four functions."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from facepad.errors import InputError, unknown_choice
+from facepad.scale.items import printable
+
+__all__ = ["SCHEMES", "GoneError", "RefusedError", "UnreachedError", "is_remote", "open_file", "read_range", "walk"]
+
+SCHEMES = ("s3", "gs", "http", "https")
+"""What a remote address may begin with."""
+
+_BUCKET_OPTIONS = ("region", "endpoint_override", "scheme", "anonymous")
+_CONNECT_SECONDS, _REQUEST_SECONDS, _ATTEMPTS = 5.0, 30.0, 3
+
+
+class GoneError(OSError):
+    """A file that is not there, or not any more."""
+
+
+class RefusedError(OSError):
+    """A file that is there and cannot be had: forbidden, or broken for good."""
+
+
+class UnreachedError(OSError):
+    """A file that may be had another time: the network, or the store, failed."""
+
+
+def is_remote(word: str) -> bool:
+    """Whether a word is an address of a known scheme.
+
+    Raises:
+        InputError: an address of another scheme.
+
+    >>> is_remote("s3://bucket/faces"), is_remote("photos/a.jpg")
+    (True, False)
+    """
+    scheme, found, _ = word.partition("://")
+    if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        return False
+    if scheme not in SCHEMES:
+        raise InputError(unknown_choice("kind of address", f"{scheme}://", [f"{known}://" for known in SCHEMES]))
+    return True
+
+
+def open_file(url: str) -> BinaryIO:
+    """A file to read from, with seeking.
+
+    Raises:
+        GoneError, RefusedError, UnreachedError: it cannot be opened.
+    """
+    try:
+        if not is_remote(url):
+            return Path(url).open("rb")
+        if _is_web(url):
+            return cast(BinaryIO, _web().open(url, "rb"))
+        store, path = _bucket_of(url)
+        return cast(BinaryIO, store.open_input_file(path))
+    except Exception as error:
+        raise _explained(error, url) from error
+
+
+def read_range(url: str, place: tuple[int, int] | None = None) -> bytes:
+    """The bytes of a file, or ``place`` (offset, length) of them.
+
+    Raises:
+        GoneError, RefusedError, UnreachedError: they cannot be read.
+    """
+    try:
+        if is_remote(url) and _is_web(url):
+            start, end = (None, None) if place is None else (place[0], sum(place))
+            return cast(bytes, _web().cat_file(url, start=start, end=end))
+        with open_file(url) as stream:
+            if place is None:
+                return stream.read()
+            stream.seek(place[0])
+            return stream.read(place[1])
+    except Exception as error:
+        raise _explained(error, url) from error
+
+
+def walk(url: str) -> Iterator[tuple[str, str]]:
+    """Address and path below ``url`` of every file in a folder or bucket, as they are listed; hidden ones left out.
+
+    One folder at a time is in memory. A folder that vanishes meanwhile is passed over.
+
+    Raises:
+        InputError: a folder or bucket that is missing, forbidden or unreachable.
+    """
+    if is_remote(url):
+        if _is_web(url):
+            raise InputError(f"{url}: a web address must name a listing (.txt, .csv), a .tar or a .parquet file")
+        yield from _walk_bucket(url)
+    else:
+        yield from _walk_local(url)
+
+
+def _walk_local(root: str) -> Iterator[tuple[str, str]]:
+    visited: set[str] = set()
+    folders = [("", root)]
+    while folders:
+        below, folder = folders.pop()
+        real = os.path.realpath(folder)  # links may go round in circles
+        if real in visited:
+            continue
+        visited.add(real)
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir():
+                        folders.append((f"{below}{entry.name}/", entry.path))
+                    else:
+                        yield entry.path, f"{below}{entry.name}"
+        except FileNotFoundError:
+            if not below:
+                raise InputError(f"cannot read folder {printable(folder)}: it does not exist") from None
+        except OSError as error:
+            raise InputError(f"cannot read folder {printable(folder)}: {error.strerror or error}") from error
+
+
+def _walk_bucket(url: str) -> Iterator[tuple[str, str]]:
+    from pyarrow.fs import FileSelector, FileType
+
+    store, root = _bucket_of(url)
+    query = urlsplit(url).query
+    scheme = urlsplit(url).scheme
+    folders = [root.rstrip("/")]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = store.get_file_info(FileSelector(folder, recursive=False))
+        except FileNotFoundError as error:
+            if folder == root.rstrip("/"):
+                raise InputError(f"cannot list {url}: there is no such bucket or folder") from error
+            continue
+        except OSError as error:
+            raise InputError(f"cannot list {url}: {_short(error)}") from error
+        for entry in entries:
+            if entry.base_name.startswith("."):
+                continue
+            if entry.type == FileType.Directory:
+                folders.append(entry.path)
+            elif entry.type == FileType.File:
+                address = f"{scheme}://{quote(entry.path)}" + (f"?{query}" if query else "")
+                yield address, entry.path.removeprefix(root.rstrip("/")).lstrip("/")
+
+
+def _is_web(url: str) -> bool:
+    return url.startswith(("http://", "https://"))
+
+
+@lru_cache(maxsize=1)
+def _web() -> Any:
+    import aiohttp
+    import fsspec
+
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_REQUEST_SECONDS)
+    return fsspec.filesystem("http", client_kwargs={"timeout": timeout}, skip_instance_cache=True)
+
+
+def _bucket_of(url: str) -> tuple[Any, str]:
+    """The store of an address (kept), and the path within it: ``bucket/key``."""
+    parts = urlsplit(url)
+    return _bucket(parts.scheme, parts.netloc, parts.query), f"{parts.netloc}{unquote(parts.path)}"
+
+
+@lru_cache(maxsize=16)
+def _bucket(scheme: str, bucket: str, query: str) -> Any:
+    from pyarrow import fs
+
+    if not bucket:
+        raise InputError(f"{scheme}://: expected a bucket's name, such as {scheme}://bucket/folder")
+    options = dict(parse_qsl(query))
+    if unknown := sorted(options.keys() - set(_BUCKET_OPTIONS)):
+        raise InputError(f"{scheme}://{bucket}: {unknown_choice('option', unknown[0], _BUCKET_OPTIONS)}")
+    anonymous = options.pop("anonymous", "").lower() in ("1", "true")
+    if scheme == "gs":
+        options.pop("region", None)
+        return fs.GcsFileSystem(anonymous=anonymous, **options)
+    region = options.pop("region", None) or (None if "endpoint_override" in options else _region(bucket))
+    return fs.S3FileSystem(
+        anonymous=anonymous,
+        region=region,
+        connect_timeout=_CONNECT_SECONDS,
+        request_timeout=_REQUEST_SECONDS,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+        **options,
+    )
+
+
+def _region(bucket: str) -> str | None:
+    """The region of a bucket; None leaves it to the environment."""
+    from pyarrow import fs
+
+    if any(name in os.environ for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")):
+        return None
+    try:
+        return str(fs.resolve_s3_region(bucket))
+    except OSError as error:
+        raise InputError(f"cannot reach s3://{bucket}: {_short(error)}") from error
+
+
+def _explained(error: Exception, url: str) -> Exception:
+    """An error of a store in our own words; of other errors themselves."""
+    if isinstance(error, GoneError | RefusedError | UnreachedError | InputError):
+        return error
+    if isinstance(error, FileNotFoundError):
+        return GoneError("it is not there")
+    status = getattr(error, "status", None)  # of an answer of a web server
+    text = _short(error)
+    if isinstance(error, PermissionError) or "ACCESS_DENIED" in str(error) or status in (401, 403):
+        return RefusedError(f"access is forbidden ({text})" if is_remote(url) else "cannot be read (Permission denied)")
+    if isinstance(status, int) and 400 <= status < 500:
+        return RefusedError(text)
+    if is_remote(url):
+        return UnreachedError(text)
+    if isinstance(error, OSError | ValueError):  # ValueError: a null byte in the name
+        return RefusedError(f"cannot be read ({getattr(error, 'strerror', None) or error})")
+    return error
+
+
+def _short(error: Exception) -> str:
+    """The first line of a store's own words, which may fill a page."""
+    text = str(error).strip().splitlines()
+    return (text[0] if text else type(error).__name__)[:200]
