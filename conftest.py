@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+# Their doctests cannot be collected where facepad[scale] is not installed.
+collect_ignore = [] if find_spec("pyarrow") and find_spec("ray") else ["src/facepad/scale"]
 
 
 def tiny_graph() -> bytes:

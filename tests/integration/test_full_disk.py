@@ -142,6 +142,21 @@ def test_training_goes_on_from_every_file_to_the_same_weights(fails_at, facepad,
     assert (out / "model.safetensors").read_bytes() == (run_folder / "model.safetensors").read_bytes()
 
 
+def test_bulk_scores_go_on_from_every_file(fails_at, facepad, make_model, tiny_manifest, tmp_path):
+    pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
+    model, out = make_model(tmp_path / "tiny.facepad", crop_scale=None), tmp_path / "out"
+    words = ("score", tiny_manifest, out, "--model", model, "--jobs", 1)
+    for pattern, name in (
+        (r"^\._RUN", "_RUN.json"),
+        (r"^\.part", "part-000000.parquet"),
+        (r"^\._SUMM", "_SUMMARY.json"),
+    ):
+        fails_at(pattern, out, *words)
+        assert not (out / name).exists()
+    assert facepad(*words)[0] in (0, 3)  # some of these images are too dark
+    assert (out / "_SUMMARY.json").exists() and len(list(out.glob("part-*.parquet"))) == 1
+
+
 @pytest.mark.parametrize("name", ["scores.csv", "metrics.json", "report.md", "report.html"])
 def test_evaluation(fails_at, run_folder, tiny_manifest, tmp_path, name):
     stem, suffix = name.split(".")

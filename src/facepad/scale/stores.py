@@ -141,10 +141,10 @@ def _walk_bucket(url: str) -> Iterator[tuple[str, str]]:
             entries = store.get_file_info(FileSelector(folder, recursive=False))
         except FileNotFoundError as error:
             if folder == root.rstrip("/"):
-                raise InputError(f"cannot list {url}: there is no such bucket or folder") from error
+                raise InputError(f"cannot list {scheme}://{root}: there is no such bucket or folder") from error
             continue
         except OSError as error:
-            raise InputError(f"cannot list {url}: {_short(error)}") from error
+            raise InputError(f"cannot list {scheme}://{folder}: {_short(error)}") from error
         for entry in entries:
             if entry.base_name.startswith("."):
                 continue

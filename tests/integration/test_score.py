@@ -1,0 +1,271 @@
+"""facepad score from end to end on this machine: decisions, resuming, deaths, poisoned inputs, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from bulk import (
+    BLUE,
+    BROKEN,
+    NAN,
+    POISON,
+    RED,
+    bundle_at,
+    dies_at_once,
+    fussy_factory,
+    kill_a_child,
+    picture,
+    pictures,
+    rows_of,
+    serve_bucket,
+    summary_of,
+)
+from facepad.errors import InputError, ModelError, OutputExistsError, RunError
+from facepad.images import read_image
+from facepad.predictor import load
+from facepad.video import write_video
+
+pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
+pytest.importorskip("fsspec", reason="facepad[scale] is not installed")
+
+from facepad.scale import score_source
+from facepad.scale.items import Item
+from facepad.scale.pool import Pool
+
+
+@pytest.fixture(scope="module")
+def model(make_model, tmp_path_factory):
+    """It takes whole frames, so that no face need be found."""
+    return make_model(tmp_path_factory.mktemp("model") / "tiny.facepad", crop_scale=None)
+
+
+@pytest.fixture
+def run(model, tmp_path):
+    """Score in this process's children; what is asked for first wins."""
+
+    def go(source, out="out", **options):
+        options = {"jobs": 1, "factory": fussy_factory(model), "batch_size": 4} | options
+        return score_source(str(source), tmp_path / out, bundle_at(model), **options)
+
+    return go
+
+
+def test_decisions_are_those_of_predict(run, model, tmp_path):
+    folder = pictures(tmp_path / "in", 5)
+    write_video(folder / "clip.mp4", [read_image(picture(RED, number)) for number in range(5)])
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "cut.png").write_bytes(picture(RED)[:200])
+    summary = run(folder, factory=None, frames=3)
+    predictor, rows = load(model, threads=1), {row["key"]: row for row in rows_of(tmp_path / "out")}
+    for number in range(5):
+        (expected,), row = predictor.predict(folder / f"{number:04}.png"), rows[f"{number:04}.png"]
+        assert row["score"] == pytest.approx(expected.score, abs=1e-6)
+        assert (row["decision"], row["status"], row["threshold"]) == (expected.label.value, "scored", 0.5)
+    video = predictor.predict_video(folder / "clip.mp4", frames=3).decision
+    clip = rows["clip.mp4"]
+    assert (clip["kind"], clip["frames"], clip["status"]) == ("video", 3, "scored")
+    assert clip["score"] == pytest.approx(video.score, abs=1e-6) and clip["decision"] == video.label.value
+    assert rows["empty.jpg"]["status"] == "unreadable" and rows["empty.jpg"]["detail"] == "is empty"
+    assert "cannot be decoded" in rows["cut.png"]["detail"] and rows["cut.png"]["score"] is None
+    assert len(rows) == summary["inputs"] == 8 and summary["complete"]
+    assert (summary["counts"]["scored"], summary["counts"]["unreadable"]) == (6, 2)
+    assert rows["0000.png"]["model_sha256"] == bundle_at(model).sha256
+
+
+def test_second_run_scores_what_is_missing_and_changes_nothing(run, tmp_path):
+    folder = pictures(tmp_path / "in", 6)
+    run(folder)
+    before = rows_of(tmp_path / "out")
+    assert len(before) == 6
+    again = run(folder)
+    assert (again["this_run"]["scored"], again["this_run"]["already_there"]) == (0, 6)
+    (folder / "new.png").write_bytes(picture(BLUE))
+    summary = run(folder)
+    assert (summary["this_run"]["scored"], summary["this_run"]["already_there"], summary["inputs"]) == (1, 6, 7)
+    rows = rows_of(tmp_path / "out")
+    assert [row for row in rows if row["key"] != "new.png"] == before and len(rows) == 7
+
+
+def test_poisoned_image_is_found_and_the_rest_is_scored(run, tmp_path):
+    folder = pictures(tmp_path / "in", 9)
+    (folder / "0004.png").write_bytes(picture(RED) + POISON)
+    summary = run(folder, jobs=2)
+    rows = {row["key"]: row for row in rows_of(tmp_path / "out")}
+    assert rows["0004.png"]["status"] == "crashed"
+    assert rows["0004.png"]["detail"] == "its process died (exit code 7)"
+    assert summary["counts"]["crashed"] == 1 and summary["counts"]["scored"] == 8 and summary["complete"]
+
+
+def test_image_that_a_library_fails_on_is_recorded_with_its_words(run, tmp_path):
+    folder = pictures(tmp_path / "in", 5)
+    (folder / "0001.png").write_bytes(picture(RED) + BROKEN)
+    summary = run(folder)
+    (bad,) = [row for row in rows_of(tmp_path / "out") if row["status"] == "crashed"]
+    assert (bad["key"], bad["detail"]) == ("0001.png", "ZeroDivisionError: a library's own fault")
+    assert summary["counts"]["scored"] == 4
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="children are found in /proc")
+def test_killed_process_costs_no_input(run, model, tmp_path):
+    folder = pictures(tmp_path / "in", 40)
+    killed = []
+
+    def watch(progress, output):
+        if progress.done >= 8 and len(killed) < 2:
+            killed.append(kill_a_child(os.getpid(), "spawn_main"))
+
+    summary = run(folder, jobs=2, factory=fussy_factory(model, 0.01), watch=watch)
+    assert killed == [True, True]
+    assert summary["counts"]["scored"] == 40 and summary["complete"]
+    assert [row["key"] for row in rows_of(tmp_path / "out")] == [f"{number:04}.png" for number in range(40)]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_run_is_completed_by_the_next(run, model, tmp_path, how):
+    folder = pictures(tmp_path / "in", 60)
+    code = (
+        "import sys, pathlib\nfrom bulk import *\nfrom facepad.scale import score_source, output\noutput._SECONDS = 0\n"
+        "if __name__ == '__main__':\n"
+        "    model, source, out = map(pathlib.Path, sys.argv[1:])\n"
+        "    summary = score_source(str(source), out, bundle_at(model), jobs=1, batch_size=4,\n"
+        "                           factory=fussy_factory(model, 0.05))\n"
+        "    sys.exit(130 if summary['interrupted'] else 0)\n"
+    )
+    script = tmp_path / "drive.py"
+    script.write_text(code)
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    driver = subprocess.Popen(
+        [sys.executable, script, model, folder, tmp_path / "out"], env=os.environ | {"PYTHONPATH": path}
+    )
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "out").glob("part-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    driver.send_signal(how)
+    assert driver.wait(30) == (130 if how == signal.SIGINT else -9)
+    there = len(rows_of(tmp_path / "out"))
+    assert 0 < there < 60
+    if how == signal.SIGINT:
+        assert summary_of(tmp_path / "out")["complete"] is False
+    summary = run(folder)
+    assert (summary["this_run"]["already_there"], summary["this_run"]["scored"]) == (there, 60 - there)
+    assert [row["key"] for row in rows_of(tmp_path / "out")] == [f"{number:04}.png" for number in range(60)]
+
+
+def test_file_that_goes_while_the_run_is_on_is_recorded_as_unreadable(run, tmp_path):
+    folder = pictures(tmp_path / "in", 3)
+    (folder / "list.txt").write_text("0000.png\n0001.png\n0001.png\ngone.png\n0002.png\n")
+    summary = run(folder / "list.txt")
+    (gone,) = [row for row in rows_of(tmp_path / "out") if row["key"] == "gone.png"]
+    assert (gone["status"], gone["detail"]) == ("unreadable", "it is not there")
+    assert summary["counts"]["scored"] == 3 and summary["this_run"]["listed_again"] == 1
+
+
+def test_objects_that_fail_are_asked_again_and_left_to_the_next_run(run, tmp_path):
+    with serve_bucket() as bucket:
+        bucket.objects = {f"b/{number}.png": picture(RED, number) for number in range(4)} | {"b/zero.png": b""}
+        bucket.forbidden, bucket.failing = {"b/1.png"}, {"b/2.png": 2, "b/3.png": 10**6}
+        bucket.objects["b/list.txt"] = b"0.png\n1.png\n2.png\n3.png\nzero.png\n"
+        summary = run(f"{bucket.web}b/list.txt")
+        assert (summary["counts"]["scored"], summary["counts"]["unreadable"], summary["counts"]["unreached"]) == (
+            2,
+            2,
+            1,
+        )
+        assert summary["this_run"]["unreached"][0]["key"] == "3.png" and summary["complete"] is False
+        rows = {row["key"]: row["detail"] for row in rows_of(tmp_path / "out")}
+        assert "forbidden" in rows["1.png"] and rows["zero.png"] == "is empty" and "3.png" not in rows
+        bucket.failing = {}
+        again = run(f"{bucket.web}b/list.txt")
+    assert (again["this_run"]["scored"], again["complete"], again["inputs"]) == (1, True, 5)
+
+
+def test_two_runs_on_one_output_are_refused(run, model, tmp_path):
+    folder = pictures(tmp_path / "in", 8)
+    refused = []
+
+    def watch(progress, output):
+        def again():
+            try:
+                run(folder)
+            except OutputExistsError as error:
+                refused.append(str(error))
+
+        if not refused:
+            other = threading.Thread(target=again)
+            other.start()
+            other.join()
+
+    run(folder, watch=watch)
+    assert "another run is writing" in refused[0] and len(rows_of(tmp_path / "out")) == 8
+
+
+def test_output_of_another_model_is_refused(run, make_model, tmp_path):
+    folder = pictures(tmp_path / "in", 2)
+    run(folder)
+    other = bundle_at(make_model(tmp_path / "other.facepad", crop_scale=None, threshold=0.7))
+    with pytest.raises(OutputExistsError, match="scores of another model"):
+        score_source(str(folder), tmp_path / "out", other, jobs=1)
+
+
+def test_processes_that_never_start_end_the_run(run, tmp_path):
+    with pytest.raises(RunError, match=r"die before they have loaded the model \(exit code 9\)"):
+        run(pictures(tmp_path / "in", 2), factory=partial(dies_at_once, os.getpid()))
+
+
+def test_empty_source_leaves_no_output(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(InputError, match="holds no images or videos"):
+        run(tmp_path / "in")
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_within_the_source_is_refused(run, tmp_path):
+    with pytest.raises(InputError, match="lies within SOURCE"):
+        run(pictures(tmp_path / "in", 2), out="in/out")
+
+
+def test_model_that_fails_ends_the_run_and_what_is_done_stays(run, tmp_path):
+    folder = pictures(tmp_path / "in", 4)
+    (folder / "list.txt").write_text("0000.png\n0001.png\n0002.png\n0003.png\n")
+    (folder / "0003.png").write_bytes(picture(RED) + NAN)
+    with pytest.raises(ModelError, match="no numbers"):
+        run(folder / "list.txt", batch_size=1)
+    assert "0000.png" in [row["key"] for row in rows_of(tmp_path / "out")]
+
+
+def test_pool_is_used_again_with_its_processes(model, tmp_path):
+    folder = pictures(tmp_path / "in", 4)
+    items = [Item(path.name, "image", str(path)) for path in sorted(folder.iterdir())]
+    with Pool(fussy_factory(model), 1) as pool:
+        first = list(pool.run([items[:2]]))
+        alive = pool.processes
+        second = list(pool.run([items[2:]]))
+        assert pool.processes == alive and len(alive) == 1
+    assert [one.item.key for result in (*first, *second) for one in result.scored] == [item.key for item in items]
+    assert pool.processes == ()
+
+
+def test_command_speaks_and_exits_by_the_contract(facepad, model, tmp_path):
+    folder = pictures(tmp_path / "in", 4)
+    words = ("score", folder, tmp_path / "out", "--model", model, "--jobs", 1)
+    code, out, err = facepad(*words)
+    assert (code, out) == (0, "") and "scored 4 in" in err and f"written: {tmp_path / 'out'}" in err
+    (folder / "bad.png").write_bytes(b"x" * 50)
+    code, out, err = facepad(*words, "--json")
+    summary = json.loads(out)
+    assert code == 3 and summary == summary_of(tmp_path / "out")
+    assert summary["counts"]["unreadable"] == 1 and "1 x unreadable: not a JPEG, PNG" in err
+    code, _, err = facepad(*words[:-2], "--address", "auto")
+    assert code == 2 and "needs --engine ray" in err
+    code, _, err = facepad("score", tmp_path / "nowhere", tmp_path / "out2", "--model", model)
+    assert code == 2 and "nowhere does not exist" in err and not (tmp_path / "out2").exists()
