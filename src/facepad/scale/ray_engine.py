@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
+import re
+import socket
+import warnings
 from collections.abc import Generator, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import ray
@@ -20,6 +25,8 @@ __all__ = ["run_ray"]
 
 _BLOCK = 8  # batches that an actor gets at once, and repeats when it is killed
 _COLUMN = "pickled"
+#: Processes count as much as the local engine's, nothing is sent to Ray's makers, and its own log stays in its files.
+_OWN_CLUSTER = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 
 
 class _Scorer:
@@ -30,7 +37,12 @@ class _Scorer:
 
     def __call__(self, block: pa.Table) -> pa.Table:
         batches = [pickle.loads(batch) for batch in block[_COLUMN].to_pylist()]
-        return _table([pickle.dumps(result) for result in self._pool.run(batches)])
+        results: list[BatchResult | FacepadError] = []
+        try:
+            results += self._pool.run(batches)
+        except FacepadError as error:  # raised here, Ray would wrap it
+            results.append(error)
+        return _table([pickle.dumps(result) for result in results])
 
 
 def run_ray(
@@ -66,12 +78,24 @@ def _connect(address: str | None, jobs: int | None) -> None:
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
         options |= {"num_cpus": jobs or available_cpus(), "include_dashboard": False}
+        for name, value in _OWN_CLUSTER.items():
+            os.environ.setdefault(name, value)
+    where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
     try:
-        ray.init(address=address, **options)
+        _knock(address)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the error says it better
+            ray.init(address=address, **options)
     except Exception as error:  # its own and those of several libraries below it
-        where = f"the Ray cluster at {address}" if address else "a Ray cluster on this machine"
-        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-        raise InputError(f"cannot connect to {where}: {reason}") from error
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise InputError(f"cannot connect to {where}: {reason[:300]}") from error
+
+
+def _knock(address: str | None) -> None:
+    """Raise an OSError where nobody listens: Ray itself would try for minutes."""
+    parts = urlsplit(address if address and "://" in address else f"ray://{address or ''}")
+    if parts.hostname and parts.port:
+        socket.create_connection((parts.hostname, parts.port), timeout=5).close()
 
 
 def _results(
@@ -79,7 +103,7 @@ def _results(
 ) -> Generator[BatchResult, None, None]:
     from ray.data import ActorPoolStrategy, DataContext, from_arrow_refs
 
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what is wrong is raised, too
     context = DataContext.get_current()
     context.enable_progress_bars = False
     blocks = [ray.put(block) for block in _blocks(batches)]
@@ -94,8 +118,11 @@ def _results(
         num_cpus=1,
     )
     for table in results.iter_batches(batch_size=None, batch_format="pyarrow"):
-        for result in table[_COLUMN].to_pylist():
-            yield pickle.loads(result)
+        for pickled in table[_COLUMN].to_pylist():
+            result = pickle.loads(pickled)
+            if isinstance(result, FacepadError):
+                raise result
+            yield result
 
 
 def _blocks(batches: Iterator[list[Item]]) -> Iterator[pa.Table]:
@@ -113,13 +140,8 @@ def _table(pickled: list[bytes]) -> pa.Table:
     return pa.table({_COLUMN: pa.array(pickled, pa.binary())})
 
 
-def _explained(error: BaseException) -> FacepadError:
-    """Our own error that an actor met, or Ray's in a line."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, FacepadError):
-            return cause
-        inner = getattr(cause, "cause", None)
-        cause = inner if isinstance(inner, BaseException) and inner is not cause else cause.__cause__
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    return RunError(f"the Ray cluster failed: {(lines[-1] if lines else type(error).__name__)[:300]}")
+def _explained(error: BaseException) -> RunError:
+    """Ray's own error, which may fill pages, in a line: the one that names an exception, or the first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    named = [line for line in lines if re.match(r"[A-Za-z_.]+(Error|Exception): ", line)]
+    return RunError(f"the Ray cluster failed: {(named or lines)[0][:300]}")
