@@ -118,9 +118,8 @@ def _watching(source: str, column: str | None) -> Iterator[Callable[[Progress, O
         task = bar.add_task("scoring", total=None, rate="-")
 
         def show(progress: Progress, output: Output) -> None:
-            done = progress.done + progress.missed
-            rate = f"{done / max(time.perf_counter() - progress.started, 1e-9):.1f}"
-            bar.update(task, completed=done + output.skipped, total=total.value, rate=rate)
+            done = progress.done + progress.missed + output.skipped
+            bar.update(task, completed=done, total=total.value, rate=f"{progress.rate():.1f}")
 
         yield show
 
@@ -154,8 +153,6 @@ class _Lines:
         if time.monotonic() - self._last < _LINE_EVERY:
             return
         self._last = time.monotonic()
-        done = progress.done + progress.missed
-        rate = done / max(time.perf_counter() - progress.started, 1e-9)
-        known, there = self._total.value, done + output.skipped
+        rate, known, there = progress.rate(), self._total.value, progress.done + progress.missed + output.skipped
         left = "" if known is None or not rate else f" of {known}, {(known - there) / rate:.0f} s left"
         say(f"scoring: {there}{left}, {rate:.1f}/s")

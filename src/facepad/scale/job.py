@@ -63,6 +63,11 @@ class Progress:
     started: float = field(default_factory=time.perf_counter)
     first: float | None = None
 
+    def rate(self) -> float:
+        """Items a second since the first result: what starting the processes takes is no forecast."""
+        since = time.perf_counter() - (self.started if self.first is None else self.first)
+        return (self.done + self.missed) / max(since, 1.0)
+
     def add(self, result: BatchResult) -> None:
         """Take in a result."""
         self.first = self.first or time.perf_counter()

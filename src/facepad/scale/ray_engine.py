@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import pickle
 import re
 import socket
+import sys
 import warnings
 from collections.abc import Generator, Iterator
+from contextlib import redirect_stdout
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,8 +28,8 @@ __all__ = ["run_ray"]
 
 _BLOCK = 8  # batches that an actor gets at once, and repeats when it is killed
 _COLUMN = "pickled"
-#: Processes count as much as the local engine's, nothing is sent to Ray's makers, and its own log stays in its files.
-_OWN_CLUSTER = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
+#: Processes count as much as the local engine's, and nothing is sent to Ray's makers.
+_OWN_CLUSTER = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 class _Scorer:
@@ -63,15 +66,16 @@ def run_ray(
         RunError: the cluster failed.
     """
     own = not ray.is_initialized()
-    if own:
-        _connect(address, jobs)
-    try:
-        yield from _results(batches, factory, jobs or max(1, int(ray.cluster_resources().get("CPU", 1))), frames)
-    except (ray.exceptions.RayError, ConnectionError) as error:
-        raise _explained(error) from error
-    finally:
+    with redirect_stdout(sys.stderr):  # Ray prints there what a killed actor makes it say, and stdout is for results
         if own:
-            ray.shutdown()
+            _connect(address, jobs)
+        try:
+            yield from _results(batches, factory, jobs or max(1, int(ray.cluster_resources().get("CPU", 1))), frames)
+        except (ray.exceptions.RayError, ConnectionError) as error:
+            raise _explained(error) from error
+        finally:
+            if own:
+                ray.shutdown()
 
 
 def _connect(address: str | None, jobs: int | None) -> None:
@@ -117,12 +121,20 @@ def _results(
         compute=ActorPoolStrategy(min_size=1, max_size=min(actors, len(blocks))),
         num_cpus=1,
     )
-    for table in results.iter_batches(batch_size=None, batch_format="pyarrow"):
-        for pickled in table[_COLUMN].to_pylist():
-            result = pickle.loads(pickled)
-            if isinstance(result, FacepadError):
-                raise result
-            yield result
+    tables = iter(results.iter_batches(batch_size=None, batch_format="pyarrow"))
+    try:
+        for table in tables:
+            for pickled in table[_COLUMN].to_pylist():
+                result = pickle.loads(pickled)
+                if isinstance(result, FacepadError):
+                    raise result
+                yield result
+    except KeyboardInterrupt as interrupt:
+        # Its traceback would keep Ray Data's thread at work, which would start another cluster when this one ends.
+        interrupt.__traceback__ = None
+        del tables, results
+        gc.collect()
+        raise
 
 
 def _blocks(batches: Iterator[list[Item]]) -> Iterator[pa.Table]:
