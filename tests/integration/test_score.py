@@ -30,6 +30,7 @@ from bulk import (
     serve_bucket,
     summary_of,
 )
+from facepad.cli import score as command
 from facepad.errors import InputError, ModelError, OutputExistsError, RunError
 from facepad.images import read_image
 from facepad.predictor import load
@@ -253,6 +254,29 @@ def test_pool_is_used_again_with_its_processes(model, tmp_path):
         assert pool.processes == alive and len(alive) == 1
     assert [one.item.key for result in (*first, *second) for one in result.scored] == [item.key for item in items]
     assert pool.processes == ()
+
+
+def test_batches_are_taken_only_a_few_ahead_of_the_results(model, tmp_path):
+    folder, taken = pictures(tmp_path / "in", 12), []
+
+    def batches():
+        for path in sorted(folder.iterdir()):
+            taken.append(path.name)
+            yield [Item(path.name, "image", str(path))]
+
+    with Pool(fussy_factory(model), 1) as pool:
+        results = pool.run(batches())
+        next(results)
+        assert len(taken) <= 3
+        assert len(list(results)) == 11
+
+
+def test_lines_tell_how_far_it_is_where_there_is_no_terminal(facepad, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "_LINE_EVERY", 0.0)
+    folder = pictures(tmp_path / "in", 4)
+    _, _, err = facepad("score", folder, tmp_path / "out", "--model", model, "--jobs", 1, "--batch-size", 2)
+    lines = [line for line in err.splitlines() if line.startswith("scoring: ")]
+    assert len(lines) == 2 and lines[1].startswith("scoring: 4 of 4, 0 s left, ")
 
 
 def test_command_speaks_and_exits_by_the_contract(facepad, model, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -186,7 +187,8 @@ def _bucket(scheme: str, bucket: str, query: str) -> Any:
     anonymous = options.pop("anonymous", "").lower() in ("1", "true")
     if scheme == "gs":
         options.pop("region", None)
-        return fs.GcsFileSystem(anonymous=anonymous, **options)
+        patience = timedelta(seconds=_REQUEST_SECONDS)  # its own is a quarter of an hour
+        return fs.GcsFileSystem(anonymous=anonymous, retry_time_limit=patience, **options)
     region = options.pop("region", None) or (None if "endpoint_override" in options else _region(bucket))
     return fs.S3FileSystem(
         anonymous=anonymous,
