@@ -41,14 +41,17 @@ def main(words: list[str] | None = None) -> None:
     arguments = parser.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="facepad-scale-") as name:
         bench = Bench(Path(name))
-        tables = [
-            heading(arguments),
-            processes(bench, arguments.faces),
-            engines(bench, arguments.inputs),
-            memory(bench, arguments.inputs, arguments.many),
-            kills(bench, arguments.inputs),
-            two_nodes(bench, arguments.many),
-        ]
+        try:
+            tables = [
+                heading(arguments),
+                processes(bench, arguments.faces),
+                engines(bench, arguments.inputs),
+                memory(bench, arguments.inputs, arguments.many),
+                kills(bench, arguments.inputs),
+                two_nodes(bench, arguments.many),
+            ]
+        finally:
+            bench.stop()
     text = "\n\n".join(tables)
     print(text)
     if arguments.out:
@@ -60,7 +63,13 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._runs = 0
+        self._runs: list[subprocess.Popen[str]] = []
+
+    def stop(self) -> None:
+        """End what still runs."""
+        for run in self._runs:
+            if run.poll() is None:
+                os.killpg(run.pid, signal.SIGKILL)
 
     def images(self, kind: str, count: int) -> Path:
         """A folder of ``count`` images, each a link to one of a few."""
@@ -90,12 +99,12 @@ class Bench:
 
     def start(self, images: Path, *options: object, out: Path | None = None) -> tuple[subprocess.Popen[str], Path]:
         """A run of the command on a new output."""
-        self._runs += 1
-        out = out or self.folder / f"out-{self._runs}"
+        out = out or self.folder / f"out-{len(self._runs)}"
         command = [sys.executable, "-m", "facepad", "score", images, out, "--json", *options]
         run = subprocess.Popen(
             list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
+        self._runs.append(run)
         return run, out
 
     def score(self, images: Path, *options: object, out: Path | None = None) -> dict[str, Any]:
