@@ -89,6 +89,17 @@ class Visit:
         """Wait for a verdict."""
         _expect(self.page.locator("#word")).to_have_text(word)
 
+    def see_no_verdict(self, why: str) -> None:
+        """Wait until no verdict is shown, and check that nothing is left of the last one."""
+        page = self.page
+        _expect(page.locator("#word")).to_have_text("No verdict")
+        _expect(page.locator("#sentence")).to_contain_text(why)
+        assert page.locator("#result").get_attribute("data-tone") == "none"
+        assert page.locator("#stage").get_attribute("data-tone") is None
+        for part in ("#chip", "#bar", "#advice", "#evidence", "#shown", "#details"):
+            _expect(page.locator(part)).to_be_hidden()
+        _expect(page.locator(".box rect")).to_have_count(0)
+
     def saved(self) -> list[dict]:
         """The entries of the history, as it is downloaded."""
         with self.page.expect_download() as download:

@@ -108,6 +108,7 @@ def test_live_view_pauses_while_the_page_is_hidden(visit, camera_file):
 
     here.page.evaluate(HIDE, True)
     expect(here.page.locator("#hint")).to_have_text("Paused while this page is hidden.")
+    here.see_no_verdict("Paused while this page is hidden.")
     hidden = len(asked)
     here.page.wait_for_timeout(1500)
     assert len(asked) == hidden
@@ -159,6 +160,46 @@ def test_live_view_goes_on_when_the_service_is_back(visit, camera_file):
     expect(here.page.locator("#hint")).to_have_text("The service cannot be reached. Going on in 4 s.")
     here.see("Live")
     expect(here.page.locator("#chip")).to_contain_text("Live 0.")
+
+
+def test_live_view_shows_no_verdict_while_the_service_is_away(visit, camera_file):
+    here = visit(camera_file("live"), expected=("ERR_CONNECTION_REFUSED", *NO_CHECKS))
+    here.start_camera()
+    button(here, "Live view").click()
+    expect(here.page.locator("#chip")).to_contain_text("Live 0.")
+
+    here.page.route("**/v1/liveness*", lambda route: route.abort("connectionrefused"))
+    expect(here.page.locator("#hint")).to_have_text("The service cannot be reached. Going on in 4 s.")
+
+    here.see_no_verdict("The service cannot be reached. Going on in 4 s.")
+    here.shoot("live-view-away")
+
+
+def test_live_view_shows_no_verdict_while_an_answer_is_late(visit, camera_file):
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+    here.start_camera()
+    button(here, "Live view").click()
+    here.see("Live")
+
+    here.page.route("**/v1/liveness*", lambda route: None)
+
+    expect(here.page.locator("#hint")).to_have_text("Waiting for the service.", timeout=10_000)
+    here.see_no_verdict("Waiting for the service.")
+
+
+def test_live_view_that_ends_leaves_no_verdict(visit, camera_file):
+    here = visit(camera_file("live"), expected=(502, *NO_CHECKS))
+    here.start_camera()
+    button(here, "Live view").click()
+    here.see("Live")
+    button(here, "Live view").click()
+    here.see_no_verdict("The live view is off.")
+    button(here, "Live view").click()
+    here.see("Live")
+
+    here.page.route("**/v1/liveness*", lambda route: route.fulfill(status=502, body=""))
+
+    here.see_no_verdict("The service answered 502.")
 
 
 def test_live_view_tells_screen_readers_changes_alone(visit, camera_file):
@@ -242,6 +283,29 @@ def test_active_check_shows_the_steps_in_order_and_sends_the_clip_with_its_sessi
     for text in ("The steps were not all seen", "Seen at 2.5 s.", "Not seen.", "seen: a jump"):
         expect(advice).to_contain_text(text)
     assert here.saved()[0]["answer"]["files"][0]["frames"][-1]["seconds"] < 6
+
+
+@pytest.mark.parametrize("fails", ["session", "clip", "off"])
+def test_active_check_without_an_answer_leaves_no_verdict_of_before(visit, camera_file, fails):
+    off = {"type": "urn:facepad:problem:challenges-off", "title": "", "status": 501, "detail": ""}
+    given = {"token": "one-time", "challenge": {"steps": ["turn_left"]}, "expires_in": 60, "max_seconds": 4}
+    session = lambda route: route.fulfill(status=201, json=given)  # noqa: E731
+    here = visit(camera_file("live"), expected=(501, 502), before=lambda page: page.route("**/v1/sessions", session))
+    here.start_camera()
+    button(here, "Take picture").click()
+    here.see("Live")
+    broken = {"status": 501, "json": off} if fails == "off" else {"status": 502, "body": ""}
+    address = "**/v1/liveness*" if fails == "clip" else "**/v1/sessions"
+    here.page.route(address, lambda route: route.fulfill(**broken))
+
+    button(here, "Active check").click()
+    if fails == "clip":
+        expect(here.page.locator("#step")).to_be_visible()
+        here.see_no_verdict("Nothing is judged yet.")
+
+    why = "There is no active check" if fails == "off" else "The service answered 502"
+    expect(here.page.locator("#problem")).to_contain_text(why)
+    here.see_no_verdict(f"{why}.")
 
 
 @pytest.mark.models
@@ -356,6 +420,23 @@ def test_stopped_camera_leaves_the_stage(visit, camera_file):
     assert here.page.locator("#camera").evaluate("video => video.srcObject") is None
 
 
+def test_stopped_camera_takes_its_verdict_with_it_and_leaves_that_of_a_file(visit, faces, camera_file):
+    here = visit(camera_file("live"), expected=NO_CHECKS)
+    here.start_camera()
+    button(here, "Take picture").click()
+    here.see("Live")
+
+    button(here, "Stop camera").click()
+
+    here.see_no_verdict("The camera is off.")
+    here.start_camera()
+    here.upload(faces["attack"])
+    here.see("Attack")
+    button(here, "Stop camera").click()
+    expect(button(here, "Start camera")).to_be_focused()
+    here.see("Attack")
+
+
 def test_camera_that_goes_away_during_the_live_view_is_said(visit, camera_file):
     here = visit(camera_file("live"), expected=NO_CHECKS)
     here.start_camera()
@@ -369,3 +450,4 @@ def test_camera_that_goes_away_during_the_live_view_is_said(visit, camera_file):
     expect(here.page.locator("#problem")).to_contain_text("The camera has stopped")
     expect(button(here, "Start camera")).to_be_visible()
     expect(button(here, "Live view")).to_be_hidden()
+    here.see_no_verdict("The live view is off.")

@@ -100,6 +100,42 @@ def test_broken_picture_is_refused_and_the_next_one_clears_the_problem(visit, fa
     expect(here.page.locator("#problem")).to_be_hidden()
 
 
+def test_verdict_of_a_file_is_gone_when_the_next_one_is_refused(visit, faces, tmp_path):
+    here = visit(expected=[422])
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(faces["live"].read_bytes()[:400])
+    here.upload(faces["live"])
+    here.see("Live")
+
+    here.page.get_by_label("Choose files").set_input_files(broken)
+    expect(here.page.locator("#problem")).to_contain_text("The file cannot be read")
+
+    here.see_no_verdict("The file cannot be read.")
+    here.shoot("refused-second-file")
+
+
+def test_verdict_of_a_file_is_gone_while_the_next_one_is_judged(visit, faces):
+    here = visit()
+    here.upload(faces["live"])
+    here.page.route("**/v1/liveness*", lambda route: None)
+
+    here.page.get_by_label("Choose files").set_input_files(faces["attack"])
+
+    here.see_no_verdict("Judging")
+
+
+def test_last_of_several_files_leaves_no_verdict_where_it_is_refused(visit, faces, tmp_path):
+    here = visit(expected=[415])
+    text = tmp_path / "notes.txt"
+    text.write_text("no picture")
+
+    here.page.get_by_label("Choose files").set_input_files([faces["live"], text])
+    expect(here.page.locator("#problem")).to_contain_text("One of 2 files cannot be judged")
+
+    here.see_no_verdict("notes.txt cannot be judged.")
+    assert [entry["source"] for entry in here.saved()] == ["live.jpg"]
+
+
 def test_several_files_are_judged_each_for_itself(visit, faces):
     here = visit()
 

@@ -152,6 +152,59 @@ def test_camera_without_https_is_explained(visit, locked):
     here.wrong[:] = [found for found in here.wrong if "Cross-Origin-Opener-Policy" not in found]
 
 
+@pytest.mark.parametrize(("session", "seconds"), [(None, 45), ("one-time", 75)])
+def test_answer_on_an_active_check_may_take_longer_than_others(visit, session, seconds):
+    here = visit(before=lambda page: page.clock.install())
+    here.page.route("**/v1/liveness*", lambda route: None)
+    here.page.evaluate(
+        """async session => {
+          const { judge } = await import("/page/api.js");
+          judge(new Blob(["x"]), { session }).catch((problem) => { window.given_up = problem.slug; });
+        }""",
+        session,
+    )
+
+    here.page.clock.fast_forward(1000 * (seconds - 1))
+    assert here.page.evaluate("window.given_up") is None
+    here.page.clock.fast_forward(2000)
+
+    here.page.wait_for_function("window.given_up === 'slow'")
+
+
+def below(address: str):
+    """A reverse proxy that has the service below a path."""
+
+    def pass_on(route):
+        url = route.request.url.replace(f"{address}/below", address)
+        headers = {**route.request.headers, "origin": address}
+        route.fulfill(response=route.fetch(url=url, headers=headers))
+
+    return lambda page: page.route(f"{address}/below/**", pass_on)
+
+
+def test_page_and_documentation_work_below_a_path(visit, service, faces):
+    here = visit(before=below(service))
+    asked = []
+    here.page.on("request", lambda request: asked.append(request.url))
+
+    here.page.goto(f"{service}/below/")
+    here.upload(faces["live"])
+    here.see("Live")
+    here.page.goto(f"{service}/below/docs")
+    expect(here.page.locator("#docs")).to_contain_text("/v1/liveness")
+
+    assert len(asked) > 10 and all(url.startswith((f"{service}/below/", "data:", "blob:")) for url in asked)
+
+
+def test_documentation_shows_the_interface(visit, service):
+    here = visit()
+
+    here.page.goto(f"{service}/docs")
+
+    expect(here.page.locator("#docs")).to_contain_text("/v1/liveness")
+    here.shoot("docs")
+
+
 def test_scope_of_the_model_stays_in_sight(visit, faces):
     here = visit(viewport={"width": 390, "height": 500})
     here.upload(faces["live"], faces["attack"])

@@ -13,12 +13,12 @@ SCRIPTS = {path.name: path.read_text(encoding="utf-8") for path in sorted(PAGE.g
 
 
 class Elements(HTMLParser):
-    """All elements of the page, as (tag, attributes)."""
+    """All elements of a page, as (tag, attributes)."""
 
-    def __init__(self) -> None:
+    def __init__(self, html: str = HTML) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(HTML)
+        self.feed(html)
 
     def handle_starttag(self, tag, attrs) -> None:
         self.found.append((tag, dict(attrs)))
@@ -39,6 +39,17 @@ def test_page_loads_its_own_files_alone():
     assert all(name.startswith("page/") for name in files)  # relative: also below a path of a proxy
     for text in SCRIPTS.values():
         assert "http://" not in text.replace("http://www.w3.org/2000/svg", "") and "https://" not in text
+
+
+def test_documentation_is_addressed_relatively():
+    named = [
+        attributes.get("src") or attributes.get("href")
+        for _, attributes in Elements((PAGE / "docs.html").read_text(encoding="utf-8")).found
+    ]
+    files = [name for name in named if name and not name.startswith("data:")]
+
+    assert len(files) == 3 and all(name.startswith(("page/", "docs/ui/")) for name in files)
+    assert 'url: "openapi.json"' in SCRIPTS["docs.js"]
 
 
 def test_modules_that_scripts_import_are_there():

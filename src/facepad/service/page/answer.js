@@ -22,6 +22,20 @@ export function showAnswer(answer, blob) {
   return { word, tone, sentence };
 }
 
+/** Take the answer away, with all that belongs to it, and say in a sentence why there is none. */
+export function showNoVerdict(reason) {
+  at("result").dataset.tone = "none";
+  at("word").textContent = "No verdict";
+  at("sentence").textContent = reason;
+  for (const id of ["bar", "advice", "depth", "frames", "details", "picture", "clip"]) at(id).hidden = true;
+  for (const id of ["picture", "clip", "depth-map"]) at(id).removeAttribute("src");
+  at("picture-caption").textContent = "";
+  drawBoxes(at("picture-box"), [], null);
+  if (pictureUrl) URL.revokeObjectURL(pictureUrl);
+  pictureUrl = null;
+  said = ""; // the next answer is news, even if it is as the last one
+}
+
 /** Tell screen readers. With `kind`, the same kind is not told twice in a row, so that a live view does not chatter. */
 export function announce(sentence, kind = null) {
   if (kind !== null && kind === said) return;
@@ -120,7 +134,7 @@ export function placePicture(stageIsFree) {
   if (shown) at("shown").append(at("picture-frame"));
   else at("judged").prepend(at("picture-frame"));
   at("shown").hidden = !shown;
-  at("judged").hidden = shown;
+  at("judged").hidden = shown || pictureUrl === null;
   at("empty").hidden = shown || !stageIsFree;
   at("evidence").hidden = [...at("evidence").children].every((figure) => figure.hidden);
 }

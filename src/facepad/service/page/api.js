@@ -1,6 +1,8 @@
 // Calls of the service. Addresses are relative, so that the page also works below a path of a reverse proxy.
 
-const PATIENCE = 45_000; // ms until an answer; the service itself gives up earlier
+// ms until an answer; the service itself gives up earlier
+const PATIENCE = 45_000;
+const PATIENCE_WITH_A_CHECK = 75_000; // a clip of many seconds to send, and its steps to look for
 const TRIES = 4;
 
 // In memory alone: no script that comes later and nobody who opens this browser finds it, and a password manager
@@ -34,7 +36,8 @@ export async function models() {
 export function judge(blob, { session = null, signal = null } = {}) {
   const headers = { "Content-Type": blob.type || "application/octet-stream" };
   if (session) headers["Liveness-Session"] = session;
-  return call("v1/liveness?depth=true", { method: "POST", headers, body: blob }, signal);
+  const patience = session ? PATIENCE_WITH_A_CHECK : PATIENCE;
+  return call("v1/liveness?depth=true", { method: "POST", headers, body: blob, patience }, signal);
 }
 
 /** A session of the active check; null where the service offers none. */
@@ -66,9 +69,9 @@ export function sleep(milliseconds) {
   return new Promise((done) => setTimeout(done, milliseconds));
 }
 
-async function call(path, { headers = {}, ...options } = {}, signal = null) {
+async function call(path, { headers = {}, patience = PATIENCE, ...options } = {}, signal = null) {
   const stop = new AbortController();
-  const timer = setTimeout(() => stop.abort(), PATIENCE);
+  const timer = setTimeout(() => stop.abort(), patience);
   const given = () => stop.abort();
   signal?.addEventListener("abort", given);
   const bearer = key ? { Authorization: `Bearer ${key}` } : {};

@@ -1,6 +1,6 @@
 // The page: what a press, a drop or a picture of the camera sets going.
 
-import { announce, boxesOf, drawBoxes, placePicture, showAnswer, showProblem, showWorking } from "./answer.js";
+import { announce, boxesOf, drawBoxes, placePicture, showAnswer, showNoVerdict, showProblem, showWorking } from "./answer.js";
 import { judge, models, openSession, patiently, Problem, setKey } from "./api.js";
 import { Camera, CameraError } from "./camera.js";
 import { guideThrough, planOf } from "./challenge.js";
@@ -19,13 +19,16 @@ const OF_A_FILE = ["unsupported-media", "unreadable", "too-large", "bad-request"
 
 const at = (id) => document.getElementById(id);
 const camera = new Camera(at("camera"), () => {
+  live?.stop.abort();
   showCamera();
+  dropVerdictOfCamera("The camera has stopped.");
   showProblem(adviceOnCamera("ended"));
 });
 const history = new History(at("history"), at("history-empty"), [at("download"), at("clear")]);
 
 let busy = false; // one thing at a time: a judgement, a recording, a check
 let live = null; // what stops the live view, while it runs
+let ofCamera = false; // whether the verdict that is shown is about the camera, and not about a file
 let starting = false; // whether the camera is being started
 let offersChecks = null; // whether the service offers the active check, once it was asked
 
@@ -41,9 +44,10 @@ async function exclusively(work) {
   showProblem(null);
   try {
     await stopLive();
+    dropVerdict("Nothing is judged yet.");
     await work();
   } catch (error) {
-    fail(error);
+    dropVerdict(`${fail(error)}.`);
   } finally {
     setBusy(false);
     showWorking(false);
@@ -58,14 +62,38 @@ function setBusy(on) {
   document.querySelector(".picker").classList.toggle("waiting", on);
 }
 
+/** Show what went wrong; returns its title. */
 function fail(error) {
-  if (error instanceof CameraError) showProblem(adviceOnCamera(error.name));
-  else if (error instanceof Problem) showProblem(adviceOn(error));
-  else {
-    showProblem({ title: "This page failed", text: String(error) });
-    console.error(error);
-  }
+  const advice = adviceOnError(error);
+  showProblem(advice);
   if (error.slug === "unauthorized") askKey();
+  return advice.title;
+}
+
+function adviceOnError(error) {
+  if (error instanceof CameraError) return adviceOnCamera(error.name);
+  if (error instanceof Problem) return adviceOn(error);
+  console.error(error);
+  return { title: "This page failed", text: String(error) };
+}
+
+// --- no verdict outlives what it is about ---
+
+function dropVerdict(reason) {
+  ofCamera = false;
+  showNoVerdict(reason);
+  clearStage();
+  placePicture(!camera.on);
+}
+
+function dropVerdictOfCamera(reason) {
+  if (ofCamera) dropVerdict(reason);
+}
+
+function clearStage() {
+  at("chip").hidden = true;
+  delete at("stage").dataset.tone;
+  drawBoxes(at("live-box"), [], null);
 }
 
 function hint(text) {
@@ -75,11 +103,13 @@ function hint(text) {
 async function judged(source, blob, options) {
   showWorking(true);
   hint("Judging …");
+  dropVerdict("Judging …");
   const answer = await patiently(() => judge(blob, options), (seconds) => {
     hint(`The service is busy. Trying again in ${seconds} s.`);
     announce(`The service is busy. Trying again in ${seconds} seconds.`);
   });
   const shown = showAnswer(answer, blob);
+  ofCamera = !(blob instanceof File);
   placePicture(!camera.on);
   at("result").scrollIntoView({ block: "nearest" });
   announce(shown.sentence);
@@ -97,6 +127,7 @@ async function judgeFiles(files) {
     } catch (error) {
       if (files.length === 1 || !OF_A_FILE.includes(error.slug)) throw error;
       refused.push(file.name);
+      dropVerdict(`${file.name} cannot be judged.`);
     }
   }
   if (refused.length) showProblem(adviceOnFiles(refused, files.length));
@@ -138,6 +169,7 @@ async function startCamera(device = "") {
   hint("Waiting for the camera …");
   try {
     await stopLive();
+    dropVerdictOfCamera("The camera was started anew.");
     await camera.start(device);
     await listLenses();
     await askForChecks();
@@ -170,11 +202,9 @@ function showCamera() {
   at("record").hidden = !on || !camera.records;
   at("challenge").hidden = !on || !offersChecks;
   at("lenses").hidden = at("lenses").hidden || !on;
-  at("chip").hidden = true;
+  clearStage();
   if (!busy) hint(on ? READY : RESTING);
   at("stage").style.aspectRatio = "";
-  delete at("stage").dataset.tone;
-  drawBoxes(at("live-box"), [], null);
   if (on) showGuide();
 }
 
@@ -208,6 +238,7 @@ at("stop").addEventListener("click", async () => {
   await stopLive();
   camera.stop();
   showCamera();
+  dropVerdictOfCamera("The camera is off.");
   at("start").focus();
 });
 at("capture").addEventListener("click", () =>
@@ -242,6 +273,7 @@ async function runLive(signal) {
     },
     waits: (text) => {
       hint(text ?? READY);
+      if (text) dropVerdict(text);
       if (text) announce(text, text.replace(/\d+/g, ""));
     },
   });
@@ -250,13 +282,12 @@ async function runLive(signal) {
 function startLive() {
   const stop = new AbortController();
   showProblem(null);
+  dropVerdict("Nothing is judged yet.");
   at("live").setAttribute("aria-pressed", "true");
-  const done = runLive(stop.signal).catch(fail).finally(() => {
+  const done = runLive(stop.signal).then(() => "The live view is off", fail).then((reason) => {
     live = null;
     at("live").setAttribute("aria-pressed", "false");
-    delete at("stage").dataset.tone;
-    at("chip").hidden = true;
-    drawBoxes(at("live-box"), [], null);
+    dropVerdict(`${reason}.`);
     hint(camera.on ? READY : RESTING);
   });
   live = { stop, done };
@@ -301,7 +332,7 @@ at("challenge").addEventListener("click", () =>
   exclusively(async () => {
     hint("Follow the steps.");
     const session = await openSession();
-    if (session === null) return;
+    if (session === null) throw new Problem({ slug: "challenges-off" });
     const clip = await recorded(planOf(session.challenge.steps, session.max_seconds));
     await judged("Active check", clip, { session: session.token });
   }));

@@ -4,6 +4,7 @@ import { Problem, sleep } from "./api.js";
 
 const PACE = 330; // ms from one picture to the next, at least
 const LONGEST_PAUSE = 15; // s, when the service cannot be reached
+const LONGEST_LOOK = 3000; // ms; after that, the answer before tells nothing of what the camera shows now
 
 /** Judge picture after picture until `signal` stops it.
  *
@@ -19,8 +20,9 @@ export async function watch(signal, { look, seen, waits }) {
     await visible(signal, () => waits("Paused while this page is hidden."));
     if (signal.aborted) return;
     const started = performance.now();
+    const late = setTimeout(() => signal.aborted || waits("Waiting for the service."), LONGEST_LOOK);
     try {
-      const answer = await look();
+      const answer = await look().finally(() => clearTimeout(late));
       if (signal.aborted) return;
       failures = 0;
       waits(null);

@@ -74,6 +74,7 @@ export function adviceOn(problem) {
     unreadable: ["The file cannot be read", problem.detail],
     timeout: ["The service took too long", later],
     "not-ready": ["The service is starting", later],
+    "challenges-off": ["There is no active check", "This service offers none now."],
     "session-refused": ["The active check has expired", "Start it again."],
   };
   const [title, text] = known[problem.slug] ?? [problem.title, problem.detail];
