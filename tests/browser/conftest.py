@@ -205,6 +205,7 @@ def visit(launch, service, tmp_path) -> Iterator[Callable[..., Visit]]:
             camera: Path | None = None,
             *,
             address: str = service,
+            path: str = "",
             allowed: bool = True,
             expected: Sequence[int | str] = (),
             before: Callable[[object], object] = lambda page: None,
@@ -219,7 +220,7 @@ def visit(launch, service, tmp_path) -> Iterator[Callable[..., Visit]]:
             made.watch()
             visits.append(made)
             before(page)
-            page.goto(f"{address}/")
+            page.goto(f"{address}/{path}")
             return made
 
         yield open_page

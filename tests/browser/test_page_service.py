@@ -171,23 +171,25 @@ def test_answer_on_an_active_check_may_take_longer_than_others(visit, session, s
     here.page.wait_for_function("window.given_up === 'slow'")
 
 
-def below(address: str):
-    """A reverse proxy that has the service below a path."""
+def below(address: str, asked: list[str]):
+    """A reverse proxy that has the service below a path; what any page asks for is noted."""
 
     def pass_on(route):
         url = route.request.url.replace(f"{address}/below", address)
         headers = {**route.request.headers, "origin": address}
         route.fulfill(response=route.fetch(url=url, headers=headers))
 
-    return lambda page: page.route(f"{address}/below/**", pass_on)
+    def before(page):
+        page.on("request", lambda request: asked.append(request.url))
+        page.route(f"{address}/below/**", pass_on)
+
+    return before
 
 
 def test_page_and_documentation_work_below_a_path(visit, service, faces):
-    here = visit(before=below(service))
     asked = []
-    here.page.on("request", lambda request: asked.append(request.url))
 
-    here.page.goto(f"{service}/below/")
+    here = visit(path="below/", before=below(service, asked))
     here.upload(faces["live"])
     here.see("Live")
     here.page.goto(f"{service}/below/docs")
