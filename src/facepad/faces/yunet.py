@@ -41,6 +41,7 @@ YUNET = PublicModel(
 # The network was trained on faces of about 10 to 300 pixels: a photograph's large faces come into that range when it is
 # shrunk, and its time is bounded.
 _LONGEST_SIDE = 640
+_STEP = 32
 _SCORE_THRESHOLD = 0.6
 
 
@@ -72,9 +73,12 @@ class YuNetDetector:
     def rows(self, image: NDArray[np.uint8]) -> NDArray[np.float64]:
         """What the network says of an RGB image: (N, 15), each x, y, width, height, 5 landmarks (x, y), score."""
         height, width = image.shape[:2]
+        # The network works on multiples of 32; left to OpenCV 4, what it adds to thin images is not always black.
+        below, right = -height % _STEP, -width % _STEP
+        padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
         engine = self._engine()
-        engine.setInputSize((width, height))
-        found = engine.detect(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+        engine.setInputSize((width + right, height + below))
+        found = engine.detect(cv2.cvtColor(padded, cv2.COLOR_RGB2BGR))[1]
         rows: NDArray[np.float64] = np.asarray(np.zeros((0, 15)) if found is None else found, dtype=np.float64)
         # On very thin images it invents boxes as large as float32 goes.
         sane = (rows[:, 2:4] > 0).all(axis=1) & (np.abs(rows) < 10 * max(height, width) + 10).all(axis=1)
