@@ -41,7 +41,7 @@ def map_ahead(
         function: Should spend its time outside the interpreter lock, as decoding and resizing images does.
         items: Taken one by one, never more than ``ahead`` before the consumer.
         ahead: How many results may wait; bounds memory.
-        threads: None takes one per processor, and at least two.
+        threads: None takes one per processor, and at least two; what torchrun started on one machine shares them.
 
     Raises:
         Exception: whatever ``function`` raises, when its item's turn comes.
@@ -51,7 +51,8 @@ def map_ahead(
         [2, 1, 3]
     """
     rest = iter(items)
-    with ThreadPoolExecutor(threads or max(2, available_cpus())) as pool:
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    with ThreadPoolExecutor(threads or max(2, available_cpus() // processes)) as pool:
         waiting: deque[Future[Result]] = deque(pool.submit(function, item) for item in islice(rest, ahead))
         try:
             while waiting:

@@ -87,10 +87,17 @@ class DepthSection(Section):
 
 
 class TrainSection(Section):
-    """``[train]``: what all stages share."""
+    """``[train]``: what all stages share.
+
+    ``batch_size`` counts the images of one step over all devices; each takes its share in ``accumulate`` parts. The
+    stages' learning rates are for batches of ``lr_batch_size`` where that is given, and grow in proportion to the batch
+    (linear scaling, Goyal et al. 2017).
+    """
 
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     batch_size: int = Field(default=224, ge=1)
+    accumulate: int = Field(default=1, ge=1)
+    lr_batch_size: int | None = Field(default=None, ge=1)
     balance_classes: bool = False
     deterministic: bool = True
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
@@ -134,8 +141,9 @@ class Recipe(Section):
     stages: tuple[StageSection, ...] = Field(min_length=1)
 
     def stage_settings(self) -> list[StageSettings]:
-        """The stages as plain values."""
-        return [StageSettings(**stage.model_dump()) for stage in self.stages]
+        """The stages as plain values, their learning rates for this batch size."""
+        scale = self.train.batch_size / (self.train.lr_batch_size or self.train.batch_size)
+        return [StageSettings(**{**stage.model_dump(), "lr": stage.lr * scale}) for stage in self.stages]
 
 
 def _folder() -> Path:

@@ -54,6 +54,13 @@ def test_overrides_reach_sections_and_stages():
     assert recipe.preprocess.crop == "frame"
 
 
+def test_learning_rates_grow_with_the_batch_where_asked():
+    rate = load_recipe("demo").stage_settings()[0].lr
+    larger = ["train.batch_size=512", "train.accumulate=2"]
+    assert load_recipe("demo", larger).stage_settings()[0].lr == rate
+    assert load_recipe("demo", [*larger, "train.lr_batch_size=128"]).stage_settings()[0].lr == pytest.approx(4 * rate)
+
+
 def test_options_of_the_network_reach_it():
     overrides = ["model.weights=none", "model.deep_tap=13", "model.channels=32"]
     model = load_recipe("attention-fusion", overrides).model

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,15 +16,17 @@ from torch import nn
 from facepad.augment import Augmentation
 from facepad.datasets.manifest import read_manifest
 from facepad.errors import InputError, RunError
-from facepad.models import GlobalPool, StagedModel, create_model
+from facepad.models import StagedModel, create_model
 from facepad.preprocess import PreprocessSpec
 from facepad.training import BEFORE_TRAINING, DepthLoss, StageSettings, TrainingData, fit, read_epochs
-from facepad.training.callbacks import EpochLog, SeededShuffle
+from facepad.training.batches import SeededShuffle
+from facepad.training.callbacks import EpochLog
 from facepad.training.data import CropDataset, CropSource, RowDataset, to_input
 from facepad.training.features import FeatureStore, keep_features
 from facepad.training.fit import _class_weights
 from facepad.training.module import PadModule
 from facepad.types import Label, Split
+from tiny_network import TinyNetwork
 
 CAPTURE = Augmentation(("frame", "mirror", "light", "blur", "noise", "jpeg"), simulate=0.3)
 SPEC = PreprocessSpec(crop_scale=1.5, size=(32, 32))
@@ -33,28 +34,9 @@ HEAD = StageSettings("head", "head", epochs=3, optimizer="rmsprop", lr=1e-3, bat
 TUNE = StageSettings("fine-tune", "features.2", epochs=3, optimizer="adamw", lr=1e-3, schedule="one-cycle")
 
 
-class _OneStage(nn.Sequential):
-    """A type of its own, as plain sequences are taken apart into stages."""
-
-
-class _Tiny(StagedModel):
-    """Four small blocks: what training does to stages does not depend on the network."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        sizes = (3, 8, 8, 16, 16)
-        self.features = nn.Sequential(*(self._block(*sizes[i : i + 2], stride=1 + i % 2) for i in range(4)))
-        self.pool = GlobalPool()
-        self.head = _OneStage(OrderedDict(drop=nn.Dropout(0.1), fc=nn.Linear(16, 1), flat=nn.Flatten(0)))
-
-    @staticmethod
-    def _block(inputs: int, outputs: int, stride: int) -> nn.Module:
-        return _OneStage(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
-
-
 def _network(seed: int = 3) -> StagedModel:
     torch.manual_seed(seed)
-    return _Tiny()
+    return TinyNetwork()
 
 
 def _data(manifest: Path, **options) -> TrainingData:

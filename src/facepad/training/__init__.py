@@ -6,15 +6,21 @@ from facepad.training.callbacks import read_epochs
 from facepad.training.fit import BEFORE_TRAINING, TrainingData, check_stages, check_training, fit, seed_everything
 from facepad.training.losses import DepthLoss
 from facepad.training.module import StageSettings
+from facepad.training.ranks import Ranks, joined, processes_to_start
+from facepad.training.trainer import accelerator_of
 
 __all__ = [
     "BEFORE_TRAINING",
     "DepthLoss",
+    "Ranks",
     "StageSettings",
     "TrainingData",
+    "accelerator_of",
     "check_stages",
     "check_training",
     "fit",
+    "joined",
+    "processes_to_start",
     "read_epochs",
     "seed_everything",
 ]

@@ -1,4 +1,4 @@
-"""What happens around epochs: the epoch log, seeds that survive a resume, the shuffle, and whole checkpoints."""
+"""What happens around epochs: the epoch log, seeds that survive a resume, and whole checkpoints."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +13,12 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch.utils.data import Sampler
 
 from facepad.files import write_bytes, write_text
 
-__all__ = ["EpochLog", "EpochSeeds", "SeededShuffle", "WholeCheckpoints", "read_epochs"]
+__all__ = ["EpochLog", "EpochSeeds", "WholeCheckpoints", "read_epochs"]
 
 _COLUMNS = ("train_loss", "train_depth_loss", "train_accuracy", "dev_loss", "dev_depth_loss", "dev_accuracy")
-
-
-class SeededShuffle(Sampler[int]):
-    """A new order every epoch that depends on the seed and the epoch alone, so a resumed run sees the same one."""
-
-    def __init__(self, length: int, seed: int) -> None:
-        self.length = length
-        self.seed = seed
-        self.epoch = 0
-
-    def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this as each epoch begins."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return iter(torch.randperm(self.length, generator=generator).tolist())
 
 
 class EpochSeeds(Callback):
@@ -60,14 +38,20 @@ class EpochSeeds(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """See the class; by step, as data loaders draw from the same generator at moments of their own."""
-        torch.manual_seed(self.seed * 1_000_003 + trainer.global_step)
+        """See the class; by step, as data loaders draw from the same generator at moments of their own.
+
+        Parts of one batch, in whichever process, draw differently.
+        """
+        turns = trainer.accumulate_grad_batches
+        part = trainer.global_rank * turns + batch_idx % turns
+        torch.manual_seed(self.seed * 1_000_003 + trainer.global_step + part * 1_000_000_007)
 
 
 class EpochLog(Callback):
     """Writes ``metrics.jsonl``, one line an epoch, and the same line for a person on stderr.
 
-    On a resumed stage the lines of epochs that will be run again are dropped first.
+    On a resumed stage the lines of epochs that will be run again are dropped first. Of several processes the first one
+    writes.
     """
 
     def __init__(self, path: Path, stage: str, epochs: int) -> None:
@@ -78,6 +62,8 @@ class EpochLog(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Drop what will be run again (the epoch's number is restored by now)."""
+        if not trainer.is_global_zero:
+            return
         rows = [
             row for row in read_epochs(self.path) if row["stage"] != self.stage or row["epoch"] <= trainer.current_epoch
         ]
@@ -92,7 +78,8 @@ class EpochLog(Callback):
         row = {"stage": self.stage, "epoch": trainer.current_epoch + 1, **self.values(trainer)}
         row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         row["seconds"] = round(time.monotonic() - self._started, 2)
-        self.add(row)
+        if trainer.is_global_zero:
+            self.add(row)
 
     def values(self, trainer: pl.Trainer) -> dict[str, float]:
         """The epoch's losses and accuracies so far."""

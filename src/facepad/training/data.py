@@ -208,7 +208,7 @@ class RowDataset(Dataset[Batch]):
 
     def __getitems__(self, indices: list[int]) -> Batch:
         """The batch of these samples; the epoch's number says which augmented version."""
-        wanted = np.asarray(indices)
+        wanted = np.asarray(indices, np.int64)  # also of none
         view = self.epoch % len(self.rows)
         batch = torch.from_numpy(self.features[self.rows[view, wanted]]).to(torch.float32)
         if batch.ndim == 4:

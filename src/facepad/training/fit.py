@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
-import logging
-import sys
-import threading
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import lightning.pytorch as pl
 import torch
-from lightning.fabric.utilities.warnings import PossibleUserWarning
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.tuner.tuning import Tuner
 from rich.console import Console
 from rich.progress import Progress
 from safetensors.torch import load_file, save
-from torch.utils.data import DataLoader
 
 from facepad.augment import Augmentation
 from facepad.depth import DepthMaps
@@ -30,11 +21,21 @@ from facepad.errors import InputError, RunError
 from facepad.files import write_bytes, write_text, writing
 from facepad.models import StagedModel
 from facepad.preprocess import PreprocessSpec
-from facepad.training.callbacks import EpochLog, EpochSeeds, SeededShuffle, WholeCheckpoints, read_epochs
+from facepad.training.batches import Batches, SeededShuffle, batch_loader
+from facepad.training.callbacks import EpochLog, EpochSeeds, read_epochs
 from facepad.training.data import CropDataset, CropSource, RowDataset
 from facepad.training.features import KeptFeatures, keep_features
 from facepad.training.losses import DepthLoss
 from facepad.training.module import PadModule, StageSettings
+from facepad.training.ranks import Ranks, joined, run_ranks
+from facepad.training.trainer import (
+    TrainerOptions,
+    accelerator_of,
+    found_lr,
+    make_trainer,
+    quiet_lightning,
+    stopped_early,
+)
 from facepad.types import Label, Sample
 
 __all__ = [
@@ -86,7 +87,8 @@ class _Run:
     batch_size: int
     class_weights: tuple[float, float]
     depth_loss: DepthLoss | None
-    trainer_options: dict[str, Any]
+    options: TrainerOptions
+    ranks: Ranks
     unreadable: dict[str, str] = field(default_factory=dict)
     features: dict[str, KeptFeatures] = field(default_factory=dict)
 
@@ -99,16 +101,19 @@ def fit(
     *,
     seed: int = 0,
     batch_size: int = 224,
+    accumulate: int = 1,
     balance_classes: bool = False,
     depth_loss: DepthLoss | None = None,
     deterministic: bool = True,
     precision: str = "auto",
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    devices: int = 1,
 ) -> dict[str, str]:
     """Train ``model`` in place, stage after stage; a folder with unfinished stages is gone on with.
 
     A stage resumes from its last finished epoch and ends with the weights it would have had without the break: the
-    order of samples, dropout and augmentation depend on seed and epoch only.
+    order of samples, dropout and augmentation depend on seed and epoch only. It may resume on another number of
+    devices: the batches stay the same.
 
     Args:
         model: Its trunk initialised; it is trained in place.
@@ -116,12 +121,15 @@ def fit(
         stages: In order.
         folder: The run folder: checkpoints, TensorBoard events and ``metrics.jsonl`` go there.
         seed: Of everything random here; the model comes initialised (`seed_everything`).
-        batch_size: Images per step.
+        batch_size: Images per step, over all devices.
+        accumulate: Parts of its batch that a device takes one after the other, for want of memory.
         balance_classes: Weigh the loss so that both classes count the same.
         depth_loss: How a network's depth maps are compared with the data's.
         deterministic: Refuse PyTorch operations that are not repeatable.
         precision: Lightning's precision, or ``auto``: bfloat16 on CUDA, 32 bit elsewhere.
         device: ``auto`` takes the best there is.
+        devices: How many of this machine's devices (on ``cpu``: processes) to start and train on. In a process that a
+            launcher such as torchrun has started, 1: all that it started train together.
 
     Returns:
         Training images that could not be read: path to reason.
@@ -129,61 +137,81 @@ def fit(
     Raises:
         InputError: no training or dev images of both classes, or the device is not there.
         DatasetError: more than 5 % of the images are unreadable.
-        RunError: the loss is no longer finite, or the disk is full.
+        RunError: the loss is no longer finite, the disk is full, or a process was killed.
     """
     check_training(data, device)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    accelerator = _accelerator(device)
-    options = {
-        "accelerator": accelerator,
-        "devices": 1,
-        "deterministic": deterministic,
-        "precision": ("bf16-mixed" if accelerator == "cuda" else "32-true") if precision == "auto" else precision,
-    }
+    accelerator = accelerator_of(device)
+    auto = "bf16-mixed" if accelerator == "cuda" else "32-true"
+    options = TrainerOptions(accelerator, auto if precision == "auto" else precision, deterministic, accumulate)
     weights = _class_weights(data, balance_classes)
-    run = _Run(model, data, folder, seed, batch_size, weights, depth_loss, options)
-    unreadable = folder / "checkpoints" / "unreadable.json"
-    for number in range(len(stages)):
-        done = folder / "checkpoints" / f"stage-{number}.safetensors"
-        if done.exists():
-            model.load_state_dict(load_file(done))
-            run.unreadable |= json.loads(unreadable.read_text(encoding="utf-8"))
-        else:
-            with _quiet_lightning(), writing(folder):
-                _fit_stage(run, number, stages)
-            write_text(unreadable, json.dumps(run.unreadable))
-            write_bytes(done, save({key: value.contiguous() for key, value in model.state_dict().items()}))
+    run = _Run(model, data, folder, seed, batch_size, weights, depth_loss, options, Ranks.here())
+    if devices > 1:
+        run_ranks(devices, accelerator, _fit_as_rank, run, stages)  # all stages lie in the folder then
+    with joined(accelerator):
+        _fit_stages(run, stages)
     return run.unreadable
 
 
+def _fit_as_rank(run: _Run, stages: Sequence[StageSettings]) -> None:
+    run.ranks = Ranks.here()
+    run.model = copy.deepcopy(run.model)  # what came is in memory that all processes share
+    _fit_stages(run, stages)
+
+
+def _fit_stages(run: _Run, stages: Sequence[StageSettings]) -> None:
+    run.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    checkpoints, ranks = run.folder / "checkpoints", run.ranks
+    unreadable = checkpoints / "unreadable.json"
+    for number in range(len(stages)):
+        done = checkpoints / f"stage-{number}.safetensors"
+        if ranks.first_does(done.exists):
+            run.model.load_state_dict(ranks.first_does(lambda done=done: load_file(done)))  # type: ignore[misc]
+            run.unreadable |= ranks.first_does(lambda: json.loads(unreadable.read_text(encoding="utf-8")))
+            continue
+        with quiet_lightning(), writing(run.folder):
+            _fit_stage(run, number, stages)
+        for seen in ranks.gather(run.unreadable):
+            run.unreadable |= seen
+        run.model.load_state_dict(ranks.first_does(run.model.state_dict))  # batch norms may have seen other parts
+        if ranks.first:
+            write_text(unreadable, json.dumps(run.unreadable))
+            write_bytes(done, save({key: value.contiguous() for key, value in run.model.state_dict().items()}))
+
+
 def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
-    settings = stages[number]
+    settings, ranks = stages[number], run.ranks
     taps = _taps(run.model, stages)
     first = run.model.freeze_before(settings.trainable_from)
     start = first if first in taps else None  # None: from pixels, through every stage
     training, dev = _datasets(run, start, taps)
-    training_loader = _loader(training, run.batch_size, SeededShuffle(len(training), run.seed))
-    dev_loader = _loader(dev, run.batch_size, None)
+    batches, dev_batches = _dealt(run, training), _dealt(run, dev, shuffled=False)
     # Lightning leaves the modes as they are, so that they must be set here: batch norm of frozen parts in eval mode.
     module = PadModule(
         run.model, settings, start=start, class_weights=run.class_weights, depth_loss=run.depth_loss
     ).train()
     checkpoints = run.folder / "checkpoints" / f"stage-{number}"
     log = EpochLog(run.folder / "metrics.jsonl", settings.name, settings.epochs)
-    trainer = _trainer(run, settings, log, checkpoints, training)
+    trainer = make_trainer(run.options, settings, run.folder, checkpoints, log, EpochSeeds(run.seed, training))
+    dev_loader = batch_loader(dev, dev_batches)
     last = checkpoints / "last.ckpt"
     try:
-        if not read_epochs(log.path):
+        if ranks.first_does(lambda: not read_epochs(log.path)):
             trainer.validate(module, dev_loader, verbose=False)
-            log.add({"stage": BEFORE_TRAINING, "epoch": 0, **log.values(trainer)})
+            if ranks.first:
+                log.add({"stage": BEFORE_TRAINING, "epoch": 0, **log.values(trainer)})
         if settings.find_lr:
             torch.manual_seed(run.seed)
-            module.lr = _found_lr(trainer, module, training_loader, checkpoints / "lr.json")
-        if last.exists() and _stopped_early(last, settings):
+            whole = Batches(batches.sampler, run.batch_size, parts=batches.parts, mine=range(batches.parts))
+            module.lr = found_lr(
+                run.options, module, batch_loader(training, whole), run.folder, checkpoints / "lr.json"
+            )
+        module.share = batches.share
+        if ranks.first_does(lambda: last.exists() and stopped_early(last, settings)):
             module.load_state_dict(torch.load(last, map_location="cpu", weights_only=False)["state_dict"])
         else:
-            path = last if last.exists() else None
-            trainer.fit(module, training_loader, dev_loader, ckpt_path=path, weights_only=False)
+            path = last if ranks.first_does(last.exists) else None
+            loader = batch_loader(training, batches)
+            trainer.fit(module, loader, dev_loader, ckpt_path=path, weights_only=False)
     except SystemExit as stop:  # how Lightning answers Ctrl-C
         raise KeyboardInterrupt from stop
     if not all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values()):
@@ -191,6 +219,14 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
     for dataset in (training, dev):
         if isinstance(dataset, CropDataset):
             run.unreadable |= dataset.unreadable
+
+
+def _dealt(run: _Run, dataset: CropDataset | RowDataset, *, shuffled: bool = True) -> Batches:
+    """This process's parts of the batches."""
+    order = SeededShuffle(len(dataset), run.seed) if shuffled else range(len(dataset))
+    turns = run.options.turns
+    mine = range(run.ranks.number * turns, (run.ranks.number + 1) * turns)
+    return Batches(order, run.batch_size, parts=run.ranks.count * turns, mine=mine)
 
 
 def _taps(model: StagedModel, stages: Sequence[StageSettings]) -> list[str]:
@@ -237,75 +273,6 @@ def _datasets(
     return rows[0], rows[1]
 
 
-def _loader(dataset: CropDataset | RowDataset, batch_size: int, sampler: SeededShuffle | None) -> DataLoader[Any]:
-    # Data sets hand out whole batches, decoded by threads: worker processes would only copy pixels about.
-    return DataLoader(dataset, batch_size=batch_size, sampler=sampler, collate_fn=_as_is)
-
-
-def _as_is(batch: Any) -> Any:
-    return batch
-
-
-def _trainer(
-    run: _Run, settings: StageSettings, log: EpochLog, checkpoints: Path, training: CropDataset | RowDataset
-) -> pl.Trainer:
-    callbacks: list[Callback] = [
-        EpochSeeds(run.seed, training),
-        log,
-        # At the end of the training epoch, not of its validation: a resume then starts with the next one.
-        ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
-    ]
-    if settings.patience is not None:
-        callbacks.append(EarlyStopping("dev_loss", patience=settings.patience))
-    interactive = sys.stderr.isatty()
-    if interactive:
-        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
-    return pl.Trainer(
-        max_epochs=settings.epochs,
-        callbacks=callbacks,
-        logger=TensorBoardLogger(str(run.folder), name="tensorboard", version=settings.name),
-        enable_progress_bar=interactive,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        log_every_n_steps=10,
-        default_root_dir=str(run.folder),
-        plugins=[WholeCheckpoints()],
-        **run.trainer_options,
-    )
-
-
-def _stopped_early(last: Path, settings: StageSettings) -> bool:
-    """Whether the stage was over with this checkpoint: Lightning keeps the count of its patience, not its decision."""
-    callbacks = torch.load(last, map_location="cpu", weights_only=False)["callbacks"]
-    waited = [state["wait_count"] for name, state in callbacks.items() if name.startswith("EarlyStopping")]
-    return settings.patience is not None and bool(waited) and max(waited) >= settings.patience
-
-
-def _found_lr(trainer: pl.Trainer, module: PadModule, loader: DataLoader[Any], path: Path) -> float:
-    """The range test's suggestion, found once per run and kept for a resume."""
-    if not path.exists():
-        # The search may not outlast the stage: with few steps it goes up in fewer, larger ones.
-        steps = min(100, module.settings.epochs * len(loader))
-        finder = Tuner(trainer).lr_find(module, loader, min_lr=1e-6, max_lr=1.0, num_training=steps, update_attr=False)
-        suggestion = finder.suggestion() if finder is not None else None
-        if finder is None or suggestion is None:
-            raise RunError(
-                f"the learning-rate search found no falling loss in {steps} steps; give a rate and find_lr = false"
-            )
-        write_text(path, json.dumps({"lr": suggestion, "curve": finder.results}) + "\n")
-    return float(json.loads(path.read_text(encoding="utf-8"))["lr"])
-
-
-def _accelerator(device: str) -> str:
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if available[name])
-    if not available.get(device, False):
-        here = ", ".join(name for name, there in available.items() if there)
-        raise InputError(f"device {device!r} is not available on this machine; available: auto, {here}")
-    return device
-
-
 def seed_everything(seed: int) -> None:
     """Seed what initial weights are drawn from; `fit` itself draws by seed and step only."""
     pl.seed_everything(seed, verbose=False)
@@ -327,7 +294,7 @@ def check_training(data: TrainingData, device: str = "auto") -> None:
     Raises:
         InputError: a split has images of one class only, or the device is not there.
     """
-    _accelerator(device)
+    accelerator_of(device)
     for part, samples in (("train", data.train), ("dev", data.dev)):
         counts = [sum(sample.label is label for sample in samples) for label in Label]
         if min(counts) == 0:
@@ -344,31 +311,3 @@ def _class_weights(data: TrainingData, balance: bool) -> tuple[float, float]:
     simulated = data.augment.simulate if data.augment else 0.0
     bona_fide = (1 - simulated) * sum(sample.label is Label.BONA_FIDE for sample in data.train)
     return (len(data.train) / (2 * (len(data.train) - bona_fide)), len(data.train) / (2 * max(bona_fide, 1)))
-
-
-@contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Keep what Lightning says to its own users, and its use of old PyTorch names, out of ours' terminal."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    with warnings.catch_warnings(), _quiet_threads():
-        warnings.simplefilter("ignore", PossibleUserWarning)
-        warnings.filterwarnings("ignore", "Checkpoint directory .* exists")
-        warnings.filterwarnings("ignore", ".*LeafSpec")
-        warnings.filterwarnings("ignore", "`training_step` returned `None`")  # a batch of unreadable images
-        yield
-
-
-@contextmanager
-def _quiet_threads() -> Iterator[None]:
-    """Keep a full disk that TensorBoard's thread meets off stderr: its next caller gets the same error."""
-    tell = threading.excepthook
-
-    def hook(arguments: threading.ExceptHookArgs) -> None:
-        if not isinstance(arguments.exc_value, OSError):
-            tell(arguments)
-
-    threading.excepthook = hook
-    try:
-        yield
-    finally:
-        threading.excepthook = tell

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torchmetrics import Metric
 
 from facepad.models import StagedModel
 from facepad.training.losses import DepthLoss, label_loss
@@ -52,6 +53,30 @@ class StageSettings:
     label_smoothing: float = 0.0
 
 
+class _Mean(Metric):
+    """Weighted mean over the batches of all processes.
+
+    Lightning's own is off by rounding when their parts differ in size; torchmetrics' drops NaN, or else all weights.
+    """
+
+    total: Tensor
+    weight: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("weight", torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, values: Tensor, weight: int) -> None:
+        """Add values, each of which weighs as much."""
+        self.total += values.sum() * weight
+        self.weight += values.numel() * weight
+
+    def compute(self) -> Tensor:
+        """Of what came since the last reset."""
+        return self.total / self.weight
+
+
 class PadModule(pl.LightningModule):
     """Trains the part of a network that starts at ``start``, on its input there (pixels, or kept features).
 
@@ -61,6 +86,8 @@ class PadModule(pl.LightningModule):
         start: First stage that runs here; None takes pixels.
         class_weights: Loss weights (attack, bona fide).
         depth_loss: Of networks that give depth maps, when the batches hold some.
+        share: Weight of a training batch by its number (`facepad.training.batches.Batches.share`); None weighs all
+            the same.
     """
 
     def __init__(
@@ -71,6 +98,7 @@ class PadModule(pl.LightningModule):
         start: str | None = None,
         class_weights: tuple[float, float] = (1.0, 1.0),
         depth_loss: DepthLoss | None = None,
+        share: Callable[[int], float] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -78,7 +106,9 @@ class PadModule(pl.LightningModule):
         self.start = start
         self.class_weights = class_weights
         self.depth_loss = depth_loss
+        self.share = share
         self.lr = settings.lr
+        self.means: dict[str, _Mean] = {}
 
     def train(self, mode: bool = True) -> Self:
         """Training mode for what learns only: batch norm of frozen parts keeps its ImageNet statistics."""
@@ -96,43 +126,57 @@ class PadModule(pl.LightningModule):
                 if frozen or kept:
                     yield module
 
-    def training_step(self, batch: tuple[Tensor, ...]) -> Tensor | None:
-        """One batch's loss; None, which skips the step, when not one of its images could be read."""
-        inputs, labels, *depth = batch
-        if not len(labels):
+    def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor | None:
+        """One batch's loss; None, which skips the step, when not one of its images could be read.
+
+        With other processes there is no skipping: they wait for this one's gradient, which is zero then.
+        """
+        empty = not len(batch[1])
+        if empty and self.trainer.world_size == 1:
             return None
-        logits, maps = self._run(inputs)
-        loss = label_loss(logits, labels, class_weights=self.class_weights, smoothing=self.settings.label_smoothing)
-        loss = loss + self._depth("train", maps, depth)
-        self._log("train", loss, logits, labels)
-        return loss
+        loss = self._measure("train", batch, self.class_weights, self.settings.label_smoothing)
+        return loss * (0.0 if empty else self.share(batch_idx) if self.share else 1.0)
 
     def validation_step(self, batch: tuple[Tensor, ...]) -> None:
-        """Logs one dev batch's unweighted loss and accuracy (at P = 0.5)."""
-        inputs, labels, *depth = batch
-        if not len(labels):
-            return
-        logits, maps = self._run(inputs)
-        self._log("dev", label_loss(logits, labels) + self._depth("dev", maps, depth), logits, labels)
+        """Measures one dev batch's unweighted loss and accuracy (at P = 0.5)."""
+        self._measure("dev", batch)
 
-    def _run(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits, and depth maps of a network that gives them."""
+    def _measure(
+        self,
+        part: str,
+        batch: tuple[Tensor, ...],
+        class_weights: tuple[float, float] = (1.0, 1.0),
+        smoothing: float = 0.0,
+    ) -> Tensor:
+        count = len(batch[1])
+        inputs, labels, *depth = batch if count else [tensor.new_zeros(1, *tensor.shape[1:]) for tensor in batch]
         outputs = self.model.run(inputs, start=self.start)
-        return outputs if isinstance(outputs, tuple) else (outputs, None)
-
-    def _depth(self, part: str, maps: Tensor | None, labels: list[Tensor]) -> Tensor | float:
-        if maps is None or not labels or self.depth_loss is None:
-            return 0.0
-        loss = self.depth_loss(maps, labels[0])
-        self.log(
-            f"{part}_depth_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(maps), sync_dist=True
-        )
+        logits, maps = outputs if isinstance(outputs, tuple) else (outputs, None)
+        loss = label_loss(logits, labels, class_weights=class_weights, smoothing=smoothing)
+        if maps is not None and depth and self.depth_loss is not None:
+            of_depth = self.depth_loss(maps, depth[0])
+            self._add(f"{part}_depth_loss", of_depth, count)
+            loss = loss + of_depth
+        self._add(f"{part}_loss", loss, count)
+        self._add(f"{part}_accuracy", ((logits >= 0) == (labels > 0.5)).float(), min(count, 1))
         return loss
 
-    def _log(self, part: str, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        right = ((logits >= 0) == (labels > 0.5)).float().mean()
-        values = {f"{part}_loss": loss.detach(), f"{part}_accuracy": right}
-        self.log_dict(values, on_step=False, on_epoch=True, batch_size=len(labels), prog_bar=True, sync_dist=True)
+    def _add(self, name: str, values: Tensor, weight: int) -> None:
+        if name not in self.means:
+            self.means[name] = _Mean().to(values.device)
+        self.means[name].update(values.detach(), weight)
+
+    def on_fit_start(self) -> None:
+        """Forgets what a learning-rate search has measured."""
+        for mean in self.means.values():
+            mean.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the epoch's means over all samples, of every process; an epoch of training ends with its validation."""
+        for name, mean in self.means.items():
+            if mean.update_called:
+                self.log(name, mean.compute(), prog_bar=True)
+                mean.reset()
 
     def configure_optimizers(self) -> Any:
         """The stage's optimiser over what learns, with its schedule."""

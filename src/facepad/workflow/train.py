@@ -23,7 +23,16 @@ from facepad.preprocess import PreprocessSpec
 from facepad.recipe import Recipe
 from facepad.report.text import flatten
 from facepad.trained import DESCRIPTION_FILE, TrainedModel, save_trained
-from facepad.training import TrainingData, check_stages, check_training, fit, seed_everything
+from facepad.training import (
+    TrainingData,
+    accelerator_of,
+    check_stages,
+    check_training,
+    fit,
+    joined,
+    processes_to_start,
+    seed_everything,
+)
 from facepad.types import Sample, Split
 from facepad.workflow.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, SAMPLES_FILE, installed_versions
 
@@ -39,8 +48,13 @@ def train_run(
     *,
     resume: bool = False,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    devices: int | None = None,
+    nodes: int | None = None,
 ) -> dict[str, str]:
     """Train ``recipe`` on a manifest's train and dev samples into the run folder ``out``.
+
+    Called in each process that a launcher such as torchrun has started, all of them train together, and the first one
+    writes; ``out`` must be a folder that all machines see.
 
     Args:
         recipe: What to train.
@@ -48,6 +62,8 @@ def train_run(
         out: New run folder; with ``resume`` an unfinished one of the same recipe and data.
         resume: Go on with an unfinished run.
         device: Where to train.
+        devices: How many devices of each machine (on ``cpu``: processes); None takes one, or what a launcher started.
+        nodes: How many machines; more than one need a launcher.
 
     Returns:
         Training images left out: path to reason (unreadable, no face).
@@ -55,6 +71,7 @@ def train_run(
     Raises:
         InputError: wrong input in any of its forms; nothing is written then.
     """
+    processes = processes_to_start(accelerator_of(device), devices, nodes)
     samples = read_manifest(manifest)
     data_hash = manifest_hash(manifest)
     data, left_out = _training_data(recipe, manifest, samples)
@@ -66,26 +83,32 @@ def train_run(
         data, without = _with_depth(data, load_depth(manifest, [*data.train, *data.dev], recipe.depth.engine))
         left_out |= without
     labels = data.depth.identity if data.depth else None
-    fresh = _open_run(recipe, manifest, data_hash, labels, out, resume)
-    _write_json(out / SAMPLES_FILE, _samples_of(manifest, data))
-    try:
-        left_out |= fit(
-            model,
-            data,
-            recipe.stage_settings(),
-            out,
-            seed=recipe.train.seed,
-            batch_size=recipe.train.batch_size,
-            balance_classes=recipe.train.balance_classes,
-            depth_loss=recipe.depth.loss(),
-            deterministic=recipe.train.deterministic,
-            precision=recipe.train.precision,
-            device=device,
-        )
-    except InputError:  # of the images: nothing was learnt that would be worth resuming
-        if fresh and not any((out / "checkpoints").rglob("*.*")):
-            shutil.rmtree(out)
-        raise
+    with joined(accelerator_of(device)) as ranks:
+        fresh = ranks.first_does(lambda: _open_run(recipe, manifest, data_hash, labels, out, resume))
+        if ranks.first:
+            _write_json(out / SAMPLES_FILE, _samples_of(manifest, data))
+        try:
+            left_out |= fit(
+                model,
+                data,
+                recipe.stage_settings(),
+                out,
+                seed=recipe.train.seed,
+                batch_size=recipe.train.batch_size,
+                accumulate=recipe.train.accumulate,
+                balance_classes=recipe.train.balance_classes,
+                depth_loss=recipe.depth.loss(),
+                deterministic=recipe.train.deterministic,
+                precision=recipe.train.precision,
+                device=device,
+                devices=processes,
+            )
+        except InputError:  # of the images: nothing was learnt that would be worth resuming
+            if ranks.first and fresh and not any((out / "checkpoints").rglob("*.*")):
+                shutil.rmtree(out)
+            raise
+    if not ranks.first:
+        return left_out
     facts = {
         "recipe": recipe.name,
         "manifest": manifest.name,
@@ -93,6 +116,7 @@ def train_run(
         "train_images": len(data.train),
         "depth_labels": labels,
         "start": start,
+        "devices": max(processes, ranks.count),
         "facepad": version("facepad"),
     }
     _write_json(out / "left-out.json", left_out)

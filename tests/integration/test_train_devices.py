@@ -1,0 +1,114 @@
+"""Training on several devices from the command line, however its processes were started and ended."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from facepad.training import read_epochs
+
+FACEPAD = [sys.executable, "-m", "facepad"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "facepad"]
+
+
+def _words(recipe: Path, manifest: Path, folder: Path, *more: str) -> list[str]:
+    return ["train", str(recipe), str(manifest), str(folder), "--device", "cpu", *more]
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+
+
+@pytest.fixture(scope="module")
+def on_two(recipe, tiny_manifest, tmp_path_factory) -> tuple[Path, str]:
+    """A run of two processes that facepad started: its folder and what it said."""
+    folder = tmp_path_factory.mktemp("two") / "run"
+    done = _run([*FACEPAD, *_words(recipe, tiny_manifest, folder, "--devices", "2")])
+    assert done.returncode == 0, done.stderr
+    return folder, done.stderr
+
+
+def test_each_epoch_is_told_once(on_two):
+    folder, said = on_two
+    for row in read_epochs(folder / "metrics.jsonl"):
+        assert said.count(f"{row['stage']}: epoch {row['epoch']}/") == 1 or row["epoch"] == 0
+    assert said.count("trained: ") == 1
+    assert json.loads((folder / "model.json").read_text())["facts"]["devices"] == 2
+
+
+def test_torchrun_trains_the_same_as_devices(on_two, recipe, tiny_manifest, tmp_path):
+    done = _run([*TORCHRUN, *_words(recipe, tiny_manifest, tmp_path / "run")])
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("trained: ") == 1
+    rows = [
+        [{**row, "seconds": 0} for row in read_epochs(folder / "metrics.jsonl")]
+        for folder in (on_two[0], tmp_path / "run")
+    ]
+    assert rows[0] == rows[1]
+    ends = [json.loads((folder / "model.json").read_text()) for folder in (on_two[0], tmp_path / "run")]
+    assert ends[0]["weights_sha256"] == ends[1]["weights_sha256"]
+    assert ends[1]["facts"]["devices"] == 2
+
+
+def test_refusal_is_told_once_by_those_that_torchrun_started(on_two, recipe, tiny_manifest):
+    done = _run([*TORCHRUN, *_words(recipe, tiny_manifest, on_two[0])])
+    assert done.returncode != 0
+    assert done.stderr.count("facepad: output folder") == 1
+    assert "facepad: unexpected" not in done.stderr
+
+
+def test_more_devices_than_there_are_is_one_line(facepad, recipe, tiny_manifest, tmp_path):
+    code, _, err = facepad(*_words(recipe, tiny_manifest, tmp_path / "run", "--devices", "5000"))
+    assert code == 2
+    assert err.startswith("facepad: 5000 devices asked, this machine has ") and len(err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_outlives_the_command_and_its_run_goes_on(recipe, tiny_manifest, tmp_path, end):
+    folder = tmp_path / "run"
+    words = _words(recipe, tiny_manifest, folder, "--set", "stages.1.epochs=400")
+    process = subprocess.Popen([*FACEPAD, *words, "--devices", "2"], stderr=subprocess.PIPE, text=True)
+    for _ in range(4000):
+        if len(read_epochs(folder / "metrics.jsonl")) >= 4 or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    children = _children(process.pid)
+    assert len(children) >= 2
+    process.send_signal(end)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == (130 if end == signal.SIGINT else -end)
+    assert end != signal.SIGINT or err.strip().splitlines()[-1] == "facepad: stopped by Ctrl-C"
+    for _ in range(600):
+        if not any(_alive(child) for child in children):
+            break
+        time.sleep(0.05)
+    assert not [child for child in children if _alive(child)]
+    before = len(read_epochs(folder / "metrics.jsonl"))
+    again = subprocess.Popen([*FACEPAD, *words, "--resume"], stderr=subprocess.DEVNULL)
+    for _ in range(4000):
+        if len(read_epochs(folder / "metrics.jsonl")) > before or again.poll() is not None:
+            break
+        time.sleep(0.05)
+    again.kill()
+    again.wait()
+    rows = read_epochs(folder / "metrics.jsonl")
+    assert len(rows) > before
+    assert [row["epoch"] for row in rows] == [0, 1, 2, *range(1, len(rows) - 2)]
+
+
+def _children(parent: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
