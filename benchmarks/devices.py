@@ -1,9 +1,9 @@
 """One process beside two, same batches: python benchmarks/devices.py [--subjects 12] [--out docs/results/devices.md]
 
-Trains tla-mobilenetv2 on the synthetic set: in one process, in two that facepad starts, in two that torchrun starts, and
-in one that takes each batch in parts. Batch norm is frozen, dropout and augmentation are off, so that the curves should be
-the same. Needs the ImageNet weights (FACEPAD_MODELS, or the network). Two processes share the cores that one has alone,
-and are not meant to be faster here.
+Trains tla-mobilenetv2 on the synthetic set: in one process, in two that facepad starts, in two that torchrun starts,
+and in one that takes each batch in parts. Batch norm is frozen, dropout and augmentation are off, so that the curves
+should be the same. Needs the ImageNet weights (FACEPAD_MODELS, or the network). Two processes share the cores that one
+has alone, and are not meant to be faster here.
 """
 
 from __future__ import annotations

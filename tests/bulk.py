@@ -218,6 +218,11 @@ def rows_of(out: Path) -> list[dict]:
     return sorted(rows, key=lambda row: row["key"])
 
 
+def log_of(out: Path) -> list[dict]:
+    """The lines of the run's log."""
+    return [json.loads(line) for line in (out / "_LOG.jsonl").read_text().splitlines()]
+
+
 def summary_of(out: Path) -> dict:
     """The summary that a run left."""
     return json.loads((out / "_SUMMARY.json").read_text())

@@ -24,6 +24,7 @@ from bulk import (
     dies_at_once,
     fussy_factory,
     kill_a_child,
+    log_of,
     picture,
     pictures,
     rows_of,
@@ -39,7 +40,7 @@ from facepad.video import write_video
 pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
 pytest.importorskip("fsspec", reason="facepad[scale] is not installed")
 
-from facepad.scale import score_source
+from facepad.scale import log, score_source
 from facepad.scale.items import Item
 from facepad.scale.pool import Pool
 
@@ -89,6 +90,7 @@ def test_second_run_scores_what_is_missing_and_changes_nothing(run, tmp_path):
     before = rows_of(tmp_path / "out")
     assert len(before) == 6
     again = run(folder)
+    assert [line["event"] for line in log_of(tmp_path / "out")] == ["started", "finished"] * 2
     assert (again["this_run"]["scored"], again["this_run"]["already_there"]) == (0, 6)
     (folder / "new.png").write_bytes(picture(BLUE))
     summary = run(folder)
@@ -157,6 +159,7 @@ def test_stopped_run_is_completed_by_the_next(run, model, tmp_path, how):
     assert 0 < there < 60
     if how == signal.SIGINT:
         assert summary_of(tmp_path / "out")["complete"] is False
+        assert log_of(tmp_path / "out")[-1]["event"] == "interrupted"
     summary = run(folder)
     assert (summary["this_run"]["already_there"], summary["this_run"]["scored"]) == (there, 60 - there)
     assert [row["key"] for row in rows_of(tmp_path / "out")] == [f"{number:04}.png" for number in range(60)]
@@ -242,6 +245,21 @@ def test_model_that_fails_ends_the_run_and_what_is_done_stays(run, tmp_path):
     with pytest.raises(ModelError, match="no numbers"):
         run(folder / "list.txt", batch_size=1)
     assert "0000.png" in [row["key"] for row in rows_of(tmp_path / "out")]
+    last = log_of(tmp_path / "out")[-1]
+    assert (last["event"], last["error"]) == ("failed", "ModelError") and "no numbers" in last["message"]
+
+
+def test_log_tells_how_far_it_is_and_what_failed(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(log, "_SECONDS", 0.0)
+    folder = pictures(tmp_path / "in", 6)
+    (folder / "bad.png").write_bytes(b"x" * 50)
+    run(folder, batch_size=7)
+    started, progress, finished = log_of(tmp_path / "out")
+    assert started["engine"] == "local" and started["process"] == os.getpid()
+    assert progress["done"] == finished["this_run"]["scored"] == 7
+    assert progress["counts"] == {"scored": 6, "unreadable": 1}
+    assert [kind.partition(":")[0] for kind in progress["failures"]] == ["unreadable"]
+    assert progress["peak_memory_bytes"] > 0 and progress["seconds_by_step"]
 
 
 def test_pool_is_used_again_with_its_processes(model, tmp_path):

@@ -16,8 +16,8 @@ import typer
 from facepad.cli.app import Jobs, app, print_json, say
 
 if TYPE_CHECKING:
-    from facepad.scale.job import Progress
     from facepad.scale.output import Output
+    from facepad.scale.progress import Progress
 
 _PARTLY, _CTRL_C = 3, 130
 _KINDS = 20  # of failures that are shown
@@ -69,6 +69,8 @@ def score(
     bundle = load(model, detector=detector, threads=1).bundle
     if bundle.description.scope:
         say(bundle.description.scope)
+    if address:
+        say("Ray shows actors, nodes and their memory on its dashboard, usually at port 8265 of the head node")
     with _watching(source, column) as watch:
         summary = score_source(
             source, out, bundle, engine=engine.value, address=address, detector=detector, frames=frames, jobs=jobs,

@@ -8,7 +8,6 @@ import platform
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
@@ -22,13 +21,15 @@ from facepad.faces import DETECTORS
 from facepad.parallel import available_cpus
 from facepad.predictor import FRAMES, Predictor
 from facepad.scale.items import Item, printable
+from facepad.scale.log import RunLog, logged
 from facepad.scale.output import Output, open_output
 from facepad.scale.pool import Factory, Pool
+from facepad.scale.progress import Progress
 from facepad.scale.scoring import CRASHED, BatchResult, peak_memory
 from facepad.scale.sources import Source, open_source
 from facepad.types import ScoreStatus
 
-__all__ = ["BATCH", "EngineName", "Progress", "batches_of", "score_source"]
+__all__ = ["BATCH", "EngineName", "batches_of", "score_source"]
 
 BATCH = 32
 """How many images travel to a process together."""
@@ -37,47 +38,8 @@ EngineName = Literal["local", "ray"]
 
 #: Turns batches into results, in any order; closing it ends what it started.
 _Engine = Callable[[Iterator[list[Item]]], Generator[BatchResult, None, None]]
+_Watch = Callable[[Progress, Output], None]
 _STATUSES = (*(status.value for status in ScoreStatus), CRASHED)
-_SHOWN = 100  # names of inputs that were not reached
-
-
-@dataclass
-class Progress:
-    """What this run has done so far.
-
-    Attributes:
-        done: Items with a result.
-        missed: Items that could not be reached.
-        unreached: Key and reason of the first of them.
-        seconds: Of all processes, by step.
-        peaks: Most memory of each process, in bytes.
-        started: When it began, on the clock of `time.perf_counter`.
-        first: When the first result came.
-    """
-
-    done: int = 0
-    missed: int = 0
-    unreached: list[tuple[str, str]] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    peaks: dict[tuple[str, int], int] = field(default_factory=dict)
-    started: float = field(default_factory=time.perf_counter)
-    first: float | None = None
-
-    def rate(self) -> float:
-        """Items a second since the first result: what starting the processes takes is no forecast."""
-        since = time.perf_counter() - (self.started if self.first is None else self.first)
-        return (self.done + self.missed) / max(since, 1.0)
-
-    def add(self, result: BatchResult) -> None:
-        """Take in a result."""
-        self.first = self.first or time.perf_counter()
-        self.done += len(result.scored)
-        self.missed += len(result.unreached)
-        self.unreached += result.unreached[: _SHOWN - len(self.unreached)]
-        for step, spent in result.seconds.items():
-            self.seconds[step] = self.seconds.get(step, 0.0) + spent
-        if result.peak:
-            self.peaks[result.process] = max(result.peak, self.peaks.get(result.process, 0))
 
 
 def score_source(
@@ -92,7 +54,7 @@ def score_source(
     jobs: int | None = None,
     batch_size: int = BATCH,
     column: str | None = None,
-    watch: Callable[[Progress, Output], None] = lambda progress, output: None,
+    watch: _Watch = lambda progress, output: None,
     factory: Factory | None = None,
 ) -> dict[str, Any]:
     """Score what SOURCE names and the folder does not hold yet.
@@ -132,14 +94,25 @@ def score_source(
     run = _engine(engine, make, address, jobs, frames)
     items = _not_empty(source)
     progress = Progress()
-    with open_output(out, identity) as output:
-        interrupted = _score(items, output, run, batch_size, progress, watch)
+    facts = identity | {"engine": engine, "jobs": jobs or "all", "batch_size": batch_size}
+    with open_output(out, identity) as output, logged(Path(out), facts) as log:
+        interrupted = _score(items, output, run, batch_size, progress, _all(watch, log))
         output.flush()
-        facts = identity | {"engine": engine, "jobs": jobs or "all", "batch_size": batch_size}
         summary = _summary(facts, output, progress, complete=not interrupted and not progress.missed)
         summary["interrupted"] = interrupted
         output.write_summary(summary)
+        log.write(
+            "interrupted" if interrupted else "finished", {"counts": summary["counts"], "this_run": summary["this_run"]}
+        )
     return summary
+
+
+def _all(watch: _Watch, log: RunLog) -> _Watch:
+    def both(progress: Progress, output: Output) -> None:
+        watch(progress, output)
+        log.progress(progress, output)
+
+    return both
 
 
 def batches_of(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -170,7 +143,7 @@ def _score(
     run: _Engine,
     batch_size: int,
     progress: Progress,
-    watch: Callable[[Progress, Output], None],
+    watch: _Watch,
 ) -> bool:
     """Whether Ctrl-C ended it; what is done is in the output."""
     results = run(batches_of(output.missing(items), batch_size))

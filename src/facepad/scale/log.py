@@ -1,0 +1,76 @@
+"""What a bulk run does, as JSON lines beside its results: one for its start, one now and then, one for its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from facepad.files import writing
+from facepad.scale.output import Output
+from facepad.scale.progress import Progress
+
+__all__ = ["LOG", "RunLog", "logged"]
+
+LOG = "_LOG.jsonl"
+_SECONDS = 30.0  # between two lines
+
+
+class RunLog:
+    """Appends to the log of an output folder; runs that resume it go on in the same file.
+
+    Args:
+        folder: The output folder.
+
+    Raises:
+        RunError: the disk is full or the place cannot be written (from every method).
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOG
+        self._last = time.monotonic()
+
+    def write(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Append one line: time (UTC), event, host and process, then the facts."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        row = {"time": now, "event": event, "host": socket.gethostname(), "process": os.getpid(), **facts}
+        with writing(self._path), self._path.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")
+
+    def progress(self, progress: Progress, output: Output) -> None:
+        """Append how far the run is, at most every half minute."""
+        if time.monotonic() - self._last < _SECONDS:
+            return
+        self._last = time.monotonic()
+        self.write("progress", _state(progress, output))
+
+
+@contextmanager
+def logged(folder: Path, identity: Mapping[str, Any]) -> Iterator[RunLog]:
+    """The log of one run: its start, and its end by an error."""
+    log = RunLog(folder)
+    log.write("started", identity)
+    try:
+        yield log
+    except BaseException as error:
+        log.write("failed", {"error": type(error).__name__, "message": str(error)})
+        raise
+
+
+def _state(progress: Progress, output: Output) -> dict[str, Any]:
+    return {
+        "done": progress.done,
+        "already_there": output.skipped,
+        "unreached": progress.missed,
+        "inputs_per_second": round(progress.rate(), 3),
+        "counts": dict(output.counts),
+        "failures": dict(output.failures.most_common(20)),
+        "seconds_by_step": {step: round(spent, 3) for step, spent in progress.seconds.items()},
+        "peak_memory_bytes": max(progress.peaks.values(), default=0),
+    }
