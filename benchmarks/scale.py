@@ -1,6 +1,7 @@
 """Bulk scoring: processes, Ray beside local, memory at ten times the inputs, and what kill -9 costs.
 
-    python benchmarks/scale.py [--faces 2000] [--inputs 10000] [--many 100000] [--out docs/results/scale.md]
+    python benchmarks/scale.py [--faces 2000] [--inputs 10000] [--many 100000] [--clips 200]
+                               [--out docs/results/scale.md]
 
 Every run is `facepad score` in a new process, on generated files of this machine: "faces" are synthetic images with a
 face to find, "small" ones have 64 pixels a side and none. Both are hard links of 64 different ones. Where processes and
@@ -26,10 +27,12 @@ from typing import Any
 import numpy as np
 
 from facepad.datasets.synthetic import generate
-from facepad.images import write_image
+from facepad.images import read_image, write_image
+from facepad.video import write_video
 
 DIFFERENT = 64
 SMALL = 64  # pixels
+CLIP = 10  # seconds of a video, at 25 frames a second and 640 x 480
 FEW = 512  # images, whose run tells what starting takes
 
 
@@ -38,6 +41,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--faces", type=int, default=2000, help="images with faces, for 1 and 2 processes")
     parser.add_argument("--inputs", type=int, default=10_000, help="for Ray beside local, memory and kills")
     parser.add_argument("--many", type=int, default=100_000, help="small images, for memory and two nodes")
+    parser.add_argument("--clips", type=int, default=200, help=f"videos of {CLIP} s with faces")
     parser.add_argument("--out", type=Path, help="write the page there, too")
     arguments = parser.parse_args(words)
     if min(arguments.faces, arguments.inputs) <= FEW:
@@ -49,6 +53,7 @@ def main(words: list[str] | None = None) -> None:
                 heading(arguments),
                 processes(bench, arguments.faces),
                 engines(bench, arguments.inputs),
+                videos(bench, arguments.clips),
                 memory(bench, arguments.inputs, arguments.many),
                 kills(bench, arguments.inputs),
                 two_nodes(bench, arguments.many),
@@ -84,6 +89,19 @@ class Bench:
             path = folder / f"{number // 1000:04}" / f"{number:07}{originals[0].suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.hardlink_to(originals[number % len(originals)])
+        return folder
+
+    def clips(self, count: int) -> Path:
+        """A folder of ``count`` videos, each a link to one of a few."""
+        folder, faces = self.folder / f"clips-{count}", [read_image(path) for path in self._faces()]
+        for number in range(count):
+            original = self.folder / "originals-clips" / f"{number % 8}.mp4"
+            if not original.exists():
+                some = faces[number::8]
+                write_video(original, (some[frame // 5 % len(some)] for frame in range(CLIP * 25)))
+            path = folder / f"{number:04}.mp4"
+            path.parent.mkdir(exist_ok=True)
+            path.hardlink_to(original)
         return folder
 
     def _faces(self) -> list[Path]:
@@ -133,7 +151,7 @@ def throughput(bench: Bench, count: int, *options: object) -> tuple[float, dict[
 
 def heading(arguments: argparse.Namespace) -> str:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    count = f"--faces {arguments.faces} --inputs {arguments.inputs} --many {arguments.many}"
+    count = f"--faces {arguments.faces} --inputs {arguments.inputs} --many {arguments.many} --clips {arguments.clips}"
     return (
         f"# Bulk scoring\n\n`python benchmarks/scale.py {count}`, {date.today()}, commit {commit.stdout.strip()}: "
         f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}. "
@@ -166,6 +184,24 @@ def engines(bench: Bench, count: int) -> str:
     return "\n".join(lines)
 
 
+def videos(bench: Bench, count: int) -> str:
+    run = bench.score(bench.clips(count), "--jobs", 2)["this_run"]
+    seconds = run["seconds"] - run["seconds_to_first_result"]
+    hour = 3600 * seconds / (count * CLIP)
+    spent = sum(run["seconds_by_step"].values())
+    steps = ", ".join(f"{step} {1000 * part / count:.0f}" for step, part in run["seconds_by_step"].items())
+    lines = [
+        f"## Videos, {count} of {CLIP} s, 20 frames of each, 2 processes",
+        "",
+        "| videos/s | an hour of such videos, s | of one process, s |",
+        "|---|---|---|",
+        f"| {count / seconds:.2f} | {hour:.0f} | {3600 * spent / (count * CLIP):.0f} |",
+        "",
+        f"Milliseconds of one process per video: {steps}.",
+    ]
+    return "\n".join(lines)
+
+
 def memory(bench: Bench, few: int, many: int) -> str:
     lines = [
         "## Memory, small images, 2 processes",
@@ -174,15 +210,15 @@ def memory(bench: Bench, few: int, many: int) -> str:
     ]
     lines.append("|---|---|---|---|---|---|")
     first: tuple[float, float] | None = None
-    for count in (few, many):
+    for count in (1000, few, many):
         summary = bench.score(bench.images("small", count), "--jobs", 2)
         peak = summary["this_run"]["peak_memory_bytes"]
         driver, process = peak["driver"] / 1e6, peak["largest_process"] / 1e6
-        first = first or (driver, process)
-        lines.append(
-            f"| {count} | {summary['this_run']['inputs_per_second']:.0f} | {driver:.0f} | {driver / first[0]:.2f} | "
-            f"{process:.0f} | {process / first[1]:.2f} |"
-        )
+        if count == few:
+            first = (driver, process)
+        times = [f"{now / then:.2f}" for now, then in zip((driver, process), first, strict=True)] if first else ["", ""]
+        rate = summary["this_run"]["inputs_per_second"]
+        lines.append(f"| {count} | {rate:.0f} | {driver:.0f} | {times[0]} | {process:.0f} | {times[1]} |")
     return "\n".join(lines)
 
 
