@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from facepad.datasets.manifest import read_manifest
+from facepad.datasets.packed import refuse_narrow_crops
 from facepad.errors import ImageError, InputError
 from facepad.faces import blank_face, keep_only_face
 from facepad.images import read_image
@@ -197,7 +198,12 @@ def score_samples(
         title: What the bar is called.
         change: Applied to each image that has a face box, before it is prepared; the others get ``no_face``.
         unreadable: Filled with path and reason of each image that could not be read.
+
+    Raises:
+        InputError: the samples are packed in crops narrower than the network looks at.
     """
+    for spec in scorer.preprocess:
+        refuse_narrow_crops(root, samples, spec.reach)
     records: list[ScoreRecord] = []
     task = bar.add_task(title, total=len(samples)) if bar else None
     images = _prepared(scorer, root, samples, change)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from facepad.errors import InputError, OutputExistsError, RunError
+from facepad.shards import open_file
 
 __all__ = [
     "atomic_path",
@@ -96,8 +97,8 @@ def read_text(path: Path) -> str:
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hex digits."""
-    with Path(path).open("rb") as stream:
+    """SHA-256 of the bytes of a file, or of a member of a tar shard, as 64 hex digits."""
+    with open_file(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -16,6 +16,7 @@ from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugi
 
 from facepad.errors import ImageError, InputError
 from facepad.files import write_bytes
+from facepad.shards import open_file
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_size", "looks_like_image", "read_image", "write_image"]
 
@@ -65,7 +66,7 @@ def read_image(
     an animation or a multi-page file the first image is read.
 
     Args:
-        source: A file path, or the bytes of a file.
+        source: A file path, which may name a member of a tar shard (`facepad.shards`), or the bytes of a file.
         max_pixels: Refuse images of more pixels than this; checked in the header, before anything is decoded.
         min_size: A (height, width) that is large enough: a JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size
             (faster) as long as both sides stay at least this. Other formats come at full size.
@@ -154,7 +155,7 @@ def _stream(source: Path | str | bytes, name: str) -> AbstractContextManager[Bin
     if isinstance(source, bytes):
         return io.BytesIO(source)
     try:
-        return Path(source).open("rb")
+        return open_file(source)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"{name}: cannot be read ({reason})") from error

@@ -42,6 +42,14 @@ class PreprocessSpec:
         """Whether an image without a face square cannot be prepared (it then is a non-response)."""
         return self.crop_scale is not None
 
+    @property
+    def reach(self) -> float | None:
+        """Side of the square around the face's centre that holds all it looks at, in sides of the face square.
+
+        None is the whole frame.
+        """
+        return None if self.crop_scale is None else self.crop_scale + 2 * max(map(abs, self.shift))
+
     def apply(self, image: NDArray[np.uint8], box: Box | None) -> NDArray[np.uint8]:
         """Cut and resize: uint8 RGB ``(H, W, 3)`` to uint8 RGB ``(*size, 3)``.
 

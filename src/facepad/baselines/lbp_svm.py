@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
+from facepad.datasets.packed import refuse_narrow_crops
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import ImageError, InputError, RunError
 from facepad.images import read_image
@@ -172,6 +173,7 @@ def _textures(
         except ImageError as error:
             return error
 
+    refuse_narrow_crops(root, samples, spec.reach)
     rows, kept, unreadable = [], [], {}
     with Progress(console=Console(stderr=True), disable=not progress) as bar:
         found = bar.track(map_ahead(texture, samples), total=len(samples), description="colour textures")

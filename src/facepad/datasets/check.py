@@ -17,6 +17,7 @@ from rich.progress import track
 
 from facepad.datasets.lookalike import NEAR_LIMIT, Bits, nearest, perceptual_hash
 from facepad.datasets.manifest import read_manifest, resolve
+from facepad.datasets.packed import changed_shards
 from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.errors import ImageError, InputError
 from facepad.files import sha256_file
@@ -54,6 +55,7 @@ class CheckReport:
         shared_subjects: Subject -> splits, for subjects in more than one split.
         without_box: Samples with an empty box.
         unlisted: Image files beside listed ones that the manifest leaves out.
+        changed_shards: Shards of a packed set that are no longer what was packed.
     """
 
     manifest: Path
@@ -66,6 +68,7 @@ class CheckReport:
     shared_subjects: dict[str, list[str]]
     without_box: list[str]
     unlisted: list[str]
+    changed_shards: list[str]
 
     @property
     def problems(self) -> list[str]:
@@ -76,6 +79,7 @@ class CheckReport:
         lines = [
             _line(self.missing, "listed files that are missing", str),
             _line(self.unreadable, "files that cannot be read", ": ".join),
+            _line(self.changed_shards, "shards that have changed since they were packed", str),
             _line(self.exact_duplicates, "groups of identical files with different splits or labels", " = ".join),
             _line(
                 self.near_duplicates,
@@ -139,6 +143,7 @@ def check(manifest: Path, *, jobs: int | None = None, progress: bool = True) -> 
         shared_subjects={s: [str(split) for split in v] for s, v in subjects_across_splits(samples).items()},
         without_box=[sample.path for sample in samples if sample.box is None],
         unlisted=_unlisted(paths, manifest.parent),
+        changed_shards=changed_shards(manifest.parent, samples),
     )
 
 
@@ -153,10 +158,10 @@ class _File:
 
 
 def _inspect(path: Path) -> _File:
-    if not path.is_file():
-        return _File(missing=True)
     try:
         digest = sha256_file(path)
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return _File(missing=True)
     except OSError as error:
         return _File(error=error.strerror or str(error))
     try:

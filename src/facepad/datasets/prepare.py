@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from facepad.faces import FoundBox, find_boxes
 from facepad.files import sha256_file, write_text
 from facepad.types import Sample
 
-__all__ = ["PrepareSummary", "origin_of", "prepare"]
+__all__ = ["PrepareSummary", "copy_origin", "origin_of", "prepare"]
 
 _RECORD = "prepare.json"
 
@@ -356,6 +357,24 @@ def origin_of(manifest: Path) -> dict[str, Any]:
     except OutputExistsError:
         return {}
     return next((run for run in runs if manifest.name in run["manifests"]), {})
+
+
+def copy_origin(source: Path, target: Path, text: str, samples: Sequence[Sample]) -> None:
+    """Write beside a manifest to be how the manifest that it is made of was made; nothing where that is not known.
+
+    Args:
+        source: The manifest that there is.
+        target: The one to be, in a folder without a record of its own.
+        text: Its content.
+        samples: The same.
+
+    Raises:
+        RunError: the disk is full.
+    """
+    if origin := origin_of(source):
+        about = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "counts": class_balance(samples)}
+        content = json.dumps({"runs": [origin | {"manifests": {target.name: about}}]}, indent=2, ensure_ascii=False)
+        write_text(target.parent / _RECORD, content + "\n")
 
 
 def _read_record(out: Path) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Depth labels: how near each place of a bona fide face is, made once, stored beside the manifest, used in training."""
 
+from facepad.depth.carry import carry_depth
 from facepad.depth.engines import ENGINES, DepthEngine, create_engine, usual_engine
 from facepad.depth.make import DepthSummary, make_depth
 from facepad.depth.preview import write_preview
@@ -14,6 +15,7 @@ __all__ = [
     "DepthEngine",
     "DepthMaps",
     "DepthSummary",
+    "carry_depth",
     "create_engine",
     "load_depth",
     "make_depth",

@@ -19,7 +19,7 @@ from facepad.errors import InputError, RunError
 from facepad.files import sha256_file, write_text, writing
 from facepad.types import Box, Label, Sample
 
-__all__ = ["DepthMaps", "DepthStore", "depth_folder", "load_depth"]
+__all__ = ["DepthMaps", "DepthStore", "depth_engines", "depth_folder", "load_depth"]
 
 _FORMAT = 1
 _ROW = SIZE * SIZE
@@ -32,6 +32,11 @@ _Key = tuple[str, _Square]
 def depth_folder(manifest: Path) -> Path:
     """Where the depth maps of a manifest lie: one sub-folder per engine. Manifests in one folder share it."""
     return Path(manifest).parent / "depth"
+
+
+def depth_engines(manifest: Path) -> list[str]:
+    """Names of the engines whose maps lie beside a manifest."""
+    return sorted(path.parent.name for path in depth_folder(manifest).glob(f"*/{_META}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +157,12 @@ class DepthMaps:
         identity: Its identity, with version and model.
     """
 
-    def __init__(self, engine: str, identity: str, maps: NDArray[np.uint8], rows: Mapping[_Key, int]) -> None:
+    def __init__(self, engine: str, identity: str, maps: NDArray[np.uint8], rows: Sequence[_Row]) -> None:
         self.engine = engine
         self.identity = identity
         self._maps = maps
-        self._rows = dict(rows)
+        self._rows = {row.key: number for number, row in enumerate(rows)}
+        self._engines = [row.engine for row in rows]
 
     def __contains__(self, sample: Sample) -> bool:
         """Whether `of` has a map: not for bona fide images without a face square, or that could not be read."""
@@ -173,6 +179,10 @@ class DepthMaps:
         if sample not in self:
             raise InputError(f"{sample.path} has no depth map: it has no face square, or could not be read")
         return np.array(self._maps[self._rows[_key(sample)]])
+
+    def made_by(self, sample: Sample) -> str:
+        """The engine that made the map of a bona fide sample that has one: another where this one saw no face."""
+        return self._engines[self._rows[_key(sample)]]
 
 
 def load_depth(manifest: Path, samples: Sequence[Sample], engine: str | None = None) -> DepthMaps:
@@ -214,7 +224,7 @@ def load_depth(manifest: Path, samples: Sequence[Sample], engine: str | None = N
     maps: NDArray[np.uint8] = np.zeros((0, SIZE, SIZE), dtype=np.uint8)
     if rows:
         maps = np.memmap(folder / _MAPS, dtype=np.uint8, mode="r", shape=(len(rows), SIZE, SIZE))
-    return DepthMaps(folder.name, str(meta["engine"]), maps, numbers)
+    return DepthMaps(folder.name, str(meta["engine"]), maps, rows)
 
 
 def _refuse_missing(wanted: Sequence[Sample], numbers: Mapping[_Key, int], command: str) -> None:
@@ -232,7 +242,7 @@ def _refuse_missing(wanted: Sequence[Sample], numbers: Mapping[_Key, int], comma
 
 def _engine_folder(manifest: Path, engine: str | None) -> Path:
     folder = depth_folder(manifest)
-    there = sorted(path.parent.name for path in folder.glob(f"*/{_META}"))
+    there = depth_engines(manifest)
     listed = ", ".join(there)
     if engine is None and len(there) > 1:
         raise InputError(f"{folder} holds the depth maps of several engines ({listed}); say which one to use")

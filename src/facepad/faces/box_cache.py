@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from facepad.errors import InputError
 from facepad.files import writing
+from facepad.shards import file_stamp
 from facepad.types import Box
 
 __all__ = ["BoxCache", "FileStamp", "FoundBox"]
@@ -43,8 +44,7 @@ class FileStamp:
     @classmethod
     def of(cls, path: Path) -> FileStamp:
         """The stamp of a file as it is now (OSError when there is none)."""
-        status = path.stat()
-        return cls(status.st_size, status.st_mtime_ns)
+        return cls(*file_stamp(path))
 
 
 class BoxCache:

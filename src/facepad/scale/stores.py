@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from facepad import shards
 from facepad.errors import InputError, unknown_choice
 from facepad.scale.items import printable
 
@@ -60,7 +60,7 @@ def open_file(url: str) -> BinaryIO:
     """
     try:
         if not is_remote(url):
-            return Path(url).open("rb")
+            return shards.open_file(url)
         if _is_web(url):
             return cast(BinaryIO, _web().open(url, "rb"))
         store, path = _bucket_of(url)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from facepad.augment import Augmentation
+from facepad.datasets.packed import refuse_narrow_crops
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.depth import DepthMaps, warp_depth
 from facepad.errors import ImageError
@@ -56,6 +57,9 @@ class CropSource:
         augment: Changes the crops; None leaves them as they are.
         depth: Depth maps of the samples, for networks that learn them.
         seed: With the sample's name and the view's number, the only source of the augmentation's randomness.
+
+    Raises:
+        InputError: the samples are packed in crops narrower than the network looks at.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class CropSource:
         depth: DepthMaps | None = None,
         seed: int = 0,
     ) -> None:
+        refuse_narrow_crops(root, samples, spec.reach)
         self.root = root
         self.samples = list(samples)
         self.spec = spec

@@ -21,6 +21,7 @@ from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.engines import Engine
 from facepad.files import write_text, writing
 from facepad.models import StagedModel, freeze
+from facepad.shards import file_stamp
 from facepad.training.data import Crop, CropSource
 
 __all__ = ["FeatureStore", "KeptFeatures", "keep_features"]
@@ -204,11 +205,11 @@ def _name(source: CropSource, index: int, view: int) -> str:
     sample = source.samples[index]
     path = source.root / sample.path
     try:
-        status = path.stat()
+        length, mtime_ns = file_stamp(path)
     except OSError:
         return f"{path}|missing"
     box = sample.box.xyxy if sample.box and source.spec.needs_face else None
-    return f"{os.path.realpath(path)}|{status.st_size}|{status.st_mtime_ns}|{box}|{source.version(index, view)}"
+    return f"{os.path.realpath(path)}|{length}|{mtime_ns}|{box}|{source.version(index, view)}"
 
 
 def _fingerprint(model: StagedModel, taps: Sequence[str], source: CropSource) -> str:

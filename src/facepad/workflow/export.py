@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from facepad.bundle import CARD, RUN_DESCRIPTION, RUN_WEIGHTS, Bundle, write_bundle
 from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, resolve
+from facepad.datasets.packed import refuse_narrow_crops
 from facepad.engines import EngineName, import_openvino
 from facepad.errors import ImageError, InputError, MetricError, OutputExistsError, RunError
 from facepad.evaluation import dev_samples, score_samples, scoring_progress
@@ -200,6 +201,7 @@ def _calibration_crops(manifest: Path, spec: PreprocessSpec, unreadable: dict[st
     for sample in read_manifest(manifest):
         if sample.split is Split.TRAIN and not (spec.needs_face and sample.box is None):
             kinds[str(sample.attack_type or sample.label)].append(sample)
+    refuse_narrow_crops(manifest.parent, chain.from_iterable(kinds.values()), spec.reach)
     rng = np.random.default_rng(0)
     shuffled = [[kinds[kind][place] for place in rng.permutation(len(kinds[kind]))] for kind in sorted(kinds)]
     crops: list[NDArray[np.uint8]] = []

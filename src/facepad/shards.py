@@ -1,0 +1,136 @@
+"""Files, and members of tar shards under names as if the shard were a folder: ``set/shard-00000.tar/000000/a.jpg``."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import re
+import tarfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["SHARD_SUFFIX", "file_stamp", "open_file", "read_members"]
+
+SHARD_SUFFIX = ".tar"
+"""How the name of a shard ends; compressed ones cannot be read from the middle."""
+
+_INSIDE = re.compile(re.escape(SHARD_SUFFIX) + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Where the members of a shard lie: name to offset and length, of the file with this stamp."""
+
+    stamp: tuple[int, int, int]
+    members: dict[str, tuple[int, int]]
+    problem: str
+
+
+_indexes: dict[str, _Index] = {}
+_indexing = threading.Lock()
+
+
+def open_file(path: Path | str) -> io.BufferedReader | io.BytesIO:
+    """A file to read from; of a shard's member its bytes, in memory.
+
+    A shard's headers are read once per process, and again when the file has changed.
+
+    Raises:
+        OSError: there is no such file or member, or it cannot be read.
+        ValueError: a null byte in the name.
+    """
+    place = _place(path)
+    if place is None:
+        return Path(path).open("rb")
+    shard, name = place
+    with Path(shard).open("rb") as stream:
+        offset, length = _find(shard, name, stream)
+        stream.seek(offset)
+        content = stream.read(length)
+    if len(content) < length:  # it was cut off since its headers were read
+        raise OSError(errno.EIO, f"{Path(shard).name} ends within it", str(path))
+    return io.BytesIO(content)
+
+
+def file_stamp(path: Path | str) -> tuple[int, int]:
+    """Length and time of change (nanoseconds) of a file; of a shard's member its length, and the shard's time.
+
+    Raises:
+        OSError, ValueError: as `open_file`.
+    """
+    place = _place(path)
+    if place is None:
+        status = Path(path).stat()
+        return status.st_size, status.st_mtime_ns
+    shard, name = place
+    with Path(shard).open("rb") as stream:
+        return _find(shard, name, stream)[1], os.fstat(stream.fileno()).st_mtime_ns
+
+
+def read_members(shard: Path, suffix: str) -> dict[str, bytes]:
+    """Name to content of the members whose names end in ``suffix``, in their order.
+
+    Raises:
+        OSError: the shard is missing, or not a whole tar file.
+    """
+    with shard.open("rb") as stream:
+        index = _index(str(shard), stream)
+        if index.problem:
+            raise OSError(errno.EIO, index.problem, str(shard))
+        found = {}
+        for name, (offset, length) in index.members.items():
+            if name.endswith(suffix):
+                stream.seek(offset)
+                found[name] = stream.read(length)
+    return found
+
+
+def _place(path: Path | str) -> tuple[str, str] | None:
+    """Shard and name of a member; None for a file of its own, which may lie in a folder that is named like a shard."""
+    text = Path(path).as_posix() if os.sep != "/" else os.fspath(path)
+    for match in _INSIDE.finditer(text):
+        shard = text[: match.end() - 1]
+        if os.path.isfile(shard):  # noqa: PTH113 - once per image
+            return shard, text[match.end() :]
+    return None
+
+
+def _find(shard: str, name: str, stream: BinaryIO) -> tuple[int, int]:
+    """Offset and length of a member."""
+    index = _index(shard, stream)
+    place = index.members.get(name)
+    if place is None:
+        why = f"{Path(shard).name} has no such member"
+        if index.problem:
+            raise OSError(errno.EIO, f"{why}: {index.problem}", f"{shard}/{name}")
+        raise FileNotFoundError(errno.ENOENT, why, f"{shard}/{name}")
+    return place
+
+
+def _index(shard: str, stream: BinaryIO) -> _Index:
+    status = os.fstat(stream.fileno())
+    stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
+    known = _indexes.get(shard)
+    if known is None or known.stamp != stamp:
+        with _indexing:  # else every thread would read the headers of the same shard
+            known = _indexes.get(shard)
+            if known is None or known.stamp != stamp:
+                known = _indexes[shard] = _read_headers(stream, stamp)
+    return known
+
+
+def _read_headers(stream: BinaryIO, stamp: tuple[int, int, int]) -> _Index:
+    """What a shard holds; of a damaged one what lies before the damage."""
+    members: dict[str, tuple[int, int]] = {}
+    try:
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
+            while (member := archive.next()) is not None:
+                archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+                if member.isreg() and not member.issparse():
+                    members[member.name] = (member.offset_data, member.size)
+    except (tarfile.TarError, OSError, EOFError) as error:
+        return _Index(stamp, members, f"it is not a whole tar file ({error})")
+    return _Index(stamp, members, "")
