@@ -11,9 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
-__all__ = ["available_cpus", "interrupt_deferred", "map_ahead"]
+__all__ = ["available_cpus", "interrupt_deferred", "map_ahead", "one_ahead"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -62,6 +62,24 @@ def map_ahead(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The items in order, the next one made by a thread while the caller uses the one before.
+
+    Raises:
+        Exception: whatever making an item raises, when its turn comes.
+
+    Example:
+        >>> list(one_ahead(abs(number) for number in [-2, 1, -3]))
+        [2, 1, 3]
+    """
+    rest, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        waiting: Future[Item | object] = pool.submit(next, rest, end)
+        while (item := waiting.result()) is not end:
+            waiting = pool.submit(next, rest, end)
+            yield cast(Item, item)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ reason then reads "File too large" instead of "No space left on device"; both ar
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -115,6 +116,19 @@ def test_frames_of_videos_go_on_from_every_file(fails_at, facepad, tmp_path):
         assert not list(out.rglob("frames.json"))
     assert facepad(*words)[0] == 0
     assert len(list(out.rglob("frames.json"))) == len(read_manifest(out / "manifest.csv")) == 8
+
+
+def test_packing_goes_on_from_every_file(fails_at, facepad, data, tmp_path):
+    about = {"detector": "dlib", "manifests": {"manifest.csv": {}}}
+    (data.parent / "prepare.json").write_text(json.dumps({"runs": [about]}))
+    out = tmp_path / "out"
+    words = ("data", "pack", data, out, "--size", 48, "--per-shard", 30, "--jobs", 1)
+    for pattern in (r"^\.pack", r"^\.shard-00000", r"^\.shard-00002", r"^\.prepare", r"^\.manifest"):
+        fails_at(pattern, out, *words)
+        assert not (out / "manifest.csv").exists()
+    assert facepad(*words)[0] == 0
+    assert facepad(*words[:3], tmp_path / "whole", *words[4:])[0] == 0
+    assert contents(out) == contents(tmp_path / "whole")
 
 
 def test_depth_maps_go_on_from_every_file(fails_at, facepad, data, tmp_path):

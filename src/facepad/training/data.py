@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from facepad.augment import Augmentation
 from facepad.datasets.packed import refuse_narrow_crops
@@ -20,11 +21,11 @@ from facepad.depth import DepthMaps, warp_depth
 from facepad.errors import ImageError
 from facepad.images import image_size, read_image
 from facepad.models.attention_fusion import MAP_SIZE
-from facepad.parallel import map_ahead
+from facepad.parallel import map_ahead, one_ahead
 from facepad.preprocess import PreprocessSpec
 from facepad.types import Label, Sample
 
-__all__ = ["Crop", "CropDataset", "CropSource", "RowDataset", "to_input"]
+__all__ = ["AheadLoader", "Crop", "CropDataset", "CropSource", "RowDataset", "to_input"]
 
 #: Labels ``(N,)`` (1 = bona fide), then depth maps ``(N, 1, 32, 32)`` for networks that learn them.
 Targets = tuple[Tensor, ...]
@@ -219,3 +220,11 @@ class RowDataset(Dataset[Batch]):
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
         return batch, *self.source.targets(self.kept[wanted].tolist(), [view] * len(wanted))
+
+
+class AheadLoader(DataLoader[Any]):
+    """A loader that makes the next batch while the network learns from the one before; the order stays the same."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """The batches of an epoch."""
+        return one_ahead(super().__iter__())
