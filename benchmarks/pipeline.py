@@ -54,6 +54,8 @@ PACKS = {
     "PNG, every pixel": PackSettings(size=None, format="png"),
 }
 LOOSE, USUAL = "loose JPEG", next(iter(PACKS))
+RATED = ("in turn", "1 worker", "2 workers")  # the first decodes in threads of the process itself
+GROUPS = (1, 16, 128)  # rows of a Parquet file that are stored together
 LOADERS: dict[str, tuple[type[DataLoader[Any]], int]] = {
     "in turn": (DataLoader, 0),
     "a batch ahead": (AheadLoader, 0),
@@ -242,7 +244,7 @@ def rates(sets: dict[str, dict[str, Set]], repeat: int) -> str:
         loose: dict[str, float] = {}
         for name, stored in stores.items():
             cells = []
-            for how in ("in turn", "1 worker", "2 workers"):
+            for how in RATED:
                 loader = loader_of(stored, how)
                 rate = len(loader.dataset) / best(lambda loader=loader: list(loader), repeat)  # type: ignore[arg-type, misc]
                 loose.setdefault(how, rate)
@@ -250,7 +252,7 @@ def rates(sets: dict[str, dict[str, Set]], repeat: int) -> str:
             rows.append([kind, name, f"{stored.bytes_per_image() / 1000:.1f}", *cells])
     return table(
         "Samples a second, input alone (times loose JPEG)",
-        ["images", "store", "kB an image", "in turn: threads", "1 worker", "2 workers"],
+        ["images", "store", "kB an image", *RATED],
         rows,
     )
 
@@ -306,7 +308,7 @@ def reading(sets: dict[str, dict[str, Set]], folder: Path, repeat: int) -> str:
         "loose files": lambda: [open_bytes(loose / name) for name in names],
         "tar shards": lambda: [open_bytes(stored.root / name) for name in names],
     }
-    works |= {f"Parquet, {rows} rows a group": parquet_reader(folder, contents, rows) for rows in (1, 16, 128)}
+    works |= {f"Parquet, {rows} rows a group": parquet_reader(folder, contents, rows) for rows in GROUPS}
     rows = [[name, f"{1e6 * best(work, repeat) / len(names):.0f}"] for name, work in works.items()]
     return table("Reading in random order, from the system's cache", ["store", "microseconds an image"], rows)
 
@@ -341,7 +343,7 @@ def changes(sets: dict[str, dict[str, Set]], model: str | None) -> str:
             rows.append([kind, name, f"{moved.mean():.4f}", f"{moved.max():.4f}", f"{flipped} of {len(moved)}"])
     return table(
         f"What packing changes: scores of {bundle.description.name}, {DIFFERENT} different images",
-        ["images", "store", "mean |difference|", "largest", "other decisions"],
+        ["images", "store", "mean difference", "largest", "other decisions"],
         rows,
     )
 

@@ -87,3 +87,36 @@ def test_detectors_page_counts_faces_found_and_recall_by_size(tmp_path, monkeypa
     shrunk = cells["The whole image shrunk"][2:]
     assert [row[:2] for row in shrunk] == [["20 px", "1"], ["80 px", "1"]]
     assert [row[2][:6] for row in shrunk] == ["0.00 (", "100.00"]
+
+
+def test_pipeline_gives_every_table_for_every_kind_and_store(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    pipeline, latency = importlib.import_module("pipeline"), importlib.import_module("latency")
+    for name, value in {
+        "KINDS": {"small": (120, 160)},
+        "DIFFERENT": 16,
+        "BATCH": 8,
+        "LOADERS": {name: pipeline.LOADERS[name] for name in ("in turn", "a batch ahead", "1 worker")},
+        "RATED": ("in turn",),
+        "GROUPS": (4,),
+    }.items():
+        monkeypatch.setattr(pipeline, name, value)
+    write_bundle(tmp_path / "mine.facepad", bundle_of(latency.network("mobilenet_v2", {"width": 0.25})))
+    words = ["--images", "16", "--repeat", "1", "--model", str(tmp_path / "mine.facepad")]
+    pipeline.main([*words, "--out", str(tmp_path / "pipeline.md")])
+    text = capsys.readouterr().out
+    assert (tmp_path / "pipeline.md").read_text(encoding="utf-8") == text.rstrip("\n") + "\n"
+    tables = {part.splitlines()[0]: part.splitlines() for part in text.split("\n## ")[1:]}
+    rows = {
+        name: [line.strip("| ").split(" | ") for line in lines if line[0:1] == "|"] for name, lines in tables.items()
+    }
+    assert {len(row) for table in rows.values() for row in table[2:]} == {2, 4, 5, 9}
+    assert [row[1] for row in rows["Samples a second, input alone (times loose JPEG)"][2:]] == [
+        "loose JPEG",
+        *pipeline.PACKS,
+    ]
+    assert len(rows["Training the whole of MobileNetV2 on processors"]) == 2 + 2 * 3
+    changed = next(table for name, table in rows.items() if name.startswith("What packing changes"))
+    exact = next(row for row in changed[2:] if row[1] == "PNG, every pixel")
+    assert float(exact[3]) < 0.001 and exact[4] == "0 of 16"
