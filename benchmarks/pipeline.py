@@ -41,7 +41,8 @@ from facepad.parallel import available_cpus
 from facepad.recipe import load_recipe
 from facepad.scorers import BundleScorer
 from facepad.shards import open_file
-from facepad.training.data import AheadLoader, CropDataset, CropSource, to_input
+from facepad.training.batches import AheadLoader
+from facepad.training.data import CropDataset, CropSource, to_input
 from facepad.types import Sample, Split
 
 KINDS = {"webcam, 640x480": (480, 640), "photo, 1920x1080": (1080, 1920)}

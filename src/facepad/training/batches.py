@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-__all__ = ["Batches", "SeededShuffle", "batch_loader"]
+from facepad.parallel import one_ahead
+
+__all__ = ["AheadLoader", "Batches", "SeededShuffle", "batch_loader"]
 
 
 class SeededShuffle(Sampler[int]):
@@ -75,7 +77,15 @@ def batch_loader(dataset: Dataset[Any], batches: Batches) -> DataLoader[Any]:
 
     They are decoded by threads: worker processes would only copy pixels about.
     """
-    return DataLoader(dataset, batch_sampler=batches, collate_fn=_as_is)
+    return AheadLoader(dataset, batch_sampler=batches, collate_fn=_as_is)
+
+
+class AheadLoader(DataLoader[Any]):
+    """A loader that makes the next batch while the network learns from the one before; the order stays the same."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """The batches of an epoch."""
+        return one_ahead(super().__iter__())
 
 
 def _as_is(batch: Any) -> Any:

@@ -6,26 +6,24 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from facepad.augment import Augmentation
-from facepad.datasets.packed import refuse_narrow_crops
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.depth import DepthMaps, warp_depth
 from facepad.errors import ImageError
 from facepad.images import image_size, read_image
 from facepad.models.attention_fusion import MAP_SIZE
-from facepad.parallel import map_ahead, one_ahead
+from facepad.parallel import map_ahead
 from facepad.preprocess import PreprocessSpec
 from facepad.types import Label, Sample
 
-__all__ = ["AheadLoader", "Crop", "CropDataset", "CropSource", "RowDataset", "to_input"]
+__all__ = ["Crop", "CropDataset", "CropSource", "RowDataset", "to_input"]
 
 #: Labels ``(N,)`` (1 = bona fide), then depth maps ``(N, 1, 32, 32)`` for networks that learn them.
 Targets = tuple[Tensor, ...]
@@ -58,9 +56,6 @@ class CropSource:
         augment: Changes the crops; None leaves them as they are.
         depth: Depth maps of the samples, for networks that learn them.
         seed: With the sample's name and the view's number, the only source of the augmentation's randomness.
-
-    Raises:
-        InputError: the samples are packed in crops narrower than the network looks at.
     """
 
     def __init__(
@@ -73,7 +68,6 @@ class CropSource:
         depth: DepthMaps | None = None,
         seed: int = 0,
     ) -> None:
-        refuse_narrow_crops(root, samples, spec.reach)
         self.root = root
         self.samples = list(samples)
         self.spec = spec
@@ -220,11 +214,3 @@ class RowDataset(Dataset[Batch]):
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
         return batch, *self.source.targets(self.kept[wanted].tolist(), [view] * len(wanted))
-
-
-class AheadLoader(DataLoader[Any]):
-    """A loader that makes the next batch while the network learns from the one before; the order stays the same."""
-
-    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """The batches of an epoch."""
-        return one_ahead(super().__iter__())

@@ -16,6 +16,7 @@ from rich.progress import Progress
 from safetensors.torch import load_file, save
 
 from facepad.augment import Augmentation
+from facepad.datasets.packed import refuse_narrow_crops
 from facepad.depth import DepthMaps
 from facepad.errors import InputError, RunError
 from facepad.files import write_bytes, write_text, writing
@@ -292,9 +293,11 @@ def check_training(data: TrainingData, device: str = "auto") -> None:
     """Refuse what `fit` would refuse, before anything is written.
 
     Raises:
-        InputError: a split has images of one class only, or the device is not there.
+        InputError: a split has images of one class only, the device is not there, or the images are packed in crops
+            narrower than the network looks at.
     """
     accelerator_of(device)
+    refuse_narrow_crops(data.root, [*data.train, *data.dev], data.spec.reach)
     for part, samples in (("train", data.train), ("dev", data.dev)):
         counts = [sum(sample.label is label for sample in samples) for label in Label]
         if min(counts) == 0:
