@@ -5,6 +5,7 @@ import os
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from facepad.datasets.prepare import origin_of
 from facepad.datasets.synthetic import generate
 from facepad.depth import carry_depth, load_depth, make_depth
 from facepad.errors import DatasetError, InputError, OutputExistsError, RunError
+from facepad.evaluation import score_samples
 from facepad.images import read_image
 from facepad.preprocess import PreprocessSpec
 from facepad.types import Box, Label, Sample, Split
@@ -280,6 +282,13 @@ def test_crops_that_are_too_narrow_for_a_network_are_refused(data, tmp_path):
         refuse_narrow_crops(tmp_path, elsewhere, PreprocessSpec(1.4, shift=(0.0, 0.2)).reach)
     packed(data, tmp_path / "frames", replace(EXACT, crop=None))
     refuse_narrow_crops(tmp_path / "frames", read_manifest(tmp_path / "frames" / "manifest.csv"), None)
+
+
+def test_scoring_refuses_crops_that_are_too_narrow(data, tmp_path):
+    packed(data, tmp_path / "out", replace(EXACT, crop=1.6))
+    scorer = SimpleNamespace(preprocess=(PreprocessSpec(1.6), PreprocessSpec(2.0)))
+    with pytest.raises(InputError, match=r"--crop 2$"):
+        score_samples(scorer, tmp_path / "out", read_manifest(tmp_path / "out" / "manifest.csv"))
 
 
 def test_check_names_shards_that_have_changed(data, tmp_path):

@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from facepad import parallel
-from facepad.parallel import available_cpus, map_ahead
+from facepad.parallel import available_cpus, map_ahead, one_ahead
 
 
 def test_results_come_in_order_and_no_more_than_asked_are_taken_ahead():
@@ -66,3 +66,28 @@ def test_without_a_quota_all_allowed_processors_count(tmp_path, monkeypatch):
     monkeypatch.setattr(parallel, "_QUOTA", tmp_path / "missing")
     monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: set(range(3)), raising=False)
     assert available_cpus() == 3
+
+
+def test_the_next_item_is_made_while_one_is_used():
+    made = [threading.Event() for _ in range(4)]
+
+    def items():
+        for number in range(4):
+            made[number].set()
+            yield number
+
+    found = one_ahead(items())
+    assert next(found) == 0
+    assert made[1].wait(10) and not made[2].is_set()
+    assert list(found) == [1, 2, 3]
+
+
+def test_an_error_of_making_an_item_comes_when_its_turn_does():
+    def items():
+        yield 0
+        raise KeyError("one")
+
+    found = one_ahead(items())
+    assert next(found) == 0
+    with pytest.raises(KeyError):
+        next(found)
