@@ -83,5 +83,5 @@ def test_wrong_options_are_one_line(facepad, packed, tiny_manifest, tmp_path):
 def test_a_recipe_of_whole_frames_refuses_a_set_of_crops(facepad, packed, recipe, tmp_path):
     code, _, err = facepad("train", recipe, packed, tmp_path / "run", "--set", "preprocess.crop=frame")
     assert code == 2, err
-    assert "looks at whole frames: pack the set again with --crop frame" in err
+    assert "needed is the whole frame: pack the set again with --crop frame" in err
     assert not (tmp_path / "run").exists()

@@ -273,13 +273,17 @@ def test_crops_that_are_too_narrow_for_a_network_are_refused(data, tmp_path):
     samples = read_manifest(tmp_path / "out" / "manifest.csv")
     refuse_narrow_crops(tmp_path / "out", samples, 1.6)
     refuse_narrow_crops(data.parent, read_manifest(data), None)
-    with pytest.raises(InputError, match=r"crops of 1\.6 x .* looks at 2\.7 x .* --crop 2\.7"):
+    with pytest.raises(InputError, match=r"crops of 1\.6 x the face square; needed is 2\.7 x: .* --crop 2\.7"):
         refuse_narrow_crops(tmp_path / "out", samples, 2.7)
-    with pytest.raises(InputError, match="looks at whole frames.* --crop frame"):
+    with pytest.raises(InputError, match="needed is the whole frame: .* --crop frame"):
         refuse_narrow_crops(tmp_path / "out", samples, None)
     elsewhere = [replace(sample, path=f"out/{sample.path}") for sample in samples]
     with pytest.raises(InputError, match="crops of"):
         refuse_narrow_crops(tmp_path, elsewhere, PreprocessSpec(1.4, shift=(0.0, 0.2)).reach)
+    with pytest.raises(InputError, match="crops of"):
+        packed(tmp_path / "out" / "manifest.csv", tmp_path / "again")
+    again = packed(tmp_path / "out" / "manifest.csv", tmp_path / "again", replace(EXACT, crop=1.2))
+    assert again.pairs[0][1].path == "shard-00000.tar/000000/00.png"
     packed(data, tmp_path / "frames", replace(EXACT, crop=None))
     refuse_narrow_crops(tmp_path / "frames", read_manifest(tmp_path / "frames" / "manifest.csv"), None)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from facepad.datasets.cut import cut_out, encoded
 from facepad.datasets.manifest import manifest_hash, manifest_text, read_manifest, resolve
-from facepad.datasets.packed import RECORD, PackSettings, read_record
+from facepad.datasets.packed import RECORD, PackSettings, read_record, refuse_narrow_crops
 from facepad.datasets.prepare import copy_origin
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import ImageError, InputError, OutputExistsError, RunError, VideoError
@@ -111,7 +111,7 @@ def pack(
 
     Raises:
         ManifestError: the manifest is missing or breaks its contract.
-        InputError: jobs below 1, or a video that is named without a frame.
+        InputError: jobs below 1, a video that is named without a frame, or a source that is itself a narrower pack.
         OutputExistsError: ``out`` holds something else, or a pack of another manifest or with other settings.
         DatasetError: more than 5 % of the images are unreadable.
         RunError: the disk is full, or another run fills ``out``.
@@ -121,6 +121,7 @@ def pack(
     manifest, out, settings = Path(manifest), Path(out), settings or PackSettings()
     samples = read_manifest(manifest)
     _refuse_whole_videos(samples)
+    refuse_narrow_crops(manifest.parent, samples, settings.crop)
     record = _open_output(out, manifest, settings)
     lines = [_Line(number, sample) for number, sample in enumerate(samples)]
     plan = {

@@ -89,12 +89,12 @@ def read_record(folder: Path) -> dict[str, Any] | None:
 
 
 def refuse_narrow_crops(root: Path, samples: Iterable[Sample], reach: float | None) -> None:
-    """Refuse a packed set that does not hold all that a network looks at; sets that are not packed pass.
+    """Refuse a packed set that does not hold all that is to be looked at; sets that are not packed pass.
 
     Args:
         root: Folder that the samples' paths are relative to.
-        samples: What the network is to see.
-        reach: Side of the square that it looks at, in sides of the face square; None is the whole frame.
+        samples: What is to be looked at.
+        reach: Side of the square that is looked at, in sides of the face square; None is the whole frame.
 
     Raises:
         InputError: the crops are too narrow; or as `read_record`.
@@ -103,11 +103,10 @@ def refuse_narrow_crops(root: Path, samples: Iterable[Sample], reach: float | No
         record = read_record(folder)
         kept = None if record is None else record["settings"]["crop"]
         if kept is not None and (reach is None or reach > kept + 1e-6):
-            looks = "whole frames" if reach is None else f"{reach:g} x the face square"
-            again = "frame" if reach is None else f"{reach:g}"
+            needed, word = ("the whole frame", "frame") if reach is None else (f"{reach:g} x", f"{reach:g}")
             raise InputError(
-                f"{folder} holds crops of {kept:g} x the face square, but this network looks at {looks}: "
-                f"pack the set again with --crop {again}"
+                f"{folder} holds crops of {kept:g} x the face square; needed is {needed}: "
+                f"pack the set again with --crop {word}"
             )
 
 
