@@ -72,7 +72,7 @@ def test_bulk_scoring_and_prediction_read_members(facepad, packed, make_model, t
 def test_wrong_options_are_one_line(facepad, packed, tiny_manifest, tmp_path):
     for words, said in (
         ((tiny_manifest, tmp_path / "x", "--crop", "wide"), "--crop: expected a number or 'frame', got 'wide'"),
-        ((tiny_manifest, packed.parent), "was packed with size = None, not 320"),
+        ((tiny_manifest, packed.parent), "was packed with size = None, not 480"),
         ((tmp_path / "none.csv", tmp_path / "x"), "cannot read manifest"),
     ):
         code, _, err = facepad("data", "pack", *words)

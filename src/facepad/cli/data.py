@@ -98,7 +98,7 @@ class ImageFormat(StrEnum):
     PNG = "png"
 
 
-@data_app.command("pack", epilog="Example: facepad data pack nuaa/manifest.csv nuaa-packed --crop 2.7 --size 320")
+@data_app.command("pack", epilog="Example: facepad data pack nuaa/manifest.csv nuaa-packed --crop 2.7")
 def data_pack(
     manifest: Manifest,
     out: Annotated[
@@ -107,7 +107,7 @@ def data_pack(
     crop: Annotated[
         str, typer.Option(help="What is kept: a square of so many sides of the face square, or frame: all of it.")
     ] = "2.7",
-    size: Annotated[int, typer.Option(help="Longest side of it in pixels, larger is shrunk; 0: every pixel.")] = 320,
+    size: Annotated[int, typer.Option(help="Pixels a side keeps at least; twice as many are shrunk. 0: all.")] = 480,
     image_format: Annotated[
         ImageFormat, typer.Option("--format", help="png changes no pixel, and is larger and slower to read.")
     ] = ImageFormat.JPEG,

@@ -6,12 +6,12 @@ import io
 import math
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facepad.faces import map_box, scale_box, square_around
-from facepad.faces.geometry import limit_size
+from facepad.faces import iou, scale_box, square_around
 from facepad.types import Box
 
 __all__ = ["cut_out", "encoded"]
@@ -26,12 +26,15 @@ def cut_out(
     """The part of an image that crops of up to ``crop`` x the face square need, and the box in it.
 
     It ends where the image ends: what crops show beyond, they make up of the cutting as they would of the image.
+    A large part is shrunk by a whole number, each pixel the mean of a square of pixels: crops, which average areas too,
+    then differ least.
 
     Args:
         image: uint8 RGB ``(H, W, 3)``.
         box: The face square; without one (or with one wholly outside the image) the whole image is kept.
         crop: Side of the square to keep in sides of the face square; None keeps the whole image.
-        size: Longest side in pixels of that square, or of the whole image; larger ones are shrunk by area. None: as is.
+        size: What the side of that square, or the shorter side of a whole image, keeps at least in pixels when it is
+            shrunk; what is below twice of it is not. None shrinks nothing.
 
     Returns:
         uint8 RGB, and the box in its pixels.
@@ -42,23 +45,46 @@ def cut_out(
         ((108, 108, 3), (29.0, 29.0, 79.0, 79.0))
     """
     height, width = image.shape[:2]
-    left, top, right, bottom = 0, 0, width, height
-    side = float(max(height, width))
+    rows, columns, side = (0, height), (0, width), float(min(height, width))
     if box is not None and crop is not None:
         region = scale_box(square_around(box), crop)
-        margin = _MARGIN * max(1.0, region.width / size if size else 1.0)
-        x1, y1 = (max(0, math.floor(edge - margin)) for edge in (region.x1, region.y1))
-        x2, y2 = (min(end, math.ceil(edge + margin)) for end, edge in ((width, region.x2), (height, region.y2)))
-        if x1 < x2 and y1 < y2:
-            left, top, right, bottom = x1, y1, x2, y2
+        if iou(region, Box(0, 0, width, height)) > 0:
             side = region.width
-    part = image[top:bottom, left:right]
-    longest = max(part.shape[:2])
-    shrunk = part if size is None else limit_size(part, max(1, round(longest * min(1.0, size / side))))
+            margin = _MARGIN * _factor(side, size)
+            rows = _inside(region.y1 - margin, region.y2 + margin, height)
+            columns = _inside(region.x1 - margin, region.x2 + margin, width)
+    factor = _factor(side, size)
+    rows, columns = (_in_steps(*ends, factor, end) for ends, end in ((rows, height), (columns, width)))
+    part = _shrunk(image[slice(*rows), slice(*columns)], factor)
     if box is None:
-        return shrunk, None
-    moved = Box(box.x1 - left, box.y1 - top, box.x2 - left, box.y2 - top)
-    return shrunk, map_box(moved, (part.shape[0], part.shape[1]), (shrunk.shape[0], shrunk.shape[1]))
+        return part, None
+    (top, _), (left, _) = rows, columns
+    return part, Box(*((edge - start) / factor for edge, start in zip(box.xyxy, (left, top, left, top), strict=True)))
+
+
+def _factor(side: float, size: int | None) -> int:
+    return 1 if size is None else max(1, int(side / size))
+
+
+def _inside(start: float, stop: float, end: int) -> tuple[int, int]:
+    return max(0, math.floor(start)), min(end, math.ceil(stop))
+
+
+def _in_steps(start: int, stop: int, step: int, end: int) -> tuple[int, int]:
+    """Widened to a whole number of steps, as far as there are pixels."""
+    missing = -(stop - start) % step
+    after = min(missing, end - stop)
+    return max(0, start - (missing - after)), stop + after
+
+
+def _shrunk(part: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Means of squares of pixels; where the last ones are not whole, the image's edge mirrors, as crops do."""
+    if factor == 1:
+        return part
+    height, width = part.shape[:2]
+    whole = cv2.copyMakeBorder(part, 0, -height % factor, 0, -width % factor, cv2.BORDER_REFLECT)
+    size = (whole.shape[1] // factor, whole.shape[0] // factor)
+    return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def encoded(image: NDArray[np.uint8], kind: Literal["jpeg", "png"], quality: int) -> bytes:

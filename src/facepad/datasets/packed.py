@@ -35,8 +35,8 @@ class PackSettings:
 
     Attributes:
         crop: Side of the square that is kept, in sides of the face square (at least 1); None keeps whole frames.
-        size: Longest side in pixels that the square (of a whole frame: the frame) may have; larger ones are shrunk by
-            area. None keeps every pixel.
+        size: Pixels that the side of the square (of a whole frame: the shorter side) keeps at least; what has twice as
+            many or more is shrunk by a whole number. None keeps every pixel.
         format: ``jpeg``, or ``png`` for pixels that nothing changes.
         quality: Of JPEG, 1 to 100.
         per_shard: Lines of the manifest per shard.
@@ -46,7 +46,7 @@ class PackSettings:
     """
 
     crop: float | None = 2.7
-    size: int | None = 320
+    size: int | None = 480
     format: PackFormat = "jpeg"
     quality: int = 95
     per_shard: int = 1000
