@@ -52,6 +52,7 @@ PACKS = {
     "JPEG, 480 px": PackSettings(),
     "JPEG, 240 px": PackSettings(size=240),
     "PNG, 480 px": PackSettings(format="png"),
+    "JPEG, every pixel": PackSettings(size=None),
     "PNG, every pixel": PackSettings(size=None, format="png"),
 }
 LOOSE = "loose JPEG"
