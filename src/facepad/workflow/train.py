@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from filelock import FileLock, Timeout
 
 from facepad.catalog.start import starting_network
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
@@ -83,8 +85,14 @@ def train_run(
         data, without = _with_depth(data, load_depth(manifest, [*data.train, *data.dev], recipe.depth.engine))
         left_out |= without
     labels = data.depth.identity if data.depth else None
-    with joined(accelerator_of(device)) as ranks:
-        fresh = ranks.first_does(lambda: _open_run(recipe, manifest, data_hash, labels, out, resume))
+    with joined(accelerator_of(device)) as ranks, _RunLock(out) as lock:
+
+        def opened() -> bool:
+            fresh = _open_run(recipe, manifest, data_hash, labels, out, resume)
+            lock.take()
+            return fresh
+
+        fresh = ranks.first_does(opened)
         if ranks.first:
             _write_json(out / SAMPLES_FILE, _samples_of(manifest, data))
         try:
@@ -122,6 +130,33 @@ def train_run(
     _write_json(out / "left-out.json", left_out)
     save_trained(out, TrainedModel(model, recipe.model.name, recipe.model.options(), data.spec, facts))
     return left_out
+
+
+class _RunLock:
+    """Sees to it that only one command at a time trains in a run folder; it ends with the block, or the process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = FileLock(folder / ".lock")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._lock.is_locked:
+            (self._folder / ".lock").unlink(missing_ok=True)
+            self._lock.release()
+
+    def take(self) -> None:
+        """Take the lock of a folder that is there.
+
+        Raises:
+            InputError: another command trains in it.
+        """
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout as error:
+            raise InputError(f"another process is training in {self._folder}; wait for it, or end it") from error
 
 
 def _training_data(recipe: Recipe, manifest: Path, samples: Sequence[Sample]) -> tuple[TrainingData, dict[str, str]]:
