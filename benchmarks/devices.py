@@ -24,8 +24,10 @@ from facepad.datasets.synthetic import generate
 from facepad.training import read_epochs
 
 PLAIN = ["augment={}", "model.dropout=0", "preprocess.size=96"]
+SGD = [f"stages.{number}.{change}" for number in (0, 1) for change in ("optimizer=sgd", "lr=0.001")]
 FACEPAD = [sys.executable, "-m", "facepad"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "facepad"]
+Run = tuple[list[dict[str, Any]], float]
 RUNS = {
     "one process": (FACEPAD, []),
     "two, `--devices 2`": (FACEPAD, ["--devices", "2"]),
@@ -42,32 +44,53 @@ def main(words: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="facepad-devices-") as name:
         folder = Path(name)
         write_manifest(folder / "data" / "manifest.csv", generate(folder / "data", subjects=arguments.subjects))
-        runs = [trained(folder, number, *how) for number, how in enumerate(RUNS.values())]
-    text = page(arguments, runs)
+        runs = [
+            [trained(folder, f"{number}-{len(sets)}", *how, sets) for number, how in enumerate(RUNS.values())]
+            for sets in (SGD, [])
+        ]
+    text = page(arguments, *runs)
     print(text)
     if arguments.out:
         arguments.out.write_text(text + "\n", encoding="utf-8")
 
 
-def trained(folder: Path, number: int, command: list[str], options: list[str]) -> tuple[list[dict[str, Any]], float]:
+def trained(
+    folder: Path, name: str, command: list[str], options: list[str], changes: list[str]
+) -> tuple[list[dict[str, Any]], float]:
     """The epochs of one run, and its seconds."""
-    out = folder / f"run-{number}"
-    sets = [word for change in PLAIN for word in ("--set", change)]
+    out = folder / f"run-{name}"
+    sets = [word for change in PLAIN + changes for word in ("--set", change)]
     words = ["train", "tla-mobilenetv2", str(folder / "data" / "manifest.csv"), str(out), "--device", "cpu"]
     started = time.monotonic()
     subprocess.run([*command, *words, *sets, *options], check=True)
     return read_epochs(out / "metrics.jsonl"), time.monotonic() - started
 
 
-def page(arguments: argparse.Namespace, runs: list[tuple[list[dict[str, Any]], float]]) -> str:
-    alone = runs[0][0]
+def page(arguments: argparse.Namespace, sgd: list[Run], adamw: list[Run]) -> str:
     lines = [
         "# Several processes beside one",
         "",
         f"`python benchmarks/devices.py --subjects {arguments.subjects}`, {date.today()}, {platform.platform()}, "
-        f"{os.cpu_count()} cores. tla-mobilenetv2, {len(alone) - 1} epochs, "
+        f"{os.cpu_count()} cores. tla-mobilenetv2, {len(sgd[0][0]) - 1} epochs, "
         f"{', '.join(PLAIN)}; the first run computes the features of the frozen layers, the others find them.",
         "",
+        f"## SGD ({', '.join(SGD)})",
+        "",
+        *table(sgd),
+        "",
+        "## AdamW (the recipe's)",
+        "",
+        *table(adamw),
+        "",
+        "AdamW divides a gradient by its usual size: where that is next to nothing, rounding decides about the step, "
+        "and the order of a sum makes another rounding. One process that takes its batch in parts differs from itself, too.",
+    ]
+    return "\n".join(lines)
+
+
+def table(runs: list[Run]) -> list[str]:
+    alone = runs[0][0]
+    lines = [
         "| run | seconds | largest difference of a loss | of an accuracy | dev loss at the end | dev accuracy |",
         "|---|---|---|---|---|---|",
     ]
@@ -75,7 +98,7 @@ def page(arguments: argparse.Namespace, runs: list[tuple[list[dict[str, Any]], f
         loss, accuracy = (difference(rows, alone, kind) for kind in ("loss", "accuracy"))
         end = f"{rows[-1]['dev_loss']:.6f} | {rows[-1]['dev_accuracy']:.6f}"
         lines.append(f"| {name} | {seconds:.0f} | {loss:.1e} | {accuracy:.1e} | {end} |")
-    return "\n".join(lines)
+    return lines
 
 
 def difference(rows: list[dict[str, Any]], others: list[dict[str, Any]], kind: str) -> float:

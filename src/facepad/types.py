@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -162,6 +163,15 @@ class Sample:
     def __post_init__(self) -> None:
         if (self.label is Label.BONA_FIDE) != (self.attack_type is None):
             raise ValueError(f"{self.path}: attack_type belongs to attacks only, got {self.label}, {self.attack_type}")
+
+    @property
+    def stem(self) -> str:
+        """The file's name without folders, ending and dots: what the image is still called in a packed set.
+
+        >>> Sample("0001/a.b.JPG", "anna", Label.BONA_FIDE).stem
+        'a_b'
+        """
+        return PurePosixPath(self.path).stem.replace(".", "_")
 
 
 @dataclass(frozen=True, slots=True)

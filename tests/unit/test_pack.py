@@ -1,7 +1,6 @@
 """Packing: what networks see, labels, resuming, what cannot be packed, and depth maps."""
 
 import json
-import os
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from facepad.augment import Augmentation
 from facepad.datasets import pack as packing
 from facepad.datasets.check import check
 from facepad.datasets.cut import cut_out
@@ -21,8 +21,9 @@ from facepad.datasets.synthetic import generate
 from facepad.depth import carry_depth, load_depth, make_depth
 from facepad.errors import DatasetError, InputError, OutputExistsError, RunError
 from facepad.evaluation import score_samples
-from facepad.images import read_image
+from facepad.images import read_image, write_image
 from facepad.preprocess import PreprocessSpec
+from facepad.training.data import CropSource
 from facepad.types import Box, Label, Sample, Split
 from facepad.video import read_video
 
@@ -121,6 +122,7 @@ def test_a_packed_set_has_the_same_samples_and_shows_the_same(data, tmp_path):
 def test_shards_hold_the_labels_and_the_record_says_where_from(data, tmp_path):
     summary = packed(data, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        ".lock",
         "manifest.csv",
         "pack.json",
         *(f"shard-0000{n}.tar" for n in range(4)),
@@ -181,7 +183,7 @@ def test_an_interrupted_run_leaves_whole_shards_and_goes_on(data, tmp_path, monk
     monkeypatch.setattr(packing, "_add", add)
     with pytest.raises(KeyboardInterrupt):
         packed(data, out)
-    assert sorted(path.name for path in out.iterdir()) == ["pack.json", "shard-00000.tar"]
+    assert sorted(path.name for path in out.iterdir()) == [".lock", "pack.json", "shard-00000.tar"]
     monkeypatch.undo()
     assert packed(data, out).packed == 3
     packed(data, tmp_path / "whole")
@@ -208,13 +210,10 @@ def test_other_content_of_the_output_is_refused(data, tmp_path):
 def test_two_runs_at_once_are_refused(data, tmp_path):
     fcntl = pytest.importorskip("fcntl")
     packed(data, tmp_path / "out")
-    descriptor = os.open(tmp_path / "out", os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with (tmp_path / "out" / ".lock").open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
         with pytest.raises(RunError, match="another run is packing"):
             packed(data, tmp_path / "out")
-    finally:
-        os.close(descriptor)
 
 
 def test_few_unreadable_images_are_left_out_and_listed_and_many_stop_the_work(data, tmp_path):
@@ -360,3 +359,40 @@ def test_a_sample_keeps_its_name_whatever_dots_it_has(data, tmp_path):
     write_manifest(data, [Sample("a.b.png", first.subject, first.label, first.attack_type, first.split), *rest])
     manifest = packed(data, tmp_path / "out").manifest
     assert read_manifest(manifest)[0].path == "shard-00000.tar/000000/a_b.png"
+
+
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".b.JPEG"])
+def test_augmentation_and_its_labels_are_those_of_the_loose_files(data, tmp_path, ending):
+    samples = []
+    for sample in read_manifest(data):
+        old = resolve(data, sample)
+        write_image(old.with_name(f"{sample.stem}{ending}"), read_image(old))
+        samples.append(replace(sample, path=f"{sample.stem}{ending}"))
+    write_manifest(data, samples)
+    summary = packed(data, tmp_path / "out")
+    augment = Augmentation(("frame", "mirror", "light", "blur", "noise", "jpeg"), simulate=0.5)
+    spec = PreprocessSpec(crop_scale=1.5, size=(32, 32))
+    loose, tight = (
+        CropSource(path.parent, read_manifest(path), spec, augment=augment) for path in (data, summary.manifest)
+    )
+    for index in range(len(samples)):
+        assert loose.label(index, 3) == tight.label(index, 3)
+        np.testing.assert_array_equal(loose.crop(index, 3), tight.crop(index, 3))
+
+
+def test_images_that_have_changed_or_come_back_are_packed_by_the_next_run(data, tmp_path):
+    samples = read_manifest(data)
+    first, last = resolve(data, samples[0]), resolve(data, samples[-1])
+    content = last.read_bytes()
+    last.unlink()
+    assert len(packed(data, tmp_path / "out").unreadable) == 1
+    last.write_bytes(content)
+    again = packed(data, tmp_path / "out")
+    assert (again.packed, len(again.unreadable), len(again.pairs)) == (1, 0, len(samples))
+    write_image(first, 255 - read_image(first))
+    again = packed(data, tmp_path / "out")
+    assert (again.packed, again.changed) == (1, ["shard-00000.tar"])
+    packed(data, tmp_path / "fresh")
+    assert contents(tmp_path / "out").keys() == contents(tmp_path / "fresh").keys()
+    for name, content in contents(tmp_path / "fresh").items():
+        assert contents(tmp_path / "out")[name] == content

@@ -7,17 +7,19 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from facepad.datasets.manifest import read_manifest
-from facepad.errors import InputError, RunError
+from facepad.errors import DatasetError, InputError, RunError
 from facepad.preprocess import PreprocessSpec
 from facepad.training import StageSettings, TrainingData, fit, processes_to_start, read_epochs
 from facepad.training.batches import Batches, SeededShuffle
 from facepad.training.ranks import Ranks, run_ranks
 from facepad.types import Split
+from facepad.workflow.train import _check_alike
 from tiny_network import TinyNetwork
 
 SPEC = PreprocessSpec(crop_scale=1.5, size=(32, 32))
@@ -116,6 +118,34 @@ def test_unreadable_images_of_all_processes_are_named(tiny_manifest, tmp_path):
     assert sorted(found) == [sample.path for sample in broken]
 
 
+def test_too_many_unreadable_images_stop_all_processes(tiny_manifest, tmp_path):
+    data = _data(tiny_manifest)
+    train = list(data.train)
+    for number in (0, 1):  # one of 24 is within the limit, for each process alone
+        (tmp_path / f"{number}.png").write_bytes(b"none")
+        train[number] = replace(train[number], path=str(tmp_path / f"{number}.png"))
+    stage = replace(TUNE, epochs=9, trainable_from=None)
+    with pytest.raises(DatasetError, match="2 of 24 training images cannot be read"):
+        fit(_network(), replace(data, train=train), [stage], tmp_path / "run", batch_size=8, device="cpu", devices=2)
+
+
+def test_processes_with_other_data_are_refused():
+    ranks = SimpleNamespace(count=2, gather=lambda given: [given, ("recipe", "other", None)])
+    with pytest.raises(InputError, match="process 2 of 2 was given another manifest"):
+        _check_alike(ranks, ("recipe", "this", None))
+
+
+def _breaks() -> None:
+    if Ranks.here().number == 1:
+        raise KeyError("a mistake of ours")
+    Ranks.here().gather("waits for the other in vain")
+
+
+def test_mistake_in_one_process_is_one_line():
+    with pytest.raises(RunError, match=r"^training process 2 of 2: KeyError: 'a mistake of ours'$"):
+        run_ranks(2, "cpu", _breaks)
+
+
 def _fails(tmp: Path) -> None:
     if Ranks.here().number == 1:
         raise InputError("no such thing")
@@ -140,12 +170,15 @@ def test_learning_rate_is_searched_once_for_all(tiny_manifest, tmp_path):
 def test_every_sample_is_dealt_once_and_weighs_the_same(length, parts):
     dealt = [list(Batches(SeededShuffle(length, 7), 6, parts=parts, mine=[part])) for part in range(parts)]
     assert {len(hands) for hands in dealt} == {-(-length // 6)}
-    assert sorted(index for hands in dealt for hand in hands for index in hand) == list(range(length))
+    counted = []
     for number, batch in enumerate(zip(*dealt, strict=True)):
-        whole = sum(map(len, batch))
+        assert all(batch), "nobody may be left without a step"
         shares = [Batches(SeededShuffle(length, 7), 6, parts=parts, mine=[part]).share(number) for part in range(parts)]
-        weights = [share / parts / len(hand) for share, hand in zip(shares, batch, strict=True) if hand]
-        assert weights == pytest.approx([1 / whole] * len(weights))
+        real = [(share, hand) for share, hand in zip(shares, batch, strict=True) if share]
+        whole = sum(len(hand) for _, hand in real)
+        assert [share / parts / len(hand) for share, hand in real] == pytest.approx([1 / whole] * len(real))
+        counted += [index for _, hand in real for index in hand]
+    assert sorted(counted) == list(range(length))
 
 
 def test_turns_of_one_process_follow_each_other():
@@ -177,5 +210,15 @@ def test_several_machines_need_a_launcher():
 def test_a_launcher_and_the_options_must_agree():
     assert processes_to_start("cpu", None, None) == processes_to_start("cpu", 2, 2) == 1
     assert Ranks.here() == Ranks(number=3, count=4, on_machine=2)
-    with pytest.raises(InputError, match=r"--devices 2 --nodes 3 asks for 6 processes, the launcher started 4"):
+    with pytest.raises(InputError, match=r"--devices 2 --nodes 3 was asked, the launcher started 2 on each of 2"):
         processes_to_start("cpu", 2, 3)
+    with pytest.raises(InputError, match=r"--devices 1 --nodes 4 was asked"):
+        processes_to_start("cpu", 1, 4)
+
+
+def test_a_launcher_of_one_process_is_one_too(monkeypatch):
+    for name, value in {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}.items():
+        monkeypatch.setenv(name, str(value))
+    assert processes_to_start("cpu", None, None) == 1
+    with pytest.raises(InputError, match=r"--devices 2 --nodes 1 was asked, the launcher started 1 on each of 1"):
+        processes_to_start("cpu", 2, None)

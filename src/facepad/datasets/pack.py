@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -19,17 +20,18 @@ from facepad.datasets.packed import RECORD, PackSettings, read_record, refuse_na
 from facepad.datasets.prepare import copy_origin
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import ImageError, InputError, OutputExistsError, RunError, VideoError
-from facepad.files import atomic_path, claim_output, sha256_file, write_text
+from facepad.files import atomic_path, claim_output, sha256_file, write_text, writing
 from facepad.images import read_image
 from facepad.parallel import available_cpus, map_ahead
 from facepad.progress import progress_bar
-from facepad.shards import SHARD_SUFFIX, read_members
+from facepad.shards import SHARD_SUFFIX, file_stamp, read_members
 from facepad.types import VIDEO_SUFFIXES, AttackType, Box, Label, Sample, Split
 from facepad.video import read_video
 
 __all__ = ["PackSummary", "pack"]
 
 _FORMAT = 1
+_LOCK = ".lock"
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 
@@ -57,7 +59,7 @@ class PackSummary:
 
     def to_text(self) -> str:
         """A few lines for the terminal."""
-        lines = [f"changed since it was packed, packed again: {name}" for name in self.changed]
+        lines = [f"it or its images changed since it was packed, packed again: {name}" for name in self.changed]
         lines += [f"unreadable, left out: {why}" for why in self.unreadable.values()]
         there = f" ({self.shards - self.packed} were there)" if self.packed < self.shards else ""
         each = self.bytes / max(len(self.pairs), 1) / 1000
@@ -98,8 +100,9 @@ def pack(
     ``out`` gets ``shard-00000.tar`` and so on, ``manifest.csv``, whose paths name members of the shards and whose boxes
     are where the faces are in them, ``pack.json`` with settings and checksums, and, where the source has one,
     ``prepare.json``. A member is ``NUMBER/NAME.jpg`` (or ``.png``) beside ``NUMBER/NAME.json``, its line of the
-    manifest. The same images and settings give the same bytes (with the same Pillow and OpenCV). Shards appear whole,
-    and the manifest last; a second run packs the shards that are missing or have changed. Images without a face square
+    manifest. The same images and settings give the same shards (with the same Pillow and OpenCV). Shards appear whole,
+    and the manifest last; a second run packs the shards that are missing, lack images, or whose own or whose sources'
+    bytes have changed since. Images without a face square
     are kept as whole frames; frames of videos become images; what cannot be read is left out and listed.
 
     Args:
@@ -129,12 +132,14 @@ def pack(
         for first in range(0, len(lines), settings.per_shard)
     }
     with _only_run(out), progress_bar("packing", len(samples), shown=progress) as advance:
-        changed = _forget_changed(out, record)
+        sources = {name: _stamp(manifest, part) for name, part in plan.items()}
+        changed = _forget_changed(out, record, sources)
         missing = {name: part for name, part in plan.items() if name not in record["shards"]}
         for name in plan.keys() - missing.keys():
             for _ in plan[name]:
                 advance()
-        _write_shards(out, record, manifest, missing, settings, jobs or available_cpus(), len(samples), advance)
+        write = partial(_write_shards, out, record, manifest, missing, sources)
+        write(settings, jobs or available_cpus(), len(samples), advance)
         pairs = _pairs(out, plan)
         _write_manifest(out, record, manifest, [packed for _, packed in pairs])
     unreadable = {path: why for name in plan for path, why in record["shards"][name]["unreadable"]}
@@ -192,25 +197,39 @@ def _only_run(out: Path) -> Iterator[None]:
         except ImportError:  # Windows: two runs at once then write the same bytes twice
             yield
             return
-        descriptor = os.open(out, os.O_RDONLY)
-        held.callback(os.close, descriptor)
+        with writing(out):
+            stream = held.enter_context((out / _LOCK).open("a"))  # for writing, as network file systems ask for it
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
             raise RunError(f"another run is packing into {out}; wait for it to end") from error
+        except OSError:  # a file system without locks: as on Windows
+            pass
         for left in out.glob(f".shard-*{SHARD_SUFFIX}"):
             left.unlink()
         yield
 
 
-def _forget_changed(out: Path, record: dict[str, Any]) -> list[str]:
-    """Take out of the record what is gone; the names of shards that are there and have changed."""
+def _stamp(manifest: Path, lines: Sequence[_Line]) -> str:
+    """A hash of length and time of change of a shard's sources: whether they are still what was packed."""
+    stamps: list[Any] = []
+    for line in lines:
+        try:
+            stamps.append(file_stamp(resolve(manifest, line.sample)))
+        except (OSError, ValueError):
+            stamps.append(None)
+    return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
+
+
+def _forget_changed(out: Path, record: dict[str, Any], sources: Mapping[str, str]) -> list[str]:
+    """Take out of the record what is gone, lacks images or has changed; the names of those that have changed."""
     changed = []
     for name, shard in list(record["shards"].items()):
         path = out / name
-        if path.is_file() and sha256_file(path) == shard["sha256"]:
+        same = path.is_file() and sha256_file(path) == shard["sha256"] and shard.get("sources") == sources.get(name)
+        if same and not shard["unreadable"]:
             continue
-        if path.exists():
+        if path.exists() and not same:
             changed.append(name)
         del record["shards"][name]
     return changed
@@ -221,6 +240,7 @@ def _write_shards(
     record: dict[str, Any],
     manifest: Path,
     missing: Mapping[str, Sequence[_Line]],
+    sources: Mapping[str, str],
     settings: PackSettings,
     jobs: int,
     total: int,
@@ -244,6 +264,7 @@ def _write_shards(
         unreadable |= failed
         record["shards"][name] = {
             "sha256": sha256_file(out / name),
+            "sources": sources[name],
             "images": len(lines) - len(failed),
             "unreadable": list(failed.items()),
         }
@@ -306,9 +327,7 @@ def _entry(line: _Line, image: Any, settings: PackSettings) -> _Entry:
 
 def _member(line: _Line, settings: PackSettings) -> str:
     """``NUMBER/NAME.jpg``: unlike each other, and with the name that the image had, which augmentation goes by."""
-    path = PurePosixPath(line.sample.path)
-    # WebDataset takes all behind a name's first dot for its ending.
-    stem = path.stem.replace(".", "_")
+    path, stem = PurePosixPath(line.sample.path), line.sample.stem
     if _is_video(line.sample):
         stem = f"{stem}-{line.sample.frame:06d}"
     suffix = ".png" if settings.format == "png" else path.suffix if path.suffix.lower() in _JPEG_SUFFIXES else ".jpg"

@@ -59,7 +59,8 @@ def logged(folder: Path, identity: Mapping[str, Any]) -> Iterator[RunLog]:
     try:
         yield log
     except BaseException as error:
-        log.write("failed", {"error": type(error).__name__, "message": str(error)})
+        event = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        log.write(event, {"error": type(error).__name__, "message": str(error)})
         raise
 
 

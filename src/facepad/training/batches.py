@@ -36,8 +36,9 @@ class SeededShuffle(Sampler[int]):
 class Batches(Sampler[list[int]]):
     """An epoch's batches, each dealt out like cards to ``parts`` hands, of which this process takes some.
 
-    Every process goes through the same batches, so that all do the same number of steps; the last batch may leave a
-    hand empty. With `share` as the weight of a part's mean loss, the parts' gradients average to the whole batch's.
+    Every process goes through the same batches, so that all do the same number of steps. A hand that the last batch
+    leaves empty gets its first sample once more, of `share` 0: whoever takes it goes through the motions.
+    With `share` as the weight of a part's mean loss, the parts' gradients average to the whole batch's.
 
     Args:
         order: Indices of the samples; a sampler that shuffles them, or a range.
@@ -47,7 +48,7 @@ class Batches(Sampler[list[int]]):
 
     Example:
         >>> list(Batches(range(5), 4, parts=2, mine=[1]))
-        [[1, 3], []]
+        [[1, 3], [4]]
     """
 
     def __init__(self, order: SeededShuffle | range, size: int, *, parts: int = 1, mine: Sequence[int] = (0,)) -> None:
@@ -63,10 +64,13 @@ class Batches(Sampler[list[int]]):
         order = list(self.sampler)
         for start in range(0, len(order), self.size):
             batch = order[start : start + self.size]
-            yield from (batch[part :: self.parts] for part in self.mine)
+            yield from (batch[part :: self.parts] or batch[:1] for part in self.mine)
 
     def share(self, number: int) -> float:
-        """Weight of the mean over the ``number``-th part of the epoch: 1 where all parts of its batch are equal."""
+        """Weight of the mean over the ``number``-th part of the epoch: 1 where all parts of its batch are equal.
+
+        0 for a part that stands in for an empty hand: its samples count elsewhere.
+        """
         batch, turn = divmod(number, len(self.mine))
         size = min(self.size, len(self.sampler) - batch * self.size)
         return len(range(self.mine[turn], size, self.parts)) * self.parts / size

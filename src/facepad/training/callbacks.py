@@ -14,9 +14,12 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.files import write_bytes, write_text
+from facepad.training.data import CropDataset, RowDataset
+from facepad.training.ranks import Ranks
 
-__all__ = ["EpochLog", "EpochSeeds", "WholeCheckpoints", "read_epochs"]
+__all__ = ["EpochLog", "EpochSeeds", "SharedUnreadable", "WholeCheckpoints", "read_epochs"]
 
 _COLUMNS = ("train_loss", "train_depth_loss", "train_accuracy", "dev_loss", "dev_depth_loss", "dev_accuracy")
 
@@ -45,6 +48,25 @@ class EpochSeeds(Callback):
         turns = trainer.accumulate_grad_batches
         part = trainer.global_rank * turns + batch_idx % turns
         torch.manual_seed(self.seed * 1_000_003 + trainer.global_step + part * 1_000_000_007)
+
+
+class SharedUnreadable(Callback):
+    """Tells every process which images the others could not read, so that all stop where together it is too many."""
+
+    def __init__(self, ranks: Ranks, *datasets: CropDataset | RowDataset) -> None:
+        self.ranks = ranks
+        self.datasets = [dataset for dataset in datasets if isinstance(dataset, CropDataset)]
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """An epoch of training ends with its validation.
+
+        Raises:
+            DatasetError: more than 5 % of the images are unreadable.
+        """
+        for dataset in self.datasets:
+            for seen in self.ranks.gather(dataset.unreadable):
+                dataset.unreadable |= seen
+            refuse_mostly_unreadable(dataset.unreadable, len(dataset), "training images")
 
 
 class EpochLog(Callback):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -125,7 +125,7 @@ class CropSource:
 
     def _seeds(self, sample: Sample, view: int) -> list[int]:
         # By name, not by place: the same image looks the same in every fold, split and folder.
-        label = f"{sample.subject}/{sample.video}/{PurePosixPath(sample.path).name}/{sample.frame}"
+        label = f"{sample.subject}/{sample.video}/{sample.stem}/{sample.frame}"
         return [self.seed, view, int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "little")]
 
     def targets(self, indices: Sequence[int], views: Sequence[int]) -> Targets:

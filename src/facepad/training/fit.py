@@ -23,7 +23,7 @@ from facepad.files import write_bytes, write_text, writing
 from facepad.models import StagedModel
 from facepad.preprocess import PreprocessSpec
 from facepad.training.batches import Batches, SeededShuffle, batch_loader
-from facepad.training.callbacks import EpochLog, EpochSeeds, read_epochs
+from facepad.training.callbacks import EpochLog, EpochSeeds, SharedUnreadable, read_epochs
 from facepad.training.data import CropDataset, CropSource, RowDataset
 from facepad.training.features import KeptFeatures, keep_features
 from facepad.training.losses import DepthLoss
@@ -185,14 +185,21 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
     first = run.model.freeze_before(settings.trainable_from)
     start = first if first in taps else None  # None: from pixels, through every stage
     training, dev = _datasets(run, start, taps)
+    _check_alike(ranks, training, dev)
     batches, dev_batches = _dealt(run, training), _dealt(run, dev, shuffled=False)
     # Lightning leaves the modes as they are, so that they must be set here: batch norm of frozen parts in eval mode.
     module = PadModule(
-        run.model, settings, start=start, class_weights=run.class_weights, depth_loss=run.depth_loss
+        run.model,
+        settings,
+        start=start,
+        class_weights=run.class_weights,
+        depth_loss=run.depth_loss,
+        dev_share=dev_batches.share,
     ).train()
     checkpoints = run.folder / "checkpoints" / f"stage-{number}"
     log = EpochLog(run.folder / "metrics.jsonl", settings.name, settings.epochs)
-    trainer = make_trainer(run.options, settings, run.folder, checkpoints, log, EpochSeeds(run.seed, training))
+    others = EpochSeeds(run.seed, training), SharedUnreadable(ranks, training, dev)
+    trainer = make_trainer(run.options, settings, run.folder, checkpoints, log, *others)
     dev_loader = batch_loader(dev, dev_batches)
     last = checkpoints / "last.ckpt"
     try:
@@ -203,9 +210,8 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
         if settings.find_lr:
             torch.manual_seed(run.seed)
             whole = Batches(batches.sampler, run.batch_size, parts=batches.parts, mine=range(batches.parts))
-            module.lr = found_lr(
-                run.options, module, batch_loader(training, whole), run.folder, checkpoints / "lr.json"
-            )
+            search, module.share = batch_loader(training, whole), whole.share
+            module.lr = found_lr(run.options, module, search, run.folder, checkpoints / "lr.json")
         module.share = batches.share
         if ranks.first_does(lambda: last.exists() and stopped_early(last, settings)):
             module.load_state_dict(torch.load(last, map_location="cpu", weights_only=False)["state_dict"])
@@ -220,6 +226,17 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
     for dataset in (training, dev):
         if isinstance(dataset, CropDataset):
             run.unreadable |= dataset.unreadable
+
+
+def _check_alike(ranks: Ranks, *datasets: CropDataset | RowDataset) -> None:
+    """Refuse to go on where a process found other images than the rest: they would deal out different batches.
+
+    Raises:
+        RunError: in all processes.
+    """
+    found = [(dataset.kept.tolist() if isinstance(dataset, RowDataset) else len(dataset)) for dataset in datasets]
+    if any(other != found for other in ranks.gather(found)):
+        raise RunError("the processes could not read the same images; see that all do, and go on: --resume")
 
 
 def _dealt(run: _Run, dataset: CropDataset | RowDataset, *, shuffled: bool = True) -> Batches:

@@ -88,6 +88,7 @@ class PadModule(pl.LightningModule):
         depth_loss: Of networks that give depth maps, when the batches hold some.
         share: Weight of a training batch by its number (`facepad.training.batches.Batches.share`); None weighs all
             the same.
+        dev_share: The same of dev batches, of which only 0 matters: such a batch is not measured.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class PadModule(pl.LightningModule):
         class_weights: tuple[float, float] = (1.0, 1.0),
         depth_loss: DepthLoss | None = None,
         share: Callable[[int], float] | None = None,
+        dev_share: Callable[[int], float] | None = None,
     ) -> None:
         super().__init__()
         self.model = model
@@ -107,6 +109,7 @@ class PadModule(pl.LightningModule):
         self.class_weights = class_weights
         self.depth_loss = depth_loss
         self.share = share
+        self.dev_share = dev_share
         self.lr = settings.lr
         self.means: dict[str, _Mean] = {}
 
@@ -127,29 +130,32 @@ class PadModule(pl.LightningModule):
                     yield module
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor | None:
-        """One batch's loss; None, which skips the step, when not one of its images could be read.
+        """One batch's loss; None, which skips the step, when it has no share or not one of its images could be read.
 
         With other processes there is no skipping: they wait for this one's gradient, which is zero then.
         """
-        empty = not len(batch[1])
-        if empty and self.trainer.world_size == 1:
+        share = self.share(batch_idx) if self.share else 1.0
+        share = share if len(batch[1]) else 0.0
+        if not share and self.trainer.world_size == 1:
             return None
-        loss = self._measure("train", batch, self.class_weights, self.settings.label_smoothing)
-        return loss * (0.0 if empty else self.share(batch_idx) if self.share else 1.0)
+        return share * self._measure("train", batch, share, self.class_weights, self.settings.label_smoothing)
 
-    def validation_step(self, batch: tuple[Tensor, ...]) -> None:
+    def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
         """Measures one dev batch's unweighted loss and accuracy (at P = 0.5)."""
-        self._measure("dev", batch)
+        self._measure("dev", batch, self.dev_share(batch_idx) if self.dev_share else 1.0)
 
     def _measure(
         self,
         part: str,
         batch: tuple[Tensor, ...],
+        share: float,
         class_weights: tuple[float, float] = (1.0, 1.0),
         smoothing: float = 0.0,
     ) -> Tensor:
-        count = len(batch[1])
-        inputs, labels, *depth = batch if count else [tensor.new_zeros(1, *tensor.shape[1:]) for tensor in batch]
+        count = len(batch[1]) if share else 0
+        if not len(batch[1]):  # not one could be read, which no process may skip alone
+            batch = tuple(tensor.new_zeros(1, *tensor.shape[1:]) for tensor in batch)
+        inputs, labels, *depth = batch
         outputs = self.model.run(inputs, start=self.start)
         logits, maps = outputs if isinstance(outputs, tuple) else (outputs, None)
         loss = label_loss(logits, labels, class_weights=class_weights, smoothing=smoothing)

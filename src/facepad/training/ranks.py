@@ -22,7 +22,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from facepad.errors import FacepadError, InputError, RunError
 from facepad.parallel import available_cpus, interrupt_deferred
 
-__all__ = ["Ranks", "joined", "processes_to_start", "run_ranks"]
+__all__ = ["Ranks", "joined", "launched", "processes_to_start", "run_ranks"]
 
 Result = TypeVar("Result")
 
@@ -30,6 +30,15 @@ Result = TypeVar("Result")
 _PATIENCE = timedelta(hours=2)
 #: Seconds in which the others may end by themselves once one process has failed.
 _GRACE = 5.0
+
+
+def launched() -> bool:
+    """Whether a launcher has started this process."""
+    return {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys()
+
+
+class _PeerLostError(RunError):
+    """Another process has ended; what it said counts more than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,7 @@ class Ranks:
     @classmethod
     def here(cls) -> Ranks:
         """What the environment says; without a launcher, one process alone."""
-        if not {"RANK", "WORLD_SIZE", "LOCAL_RANK"} <= os.environ.keys():
+        if not launched():
             return cls()
         count = int(os.environ["WORLD_SIZE"])
         return cls(int(os.environ["RANK"]), count, int(os.environ.get("LOCAL_WORLD_SIZE", count)))
@@ -111,17 +120,19 @@ def processes_to_start(accelerator: str, devices: int | None, nodes: int | None)
     if wanted > there:
         what = "processor core" if accelerator == "cpu" else f"{accelerator} device"
         raise InputError(f"{wanted} devices asked, this machine has {there} {what}{'s' * (there != 1)}")
-    if wanted * (nodes or ranks.machines) != ranks.count and ranks.count > 1:
-        raise InputError(
-            f"--devices {wanted} --nodes {nodes or ranks.machines} asks for {wanted * (nodes or ranks.machines)} "
-            f"processes, the launcher started {ranks.count}"
-        )
-    if ranks.count == 1 and (nodes or 1) > 1:
+    if launched():
+        if (wanted, nodes or ranks.machines) != (ranks.on_machine, ranks.machines):
+            raise InputError(
+                f"--devices {wanted} --nodes {nodes or ranks.machines} was asked, the launcher started "
+                f"{ranks.on_machine} on each of {ranks.machines}"
+            )
+        return 1
+    if (nodes or 1) > 1:
         raise InputError(
             f"{nodes} nodes need a launcher that runs this command on each: torchrun --nnodes {nodes} "
             f"--nproc-per-node {wanted} --rdzv-backend c10d --rdzv-endpoint HOST:29500 -m facepad train ..."
         )
-    return wanted if ranks.count == 1 else 1
+    return wanted
 
 
 @contextmanager
@@ -130,6 +141,9 @@ def joined(accelerator: str) -> Iterator[Ranks]:
 
     Args:
         accelerator: ``cpu``, ``cuda`` or ``mps``.
+
+    Raises:
+        RunError: another process has ended.
     """
     ranks = Ranks.here()
     if ranks.count == 1 or distributed.is_initialized():
@@ -140,7 +154,12 @@ def joined(accelerator: str) -> Iterator[Ranks]:
     torch.set_num_threads(max(1, available_cpus() // ranks.on_machine))
     backend = "cpu:gloo,cuda:nccl" if accelerator == "cuda" else "gloo"
     distributed.init_process_group(backend, timeout=_PATIENCE)
-    yield ranks
+    try:
+        yield ranks
+    except RuntimeError as error:
+        if isinstance(error, distributed.DistError) or "gloo" in str(error):
+            raise _PeerLostError("another process of this training has ended; it says why") from error
+        raise
     distributed.destroy_process_group()  # not after an error: it could wait for those that are gone
 
 
@@ -166,17 +185,27 @@ def run_ranks(count: int, accelerator: str, function: Callable[..., Any], *args:
         while not context.join(grace_period=_GRACE):
             pass
     except (ProcessExitedException, ProcessRaisedException) as stop:
-        if not errors.empty():
-            raise errors.get() from None
-        killed = _killed(context.processes)
-        if killed is None:
-            raise
-        number, by = killed
-        raise RunError(
-            f"training process {number + 1} of {count} was killed ({by}); go on from the last whole epoch: --resume"
-        ) from stop
+        raise _reason(errors, context.processes) or stop from None
     finally:
         _end(context.processes)
+
+
+def _reason(errors: Any, processes: list[Any]) -> FacepadError | None:
+    """Why the processes ended: what one of them said, or who was killed."""
+    said: list[FacepadError] = []
+    while not errors.empty():
+        said.append(errors.get())
+    for error in said:
+        if not isinstance(error, _PeerLostError):
+            return error
+    for number, process in enumerate(processes):
+        code = process.exitcode
+        if code is not None and code < 0 and code != -signal.SIGTERM:  # that is how we end them
+            return RunError(
+                f"training process {number + 1} of {len(processes)} was killed ({signal.Signals(-code).name}); "
+                "go on from the last whole epoch: --resume"
+            )
+    return said[0] if said else None
 
 
 def _end(processes: list[Any]) -> None:
@@ -186,14 +215,6 @@ def _end(processes: list[Any]) -> None:
         process.join(_GRACE)
         process.kill()
         process.join()
-
-
-def _killed(processes: list[Any]) -> tuple[int, str] | None:
-    """Number and signal of the process that was killed from outside; those that we end get SIGTERM."""
-    for number, process in enumerate(processes):
-        if process.exitcode is not None and process.exitcode < 0 and process.exitcode != -signal.SIGTERM:
-            return number, signal.Signals(-process.exitcode).name
-    return None
 
 
 def _free_port() -> int:
@@ -223,4 +244,10 @@ def _in_rank(
             function(*args, **options)
     except FacepadError as error:
         errors.put(error)
+        raise SystemExit(1) from error
+    except Exception as error:
+        if os.environ.get("FACEPAD_DEBUG"):
+            raise
+        what = str(error).strip().splitlines() or [""]
+        errors.put(RunError(f"training process {number + 1} of {count}: {type(error).__name__}: {what[0]}"))
         raise SystemExit(1) from error

@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader
 
 from facepad.errors import InputError, RunError
 from facepad.files import write_text
-from facepad.training.callbacks import EpochLog, EpochSeeds, WholeCheckpoints
+from facepad.training.callbacks import EpochLog, WholeCheckpoints
 from facepad.training.module import PadModule, StageSettings
 from facepad.training.ranks import Ranks
 
@@ -52,7 +52,7 @@ class TrainerOptions:
 
 
 def make_trainer(
-    options: TrainerOptions, settings: StageSettings, folder: Path, checkpoints: Path, log: EpochLog, seeds: EpochSeeds
+    options: TrainerOptions, settings: StageSettings, folder: Path, checkpoints: Path, log: EpochLog, *others: Callback
 ) -> pl.Trainer:
     """The trainer of one stage, on the devices of every process that `Ranks.here` knows of.
 
@@ -62,10 +62,10 @@ def make_trainer(
         folder: The run folder.
         checkpoints: Where the stage keeps its last epoch.
         log: The epoch log.
-        seeds: What seeds the stage's steps.
+        others: Callbacks that come before it.
     """
     callbacks: list[Callback] = [
-        seeds,
+        *others,
         log,
         # At the end of the training epoch, not of its validation: a resume then starts with the next one.
         ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),

@@ -26,6 +26,7 @@ from facepad.recipe import Recipe
 from facepad.report.text import flatten
 from facepad.trained import DESCRIPTION_FILE, TrainedModel, save_trained
 from facepad.training import (
+    Ranks,
     TrainingData,
     accelerator_of,
     check_stages,
@@ -86,13 +87,8 @@ def train_run(
         left_out |= without
     labels = data.depth.identity if data.depth else None
     with joined(accelerator_of(device)) as ranks, _RunLock(out) as lock:
-
-        def opened() -> bool:
-            fresh = _open_run(recipe, manifest, data_hash, labels, out, resume)
-            lock.take()
-            return fresh
-
-        fresh = ranks.first_does(opened)
+        _check_alike(ranks, (recipe, data_hash, labels))
+        fresh = ranks.first_does(lambda: _open_run(recipe, manifest, data_hash, labels, out, resume, lock))
         if ranks.first:
             _write_json(out / SAMPLES_FILE, _samples_of(manifest, data))
         try:
@@ -130,6 +126,14 @@ def train_run(
     _write_json(out / "left-out.json", left_out)
     save_trained(out, TrainedModel(model, recipe.model.name, recipe.model.options(), data.spec, facts))
     return left_out
+
+
+def _check_alike(ranks: Ranks, given: tuple[Recipe, str, str | None]) -> None:
+    """Refuse in all processes where one was given another recipe, manifest or depth labels than the rest."""
+    for number, other in enumerate(ranks.gather(given)):
+        for what, theirs, ours in zip(("recipe", "manifest", "depth labels"), other, given, strict=True):
+            if theirs != ours:
+                raise InputError(f"process {number + 1} of {ranks.count} was given another {what} than this one")
 
 
 class _RunLock:
@@ -212,8 +216,10 @@ def _feature_folder(folder: Path) -> Path | None:
     return folder / "features" if os.access(folder, os.W_OK) else None
 
 
-def _open_run(recipe: Recipe, manifest: Path, data_hash: str, depth: str | None, out: Path, resume: bool) -> bool:
-    """Begin a run folder (True) or go on with one (False)."""
+def _open_run(
+    recipe: Recipe, manifest: Path, data_hash: str, depth: str | None, out: Path, resume: bool, lock: _RunLock
+) -> bool:
+    """Begin a run folder (True) or go on with one (False); either is ours alone then."""
     described: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": data_hash, "depth": depth}
     if resume and (out / RECIPE_FILE).is_file():
         before = json.loads((out / RECIPE_FILE).read_text(encoding="utf-8"))
@@ -225,12 +231,14 @@ def _open_run(recipe: Recipe, manifest: Path, data_hash: str, depth: str | None,
             raise InputError(f"the run in {out} was begun with another manifest than {manifest} is now")
         if before["depth"] != depth:
             raise InputError(f"the run in {out} was begun with depth labels by {before['depth']}, not by {depth}")
+        lock.take()
         return False
     try:
         claim_output(out)
     except OutputExistsError as error:
         unfinished = (out / RECIPE_FILE).is_file() and not (out / DESCRIPTION_FILE).is_file()
         raise OutputExistsError(f"{error}{'; or go on with it: --resume' if unfinished else ''}") from error
+    lock.take()
     try:
         write_text(out / ENVIRONMENT_FILE, json.dumps(_environment(manifest, data_hash), indent=2) + "\n")
         write_text(out / RECIPE_FILE, json.dumps(described, indent=2) + "\n")
