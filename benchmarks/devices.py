@@ -78,12 +78,16 @@ def page(arguments: argparse.Namespace, sgd: list[Run], adamw: list[Run]) -> str
         "",
         *table(sgd),
         "",
+        "Largest difference of a loss, epoch by epoch: "
+        + "; ".join(f"{name}: {growth(rows, sgd[0][0])}" for name, (rows, _) in list(zip(RUNS, sgd, strict=True))[1:])
+        + ". It begins with rounding, and training makes it grow.",
+        "",
         "## AdamW (the recipe's)",
         "",
         *table(adamw),
         "",
         "AdamW divides a gradient by its usual size: where that is next to nothing, rounding decides about the step, "
-        "and the order of a sum makes another rounding. One process that takes its batch in parts differs from itself, too.",
+        "and the order of a sum makes another rounding. One process that takes its batch in parts differs, too.",
     ]
     return "\n".join(lines)
 
@@ -99,6 +103,10 @@ def table(runs: list[Run]) -> list[str]:
         end = f"{rows[-1]['dev_loss']:.6f} | {rows[-1]['dev_accuracy']:.6f}"
         lines.append(f"| {name} | {seconds:.0f} | {loss:.1e} | {accuracy:.1e} | {end} |")
     return lines
+
+
+def growth(rows: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
+    return " ".join(f"{difference([row], [other], 'loss'):.0e}" for row, other in zip(rows, others, strict=True))
 
 
 def difference(rows: list[dict[str, Any]], others: list[dict[str, Any]], kind: str) -> float:
