@@ -122,9 +122,9 @@ def test_a_packed_set_has_the_same_samples_and_shows_the_same(data, tmp_path):
 def test_shards_hold_the_labels_and_the_record_says_where_from(data, tmp_path):
     summary = packed(data, tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        ".lock",
         "manifest.csv",
         "pack.json",
+        "pack.lock",
         *(f"shard-0000{n}.tar" for n in range(4)),
     ]
     with tarfile.open(tmp_path / "out" / "shard-00003.tar") as archive:
@@ -183,7 +183,7 @@ def test_an_interrupted_run_leaves_whole_shards_and_goes_on(data, tmp_path, monk
     monkeypatch.setattr(packing, "_add", add)
     with pytest.raises(KeyboardInterrupt):
         packed(data, out)
-    assert sorted(path.name for path in out.iterdir()) == [".lock", "pack.json", "shard-00000.tar"]
+    assert sorted(path.name for path in out.iterdir()) == ["pack.json", "pack.lock", "shard-00000.tar"]
     monkeypatch.undo()
     assert packed(data, out).packed == 3
     packed(data, tmp_path / "whole")
@@ -210,7 +210,7 @@ def test_other_content_of_the_output_is_refused(data, tmp_path):
 def test_two_runs_at_once_are_refused(data, tmp_path):
     fcntl = pytest.importorskip("fcntl")
     packed(data, tmp_path / "out")
-    with (tmp_path / "out" / ".lock").open("a") as stream:
+    with (tmp_path / "out" / "pack.lock").open("a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         with pytest.raises(RunError, match="another run is packing"):
             packed(data, tmp_path / "out")

@@ -31,7 +31,7 @@ from facepad.video import read_video
 __all__ = ["PackSummary", "pack"]
 
 _FORMAT = 1
-_LOCK = ".lock"
+_LOCK = "pack.lock"
 _JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 
