@@ -167,7 +167,7 @@ def test_targets_follow_the_augmentation(tiny_manifest):
     augment = Augmentation(("mirror",), simulate=0.5)
     source = _source(tiny_manifest, augment=augment, depth=_DepthMaps())
     seen = set()
-    for view in range(12):
+    for view in range(40):
         labels, maps = source.targets([0, 1], [view, view])  # the first is bona fide, the second an attack
         assert labels[1] == 0
         assert float(maps[1].max()) == 0
