@@ -32,12 +32,7 @@ demo: install
 	$(BIN)/facepad demo '$(DEMO_OUT)'
 
 test: install
-	@# Several processes: many tests in one end in a segmentation fault of native code, whose cause is not known yet.
-	$(BIN)/python -m pytest --ignore tests/unit
-	$(BIN)/python -m pytest tests/unit/test_[a-c]*.py
-	$(BIN)/python -m pytest tests/unit/test_[d-e]*.py
-	$(BIN)/python -m pytest tests/unit/test_[f-m]*.py
-	$(BIN)/python -m pytest tests/unit/test_[n-z]*.py
+	$(BIN)/python -m pytest
 
 .venv-opencv4/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-opencv4

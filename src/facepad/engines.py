@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
@@ -11,7 +12,16 @@ from numpy.typing import NDArray
 from facepad.errors import ModelError, unknown_choice
 from facepad.parallel import available_cpus
 
-__all__ = ["ENGINES", "Engine", "EngineName", "OnnxNetwork", "OpenVinoNetwork", "import_openvino", "load_network"]
+__all__ = [
+    "ENGINES",
+    "Engine",
+    "EngineName",
+    "OnnxNetwork",
+    "OpenVinoNetwork",
+    "import_openvino",
+    "load_network",
+    "openvino_core",
+]
 
 EngineName = Literal["onnxruntime", "openvino"]
 ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
@@ -84,7 +94,7 @@ class OpenVinoNetwork:
     """
 
     def __init__(self, graph: bytes, weights: bytes = b"", threads: int | None = None) -> None:
-        core = import_openvino().Core()
+        core = openvino_core()
         # Floats stay floats: on processors with bfloat16 OpenVINO would otherwise take that, and scores would differ.
         hints = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -128,6 +138,20 @@ def import_openvino() -> Any:
     except ModuleNotFoundError as error:
         raise ModelError("this model or engine needs OpenVINO: pip install 'facepad[openvino]'") from error
     return openvino
+
+
+@functools.cache
+def openvino_core() -> Any:
+    """The process's one `openvino.Core`, kept until its end.
+
+    One, since each brings an alternate signal stack to the thread that first compiles with it, and takes it away when
+    dropped. Of two the second leaves the first's in place, unmapped by then (OpenVINO 2026.4): the next signal that
+    Python handles in that thread, Ctrl-C or the end of a child, would be a segmentation fault.
+
+    Raises:
+        ModelError: OpenVINO is not installed.
+    """
+    return import_openvino().Core()
 
 
 def load_network(files: Sequence[bytes], engine: EngineName, threads: int | None = None) -> Engine:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -166,6 +167,27 @@ def test_openvino_format(tiny_run, noisy_manifest, tmp_path, quantised):
         assert np.corrcoef(ours, theirs)[0, 1] > 0.7
     else:
         assert ours == pytest.approx(theirs, abs=1e-3)
+
+
+SIGNAL_AFTER_TWO_NETWORKS = """
+import signal, sys
+from pathlib import Path
+from facepad.engines import OpenVinoNetwork
+
+graph = Path(sys.argv[1]).read_bytes()
+first, second = OpenVinoNetwork(graph), OpenVinoNetwork(graph)
+del first, second
+signal.signal(signal.SIGTERM, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_signals_are_handled_after_openvino_networks_are_dropped(tiny_run, tmp_path):
+    pytest.importorskip("openvino")
+    (tmp_path / "network.onnx").write_bytes(find_model(tiny_run).files["network.onnx"])
+    command = [sys.executable, "-c", SIGNAL_AFTER_TWO_NETWORKS, tmp_path / "network.onnx"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 
 def test_without_openvino_its_format_is_one_line_and_parity_does_without(tiny_run, tmp_path, monkeypatch, facepad):

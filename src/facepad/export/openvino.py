@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from facepad.engines import import_openvino
+from facepad.engines import import_openvino, openvino_core
 from facepad.errors import RunError
 
 __all__ = ["to_openvino"]
@@ -22,7 +22,7 @@ def to_openvino(graph: bytes) -> tuple[bytes, bytes]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.xml"
         try:
-            openvino.save_model(openvino.Core().read_model(graph, b""), path, compress_to_fp16=False)
+            openvino.save_model(openvino_core().read_model(graph, b""), path, compress_to_fp16=False)
         except RuntimeError as error:
             raise RunError(f"OpenVINO cannot convert the network: {str(error).strip().splitlines()[-1]}") from error
         return path.read_bytes(), path.with_suffix(".bin").read_bytes()
