@@ -9,8 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from facepad import client as clients
-from facepad.client import Answer, AsyncClient, Client
+from facepad.client import Answer, AsyncClient, Client, Model, Session
 from facepad.errors import InputError, RunError, ServiceError
 from facepad.types import Label
 
@@ -87,10 +86,10 @@ def pauses(monkeypatch):
     async def asleep(seconds):
         waited.append(seconds)
 
-    monkeypatch.setattr(clients.time, "sleep", waited.append)
-    monkeypatch.setattr(clients.asyncio, "sleep", asleep)
+    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(asyncio, "sleep", asleep)
     start = time.monotonic()
-    monkeypatch.setattr(clients.time, "monotonic", lambda: start + sum(waited))
+    monkeypatch.setattr(time, "monotonic", lambda: start + sum(waited))
     return waited
 
 
@@ -256,8 +255,8 @@ def test_client_needs_nothing_of_the_service():
 def test_answer_has_the_fields_of_the_service():
     schemas = pytest.importorskip("facepad.service.schemas")
     assert set(Answer.model_fields) == set(schemas.Answer.model_fields)
-    assert set(clients.Session.model_fields) == set(schemas.Session.model_fields)
-    assert set(clients.Model.model_fields) == set(schemas.ModelPart.model_fields)
+    assert set(Session.model_fields) == set(schemas.Session.model_fields)
+    assert set(Model.model_fields) == set(schemas.ModelPart.model_fields)
 
 
 @pytest.fixture(scope="module")
