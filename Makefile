@@ -13,7 +13,7 @@ OPENCV_TESTS := $(patsubst %,tests/unit/test_%.py,augment baselines check depth_
 	$(patsubst %,src/facepad/%,augment.py baselines datasets depth/preview.py depth/warp.py faces recapture)
 BIN4 := .venv-opencv4/bin
 
-.PHONY: install demo test test-opencv4 check clean
+.PHONY: install demo test test-toolkit test-pages test-opencv4 check clean
 install: .venv/installed
 
 # torch first and pinned, so that TORCH_INDEX can give its CPU build: on Linux PyPI's brings gigabytes of CUDA.
@@ -31,8 +31,14 @@ demo: install
 	@rm -rf '$(DEMO_OUT)'
 	$(BIN)/facepad demo '$(DEMO_OUT)'
 
-test: install
-	$(BIN)/python -m pytest
+test: test-toolkit test-pages
+
+test-toolkit: install
+	$(BIN)/python -m pytest --ignore tests/browser
+
+# In a browser, where tests mostly wait: a process of their own, which `make -j2` runs beside the others.
+test-pages: install
+	$(BIN)/python -m pytest tests/browser
 
 .venv-opencv4/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-opencv4
