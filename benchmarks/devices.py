@@ -1,9 +1,9 @@
 """One process beside two, same batches: python benchmarks/devices.py [--subjects 12] [--out docs/results/devices.md]
 
 Trains tla-mobilenetv2 on the synthetic set: in one process, in two that facepad starts, in two that torchrun starts,
-and in one that takes each batch in parts. Batch norm is frozen, dropout and augmentation are off, so that the curves
-should be the same. Needs the ImageNet weights (FACEPAD_MODELS, or the network). Two processes share the cores that one
-has alone, and are not meant to be faster here.
+and in one that takes each batch in parts; with SGD and with the recipe's AdamW, in double and in single precision.
+Batch norm is frozen, dropout and augmentation are off, so that only rounding may tell the curves apart. Needs the
+ImageNet weights (FACEPAD_MODELS, or the network). Speed is not measured: the processes share the cores of one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,14 @@ PLAIN = ["augment={}", "model.dropout=0", "preprocess.size=96"]
 SGD = [f"stages.{number}.{change}" for number in (0, 1) for change in ("optimizer=sgd", "lr=0.001")]
 FACEPAD = [sys.executable, "-m", "facepad"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "facepad"]
-Run = tuple[list[dict[str, Any]], float]
+DOUBLE = ["train.precision=64-true"]
+SECTIONS = {
+    f"SGD ({', '.join(SGD)}), double precision": [*SGD, *DOUBLE],
+    "SGD, single precision": SGD,
+    "AdamW (the recipe's), double precision": DOUBLE,
+    "AdamW, single precision": [],
+}
+Epochs = list[dict[str, Any]]
 RUNS = {
     "one process": (FACEPAD, []),
     "two, `--devices 2`": (FACEPAD, ["--devices", "2"]),
@@ -44,72 +50,56 @@ def main(words: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="facepad-devices-") as name:
         folder = Path(name)
         write_manifest(folder / "data" / "manifest.csv", generate(folder / "data", subjects=arguments.subjects))
-        runs = [
-            [trained(folder, f"{number}-{len(sets)}", *how, sets) for number, how in enumerate(RUNS.values())]
-            for sets in (SGD, [])
+        curves = [
+            [trained(folder / f"run-{section}-{number}", *how, sets) for number, how in enumerate(RUNS.values())]
+            for section, sets in enumerate(SECTIONS.values())
         ]
-    text = page(arguments, *runs)
+    text = page(arguments, curves)
     print(text)
     if arguments.out:
         arguments.out.write_text(text + "\n", encoding="utf-8")
 
 
-def trained(
-    folder: Path, name: str, command: list[str], options: list[str], changes: list[str]
-) -> tuple[list[dict[str, Any]], float]:
-    """The epochs of one run, and its seconds."""
-    out = folder / f"run-{name}"
+def trained(out: Path, command: list[str], options: list[str], changes: list[str]) -> Epochs:
+    """The epochs of one run."""
     sets = [word for change in PLAIN + changes for word in ("--set", change)]
-    words = ["train", "tla-mobilenetv2", str(folder / "data" / "manifest.csv"), str(out), "--device", "cpu"]
-    started = time.monotonic()
+    words = ["train", "tla-mobilenetv2", str(out.parent / "data" / "manifest.csv"), str(out), "--device", "cpu"]
     subprocess.run([*command, *words, *sets, *options], check=True)
-    return read_epochs(out / "metrics.jsonl"), time.monotonic() - started
+    return read_epochs(out / "metrics.jsonl")
 
 
-def page(arguments: argparse.Namespace, sgd: list[Run], adamw: list[Run]) -> str:
+def page(arguments: argparse.Namespace, curves: list[list[Epochs]]) -> str:
     lines = [
         "# Several processes beside one",
         "",
         f"`python benchmarks/devices.py --subjects {arguments.subjects}`, {date.today()}, {platform.platform()}, "
-        f"{os.cpu_count()} cores. tla-mobilenetv2, {len(sgd[0][0]) - 1} epochs, "
-        f"{', '.join(PLAIN)}; the first run computes the features of the frozen layers, the others find them.",
+        f"{os.cpu_count()} cores. tla-mobilenetv2, {len(curves[0][0]) - 1} epochs, "
+        f"{', '.join(PLAIN)}.",
         "",
-        f"## SGD ({', '.join(SGD)})",
-        "",
-        *table(sgd),
-        "",
-        "Largest difference of a loss, epoch by epoch: "
-        + "; ".join(f"{name}: {growth(rows, sgd[0][0])}" for name, (rows, _) in list(zip(RUNS, sgd, strict=True))[1:])
-        + ". It begins with rounding, and training makes it grow.",
-        "",
-        "## AdamW (the recipe's)",
-        "",
-        *table(adamw),
-        "",
-        "AdamW divides a gradient by its usual size: where that is next to nothing, rounding decides about the step, "
-        "and the order of a sum makes another rounding. One process that takes its batch in parts differs, too.",
+        "In double precision, where rounding has next to no say, the curves should be one. In single precision they "
+        "differ by the rounding of another order of a sum, and training makes that grow, with AdamW most: it divides a "
+        "gradient by its usual size, and where that is next to nothing, rounding decides about the step. One process "
+        "that takes its batch in parts differs as much.",
     ]
+    for title, runs in zip(SECTIONS, curves, strict=True):
+        lines += ["", f"## {title}", "", *table(runs)]
     return "\n".join(lines)
 
 
-def table(runs: list[Run]) -> list[str]:
-    alone = runs[0][0]
+def table(runs: list[Epochs]) -> list[str]:
     lines = [
-        "| run | seconds | largest difference of a loss | of an accuracy | dev loss at the end | dev accuracy |",
+        "| run | largest difference of a loss | epoch by epoch | of an accuracy | dev loss at the end | dev accuracy |",
         "|---|---|---|---|---|---|",
     ]
-    for name, (rows, seconds) in zip(RUNS, runs, strict=True):
-        loss, accuracy = (difference(rows, alone, kind) for kind in ("loss", "accuracy"))
+    for name, rows in zip(RUNS, runs, strict=True):
+        loss, accuracy = (difference(rows, runs[0], kind) for kind in ("loss", "accuracy"))
+        growth = " ".join(f"{difference([a], [b], 'loss'):.0e}" for a, b in zip(rows, runs[0], strict=True))
         end = f"{rows[-1]['dev_loss']:.6f} | {rows[-1]['dev_accuracy']:.6f}"
-        lines.append(f"| {name} | {seconds:.0f} | {loss:.1e} | {accuracy:.1e} | {end} |")
+        lines.append(f"| {name} | {loss:.1e} | {growth} | {accuracy:.1e} | {end} |")
     return lines
 
 
-def growth(rows: list[dict[str, Any]], others: list[dict[str, Any]]) -> str:
-    return " ".join(f"{difference([row], [other], 'loss'):.0e}" for row, other in zip(rows, others, strict=True))
-
-
-def difference(rows: list[dict[str, Any]], others: list[dict[str, Any]], kind: str) -> float:
+def difference(rows: Epochs, others: Epochs, kind: str) -> float:
     """The largest one of any epoch, in train and dev."""
     assert [(row["stage"], row["epoch"]) for row in rows] == [(row["stage"], row["epoch"]) for row in others]
     pairs = zip(rows, others, strict=True)

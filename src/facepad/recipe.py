@@ -100,7 +100,7 @@ class TrainSection(Section):
     lr_batch_size: int | None = Field(default=None, ge=1)
     balance_classes: bool = False
     deterministic: bool = True
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    precision: Literal["auto", "32-true", "64-true", "bf16-mixed", "16-mixed"] = "auto"
 
 
 class StageSection(Section):

@@ -127,7 +127,8 @@ def fit(
         balance_classes: Weigh the loss so that both classes count the same.
         depth_loss: How a network's depth maps are compared with the data's.
         deterministic: Refuse PyTorch operations that are not repeatable.
-        precision: Lightning's precision, or ``auto``: bfloat16 on CUDA, 32 bit elsewhere.
+        precision: Lightning's precision, or ``auto``: bfloat16 on CUDA, 32 bit elsewhere. ``64-true`` leaves next to
+            nothing to rounding, for comparing runs that should be the same.
         device: ``auto`` takes the best there is.
         devices: How many of this machine's devices (on ``cpu``: processes) to start and train on. In a process that a
             launcher such as torchrun has started, 1: all that it started train together.
@@ -161,6 +162,8 @@ def _fit_as_rank(run: _Run, stages: Sequence[StageSettings]) -> None:
 
 def _fit_stages(run: _Run, stages: Sequence[StageSettings]) -> None:
     run.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if run.options.precision == "64-true":
+        run.model.double()  # before weights of earlier stages are read into it
     checkpoints, ranks = run.folder / "checkpoints", run.ranks
     unreadable = checkpoints / "unreadable.json"
     for number in range(len(stages)):
