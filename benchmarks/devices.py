@@ -69,17 +69,19 @@ def trained(out: Path, command: list[str], options: list[str], changes: list[str
 
 
 def page(arguments: argparse.Namespace, curves: list[list[Epochs]]) -> str:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     lines = [
         "# Several processes beside one",
         "",
-        f"`python benchmarks/devices.py --subjects {arguments.subjects}`, {date.today()}, {platform.platform()}, "
+        f"`python benchmarks/devices.py --subjects {arguments.subjects}`, {date.today()}, commit "
+        f"{commit.stdout.strip()}, {platform.platform()}, "
         f"{os.cpu_count()} cores. tla-mobilenetv2, {len(curves[0][0]) - 1} epochs, "
         f"{', '.join(PLAIN)}.",
         "",
         "In double precision, where rounding has next to no say, the curves should be one. In single precision they "
         "differ by the rounding of another order of a sum, and training makes that grow, with AdamW most: it divides a "
         "gradient by its usual size, and where that is next to nothing, rounding decides about the step. One process "
-        "that takes its batch in parts differs as much.",
+        "that takes its batch in parts differs, too.",
     ]
     for title, runs in zip(SECTIONS, curves, strict=True):
         lines += ["", f"## {title}", "", *table(runs)]

@@ -177,8 +177,7 @@ def steps(sets: dict[str, dict[str, Set]], repeat: int) -> str:
         ["images", "store", "read, ms", "decode, ms", "cut, ms", "augment, ms", "to tensor, ms", "all, ms", "limit"],
         rows,
         f"Processor time per image of a training step of MobileNetV2 at 160 px, in ms: {feeding}. Input limits a "
-        "training only where an image's input takes longer than its step: on processors the steps, on a faster "
-        "device the input.",
+        "training where an image's input takes longer than its step.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 EngineName = Literal["onnxruntime", "openvino"]
+_MAKING_CORE = threading.Lock()  # a cache alone would let two threads make one each
 ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
 
 
@@ -140,7 +142,6 @@ def import_openvino() -> Any:
     return openvino
 
 
-@functools.cache
 def openvino_core() -> Any:
     """The process's one `openvino.Core`, kept until its end.
 
@@ -151,6 +152,12 @@ def openvino_core() -> Any:
     Raises:
         ModelError: OpenVINO is not installed.
     """
+    with _MAKING_CORE:
+        return _core()
+
+
+@functools.cache
+def _core() -> Any:
     return import_openvino().Core()
 
 

@@ -18,7 +18,7 @@ from facepad.datasets.manifest import read_manifest
 from facepad.errors import InputError, RunError
 from facepad.models import StagedModel, create_model
 from facepad.preprocess import PreprocessSpec
-from facepad.training import BEFORE_TRAINING, DepthLoss, StageSettings, TrainingData, fit, read_epochs
+from facepad.training import BEFORE_TRAINING, DepthLoss, StageSettings, TrainingData, check_training, fit, read_epochs
 from facepad.training.batches import SeededShuffle
 from facepad.training.callbacks import EpochLog
 from facepad.training.data import CropDataset, CropSource, RowDataset, to_input
@@ -352,6 +352,24 @@ def test_one_class_only_is_refused(tiny_manifest, tmp_path):
     data = TrainingData(data.root, bona_fide, data.dev, SPEC)
     with pytest.raises(InputError, match="both classes in split 'train', got 12 bona fide and 0 attack"):
         fit(_network(), data, [HEAD], tmp_path / "run")
+
+
+def test_double_precision_learns_from_pixels_and_leaves_single(tiny_manifest, tmp_path):
+    curves = {}
+    for precision in ("32-true", "64-true"):
+        network, folder = _network(), tmp_path / precision
+        stage = StageSettings("all", None, epochs=2, optimizer="sgd", lr=0.01, batch_norm="frozen")
+        fit(network, _data(tiny_manifest), [stage], folder, batch_size=8, device="cpu", precision=precision)
+        assert {value.dtype for value in network.parameters()} == {torch.float32}
+        curves[precision] = [row["dev_loss"] for row in read_epochs(folder / "metrics.jsonl")]
+    assert curves["32-true"] == pytest.approx(curves["64-true"], abs=1e-4)
+    assert curves["32-true"] != curves["64-true"]
+
+
+def test_double_precision_is_refused_where_there_is_none(tiny_manifest, monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(InputError, match="mps has no double precision"):
+        check_training(_data(tiny_manifest), "mps", "64-true")
 
 
 def test_absent_device_is_named(tiny_manifest, tmp_path):

@@ -47,7 +47,7 @@ def to_onnx(network: nn.Module, size: tuple[int, int], outputs: Sequence[str]) -
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes are meant to be constants
         torch.onnx.export(
-            copy.deepcopy(_FromPixels(network)).eval(),
+            copy.deepcopy(_FromPixels(network)).float().eval(),  # engines run single precision
             (images,),
             graph,  # type: ignore[arg-type]  # the annotation forgets streams
             dynamo=False,

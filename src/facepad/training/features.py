@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
@@ -138,7 +137,6 @@ def keep_features(
         DatasetError: more than 5 % of the images are unreadable.
         RunError: the disk is full.
     """
-    model = copy.deepcopy(model).float()  # engines run single precision; in it, too, frozen weights are the same
     front = freeze(_Front(model, taps), source.spec.size, taps)
     key = _fingerprint(model, taps, source)
     with writing(folder / key):

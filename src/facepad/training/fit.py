@@ -128,7 +128,7 @@ def fit(
         depth_loss: How a network's depth maps are compared with the data's.
         deterministic: Refuse PyTorch operations that are not repeatable.
         precision: Lightning's precision, or ``auto``: bfloat16 on CUDA, 32 bit elsewhere. ``64-true`` leaves next to
-            nothing to rounding, for comparing runs that should be the same.
+            nothing to rounding, for comparing runs that should be the same; the network has 32 bit again at the end.
         device: ``auto`` takes the best there is.
         devices: How many of this machine's devices (on ``cpu``: processes) to start and train on. In a process that a
             launcher such as torchrun has started, 1: all that it started train together.
@@ -137,11 +137,11 @@ def fit(
         Training images that could not be read: path to reason.
 
     Raises:
-        InputError: no training or dev images of both classes, or the device is not there.
+        InputError: no training or dev images of both classes, or the device is not there, or has no such precision.
         DatasetError: more than 5 % of the images are unreadable.
         RunError: the loss is no longer finite, the disk is full, or a process was killed.
     """
-    check_training(data, device)
+    check_training(data, device, precision)
     accelerator = accelerator_of(device)
     auto = "bf16-mixed" if accelerator == "cuda" else "32-true"
     options = TrainerOptions(accelerator, auto if precision == "auto" else precision, deterministic, accumulate)
@@ -151,6 +151,7 @@ def fit(
         run_ranks(devices, accelerator, _fit_as_rank, run, stages)  # all stages lie in the folder then
     with joined(accelerator):
         _fit_stages(run, stages)
+    model.float()  # whatever it was trained in
     return run.unreadable
 
 
@@ -309,14 +310,15 @@ def check_stages(model: StagedModel, stages: Sequence[StageSettings]) -> None:
     _taps(model, stages)
 
 
-def check_training(data: TrainingData, device: str = "auto") -> None:
+def check_training(data: TrainingData, device: str = "auto", precision: str = "auto") -> None:
     """Refuse what `fit` would refuse, before anything is written.
 
     Raises:
-        InputError: a split has images of one class only, the device is not there, or the images are packed in crops
-            narrower than the network looks at.
+        InputError: a split has images of one class only, the device is not there or has no such precision, or the
+            images are packed in crops narrower than the network looks at.
     """
-    accelerator_of(device)
+    if accelerator_of(device) == "mps" and precision == "64-true":
+        raise InputError("Apple's mps has no double precision: train.precision=64-true takes --device cpu")
     refuse_narrow_crops(data.root, [*data.train, *data.dev], data.spec.reach)
     for part, samples in (("train", data.train), ("dev", data.dev)):
         counts = [sum(sample.label is label for sample in samples) for label in Label]

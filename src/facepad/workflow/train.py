@@ -78,7 +78,7 @@ def train_run(
     samples = read_manifest(manifest)
     data_hash = manifest_hash(manifest)
     data, left_out = _training_data(recipe, manifest, samples)
-    check_training(data, device)
+    check_training(data, device, recipe.train.precision)
     seed_everything(recipe.train.seed)
     model, start = starting_network(recipe.model.name, recipe.model.weights, recipe.model.options())
     check_stages(model, recipe.stage_settings())
