@@ -309,7 +309,9 @@ def test_active_check_without_an_answer_leaves_no_verdict_of_before(visit, camer
 
 
 @pytest.mark.models
-def test_active_check_of_the_service_is_failed_by_who_does_not_move(visit, serving, make_model, camera_file, tmp_path):
+def test_active_check_of_the_service_is_failed_by_who_does_not_move(
+    models_folder, visit, serving, make_model, camera_file, tmp_path
+):
     model = make_model(tmp_path / "tiny.facepad")
     with serving(tmp_path / "log", "--model", model, "--challenges") as address:
         here = visit(camera_file("live"), address=address)
