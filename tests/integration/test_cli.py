@@ -35,6 +35,7 @@ def test_run_folder_holds_what_a_reader_needs(run_folder, tiny_manifest):
     assert description["facts"]["manifest_sha256"]
     environment = json.loads((run_folder / "environment.json").read_text())
     assert environment["packages"]["torch"]
+    assert environment["device"] == "cpu"
     assert environment["manifest"] == str(tiny_manifest.resolve()), "it was given relative to another folder"
 
 

@@ -105,6 +105,7 @@ def _make_run(folder: Path, manifest: Path, architecture: str, options: dict[str
         "python": "3",
         "platform": "here",
         "cpu_count": 1,
+        "device": "cpu",
         "packages": {},
         "manifest": str(manifest),
         "manifest_sha256": manifest_hash(manifest),

@@ -7,7 +7,7 @@ from facepad.training.fit import BEFORE_TRAINING, TrainingData, check_stages, ch
 from facepad.training.losses import DepthLoss
 from facepad.training.module import StageSettings
 from facepad.training.ranks import Ranks, joined, processes_to_start
-from facepad.training.trainer import accelerator_of
+from facepad.training.trainer import accelerator_of, device_name
 
 __all__ = [
     "BEFORE_TRAINING",
@@ -18,6 +18,7 @@ __all__ = [
     "accelerator_of",
     "check_stages",
     "check_training",
+    "device_name",
     "fit",
     "joined",
     "processes_to_start",

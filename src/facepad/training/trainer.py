@@ -31,7 +31,15 @@ from facepad.training.callbacks import EpochLog, WholeCheckpoints
 from facepad.training.module import PadModule, StageSettings
 from facepad.training.ranks import Ranks
 
-__all__ = ["TrainerOptions", "accelerator_of", "found_lr", "make_trainer", "quiet_lightning", "stopped_early"]
+__all__ = [
+    "TrainerOptions",
+    "accelerator_of",
+    "device_name",
+    "found_lr",
+    "make_trainer",
+    "quiet_lightning",
+    "stopped_early",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +186,16 @@ def accelerator_of(device: str) -> str:
         here = ", ".join(name for name, there in available.items() if there)
         raise InputError(f"device {device!r} is not available on this machine; available: auto, {here}")
     return device
+
+
+def device_name(device: str) -> str:
+    """What computes when a user asks for this device, such as ``cpu`` or ``cuda: NVIDIA H100 80GB HBM3``.
+
+    Raises:
+        InputError: it is not on this machine.
+    """
+    accelerator = accelerator_of(device)
+    return f"cuda: {torch.cuda.get_device_name()}" if accelerator == "cuda" else accelerator
 
 
 @contextmanager

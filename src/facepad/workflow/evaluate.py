@@ -156,7 +156,8 @@ def _of_run(run: Path, bundle: Bundle, manifest: Path, samples: Sequence[Sample]
     test, dev = ([sample for sample in samples if sample.split is split] for split in (Split.TEST, Split.DEV))
     trained = bundle.description.facts
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if number)
-    machine = f"{environment['python']}, {environment['platform']}, {environment['cpu_count']} cores"
+    machine = [environment["python"], environment["platform"], f"{environment['cpu_count']} cores"]
+    machine += filter(None, [environment.get("device")])  # runs before 2026-11-26 do not say
     return _Subject(
         bundle=bundle,
         title=str(trained["recipe"]),
@@ -168,7 +169,7 @@ def _of_run(run: Path, bundle: Bundle, manifest: Path, samples: Sequence[Sample]
             "weights": f"SHA-256 {weights['weights_sha256']}",
             "network input": _inputs(bundle),
             "packages": packages,
-            "python and machine": machine,
+            "python and machine": ", ".join(machine),
         },
         recipe=described["recipe"],
         epochs=read_epochs(run / "metrics.jsonl"),

@@ -31,6 +31,7 @@ from facepad.training import (
     accelerator_of,
     check_stages,
     check_training,
+    device_name,
     fit,
     joined,
     processes_to_start,
@@ -88,7 +89,7 @@ def train_run(
     labels = data.depth.identity if data.depth else None
     with joined(accelerator_of(device)) as ranks, _RunLock(out) as lock:
         _check_alike(ranks, (recipe, data_hash, labels))
-        fresh = ranks.first_does(lambda: _open_run(recipe, manifest, data_hash, labels, out, resume, lock))
+        fresh = ranks.first_does(lambda: _open_run(recipe, manifest, data_hash, labels, out, resume, device, lock))
         if ranks.first:
             _write_json(out / SAMPLES_FILE, _samples_of(manifest, data))
         try:
@@ -217,7 +218,14 @@ def _feature_folder(folder: Path) -> Path | None:
 
 
 def _open_run(
-    recipe: Recipe, manifest: Path, data_hash: str, depth: str | None, out: Path, resume: bool, lock: _RunLock
+    recipe: Recipe,
+    manifest: Path,
+    data_hash: str,
+    depth: str | None,
+    out: Path,
+    resume: bool,
+    device: str,
+    lock: _RunLock,
 ) -> bool:
     """Begin a run folder (True) or go on with one (False); either is ours alone then."""
     described: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": data_hash, "depth": depth}
@@ -240,7 +248,7 @@ def _open_run(
         raise OutputExistsError(f"{error}{'; or go on with it: --resume' if unfinished else ''}") from error
     lock.take()
     try:
-        write_text(out / ENVIRONMENT_FILE, json.dumps(_environment(manifest, data_hash), indent=2) + "\n")
+        write_text(out / ENVIRONMENT_FILE, json.dumps(_environment(manifest, data_hash, device), indent=2) + "\n")
         write_text(out / RECIPE_FILE, json.dumps(described, indent=2) + "\n")
     except RunError:  # a folder with one of the two could be neither resumed nor begun anew
         shutil.rmtree(out)
@@ -257,12 +265,13 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None
     return None
 
 
-def _environment(manifest: Path, data_hash: str) -> dict[str, Any]:
+def _environment(manifest: Path, data_hash: str, device: str) -> dict[str, Any]:
     return {
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
+        "device": device_name(device),
         "packages": installed_versions(_PACKAGES),
         "manifest": str(manifest.resolve()),  # export finds it again from any folder
         "manifest_sha256": data_hash,
