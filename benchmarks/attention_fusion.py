@@ -52,10 +52,9 @@ STAGE = (
 OPERATIONS = 'augment.operations=["frame", "mirror", "light", "blur", "resolution", "noise", "cutout", "jpeg"]'
 #: TLA-MobileNetV2 under the same budget, with its own augmentation, and with the whole network's.
 TLA = {
-    "TLA-MobileNetV2": ("preprocess.size=128", STAGE),
+    "TLA-MobileNetV2": ("preprocess.size=128",),
     "TLA-MobileNetV2 with all augmentation": (
         "preprocess.size=128",
-        STAGE,
         OPERATIONS,
         "augment.simulate=0.33",
         FAMILIES,
@@ -70,13 +69,15 @@ def runs() -> list[Run]:
     rows = []
     for crop in CROPS:
         for seed in SEEDS:
-            common = (f"preprocess.crop={crop}", f"train.seed={seed}")
+            common = (f"preprocess.crop={crop}", f"train.seed={seed}", STAGE)
             for name in order:
                 recipe = "attention-fusion" if name in STEPS else "tla-mobilenetv2"
                 changes = STEPS[name] if name in STEPS else TLA[name]
                 rows.append(Run(f"{name}, crop {crop}", recipe, "official", seed, (*common, *changes)))
-    folds = [Run("attention-fusion", "attention-fusion", "subject-kfold", fold) for fold in range(5)]
-    return [*rows[: len(order)], *folds, *rows[len(order) :]]
+    name = "attention-fusion"
+    ours = [Run(name, name, "official", seed, (f"train.seed={seed}",)) for seed in SEEDS]
+    ours += [Run(name, name, "subject-kfold", fold) for fold in range(5)]
+    return [*rows[: len(order)], *ours, *rows[len(order) :]]
 
 
 def run(root: Path, work: Path) -> None:

@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -29,6 +30,7 @@ import torch
 from torch.utils.data import DataLoader
 
 import facepad
+from facepad.crops import CropProcesses, CropSource
 from facepad.datasets.manifest import read_manifest, resolve, write_manifest
 from facepad.datasets.pack import pack
 from facepad.datasets.packed import PackSettings
@@ -41,8 +43,8 @@ from facepad.parallel import available_cpus
 from facepad.recipe import load_recipe
 from facepad.scorers import BundleScorer
 from facepad.shards import open_file
-from facepad.training.batches import AheadLoader
-from facepad.training.data import CropDataset, CropSource, to_input
+from facepad.training.batches import Batches, SeededShuffle, batch_loader
+from facepad.training.data import CropDataset, to_input
 from facepad.types import Sample, Split
 
 KINDS = {"webcam, 640x480": (480, 640), "photo, 1920x1080": (1080, 1920)}
@@ -57,14 +59,10 @@ PACKS = {
 }
 LOOSE = "loose JPEG"
 USUAL, SMALLER = "JPEG, 480 px", "JPEG, 240 px"
-RATED = ("in turn", "1 worker", "2 workers")  # the first decodes in threads of the process itself
+RATED = ("in turn", "1 process", "2 processes")  # the first decodes in threads of the process itself
 GROUPS = (1, 16, 128)  # rows of a Parquet file that are stored together
-LOADERS: dict[str, tuple[type[DataLoader[Any]], int]] = {
-    "in turn": (DataLoader, 0),
-    "a batch ahead": (AheadLoader, 0),
-    "1 worker": (DataLoader, 1),
-    "2 workers": (DataLoader, 2),
-}
+#: Who makes the batches: so many processes, or none: threads, while the network waits (in turn) or learns.
+LOADERS = {"in turn": 0, "a batch ahead": 0, "1 process": 1, "2 processes": 2}
 
 
 @dataclass(frozen=True)
@@ -230,9 +228,16 @@ def trainer(network: Any) -> Callable[[torch.Tensor, torch.Tensor], None]:
     return step
 
 
-def loader_of(stored: Set, how: str) -> DataLoader[Any]:
-    kind, workers = LOADERS[how]
-    return kind(CropDataset(stored.source()), batch_size=BATCH, shuffle=True, num_workers=workers, collate_fn=as_is)
+@contextmanager
+def loader_of(stored: Set, how: str) -> Iterator[DataLoader[Any]]:
+    dataset = CropDataset(stored.source())
+    batches = Batches(SeededShuffle(len(dataset), 0), BATCH)
+    if how == "in turn":
+        yield DataLoader(dataset, batch_sampler=batches, collate_fn=as_is)
+        return
+    count = LOADERS[how]
+    with CropProcesses([dataset.source], count) if count else nullcontext() as processes:
+        yield batch_loader(dataset, batches, processes)
 
 
 def as_is(batch: Any) -> Any:
@@ -247,8 +252,9 @@ def rates(sets: dict[str, dict[str, Set]], repeat: int) -> str:
         for name, stored in stores.items():
             cells = []
             for how in RATED:
-                loader = loader_of(stored, how)
-                rate = len(loader.dataset) / best(lambda loader=loader: list(loader), repeat)  # type: ignore[arg-type, misc]
+                with loader_of(stored, how) as loader:
+                    next(iter(loader))  # processes have started then
+                    rate = len(loader.dataset) / best(lambda loader=loader: list(loader), repeat)  # type: ignore[arg-type, misc]
                 loose.setdefault(how, rate)
                 cells.append(f"{rate:.0f} ({rate / loose[how]:.2f})")
             rows.append([kind, name, f"{stored.bytes_per_image() / 1000:.1f}", *cells])
@@ -271,23 +277,25 @@ def training(sets: dict[str, dict[str, Set]], repeat: int) -> str:
         "Training the whole of MobileNetV2 on processors",
         ["images", "store", "batches", "samples/s", "processors busy, %"],
         rows,
-        "Busy is the processor time of this process and its workers, in parts of all processors; what else the machine "
+        "Busy is the processor time of this process and those that make its batches, in parts of all processors; what else the machine "
         "does shows as idle.",
     )
 
 
 def train_epoch(stored: Set, how: str) -> tuple[float, float]:
     """Samples a second and the share of the processors' time, over one epoch after a first batch."""
-    step, loader = trainer(create_model("mobilenet_v2", weights="none")), loader_of(stored, how)
+    step = trainer(create_model("mobilenet_v2", weights="none"))
     step(torch.rand(BATCH, 3, 160, 160).contiguous(memory_format=torch.channels_last), torch.zeros(BATCH))
-    started, spent, count = time.perf_counter(), processor_time(), 0
-    batches: Iterator[Any] = iter(loader)
-    for pixels, labels in batches:
-        step(pixels, labels)
-        count += len(labels)
-    del batches  # workers end, so that their time counts
-    seconds = time.perf_counter() - started
-    return count / seconds, (processor_time() - spent) / seconds / available_cpus()
+    spent, count = processor_time(), 0
+    with loader_of(stored, how) as loader:
+        started = time.perf_counter()
+        for pixels, labels in loader:
+            step(to_input(pixels), labels)
+            count += len(labels)
+        seconds = time.perf_counter() - started
+    return count / seconds, (
+        processor_time() - spent
+    ) / seconds / available_cpus()  # processes have ended: theirs counts
 
 
 def processor_time() -> float:

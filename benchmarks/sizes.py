@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from facepad.models import StagedModel, create_model
-from facepad.models.attention_fusion import MAP_SIZE
+from facepad.types import MAP_SIZE
 
 NETWORKS: list[tuple[str, str, dict[str, Any], int]] = [
     ("MobileNetV2 (TLA)", "mobilenet_v2", {}, 160),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
+from multiprocessing import parent_process
 from pathlib import Path
 from typing import TypeVar, cast
 
-__all__ = ["available_cpus", "interrupt_deferred", "map_ahead", "one_ahead"]
+__all__ = ["available_cpus", "become_worker", "interrupt_deferred", "map_ahead", "one_ahead"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -93,3 +95,17 @@ def interrupt_deferred() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def become_worker() -> None:
+    """What a process does first that works for another: leave Ctrl-C to its parent, and end when that was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends the others
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """Else it would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "MAP_SIZE",
     "VIDEO_SUFFIXES",
     "AttackType",
     "Box",
@@ -36,6 +37,9 @@ VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".dv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}
 )
 """File name endings, in lower case, that are taken for videos."""
+
+MAP_SIZE = (32, 32)
+"""Size (height, width) of the depth maps that networks learn and give."""
 
 
 class Label(StrEnum):

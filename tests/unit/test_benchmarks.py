@@ -97,7 +97,7 @@ def test_pipeline_gives_every_table_for_every_kind_and_store(tmp_path, monkeypat
         "KINDS": {"small": (120, 160)},
         "DIFFERENT": 16,
         "BATCH": 8,
-        "LOADERS": {name: pipeline.LOADERS[name] for name in ("in turn", "a batch ahead", "1 worker")},
+        "LOADERS": {name: pipeline.LOADERS[name] for name in ("in turn", "a batch ahead", "1 process")},
         "RATED": ("in turn",),
         "GROUPS": (4,),
     }.items():

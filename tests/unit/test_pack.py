@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from facepad.augment import Augmentation
+from facepad.crops import CropSource
 from facepad.datasets import pack as packing
 from facepad.datasets.check import check
 from facepad.datasets.cut import cut_out
@@ -23,7 +24,6 @@ from facepad.errors import DatasetError, InputError, OutputExistsError, RunError
 from facepad.evaluation import score_samples
 from facepad.images import read_image, write_image
 from facepad.preprocess import PreprocessSpec
-from facepad.training.data import CropSource
 from facepad.types import Box, Label, Sample, Split
 from facepad.video import read_video
 

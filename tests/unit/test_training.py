@@ -14,6 +14,7 @@ from lightning.pytorch.tuner.tuning import Tuner
 from torch import nn
 
 from facepad.augment import Augmentation
+from facepad.crops import CropSource
 from facepad.datasets.manifest import read_manifest
 from facepad.errors import InputError, RunError
 from facepad.models import StagedModel, create_model
@@ -21,7 +22,7 @@ from facepad.preprocess import PreprocessSpec
 from facepad.training import BEFORE_TRAINING, DepthLoss, StageSettings, TrainingData, check_training, fit, read_epochs
 from facepad.training.batches import SeededShuffle
 from facepad.training.callbacks import EpochLog
-from facepad.training.data import CropDataset, CropSource, RowDataset, to_input
+from facepad.training.data import CropDataset, RowDataset, to_input
 from facepad.training.features import FeatureStore, keep_features
 from facepad.training.fit import _class_weights
 from facepad.training.module import PadModule
@@ -283,7 +284,7 @@ def test_logged_loss_is_that_of_the_finished_network(tiny_manifest, tmp_path, fi
     with torch.inference_mode():
         logits = model.eval()(to_input(np.stack([source.crop(index) for index in range(len(source))])))
     (labels,) = source.targets(range(len(source)), [0] * len(source))
-    loss = nn.functional.binary_cross_entropy_with_logits(logits, labels)
+    loss = nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels))
     assert read_epochs(tmp_path / "run" / "metrics.jsonl")[-1]["dev_loss"] == pytest.approx(float(loss), rel=1e-2)
 
 

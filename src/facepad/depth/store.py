@@ -164,6 +164,18 @@ class DepthMaps:
         self._rows = {row.key: number for number, row in enumerate(rows)}
         self._engines = [row.engine for row in rows]
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: maps that lie in a file are opened there, not carried along."""
+        maps = self._maps
+        file = (maps.filename, maps.shape) if isinstance(maps, np.memmap) and maps.filename else None
+        return {**self.__dict__, "_maps": file or maps}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if isinstance(self._maps, tuple):
+            file, shape = self._maps
+            self._maps = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
+
     def __contains__(self, sample: Sample) -> bool:
         """Whether `of` has a map: not for bona fide images without a face square, or that could not be read."""
         return sample.label is Label.ATTACK or (sample.box is not None and _key(sample) in self._rows)

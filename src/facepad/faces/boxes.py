@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -20,7 +17,7 @@ from facepad.faces.box_cache import BoxCache, FileStamp, FoundBox
 from facepad.faces.detectors import Detector, create_detector
 from facepad.files import sha256_file
 from facepad.images import read_image
-from facepad.parallel import available_cpus, interrupt_deferred
+from facepad.parallel import available_cpus, become_worker, interrupt_deferred
 from facepad.progress import progress_bar
 
 __all__ = ["find_boxes"]
@@ -147,8 +144,7 @@ _worker_detector: Detector | None = None
 
 def _start_worker(name: str, model: Path | None) -> None:
     global _worker_detector
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends the others
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    become_worker()
     cv2.setNumThreads(1)  # the processes already use every CPU
     _worker_detector = create_detector(name, model=model)
 
@@ -156,11 +152,3 @@ def _start_worker(name: str, model: Path | None) -> None:
 def _detect_in_worker(path: Path) -> _Result:
     assert _worker_detector is not None
     return _detect(path, _worker_detector)
-
-
-def _die_with_parent() -> None:
-    """End this process when the parent was killed; else it would wait for work for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -12,11 +12,10 @@ from facepad.errors import ModelError
 from facepad.models.attention import Attention, resize_maps
 from facepad.models.mobilenet_v2 import InvertedResidual, mobilenet_v2_features
 from facepad.models.staged import StagedModel
+from facepad.types import MAP_SIZE
 
-__all__ = ["DEEP_TAPS", "MAP_SIZE", "AttentionFusion"]
+__all__ = ["DEEP_TAPS", "AttentionFusion"]
 
-#: Size (height, width) of the two maps that the network gives.
-MAP_SIZE = (32, 32)
 SHALLOW_TAP, MIDDLE_TAP = 3, 6
 #: Blocks of the trunk that may be the deep tap: the full network, and the light one.
 DEEP_TAPS = (17, 13)

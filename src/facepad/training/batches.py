@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from facepad.crops import CropProcesses
 from facepad.parallel import one_ahead
+from facepad.training.data import CropDataset
 
-__all__ = ["AheadLoader", "Batches", "SeededShuffle", "batch_loader"]
+__all__ = ["AheadLoader", "Batches", "ProcessLoader", "SeededShuffle", "batch_loader"]
 
 
 class SeededShuffle(Sampler[int]):
@@ -76,11 +78,10 @@ class Batches(Sampler[list[int]]):
         return len(range(self.mine[turn], size, self.parts)) * self.parts / size
 
 
-def batch_loader(dataset: Dataset[Any], batches: Batches) -> DataLoader[Any]:
-    """A loader of a data set that hands out whole batches.
-
-    They are decoded by threads: worker processes would only copy pixels about.
-    """
+def batch_loader(dataset: Dataset[Any], batches: Batches, processes: CropProcesses | None = None) -> DataLoader[Any]:
+    """A loader of a data set that hands out whole batches, made by threads or, where there are any, by processes."""
+    if processes is not None and isinstance(dataset, CropDataset):
+        return ProcessLoader(processes, dataset, batches)
     return AheadLoader(dataset, batch_sampler=batches, collate_fn=_as_is)
 
 
@@ -90,6 +91,18 @@ class AheadLoader(DataLoader[Any]):
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """The batches of an epoch."""
         return one_ahead(super().__iter__())
+
+
+class ProcessLoader(DataLoader[Any]):
+    """A loader whose crops are made by `CropProcesses`; the order stays the same."""
+
+    def __init__(self, processes: CropProcesses, dataset: CropDataset, batches: Batches) -> None:
+        super().__init__(dataset, batch_sampler=batches, collate_fn=_as_is)
+        self.processes, self.crops, self.batches = processes, dataset, batches
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        """The batches of an epoch."""
+        return map(self.crops.take, self.processes.stream(self.crops.source, self.batches, self.crops.epoch))
 
 
 def _as_is(batch: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ from rich.progress import Progress
 from safetensors.torch import load_file, save
 
 from facepad.augment import Augmentation
+from facepad.crops import CropProcesses, CropSource, processes_for
 from facepad.datasets.packed import refuse_narrow_crops
 from facepad.depth import DepthMaps
 from facepad.errors import InputError, RunError
@@ -24,7 +26,7 @@ from facepad.models import StagedModel
 from facepad.preprocess import PreprocessSpec
 from facepad.training.batches import Batches, SeededShuffle, batch_loader
 from facepad.training.callbacks import EpochLog, EpochSeeds, SharedUnreadable, read_epochs
-from facepad.training.data import CropDataset, CropSource, RowDataset
+from facepad.training.data import CropDataset, RowDataset
 from facepad.training.features import KeptFeatures, keep_features
 from facepad.training.losses import DepthLoss
 from facepad.training.module import PadModule, StageSettings
@@ -204,25 +206,26 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
     log = EpochLog(run.folder / "metrics.jsonl", settings.name, settings.epochs)
     others = EpochSeeds(run.seed, training), SharedUnreadable(ranks, training, dev)
     trainer = make_trainer(run.options, settings, run.folder, checkpoints, log, *others)
-    dev_loader = batch_loader(dev, dev_batches)
     last = checkpoints / "last.ckpt"
     try:
-        if ranks.first_does(lambda: not read_epochs(log.path)):
-            trainer.validate(module, dev_loader, verbose=False)
-            if ranks.first:
-                log.add({"stage": BEFORE_TRAINING, "epoch": 0, **log.values(trainer)})
-        if settings.find_lr:
-            torch.manual_seed(run.seed)
-            whole = Batches(batches.sampler, run.batch_size, parts=batches.parts, mine=range(batches.parts))
-            search, module.share = batch_loader(training, whole), whole.share
-            module.lr = found_lr(run.options, module, search, run.folder, checkpoints / "lr.json")
-        module.share = batches.share
-        if ranks.first_does(lambda: last.exists() and stopped_early(last, settings)):
-            module.load_state_dict(torch.load(last, map_location="cpu", weights_only=False)["state_dict"])
-        else:
-            path = last if ranks.first_does(last.exists) else None
-            loader = batch_loader(training, batches)
-            trainer.fit(module, loader, dev_loader, ckpt_path=path, weights_only=False)
+        with _processes(run, training, dev) as processes:
+            dev_loader = batch_loader(dev, dev_batches, processes)
+            if ranks.first_does(lambda: not read_epochs(log.path)):
+                trainer.validate(module, dev_loader, verbose=False)
+                if ranks.first:
+                    log.add({"stage": BEFORE_TRAINING, "epoch": 0, **log.values(trainer)})
+            if settings.find_lr:
+                torch.manual_seed(run.seed)
+                whole = Batches(batches.sampler, run.batch_size, parts=batches.parts, mine=range(batches.parts))
+                search, module.share = batch_loader(training, whole, processes), whole.share
+                module.lr = found_lr(run.options, module, search, run.folder, checkpoints / "lr.json")
+            module.share = batches.share
+            if ranks.first_does(lambda: last.exists() and stopped_early(last, settings)):
+                module.load_state_dict(torch.load(last, map_location="cpu", weights_only=False)["state_dict"])
+            else:
+                path = last if ranks.first_does(last.exists) else None
+                loader = batch_loader(training, batches, processes)
+                trainer.fit(module, loader, dev_loader, ckpt_path=path, weights_only=False)
     except SystemExit as stop:  # how Lightning answers Ctrl-C
         raise KeyboardInterrupt from stop
     if not all(bool(torch.isfinite(value).all()) for value in run.model.state_dict().values()):
@@ -230,6 +233,13 @@ def _fit_stage(run: _Run, number: int, stages: Sequence[StageSettings]) -> None:
     for dataset in (training, dev):
         if isinstance(dataset, CropDataset):
             run.unreadable |= dataset.unreadable
+
+
+def _processes(run: _Run, *datasets: CropDataset | RowDataset) -> AbstractContextManager[CropProcesses | None]:
+    """Those that make crops, where the device is faster than this process could be."""
+    sources = [dataset.source for dataset in datasets if isinstance(dataset, CropDataset)]
+    count = processes_for(run.options.accelerator, run.ranks.on_machine) if sources else 0
+    return CropProcesses(sources, count) if count else nullcontext()
 
 
 def _check_alike(ranks: Ranks, *datasets: CropDataset | RowDataset) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from facepad.models import StagedModel
+from facepad.training.data import to_input
 from facepad.training.losses import DepthLoss, label_loss
 
 __all__ = ["PadModule", "StageSettings"]
@@ -156,6 +157,8 @@ class PadModule(pl.LightningModule):
         if not len(batch[1]):  # not one could be read, which no process may skip alone
             batch = tuple(tensor.new_zeros(1, *tensor.shape[1:]) for tensor in batch)
         inputs, labels, *depth = batch
+        if inputs.dtype == torch.uint8:  # crops: a quarter of the bytes to carry, and the device is quick to convert
+            inputs = to_input(inputs).to(self.dtype)
         outputs = self.model.run(inputs, start=self.start)
         logits, maps = outputs if isinstance(outputs, tuple) else (outputs, None)
         loss = label_loss(logits, labels, class_weights=class_weights, smoothing=smoothing)
