@@ -277,8 +277,8 @@ def training(sets: dict[str, dict[str, Set]], repeat: int) -> str:
         "Training the whole of MobileNetV2 on processors",
         ["images", "store", "batches", "samples/s", "processors busy, %"],
         rows,
-        "Busy is the processor time of this process and those that make its batches, in parts of all processors; what else the machine "
-        "does shows as idle.",
+        "Busy is the processor time of this process and those that make its batches, in parts of all processors; what "
+        "else the machine does shows as idle.",
     )
 
 
