@@ -106,6 +106,7 @@ def execute(root: Path, work: Path, runs: list[Run], *, depth: bool = False) -> 
             "evaluate_seconds": round(time.monotonic() - trained, 1),
             "commit": commit(),
             "date": time.strftime("%Y-%m-%d"),
+            "machine": machine_of(folder),
         }
         (report / "made.json").write_text(json.dumps(made), encoding="utf-8")
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -128,6 +129,12 @@ def commit() -> str:
     return subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
     ).stdout.strip()
+
+
+def machine_of(run: Path) -> str:
+    """What a run was trained on."""
+    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
+    return f"{environment['device']}, {environment['cpu_count']} processors, torch {environment['packages']['torch']}"
 
 
 def facepad(*words: object) -> None:
