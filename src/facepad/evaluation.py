@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from facepad.datasets.manifest import read_manifest
 from facepad.datasets.packed import refuse_narrow_crops
-from facepad.errors import ImageError, InputError
+from facepad.errors import DatasetError, ImageError, InputError
 from facepad.faces import blank_face, keep_only_face
 from facepad.images import read_image
 from facepad.metrics import (
@@ -111,6 +111,7 @@ def evaluate_samples(
 
     Raises:
         InputError: see `check_evaluation`.
+        DatasetError: not one image can be read; nothing is written then.
         MetricError: one class has no scored images, or an unknown criterion or fusion.
     """
     wanted = [sample for sample in samples if sample.split in (Split.DEV, Split.TEST)]
@@ -121,6 +122,9 @@ def evaluate_samples(
         records = score_samples(
             scorer, root, wanted, batch_size=batch_size, bar=bar, title="scoring", unreadable=unreadable
         )
+        if unreadable and all(record.score is None for record in records):
+            first = next(iter(unreadable.values()))
+            raise DatasetError(f"not one image can be read ({len(unreadable)}, first: {first}); did they move?")
         write_scores(out / "scores.csv", records)
         summary = metrics_from_file(out / "scores.csv", criterion, fusion=fusion)
         eers = {}
@@ -141,12 +145,15 @@ def check_evaluation(
     """Refuse what `evaluate_samples` would refuse after scoring.
 
     Raises:
-        InputError: test, or dev for a criterion that chooses there, has no images or images of one class only.
+        InputError: test, or dev for a criterion that chooses there, has no images or images of one class only; or, with
+            a fusion, no sample names a video.
         ScoresError: with a fusion, a video that holds more than one kind of presentation.
         MetricError: an unknown criterion or fusion.
     """
     if fusion:
         check_videos(samples, fusion)
+        if not any(sample.video for sample in samples):
+            raise InputError("the manifest names no videos (column video), so none can be measured; take --level frame")
     needs_dev = not isinstance(criterion, Threshold) and parse_criterion(criterion).name != "fixed"
     for split in (Split.TEST, Split.DEV) if needs_dev else (Split.TEST,):
         counts = [sum(sample.split is split and sample.label is label for sample in samples) for label in Label]

@@ -121,11 +121,12 @@ def _fusion_rows() -> tuple[PublishedRow, ...]:
 PUBLISHED: tuple[PublishedRow, ...] = _tla_rows() + _fusion_rows()
 
 
-def published_rows(name: str | None) -> tuple[PublishedRow, ...]:
+def published_rows(name: str | None, dataset: str | None = None) -> tuple[PublishedRow, ...]:
     """The rows to set beside a result: those of the named method first, then the others of the same paper.
 
     Args:
-        name: A method as its paper names it; None gives no rows.
+        name: A method as its paper names it; None gives the rows of the data set alone.
+        dataset: What the result was measured on, as the rows name it.
 
     Raises:
         InputError: no paper has a method of that name.
@@ -134,7 +135,7 @@ def published_rows(name: str | None) -> tuple[PublishedRow, ...]:
     ['TLA-MobileNetV2', 'TLA-MobileNetV2, after stage 1', 'TLA-MobileNetV2, before training']
     """
     if name is None:
-        return ()
+        return tuple(row for row in PUBLISHED if row.dataset == dataset)
     methods = {row.name.partition(",")[0]: row.paper for row in PUBLISHED}
     if name not in methods:
         raise InputError(unknown_choice("published method", name, methods))

@@ -298,7 +298,7 @@ def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
     stamps, timed, hidden, ends = array("q"), True, 0, 0
     with _opened(source, max_pixels) as (container, stream):
         promised, unit, rate = stream.frames, stream.time_base, stream.average_rate
-        reordered = bool(stream.codec_context.has_b_frames)
+        reordered, is_avi = bool(stream.codec_context.has_b_frames), container.format.name == "avi"
         pixels = stream.codec_context.width * stream.codec_context.height
         # What comes before an error is read.
         with suppress(av.FFmpegError):
@@ -318,9 +318,9 @@ def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
         )
     in_file = np.frombuffer(stamps, np.int64)
     times = np.unique(in_file)
-    # Frames stored in another order than shown, yet with rising times: the container (AVI) keeps the times of decoding
-    # only, and the times of display are guessed.
-    guessed = reordered and bool((np.diff(in_file) > 0).all())
+    # Frames stored in another order than shown, yet with rising times: the container keeps the times of decoding only,
+    # and the times of display are guessed. AVI always does so, whatever order the guesses have.
+    guessed = reordered and (is_avi or bool((np.diff(in_file) > 0).all()))
     # Not every file gives durations: a last frame then lasts as long as the others do.
     typical = (int(times[-1]) - int(times[0])) // max(len(times) - 1, 1) or 1
     end = ends if ends > times[-1] else int(times[-1]) + typical

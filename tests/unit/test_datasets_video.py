@@ -20,6 +20,7 @@ from facepad.datasets.replay_attack import canonical_square
 from facepad.datasets.splits import subjects_across_splits
 from facepad.datasets.synthetic import generate
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError
+from facepad.faces import FoundBox
 from facepad.images import read_image, write_image
 from facepad.types import AttackType, Box, Label, Sample, Split
 from facepad.video import read_video
@@ -175,6 +176,23 @@ def test_casia_takes_other_cases_and_a_folder_above_and_tells_what_differs(tmp_p
     ]
 
 
+@pytest.mark.parametrize("named", ["{}/{:04d}.png", "{}.avi/{}.png", "{}_{}.png", "{}_frame{}.png"])
+def test_casia_takes_frames_in_the_place_of_videos(tmp_path, named):
+    image = np.full((24, 32, 3), 90, np.uint8)
+    for part, people in (("train_release", 8), ("test_release", 2)):
+        for person in range(1, people + 1):
+            for name in ("1", "HR_1", "3", "HR_4"):
+                for index in (1, 2, 10):
+                    path = f"{part}/{part}/{person}/" + named.format(name, index)  # an archive in a folder of its name
+                    write_image(tmp_path / "set" / path, image)
+    summary = run("casia-mfsd", tmp_path / "set", tmp_path / "out", frames_per_video=1)
+    samples = read_manifest(tmp_path / "out/manifest.csv")
+    assert counts(samples)["test"] == (4, 4)
+    assert len({sample.video for sample in samples}) == len(samples) == 40
+    assert {sample.frame for sample in samples} == {2}
+    assert "no videos but 120 frames of 40: 40 of them taken" in summary.notes
+
+
 # Replay-Attack
 
 
@@ -209,10 +227,67 @@ def test_replay_attack_tells_what_differs(tmp_path):
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / f"{name}.mov").touch()
     (tmp_path / "test/real/client031_session01_webcam_enroll_adverse_1.mov").touch()
-    (tmp_path / "test/attack/attack_print_client031_session01_highdef_photo_adverse.mov").touch()
+    (tmp_path / "test/attack/tripod").mkdir()
+    (tmp_path / "test/attack/tripod/attack_print_client031_session01_highdef_photo_adverse.mov").touch()
     scan = REPLAY.scan(tmp_path, "grandtest", 0)
     assert scan.notes[0] == "train holds 4 bona_fide videos, the published set 60"
     assert [why for _, why in scan.skipped] == ["not a video name of Replay-Attack"] * 2
+
+
+def test_replay_attack_is_found_in_the_folders_of_its_archives(tmp_path):
+    for part in REPLAY_CLIENTS:
+        for name in replay_names(part):
+            path = tmp_path / f"replayattack-{part}" / f"{name}.mov"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    faces = tmp_path / "replayattack-face-locations-v2"
+    name = replay_names("devel")[0]
+    write_faces(faces, name, "0 10 20 40 40")
+    scan = REPLAY.scan(tmp_path, "grandtest", 0)
+    assert counts(scan.folds[""]) == {"train": (60, 300), "dev": (60, 300), "test": (80, 400)}
+    assert scan.notes == []
+    sample = next(s for s in scan.folds[""] if s.path == f"replayattack-devel/{name}.mov")
+    assert REPLAY.video_boxes is not None
+    assert REPLAY.video_boxes(scan.root, sample) == {0: canonical_square(10, 20, 40, 40)}
+    shutil.rmtree(tmp_path / "replayattack-train")
+    with pytest.raises(DatasetError, match=r"missing: train \(found: .*devel, .*test\)"):
+        REPLAY.scan(tmp_path, "grandtest", 0)
+
+
+@pytest.mark.parametrize("named", ["{}/{:04d}.png", "{}.mov/frame{}.png", "{}_frame_{}.png", "{}-{:03d}.png"])
+def test_replay_attack_takes_frames_in_the_place_of_videos(tmp_path, named):
+    image = np.full((24, 32, 3), 90, np.uint8)
+    for part in REPLAY_CLIENTS:
+        for name in replay_names(part)[::20]:
+            for index in (1, 2, 10, 11):
+                write_image(tmp_path / "set" / named.format(name, index), image)
+    summary = run("replay-attack", tmp_path / "set", tmp_path / "out", frames_per_video=2)
+    samples = read_manifest(tmp_path / "out/manifest.csv")
+    videos = {sample.video for sample in samples}
+    assert len(videos) == 60
+    assert len(samples) == 120
+    assert {sample.frame for sample in samples} == {2, 11}
+    assert all((tmp_path / "out" / sample.path).is_file() for sample in samples)
+    assert {sample.label for sample in samples if "/real/" in sample.path} == {Label.BONA_FIDE}
+    assert "no videos but 240 frames of 60: 120 of them taken" in summary.notes
+    assert run("replay-attack", tmp_path / "set", tmp_path / "out", frames_per_video=2).notes == summary.notes
+    with pytest.raises(OutputExistsError):
+        run("replay-attack", tmp_path / "set", tmp_path / "out", frames_per_video=3)
+    with pytest.raises(InputError, match="whose times are not known"):
+        run("replay-attack", tmp_path / "set", tmp_path / "other", frames_per_second=3)
+
+
+def test_frames_beside_whole_videos_are_skipped(tmp_path):
+    for part in REPLAY_CLIENTS:
+        for name in replay_names(part):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / f"{name}.mov").touch()
+    frame = tmp_path / replay_names("test")[0] / "1.jpg"
+    frame.parent.mkdir()
+    frame.touch()
+    scan = REPLAY.scan(tmp_path, "print", 0)
+    assert scan.skipped == [(frame.relative_to(tmp_path).as_posix(), "a frame, beside whole videos")]
+    assert counts(scan.folds[""])["test"] == (80, 80)
 
 
 @pytest.mark.parametrize("adapter", [CASIA, REPLAY, VIDEO_FOLDER], ids=lambda adapter: adapter.name)
@@ -491,6 +566,18 @@ def test_prepare_lists_unreadable_videos_and_goes_on(tree, tmp_path):
     assert len(read_manifest(tmp_path / "out/manifest.csv")) == 23
 
 
+def test_prepare_names_a_video_without_a_face_among_others(tree, tmp_path, monkeypatch):
+    def find(paths, **_):
+        boxes = {path: None if path.parts[-4:-1] == ("live", "ben", "a.mov") else Box(1, 2, 9, 10) for path in paths}
+        return {path: FoundBox(box, (24, 32), None, "") for path, box in boxes.items()}
+
+    monkeypatch.setattr("facepad.datasets.prepare.find_boxes", find)
+    summary = run("video-folder", tree, tmp_path / "out", frames_per_video=2)
+    assert summary.videos_without_face == ["train/live/ben/a.mov"]
+    assert "videos without a face in any frame, kept: 1 (train/live/ben/a.mov)" in summary.to_text()
+    assert len(read_manifest(tmp_path / "out/manifest.csv")) == 48
+
+
 def test_prepare_stops_when_more_than_one_video_in_twenty_is_unreadable(tree, tmp_path):
     for name in ("a.avi", "a.mov"):
         (tree / "train/live/ben" / name).write_bytes(b"")
@@ -551,9 +638,10 @@ def test_manifest_that_names_frames_passes_unchanged(named_frames):
     assert moved == [replace(sample, path=f"../{sample.path}") for sample in read_manifest(named_frames)]
 
 
-def test_manifest_whose_images_moved_is_refused(named_frames):
-    boxless = [replace(sample, box=None) for sample in read_manifest(named_frames)]
-    write_manifest(named_frames, boxless)
+@pytest.mark.parametrize("boxes", [False, True])
+def test_manifest_whose_images_moved_is_refused(named_frames, boxes):
+    samples = read_manifest(named_frames)
+    write_manifest(named_frames, samples if boxes else [replace(sample, box=None) for sample in samples])
     (named_frames.parent / "images").rename(named_frames.parent / "elsewhere")
     with pytest.raises(DatasetError, match=r"40 of 40 images of .*mine\.csv cannot be read \(first: .*images/0\.png"):
         run("manifest", named_frames, named_frames.parent / "out")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from facepad import metrics
 from facepad.cli import main
-from facepad.errors import MetricError, ScoresError
+from facepad.errors import DatasetError, InputError, MetricError, ScoresError
 from facepad.evaluation import check_evaluation, evaluate_samples
 from facepad.images import write_image
 from facepad.metrics import FUSIONS, shown_frames, to_videos
@@ -226,6 +226,20 @@ def test_mixed_video_is_refused_before_anything_is_scored(tmp_path):
     check_evaluation(samples, "eer")
     with pytest.raises(ScoresError, match="video 'all'"):
         check_evaluation(samples, "eer", "mean")
+
+
+def test_videos_are_not_measured_where_none_is_named(tmp_path):
+    samples = [replace(sample, video=None) for sample in video_samples(tmp_path)]
+    with pytest.raises(InputError, match="names no videos.*--level frame"):
+        check_evaluation(samples, "eer", "mean")
+
+
+def test_moved_images_stop_an_evaluation_before_anything_is_written(tmp_path):
+    samples = video_samples(tmp_path)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(DatasetError, match=r"not one image can be read \(\d+, first: .*png.*did they move"):
+        evaluate_samples(Brightness(), tmp_path / "elsewhere", samples, tmp_path / "out", progress=False)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def run(monkeypatch, *words):

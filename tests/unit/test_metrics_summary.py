@@ -279,6 +279,15 @@ def test_summary_notices_a_threshold_chosen_on_its_own_records(records):
     assert f"the threshold was {metrics.CHOSEN_ON_ITSELF}" in summary.notes
 
 
+def test_summary_says_that_all_samples_are_of_one_person(records):
+    alone = [replace(record, subject="anna") for record in records]
+    summary = metrics.summarize(alone, 0.5, bootstrap=100)
+    assert "all samples are of one person (anna): the intervals say nothing about others" in summary.notes
+    nobody = [replace(record, subject="") for record in records]
+    for others in (records, nobody):
+        assert not any("one person" in note for note in metrics.summarize(others, 0.5, bootstrap=100).notes)
+
+
 def test_second_file_chooses_the_threshold_for_bob_scores(tmp_path):
     dev, test = tmp_path / "scores-dev", tmp_path / "scores-eval"
     metrics.write_bob_scores(dev, make(150, 1))

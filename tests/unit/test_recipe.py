@@ -36,6 +36,17 @@ def test_paper_recipe_has_the_papers_values():
     assert recipe.preprocess.spec().size == (160, 160)
 
 
+def test_attention_fusion_paper_recipe_has_the_papers_values():
+    recipe = load_recipe("attention-fusion-paper")
+    (stage,) = recipe.stages
+    assert (stage.trainable_from, stage.optimizer, stage.lr, stage.epochs) == (None, "sgd", 1e-4, 100)
+    assert (stage.schedule, stage.patience, stage.weight_decay, stage.label_smoothing) == ("constant", None, 0, 0)
+    assert recipe.preprocess.spec().crop_scale is None
+    assert recipe.preprocess.spec().size == (224, 224)
+    assert not recipe.augment.augmentation()
+    assert (recipe.depth.weight, recipe.depth.regions, recipe.depth.contrast) == (1.0, "map", 0.0)
+
+
 def test_fasnet_recipe_has_what_its_authors_published():
     recipe = load_recipe("fasnet")
     (stage,) = recipe.stages

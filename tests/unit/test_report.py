@@ -680,6 +680,16 @@ def test_published_figures_of_the_same_data_set_come_first_with_this_result_amon
     assert page.index("Replay-Attack") < page.index("This result") < page.index("CASIA-MFSD")
 
 
+def test_this_result_beside_published_ones_names_its_protocol_and_level(full):
+    summary = replace(full.summary, fusion="mean")
+    content = replace(full, summary=summary, published=published_rows(None, "Replay-Attack"), protocol="grandtest")
+    assert published_table(content).protocol == "grandtest, by video"
+    assert {row.dataset for row in content.published} == {"Replay-Attack"}
+    assert "grandtest, by video" in Page(render(content)).text
+    assert "| This result |  | grandtest, by video |" in render_markdown(content)
+    assert published_table(replace(full, published=content.published)).protocol == full.title
+
+
 def test_papers_comparison_is_complete():
     """EER in percent (CASIA-MFSD, Replay-Attack), None where the paper gives none."""
     table = {

@@ -324,3 +324,14 @@ def test_picks_by_rate_are_the_frames_on_show(gaps, step):
     stamps, end = np.cumsum([0, *gaps])[:-1], sum(gaps)
     shown = {max(i for i, stamp in enumerate(stamps) if stamp <= tick) for tick in range(0, end, step)}
     assert _by_rate(stamps, end, float(step)).tolist() == sorted(shown)
+
+
+def test_packed_b_frames_of_avi_are_all_read_and_rightly_numbered():
+    # MPEG-4 as DivX and XviD wrote it: a B-frame lies in the chunk of the frame after it. Frame i is 24 + 6 i grey.
+    path = Path(__file__).parents[1] / "data" / "packed-b-frames.avi"
+    for count, expected in ((None, range(12)), (4, (1, 4, 7, 10))):
+        video = read_video(path, count=count)
+        shown = [(frame.index, (float(frame.image.mean()) - 24) / 6) for frame in video]
+        assert [index for index, _ in shown] == list(expected)
+        assert all(abs(picture - index) < 0.75 for index, picture in shown)
+        assert video.note is None

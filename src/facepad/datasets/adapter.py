@@ -43,6 +43,11 @@ class Scan:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
+    @property
+    def of_frames(self) -> bool:
+        """Whether the samples are frames that somebody took, not videos to take some of."""
+        return any(sample.frame is not None for samples in self.folds.values() for sample in samples)
+
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
@@ -52,7 +57,8 @@ class Adapter:
     :class:`~facepad.errors.DatasetError` where they are not what it expects.
 
     Where ``videos`` is true, each sample is a whole video, without frame and box; preparing turns it into samples of
-    its frames. ``video_boxes(scan.root, sample)`` then gives the canonical face squares that the data set itself knows,
+    its frames. Where frames lie in the videos' place, each sample is an image, with ``video`` and ``frame``.
+    ``video_boxes(scan.root, sample)`` gives the canonical face squares of a whole video that the data set itself knows,
     by frame index; frames without one are searched by the detector.
     """
 

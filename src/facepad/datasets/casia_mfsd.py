@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
 from facepad.datasets.splits import split_subjects
+from facepad.datasets.taken import possible_videos, videos_or_frames
 from facepad.errors import DatasetError
 from facepad.types import AttackType, Label, Sample, Split
 
 __all__ = ["CASIA_MFSD"]
 
-_NAME = re.compile(r"(?P<name>[1-8]|HR_[1-4])\.avi", re.IGNORECASE)
+_NAME = re.compile(r"[1-8]|HR_[1-4]", re.IGNORECASE)
 _DEV_OF_TRAIN: Mapping[Split, float] = {Split.TRAIN: 0.75, Split.DEV: 0.25}
 
 
@@ -63,11 +64,10 @@ _INSTRUMENTS = {
 def _scan(root: Path, protocol: str, seed: int) -> Scan:
     root = _locate(root)
     scan = Scan(root, {})
-    samples: list[Sample] = []
+    found = videos_or_frames([sample for part in _PARTS for sample in _read_part(root, part, scan)], scan)
     for part in _PARTS:
-        found = _read_part(root, part, scan)
-        _note_counts(part, found, scan)
-        samples += [sample for sample, shot in found if _belongs(shot, protocol)]
+        _note_counts(part, [sample for sample in found if sample.split is part.split], scan)
+    samples = [sample for sample in found if _belongs(_shot(sample), protocol)]
     if not samples:
         raise DatasetError(
             f"{root} holds no videos of CASIA-MFSD, which are named 1.avi to 8.avi and HR_1.avi to HR_4.avi"
@@ -91,36 +91,46 @@ def _locate(root: Path) -> Path:
     )
 
 
-def _read_part(root: Path, part: _Part, scan: Scan) -> list[tuple[Sample, _Shot]]:
-    """The videos of one part in the order of their names; what is none of the 12 is counted as skipped."""
-    found: dict[tuple[int, str], tuple[Sample, _Shot]] = {}
+def _read_part(root: Path, part: _Part, scan: Scan) -> list[Sample]:
+    """Videos and frames of one part in the order of their names; what is none of the 12 is counted as skipped."""
+    found: dict[tuple[int, str, int | None], Sample] = {}
     for file in sorted((root / part.folder).rglob("*")):
-        path = file.relative_to(root)
-        match = _NAME.fullmatch(file.name)
-        folder = path.parts[1] if len(path.parts) == 3 else ""
+        path = PurePosixPath(file.relative_to(root).as_posix())
         if not file.is_file():
             continue
-        if match is None or not folder.isdecimal() or not 1 <= int(folder) <= part.people:
+        place = next((place for place in possible_videos(path) if _is_video(place[0], part)), None)
+        if place is None:
             scan.skipped.append((path.as_posix(), "not a video name of CASIA-MFSD"))
             continue
-        number, name = int(folder), match["name"].upper()
-        if (number, name) in found:
+        video, frame = place
+        number, name = int(video.parent.name), video.name.upper()
+        if (number, name, frame) in found:
             scan.skipped.append((path.as_posix(), "the same video under two names"))
             continue
         shot = _SHOTS[name]
-        sample = Sample(
+        found[number, name, frame] = Sample(
             path=path.as_posix(),
             subject=f"{number + part.first_id - 1:02d}",
             label=Label.ATTACK if shot.attack_type else Label.BONA_FIDE,
             attack_type=shot.attack_type,
             split=part.split,
+            video=None if frame is None else video.as_posix(),
+            frame=frame,
         )
-        found[number, name] = (sample, shot)
     return list(found.values())
 
 
-def _note_counts(part: _Part, found: list[tuple[Sample, _Shot]], scan: Scan) -> None:
-    counts = Counter(sample.label for sample, _ in found)
+def _is_video(video: PurePosixPath, part: _Part) -> bool:
+    folder = video.parent.name
+    return bool(_NAME.fullmatch(video.name)) and folder.isdecimal() and 1 <= int(folder) <= part.people
+
+
+def _shot(sample: Sample) -> _Shot:
+    return _SHOTS[PurePosixPath(sample.video or sample.path).with_suffix("").name.upper()]
+
+
+def _note_counts(part: _Part, samples: Sequence[Sample], scan: Scan) -> None:
+    counts = Counter(label for _, label in {(sample.video or sample.path, sample.label) for sample in samples})
     for label, each in ((Label.BONA_FIDE, 3), (Label.ATTACK, 9)):
         if counts[label] != each * part.people:
             published = each * part.people

@@ -16,15 +16,18 @@ from facepad.datasets.adapter import Adapter, Scan
 from facepad.datasets.frames import DEFAULT_COUNT, ExtractedVideo, check_choice, take_frames, unreadable_videos
 from facepad.datasets.manifest import manifest_text, read_manifest
 from facepad.datasets.splits import class_balance, subjects_across_splits
+from facepad.datasets.taken import chosen_frames
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, unknown_choice
 from facepad.faces import FoundBox, find_boxes
 from facepad.files import sha256_file, write_text
+from facepad.shards import file_stamp
 from facepad.types import Sample
 
 __all__ = ["PrepareSummary", "copy_origin", "origin_of", "prepare"]
 
 _RECORD = "prepare.json"
+_NAMED = 5  # of a list, on the terminal; prepare.json has all
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,10 @@ class PrepareSummary:
         lines += [f"incomplete: {video}: {why}" for video, why in self.incomplete]
         lines.append(f"images without a face, kept with an empty box: {len(self.no_face)}")
         if DATASETS[self.dataset].videos:
-            lines.append(f"videos without a face in any frame, kept: {len(self.videos_without_face)}")
+            names = ", ".join(self.videos_without_face[:_NAMED])
+            more = ", ..." if len(self.videos_without_face) > _NAMED else ""
+            count = len(self.videos_without_face)
+            lines.append(f"videos without a face in any frame, kept: {count}{f' ({names}{more})' if count else ''}")
         return "\n".join(lines + self.notes)
 
 
@@ -162,7 +168,10 @@ def prepare(
         _refuse_shared_subjects(scan, adapter, chosen.name)
     record = _read_record(out)
     videos: dict[str, ExtractedVideo] = {}
-    if adapter.videos:
+    if adapter.videos and scan.of_frames:
+        _refuse_other_frames(out, scan, wanted)
+        scan = chosen_frames(scan, wanted["frames_per_video"])
+    elif adapter.videos:
         _refuse_other_videos(out, scan)
         _refuse_other_frames(out, scan, wanted)
         count, rate = wanted["frames_per_video"], wanted["frames_per_second"]
@@ -172,7 +181,8 @@ def prepare(
     given = adapter.videos and any(sample.box is not None for samples in scan.folds.values() for sample in samples)
     boxes = _boxes(scan, out, jobs=jobs, detector=detector, detector_model=detector_model, progress=progress)
     unreadable = [(path, found.error) for path, found in boxes.items() if found.error is not None]
-    refuse_mostly_unreadable(dict(unreadable), len(boxes), f"images of {root}")
+    images = {sample.path for samples in scan.folds.values() for sample in samples}
+    refuse_mostly_unreadable(dict(unreadable), len(images), f"images of {root}")
     finished = {
         _file_name(fold): _relative_to(out, scan.root, _with_boxes(samples, boxes))
         for fold, samples in scan.folds.items()
@@ -305,13 +315,14 @@ def _boxes(
     detector_model: Path | None,
     progress: bool,
 ) -> dict[str, FoundBox]:
-    """Sample path -> what was found, for each image that has no box yet; every image is looked at once."""
+    """Sample path -> what was found, for each image that has no box yet (once each), or that is not there."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make output folder {out}: {error.strerror or error}") from error
     base = scan.root.resolve()
     wanted = {s.path: base / s.path for samples in scan.folds.values() for s in samples if s.box is None}
+    known = {s.path: base / s.path for samples in scan.folds.values() for s in samples if s.box is not None}
     found = find_boxes(
         list(wanted.values()),
         detector=detector,
@@ -320,7 +331,17 @@ def _boxes(
         jobs=jobs,
         progress=progress,
     )
-    return {name: found[path] for name, path in wanted.items()}
+    lost = {name: FoundBox(None, (0, 0), why, "") for name, path in known.items() if (why := _missing(path))}
+    return lost | {name: found[path] for name, path in wanted.items()}
+
+
+def _missing(path: Path) -> str:
+    """Why a file, or a member of a shard, is not there; nothing where it is."""
+    try:
+        file_stamp(path)
+    except (OSError, ValueError) as error:
+        return f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"
+    return ""
 
 
 def _with_boxes(samples: Iterable[Sample], boxes: dict[str, FoundBox]) -> list[Sample]:

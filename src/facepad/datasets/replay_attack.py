@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
+from facepad.datasets.taken import possible_videos, videos_or_frames
 from facepad.errors import DatasetError
 from facepad.types import AttackType, Box, Label, Sample, Split
 
 __all__ = ["REPLAY_ATTACK", "canonical_square"]
 
-_REAL = re.compile(r"(?P<client>client\d{3})_session\d\d_webcam_authenticate_(adverse|controlled)_[12]\.mov", re.I)
+_REAL = re.compile(r"(?P<client>client\d{3})_session\d\d_webcam_authenticate_(adverse|controlled)_[12]", re.I)
 _ATTACK = re.compile(
     r"attack_(?P<device>print|mobile|highdef)_(?P<client>client\d{3})_session\d\d_(highdef|mobile)_"
-    r"(?P<kind>photo|video)_(adverse|controlled)\.mov",
+    r"(?P<kind>photo|video)_(adverse|controlled)",
     re.IGNORECASE,
 )
 _FACES = "face-locations"
@@ -72,54 +74,89 @@ def canonical_square(x: float, y: float, width: float, height: float) -> Box:
 
 def _scan(root: Path, protocol: str, seed: int) -> Scan:
     del seed  # nothing here is random
-    root = _locate(root)
     scan = Scan(root, {})
-    samples: list[Sample] = []
-    for part in _PARTS:
-        samples += _read_part(root, part, _PROTOCOLS[protocol], scan)
+    found = [s for part, folder in _locate(root) for s in _read_part(root, part, folder, scan)]
+    samples = videos_or_frames(found, scan)
     if not samples:
         raise DatasetError(f"{root} holds no videos of Replay-Attack, named like client001_session01_webcam_..._1.mov")
+    _note_counts(samples, scan)
+    keep = _PROTOCOLS[protocol]
+    samples = [sample for sample in samples if sample.label is Label.BONA_FIDE or keep(*_how(sample))]
     refuse_one_class(samples, f"Replay-Attack in {root}", "videos")
-    if _faces_folder(root) is None:
-        scan.notes.append(f"no folder {_FACES}: all faces are searched by the detector")
     scan.folds[""] = samples
+    if scan.of_frames:
+        scan.notes.append("all faces are searched by the detector: the set's own places are those of whole videos")
+    elif _faces_folder(root) is None:
+        scan.notes.append(f"no folder {_FACES}: all faces are searched by the detector")
     return scan
 
 
-def _locate(root: Path) -> Path:
-    """The folder with train, devel and test: ``root`` itself or one right below it."""
+def _locate(root: Path) -> list[tuple[_Part, Path]]:
+    """Where train, devel and test are: in ``root``, or each in some folder of it, as their archives have them."""
     require_folder(root)
-    for folder in (root, *sorted(child for child in root.iterdir() if child.is_dir())):
-        # The face locations have the same three folders, but no videos.
-        if folder.name != _FACES and all((folder / part.folder / "real").is_dir() for part in _PARTS):
-            return folder
-    raise DatasetError(
-        f"{root} is not Replay-Attack: expected the folders train, devel and test, each with real and attack, "
-        "in it or in a folder of it"
-    )
+    # The face locations have the same three folders, but no videos.
+    folders = [child for child in sorted(root.iterdir()) if child.is_dir() and _FACES not in child.name.lower()]
+    places = [
+        (part, next((f / part.folder for f in (root, *folders) if (f / part.folder / "real").is_dir()), None))
+        for part in _PARTS
+    ]
+    found = [(part, place) for part, place in places if place is not None]
+    if missing := [part.folder for part, place in places if place is None]:
+        there = ", ".join(str(place) for _, place in found)
+        raise DatasetError(
+            f"{root} is not Replay-Attack: expected the folders train, devel and test, each with real and attack, "
+            f"in it or in folders of it; missing: {', '.join(missing)}{f' (found: {there})' if there else ''}"
+        )
+    return found
 
 
-def _read_part(root: Path, part: _Part, wanted: Callable[[str, str], bool], scan: Scan) -> list[Sample]:
+def _read_part(root: Path, part: _Part, folder: Path, scan: Scan) -> list[Sample]:
+    """Videos and frames of one part; its attacks lie in attack/fixed and attack/hand."""
     samples: list[Sample] = []
-    counts: Counter[Label] = Counter()
-    for file in sorted((root / part.folder).rglob("*")):
-        path = file.relative_to(root)
+    for file in sorted(folder.rglob("*")):
         if not file.is_file():
             continue
-        match = (_REAL if path.parts[1:-1] == ("real",) else _ATTACK).fullmatch(file.name)
-        if match is None or path.parts[1:-1] not in (("real",), ("attack", "fixed"), ("attack", "hand")):
+        path = PurePosixPath(file.relative_to(root).as_posix())
+        for video, frame in possible_videos(PurePosixPath(file.relative_to(folder).as_posix())):
+            match = _match(video)
+            if match is not None:
+                whole = (PurePosixPath(folder.relative_to(root).as_posix()) / video).as_posix()
+                samples.append(_sample(path.as_posix(), match, part, None if frame is None else whole, frame))
+                break
+        else:
             scan.skipped.append((path.as_posix(), "not a video name of Replay-Attack"))
-            continue
-        device, kind = (match["device"].lower(), match["kind"].lower()) if match.re is _ATTACK else ("", "")
-        label = Label.ATTACK if device else Label.BONA_FIDE
-        counts[label] += 1
-        if not device or wanted(device, kind):
-            attack_type = _instrument(device, kind) if device else None
-            samples.append(Sample(path.as_posix(), match["client"].lower(), label, attack_type, part.split))
-    for label, published in part.published.items():
-        if counts[label] != published:
-            scan.notes.append(f"{part.folder} holds {counts[label]} {label} videos, the published set {published}")
     return samples
+
+
+def _match(video: PurePosixPath) -> re.Match[str] | None:
+    """The name of a video that lies where one of that kind should, relative to its part, without its ending."""
+    if video.parts[:-1] == ("real",):
+        return _REAL.fullmatch(video.name)
+    if video.parts[:-1] in (("attack",), ("attack", "fixed"), ("attack", "hand")):
+        return _ATTACK.fullmatch(video.name)
+    return None
+
+
+def _sample(path: str, match: re.Match[str], part: _Part, video: str | None, frame: int | None) -> Sample:
+    label, attack_type = Label.BONA_FIDE, None
+    if match.re is _ATTACK:
+        label, attack_type = Label.ATTACK, _instrument(match["device"].lower(), match["kind"].lower())
+    return Sample(path, match["client"].lower(), label, attack_type, part.split, video, frame)
+
+
+def _how(sample: Sample) -> tuple[str, str]:
+    """Device and kind of an attack, out of its name."""
+    names = (PurePosixPath(sample.video or sample.path).with_suffix("").name, PurePosixPath(sample.path).stem)
+    match = next(match for name in names if (match := _ATTACK.match(name)) is not None)
+    return match["device"].lower(), match["kind"].lower()
+
+
+def _note_counts(samples: Sequence[Sample], scan: Scan) -> None:
+    counts = Counter((split, label) for _, split, label in {(s.video or s.path, s.split, s.label) for s in samples})
+    for part in _PARTS:
+        for label, published in part.published.items():
+            if (count := counts[part.split, label]) != published:
+                scan.notes.append(f"{part.folder} holds {count} {label} videos, the published set {published}")
 
 
 def _instrument(device: str, kind: str) -> AttackType:
@@ -128,9 +165,11 @@ def _instrument(device: str, kind: str) -> AttackType:
     return AttackType.REPLAY_PHOTO if kind == "photo" else AttackType.REPLAY_VIDEO
 
 
+@cache
 def _faces_folder(root: Path) -> Path | None:
     """The shipped face locations, which come as an archive of their own: in the set's folder or beside it."""
-    return next((folder for folder in (root / _FACES, root.parent / _FACES) if folder.is_dir()), None)
+    places = [place for folder in (root, root.parent) for place in (folder, *sorted(folder.glob(f"*{_FACES}*")))]
+    return next((place / _FACES for place in places if (place / _FACES).is_dir()), None)
 
 
 def _video_boxes(root: Path, sample: Sample) -> dict[int, Box]:
@@ -142,7 +181,9 @@ def _video_boxes(root: Path, sample: Sample) -> dict[int, Box]:
     folder = _faces_folder(root)
     if folder is None:
         return {}
-    path = (folder / sample.path).with_suffix(".face")
+    parts = PurePosixPath(sample.path).parts
+    start = max(place for place, name in enumerate(parts[:-2]) if parts[place + 1] in ("real", "attack"))
+    path = folder.joinpath(*parts[start:]).with_suffix(".face")
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except FileNotFoundError:

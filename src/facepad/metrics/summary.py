@@ -197,13 +197,19 @@ def summarize(
         n_clusters=table.n_clusters,
         bootstrap=bootstrap,
         seed=seed,
-        notes=(*notes, *_remarks(threshold, sha256, instruments, readings)),
+        notes=(*notes, *_one_person(records), *_remarks(threshold, sha256, instruments, readings)),
         fusion=fusion,
     )
 
 
 def _value(rate: Rate | None) -> float:
     return -1.0 if rate is None else rate.value
+
+
+def _one_person(records: Sequence[ScoreRecord]) -> list[str]:
+    people = {record.subject for record in records}
+    only = people.pop() if len(people) == 1 else ""
+    return [f"all samples are of one person ({only}): the intervals say nothing about others"] if only else []
 
 
 def _remarks(

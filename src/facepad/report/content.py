@@ -87,6 +87,7 @@ class ReportContent:
         probes: Short-cut probes.
         published: The papers' figures to set beside.
         dataset: What was measured on, as `PublishedRow.dataset` names it; None when not known.
+        protocol: How that data was divided; None when not known.
         unreadable: Path to reason, of images that could not be read.
         notes: What else a reader must know, one line each.
 
@@ -109,6 +110,7 @@ class ReportContent:
     probes: Sequence[ShortcutProbe] = ()
     published: Sequence[PublishedRow] = ()
     dataset: str | None = None
+    protocol: str | None = None
     unreadable: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
 

@@ -130,7 +130,7 @@ def _published(content: ReportContent) -> _Lines:
         return
     table = tables.published_table(content)
     yield from _heading("Published figures")
-    own = ("This result", content.dataset or "", content.title, *table.own)
+    own = ("This result", content.dataset or "", table.protocol, *table.own)
     rows = [
         (f"{row.name}{f' ({mark})' if mark else ''}", group.title, row.protocol, *cells)
         for group in table.groups

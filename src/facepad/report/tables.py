@@ -181,11 +181,13 @@ class PublishedTable:
 
     Attributes:
         columns: Only those that a published row fills.
+        protocol: How this result's data was divided, or else its title; and whether it is of videos.
         own: This result's cells.
         groups: Published rows by data set; that of this result first, where it is known.
     """
 
     columns: tuple[str, ...]
+    protocol: str
     own: tuple[str, ...]
     groups: tuple[PublishedGroup, ...]
 
@@ -228,7 +230,8 @@ def published_table(content: ReportContent) -> PublishedTable:
         PublishedGroup(name, name == content.dataset, tuple(cells(row) for row in ordered if row.dataset == name))
         for name in datasets
     )
-    return PublishedTable(tuple(_PUBLISHED_COLUMNS[name] for name in filled), own, groups)
+    protocol = f"{content.protocol or content.title}{', by video' if summary.fusion else ''}"
+    return PublishedTable(tuple(_PUBLISHED_COLUMNS[name] for name in filled), protocol, own, groups)
 
 
 def _in_percent(name: str) -> bool:

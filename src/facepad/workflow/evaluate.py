@@ -96,6 +96,8 @@ def evaluate_model(
         probes=probes,
         progress=progress,
     )
+    origin = origin_of(manifest)
+    dataset = _PUBLISHED_NAMES.get(origin.get("dataset", ""))
     evaluation = replace(evaluation, summary=replace(evaluation.summary, notes=(*evaluation.summary.notes, *notes)))
     content = ReportContent(
         title=f"{subject.title} on {manifest.parent.name}/{manifest.name}",
@@ -109,14 +111,15 @@ def evaluate_model(
         recipe=subject.recipe,
         facts=subject.facts | {"evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}"},
         unreadable=evaluation.unreadable,
-        dataset=_PUBLISHED_NAMES.get(origin_of(manifest).get("dataset", "")),
-        depth_examples=_depth_examples(scorer, manifest, samples, evaluation) if thumbnails else (),
+        dataset=dataset,
+        protocol=origin.get("protocol"),
+        depth_examples=_depth_examples(scorer, manifest, samples, evaluation, fusion) if thumbnails else (),
         probes=[
             ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])
             for probe in PROBES
             if probe.name in evaluation.probe_eers
         ],
-        published=published_rows(subject.recipe["published"]) if subject.recipe else (),
+        published=published_rows(subject.recipe["published"] if subject.recipe else None, dataset),
     )
     return evaluation, write_report(out, content)
 
@@ -186,22 +189,28 @@ def _calibration_words(calibration: Calibration) -> str:
 
 
 def _depth_examples(
-    scorer: BundleScorer, manifest: Path, samples: Sequence[Sample], evaluation: Evaluation
+    scorer: BundleScorer, manifest: Path, samples: Sequence[Sample], evaluation: Evaluation, fusion: Fusion | None
 ) -> list[DepthExample]:
-    """Test images beside the depth that the first network that sees depth sees in them; none without such a network."""
+    """Test images beside the depth that the first network that sees depth sees in them; none without such a network.
+
+    Of videos, the frame that a report shows of each, with the decision about the video.
+    """
     seeing = [place for place, network in enumerate(scorer.bundle.description.networks) if network.output.depth]
     if not seeing:
         return []
     known = {(sample.path, sample.frame): sample for sample in samples}
+    by_path = {sample.path: sample for sample in samples}
+    records = to_videos(evaluation.records, fusion) if fusion else evaluation.records
+    shown = shown_frames(evaluation.records, fusion) if fusion else {}
 
     def predict(record: ScoreRecord) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        sample = known[record.path, record.frame]
+        sample = known.get((record.path, record.frame)) or by_path[shown[record.path]]
         prepared = scorer.prepare(read_image(resolve(manifest, sample)), sample.box)
         depth = scorer.score([prepared]).depth
         assert depth is not None
         return prepared[seeing[0]], depth[0]
 
-    test = [record for record in evaluation.records if record.split is Split.TEST]
+    test = [record for record in records if record.split is Split.TEST]
     return depth_examples(test, evaluation.summary.threshold.value, predict)
 
 
