@@ -31,6 +31,10 @@ FACEPAD = (sys.executable, "-m", "facepad")
 RESNET = ["model.weights=none", "preprocess.size=64", "stages.0.epochs=1", "stages.1.epochs=3"]
 
 
+#: Protocols with several manifests in one folder, and how those are called.
+NUMBERED = {"subject-kfold": "manifest-fold", "choice": "manifest-"}
+
+
 @dataclass(frozen=True)
 class Run:
     """One training and its evaluation."""
@@ -49,8 +53,8 @@ class Run:
 
     @property
     def manifest(self) -> str:
-        if self.protocol == "subject-kfold":
-            return f"subject-kfold/manifest-fold{self.part}.csv"
+        if self.protocol in NUMBERED:
+            return f"{self.protocol}/{NUMBERED[self.protocol]}{self.part}.csv"
         return f"random80-{self.part}/manifest.csv" if self.protocol == "random80" else f"{self.protocol}/manifest.csv"
 
 
