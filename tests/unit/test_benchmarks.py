@@ -120,3 +120,16 @@ def test_pipeline_gives_every_table_for_every_kind_and_store(tmp_path, monkeypat
     changed = next(table for name, table in rows.items() if name.startswith("What packing changes"))
     exact = next(row for row in changed[2:] if row[1] == "PNG, every pixel")
     assert float(exact[3]) < 0.001 and exact[-1] == "0 of 16"
+
+
+def test_depth_benchmark_makes_every_map_and_leaves_the_manifest_alone(tiny_manifest, tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    depth = importlib.import_module("depth")
+    monkeypatch.setattr(depth, "ENGINES", ("template",))
+    before = sorted(tiny_manifest.parent.iterdir())
+    monkeypatch.setattr("sys.argv", ["depth.py", str(tiny_manifest), "--out", str(tmp_path / "depth.md")])
+    depth.main()
+    text = (tmp_path / "depth.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out == text
+    assert text.splitlines()[-1].startswith("| template | 36 | ")
+    assert sorted(tiny_manifest.parent.iterdir()) == before
