@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from nuaa import Run, command_line, execute, facepad
+from nuaa import Run, command_line, execute, facepad, machine_of
 
 from facepad.augment import present
 from facepad.datasets.manifest import read_manifest, resolve, write_manifest
@@ -170,14 +170,14 @@ def tables(work: Path, out: Path) -> None:
             cells = [_mean(group, name) for name in ("eer", "apcer", "bpcer", "hter", "auc")]
             lines.append(f"| {row.partition(',')[0]} | {len(group)} of {len(SEEDS)} | {' | '.join(cells)} |")
         lines += ["", *_paired(work, crop)]
-    lines += [*_recipe_lines(found), "", *_against(work, PEER, OURS, f"{OURS} minus {PEER}")]
+    lines += [*_recipe_lines(found), *_paper_lines(work), "", *_against(work, PEER, OURS, f"{OURS} minus {PEER}")]
     lines += _unseen_lines(work)
     made = [json.loads((work / "reports" / entry.name / "made.json").read_text(encoding="utf-8")) for entry in found]
     facts = {
         "command": "python benchmarks/attention_fusion.py run NUAA_FOLDER WORK; ... tables WORK docs/results",
         "commits of the runs": ", ".join(sorted({entry["commit"] for entry in made})),
         "dates of the runs": ", ".join(sorted({entry["date"] for entry in made})),
-        "trained on": "; ".join(sorted({entry["machine"] for entry in made})),
+        "trained on": "; ".join(sorted({entry.get("machine", "not noted") for entry in made})),
         "written": time.strftime("%Y-%m-%d"),
     }
     lines += ["", *(f"- {name}: {value}" for name, value in facts.items()), ""]
@@ -273,6 +273,17 @@ def _recipe_lines(found: dict[Run, dict[str, dict[str, float]]]) -> list[str]:
         cells = [_mean(group, name) for name in ("eer", "apcer", "bpcer", "acer")]
         lines.append(f"| {row} | {protocol} | {len(group)} of {planned} | {' | '.join(cells)} |")
     return lines
+
+
+def _paper_lines(work: Path) -> list[str]:
+    log = work / "runs" / PAPER.name / "metrics.jsonl"
+    if not log.exists():
+        return []
+    seconds = [row["seconds"] for line in log.read_text("utf-8").splitlines() if "seconds" in (row := json.loads(line))]
+    machine = machine_of(log.parent)
+    return [
+        f"\nThe paper's recipe took {statistics.median(seconds):.0f} s an epoch (median; {machine}), beside others."
+    ]
 
 
 def _unseen_lines(work: Path) -> list[str]:

@@ -288,14 +288,14 @@ def train_epoch(stored: Set, how: str) -> tuple[float, float]:
     step(torch.rand(BATCH, 3, 160, 160).contiguous(memory_format=torch.channels_last), torch.zeros(BATCH))
     spent, count = processor_time(), 0
     with loader_of(stored, how) as loader:
+        next(iter(loader))  # processes have started then
         started = time.perf_counter()
         for pixels, labels in loader:
             step(to_input(pixels), labels)
             count += len(labels)
         seconds = time.perf_counter() - started
-    return count / seconds, (
-        processor_time() - spent
-    ) / seconds / available_cpus()  # processes have ended: theirs counts
+    spent = processor_time() - spent  # also of the processes, which have ended
+    return count / seconds, spent / seconds / available_cpus()
 
 
 def processor_time() -> float:

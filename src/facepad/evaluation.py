@@ -122,7 +122,8 @@ def evaluate_samples(
         records = score_samples(
             scorer, root, wanted, batch_size=batch_size, bar=bar, title="scoring", unreadable=unreadable
         )
-        if unreadable and all(record.score is None for record in records):
+        opened = [record for record in records if record.status is not ScoreStatus.NO_FACE]
+        if 2 * len(opened) > len(records) and all(record.status is ScoreStatus.UNREADABLE for record in opened):
             first = next(iter(unreadable.values()))
             raise DatasetError(f"not one image can be read ({len(unreadable)}, first: {first}); did they move?")
         write_scores(out / "scores.csv", records)
@@ -146,14 +147,14 @@ def check_evaluation(
 
     Raises:
         InputError: test, or dev for a criterion that chooses there, has no images or images of one class only; or, with
-            a fusion, no sample names a video.
+            a fusion, no test sample names a video.
         ScoresError: with a fusion, a video that holds more than one kind of presentation.
         MetricError: an unknown criterion or fusion.
     """
     if fusion:
         check_videos(samples, fusion)
-        if not any(sample.video for sample in samples):
-            raise InputError("the manifest names no videos (column video), so none can be measured; take --level frame")
+        if not any(sample.video for sample in samples if sample.split is Split.TEST):
+            raise InputError("no test image names its video (column video): none can be measured; take --level frame")
     needs_dev = not isinstance(criterion, Threshold) and parse_criterion(criterion).name != "fixed"
     for split in (Split.TEST, Split.DEV) if needs_dev else (Split.TEST,):
         counts = [sum(sample.split is split and sample.label is label for sample in samples) for label in Label]

@@ -126,7 +126,7 @@ def published_rows(name: str | None, dataset: str | None = None) -> tuple[Publis
 
     Args:
         name: A method as its paper names it; None gives the rows of the data set alone.
-        dataset: What the result was measured on, as the rows name it.
+        dataset: What the result was measured on, as the rows name it; of no account where a method is named.
 
     Raises:
         InputError: no paper has a method of that name.

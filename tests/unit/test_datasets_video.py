@@ -346,6 +346,47 @@ def test_replay_attack_faces_may_lie_beside_the_set_and_leave_out_frames(tmp_pat
             REPLAY.video_boxes(root, sample)
 
 
+def test_replay_attack_faces_are_found_in_a_set_below_the_root(tmp_path):
+    for part in REPLAY_CLIENTS:
+        for name in replay_names(part)[::20]:
+            (tmp_path / "set" / f"{name}.mov").parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "set" / f"{name}.mov").touch()
+    assert "no folder face-locations" in REPLAY.scan(tmp_path, "grandtest", 0).notes[-1]
+    name = replay_names("train")[0]
+    write_faces(tmp_path / "set", name, "0 10 20 40 40")
+    scan = REPLAY.scan(tmp_path, "grandtest", 0)
+    assert not any("face-locations" in note for note in scan.notes)
+    assert REPLAY.video_boxes is not None
+    sample = next(sample for sample in scan.folds[""] if sample.path == f"set/{name}.mov")
+    assert REPLAY.video_boxes(scan.root, sample) == {0: canonical_square(10, 20, 40, 40)}
+
+
+def test_replay_attack_takes_a_whole_copy_before_parts_of_several(tmp_path):
+    for folder, parts in (("a", ["train"]), ("b", list(REPLAY_CLIENTS))):
+        for part in parts:
+            for name in replay_names(part)[:: 1 if folder == "b" else 30]:
+                (tmp_path / folder / f"{name}.mov").parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / folder / f"{name}.mov").touch()
+    samples = REPLAY.scan(tmp_path, "grandtest", 0).folds[""]
+    assert {sample.path[0] for sample in samples} == {"b"}
+    assert counts(samples)["train"] == (60, 300)
+
+
+def test_hidden_files_and_second_names_of_videos_and_frames_are_skipped(tmp_path):
+    image = np.full((24, 32, 3), 90, np.uint8)
+    for part in REPLAY_CLIENTS:
+        for name in replay_names(part)[::20]:
+            for file in ("12.png", "._12.png", "depth_12.png", "13.png"):
+                write_image(tmp_path / "frames" / name / file, image)
+            for ending in ("mov", "mp4"):
+                (tmp_path / "videos" / f"{name}.{ending}").parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / "videos" / f"{name}.{ending}").touch()
+    for kind, times in (("frames", 2), ("videos", 1)):
+        scan = REPLAY.scan(tmp_path / kind, "grandtest", 0)
+        assert len(scan.folds[""]) == 60 * times
+        assert sum(why == f"the same {kind[:-1]} under two names" for _, why in scan.skipped) == 60
+
+
 def test_shipped_rectangles_become_squares_a_quarter_larger_and_a_little_lower():
     square = canonical_square(100, 60, 80, 80)
     assert square.width == pytest.approx(square.height)

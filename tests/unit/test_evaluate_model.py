@@ -11,6 +11,7 @@ import pytest
 from facepad.bundle import Bundle, write_bundle
 from facepad.catalog import find_model
 from facepad.errors import InputError
+from facepad.metrics import to_videos
 from facepad.types import Split
 from facepad.workflow import evaluate as module
 from facepad.workflow.calibrate import calibrate_bundle
@@ -104,6 +105,24 @@ def test_a_depth_model_file_shows_depth(noisy_manifest, make_run, tmp_path):
     run = make_run(tmp_path / "run", noisy_manifest, "attention_fusion", {"deep_tap": 13})
     _, page = evaluate(write_bundle(tmp_path / "a.facepad", find_model(run)), noisy_manifest, tmp_path / "out")
     assert "Depth maps" in page.read_text()
+
+
+def test_depth_pictures_of_videos_carry_the_videos_decision(manifest_like, make_run, noisy_manifest, tmp_path):
+    run = make_run(tmp_path / "run", noisy_manifest, "attention_fusion", {"deep_tap": 13})
+    manifest = manifest_like(
+        tmp_path, lambda sample: replace(sample, video=f"{sample.label}-{int(sample.path[-5]) % 3}")
+    )
+    shown = []
+    examples = module.depth_examples
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "depth_examples", lambda *given: shown.extend(made := examples(*given)) or made)
+        evaluation, _ = evaluate(run, manifest, tmp_path / "out", fusion="mean")
+    videos = {record.path: record for record in to_videos(evaluation.records, "mean")}
+    assert shown
+    for example in shown:
+        record = videos[example.path]
+        assert example.score == record.score
+        assert example.accepted is (record.score >= evaluation.summary.threshold.value)
 
 
 def test_model_files_are_evaluated_without_torch(model, noisy_manifest, tmp_path):

@@ -289,8 +289,10 @@ def test_logged_loss_is_that_of_the_finished_network(tiny_manifest, tmp_path, fi
 
 
 @pytest.mark.parametrize("stages", [[HEAD, TUNE], [StageSettings("all", None, epochs=6, lr=1e-2, find_lr=True)]])
-@pytest.mark.parametrize("augment", [None, CAPTURE])
-def test_broken_off_run_ends_with_the_same_weights(tiny_manifest, tmp_path, monkeypatch, stages, augment):
+@pytest.mark.parametrize(("augment", "processes"), [(None, 0), (CAPTURE, 0), (CAPTURE, 2)])
+def test_broken_off_run_ends_with_the_same_weights(tiny_manifest, tmp_path, monkeypatch, stages, augment, processes):
+    monkeypatch.setitem(fit.__globals__, "processes_for", lambda *_: processes)
+    stages = [replace(stage, trainable_from=None) for stage in stages] if processes else stages  # from pixels
     data = _data(tiny_manifest, augment=augment, views=2 if augment else 1)
     whole = _network()
     fit(whole, data, stages, tmp_path / "whole", batch_size=8, seed=5)

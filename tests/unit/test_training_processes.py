@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -83,14 +85,40 @@ def test_a_training_does_not_depend_on_who_makes_its_batches(tiny_manifest, tmp_
     parts = {split: [sample for sample in samples if sample.split is split] for split in Split}
     data = TrainingData(tiny_manifest.parent, parts[Split.TRAIN], parts[Split.DEV], SPEC, augment=AUGMENT)
     stage = StageSettings("all", None, epochs=2, lr=1e-2)
-    weights = []
+    weights, streamed = [], []
+    stream = CropProcesses.stream
+    monkeypatch.setattr(CropProcesses, "stream", lambda *given: streamed.append(1) or stream(*given))
     for count in (0, 2):
+        assert not streamed
         monkeypatch.setitem(fit.__globals__, "processes_for", lambda *_, count=count: count)
         torch.manual_seed(3)
         network = TinyNetwork()
         fit(network, data, [stage], tmp_path / str(count), batch_size=8)
         weights.append(network.state_dict())
+    assert streamed
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_a_script_without_a_guard_is_told_so_however_many_images_there_are(tiny_manifest, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"""
+from pathlib import Path
+from facepad.crops import CropProcesses, CropSource
+from facepad.datasets.manifest import read_manifest
+from facepad.errors import RunError
+from facepad.preprocess import PreprocessSpec
+manifest = Path({str(tiny_manifest)!r})
+source = CropSource(manifest.parent, read_manifest(manifest) * 70, PreprocessSpec(crop_scale=1.5, size=(32, 32)))
+try:
+    with CropProcesses([source], 2) as pool:
+        list(pool.stream(source, [[0], [1]], 0))
+except RunError as error:
+    print(error)
+"""
+    )
+    done = subprocess.run([sys.executable, script], timeout=60, check=False, capture_output=True, text=True)
+    assert "a process that reads images died" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(

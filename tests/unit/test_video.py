@@ -327,7 +327,8 @@ def test_picks_by_rate_are_the_frames_on_show(gaps, step):
 
 
 def test_packed_b_frames_of_avi_are_all_read_and_rightly_numbered():
-    # MPEG-4 as DivX and XviD wrote it: a B-frame lies in the chunk of the frame after it. Frame i is 24 + 6 i grey.
+    # MPEG-4 as DivX and XviD wrote it: a B-frame lies in the chunk of the frame before it. Frame i is 24 + 6 i grey.
+    # Made of FFmpeg's own AVI by putting its chunks together anew, as its encoder does not pack.
     path = Path(__file__).parents[1] / "data" / "packed-b-frames.avi"
     for count, expected in ((None, range(12)), (4, (1, 4, 7, 10))):
         video = read_video(path, count=count)

@@ -6,12 +6,16 @@ decode little faster than two of them would.
 
 from __future__ import annotations
 
+import pickle
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack
 from itertools import islice
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
@@ -19,6 +23,7 @@ import cv2
 
 from facepad.crops.source import CropBatch, CropSource
 from facepad.errors import RunError
+from facepad.files import writing
 from facepad.parallel import available_cpus, become_worker, interrupt_deferred
 
 __all__ = ["CropProcesses", "processes_for"]
@@ -50,6 +55,7 @@ class CropProcesses:
         self._sources = list(sources)
         self._count = count
         self._pool: ProcessPoolExecutor | None = None
+        self._folder = ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +65,7 @@ class CropProcesses:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+        self._folder.close()
 
     def stream(self, source: CropSource, order: Iterable[Sequence[int]], view: int) -> Iterator[CropBatch]:
         """`CropSource.batch` of one list of indices after the other, a few made ahead.
@@ -69,10 +76,12 @@ class CropProcesses:
         number = next(place for place, known in enumerate(self._sources) if known is source)
         rest = iter(order)
 
-        def submit(count: int) -> list[Future[CropBatch]]:
+        def submit(count: int) -> Iterator[Future[CropBatch]]:
             pool = self._started()
-            with interrupt_deferred():
-                return [pool.submit(_make, number, indices, view) for indices in islice(rest, count)]
+            for indices in islice(rest, count):
+                with interrupt_deferred():
+                    future = pool.submit(_make, number, indices, view)
+                yield future
 
         waiting: deque[Future[CropBatch]] = deque()
         try:
@@ -92,9 +101,14 @@ class CropProcesses:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
+            # In a file: through the pipe that starts a process, much would block until that process has read it, and
+            # for ever where it dies before.
+            path = Path(self._folder.enter_context(TemporaryDirectory()), "sources.pickle")
+            with writing(path):
+                path.write_bytes(pickle.dumps(self._sources))
             # Not forked: a fork of a process that runs threads, or holds a device, may hang.
             self._pool = ProcessPoolExecutor(
-                self._count, mp_context=get_context("spawn"), initializer=_start, initargs=(self._sources,)
+                self._count, mp_context=get_context("spawn"), initializer=_start, initargs=(path,)
             )
         return self._pool
 
@@ -102,11 +116,11 @@ class CropProcesses:
 _sources: Sequence[CropSource] = ()
 
 
-def _start(sources: Sequence[CropSource]) -> None:
+def _start(path: Path) -> None:
     global _sources
     become_worker()
     cv2.setNumThreads(1)  # there are as many processes as processors
-    _sources = sources
+    _sources = pickle.loads(path.read_bytes())
 
 
 def _make(number: int, indices: Sequence[int], view: int) -> CropBatch:

@@ -12,6 +12,7 @@ from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_cla
 from facepad.datasets.splits import split_subjects
 from facepad.datasets.taken import possible_videos, videos_or_frames
 from facepad.errors import DatasetError
+from facepad.files import walk_files
 from facepad.types import AttackType, Label, Sample, Split
 
 __all__ = ["CASIA_MFSD"]
@@ -93,31 +94,26 @@ def _locate(root: Path) -> Path:
 
 def _read_part(root: Path, part: _Part, scan: Scan) -> list[Sample]:
     """Videos and frames of one part in the order of their names; what is none of the 12 is counted as skipped."""
-    found: dict[tuple[int, str, int | None], Sample] = {}
-    for file in sorted((root / part.folder).rglob("*")):
+    samples: list[Sample] = []
+    for file in sorted(walk_files(root / part.folder)):
         path = PurePosixPath(file.relative_to(root).as_posix())
-        if not file.is_file():
-            continue
         place = next((place for place in possible_videos(path) if _is_video(place[0], part)), None)
         if place is None:
             scan.skipped.append((path.as_posix(), "not a video name of CASIA-MFSD"))
             continue
         video, frame = place
-        number, name = int(video.parent.name), video.name.upper()
-        if (number, name, frame) in found:
-            scan.skipped.append((path.as_posix(), "the same video under two names"))
-            continue
-        shot = _SHOTS[name]
-        found[number, name, frame] = Sample(
+        shot = _SHOTS[video.name.upper()]
+        sample = Sample(
             path=path.as_posix(),
-            subject=f"{number + part.first_id - 1:02d}",
+            subject=f"{int(video.parent.name) + part.first_id - 1:02d}",
             label=Label.ATTACK if shot.attack_type else Label.BONA_FIDE,
             attack_type=shot.attack_type,
             split=part.split,
-            video=None if frame is None else video.as_posix(),
+            video=None if frame is None else video.with_name(video.name.upper()).as_posix(),
             frame=frame,
         )
-    return list(found.values())
+        samples.append(sample)
+    return samples
 
 
 def _is_video(video: PurePosixPath, part: _Part) -> bool:

@@ -147,7 +147,8 @@ def prepare(
         jobs: Processes for the detection; None uses all cores.
         detector: Name of the face detector.
         detector_model: Its model file, for detectors that need one.
-        frames_per_video: Frames to take of each video, evenly over its time; None takes 20. For data sets of videos.
+        frames_per_video: Frames to take of each video, evenly over its time (of frames that lie in its place: evenly by
+            number); None takes 20. For data sets of videos.
         frames_per_second: Frames to take of each second of a video, instead.
         progress: Whether to show a progress bar on stderr.
 

@@ -6,12 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
 from facepad.datasets.taken import possible_videos, videos_or_frames
 from facepad.errors import DatasetError
+from facepad.files import walk_files
 from facepad.types import AttackType, Box, Label, Sample, Split
 
 __all__ = ["REPLAY_ATTACK", "canonical_square"]
@@ -95,9 +95,10 @@ def _locate(root: Path) -> list[tuple[_Part, Path]]:
     """Where train, devel and test are: in ``root``, or each in some folder of it, as their archives have them."""
     require_folder(root)
     # The face locations have the same three folders, but no videos.
-    folders = [child for child in sorted(root.iterdir()) if child.is_dir() and _FACES not in child.name.lower()]
+    folders = [root, *(f for f in sorted(root.iterdir()) if f.is_dir() and _FACES not in f.name.lower())]
+    whole = [f for f in folders if all((f / part.folder / "real").is_dir() for part in _PARTS)]
     places = [
-        (part, next((f / part.folder for f in (root, *folders) if (f / part.folder / "real").is_dir()), None))
+        (part, next((f / part.folder for f in whole or folders if (f / part.folder / "real").is_dir()), None))
         for part in _PARTS
     ]
     found = [(part, place) for part, place in places if place is not None]
@@ -111,11 +112,9 @@ def _locate(root: Path) -> list[tuple[_Part, Path]]:
 
 
 def _read_part(root: Path, part: _Part, folder: Path, scan: Scan) -> list[Sample]:
-    """Videos and frames of one part; its attacks lie in attack/fixed and attack/hand."""
+    """Videos and frames of one part."""
     samples: list[Sample] = []
-    for file in sorted(folder.rglob("*")):
-        if not file.is_file():
-            continue
+    for file in sorted(walk_files(folder)):
         path = PurePosixPath(file.relative_to(root).as_posix())
         for video, frame in possible_videos(PurePosixPath(file.relative_to(folder).as_posix())):
             match = _match(video)
@@ -146,8 +145,8 @@ def _sample(path: str, match: re.Match[str], part: _Part, video: str | None, fra
 
 def _how(sample: Sample) -> tuple[str, str]:
     """Device and kind of an attack, out of its name."""
-    names = (PurePosixPath(sample.video or sample.path).with_suffix("").name, PurePosixPath(sample.path).stem)
-    match = next(match for name in names if (match := _ATTACK.match(name)) is not None)
+    match = _ATTACK.fullmatch(PurePosixPath(sample.video or sample.path).with_suffix("").name)
+    assert match is not None  # it was found by it
     return match["device"].lower(), match["kind"].lower()
 
 
@@ -165,11 +164,11 @@ def _instrument(device: str, kind: str) -> AttackType:
     return AttackType.REPLAY_PHOTO if kind == "photo" else AttackType.REPLAY_VIDEO
 
 
-@cache
 def _faces_folder(root: Path) -> Path | None:
-    """The shipped face locations, which come as an archive of their own: in the set's folder or beside it."""
-    places = [place for folder in (root, root.parent) for place in (folder, *sorted(folder.glob(f"*{_FACES}*")))]
-    return next((place / _FACES for place in places if (place / _FACES).is_dir()), None)
+    """The shipped face locations, which come as an archive of their own: in the set's folders or beside them."""
+    folders = (root, *sorted(child for child in root.iterdir() if child.is_dir()), root.parent)
+    places = [*(folder / _FACES for folder in folders), *root.parent.glob(f"*{_FACES}*/{_FACES}")]
+    return next((place for place in places if place.is_dir()), None)
 
 
 def _video_boxes(root: Path, sample: Sample) -> dict[int, Box]:
@@ -182,7 +181,7 @@ def _video_boxes(root: Path, sample: Sample) -> dict[int, Box]:
     if folder is None:
         return {}
     parts = PurePosixPath(sample.path).parts
-    start = max(place for place, name in enumerate(parts[:-2]) if parts[place + 1] in ("real", "attack"))
+    start = max(place for place in range(len(parts) - 2) if parts[place + 1] in ("real", "attack"))
     path = folder.joinpath(*parts[start:]).with_suffix(".face")
     try:
         lines = path.read_text(encoding="ascii").splitlines()

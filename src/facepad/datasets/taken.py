@@ -29,6 +29,8 @@ def possible_videos(file: PurePosixPath) -> Iterator[tuple[PurePosixPath, int | 
     (PurePosixPath('real/a_1'), 12)
     """
     ending = file.suffix.lower()
+    if file.name.startswith("."):  # such as the second halves of files that a Mac has copied
+        return
     if ending in VIDEO_SUFFIXES:
         yield file.with_suffix(""), None
     match = _NUMBERED.fullmatch(file.stem) if ending in IMAGE_SUFFIXES else None
@@ -40,12 +42,18 @@ def possible_videos(file: PurePosixPath) -> Iterator[tuple[PurePosixPath, int | 
 
 
 def videos_or_frames(samples: Sequence[Sample], scan: Scan) -> list[Sample]:
-    """The whole videos, or, where there is none, the frames; what lies beside whole videos is counted as skipped."""
-    videos = [sample for sample in samples if sample.frame is None]
-    if not videos:
-        return list(samples)
-    scan.skipped.extend((s.path, "a frame, beside whole videos") for s in samples if s.frame is not None)
-    return videos
+    """The whole videos, or, where there is none, the frames; each once. What is left out is counted as skipped."""
+    whole = any(sample.frame is None for sample in samples)
+    found: dict[tuple[str, int | None], Sample] = {}
+    for sample in samples:
+        video = sample.video or PurePosixPath(sample.path).with_suffix("").as_posix()
+        if whole and sample.frame is not None:
+            scan.skipped.append((sample.path, "a frame, beside whole videos"))
+        elif (video.lower(), sample.frame) in found:
+            scan.skipped.append((sample.path, f"the same {'video' if whole else 'frame'} under two names"))
+        else:
+            found[video.lower(), sample.frame] = sample
+    return list(found.values())
 
 
 def chosen_frames(scan: Scan, count: int | None) -> Scan:

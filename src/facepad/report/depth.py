@@ -31,7 +31,7 @@ def depth_examples(
     decisions and mistakes are shown; attacks take turns by instrument.
 
     Args:
-        records: Scores of single images; those without a score are left out.
+        records: Scores of single images, or of videos; those without a score are left out.
         threshold: Accept when score >= threshold.
         predict: Gives, for a record, the image that the network saw, uint8 (H, W, 3), and its depth, (h, w) in [0, 1].
             An `ImageError` of its leaves the image out.

@@ -230,7 +230,8 @@ def published_table(content: ReportContent) -> PublishedTable:
         PublishedGroup(name, name == content.dataset, tuple(cells(row) for row in ordered if row.dataset == name))
         for name in datasets
     )
-    protocol = f"{content.protocol or content.title}{', by video' if summary.fusion else ''}"
+    known = any(group.own for group in groups)  # else no row says what this result was measured on
+    protocol = f"{(known and content.protocol) or content.title}{', by video' if summary.fusion else ''}"
     return PublishedTable(tuple(_PUBLISHED_COLUMNS[name] for name in filled), protocol, own, groups)
 
 

@@ -102,7 +102,9 @@ class ProcessLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """The batches of an epoch."""
-        return map(self.crops.take, self.processes.stream(self.crops.source, self.batches, self.crops.epoch))
+        # A generator: when a run is resumed, Lightning calls iter() before it tells the epoch.
+        for made in self.processes.stream(self.crops.source, self.batches, self.crops.epoch):
+            yield self.crops.take(made)
 
 
 def _as_is(batch: Any) -> Any:
