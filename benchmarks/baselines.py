@@ -19,7 +19,7 @@ from pathlib import Path
 
 from facepad.baselines import LBP_SPEC, LbpSvmScorer, train_lbp_svm
 from facepad.datasets.manifest import manifest_hash, read_manifest
-from facepad.datasets.prepare import origin_of
+from facepad.datasets.origin import origin_of
 from facepad.datasets.splits import subjects_across_splits
 from facepad.errors import FacepadError, InputError
 from facepad.evaluation import PROBES, check_evaluation, evaluate_samples

@@ -15,9 +15,9 @@ from facepad.datasets import pack as packing
 from facepad.datasets.check import check
 from facepad.datasets.cut import cut_out
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve, write_manifest
+from facepad.datasets.origin import origin_of
 from facepad.datasets.pack import pack
 from facepad.datasets.packed import PackSettings, refuse_narrow_crops
-from facepad.datasets.prepare import origin_of
 from facepad.datasets.synthetic import generate
 from facepad.depth import carry_depth, load_depth, make_depth
 from facepad.errors import DatasetError, InputError, OutputExistsError, RunError

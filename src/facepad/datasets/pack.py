@@ -16,8 +16,8 @@ from typing import Any
 
 from facepad.datasets.cut import cut_out, encoded
 from facepad.datasets.manifest import manifest_hash, manifest_text, read_manifest, resolve
+from facepad.datasets.origin import copy_origin
 from facepad.datasets.packed import RECORD, PackSettings, read_record, refuse_narrow_crops
-from facepad.datasets.prepare import copy_origin
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import ImageError, InputError, OutputExistsError, RunError, VideoError
 from facepad.files import atomic_path, claim_output, sha256_file, write_text, writing

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from facepad.datasets import DATASETS
 from facepad.datasets.adapter import Adapter, Scan
 from facepad.datasets.frames import DEFAULT_COUNT, ExtractedVideo, check_choice, take_frames, unreadable_videos
 from facepad.datasets.manifest import manifest_text, read_manifest
+from facepad.datasets.origin import origin_of, read_record, write_record
 from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.datasets.taken import chosen_frames
 from facepad.datasets.unreadable import refuse_mostly_unreadable
@@ -24,9 +23,8 @@ from facepad.files import sha256_file, write_text
 from facepad.shards import file_stamp
 from facepad.types import Sample
 
-__all__ = ["PrepareSummary", "copy_origin", "origin_of", "prepare"]
+__all__ = ["PrepareSummary", "prepare"]
 
-_RECORD = "prepare.json"
 _NAMED = 5  # of a list, on the terminal; prepare.json has all
 
 
@@ -167,7 +165,7 @@ def prepare(
     scan = adapter.scan(root, chosen.name, seed)
     if chosen.subject_disjoint:
         _refuse_shared_subjects(scan, adapter, chosen.name)
-    record = _read_record(out)
+    record = read_record(out)
     videos: dict[str, ExtractedVideo] = {}
     if adapter.videos and scan.of_frames:
         _refuse_other_frames(out, scan, wanted)
@@ -205,7 +203,7 @@ def prepare(
         incomplete=[(name, video.note) for name, video in videos.items() if video.note is not None],
         videos_without_face=_videos_without_face(finished) if adapter.videos else [],
     )
-    _write_record(out, record, summary)
+    write_record(out, record, summary.to_dict())
     return summary
 
 
@@ -367,54 +365,3 @@ def _write_manifests(out: Path, finished: dict[str, list[Sample]]) -> None:
     for path, text in texts.items():
         if not path.exists():
             write_text(path, text)
-
-
-def origin_of(manifest: Path) -> dict[str, Any]:
-    """How a manifest was made, from the record that preparing left beside it (see `PrepareSummary.to_dict`).
-
-    Empty without such a record; a foreign file of its name is none.
-    """
-    try:
-        runs = _read_record(manifest.parent)
-    except OutputExistsError:
-        return {}
-    return next((run for run in runs if manifest.name in run["manifests"]), {})
-
-
-def copy_origin(source: Path, target: Path, text: str, samples: Sequence[Sample]) -> None:
-    """Write beside a manifest to be how the manifest that it is made of was made; nothing where that is not known.
-
-    Args:
-        source: The manifest that there is.
-        target: The one to be, in a folder without a record of its own.
-        text: Its content.
-        samples: The same.
-
-    Raises:
-        RunError: the disk is full.
-    """
-    if origin := origin_of(source):
-        about = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "counts": class_balance(samples)}
-        content = json.dumps({"runs": [origin | {"manifests": {target.name: about}}]}, indent=2, ensure_ascii=False)
-        write_text(target.parent / _RECORD, content + "\n")
-
-
-def _read_record(out: Path) -> list[dict[str, Any]]:
-    """The runs that prepare.json already tells of; none when there is no such file."""
-    path = out / _RECORD
-    if not path.exists():
-        return []
-    try:
-        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-        if all(isinstance(run["manifests"], dict) and run["detector"] for run in runs):
-            return list(runs)
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    raise OutputExistsError(f"{path} is not a record of facepad's; remove it or choose another output folder")
-
-
-def _write_record(out: Path, runs: list[dict[str, Any]], summary: PrepareSummary) -> None:
-    new = summary.to_dict()
-    # A run whose manifests were removed and made anew has nothing left to tell.
-    kept = [run for run in runs if not run["manifests"].keys() & new["manifests"].keys()]
-    write_text(out / _RECORD, json.dumps({"runs": [*kept, new]}, indent=2, ensure_ascii=False) + "\n")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from facepad.bundle import RUN_DESCRIPTION, Bundle, Calibration
 from facepad.catalog import find_model, is_listed
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
-from facepad.datasets.prepare import origin_of
+from facepad.datasets.origin import origin_of
 from facepad.evaluation import PROBES, Evaluation, check_evaluation, evaluate_samples
 from facepad.files import claim_output
 from facepad.images import read_image

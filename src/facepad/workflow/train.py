@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from facepad.catalog.start import starting_network
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
-from facepad.datasets.prepare import origin_of
+from facepad.datasets.origin import origin_of
 from facepad.depth import DepthMaps, load_depth
 from facepad.errors import InputError, OutputExistsError, RunError
 from facepad.files import claim_output, write_text
