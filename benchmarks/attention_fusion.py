@@ -87,7 +87,7 @@ def runs() -> list[Run]:
                 recipe = "attention-fusion" if name in STEPS else "tla-mobilenetv2"
                 changes = STEPS[name] if name in STEPS else TLA[name]
                 rows.append(Run(f"{name}, crop {crop}", recipe, "official", seed, (*common, *changes)))
-    ours = [Run(OURS, OURS, "official", seed, (f"train.seed={seed}",)) for seed in SEEDS]
+    ours = [Run(OURS, OURS, "official", seed, (f"train.seed={seed}",), probes=seed == 0) for seed in SEEDS]
     late = STAGE.replace("features.4", "features.12.conv.1")
     ours += [
         Run(PEER, "tla-mobilenetv2", "official", seed, (f"train.seed={seed}", late, "preprocess.size=128"))
@@ -170,7 +170,13 @@ def tables(work: Path, out: Path) -> None:
             cells = [_mean(group, name) for name in ("eer", "apcer", "bpcer", "hter", "auc")]
             lines.append(f"| {row.partition(',')[0]} | {len(group)} of {len(SEEDS)} | {' | '.join(cells)} |")
         lines += ["", *_paired(work, crop)]
-    lines += [*_recipe_lines(found), *_paper_lines(work), "", *_against(work, PEER, OURS, f"{OURS} minus {PEER}")]
+    lines += [
+        *_recipe_lines(found),
+        *_probe_lines(work),
+        *_paper_lines(work),
+        "",
+        *_against(work, PEER, OURS, f"{OURS} minus {PEER}"),
+    ]
     lines += _unseen_lines(work)
     made = [json.loads((work / "reports" / entry.name / "made.json").read_text(encoding="utf-8")) for entry in found]
     facts = {
@@ -273,6 +279,15 @@ def _recipe_lines(found: dict[Run, dict[str, dict[str, float]]]) -> list[str]:
         cells = [_mean(group, name) for name in ("eer", "apcer", "bpcer", "acer")]
         lines.append(f"| {row} | {protocol} | {len(group)} of {planned} | {' | '.join(cells)} |")
     return lines
+
+
+def _probe_lines(work: Path) -> list[str]:
+    path = work / "reports" / Run(OURS, "", "official", 0).name / "metrics.json"
+    probes = json.loads(path.read_text(encoding="utf-8")).get("probes") if path.exists() else None
+    if not probes:
+        return []
+    eers = ", ".join(f"{name} {100 * probe['eer']['value']:.2f}" for name, probe in probes.items())
+    return [f"\nShort-cut probes of {OURS}, official, seed 0 (EER in percent): {eers}."]
 
 
 def _paper_lines(work: Path) -> list[str]:
