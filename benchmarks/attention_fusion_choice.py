@@ -110,10 +110,11 @@ what is measured is the second session of all: a new session with known and unkn
 Mean over the three, in percent, with the single values. What is not named is as in the recipe, but for the trunk, which
 learns from `features.4` on.
 
-The first candidate on two machines shows how much is chance: rounding alone moves an EER by a point, and a threshold's
-errors by more. So only what learns was changed, where the difference is largest: from `features.12` on (the part that
-TLA's recipes train, too) the HTER is a third of before at as good a ranking. `features.9` does nearly as well;
-`features.15`, the heads first, or 160 px do not. Runs on a second machine lay in folders whose names end in `-cpu`.
+The first candidate on two machines shows how much is chance: the other machine moves an EER by a point, and a
+threshold's errors by more; each candidate has one run a group. So only what learns was changed, where the difference
+is largest: from `features.12` on (the part that TLA's recipes train, too) the HTER is a third of before at as good a
+ranking. `features.9` does nearly as well; `features.15`, the heads first, or 160 px do not. Runs on a second machine
+lay in folders whose names end in `-cpu`.
 
 | candidate | trained on | EER | HTER |
 |---|---|---|---|"""

@@ -70,7 +70,7 @@ def evaluate(
     fuse: FuseOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 32,
     probes: Annotated[bool, typer.Option(help="Also measure with the face blanked, and with only the face.")] = True,
-    thumbnails: Annotated[bool, typer.Option(help="Show the images with the highest losses in the report.")] = True,
+    thumbnails: Annotated[bool, typer.Option(help="Show images in the report: the highest losses, depth maps.")] = True,
 ) -> None:
     """Apply a model file's threshold, or one chosen on dev, to test; OUT gets scores, metrics and the report."""
     from facepad.metrics import format_summary

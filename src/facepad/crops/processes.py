@@ -1,7 +1,6 @@
 """Crops made in processes of their own, for devices that learn faster than one process can decode.
 
-Threads share the interpreter, which takes about half of the work on an image: however many processors there are, they
-decode little faster than two of them would.
+Threads share the interpreter, and much of the work on an image is its: more processors soon make them no faster.
 """
 
 from __future__ import annotations
