@@ -8,9 +8,9 @@ BIN := .venv/bin
 DEMO_OUT ?= demo-output
 
 # Tests of the modules that import cv2, as far as they need no torch.
-OPENCV_TESTS := $(patsubst %,tests/unit/test_%.py,augment baselines check depth_maps faces_boxes faces_detectors \
-	faces_geometry images lookalike prepare recapture synthetic video) tests/properties/test_geometry.py \
-	$(patsubst %,src/facepad/%,augment.py baselines datasets depth/preview.py depth/warp.py faces recapture)
+OPENCV_TESTS := $(addprefix tests/unit/,media/test_images.py media/test_videos.py faces recapture datasets depth/test_make.py \
+	training/test_augment.py benchmarks/test_lbp_svm.py) tests/properties/test_geometry.py \
+	$(addprefix src/facepad/,training/augment.py datasets depth/preview.py depth/warp.py faces recapture)
 BIN4 := .venv-opencv4/bin
 
 .PHONY: install demo test test-toolkit test-pages test-opencv4 check clean

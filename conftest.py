@@ -51,9 +51,9 @@ def tiny_graph() -> bytes:
 @pytest.fixture(scope="session")
 def make_model() -> Callable[..., Path]:
     """Write a model file whose score can be computed by hand: red faces are bona fide, blue ones attacks."""
-    from facepad.bundle import Bundle, Description, Network, OutputFormat, write_bundle
     from facepad.metrics import fixed_threshold
-    from facepad.preprocess import PreprocessSpec
+    from facepad.modelfile.bundle import Bundle, Description, Network, OutputFormat, write_bundle
+    from facepad.modelfile.preprocess import PreprocessSpec
 
     def make(
         path: Path,

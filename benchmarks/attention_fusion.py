@@ -19,16 +19,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from nuaa import Run, command_line, execute, facepad, machine_of
 
-from facepad.augment import present
 from facepad.datasets.manifest import read_manifest, resolve, write_manifest
-from facepad.images import read_image, write_image
+from facepad.media.images import read_image, write_image
 from facepad.metrics import compare_files, read_scores
 from facepad.metrics.intervals import percentile_interval
 from facepad.metrics.table import score_table
 from facepad.recapture import PRINT_FAMILIES
+from facepad.training.augment import present
 from facepad.types import AttackType, Label, Sample, Split
+from nuaa import Run, command_line, execute, facepad, machine_of
 
 CROPS = (2.7, 1.6)
 SEEDS = (0, 1, 2)

@@ -15,10 +15,9 @@ import statistics
 from dataclasses import replace
 from pathlib import Path
 
-from nuaa import Run, command_line, execute
-
 from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.types import Split
+from nuaa import Run, command_line, execute
 
 GROUPS = (("0001", "0002", "0004"), ("0003", "0005", "0006"), ("0007", "0008", "0009"))
 CROP = 2.7

@@ -17,15 +17,15 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from facepad.baselines import LBP_SPEC, LbpSvmScorer, train_lbp_svm
 from facepad.datasets.manifest import manifest_hash, read_manifest
 from facepad.datasets.origin import origin_of
 from facepad.datasets.splits import subjects_across_splits
 from facepad.errors import FacepadError, InputError
-from facepad.evaluation import PROBES, check_evaluation, evaluate_samples
-from facepad.files import claim_output
+from facepad.files.disk import claim_output
 from facepad.report import ReportContent, ShortcutProbe, write_report
 from facepad.types import Sample, Split
+from facepad.workflow.scoring import PROBES, check_evaluation, evaluate_samples
+from lbp_svm import LBP_SPEC, LbpSvmScorer, train_lbp_svm
 
 PACKAGES = ("facepad", "numpy", "opencv-python-headless", "scikit-image", "scikit-learn")
 

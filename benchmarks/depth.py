@@ -15,11 +15,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from nuaa import commit
-
 from facepad.datasets.manifest import read_manifest, resolve, write_manifest
 from facepad.depth import make_depth
-from facepad.parallel import available_cpus
+from facepad.runtime.parallel import available_cpus
+from nuaa import commit
 
 ENGINES = ("facemesh", "template")
 

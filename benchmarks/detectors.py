@@ -25,7 +25,6 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
-from nuaa import commit
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
@@ -33,10 +32,11 @@ from rich.progress import track
 from facepad.faces import Detector, create_detector, iou, map_box
 from facepad.faces.dlib_detector import DlibDetector
 from facepad.faces.yunet import YuNetDetector, canonical_square
-from facepad.images import read_image
+from facepad.media.images import read_image
 from facepad.metrics.intervals import clopper_pearson
-from facepad.parallel import available_cpus
+from facepad.runtime.parallel import available_cpus
 from facepad.types import Box, Face
+from nuaa import commit
 
 FACE_SIZES = (60, 70, 80, 100, 120, 160)
 SAME_FACE = 0.5

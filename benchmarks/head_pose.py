@@ -20,7 +20,7 @@ from facepad.datasets._procedural.camera import to_display
 from facepad.datasets._procedural.scene import Lighting, Pose, View, render
 from facepad.datasets._procedural.subject import Expression, Subject
 from facepad.faces import create_detector
-from facepad.images import read_image
+from facepad.media.images import read_image
 from facepad.service.observer import Observer
 from facepad.types import Box
 

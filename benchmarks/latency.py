@@ -29,24 +29,24 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
+
 from cold_start import command_table, interleaved, medians, with_bytecode
 from detectors import WholeImage, markdown
-from numpy.typing import NDArray
-from sizes import NETWORKS, multiply_adds
-
-from facepad.bundle import SUFFIX, Bundle, read_bundle, write_bundle
 from facepad.datasets.synthetic import generate
-from facepad.engines import ENGINES, EngineName
 from facepad.errors import ModelError
 from facepad.faces import Detector, create_detector, crop
-from facepad.images import read_image, write_image
+from facepad.media.images import read_image, write_image
+from facepad.modelfile.bundle import SUFFIX, Bundle, read_bundle, write_bundle
+from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.runs import TrainedModel, save_trained
+from facepad.modelfile.scorers import BundleScorer, Prepared
+from facepad.modelfile.scorers.run_scorer import bundle_of
 from facepad.models import create_model
-from facepad.parallel import available_cpus, map_ahead
-from facepad.predictor import Predictor
-from facepad.preprocess import PreprocessSpec
-from facepad.scorers import BundleScorer, Prepared
-from facepad.scorers.run_scorer import bundle_of
-from facepad.trained import TrainedModel, save_trained
+from facepad.predict.predictor import Predictor
+from facepad.runtime.inference import ENGINES, EngineName
+from facepad.runtime.parallel import available_cpus, map_ahead
+from sizes import NETWORKS, multiply_adds
 
 SIZE = 224
 CROP_SCALE = 2.7
@@ -67,11 +67,11 @@ print(json.dumps(marks | {'memory': peak[0] if peak else None}))
 ON_ENGINE = f"""{START}
 import facepad
 {MARK.format("facepad")}
-from facepad.bundle import read_bundle
-from facepad.engines import load_network
+from facepad.modelfile.bundle import read_bundle
+from facepad.runtime.inference import load_network
 from facepad.faces import create_detector
-from facepad.images import read_image
-from facepad.scorers import BundleScorer
+from facepad.media.images import read_image
+from facepad.modelfile.scorers import BundleScorer
 __import__(sys.argv[1])
 {MARK.format("import")}
 scorer = BundleScorer(read_bundle(sys.argv[2]), engine=sys.argv[1], threads=1)
@@ -84,8 +84,8 @@ import facepad
 {MARK.format("facepad")}
 import pathlib, torch
 from facepad.faces import create_detector
-from facepad.images import read_image
-from facepad.trained import load_trained
+from facepad.media.images import read_image
+from facepad.modelfile.runs import load_trained
 torch.set_num_threads(1)
 {MARK.format("import")}
 trained = load_trained(pathlib.Path(sys.argv[2]))

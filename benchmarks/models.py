@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nuaa import commit, facepad
 
-from facepad.bundle import Bundle
-from facepad.catalog import find_model
 from facepad.datasets.manifest import manifest_hash
-from facepad.scorers import BundleScorer
+from facepad.modelfile.bundle import Bundle
+from facepad.modelfile.catalog import find_model
+from facepad.modelfile.scorers import BundleScorer
 from facepad.types import Box
+from nuaa import commit, facepad
 
 RATES = ("eer", "apcer", "bpcer", "acer")
 INTRODUCTION = """<!-- written by benchmarks/models.py; do not edit by hand -->

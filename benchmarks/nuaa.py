@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facepad.metrics import best_cluster, choose_threshold, read_scores, summarize
-from facepad.published import PUBLISHED
+from facepad.report.literature import PUBLISHED
 from facepad.types import Label, Split
 
 FACEPAD = (sys.executable, "-m", "facepad")

@@ -21,17 +21,17 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from cold_start import interleaved
 from detectors import markdown
-from nuaa import commit, facepad
-
-from facepad.bundle import SUFFIX, Bundle, read_bundle
 from facepad.datasets.manifest import manifest_words
-from facepad.engines import EngineName
-from facepad.scorers import BundleScorer
-from facepad.scorers.run_scorer import EagerScorer, bundle_of
-from facepad.trained import TrainedModel, load_trained
+from facepad.modelfile.bundle import SUFFIX, Bundle, read_bundle
+from facepad.modelfile.runs import TrainedModel, load_trained
+from facepad.modelfile.scorers import BundleScorer
+from facepad.modelfile.scorers.run_scorer import EagerScorer, bundle_of
+from facepad.runtime.inference import EngineName
 from facepad.types import Box
+from nuaa import commit, facepad
 
 ENGINES: dict[str, tuple[str, EngineName]] = {
     "ONNX Runtime": ("onnx", "onnxruntime"),

@@ -30,22 +30,22 @@ import torch
 from torch.utils.data import DataLoader
 
 import facepad
-from facepad.crops import CropProcesses, CropSource
 from facepad.datasets.manifest import read_manifest, resolve, write_manifest
 from facepad.datasets.pack import pack
 from facepad.datasets.packed import PackSettings
 from facepad.datasets.synthetic import generate
-from facepad.evaluation import score_samples
 from facepad.faces import map_box
-from facepad.images import image_size, read_image
+from facepad.files.shards import open_file
+from facepad.media.images import image_size, read_image
+from facepad.modelfile.scorers import BundleScorer
 from facepad.models import create_model
-from facepad.parallel import available_cpus
-from facepad.recipe import load_recipe
-from facepad.scorers import BundleScorer
-from facepad.shards import open_file
+from facepad.runtime.parallel import available_cpus
 from facepad.training.batches import Batches, SeededShuffle, batch_loader
+from facepad.training.crops import CropProcesses, CropSource
 from facepad.training.data import CropDataset, to_input
+from facepad.training.recipe import load_recipe
 from facepad.types import Sample, Split
+from facepad.workflow.scoring import score_samples
 
 KINDS = {"webcam, 640x480": (480, 640), "photo, 1920x1080": (1080, 1920)}
 DIFFERENT = 64

@@ -1,6 +1,6 @@
 """Makes the model nuaa-research: trained on NUAA, chosen and measured on people it never saw.
 
-    python benchmarks/research_model.py NUAA_FOLDER WORK src/facepad/assets     nuaa-research.facepad, and its figures
+    python benchmarks/research_model.py NUAA_FOLDER WORK FOLDER     FOLDER/nuaa-research.facepad, and its figures
 
 Fold 0 of `subject-kfold`: a network learns from its train people; its dev people choose the threshold, and are shown on
 two kinds of made-up presentation that training never used. The threshold stays in the model only if the HTER of these
@@ -16,10 +16,9 @@ import shutil
 from pathlib import Path
 
 from attention_fusion import unseen_presentations
-from nuaa import facepad
-
-from facepad.bundle import CARD, LICENSE, Bundle, read_bundle, write_bundle
+from facepad.modelfile.bundle import CARD, LICENSE, Bundle, read_bundle, write_bundle
 from facepad.types import Split
+from nuaa import facepad
 
 RECIPE = NAME = "nuaa-research"
 LARGEST_HTER = 0.10

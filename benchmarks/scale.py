@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 
 from facepad.datasets.synthetic import generate
-from facepad.images import read_image, write_image
-from facepad.video import write_video
+from facepad.media.images import read_image, write_image
+from facepad.media.videos import write_video
 
 DIFFERENT = 64
 SMALL = 64  # pixels

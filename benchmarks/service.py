@@ -26,13 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from detectors import markdown
-from load import MOST, Row, Server, processor_seconds, redis, resident, serving
 
 import facepad
+from detectors import markdown
 from facepad.datasets.synthetic import generate
-from facepad.parallel import available_cpus
-from facepad.predictor import Predictor
+from facepad.predict.predictor import Predictor
+from facepad.runtime.parallel import available_cpus
+from load import MOST, Row, Server, processor_seconds, redis, resident, serving
 
 CLIENTS = 16
 IMAGES = 16

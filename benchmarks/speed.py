@@ -22,14 +22,15 @@ import torch
 
 from facepad.datasets.manifest import read_manifest
 from facepad.datasets.prepare import prepare
-from facepad.evaluation import score_samples
+from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.runs import TrainedModel
+from facepad.modelfile.scorers import BundleScorer
+from facepad.modelfile.scorers.run_scorer import bundle_of
 from facepad.models import create_model, freeze
-from facepad.preprocess import PreprocessSpec
-from facepad.scorers import BundleScorer
-from facepad.scorers.run_scorer import bundle_of
-from facepad.trained import TrainedModel
-from facepad.training import StageSettings, TrainingData, fit
+from facepad.training.fit import TrainingData, fit
+from facepad.training.module import StageSettings
 from facepad.types import Sample
+from facepad.workflow.scoring import score_samples
 
 BATCH = 32
 

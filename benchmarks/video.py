@@ -23,7 +23,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from facepad.video import read_video
+from facepad.media.videos import read_video
 
 CODECS = {"h264.mp4": ("libx264", "yuv420p"), "mjpeg.mov": ("mjpeg", "yuvj420p")}
 SIZE, SECONDS, RATE = (240, 320), 10, 25

@@ -13,8 +13,8 @@ import pytest
 def _named_files(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.path.name not in ("predict.md", "serve.md"):
         return
-    from facepad.images import read_image
-    from facepad.video import write_video
+    from facepad.media.images import read_image
+    from facepad.media.videos import write_video
 
     make_model: Callable[..., Path] = request.getfixturevalue("make_model")
     photo: Path = request.getfixturevalue("synthetic_faces")[0]

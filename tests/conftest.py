@@ -18,7 +18,7 @@ from facepad.cli import main
 from facepad.datasets.manifest import write_manifest
 from facepad.faces import DETECTORS
 from facepad.types import AttackType, Box, Label, Sample, Split
-from squares import Squares
+from helpers.squares import Squares
 
 # Continuous integration tries the same examples every time; people's own runs go on looking for new ones.
 settings.register_profile("ci", derandomize=True, deadline=None)

@@ -23,7 +23,7 @@ from safetensors.torch import save
 from facepad.depth.positions import PRNET_SIDE
 from facepad.depth.prnet import MASK, from_tensorflow
 from facepad.errors import FacepadError, InputError
-from facepad.files import write_bytes
+from facepad.files.disk import write_bytes
 
 _PLACES = PRNET_SIDE * PRNET_SIDE
 

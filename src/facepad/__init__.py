@@ -7,7 +7,7 @@ from facepad.errors import FacepadError
 from facepad.types import AttackType, Box, Decision, Face, Label, Reason, Sample, ScoreRecord, ScoreStatus, Split
 
 if TYPE_CHECKING:
-    from facepad.predictor import Predictor, load
+    from facepad.predict.predictor import Predictor, load
 
 __version__ = "0.1.0"
 
@@ -35,7 +35,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """What needs the heavier half of the package comes when it is asked for."""
     if name in ("Predictor", "load"):
-        from facepad import predictor
+        from facepad.predict import predictor
 
         return getattr(predictor, name)
     raise AttributeError(f"module 'facepad' has no attribute {name!r}")

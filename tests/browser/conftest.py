@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import pytest
 
-from facepad.images import read_image
+from facepad.media.images import read_image
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 _SWITCHES = (

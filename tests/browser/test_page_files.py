@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from facepad.images import read_image
-from facepad.video import write_video
+from facepad.media.images import read_image
+from facepad.media.videos import write_video
 
 expect = pytest.importorskip("playwright.sync_api", reason="no playwright").expect
 

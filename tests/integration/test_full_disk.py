@@ -20,11 +20,11 @@ from pathlib import Path
 
 import pytest
 
-from facepad.bundle import Bundle, Description, Network, write_bundle
 from facepad.datasets.manifest import read_manifest
 from facepad.depth import make_depth
 from facepad.errors import RunError
-from facepad.preprocess import PreprocessSpec
+from facepad.modelfile.bundle import Bundle, Description, Network, write_bundle
+from facepad.modelfile.preprocess import PreprocessSpec
 
 resource = pytest.importorskip("resource", reason="files cannot be limited in length here")
 

@@ -17,15 +17,15 @@ import cv2
 import numpy as np
 import pytest
 
-from facepad.document import Document
 from facepad.errors import ImageError
-from facepad.images import read_image, write_image
-from facepad.inputs import Kind, Source
-from facepad.predictions import Outcome, Record, predict_sources
-from facepad.predictor import Predictor, load
+from facepad.media.images import read_image, write_image
+from facepad.media.videos import read_video, write_video
+from facepad.predict.predictor import Predictor, load
+from facepad.predict.run import Outcome, Record, predict_sources
+from facepad.predict.schema import Document
+from facepad.predict.sources import Kind, Source
 from facepad.types import FrameDecision
-from facepad.video import read_video, write_video
-from squares import BLUE, NOBODY, RED, picture
+from helpers.squares import BLUE, NOBODY, RED, picture
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "predict.schema.json"
 pytestmark = pytest.mark.usefixtures("stub_detector")
@@ -65,7 +65,7 @@ def photos(tmp_path):
 
 def test_schema_is_current():
     expected = Document.model_json_schema(mode="serialization")
-    made = "python -c 'import json; from facepad.document import Document as D; "
+    made = "python -c 'import json; from facepad.predict.schema import Document as D; "
     made += 'print(json.dumps(D.model_json_schema(mode="serialization"), indent=1))\' > docs/predict.schema.json'
     assert json.loads(SCHEMA.read_text()) == expected, f"write it anew: {made}"
 
@@ -188,7 +188,7 @@ def test_bad_usage_is_one_line_and_code_2(facepad, model, tmp_path, monkeypatch,
 
 
 def test_without_a_shipped_model_the_line_says_how_to_give_one(facepad, tmp_path, monkeypatch):
-    monkeypatch.setattr("facepad.predictor.shipped_models", dict)
+    monkeypatch.setattr("facepad.predict.predictor.shipped_models", dict)
     write_image(tmp_path / "a.png", picture(RED))
     code, _, err = facepad("predict", tmp_path / "a.png")
     assert code == 2 and "no default model" in err and "--model" in err
@@ -254,7 +254,7 @@ def test_what_cannot_be_read_again_has_no_copy_and_the_rest_goes_on(predict, pho
     def gone(path):
         raise ImageError(f"{path}: is empty")
 
-    monkeypatch.setattr("facepad.annotate.read_image", gone)
+    monkeypatch.setattr("facepad.predict.annotate.read_image", gone)
     code, out, err = predict(photos / "anna", photos / "ben", "--annotate", tmp_path / "out")
     assert code == 3 and len(out.splitlines()) == 3
     assert [line.split(": ")[0] for line in err.splitlines()] == ["no copy"] * 3
@@ -357,8 +357,8 @@ def test_many_files_with_three_broken_take_bounded_memory(model, tmp_path, monke
         most = max(most, sum(ref() is not None for ref in alive))
         return image
 
-    monkeypatch.setattr("facepad.predictor.read_image", counting)
-    from facepad.inputs import find_sources
+    monkeypatch.setattr("facepad.predict.predictor.read_image", counting)
+    from facepad.predict.sources import find_sources
 
     predictor = load(model, detector="stub")
     record = Record(predictor)
@@ -455,7 +455,7 @@ try:
     main()
 except SystemExit as stop:
     unneeded = ["av", "torch", "rich", "matplotlib", "pooch", "pandas"]
-    unneeded += ["facepad.annotate", "facepad.catalog.described", "facepad.document"]
+    unneeded += ["facepad.predict.annotate", "facepad.modelfile.catalog.described", "facepad.predict.schema"]
     print(*(name for name in unneeded if name in sys.modules), file=sys.stderr)
 """
     environment = os.environ | {"FACEPAD_HOME": str(photos)}

@@ -14,7 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from bulk import (
+from facepad.cli import score as command
+from facepad.errors import InputError, ModelError, OutputExistsError, RunError
+from facepad.media.images import read_image
+from facepad.media.videos import write_video
+from facepad.predict.predictor import load
+from helpers.bulk import (
     BLUE,
     BROKEN,
     NAN,
@@ -31,11 +36,6 @@ from bulk import (
     serve_bucket,
     summary_of,
 )
-from facepad.cli import score as command
-from facepad.errors import InputError, ModelError, OutputExistsError, RunError
-from facepad.images import read_image
-from facepad.predictor import load
-from facepad.video import write_video
 
 pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
 pytest.importorskip("fsspec", reason="facepad[scale] is not installed")
@@ -137,7 +137,8 @@ def test_killed_process_costs_no_input(run, model, tmp_path):
 def test_stopped_run_is_completed_by_the_next(run, model, tmp_path, how):
     folder = pictures(tmp_path / "in", 60)
     code = (
-        "import sys, pathlib\nfrom bulk import *\nfrom facepad.scale import score_source, output\noutput._SECONDS = 0\n"
+        "import sys, pathlib\nfrom helpers.bulk import *\n"
+        "from facepad.scale import score_source, output\noutput._SECONDS = 0\n"
         "if __name__ == '__main__':\n"
         "    model, source, out = map(pathlib.Path, sys.argv[1:])\n"
         "    summary = score_source(str(source), out, bundle_at(model), jobs=1, batch_size=4,\n"

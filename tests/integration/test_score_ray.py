@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bulk import NAN, POISON, RED, bundle_at, fussy_factory, picture, pictures, rows_of
 from facepad.errors import InputError, ModelError
+from helpers.bulk import NAN, POISON, RED, bundle_at, fussy_factory, picture, pictures, rows_of
 
 ray = pytest.importorskip("ray", reason="facepad[scale] is not installed")
 pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")

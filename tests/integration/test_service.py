@@ -16,13 +16,13 @@ import pytest
 from starlette.testclient import TestClient
 
 import facepad as package
+from facepad.media.videos import write_video
 from facepad.service.app import create_app
 from facepad.service.challenge import Action, Challenge, ChallengeResult, Pose
 from facepad.service.judge import Gate
 from facepad.service.keys import add_key
 from facepad.service.problems import PROBLEMS, Problem
 from facepad.service.settings import Settings
-from facepad.video import write_video
 
 
 def picture(red: int, blue: int, size: int = 64) -> np.ndarray:
@@ -461,7 +461,7 @@ def test_service_without_challenges_offers_no_sessions(start, two_seconds):
 def test_turning_head_passes_its_challenge_and_fails_another(start, models_folder, monkeypatch, tmp_path):
     from skimage.data import astronaut
 
-    from turning_head import TurningHead
+    from helpers.turning_head import TurningHead
 
     head = TurningHead(astronaut())
     turn = [0] * 10 + [*range(0, 40, 4)] + [*range(40, 0, -4)] + [0] * 4

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve, write_manifest
-from facepad.images import read_image
-from facepad.preprocess import PreprocessSpec
+from facepad.media.images import read_image
+from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.types import AttackType, Label, Sample, Split
 
 
@@ -66,8 +66,8 @@ def tiny_run(tmp_path_factory, noisy_manifest, make_run) -> Path:
 def _make_run(folder: Path, manifest: Path, architecture: str, options: dict[str, object]) -> Path:
     """A run folder whose network's random trunk ends in a logit that rises with bona fide."""
     torch = pytest.importorskip("torch")
+    from facepad.modelfile.runs import TrainedModel, save_trained
     from facepad.models import create_model
-    from facepad.trained import TrainedModel, save_trained
 
     torch.manual_seed(0)
     spec = PreprocessSpec(crop_scale=1.5, size=(32, 32))

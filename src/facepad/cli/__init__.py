@@ -10,7 +10,7 @@ import typer
 from facepad.cli import data, deploy, learn, model, names, predict, score, serve  # noqa: F401  # importing them adds their commands
 from facepad.cli.app import OUTPUT, app, say
 from facepad.errors import FacepadError, InputError
-from facepad.files import writing
+from facepad.files.disk import writing
 
 __all__ = ["app", "main"]
 

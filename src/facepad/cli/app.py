@@ -14,7 +14,7 @@ import typer
 
 from facepad import __version__
 from facepad.errors import InputError
-from facepad.files import writing
+from facepad.files.disk import writing
 from facepad.types import Fusion
 
 __all__ = [

@@ -24,7 +24,7 @@ def data_synthetic(
     """Make a small labelled set of procedural faces, prints and replays: images with their manifest, or videos."""
     from facepad.datasets.manifest import write_manifest
     from facepad.datasets.synthetic import generate
-    from facepad.files import claim_output
+    from facepad.files.disk import claim_output
 
     claim_output(out)
     samples = generate(out, subjects=subjects, seed=seed, images_per_subject=images, video=video, jobs=jobs)

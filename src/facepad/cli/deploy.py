@@ -54,7 +54,7 @@ def export(
     ] = False,
 ) -> None:
     """Make a run a model file: calibrated, with threshold, and measured against the network that was trained."""
-    from facepad.files import read_text
+    from facepad.files.disk import read_text
     from facepad.workflow.calibrate import calibration_words
     from facepad.workflow.export import Wording, export_run
 

@@ -47,7 +47,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a recipe on a manifest's train and dev splits; the batch of a step is shared by all devices."""
-    from facepad.recipe import load_recipe
+    from facepad.training.recipe import load_recipe
     from facepad.workflow.train import train_run
 
     left_out = train_run(

@@ -30,8 +30,8 @@ def model_add(
     ],
 ) -> None:
     """Check a described ONNX network, and keep it under its name for predict and evaluate."""
-    from facepad.catalog.add import add_model
-    from facepad.catalog.store import user_folder
+    from facepad.modelfile.catalog.add import add_model
+    from facepad.modelfile.catalog.store import user_folder
 
     added = add_model(description).description
     say(f"added {added.name} ({added.license}), kept in {user_folder()}")
@@ -46,10 +46,10 @@ def model_fuse(
     criterion: CriterionOption = "eer",
 ) -> None:
     """Fuse models into one: their calibrated logits, weighted, with a threshold chosen on dev."""
-    from facepad.bundle import write_bundle
-    from facepad.catalog import find_model
     from facepad.errors import OutputExistsError
-    from facepad.fuse import fuse_models
+    from facepad.modelfile.bundle import write_bundle
+    from facepad.modelfile.catalog import find_model
+    from facepad.workflow.fuse import fuse_models
 
     if out.exists():
         raise OutputExistsError(f"{out} exists already; choose another name, or remove it first")

@@ -31,7 +31,7 @@ def list_names(what: Annotated[Listing, typer.Argument(help="What to list.", sho
 
 def _listing(what: Listing) -> dict[str, str]:
     if what is Listing.RECIPES:
-        from facepad.recipe import list_recipes
+        from facepad.training.recipe import list_recipes
 
         return list_recipes()
     if what is Listing.DATASETS:
@@ -48,7 +48,7 @@ def _listing(what: Listing) -> dict[str, str]:
 
 def _models() -> str:
     """What predict and evaluate can use, and what recipes can train."""
-    from facepad.catalog import list_catalog
+    from facepad.modelfile.catalog import list_catalog
 
     lines, entries = ["models to use (facepad evaluate, predict)"], list_catalog()
     name, license_ = max(len(one.name) for one in entries), max(len(one.license) for one in entries)
@@ -66,6 +66,6 @@ def _models() -> str:
 @app.command(epilog="Example: facepad demo demo-output")
 def demo(out: Out) -> None:
     """Synthetic data, training, threshold on dev, report; depth labels and clips; a model file and its predictions."""
-    from facepad.demo import run_demo
+    from facepad.workflow.demo import run_demo
 
     show(run_demo(out))

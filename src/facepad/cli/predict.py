@@ -15,9 +15,9 @@ from facepad.errors import ImageError, VideoError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from facepad.annotate import Annotations
-    from facepad.inputs import Source
-    from facepad.predictions import Outcome, Record
+    from facepad.predict.annotate import Annotations
+    from facepad.predict.run import Outcome, Record
+    from facepad.predict.sources import Source
     from facepad.types import Decision
 
 _UNREADABLE, _PARTLY, _MATCHED, _CTRL_C = 2, 3, 4, 130
@@ -51,9 +51,9 @@ def predict(
     fuse: FuseOption = None,
 ) -> None:
     """Tell for each face whether it is live or an attack, or why that is undecided."""
-    from facepad.inputs import find_sources
-    from facepad.predictions import Record, predict_sources
-    from facepad.predictor import load
+    from facepad.predict.predictor import load
+    from facepad.predict.run import Record, predict_sources
+    from facepad.predict.sources import find_sources
 
     sources = find_sources(inputs, sys.stdin.buffer)
     predictor = load(model, detector=detector)
@@ -79,14 +79,14 @@ def predict(
 def _copies(folder: Path | None) -> Annotations | None:
     if folder is None:
         return None
-    from facepad.annotate import Annotations  # only here: most calls ask for no copies
+    from facepad.predict.annotate import Annotations  # only here: most calls ask for no copies
 
     return Annotations(folder)
 
 
 def _copy(outcome: Outcome, copies: Annotations | None) -> None:
     """The annotated copy, if wanted; a source that cannot be read once more is said, and the rest goes on."""
-    from facepad.predictions import Failed
+    from facepad.predict.run import Failed
 
     if copies is None or isinstance(outcome.found, Failed):
         return
@@ -97,7 +97,7 @@ def _copy(outcome: Outcome, copies: Annotations | None) -> None:
 
 
 def _exit_code(record: Record, complete: bool, fail_on: FailOn | None) -> int:
-    from facepad.predictions import decisions_of
+    from facepad.predict.run import decisions_of
     from facepad.types import Label
 
     if not complete:
@@ -112,7 +112,7 @@ def _exit_code(record: Record, complete: bool, fail_on: FailOn | None) -> int:
 
 def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: bool) -> Iterator[Outcome]:
     """The outcomes, with a bar where they go by unseen."""
-    from facepad.progress import progress_bar
+    from facepad.runtime.progress import progress_bar
 
     lines_seen = sys.stdout.isatty() and not as_json
     with progress_bar(
@@ -125,7 +125,7 @@ def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: b
 
 def _show(outcome: Outcome, as_json: bool, width: int) -> None:
     """Lines for a person: what cannot be read on stderr; without --json one per decision on stdout."""
-    from facepad.predictions import Failed
+    from facepad.predict.run import Failed
     from facepad.types import FrameDecision, VideoDecision
 
     name, found = _printable(outcome.source.name), outcome.found

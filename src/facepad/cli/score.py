@@ -63,7 +63,7 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON document on stdout.")] = False,
 ) -> None:
     """Score any number of images and videos to Parquet; a second run scores what is missing."""
-    from facepad.predictor import load
+    from facepad.predict.predictor import load
     from facepad.scale import score_source
 
     bundle = load(model, detector=detector, threads=1).bundle

@@ -10,7 +10,7 @@ import typer
 from facepad.cli.app import app, say, show
 
 if TYPE_CHECKING:
-    from facepad.bundle import Bundle
+    from facepad.modelfile.bundle import Bundle
 
 _MB = 1024 * 1024
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
+from facepad.datasets.existing_frames import possible_videos, videos_or_frames
 from facepad.datasets.splits import split_subjects
-from facepad.datasets.taken import possible_videos, videos_or_frames
 from facepad.errors import DatasetError
-from facepad.files import walk_files
+from facepad.files.disk import walk_files
 from facepad.types import AttackType, Label, Sample, Split
 
 __all__ = ["CASIA_MFSD"]

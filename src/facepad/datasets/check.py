@@ -20,8 +20,8 @@ from facepad.datasets.manifest import read_manifest, resolve
 from facepad.datasets.packed import changed_shards
 from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.errors import ImageError, InputError
-from facepad.files import sha256_file
-from facepad.images import IMAGE_SUFFIXES, read_image
+from facepad.files.disk import sha256_file
+from facepad.media.images import IMAGE_SUFFIXES, read_image
 from facepad.types import Label, Sample, Split
 
 __all__ = ["CheckReport", "NearDuplicate", "check"]

@@ -11,10 +11,10 @@ from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_cla
 from facepad.datasets.manifest import normalise_name
 from facepad.datasets.splits import split_subjects
 from facepad.errors import DatasetError, InputError
-from facepad.files import walk_files
-from facepad.images import IMAGE_SUFFIXES
+from facepad.files.disk import walk_files
+from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS
+from facepad.media.images import IMAGE_SUFFIXES
 from facepad.types import AttackType, Label, Sample, Split
-from facepad.words import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS
 
 __all__ = ["FOLDER", "scan_tree"]
 

@@ -16,10 +16,10 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from facepad.datasets.adapter import Adapter, Scan
 from facepad.errors import InputError, VideoError
-from facepad.files import write_text
-from facepad.images import write_image
-from facepad.parallel import available_cpus, map_ahead
-from facepad.video import read_video
+from facepad.files.disk import write_text
+from facepad.media.images import write_image
+from facepad.media.videos import read_video
+from facepad.runtime.parallel import available_cpus, map_ahead
 
 __all__ = ["DEFAULT_COUNT", "ExtractedVideo", "check_choice", "extract_frames", "take_frames", "unreadable_videos"]
 

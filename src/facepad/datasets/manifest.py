@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from facepad.errors import ManifestError, unknown_choice
-from facepad.files import write_text
+from facepad.files.disk import write_text
+from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS
 from facepad.types import AttackType, Box, Label, Sample, Split
-from facepad.words import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS
 
 __all__ = [
     "COLUMNS",

@@ -10,7 +10,7 @@ from typing import Any
 
 from facepad.datasets.splits import class_balance
 from facepad.errors import OutputExistsError
-from facepad.files import write_text
+from facepad.files.disk import write_text
 from facepad.types import Sample
 
 __all__ = ["copy_origin", "origin_of", "read_record", "write_record"]

@@ -14,19 +14,19 @@ from itertools import groupby, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from facepad.datasets.cut import cut_out, encoded
 from facepad.datasets.manifest import manifest_hash, manifest_text, read_manifest, resolve
 from facepad.datasets.origin import copy_origin
+from facepad.datasets.pack_crop import cut_out, encoded
 from facepad.datasets.packed import RECORD, PackSettings, read_record, refuse_narrow_crops
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import ImageError, InputError, OutputExistsError, RunError, VideoError
-from facepad.files import atomic_path, claim_output, sha256_file, write_text, writing
-from facepad.images import read_image
-from facepad.parallel import available_cpus, map_ahead
-from facepad.progress import progress_bar
-from facepad.shards import SHARD_SUFFIX, file_stamp, read_members
+from facepad.files.disk import atomic_path, claim_output, sha256_file, write_text, writing
+from facepad.files.shards import SHARD_SUFFIX, file_stamp, read_members
+from facepad.media.images import read_image
+from facepad.media.videos import read_video
+from facepad.runtime.parallel import available_cpus, map_ahead
+from facepad.runtime.progress import progress_bar
 from facepad.types import VIDEO_SUFFIXES, AttackType, Box, Label, Sample, Split
-from facepad.video import read_video
 
 __all__ = ["PackSummary", "pack"]
 

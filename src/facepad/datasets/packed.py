@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from facepad.errors import InputError, unknown_choice
-from facepad.files import sha256_file
-from facepad.shards import SHARD_SUFFIX
+from facepad.files.disk import sha256_file
+from facepad.files.shards import SHARD_SUFFIX
 from facepad.types import Sample
 
 __all__ = [

@@ -11,16 +11,16 @@ from typing import Any
 
 from facepad.datasets import DATASETS
 from facepad.datasets.adapter import Adapter, Scan
+from facepad.datasets.existing_frames import chosen_frames
 from facepad.datasets.frames import DEFAULT_COUNT, ExtractedVideo, check_choice, take_frames, unreadable_videos
 from facepad.datasets.manifest import manifest_text, read_manifest
 from facepad.datasets.origin import origin_of, read_record, write_record
 from facepad.datasets.splits import class_balance, subjects_across_splits
-from facepad.datasets.taken import chosen_frames
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, unknown_choice
 from facepad.faces import FoundBox, find_boxes
-from facepad.files import sha256_file, write_text
-from facepad.shards import file_stamp
+from facepad.files.disk import sha256_file, write_text
+from facepad.files.shards import file_stamp
 from facepad.types import Sample
 
 __all__ = ["PrepareSummary", "prepare"]

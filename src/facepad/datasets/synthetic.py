@@ -23,10 +23,10 @@ from facepad.datasets._procedural.camera import Camera, sensor_grain
 from facepad.datasets._procedural.presentation import FAMILIES, Framing, present_attack, present_person
 from facepad.datasets._procedural.subject import Subject
 from facepad.errors import DatasetError
-from facepad.files import claim_output, write_bytes
-from facepad.parallel import available_cpus
+from facepad.files.disk import claim_output, write_bytes
+from facepad.media.videos import write_video
+from facepad.runtime.parallel import available_cpus
 from facepad.types import AttackType, Box, Label, Sample, Split
-from facepad.video import write_video
 
 __all__ = ["generate"]
 

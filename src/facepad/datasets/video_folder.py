@@ -6,7 +6,7 @@ from functools import partial
 
 from facepad.datasets.adapter import Adapter
 from facepad.datasets.folder import FOLDER, scan_tree
-from facepad.video import VIDEO_SUFFIXES
+from facepad.media.videos import VIDEO_SUFFIXES
 
 __all__ = ["VIDEO_FOLDER"]
 

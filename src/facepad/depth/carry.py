@@ -8,7 +8,7 @@ from pathlib import Path
 from facepad.datasets.manifest import resolve
 from facepad.depth.store import DepthStore, depth_engines, load_depth
 from facepad.errors import InputError
-from facepad.files import sha256_file
+from facepad.files.disk import sha256_file
 from facepad.types import Label, Sample
 
 __all__ = ["carry_depth"]

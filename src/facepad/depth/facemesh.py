@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from facepad.depth.raster import EXTENT, rasterise, to_levels
 from facepad.errors import ModelError
 from facepad.faces import crop
-from facepad.files import sha256_file
-from facepad.public_models import PublicModel, model_path
+from facepad.files.disk import sha256_file
+from facepad.files.downloads import PublicModel, model_path
 from facepad.types import Box
 
 __all__ = ["FACEMESH", "FaceMeshDepth", "mesh_to_depth", "triangulate"]

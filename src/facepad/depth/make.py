@@ -17,9 +17,9 @@ from facepad.depth.engines import DepthEngine, create_engine
 from facepad.depth.store import DepthStore, depth_folder, load_depth
 from facepad.depth.template import TemplateDepth
 from facepad.errors import ImageError, InputError
-from facepad.files import sha256_file
-from facepad.images import read_image
-from facepad.parallel import available_cpus, map_ahead
+from facepad.files.disk import sha256_file
+from facepad.media.images import read_image
+from facepad.runtime.parallel import available_cpus, map_ahead
 from facepad.types import Label, Sample
 
 __all__ = ["DepthSummary", "make_depth"]

@@ -13,7 +13,7 @@ from facepad.depth.raster import EXTENT
 from facepad.depth.store import load_depth
 from facepad.errors import ImageError
 from facepad.faces import crop
-from facepad.images import read_image, write_image
+from facepad.media.images import read_image, write_image
 from facepad.types import Label, Sample
 
 __all__ = ["contact_sheet", "write_preview"]

@@ -23,7 +23,7 @@ from torch.nn import functional
 from facepad.depth.positions import PRNET_SIDE, from_prnet, positions_to_depth, prnet_square
 from facepad.errors import ModelError
 from facepad.faces import crop
-from facepad.files import sha256_file
+from facepad.files.disk import sha256_file
 from facepad.types import Box
 
 __all__ = ["MASK", "PositionNet", "PrnetDepth", "from_tensorflow"]

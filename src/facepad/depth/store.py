@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facepad.datasets.manifest import resolve
 from facepad.depth.raster import EXTENT, SIZE
 from facepad.errors import InputError, RunError
-from facepad.files import sha256_file, write_text, writing
+from facepad.files.disk import sha256_file, write_text, writing
 from facepad.types import Box, Label, Sample
 
 __all__ = ["DepthMaps", "DepthStore", "depth_engines", "depth_folder", "load_depth"]

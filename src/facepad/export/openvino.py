@@ -5,8 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from facepad.engines import import_openvino, openvino_core
 from facepad.errors import RunError
+from facepad.runtime.inference import import_openvino, openvino_core
 
 __all__ = ["to_openvino"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from facepad.files import write_text
+from facepad.files.disk import write_text
 from facepad.metrics import PadSummary, Rate, Threshold, best_cluster, summarize
 from facepad.types import ScoreRecord
 

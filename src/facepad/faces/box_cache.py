@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import BinaryIO
 
 from facepad.errors import InputError
-from facepad.files import writing
-from facepad.shards import file_stamp
+from facepad.files.disk import writing
+from facepad.files.shards import file_stamp
 from facepad.types import Box
 
 __all__ = ["BoxCache", "FileStamp", "FoundBox"]

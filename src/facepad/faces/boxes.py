@@ -15,10 +15,10 @@ import cv2
 from facepad.errors import ImageError, InputError, RunError
 from facepad.faces.box_cache import BoxCache, FileStamp, FoundBox
 from facepad.faces.detectors import Detector, create_detector
-from facepad.files import sha256_file
-from facepad.images import read_image
-from facepad.parallel import available_cpus, become_worker, interrupt_deferred
-from facepad.progress import progress_bar
+from facepad.files.disk import sha256_file
+from facepad.media.images import read_image
+from facepad.runtime.parallel import available_cpus, become_worker, interrupt_deferred
+from facepad.runtime.progress import progress_bar
 
 __all__ = ["find_boxes"]
 

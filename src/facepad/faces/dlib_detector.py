@@ -119,7 +119,7 @@ def _new_engine() -> Any:
     import dlib  # only here: everything else works where dlib cannot be loaded
 
     try:
-        with resources.as_file(resources.files("facepad") / "assets" / "dlib-frontal-face.svm") as file:
+        with resources.as_file(resources.files("facepad.faces") / "dlib-frontal-face.svm") as file:
             return dlib.fhog_object_detector(str(file))
     except RuntimeError:  # a path that this build of dlib cannot open: the same detector, slower to come
         return dlib.get_frontal_face_detector()

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from facepad.errors import ModelError
 from facepad.faces.geometry import limit_size, map_box
-from facepad.files import sha256_file
-from facepad.opencv import quiet_opencv
-from facepad.public_models import PublicModel, model_path
+from facepad.files.disk import sha256_file
+from facepad.files.downloads import PublicModel, model_path
+from facepad.media.opencv import quiet_opencv
 from facepad.types import Box, Face
 
 __all__ = ["CALIBRATION", "YUNET", "YuNetDetector", "canonical_square"]

@@ -1,5 +1,6 @@
 """Presentation attack detection metrics from scores alone (numpy only): rates, curves, intervals, thresholds, files."""
 
+from facepad.files.synonyms import parse_attack_type, parse_label, parse_split
 from facepad.metrics.bob import write_bob_scores
 from facepad.metrics.calibration import expected_calibration_error, fit_platt, fit_temperature
 from facepad.metrics.compare import MEASURES, Comparison, Difference, McNemar, compare_files, compare_records, mcnemar
@@ -7,7 +8,6 @@ from facepad.metrics.curves import DetCurve, Histogram, RocCurve, det, histogram
 from facepad.metrics.from_file import metrics_from_file
 from facepad.metrics.intervals import Rate, clopper_pearson
 from facepad.metrics.levels import FUSIONS, Fusion, check_videos, level_words, shown_frames, to_videos
-from facepad.metrics.names import parse_attack_type, parse_label, parse_split
 from facepad.metrics.pad import (
     ConfusionMatrix,
     accuracy,

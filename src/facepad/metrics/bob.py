@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from facepad.errors import ScoresError
-from facepad.files import write_text
-from facepad.metrics.names import parse_attack_type
+from facepad.files.disk import write_text
+from facepad.files.synonyms import parse_attack_type
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus
 
 __all__ = ["bob_columns", "parse_bob", "write_bob_scores"]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facepad.errors import ScoresError, unknown_choice
-from facepad.files import write_text
+from facepad.files.disk import write_text
+from facepad.files.synonyms import parse_attack_type, parse_label, parse_split
 from facepad.metrics.bob import bob_columns, foreign_instruments_note, parse_bob
-from facepad.metrics.names import parse_attack_type, parse_label, parse_split
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
 __all__ = ["SCORE_COLUMNS", "ScoreFile", "read_scores", "scores_sha256", "write_scores"]

@@ -14,7 +14,7 @@ __all__ = ["EagerNetwork"]
 
 
 class EagerNetwork:
-    """A `facepad.engines.Engine` that takes and gives what the network's ONNX graph does, on the CPU."""
+    """A `facepad.runtime.inference.Engine` that takes and gives what the network's ONNX graph does, on the CPU."""
 
     inputs: tuple[str, ...] = ("rgb",)
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from facepad.engines import OnnxNetwork
+from facepad.runtime.inference import OnnxNetwork
 
 __all__ = ["freeze", "to_onnx"]
 

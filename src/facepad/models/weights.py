@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from facepad.errors import ModelError
+from facepad.files.downloads import in_models_folder
 from facepad.models.staged import StagedModel
-from facepad.public_models import in_models_folder
 
 __all__ = ["load_trunk_weights"]
 

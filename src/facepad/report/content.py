@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facepad.errors import ScoresError
 from facepad.metrics import PadSummary, Rate, Threshold, scores_sha256
-from facepad.published import PublishedRow
+from facepad.report.literature import PublishedRow
 from facepad.types import AttackType, Label, ScoreRecord, Split
 
 __all__ = ["DepthExample", "ReportContent", "ShortcutProbe"]

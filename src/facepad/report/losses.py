@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from facepad.errors import ImageError
-from facepad.images import read_image
+from facepad.media.images import read_image
 from facepad.report.content import ReportContent
 from facepad.report.pictures import jpeg_uri
 from facepad.report.text import probability, words

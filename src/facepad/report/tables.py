@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from facepad.metrics import Rate, Reading
-from facepad.published import PublishedRow
 from facepad.report.content import ReportContent
+from facepad.report.literature import PublishedRow
 from facepad.report.text import GAP, count, fraction, interval, percent, words
 
 __all__ = [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
-from facepad.images import IMAGE_SUFFIXES
+from facepad.media.images import IMAGE_SUFFIXES
 from facepad.types import VIDEO_SUFFIXES, Sample
 
 __all__ = ["Item", "Media", "media_of", "printable"]

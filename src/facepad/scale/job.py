@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facepad import __version__
-from facepad.bundle import Bundle
 from facepad.errors import InputError
 from facepad.faces import DETECTORS
-from facepad.parallel import available_cpus
-from facepad.predictor import FRAMES, Predictor
+from facepad.modelfile.bundle import Bundle
+from facepad.predict.predictor import FRAMES, Predictor
+from facepad.runtime.parallel import available_cpus
 from facepad.scale.items import Item, printable
 from facepad.scale.log import RunLog, logged
 from facepad.scale.output import Output, open_output

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from facepad.files import writing
+from facepad.files.disk import writing
 from facepad.scale.output import Output
 from facepad.scale.progress import Progress
 

@@ -18,8 +18,8 @@ from filelock import FileLock, Timeout
 from pyarrow import parquet
 
 from facepad.errors import OutputExistsError, RunError
-from facepad.files import read_text, write_bytes, write_text, writing
-from facepad.parallel import interrupt_deferred
+from facepad.files.disk import read_text, write_bytes, write_text, writing
+from facepad.runtime.parallel import interrupt_deferred
 from facepad.scale.items import Item
 from facepad.scale.keys import KeySet
 from facepad.scale.scoring import Scored

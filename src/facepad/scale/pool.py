@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from facepad.errors import FacepadError, InputError, RunError
-from facepad.parallel import interrupt_deferred
-from facepad.predictor import FRAMES, Predictor
+from facepad.predict.predictor import FRAMES, Predictor
+from facepad.runtime.parallel import interrupt_deferred
 from facepad.scale.items import Item
 from facepad.scale.scoring import BatchResult, crashed, score_batch
 

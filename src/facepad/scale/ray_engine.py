@@ -19,7 +19,7 @@ import pyarrow as pa
 import ray
 
 from facepad.errors import FacepadError, InputError, RunError
-from facepad.parallel import available_cpus
+from facepad.runtime.parallel import available_cpus
 from facepad.scale.items import Item
 from facepad.scale.pool import Factory, Pool
 from facepad.scale.scoring import BatchResult

@@ -16,8 +16,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from facepad.errors import ImageError, VideoError
-from facepad.parallel import map_ahead
-from facepad.predictor import FRAMES, Examined, Predictor
+from facepad.predict.predictor import FRAMES, Examined, Predictor
+from facepad.runtime.parallel import map_ahead
 from facepad.scale.items import Item
 from facepad.scale.stores import GoneError, RefusedError, UnreachedError, is_remote, open_file, read_range
 from facepad.types import Box, Decision, ScoreStatus

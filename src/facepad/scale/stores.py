@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from facepad import shards
 from facepad.errors import InputError, unknown_choice
+from facepad.files import shards
 from facepad.scale.items import printable
 
 __all__ = ["SCHEMES", "GoneError", "RefusedError", "UnreachedError", "is_remote", "open_file", "read_range", "walk"]

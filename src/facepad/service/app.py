@@ -16,8 +16,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from facepad import __version__
-from facepad.parallel import available_cpus
-from facepad.predictor import Predictor, load
+from facepad.predict.predictor import Predictor, load
+from facepad.runtime.parallel import available_cpus
 from facepad.service.guard import Guard
 from facepad.service.judge import Gate, Judge
 from facepad.service.keys import ApiKeys

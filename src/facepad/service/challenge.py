@@ -117,7 +117,7 @@ class Pose:
 
     Attributes:
         seconds: Time of the frame in the clip.
-        yaw: Degrees; positive when the person turns to their left; see `facepad.pose.HeadPose`.
+        yaw: Degrees; positive when the person turns to their left; see `facepad.faces.pose.HeadPose`.
         size: Root mean square distance of the face's points from their middle, in pixels: about a third of the side of
             the face square. It is measured in 3D, so that a turn changes it little.
         center: Middle of the face's points, (x, y) in pixels.

@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.document import DecisionPart, FramePart
 from facepad.errors import ImageError, VideoError
-from facepad.parallel import available_cpus
-from facepad.predictor import Examined, Predictor
+from facepad.predict.predictor import Examined, Predictor
+from facepad.predict.schema import DecisionPart, FramePart
+from facepad.runtime.parallel import available_cpus
 from facepad.service.batching import Batcher
 from facepad.service.challenge import Challenge, ChallengeResult, judge, with_challenge
 from facepad.service.looking import FACES, Looked, Looker

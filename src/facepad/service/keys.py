@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from facepad.errors import InputError
-from facepad.files import read_text
+from facepad.files.disk import read_text
 
 __all__ = ["ApiKeys", "add_key"]
 

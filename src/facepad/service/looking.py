@@ -9,15 +9,15 @@ from threading import Event
 
 import numpy as np
 
-from facepad.images import image_size, read_image
-from facepad.predictor import Examined, Predictor
+from facepad.media.images import image_size, read_image
+from facepad.media.videos import VideoFrames, read_video
+from facepad.predict.predictor import Examined, Predictor
 from facepad.service.challenge import MAX_SECONDS, SAMPLING, Pose
 from facepad.service.observer import Observer
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 from facepad.service.uploads import Kind, Upload
 from facepad.types import VideoFrame
-from facepad.video import VideoFrames, read_video
 
 __all__ = ["FACES", "Looked", "Looker"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from facepad.depth.facemesh import FaceMeshDepth
 from facepad.depth.raster import EXTENT
 from facepad.faces import create_detector, crop
-from facepad.pose import HeadPose, head_pose
+from facepad.faces.pose import HeadPose, head_pose
 from facepad.service.challenge import Pose
 from facepad.types import Box
 

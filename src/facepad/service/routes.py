@@ -14,8 +14,8 @@ from fastapi.responses import FileResponse
 from fastapi.security import HTTPBearer
 
 from facepad import __version__
-from facepad.document import DecisionPart, ModelPart
-from facepad.predictor import Predictor
+from facepad.predict.predictor import Predictor
+from facepad.predict.schema import DecisionPart, ModelPart
 from facepad.service.challenge import MAX_SECONDS, Challenge, ChallengeResult, draw
 from facepad.service.guard import check_key, limit_rate
 from facepad.service.judge import Gate, Judge, Verdict

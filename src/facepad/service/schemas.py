@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from facepad.document import DecisionPart, FramePart, ModelPart, Part
+from facepad.predict.schema import DecisionPart, FramePart, ModelPart, Part
 
 __all__ = [
     "Answer",

@@ -14,8 +14,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
-from facepad.bundle import Bundle
 from facepad.errors import InputError
+from facepad.modelfile.bundle import Bundle
 from facepad.service.app import SETTINGS, create_app, load_predictor
 from facepad.service.keys import ApiKeys
 from facepad.service.settings import Settings

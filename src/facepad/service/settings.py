@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from facepad.sections import Section
+from facepad.files.config import Section
 
 __all__ = ["Settings"]
 

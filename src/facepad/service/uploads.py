@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from facepad.images import looks_like_image
+from facepad.media.images import looks_like_image
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 

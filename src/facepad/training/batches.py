@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from facepad.crops import CropProcesses
-from facepad.parallel import one_ahead
+from facepad.runtime.parallel import one_ahead
+from facepad.training.crops import CropProcesses
 from facepad.training.data import CropDataset
 
 __all__ = ["AheadLoader", "Batches", "ProcessLoader", "SeededShuffle", "batch_loader"]

@@ -15,7 +15,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from facepad.datasets.unreadable import refuse_mostly_unreadable
-from facepad.files import write_bytes, write_text
+from facepad.files.disk import write_bytes, write_text
 from facepad.training.data import CropDataset, RowDataset
 from facepad.training.ranks import Ranks
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from facepad.crops import CropBatch, CropSource
 from facepad.datasets.unreadable import refuse_mostly_unreadable
+from facepad.training.crops import CropBatch, CropSource
 
 __all__ = ["Batch", "CropDataset", "RowDataset", "to_input"]
 

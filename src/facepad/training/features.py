@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from facepad.crops import Crop, CropSource
 from facepad.datasets.unreadable import refuse_mostly_unreadable
-from facepad.engines import Engine
-from facepad.files import write_text, writing
+from facepad.files.disk import write_text, writing
+from facepad.files.shards import file_stamp
 from facepad.models import StagedModel, freeze
-from facepad.shards import file_stamp
+from facepad.runtime.inference import Engine
+from facepad.training.crops import Crop, CropSource
 
 __all__ = ["FeatureStore", "KeptFeatures", "keep_features"]
 

@@ -16,16 +16,16 @@ from rich.console import Console
 from rich.progress import Progress
 from safetensors.torch import load_file, save
 
-from facepad.augment import Augmentation
-from facepad.crops import CropProcesses, CropSource, processes_for
 from facepad.datasets.packed import refuse_narrow_crops
 from facepad.depth import DepthMaps
 from facepad.errors import InputError, RunError
-from facepad.files import write_bytes, write_text, writing
+from facepad.files.disk import write_bytes, write_text, writing
+from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.models import StagedModel
-from facepad.preprocess import PreprocessSpec
+from facepad.training.augment import Augmentation
 from facepad.training.batches import Batches, SeededShuffle, batch_loader
 from facepad.training.callbacks import EpochLog, EpochSeeds, SharedUnreadable, read_epochs
+from facepad.training.crops import CropProcesses, CropSource, processes_for
 from facepad.training.data import CropDataset, RowDataset
 from facepad.training.features import KeptFeatures, keep_features
 from facepad.training.losses import DepthLoss

@@ -20,7 +20,7 @@ from torch import distributed, multiprocessing
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, start_processes
 
 from facepad.errors import FacepadError, InputError, RunError
-from facepad.parallel import available_cpus, interrupt_deferred
+from facepad.runtime.parallel import available_cpus, interrupt_deferred
 
 __all__ = ["Ranks", "joined", "launched", "processes_to_start", "run_ranks"]
 

@@ -26,7 +26,7 @@ from lightning.pytorch.tuner.tuning import Tuner
 from torch.utils.data import DataLoader
 
 from facepad.errors import InputError, RunError
-from facepad.files import write_text
+from facepad.files.disk import write_text
 from facepad.training.callbacks import EpochLog, WholeCheckpoints
 from facepad.training.module import PadModule, StageSettings
 from facepad.training.ranks import Ranks

@@ -12,12 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.augment import Augmentation
-from facepad.bundle import Bundle, Calibration, write_bundle
-from facepad.catalog import find_model, is_listed
 from facepad.datasets.manifest import manifest_words
 from facepad.errors import InputError, MetricError, OutputExistsError, SeparableError
-from facepad.evaluation import dev_samples, score_samples, scoring_progress
 from facepad.metrics import (
     best_cluster,
     choose_threshold,
@@ -27,10 +23,14 @@ from facepad.metrics import (
     format_threshold,
     parse_criterion,
 )
-from facepad.preprocess import PreprocessSpec
-from facepad.scorers import BundleScorer, Prepared, Scorer, Scores, calibrated
+from facepad.modelfile.bundle import Bundle, Calibration, write_bundle
+from facepad.modelfile.catalog import find_model, is_listed
+from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.scorers import BundleScorer, Prepared, Scorer, Scores, calibrated
+from facepad.training.augment import Augmentation
 from facepad.types import Box, Label, ScoreRecord
 from facepad.workflow.overlap import dev_notes
+from facepad.workflow.scoring import dev_samples, score_samples, scoring_progress
 
 __all__ = ["LogitScorer", "Method", "calibrate_bundle", "calibrate_model", "calibration_words", "with_calibration"]
 
@@ -174,12 +174,12 @@ class LogitScorer:
         return self._scorer.preprocess
 
     def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
-        """See `facepad.scorers.Scorer`."""
+        """See `facepad.modelfile.scorers.Scorer`."""
         prepared = self._scorer.prepare(image, box)
         return tuple(map(_degraded, prepared)) if self._degrade else prepared
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
-        """See `facepad.scorers.Scorer`."""
+        """See `facepad.modelfile.scorers.Scorer`."""
         logits = self._scorer.score(batch).logits
         return Scores(logits, logits)
 

@@ -10,21 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.bundle import RUN_DESCRIPTION, Bundle, Calibration
-from facepad.catalog import find_model, is_listed
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.origin import origin_of
-from facepad.evaluation import PROBES, Evaluation, check_evaluation, evaluate_samples
-from facepad.files import claim_output
-from facepad.images import read_image
+from facepad.files.disk import claim_output
+from facepad.media.images import read_image
 from facepad.metrics import Fusion, Threshold, shown_frames, to_videos
-from facepad.published import published_rows
+from facepad.modelfile.bundle import RUN_DESCRIPTION, Bundle, Calibration
+from facepad.modelfile.catalog import find_model, is_listed
+from facepad.modelfile.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, read_run_file
+from facepad.modelfile.scorers import BundleScorer
 from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_examples, write_report
+from facepad.report.literature import published_rows
 from facepad.report.text import flatten
-from facepad.scorers import BundleScorer
 from facepad.types import Sample, ScoreRecord, Split
 from facepad.workflow.overlap import dev_notes, measured_notes, origin_notes
-from facepad.workflow.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, read_run_file
+from facepad.workflow.scoring import PROBES, Evaluation, check_evaluation, evaluate_samples
 
 __all__ = ["evaluate_model"]
 
@@ -151,7 +151,7 @@ def _of_file(bundle: Bundle, manifest: Path) -> _Subject:
 
 
 def _of_run(run: Path, bundle: Bundle, manifest: Path, samples: Sequence[Sample]) -> _Subject:
-    from facepad.training import read_epochs  # only here: it needs torch, which a model file does without
+    from facepad.training.callbacks import read_epochs  # only here: it needs torch, which a model file does without
 
     described, environment, weights = (
         read_run_file(run, name) for name in (RECIPE_FILE, ENVIRONMENT_FILE, RUN_DESCRIPTION)

@@ -14,23 +14,23 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.bundle import CARD, RUN_DESCRIPTION, RUN_WEIGHTS, Bundle, write_bundle
 from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, resolve
 from facepad.datasets.packed import refuse_narrow_crops
-from facepad.engines import EngineName, import_openvino
 from facepad.errors import ImageError, InputError, MetricError, OutputExistsError, RunError
-from facepad.evaluation import dev_samples, score_samples, scoring_progress
 from facepad.export.openvino import to_openvino
 from facepad.export.parity import Parity, Precision, Scored, compare_variants, write_parity
-from facepad.images import read_image
-from facepad.preprocess import PreprocessSpec
-from facepad.scorers import BundleScorer, Scorer
-from facepad.scorers.run_scorer import EagerScorer, bundle_of
-from facepad.trained import TrainedModel, load_trained
+from facepad.media.images import read_image
+from facepad.modelfile.bundle import CARD, RUN_DESCRIPTION, RUN_WEIGHTS, Bundle, write_bundle
+from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, installed_versions, read_run_file
+from facepad.modelfile.runs import TrainedModel, load_trained
+from facepad.modelfile.scorers import BundleScorer, Scorer
+from facepad.modelfile.scorers.run_scorer import EagerScorer, bundle_of
+from facepad.runtime.inference import EngineName, import_openvino
 from facepad.types import Label, Sample, Split
 from facepad.workflow.calibrate import LogitScorer, calibrate_bundle, with_calibration
 from facepad.workflow.overlap import dev_notes, measured_notes
-from facepad.workflow.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, installed_versions, read_run_file
+from facepad.workflow.scoring import dev_samples, score_samples, scoring_progress
 
 __all__ = ["Exported", "Wording", "export_run"]
 

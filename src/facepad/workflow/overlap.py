@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from facepad.bundle import Bundle
-from facepad.catalog import is_listed
 from facepad.datasets.manifest import manifest_hash, resolve
+from facepad.modelfile.bundle import Bundle
+from facepad.modelfile.catalog import is_listed
+from facepad.modelfile.run_folder import SAMPLES_FILE, read_run_file
 from facepad.types import Sample, Split
-from facepad.workflow.run_folder import SAMPLES_FILE, read_run_file
 
 __all__ = ["dev_notes", "measured_notes", "origin_notes"]
 

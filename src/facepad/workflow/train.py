@@ -15,30 +15,21 @@ from typing import Any, Literal, Self
 
 from filelock import FileLock, Timeout
 
-from facepad.catalog.start import starting_network
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.origin import origin_of
 from facepad.depth import DepthMaps, load_depth
 from facepad.errors import InputError, OutputExistsError, RunError
-from facepad.files import claim_output, write_text
-from facepad.preprocess import PreprocessSpec
-from facepad.recipe import Recipe
+from facepad.files.disk import claim_output, write_text
+from facepad.modelfile.catalog.start import starting_network
+from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, SAMPLES_FILE, installed_versions
+from facepad.modelfile.runs import DESCRIPTION_FILE, TrainedModel, save_trained
 from facepad.report.text import flatten
-from facepad.trained import DESCRIPTION_FILE, TrainedModel, save_trained
-from facepad.training import (
-    Ranks,
-    TrainingData,
-    accelerator_of,
-    check_stages,
-    check_training,
-    device_name,
-    fit,
-    joined,
-    processes_to_start,
-    seed_everything,
-)
+from facepad.training.fit import TrainingData, check_stages, check_training, fit, seed_everything
+from facepad.training.ranks import Ranks, joined, processes_to_start
+from facepad.training.recipe import Recipe
+from facepad.training.trainer import accelerator_of, device_name
 from facepad.types import Sample, Split
-from facepad.workflow.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, SAMPLES_FILE, installed_versions
 
 __all__ = ["train_run"]
 

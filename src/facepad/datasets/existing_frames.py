@@ -1,0 +1,81 @@
+"""Frames that somebody has taken already: images in the place of a video, with its name and a number each."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from facepad.datasets.adapter import Scan
+from facepad.errors import InputError
+from facepad.media.images import IMAGE_SUFFIXES
+from facepad.types import VIDEO_SUFFIXES, Sample
+
+__all__ = ["chosen_frames", "possible_videos", "videos_or_frames"]
+
+_NUMBERED = re.compile(r"(?P<video>.*?)[ _.-]*(?:frame|f)?[ _.-]*(?P<index>\d+)", re.IGNORECASE)
+
+
+def possible_videos(file: PurePosixPath) -> Iterator[tuple[PurePosixPath, int | None]]:
+    """The videos, without their endings, that a file may be (None) or may be a frame of (its number).
+
+    >>> list(possible_videos(PurePosixPath("real/a_1.mov")))
+    [(PurePosixPath('real/a_1'), None)]
+    >>> list(possible_videos(PurePosixPath("real/a_1/frame_0012.png")))
+    [(PurePosixPath('real/a_1'), 12)]
+    >>> list(possible_videos(PurePosixPath("real/a_1_frame12.jpg")))[-1]
+    (PurePosixPath('real/a_1'), 12)
+    """
+    ending = file.suffix.lower()
+    if file.name.startswith("."):  # such as the second halves of files that a Mac has copied
+        return
+    if ending in VIDEO_SUFFIXES:
+        yield file.with_suffix(""), None
+    match = _NUMBERED.fullmatch(file.stem) if ending in IMAGE_SUFFIXES else None
+    if match is not None:
+        folder, index = file.parent, int(match["index"])
+        yield (folder.with_suffix("") if folder.suffix.lower() in VIDEO_SUFFIXES else folder), index
+        if match["video"]:
+            yield folder / match["video"], index
+
+
+def videos_or_frames(samples: Sequence[Sample], scan: Scan) -> list[Sample]:
+    """The whole videos, or, where there is none, the frames; each once. What is left out is counted as skipped."""
+    whole = any(sample.frame is None for sample in samples)
+    found: dict[tuple[str, int | None], Sample] = {}
+    for sample in samples:
+        video = sample.video or PurePosixPath(sample.path).with_suffix("").as_posix()
+        if whole and sample.frame is not None:
+            scan.skipped.append((sample.path, "a frame, beside whole videos"))
+        elif (video.lower(), sample.frame) in found:
+            scan.skipped.append((sample.path, f"the same {'video' if whole else 'frame'} under two names"))
+        else:
+            found[video.lower(), sample.frame] = sample
+    return list(found.values())
+
+
+def chosen_frames(scan: Scan, count: int | None) -> Scan:
+    """A scan of frames with so many of each video, evenly; all of a video that has no more.
+
+    Raises:
+        InputError: no number: without their video, frames have no time.
+    """
+    if count is None:
+        raise InputError(f"{scan.root} holds frames, whose times are not known; choose them by number, not by time")
+    folds = {fold: _evenly(samples, count) for fold, samples in scan.folds.items()}
+    found, taken = ({(s.video, s.frame) for samples in part.values() for s in samples} for part in (scan.folds, folds))
+    note = f"no videos but {len(found)} frames of {len({video for video, _ in found})}: {len(taken)} of them taken"
+    return replace(scan, folds=folds, notes=[*scan.notes, note])
+
+
+def _evenly(samples: Sequence[Sample], count: int) -> list[Sample]:
+    of_video: dict[str | None, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        of_video[sample.video].append(sample)
+    chosen = []
+    for frames in of_video.values():
+        ordered, number = sorted(frames, key=lambda s: s.frame or 0), min(count, len(frames))
+        chosen += [ordered[(2 * place + 1) * len(ordered) // (2 * number)] for place in range(number)]
+    return chosen

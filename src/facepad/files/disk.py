@@ -1,0 +1,140 @@
+"""Writing files whole or not at all, hashing them, walking folders, and claiming output folders."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from facepad.errors import InputError, OutputExistsError, RunError
+from facepad.files.shards import open_file
+
+__all__ = [
+    "atomic_path",
+    "claim_output",
+    "read_text",
+    "sha256_file",
+    "walk_files",
+    "write_bytes",
+    "write_text",
+    "writing",
+]
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Where ``path`` is written: a full disk and the like become a RunError that names it.
+
+    A pipe whose reader has gone stays a BrokenPipeError: no fault, but the reader's way to say that it has enough.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary sibling of ``path`` that replaces it when the block ends well, and vanishes when not.
+
+    Raises:
+        RunError: the disk is full or the place cannot be written; ``path`` is then as it was before.
+    """
+    path = Path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
+    """Write ``data`` to ``path`` whole or not at all; folders on the way are made.
+
+    Libraries that write files themselves report a full disk in ways of their own, if at all: have them write to memory.
+
+    Raises:
+        RunError: see `atomic_path`.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 ``text`` to ``path`` as `write_bytes` does (line ends stay as given)."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def read_text(path: Path) -> str:
+    """The content of a text file that a user named.
+
+    Raises:
+        InputError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not a text file in UTF-8 (byte {error.start})") from error
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of the bytes of a file, or of a member of a tar shard, as 64 hex digits."""
+    with open_file(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def claim_output(folder: Path) -> Path:
+    """Create ``folder`` (or take it if it is empty) for a new result.
+
+    Raises:
+        OutputExistsError: it already holds something.
+        InputError: it is a file, or cannot be made.
+    """
+    folder = Path(folder)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise OutputExistsError(f"output folder {folder} is not empty; choose another, or remove it first")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make output folder {folder}: {error.strerror or error}") from error
+    return folder
+
+
+def walk_files(root: Path) -> Iterator[Path]:
+    """All files below ``root``, in no set order; linked folders are followed, each real folder once.
+
+    Raises:
+        InputError: a folder cannot be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"cannot read folder {error.filename}: {error.strerror}") from error
+
+    visited: set[str] = set()
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
+        folders.sort()
+        real = os.path.realpath(folder)
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        yield from (Path(folder, file) for file in files)

@@ -1,0 +1,100 @@
+"""Words that files and folders use for labels, instruments and splits, read into facepad's names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from facepad.types import AttackType, Label, Split
+
+__all__ = [
+    "ATTACK_TYPE_SYNONYMS",
+    "LABEL_SYNONYMS",
+    "SPLIT_SYNONYMS",
+    "parse_attack_type",
+    "parse_label",
+    "parse_split",
+]
+
+LABEL_SYNONYMS: Mapping[str, Label] = {
+    **dict.fromkeys(("bona_fide", "bonafide", "live", "real", "genuine", "client"), Label.BONA_FIDE),
+    **dict.fromkeys(("attack", "spoof", "fake", "imposter", "impostor", "presentation_attack"), Label.ATTACK),
+}
+SPLIT_SYNONYMS: Mapping[str, Split] = {
+    **dict.fromkeys(("train", "training"), Split.TRAIN),
+    **dict.fromkeys(("dev", "devel", "development", "val", "valid", "validation"), Split.DEV),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), Split.TEST),
+}
+ATTACK_TYPE_SYNONYMS: Mapping[str, AttackType] = {
+    **{member.value: member for member in AttackType},
+    **dict.fromkeys(("printed", "photo", "paper"), AttackType.PRINT),
+    **dict.fromkeys(("warped", "warped_photo"), AttackType.WARPED_PRINT),
+    **dict.fromkeys(("cut", "cut_photo"), AttackType.CUT_PRINT),
+    # "replay" alone nearly always means a video shown on a screen.
+    **dict.fromkeys(("replay", "video_replay"), AttackType.REPLAY_VIDEO),
+    **dict.fromkeys(("photo_replay",), AttackType.REPLAY_PHOTO),
+    **dict.fromkeys(("mask",), AttackType.MASK_3D),
+}
+
+# First match wins, so the more specific words stand first ("cut photo" is not a plain photo).
+_INSTRUMENT_WORDS: tuple[tuple[frozenset[str], AttackType], ...] = (
+    (frozenset({"mask", "mask3d", "3dmask"}), AttackType.MASK_3D),
+    (frozenset({"cut"}), AttackType.CUT_PRINT),
+    (frozenset({"warped", "warp", "bent"}), AttackType.WARPED_PRINT),
+    (frozenset({"print", "printed", "paper", "hardcopy"}), AttackType.PRINT),
+    (frozenset({"video"}), AttackType.REPLAY_VIDEO),
+)
+_SCREEN_WORDS = frozenset({"replay", "mobile", "highdef", "phone", "tablet", "screen", "display", "monitor"})
+_PHOTO_WORDS = frozenset({"photo", "image", "picture"})
+_INSTRUMENT_NAMES = frozenset(instrument.value for instrument in AttackType)
+_NO_INSTRUMENT = frozenset({"", "unknown", *(word for word, label in LABEL_SYNONYMS.items() if label is Label.ATTACK)})
+
+
+def _key(text: str) -> str:
+    return re.sub(r"[\s\-]+", "_", text.strip().lower())
+
+
+@lru_cache(maxsize=1024)  # a file repeats a few words on every line
+def parse_label(text: str) -> Label | None:
+    """The label that a word means, or None when it means neither (numbers do: 1 is "real" here and "attack" there).
+
+    >>> parse_label("Genuine"), parse_label("spoof"), parse_label("1")
+    (<Label.BONA_FIDE: 'bona_fide'>, <Label.ATTACK: 'attack'>, None)
+    """
+    return LABEL_SYNONYMS.get(_key(text))
+
+
+@lru_cache(maxsize=1024)
+def parse_split(text: str) -> Split | None:
+    """The split that a word means, or None.
+
+    >>> parse_split("devel")
+    <Split.DEV: 'dev'>
+    """
+    return SPLIT_SYNONYMS.get(_key(text))
+
+
+@lru_cache(maxsize=1024)
+def parse_attack_type(text: str) -> AttackType | None:
+    """The instrument that a name means; `UNKNOWN` when the name says only "attack"; None when it is a foreign name.
+
+    A bare "photo" is read as a print, a bare "replay" (or a screen's name) as a video replay.
+
+    >>> parse_attack_type("mobile/photo")
+    <AttackType.REPLAY_PHOTO: 'replay_photo'>
+    >>> parse_attack_type("attack").value, parse_attack_type("sculpture")
+    ('unknown', None)
+    """
+    name = _key(text)
+    if name in _NO_INSTRUMENT:
+        return AttackType.UNKNOWN
+    if name in _INSTRUMENT_NAMES:
+        return AttackType(name)
+    words = set(re.split(r"[^a-z0-9]+", name))
+    for known, instrument in _INSTRUMENT_WORDS:
+        if words & known:
+            return instrument
+    if words & _PHOTO_WORDS:
+        return AttackType.REPLAY_PHOTO if words & _SCREEN_WORDS else AttackType.PRINT
+    return AttackType.REPLAY_VIDEO if words & _SCREEN_WORDS else None

@@ -1,0 +1,1 @@
+"""Pixels from outside: images, videos and cameras."""

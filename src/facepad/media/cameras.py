@@ -1,0 +1,48 @@
+"""Frames of a camera, as they come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from itertools import count as numbers
+
+import cv2
+import numpy as np
+
+from facepad.errors import VideoError
+from facepad.media.opencv import quiet_opencv
+from facepad.types import VideoFrame
+
+__all__ = ["read_camera"]
+
+
+def read_camera(number: int, *, count: int | None = None) -> Iterator[VideoFrame]:
+    """Frames of a camera through OpenCV; what comes while the caller is busy is passed over.
+
+    Args:
+        number: Of the camera, from 0.
+        count: How many frames; None goes on until the camera ends.
+
+    Yields:
+        uint8 RGB frames with the seconds since the first one.
+
+    Raises:
+        VideoError: there is no such camera, or it gives no picture.
+    """
+    with quiet_opencv():
+        capture = cv2.VideoCapture(number)
+    try:
+        if not capture.isOpened():
+            raise VideoError(f"camera {number} cannot be opened: is it there, free, and allowed?")
+        started = 0.0
+        for index in range(count) if count is not None else numbers():
+            found, image = capture.read()
+            if not found:
+                if index == 0:
+                    raise VideoError(f"camera {number} gives no picture")
+                return
+            started = started if index else time.monotonic()
+            rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+            yield VideoFrame(index, time.monotonic() - started, rgb)
+    finally:
+        capture.release()

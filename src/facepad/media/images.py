@@ -1,0 +1,227 @@
+"""Reading an image file or byte string into uint8 RGB, and writing one."""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import BinaryIO, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+
+from facepad.errors import ImageError, InputError
+from facepad.files.disk import write_bytes
+from facepad.files.shards import open_file
+
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_size", "looks_like_image", "read_image", "write_image"]
+
+MAX_PIXELS = 64_000_000
+"""Default pixel limit of one image: above any phone's default photograph, below what fills the memory."""
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""File name endings, in lower case, that are taken for images."""
+
+# Only these are tried: the fewer parsers a hostile file can reach, the better. Taking Pillow's classes directly also
+# keeps its process-wide pixel limit (and the warning that belongs to it) out of the way of our own.
+_FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
+    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
+    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
+    (b"RIFF", WebPImagePlugin.WebPImageFile),
+    (b"BM", BmpImagePlugin.BmpImageFile),
+    (b"II*\x00", TiffImagePlugin.TiffImageFile),
+    (b"MM\x00*", TiffImagePlugin.TiffImageFile),
+)
+_WRITERS = {
+    **dict.fromkeys((".jpg", ".jpeg"), "JPEG"),
+    **dict.fromkeys((".tif", ".tiff"), "TIFF"),
+    ".png": "PNG",
+    ".webp": "WEBP",
+    ".bmp": "BMP",
+}
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = (5, 6, 7, 8)
+
+
+def read_image(
+    source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS, min_size: tuple[int, int] | None = None
+) -> NDArray[np.uint8]:
+    """Decode a JPEG, PNG, WebP, BMP or TIFF image to RGB, turned upright by its EXIF orientation.
+
+    Grey, palette, CMYK and 16 bit images become 8 bit RGB (16 bit: the high byte, so the range is scaled, not
+    clipped). Transparent pixels are composited on white, as a viewer shows them. Colour profiles are not applied; of
+    an animation or a multi-page file the first image is read.
+
+    Args:
+        source: A file path, which may name a member of a tar shard (`facepad.files.shards`), or the bytes of a file.
+        max_pixels: Refuse images of more pixels than this; checked in the header, before anything is decoded.
+        min_size: A (height, width) that is large enough: a JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size
+            (faster) as long as both sides stay at least this. Other formats come at full size.
+
+    Returns:
+        A writable uint8 array of shape (height, width, 3).
+
+    Raises:
+        ImageError: the source is missing, empty, truncated, too large, or not such an image; names the file.
+    """
+    with _opened(source, max_pixels) as image:
+        if min_size is not None:
+            # The sides may still be exchanged by the orientation; the longer one serves for both.
+            image.draft(None, (max(min_size), max(min_size)))
+        image.load()
+        turn = _TURNS.get(_orientation(image))
+        upright = image if turn is None else image.transpose(turn)
+        return _to_rgb(upright, png=image.format == "PNG")
+
+
+def image_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """The (height, width) that `read_image` gives at full size, from the header alone.
+
+    Raises:
+        ImageError: as `read_image`, as far as the header shows it.
+    """
+    with _opened(source, max_pixels) as image:
+        width, height = image.size
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            # Newer versions of Pillow give a sideways TIFF's upright size, older ones the stored size, as these tags.
+            width, height = image.tag_v2[256], image.tag_v2[257]
+        return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
+
+
+def looks_like_image(head: bytes) -> bool:
+    """Whether a file with these first bytes (12 are enough) is of a kind that `read_image` reads.
+
+    >>> looks_like_image(b"BM......"), looks_like_image(b"GIF89a")
+    (True, False)
+    """
+    return _parser_of(head) is not None
+
+
+def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None:
+    """Write an RGB image whole or not at all; the format follows the file name.
+
+    Args:
+        path: File to write: .jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff. Folders on the way are made.
+        image: uint8 array of shape (height, width, 3).
+        quality: 1 to 100, for JPEG and WebP.
+
+    Raises:
+        InputError: an unknown file ending, or an array that is not such an image.
+        RunError: the file cannot be written.
+    """
+    path = Path(path)
+    kind = _WRITERS.get(path.suffix.lower())
+    if kind is None:
+        raise InputError(f"cannot write {path}: unknown image ending {path.suffix!r}; choices: {', '.join(_WRITERS)}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise InputError(f"cannot write {path}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
+    content = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(content, format=kind, quality=quality)
+    write_bytes(path, content.getbuffer())
+
+
+@contextmanager
+def _opened(source: Path | str | bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
+    """The image with its header read; whatever goes wrong inside the block becomes an ImageError."""
+    name = f"image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
+    with _stream(source, name) as stream, _QuietPillow():
+        try:
+            image = _parser(stream, name)(stream)
+            width, height = image.size
+            if width * height > max_pixels:
+                raise ImageError(f"{name}: {width}x{height} pixels, the limit is {max_pixels} pixels")
+            yield image
+        except ImageError:
+            raise
+        except Exception as error:  # a hostile file makes Pillow's parsers raise nearly anything
+            reason = str(error).strip().splitlines()
+            raise ImageError(f"{name}: cannot be decoded ({reason[0] if reason else type(error).__name__})") from error
+
+
+def _stream(source: Path | str | bytes, name: str) -> AbstractContextManager[BinaryIO]:
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    try:
+        return open_file(source)
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{name}: cannot be read ({reason})") from error
+
+
+def _parser(stream: BinaryIO, name: str) -> type[ImageFile.ImageFile]:
+    head = stream.read(12)
+    stream.seek(0)
+    if not head:
+        raise ImageError(f"{name}: is empty")
+    if parser := _parser_of(head):
+        return parser
+    raise ImageError(f"{name}: not a JPEG, PNG, WebP, BMP or TIFF image")
+
+
+def _parser_of(head: bytes) -> type[ImageFile.ImageFile] | None:
+    for signature, parser in _FORMATS:
+        if head.startswith(signature) and (signature != b"RIFF" or head[8:12] == b"WEBP"):
+            return parser
+    return None
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - broken metadata must not cost the picture, whatever Pillow raises over it
+        return 1
+
+
+def _to_rgb(image: Image.Image, *, png: bool) -> NDArray[np.uint8]:
+    # Pillow before 11 opens a 16 bit grey PNG as 32 bit integers.
+    if image.mode.startswith("I;16") or (image.mode == "I" and png):
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    if image.mode in ("I", "F"):
+        raise ValueError("32 bit pixels; save it with 8 or 16 bits per channel")
+    if image.has_transparency_data:
+        canvas = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(canvas, image.convert("RGBA"))
+    # np.array copies once more than np.asarray, but gives memory that may be written (torch and OpenCV want that).
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+class _QuietPillow:
+    """Hide the warnings of Pillow's parsers (odd metadata) while any thread decodes.
+
+    `warnings.catch_warnings` restores what it saw when it was entered, so overlapping threads would leave each
+    other's filters behind; here the first one in sets the filter and the last one out restores.
+    """
+
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+    _inside: ClassVar[int] = 0
+    _saved: ClassVar[warnings.catch_warnings[None] | None] = None
+
+    def __enter__(self) -> None:
+        cls = _QuietPillow
+        with cls._lock:
+            if cls._inside == 0:
+                cls._saved = warnings.catch_warnings()
+                cls._saved.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\b|facepad\.images")
+            cls._inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        cls = _QuietPillow
+        with cls._lock:
+            cls._inside -= 1
+            if cls._inside == 0 and cls._saved is not None:
+                cls._saved.__exit__(None, None, None)

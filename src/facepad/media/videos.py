@@ -1,0 +1,376 @@
+"""Reading a video file as upright RGB frames with their times, in one decoding pass; and writing one."""
+
+from __future__ import annotations
+
+import io
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame as DecodedFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from facepad.errors import InputError, RunError, VideoError
+from facepad.files.disk import atomic_path
+from facepad.types import VIDEO_SUFFIXES, VideoFrame
+
+__all__ = ["MAX_PIXELS", "VIDEO_SUFFIXES", "VideoFrame", "VideoFrames", "read_video", "write_video"]
+
+MAX_PIXELS = 64_000_000
+"""Default pixel limit of one frame: far above any camera's, below what fills the memory."""
+
+# Only these are tried: a playlist could name other files or addresses, and a hostile file reaches fewer parsers.
+_FORMATS = "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,dv,mpeg,mpegts"
+_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+_OPTIONS_OF_BYTES = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}  # they may name no file at all
+# The same quantizer for every frame, so that quality does not depend on what moves (1 is the best, 31 the worst).
+_QUALITY = {"qmin": "3", "qmax": "3"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What a file holds, from its packets; nothing is decoded for it.
+
+    Attributes:
+        stamps: Times of display, sorted, int64, in units of ``unit`` seconds; frame i is shown at ``stamps[i]``.
+        end: When the last frame's display ends.
+        unit: Seconds.
+        numbered: Whether a decoded frame can be told by its time; else frames are counted.
+        promised: Number of frames in the header; 0 when it names none.
+        frame_pixels: Of a frame, by the header.
+    """
+
+    stamps: NDArray[np.int64]
+    end: int
+    unit: Fraction
+    numbered: bool
+    promised: int
+    frame_pixels: int
+
+
+def read_video(
+    source: Path | bytes,
+    *,
+    count: int | None = None,
+    rate: float | None = None,
+    max_pixels: int = MAX_PIXELS,
+    threads: int = 0,
+    stopped: Callable[[], bool] = lambda: False,
+) -> VideoFrames:
+    """Decode frames of a video: all of them, ``count`` evenly spread over its time, or ``rate`` per second.
+
+    The file is read twice: once without decoding, for the times of its frames (what its header says of their number
+    does not matter), and once to decode. Frames are upright by the file's rotation mark; pixels that are not square
+    stay as they are. A frame that is damaged or cannot be decoded is left out; see `VideoFrames.missing`.
+
+    Args:
+        source: A video file (AVI, MOV, MP4, Matroska, WebM, MPEG, ASF or DV), or the bytes of one.
+        count: How many frames, at least 1; all when there are fewer. Each is the one shown in the middle of its
+            part of the time, or the next one when that is taken already.
+        rate: Frames per second of the video's time, above 0; none is given twice.
+        max_pixels: Refuse frames of more pixels than this.
+        threads: Decoding threads; 0 takes one per processor.
+        stopped: Asked before each frame is decoded, wanted or not; when it says so, no more frames come.
+
+    Returns:
+        An iterator that holds one frame at a time.
+
+    Raises:
+        VideoError: the file is missing, empty, not a video, without frames, or too large; names the file. While
+            iterating: a frame is too large, or none can be decoded.
+        InputError: both count and rate, or one of them out of its range.
+    """
+    if count is not None and rate is not None:
+        raise InputError("read_video takes count or rate, not both")
+    if (count is not None and count < 1) or (rate is not None and not 0 < rate < float("inf")):
+        asked = rate if count is None else count
+        raise InputError(f"a video's frames: expected a count of at least 1 or a rate above 0, got {asked}")
+    return VideoFrames(source, count=count, rate=rate, max_pixels=max_pixels, threads=threads, stopped=stopped)
+
+
+class VideoFrames(Iterator[VideoFrame]):
+    """The frames that `read_video` was asked for, decoded as they are taken.
+
+    Attributes:
+        seconds: How long the whole video lasts, from its packets.
+        frames: How many frames it holds.
+        frame_pixels: Of a frame, by the header.
+        wanted: How many were asked for (of those that the file holds).
+        missing: How many of them could not be decoded; known when the iteration has ended.
+    """
+
+    def __init__(
+        self,
+        source: Path | bytes,
+        *,
+        count: int | None,
+        rate: float | None,
+        max_pixels: int,
+        threads: int,
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._source, self._max_pixels, self._threads, self._stopped = source, max_pixels, threads, stopped
+        self._listing = _list_frames(source, max_pixels)
+        self.frames, self.frame_pixels = len(self._listing.stamps), self._listing.frame_pixels
+        self.seconds = float((self._listing.end - int(self._listing.stamps[0])) * self._listing.unit)
+        self._picked = _pick(self._listing, count, rate)
+        self._problem: str | None = None
+        self._given = 0
+        self._frames = self._decode()
+        self.wanted = len(self._picked)
+
+    def __iter__(self) -> VideoFrames:
+        return self
+
+    def __next__(self) -> VideoFrame:
+        return next(self._frames)
+
+    @property
+    def missing(self) -> int:
+        """Wanted frames that did not come."""
+        return self.wanted - self._given
+
+    @property
+    def note(self) -> str | None:
+        """One line on what is wrong with the file although it can be read; None for a sound one."""
+        found, promised = len(self._listing.stamps), self._listing.promised
+        notes = []
+        if promised > found:
+            notes.append(f"its header names {promised} frames, {found} are there")
+        if self.missing:
+            why = f" ({self._problem})" if self._problem else ""
+            notes.append(f"{self.missing} of {self.wanted} wanted frames cannot be decoded{why}")
+        return "; ".join(notes) or None
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        listing, reformatter, last = self._listing, VideoReformatter(), -1
+        stamps = array("q", listing.stamps.tobytes())  # single numbers come out of it faster
+        with _opened(self._source, self._max_pixels) as (container, stream):
+            stream.thread_type = "AUTO"
+            stream.thread_count = self._threads
+            waiting = map(int, self._picked)
+            wanted: int | None = next(waiting)
+            for decoded in self._decoded(container, stream):
+                index = _index(listing, stamps, decoded.pts, last)
+                last = max(last, index)
+                while wanted is not None and wanted < index:
+                    wanted = next(waiting, None)
+                if wanted == index:
+                    wanted = next(waiting, None)
+                    try:
+                        image = self._upright(decoded, reformatter)
+                    except av.FFmpegError as error:
+                        self._problem = str(error.strerror or error)
+                        continue
+                    self._given += 1
+                    yield VideoFrame(index, float((stamps[index] - stamps[0]) * listing.unit), image)
+                if wanted is None:
+                    break
+        if not self._given and not self._stopped():
+            why = f" ({self._problem})" if self._problem else ""
+            raise VideoError(f"{_name(self._source)}: none of its {len(listing.stamps)} frames can be decoded{why}")
+
+    def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[DecodedFrame]:
+        """What decodes, in order of display; what does not becomes the noted problem."""
+        # Where each frame stands alone, only the wanted ones need decoding.
+        alone = self._listing.numbered and stream.codec_context.codec.intra_only
+        picked = set(self._listing.stamps[self._picked].tolist()) if alone else None
+        for packet in self._packets(container, stream):
+            if self._stopped():
+                return
+            if picked is not None and packet is not None and packet.pts not in picked:
+                continue
+            try:
+                frames = stream.decode(packet)
+            except av.FFmpegError as error:
+                self._problem = str(error.strerror or error)
+                continue
+            yield from (frame for frame in frames if not frame.is_corrupt)
+
+    def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream] | None]:
+        """The whole packets, then None, which asks the decoder for what it still holds."""
+        try:
+            for packet in container.demux(stream):
+                if packet.is_corrupt:
+                    self._problem = "a frame is cut off"
+                elif packet.size:
+                    yield packet
+        except av.FFmpegError as error:
+            self._problem = str(error.strerror or error)
+        yield None
+
+    def _upright(self, frame: DecodedFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
+        _refuse_size(_name(self._source), frame.width, frame.height, self._max_pixels)
+        image = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
+        turns = round(frame.rotation / 90) % 4
+        upright = np.rot90(image, turns) if turns else image
+        return np.ascontiguousarray(upright, dtype=np.uint8)
+
+
+def write_video(path: Path, images: Iterable[NDArray[np.uint8]], *, rate: int = 25) -> None:
+    """Write RGB images as an MPEG-4 video, whole or not at all; the same images give the same bytes.
+
+    Args:
+        path: File to write: .mp4, .avi, .mov or .mkv. Folders on the way are made.
+        images: At least one, uint8 (height, width, 3), all of one size.
+        rate: Frames per second.
+
+    Raises:
+        InputError: no images, or images of different sizes.
+        RunError: the file cannot be written.
+    """
+    waiting = iter(images)
+    first = next(waiting, None)
+    if first is None:
+        raise InputError(f"cannot write {path}: a video needs at least one image")
+    height, width = first.shape[:2]
+    with atomic_path(Path(path)) as temporary:
+        try:
+            with av.open(str(temporary), "w", options={"fflags": "+bitexact"}) as container:
+                stream = container.add_stream("mpeg4", rate=rate, options=_QUALITY)
+                stream.width, stream.height, stream.pix_fmt, stream.thread_count = width, height, "yuv420p", 1
+                for image in chain((first,), waiting):
+                    if image.shape != first.shape:
+                        raise InputError(f"cannot write {path}: an image of {image.shape} after one of {first.shape}")
+                    container.mux(stream.encode(DecodedFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")))
+                container.mux(stream.encode())
+        except av.FFmpegError as error:
+            raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The file with its header read, and its video stream."""
+    name = _name(source)
+    if not _length(source, name):
+        raise VideoError(f"{name}: is empty")
+    try:
+        if isinstance(source, bytes):
+            container = av.open(io.BytesIO(source), "r", options=_OPTIONS_OF_BYTES, metadata_errors="replace")
+        else:  # the prefix keeps a name like "http:..." a file's name
+            container = av.open(f"file:{source.absolute()}", "r", options=_OPTIONS, metadata_errors="replace")
+    except (av.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise VideoError(f"{name}: cannot be opened as a video ({reason})") from error
+    with container:
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream):
+            raise VideoError(f"{name}: holds no video stream; is the copy complete?")
+        # PyAV's types know nothing of a stream whose codec FFmpeg does not know.
+        if getattr(stream, "codec_context", None) is None:
+            raise VideoError(f"{name}: its codec is not known")
+        _refuse_size(name, stream.codec_context.width, stream.codec_context.height, max_pixels)
+        yield container, stream
+
+
+def _name(source: Path | bytes) -> str:
+    return f"video of {len(source)} bytes" if isinstance(source, bytes) else str(source)
+
+
+def _length(source: Path | bytes, name: str) -> int:
+    if isinstance(source, bytes):
+        return len(source)
+    try:
+        return source.stat().st_size
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise VideoError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _refuse_size(name: str, width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise VideoError(f"{name}: {width}x{height} pixels, the limit is {max_pixels} pixels")
+
+
+def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
+    """Read the packets' times, nothing else; packets that only help others are not frames."""
+    # 8 bytes a frame: an hour of video takes less than a megabyte.
+    stamps, timed, hidden, ends = array("q"), True, 0, 0
+    with _opened(source, max_pixels) as (container, stream):
+        promised, unit, rate = stream.frames, stream.time_base, stream.average_rate
+        reordered, is_avi = bool(stream.codec_context.has_b_frames), container.format.name == "avi"
+        pixels = stream.codec_context.width * stream.codec_context.height
+        # What comes before an error is read.
+        with suppress(av.FFmpegError):
+            for packet in container.demux(stream):
+                if packet.is_discard:
+                    hidden += 1
+                elif packet.size:
+                    timed = timed and packet.pts is not None
+                    stamps.append(packet.pts or 0)
+                    ends = max(ends, stamps[-1] + (packet.duration or 0))
+    if not stamps:
+        raise VideoError(f"{_name(source)}: holds no frames")
+    if not (timed and unit):
+        count = len(stamps)
+        return _Listing(
+            np.arange(count, dtype=np.int64), count, 1 / (rate or Fraction(25)), False, promised - hidden, pixels
+        )
+    in_file = np.frombuffer(stamps, np.int64)
+    times = np.unique(in_file)
+    # Frames stored in another order than shown, yet with rising times: the container keeps the times of decoding only,
+    # and the times of display are guessed. AVI always does so, whatever order the guesses have.
+    guessed = reordered and (is_avi or bool((np.diff(in_file) > 0).all()))
+    # Not every file gives durations: a last frame then lasts as long as the others do.
+    typical = (int(times[-1]) - int(times[0])) // max(len(times) - 1, 1) or 1
+    end = ends if ends > times[-1] else int(times[-1]) + typical
+    return _Listing(times, end, unit, not guessed, promised - hidden, pixels)
+
+
+def _pick(listing: _Listing, count: int | None, rate: float | None) -> NDArray[np.int64]:
+    stamps = listing.stamps
+    if count is not None:
+        return _evenly(stamps, listing.end, count)
+    if rate is not None:
+        return _by_rate(stamps, listing.end, 1 / (rate * float(listing.unit)))
+    return np.arange(len(stamps), dtype=np.int64)
+
+
+def _evenly(stamps: NDArray[np.int64], end: int, count: int) -> NDArray[np.int64]:
+    """Indexes of ``count`` different frames (all when there are fewer), evenly over the time from first to ``end``.
+
+    >>> _evenly(np.arange(10), 10, 5).tolist()
+    [1, 3, 5, 7, 9]
+    >>> _evenly(np.array([0, 1, 2, 3, 100]), 104, 3).tolist()
+    [2, 3, 4]
+    """
+    frames = len(stamps)
+    if count >= frames:
+        return np.arange(frames, dtype=np.int64)
+    middles = stamps[0] + (np.arange(count) + 0.5) * ((end - int(stamps[0])) / count)
+    shown = np.searchsorted(stamps, middles, side="right") - 1
+    # Not one twice, and not so late that too few are left.
+    steps = np.arange(count)
+    distinct = np.maximum.accumulate(shown - steps) + steps
+    return np.minimum(distinct, frames - count + steps).astype(np.int64)
+
+
+def _by_rate(stamps: NDArray[np.int64], end: int, step: float) -> NDArray[np.int64]:
+    """Indexes of the frames shown every ``step`` from the first one on, none twice.
+
+    >>> _by_rate(np.arange(10), 10, 4.0).tolist()
+    [0, 4, 8]
+    """
+    # Each frame's span holds a tick when the number of ticks before its end is higher than before its start.
+    edges = np.append(stamps, max(end, int(stamps[-1]) + 1)) - stamps[0]
+    ticks = np.ceil(edges / step - 1e-9)
+    return np.flatnonzero(np.diff(ticks) > 0).astype(np.int64)
+
+
+def _index(listing: _Listing, stamps: Sequence[int], stamp: int | None, last: int) -> int:
+    """Which frame this is by its time, or the one after the last where the time says nothing."""
+    following = last + 1
+    if not listing.numbered or stamp is None or (following < len(stamps) and stamps[following] == stamp):
+        return following
+    index = bisect_left(stamps, stamp)
+    return index if index < len(stamps) and stamps[index] == stamp else following

@@ -1,0 +1,262 @@
+"""A model file: one or more networks with everything needed to feed them and to trust them, in a ZIP archive.
+
+``bundle.json`` describes it (`Description`) and holds the SHA-256 of every other part. Nothing in it is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
+
+from facepad.errors import BundleError
+from facepad.files.config import Section, explain
+from facepad.files.disk import atomic_path
+from facepad.metrics import Threshold
+from facepad.modelfile.preprocess import PreprocessSpec
+
+__all__ = [
+    "CARD",
+    "FORMAT",
+    "LICENSE",
+    "RUN_DESCRIPTION",
+    "RUN_WEIGHTS",
+    "SUFFIX",
+    "Bundle",
+    "Calibration",
+    "Description",
+    "InputFormat",
+    "Network",
+    "OutputFormat",
+    "read_bundle",
+    "write_bundle",
+]
+
+FORMAT = 1
+SUFFIX = ".facepad"
+#: Parts with a meaning of their own, where they are there: the model card, the licence's text, and the trained weights
+#: with their description (as in a run folder), from which training can go on.
+CARD, LICENSE, RUN_WEIGHTS, RUN_DESCRIPTION = "CARD.md", "LICENSE", "model.safetensors", "model.json"
+_DESCRIPTION = "bundle.json"
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # of every part, so that the same content makes the same bytes
+
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_Three = tuple[_Finite, _Finite, _Finite]
+
+
+class InputFormat(Section):
+    """How a graph takes its image; the defaults are those of facepad's own graphs.
+
+    A pixel value ``p`` in 0..255 becomes ``(p * scale - mean) / std``.
+    """
+
+    layout: Literal["nhwc", "nchw"] = "nhwc"
+    channels: Literal["rgb", "bgr"] = "rgb"
+    dtype: Literal["uint8", "float32"] = "uint8"
+    scale: Annotated[_Finite, Field(gt=0)] = 1.0
+    mean: _Three = (0.0, 0.0, 0.0)
+    std: _Three = (1.0, 1.0, 1.0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if min(self.std) <= 0:
+            raise ValueError("std must be positive")
+        if self.dtype == "uint8" and (self.scale, self.mean, self.std) != (1.0, (0.0,) * 3, (1.0,) * 3):
+            raise ValueError("a graph that takes uint8 gets pixels as they are: no scale, mean or std")
+        return self
+
+
+class OutputFormat(Section):
+    """What a graph gives.
+
+    Attributes:
+        name: The output that decides; None takes the first.
+        kind: ``logit`` ``(N,)`` or ``(N, 1)``, positive for bona fide; ``logits`` or ``probabilities``, both
+            ``(N, classes)``.
+        bona_fide: The class of bona fide among several.
+        depth: An output that is a depth map in [0, 1], near = 1.
+    """
+
+    name: str | None = "logit"
+    kind: Literal["logit", "logits", "probabilities"] = "logit"
+    bona_fide: int = Field(default=0, ge=0)
+    depth: str | None = None
+
+
+class Network(Section):
+    """One network of a model, its preparation, and how much its logit counts.
+
+    Attributes:
+        name: For readers.
+        files: Its parts: an ONNX graph, or OpenVINO's XML and weights.
+        precision: Of its weights and arithmetic.
+        preprocess: The crop that it sees.
+        input: How the graph takes that crop.
+        output: What the graph gives.
+        weight: The model's logit is the sum over networks of weight x logit.
+    """
+
+    name: str
+    files: tuple[str, ...] = Field(min_length=1, max_length=2)
+    precision: Literal["fp32", "int8"] = "fp32"
+    preprocess: PreprocessSpec
+    input: InputFormat = InputFormat()
+    output: OutputFormat = OutputFormat()
+    weight: _Finite = 1.0
+
+    @property
+    def format(self) -> Literal["onnx", "openvino"]:
+        """The format of its files."""
+        return "onnx" if len(self.files) == 1 else "openvino"
+
+
+class Calibration(Section):
+    """P(bona fide) = sigmoid(slope x logit + offset): strictly rising, so that no ranking changes.
+
+    Attributes:
+        method: ``none``, ``temperature`` (offset 0) or ``platt``.
+        slope: > 0.
+        offset: In logits.
+        source: The data that it was fitted on, with its hash; empty for ``none``.
+        ece_before, ece_after: Expected calibration error on that data.
+        note: What else a reader must know.
+    """
+
+    method: Literal["none", "temperature", "platt"] = "none"
+    slope: Annotated[_Finite, Field(gt=0)] = 1.0
+    offset: _Finite = 0.0
+    source: str = ""
+    ece_before: float | None = None
+    ece_after: float | None = None
+    note: str = ""
+
+
+def _threshold(value: Any) -> Any:
+    return Threshold.from_dict(value) if isinstance(value, Mapping) else value
+
+
+_Threshold = Annotated[
+    Threshold, BeforeValidator(_threshold), PlainSerializer(lambda threshold: threshold.to_dict(), return_type=dict)
+]
+
+
+class Description(Section):
+    """The content of bundle.json.
+
+    Attributes:
+        format: Of the file; other numbers are refused.
+        name: Of the model.
+        networks: At least one.
+        calibration: From the networks' logit to P(bona fide).
+        threshold: Accept when P(bona fide) >= its value; None leaves every presentation undecided.
+        license: SPDX expression or short text; the text itself may be a part.
+        scope: What it may be used for, in a line that every user sees; empty when there is nothing to warn of.
+        source: Where it comes from: an address, or the recipe.
+        facts: Where it came from in detail (recipe, data and its hash, versions), for readers.
+        parts: SHA-256 of every other file in the archive.
+    """
+
+    format: Literal[1] = 1
+    name: str = Field(min_length=1)
+    networks: tuple[Network, ...] = Field(min_length=1)
+    calibration: Calibration = Calibration()
+    threshold: _Threshold | None = None
+    license: str = ""
+    scope: str = ""
+    source: str = ""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    parts: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model in memory.
+
+    Attributes:
+        description: Everything about it.
+        files: Its parts by name, as bytes.
+        sha256: Of the file that it was read from; empty before.
+    """
+
+    description: Description
+    files: Mapping[str, bytes] = field(repr=False)
+    sha256: str = ""
+
+    def network_files(self, network: Network) -> tuple[bytes, ...]:
+        """The parts of one of its networks."""
+        return tuple(self.files[name] for name in network.files)
+
+
+def write_bundle(path: Path, bundle: Bundle) -> Path:
+    """Write a model file whole or not at all; the same model makes the same bytes.
+
+    Raises:
+        RunError: the place cannot be written.
+    """
+    parts = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(bundle.files.items())}
+    description = bundle.description.model_copy(update={"parts": parts})
+    text = json.dumps(description.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, content in [(_DESCRIPTION, text.encode()), *sorted(bundle.files.items())]:
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+    return path
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a model file and check every part.
+
+    Raises:
+        BundleError: it is missing, no model file, truncated, newer than this facepad, or a part was changed.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entries = {entry.filename: entry for entry in archive.infolist()}
+            if _DESCRIPTION not in entries:
+                raise BundleError(f"{path} is a ZIP archive but no facepad model: it holds no {_DESCRIPTION}")
+            # What is stored is no larger than the file itself; a few compressed bytes could fill the memory.
+            if packed := [name for name, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]:
+                raise BundleError(f"{path} is no facepad model: its part {packed[0]} is compressed, expected stored")
+            if sum(entry.file_size for entry in entries.values()) > len(content):
+                raise BundleError(f"{path} is no facepad model: its parts overlap")
+            files = {name: archive.read(entry) for name, entry in entries.items()}
+    except OSError as error:
+        raise BundleError(f"cannot read model {path}: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        raise BundleError(f"{path} is no facepad model, or is truncated or damaged ({error})") from error
+    description = _describe(path, files.pop(_DESCRIPTION))
+    for name, expected in description.parts.items():
+        if name not in files:
+            raise BundleError(f"{path} lacks its part {name}")
+        if hashlib.sha256(files[name]).hexdigest() != expected:
+            raise BundleError(f"{path} was changed: the SHA-256 of its part {name} is not the one that it names")
+    if strangers := files.keys() - description.parts.keys():
+        raise BundleError(f"{path} was changed: it holds {min(strangers)}, which it does not name")
+    return Bundle(description, files, hashlib.sha256(content).hexdigest())
+
+
+def _describe(path: Path, text: bytes) -> Description:
+    try:
+        values = json.loads(text)
+        if isinstance(values, dict) and values.get("format") != FORMAT:
+            raise BundleError(f"{path} has format {values.get('format')!r}, this facepad reads format {FORMAT}")
+        description = Description.model_validate(values)
+    except ValidationError as error:
+        raise BundleError(f"{path}: {_DESCRIPTION} is not valid: {explain(error, Description)}") from error
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: {_DESCRIPTION} is not readable JSON") from error
+    for network in description.networks:
+        if missing := [name for name in network.files if name not in description.parts]:
+            raise BundleError(f"{path}: {_DESCRIPTION} names no part {missing[0]}, which network {network.name} needs")
+    return description

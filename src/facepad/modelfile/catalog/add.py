@@ -1,0 +1,59 @@
+"""Adding the user's own description of a network to the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from facepad.errors import ModelError, OutputExistsError
+from facepad.files.disk import atomic_path
+from facepad.modelfile.bundle import Bundle
+from facepad.modelfile.catalog import described_models, shipped_models
+from facepad.modelfile.catalog.described import read_described
+from facepad.modelfile.catalog.store import load_described, user_folder
+from facepad.modelfile.scorers import BundleScorer
+from facepad.types import Box
+
+__all__ = ["add_model", "check_model"]
+
+
+def add_model(path: Path) -> Bundle:
+    """Check a description and its networks, and keep a copy of both in the user's folder.
+
+    Networks whose file lies beside the description are copied with it; others must be at hand or can be downloaded.
+
+    Raises:
+        OutputExistsError: the catalogue has a model of that name.
+        ModelError: the description is wrong, a file is missing or another one, or a network does not run as described.
+    """
+    model = read_described(path)
+    if model.name in {**shipped_models(), **described_models()}:
+        raise OutputExistsError(f"there is a model {model.name} already; give the description another name")
+    bundle = load_described(model, beside=path.parent)
+    check_model(bundle)
+    folder = user_folder()
+    for network in model.networks:
+        if (path.parent / network.file).is_file():
+            _write(folder / model.name / network.file, bundle.files[network.file])
+    _write(folder / f"{model.name}.toml", path.read_bytes())  # last: without it the rest is not found
+    return bundle
+
+
+def check_model(bundle: Bundle) -> None:
+    """Score two grey images, so that a wrong description is found before it decides about people.
+
+    Raises:
+        ModelError: a network cannot be loaded, does not take the described input, gives no such output, or no number.
+    """
+    with np.errstate(invalid="ignore"):  # what is no number is looked at here
+        scorer = BundleScorer(bundle)
+        prepared = scorer.prepare(np.full((480, 640, 3), 127, np.uint8), Box(220, 140, 420, 340))
+        scores = scorer.score([prepared, prepared])
+    if not np.isfinite(scores.logits).all():
+        raise ModelError(f"model {bundle.description.name} gives {scores.logits[0]} for a grey image, not a number")
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)

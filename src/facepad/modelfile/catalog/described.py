@@ -1,0 +1,156 @@
+"""A public or own ONNX network described in TOML: what the file says, and how it becomes a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from facepad.errors import InputError, ModelError, unknown_choice
+from facepad.faces import DETECTORS
+from facepad.files.config import Section, explain, read_toml
+from facepad.metrics import Threshold, ThresholdOrigin, parse_criterion
+from facepad.modelfile.bundle import Bundle, Description, InputFormat, Network, OutputFormat
+from facepad.modelfile.preprocess import PreprocessSpec
+
+__all__ = ["DescribedModel", "NetworkSection", "read_described"]
+
+
+class PreprocessSection(Section):
+    """``[networks.preprocess]``: see `PreprocessSpec`; ``crop`` and ``shift`` are in sides of the face square."""
+
+    crop: Literal["frame"] | Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+    size: tuple[Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]]
+    shift: tuple[Annotated[float, Field(ge=-10, le=10)], Annotated[float, Field(ge=-10, le=10)]] = (0.0, 0.0)
+    border: Literal["reflect", "constant"] = "reflect"
+    interpolation: Literal["linear", "lanczos"] = "linear"
+    detector: str = "dlib"
+
+    @field_validator("detector")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in DETECTORS:
+            raise ValueError(unknown_choice("detector", name, DETECTORS))
+        return name
+
+    def spec(self) -> PreprocessSpec:
+        """The same as the other layers take it."""
+        values = self.model_dump(exclude={"crop"})
+        return PreprocessSpec(crop_scale=None if self.crop == "frame" else float(self.crop), **values)
+
+
+class OutputSection(OutputFormat):
+    """``[networks.output]``: see `OutputFormat`; without a name the graph's first output decides."""
+
+    name: str | None = None
+
+
+class NetworkSection(Section):
+    """``[[networks]]``: one graph, its file, and how it is fed and read.
+
+    Attributes:
+        name: For readers.
+        file: The ONNX file's name, without a folder.
+        sha256: Of that file; another file is refused.
+        url: Where it can be downloaded; empty for a file that every user must bring.
+        bytes: The file's size, for listings.
+        preprocess: The crop that it sees.
+        input: How the graph takes that crop.
+        output: What the graph gives.
+        weight: The model's logit is the sum over networks of weight x logit.
+    """
+
+    name: str = Field(min_length=1)
+    file: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.onnx$")
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    bytes: int | None = Field(default=None, gt=0)
+    preprocess: PreprocessSection
+    input: InputFormat
+    output: OutputSection
+    weight: float = Field(default=1.0, allow_inf_nan=False)
+
+    def network(self) -> Network:
+        """The same as a model file describes it."""
+        return Network(
+            name=self.name,
+            files=(self.file,),
+            preprocess=self.preprocess.spec(),
+            input=self.input,
+            output=OutputFormat.model_validate(self.output.model_dump()),
+            weight=self.weight,
+        )
+
+
+class ThresholdSection(Section):
+    """``[threshold]``: the operating point that the publisher states, and where it is stated."""
+
+    value: float = Field(ge=0, le=1)
+    stated: str = Field(min_length=1)
+
+    def threshold(self) -> Threshold:
+        """As a threshold that was not chosen on data at hand."""
+        origin = ThresholdOrigin(
+            f"stated by the publisher: {self.stated}", note="not chosen on data of the place where the model is used"
+        )
+        return Threshold(self.value, str(parse_criterion(self.value)), origin)
+
+
+class DescribedModel(Section):
+    """The content of a description.
+
+    Attributes:
+        name: What commands call the model; the shipped file has the same name.
+        title: One line for `facepad list models`.
+        source: Where the network comes from: an address, or words.
+        license: Of the network: an SPDX expression or short text.
+        scope: What it may be used for, in a line that every user sees; empty when there is nothing to warn of.
+        threshold: The publisher's, if there is one; without it the model decides nothing before it is calibrated.
+        networks: At least one.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    title: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    license: str = Field(min_length=1)
+    scope: str = ""
+    threshold: ThresholdSection | None = None
+    networks: tuple[NetworkSection, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        files = [network.file for network in self.networks]
+        if len(set(files)) < len(files):
+            raise ValueError(f"networks need different files, got {', '.join(files)}")
+        return self
+
+    def to_bundle(self, files: Mapping[str, bytes]) -> Bundle:
+        """The model, with the content of its networks' files by name."""
+        facts: dict[str, Any] = {"title": self.title, "urls": [net.url for net in self.networks if net.url]}
+        description = Description(
+            name=self.name,
+            networks=tuple(network.network() for network in self.networks),
+            threshold=self.threshold.threshold() if self.threshold else None,
+            license=self.license,
+            scope=self.scope,
+            source=self.source,
+            facts=facts,
+            parts={network.file: network.sha256 for network in self.networks},
+        )
+        return Bundle(description, dict(files))
+
+
+def read_described(path: Path) -> DescribedModel:
+    """Read and check a description.
+
+    Raises:
+        ModelError: it cannot be read, or a key or value is wrong; names it, with the choices.
+    """
+    try:
+        return DescribedModel.model_validate(read_toml(path))
+    except ValidationError as error:
+        raise ModelError(f"{path}: {explain(error, DescribedModel)}") from error
+    except InputError as error:
+        raise ModelError(f"model description {path} {error}") from error

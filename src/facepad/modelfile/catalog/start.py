@@ -1,0 +1,60 @@
+"""The network that training starts from: public weights of its trunk, none at all, or a model trained before."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from facepad.errors import ModelError, unknown_choice
+from facepad.modelfile.catalog import find_trained, is_listed, shipped_models
+from facepad.models import MODELS, StagedModel, create_model
+
+__all__ = ["starting_network"]
+
+_FILES = (".safetensors", ".pth", ".pt")
+
+
+def starting_network(name: str, weights: str, options: dict[str, Any]) -> tuple[StagedModel, dict[str, str]]:
+    """Build a network and fill it.
+
+    Args:
+        name: Of the architecture, as in `facepad.models.create_model`.
+        weights: ``imagenet``, ``none`` or a weights file, as there; or a run folder, a model file or a model's name, of
+            which all weights are taken, the head's too.
+        options: What the network itself takes.
+
+    Returns:
+        The network, and what a run remembers of its start: ``weights``, and of a trained model ``weights_sha256``.
+
+    Raises:
+        ModelError: the weights are missing or do not fit, or the trained model is another architecture, or was built
+            with other options; names the difference.
+    """
+    if weights in ("imagenet", "none") or weights.endswith(_FILES):
+        return create_model(name, weights=weights, **options), {"weights": weights}
+    if not (Path(weights).exists() or is_listed(weights)):
+        known = ("imagenet", "none", *shipped_models())
+        raise ModelError(
+            f"{unknown_choice('weights', weights, known)}; or a .safetensors or .pth file, a run or a model"
+        )
+    network = create_model(name, weights="none", **options)
+    trained = find_trained(weights)
+    if trained.architecture != name:
+        raise ModelError(f"{weights} is a {trained.architecture}, the recipe trains a {name}")
+    theirs, ours = _built_with(name, trained.options), _built_with(name, options)
+    if differing := [option for option in ours if theirs[option] != ours[option]]:
+        option = differing[0]
+        raise ModelError(
+            f"{weights} was built with {option} = {theirs[option]}, the recipe has {ours[option]}; "
+            f"go on from it with --set model.{option}={str(theirs[option]).lower()}"
+        )
+    network.load_state_dict(trained.network.state_dict())
+    return network, {"weights": weights, "weights_sha256": trained.weights_sha256}
+
+
+def _built_with(name: str, options: dict[str, Any]) -> dict[str, Any]:
+    """The network's options with their defaults."""
+    entry = MODELS[name]
+    parameters = inspect.signature(entry.build).parameters
+    return {option: options.get(option, parameters[option].default) for option in entry.options}

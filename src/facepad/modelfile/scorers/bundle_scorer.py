@@ -1,0 +1,127 @@
+"""Scoring with the networks of a model file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.errors import ModelError
+from facepad.modelfile.bundle import Bundle, InputFormat, Network, OutputFormat
+from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.scorers.scorer import Prepared, Scores, calibrated
+from facepad.runtime.inference import Engine, EngineName, load_network
+from facepad.types import Box
+
+__all__ = ["BundleScorer"]
+
+_LEAST = 1e-12  # of a probability whose logit is taken
+
+
+class BundleScorer:
+    """Runs the networks of a model, sums their logits and calibrates the sum; may be shared between threads.
+
+    Args:
+        bundle: The model.
+        engine: What runs it; None takes ONNX Runtime, or OpenVINO for a model in its format.
+        threads: Of the engine; None takes one per processor.
+
+    Raises:
+        ModelError: the engine cannot run the model or is not installed, or a graph is not what it is described as.
+    """
+
+    def __init__(self, bundle: Bundle, *, engine: EngineName | None = None, threads: int | None = None) -> None:
+        self.bundle = bundle
+        self._networks = [
+            _Runner(network, bundle.network_files(network), engine, threads) for network in bundle.description.networks
+        ]
+
+    @property
+    def preprocess(self) -> tuple[PreprocessSpec, ...]:
+        """How each network wants its input."""
+        return tuple(network.preprocess for network in self.bundle.description.networks)
+
+    def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
+        """See `facepad.modelfile.scorers.Scorer`."""
+        return tuple(spec.apply(image, box) for spec in self.preprocess)
+
+    def score(self, batch: Sequence[Prepared]) -> Scores:
+        """See `facepad.modelfile.scorers.Scorer`."""
+        logits = np.zeros(len(batch))
+        depth = None
+        for index, network in enumerate(self._networks):
+            found, seen = network(np.stack([prepared[index] for prepared in batch]))
+            logits += network.weight * found
+            depth = seen if depth is None else depth
+        return Scores(calibrated(logits, self.bundle.description.calibration), logits, depth)
+
+
+class _Runner:
+    """One network with the translation of its input and output."""
+
+    def __init__(
+        self, network: Network, files: Sequence[bytes], engine: EngineName | None, threads: int | None
+    ) -> None:
+        usual: EngineName = "onnxruntime" if network.format == "onnx" else "openvino"
+        self.weight = network.weight
+        self._input, self._output = network.input, network.output
+        self._engine = load_network(files, engine or usual, threads)
+        self._name = network.output.name or self._engine.outputs[0]
+        self._check(network, self._engine)
+
+    def __call__(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
+        """Logits ``(N,)`` and depth maps ``(N, h, w)`` of uint8 RGB crops ``(N, H, W, 3)``."""
+        results = self._engine(to_input(crops, self._input))
+        depth = results[self._output.depth] if self._output.depth else None
+        return to_logits(results[self._name], self._output), None if depth is None else _maps(depth)
+
+    def _check(self, network: Network, engine: Engine) -> None:
+        """Try the network once, so that a wrong description fails at loading and not in the middle of work."""
+        for name in (self._name, self._output.depth):
+            if name is not None and name not in engine.outputs:
+                raise ModelError(f"network {network.name} has no output {name!r}; it has {', '.join(engine.outputs)}")
+        try:
+            self(np.zeros((1, *network.preprocess.size, 3), dtype=np.uint8))
+        except ModelError:
+            raise
+        except Exception as error:  # each engine has its own exceptions
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"network {network.name} cannot run on the input of its description: {reason}") from error
+
+
+def to_input(crops: NDArray[np.uint8], form: InputFormat) -> NDArray[Any]:
+    """uint8 RGB crops ``(N, H, W, 3)`` as a graph wants them."""
+    if form.channels == "bgr":
+        crops = crops[..., ::-1]
+    batch: NDArray[Any] = crops
+    if form.dtype == "float32":
+        scaled = crops.astype(np.float32) * np.float32(form.scale)
+        batch = (scaled - np.array(form.mean, np.float32)) / np.array(form.std, np.float32)
+    if form.layout == "nchw":
+        batch = batch.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(batch)
+
+
+def to_logits(output: NDArray[np.floating], form: OutputFormat) -> NDArray[np.float64]:
+    """What a graph gives as logits of bona fide against everything else, ``(N,)``.
+
+    >>> to_logits(np.array([[2.0, 0.5]]), OutputFormat(kind="logits", bona_fide=0))
+    array([1.5])
+    """
+    values = np.asarray(output, dtype=np.float64)
+    if form.kind == "logit":
+        if values.size != len(values):
+            raise ModelError(f"expected one logit per image, the network gives {values.shape}")
+        return values.reshape(-1)
+    if values.ndim != 2 or form.bona_fide >= values.shape[1] or values.shape[1] < 2:
+        raise ModelError(f"expected (N, classes) with a class {form.bona_fide}, the network gives {values.shape}")
+    if form.kind == "probabilities":
+        values = np.log(np.clip(values, _LEAST, 1 - _LEAST))
+    others = np.delete(values, form.bona_fide, axis=1)
+    return np.asarray(values[:, form.bona_fide] - np.logaddexp.reduce(others, axis=1))
+
+
+def _maps(depth: NDArray[np.floating]) -> NDArray[np.float32]:
+    return depth.reshape(len(depth), *depth.shape[-2:]).astype(np.float32, copy=False)

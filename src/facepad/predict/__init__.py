@@ -1,0 +1,1 @@
+"""Decisions on images, videos and cameras."""

@@ -1,0 +1,1 @@
+"""The machine: threads and processes, progress bars, ONNX Runtime and OpenVINO sessions."""

@@ -1,6 +1,0 @@
-"""Scorers: images in, P(bona fide) out, whatever engine runs the networks."""
-
-from facepad.scorers.bundle_scorer import BundleScorer
-from facepad.scorers.scorer import Prepared, Scorer, Scores, calibrated, sigmoid
-
-__all__ = ["BundleScorer", "Prepared", "Scorer", "Scores", "calibrated", "sigmoid"]

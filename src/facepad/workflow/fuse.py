@@ -1,0 +1,198 @@
+"""Several models as one: their calibrated logits, weighted and summed, with a threshold chosen on dev."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.datasets.manifest import manifest_words
+from facepad.errors import InputError, unknown_choice
+from facepad.metrics import best_cluster, choose_threshold, parse_criterion
+from facepad.modelfile.bundle import LICENSE, Bundle, Calibration, Description, Network
+from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.scorers import BundleScorer, Prepared, Scores, sigmoid
+from facepad.types import Box, Label
+from facepad.workflow.scoring import dev_samples, score_samples, scoring_progress
+
+__all__ = ["FUSIONS", "FusionMethod", "fuse_models"]
+
+FusionMethod = Literal["mean-logit", "logistic"]
+#: What a member's facts say of its training data, and of its own members.
+_ORIGIN = ("manifest", "manifest_sha256", "members")
+FUSIONS: tuple[FusionMethod, ...] = get_args(FusionMethod)
+
+
+def fuse_models(
+    models: Sequence[Bundle],
+    manifest: Path,
+    *,
+    name: str = "fused",
+    method: FusionMethod = "mean-logit",
+    criterion: str | float = "eer",
+    batch_size: int = 32,
+    progress: bool = True,
+    unreadable: dict[str, str] | None = None,
+) -> Bundle:
+    """One model that weighs the calibrated logits of several; every member's calibration becomes part of its weights.
+
+    Args:
+        models: At least two.
+        manifest: Its dev samples (all of one without splits) choose the threshold, and teach the weights of
+            ``logistic``.
+        name: Of the result.
+        method: ``mean-logit`` weighs all members alike; ``logistic`` learns weights and an offset (logistic regression
+            with L2 on standardised logits, both classes counting alike).
+        criterion: How dev chooses the threshold (`facepad.metrics.parse_criterion`).
+        batch_size: Images per step.
+        progress: Draw a progress bar on stderr.
+        unreadable: Filled with path and reason of each image that could not be read.
+
+    Raises:
+        InputError: fewer than two models, an unknown method, or dev lacks scored samples of one class.
+        ModelError: a member cannot run.
+        MetricError: an unknown criterion.
+    """
+    if len(models) < 2:
+        raise InputError(f"fusing needs at least two models, got {len(models)}")
+    if method not in FUSIONS:
+        raise InputError(unknown_choice("fusion method", method, FUSIONS))
+    parse_criterion(criterion)
+    samples = dev_samples(manifest)
+    members = _Members(models)
+    with scoring_progress(progress) as bar:
+        records = score_samples(
+            members, manifest.parent, samples, batch_size=batch_size, bar=bar, unreadable=unreadable
+        )
+    scored = [record for record in records if record.score is not None]
+    _check(manifest, [record.label for record in scored])
+    logits = np.concatenate(members.logits)
+    bona_fide = np.array([record.label is Label.BONA_FIDE for record in scored])
+    weights, offset = np.full(len(models), 1 / len(models)), 0.0
+    if method == "logistic":
+        weights, offset = _learn(logits, bona_fide)
+    values = iter(sigmoid(logits @ weights + offset))
+    fused = [record if record.score is None else replace(record, score=float(next(values))) for record in records]
+    threshold = choose_threshold(
+        fused,
+        criterion,
+        source=manifest_words(manifest),
+        cluster=best_cluster(fused),
+        note="" if method == "mean-logit" else "the weights of the fusion were learnt on the same records",
+    )
+    description = _description(name, models, weights, offset, method, manifest_words(manifest))
+    return Bundle(description.model_copy(update={"threshold": threshold}), _files(models))
+
+
+class _Members:
+    """The models side by side, as a scorer that remembers each one's calibrated logits."""
+
+    def __init__(self, models: Sequence[Bundle]) -> None:
+        self._scorers = [BundleScorer(model) for model in models]
+        self._calibrations = [model.description.calibration for model in models]
+        ends = list(accumulate(len(scorer.preprocess) for scorer in self._scorers))
+        self._parts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+        self.logits: list[NDArray[np.float64]] = []
+
+    @property
+    def preprocess(self) -> tuple[PreprocessSpec, ...]:
+        return tuple(spec for scorer in self._scorers for spec in scorer.preprocess)
+
+    def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
+        return tuple(spec.apply(image, box) for spec in self.preprocess)
+
+    def score(self, batch: Sequence[Prepared]) -> Scores:
+        columns = [
+            calibration.slope * scorer.score([prepared[part] for prepared in batch]).logits + calibration.offset
+            for scorer, calibration, part in zip(self._scorers, self._calibrations, self._parts, strict=True)
+        ]
+        self.logits.append(np.column_stack(columns))
+        mean = self.logits[-1].mean(axis=1)
+        return Scores(sigmoid(mean), mean)
+
+
+def _check(manifest: Path, labels: Sequence[Label]) -> None:
+    counts = [labels.count(label) for label in Label]
+    if min(counts) == 0:
+        raise InputError(
+            f"fusing needs images of both classes that can be scored: {manifest} has "
+            f"{counts[0]} bona fide and {counts[1]} attack"
+        )
+
+
+def _learn(logits: NDArray[np.float64], bona_fide: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
+    """Weights ``(members,)`` and offset of a logistic regression on logits ``(N, members)``."""
+    from sklearn.linear_model import LogisticRegression  # only here: a dependency of training alone
+
+    mean, spread = logits.mean(axis=0), logits.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    model = LogisticRegression(class_weight="balanced").fit((logits - mean) / spread, bona_fide)
+    weights = model.coef_[0] / spread
+    return weights, float(model.intercept_[0] - weights @ mean)
+
+
+def _description(
+    name: str, models: Sequence[Bundle], weights: NDArray[np.float64], offset: float, method: str, source: str
+) -> Description:
+    members = [model.description for model in models]
+    whole = offset + sum(
+        float(weight) * member.calibration.offset for weight, member in zip(weights, members, strict=True)
+    )
+    networks = [
+        _member_network(number, member, network, float(weight))
+        for number, (member, weight) in enumerate(zip(members, weights, strict=True), start=1)
+        for network in member.networks
+    ]
+    calibration = Calibration()
+    if method == "logistic":
+        calibration = Calibration(method="platt", offset=whole, source=source, note="the offset of the logistic fusion")
+    elif whole:
+        origin = "; ".join(dict.fromkeys(member.calibration.source for member in members if member.calibration.source))
+        calibration = Calibration(method="platt", offset=whole, source=origin, note="the members' own, averaged")
+    facts: dict[str, Any] = {
+        "fusion": method,
+        "dev": source,
+        "members": [
+            {"name": member.name, "sha256": model.sha256, "weight": float(weight), "source": member.source}
+            | {fact: member.facts[fact] for fact in _ORIGIN if fact in member.facts}
+            for model, member, weight in zip(models, members, weights, strict=True)
+        ],
+    }
+    return Description(
+        name=name,
+        networks=tuple(networks),
+        calibration=calibration,
+        license=" AND ".join(dict.fromkeys(filter(None, (member.license for member in members)))),
+        scope=" ".join(dict.fromkeys(filter(None, (member.scope for member in members)))),
+        source=f"fused from {', '.join(member.name for member in members)}",
+        facts=facts,
+    )
+
+
+def _member_network(number: int, member: Description, network: Network, weight: float) -> Network:
+    return network.model_copy(
+        update={
+            "name": f"{member.name}: {network.name}",
+            "files": tuple(_part(number, file) for file in network.files),
+            "weight": weight * member.calibration.slope * network.weight,
+        }
+    )
+
+
+def _files(models: Sequence[Bundle]) -> dict[str, bytes]:
+    """The networks of all members, and the texts of their licences."""
+    return {
+        _part(number, name): model.files[name]
+        for number, model in enumerate(models, start=1)
+        for name in [name for network in model.description.networks for name in network.files] + [LICENSE]
+        if name in model.files
+    }
+
+
+def _part(number: int, name: str) -> str:
+    return f"{number}-{name}"

@@ -1,0 +1,294 @@
+"""The clients against services made by hand (what they send, when they try again, what they raise) and the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from facepad.client import Answer, AsyncClient, Client, Model, Session
+from facepad.errors import InputError, RunError, ServiceError
+from facepad.types import Label
+
+URL = "http://127.0.0.1:8000"
+MODEL = {"name": "m", "format": 1, "sha256": None, "license": "", "scope": "", "threshold": None}
+ANSWER = {
+    "request_id": "r1",
+    "status": "scored",
+    "label": "bona_fide",
+    "score": 0.9,
+    "threshold": 0.5,
+    "reasons": [],
+    "box": [1, 2, 3, 4],
+    "depth_map": None,
+    "model": MODEL,
+    "files": [],
+    "challenge": None,
+    "timings": {"total": 0.1},
+    "facepad": "0.1.0",
+}
+
+
+def problem(name: str, status: int, **headers: str) -> httpx2.Response:
+    document = {
+        "type": f"urn:facepad:problem:{name}",
+        "title": "t",
+        "status": status,
+        "detail": "why",
+        "request_id": "r",
+    }
+    return httpx2.Response(status, json=document, headers={"Content-Type": "application/problem+json", **headers})
+
+
+class Service:
+    """Answers with one after the other, the last for ever; an exception is raised."""
+
+    def __init__(self, *answers) -> None:
+        self.answers, self.seen = list(answers), []
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        self.seen.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, type):
+            raise answer("broken", request=request)
+        if isinstance(answer, httpx2.Response):  # which can be read once
+            return httpx2.Response(answer.status_code, headers=answer.headers, content=answer.content)
+        return httpx2.Response(200, json=answer)
+
+
+@pytest.fixture(params=["blocking", "asynchronous"])
+def ask(request):
+    """Call a method of a client of either kind."""
+
+    def call(transport, method, *words, **options):
+        made = {name: options.pop(name) for name in ("key", "timeout", "total", "tries") if name in options}
+        if request.param == "blocking":
+            with Client(URL, transport=transport, **made) as client:
+                return getattr(client, method)(*words, **options)
+
+        async def main():
+            async with AsyncClient(URL, transport=transport, **made) as client:
+                return await getattr(client, method)(*words, **options)
+
+        return asyncio.run(main())
+
+    return call
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """The seconds that a client would have waited: nothing waits, but time goes on as if it had."""
+    waited: list[float] = []
+
+    async def asleep(seconds):
+        waited.append(seconds)
+
+    monkeypatch.setattr(time, "sleep", waited.append)
+    monkeypatch.setattr(asyncio, "sleep", asleep)
+    start = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: start + sum(waited))
+    return waited
+
+
+def test_one_file_is_the_body_and_its_answer_is_read(ask, tmp_path):
+    service = Service(ANSWER)
+    (tmp_path / "anna.jpg").write_bytes(b"pixels")
+    answer = ask(httpx2.MockTransport(service), "check", tmp_path / "anna.jpg", depth=True, key="secret")
+    (sent,) = service.seen
+    assert (sent.method, str(sent.url)) == ("POST", f"{URL}/v1/liveness?depth=true")
+    assert (sent.content, sent.headers["authorization"]) == (b"pixels", "Bearer secret")
+    assert (answer.label, answer.live, answer.score, answer.box) == (Label.BONA_FIDE, True, 0.9, (1, 2, 3, 4))
+
+
+def test_several_files_are_parts_without_their_names(ask, tmp_path):
+    service = Service(ANSWER)
+    (tmp_path / "anna.jpg").write_bytes(b"first")
+    ask(httpx2.MockTransport(service), "check", str(tmp_path / "anna.jpg"), b"second")
+    (sent,) = service.seen
+    assert sent.headers["content-type"].startswith("multipart/form-data; boundary=")
+    assert sent.content.count(b'name="files"') == 2 and b"first" in sent.content and b"second" in sent.content
+    assert b"anna" not in sent.content
+
+
+def test_session_goes_in_its_header(ask):
+    service = Service(ANSWER)
+    ask(httpx2.MockTransport(service), "check", b"clip", session="token")
+    assert service.seen[0].headers["liveness-session"] == "token"
+
+
+def test_undecided_is_not_live(ask):
+    answer = ask(httpx2.MockTransport(Service(ANSWER | {"label": None})), "check", b"x")
+    assert (answer.label, answer.live) == (None, False)
+
+
+def test_what_a_newer_service_says_besides_is_passed_over(ask):
+    assert ask(httpx2.MockTransport(Service(ANSWER | {"mood": "good"})), "check", b"x").live
+
+
+def test_a_label_that_is_none_is_no_yes(ask):
+    with pytest.raises(ServiceError, match="label"):
+        ask(httpx2.MockTransport(Service(ANSWER | {"label": "perhaps"})), "check", b"x")
+
+
+def test_start_session_reads_steps_and_token(ask):
+    document = {"token": "t", "challenge": {"steps": ["turn_left"]}, "expires_in": 60, "max_seconds": 15}
+    session = ask(httpx2.MockTransport(Service(document)), "start_session")
+    assert (session.token, session.steps, session.expires_in) == ("t", ("turn_left",), 60)
+
+
+@pytest.mark.parametrize("trouble", [httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError])
+def test_broken_connection_is_tried_again(ask, pauses, trouble):
+    service = Service(trouble, trouble, ANSWER)
+    assert ask(httpx2.MockTransport(service), "check", b"x").live
+    assert len(service.seen) == 3 and [request.content for request in service.seen] == [b"x"] * 3
+    assert 0 <= pauses[0] <= 0.2 and 0 <= pauses[1] <= 0.4
+
+
+@pytest.mark.parametrize("name, status", [("busy", 429), ("too-many-requests", 429), ("not-ready", 503)])
+def test_busy_service_is_tried_again_no_sooner_than_it_asks(ask, pauses, name, status):
+    service = Service(problem(name, status, **{"Retry-After": "3"}), ANSWER)
+    assert ask(httpx2.MockTransport(service), "check", b"x").live
+    assert 3 <= pauses[0] <= 3.2
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413, 415, 422, 500, 501])
+def test_refusal_is_not_tried_again(ask, pauses, status):
+    service = Service(problem("some", status))
+    with pytest.raises(ServiceError, match=f"answered {status}: why") as raised:
+        ask(httpx2.MockTransport(service), "check", b"x")
+    assert (raised.value.status, raised.value.name, raised.value.problem["request_id"]) == (status, "some", "r")
+    assert len(service.seen) == 1 and not pauses
+
+
+def test_silence_is_not_tried_again(ask, pauses):
+    service = Service(httpx2.ReadTimeout)
+    with pytest.raises(ServiceError, match="did not answer in time"):
+        ask(httpx2.MockTransport(service), "check", b"x")
+    assert len(service.seen) == 1
+
+
+def test_tries_are_bounded_in_number(ask, pauses):
+    service = Service(problem("busy", 429))
+    with pytest.raises(ServiceError, match="429"):
+        ask(httpx2.MockTransport(service), "check", b"x", tries=3)
+    assert len(service.seen) == 3 and len(pauses) == 2
+
+
+def test_tries_are_bounded_in_time(ask, pauses):
+    service = Service(problem("busy", 429, **{"Retry-After": "4"}))
+    with pytest.raises(ServiceError):
+        ask(httpx2.MockTransport(service), "check", b"x", tries=100, total=10)
+    assert len(service.seen) == 3 and sum(pauses) < 10
+
+
+def test_a_wait_beyond_the_time_left_is_not_begun(ask, pauses):
+    service = Service(problem("too-many-requests", 429, **{"Retry-After": "60"}))
+    with pytest.raises(ServiceError) as raised:
+        ask(httpx2.MockTransport(service), "check", b"x", total=10)
+    assert raised.value.name == "too-many-requests" and not pauses
+
+
+def test_pauses_grow_and_differ(ask, pauses):
+    service = Service(problem("busy", 429))
+    with pytest.raises(ServiceError):
+        ask(httpx2.MockTransport(service), "check", b"x", tries=40, total=1e9)
+    assert max(pauses[8:]) > 1 and max(pauses) <= 5 and len(set(pauses)) == 39
+
+
+@pytest.mark.parametrize("trouble", [httpx2.ReadError, problem("timeout", 503)])
+def test_session_that_may_be_spent_is_not_sent_again(ask, pauses, trouble):
+    service = Service(trouble, ANSWER)
+    with pytest.raises(ServiceError, match="broken|why"):
+        ask(httpx2.MockTransport(service), "check", b"clip", session="token")
+    assert len(service.seen) == 1
+
+
+@pytest.mark.parametrize("trouble", [httpx2.ConnectError, problem("busy", 429)])
+def test_session_that_is_not_spent_is_sent_again(ask, pauses, trouble):
+    service = Service(trouble, ANSWER)
+    assert ask(httpx2.MockTransport(service), "check", b"clip", session="token").live
+    assert [request.headers["liveness-session"] for request in service.seen] == ["token"] * 2
+
+
+def test_ready_is_asked_once(ask, pauses):
+    for answer, expected in ((httpx2.Response(200), True), (problem("not-ready", 503), False)):
+        service = Service(answer)
+        assert ask(httpx2.MockTransport(service), "ready") is expected and len(service.seen) == 1
+    assert ask(httpx2.MockTransport(Service(httpx2.ConnectError)), "ready") is False
+
+
+def test_answer_of_something_else_is_named(ask):
+    page = httpx2.Response(200, text="<html>")
+    with pytest.raises(ServiceError, match="no facepad service"):
+        ask(httpx2.MockTransport(Service(page)), "check", b"x")
+    proxy = httpx2.Response(502, text="<html>bad gateway")
+    with pytest.raises(ServiceError, match="502: Bad Gateway") as raised:
+        ask(httpx2.MockTransport(Service(proxy)), "models")
+    assert (raised.value.problem, raised.value.name, isinstance(raised.value, RunError)) == ({}, "", True)
+
+
+def test_wrong_use_is_refused(ask, tmp_path):
+    transport = httpx2.MockTransport(Service(ANSWER))
+    with pytest.raises(InputError, match="at least one"):
+        ask(transport, "check")
+    with pytest.raises(InputError, match=r"missing\.jpg"):
+        ask(transport, "check", tmp_path / "missing.jpg")
+    for kind in (Client, AsyncClient):
+        for words in (("ftp://a",), ("a.example",), ("http://",), (URL, "key\n"), (URL, "")):
+            with pytest.raises(InputError):
+                kind(*words)
+        with pytest.raises(InputError, match="above 0"):
+            kind(URL, tries=0)
+
+
+def test_client_needs_nothing_of_the_service():
+    import subprocess
+    import sys
+
+    code = "import sys, facepad.client; print(*{'fastapi', 'uvicorn', 'cv2', 'torch', 'redis'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split() == []
+
+
+def test_answer_has_the_fields_of_the_service():
+    schemas = pytest.importorskip("facepad.service.schemas")
+    assert set(Answer.model_fields) == set(schemas.Answer.model_fields)
+    assert set(Session.model_fields) == set(schemas.Session.model_fields)
+    assert set(Model.model_fields) == set(schemas.ModelPart.model_fields)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory, make_model):
+    pytest.importorskip("fastapi")
+    from facepad.predict.predictor import load
+    from facepad.service.app import create_app
+    from facepad.service.settings import Settings
+
+    model = make_model(tmp_path_factory.mktemp("model") / "tiny.facepad")
+    return create_app(Settings(), load(model, threads=1))
+
+
+def test_client_speaks_with_the_service(app, synthetic_faces):
+    from starlette.testclient import TestClient
+
+    with TestClient(app) as running, Client(URL, transport=running._transport) as client:
+        answer = client.check(synthetic_faces[0], depth=True)
+        several = client.check(*synthetic_faces[:2])
+        assert client.ready() and client.models() == (answer.model,) and answer.model.name == "tiny"
+        with pytest.raises(ServiceError) as raised:
+            client.check(Path(synthetic_faces[0]).read_bytes()[:2000])
+    assert answer.status == "scored" and 0 <= answer.score <= 1 and answer.depth_map.startswith("data:image/png")
+    assert len(several.files) == 2
+    assert (raised.value.status, raised.value.name) == (422, "unreadable")
+
+
+def test_asynchronous_client_speaks_with_the_service(app, synthetic_faces):
+    async def main():
+        transport = httpx2.ASGITransport(app)
+        async with app.router.lifespan_context(app), AsyncClient(URL, transport=transport) as client:
+            return await asyncio.gather(*(client.check(face) for face in synthetic_faces[:4]), client.ready())
+
+    *answers, ready = asyncio.run(main())
+    assert ready and all(answer.status == "scored" for answer in answers)

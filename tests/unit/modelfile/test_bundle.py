@@ -1,0 +1,219 @@
+"""Model files: what is written is read, what was changed is refused, and scores come out as the graph gives them."""
+
+import json
+import zipfile
+
+import numpy as np
+import pytest
+
+from facepad.errors import BundleError, ModelError
+from facepad.metrics import Threshold, choose_threshold
+from facepad.modelfile.bundle import (
+    Bundle,
+    Calibration,
+    Description,
+    InputFormat,
+    Network,
+    OutputFormat,
+    read_bundle,
+    write_bundle,
+)
+from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.scorers import BundleScorer
+from facepad.modelfile.scorers.bundle_scorer import to_input, to_logits
+from facepad.types import AttackType, Box, Label, ScoreRecord, ScoreStatus, Split
+
+torch = pytest.importorskip("torch")
+
+
+class Mean(torch.nn.Module):
+    """A logit that can be computed by hand: mean of the red channel minus mean of the blue one, times ten."""
+
+    def forward(self, x):
+        logit = 10 * (x[:, 0].mean(dim=(1, 2)) - x[:, 2].mean(dim=(1, 2)))
+        return logit, x[:, :1, ::2, ::2]
+
+
+@pytest.fixture(scope="module")
+def graph():
+    from facepad.models import to_onnx
+
+    return to_onnx(Mean(), (16, 16), ("logit", "depth"))
+
+
+def network(name="mean", weight=1.0, **changes):
+    spec = PreprocessSpec(crop_scale=1.0, size=(16, 16))
+    output = OutputFormat(depth="depth")
+    return Network(name=name, files=("network.onnx",), preprocess=spec, output=output, weight=weight, **changes)
+
+
+def threshold():
+    records = [
+        ScoreRecord(f"{label}{i}", f"s{i}", None, None, label, kind, Split.DEV, ScoreStatus.SCORED, (i + gap) / 10)
+        for label, kind, gap in ((Label.BONA_FIDE, None, 3), (Label.ATTACK, AttackType.PRINT, 0))
+        for i in range(6)
+    ]
+    return choose_threshold(records, "eer", source="dev.csv")
+
+
+@pytest.fixture()
+def bundle(graph):
+    calibration = Calibration(method="platt", slope=0.5, offset=0.25, source="dev.csv")
+    description = Description(
+        name="by-hand", networks=(network(),), calibration=calibration, threshold=threshold(), license="Apache-2.0"
+    )
+    return Bundle(description, {"network.onnx": graph, "CARD.md": b"# A card\n"})
+
+
+def test_what_is_written_is_read_and_the_same_model_makes_the_same_bytes(bundle, tmp_path):
+    path = write_bundle(tmp_path / "a.facepad", bundle)
+    again = read_bundle(path)
+    assert again.files == bundle.files
+    assert again.description.model_copy(update={"parts": {}}) == bundle.description
+    assert again.description.threshold == threshold()
+    assert write_bundle(tmp_path / "b.facepad", again).read_bytes() == path.read_bytes()
+    assert len(again.sha256) == 64
+
+
+def test_score_is_the_calibrated_sum_of_weighted_logits(bundle, graph):
+    image = np.zeros((16, 16, 3), np.uint8)
+    image[..., 0], image[..., 2] = 200, 100
+    logit = 10 * 100 / 255
+    two = bundle.description.model_copy(update={"networks": (network(weight=0.75), network("again", weight=-0.5))})
+    scorer = BundleScorer(Bundle(two, bundle.files))
+    scores = scorer.score([scorer.prepare(image, Box(0, 0, 16, 16))] * 3)
+    assert scores.logits == pytest.approx([0.25 * logit] * 3, abs=1e-5)
+    assert scores.values == pytest.approx([1 / (1 + np.exp(-(0.5 * 0.25 * logit + 0.25)))] * 3)
+    assert scores.depth.shape == (3, 8, 8) and scores.depth == pytest.approx(200 / 255)
+
+
+def test_openvino_agrees(bundle):
+    pytest.importorskip("openvino")
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    scorers = [BundleScorer(bundle, engine=engine) for engine in ("onnxruntime", "openvino")]
+    first, second = (scorer.score([scorer.prepare(image, Box(0, 0, 16, 16))]) for scorer in scorers)
+    assert first.logits == pytest.approx(second.logits, abs=1e-4)
+    assert first.depth == pytest.approx(second.depth, abs=1e-4)
+
+
+def test_foreign_inputs_are_translated():
+    crops = np.arange(2 * 1 * 2 * 3, dtype=np.uint8).reshape(2, 1, 2, 3)
+    assert to_input(crops, InputFormat()) is crops
+    form = InputFormat(layout="nchw", channels="bgr", dtype="float32", scale=0.5, mean=(1, 2, 3), std=(1, 2, 4))
+    batch = to_input(crops, form)
+    assert batch.shape == (2, 3, 1, 2) and batch.dtype == np.float32
+    # The blue channel comes first; mean and std stand in the graph's order.
+    assert batch[1, :, 0, 1].tolist() == [(11 * 0.5 - 1) / 1, (10 * 0.5 - 2) / 2, (9 * 0.5 - 3) / 4]
+
+
+def test_foreign_outputs_become_logits():
+    raw = np.array([[1.0, 3.0, -2.0]])
+    softmax = np.exp(raw) / np.exp(raw).sum()
+    by_hand = np.log(softmax[0, 1] / (1 - softmax[0, 1]))
+    assert to_logits(raw, OutputFormat(kind="logits", bona_fide=1)) == pytest.approx([by_hand])
+    assert to_logits(softmax, OutputFormat(kind="probabilities", bona_fide=1)) == pytest.approx([by_hand])
+    assert np.isfinite(to_logits(np.array([[1.0, 0.0]]), OutputFormat(kind="probabilities"))).all()
+    with pytest.raises(ModelError, match="class 3"):
+        to_logits(raw, OutputFormat(kind="logits", bona_fide=3))
+    with pytest.raises(ModelError, match="one logit"):
+        to_logits(raw, OutputFormat())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"output": OutputFormat(name="nothing")}, "no output 'nothing'; it has logit, depth"),
+        ({"output": OutputFormat(kind="logits")}, "expected .N, classes."),
+        ({"input": InputFormat(layout="nchw")}, "cannot run on the input"),
+        ({"input": InputFormat(dtype="float32")}, "cannot run on the input"),
+    ],
+)
+def test_a_wrong_description_is_refused_at_loading(bundle, changes, message):
+    wrong = bundle.description.model_copy(update={"networks": (network().model_copy(update=changes),)})
+    with pytest.raises(ModelError, match=message):
+        BundleScorer(Bundle(wrong, bundle.files))
+
+
+def rewrite(path, target, change):
+    """A copy of an archive whose entries, name to bytes, went through ``change``."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    change(entries)
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return target
+
+
+def describing(**changes):
+    def change(entries):
+        entries["bundle.json"] = json.dumps(json.loads(entries["bundle.json"]) | changes).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda entries: entries.update({"network.onnx": b"other"}),
+            "was changed: the SHA-256 of its part network.onnx",
+        ),
+        (lambda entries: entries.pop("network.onnx"), "lacks its part network.onnx"),
+        (lambda entries: entries.update({"extra.bin": b"?"}), "was changed: it holds extra.bin"),
+        (lambda entries: entries.pop("bundle.json"), "no facepad model"),
+        (lambda entries: entries.update({"bundle.json": b"{"}), "not readable JSON"),
+        (lambda entries: entries.update({"bundle.json": b"[" * 100_000}), "not readable JSON"),
+        (lambda entries: entries.update({"bundle.json": b"[]"}), "not valid"),
+        (describing(format=2), "has format 2, this facepad reads format 1"),
+        (describing(mood="good"), "mood"),
+        (describing(networks=[]), "networks"),
+        (
+            describing(threshold={"value": 0.5, "criterion": "eer"}),
+            "a threshold needs value, criterion and its whole origin",
+        ),
+        (describing(calibration={"slope": -1}), "calibration.slope"),
+        (describing(parts={}), "names no part network.onnx"),
+    ],
+)
+def test_a_changed_file_is_refused(bundle, tmp_path, change, message):
+    path = rewrite(write_bundle(tmp_path / "a.facepad", bundle), tmp_path / "b.facepad", change)
+    with pytest.raises(BundleError, match=message) as caught:
+        read_bundle(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_is_no_model_file_is_refused(bundle, tmp_path):
+    whole = write_bundle(tmp_path / "a.facepad", bundle).read_bytes()
+    for name, content in {"cut": whole[: len(whole) // 2], "text": b"hello", "empty": b""}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(BundleError, match="truncated or damaged"):
+            read_bundle(tmp_path / name)
+    with pytest.raises(BundleError, match="No such file"):
+        read_bundle(tmp_path / "nowhere")
+    flipped = bytearray(whole)
+    flipped[whole.index(b"# A card")] ^= 1
+    (tmp_path / "flipped").write_bytes(flipped)
+    with pytest.raises(BundleError):
+        read_bundle(tmp_path / "flipped")
+
+
+def test_compressed_parts_are_refused_before_they_fill_the_memory(bundle, tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bundle.json", b"{}")
+        archive.writestr("zeros", bytes(1 << 20))
+    with pytest.raises(BundleError, match=r"bomb .*is compressed, expected stored"):
+        read_bundle(tmp_path / "bomb")
+
+
+def test_a_graph_that_is_none_is_refused(bundle):
+    with pytest.raises(ModelError, match="cannot load the network"):
+        BundleScorer(Bundle(bundle.description, {"network.onnx": b"no graph"}))
+
+
+def test_threshold_survives_its_dict():
+    chosen = threshold()
+    assert Threshold.from_dict(chosen.to_dict()) == chosen
+    for missing in ("value", "criterion", "origin"):
+        with pytest.raises(ValueError, match="whole origin"):
+            Threshold.from_dict({key: value for key, value in chosen.to_dict().items() if key != missing})

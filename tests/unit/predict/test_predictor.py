@@ -1,0 +1,287 @@
+"""From an image to decisions: scores by hand, reasons for no decision, refused input, videos, threads."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+import facepad
+from facepad.errors import ImageError, InputError, ModelError, VideoError
+from facepad.faces.quality import Quality
+from facepad.media.images import MAX_PIXELS, write_image
+from facepad.media.videos import write_video
+from facepad.predict import predictor as module
+from facepad.types import Box, Decision, Face, FrameDecision, Label, Reason, ScoreStatus
+from helpers.squares import BLUE, RED, Squares, picture
+
+pytestmark = pytest.mark.usefixtures("stub_detector")
+
+
+@pytest.fixture(scope="module")
+def model(make_model, tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("model") / "tiny.facepad")
+
+
+@pytest.fixture
+def predictor(model):
+    return facepad.load(model, detector="stub", threads=1)
+
+
+def by_hand(colour):
+    return 1 / (1 + np.exp(-10 * (colour[0] - colour[2]) / 255))
+
+
+def test_each_face_gets_its_score_and_decision(predictor):
+    live, attack = predictor.predict(picture(RED, BLUE))
+    assert live.score == pytest.approx(by_hand(RED), abs=1e-5) and attack.score == pytest.approx(
+        by_hand(BLUE), abs=1e-5
+    )
+    assert (live.label, attack.label) == (Label.BONA_FIDE, Label.ATTACK)
+    assert (live.verdict, attack.verdict) == ("live", "attack")
+    assert (live.box, attack.box) == (Box(0, 0, 64, 64), Box(64, 0, 128, 64))
+    assert live.threshold == 0.5 and live.status is ScoreStatus.SCORED and live.reasons == ()
+    assert live.depth_map.shape == (16, 16) and live.depth_map.mean() == pytest.approx(200 / 255, abs=0.01)
+    assert set(live.timings) == {"detect", "prepare", "score"} and min(live.timings.values()) >= 0
+
+
+def test_score_at_the_threshold_is_accepted(predictor, make_model, tmp_path):
+    score = predictor.predict(picture(RED))[0].score
+    for threshold, label in ((score, Label.BONA_FIDE), (np.nextafter(score, 1), Label.ATTACK)):
+        strict = facepad.load(make_model(tmp_path / "a.facepad", threshold=float(threshold)), detector="stub")
+        assert strict.predict(picture(RED))[0].label is label
+
+
+def test_path_text_and_bytes_decide_alike(predictor, tmp_path):
+    path = tmp_path / "a.png"
+    write_image(path, picture(RED))
+    expected = predictor.predict(picture(RED))
+    for source in (path, str(path), path.read_bytes()):
+        assert predictor.predict(source) == expected
+
+
+def test_no_face_is_one_undecided_decision(predictor):
+    (decision,) = predictor.predict(np.zeros((64, 64, 3), np.uint8))
+    assert decision == Decision(None, None, None, 0.5, ScoreStatus.NO_FACE, (Reason.NO_FACE,))
+    assert decision.verdict == "undecided"
+
+
+def test_poor_face_has_reasons_and_no_score_and_the_others_keep_theirs(predictor):
+    flat = picture(RED, (250, 250, 250), BLUE)
+    flat[:, 64:128] = 250
+    live, poor, attack = predictor.predict(flat)
+    assert poor.status is ScoreStatus.LOW_QUALITY and poor.score is None and poor.box == Box(64, 0, 128, 64)
+    assert poor.reasons == (Reason.TOO_BRIGHT, Reason.TOO_BLURRED)
+    assert (live.label, attack.label) == (Label.BONA_FIDE, Label.ATTACK)
+
+
+def test_model_without_threshold_gives_a_score_and_no_decision(make_model, tmp_path):
+    predictor = facepad.load(make_model(tmp_path / "a.facepad", threshold=None, depth=False), detector="stub")
+    (decision,) = predictor.predict(picture(RED))
+    assert decision.score == pytest.approx(by_hand(RED), abs=1e-5)
+    assert (decision.label, decision.threshold, decision.reasons) == (None, None, (Reason.NO_THRESHOLD,))
+    assert decision.depth_map is None
+    video = predictor.fuse([FrameDecision(0, 0.0, (decision,))])
+    assert video.decision.score == decision.score and video.decision.reasons == (Reason.NO_THRESHOLD,)
+
+
+def test_whole_frame_model_needs_no_face(make_model, tmp_path):
+    predictor = facepad.load(make_model(tmp_path / "a.facepad", crop_scale=None))
+    (decision,) = predictor.predict(picture(BLUE))
+    assert decision.box is None and decision.label is Label.ATTACK
+    (dark,) = predictor.predict(np.zeros((64, 64, 3), np.uint8))
+    assert dark.status is ScoreStatus.LOW_QUALITY and Reason.TOO_DARK in dark.reasons
+
+
+@pytest.mark.parametrize(
+    "box", [Box(-30, -30, 34, 34), Box(40, 40, 104, 104), Box(-64, -64, 128, 128), Box(3, 3, 3.01, 3.01)]
+)
+def test_face_at_the_border_or_of_no_pixels_is_decided_or_refused_by_name(model, monkeypatch, box):
+    monkeypatch.setattr(Squares, "detect", lambda self, image: [Face(box, 1.0)])
+    (decision,) = facepad.load(model, detector="stub").predict(picture(RED))
+    if box.width < 32:
+        assert Reason.FACE_TOO_SMALL in decision.reasons
+        (decision,) = facepad.load(model, detector="stub", quality=Quality(None, None, None, None)).predict(
+            picture(RED)
+        )
+    assert 0 <= decision.score <= 1 and decision.box == box
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (16, 16)])
+def test_tiny_images_have_no_face(model, size):
+    (decision,) = facepad.load(model).predict(np.full((*size, 3), 120, np.uint8))
+    assert decision.reasons == (Reason.NO_FACE,)
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((4, 4, 3)), r"expected a uint8 RGB array \(height, width, 3\) in 0..255, got float64 \(4, 4, 3\)"),
+        (np.full((4, 4, 3), 300, np.int64), "got int64"),
+        (np.zeros((4, 4), np.uint8), r"got uint8 \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.uint8), r"got uint8 \(4, 4, 4\)"),
+        (np.zeros((3, 4, 4), np.uint8), r"got uint8 \(3, 4, 4\)"),
+        (np.zeros((0, 4, 3), np.uint8), r"got uint8 \(0, 4, 3\)"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"got uint8 \(1, 4, 4, 3\)"),
+        (np.broadcast_to(np.zeros(3, np.uint8), (10_000, 10_000, 3)), f"10000x10000 pixels, the limit is {MAX_PIXELS}"),
+        ([[1, 2, 3]], "got list"),
+        (None, "got NoneType"),
+        (b"", "is empty"),
+        (b"no image", "not a JPEG"),
+        ("nowhere.jpg", r"nowhere\.jpg: cannot be read"),
+    ],
+    ids=range(13),
+)
+def test_what_is_no_image_is_refused_in_one_line(predictor, image, message):
+    with pytest.raises(ImageError, match=message) as caught:
+        predictor.predict(image)
+    assert "\n" not in str(caught.value)
+
+
+def test_views_of_arrays_are_taken(predictor):
+    bgr = picture(RED)[..., ::-1]
+    assert predictor.predict(bgr[..., ::-1]) == predictor.predict(picture(RED))
+    assert predictor.predict(bgr)[0].label is Label.ATTACK  # the order of channels cannot be told
+
+
+def test_batch_equals_single_images_in_order(predictor):
+    images = [picture(RED), picture(BLUE, RED, BLUE), np.zeros((64, 64, 3), np.uint8)] * 30
+    results = predictor.predict_batch(iter(images))
+    assert results == [predictor.predict(image) for image in images]
+    assert predictor.predict_batch([]) == []
+
+
+def test_batch_refuses_a_broken_image(predictor):
+    with pytest.raises(ImageError, match="not a JPEG"):
+        predictor.predict_batch([picture(RED), b"broken"])
+
+
+def test_one_predictor_serves_many_threads(predictor):
+    images = [picture(*(colours)) for colours in ((RED,), (BLUE,), (RED, BLUE), (BLUE, BLUE))] * 10
+    expected = [predictor.predict(image) for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(predictor.predict, images)) == expected
+
+
+def test_real_faces_are_found_by_the_models_own_detector(model, synthetic_faces):
+    predictor = facepad.load(model)
+    for path in synthetic_faces:
+        decisions = predictor.predict(path)
+        assert decisions[0].status is ScoreStatus.SCORED and decisions[0].box.width > 80
+
+
+def frames_of(*colours):
+    return [picture(colour) if colour else np.zeros((64, 64, 3), np.uint8) for colour in colours]
+
+
+@pytest.mark.parametrize(("fuse", "pick"), [("mean", np.mean), ("median", np.median), ("min", np.min)])
+def test_video_fuses_the_frames_that_have_a_score(predictor, tmp_path, fuse, pick):
+    path = tmp_path / "a.avi"
+    write_video(path, frames_of(RED, None, RED, BLUE), rate=10)
+    video = predictor.predict_video(path, fuse=fuse)
+    assert [frame.index for frame in video.frames] == [0, 1, 2, 3]
+    assert [frame.seconds for frame in video.frames] == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert [frame.decisions[0].verdict for frame in video.frames] == ["live", "undecided", "live", "attack"]
+    scores = [frame.decisions[0].score for frame in video.frames if frame.decisions[0].score is not None]
+    assert video.decision.score == pytest.approx(pick(scores)) and (video.fuse, video.note) == (fuse, None)
+    assert video.decision.label is (Label.ATTACK if fuse == "min" else Label.BONA_FIDE)
+    assert video.decision.timings["detect"] == sum(frame.decisions[0].timings["detect"] for frame in video.frames)
+
+
+def test_video_takes_as_many_frames_as_asked_for(predictor, tmp_path):
+    path = tmp_path / "a.avi"
+    write_video(path, frames_of(*[RED] * 50), rate=25)
+    assert len(predictor.predict_video(path).frames) == 20
+    assert [frame.index for frame in predictor.predict_video(path, frames=2).frames] == [12, 37]
+    assert len(predictor.predict_video(path, frames=1000).frames) == 50
+
+
+def test_video_without_faces_is_undecided(predictor, tmp_path):
+    path = tmp_path / "a.avi"
+    write_video(path, frames_of(None, None))
+    decision = predictor.predict_video(path).decision
+    assert (decision.status, decision.reasons) == (ScoreStatus.NO_FACE, (Reason.NO_FACE,))
+
+
+def test_bad_videos_and_words_are_refused(predictor, tmp_path):
+    path = tmp_path / "a.avi"
+    write_video(path, frames_of(RED))
+    with pytest.raises(VideoError, match="cannot be read"):
+        predictor.predict_video(tmp_path / "none.mp4")
+    with pytest.raises(InputError, match="unknown fusion 'max'; choices: mean, median, min"):
+        predictor.predict_video(path, fuse="max")
+    with pytest.raises(InputError, match="at least 1 .*got 0"):
+        predictor.predict_video(path, frames=0)
+    with pytest.raises(InputError, match="at least one frame"):
+        predictor.fuse([])
+
+
+def test_load_says_what_is_wrong(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "shipped_models", dict)
+    with pytest.raises(ModelError, match=r"no default model comes with this facepad: name a model file"):
+        facepad.load()
+    with pytest.raises(ModelError, match="unknown model 'nothing'"):
+        facepad.load("nothing")
+    (tmp_path / "broken").write_bytes(b"PK")
+    with pytest.raises(ModelError, match="broken"):
+        facepad.load(tmp_path / "broken")
+    with pytest.raises(InputError, match="unknown detector 'dlip'"):
+        facepad.load(model, detector="dlip")
+    with pytest.raises(ModelError, match="unknown engine"):
+        facepad.load(model, engine="tensorflow")
+    with pytest.raises(InputError, match="threads must be at least 1, got 0"):
+        facepad.load(model, threads=0)
+
+
+def test_default_model_is_the_shipped_one(model, monkeypatch):
+    monkeypatch.setattr(module, "shipped_models", lambda: {module.DEFAULT_MODEL: model})
+    assert facepad.load(detector="stub").bundle.description.name == "tiny"
+
+
+def test_what_lies_in_the_working_directory_does_not_replace_a_shipped_model(make_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = make_model(tmp_path / module.DEFAULT_MODEL)
+    for model in (None, module.DEFAULT_MODEL):
+        assert facepad.load(model).bundle.description.name == module.DEFAULT_MODEL
+    for model in (f"./{module.DEFAULT_MODEL}", own, own.relative_to(tmp_path)):
+        assert facepad.load(model).bundle.description.name == "tiny"
+    own.unlink()
+    own.mkdir()
+    assert facepad.load().bundle.description.name == module.DEFAULT_MODEL
+
+
+def test_detector_that_made_given_boxes_is_replaced_by_ours(make_model, tmp_path):
+    path = make_model(tmp_path / "a.facepad", detector="nuaa's own, else dlib")
+    assert facepad.load(path).predict(np.zeros((99, 99, 3), np.uint8))[0].reasons == (Reason.NO_FACE,)
+
+
+def test_scores_that_are_no_numbers_are_an_error(predictor, monkeypatch):
+    scores = predictor._scorer.score([(np.zeros((16, 16, 3), np.uint8),)])
+    scores.values[:] = np.nan
+    monkeypatch.setattr(predictor._scorer, "score", lambda batch: scores)
+    with pytest.raises(ModelError, match=r"model tiny gives scores that are no numbers"):
+        predictor.predict(picture(RED))
+
+
+def test_engines_agree(model):
+    pytest.importorskip("openvino")
+    first, second = (facepad.load(model, detector="stub", engine=engine) for engine in ("onnxruntime", "openvino"))
+    assert first.predict(picture(RED))[0].score == pytest.approx(second.predict(picture(RED))[0].score, abs=1e-5)
+
+
+def test_decision_has_a_label_or_reasons():
+    with pytest.raises(ValueError, match="label or reasons"):
+        Decision(None, 0.5, None, 0.5, ScoreStatus.SCORED)
+    with pytest.raises(ValueError, match="status 'scored' only"):
+        Decision(None, None, Label.ATTACK, 0.5, ScoreStatus.SCORED)
+
+
+def test_importing_facepad_stays_light():
+    heavy = "(m for m in ('torch', 'cv2', 'onnxruntime', 'numpy') if m in sys.modules)"
+    code = f"import sys, facepad; facepad.Decision; print(*{heavy})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=60)
+    assert (done.stdout.strip(), done.returncode) == ("", 0)
+    with pytest.raises(AttributeError, match="no attribute 'laod'"):
+        facepad.laod  # noqa: B018

@@ -1,0 +1,237 @@
+"""What SOURCE may be: keys, where the bytes are, and what is refused."""
+
+import os
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from facepad.datasets.manifest import write_manifest
+from facepad.errors import InputError, ManifestError
+from facepad.types import AttackType, Label, Sample
+from helpers.bulk import BLUE, RED, picture, serve_bucket
+
+pa = pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
+pytest.importorskip("fsspec", reason="facepad[scale] is not installed")
+parquet = pytest.importorskip("pyarrow.parquet")
+
+from facepad.scale.scoring import _content  # noqa: E402
+from facepad.scale.sources import open_source  # noqa: E402
+
+LIVE, FAKE = picture(RED), picture(BLUE)
+
+
+def items(word, **options):
+    return {item.key: item for item in open_source(str(word), **options).list_items()}
+
+
+def contents(word, **options):
+    """Key to content of everything that a source names."""
+    return {key: _content(item) for key, item in items(word, **options).items()}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    folder = tmp_path / "tree"
+    for name, content in {
+        "a.png": LIVE,
+        "sub/b.JPG": FAKE,
+        "sub/clip.mp4": b"x",
+        "notes.txt": b"x",
+        ".c.png": b"x",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def shard(path, members):
+    with tarfile.open(path, "w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, BytesIO(content))
+    return path
+
+
+def test_folder_gives_images_and_videos_by_their_path_within_it(tree):
+    found = items(tree)
+    assert {key: item.kind for key, item in found.items()} == {
+        "a.png": "image",
+        "sub/b.JPG": "image",
+        "sub/clip.mp4": "video",
+    }
+    assert contents(tree)["sub/b.JPG"] == FAKE
+
+
+def test_folder_that_links_to_itself_ends(tree):
+    (tree / "sub" / "round").symlink_to(tree)
+    assert len(items(tree)) == 3
+
+
+def test_folder_that_vanishes_while_it_is_listed_is_passed_over(tree):
+    listed = open_source(str(tree)).list_items()
+    first = next(listed)
+    assert first.key == "a.png"
+    (tree / "sub").rename(tree.parent / "elsewhere")
+    assert list(listed) == []
+
+
+def test_pattern_gives_what_matches_by_the_part_that_may_differ(tree):
+    assert set(items(tree / "sub" / "*")) == {"b.JPG", "clip.mp4"}
+    assert set(items(tree / "**" / "*.png")) == {"a.png"}
+    assert items(tree / "*.gif") == {}
+
+
+def test_names_that_are_no_text_become_keys_that_are(tmp_path):
+    (tmp_path / "f").mkdir()
+    try:
+        path = os.fsencode(tmp_path / "f") + b"/\xff.png"
+        Path(os.fsdecode(path)).write_bytes(LIVE)
+    except OSError:
+        pytest.skip("this file system takes text alone")
+    assert contents(tmp_path / "f") == {"\\udcff.png": LIVE}
+
+
+def test_manifest_gives_its_samples(tree):
+    samples = [
+        Sample("a.png", "anna", Label.BONA_FIDE),
+        Sample("sub/b.JPG", "ben", Label.ATTACK, AttackType.PRINT, frame=7, video="v"),
+    ]
+    write_manifest(tree / "manifest.csv", samples)
+    found = items(tree / "manifest.csv")
+    assert list(found) == ["a.png", "sub/b.JPG#7"] and found["sub/b.JPG#7"].sample == samples[1]
+    assert list(contents(tree / "manifest.csv").values()) == [LIVE, FAKE]
+
+
+def test_broken_manifest_is_refused_at_its_line(tree):
+    (tree / "m.csv").write_text("path,subject,label\na.png,anna,maybe\n")
+    with pytest.raises(ManifestError, match=r"m.csv:2: unknown label 'maybe'"):
+        items(tree / "m.csv")
+
+
+def test_listing_names_paths_beside_it(tree):
+    (tree / "list.txt").write_text(f"# two\na.png\n\n{tree}/sub/b.JPG\n")
+    assert contents(tree / "list.txt") == {"a.png": LIVE, f"{tree}/sub/b.JPG": FAKE}
+
+
+def test_listing_that_is_no_text_is_refused(tree):
+    (tree / "list.txt").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(InputError, match="not a text file in UTF-8"):
+        items(tree / "list.txt")
+
+
+def test_tar_gives_its_images_without_unpacking(tmp_path):
+    members = {"000.png": LIVE, "000.json": b"{}", "sub/001.png": FAKE}
+    path = shard(tmp_path / "s.tar", members)
+    assert contents(path) == {"s.tar/000.png": LIVE, "s.tar/sub/001.png": FAKE}
+
+
+def test_truncated_tar_gives_what_is_whole_and_says_what_is_not(tmp_path):
+    path = shard(tmp_path / "s.tar", {f"{number}.png": LIVE for number in range(4)})
+    path.write_bytes(path.read_bytes()[: 3 * 512 + len(LIVE)])
+    found = contents(path)
+    assert found["s.tar/0.png"] == LIVE
+    assert isinstance(found["s.tar"], OSError) and "not a whole tar file" in str(found["s.tar"])
+
+
+def test_compressed_tar_is_refused_by_name(tmp_path):
+    (tmp_path / "s.tar.gz").write_bytes(b"x")
+    with pytest.raises(InputError, match="compressed tar"):
+        open_source(str(tmp_path / "s.tar.gz"))
+
+
+@pytest.mark.parametrize("column", [None, "image"])
+def test_parquet_gives_a_column_of_bytes_row_by_row(tmp_path, column):
+    table = pa.table({"name": ["a", "b", "c"], "image": pa.array([LIVE, FAKE, None], pa.binary())})
+    parquet.write_table(table, tmp_path / "p.parquet", row_group_size=2)
+    expected = {"p.parquet/0": LIVE, "p.parquet/1": FAKE, "p.parquet/2": b""}
+    assert contents(tmp_path / "p.parquet", column=column) == expected
+
+
+def test_parquet_gives_bytes_within_a_struct(tmp_path):
+    table = pa.table({"image": [{"bytes": LIVE, "path": "a.png"}, {"bytes": FAKE, "path": "b.png"}]})
+    parquet.write_table(table, tmp_path / "p.parquet")
+    assert list(contents(tmp_path / "p.parquet").values()) == [LIVE, FAKE]
+
+
+def test_parquet_without_a_clear_column_is_refused_with_the_choices(tmp_path):
+    binary = pa.array([LIVE], pa.binary())
+    parquet.write_table(pa.table({"one": binary, "two": binary}), tmp_path / "two.parquet")
+    with pytest.raises(InputError, match="one, two hold bytes; name one with --column"):
+        items(tmp_path / "two.parquet")
+    with pytest.raises(InputError, match="expected one of these, got 'three'"):
+        items(tmp_path / "two.parquet", column="three")
+    parquet.write_table(pa.table({"name": ["a"]}), tmp_path / "none.parquet")
+    with pytest.raises(InputError, match="no column holds bytes of images; columns: name"):
+        items(tmp_path / "none.parquet")
+
+
+def test_broken_parquet_is_one_unreadable_item(tmp_path):
+    (tmp_path / "p.parquet").write_bytes(b"PAR1 nothing")
+    (found,) = contents(tmp_path / "p.parquet").values()
+    assert "not a whole Parquet file" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("nowhere", "nowhere does not exist"),
+        ("ftp://host/x", r"unknown kind of address 'ftp://'.*choices: s3://, gs://, http://, https://"),
+        ("a.xyz", "expected a folder, a pattern"),
+    ],
+)
+def test_what_is_no_source_is_refused(tmp_path, monkeypatch, word, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.xyz").write_bytes(b"x")
+    with pytest.raises(InputError, match=line):
+        open_source(word)
+
+
+@pytest.fixture
+def bucket():
+    with serve_bucket() as served:
+        yield served
+
+
+def test_bucket_gives_objects_below_a_prefix(bucket):
+    bucket.objects = {"b/in/a.png": LIVE, "b/in/sub/x y#1.png": FAKE, "b/in/notes.txt": b"", "b/out/c.png": LIVE}
+    assert contents(f"s3://b/in/{bucket.query}") == {"a.png": LIVE, "sub/x y#1.png": FAKE}
+    assert set(items(f"s3://b/in/**/*.png{bucket.query}")) == {"a.png", "sub/x y#1.png"}
+    assert set(items(f"s3://b/in/*.png{bucket.query}")) == {"a.png"}
+
+
+def test_shards_in_a_bucket_are_read_from_the_middle(bucket, tmp_path):
+    path = shard(tmp_path / "s.tar", {"0.png": LIVE, "1.png": FAKE})
+    table = pa.table({"image": pa.array([FAKE], pa.binary())})
+    parquet.write_table(table, tmp_path / "p.parquet")
+    bucket.objects = {"b/s.tar": path.read_bytes(), "b/p.parquet": (tmp_path / "p.parquet").read_bytes()}
+    assert contents(f"s3://b{bucket.query}") == {"s.tar/0.png": LIVE, "s.tar/1.png": FAKE, "p.parquet/0": FAKE}
+
+
+def test_manifest_in_a_bucket_names_what_is_beside_it(bucket):
+    bucket.objects = {"b/in/m.csv": b"path,subject,label\nsub/a.png,anna,live\n", "b/in/sub/a.png": LIVE}
+    assert contents(f"s3://b/in/m.csv{bucket.query}") == {"sub/a.png": LIVE}
+
+
+def test_missing_forbidden_and_unreachable_buckets_are_refused(bucket):
+    with pytest.raises(InputError, match="cannot list s3://nobody/in: .*(no such bucket|NO_SUCH_BUCKET)"):
+        items(f"s3://nobody/in/{bucket.query}")
+    bucket.objects, bucket.forbidden = {"b/a.png": LIVE}, {"b"}
+    with pytest.raises(InputError, match=r"cannot list s3://b.*ACCESS_DENIED"):
+        items(f"s3://b{bucket.query}")
+    with pytest.raises(InputError, match="cannot list s3://b"):
+        items("s3://b?endpoint_override=127.0.0.1:9&scheme=http&anonymous=true&region=us-east-1")
+    with pytest.raises(InputError, match="unknown option 'endpoint'"):
+        items("s3://b?endpoint=127.0.0.1")
+
+
+def test_web_addresses_are_read_through_a_listing(bucket, tmp_path):
+    path = shard(tmp_path / "s.tar", {"0.png": FAKE})
+    bucket.objects = {"in/list.txt": b"a.png\nsub/b.png\n", "in/a.png": LIVE, "in/sub/b.png": FAKE}
+    bucket.objects["in/s.tar"] = path.read_bytes()
+    assert contents(f"{bucket.web}in/list.txt") == {"a.png": LIVE, "sub/b.png": FAKE}
+    assert contents(f"{bucket.web}in/s.tar") == {"s.tar/0.png": FAKE}
+    with pytest.raises(InputError, match="cannot read .*missing.txt"):
+        items(f"{bucket.web}missing.txt")

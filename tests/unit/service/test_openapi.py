@@ -1,0 +1,24 @@
+"""The committed OpenAPI document is that of the service."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from facepad.service.app import create_app
+from facepad.service.problems import PROBLEMS
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"
+
+
+def test_openapi_document_is_current():
+    made = "python -c 'import json; from facepad.service.app import create_app as c; "
+    made += "print(json.dumps(c().openapi(), indent=1))' > docs/openapi.json"
+    assert json.loads(DOCUMENT.read_text()) == json.loads(json.dumps(create_app().openapi())), f"write it anew: {made}"
+
+
+def test_openapi_document_names_every_refusal_of_liveness():
+    responses = json.loads(DOCUMENT.read_text())["paths"]["/v1/liveness"]["post"]["responses"]
+    elsewhere = {"404", "405"}  # of addresses that are not there
+    assert set(responses) - {"200"} == {str(status) for status, _ in PROBLEMS.values()} - elsewhere
+    assert all("application/problem+json" in said["content"] for status, said in responses.items() if status != "200")

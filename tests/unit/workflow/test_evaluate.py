@@ -1,0 +1,162 @@
+"""facepad evaluate on model files: the same figures as the run, at the model's own threshold or one chosen on dev."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from facepad.errors import InputError
+from facepad.metrics import to_videos
+from facepad.modelfile.bundle import Bundle, write_bundle
+from facepad.modelfile.catalog import find_model
+from facepad.types import Split
+from facepad.workflow import evaluate as module
+from facepad.workflow.calibrate import calibrate_bundle
+from facepad.workflow.evaluate import evaluate_model
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run, noisy_manifest, tmp_path_factory):
+    """The tiny run as a model file with calibration and threshold."""
+    done = calibrate_bundle(find_model(tiny_run), noisy_manifest, criterion="apcer@bpcer=0.3", progress=False)
+    return write_bundle(tmp_path_factory.mktemp("model") / "tiny.facepad", done)
+
+
+@pytest.fixture(scope="module")
+def bare(tiny_run, tmp_path_factory):
+    """The same without both."""
+    return write_bundle(tmp_path_factory.mktemp("bare") / "bare.facepad", find_model(tiny_run))
+
+
+def evaluate(model, manifest, out, **options):
+    return evaluate_model(model, manifest, out, probes=False, progress=False, **options)
+
+
+def test_a_model_file_is_measured_at_its_own_threshold_and_needs_no_dev(model, manifest_like, noisy_manifest, tmp_path):
+    threshold = find_model(model).description.threshold
+    kept = {Path(r.path).stem: r for r in read_scores_of(model, noisy_manifest, tmp_path)}
+
+    def change(sample):
+        record = kept.get(Path(sample.path).stem)
+        return replace(sample, label=record.label, attack_type=record.attack_type) if record else None
+
+    (tmp_path / "data").mkdir()
+    manifest = manifest_like(tmp_path / "data", change)
+    evaluation, _ = evaluate(model, manifest, tmp_path / "own")
+    assert evaluation.summary.threshold == threshold
+    assert {record.split for record in evaluation.records} == {Split.TEST}
+    assert f"the threshold is the model's own, from {threshold.origin.source}" in evaluation.summary.notes
+    assert any("limits of size, light and sharpness take no part" in note for note in evaluation.summary.notes)
+    with pytest.raises(InputError, match="split 'dev'"):
+        evaluate(model, manifest, tmp_path / "chosen", criterion="eer")
+    assert not (tmp_path / "chosen").exists()
+
+
+def read_scores_of(model, manifest, folder):
+    evaluation, _ = evaluate(model, manifest, folder / "all")
+    return [record for record in evaluation.records if record.split is Split.TEST]
+
+
+def test_a_criterion_chooses_on_dev_and_a_bare_model_takes_eer(model, bare, noisy_manifest, tmp_path):
+    chosen, _ = evaluate(model, noisy_manifest, tmp_path / "chosen", criterion="min-hter")
+    assert chosen.summary.threshold.criterion == "min-hter"
+    assert chosen.summary.threshold.origin.source == str(tmp_path / "chosen" / "scores.csv")
+    plain, _ = evaluate(bare, noisy_manifest, tmp_path / "plain")
+    assert (plain.summary.threshold.criterion, plain.summary.threshold.origin.split) == ("eer", Split.DEV)
+
+
+def test_a_bare_model_file_gives_the_run_s_figures(bare, tiny_run, noisy_manifest, tmp_path):
+    of_file, page = evaluate(bare, noisy_manifest, tmp_path / "file")
+    of_run, run_page = evaluate(tiny_run, noisy_manifest, tmp_path / "run")
+    assert of_file.records == of_run.records
+    assert of_file.summary.rates == of_run.summary.rates
+    pages = page.read_text(), run_page.read_text()
+    assert ["Recipe" in text for text in pages] == [False, True]
+    assert "Learning curves" not in pages[0]
+    assert "manifest_sha256" in pages[0]
+    metrics = json.loads((tmp_path / "file" / "metrics.json").read_text())
+    assert metrics["eer"] == json.loads((tmp_path / "run" / "metrics.json").read_text())["eer"]
+
+
+def test_another_manifest_than_the_training_s_is_said(model, tiny_manifest, noisy_manifest, tmp_path):
+    other, _ = evaluate(model, tiny_manifest, tmp_path / "other")
+    same, _ = evaluate(model, noisy_manifest, tmp_path / "same")
+    said = [any("trained on another manifest" in note for note in e.summary.notes) for e in (other, same)]
+    assert said == [True, False]
+
+
+def test_a_model_without_a_file_has_no_hash_in_the_report(model, noisy_manifest, tmp_path, monkeypatch):
+    bundle = replace(find_model(model), sha256="")  # as a described network has none
+    monkeypatch.setattr(module, "find_model", lambda name: bundle)
+    _, page = evaluate("described", noisy_manifest, tmp_path / "out")
+    assert f"{bundle.description.name}, SHA-256" not in page.read_text()
+
+
+def test_videos_at_a_threshold_of_images_are_said(model, manifest_like, noisy_manifest, tmp_path):
+    manifest = manifest_like(tmp_path, lambda sample: replace(sample, video=f"{sample.label}-{sample.path[-5]}"))
+    evaluation, _ = evaluate(model, manifest, tmp_path / "out", fusion="mean")
+    assert any("one of single images" in note for note in evaluation.summary.notes)
+
+
+def test_a_depth_model_file_shows_depth(noisy_manifest, make_run, tmp_path):
+    run = make_run(tmp_path / "run", noisy_manifest, "attention_fusion", {"deep_tap": 13})
+    _, page = evaluate(write_bundle(tmp_path / "a.facepad", find_model(run)), noisy_manifest, tmp_path / "out")
+    assert "Depth maps" in page.read_text()
+
+
+def test_depth_pictures_of_videos_carry_the_videos_decision(manifest_like, make_run, noisy_manifest, tmp_path):
+    run = make_run(tmp_path / "run", noisy_manifest, "attention_fusion", {"deep_tap": 13})
+    manifest = manifest_like(
+        tmp_path, lambda sample: replace(sample, video=f"{sample.label}-{int(sample.path[-5]) % 3}")
+    )
+    shown = []
+    examples = module.depth_examples
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "depth_examples", lambda *given: shown.extend(made := examples(*given)) or made)
+        evaluation, _ = evaluate(run, manifest, tmp_path / "out", fusion="mean")
+    videos = {record.path: record for record in to_videos(evaluation.records, "mean")}
+    assert shown
+    for example in shown:
+        record = videos[example.path]
+        assert example.score == record.score
+        assert example.accepted is (record.score >= evaluation.summary.threshold.value)
+
+
+def test_model_files_are_evaluated_without_torch(model, noisy_manifest, tmp_path):
+    code = f"""
+import sys
+for name in ("torch", "lightning", "safetensors", "onnx"):
+    sys.modules[name] = None
+from facepad.cli import main
+sys.argv = ["facepad", "evaluate", {str(model)!r}, {str(noisy_manifest)!r}, {str(tmp_path / "out")!r}, "--no-probes"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=120, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "the threshold is the model's own" in done.stdout
+
+
+def test_a_model_that_is_nowhere_or_broken_is_one_line(facepad, model, noisy_manifest, tmp_path):
+    (tmp_path / "broken.facepad").write_bytes(model.read_bytes()[:500])
+    for name, message in (
+        ("nowhere", "or the path of a model file or run folder"),
+        (tmp_path / "broken.facepad", "truncated or damaged"),
+    ):
+        code, out, err = facepad("evaluate", name, noisy_manifest, tmp_path / "out")
+        assert (code, out, len(err.strip().splitlines())) == (2, "", 1)
+        assert message in err
+        assert not (tmp_path / "out").exists()
+
+
+def test_several_networks_are_evaluated_as_one(model, noisy_manifest, tmp_path):
+    bundle = find_model(model)
+    [network] = bundle.description.networks
+    halves = tuple(network.model_copy(update={"name": name, "weight": 0.5}) for name in "ab")
+    fused = Bundle(bundle.description.model_copy(update={"networks": halves}), bundle.files)
+    path = write_bundle(tmp_path / "two.facepad", fused)
+    two, _ = evaluate(path, noisy_manifest, tmp_path / "two")
+    one, _ = evaluate(model, noisy_manifest, tmp_path / "one")
+    assert [r.score for r in two.records] == pytest.approx([r.score for r in one.records])
