@@ -2,8 +2,9 @@
 
 FacepadError
 ├── InputError                 the caller's input is wrong (command line: exit code 2)
-│   ├── ImageError             a file or byte string that is not a readable image
-│   ├── VideoError             a file that is not a readable video
+│   ├── MediaError
+│   │   ├── ImageError         a file, byte string or array that is not a readable image
+│   │   └── VideoError         a file, byte string or camera that is not a readable video
 │   ├── ManifestError          a manifest.csv that breaks its contract
 │   ├── DatasetError           a data set that is not what it should be, or that is mostly unreadable
 │   ├── ScoresError            a scores file that breaks its contract
@@ -12,7 +13,8 @@ FacepadError
 │   ├── RecipeError            an unknown recipe, key or value
 │   ├── ModelError             an unknown model, or weights that are missing or do not fit
 │   │   └── BundleError        a model file that is changed, truncated, newer than this facepad, or none
-│   └── OutputExistsError      an output place that already holds something
+│   ├── OutputExistsError      an output place that already holds something
+│   └── BusyError              a folder that another process is working in
 └── RunError                   the work itself failed (command line: exit code 1)
     └── ServiceError           a liveness service that refused, failed or could not be reached
 """
@@ -21,15 +23,18 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 __all__ = [
     "BundleError",
+    "BusyError",
     "DatasetError",
     "FacepadError",
     "ImageError",
     "InputError",
     "ManifestError",
+    "MediaError",
     "MetricError",
     "ModelError",
     "OutputExistsError",
@@ -39,6 +44,7 @@ __all__ = [
     "SeparableError",
     "ServiceError",
     "VideoError",
+    "reason",
     "unknown_choice",
 ]
 
@@ -51,12 +57,33 @@ class InputError(FacepadError):
     """The caller's input is wrong: it says what was expected, what came, and what to do."""
 
 
-class ImageError(InputError):
-    """A file or byte string that is not a readable image; the message names the file."""
+class MediaError(InputError):
+    """An image or video that cannot be read; its text is "source: reason".
+
+    Args:
+        source: Path or other name of the image or video; None for one without a name, such as an array.
+        reason: Why it cannot be read, without its name.
+
+    >>> error = ImageError("a.jpg", "is empty")
+    >>> str(error), error.source, error.reason
+    ('a.jpg: is empty', 'a.jpg', 'is empty')
+    """
+
+    def __init__(self, source: Path | str | None, reason: str) -> None:
+        self.source = None if source is None else str(source)
+        self.reason = reason
+        super().__init__(self.source, reason)  # both: pickle calls the class with these arguments
+
+    def __str__(self) -> str:
+        return self.reason if self.source is None else f"{self.source}: {self.reason}"
 
 
-class VideoError(InputError):
-    """A file that is not a readable video, or a camera that gives no picture; the message names it."""
+class ImageError(MediaError):
+    """A file, byte string or array that is not a readable image."""
+
+
+class VideoError(MediaError):
+    """A file or byte string that is not a readable video, or a camera that gives no picture."""
 
 
 class ManifestError(InputError):
@@ -95,6 +122,10 @@ class OutputExistsError(InputError):
     """An output place that already holds something that facepad will not overwrite."""
 
 
+class BusyError(InputError):
+    """A folder that another process is working in; the message names the folder and the work."""
+
+
 class RunError(FacepadError):
     """The work itself failed although the input was right."""
 
@@ -120,6 +151,18 @@ class ServiceError(RunError):
     def name(self) -> str:
         """The problem's name, such as ``busy`` or ``unreadable``; empty when there was no problem document."""
         return str(self.problem.get("type", "")).rpartition(":")[2]
+
+
+def reason(error: Exception) -> str:
+    """Why a file operation failed: the system's own words without error number and path, where it has any.
+
+    Args:
+        error: Usually an `OSError`; another exception gives its whole text.
+
+    >>> reason(FileNotFoundError(2, "No such file or directory", "a.jpg")), reason(ValueError("embedded null byte"))
+    ('No such file or directory', 'embedded null byte')
+    """
+    return str(getattr(error, "strerror", None) or error)
 
 
 def unknown_choice(what: str, got: str, choices: Iterable[str]) -> str:

@@ -252,7 +252,7 @@ def test_damaged_video_is_copied_by_the_frames_that_were_looked_at(predict, phot
 
 def test_what_cannot_be_read_again_has_no_copy_and_the_rest_goes_on(predict, photos, tmp_path, monkeypatch):
     def gone(path):
-        raise ImageError(f"{path}: is empty")
+        raise ImageError(path, "is empty")
 
     monkeypatch.setattr("facepad.predict.annotate.read_image", gone)
     code, out, err = predict(photos / "anna", photos / "ben", "--annotate", tmp_path / "out")

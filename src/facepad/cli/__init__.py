@@ -26,7 +26,7 @@ _EXTRAS = {
         "prometheus_client",
         "redis",
     },
-    "scale": {"pyarrow", "fsspec", "aiohttp", "filelock", "ray"},
+    "scale": {"pyarrow", "fsspec", "aiohttp", "ray"},
 }
 # What a shell shows of a tool that SIGPIPE ended, as it ends cat and grep. Python ignores that signal, and should: it
 # would also end a process whose network connection breaks. So we end in silence with the same code: work that nobody

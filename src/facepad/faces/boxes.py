@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 
-import cv2
-
-from facepad.errors import ImageError, InputError, RunError
+from facepad.errors import ImageError, RunError, reason
 from facepad.faces.box_cache import BoxCache, FileStamp, FoundBox
 from facepad.faces.detectors import Detector, create_detector
 from facepad.files.disk import sha256_file
 from facepad.media.images import read_image
-from facepad.runtime.parallel import available_cpus, become_worker, interrupt_deferred
+from facepad.runtime.parallel import available_cpus, require_positive, worker_pool
 from facepad.runtime.progress import progress_bar
 
 __all__ = ["find_boxes"]
@@ -37,7 +34,7 @@ def find_boxes(
     detector_model: Path | None = None,
     cache: Path | None = None,
     jobs: int | None = None,
-    progress: bool = True,
+    progress: bool = False,
 ) -> dict[Path, FoundBox]:
     """Find the best face of every image, in parallel processes.
 
@@ -60,8 +57,7 @@ def find_boxes(
         ModelError: the detector's model file is missing or wrong.
         RunError: a process died, or the cache cannot be written.
     """
-    if jobs is not None and jobs < 1:
-        raise InputError(f"jobs must be at least 1, got {jobs}")
+    require_positive("jobs", jobs)
     engine = create_detector(detector, model=detector_model)
     wanted = list(dict.fromkeys(Path(path) for path in paths))
     found: dict[Path, FoundBox] = {}
@@ -89,30 +85,21 @@ def _detect_all(paths: Sequence[Path], detector: Detector, jobs: int) -> Generat
         for path in paths:
             yield _detect(path, detector)
         return
-    pool = ProcessPoolExecutor(
-        processes,
-        # Not forked: a fork of a process that runs threads (torch, OpenCV) may hang.
-        mp_context=get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(detector.name, getattr(detector, "model", None)),
-    )
     try:
-        yield from _in_order_of_completion(pool, paths, _AHEAD * processes)
+        with worker_pool(processes, _start_worker, (detector.name, getattr(detector, "model", None))) as pool:
+            yield from _in_order_of_completion(pool, paths, _AHEAD * processes)
     except BrokenProcessPool as error:
         raise RunError(
             "a detection process died: too little memory, or a script without an `if __name__ == '__main__'` guard; "
             "what was found so far is in the cache, if one was named"
         ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _in_order_of_completion(pool: ProcessPoolExecutor, paths: Sequence[Path], ahead: int) -> Iterator[_Result]:
+def _in_order_of_completion(pool: Executor, paths: Sequence[Path], ahead: int) -> Iterator[_Result]:
     waiting_paths = iter(paths)
 
     def submit(count: int) -> set[Future[_Result]]:
-        with interrupt_deferred():
-            return {pool.submit(_detect_in_worker, path) for path in islice(waiting_paths, count)}
+        return {pool.submit(_detect_in_worker, path) for path in islice(waiting_paths, count)}
 
     running = submit(ahead)
     while running:
@@ -128,8 +115,7 @@ def _detect(path: Path, detector: Detector) -> _Result:
         stamp = FileStamp.of(path)
         digest = sha256_file(path)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        return path, None, FoundBox(None, (0, 0), f"{path}: cannot be read ({reason})", "")
+        return path, None, FoundBox(None, (0, 0), f"{path}: cannot be read ({reason(error)})", "")
     try:
         image = read_image(path)
     except ImageError as error:
@@ -144,8 +130,6 @@ _worker_detector: Detector | None = None
 
 def _start_worker(name: str, model: Path | None) -> None:
     global _worker_detector
-    become_worker()
-    cv2.setNumThreads(1)  # the processes already use every CPU
     _worker_detector = create_detector(name, model=model)
 
 

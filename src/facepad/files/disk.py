@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from facepad.errors import InputError, OutputExistsError, RunError
+from facepad.errors import InputError, OutputExistsError, RunError, reason
 from facepad.files.shards import open_file
 
 __all__ = [
     "atomic_path",
     "claim_output",
+    "json_text",
+    "printable",
     "read_text",
     "sha256_file",
     "walk_files",
     "write_bytes",
+    "write_json",
     "write_text",
     "writing",
 ]
@@ -35,7 +40,7 @@ def writing(path: Path) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+        raise RunError(f"cannot write {path}: {reason(error)}") from error
 
 
 @contextmanager
@@ -82,6 +87,38 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def printable(name: object) -> str:
+    """A file name as text that can be printed and stored: bytes that are not UTF-8 stand as escapes."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
+def json_text(value: Any) -> str:
+    """A value as facepad writes JSON: indented by two, not sorted, with a line end.
+
+    Text stays readable (not escaped); only what UTF-8 cannot hold, of a file name in another encoding, is escaped.
+
+    Raises:
+        ValueError: the value holds NaN or an infinity, for which JSON has no number.
+
+    >>> print(json_text({"subject": "Zoë", "score": None}), end="")
+    {
+      "subject": "Zoë",
+      "score": null
+    }
+    """
+    return printable(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `json_text` of a value to ``path`` as `write_bytes` does.
+
+    Raises:
+        RunError: see `atomic_path`.
+        ValueError: see `json_text`.
+    """
+    write_text(path, json_text(value))
+
+
 def read_text(path: Path) -> str:
     """The content of a text file that a user named.
 
@@ -91,7 +128,7 @@ def read_text(path: Path) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read {path}: {reason(error)}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not a text file in UTF-8 (byte {error.start})") from error
 
@@ -115,7 +152,7 @@ def claim_output(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make output folder {folder}: {error.strerror or error}") from error
+        raise InputError(f"cannot make output folder {folder}: {reason(error)}") from error
     return folder
 
 
@@ -127,7 +164,7 @@ def walk_files(root: Path) -> Iterator[Path]:
     """
 
     def refuse(error: OSError) -> None:
-        raise InputError(f"cannot read folder {error.filename}: {error.strerror}") from error
+        raise InputError(f"cannot read folder {error.filename}: {reason(error)}") from error
 
     visited: set[str] = set()
     for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):

@@ -33,13 +33,13 @@ def read_camera(number: int, *, count: int | None = None) -> Iterator[VideoFrame
         capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():
-            raise VideoError(f"camera {number} cannot be opened: is it there, free, and allowed?")
+            raise VideoError(None, f"camera {number} cannot be opened: is it there, free, and allowed?")
         started = 0.0
         for index in range(count) if count is not None else numbers():
             found, image = capture.read()
             if not found:
                 if index == 0:
-                    raise VideoError(f"camera {number} gives no picture")
+                    raise VideoError(None, f"camera {number} gives no picture")
                 return
             started = started if index else time.monotonic()
             rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)

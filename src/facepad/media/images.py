@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
-from facepad.errors import ImageError, InputError
+from facepad.errors import ImageError, InputError, reason
 from facepad.files.disk import write_bytes
 from facepad.files.shards import open_file
 
@@ -142,13 +142,13 @@ def _opened(source: Path | str | bytes, max_pixels: int) -> Iterator[ImageFile.I
             image = _parser(stream, name)(stream)
             width, height = image.size
             if width * height > max_pixels:
-                raise ImageError(f"{name}: {width}x{height} pixels, the limit is {max_pixels} pixels")
+                raise ImageError(name, f"{width}x{height} pixels, the limit is {max_pixels} pixels")
             yield image
         except ImageError:
             raise
         except Exception as error:  # a hostile file makes Pillow's parsers raise nearly anything
-            reason = str(error).strip().splitlines()
-            raise ImageError(f"{name}: cannot be decoded ({reason[0] if reason else type(error).__name__})") from error
+            lines = str(error).strip().splitlines()
+            raise ImageError(name, f"cannot be decoded ({lines[0] if lines else type(error).__name__})") from error
 
 
 def _stream(source: Path | str | bytes, name: str) -> AbstractContextManager[BinaryIO]:
@@ -157,18 +157,17 @@ def _stream(source: Path | str | bytes, name: str) -> AbstractContextManager[Bin
     try:
         return open_file(source)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{name}: cannot be read ({reason})") from error
+        raise ImageError(name, f"cannot be read ({reason(error)})") from error
 
 
 def _parser(stream: BinaryIO, name: str) -> type[ImageFile.ImageFile]:
     head = stream.read(12)
     stream.seek(0)
     if not head:
-        raise ImageError(f"{name}: is empty")
+        raise ImageError(name, "is empty")
     if parser := _parser_of(head):
         return parser
-    raise ImageError(f"{name}: not a JPEG, PNG, WebP, BMP or TIFF image")
+    raise ImageError(name, "not a JPEG, PNG, WebP, BMP or TIFF image")
 
 
 def _parser_of(head: bytes) -> type[ImageFile.ImageFile] | None:

@@ -21,7 +21,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from facepad.errors import InputError, RunError, VideoError
+from facepad.errors import InputError, RunError, VideoError, reason
 from facepad.files.disk import atomic_path
 from facepad.types import VIDEO_SUFFIXES, VideoFrame
 
@@ -171,7 +171,7 @@ class VideoFrames(Iterator[VideoFrame]):
                     try:
                         image = self._upright(decoded, reformatter)
                     except av.FFmpegError as error:
-                        self._problem = str(error.strerror or error)
+                        self._problem = reason(error)
                         continue
                     self._given += 1
                     yield VideoFrame(index, float((stamps[index] - stamps[0]) * listing.unit), image)
@@ -179,7 +179,7 @@ class VideoFrames(Iterator[VideoFrame]):
                     break
         if not self._given and not self._stopped():
             why = f" ({self._problem})" if self._problem else ""
-            raise VideoError(f"{_name(self._source)}: none of its {len(listing.stamps)} frames can be decoded{why}")
+            raise VideoError(_name(self._source), f"none of its {len(listing.stamps)} frames can be decoded{why}")
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[DecodedFrame]:
         """What decodes, in order of display; what does not becomes the noted problem."""
@@ -194,7 +194,7 @@ class VideoFrames(Iterator[VideoFrame]):
             try:
                 frames = stream.decode(packet)
             except av.FFmpegError as error:
-                self._problem = str(error.strerror or error)
+                self._problem = reason(error)
                 continue
             yield from (frame for frame in frames if not frame.is_corrupt)
 
@@ -207,7 +207,7 @@ class VideoFrames(Iterator[VideoFrame]):
                 elif packet.size:
                     yield packet
         except av.FFmpegError as error:
-            self._problem = str(error.strerror or error)
+            self._problem = reason(error)
         yield None
 
     def _upright(self, frame: DecodedFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
@@ -246,7 +246,7 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]], *, rate: int = 
                     container.mux(stream.encode(DecodedFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")))
                 container.mux(stream.encode())
         except av.FFmpegError as error:
-            raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+            raise RunError(f"cannot write {path}: {reason(error)}") from error
 
 
 @contextmanager
@@ -254,22 +254,21 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContai
     """The file with its header read, and its video stream."""
     name = _name(source)
     if not _length(source, name):
-        raise VideoError(f"{name}: is empty")
+        raise VideoError(name, "is empty")
     try:
         if isinstance(source, bytes):
             container = av.open(io.BytesIO(source), "r", options=_OPTIONS_OF_BYTES, metadata_errors="replace")
         else:  # the prefix keeps a name like "http:..." a file's name
             container = av.open(f"file:{source.absolute()}", "r", options=_OPTIONS, metadata_errors="replace")
     except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise VideoError(f"{name}: cannot be opened as a video ({reason})") from error
+        raise VideoError(name, f"cannot be opened as a video ({reason(error)})") from error
     with container:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
-            raise VideoError(f"{name}: holds no video stream; is the copy complete?")
+            raise VideoError(name, "holds no video stream; is the copy complete?")
         # PyAV's types know nothing of a stream whose codec FFmpeg does not know.
         if getattr(stream, "codec_context", None) is None:
-            raise VideoError(f"{name}: its codec is not known")
+            raise VideoError(name, "its codec is not known")
         _refuse_size(name, stream.codec_context.width, stream.codec_context.height, max_pixels)
         yield container, stream
 
@@ -284,12 +283,12 @@ def _length(source: Path | bytes, name: str) -> int:
     try:
         return source.stat().st_size
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise VideoError(f"{name}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise VideoError(name, f"cannot be read ({reason(error)})") from error
 
 
 def _refuse_size(name: str, width: int, height: int, max_pixels: int) -> None:
     if width * height > max_pixels:
-        raise VideoError(f"{name}: {width}x{height} pixels, the limit is {max_pixels} pixels")
+        raise VideoError(name, f"{width}x{height} pixels, the limit is {max_pixels} pixels")
 
 
 def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
@@ -310,7 +309,7 @@ def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
                     stamps.append(packet.pts or 0)
                     ends = max(ends, stamps[-1] + (packet.duration or 0))
     if not stamps:
-        raise VideoError(f"{_name(source)}: holds no frames")
+        raise VideoError(_name(source), "holds no frames")
     if not (timed and unit):
         count = len(stamps)
         return _Listing(

@@ -143,7 +143,7 @@ def _frames(path: Path, video: VideoDecision) -> Iterator[Image]:
                 drawn = np.asarray(cv2.resize(drawn, size[::-1]), dtype=np.uint8)
             yield drawn
     if size is None:
-        raise VideoError(f"{path}: none of the frames that were looked at is there any more")
+        raise VideoError(path, "none of the frames that were looked at is there any more")
 
 
 def _rate(video: VideoDecision) -> int:

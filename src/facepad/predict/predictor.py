@@ -336,14 +336,12 @@ def _pixels(image: ImageInput) -> NDArray[np.uint8]:
     if isinstance(image, str | os.PathLike):
         return read_image(Path(image))
     if not isinstance(image, np.ndarray):
-        raise ImageError(f"expected an image's path, bytes or uint8 RGB array, got {type(image).__name__}")
+        raise ImageError(None, f"expected an image's path, bytes or uint8 RGB array, got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ImageError(
-            f"expected a uint8 RGB array (height, width, 3) in 0..255, got {image.dtype} "
-            f"({', '.join(map(str, image.shape))})"
-        )
+        shape = ", ".join(map(str, image.shape))
+        raise ImageError(None, f"expected a uint8 RGB array (height, width, 3) in 0..255, got {image.dtype} ({shape})")
     if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise ImageError(f"array: {image.shape[1]}x{image.shape[0]} pixels, the limit is {MAX_PIXELS} pixels")
+        raise ImageError("array", f"{image.shape[1]}x{image.shape[0]} pixels, the limit is {MAX_PIXELS} pixels")
     return np.ascontiguousarray(image)
 
 

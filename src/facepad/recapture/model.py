@@ -81,10 +81,10 @@ def screen_recapture(
 def _check(image: Image, output_size: tuple[int, int] | None, background: Image | None) -> tuple[int, int]:
     for what, array in (("image", image), ("background", background)):
         if array is not None and (array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size):
-            raise ImageError(f"{what}: expected uint8 RGB (H, W, 3), got {array.dtype} {array.shape}")
+            raise ImageError(what, f"expected uint8 RGB (H, W, 3), got {array.dtype} {array.shape}")
     size = output_size or (image.shape[0], image.shape[1])
     if background is not None and background.shape[:2] != size:
-        raise ImageError(f"background: expected the output's size {size}, got {background.shape[:2]}")
+        raise ImageError("background", f"expected the output's size {size}, got {background.shape[:2]}")
     return size
 
 

@@ -1,4 +1,4 @@
-"""Work in threads a little ahead of its consumer, starting processes, and how many processors there are for it."""
+"""Working in threads and processes: results computed ahead of their consumer, pools, and the processors there are."""
 
 from __future__ import annotations
 
@@ -8,30 +8,58 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from multiprocessing import parent_process
+from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
-__all__ = ["available_cpus", "become_worker", "interrupt_deferred", "map_ahead", "one_ahead"]
+from facepad.errors import InputError
+
+__all__ = [
+    "available_cpus",
+    "become_worker",
+    "interrupt_deferred",
+    "map_ahead",
+    "one_ahead",
+    "require_positive",
+    "worker_pool",
+]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of the container that this process is in (cgroup 2)
+def available_cpus(quota: Path = _QUOTA) -> int:
+    """Processors that this process may use: ``taskset`` may allow fewer than there are, and a container less time.
 
-
-def available_cpus() -> int:
-    """Processors that this process may use: ``taskset`` may allow fewer than there are, and a container less time."""
+    Args:
+        quota: The file with the processor time of the container that this process is in (cgroup 2).
+    """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        time, _, of = _QUOTA.read_text(encoding="ascii").partition(" ")
+        time, _, of = quota.read_text(encoding="ascii").partition(" ")
         return max(1, min(allowed, math.ceil(int(time) / int(of))))
     except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max": no limit
         return allowed
+
+
+def require_positive(name: str, number: int | None) -> None:
+    """Refuse a number of threads, processes or the like below 1; None, the default of most of them, passes.
+
+    Raises:
+        InputError: ``number`` is below 1.
+
+    >>> require_positive("jobs", 0)
+    Traceback (most recent call last):
+    facepad.errors.InputError: jobs must be at least 1, got 0
+    """
+    if number is not None and number < 1:
+        raise InputError(f"{name} must be at least 1, got {number}")
 
 
 def map_ahead(
@@ -97,14 +125,60 @@ def interrupt_deferred() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+class _WorkerPool(ProcessPoolExecutor):
+    """A pool whose processes cannot be hit by Ctrl-C while they start, and whose end drops the work that waits."""
+
+    def submit(
+        self, function: Callable[Parameters, Result], /, *args: Parameters.args, **options: Parameters.kwargs
+    ) -> Future[Result]:
+        with interrupt_deferred():  # a process may start with any task
+            return super().submit(function, *args, **options)
+
+    def __exit__(self, *error: object) -> None:
+        self.shutdown(wait=True, cancel_futures=True)
+
+
+def worker_pool(
+    count: int, start: Callable[..., None] | None = None, args: tuple[Any, ...] = ()
+) -> ProcessPoolExecutor:
+    """A pool of processes that share the processors: each has one OpenCV thread and leaves Ctrl-C to this process.
+
+    The processes are spawned: a fork of a process that runs threads (torch, OpenCV) may hang. They import the main
+    script again, which therefore needs the ``if __name__ == "__main__"`` guard; without it, and when a process dies,
+    results raise `concurrent.futures.process.BrokenProcessPool`.
+
+    Args:
+        count: Number of processes, at least 1.
+        start: Called in each process before its first task; must be importable.
+        args: Arguments of ``start``; they must be small, as they go through the pipe that starts the process.
+
+    Returns:
+        The pool, a context manager; leaving it cancels the tasks that wait.
+
+    Raises:
+        InputError: ``count`` is below 1.
+    """
+    require_positive("processes", count)
+    return _WorkerPool(count, get_context("spawn"), _start_worker, (start, args))
+
+
+def _start_worker(start: Callable[..., None] | None, args: tuple[Any, ...]) -> None:
+    become_worker()
+    if start is not None:
+        start(*args)
+
+
 def become_worker() -> None:
-    """What a process does first that works for another: leave Ctrl-C to its parent, and end when that was killed."""
+    """Make this process one that works for its parent: one OpenCV thread, Ctrl-C ignored, ended with the parent."""
+    import cv2  # only here: most users of this module need no OpenCV
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends the others
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    cv2.setNumThreads(1)  # the processes already use every processor
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _die_with_parent() -> None:
-    """Else it would wait for work for ever."""
+def _end_with_parent() -> None:
+    """End this process with its parent; a killed parent cannot tell it to, and it would wait for work for ever."""
     parent = parent_process()
     if parent is not None:
         parent.join()

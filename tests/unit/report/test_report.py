@@ -441,7 +441,7 @@ def test_depth_examples_are_spread_over_the_scores_of_each_class_and_instrument(
 
 def test_few_records_give_few_depth_examples_and_unreadable_ones_none(plain):
     def unreadable(shown):
-        raise ImageError(shown.path)
+        raise ImageError(shown.path, "is gone")
 
     assert [e.path for e in depth_examples([record(0.5), record(None)], 0.5, relief)] == ["a.jpg"]
     assert depth_examples(plain.measured, 0.5, unreadable) == []

@@ -1,9 +1,17 @@
+import os
+import signal
+import subprocess
+import sys
 import threading
+import time
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
+import cv2
 import pytest
 
-from facepad.runtime import parallel
-from facepad.runtime.parallel import available_cpus, map_ahead, one_ahead
+from facepad.errors import InputError
+from facepad.runtime.parallel import available_cpus, map_ahead, one_ahead, require_positive, worker_pool
 
 
 def test_results_come_in_order_and_no_more_than_asked_are_taken_ahead():
@@ -57,15 +65,13 @@ def test_at_least_one_cpu_is_available():
 )
 def test_quota_of_a_container_bounds_the_processors(tmp_path, monkeypatch, quota, expected):
     (tmp_path / "cpu.max").write_text(quota + "\n")
-    monkeypatch.setattr(parallel, "_QUOTA", tmp_path / "cpu.max")
-    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert available_cpus() == expected
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert available_cpus(tmp_path / "cpu.max") == expected
 
 
 def test_without_a_quota_all_allowed_processors_count(tmp_path, monkeypatch):
-    monkeypatch.setattr(parallel, "_QUOTA", tmp_path / "missing")
-    monkeypatch.setattr(parallel.os, "sched_getaffinity", lambda _: set(range(3)), raising=False)
-    assert available_cpus() == 3
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(3)), raising=False)
+    assert available_cpus(tmp_path / "missing") == 3
 
 
 def test_the_next_item_is_made_while_one_is_used():
@@ -91,3 +97,68 @@ def test_an_error_of_making_an_item_comes_when_its_turn_does():
     assert next(found) == 0
     with pytest.raises(KeyError):
         next(found)
+
+
+def test_numbers_below_one_are_refused_and_none_passes():
+    for number in (1, 7, None):
+        require_positive("jobs", number)
+    with pytest.raises(InputError, match="threads must be at least 1, got -2"):
+        require_positive("threads", -2)
+    with pytest.raises(InputError, match="processes must be at least 1, got 0"):
+        worker_pool(0)
+
+
+started_with = ()
+
+
+def start(*args):
+    global started_with
+    started_with = args
+
+
+def state(_):
+    return os.getpid(), started_with, cv2.getNumThreads(), signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_workers_are_started_with_their_arguments_one_thread_and_without_ctrl_c():
+    with worker_pool(2, start, ("a", 1)) as pool:
+        for process, args, threads, ignores in pool.map(state, range(4)):
+            assert process != os.getpid()
+            assert (args, threads, ignores) == (("a", 1), 1, True)
+
+
+def test_leaving_a_pool_drops_the_tasks_that_wait():
+    with worker_pool(1) as pool:
+        waiting = [pool.submit(time.sleep, 0.2) for _ in range(100)]
+    assert sum(future.cancelled() for future in waiting) > 50
+
+
+def test_a_worker_that_dies_breaks_the_pool_instead_of_hanging():
+    with worker_pool(1) as pool, pytest.raises(BrokenProcessPool):
+        pool.submit(os.abort).result()
+
+
+PARENT = """
+import os, sys, time
+from facepad.runtime.parallel import worker_pool
+if __name__ == "__main__":
+    pool = worker_pool(1)
+    print(pool.submit(os.getpid).result(), flush=True)
+    time.sleep(300)
+"""
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT)
+    command = [sys.executable, str(tmp_path / "parent.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        worker = Path("/proc", parent.stdout.readline().strip())
+        if not worker.parent.is_dir():
+            pytest.skip("no /proc")
+        assert worker.is_dir()
+        parent.kill()
+    for _ in range(300):
+        if not worker.is_dir() or "State:\tZ" in (worker / "status").read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail("the worker outlived its parent")

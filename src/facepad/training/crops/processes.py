@@ -18,8 +18,6 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Self
 
-import cv2
-
 from facepad.errors import RunError
 from facepad.files.disk import writing
 from facepad.runtime.parallel import available_cpus, become_worker, interrupt_deferred
@@ -118,7 +116,6 @@ _sources: Sequence[CropSource] = ()
 def _start(path: Path) -> None:
     global _sources
     become_worker()
-    cv2.setNumThreads(1)  # there are as many processes as processors
     _sources = pickle.loads(path.read_bytes())
 
 

@@ -1,0 +1,105 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from facepad.errors import BusyError, RunError
+from facepad.files.locks import exclusive
+
+HOLDER = """
+import sys
+from pathlib import Path
+from facepad.files.locks import exclusive
+with exclusive(Path(sys.argv[1]), "packing"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_process(folder):
+    """A process that holds the folder until its input ends."""
+    command = [sys.executable, "-c", HOLDER, str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_folder_that_another_process_holds_is_refused_and_says_what_that_does(tmp_path):
+    with another_process(tmp_path / "out") as process:
+        says = rf"another process is packing in .*out \(process {process.pid} on .*, since .*\); wait for it, or end it"
+        with pytest.raises(BusyError, match=says), exclusive(tmp_path / "out", "training"):
+            pass
+        process.stdin.close()
+        process.wait(30)
+        with exclusive(tmp_path / "out", "training"):
+            pass
+
+
+def test_lock_of_a_killed_process_is_free(tmp_path):
+    with another_process(tmp_path) as process:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(30)
+        with exclusive(tmp_path, "training"):
+            pass
+
+
+def test_two_blocks_of_one_process_exclude_each_other(tmp_path):
+    with (
+        exclusive(tmp_path, "training"),
+        pytest.raises(BusyError, match=rf"is training in .*process {os.getpid()}"),
+        exclusive(tmp_path, "training"),
+    ):
+        pass
+    with exclusive(tmp_path, "training"):
+        pass
+
+
+def test_lock_file_stays_and_the_same_file_is_locked_again(tmp_path):
+    with exclusive(tmp_path, "training"):
+        first = (tmp_path / ".lock").stat().st_ino
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    with exclusive(tmp_path, "training"):
+        assert (tmp_path / ".lock").stat().st_ino == first
+
+
+def test_an_error_inside_the_block_frees_the_folder(tmp_path):
+    with pytest.raises(KeyError), exclusive(tmp_path, "training"):
+        raise KeyError("x")
+    with exclusive(tmp_path, "training"):
+        pass
+
+
+def test_holder_that_wrote_nothing_down_is_still_refused(tmp_path):
+    with another_process(tmp_path):
+        (tmp_path / ".lock-owner.json").write_text("[]")
+        with pytest.raises(BusyError, match="another process is at work in"), exclusive(tmp_path, "training"):
+            pass
+
+
+def test_waiting_ends_with_the_other_process_and_is_logged(tmp_path, caplog):
+    entered = threading.Event()
+
+    def work():
+        with exclusive(tmp_path, "training", wait=True):
+            entered.set()
+
+    with another_process(tmp_path) as process:
+        thread = threading.Thread(target=work)
+        thread.start()
+        assert not entered.wait(0.2)
+        process.stdin.close()
+        assert entered.wait(30)
+        thread.join()
+    assert "another process is packing in" in caplog.text and "waiting for it to end" in caplog.text
+
+
+def test_place_that_is_no_folder_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot write .*file"), exclusive(tmp_path / "file", "training"):
+        pass
