@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from facepad.datasets.manifest import require_both_classes
 from facepad.errors import DatasetError, unknown_choice
-from facepad.types import Box, Label, Sample, Split
+from facepad.types import Box, Sample, Split
 
 __all__ = ["Adapter", "ProtocolInfo", "Scan", "refuse_one_class", "require_folder"]
 
@@ -58,6 +59,8 @@ class Adapter:
 
     Where ``videos`` is true, each sample is a whole video, without frame and box; preparing turns it into samples of
     its frames. Where frames lie in the videos' place, each sample is an image, with ``video`` and ``frame``.
+    ``published_as`` is the data set's name in `facepad.report.literature`, whose figures a report sets beside a result.
+
     ``video_boxes(scan.root, sample)`` gives the canonical face squares of a whole video that the data set itself knows,
     by frame index; frames without one are searched by the detector.
     """
@@ -70,6 +73,7 @@ class Adapter:
     scan: Callable[[Path, str, int], Scan]
     videos: bool = False
     video_boxes: Callable[[Path, Sample], Mapping[int, Box]] | None = None
+    published_as: str | None = None
 
     def protocol(self, name: str | None = None) -> ProtocolInfo:
         """The protocol called ``name``, or the default one.
@@ -102,11 +106,8 @@ def require_folder(root: Path) -> None:
 
 def refuse_one_class(samples: Iterable[Sample], what: str, noun: str = "images") -> None:
     """Raise DatasetError when ``samples``, or the train split among them, show one class only."""
-    whole = {(sample.split, sample.label) for sample in samples}
-    for where, labels in (
-        (what, {label for _, label in whole}),
-        (f"the train split of {what}", {label for split, label in whole if split is Split.TRAIN}),
-    ):
-        if len(labels) == 1:
-            missing = Label.ATTACK if Label.BONA_FIDE in labels else Label.BONA_FIDE
-            raise DatasetError(f"{where} holds no {missing} {noun}; both classes are needed")
+    whole = list(samples)
+    train = [sample for sample in whole if sample.split is Split.TRAIN]
+    for name, part in ((what, whole), (f"the train split of {what}", train)):
+        if part:
+            require_both_classes(part, name, noun=noun, error=DatasetError)

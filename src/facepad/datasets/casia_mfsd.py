@@ -158,5 +158,6 @@ CASIA_MFSD = Adapter(
     ),
     scan=_scan,
     videos=True,
+    published_as="CASIA-MFSD",
 )
 """Subject k of test is named k + 20: no person stands on both sides."""

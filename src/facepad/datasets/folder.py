@@ -8,11 +8,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
-from facepad.datasets.manifest import normalise_name
 from facepad.datasets.splits import split_subjects
 from facepad.errors import DatasetError, InputError
 from facepad.files.disk import walk_files
-from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS
+from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS, normalise_name
 from facepad.media.images import IMAGE_SUFFIXES
 from facepad.types import AttackType, Label, Sample, Split
 

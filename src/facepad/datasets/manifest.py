@@ -7,15 +7,16 @@ import hashlib
 import io
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from facepad.errors import ManifestError, unknown_choice
+from facepad.errors import InputError, ManifestError, unknown_choice
 from facepad.files.disk import write_text
-from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS
-from facepad.types import AttackType, Box, Label, Sample, Split
+from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS, normalise_name
+from facepad.types import AttackType, Box, Label, Sample, ScoreRecord, Split
 
 __all__ = [
     "COLUMNS",
@@ -23,8 +24,8 @@ __all__ = [
     "manifest_hash",
     "manifest_text",
     "manifest_words",
-    "normalise_name",
     "read_manifest",
+    "require_both_classes",
     "resolve",
     "write_manifest",
 ]
@@ -139,13 +140,37 @@ def resolve(manifest_path: Path, sample: Sample) -> Path:
     return Path(manifest_path).parent / sample.path
 
 
-def normalise_name(text: str) -> str:
-    """The form in which labels, attack types and splits are looked up.
+def require_both_classes(
+    samples: Iterable[Sample | ScoreRecord],
+    what: str,
+    *,
+    where: str = "",
+    noun: str = "images",
+    error: type[InputError] = InputError,
+) -> None:
+    """Refuse samples of one class only.
 
-    >>> normalise_name(" Bona-Fide ")
-    'bona_fide'
+    Args:
+        samples: The samples, or their scores.
+        what: What needs both classes: the subject of the message.
+        where: The place of the samples, such as ``split 'dev'``.
+        noun: What a sample is, in the plural.
+        error: The class of the error.
+
+    Raises:
+        InputError: a class has no sample; the message has the number of each.
+
+    Example:
+        >>> require_both_classes([Sample("1.png", "anna", Label.BONA_FIDE)], "training", where="split 'dev'")
+        Traceback (most recent call last):
+        facepad.errors.InputError: training needs images of both classes in split 'dev', got 1 bona fide and 0 attack
     """
-    return re.sub(r"[\s-]+", "_", text.strip().lower())
+    counts = Counter(sample.label for sample in samples)
+    if not all(counts[label] for label in Label):
+        raise error(
+            f"{what} needs {noun} of both classes{f' in {where}' if where else ''}, "
+            f"got {counts[Label.BONA_FIDE]} bona fide and {counts[Label.ATTACK]} attack"
+        )
 
 
 def _compact(value: float) -> str:

@@ -203,4 +203,5 @@ NUAA = Adapter(
         ProtocolInfo("random80", "random 80/20 of all images: leaky, only to compare with papers", False),
     ),
     scan=_scan,
+    published_as="NUAA",
 )

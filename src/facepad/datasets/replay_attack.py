@@ -220,4 +220,5 @@ REPLAY_ATTACK = Adapter(
     scan=_scan,
     videos=True,
     video_boxes=_video_boxes,
+    published_as="Replay-Attack",
 )

@@ -12,6 +12,7 @@ __all__ = [
     "ATTACK_TYPE_SYNONYMS",
     "LABEL_SYNONYMS",
     "SPLIT_SYNONYMS",
+    "normalise_name",
     "parse_attack_type",
     "parse_label",
     "parse_split",
@@ -51,8 +52,13 @@ _INSTRUMENT_NAMES = frozenset(instrument.value for instrument in AttackType)
 _NO_INSTRUMENT = frozenset({"", "unknown", *(word for word, label in LABEL_SYNONYMS.items() if label is Label.ATTACK)})
 
 
-def _key(text: str) -> str:
-    return re.sub(r"[\s\-]+", "_", text.strip().lower())
+def normalise_name(text: str) -> str:
+    """The form in which labels, attack types and splits are looked up.
+
+    >>> normalise_name(" Bona-Fide ")
+    'bona_fide'
+    """
+    return re.sub(r"[\s-]+", "_", text.strip().lower())
 
 
 @lru_cache(maxsize=1024)  # a file repeats a few words on every line
@@ -62,7 +68,7 @@ def parse_label(text: str) -> Label | None:
     >>> parse_label("Genuine"), parse_label("spoof"), parse_label("1")
     (<Label.BONA_FIDE: 'bona_fide'>, <Label.ATTACK: 'attack'>, None)
     """
-    return LABEL_SYNONYMS.get(_key(text))
+    return LABEL_SYNONYMS.get(normalise_name(text))
 
 
 @lru_cache(maxsize=1024)
@@ -72,7 +78,7 @@ def parse_split(text: str) -> Split | None:
     >>> parse_split("devel")
     <Split.DEV: 'dev'>
     """
-    return SPLIT_SYNONYMS.get(_key(text))
+    return SPLIT_SYNONYMS.get(normalise_name(text))
 
 
 @lru_cache(maxsize=1024)
@@ -86,7 +92,7 @@ def parse_attack_type(text: str) -> AttackType | None:
     >>> parse_attack_type("attack").value, parse_attack_type("sculpture")
     ('unknown', None)
     """
-    name = _key(text)
+    name = normalise_name(text)
     if name in _NO_INSTRUMENT:
         return AttackType.UNKNOWN
     if name in _INSTRUMENT_NAMES:

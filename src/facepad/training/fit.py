@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 from safetensors.torch import load_file, save
 
+from facepad.datasets.manifest import require_both_classes
 from facepad.datasets.packed import refuse_narrow_crops
 from facepad.depth import DepthMaps
 from facepad.errors import InputError, RunError
@@ -331,12 +332,7 @@ def check_training(data: TrainingData, device: str = "auto", precision: str = "a
         raise InputError("Apple's mps has no double precision: train.precision=64-true takes --device cpu")
     refuse_narrow_crops(data.root, [*data.train, *data.dev], data.spec.reach)
     for part, samples in (("train", data.train), ("dev", data.dev)):
-        counts = [sum(sample.label is label for sample in samples) for label in Label]
-        if min(counts) == 0:
-            raise InputError(
-                f"training needs images of both classes in split {part!r}, "
-                f"got {counts[0]} bona fide and {counts[1]} attack"
-            )
+        require_both_classes(samples, "training", where=f"split {part!r}")
 
 
 def _class_weights(data: TrainingData, balance: bool) -> tuple[float, float]:

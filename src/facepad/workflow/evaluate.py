@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facepad.datasets import DATASETS
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.origin import origin_of
 from facepad.files.disk import claim_output
@@ -29,7 +30,6 @@ from facepad.workflow.scoring import PROBES, Evaluation, check_evaluation, evalu
 __all__ = ["evaluate_model"]
 
 #: Data sets as the papers' tables name them.
-_PUBLISHED_NAMES = {"nuaa": "NUAA", "casia-mfsd": "CASIA-MFSD", "replay-attack": "Replay-Attack"}
 _NO_LIMITS = "poor faces are scored too: predict's limits of size, light and sharpness take no part in these figures"
 
 
@@ -97,7 +97,8 @@ def evaluate_model(
         progress=progress,
     )
     origin = origin_of(manifest)
-    dataset = _PUBLISHED_NAMES.get(origin.get("dataset", ""))
+    adapter = DATASETS.get(origin.get("dataset", ""))
+    dataset = adapter.published_as if adapter else None
     evaluation = replace(evaluation, summary=replace(evaluation.summary, notes=(*evaluation.summary.notes, *notes)))
     content = ReportContent(
         title=f"{subject.title} on {manifest.parent.name}/{manifest.name}",

@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.datasets.manifest import manifest_words
+from facepad.datasets.manifest import manifest_words, require_both_classes
 from facepad.errors import InputError, unknown_choice
 from facepad.metrics import best_cluster, choose_threshold, parse_criterion
 from facepad.modelfile.bundle import LICENSE, Bundle, Calibration, Description, Network
@@ -70,7 +70,7 @@ def fuse_models(
             members, manifest.parent, samples, batch_size=batch_size, bar=bar, unreadable=unreadable
         )
     scored = [record for record in records if record.score is not None]
-    _check(manifest, [record.label for record in scored])
+    require_both_classes(scored, "fusing", where=f"the samples of {manifest} that have a score")
     logits = np.concatenate(members.logits)
     bona_fide = np.array([record.label is Label.BONA_FIDE for record in scored])
     weights, offset = np.full(len(models), 1 / len(models)), 0.0
@@ -114,15 +114,6 @@ class _Members:
         self.logits.append(np.column_stack(columns))
         mean = self.logits[-1].mean(axis=1)
         return Scores(sigmoid(mean), mean)
-
-
-def _check(manifest: Path, labels: Sequence[Label]) -> None:
-    counts = [labels.count(label) for label in Label]
-    if min(counts) == 0:
-        raise InputError(
-            f"fusing needs images of both classes that can be scored: {manifest} has "
-            f"{counts[0]} bona fide and {counts[1]} attack"
-        )
 
 
 def _learn(logits: NDArray[np.float64], bona_fide: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facepad.datasets.manifest import read_manifest
+from facepad.datasets.manifest import read_manifest, require_both_classes
 from facepad.datasets.packed import refuse_narrow_crops
 from facepad.errors import DatasetError, ImageError, InputError
 from facepad.faces import blank_face, keep_only_face
@@ -157,13 +157,9 @@ def check_evaluation(
             raise InputError("no test image names its video (column video): none can be measured; take --level frame")
     needs_dev = not isinstance(criterion, Threshold) and parse_criterion(criterion).name != "fixed"
     for split in (Split.TEST, Split.DEV) if needs_dev else (Split.TEST,):
-        counts = [sum(sample.split is split and sample.label is label for sample in samples) for label in Label]
-        if min(counts) == 0:
-            hint = f"criterion {criterion!r} chooses there; a threshold as a number needs none, such as --criterion 0.5"
-            raise InputError(
-                f"evaluation needs images of both classes in split '{split}', got {counts[0]} bona fide and "
-                f"{counts[1]} attack{f' ({hint})' if split is Split.DEV else ''}"
-            )
+        hint = f" (criterion {criterion!r} chooses there; a threshold as a number needs none, such as --criterion 0.5)"
+        where = f"split '{split}'{hint if split is Split.DEV else ''}"
+        require_both_classes([sample for sample in samples if sample.split is split], "evaluation", where=where)
 
 
 def dev_samples(manifest: Path) -> list[Sample]:
@@ -175,12 +171,7 @@ def dev_samples(manifest: Path) -> list[Sample]:
     samples = read_manifest(manifest)
     split = any(sample.split for sample in samples)
     dev = [sample for sample in samples if sample.split is Split.DEV or not split]
-    counts = [sum(sample.label is label for sample in dev) for label in Label]
-    if min(counts) == 0:
-        where = f"{manifest}, split 'dev'" if split else str(manifest)
-        raise InputError(
-            f"a threshold needs images of both classes: got {counts[0]} bona fide and {counts[1]} attack in {where}"
-        )
+    require_both_classes(dev, "a threshold", where=f"{manifest}, split 'dev'" if split else str(manifest))
     return dev
 
 

@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from facepad.datasets.manifest import COLUMNS, manifest_hash, read_manifest, resolve, write_manifest
-from facepad.errors import ManifestError, RunError
+from facepad.datasets.manifest import (
+    COLUMNS,
+    manifest_hash,
+    read_manifest,
+    require_both_classes,
+    resolve,
+    write_manifest,
+)
+from facepad.errors import InputError, ManifestError, RunError
 from facepad.types import AttackType, Box, Label, Sample, Split
 
 HEADER = ",".join(COLUMNS)
@@ -204,3 +211,25 @@ def test_manifest_hash_sees_contents_not_form(tmp_path):
     assert manifest_hash(path) == first
     path.write_bytes(b"subject,path,label,attack_type\r\nanna,a.png,live,\r\nb,b.png,spoof,replay\r\n")
     assert manifest_hash(path) != first
+
+
+def labelled(path: str, label: Label) -> Sample:
+    return Sample(path, "anna", label, AttackType.PRINT if label is Label.ATTACK else None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        ([Label.BONA_FIDE] * 3, "3 bona fide and 0 attack"),
+        ([Label.ATTACK] * 2, "0 bona fide and 2 attack"),
+        ([], "0 bona fide and 0 attack"),
+    ],
+)
+def test_require_both_classes_refuses_samples_of_one_class_and_says_how_many(labels, found):
+    samples = [labelled(f"{number}.png", label) for number, label in enumerate(labels)]
+    with pytest.raises(InputError, match=f"training needs images of both classes in split 'dev', got {found}"):
+        require_both_classes(samples, "training", where="split 'dev'")
+
+
+def test_require_both_classes_keeps_samples_of_both():
+    require_both_classes([labelled("1.png", Label.BONA_FIDE), labelled("2.png", Label.ATTACK)], "training")

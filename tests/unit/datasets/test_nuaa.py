@@ -114,14 +114,14 @@ def test_scan_refuses_one_class_only(tmp_path):
     small_nuaa(tmp_path)
     for name in ("imposter_train_raw", "imposter_test_raw"):
         (tmp_path / f"{name}.txt").write_text("")
-    with pytest.raises(DatasetError, match="holds no attack images; both classes are needed"):
+    with pytest.raises(DatasetError, match=r"needs images of both classes, got \d+ bona fide and 0 attack"):
         scan(tmp_path)
 
 
 def test_scan_refuses_one_class_in_train(tmp_path):
     small_nuaa(tmp_path)
     (tmp_path / "client_train_raw.txt").write_text("")
-    with pytest.raises(DatasetError, match=r"the train split of NUAA in .* holds no bona_fide images"):
+    with pytest.raises(DatasetError, match=r"the train split of NUAA in .* needs images of both classes, got 0 bona"):
         scan(tmp_path)
 
 
