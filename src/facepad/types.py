@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 __all__ = [
     "MAP_SIZE",
     "VIDEO_SUFFIXES",
+    "Aggregation",
     "AttackType",
     "Box",
     "Decision",
     "Face",
     "Found",
     "FrameDecision",
-    "Fusion",
     "Label",
     "Reason",
     "Sample",
@@ -91,7 +91,7 @@ class Reason(StrEnum):
 
 
 #: How the scores of a video's frames become one.
-Fusion = Literal["mean", "median", "min"]
+Aggregation = Literal["mean", "median", "min"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +280,7 @@ class VideoDecision:
 
     decision: Decision
     frames: tuple[FrameDecision, ...]
-    fuse: Fusion
+    fuse: Aggregation
     note: str | None = None
     asked: int | None = None
 

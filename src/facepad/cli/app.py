@@ -15,7 +15,7 @@ import typer
 from facepad import __version__
 from facepad.errors import InputError
 from facepad.files.disk import writing
-from facepad.types import Fusion
+from facepad.types import Aggregation
 
 __all__ = [
     "OUTPUT",
@@ -80,10 +80,12 @@ class Device(StrEnum):
 
 
 LevelOption = Annotated[Level, typer.Option(help="What is measured: single images, or the videos that they are of.")]
-FuseOption = Annotated[Fusion | None, typer.Option(help="How the frames of a video become one score; default: mean.")]
+FuseOption = Annotated[
+    Aggregation | None, typer.Option(help="How the frames of a video become one score; default: mean.")
+]
 
 
-def fusion_of(level: Level, fuse: Fusion | None) -> Fusion | None:
+def fusion_of(level: Level, fuse: Aggregation | None) -> Aggregation | None:
     """How videos are fused; None for single images."""
     if level is Level.VIDEO:
         return fuse or "mean"

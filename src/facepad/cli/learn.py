@@ -104,7 +104,7 @@ def metrics(
     """Measure any system's scores; the threshold is chosen on dev and applied to test."""
     from facepad.metrics import format_summary, metrics_from_file
 
-    summary = metrics_from_file(scores, criterion or "eer", dev=dev, fusion=fusion_of(level, fuse))
+    summary = metrics_from_file(scores, criterion or "eer", dev=dev, aggregation=fusion_of(level, fuse))
     if as_json:
         print_json(summary.to_dict())
     else:
@@ -123,7 +123,7 @@ def compare(
     """Tell whether one of two systems is better by more than chance, each at the threshold of its own dev scores."""
     from facepad.metrics import compare_files, format_comparison
 
-    comparison = compare_files(scores_a, scores_b, criterion or "eer", fusion=fusion_of(level, fuse))
+    comparison = compare_files(scores_a, scores_b, criterion or "eer", aggregation=fusion_of(level, fuse))
     if as_json:
         print_json(comparison.to_dict())
     else:

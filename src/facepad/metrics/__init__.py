@@ -7,7 +7,7 @@ from facepad.metrics.compare import MEASURES, Comparison, Difference, McNemar, c
 from facepad.metrics.curves import DetCurve, Histogram, RocCurve, det, histogram, probit, roc
 from facepad.metrics.from_file import metrics_from_file
 from facepad.metrics.intervals import Rate, clopper_pearson
-from facepad.metrics.levels import FUSIONS, Fusion, check_videos, level_words, shown_frames, to_videos
+from facepad.metrics.levels import AGGREGATIONS, Aggregation, check_videos, level_words, shown_frames, to_videos
 from facepad.metrics.pad import (
     ConfusionMatrix,
     accuracy,
@@ -42,18 +42,18 @@ from facepad.metrics.thresholds import (
 )
 
 __all__ = [
+    "AGGREGATIONS",
     "APCER_LIMITS",
     "CHOSEN_ON_ITSELF",
-    "FUSIONS",
     "MEASURES",
     "SCORE_COLUMNS",
+    "Aggregation",
     "Cluster",
     "Comparison",
     "ConfusionMatrix",
     "Criterion",
     "DetCurve",
     "Difference",
-    "Fusion",
     "Histogram",
     "InstrumentRates",
     "McNemar",

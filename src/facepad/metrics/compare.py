@@ -15,7 +15,7 @@ from facepad.errors import MetricError
 from facepad.metrics.arrays import Floats
 from facepad.metrics.from_file import parts_of
 from facepad.metrics.intervals import CONFIDENCE, check_bootstrap, percentile_interval
-from facepad.metrics.levels import Fusion
+from facepad.metrics.levels import Aggregation
 from facepad.metrics.pairs import Pair, matched
 from facepad.metrics.ranking import Operating
 from facepad.metrics.table import Cluster, ScoreTable, best_cluster, common_split, score_table
@@ -98,7 +98,7 @@ class Comparison:
         n_clusters: How many there are (0 without).
         bootstrap: Number of resamples.
         seed: Seed of the resamples.
-        fusion: How the frames of a video were fused; None when samples are frames.
+        aggregation: How the frames of a video were aggregated; None when samples are frames.
         notes: What else a reader must know, one line each.
     """
 
@@ -116,7 +116,7 @@ class Comparison:
     n_clusters: int
     bootstrap: int
     seed: int
-    fusion: Fusion | None
+    aggregation: Aggregation | None
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,8 +125,8 @@ class Comparison:
         return {
             **{key: {"source": name, "threshold": threshold.to_dict()} for key, name, threshold in systems},
             "split": None if self.split is None else self.split.value,
-            "level": "video" if self.fusion else "frame",
-            "fusion": self.fusion,
+            "level": "video" if self.aggregation else "frame",
+            "fusion": self.aggregation,
             "samples": {
                 "bona_fide": self.n_bona_fide,
                 "attack": self.n_attack,
@@ -155,7 +155,7 @@ def compare_files(
     b: Path,
     criterion: str | float = "eer",
     *,
-    fusion: Fusion | None = None,
+    aggregation: Aggregation | None = None,
     cluster: Cluster | Literal["auto"] | None = "auto",
     bootstrap: int = 2000,
     seed: int = 0,
@@ -166,7 +166,7 @@ def compare_files(
         a: Scores of the first system.
         b: Scores of the second system, on the same samples.
         criterion: As in `parse_criterion`; a number is taken as the threshold of both.
-        fusion: Compare videos: each system's frames are fused first, so both may have scored other frames.
+        aggregation: Compare videos: each system's frames are aggregated first, so both may have scored other frames.
         cluster: "subject" or "video" to resample those; None counts samples as independent; "auto" takes the widest
             that is named.
         bootstrap: Number of resamples.
@@ -174,9 +174,9 @@ def compare_files(
 
     Raises:
         ScoresError: a file breaks its contract, or both do not describe the same samples.
-        MetricError: one class has no scores, or an unknown criterion or fusion.
+        MetricError: one class has no scores, or an unknown criterion or aggregation.
     """
-    parts = [parts_of(Path(path), fusion=fusion) for path in (a, b)]
+    parts = [parts_of(Path(path), aggregation=aggregation) for path in (a, b)]
     thresholds = [part.threshold(criterion, seed=seed) for part in parts]
     notes = [f"{name}: {line}" for name, part in zip("AB", parts, strict=True) for line in part.notes]
     return compare_records(
@@ -184,7 +184,7 @@ def compare_files(
         parts[1].measured,
         (thresholds[0], thresholds[1]),
         names=(str(a), str(b)),
-        fusion=fusion,
+        aggregation=aggregation,
         cluster=cluster,
         bootstrap=bootstrap,
         seed=seed,
@@ -198,7 +198,7 @@ def compare_records(
     thresholds: tuple[Threshold, Threshold],
     *,
     names: tuple[str, str] = ("A", "B"),
-    fusion: Fusion | None = None,
+    aggregation: Aggregation | None = None,
     cluster: Cluster | Literal["auto"] | None = "auto",
     bootstrap: int = 2000,
     seed: int = 0,
@@ -213,7 +213,7 @@ def compare_records(
         b: Records of the second system; samples are matched by path and frame.
         thresholds: Of both systems.
         names: Of both systems, for the reader.
-        fusion: How the records were fused, where they are videos; it is only remembered here.
+        aggregation: How the records were aggregated, where they are videos; it is only remembered here.
         cluster: "subject" or "video" to resample those; None counts samples as independent; "auto" takes the widest
             that is named.
         bootstrap: Number of resamples.
@@ -233,7 +233,7 @@ def compare_records(
     unit = best_cluster(sides[0]) if cluster == "auto" else cluster
     tables = [score_table(side, unit) for side in sides]
     decisions = _decisions(tables, thresholds)
-    differences = _differences(tables, thresholds, "videos" if fusion else "frames", bootstrap, seed)
+    differences = _differences(tables, thresholds, "videos" if aggregation else "frames", bootstrap, seed)
     n_bona_fide, n_attack = tables[0].n_scored()
     return Comparison(
         names=names,
@@ -250,7 +250,7 @@ def compare_records(
         n_clusters=tables[0].n_clusters,
         bootstrap=bootstrap,
         seed=seed,
-        fusion=fusion,
+        aggregation=aggregation,
         notes=(*notes, *_remarks(tables[0])),
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from facepad.errors import ScoresError
-from facepad.metrics.levels import Fusion, level_notes, level_words, to_videos
+from facepad.metrics.levels import Aggregation, level_notes, level_words, to_videos
 from facepad.metrics.scores import read_scores
 from facepad.metrics.summary import PadSummary, summarize
 from facepad.metrics.table import Cluster, best_cluster
@@ -27,14 +27,14 @@ class Parts:
         measured: The records of test; of dev, of train or of no split where the file has no better.
         chooses: The records that choose the threshold: dev, or the measured ones where there is no dev.
         source: The file that ``chooses`` come from.
-        fusion: How the frames of a video became one record; None when records are frames.
-        notes: What had to be read liberally, or was fused, one line each.
+        aggregation: How the frames of a video became one record; None when records are frames.
+        notes: What had to be read liberally, or was aggregated, one line each.
     """
 
     measured: list[ScoreRecord]
     chooses: list[ScoreRecord]
     source: str
-    fusion: Fusion | None = None
+    aggregation: Aggregation | None = None
     notes: tuple[str, ...] = ()
 
     def threshold(
@@ -54,7 +54,7 @@ class Parts:
         if isinstance(criterion, Threshold):
             return criterion
         remarks = [CHOSEN_ON_ITSELF] if self.chooses is self.measured else []
-        remarks += [f"chosen on {level_words(self.fusion)}"] if self.fusion else []
+        remarks += [f"chosen on {level_words(self.aggregation)}"] if self.aggregation else []
         return choose_threshold(
             self.chooses,
             criterion,
@@ -66,38 +66,38 @@ class Parts:
         )
 
 
-def parts_of(path: Path, *, fusion: Fusion | None = None, dev: Path | None = None) -> Parts:
+def parts_of(path: Path, *, aggregation: Aggregation | None = None, dev: Path | None = None) -> Parts:
     """Read a scores file and take it apart.
 
     Args:
         path: A scores.csv or a bob score file.
-        fusion: Fuse the frames of each video into one record; None keeps frames.
+        aggregation: Fuse the frames of each video into one record; None keeps frames.
         dev: A second file, all of whose lines choose the threshold.
 
     Raises:
         ScoresError: a file breaks its contract, names a split on some lines only, or holds a video of several kinds.
     """
-    records, notes = _read(path, fusion)
+    records, notes = _read(path, aggregation)
     by_split = _by_split(records, path)
     measured = next(part for part in (by_split.get(s) for s in (Split.TEST, Split.DEV, Split.TRAIN, None)) if part)
     if dev is None:
         chooses = by_split.get(Split.DEV) or measured
     else:
-        chooses, dev_notes = _read(dev, fusion)
+        chooses, dev_notes = _read(dev, aggregation)
         notes += [f"{dev}: {line}" for line in dev_notes]
     unused = len(records) - len(measured) - (0 if dev or chooses is measured else len(chooses))
     if unused:
-        lines = "videos" if fusion else "lines"
+        lines = "videos" if aggregation else "lines"
         notes.append(f"{unused} {lines} of other splits are neither measured nor used for the threshold")
-    return Parts(measured, chooses, str(dev or path), fusion, tuple(notes))
+    return Parts(measured, chooses, str(dev or path), aggregation, tuple(notes))
 
 
-def _read(path: Path, fusion: Fusion | None) -> tuple[list[ScoreRecord], list[str]]:
+def _read(path: Path, aggregation: Aggregation | None) -> tuple[list[ScoreRecord], list[str]]:
     file = read_scores(path)
-    if fusion is None:
+    if aggregation is None:
         return list(file.records), list(file.notes)
     try:
-        return to_videos(file.records, fusion), [*file.notes, *level_notes(file.records)]
+        return to_videos(file.records, aggregation), [*file.notes, *level_notes(file.records)]
     except ScoresError as error:
         raise ScoresError(f"{path}: {error}") from None
 
@@ -107,7 +107,7 @@ def metrics_from_file(
     criterion: str | float | Threshold = "eer",
     *,
     dev: Path | None = None,
-    fusion: Fusion | None = None,
+    aggregation: Aggregation | None = None,
     cluster: Cluster | Literal["auto"] | None = "auto",
     bootstrap: int = 1000,
     seed: int = 0,
@@ -122,7 +122,7 @@ def metrics_from_file(
         criterion: As in `parse_criterion`; a number, or a threshold that was chosen elsewhere, is taken as it is.
         dev: A second file, all of whose lines choose the threshold (bob writes dev and eval scores apart); of ``path``
             then the test lines are measured, or all lines if they name no split.
-        fusion: Measure videos, and choose the threshold on videos: how the scores of a video's frames become one
+        aggregation: Measure videos, and choose the threshold on videos: how the scores of a video's frames become one
             (`to_videos`). None measures frames.
         cluster: "subject" or "video" to resample those in intervals; None counts frames as independent; "auto" takes
             the widest that the file names.
@@ -131,9 +131,9 @@ def metrics_from_file(
 
     Raises:
         ScoresError: a file breaks its contract, names a split on some lines only, or holds a video of several kinds.
-        MetricError: one class has no scores, or an unknown criterion or fusion.
+        MetricError: one class has no scores, or an unknown criterion or aggregation.
     """
-    parts = parts_of(Path(path), fusion=fusion, dev=None if dev is None else Path(dev))
+    parts = parts_of(Path(path), aggregation=aggregation, dev=None if dev is None else Path(dev))
     threshold = parts.threshold(criterion, cluster, bootstrap, seed)
     return summarize(
         parts.measured,
@@ -143,7 +143,7 @@ def metrics_from_file(
         bootstrap=bootstrap,
         seed=seed,
         notes=parts.notes,
-        fusion=fusion,
+        aggregation=aggregation,
     )
 
 

@@ -1,4 +1,4 @@
-"""From frames to videos: the scores of one video's frames fused into one record."""
+"""From frames to videos: the scores of one video's frames aggregated into one record."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from facepad.errors import MetricError, ScoresError, unknown_choice
-from facepad.types import AttackType, Fusion, Label, ScoreRecord, ScoreStatus, Split
+from facepad.types import Aggregation, AttackType, Label, ScoreRecord, ScoreStatus, Split
 
-__all__ = ["FUSIONS", "Fusion", "check_videos", "level_notes", "level_words", "shown_frames", "to_videos"]
+__all__ = ["AGGREGATIONS", "Aggregation", "check_videos", "level_notes", "level_words", "shown_frames", "to_videos"]
 
 
 def _mean(ascending: Sequence[float]) -> float:
@@ -30,7 +30,7 @@ def _min(ascending: Sequence[float]) -> float:
 
 
 #: How the scores of a video's frames, in ascending order, become one.
-FUSIONS: Mapping[str, Callable[[Sequence[float]], float]] = {"mean": _mean, "median": _median, "min": _min}
+AGGREGATIONS: Mapping[str, Callable[[Sequence[float]], float]] = {"mean": _mean, "median": _median, "min": _min}
 
 _Key = tuple[Split | None, str, str]
 
@@ -66,8 +66,8 @@ def _videos(items: Iterable[_Item]) -> list[list[_Item]]:
     return list(videos.values())
 
 
-def check_videos(items: Iterable[_OfVideo], how: Fusion = "mean") -> None:
-    """Refuse what cannot be fused.
+def check_videos(items: Iterable[_OfVideo], how: Aggregation = "mean") -> None:
+    """Refuse samples or records whose videos cannot be aggregated.
 
     Args:
         items: Samples or score records.
@@ -75,10 +75,10 @@ def check_videos(items: Iterable[_OfVideo], how: Fusion = "mean") -> None:
 
     Raises:
         ScoresError: one video holds frames of both classes, or of several instruments.
-        MetricError: an unknown fusion.
+        MetricError: an unknown aggregation.
     """
-    if how not in FUSIONS:
-        raise MetricError(unknown_choice("fusion", how, FUSIONS))
+    if how not in AGGREGATIONS:
+        raise MetricError(unknown_choice("aggregation", how, AGGREGATIONS))
     for frames in _videos(items):
         kinds = Counter(str(frame.attack_type or frame.label) for frame in frames)
         if len(kinds) > 1:
@@ -89,23 +89,23 @@ def check_videos(items: Iterable[_OfVideo], how: Fusion = "mean") -> None:
             )
 
 
-def to_videos(records: Sequence[ScoreRecord], how: Fusion = "mean") -> list[ScoreRecord]:
-    """One record per video: the scores of its frames fused.
+def to_videos(records: Sequence[ScoreRecord], how: Aggregation = "mean") -> list[ScoreRecord]:
+    """One record per video: its frames' scores aggregated.
 
-    Frames without a score are left out of the fusion. A video without any score keeps a status: ``no_face`` if any of
-    its frames has it, else ``unreadable``, else ``low_quality``. A record that names no video stands alone, unchanged.
+    Frames without a score are left out of the aggregation. A video without any score keeps a status: ``no_face`` if
+    any of its frames has it, else ``unreadable``, else ``low_quality``. A record that names no video stays unchanged.
 
     Args:
         records: Of frames; those of one (split, subject, video) are one video.
         how: ``mean``, ``median`` or ``min`` (the least live frame decides).
 
     Returns:
-        In the order in which the videos first come. A fused record's path is the video's name, with the subject before
-        it where several subjects have a video of that name; it has no frame.
+        Records in the order in which the videos first occur. The path of a video's record is the video's name, with the
+        subject before it where several subjects have a video of that name; its frame is None.
 
     Raises:
         ScoresError: one video holds frames of both classes, or of several instruments.
-        MetricError: an unknown fusion.
+        MetricError: an unknown aggregation.
 
     >>> frames = [ScoreRecord("a.png", "anna", "clip", 0, Label.BONA_FIDE, None, None, ScoreStatus.SCORED, 0.5),
     ...           ScoreRecord("b.png", "anna", "clip", 1, Label.BONA_FIDE, None, None, ScoreStatus.SCORED, 1.0)]
@@ -114,7 +114,7 @@ def to_videos(records: Sequence[ScoreRecord], how: Fusion = "mean") -> list[Scor
     """
     check_videos(records, how)
     shared = _shared_names(records)
-    return [frames[0] if frames[0].video is None else _fused(frames, how, shared) for frames in _videos(records)]
+    return [frames[0] if frames[0].video is None else _aggregated(frames, how, shared) for frames in _videos(records)]
 
 
 def _shared_names(records: Iterable[ScoreRecord]) -> set[str]:
@@ -124,19 +124,19 @@ def _shared_names(records: Iterable[ScoreRecord]) -> set[str]:
     return {video for video, n in counts.items() if n > 1}
 
 
-def _fused(frames: Sequence[ScoreRecord], how: Fusion, shared: set[str]) -> ScoreRecord:
+def _aggregated(frames: Sequence[ScoreRecord], how: Aggregation, shared: set[str]) -> ScoreRecord:
     first = frames[0]
     assert first.video is not None
     path = f"{first.subject}/{first.video}" if first.video in shared else first.video
     scores = sorted(frame.score for frame in frames if frame.score is not None)
     if scores:
-        return replace(first, path=path, frame=None, status=ScoreStatus.SCORED, score=FUSIONS[how](scores))
+        return replace(first, path=path, frame=None, status=ScoreStatus.SCORED, score=AGGREGATIONS[how](scores))
     found = {frame.status for frame in frames}
     return replace(first, path=path, frame=None, status=next(status for status in ScoreStatus if status in found))
 
 
-def shown_frames(records: Sequence[ScoreRecord], how: Fusion = "mean") -> dict[str, str]:
-    """The frame that stands for each fused video in pictures: the one whose score is nearest to the video's.
+def shown_frames(records: Sequence[ScoreRecord], how: Aggregation = "mean") -> dict[str, str]:
+    """The frame that stands for each video in pictures: the one whose score is nearest to the video's.
 
     Args:
         records: Of frames, as for `to_videos`.
@@ -154,13 +154,13 @@ def shown_frames(records: Sequence[ScoreRecord], how: Fusion = "mean") -> dict[s
     return shown
 
 
-def level_words(fusion: Fusion | None) -> str:
+def level_words(aggregation: Aggregation | None) -> str:
     """What was measured, in words.
 
     >>> level_words("median"), level_words(None)
     ('videos (median of their frames)', 'frames')
     """
-    return "frames" if fusion is None else f"videos ({fusion} of their frames)"
+    return "frames" if aggregation is None else f"videos ({aggregation} of their frames)"
 
 
 def level_notes(records: Sequence[ScoreRecord]) -> list[str]:
@@ -177,5 +177,5 @@ def level_notes(records: Sequence[ScoreRecord]) -> list[str]:
     ]
     if any(missing):
         n_videos = sum(map(bool, missing))
-        notes.append(f"{sum(missing)} frame(s) without a score are left out of the fusion, in {n_videos} video(s)")
+        notes.append(f"{sum(missing)} frame(s) without a score are left out of the aggregation, in {n_videos} video(s)")
     return notes

@@ -13,7 +13,7 @@ from facepad.errors import MetricError
 from facepad.metrics.arrays import Floats
 from facepad.metrics.cells import ACCEPTED, FRAMES, NO_RESPONSE, REJECTED, Cells, Ratio, count_cells
 from facepad.metrics.intervals import CONFIDENCE, Rate, check_bootstrap, clopper_pearson, percentile_interval
-from facepad.metrics.levels import Fusion
+from facepad.metrics.levels import Aggregation
 from facepad.metrics.pad import ConfusionMatrix
 from facepad.metrics.ranking import Operating, Ranking
 from facepad.metrics.scores import scores_sha256
@@ -68,7 +68,7 @@ class PadSummary:
         bootstrap: Number of resamples.
         seed: Seed of the resamples.
         notes: What else a reader must know, one line each.
-        fusion: How the scores of a video's frames were fused into the records; None when records are frames.
+        aggregation: How the scores of a video's frames were aggregated into the records; None when records are frames.
     """
 
     source: str
@@ -88,12 +88,12 @@ class PadSummary:
     bootstrap: int
     seed: int
     notes: tuple[str, ...] = ()
-    fusion: Fusion | None = None
+    aggregation: Aggregation | None = None
 
     @property
     def level(self) -> str:
         """What one record is: "frame" or "video"."""
-        return "video" if self.fusion else "frame"
+        return "video" if self.aggregation else "frame"
 
     def to_dict(self) -> dict[str, Any]:
         """The content of metrics.json: rates are fractions ``{value, low, high, n}``, None is undefined."""
@@ -104,7 +104,7 @@ class PadSummary:
             "source": self.source,
             "split": None if self.split is None else self.split.value,
             "level": self.level,
-            "fusion": self.fusion,
+            "fusion": self.aggregation,
             "scores_sha256": self.sha256,
             "threshold": self.threshold.to_dict(),
             **{name: rate.to_dict() for name, rate in self.rates.items()},
@@ -153,7 +153,7 @@ def summarize(
     bootstrap: int = 1000,
     seed: int = 0,
     notes: Sequence[str] = (),
-    fusion: Fusion | None = None,
+    aggregation: Aggregation | None = None,
 ) -> PadSummary:
     """Measure everything on one list of records at one threshold.
 
@@ -165,7 +165,7 @@ def summarize(
         bootstrap: Number of resamples.
         seed: Seed of the resamples; the same seed gives the same intervals.
         notes: Lines to keep in the summary.
-        fusion: How the records were fused, where they are videos (`to_videos`); it is only remembered here.
+        aggregation: How the records were aggregated, where they are videos (`to_videos`); it is only remembered here.
 
     Raises:
         MetricError: no scored bona fide record or no scored attack, a NaN score, or a cluster that records do not name.
@@ -198,7 +198,7 @@ def summarize(
         bootstrap=bootstrap,
         seed=seed,
         notes=(*notes, *_one_person(records), *_remarks(threshold, sha256, instruments, readings)),
-        fusion=fusion,
+        aggregation=aggregation,
     )
 
 

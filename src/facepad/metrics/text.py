@@ -40,7 +40,7 @@ def format_summary(summary: PadSummary) -> str:
 def _lines(summary: PadSummary) -> Iterator[str]:
     matrix = summary.confusion
     split = f", {summary.split} split" if summary.split else ""
-    level = f", {level_words(summary.fusion)}" if summary.fusion else ""
+    level = f", {level_words(summary.aggregation)}" if summary.aggregation else ""
     yield f"{summary.source or 'scores'}{split}{level}"
     unscored = sum(sum(counts.values()) for counts in summary.non_responses.values())
     bona_fide = matrix.bona_fide_accepted + matrix.bona_fide_rejected
@@ -120,7 +120,7 @@ def _comparison_lines(found: Comparison) -> Iterator[str]:
         yield f"{letter}: {name}"
         yield from (f"   {line}" for line in _threshold_lines(threshold))
     split = f"{found.split} " if found.split else ""
-    what = level_words(found.fusion)
+    what = level_words(found.aggregation)
     yield f"{found.n_bona_fide} bona fide and {found.n_attack} attack {split}{what} with a score by both"
     yield f"left out: {found.only_a} only in A, {found.only_b} only in B; without a score " + ", ".join(
         f"by {who} {n}" for who, n in zip(("A only", "B only", "both"), found.unscored, strict=True)

@@ -17,7 +17,7 @@ from facepad.errors import ImageError, InputError, MetricError, ModelError, unkn
 from facepad.faces import DETECTORS, create_detector
 from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.media.images import MAX_PIXELS, read_image
-from facepad.metrics import FUSIONS, Fusion
+from facepad.metrics import AGGREGATIONS, Aggregation
 from facepad.modelfile.bundle import Bundle, read_bundle
 from facepad.modelfile.catalog import find_model, shipped_models
 from facepad.modelfile.scorers import BundleScorer, Prepared
@@ -152,7 +152,7 @@ class Predictor:
         return decisions
 
     def predict_video(
-        self, path: str | os.PathLike[str], *, frames: int = FRAMES, fuse: Fusion = "mean"
+        self, path: str | os.PathLike[str], *, frames: int = FRAMES, fuse: Aggregation = "mean"
     ) -> VideoDecision:
         """Decide on a video by frames spread evenly over its time.
 
@@ -181,7 +181,9 @@ class Predictor:
             looked += (FrameDecision(index, at, made) for (index, at, _), made in zip(batch, decided, strict=True))
         return replace(self.fuse(looked, fuse, note=video.note), asked=frames)
 
-    def fuse(self, frames: Sequence[FrameDecision], how: Fusion = "mean", *, note: str | None = None) -> VideoDecision:
+    def fuse(
+        self, frames: Sequence[FrameDecision], how: Aggregation = "mean", *, note: str | None = None
+    ) -> VideoDecision:
         """One decision on frames that show one presentation, from the first face of each that got a score.
 
         Args:
@@ -197,13 +199,13 @@ class Predictor:
             seen.add(frame)
         return VideoDecision(self.fuse_seen(seen, how), tuple(frames), how, note)
 
-    def fuse_seen(self, seen: Seen, how: Fusion = "mean") -> Decision:
+    def fuse_seen(self, seen: Seen, how: Aggregation = "mean") -> Decision:
         """One decision on what was seen in frames that are not kept; see `fuse`."""
         _check_fusion(how)
         if not seen.statuses:
             raise InputError("a video's decision needs at least one frame")
         if seen.scores:
-            return self._scored(None, FUSIONS[how](sorted(seen.scores)), None, dict(seen.seconds))
+            return self._scored(None, AGGREGATIONS[how](sorted(seen.scores)), None, dict(seen.seconds))
         reasons = tuple(reason for reason in Reason if reason in seen.reasons)
         status = next(status for status in ScoreStatus if status in seen.statuses)
         return Decision(None, None, None, self.threshold, status, reasons, None, dict(seen.seconds))
@@ -346,5 +348,5 @@ def _pixels(image: ImageInput) -> NDArray[np.uint8]:
 
 
 def _check_fusion(how: str) -> None:
-    if how not in FUSIONS:
-        raise MetricError(unknown_choice("fusion", how, FUSIONS))
+    if how not in AGGREGATIONS:
+        raise MetricError(unknown_choice("aggregation", how, AGGREGATIONS))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import ImageError, VideoError
-from facepad.metrics import Fusion
+from facepad.metrics import Aggregation
 from facepad.predict.predictor import FRAMES, Examined, Predictor, Seen
 from facepad.predict.sources import Kind, Source
 from facepad.runtime.parallel import map_ahead
@@ -45,7 +45,7 @@ class Outcome:
 
 
 def predict_sources(
-    predictor: Predictor, sources: Sequence[Source], *, frames: int | None = None, fuse: Fusion = "mean"
+    predictor: Predictor, sources: Sequence[Source], *, frames: int | None = None, fuse: Aggregation = "mean"
 ) -> Iterator[Outcome]:
     """What is found in each source, in order, as it comes; images are read ahead and decided on in batches.
 
@@ -83,7 +83,7 @@ def _images(predictor: Predictor, sources: Iterator[Source]) -> Iterator[Outcome
             yield Outcome(source, next(decided) if isinstance(found, Examined) else found)
 
 
-def _video(predictor: Predictor, source: Source, frames: int, fuse: Fusion) -> Outcome:
+def _video(predictor: Predictor, source: Source, frames: int, fuse: Aggregation) -> Outcome:
     assert isinstance(source.content, Path)
     try:
         return Outcome(source, predictor.predict_video(source.content, frames=frames, fuse=fuse))
@@ -121,7 +121,7 @@ class Record:
     """
 
     predictor: Predictor
-    fuse: Fusion = "mean"
+    fuse: Aggregation = "mean"
     frames: bool = True
     failures: list[tuple[str, str]] = field(default_factory=list)
     _found: list[tuple[str, tuple[Decision, ...] | VideoDecision]] = field(default_factory=list)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from facepad.metrics import Fusion, Threshold
+from facepad.metrics import Aggregation, Threshold
 from facepad.modelfile.bundle import Bundle
 from facepad.types import Decision, FrameDecision, Label, Reason, ScoreStatus, VideoDecision
 
@@ -122,7 +122,7 @@ class VideoResult(Part):
     kind: Literal["video"] = "video"
     decisions: tuple[DecisionPart]
     """The decision on the video as a whole."""
-    fuse: Fusion
+    fuse: Aggregation
     """How the scores of the frames became one."""
     frames: tuple[FramePart, ...]
     note: str | None

@@ -148,4 +148,4 @@ class ReportContent:
     @property
     def things(self) -> str:
         """What the records are, in the plural."""
-        return "videos" if self.summary.fusion else "images"
+        return "videos" if self.summary.aggregation else "images"

@@ -60,9 +60,9 @@ def _heading(text: str) -> _Lines:
 
 
 def _decision(content: ReportContent) -> _Lines:
-    fusion = content.summary.fusion
-    fused = f", each with the {fusion} score of its frames" if fusion else ""
-    yield from ("", f"Measured on the {content.split_name} {content.things}{fused}.")
+    aggregation = content.summary.aggregation
+    level = f", each with the {aggregation} score of its frames" if aggregation else ""
+    yield from ("", f"Measured on the {content.split_name} {content.things}{level}.")
     yield from ("", _bold(sentences.decision(content)))
     if missing := sentences.non_responses(content):
         yield from ("", _plain(missing))

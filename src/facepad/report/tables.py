@@ -231,7 +231,7 @@ def published_table(content: ReportContent) -> PublishedTable:
         for name in datasets
     )
     known = any(group.own for group in groups)  # else no row says what this result was measured on
-    protocol = f"{(known and content.protocol) or content.title}{', by video' if summary.fusion else ''}"
+    protocol = f"{(known and content.protocol) or content.title}{', by video' if summary.aggregation else ''}"
     return PublishedTable(tuple(_PUBLISHED_COLUMNS[name] for name in filled), protocol, own, groups)
 
 

@@ -15,7 +15,7 @@ from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.origin import origin_of
 from facepad.files.disk import claim_output
 from facepad.media.images import read_image
-from facepad.metrics import Fusion, Threshold, shown_frames, to_videos
+from facepad.metrics import Aggregation, Threshold, shown_frames, to_videos
 from facepad.modelfile.bundle import RUN_DESCRIPTION, Bundle, Calibration
 from facepad.modelfile.catalog import find_model, is_listed
 from facepad.modelfile.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, read_run_file
@@ -52,7 +52,7 @@ def evaluate_model(
     out: Path,
     *,
     criterion: str | None = None,
-    fusion: Fusion | None = None,
+    fusion: Aggregation | None = None,
     batch_size: int = 32,
     probes: bool = True,
     thumbnails: bool = True,
@@ -190,7 +190,7 @@ def _calibration_words(calibration: Calibration) -> str:
 
 
 def _depth_examples(
-    scorer: BundleScorer, manifest: Path, samples: Sequence[Sample], evaluation: Evaluation, fusion: Fusion | None
+    scorer: BundleScorer, manifest: Path, samples: Sequence[Sample], evaluation: Evaluation, fusion: Aggregation | None
 ) -> list[DepthExample]:
     """Test images beside the depth that the first network that sees depth sees in them; none without such a network.
 
@@ -225,7 +225,7 @@ def _detector_notes(manifest: Path, bundle: Bundle) -> list[str]:
     return [f"faces were found by {found_by}, the network learnt on faces found by {learnt}"]
 
 
-def _threshold_notes(chosen: str | Threshold, fusion: Fusion | None) -> list[str]:
+def _threshold_notes(chosen: str | Threshold, fusion: Aggregation | None) -> list[str]:
     if not isinstance(chosen, Threshold):
         return []
     notes = [f"the threshold is the model's own, from {chosen.origin.source}"]

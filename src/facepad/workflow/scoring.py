@@ -18,7 +18,7 @@ from facepad.errors import DatasetError, ImageError, InputError
 from facepad.faces import blank_face, keep_only_face
 from facepad.media.images import read_image
 from facepad.metrics import (
-    Fusion,
+    Aggregation,
     PadSummary,
     Rate,
     Threshold,
@@ -89,7 +89,7 @@ def evaluate_samples(
     out: Path,
     *,
     criterion: str | float | Threshold = "eer",
-    fusion: Fusion | None = None,
+    fusion: Aggregation | None = None,
     batch_size: int = 32,
     probes: bool = True,
     progress: bool = True,
@@ -127,7 +127,7 @@ def evaluate_samples(
             first = next(iter(unreadable.values()))
             raise DatasetError(f"not one image can be read ({len(unreadable)}, first: {first}); did they move?")
         write_scores(out / "scores.csv", records)
-        summary = metrics_from_file(out / "scores.csv", criterion, fusion=fusion)
+        summary = metrics_from_file(out / "scores.csv", criterion, aggregation=fusion)
         eers = {}
         for probe in PROBES if probes else ():
             changed = score_samples(
@@ -135,13 +135,13 @@ def evaluate_samples(
             )
             changed = to_videos(changed, fusion) if fusion else changed
             if len({record.label for record in changed if record.score is not None}) == len(Label):
-                measured = summarize(changed, summary.threshold, cluster=best_cluster(changed), fusion=fusion)
+                measured = summarize(changed, summary.threshold, cluster=best_cluster(changed), aggregation=fusion)
                 eers[probe.name] = measured.rates["eer"]
     return Evaluation(records, summary, eers, unreadable)
 
 
 def check_evaluation(
-    samples: Sequence[Sample], criterion: str | float | Threshold, fusion: Fusion | None = None
+    samples: Sequence[Sample], criterion: str | float | Threshold, fusion: Aggregation | None = None
 ) -> None:
     """Refuse what `evaluate_samples` would refuse after scoring.
 

@@ -272,7 +272,7 @@ def test_videos_are_compared_although_their_frames_differ(tmp_path):
     }
     # The second system saw other frames of the same videos.
     paths = written(tmp_path, a=videos[1][::2], b=[replace(r, path=f"other/{r.path}") for r in videos[2][1::2]])
-    found = compare_files(*paths, fusion="mean", bootstrap=100)
+    found = compare_files(*paths, aggregation="mean", bootstrap=100)
     assert (found.n_bona_fide + found.n_attack, found.only_a, found.only_b) == (90, 0, 0)
     assert found.to_dict()["level"] == "video"
     assert "attack test videos (mean of their frames) with a score by both" in format_comparison(found)

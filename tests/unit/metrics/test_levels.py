@@ -1,4 +1,4 @@
-"""Videos: how frames are fused, what a video without scores keeps, and that every figure is then one of videos."""
+"""Videos: how frames are aggregated, what a video without scores keeps, and that every figure is then one of videos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from facepad import metrics
 from facepad.cli import main
 from facepad.errors import DatasetError, InputError, MetricError, ScoresError
 from facepad.media.images import write_image
-from facepad.metrics import FUSIONS, shown_frames, to_videos
+from facepad.metrics import AGGREGATIONS, shown_frames, to_videos
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import Scores
 from facepad.types import AttackType, Box, Label, Sample, ScoreRecord, ScoreStatus, Split
@@ -38,7 +38,7 @@ def clip(scores, **fields):
     return [frame(score, number=number, **fields) for number, score in enumerate(scores)]
 
 
-def fused(scores, how):
+def aggregated(scores, how):
     (video,) = to_videos(clip(scores), how)
     return video.score
 
@@ -56,25 +56,25 @@ def simulated(split, seed=0, videos=24, frames=5):
 
 @QUICK
 @given(SCORES, st.randoms(use_true_random=False))
-def test_fusions_are_ordered_and_do_not_see_the_order_of_frames(scores, random):
+def test_aggregations_are_ordered_and_do_not_see_the_order_of_frames(scores, random):
     shuffled = random.sample(scores, len(scores))
-    for how in FUSIONS:
-        assert min(scores) <= fused(scores, how) <= max(scores)
-        assert fused(shuffled, how) == fused(scores, how)
-    assert fused(scores, "min") == min(scores) <= fused(scores, "median")
+    for how in AGGREGATIONS:
+        assert min(scores) <= aggregated(scores, how) <= max(scores)
+        assert aggregated(shuffled, how) == aggregated(scores, how)
+    assert aggregated(scores, "min") == min(scores) <= aggregated(scores, "median")
 
 
 @QUICK
-@given(st.floats(-1e300, 1e300, allow_nan=False), st.integers(1, 60), st.sampled_from(sorted(FUSIONS)))
+@given(st.floats(-1e300, 1e300, allow_nan=False), st.integers(1, 60), st.sampled_from(sorted(AGGREGATIONS)))
 def test_frames_that_agree_give_exactly_their_score(score, n, how):
-    assert fused([score] * n, how) == score
+    assert aggregated([score] * n, how) == score
 
 
 @QUICK
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_fusions_equal_the_standard_library(scores):
-    assert fused(scores, "mean") == pytest.approx(statistics.mean(scores), abs=1e-15)
-    assert fused(scores, "median") == pytest.approx(statistics.median(scores), abs=1e-15)
+def test_aggregations_equal_the_standard_library(scores):
+    assert aggregated(scores, "mean") == pytest.approx(statistics.mean(scores), abs=1e-15)
+    assert aggregated(scores, "median") == pytest.approx(statistics.median(scores), abs=1e-15)
 
 
 def test_a_video_is_one_name_of_one_subject_in_one_split():
@@ -101,7 +101,7 @@ def test_images_that_name_no_video_stand_alone_unchanged():
     assert to_videos(to_videos([*single, *clip([0.2, 0.4])])) == to_videos([*single, *clip([0.2, 0.4])])
 
 
-def test_frames_without_a_score_are_left_out_of_the_fusion():
+def test_frames_without_a_score_are_left_out_of_the_aggregation():
     (video,) = to_videos(clip([0.2, None, 0.6]))
     assert video.status is ScoreStatus.SCORED and video.score == pytest.approx(0.4)
 
@@ -126,7 +126,7 @@ def test_video_of_several_kinds_is_refused_by_name(other):
         to_videos(mixed)
 
 
-def test_unknown_fusion_lists_the_choices():
+def test_unknown_aggregation_lists_the_choices():
     with pytest.raises(MetricError, match="did you mean 'median'"):
         to_videos(clip([0.1]), "medain")
 
@@ -138,12 +138,12 @@ def test_shown_frame_is_the_one_nearest_to_the_videos_score():
     assert shown_frames([replace(frame(0.5), video=None)]) == {}
 
 
-@pytest.mark.parametrize("how", sorted(FUSIONS))
-def test_file_at_video_level_equals_a_file_of_fused_records(tmp_path, how):
+@pytest.mark.parametrize("how", sorted(AGGREGATIONS))
+def test_file_at_video_level_equals_a_file_of_aggregated_records(tmp_path, how):
     records = [*simulated(Split.DEV, 1), *simulated(Split.TEST, 2)]
     metrics.write_scores(tmp_path / "frames.csv", records)
     metrics.write_scores(tmp_path / "videos.csv", to_videos(records, how))
-    summary = metrics.metrics_from_file(tmp_path / "frames.csv", fusion=how, bootstrap=100)
+    summary = metrics.metrics_from_file(tmp_path / "frames.csv", aggregation=how, bootstrap=100)
     by_hand = metrics.metrics_from_file(tmp_path / "videos.csv", bootstrap=100)
     assert summary.rates == by_hand.rates and summary.confusion.total == 24
     assert summary.threshold.value == by_hand.threshold.value
@@ -151,15 +151,15 @@ def test_file_at_video_level_equals_a_file_of_fused_records(tmp_path, how):
     assert f"chosen on videos ({how} of their frames)" in summary.threshold.origin.note
     assert (summary.to_dict()["level"], summary.to_dict()["fusion"]) == ("video", how)
     assert (by_hand.to_dict()["level"], by_hand.to_dict()["fusion"]) == ("frame", None)
-    assert any("without a score are left out of the fusion" in note for note in summary.notes)
+    assert any("without a score are left out of the aggregation" in note for note in summary.notes)
     assert f"test split, videos ({how} of their frames)" in metrics.format_summary(summary)
 
 
-def test_second_dev_file_is_fused_too(tmp_path):
+def test_second_dev_file_is_aggregated_too(tmp_path):
     for split in (Split.DEV, Split.TEST):
         metrics.write_scores(tmp_path / f"{split}.csv", [replace(r, split=None) for r in simulated(split)])
     summary = metrics.metrics_from_file(
-        tmp_path / "test.csv", dev=tmp_path / "dev.csv", fusion="median", bootstrap=100, cluster=None
+        tmp_path / "test.csv", dev=tmp_path / "dev.csv", aggregation="median", bootstrap=100, cluster=None
     )
     origin = summary.threshold.origin
     assert (origin.n_bona_fide + origin.n_attack, origin.source) == (24, str(tmp_path / "dev.csv"))
@@ -168,7 +168,7 @@ def test_second_dev_file_is_fused_too(tmp_path):
 def test_scores_without_videos_are_measured_as_they_are_and_it_is_said(tmp_path):
     metrics.write_scores(tmp_path / "s.csv", [replace(r, video=None) for r in simulated(Split.TEST)])
     plain = metrics.metrics_from_file(tmp_path / "s.csv", bootstrap=100)
-    summary = metrics.metrics_from_file(tmp_path / "s.csv", fusion="mean", bootstrap=100)
+    summary = metrics.metrics_from_file(tmp_path / "s.csv", aggregation="mean", bootstrap=100)
     assert summary.rates == plain.rates
     assert "all records name no video and stand alone" in summary.notes
 
@@ -177,7 +177,7 @@ def test_mixed_video_in_a_file_is_refused_with_the_files_name(tmp_path):
     records = [*clip([0.1]), *clip([0.9], kind=AttackType.PRINT)]
     metrics.write_scores(tmp_path / "mixed.csv", records)
     with pytest.raises(ScoresError, match=r"mixed\.csv: expected one kind"):
-        metrics.metrics_from_file(tmp_path / "mixed.csv", fusion="mean")
+        metrics.metrics_from_file(tmp_path / "mixed.csv", aggregation="mean")
 
 
 class Brightness:
@@ -215,7 +215,7 @@ def test_evaluation_measures_videos_and_keeps_the_frames_scores(tmp_path):
     with (tmp_path / "scores.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == len(samples) == 48
     assert len(evaluation.records) == 48
-    assert (evaluation.summary.confusion.total, evaluation.summary.fusion) == (8, "median")
+    assert (evaluation.summary.confusion.total, evaluation.summary.aggregation) == (8, "median")
     assert evaluation.probe_eers["only face"].n == 8
     test = [r for r in to_videos(evaluation.records, "median") if r.split is Split.TEST]
     assert metrics.scores_sha256(test) == evaluation.summary.sha256

@@ -210,7 +210,7 @@ def test_bad_videos_and_words_are_refused(predictor, tmp_path):
     write_video(path, frames_of(RED))
     with pytest.raises(VideoError, match="cannot be read"):
         predictor.predict_video(tmp_path / "none.mp4")
-    with pytest.raises(InputError, match="unknown fusion 'max'; choices: mean, median, min"):
+    with pytest.raises(InputError, match="unknown aggregation 'max'; choices: mean, median, min"):
         predictor.predict_video(path, fuse="max")
     with pytest.raises(InputError, match="at least 1 .*got 0"):
         predictor.predict_video(path, frames=0)

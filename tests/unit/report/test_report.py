@@ -492,7 +492,7 @@ def test_report_of_videos_says_so_and_shows_a_frame_of_each(tmp_path):
     videos = to_videos(frames, "mean")
     dev, test = ([r for r in videos if r.split is split] for split in (Split.DEV, Split.TEST))
     threshold = choose_threshold(dev, "eer", source="scores.csv", bootstrap=100)
-    summary = summarize(test, threshold, cluster="subject", bootstrap=100, fusion="mean")
+    summary = summarize(test, threshold, cluster="subject", bootstrap=100, aggregation="mean")
     shown = shown_frames(frames, "mean")
     for path in shown.values():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -682,7 +682,7 @@ def test_published_figures_of_the_same_data_set_come_first_with_this_result_amon
 
 def test_this_result_beside_published_ones_names_its_protocol_and_level(full):
     rows, name = published_rows(None, "Replay-Attack"), "Replay-Attack"
-    summary = replace(full.summary, fusion="mean")
+    summary = replace(full.summary, aggregation="mean")
     content = replace(full, summary=summary, published=rows, dataset=name, protocol="grandtest")
     assert {row.dataset for row in rows} == {name}
     assert published_table(content).protocol == "grandtest, by video"
@@ -794,7 +794,7 @@ def test_markdown_of_videos_says_so():
     fused = to_videos(videos, "mean")
     dev, test = ([r for r in fused if r.split is split] for split in (Split.DEV, Split.TEST))
     threshold = choose_threshold(dev, "eer", source="scores.csv", bootstrap=100)
-    summary = summarize(test, threshold, cluster="subject", bootstrap=100, fusion="mean")
+    summary = summarize(test, threshold, cluster="subject", bootstrap=100, aggregation="mean")
     text = render_markdown(ReportContent("videos", summary, [*dev, *test], threshold))
     assert "Measured on the test videos, each with the mean score of its frames." in text
     assert "## Videos without a score" in text
