@@ -1,6 +1,8 @@
 # make demo   the whole path on synthetic data, in a virtual environment of its own
-# make test   all tests            make check   lint, format, types, import contracts
+# make test   all tests            make check   lint, format, types, import contracts (the hooks of pre-commit)
+# make coverage   all tests, with the share of lines and branches that they reach: too small a share fails
 # make test-opencv4   what touches OpenCV, with OpenCV 4 and without torch; `make test` has the newest, which is 5
+# make dist   sdist and wheel into dist/, checked, and the wheel tried in an environment of its own
 # TORCH_INDEX: an extra package index with CPU builds of torch (see https://pytorch.org/get-started/locally/)
 PYTHON ?= python3
 TORCH_INDEX ?=
@@ -13,7 +15,7 @@ OPENCV_TESTS := $(addprefix tests/unit/,media/test_images.py media/test_videos.p
 	$(addprefix src/facepad/,training/augment.py datasets depth/preview.py depth/warp.py faces recapture)
 BIN4 := .venv-opencv4/bin
 
-.PHONY: install demo test test-toolkit test-pages test-opencv4 check clean
+.PHONY: install demo test coverage test-opencv4 check lint types contracts dist clean
 install: .venv/installed
 
 # torch first and pinned, so that TORCH_INDEX can give its CPU build: on Linux PyPI's brings gigabytes of CUDA.
@@ -31,14 +33,15 @@ demo: install
 	@rm -rf '$(DEMO_OUT)'
 	$(BIN)/facepad demo '$(DEMO_OUT)'
 
-test: test-toolkit test-pages
+# Two processes take the tests file by file; pages mostly wait for their browser.
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-test-toolkit: install
-	$(BIN)/python -m pytest --ignore tests/browser
+test: install
+	$(PYTEST)
 
-# In a browser, where tests mostly wait: a process of their own, which `make -j2` runs beside the others.
-test-pages: install
-	$(BIN)/python -m pytest tests/browser
+coverage: install
+	rm -f .coverage .coverage.*
+	$(PYTEST) --cov --cov-report=term
 
 .venv-opencv4/installed: pyproject.toml
 	$(PYTHON) -m venv .venv-opencv4
@@ -49,11 +52,25 @@ test-pages: install
 test-opencv4: .venv-opencv4/installed
 	$(BIN4)/python -m pytest $(OPENCV_TESTS)
 
-check: install
-	$(BIN)/ruff check src tests benchmarks tools
-	$(BIN)/ruff format --check src tests benchmarks tools
+CHECKED := src tests benchmarks tools $(wildcard examples)
+
+check: lint types contracts
+
+lint: install
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
+
+types: install
 	$(BIN)/mypy
+
+contracts: install
 	$(BIN)/lint-imports
+
+dist: install
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/python tools/try_wheel.py dist/*.whl
 
 clean:
 	rm -rf .venv .venv-opencv4

@@ -1,0 +1,73 @@
+"""Installs a wheel into an empty virtual environment, outside the checkout, and tries what a new user tries first.
+
+    python tools/try_wheel.py dist/facepad-0.1.0-py3-none-any.whl
+
+Core dependencies alone are installed: a file that the wheel lacks, or an import that needs an extra, fails here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+import zipfile
+from pathlib import Path
+
+PROGRAM = """
+import sys
+import facepad
+from facepad import Decision, load
+
+(decision,) = load("nuaa-research").predict(sys.argv[1])
+assert isinstance(decision, Decision) and decision.score is not None, decision
+assert "torch" not in sys.modules
+print(facepad.__version__)
+"""
+
+
+def main() -> None:
+    """Try the wheel that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("wheel", type=Path)
+    wheel = parser.parse_args().wheel.resolve()
+    held = set(zipfile.ZipFile(wheel).namelist())
+    if "facepad/py.typed" not in held:
+        sys.exit(f"{wheel.name} holds no facepad/py.typed: type checkers would ignore its types")
+    with tempfile.TemporaryDirectory() as folder:
+        try_wheel(wheel, Path(folder))
+    print(f"{wheel.name} works in an environment of its own")
+
+
+def try_wheel(wheel: Path, folder: Path) -> None:
+    """Install the wheel in ``folder``, and run a few commands and a program there.
+
+    Raises:
+        subprocess.CalledProcessError: a command failed; its output is on stderr.
+    """
+    venv.create(folder / "venv", with_pip=True)
+    scripts = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "FACEPAD_"))}
+
+    def run(*command: str | Path, expected: int = 0) -> str:
+        done = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+        if done.returncode != expected:
+            raise subprocess.CalledProcessError(done.returncode, command)
+        return done.stdout
+
+    run(scripts / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel)
+    version = run(scripts / "facepad", "--version").split()[-1]
+    if f"facepad-{version}-" not in wheel.name:
+        sys.exit(f"facepad --version says {version}; expected the version of {wheel.name}")
+    run(scripts / "facepad", "data", "synthetic", "people", "--subjects", "4")
+    run(scripts / "facepad", "list", "models")
+    picture = next((folder / "people").rglob("*.jpg"))
+    run(scripts / "facepad", "predict", picture, "--json", expected=3)  # undecided: this model has no threshold
+    if run(scripts / "python", "-c", PROGRAM, picture).strip() != version:
+        sys.exit("the program that imports facepad sees another version")
+
+
+if __name__ == "__main__":
+    main()
