@@ -1,6 +1,7 @@
 # make demo   the whole path on synthetic data, in a virtual environment of its own
 # make test   all tests            make check   lint, format, types, import contracts (the hooks of pre-commit)
 # make coverage   all tests, with the share of lines and branches that they reach: too small a share fails
+# make docs   the documentation site, into site/: a dead link or a public name without a docstring fails
 # make test-opencv4   what touches OpenCV, with OpenCV 4 and without torch; `make test` has the newest, which is 5
 # make dist   sdist and wheel into dist/, checked, and the wheel tried in an environment of its own
 # TORCH_INDEX: an extra package index with CPU builds of torch (see https://pytorch.org/get-started/locally/)
@@ -15,7 +16,7 @@ OPENCV_TESTS := $(addprefix tests/unit/,media/test_images.py media/test_videos.p
 	$(addprefix src/facepad/,training/augment.py datasets depth/preview.py depth/warp.py faces recapture)
 BIN4 := .venv-opencv4/bin
 
-.PHONY: install demo test coverage test-opencv4 check lint types contracts dist clean
+.PHONY: install demo test coverage test-opencv4 check lint types contracts dist docs clean
 install: .venv/installed
 
 # torch first and pinned, so that TORCH_INDEX can give its CPU build: on Linux PyPI's brings gigabytes of CUDA.
@@ -72,5 +73,9 @@ dist: install
 	$(BIN)/twine check --strict dist/*
 	$(BIN)/python tools/try_wheel.py dist/*.whl
 
+# The variable silences the theme's notice about the next MkDocs.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
 clean:
-	rm -rf .venv .venv-opencv4
+	rm -rf .venv .venv-opencv4 site

@@ -1,0 +1,195 @@
+"""Hooks of MkDocs: pages made when the site is built, links between the repository and the site, and two checks.
+
+A public name without a docstring, a public name that the reference lacks, and a page that loads anything from another
+host fail the build, as dead links do under ``mkdocs build --strict``.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import html
+import posixpath
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import griffe
+import typer
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from typer.cli import get_docs_for_click
+
+ROOT = Path(__file__).parents[1]
+OUTSIDE = {
+    "README.md": "index.md",
+    "ARCHITECTURE.md": "architecture.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "LICENSE": "LICENSE.txt",
+    "examples/README.md": "examples.md",
+    **{f"examples/{path.name}": f"examples/{path.name}" for path in sorted((ROOT / "examples").glob("*.py"))},
+}
+"""Files of the repository that are part of the site although they are not in docs/: from where, to where."""
+
+_SESSION = re.compile(r"^( *)>>> .*(?:\n(?! *$).*)*", re.MULTILINE)
+_LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
+_COMMAND_LISTS = re.compile(
+    r"\*\*Commands\*\*:\n\n(\* .*\n)+\n"
+)  # typer cuts their lines short; the headings say as much
+_LOADED = re.compile(
+    r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']?((?:https?:)?//[^\"'\s>]+)", re.IGNORECASE
+)
+
+
+class DoctestsAsCode(griffe.Extension):
+    """Fences the Python sessions of docstrings, which Markdown would take for quotations and links."""
+
+    def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Rewrite the docstring before it is parsed."""
+        if obj.docstring and ">>>" in obj.docstring.value:
+            obj.docstring.value = _SESSION.sub(r"\1```pycon\n\g<0>\n\1```", obj.docstring.value)
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Replace each pattern in the navigation by the pages that it matches."""
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))]
+    config.nav = _expanded(config.nav, [*pages, *_generated()])
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made here, and the files that stand outside docs/."""
+    for source, target in OUTSIDE.items():
+        content = (ROOT / source).read_text(encoding="utf-8")
+        files.append(File.generated(config, target, content=content))
+    for target, content in _generated().items():
+        files.append(File.generated(config, target, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Turn links that lead through the repository into links of the site; mark Python sessions as such."""
+    target = page.file.src_uri
+    source = next((name for name, place in OUTSIDE.items() if place == target), f"docs/{target}")
+
+    def moved(link: re.Match[str]) -> str:
+        named = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[1]))
+        place = OUTSIDE.get(named, named.removeprefix("docs/"))
+        return posixpath.relpath(place, posixpath.dirname(target) or ".")
+
+    return _LINK.sub(moved, markdown).replace("```python\n>>>", "```pycon\n>>>")
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Check that the reference is complete, and that no page loads anything from another host."""
+    site = Path(config.site_dir)
+    text = {path: path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
+    problems = [f"{path.relative_to(site)} loads {found}" for path in text for found in _LOADED.findall(text[path])]
+    anchors = {anchor for path in site.glob("api/*.html") for anchor in re.findall(r'\bid="([\w.]+)"', text[path])}
+    for module in _public_modules(_package()):
+        for name in _all(module):
+            member = module.members.get(name)
+            if member is None or not (member.is_alias or member.docstring):
+                problems.append(f"{module.path}.{name} has no docstring")
+            elif (member.final_target.path if member.is_alias else member.path) not in anchors:
+                problems.append(f"{module.path}.{name} is not in the reference")
+    if problems:
+        raise PluginError("\n".join(["the site is not complete:", *problems]))
+
+
+def _expanded(item: Any, pages: list[str]) -> Any:
+    """The navigation, its patterns replaced; a page that its own list names already is not repeated."""
+    if isinstance(item, dict):
+        return {title: _expanded(below, pages) for title, below in item.items()}
+    if not isinstance(item, list):
+        return item
+    entries: list[Any] = []
+    for entry in item:
+        if isinstance(entry, str) and "*" in entry:
+            entries += [page for page in pages if fnmatch.fnmatch(page, entry) and page not in entries]
+        else:
+            entries.append(_expanded(entry, pages))
+    return entries
+
+
+@functools.cache
+def _generated() -> dict[str, str]:
+    """The pages that are made from the sources: the command line, the API, and one page for each room of it."""
+    package = _package()
+    rooms = [room for name, room in sorted(package.modules.items()) if _is_public(room) and name != "cli"]
+    lines = [f"| [`{room.path}`](api/{room.name}.md) | {_first_line(room)} |" for room in rooms]
+    top = [f"| [`{name}`][{_place(package, name)}] | {_first_line(package[name])} |" for name in _exported(package)]
+    index = [
+        "# Python",
+        "Everything in `__all__` of every module. The rooms:",
+        "\n".join(["| module | what is inside |", "|---|---|", *lines]).replace("(api/", "("),
+        "What `from facepad import ...` gives:",
+        "\n".join(["| name | what it is |", "|---|---|", *top]),
+        "::: facepad\n    options:\n      members: false",
+    ]
+    pages = {"cli.md": _command_line(), "api/index.md": "\n\n".join(index) + "\n"}
+    return pages | {f"api/{room.name}.md": _room_page(room) for room in rooms}
+
+
+def _room_page(room: griffe.Module) -> str:
+    parts = [f"# {room.path}", _first_line(room)]
+    aliases = [name for name in _exported(room) if room.members[name].is_alias]
+    if aliases:
+        links = ", ".join(f"[`{name}`][{_place(room, name)}]" for name in aliases)
+        parts.append(f"`from {room.path} import ...`: {links}.")
+    for module in _public_modules(room):
+        own = [name for name in _exported(module) if not module.members[name].is_alias]
+        members = "".join(f"\n        - {name}" for name in own)
+        if own or module is not room:
+            parts.append(f"::: {module.path}\n    options:\n      members: {members or '[]'}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _command_line() -> str:
+    """The help of every command, as typer has it."""
+    from facepad.cli import app
+
+    command = typer.main.get_command(app)
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="facepad", title="Command line")
+    return _COMMAND_LISTS.sub("", html.unescape(text))
+
+
+@functools.cache
+def _package() -> griffe.Module:
+    package = griffe.load("facepad", search_paths=[ROOT / "src"], docstring_parser="google", resolve_aliases=True)
+    assert isinstance(package, griffe.Module)
+    return package
+
+
+def _public_modules(module: griffe.Module) -> Iterator[griffe.Module]:
+    """The module and all that is below it, without what is private and without the command line."""
+    yield module
+    for _, below in sorted(module.modules.items()):
+        if _is_public(below) and below.path != "facepad.cli":
+            yield from _public_modules(below)
+
+
+def _is_public(module: griffe.Module) -> bool:
+    return not module.is_alias and not module.name.startswith("_")
+
+
+def _exported(module: griffe.Module) -> list[str]:
+    """The names in ``__all__`` that griffe knows; the check at the end of the build names the others."""
+    return [name for name in _all(module) if name in module.members]
+
+
+def _all(module: griffe.Module) -> list[str]:
+    return [name for name in map(str, module.exports or ()) if not name.startswith("__")]
+
+
+def _place(module: griffe.Module, name: str) -> str:
+    member = module.members[name]
+    return member.final_target.path if isinstance(member, griffe.Alias) else member.path
+
+
+def _first_line(thing: Any) -> str:
+    return thing.docstring.value.splitlines()[0] if thing.docstring else ""
