@@ -1,4 +1,4 @@
-"""Installs a wheel into an empty virtual environment, outside the checkout, and tries what a new user tries first.
+"""Installs a wheel into an empty virtual environment, outside the checkout, and tries what the README shows to new users.
 
     python tools/try_wheel.py dist/facepad-0.1.0-py3-none-any.whl
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -16,6 +18,7 @@ import venv
 import zipfile
 from pathlib import Path
 
+README = Path(__file__).parents[1] / "README.md"
 PROGRAM = """
 import sys
 import facepad
@@ -61,7 +64,12 @@ def try_wheel(wheel: Path, folder: Path) -> None:
     version = run(scripts / "facepad", "--version").split()[-1]
     if f"facepad-{version}-" not in wheel.name:
         sys.exit(f"facepad --version says {version}; expected the version of {wheel.name}")
-    run(scripts / "facepad", "data", "synthetic", "people", "--subjects", "4")
+    section = README.read_text(encoding="utf-8").partition("## Decide on a picture")[2]
+    commands, program = (re.search(rf"```{language}\n(.*?)```", section, re.DOTALL)[1] for language in ("sh", "python"))
+    for command in commands.splitlines():
+        run(scripts / shlex.split(command)[0], *shlex.split(command)[1:])
+    if not re.match("(live|attack) ", shown := run(scripts / "python", "-c", program)):
+        sys.exit(f"the README's program ends without a decision: {shown}")
     run(scripts / "facepad", "list", "models")
     picture = next((folder / "people").rglob("*.jpg"))
     run(scripts / "facepad", "predict", picture, "--json", expected=3)  # undecided: this model has no threshold
