@@ -1,4 +1,4 @@
-"""Installs a wheel into an empty virtual environment, outside the checkout, and tries what the README shows to new users.
+"""Installs a wheel into an empty virtual environment, outside the checkout, and tries what the README tells a newcomer.
 
     python tools/try_wheel.py dist/facepad-0.1.0-py3-none-any.whl
 
