@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pooch
 import pytest
+import requests
 from hypothesis import settings
 
 from facepad.cli import main
@@ -53,15 +53,18 @@ def nuaa_folder() -> Path:
 
 
 @pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Downloads of model files fail, and no folder holds them."""
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Downloads of model files fail, and no folder holds them; gives the addresses that were asked."""
+    asked: list[str] = []
 
-    def retrieve(url, known_hash, fname, path):
-        assert known_hash.startswith("sha256:") and len(known_hash) == 71 and fname in url
-        raise ConnectionError("no route to host")
+    def get(url: str, **_: object) -> None:
+        asked.append(url)
+        raise requests.ConnectionError("no route to host")
 
-    monkeypatch.setattr(pooch, "retrieve", retrieve)
+    monkeypatch.setattr(requests, "get", get)
     monkeypatch.delenv("FACEPAD_MODELS", raising=False)
+    monkeypatch.setenv("FACEPAD_HOME", str(tmp_path / "home"))
+    return asked
 
 
 @pytest.fixture(scope="session")

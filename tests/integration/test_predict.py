@@ -454,7 +454,7 @@ from facepad.cli import main
 try:
     main()
 except SystemExit as stop:
-    unneeded = ["av", "torch", "rich", "matplotlib", "pooch", "pandas"]
+    unneeded = ["av", "torch", "rich", "matplotlib", "requests", "filelock", "platformdirs", "pandas"]
     unneeded += ["facepad.predict.annotate", "facepad.modelfile.catalog.described", "facepad.predict.schema"]
     print(*(name for name in unneeded if name in sys.modules), file=sys.stderr)
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,12 +15,21 @@ from facepad.datasets.manifest import manifest_hash, read_manifest, resolve, wri
 from facepad.media.images import read_image
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.types import AttackType, Label, Sample, Split
+from helpers.file_server import FileServer, serving
 
 
 def _other_label(sample: Sample) -> Sample:
     attack = sample.label is Label.ATTACK
     label, kind = (Label.BONA_FIDE, None) if attack else (Label.ATTACK, AttackType.PRINT)
     return replace(sample, label=label, attack_type=kind)
+
+
+@pytest.fixture
+def server(tmp_path) -> Iterator[FileServer]:
+    """A web server of an empty folder."""
+    (tmp_path / "served").mkdir()
+    with serving(tmp_path / "served") as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from facepad.cli import data, deploy, learn, model, names, predict, score, serve
 from facepad.cli.app import OUTPUT, app, say
 from facepad.errors import FacepadError, InputError
 from facepad.files.disk import writing
+from facepad.runtime.log import log_to_stderr
 
 __all__ = ["app", "main"]
 
@@ -40,6 +41,7 @@ def main() -> None:
     Exit codes: 0 success, 1 the run failed, 2 wrong usage or input, 130 Ctrl-C, 141 the reader of a pipe has gone;
     `predict` has two more.
     """
+    log_to_stderr()
     try:
         code = _run()
     except BrokenPipeError:

@@ -13,18 +13,18 @@ from facepad.depth.raster import EXTENT, rasterise, to_levels
 from facepad.errors import ModelError
 from facepad.faces import crop
 from facepad.files.disk import sha256_file
-from facepad.files.downloads import PublicModel, model_path
+from facepad.files.downloads import PublicFile, fetch
 from facepad.types import Box
 
 __all__ = ["FACEMESH", "FaceMeshDepth", "mesh_to_depth", "triangulate"]
 
-FACEMESH = PublicModel(
+FACEMESH = PublicFile(
     "the face mesh",
+    "face_landmark.tflite",
     "https://storage.googleapis.com/mediapipe-assets/models/face_landmark.tflite?generation=1782183345452003",
     "2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
     license="Apache-2.0",
-    option="--model",
-    instead="the engine 'template' needs no model",
+    instead="or give it with --model (facepad data depth); the engine 'template' needs no model",
 )
 """The file that MediaPipe's own build pins."""
 
@@ -55,7 +55,7 @@ class FaceMeshDepth:
 
     def __init__(self, model: Path | None = None) -> None:
         _load_runtime()
-        self.model = model_path(FACEMESH, model)
+        self.model = fetch(FACEMESH, model)
         self._local = threading.local()
         self._network()
         self.identity = f"facemesh-1-{sha256_file(self.model)[:12]}"

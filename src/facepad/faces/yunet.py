@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from facepad.errors import ModelError
 from facepad.faces.geometry import limit_size, map_box
 from facepad.files.disk import sha256_file
-from facepad.files.downloads import PublicModel, model_path
+from facepad.files.downloads import PublicFile, fetch
 from facepad.media.opencv import quiet_opencv
 from facepad.types import Box, Face
 
@@ -26,14 +26,14 @@ Least absolute deviations from dlib's squares on NUAA's training lists; `benchma
 """
 
 _FILE = "face_detection_yunet_2023mar.onnx"
-YUNET = PublicModel(
+YUNET = PublicFile(
     "YuNet",
+    _FILE,
     "https://media.githubusercontent.com/media/opencv/opencv_zoo/f12e12798e8314f7c074a6656816c048dcc95b7a/"
     f"models/face_detection_yunet/{_FILE}",
     "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
     license="MIT",
-    option="--detector-model (facepad data prepare)",
-    instead="the detector 'dlib' needs no model",
+    instead="or give it with --detector-model (facepad data prepare); the detector 'dlib' needs no model",
     other_names=("yunet_n_640_640.onnx",),
 )
 """The network's file in OpenCV's model zoo; its authors' own has another name."""
@@ -58,7 +58,7 @@ class YuNetDetector:
     name = "yunet"
 
     def __init__(self, model: Path | None = None) -> None:
-        self.model = model_path(YUNET, model)
+        self.model = fetch(YUNET, model)
         self._local = threading.local()
         self._engine()
         self.identity = f"yunet-1-{sha256_file(self.model)[:12]}"

@@ -10,11 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from facepad.errors import BusyError, RunError, reason
 from facepad.files.disk import write_text, writing
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 __all__ = ["exclusive"]
 
@@ -43,6 +45,8 @@ def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]
     ...     sorted(path.name for path in Path(name).iterdir())
     ['.lock', '.lock-owner.json']
     """
+    from filelock import FileLock  # only here: it takes a while to import, and predicting locks nothing
+
     folder = Path(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,6 +65,8 @@ def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]
 
 
 def _acquire(lock: FileLock, folder: Path, owner: Path, wait: bool) -> None:
+    from filelock import Timeout
+
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -1,12 +1,8 @@
-"""ImageNet weights for the trunks: from a local file, or from torchvision's public files with their hash."""
+"""ImageNet weights for the trunks: from a local file, or from torchvision's public files, pinned by their SHA-256."""
 
 from __future__ import annotations
 
-import sys
-from contextlib import redirect_stdout
-from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
 from safetensors import SafetensorError
@@ -14,27 +10,45 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from facepad.errors import ModelError
-from facepad.files.downloads import in_models_folder
+from facepad.files.downloads import PublicFile, fetch
 from facepad.models.staged import StagedModel
 
 __all__ = ["load_trunk_weights"]
 
-#: Per network: torchvision's public file (its name ends in the first 8 digits of its SHA-256), and the name under
-#: which a folder named by FACEPAD_MODELS may hold the same trunk.
+
+def _torchvision(name: str, sha256: str, other_name: str) -> PublicFile:
+    """A file of torchvision's; its name ends in the first 8 digits of its SHA-256."""
+    file = f"{name}-{sha256[:8]}.pth"
+    return PublicFile(
+        title=f"the ImageNet weights of {name}",
+        name=file,
+        url=f"https://download.pytorch.org/models/{file}",
+        sha256=sha256,
+        license="BSD-3-Clause",
+        instead=f"or give its path with --set model.weights=PATH/{file}, or go on from random weights with "
+        "--set model.weights=none",
+        other_names=(other_name,),
+    )
+
+
 _PUBLIC = {
-    "mobilenet_v2": (
-        "https://download.pytorch.org/models/mobilenet_v2-b0353104.pth",
+    "mobilenet_v2": _torchvision(
+        "mobilenet_v2",
+        "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
         "mobilenet_v2-imagenet1k-features.safetensors",
     ),
-    "resnet34": (
-        "https://download.pytorch.org/models/resnet34-b627a593.pth",
+    "resnet34": _torchvision(
+        "resnet34",
+        "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f",
         "resnet34-imagenet1k.safetensors",
     ),
-    "vgg16": (
-        "https://download.pytorch.org/models/vgg16-397923af.pth",
+    "vgg16": _torchvision(
+        "vgg16",
+        "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         "vgg16-imagenet1k.safetensors",
     ),
 }
+"""Per network its public file, and the name under which FACEPAD_MODELS may hold the trunk alone."""
 
 
 def load_trunk_weights(model: StagedModel, architecture: str, source: str) -> None:
@@ -46,30 +60,11 @@ def load_trunk_weights(model: StagedModel, architecture: str, source: str) -> No
         source: ``imagenet``, or the path of a ``.safetensors`` or torchvision ``.pth`` file.
 
     Raises:
-        ModelError: the file is missing, unreadable or foreign, or its names or shapes do not fit.
+        ModelError: the file is missing and cannot be downloaded, is unreadable or foreign, or its names or shapes do
+            not fit.
     """
-    url, local_name = _PUBLIC[architecture]
-    path = in_models_folder(local_name) if source == "imagenet" else Path(source)
-    if path is None:
-        state = _download(url)
-        origin = url
-    else:
-        state = _read_state(path)
-        origin = str(path)
-    _load(model, state, origin)
-
-
-def _download(url: str) -> dict[str, Tensor]:
-    try:
-        with redirect_stdout(sys.stderr):  # where it says what it fetches
-            state = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
-    except (URLError, HTTPException, OSError, RuntimeError) as error:
-        name = url.rsplit("/", 1)[-1]
-        raise ModelError(
-            f"ImageNet weights are not here and cannot be downloaded ({error}): fetch {url} elsewhere and give "
-            f"its path with --set model.weights=PATH/{name}, or go on from random weights with --set model.weights=none"
-        ) from error
-    return dict(state)
+    path = fetch(_PUBLIC[architecture]) if source == "imagenet" else Path(source)
+    _load(model, _read_state(path), str(path))
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from facepad import __version__
 from facepad.predict.predictor import Predictor, load
+from facepad.runtime.log import log_to_stderr
 from facepad.runtime.parallel import available_cpus
 from facepad.service.guard import Guard
 from facepad.service.judge import Gate, Judge
@@ -26,7 +27,7 @@ from facepad.service.problems import Problem, problem_response
 from facepad.service.routes import PAGE, Running, open_routes, page_routes, v1
 from facepad.service.settings import Settings
 from facepad.service.store import open_store
-from facepad.service.telemetry import Telemetry, start_log
+from facepad.service.telemetry import Telemetry
 
 __all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor"]
 
@@ -103,7 +104,7 @@ def load_predictor(settings: Settings) -> Predictor:
 
 def from_environment() -> FastAPI:
     """The service in a worker process."""
-    start_log()
+    log_to_stderr()
     return create_app(Settings.model_validate_json(os.environ[SETTINGS]))
 
 

@@ -16,11 +16,12 @@ from uvicorn.supervisors import Multiprocess
 
 from facepad.errors import InputError
 from facepad.modelfile.bundle import Bundle
+from facepad.runtime.log import log_to_stderr
 from facepad.service.app import SETTINGS, create_app, load_predictor
 from facepad.service.keys import ApiKeys
 from facepad.service.settings import Settings
 from facepad.service.store import open_store
-from facepad.service.telemetry import MULTIPROCESS, start_log
+from facepad.service.telemetry import MULTIPROCESS
 
 __all__ = ["PatientProtocol", "serve", "server_options"]
 
@@ -106,7 +107,7 @@ def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda 
         InputError: a setting that would be unsafe or cannot work, a port that is taken, a wrong model or key file.
     """
     _check(settings)
-    start_log()
+    log_to_stderr()
     listening = _listen(settings)  # before the model is loaded: a taken port is the quicker answer
     options = server_options(settings)
     predictor = load_predictor(settings)  # a wrong or changed model is met here, once, and not in every worker

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from facepad.types import Decision
 
-__all__ = ["CONTENT_TYPE", "MULTIPROCESS", "Telemetry", "start_log"]
+__all__ = ["CONTENT_TYPE", "MULTIPROCESS", "Telemetry"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
@@ -24,11 +24,6 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _LOG = logging.getLogger("facepad.service")
 _LIVE_FILE = re.compile(r"gauge_live\w*_(\d+)\.db")
-
-
-def start_log() -> None:
-    """Log lines go to stderr as they are; to be called in every process."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
 
 
 class Telemetry:

@@ -1,8 +1,13 @@
-"""Where the files of public networks come from: the path given, the folder FACEPAD_MODELS, or a pinned download."""
+"""Where public files come from: the path given, the folder FACEPAD_MODELS, an earlier download, or a new one."""
 
+import hashlib
+import logging
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
-import pooch
+import platformdirs
 import pytest
 
 from facepad.depth import create_engine
@@ -10,9 +15,10 @@ from facepad.depth.facemesh import FACEMESH
 from facepad.errors import ModelError
 from facepad.faces import create_detector
 from facepad.faces.yunet import YUNET
-from facepad.files.downloads import in_models_folder, model_path
+from facepad.files.downloads import PublicFile, cache_folder, fetch, find_local
 
-every_model = pytest.mark.parametrize("model", [YUNET, FACEMESH], ids=lambda model: model.title)
+CONTENT = bytes(range(256)) * 1000
+every_file = pytest.mark.parametrize("file", [YUNET, FACEMESH], ids=lambda file: file.title)
 every_owner = pytest.mark.parametrize(
     ("create", "message"),
     [
@@ -23,51 +29,59 @@ every_owner = pytest.mark.parametrize(
 )
 
 
-@every_model
-def test_path_wins_then_the_folder_then_the_download(model, no_network, monkeypatch, tmp_path):
-    for name in ("mine", model.name):
-        (tmp_path / name).write_bytes(b"x")
-    monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
-    monkeypatch.delenv("FACEPAD_HOME", raising=False)
-    assert model_path(model, tmp_path / "mine") == tmp_path / "mine"
-    assert model_path(model) == tmp_path / model.name
-    (tmp_path / model.name).unlink()
-    monkeypatch.setattr(pooch, "retrieve", lambda url, known_hash, fname, path: str(Path(path) / fname))
-    assert model_path(model) == Path(pooch.os_cache("facepad")) / model.name
-    monkeypatch.delenv("FACEPAD_MODELS")
-    assert model_path(model) == Path(pooch.os_cache("facepad")) / model.name
-
-
-@every_model
-def test_download_is_said_with_its_licence_and_kept_where_facepad_home_says(model, monkeypatch, tmp_path, capsys):
-    def retrieve(url, known_hash, fname, path):
-        path.mkdir(exist_ok=True)
-        (path / fname).write_bytes(b"x")
-
-    monkeypatch.setattr(pooch, "retrieve", retrieve)
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    """Nothing is on this machine yet."""
     monkeypatch.delenv("FACEPAD_MODELS", raising=False)
     monkeypatch.setenv("FACEPAD_HOME", str(tmp_path / "home"))
-    for _ in range(2):
-        assert model_path(model) == tmp_path / "home" / model.name
-    assert capsys.readouterr().err == f"downloading {model.url} (licence: {model.license})\n"
+    return tmp_path / "home"
 
 
-def test_folder_prefers_a_models_other_names(monkeypatch, tmp_path):
-    for name in (YUNET.name, *YUNET.other_names):
-        (tmp_path / name).write_bytes(b"x")
+@pytest.fixture
+def file(server):
+    """A file on a server."""
+    (server.folder / "net.onnx").write_bytes(CONTENT)
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    return PublicFile("the network", "mine.onnx", f"{server.url}/net.onnx", digest, license="MIT", folder="models")
+
+
+def ranges(server):
+    return [request.range for request in server.requests]
+
+
+# --- where a file is found ---------------------------------------------------------------------------------------
+
+
+@every_file
+def test_path_wins_then_the_folder_then_the_download(file, monkeypatch, tmp_path, home, no_network):
+    for path in (tmp_path / "mine", tmp_path / file.name):
+        path.write_bytes(b"x")
     monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
-    assert model_path(YUNET) == tmp_path / "yunet_n_640_640.onnx"
+    assert fetch(file, tmp_path / "mine") == tmp_path / "mine"
+    assert fetch(file) == find_local(file) == tmp_path / file.name
+    (tmp_path / file.name).unlink()
+    assert find_local(file) is None
+    home.mkdir()
+    file = replace(file, sha256=hashlib.sha256(b"x").hexdigest())
+    (home / file.name).write_bytes(b"x")
+    assert fetch(file) == find_local(file) == home / file.name
 
 
-def test_folder_gives_files_only_and_the_first_of_them(monkeypatch, tmp_path):
-    (tmp_path / "a").mkdir()
-    for name in ("b", "c"):
+def test_folder_prefers_a_files_other_names_and_holds_no_folders(monkeypatch, tmp_path):
+    for name in (YUNET.name, "second"):
         (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "first").mkdir()
     monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
-    assert in_models_folder("a", "absent", "b", "c") == tmp_path / "b"
-    assert in_models_folder("absent") is None
+    assert fetch(replace(YUNET, other_names=("absent", "first", "second"))) == tmp_path / "second"
+
+
+def test_empty_variables_name_no_folders(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / YUNET.name).write_bytes(b"x")
     monkeypatch.setenv("FACEPAD_MODELS", "")
-    assert in_models_folder("b") is None
+    monkeypatch.setenv("FACEPAD_HOME", "")
+    assert cache_folder() == Path(platformdirs.user_cache_dir("facepad"))
+    assert find_local(YUNET) != tmp_path / YUNET.name
 
 
 @every_owner
@@ -81,3 +95,77 @@ def test_missing_model_says_in_one_line_what_to_get(create, message, no_network)
 def test_named_model_must_exist(create, message, tmp_path):
     with pytest.raises(ModelError, match=r"none\.onnx is not a file; expected the model of .* face_"):
         create(tmp_path / "none.onnx")
+
+
+# --- downloading -------------------------------------------------------------------------------------------------
+
+
+def test_download_is_made_once_and_kept_where_facepad_home_says(file, server, home):
+    for _ in range(2):
+        assert fetch(file) == home / "models" / "mine.onnx"
+    assert file.kept.read_bytes() == CONTENT and ranges(server) == [None]
+
+
+def test_download_is_logged_with_its_licence_and_draws_nothing_unless_the_log_is_shown(file, caplog, capsys):
+    fetch(file)
+    assert caplog.text == "" and capsys.readouterr() == ("", "")
+    file.kept.unlink()
+    with caplog.at_level(logging.INFO, logger="facepad"):
+        fetch(file)
+    assert f"downloading {file.url} (licence: MIT)" in caplog.text
+    out, err = capsys.readouterr()
+    assert out == "" and "the network" in err and "256.0/256.0 kB" in err
+
+
+def test_download_that_broke_off_continues_where_it_stopped(file, server):
+    server.breaks_after = 150_000
+    with pytest.raises(ModelError, match=r"cannot download the network .*get http"):
+        fetch(file)
+    assert not file.kept.exists()
+    server.breaks_after = None
+    assert fetch(file).read_bytes() == CONTENT
+    first, second = ranges(server)
+    assert first is None and 0 < int(second.removeprefix("bytes=").removesuffix("-")) <= 150_000
+
+
+def test_server_without_ranges_sends_all_again(file, server):
+    server.breaks_after, server.ranges = 150_000, False
+    with pytest.raises(ModelError):
+        fetch(file)
+    server.breaks_after = None
+    assert fetch(file).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("kept", [CONTENT, CONTENT + b"x", b"y" + CONTENT[:100]], ids=["whole", "longer", "another"])
+def test_part_of_any_kind_ends_in_the_right_file_or_is_dropped(file, kept):
+    file.kept.parent.mkdir(parents=True)
+    file.kept.with_name(".mine.onnx.part").write_bytes(kept)
+    if kept != CONTENT:
+        with pytest.raises(ModelError, match="its SHA-256 is"):
+            fetch(file)
+    assert fetch(file).read_bytes() == CONTENT
+
+
+def test_another_file_at_the_address_is_refused_and_not_kept(file, server):
+    (server.folder / "net.onnx").write_bytes(b"a page that asks for a password")
+    with pytest.raises(ModelError, match=rf"another file is there: its SHA-256 is \w+, expected {file.sha256}"):
+        fetch(file)
+    assert [path.name for path in file.kept.parent.iterdir()] == [".lock"]
+
+
+def test_kept_file_that_was_damaged_is_downloaded_again(file, server):
+    fetch(file).write_bytes(CONTENT[:-1])
+    assert fetch(file).read_bytes() == CONTENT and len(server.requests) == 2
+
+
+def test_several_at_once_download_once(file, server):
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(lambda _: fetch(file), range(4))) == {file.kept}
+    assert ranges(server) == [None]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows takes other names")
+def test_place_that_cannot_be_written_is_told_in_the_same_line(file, home):
+    home.write_text("a file is in the way")
+    with pytest.raises(ModelError, match="cannot download the network .cannot write .*: get http"):
+        fetch(file)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facepad.errors import ModelError
-from facepad.files.downloads import cache_folder, download
+from facepad.errors import ModelError, reason
+from facepad.files.downloads import PublicFile, cache_folder, fetch, find_local
 
 if TYPE_CHECKING:
     from facepad.modelfile.bundle import Bundle
@@ -27,10 +26,9 @@ def user_folder() -> Path:
 
 def at_hand(model: DescribedModel, network: NetworkSection, *, beside: Path | None = None) -> Path | None:
     """The network's file: in the folder ``beside``, in the one that FACEPAD_MODELS names, or the user's; else None."""
-    named = os.environ.get("FACEPAD_MODELS")
-    folders = [beside, Path(named) if named else None, user_folder() / model.name]
-    candidates = [folder / network.file for folder in folders if folder]
-    return next((path for path in candidates if path.is_file()), None)
+    if beside is not None and (beside / network.file).is_file():
+        return beside / network.file
+    return find_local(_public_file(model, network))
 
 
 def load_described(model: DescribedModel, *, beside: Path | None = None) -> Bundle:
@@ -53,7 +51,7 @@ def _content(model: DescribedModel, network: NetworkSection, beside: Path | None
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+        raise ModelError(f"cannot read {path}: {reason(error)}") from error
     found = hashlib.sha256(content).hexdigest()
     if found != network.sha256:
         raise ModelError(
@@ -64,8 +62,18 @@ def _content(model: DescribedModel, network: NetworkSection, beside: Path | None
 
 
 def _download(model: DescribedModel, network: NetworkSection) -> Path:
-    path = user_folder() / model.name / network.file
+    file = _public_file(model, network)
     if not network.url:
-        raise ModelError(f"model {model.name} needs the file {network.file} (from {model.source}); copy it to {path}")
-    title, remedy = f"{network.file} of model {model.name}", f"get {network.url} elsewhere and copy it to {path}"
-    return download(network.url, network.sha256, path, title=title, licence=model.license, remedy=remedy)
+        raise ModelError(f"model {model.name} needs the file {file.name} (from {model.source}); copy it to {file.kept}")
+    return fetch(file)
+
+
+def _public_file(model: DescribedModel, network: NetworkSection) -> PublicFile:
+    return PublicFile(
+        title=f"{network.file} of model {model.name}",
+        name=network.file,
+        url=network.url,
+        sha256=network.sha256,
+        license=model.license,
+        folder=f"{user_folder().name}/{model.name}",
+    )

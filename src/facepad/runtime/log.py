@@ -1,0 +1,23 @@
+"""facepad's log on stderr, for the command line and the service; the library alone logs to nobody."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+__all__ = ["log_to_stderr"]
+
+
+class _StderrHandler(logging.Handler):
+    """Prints to the stderr of the moment, which a progress bar replaces while it is drawn."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)
+
+
+def log_to_stderr() -> None:
+    """Print what the logger "facepad" and those below it say, from INFO on; a second call changes nothing."""
+    logger = logging.getLogger("facepad")
+    logger.setLevel(logging.INFO)
+    if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
+        logger.addHandler(_StderrHandler())
