@@ -20,7 +20,7 @@ from typing import Any
 
 from facepad.datasets.manifest import write_manifest
 from facepad.datasets.synthetic import generate
-from facepad.training.callbacks import read_epochs
+from facepad.modelfile.run_folder import read_epochs
 
 PLAIN = ["augment={}", "model.dropout=0", "preprocess.size=96"]
 SGD = [f"stages.{number}.{change}" for number in (0, 1) for change in ("optimizer=sgd", "lr=0.001")]

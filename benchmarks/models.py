@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("models", nargs="+")
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
-    bundles = {model: find_model(model) for model in arguments.models}
+    bundles = {model: find_model(model).read() for model in arguments.models}
     speeds = milliseconds(bundles)
     for model, bundle in bundles.items():
         thresholds = {"on dev": ["--criterion", "eer"]}

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from facepad.datasets.manifest import read_manifest, write_manifest
-from facepad.training.callbacks import read_epochs
+from facepad.modelfile.run_folder import read_epochs
 from facepad.types import Label, Sample, Split
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from facepad.training.callbacks import read_epochs
+from facepad.modelfile.run_folder import read_epochs
 
 FACEPAD = [sys.executable, "-m", "facepad"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "facepad"]

@@ -47,6 +47,7 @@ def train(
     ] = None,
 ) -> None:
     """Train a recipe on a manifest's train and dev splits; the batch of a step is shared by all devices."""
+    from facepad.modelfile.run_folder import RunFolder
     from facepad.training.recipe import load_recipe
     from facepad.workflow.train import train_run
 
@@ -56,7 +57,7 @@ def train(
     if os.environ.get("RANK", "0") != "0":
         return
     if left_out:
-        say(f"left out {len(left_out)} images without a face or unreadable: {out / 'left-out.json'}")
+        say(f"left out {len(left_out)} images without a face or unreadable: {RunFolder(out).left_out_file}")
     say(f"trained: {out}")
 
 

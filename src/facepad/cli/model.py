@@ -53,7 +53,7 @@ def model_fuse(
 
     if out.exists():
         raise OutputExistsError(f"{out} exists already; choose another name, or remove it first")
-    found = [find_model(model) for model in models]
+    found = [find_model(model).read() for model in models]
     unreadable: dict[str, str] = {}
     fused = fuse_models(
         found, on, name=out.stem, method=method.value, criterion=criterion or "eer", unreadable=unreadable

@@ -27,8 +27,6 @@ __all__ = [
     "CARD",
     "FORMAT",
     "LICENSE",
-    "RUN_DESCRIPTION",
-    "RUN_WEIGHTS",
     "SUFFIX",
     "Bundle",
     "Calibration",
@@ -42,9 +40,9 @@ __all__ = [
 
 FORMAT = 1
 SUFFIX = ".facepad"
-#: Parts with a meaning of their own, where they are there: the model card, the licence's text, and the trained weights
-#: with their description (as in a run folder), from which training can go on.
-CARD, LICENSE, RUN_WEIGHTS, RUN_DESCRIPTION = "CARD.md", "LICENSE", "model.safetensors", "model.json"
+#: Optional parts: the model card and the text of the licence. A model file made of a run also holds the run's weights
+#: and their description (`facepad.modelfile.run_folder`), from which training can go on.
+CARD, LICENSE = "CARD.md", "LICENSE"
 _DESCRIPTION = "bundle.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every part, so that the same content makes the same bytes
 

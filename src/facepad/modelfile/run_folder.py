@@ -1,41 +1,151 @@
-"""The files of a run folder that say where its network came from."""
+"""A run folder: the names of its files, and how they are read."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from facepad.errors import ModelError
 
-__all__ = ["ENVIRONMENT_FILE", "RECIPE_FILE", "SAMPLES_FILE", "installed_versions", "read_run_file"]
+__all__ = ["DESCRIPTION_FILE", "WEIGHTS_FILE", "RunFolder", "StageFiles", "read_epochs"]
 
-RECIPE_FILE = "recipe.json"
-ENVIRONMENT_FILE = "environment.json"
-SAMPLES_FILE = "samples.json"
+#: The trained network: its weights and its description. A model file made of a run holds both under the same names.
+WEIGHTS_FILE, DESCRIPTION_FILE = "model.safetensors", "model.json"
 
 
-def read_run_file(run: Path, name: str) -> Any:
-    """A JSON file of a run folder.
+@dataclass(frozen=True, slots=True)
+class StageFiles:
+    """The files of one training stage, from which an unfinished run goes on.
 
-    Raises:
-        ModelError: it is missing or broken; the run is not finished, or not whole.
+    Attributes:
+        folder: Its checkpoint folder.
     """
-    try:
-        return json.loads((run / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{run} is not a whole run folder: {name} cannot be read") from error
+
+    folder: Path
+
+    @property
+    def weights_file(self) -> Path:
+        """The network's weights at the end of the stage; they exist once the stage is finished."""
+        return self.folder.with_suffix(".safetensors")
+
+    @property
+    def last_epoch_file(self) -> Path:
+        """Lightning's checkpoint of the last finished epoch."""
+        return self.folder / "last.ckpt"
+
+    @property
+    def learning_rate_file(self) -> Path:
+        """The learning rate that a search has found."""
+        return self.folder / "lr.json"
 
 
-def installed_versions(packages: Iterable[str]) -> dict[str, str | None]:
-    """Package to version; None where it is not installed."""
-    return {name: _installed(name) for name in packages}
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The folder that one training writes.
+
+    A run writes ``environment.json`` and ``recipe.json`` first, and ``model.safetensors`` and ``model.json`` last: a
+    folder with a recipe has begun, a folder with a description of the model is finished.
+
+    Attributes:
+        path: The folder; it need not exist.
+    """
+
+    path: Path
+
+    @property
+    def recipe_file(self) -> Path:
+        """The resolved recipe, with the hashes of the training data."""
+        return self.path / "recipe.json"
+
+    @property
+    def environment_file(self) -> Path:
+        """Command, machine, package versions, and where the manifest was."""
+        return self.path / "environment.json"
+
+    @property
+    def epochs_file(self) -> Path:
+        """One line of losses and accuracies an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def samples_file(self) -> Path:
+        """The images and subjects of the train and dev splits."""
+        return self.path / "samples.json"
+
+    @property
+    def left_out_file(self) -> Path:
+        """The training images that were left out: path to reason."""
+        return self.path / "left-out.json"
+
+    @property
+    def weights_file(self) -> Path:
+        """The trained weights."""
+        return self.path / WEIGHTS_FILE
+
+    @property
+    def description_file(self) -> Path:
+        """The architecture, its options and its input; written last."""
+        return self.path / DESCRIPTION_FILE
+
+    @property
+    def checkpoints(self) -> Path:
+        """Everything that an unfinished run needs to go on."""
+        return self.path / "checkpoints"
+
+    @property
+    def unreadable_file(self) -> Path:
+        """The images that finished stages could not read: path to reason."""
+        return self.checkpoints / "unreadable.json"
+
+    def stage(self, number: int) -> StageFiles:
+        """The files of a stage, counted from 0."""
+        return StageFiles(self.checkpoints / f"stage-{number}")
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a training has begun here, finished or not."""
+        return self.recipe_file.is_file()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the folder holds a trained network."""
+        return self.description_file.is_file()
+
+    def require_finished(self) -> None:
+        """Refuse a folder without a trained network.
+
+        Raises:
+            ModelError: the training is not finished, or the folder is not a run folder.
+        """
+        if not self.is_finished:
+            hint = "its training is not finished; go on with 'facepad train ... --resume'"
+            raise ModelError(f"{self.path} holds no trained model ({hint if self.is_begun else 'not a run folder'})")
+
+    def read(self, file: Path) -> Any:
+        """The content of one of the folder's JSON files.
+
+        Raises:
+            ModelError: the file is missing or broken.
+        """
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{self.path} is not a whole run folder: {file.name} cannot be read") from error
+
+    def read_recipe(self) -> dict[str, Any]:
+        """The resolved recipe.
+
+        Raises:
+            ModelError: the file is missing or broken.
+        """
+        recipe: dict[str, Any] = self.read(self.recipe_file)["recipe"]
+        return recipe
 
 
-def _installed(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+def read_epochs(path: Path) -> list[dict[str, Any]]:
+    """The lines of a run's ``metrics.jsonl`` in order; an absent file has none."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

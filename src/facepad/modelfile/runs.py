@@ -1,4 +1,4 @@
-"""A trained network on disk: its weights and everything needed to feed it and to trust it."""
+"""A trained network on disk: its weights, and the description of what it is and takes."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ from safetensors.torch import load, save
 from facepad.errors import ModelError
 from facepad.files.disk import sha256_file, write_bytes, write_text
 from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.run_folder import WEIGHTS_FILE, RunFolder
 from facepad.models import StagedModel, create_model
 
-__all__ = ["DESCRIPTION_FILE", "WEIGHTS_FILE", "TrainedModel", "load_trained", "read_trained", "save_trained"]
+__all__ = ["TrainedModel", "load_trained", "read_trained", "save_trained"]
 
-WEIGHTS_FILE = "model.safetensors"
-DESCRIPTION_FILE = "model.json"
 _FORMAT = 1
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network with its preparation.
+    """A network, and how its input is preprocessed.
 
     Attributes:
-        network: In eval mode.
+        network: The network in eval mode.
         architecture: Its name in `facepad.models.MODELS`.
-        options: What it was built with.
-        preprocess: How it wants its input.
-        facts: Where it came from: recipe, training data and its hash, versions.
-        weights_sha256: Of the weight file that it was read from; empty before it is saved.
+        options: The options that it was built with.
+        preprocess: How its input is preprocessed.
+        facts: Where it came from: recipe, training data and their hash, versions.
+        weights_sha256: SHA-256 of the weight file that it was read from; empty before it is saved.
     """
 
     network: StagedModel
@@ -45,38 +44,36 @@ class TrainedModel:
 
 
 def save_trained(folder: Path, trained: TrainedModel) -> None:
-    """Write weights, then the description with their SHA-256: a folder with a description is complete."""
+    """Write the weights, then the description with their SHA-256: a folder with a description is complete.
+
+    Raises:
+        RunError: the folder cannot be written.
+    """
+    run = RunFolder(folder)
     weights = {name: value.contiguous() for name, value in trained.network.state_dict().items()}
-    write_bytes(folder / WEIGHTS_FILE, save(weights))
+    write_bytes(run.weights_file, save(weights))
     description = {
         "format": _FORMAT,
         "architecture": trained.architecture,
         "options": trained.options,
         "preprocess": trained.preprocess.to_dict(),
         "output": "logit of P(bona fide); accept when the score >= threshold",
-        "weights_sha256": sha256_file(folder / WEIGHTS_FILE),
+        "weights_sha256": sha256_file(run.weights_file),
         "facts": trained.facts,
     }
-    write_text(folder / DESCRIPTION_FILE, json.dumps(description, indent=2) + "\n")
+    write_text(run.description_file, json.dumps(description, indent=2) + "\n")
 
 
 def load_trained(folder: Path) -> TrainedModel:
     """Read a finished run's network.
 
     Raises:
-        ModelError: no finished run, a foreign or newer format, or weights that were changed since.
+        ModelError: the run is not finished, the format is foreign or newer, or the weights were changed since.
     """
-    path = folder / DESCRIPTION_FILE
-    if not path.is_file():
-        unfinished = (folder / "recipe.json").is_file()
-        hint = (
-            "its training is not finished; go on with 'facepad train ... --resume'"
-            if unfinished
-            else "not a run folder"
-        )
-        raise ModelError(f"{folder} holds no trained model ({hint})")
+    run = RunFolder(folder)
+    run.require_finished()
     try:
-        return read_trained(path.read_bytes(), (folder / WEIGHTS_FILE).read_bytes(), str(folder))
+        return read_trained(run.description_file.read_bytes(), run.weights_file.read_bytes(), str(folder))
     except OSError as error:
         raise ModelError(f"{folder} holds no readable model: {error.strerror or error}") from error
 
@@ -85,12 +82,12 @@ def read_trained(description: bytes, weights: bytes, where: str) -> TrainedModel
     """A trained network from the content of its two files.
 
     Args:
-        description: Of `DESCRIPTION_FILE`.
-        weights: Of `WEIGHTS_FILE`.
-        where: What messages call the place they are from.
+        description: The content of ``model.json``.
+        weights: The content of ``model.safetensors``.
+        where: What messages call the place that holds both.
 
     Raises:
-        ModelError: a foreign or newer format, or weights that were changed since.
+        ModelError: the format is foreign or newer, or the weights were changed since.
     """
     try:
         values = json.loads(description)

@@ -312,7 +312,7 @@ def load(
         ModelError: there is no such model, it is broken, or the engine cannot run it.
         InputError: an unknown detector, or fewer than 1 thread.
     """
-    bundle = _default_model() if path_or_name is None else find_model(path_or_name)
+    bundle = _default_model() if path_or_name is None else find_model(path_or_name).read()
     return Predictor(bundle, detector=detector, engine=engine, threads=threads, quality=quality)
 
 

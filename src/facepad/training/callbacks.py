@@ -16,10 +16,11 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.files.disk import write_bytes, write_text
+from facepad.modelfile.run_folder import read_epochs
 from facepad.training.data import CropDataset, RowDataset
 from facepad.training.ranks import Ranks
 
-__all__ = ["EpochLog", "EpochSeeds", "SharedUnreadable", "WholeCheckpoints", "read_epochs"]
+__all__ = ["EpochLog", "EpochSeeds", "SharedUnreadable", "WholeCheckpoints"]
 
 _COLUMNS = ("train_loss", "train_depth_loss", "train_accuracy", "dev_loss", "dev_depth_loss", "dev_accuracy")
 
@@ -123,13 +124,6 @@ class WholeCheckpoints(TorchCheckpointIO):
         content = io.BytesIO()
         torch.save(checkpoint, content)
         write_bytes(Path(path), content.getbuffer())
-
-
-def read_epochs(path: Path) -> list[dict[str, Any]]:
-    """The lines of a run's ``metrics.jsonl`` in order; an absent file has none."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _write(path: Path, rows: list[dict[str, Any]]) -> None:

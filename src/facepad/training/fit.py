@@ -22,10 +22,11 @@ from facepad.depth import DepthMaps
 from facepad.errors import InputError, RunError
 from facepad.files.disk import write_bytes, write_text, writing
 from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.run_folder import read_epochs
 from facepad.models import StagedModel
 from facepad.training.augment import Augmentation
 from facepad.training.batches import Batches, SeededShuffle, batch_loader
-from facepad.training.callbacks import EpochLog, EpochSeeds, SharedUnreadable, read_epochs
+from facepad.training.callbacks import EpochLog, EpochSeeds, SharedUnreadable
 from facepad.training.crops import CropProcesses, CropSource, processes_for
 from facepad.training.data import CropDataset, RowDataset
 from facepad.training.features import KeptFeatures, keep_features

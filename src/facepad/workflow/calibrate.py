@@ -24,7 +24,7 @@ from facepad.metrics import (
     parse_criterion,
 )
 from facepad.modelfile.bundle import Bundle, Calibration, write_bundle
-from facepad.modelfile.catalog import find_model, is_listed
+from facepad.modelfile.catalog import find_model, look_up
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import BundleScorer, Prepared, Scorer, Scores, calibrated
 from facepad.training.augment import Augmentation
@@ -70,13 +70,15 @@ def calibrate_model(
     Raises:
         InputError: wrong input in any of its forms; nothing is written then.
     """
-    if out is None and (is_listed(model) or not Path(model).is_file()):
+    found = look_up(model)
+    if out is None and not (found and found.kind == "file"):
         raise InputError(f"{model} is no model file that could take its calibration; name a new file: --out FILE")
     if out is not None and out.exists():
         raise OutputExistsError(f"{out} exists already; choose another file, or remove it first")
-    bundle = find_model(model)
+    found = found or find_model(model)
+    bundle = found.read()
     notes = [] if notes is None else notes
-    notes += dev_notes(model, bundle, manifest, dev_samples(manifest))
+    notes += dev_notes(found.run, bundle, manifest, dev_samples(manifest))
     done = calibrate_bundle(
         bundle, manifest, criterion=criterion, method=method, progress=progress, unreadable=unreadable, notes=notes
     )

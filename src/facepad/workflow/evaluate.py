@@ -16,9 +16,9 @@ from facepad.datasets.origin import origin_of
 from facepad.files.disk import claim_output
 from facepad.media.images import read_image
 from facepad.metrics import Aggregation, Threshold, shown_frames, to_videos
-from facepad.modelfile.bundle import RUN_DESCRIPTION, Bundle, Calibration
-from facepad.modelfile.catalog import find_model, is_listed
-from facepad.modelfile.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, read_run_file
+from facepad.modelfile.bundle import Bundle, Calibration
+from facepad.modelfile.catalog import find_model
+from facepad.modelfile.run_folder import RunFolder, read_epochs
 from facepad.modelfile.scorers import BundleScorer
 from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_examples, write_report
 from facepad.report.literature import published_rows
@@ -126,10 +126,9 @@ def evaluate_model(
 
 
 def _subject(model: str | Path, manifest: Path, samples: Sequence[Sample]) -> _Subject:
-    bundle = find_model(model)
-    if not is_listed(model) and Path(model).is_dir():
-        return _of_run(Path(model), bundle, manifest, samples)
-    return _of_file(bundle, manifest)
+    found = find_model(model)
+    bundle = found.read()
+    return _of_run(found.run, bundle, manifest, samples) if found.run else _of_file(bundle, manifest)
 
 
 def _of_file(bundle: Bundle, manifest: Path) -> _Subject:
@@ -151,12 +150,8 @@ def _of_file(bundle: Bundle, manifest: Path) -> _Subject:
     )
 
 
-def _of_run(run: Path, bundle: Bundle, manifest: Path, samples: Sequence[Sample]) -> _Subject:
-    from facepad.training.callbacks import read_epochs  # only here: it needs torch, which a model file does without
-
-    described, environment, weights = (
-        read_run_file(run, name) for name in (RECIPE_FILE, ENVIRONMENT_FILE, RUN_DESCRIPTION)
-    )
+def _of_run(run: RunFolder, bundle: Bundle, manifest: Path, samples: Sequence[Sample]) -> _Subject:
+    recipe, environment, weights = run.read_recipe(), run.read(run.environment_file), run.read(run.description_file)
     test, dev = ([sample for sample in samples if sample.split is split] for split in (Split.TEST, Split.DEV))
     trained = bundle.description.facts
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if number)
@@ -165,7 +160,7 @@ def _of_run(run: Path, bundle: Bundle, manifest: Path, samples: Sequence[Sample]
     return _Subject(
         bundle=bundle,
         title=str(trained["recipe"]),
-        criterion=str(described["recipe"]["criterion"]),
+        criterion=str(recipe["criterion"]),
         notes=[*measured_notes(run, manifest, test), *dev_notes(run, bundle, manifest, dev)],
         facts={
             "trained with": environment["command"],
@@ -175,8 +170,8 @@ def _of_run(run: Path, bundle: Bundle, manifest: Path, samples: Sequence[Sample]
             "packages": packages,
             "python and machine": ", ".join(machine),
         },
-        recipe=described["recipe"],
-        epochs=read_epochs(run / "metrics.jsonl"),
+        recipe=recipe,
+        epochs=read_epochs(run.epochs_file),
     )
 
 

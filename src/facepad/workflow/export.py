@@ -20,9 +20,9 @@ from facepad.errors import ImageError, InputError, MetricError, OutputExistsErro
 from facepad.export.openvino import to_openvino
 from facepad.export.parity import Parity, Precision, Scored, compare_variants, write_parity
 from facepad.media.images import read_image
-from facepad.modelfile.bundle import CARD, RUN_DESCRIPTION, RUN_WEIGHTS, Bundle, write_bundle
+from facepad.modelfile.bundle import CARD, Bundle, write_bundle
 from facepad.modelfile.preprocess import PreprocessSpec
-from facepad.modelfile.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, installed_versions, read_run_file
+from facepad.modelfile.run_folder import RunFolder
 from facepad.modelfile.runs import TrainedModel, load_trained
 from facepad.modelfile.scorers import BundleScorer, Scorer
 from facepad.modelfile.scorers.run_scorer import EagerScorer, bundle_of
@@ -31,6 +31,7 @@ from facepad.types import Label, Sample, Split
 from facepad.workflow.calibrate import LogitScorer, calibrate_bundle, with_calibration
 from facepad.workflow.overlap import dev_notes, measured_notes
 from facepad.workflow.scoring import dev_samples, score_samples, scoring_progress
+from facepad.workflow.versions import installed_versions
 
 __all__ = ["Exported", "Wording", "export_run"]
 
@@ -122,7 +123,7 @@ def export_run(
         import_openvino()
     unreadable = {} if unreadable is None else unreadable
     trained = load_trained(run)
-    criterion = str(read_run_file(run, RECIPE_FILE)["recipe"]["criterion"])
+    criterion = str(RunFolder(run).read_recipe()["criterion"])
     manifest, note = (manifest, "") if manifest else _trained_manifest(run)
     if manifest:
         dev_samples(manifest)
@@ -136,7 +137,7 @@ def export_run(
         made = _in_openvino(made)
     parity, notes = None, list[str]()
     if manifest:
-        notes = dev_notes(run, network, manifest, dev_samples(manifest))
+        notes = dev_notes(RunFolder(run), network, manifest, dev_samples(manifest))
         calibrate = partial(calibrate_bundle, manifest=manifest, criterion=criterion, notes=notes, progress=progress)
         network = calibrate(network, unreadable=unreadable)
         if calibration:
@@ -161,7 +162,7 @@ def export_run(
 
 def _trained_manifest(run: Path) -> tuple[Path | None, str]:
     """The manifest of the training, or why it cannot serve."""
-    environment = read_run_file(run, ENVIRONMENT_FILE)
+    environment = RunFolder(run).read(RunFolder(run).environment_file)
     path = Path(environment["manifest"])
     lacks = "exported without calibration, threshold and parity: the manifest of the training"
     if not path.is_file():
@@ -243,7 +244,7 @@ def _parity_samples(manifest: Path) -> tuple[list[Sample], str]:
 
 def _parity_notes(run: Path, manifest: Path, kept: bool) -> list[str]:
     test = [sample for sample in read_manifest(manifest) if sample.split is Split.TEST]
-    notes = measured_notes(run, manifest, test)
+    notes = measured_notes(RunFolder(run), manifest, test)
     if not kept:
         notes.append("the decisions are at thresholds that were chosen for this comparison; the model holds none")
     return notes
@@ -280,7 +281,7 @@ def _described(
     if parity:
         facts["parity"] = parity.facts()
     files = dict(bundle.files)
-    files |= {name: (run / name).read_bytes() for name in (RUN_WEIGHTS, RUN_DESCRIPTION)}
+    files |= {path.name: path.read_bytes() for path in (RunFolder(run).weights_file, RunFolder(run).description_file)}
     if wording.card:
         files[CARD] = wording.card.encode()
     description = bundle.description.model_copy(

@@ -9,25 +9,25 @@ from typing import Any
 
 from facepad.datasets.manifest import manifest_hash, resolve
 from facepad.modelfile.bundle import Bundle
-from facepad.modelfile.catalog import is_listed
-from facepad.modelfile.run_folder import SAMPLES_FILE, read_run_file
+from facepad.modelfile.run_folder import RunFolder
 from facepad.types import Sample, Split
 
 __all__ = ["dev_notes", "measured_notes", "origin_notes"]
 
 
-def dev_notes(model: str | Path, bundle: Bundle, manifest: Path, dev: Sequence[Sample]) -> list[str]:
+def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequence[Sample]) -> list[str]:
     """What a reader of a threshold must know of the samples that choose it, one line each.
 
     Args:
-        model: A run folder, whose training samples are known; of all others the manifest's hash has to do.
-        bundle: The same as a model.
-        manifest: Where the samples are from.
-        dev: The samples that choose.
+        run: The run that the model is of, which lists its training samples; None for any other model, of which only the
+            hash of the training manifest is known.
+        bundle: The model.
+        manifest: The manifest that holds the samples.
+        dev: The samples that choose the threshold.
     """
-    if is_listed(model) or not Path(model).is_dir():
+    if run is None:
         return origin_notes(manifest, bundle.description.facts)
-    learnt = read_run_file(Path(model), SAMPLES_FILE)[Split.TRAIN]
+    learnt = run.read(run.samples_file)[Split.TRAIN]
     paths = _paths(manifest, dev)
     if shared := paths.intersection(learnt["images"]):
         return [
@@ -36,9 +36,9 @@ def dev_notes(model: str | Path, bundle: Bundle, manifest: Path, dev: Sequence[S
     return []
 
 
-def measured_notes(run: Path, manifest: Path, test: Sequence[Sample]) -> list[str]:
+def measured_notes(run: RunFolder, manifest: Path, test: Sequence[Sample]) -> list[str]:
     """What a reader of figures must know of the samples that a run is measured on, one line each."""
-    seen = read_run_file(run, SAMPLES_FILE)
+    seen = run.read(run.samples_file)
     paths, subjects = _paths(manifest, test), {sample.subject for sample in test}
     notes = [
         f"{len(shared)} of {len(paths)} test images were {done}: the figures flatter the network"

@@ -22,14 +22,15 @@ from facepad.errors import InputError, OutputExistsError, RunError
 from facepad.files.disk import claim_output, write_text
 from facepad.modelfile.catalog.start import starting_network
 from facepad.modelfile.preprocess import PreprocessSpec
-from facepad.modelfile.run_folder import ENVIRONMENT_FILE, RECIPE_FILE, SAMPLES_FILE, installed_versions
-from facepad.modelfile.runs import DESCRIPTION_FILE, TrainedModel, save_trained
+from facepad.modelfile.run_folder import RunFolder
+from facepad.modelfile.runs import TrainedModel, save_trained
 from facepad.report.text import flatten
 from facepad.training.fit import TrainingData, check_stages, check_training, fit, seed_everything
 from facepad.training.ranks import Ranks, joined, processes_to_start
 from facepad.training.recipe import Recipe
 from facepad.training.trainer import accelerator_of, device_name
 from facepad.types import Sample, Split
+from facepad.workflow.versions import installed_versions
 
 __all__ = ["train_run"]
 
@@ -82,7 +83,7 @@ def train_run(
         _check_alike(ranks, (recipe, data_hash, labels))
         fresh = ranks.first_does(lambda: _open_run(recipe, manifest, data_hash, labels, out, resume, device, lock))
         if ranks.first:
-            _write_json(out / SAMPLES_FILE, _samples_of(manifest, data))
+            _write_json(RunFolder(out).samples_file, _samples_of(manifest, data))
         try:
             left_out |= fit(
                 model,
@@ -100,7 +101,7 @@ def train_run(
                 devices=processes,
             )
         except InputError:  # of the images: nothing was learnt that would be worth resuming
-            if ranks.first and fresh and not any((out / "checkpoints").rglob("*.*")):
+            if ranks.first and fresh and not any(RunFolder(out).checkpoints.rglob("*.*")):
                 shutil.rmtree(out)
             raise
     if not ranks.first:
@@ -115,7 +116,7 @@ def train_run(
         "devices": max(processes, ranks.count),
         "facepad": version("facepad"),
     }
-    _write_json(out / "left-out.json", left_out)
+    _write_json(RunFolder(out).left_out_file, left_out)
     save_trained(out, TrainedModel(model, recipe.model.name, recipe.model.options(), data.spec, facts))
     return left_out
 
@@ -220,9 +221,10 @@ def _open_run(
 ) -> bool:
     """Begin a run folder (True) or go on with one (False); either is ours alone then."""
     described: dict[str, Any] = {"recipe": recipe.model_dump(mode="json"), "manifest_sha256": data_hash, "depth": depth}
-    if resume and (out / RECIPE_FILE).is_file():
-        before = json.loads((out / RECIPE_FILE).read_text(encoding="utf-8"))
-        if (out / DESCRIPTION_FILE).is_file():
+    run = RunFolder(out)
+    if resume and run.is_begun:
+        before = run.read(run.recipe_file)
+        if run.is_finished:
             raise InputError(f"the run in {out} is finished; there is nothing to resume")
         if difference := _difference(before["recipe"], described["recipe"]):
             raise InputError(f"the run in {out} was begun with {difference}")
@@ -235,12 +237,12 @@ def _open_run(
     try:
         claim_output(out)
     except OutputExistsError as error:
-        unfinished = (out / RECIPE_FILE).is_file() and not (out / DESCRIPTION_FILE).is_file()
+        unfinished = run.is_begun and not run.is_finished
         raise OutputExistsError(f"{error}{'; or go on with it: --resume' if unfinished else ''}") from error
     lock.take()
     try:
-        write_text(out / ENVIRONMENT_FILE, json.dumps(_environment(manifest, data_hash, device), indent=2) + "\n")
-        write_text(out / RECIPE_FILE, json.dumps(described, indent=2) + "\n")
+        write_text(run.environment_file, json.dumps(_environment(manifest, data_hash, device), indent=2) + "\n")
+        write_text(run.recipe_file, json.dumps(described, indent=2) + "\n")
     except RunError:  # a folder with one of the two could be neither resumed nor begun anew
         shutil.rmtree(out)
         raise

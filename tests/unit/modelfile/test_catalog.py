@@ -120,7 +120,7 @@ def test_listing_downloads_nothing_and_tells_what_is_at_hand(no_network, home, t
 
 def test_an_added_model_scores_by_its_name(describe):
     added = add_model(describe())
-    found = find_model("mine")
+    found = find_model("mine").read()
     assert found.description == added.description and found.files == added.files
     expected = (2 * 51 - 2 * 204) / 255
     assert score(found, (204, 0, 51)).logits == pytest.approx([expected] * 3, abs=1e-5)
@@ -203,7 +203,7 @@ def test_another_file_than_described_is_refused(tmp_path, monkeypatch, describe,
     kept = user_folder() / "mine" / "net.onnx"
     kept.write_bytes(kept.read_bytes()[:-1])
     with pytest.raises(ModelError, match=f"{kept} is not the file"):
-        find_model("mine")
+        find_model("mine").read()
 
 
 def test_names_do_not_clash(describe):
@@ -217,12 +217,12 @@ def test_names_do_not_clash(describe):
 def test_unknown_names_get_the_nearest(describe):
     add_model(describe())
     with pytest.raises(ModelError, match="unknown model 'mime' .did you mean 'mine'"):
-        find_model("mime")
+        find_model("mime").read()
 
 
 def test_offline_says_what_to_get_and_where_to_put_it(no_network, home):
     with pytest.raises(ModelError) as caught:
-        find_model("minifasnet-v2se-celeba-spoof")
+        find_model("minifasnet-v2se-celeba-spoof").read()
     url = "https://github.com/facenox/face-antispoof-onnx/releases/download/v1.0.0/best_model.onnx"
     place = home / "models" / "minifasnet-v2se-celeba-spoof" / "minifasnet_v2se_128-celeba_spoof.onnx"
     assert f"get {url} elsewhere and copy it to {place}" in str(caught.value)
@@ -234,7 +234,7 @@ def test_a_network_without_an_address_must_be_brought(no_network, home, describe
     kept = home / "models" / "mine" / "net.onnx"
     kept.unlink()
     with pytest.raises(ModelError, match=rf"needs the file net.onnx .from made by hand.; copy it to {kept}"):
-        find_model("mine")
+        find_model("mine").read()
     assert no_network == []
 
 
@@ -244,7 +244,7 @@ def test_a_download_is_pinned_and_made_once(tmp_path, caplog, describe, server):
     (tmp_path / "a" / "net.onnx").rename(server.folder / "net.onnx")
     with caplog.at_level("INFO", logger="facepad"):
         add_model(path)
-        find_model("mine")
+        find_model("mine").read()
     assert [request.path for request in server.requests] == ["/net.onnx"]
     assert caplog.text.count("licence: MIT") == 1
 
@@ -253,7 +253,7 @@ def test_a_download_is_pinned_and_made_once(tmp_path, caplog, describe, server):
 def test_the_celeba_spoof_network_runs_as_described(models_folder):
     if not (models_folder / "minifasnet_v2se_128-celeba_spoof.onnx").is_file():
         pytest.skip("the network is not there")
-    bundle = find_model("minifasnet-v2se-celeba-spoof")
+    bundle = find_model("minifasnet-v2se-celeba-spoof").read()
     check_model(bundle)
     assert bundle.description.threshold.value == 0.5
 
@@ -262,4 +262,4 @@ def test_a_folder_that_is_no_run_is_refused_without_torch_too(tmp_path, monkeypa
     monkeypatch.setitem(sys.modules, "facepad.modelfile.runs", None)
     with pytest.raises(ModelError, match=r"photos holds no trained model \(not a run folder\)"):
         (tmp_path / "photos").mkdir()
-        find_model(tmp_path / "photos")
+        find_model(tmp_path / "photos").read()

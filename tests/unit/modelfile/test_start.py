@@ -7,9 +7,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from facepad.errors import ModelError  # noqa: E402
-from facepad.modelfile.bundle import RUN_DESCRIPTION, RUN_WEIGHTS, Bundle, Description, write_bundle  # noqa: E402
+from facepad.modelfile.bundle import Bundle, Description, write_bundle  # noqa: E402
 from facepad.modelfile.catalog.start import starting_network  # noqa: E402
 from facepad.modelfile.preprocess import PreprocessSpec  # noqa: E402
+from facepad.modelfile.run_folder import DESCRIPTION_FILE, WEIGHTS_FILE  # noqa: E402
 from facepad.modelfile.runs import TrainedModel, load_trained, save_trained  # noqa: E402
 from facepad.modelfile.scorers.run_scorer import bundle_of  # noqa: E402
 from facepad.models import create_model  # noqa: E402
@@ -33,7 +34,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model_file(run):
     bundle = bundle_of(load_trained(run))
-    parts = {part: (run / part).read_bytes() for part in (RUN_WEIGHTS, RUN_DESCRIPTION)}
+    parts = {part: (run / part).read_bytes() for part in (WEIGHTS_FILE, DESCRIPTION_FILE)}
     return write_bundle(run.parent / "run.facepad", Bundle(bundle.description, {**bundle.files, **parts}))
 
 
@@ -83,9 +84,9 @@ def test_what_holds_no_weights_is_refused(tmp_path, run, model_file):
 
 def test_changed_weights_in_a_model_file_are_refused(tmp_path, run):
     bundle = bundle_of(load_trained(run))
-    weights = bytearray((run / RUN_WEIGHTS).read_bytes())
+    weights = bytearray((run / WEIGHTS_FILE).read_bytes())
     weights[-1] ^= 1
-    parts = {RUN_WEIGHTS: bytes(weights), RUN_DESCRIPTION: (run / RUN_DESCRIPTION).read_bytes()}
+    parts = {WEIGHTS_FILE: bytes(weights), DESCRIPTION_FILE: (run / DESCRIPTION_FILE).read_bytes()}
     described = Description.model_validate(bundle.description.model_dump())
     path = write_bundle(tmp_path / "changed.facepad", Bundle(described, {**bundle.files, **parts}))
     with pytest.raises(ModelError, match="is not the file that was trained"):

@@ -16,10 +16,11 @@ from torch import nn
 from facepad.datasets.manifest import read_manifest
 from facepad.errors import InputError, RunError
 from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.run_folder import read_epochs
 from facepad.models import StagedModel, create_model
 from facepad.training.augment import Augmentation
 from facepad.training.batches import SeededShuffle
-from facepad.training.callbacks import EpochLog, read_epochs
+from facepad.training.callbacks import EpochLog
 from facepad.training.crops import CropSource
 from facepad.training.data import CropDataset, RowDataset, to_input
 from facepad.training.features import FeatureStore, keep_features

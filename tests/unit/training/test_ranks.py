@@ -15,8 +15,8 @@ import torch
 from facepad.datasets.manifest import read_manifest
 from facepad.errors import DatasetError, InputError, RunError
 from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.run_folder import read_epochs
 from facepad.training.batches import Batches, SeededShuffle
-from facepad.training.callbacks import read_epochs
 from facepad.training.fit import TrainingData, fit
 from facepad.training.module import StageSettings
 from facepad.training.ranks import Ranks, processes_to_start, run_ranks

@@ -21,7 +21,7 @@ from facepad.workflow.scoring import score_samples
 
 @pytest.fixture(scope="module")
 def plain(tiny_run):
-    return find_model(tiny_run)
+    return find_model(tiny_run).read()
 
 
 def dev_records(bundle, manifest):
@@ -102,7 +102,7 @@ def test_dev_images_that_were_learnt_from_are_named(plain, tiny_run, noisy_manif
 def test_a_folder_of_a_listed_name_is_not_asked_what_was_learnt(plain, noisy_manifest, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "nuaa-research").mkdir()
-    assert dev_notes("nuaa-research", plain, noisy_manifest, []) == []
+    assert dev_notes(find_model("nuaa-research").run, plain, noisy_manifest, []) == []
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from facepad.errors import InputError
 from facepad.metrics import to_videos
 from facepad.modelfile.bundle import Bundle, write_bundle
-from facepad.modelfile.catalog import find_model
+from facepad.modelfile.catalog import FoundModel, find_model
 from facepad.types import Split
 from facepad.workflow import evaluate as module
 from facepad.workflow.calibrate import calibrate_bundle
@@ -21,14 +21,14 @@ from facepad.workflow.evaluate import evaluate_model
 @pytest.fixture(scope="module")
 def model(tiny_run, noisy_manifest, tmp_path_factory):
     """The tiny run as a model file with calibration and threshold."""
-    done = calibrate_bundle(find_model(tiny_run), noisy_manifest, criterion="apcer@bpcer=0.3", progress=False)
+    done = calibrate_bundle(find_model(tiny_run).read(), noisy_manifest, criterion="apcer@bpcer=0.3", progress=False)
     return write_bundle(tmp_path_factory.mktemp("model") / "tiny.facepad", done)
 
 
 @pytest.fixture(scope="module")
 def bare(tiny_run, tmp_path_factory):
     """The same without both."""
-    return write_bundle(tmp_path_factory.mktemp("bare") / "bare.facepad", find_model(tiny_run))
+    return write_bundle(tmp_path_factory.mktemp("bare") / "bare.facepad", find_model(tiny_run).read())
 
 
 def evaluate(model, manifest, out, **options):
@@ -36,7 +36,7 @@ def evaluate(model, manifest, out, **options):
 
 
 def test_a_model_file_is_measured_at_its_own_threshold_and_needs_no_dev(model, manifest_like, noisy_manifest, tmp_path):
-    threshold = find_model(model).description.threshold
+    threshold = find_model(model).read().description.threshold
     kept = {Path(r.path).stem: r for r in read_scores_of(model, noisy_manifest, tmp_path)}
 
     def change(sample):
@@ -89,9 +89,9 @@ def test_another_manifest_than_the_training_s_is_said(model, tiny_manifest, nois
 
 
 def test_a_model_without_a_file_has_no_hash_in_the_report(model, noisy_manifest, tmp_path, monkeypatch):
-    bundle = replace(find_model(model), sha256="")  # as a described network has none
-    monkeypatch.setattr(module, "find_model", lambda name: bundle)
-    _, page = evaluate("described", noisy_manifest, tmp_path / "out")
+    bundle = replace(find_model(model).read(), sha256="")  # as a described network has none
+    monkeypatch.setattr(FoundModel, "read", lambda self: bundle)
+    _, page = evaluate(model, noisy_manifest, tmp_path / "out")
     assert f"{bundle.description.name}, SHA-256" not in page.read_text()
 
 
@@ -103,7 +103,7 @@ def test_videos_at_a_threshold_of_images_are_said(model, manifest_like, noisy_ma
 
 def test_a_depth_model_file_shows_depth(noisy_manifest, make_run, tmp_path):
     run = make_run(tmp_path / "run", noisy_manifest, "attention_fusion", {"deep_tap": 13})
-    _, page = evaluate(write_bundle(tmp_path / "a.facepad", find_model(run)), noisy_manifest, tmp_path / "out")
+    _, page = evaluate(write_bundle(tmp_path / "a.facepad", find_model(run).read()), noisy_manifest, tmp_path / "out")
     assert "Depth maps" in page.read_text()
 
 
@@ -152,7 +152,7 @@ def test_a_model_that_is_nowhere_or_broken_is_one_line(facepad, model, noisy_man
 
 
 def test_several_networks_are_evaluated_as_one(model, noisy_manifest, tmp_path):
-    bundle = find_model(model)
+    bundle = find_model(model).read()
     [network] = bundle.description.networks
     halves = tuple(network.model_copy(update={"name": name, "weight": 0.5}) for name in "ab")
     fused = Bundle(bundle.description.model_copy(update={"networks": halves}), bundle.files)

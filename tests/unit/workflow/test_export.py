@@ -15,8 +15,9 @@ from facepad.export import parity as parity_module
 from facepad.export.parity import Scored, compare_variants, write_parity
 from facepad.media.images import read_image
 from facepad.metrics import fixed_threshold
-from facepad.modelfile.bundle import CARD, RUN_DESCRIPTION, RUN_WEIGHTS, Bundle, read_bundle
+from facepad.modelfile.bundle import CARD, Bundle, read_bundle
 from facepad.modelfile.catalog import find_model
+from facepad.modelfile.run_folder import DESCRIPTION_FILE, WEIGHTS_FILE
 from facepad.modelfile.runs import TrainedModel, load_trained
 from facepad.modelfile.scorers import BundleScorer
 from facepad.modelfile.scorers.run_scorer import EagerScorer
@@ -47,7 +48,7 @@ def test_a_run_becomes_a_model_file_that_decides_like_it(tiny_run, noisy_manifes
     assert description.calibration.method == "platt"
     assert description.facts["manifest_sha256"] and description.facts["exported_with"]["onnx"]
     assert bundle.files[CARD] == b"# Tiny\n"
-    for name in (RUN_WEIGHTS, RUN_DESCRIPTION):
+    for name in (WEIGHTS_FILE, DESCRIPTION_FILE):
         assert bundle.files[name] == (tiny_run / name).read_bytes()
     scorers = BundleScorer(bundle), EagerScorer(load_trained(tiny_run), description.calibration)
     batch = crops_of(scorers[0], noisy_manifest)
@@ -125,7 +126,7 @@ def test_images_that_were_learnt_from_are_named(tiny_run, manifest_like, tmp_pat
 def test_int8_is_smaller_and_close(tiny_run, noisy_manifest, tmp_path):
     options = {"quantize": "int8", "calibration": noisy_manifest, "progress": False}
     done = export_run(tiny_run, tmp_path / "a.facepad", force=True, **options)
-    bundle, plain = read_bundle(tmp_path / "a.facepad"), find_model(tiny_run)
+    bundle, plain = read_bundle(tmp_path / "a.facepad"), find_model(tiny_run).read()
     assert bundle.description.networks[0].precision == "int8"
     assert len(bundle.files["network.onnx"]) < 0.5 * len(plain.files["network.onnx"])
     batch = crops_of(BundleScorer(plain), noisy_manifest)
@@ -139,7 +140,7 @@ def test_int8_keeps_the_depth_map(noisy_manifest, make_run, tmp_path):
     from facepad.export.int8 import quantize
 
     run = make_run(tmp_path / "run", noisy_manifest, "attention_fusion", {"deep_tap": 13})
-    plain = find_model(run)
+    plain = find_model(run).read()
     batch = crops_of(BundleScorer(plain), noisy_manifest)
     pixels = np.stack([crop for (crop,) in batch])
     graphs = [quantize(plain.files["network.onnx"], [pixels]) for _ in range(2)]
@@ -159,7 +160,7 @@ def test_openvino_format(tiny_run, noisy_manifest, tmp_path, quantised):
     bundle = read_bundle(tmp_path / "a.facepad")
     [network] = bundle.description.networks
     assert network.files == ("network.xml", "network.bin")
-    plain = find_model(tiny_run)
+    plain = find_model(tiny_run).read()
     batch = crops_of(BundleScorer(plain), noisy_manifest)
     ours, theirs = (BundleScorer(each).score(batch).logits for each in (bundle, plain))
     if quantised:
@@ -184,7 +185,7 @@ signal.raise_signal(signal.SIGTERM)
 
 def test_signals_are_handled_after_openvino_networks_are_dropped(tiny_run, tmp_path):
     pytest.importorskip("openvino")
-    (tmp_path / "network.onnx").write_bytes(find_model(tiny_run).files["network.onnx"])
+    (tmp_path / "network.onnx").write_bytes(find_model(tiny_run).read().files["network.onnx"])
     command = [sys.executable, "-c", SIGNAL_AFTER_TWO_NETWORKS, tmp_path / "network.onnx"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from facepad.errors import ModelError, unknown_choice
-from facepad.modelfile.bundle import RUN_DESCRIPTION, RUN_WEIGHTS, SUFFIX, Bundle, read_bundle
+from facepad.modelfile.bundle import SUFFIX, Bundle, read_bundle
 from facepad.modelfile.catalog.store import at_hand, load_described, user_folder
+from facepad.modelfile.run_folder import DESCRIPTION_FILE, WEIGHTS_FILE, RunFolder
 
 if TYPE_CHECKING:
     from facepad.modelfile.catalog.described import DescribedModel
@@ -18,15 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CatalogEntry",
+    "FoundModel",
     "described_models",
     "find_model",
     "find_trained",
-    "is_listed",
     "list_catalog",
+    "look_up",
     "shipped_models",
 ]
-
-_RUN_RECIPE = "recipe.json"  # every run folder has it, finished or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,64 +60,93 @@ def described_models() -> dict[str, Path]:
     return {path.stem: path for folder in (shipped, user_folder()) for path in sorted(folder.glob("*.toml"))}
 
 
-def is_listed(model: str | os.PathLike[str]) -> bool:
-    """Whether this is the name of a shipped or described model; a Path never is.
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """What the name or path of a model means; nothing of the model is read yet.
 
-    >>> is_listed("silent-face"), is_listed("./silent-face"), is_listed(Path("silent-face"))
-    (True, False, False)
+    Attributes:
+        kind: ``shipped`` and ``described`` models have a name; a ``file`` or a ``run`` has a path.
+        path: The model file, the description, or the run folder.
     """
-    return model in shipped_models() or model in described_models()
+
+    kind: Literal["shipped", "described", "file", "run"]
+    path: Path
+
+    @property
+    def run(self) -> RunFolder | None:
+        """The run folder; None for every other kind."""
+        return RunFolder(self.path) if self.kind == "run" else None
+
+    def read(self) -> Bundle:
+        """The model itself.
+
+        Raises:
+            ModelError: the file or folder is not a whole model, or a described network's file is missing and cannot be
+                downloaded.
+        """
+        if self.kind == "described":
+            from facepad.modelfile.catalog.described import read_described  # only here: it takes a while to import
+
+            return load_described(read_described(self.path))
+        if self.run is None:
+            return read_bundle(self.path)
+        self.run.require_finished()  # before importing torch, so that the message also appears without it
+        from facepad.modelfile.runs import load_trained
+        from facepad.modelfile.scorers.run_scorer import bundle_of
+
+        return bundle_of(load_trained(self.path), name=self.path.name)
 
 
-def find_model(model: str | os.PathLike[str]) -> Bundle:
-    """A model by name, or by the path of a model file or of a finished run folder.
+def look_up(model: str | os.PathLike[str]) -> FoundModel | None:
+    """What a name or path means, as in `find_model`; None if it is neither.
 
-    Args:
-        model: A listed name is the listed model, whatever lies in the working directory under that name: such a file
-            or folder is meant by ``./NAME``, or by a Path.
-
-    Raises:
-        ModelError: there is no model of that name and nothing at that path, or what is there is no whole model, or a
-            described network's file is missing and cannot be downloaded.
+    >>> [found and found.kind for found in map(look_up, ("silent-face", "./silent-face", Path("silent-face")))]
+    ['described', None, None]
     """
-    shipped, described = shipped_models(), described_models()
-    if model in shipped:
-        return read_bundle(shipped[str(model)])
-    if model in described:
-        from facepad.modelfile.catalog.described import read_described  # only here: it takes a while to import
-
-        return load_described(read_described(described[str(model)]))
+    if model in (shipped := shipped_models()):
+        return FoundModel("shipped", shipped[str(model)])
+    if model in (described := described_models()):
+        return FoundModel("described", described[str(model)])
     path = Path(model)
     if path.is_dir():
-        if not (path / _RUN_RECIPE).is_file():  # said where torch is not installed, too
-            raise ModelError(f"{path} holds no trained model (not a run folder)")
-        from facepad.modelfile.runs import load_trained
-        from facepad.modelfile.scorers.run_scorer import bundle_of  # only here: it needs torch
+        return FoundModel("run", path)
+    return FoundModel("file", path) if path.is_file() else None
 
-        return bundle_of(load_trained(path), name=path.name)
-    if path.is_file():
-        return read_bundle(path)
-    known = {**shipped, **described}
+
+def find_model(model: str | os.PathLike[str]) -> FoundModel:
+    """A model by name, or by the path of a model file or of a run folder.
+
+    Args:
+        model: A listed name means the listed model, whatever the working directory holds under that name: ``./NAME`` or
+            a Path means that file or folder.
+
+    Raises:
+        ModelError: there is no model of that name, and nothing at that path.
+    """
+    if found := look_up(model):
+        return found
+    known = {**shipped_models(), **described_models()}
     raise ModelError(f"{unknown_choice('model', str(model), known)}; or the path of a model file or run folder")
 
 
-def find_trained(model: str | Path) -> TrainedModel:
+def find_trained(model: str | os.PathLike[str]) -> TrainedModel:
     """The trained network of a run folder or model, from which training can go on.
 
     Raises:
-        ModelError: as `find_model`; or the model holds no trained weights of facepad's.
+        ModelError: there is no such model, it cannot be read, or it holds no weights that facepad has trained.
     """
     from facepad.modelfile.runs import load_trained, read_trained  # only here: it needs torch
 
-    if not is_listed(model) and Path(model).is_dir():
-        return load_trained(Path(model))
-    bundle = find_model(model)
-    if missing := [part for part in (RUN_DESCRIPTION, RUN_WEIGHTS) if part not in bundle.files]:
+    found = find_model(model)
+    if found.run:
+        return load_trained(found.path)
+    bundle = found.read()
+    if missing := [part for part in (DESCRIPTION_FILE, WEIGHTS_FILE) if part not in bundle.files]:
         raise ModelError(
             f"training cannot go on from model {model}: it holds no {missing[0]}, only graphs to run; "
             "expected a run folder, or a model file made of one"
         )
-    return read_trained(bundle.files[RUN_DESCRIPTION], bundle.files[RUN_WEIGHTS], f"model {model}")
+    return read_trained(bundle.files[DESCRIPTION_FILE], bundle.files[WEIGHTS_FILE], f"model {model}")
 
 
 def list_catalog() -> list[CatalogEntry]:

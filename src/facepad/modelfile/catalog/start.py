@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from pathlib import Path
 from typing import Any
 
 from facepad.errors import ModelError, unknown_choice
-from facepad.modelfile.catalog import find_trained, is_listed, shipped_models
+from facepad.modelfile.catalog import find_trained, look_up, shipped_models
 from facepad.models import MODELS, StagedModel, create_model
 
 __all__ = ["starting_network"]
@@ -33,7 +32,7 @@ def starting_network(name: str, weights: str, options: dict[str, Any]) -> tuple[
     """
     if weights in ("imagenet", "none") or weights.endswith(_FILES):
         return create_model(name, weights=weights, **options), {"weights": weights}
-    if not (Path(weights).exists() or is_listed(weights)):
+    if look_up(weights) is None:
         known = ("imagenet", "none", *shipped_models())
         raise ModelError(
             f"{unknown_choice('weights', weights, known)}; or a .safetensors or .pth file, a run or a model"
