@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, hashing them, walking folders, and claiming output folders."""
+"""Writing files whole or not at all, reading and hashing them, walking folders, and claiming output folders."""
 
 from __future__ import annotations
 
@@ -156,22 +156,38 @@ def claim_output(folder: Path) -> Path:
     return folder
 
 
-def walk_files(root: Path) -> Iterator[Path]:
-    """All files below ``root``, in no set order; linked folders are followed, each real folder once.
+def walk_files(root: Path, *, hidden: bool = True) -> Iterator[Path]:
+    """All files below ``root``, folder by folder; symlinks to folders are followed, each real folder once.
+
+    A folder's entries are not kept in memory, so it may hold millions. A folder that vanishes meanwhile is passed over.
+
+    Args:
+        root: A folder.
+        hidden: Whether to visit files and folders whose name begins with a dot.
 
     Raises:
-        InputError: a folder cannot be read.
+        InputError: a folder cannot be read, or ``root`` is missing.
     """
-
-    def refuse(error: OSError) -> None:
-        raise InputError(f"cannot read folder {error.filename}: {reason(error)}") from error
-
     visited: set[str] = set()
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
-        folders.sort()
-        real = os.path.realpath(folder)
+    waiting = [os.fspath(root)]
+    while waiting:
+        folder = waiting.pop()
+        real = os.path.realpath(folder)  # symlinks may form a circle
         if real in visited:
-            folders.clear()
             continue
         visited.add(real)
-        yield from (Path(folder, file) for file in files)
+        below = []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith(".") and not hidden:
+                        continue
+                    if entry.is_dir():
+                        below.append(entry.path)
+                    else:
+                        yield Path(entry.path)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and folder != os.fspath(root):
+                continue
+            raise InputError(f"cannot read folder {printable(folder)}: {reason(error)}") from error
+        waiting += sorted(below, reverse=True)

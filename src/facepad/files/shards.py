@@ -8,11 +8,12 @@ import os
 import re
 import tarfile
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["SHARD_SUFFIX", "file_stamp", "open_file", "read_members"]
+__all__ = ["SHARD_SUFFIX", "file_stamp", "open_file", "read_members", "tar_headers"]
 
 SHARD_SUFFIX = ".tar"
 """How the name of a shard ends; compressed ones cannot be read from the middle."""
@@ -88,6 +89,21 @@ def read_members(shard: Path, suffix: str) -> dict[str, bytes]:
     return found
 
 
+def tar_headers(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """The headers of an uncompressed tar file in their order, one in memory at a time.
+
+    Args:
+        stream: The tar file, which can seek.
+
+    Raises:
+        tarfile.TarError, OSError, EOFError: it is damaged from here on, or is not a tar file.
+    """
+    with tarfile.open(fileobj=stream, mode="r:") as archive:
+        while (member := archive.next()) is not None:
+            archive.members = []  # type: ignore[attr-defined]  # tarfile would keep every header
+            yield member
+
+
 def _place(path: Path | str) -> tuple[str, str] | None:
     """Shard and name of a member; None for a file of its own, which may lie in a folder that is named like a shard."""
     text = Path(path).as_posix() if os.sep != "/" else os.fspath(path)
@@ -126,11 +142,9 @@ def _read_headers(stream: BinaryIO, stamp: tuple[int, int, int]) -> _Index:
     """What a shard holds; of a damaged one what lies before the damage."""
     members: dict[str, tuple[int, int]] = {}
     try:
-        with tarfile.open(fileobj=stream, mode="r:") as archive:
-            while (member := archive.next()) is not None:
-                archive.members = []  # type: ignore[attr-defined]  # it would keep them all
-                if member.isreg() and not member.issparse():
-                    members[member.name] = (member.offset_data, member.size)
+        for member in tar_headers(stream):
+            if member.isreg() and not member.issparse():
+                members[member.name] = (member.offset_data, member.size)
     except (tarfile.TarError, OSError, EOFError) as error:
         return _Index(stamp, members, f"it is not a whole tar file ({error})")
     return _Index(stamp, members, "")
