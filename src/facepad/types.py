@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "DEFAULT_DETECTOR",
     "MAP_SIZE",
     "VIDEO_SUFFIXES",
     "Aggregation",
@@ -40,6 +41,10 @@ VIDEO_SUFFIXES = frozenset(
 
 MAP_SIZE = (32, 32)
 """Size (height, width) of the depth maps that networks learn and give."""
+
+
+DEFAULT_DETECTOR = "dlib"
+"""The face detector of whatever names no other; it is in `facepad.faces.DETECTORS`."""
 
 
 class Label(StrEnum):

@@ -10,6 +10,7 @@ import typer
 
 from facepad.cli.app import Jobs, Manifest, Out, data_app, print_json, say, show
 from facepad.errors import InputError
+from facepad.types import DEFAULT_DETECTOR
 
 
 @data_app.command("synthetic", epilog="Example: facepad data synthetic faces --subjects 12 --seed 0")
@@ -42,7 +43,7 @@ def data_prepare(
     out: Annotated[Path, typer.Argument(help="Where manifest and box cache go.", show_default=False)],
     protocol: Annotated[str | None, typer.Option(help="Default: the data set's own first protocol.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random protocols.")] = 0,
-    detector: Annotated[str, typer.Option(help="Face detector; see 'facepad list detectors'.")] = "dlib",
+    detector: Annotated[str, typer.Option(help="Face detector; see 'facepad list detectors'.")] = DEFAULT_DETECTOR,
     detector_model: Annotated[Path | None, typer.Option(help="The detector's model file, if it needs one.")] = None,
     frames_per_video: Annotated[int | None, typer.Option(help="For data sets of videos; default: 20.")] = None,
     frames_per_second: Annotated[

@@ -18,7 +18,7 @@ from facepad.datasets.origin import origin_of, read_record, write_record
 from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, unknown_choice
-from facepad.faces import FoundBox, find_boxes
+from facepad.faces import DEFAULT_DETECTOR, FoundBox, find_boxes
 from facepad.files.disk import sha256_file, write_text
 from facepad.files.shards import file_stamp
 from facepad.types import Sample
@@ -123,7 +123,7 @@ def prepare(
     protocol: str | None = None,
     seed: int = 0,
     jobs: int | None = None,
-    detector: str = "dlib",
+    detector: str = DEFAULT_DETECTOR,
     detector_model: Path | None = None,
     frames_per_video: int | None = None,
     frames_per_second: float | None = None,

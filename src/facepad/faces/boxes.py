@@ -11,7 +11,7 @@ from pathlib import Path
 
 from facepad.errors import ImageError, RunError, reason
 from facepad.faces.box_cache import BoxCache, FileStamp, FoundBox
-from facepad.faces.detectors import Detector, create_detector
+from facepad.faces.detectors import DEFAULT_DETECTOR, Detector, create_detector
 from facepad.files.disk import sha256_file
 from facepad.media.images import read_image
 from facepad.runtime.parallel import available_cpus, require_positive, worker_pool
@@ -30,7 +30,7 @@ _AHEAD = 4
 def find_boxes(
     paths: Sequence[Path],
     *,
-    detector: str = "dlib",
+    detector: str = DEFAULT_DETECTOR,
     detector_model: Path | None = None,
     cache: Path | None = None,
     jobs: int | None = None,

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from facepad.errors import InputError, unknown_choice
 from facepad.faces.dlib_detector import DlibDetector
 from facepad.faces.yunet import YuNetDetector
-from facepad.types import Face
+from facepad.types import DEFAULT_DETECTOR, Face
 
-__all__ = ["DETECTORS", "Detector", "create_detector"]
+__all__ = ["DEFAULT_DETECTOR", "DETECTORS", "Detector", "create_detector"]
 
 
 class Detector(Protocol):
@@ -50,7 +50,7 @@ DETECTORS: dict[str, Callable[[Path | None], Detector]] = {"dlib": _dlib, "yunet
 """Name -> factory; it takes the path of a model file, or None for the usual one."""
 
 
-def create_detector(name: str = "dlib", *, model: Path | None = None) -> Detector:
+def create_detector(name: str = DEFAULT_DETECTOR, *, model: Path | None = None) -> Detector:
     """A detector by name.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import ModelError
-from facepad.faces import crop
+from facepad.faces import DEFAULT_DETECTOR, crop
 from facepad.types import Box
 
 __all__ = ["PreprocessSpec"]
@@ -33,7 +33,7 @@ class PreprocessSpec:
     crop_scale: float | None = None
     size: tuple[int, int] = (224, 224)
     border: Literal["reflect", "constant"] = "reflect"
-    detector: str = "dlib"
+    detector: str = DEFAULT_DETECTOR
     interpolation: Literal["linear", "lanczos"] = "linear"
     shift: tuple[float, float] = (0.0, 0.0)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import ImageError, InputError, MetricError, ModelError, unknown_choice
-from facepad.faces import DETECTORS, create_detector
+from facepad.faces import DEFAULT_DETECTOR, DETECTORS, create_detector
 from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.media.images import MAX_PIXELS, read_image
 from facepad.metrics import AGGREGATIONS, Aggregation
@@ -110,7 +110,7 @@ class Predictor:
         self._scorer = BundleScorer(bundle, engine=engine, threads=threads)
         needing = [spec for spec in self._scorer.preprocess if spec.needs_face]
         # Data sets may bring boxes of their own, which no detector of ours made.
-        usual = needing[0].detector if needing and needing[0].detector in DETECTORS else "dlib"
+        usual = needing[0].detector if needing and needing[0].detector in DETECTORS else DEFAULT_DETECTOR
         self._detector = create_detector(detector or usual) if needing else None
 
     @property

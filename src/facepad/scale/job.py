@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from facepad import __version__
 from facepad.errors import InputError
-from facepad.faces import DETECTORS
+from facepad.faces import DEFAULT_DETECTOR, DETECTORS
 from facepad.modelfile.bundle import Bundle
 from facepad.predict.predictor import FRAMES, Predictor
 from facepad.runtime.parallel import available_cpus
@@ -191,7 +191,9 @@ def _identity(source: Source, bundle: Bundle, detector: str | None, frames: int,
     """What must be the same in every run on a folder."""
     described = bundle.description
     needing = [network.preprocess for network in described.networks if network.preprocess.needs_face]
-    usual = next((spec.detector for spec in needing if spec.detector in DETECTORS), "dlib") if needing else None
+    usual = (
+        next((spec.detector for spec in needing if spec.detector in DETECTORS), DEFAULT_DETECTOR) if needing else None
+    )
     return {
         "model_sha256": bundle.sha256 or _digest(bundle),
         "model": described.name,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from facepad.errors import InputError, ModelError, unknown_choice
-from facepad.faces import DETECTORS
+from facepad.faces import DEFAULT_DETECTOR, DETECTORS
 from facepad.files.config import Section, explain, read_toml
 from facepad.metrics import Threshold, ThresholdOrigin, parse_criterion
 from facepad.modelfile.bundle import Bundle, Description, InputFormat, Network, OutputFormat
@@ -26,7 +26,7 @@ class PreprocessSection(Section):
     shift: tuple[Annotated[float, Field(ge=-10, le=10)], Annotated[float, Field(ge=-10, le=10)]] = (0.0, 0.0)
     border: Literal["reflect", "constant"] = "reflect"
     interpolation: Literal["linear", "lanczos"] = "linear"
-    detector: str = "dlib"
+    detector: str = DEFAULT_DETECTOR
 
     @field_validator("detector")
     @classmethod
