@@ -31,7 +31,7 @@ OUTSIDE = {
     "CHANGELOG.md": "changelog.md",
     "LICENSE": "LICENSE.txt",
     "examples/README.md": "examples.md",
-    **{f"examples/{path.name}": f"examples/{path.name}" for path in sorted((ROOT / "examples").glob("*.py"))},
+    **{f"examples/{path.name}": f"examples/{path.name}" for path in sorted((ROOT / "examples").glob("*.[pt]*"))},
 }
 """Files of the repository that are part of the site although they are not in docs/: from where, to where."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan
 from facepad.datasets.casia_mfsd import CASIA_MFSD
 from facepad.datasets.folder import FOLDER
@@ -24,7 +22,7 @@ __all__ = [
     "write_manifest",
 ]
 
-DATASETS: Mapping[str, Adapter] = {
+DATASETS: dict[str, Adapter] = {
     adapter.name: adapter for adapter in (NUAA, FOLDER, CASIA_MFSD, REPLAY_ATTACK, VIDEO_FOLDER, PLAIN)
 }
 """Every data set that ``facepad data prepare`` knows, by name."""

@@ -1,0 +1,42 @@
+"""A login backend that asks the liveness service: uvicorn --app-dir examples login_backend:app --port 9000.
+
+The picture goes from the user to this backend and from here to the service: the verdict never passes through the user's
+device. LIVENESS_URL and LIVENESS_KEY name the service and the API key.
+"""
+
+import os
+from collections import Counter
+from typing import Annotated
+
+from fastapi import FastAPI, Form, HTTPException, UploadFile
+
+from facepad.client import AsyncClient
+from facepad.errors import ServiceError
+
+TRIES = 5  # per account, not per address: whoever may try for ever gets through
+
+
+def create_app(liveness: AsyncClient) -> FastAPI:
+    """The backend before a service. Tries are counted in memory here; several processes need a database."""
+    app = FastAPI(title="Login")
+    failed: Counter[str] = Counter()
+
+    @app.post("/login")
+    async def login(user: Annotated[str, Form()], picture: UploadFile) -> dict[str, str]:
+        if failed[user] >= TRIES:
+            raise HTTPException(429, "too many tries: use another way to log in")
+        try:
+            answer = await liveness.check(await picture.read())
+        except ServiceError as error:  # refused (an unreadable picture), or the service is away: never a yes
+            raise HTTPException(422 if error.status in (413, 415, 422) else 503, str(error)) from error
+        if not answer.live:
+            failed[user] += 1
+            raise HTTPException(403, f"no live face: {', '.join(answer.reasons) or 'try again'}")
+        # Live says nothing about who it is: compare the face with the account's here.
+        failed.pop(user, None)
+        return {"user": user, "liveness": "passed"}
+
+    return app
+
+
+app = create_app(AsyncClient(os.environ.get("LIVENESS_URL", "http://127.0.0.1:8000"), os.environ.get("LIVENESS_KEY")))

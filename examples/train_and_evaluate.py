@@ -1,0 +1,41 @@
+"""Trains and evaluates, cell by cell as in a notebook: python examples/train_and_evaluate.py [OUT].
+
+Everything is small, so that it takes seconds: the figures show how to go on, not what can be reached.
+"""
+
+# %% Where everything goes
+import sys
+from pathlib import Path
+
+out = Path(sys.argv[1] if len(sys.argv) > 1 else "example-output")
+manifest = out / "data" / "manifest.csv"
+
+# %% Data: drawn faces, prints and screens; people are divided into train, dev and test
+from facepad.datasets import read_manifest, write_manifest
+from facepad.datasets.synthetic import generate
+
+samples = generate(out / "data", subjects=4, images_per_subject=8, size=(240, 320), jobs=1)
+write_manifest(manifest, samples)
+print(len(read_manifest(manifest)), "images")
+
+# %% Training: a recipe, with changes; train is learnt from, dev is watched
+from facepad.training.recipe import load_recipe
+from facepad.workflow.train import train_run
+
+recipe = load_recipe("demo", ["preprocess.size=64", "model.width=0.25", "stages.0.epochs=2", "train.batch_size=8"])
+train_run(recipe, manifest, out / "run")
+
+# %% Evaluation: the threshold is chosen on dev and applied to test
+from facepad.workflow.evaluate import evaluate_model
+
+evaluation, report = evaluate_model(out / "run", manifest, out / "report", probes=False)
+for name in ("apcer", "bpcer", "acer", "eer"):
+    rate = evaluation.summary.rates[name]
+    print(f"{name:6} {100 * rate.value:5.1f} %   {100 * rate.low:5.1f} to {100 * rate.high:5.1f}   {rate.method}")
+print("report:", report)
+
+# %% The scores alone are enough to measure again, with another criterion
+from facepad.metrics import choose_threshold, read_scores
+
+dev = [record for record in read_scores(out / "report" / "scores.csv").records if record.split == "dev"]
+print("threshold where APCER on dev is at most 5 %:", choose_threshold(dev, "bpcer@apcer=0.05", source="dev").value)
