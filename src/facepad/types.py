@@ -95,8 +95,8 @@ class Reason(StrEnum):
     CHALLENGE_FAILED = "challenge_failed"
 
 
-#: How the scores of a video's frames become one.
 Aggregation = Literal["mean", "median", "min"]
+"""How the scores of a video's frames become one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,5 +290,5 @@ class VideoDecision:
     asked: int | None = None
 
 
-#: What a model decides of a source: of each face of an image, of a video, or of each face of a camera's frame.
 Found = tuple[Decision, ...] | VideoDecision | FrameDecision
+"""What a model decides of a source: of each face of an image, of a video, or of each face of a camera's frame."""

@@ -23,8 +23,8 @@ _BUSY = frozenset({429, 503})
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout)
 _BROKEN = (*_NOT_SENT, httpx2.NetworkError, httpx2.RemoteProtocolError)
 
-#: Yields what to send, to be answered with the response, and seconds to wait; returns the good response.
 Exchange = Generator[httpx2.Request | float, httpx2.Response | None, httpx2.Response]
+"""Yields what to send, to be answered with the response, and seconds to wait; returns the good response."""
 
 
 @dataclass(frozen=True, slots=True)

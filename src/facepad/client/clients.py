@@ -17,8 +17,8 @@ from facepad.errors import InputError
 
 __all__ = ["AsyncClient", "Client", "Upload"]
 
-#: What can be checked: a file's path, or a file's bytes.
 Upload = str | os.PathLike[str] | bytes
+"""What can be checked: a file's path, or a file's bytes."""
 
 
 class Client:

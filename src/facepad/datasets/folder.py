@@ -163,3 +163,4 @@ FOLDER = Adapter(
     ),
     scan=partial(scan_tree, suffixes=IMAGE_SUFFIXES, noun="image"),
 )
+"""The adapter of a tree of images."""

@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 COLUMNS = ("path", "subject", "label", "attack_type", "split", "video", "frame", "x1", "y1", "x2", "y2")
+"""The columns of a manifest, in the order in which they are written."""
+
 _REQUIRED = ("path", "subject", "label")
 _BOX = ("x1", "y1", "x2", "y2")
 

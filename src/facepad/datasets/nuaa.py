@@ -205,3 +205,4 @@ NUAA = Adapter(
     scan=_scan,
     published_as="NUAA",
 )
+"""The adapter of the NUAA Photo Imposter Database."""

@@ -26,6 +26,8 @@ RECORD = "pack.json"
 """The record's name, beside the shards."""
 
 PackFormat = Literal["jpeg", "png"]
+"""How the images of a pack are encoded."""
+
 _MIN_SIZE = 16
 
 

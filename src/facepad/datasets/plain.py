@@ -25,3 +25,4 @@ PLAIN = Adapter(
     protocols=(ProtocolInfo("as-is", "splits as the manifest has them; boxes it has are kept", False),),
     scan=_scan,
 )
+"""The adapter of the user's own manifests."""

@@ -222,3 +222,4 @@ REPLAY_ATTACK = Adapter(
     video_boxes=_video_boxes,
     published_as="Replay-Attack",
 )
+"""The adapter of Replay-Attack."""

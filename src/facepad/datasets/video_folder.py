@@ -19,3 +19,4 @@ VIDEO_FOLDER = Adapter(
     scan=partial(scan_tree, suffixes=VIDEO_SUFFIXES, noun="video"),
     videos=True,
 )
+"""The adapter of a tree of videos."""

@@ -15,6 +15,7 @@ from facepad.types import ScoreRecord
 __all__ = ["Changed", "Parity", "Precision", "Scored", "Variant", "compare_variants", "write_parity"]
 
 Precision = Literal["fp32", "int8"]
+"""The precision of a network's weights and arithmetic."""
 #: The most that a score of 32 bit floats may lie from the network's, and ACER and EER of 8 bit integers above its own.
 SCORE_LIMIT, RATE_LIMIT = 1e-4, 0.002
 _PRECISE = 1e-12  # what sums of floats may add to a rate

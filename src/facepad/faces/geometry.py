@@ -26,7 +26,11 @@ __all__ = [
 ]
 
 Border = Literal["reflect", "constant"]
+"""What lies outside the image: its mirror image, or mid grey."""
+
 Interpolation = Literal["linear", "lanczos"]
+"""How an image is enlarged; shrinking averages areas."""
+
 _BORDERS = {"reflect": cv2.BORDER_REFLECT, "constant": cv2.BORDER_CONSTANT}
 _INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "lanczos": cv2.INTER_LANCZOS4}
 _MID_GREY = (127, 127, 127)

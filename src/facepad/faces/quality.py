@@ -60,6 +60,7 @@ class Quality:
 
 
 USUAL_QUALITY = Quality()
+"""The limits that apply when nothing else is asked for."""
 
 
 def luminance(image: NDArray[np.uint8]) -> float:

@@ -22,11 +22,15 @@ LABEL_SYNONYMS: Mapping[str, Label] = {
     **dict.fromkeys(("bona_fide", "bonafide", "live", "real", "genuine", "client"), Label.BONA_FIDE),
     **dict.fromkeys(("attack", "spoof", "fake", "imposter", "impostor", "presentation_attack"), Label.ATTACK),
 }
+"""Words for the two labels, normalised."""
+
 SPLIT_SYNONYMS: Mapping[str, Split] = {
     **dict.fromkeys(("train", "training"), Split.TRAIN),
     **dict.fromkeys(("dev", "devel", "development", "val", "valid", "validation"), Split.DEV),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), Split.TEST),
 }
+"""Words for the splits, normalised."""
+
 ATTACK_TYPE_SYNONYMS: Mapping[str, AttackType] = {
     **{member.value: member for member in AttackType},
     **dict.fromkeys(("printed", "photo", "paper"), AttackType.PRINT),
@@ -37,6 +41,7 @@ ATTACK_TYPE_SYNONYMS: Mapping[str, AttackType] = {
     **dict.fromkeys(("photo_replay",), AttackType.REPLAY_PHOTO),
     **dict.fromkeys(("mask",), AttackType.MASK_3D),
 }
+"""Words for attack instruments, normalised."""
 
 # First match wins, so the more specific words stand first ("cut photo" is not a plain photo).
 _INSTRUMENT_WORDS: tuple[tuple[frozenset[str], AttackType], ...] = (

@@ -39,10 +39,19 @@ __all__ = [
 ]
 
 FORMAT = 1
+"""The format of model files that this version reads and writes."""
+
 SUFFIX = ".facepad"
-#: Optional parts: the model card and the text of the licence. A model file made of a run also holds the run's weights
-#: and their description (`facepad.modelfile.run_folder`), from which training can go on.
-CARD, LICENSE = "CARD.md", "LICENSE"
+"""How the name of a model file ends."""
+
+# Optional parts. A model file made of a run also holds the run's weights and their description
+# (`facepad.modelfile.run_folder`), from which training can go on.
+CARD = "CARD.md"
+"""The part that holds the model card."""
+
+LICENSE = "LICENSE"
+"""The part that holds the text of the licence."""
+
 _DESCRIPTION = "bundle.json"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # of every part, so that the same content makes the same bytes
 

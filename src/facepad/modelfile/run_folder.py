@@ -11,8 +11,12 @@ from facepad.errors import ModelError
 
 __all__ = ["DESCRIPTION_FILE", "WEIGHTS_FILE", "RunFolder", "StageFiles", "read_epochs"]
 
-#: The trained network: its weights and its description. A model file made of a run holds both under the same names.
-WEIGHTS_FILE, DESCRIPTION_FILE = "model.safetensors", "model.json"
+# A model file made of a run holds both under the same names.
+WEIGHTS_FILE = "model.safetensors"
+"""The weights of the trained network."""
+
+DESCRIPTION_FILE = "model.json"
+"""The description of the trained network."""
 
 
 @dataclass(frozen=True, slots=True)

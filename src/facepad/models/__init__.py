@@ -60,6 +60,7 @@ MODELS: dict[str, ModelEntry] = {
     ),
     "fasnet": ModelEntry(FASNet, ("dropout",), "vgg16", "VGG-16 with its top replaced, one logit (FASNet, a baseline)"),
 }
+"""Every network that a recipe can train, by name."""
 
 
 def list_models() -> list[str]:

@@ -17,8 +17,8 @@ from facepad.types import MAP_SIZE
 __all__ = ["DEEP_TAPS", "AttentionFusion"]
 
 SHALLOW_TAP, MIDDLE_TAP = 3, 6
-#: Blocks of the trunk that may be the deep tap: the full network, and the light one.
 DEEP_TAPS = (17, 13)
+"""Blocks of the trunk that may be the deep tap: the full network, and the light one."""
 
 
 class AttentionFusion(StagedModel):

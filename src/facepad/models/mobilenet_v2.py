@@ -9,8 +9,8 @@ from facepad.models.staged import GlobalPool, StagedModel
 
 __all__ = ["WIDTHS", "InvertedResidual", "MobileNetV2", "mobilenet_v2_features"]
 
-#: Width multipliers of the paper.
 WIDTHS = (1.0, 0.75, 0.5, 0.25)
+"""Width multipliers of the paper."""
 
 #: Table 2 of the paper: expansion t, output channels c, repeats n, first stride s.
 _LAYOUT = (

@@ -12,9 +12,11 @@ from facepad.errors import ModelError, unknown_choice
 
 __all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "GlobalPool", "StagedModel"]
 
-#: RGB mean and standard deviation of ImageNet, for pixels in [0, 1].
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
+"""RGB mean of ImageNet, for pixels in [0, 1]."""
+
 IMAGENET_STD = (0.229, 0.224, 0.225)
+"""RGB standard deviation of ImageNet, for pixels in [0, 1]."""
 
 
 class _Normalize(nn.Module):

@@ -33,8 +33,8 @@ DEFAULT_MODEL = "nuaa-research"
 FRAMES = 20
 """How many frames of a video are looked at when nothing else is asked for."""
 
-#: What can be predicted: a file's path, a file's bytes, or a uint8 RGB array ``(H, W, 3)``.
 ImageInput = str | os.PathLike[str] | bytes | NDArray[np.uint8]
+"""What can be predicted: a file's path, a file's bytes, or a uint8 RGB array ``(H, W, 3)``."""
 
 _BATCH = 32  # crops that a network gets at once
 _FRAMES_AHEAD = 4  # whole frames wait in memory

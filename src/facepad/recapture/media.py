@@ -147,6 +147,8 @@ PRINT_FAMILIES: Mapping[str, Ranges] = MappingProxyType({
         "blur": (0.4, 0.9),
     },
 })
+"""Kinds of print: the ranges from which their parameters are drawn."""
+
 SCREEN_FAMILIES: Mapping[str, Ranges] = MappingProxyType({
     "lcd": {
         "gamma": (0.9, 1.25), "black": (0.05, 0.14), "white": (0.85, 1.0), "saturation": (0.75, 1.05),
@@ -159,6 +161,7 @@ SCREEN_FAMILIES: Mapping[str, Ranges] = MappingProxyType({
         "banding": (0.02, 0.09), "reflection": (0.03, 0.16), "glare": (0.05, 0.6), "blur": (0.35, 0.8),
     },
 })
+"""Kinds of screen: the ranges from which their parameters are drawn."""
 # fmt: on
 
 

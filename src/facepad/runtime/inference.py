@@ -25,8 +25,11 @@ __all__ = [
 ]
 
 EngineName = Literal["onnxruntime", "openvino"]
+"""The name of an inference engine."""
+
 _MAKING_CORE = threading.Lock()  # a cache alone would let two threads make one each
 ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
+"""The names of the inference engines."""
 
 
 class Engine(Protocol):

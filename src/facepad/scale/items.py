@@ -12,6 +12,7 @@ from facepad.types import VIDEO_SUFFIXES, Sample
 __all__ = ["Item", "Media", "media_of", "printable"]
 
 Media = Literal["image", "video"]
+"""What an input is."""
 
 
 @dataclass(frozen=True, slots=True)

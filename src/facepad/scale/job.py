@@ -35,6 +35,7 @@ BATCH = 32
 """How many images travel to a process together."""
 
 EngineName = Literal["local", "ray"]
+"""Where a job runs: in processes of this machine, or on a Ray cluster."""
 
 #: Turns batches into results, in any order; closing it ends what it started.
 _Engine = Callable[[Iterator[list[Item]]], Generator[BatchResult, None, None]]

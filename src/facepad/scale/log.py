@@ -19,6 +19,8 @@ from facepad.scale.progress import Progress
 __all__ = ["LOG", "RunLog", "logged"]
 
 LOG = "_LOG.jsonl"
+"""The name of the log, in the output folder."""
+
 _SECONDS = 30.0  # between two lines
 
 

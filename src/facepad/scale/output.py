@@ -27,12 +27,13 @@ from facepad.scale.scoring import Scored
 __all__ = ["SCHEMA", "SUMMARY", "Output", "open_output"]
 
 SUMMARY = "_SUMMARY.json"
+"""The name of the summary, in the output folder."""
+
 _IDENTITY, _LOCK, _OWNER = "_RUN.json", "_LOCK", "_OWNER.json"
 _ROWS = 8192  # of a part
 _KINDS = 200  # of failures that are told apart
 _SECONDS = 30.0  # after which a part is written with fewer: what a killed run loses
 
-#: The columns of a part: those of scores.csv, then what a decision has beyond a score.
 SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -59,6 +60,7 @@ SCHEMA = pa.schema(
         ("model_sha256", pa.string()),
     ]
 )
+"""The columns of a part: those of scores.csv, then what a decision has beyond a score."""
 
 
 class Output:

@@ -23,8 +23,8 @@ from facepad.scale.scoring import BatchResult, crashed, score_batch
 
 __all__ = ["Factory", "Pool"]
 
-#: Makes the model in a process; must be picklable.
 Factory = Callable[[], Predictor]
+"""Makes the model in a process; must be picklable."""
 
 _AHEAD = 2  # batches that a process has at hand, so that it need not wait for the next
 _DEATHS = 2  # of a process with this input alone: the first may have been somebody's doing

@@ -88,8 +88,13 @@ v1 = APIRouter(
     dependencies=[Depends(_key), Depends(_known_caller)],
     responses=_problems("unauthorized", "forbidden-origin"),
 )
+"""The interface, version 1; it needs a key where the service has keys."""
+
 open_routes = APIRouter(responses=_problems("forbidden-origin"))
+"""Addresses that need no key."""
+
 page_routes = APIRouter(include_in_schema=False)
+"""Addresses of the web page."""
 
 _BODY = {
     "requestBody": {

@@ -17,6 +17,8 @@ from facepad.types import Decision
 __all__ = ["CONTENT_TYPE", "MULTIPROCESS", "Telemetry"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""The content type of Prometheus' text format."""
+
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """The variable that names the folder by which processes share their metrics; read by Prometheus' client."""
 

@@ -23,6 +23,7 @@ _MATROSKA, _ASF, _MPEG_PS = b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75\x8e\x66\xcf\
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # with which MP4 and MOV begin
 
 Kind = Literal["image", "clip"]
+"""What a file is, by its first bytes."""
 
 
 @dataclass(frozen=True, slots=True)

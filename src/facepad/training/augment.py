@@ -27,8 +27,8 @@ __all__ = ["FAMILIES", "OPERATIONS", "Augmentation", "present"]
 
 Image = NDArray[np.uint8]
 Matrix = NDArray[np.float64]
-#: Kinds of print and screen that a simulated presentation may take.
 FAMILIES = (*PRINT_FAMILIES, *SCREEN_FAMILIES)
+"""Kinds of print and screen that a simulated presentation may take."""
 
 
 def _frame(rng: np.random.Generator) -> Matrix:
@@ -102,8 +102,8 @@ _PHOTOMETRIC: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "cutout": _cutout,
     "jpeg": _jpeg,
 }
-#: Names that a recipe's ``augment.operations`` may list. Geometric ones run first, the others in the order of the list.
 OPERATIONS = (*_GEOMETRIC, *_PHOTOMETRIC)
+"""Names that a recipe's ``augment.operations`` may list: geometric ones run first, the others in the listed order."""
 
 
 @dataclass(frozen=True)

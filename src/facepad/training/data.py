@@ -13,8 +13,8 @@ from facepad.training.crops import CropBatch, CropSource
 
 __all__ = ["Batch", "CropDataset", "RowDataset", "to_input"]
 
-#: Inputs ``(N, ...)``, then the targets.
 Batch = tuple[Tensor, ...]
+"""Inputs ``(N, ...)``, then the targets."""
 
 
 def to_input(crops: NDArray[np.uint8] | Tensor) -> Tensor:

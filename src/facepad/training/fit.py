@@ -52,8 +52,8 @@ __all__ = [
     "seed_everything",
 ]
 
-#: Stage name of the metrics line that is written before anything is learnt.
 BEFORE_TRAINING = "before training"
+"""Stage name of the metrics line that is written before anything is learnt."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ __all__ = ["LogitScorer", "Method", "calibrate_bundle", "calibrate_model", "cali
 
 _Fit = Literal["platt", "temperature"]
 Method = _Fit | Literal["none"]
+"""How a calibration is fitted; ``none`` keeps the one that there is."""
 #: What a separable dev set is degraded by, as often as `_TURNS` says: none of it moves a picture or makes it an attack.
 _DEGRADE = Augmentation(operations=("blur", "resolution", "noise", "jpeg"))
 _TURNS = 3

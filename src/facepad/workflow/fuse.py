@@ -23,9 +23,11 @@ from facepad.workflow.scoring import dev_samples, score_samples, scoring_progres
 __all__ = ["FUSIONS", "FusionMethod", "fuse_models"]
 
 FusionMethod = Literal["mean-logit", "logistic"]
+"""How models are fused: equal weights, or weights learnt on dev."""
 #: What a member's facts say of its training data, and of its own members.
 _ORIGIN = ("manifest", "manifest_sha256", "members")
 FUSIONS: tuple[FusionMethod, ...] = get_args(FusionMethod)
+"""The names of the ways to fuse models."""
 
 
 def fuse_models(

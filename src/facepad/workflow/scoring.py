@@ -58,11 +58,11 @@ class Probe:
     change: Callable[[Image, Box], Image]
 
 
-#: Short-cut probes: a network that looks at faces fails the first and passes the second.
 PROBES = (
     Probe("face blanked", "the face square is painted over: what the surroundings alone give away", blank_face),
     Probe("only face", "all but the face square is painted over: what the face alone shows", keep_only_face),
 )
+"""Short-cut probes: a network that looks at faces fails the first and passes the second."""
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from facepad.types import Box
 
 __all__ = ["Prepared", "Scorer", "Scores", "calibrated", "sigmoid"]
 
-#: An image as the networks of a scorer see it: one uint8 RGB crop ``(H, W, 3)`` for each.
 Prepared = tuple[NDArray[np.uint8], ...]
+"""An image as the networks of a scorer see it: one uint8 RGB crop ``(H, W, 3)`` for each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from facepad.types import MAP_SIZE, Label, Sample
 
 __all__ = ["Crop", "CropBatch", "CropSource", "Targets"]
 
-#: Labels ``(N,)`` (1 = bona fide), then depth maps ``(N, 1, 32, 32)`` for networks that learn them; float32.
 Targets = tuple[NDArray[np.float32], ...]
+"""Labels ``(N,)`` (1 = bona fide), then depth maps ``(N, 1, 32, 32)`` for networks that learn them; float32."""
 
 
 @dataclass(frozen=True)
