@@ -52,21 +52,13 @@ def data_prepare(
     jobs: Jobs = None,
 ) -> None:
     """Find faces once, and write OUT/manifest.csv (k-fold protocols: OUT/manifest-fold0.csv and so on)."""
-    from facepad.datasets.prepare import prepare
+    from facepad.datasets.frames import FrameChoice
+    from facepad.datasets.prepare import PrepareSettings, prepare
 
-    summary = prepare(
-        dataset,
-        root,
-        out,
-        protocol=protocol,
-        seed=seed,
-        jobs=jobs,
-        detector=detector,
-        detector_model=detector_model,
-        frames_per_video=frames_per_video,
-        frames_per_second=frames_per_second,
-    )
-    say(summary.to_text())
+    chosen = frames_per_video is not None or frames_per_second is not None
+    frames = FrameChoice(frames_per_video, frames_per_second) if chosen else None
+    settings = PrepareSettings(protocol, seed, detector, detector_model, frames)
+    say(prepare(dataset, root, out, settings, jobs=jobs, progress=True).to_text())
 
 
 @data_app.command("depth", epilog="Example: facepad data depth nuaa/manifest.csv --preview preview")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from facepad.datasets.adapter import Scan
+from facepad.datasets.frames import FrameChoice
 from facepad.errors import InputError
 from facepad.media.images import IMAGE_SUFFIXES
 from facepad.types import VIDEO_SUFFIXES, Sample
@@ -56,12 +57,13 @@ def videos_or_frames(samples: Sequence[Sample], scan: Scan) -> list[Sample]:
     return list(found.values())
 
 
-def chosen_frames(scan: Scan, count: int | None) -> Scan:
-    """A scan of frames with so many of each video, evenly; all of a video that has no more.
+def chosen_frames(scan: Scan, choice: FrameChoice) -> Scan:
+    """A scan of frames with the chosen number of each video, evenly spread; all of a video that has fewer.
 
     Raises:
-        InputError: no number: without their video, frames have no time.
+        InputError: frames are to be chosen by time, which they do not have without their video.
     """
+    count = choice.count
     if count is None:
         raise InputError(f"{scan.root} holds frames, whose times are not known; choose them by number, not by time")
     folds = {fold: _evenly(samples, count) for fold, samples in scan.folds.items()}

@@ -1,4 +1,4 @@
-"""Frames of many videos as image files: in parallel, with progress, and each video only once."""
+"""Frames of videos as image files: taken in parallel, with progress, and from each video only once."""
 
 from __future__ import annotations
 
@@ -11,35 +11,66 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress
-
 from facepad.datasets.adapter import Adapter, Scan
-from facepad.errors import InputError, VideoError
+from facepad.errors import InputError, VideoError, reason
 from facepad.files.disk import write_text
 from facepad.media.images import write_image
 from facepad.media.videos import read_video
-from facepad.runtime.parallel import available_cpus, map_ahead
+from facepad.runtime.parallel import available_cpus, map_ahead, require_positive
+from facepad.runtime.progress import progress_bar
 
-__all__ = ["DEFAULT_COUNT", "ExtractedVideo", "check_choice", "extract_frames", "take_frames", "unreadable_videos"]
+__all__ = ["ExtractedVideo", "FrameChoice", "extract_frames", "take_frames", "unreadable_videos"]
 
-DEFAULT_COUNT = 20
-"""Frames taken of each video unless told otherwise."""
-
-# The same for both classes: else the compression would tell them apart.
+# The same for both classes: a network could tell them apart by a difference in compression.
 _QUALITY = 95
-_RECORD = "frames.json"
+_DONE = "frames.json"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameChoice:
+    """Which frames are taken of each video: a number of them, or a number per second.
+
+    Attributes:
+        count: Frames per video, at least 1, evenly spread over its time; a shorter video gives all that it has.
+        rate: Instead, frames per second of the video's time, above 0.
+
+    Raises:
+        InputError: both or neither are given, or the number is out of its range.
+
+    >>> str(FrameChoice(count=20)), str(FrameChoice(rate=2.5))
+    ('20 frames per video', '2.5 frames per second')
+    """
+
+    count: int | None = None
+    rate: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.count is None) == (self.rate is None):
+            got = "neither" if self.count is None else f"{self.count} and {self.rate:g}"
+            raise InputError(f"expected either frames per video or frames per second, got {got}")
+        if self.count is not None and self.count < 1:
+            raise InputError(f"frames per video: expected at least 1, got {self.count}")
+        if self.rate is not None and not 0 < self.rate < math.inf:
+            raise InputError(f"frames per second: expected a number above 0, got {self.rate:g}")
+
+    @property
+    def unit(self) -> str:
+        """``frames per video`` or ``frames per second``."""
+        return "frames per second" if self.count is None else "frames per video"
+
+    def __str__(self) -> str:
+        return f"{self.rate if self.count is None else self.count:g} {self.unit}"
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractedVideo:
-    """What was taken out of one video.
+    """The frames that were taken of one video.
 
     Attributes:
-        folder: Where its images lie, relative to the output folder, forward slashes.
-        frames: (index, seconds) of each frame taken; image ``folder/<index:06d>.jpg``.
-        note: What is wrong with the video although frames could be taken; None for a sound one.
-        error: Why nothing could be read (one line that names it), else None.
+        folder: The folder of its images, relative to the output folder, with forward slashes.
+        frames: (index, seconds) of each frame; its image is ``folder/<index:06d>.jpg``.
+        note: What is wrong with a video that gave frames nevertheless; None for a sound one.
+        error: Why the video cannot be read, in one line that names it; else None.
     """
 
     folder: str
@@ -56,45 +87,44 @@ def take_frames(
     adapter: Adapter,
     scan: Scan,
     out: Path,
+    choice: FrameChoice,
     *,
-    count: int | None = None,
-    rate: float | None = None,
     jobs: int | None = None,
-    progress: bool = True,
+    progress: bool = False,
 ) -> tuple[Scan, dict[str, ExtractedVideo]]:
-    """Turn a scan of videos into one of their frames, which are written to ``out``.
+    """Write frames of a scan's videos to ``out``, as `extract_frames` does.
 
     Returns:
-        The scan, relative to ``out``, each sample with video, frame and, where the data set knows it, box; and what was
-        taken out of each video. A video that cannot be read has no samples.
+        A scan of the frames, relative to ``out``: each sample has its video, frame and, where the data set knows it,
+        box. And the frames by video; a video that cannot be read has no samples.
 
     Raises:
         DatasetError: the data set's own boxes cannot be read.
-        InputError: as :func:`extract_frames`; or ``out`` cannot be made.
+        InputError: jobs below 1, or ``out`` cannot be made.
+        RunError: an image cannot be written.
     """
-    names = {sample.path: sample for samples in scan.folds.values() for sample in samples}
+    samples = {sample.path: sample for fold in scan.folds.values() for sample in fold}
     find = adapter.video_boxes
-    known = {name: find(scan.root, sample) if find else {} for name, sample in names.items()}
-    base = scan.root.resolve()
-    videos = extract_frames(list(names), base, out, count=count, rate=rate, jobs=jobs, progress=progress)
+    known = {path: find(scan.root, sample) if find else {} for path, sample in samples.items()}
+    videos = extract_frames(list(samples), scan.root.resolve(), out, choice, jobs=jobs, progress=progress)
     folds = {
         fold: [
             replace(s, path=videos[s.path].image(index), video=s.path, frame=index, box=known[s.path].get(index))
-            for s in samples
+            for s in whole
             for index, _ in videos[s.path].frames
         ]
-        for fold, samples in scan.folds.items()
+        for fold, whole in scan.folds.items()
     }
     notes = list(scan.notes)
     if find:
-        boxes = {sample.path: sample.box for samples in folds.values() for sample in samples}
+        boxes = {sample.path: sample.box for fold in folds.values() for sample in fold}
         given = sum(box is not None for box in boxes.values())
         notes.append(f"{given} of {len(boxes)} frames have a box from the data set's own face files")
     return Scan(out, folds, scan.skipped, notes), videos
 
 
 def unreadable_videos(videos: Mapping[str, ExtractedVideo]) -> list[tuple[str, str]]:
-    """(name, why) for each video that gave nothing."""
+    """(name, why) of each video that cannot be read."""
     return [(name, video.error) for name, video in videos.items() if video.error is not None]
 
 
@@ -102,66 +132,48 @@ def extract_frames(
     names: Sequence[str],
     root: Path,
     out: Path,
+    choice: FrameChoice,
     *,
-    count: int | None = None,
-    rate: float | None = None,
     jobs: int | None = None,
-    progress: bool = True,
+    progress: bool = False,
 ) -> dict[str, ExtractedVideo]:
-    """Write frames of each video to ``out``/frames/<video without suffix>/: ``count``, or ``rate`` per second.
+    """Write frames of each video to ``out``/frames/<video without suffix>/.
 
-    A video whose frames are there already, from the same file and for the same choice, is not read again: a run that
-    was stopped goes on where it was. Files are never removed.
+    A video is not read again when its frames are there already, from the same file and for the same choice: a run that
+    was stopped goes on where it was. No file is ever removed.
 
     Args:
-        names: Videos, relative to ``root``, forward slashes.
+        names: The videos, relative to ``root``, with forward slashes.
         root: The data set's folder.
         out: The output folder.
-        count: Frames per video, at least 1, evenly over its time; a shorter video gives all that it has.
-        rate: Instead, frames per second of the video's time, above 0.
+        choice: Which frames are taken.
         jobs: Videos read at a time (at least 1); None takes one per processor.
         progress: Show a progress bar on stderr.
 
     Returns:
-        The result per name, in the order given. A video that cannot be read is there with its ``error``.
+        The result by name, in the order given. A video that cannot be read has an ``error``.
 
     Raises:
-        InputError: count or jobs below 1, rate not above 0, not one of count and rate, or ``out`` cannot be made.
+        InputError: jobs below 1, or ``out`` cannot be made.
         RunError: an image cannot be written.
     """
-    check_choice(count, rate)
-    if jobs is not None and jobs < 1:
-        raise InputError(f"jobs must be at least 1, got {jobs}")
+    require_positive("jobs", jobs)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make output folder {out}: {error.strerror or error}") from error
+        raise InputError(f"cannot make output folder {out}: {reason(error)}") from error
     jobs = min(jobs or available_cpus(), max(len(names), 1))
-    # Videos side by side, one thread each; what is left over helps decoding.
+    # Each video is decoded by one thread; where there are more processors than videos, by several.
     threads = max(1, available_cpus() // jobs)
-    choice: dict[str, Any] = {"count": count} if count is not None else {"rate": rate}
     extract = partial(_extract, root=root, out=out, choice=choice, threads=threads)
     folders = _folders(names)
     found: dict[str, ExtractedVideo] = {}
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task("taking frames", total=len(folders))
+    with progress_bar("taking frames", len(folders), shown=progress) as advance:
         results = map_ahead(extract, folders.items(), ahead=2 * jobs, threads=jobs)
         for name, result in zip(folders, results, strict=True):
             found[name] = result
-            bar.advance(task)
+            advance()
     return found
-
-
-def check_choice(count: int | None, rate: float | None) -> None:
-    """Raise InputError unless exactly one is given, and in its range."""
-    if (count is None) == (rate is None):
-        got = f"{count} and {rate:g}" if count is not None and rate is not None else "neither"
-        raise InputError(f"expected either frames per video or frames per second, got {got}")
-    if count is not None and count < 1:
-        raise InputError(f"frames per video: expected at least 1, got {count}")
-    if rate is not None and not 0 < rate < math.inf:
-        raise InputError(f"frames per second: expected a number above 0, got {rate:g}")
 
 
 def _folders(names: Sequence[str]) -> dict[str, str]:
@@ -175,40 +187,44 @@ def _folders(names: Sequence[str]) -> dict[str, str]:
     return {name: f"frames/{stem if shared[stem.lower()] == 1 else name}" for name, stem in stems.items()}
 
 
-def _extract(
-    item: tuple[str, str], *, root: Path, out: Path, choice: Mapping[str, Any], threads: int
-) -> ExtractedVideo:
+def _extract(item: tuple[str, str], *, root: Path, out: Path, choice: FrameChoice, threads: int) -> ExtractedVideo:
+    """Take the frames of one video, a (name, folder), unless an earlier run has taken them."""
     name, folder = item
     try:
-        status = (root / name).stat()
+        source = _source(root / name, choice)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        return ExtractedVideo(folder, error=f"{root / name}: cannot be read ({reason})")
-    source = {**choice, "length": status.st_size, "mtime_ns": status.st_mtime_ns}
-    done = _read_record(out, folder, source)
+        return ExtractedVideo(folder, error=f"{root / name}: cannot be read ({reason(error)})")
+    done = _earlier(out, folder, source)
     if done is not None:
         return done
     result = ExtractedVideo(folder)
     frames: list[tuple[int, float]] = []
     try:
-        video = read_video(root / name, **choice, threads=threads)
+        video = read_video(root / name, count=choice.count, rate=choice.rate, threads=threads)
         for frame in video:
             write_image(out / result.image(frame.index), frame.image, quality=_QUALITY)
             frames.append((frame.index, round(frame.seconds, 6)))
     except VideoError as error:
         return ExtractedVideo(folder, error=str(error))
     result = ExtractedVideo(folder, tuple(frames), video.note)
-    record = {**source, "frames": result.frames, "note": result.note}
-    write_text(out / folder / _RECORD, json.dumps(record) + "\n")
+    done_text = json.dumps({**source, "frames": result.frames, "note": result.note})
+    write_text(out / folder / _DONE, done_text + "\n")
     return result
 
 
-def _read_record(out: Path, folder: str, source: Mapping[str, float]) -> ExtractedVideo | None:
-    """What an earlier run took out of this very file; None where it must be read (again)."""
+def _source(path: Path, choice: FrameChoice) -> dict[str, Any]:
+    """What the frames of a video depend on, as frames.json keeps it: the choice, and the file as it is now."""
+    status = path.stat()
+    chosen = {"rate": choice.rate} if choice.count is None else {"count": choice.count}
+    return {**chosen, "length": status.st_size, "mtime_ns": status.st_mtime_ns}
+
+
+def _earlier(out: Path, folder: str, source: Mapping[str, Any]) -> ExtractedVideo | None:
+    """The frames that an earlier run took of the same file; None where the video must be read (again)."""
     try:
-        record = json.loads((out / folder / _RECORD).read_text(encoding="utf-8"))
-        done = ExtractedVideo(folder, tuple((int(i), float(s)) for i, s in record["frames"]), record["note"])
-        same = all(record[key] == value for key, value in source.items())
+        done = json.loads((out / folder / _DONE).read_text(encoding="utf-8"))
+        video = ExtractedVideo(folder, tuple((int(i), float(s)) for i, s in done["frames"]), done["note"])
+        same = all(done[key] == value for key, value in source.items())
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return done if same and all((out / done.image(index)).is_file() for index, _ in done.frames) else None
+    return video if same and all((out / video.image(index)).is_file() for index, _ in video.frames) else None

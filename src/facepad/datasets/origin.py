@@ -10,47 +10,50 @@ from typing import Any
 
 from facepad.datasets.splits import class_balance
 from facepad.errors import OutputExistsError
-from facepad.files.disk import write_text
+from facepad.files.disk import write_json
 from facepad.types import Sample
 
-__all__ = ["copy_origin", "origin_of", "read_record", "write_record"]
+__all__ = ["add_run", "copy_origin", "origin_of", "read_runs"]
 
-_RECORD = "prepare.json"
+_FILE = "prepare.json"
 
 
 def origin_of(manifest: Path) -> dict[str, Any]:
-    """How a manifest was made, from the record that preparing left beside it (see `PrepareSummary.to_dict`).
+    """The run of ``facepad data prepare`` that made a manifest, as `PrepareSummary.to_dict` describes it.
 
-    Empty without such a record; a foreign file of its name is none.
+    Empty where no prepare.json beside the manifest tells of it.
     """
     try:
-        runs = read_record(manifest.parent)
+        runs = read_runs(manifest.parent)
     except OutputExistsError:
         return {}
     return next((run for run in runs if manifest.name in run["manifests"]), {})
 
 
 def copy_origin(source: Path, target: Path, text: str, samples: Sequence[Sample]) -> None:
-    """Write beside a manifest to be how the manifest that it is made of was made; nothing where that is not known.
+    """Write beside a new manifest how the manifest that it is made from was made; nothing where that is not known.
 
     Args:
-        source: The manifest that there is.
-        target: The one to be, in a folder without a record of its own.
+        source: The manifest that it is made from.
+        target: The new manifest, in a folder without a prepare.json of its own.
         text: Its content.
-        samples: The same.
+        samples: Its samples.
 
     Raises:
         RunError: the disk is full.
     """
     if origin := origin_of(source):
         about = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "counts": class_balance(samples)}
-        content = json.dumps({"runs": [origin | {"manifests": {target.name: about}}]}, indent=2, ensure_ascii=False)
-        write_text(target.parent / _RECORD, content + "\n")
+        add_run(target.parent, [], origin | {"manifests": {target.name: about}})
 
 
-def read_record(out: Path) -> list[dict[str, Any]]:
-    """The runs that prepare.json already tells of; none when there is no such file."""
-    path = out / _RECORD
+def read_runs(out: Path) -> list[dict[str, Any]]:
+    """The runs that prepare.json in a folder tells of; none when there is no such file.
+
+    Raises:
+        OutputExistsError: the file was not written by facepad.
+    """
+    path = out / _FILE
     if not path.exists():
         return []
     try:
@@ -59,15 +62,15 @@ def read_record(out: Path) -> list[dict[str, Any]]:
             return list(runs)
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    raise OutputExistsError(f"{path} is not a record of facepad's; remove it or choose another output folder")
+    raise OutputExistsError(f"{path} is not a list of facepad's runs; remove it or choose another output folder")
 
 
-def write_record(out: Path, runs: list[dict[str, Any]], new: dict[str, Any]) -> None:
-    """Add a run (`PrepareSummary.to_dict`) to those that prepare.json tells of.
+def add_run(out: Path, earlier: Sequence[dict[str, Any]], run: dict[str, Any]) -> None:
+    """Write prepare.json: the earlier runs, and a new one (`PrepareSummary.to_dict`).
 
     Raises:
         RunError: the disk is full.
     """
-    # A run whose manifests were removed and made anew has nothing left to tell.
-    kept = [run for run in runs if not run["manifests"].keys() & new["manifests"].keys()]
-    write_text(out / _RECORD, json.dumps({"runs": [*kept, new]}, indent=2, ensure_ascii=False) + "\n")
+    # An earlier run whose manifests were removed and made anew has nothing left to tell.
+    kept = [other for other in earlier if not other["manifests"].keys() & run["manifests"].keys()]
+    write_json(out / _FILE, {"runs": [*kept, run]})

@@ -1,9 +1,28 @@
 """The table of data sets, and what every adapter of it promises."""
 
+import shutil
+
+import pytest
+
 from facepad.datasets import DATASETS
+from facepad.errors import DatasetError
 from facepad.report.literature import PUBLISHED
 
 
 def test_each_published_data_set_is_named_by_one_adapter_of_the_table():
     named = [adapter.published_as for adapter in DATASETS.values() if adapter.published_as]
     assert sorted(named) == sorted({row.dataset for row in PUBLISHED})
+
+
+@pytest.mark.parametrize("adapter", [a for a in DATASETS.values() if a.videos], ids=lambda adapter: adapter.name)
+def test_video_adapters_refuse_what_is_not_theirs(tmp_path, adapter):
+    with pytest.raises(DatasetError, match="does not exist"):
+        adapter.scan(tmp_path / "none", adapter.protocols[0].name, 0)
+    for folder in ("photos", "train_release", "test_release", "train/real", "devel/real", "test/real"):
+        (tmp_path / folder).mkdir(parents=True)
+    with pytest.raises(DatasetError, match="no videos"):
+        adapter.scan(tmp_path, adapter.protocols[0].name, 0)
+    shutil.rmtree(tmp_path / "test_release")
+    shutil.rmtree(tmp_path / "test")
+    with pytest.raises(DatasetError, match=r"is not CASIA-MFSD: expected|is not Replay-Attack: expected|no videos"):
+        adapter.scan(tmp_path, adapter.protocols[0].name, 0)

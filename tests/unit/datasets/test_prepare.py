@@ -10,7 +10,7 @@ from PIL import Image
 
 from facepad.datasets import DATASETS
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve, write_manifest
-from facepad.datasets.prepare import prepare
+from facepad.datasets.prepare import PrepareSettings, prepare
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError
 from facepad.types import AttackType, Box, Label, Sample, Split
 
@@ -44,8 +44,8 @@ def small_nuaa(root: Path) -> Path:
     return root
 
 
-def run(dataset: str, root: Path, out: Path, **options):
-    return prepare(dataset, root, out, jobs=1, progress=False, **options)
+def run(dataset: str, root: Path, out: Path, **settings):
+    return prepare(dataset, root, out, PrepareSettings(**settings), jobs=1)
 
 
 # Loading the detector takes longer than all else here: the trees are searched once, and their box caches handed on.
@@ -170,7 +170,7 @@ def test_prepare_refuses_a_manifest_with_other_boxes(tree, out):
 def test_prepare_refuses_a_foreign_record(tree, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/prepare.json").write_text('{"runs": 3}')
-    with pytest.raises(OutputExistsError, match=r"prepare\.json is not a record of facepad's"):
+    with pytest.raises(OutputExistsError, match=r"prepare\.json is not a list of facepad's runs"):
         run("folder", tree, tmp_path / "out")
     assert files(tmp_path / "out") == ["prepare.json"]
 
