@@ -20,7 +20,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from facepad.datasets.packed import refuse_narrow_crops
+from facepad.datasets.pack import refuse_narrow_crops
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import ImageError, InputError, RunError
 from facepad.media.images import read_image

@@ -31,8 +31,7 @@ from torch.utils.data import DataLoader
 
 import facepad
 from facepad.datasets.manifest import read_manifest, resolve, write_manifest
-from facepad.datasets.pack import pack
-from facepad.datasets.packed import PackSettings
+from facepad.datasets.pack import PackSettings, pack
 from facepad.datasets.synthetic import generate
 from facepad.faces import map_box
 from facepad.files.shards import open_file
@@ -127,7 +126,7 @@ def make_sets(folder: Path, size: tuple[int, int], count: int) -> dict[str, Set]
     write_manifest(folder / "loose" / "manifest.csv", samples)
     sets = {LOOSE: Set(folder / "loose" / "manifest.csv")}
     for number, (name, settings) in enumerate(PACKS.items()):
-        sets[name] = Set(pack(sets[LOOSE].manifest, folder / str(number), settings, progress=False).manifest)
+        sets[name] = Set(pack(sets[LOOSE].manifest, folder / str(number), settings).manifest)
     return sets
 
 

@@ -109,12 +109,11 @@ def data_pack(
     jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
 ) -> None:
     """Pack what networks look at into tar shards, which train and evaluate faster than loose files."""
-    from facepad.datasets.pack import pack
-    from facepad.datasets.packed import PackSettings
+    from facepad.datasets.pack import PackSettings, pack
     from facepad.depth import carry_depth
 
     settings = PackSettings(_crop(crop), size or None, image_format.value, quality, per_shard)
-    summary = pack(manifest, out, settings, jobs=jobs)
+    summary = pack(manifest, out, settings, jobs=jobs, progress=True)
     say(summary.to_text())
     for note in carry_depth(manifest, summary.manifest, summary.pairs):
         say(note)
@@ -137,7 +136,7 @@ def data_check(
     """Look for unreadable files, duplicates across splits, shared subjects, imbalance and unlisted files."""
     from facepad.datasets.check import check
 
-    report = check(manifest, jobs=jobs)
+    report = check(manifest, jobs=jobs, progress=True)
     if as_json:
         print_json(report.to_dict())
     else:

@@ -17,7 +17,7 @@ from rich.progress import track
 
 from facepad.datasets.lookalike import NEAR_LIMIT, Bits, nearest, perceptual_hash
 from facepad.datasets.manifest import read_manifest, resolve
-from facepad.datasets.packed import changed_shards
+from facepad.datasets.pack import changed_shards
 from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.errors import ImageError, InputError
 from facepad.files.disk import sha256_file

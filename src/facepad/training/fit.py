@@ -17,7 +17,7 @@ from rich.progress import Progress
 from safetensors.torch import load_file, save
 
 from facepad.datasets.manifest import require_both_classes
-from facepad.datasets.packed import refuse_narrow_crops
+from facepad.datasets.pack import refuse_narrow_crops
 from facepad.depth import DepthMaps
 from facepad.errors import InputError, RunError
 from facepad.files.disk import write_bytes, write_text, writing

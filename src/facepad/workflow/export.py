@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, resolve
-from facepad.datasets.packed import refuse_narrow_crops
+from facepad.datasets.pack import refuse_narrow_crops
 from facepad.errors import ImageError, InputError, MetricError, OutputExistsError, RunError
 from facepad.export.openvino import to_openvino
 from facepad.export.parity import Parity, Precision, Scored, compare_variants, write_parity

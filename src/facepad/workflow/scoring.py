@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from facepad.datasets.manifest import read_manifest, require_both_classes
-from facepad.datasets.packed import refuse_narrow_crops
+from facepad.datasets.pack import refuse_narrow_crops
 from facepad.errors import DatasetError, ImageError, InputError
 from facepad.faces import blank_face, keep_only_face
 from facepad.media.images import read_image

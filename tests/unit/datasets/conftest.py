@@ -1,4 +1,4 @@
-"""Video sets that several modules' tests share."""
+"""Data that the tests of several modules share: sets of videos, and a manifest with files of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from facepad.datasets import frames
+from facepad.datasets.manifest import read_manifest, resolve, write_manifest
 from helpers.video_sets import casia_tree, clip, replay_tree
 
 
@@ -55,3 +56,15 @@ def reads(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(frames, "read_video", spy)
     return opened
+
+
+@pytest.fixture
+def data(tiny_manifest, tmp_path) -> Path:
+    """The tiny manifest with files of its own."""
+    samples = read_manifest(tiny_manifest)
+    for sample in samples:
+        target = tmp_path / "data" / sample.path
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(resolve(tiny_manifest, sample).read_bytes())
+    write_manifest(tmp_path / "data" / "manifest.csv", samples)
+    return tmp_path / "data" / "manifest.csv"

@@ -1,0 +1,8 @@
+"""Packed data sets: face crops with their labels in tar shards, which are read faster than loose files."""
+
+from __future__ import annotations
+
+from facepad.datasets.pack.inventory import PackFormat, PackSettings, changed_shards, refuse_narrow_crops
+from facepad.datasets.pack.write import PackSummary, pack
+
+__all__ = ["PackFormat", "PackSettings", "PackSummary", "changed_shards", "pack", "refuse_narrow_crops"]

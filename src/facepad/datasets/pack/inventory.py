@@ -1,0 +1,193 @@
+"""pack.json, the inventory of a packed set: its settings and shards, and whether they suffice and are unchanged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from facepad.errors import InputError, unknown_choice
+from facepad.files.disk import sha256_file, write_json
+from facepad.files.shards import SHARD_SUFFIX
+from facepad.types import Sample
+
+__all__ = ["Inventory", "PackFormat", "PackSettings", "PackedShard", "changed_shards", "refuse_narrow_crops"]
+
+PackFormat = Literal["jpeg", "png"]
+"""Image formats of packed crops."""
+
+_FILE = "pack.json"
+_FORMAT = 1
+_MIN_SIZE = 16
+# Crop scales come out of sums of floats: a scale may miss the one that was packed by its last digits.
+_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class PackSettings:
+    """How images are packed.
+
+    Attributes:
+        crop: Side of the square that is kept, in sides of the face square (at least 1); None keeps whole frames.
+        size: Pixels that the side of the square (of a whole frame: the shorter side) keeps at least. An image of twice
+            as many or more is shrunk by a whole number. None keeps every pixel.
+        format: ``jpeg``, or ``png``, which changes no pixel.
+        quality: JPEG quality, 1 to 100.
+        per_shard: Lines of the manifest per shard.
+
+    Raises:
+        InputError: one of them is out of its range.
+    """
+
+    crop: float | None = 2.7
+    size: int | None = 480
+    format: PackFormat = "jpeg"
+    quality: int = 95
+    per_shard: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.crop is not None and not 1 <= self.crop < 100:
+            raise InputError(f"crop: expected 1 or more (sides of the face square) or 'frame', got {self.crop:g}")
+        if self.size is not None and self.size < _MIN_SIZE:
+            raise InputError(f"size: expected at least {_MIN_SIZE} pixels, or 0 for every pixel, got {self.size}")
+        if self.format not in get_args(PackFormat):
+            raise InputError(unknown_choice("format", self.format, get_args(PackFormat)))
+        if not 1 <= self.quality <= 100:
+            raise InputError(f"quality: expected 1 to 100, got {self.quality}")
+        if self.per_shard < 1:
+            raise InputError(f"lines per shard: expected at least 1, got {self.per_shard}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PackedShard:
+    """One shard of a packed set.
+
+    Attributes:
+        sha256: Of its bytes.
+        sources: A hash of the size and time of the files that it was packed from; None where it is not known.
+        images: Number of its images.
+        unreadable: Path to reason, of the images that were left out.
+    """
+
+    sha256: str
+    sources: str | None
+    images: int
+    unreadable: dict[str, str]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The shard as JSON types."""
+        return asdict(self) | {"unreadable": list(self.unreadable.items())}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Self:
+        """The shard that `to_dict` describes.
+
+        Raises:
+            ValueError, KeyError, TypeError: the value is something else.
+        """
+        return cls(str(value["sha256"]), value.get("sources"), int(value["images"]), dict(value["unreadable"]))
+
+
+@dataclass(slots=True)
+class Inventory:
+    """What a packed set holds, and what it was made from.
+
+    Attributes:
+        manifest: File name of the manifest that was packed.
+        manifest_sha256: Hash of that manifest (`facepad.datasets.manifest_hash`).
+        settings: How its images were packed.
+        shards: File name -> shard, of the shards that are complete.
+    """
+
+    manifest: str
+    manifest_sha256: str
+    settings: PackSettings
+    shards: dict[str, PackedShard] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write pack.json.
+
+        Raises:
+            RunError: the disk is full.
+        """
+        value = {
+            "format": _FORMAT,
+            "source": {"manifest": self.manifest, "sha256": self.manifest_sha256},
+            "settings": self.settings.to_dict(),
+            "shards": {name: shard.to_dict() for name, shard in sorted(self.shards.items())},
+        }
+        write_json(folder / _FILE, value)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """The inventory of the packed set in ``folder``; None where there is no pack.json.
+
+        Raises:
+            InputError: pack.json was not written by facepad, or by a newer one.
+        """
+        path = folder / _FILE
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+            if value["format"] == _FORMAT:
+                shards = {name: PackedShard.from_dict(shard) for name, shard in value["shards"].items()}
+                source = value["source"]
+                return cls(source["manifest"], source["sha256"], PackSettings(**value["settings"]), shards)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError):
+            pass
+        raise InputError(f"{path} is not an inventory of packed shards; remove it, or choose another folder")
+
+
+def refuse_narrow_crops(root: Path, samples: Iterable[Sample], reach: float | None) -> None:
+    """Refuse packed crops that are narrower than the square that a network looks at; loose files pass.
+
+    Args:
+        root: Folder that the samples' paths are relative to.
+        samples: The samples that are to be looked at.
+        reach: Side of the square that is looked at, in sides of the face square; None is the whole frame.
+
+    Raises:
+        InputError: the crops are too narrow; or as `Inventory.read`.
+    """
+    for folder in _packed_folders(root, samples):
+        inventory = Inventory.read(folder)
+        kept = None if inventory is None else inventory.settings.crop
+        if kept is not None and (reach is None or reach > kept + _TOLERANCE):
+            needed, word = ("the whole frame", "frame") if reach is None else (f"{reach:g} x", f"{reach:g}")
+            raise InputError(
+                f"{folder} holds crops of {kept:g} x the face square; needed is {needed}: "
+                f"pack the set again with --crop {word}"
+            )
+
+
+def changed_shards(root: Path, samples: Sequence[Sample]) -> list[str]:
+    """The shards of packed sets whose bytes have changed since they were packed, by their paths relative to ``root``.
+
+    Raises:
+        InputError: as `Inventory.read`.
+    """
+    changed = []
+    for folder in _packed_folders(root, samples):
+        inventory = Inventory.read(folder)
+        for name, shard in inventory.shards.items() if inventory else ():
+            try:
+                same = sha256_file(folder / name) == shard.sha256
+            except OSError:
+                same = False
+            if not same:
+                changed.append((folder / name).relative_to(root).as_posix())
+    return changed
+
+
+def _packed_folders(root: Path, samples: Iterable[Sample]) -> list[Path]:
+    """The folders of the shards that samples lie in, each once."""
+    places = (sample.path.partition(SHARD_SUFFIX + "/") for sample in samples)
+    folders = dict.fromkeys(head.rpartition("/")[0] for head, inside, _ in places if inside)
+    return [root / folder for folder in folders]

@@ -1,0 +1,254 @@
+"""Packing a data set: face crops with their labels as tar shards in WebDataset's layout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from facepad.datasets.manifest import manifest_hash, manifest_text, read_manifest, resolve
+from facepad.datasets.origin import copy_origin
+from facepad.datasets.pack.inventory import Inventory, PackedShard, PackSettings, refuse_narrow_crops
+from facepad.datasets.pack.members import (
+    Line,
+    Member,
+    add_member,
+    is_video,
+    make_members,
+    read_together,
+    samples_of_shard,
+    shard_name,
+    source_name,
+)
+from facepad.datasets.unreadable import refuse_mostly_unreadable
+from facepad.errors import InputError, OutputExistsError, RunError
+from facepad.files.disk import atomic_path, claim_output, sha256_file, write_text
+from facepad.files.locks import exclusive
+from facepad.files.shards import SHARD_SUFFIX, file_stamp
+from facepad.runtime.parallel import available_cpus, map_ahead, require_positive
+from facepad.runtime.progress import Advance, progress_bar
+from facepad.types import Sample
+
+__all__ = ["PackSummary", "pack"]
+
+
+@dataclass(frozen=True, slots=True)
+class PackSummary:
+    """The packed set that `pack` wrote.
+
+    Attributes:
+        manifest: The packed set's own manifest.
+        pairs: Each sample of the source's manifest with its sample in the packed one.
+        shards: Number of shards.
+        packed: Number of shards that this run wrote.
+        changed: Shards that this run wrote again, as they or their sources had changed since an earlier run.
+        bytes: Of all shards.
+        unreadable: Path to reason, of images that could not be read and are left out.
+    """
+
+    manifest: Path
+    pairs: list[tuple[Sample, Sample]]
+    shards: int
+    packed: int
+    changed: list[str]
+    bytes: int
+    unreadable: dict[str, str]
+
+    def to_text(self) -> str:
+        """A few lines for the terminal."""
+        lines = [f"it or its images changed since it was packed, packed again: {name}" for name in self.changed]
+        lines += [f"unreadable, left out: {why}" for why in self.unreadable.values()]
+        there = f" ({self.shards - self.packed} were there)" if self.packed < self.shards else ""
+        each = self.bytes / max(len(self.pairs), 1) / 1000
+        lines.append(
+            f"{len(self.pairs)} images in {self.shards} shards{there}, {self.bytes / 1e6:.1f} MB, {each:.1f} kB each"
+        )
+        return "\n".join([*lines, f"manifest: {self.manifest}"])
+
+
+def pack(
+    manifest: Path,
+    out: Path,
+    settings: PackSettings | None = None,
+    *,
+    jobs: int | None = None,
+    progress: bool = False,
+) -> PackSummary:
+    """Write the parts of a manifest's images that networks look at, with their labels, to shards in ``out``.
+
+    ``out`` gets ``shard-00000.tar`` and so on; ``manifest.csv``, whose paths name members of the shards and whose boxes
+    are the face squares in them; ``pack.json`` with settings and checksums; and, where the source has one,
+    ``prepare.json``. A member is ``NUMBER/NAME.jpg`` (or ``.png``) beside ``NUMBER/NAME.json``, its line of the
+    manifest. The same images and settings give the same shards (with the same Pillow and OpenCV).
+
+    Shards appear whole, and the manifest last. A second run packs the shards that are missing or lack images, and those
+    whose bytes or sources have changed. Images without a face square are kept as whole frames; frames of videos become
+    images; unreadable images are left out and listed.
+
+    Args:
+        manifest: The source. A line that names a video and a frame stands for that frame.
+        out: A new or empty folder, or one that a run on the same manifest with the same settings has begun.
+        settings: How images are packed; None takes the usual settings.
+        jobs: Threads that decode, cut and encode; None takes one per processor.
+        progress: Show a progress bar on stderr.
+
+    Raises:
+        ManifestError: the manifest is missing or breaks its contract.
+        InputError: jobs below 1, a video that is named without a frame, or a source that is itself a narrower pack.
+        BusyError: another process fills ``out``.
+        OutputExistsError: ``out`` holds something else, or a pack of another manifest or with other settings.
+        DatasetError: more than 5 % of the images are unreadable.
+        RunError: the disk is full.
+    """
+    require_positive("jobs", jobs)
+    manifest, out, settings = Path(manifest), Path(out), settings or PackSettings()
+    samples = read_manifest(manifest)
+    _refuse_whole_videos(samples)
+    refuse_narrow_crops(manifest.parent, samples, settings.crop)
+    inventory = _open_output(out, manifest, settings)
+    with exclusive(out, "packing"), progress_bar("packing", len(samples), shown=progress) as advance:
+        return _Packer(manifest, out, samples, inventory).run(jobs or available_cpus(), advance)
+
+
+def _refuse_whole_videos(samples: Sequence[Sample]) -> None:
+    for sample in samples:
+        if is_video(sample) and sample.frame is None:
+            raise InputError(
+                f"{sample.path} is a video, and the manifest names no frame of it; "
+                "facepad data prepare video-folder takes frames"
+            )
+
+
+def _open_output(out: Path, manifest: Path, settings: PackSettings) -> Inventory:
+    """The inventory of ``out``: a new one, or that of an earlier run with the same manifest and settings."""
+    fresh = Inventory(manifest.name, manifest_hash(manifest), settings)
+    found = Inventory.read(out)
+    if found is None:
+        claim_output(out)
+        fresh.write(out)
+        return fresh
+    if found.manifest_sha256 != fresh.manifest_sha256:
+        raise OutputExistsError(f"{out} holds the pack of another manifest; choose another output folder")
+    earlier = found.settings.to_dict()
+    for name, value in settings.to_dict().items():
+        if earlier[name] != value:
+            raise OutputExistsError(
+                f"{out} was packed with {name} = {earlier[name]}, not {value}; choose another output folder"
+            )
+    return found
+
+
+class _Packer:
+    """One run: it holds the plan of the shards, and keeps the inventory up to date as they are written."""
+
+    def __init__(self, manifest: Path, out: Path, samples: Sequence[Sample], inventory: Inventory) -> None:
+        self._manifest = manifest
+        self._out = out
+        self._inventory = inventory
+        self._total = len(samples)
+        self._plan: dict[str, list[Line]] = {}
+        for number, sample in enumerate(samples):
+            self._plan.setdefault(shard_name(number, inventory.settings), []).append(Line(number, sample))
+        self._sources = {name: self._stamp(lines) for name, lines in self._plan.items()}
+
+    def run(self, jobs: int, advance: Advance) -> PackSummary:
+        """Write the shards that are missing or have changed, and then the manifest."""
+        self._remove_leftovers()
+        changed = self._forget_changed()
+        missing = {name: lines for name, lines in self._plan.items() if name not in self._inventory.shards}
+        advance(self._total - sum(len(lines) for lines in missing.values()))
+        members = self._members(missing, jobs)
+        for name, lines in missing.items():
+            self._write_shard(name, islice(members, len(lines)), advance)
+        pairs = self._pairs()
+        self._write_manifest([packed for _, packed in pairs])
+        size = sum((self._out / name).stat().st_size for name in self._plan)
+        return PackSummary(
+            self._out / "manifest.csv", pairs, len(self._plan), len(missing), changed, size, self._unreadable()
+        )
+
+    def _stamp(self, lines: Sequence[Line]) -> str:
+        """A hash of the size and time of a shard's sources: it tells whether they have changed."""
+        stamps: list[Any] = []
+        for line in lines:
+            try:
+                stamps.append(file_stamp(resolve(self._manifest, line.sample)))
+            except (OSError, ValueError):
+                stamps.append(None)
+        return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
+
+    def _remove_leftovers(self) -> None:
+        """Remove the half-written shards of a run that was killed."""
+        for left in self._out.glob(f".shard-*{SHARD_SUFFIX}"):
+            left.unlink()
+
+    def _forget_changed(self) -> list[str]:
+        """Drop shards from the inventory that are missing, lack images or have changed; the names of the last."""
+        changed = []
+        for name, shard in list(self._inventory.shards.items()):
+            path = self._out / name
+            same = path.is_file() and sha256_file(path) == shard.sha256 and shard.sources == self._sources.get(name)
+            if same and not shard.unreadable:
+                continue
+            if path.exists() and not same:
+                changed.append(name)
+            del self._inventory.shards[name]
+        return changed
+
+    def _members(self, missing: dict[str, list[Line]], jobs: int) -> Iterator[Member]:
+        """The members of the missing shards in order, made by threads some way ahead of the writing."""
+        work = (group for lines in missing.values() for group in read_together(lines))
+        made = map_ahead(
+            lambda group: make_members(group, self._manifest, self._inventory.settings),
+            work,
+            ahead=4 * jobs,
+            threads=jobs,
+        )
+        return (member for group in made for member in group)
+
+    def _write_shard(self, name: str, members: Iterator[Member], advance: Advance) -> None:
+        """Write one shard, and enter it into the inventory as soon as it is complete."""
+        path, images, failed = self._out / name, 0, dict[str, str]()
+        earlier = self._unreadable()
+        with atomic_path(path) as temporary, tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as archive:
+            for member in members:
+                if member.sample is None:
+                    failed[source_name(member.line.sample)] = member.error
+                    refuse_mostly_unreadable(earlier | failed, self._total, f"images of {self._manifest}")
+                else:
+                    add_member(archive, member)
+                    images += 1
+                advance()
+        self._inventory.shards[name] = PackedShard(sha256_file(path), self._sources[name], images, failed)
+        self._inventory.write(self._out)
+
+    def _unreadable(self) -> dict[str, str]:
+        """Path to reason, of the images that the shards of the inventory lack, in the order of the shards."""
+        shards = sorted(self._inventory.shards.items())
+        return {path: why for _, shard in shards for path, why in shard.unreadable.items()}
+
+    def _pairs(self) -> list[tuple[Sample, Sample]]:
+        """Each sample of the source with its packed one, which is read from the shards' own labels."""
+        pairs = []
+        for name, lines in self._plan.items():
+            by_number = {line.number: line.sample for line in lines}
+            try:
+                pairs += [(by_number[number], packed) for number, packed in samples_of_shard(self._out / name)]
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise RunError(
+                    f"{self._out / name} is not as it was packed ({error}); run the command again"
+                ) from error
+        return pairs
+
+    def _write_manifest(self, packed: Sequence[Sample]) -> None:
+        """Write the manifest last: a set that has one is complete."""
+        path = self._out / "manifest.csv"
+        text = manifest_text(packed, str(path))
+        copy_origin(self._manifest, path, text, packed)
+        if not path.exists() or path.read_bytes() != text.encode():
+            write_text(path, text)
