@@ -11,7 +11,7 @@ import functools
 import html
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,27 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Turn links that lead through the repository into links of the site; mark Python sessions as such."""
-    target = page.file.src_uri
+    return site_links(markdown, page.file.src_uri).replace("```python\n>>>", "```pycon\n>>>")
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Check that the reference is complete, and that no page loads anything from another host."""
+    site = Path(config.site_dir)
+    pages = {path.relative_to(site): path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
+    problems = [f"{path} loads {address}" for path, text in pages.items() for address in loaded_from_elsewhere(text)]
+    reference = "".join(text for path, text in pages.items() if path.parts[0] == "api")
+    problems += gaps(_package(), set(re.findall(r'\bid="([\w.]+)"', reference)))
+    if problems:
+        raise PluginError("\n".join(["the site is not complete:", *problems]))
+
+
+def site_links(markdown: str, target: str) -> str:
+    """The text of a page, its links as they must be in the site.
+
+    Args:
+        markdown: The text, whose links lead from the page's place in the repository.
+        target: The page's place in the site.
+    """
     source = next((name for name, place in OUTSIDE.items() if place == target), f"docs/{target}")
 
     def moved(link: re.Match[str]) -> str:
@@ -81,24 +101,25 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         place = OUTSIDE.get(named, named.removeprefix("docs/"))
         return posixpath.relpath(place, posixpath.dirname(target) or ".")
 
-    return _LINK.sub(moved, markdown).replace("```python\n>>>", "```pycon\n>>>")
+    return _LINK.sub(moved, markdown)
 
 
-def on_post_build(config: MkDocsConfig) -> None:
-    """Check that the reference is complete, and that no page loads anything from another host."""
-    site = Path(config.site_dir)
-    text = {path: path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
-    problems = [f"{path.relative_to(site)} loads {found}" for path in text for found in _LOADED.findall(text[path])]
-    anchors = {anchor for path in site.glob("api/*.html") for anchor in re.findall(r'\bid="([\w.]+)"', text[path])}
-    for module in _public_modules(_package()):
+def loaded_from_elsewhere(page: str) -> list[str]:
+    """Addresses on other hosts from which a browser would load a part of this HTML page."""
+    return _LOADED.findall(page)
+
+
+def gaps(package: griffe.Module, anchors: Collection[str]) -> list[str]:
+    """What the reference lacks: public names without a docstring, and names that none of its anchors shows."""
+    found = []
+    for module in _public_modules(package):
         for name in _all(module):
             member = module.members.get(name)
             if member is None or not (member.is_alias or member.docstring):
-                problems.append(f"{module.path}.{name} has no docstring")
-            elif (member.final_target.path if member.is_alias else member.path) not in anchors:
-                problems.append(f"{module.path}.{name} is not in the reference")
-    if problems:
-        raise PluginError("\n".join(["the site is not complete:", *problems]))
+                found.append(f"{module.path}.{name} has no docstring")
+            elif _place(module, name) not in anchors:
+                found.append(f"{module.path}.{name} is not in the reference")
+    return found
 
 
 def _expanded(item: Any, pages: list[str]) -> Any:
