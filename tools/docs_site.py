@@ -35,6 +35,7 @@ OUTSIDE = {
 }
 """Files of the repository that are part of the site although they are not in docs/: from where, to where."""
 
+_FIRST_COMMENT = re.compile(r"\A<!--.*?-->\s*", re.DOTALL)
 _SESSION = re.compile(r"^( *)>>> .*(?:\n(?! *$).*)*", re.MULTILINE)
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 _COMMAND_LISTS = re.compile(
@@ -72,7 +73,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn links that lead through the repository into links of the site; mark Python sessions as such."""
+    """Turn links that lead through the repository into links of the site; mark Python sessions as such.
+
+    A comment before the title goes, because MkDocs would then take the file's name for the title.
+    """
+    markdown = _FIRST_COMMENT.sub("", markdown)
     return site_links(markdown, page.file.src_uri).replace("```python\n>>>", "```pycon\n>>>")
 
 
