@@ -21,7 +21,7 @@ from facepad.datasets._procedural.scene import Lighting, Pose, View, render
 from facepad.datasets._procedural.subject import Expression, Subject
 from facepad.faces import create_detector
 from facepad.media.images import read_image
-from facepad.service.observer import Observer
+from facepad.service.poses import PoseEstimator
 from facepad.types import Box
 
 Image = NDArray[np.uint8]
@@ -40,8 +40,8 @@ def main() -> None:
     parser.add_argument("nuaa", nargs="?", type=Path, help="NUAA's db folder")
     parser.add_argument("--images", type=int, default=300, help="of each of NUAA's two classes")
     arguments = parser.parse_args()
-    observer = Observer()
-    known_turns(observer)
+    estimator = PoseEstimator()
+    known_turns(estimator)
     rng = np.random.default_rng(0)
     rows = [("one photograph (scikit-image's astronaut), flat", _flat([data.astronaut()] * SHEETS_OF_ONE, rng))]
     rows.append(("the same, bent by 30 to 120 degrees per face", _bent([data.astronaut()] * SHEETS_OF_ONE, rng)))
@@ -55,10 +55,10 @@ def main() -> None:
     print("| shown | images | with a face | median | 99 % | largest | from 20 | from 25 |")
     print("|---|---|---|---|---|---|---|---|")
     for name, images in rows:
-        print(_row(name, observer, images))
+        print(_row(name, estimator, images))
 
 
-def known_turns(observer: Observer) -> None:
+def known_turns(estimator: PoseEstimator) -> None:
     """Procedural heads: their true yaw is known."""
     print(f"| true yaw of {HEADS} procedural heads | " + " | ".join(map(str, TURNS)) + " |")
     print("|---" * (len(TURNS) + 1) + "|")
@@ -67,13 +67,13 @@ def known_turns(observer: Observer) -> None:
     for turn in TURNS:
         pose, view = Pose(yaw=float(np.radians(turn))), View(FRAME / 2, FRAME * 0.44, 1.2)
         frames = (render(Subject.sample(0, n), Expression(), pose, Lighting(), view, wall) for n in range(HEADS))
-        yaws = [seen.yaw for frame in frames if (seen := observer.observe(0.0, to_display(frame)))]
+        yaws = [seen.yaw for frame in frames if (seen := estimator.estimate(0.0, to_display(frame)))]
         cells.append(f"{np.mean(yaws):.0f} ({min(yaws):.0f} to {max(yaws):.0f})" if yaws else "no face")
     print("| measured: mean (range) | " + " | ".join(cells) + " |\n")
 
 
-def _row(name: str, observer: Observer, images: Iterator[Image]) -> str:
-    seen = [observer.observe(0.0, image) for image in images]
+def _row(name: str, estimator: PoseEstimator, images: Iterator[Image]) -> str:
+    seen = [estimator.estimate(0.0, image) for image in images]
     yaws = np.abs([pose.yaw for pose in seen if pose is not None])
     shares = (f"{np.count_nonzero(yaws >= limit)}" for limit in (20, 25))
     spread = (f"{value:.1f}" for value in np.percentile(yaws, (50, 99, 100)))

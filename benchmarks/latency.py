@@ -43,6 +43,7 @@ from facepad.modelfile.runs import TrainedModel, save_trained
 from facepad.modelfile.scorers import BundleScorer, Prepared
 from facepad.modelfile.scorers.run_scorer import bundle_of
 from facepad.models import create_model
+from facepad.predict.pipeline import Pipeline
 from facepad.predict.predictor import Predictor
 from facepad.runtime.inference import ENGINES, EngineName
 from facepad.runtime.parallel import available_cpus, map_ahead
@@ -251,7 +252,7 @@ def latency_table(trained: Mapping[str, TrainedModel], bundles: Mapping[str, Bun
     found, detector = contestants(trained, bundles, threads=1), create_detector()
     ways: dict[Any, Callable[[], object]] = {one.names: partial(stages, jpeg, detector, one) for one in found}
     fusion = fusion_of(bundles)
-    predictor = Predictor(bundles[fusion], threads=1)
+    predictor = Predictor(Pipeline(bundles[fusion], threads=1))
     ways |= {"gemm": gemm, "predict": partial(timed, partial(predictor.predict, jpeg), time.process_time)}
     results = interleaved(ways, repeat)
     rate = GEMM**3 / statistics.median(results.pop("gemm"))

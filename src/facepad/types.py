@@ -22,13 +22,13 @@ __all__ = [
     "Box",
     "Decision",
     "Face",
-    "Found",
     "FrameDecision",
     "Label",
     "Reason",
     "Sample",
     "ScoreRecord",
     "ScoreStatus",
+    "SourceDecision",
     "Split",
     "VideoDecision",
     "VideoFrame",
@@ -207,39 +207,67 @@ class ScoreRecord:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a model decides of one presentation: a face of an image, a whole image, or a video.
+    """What a model decides on one presentation: a face of an image, a whole image, or a video.
+
+    A decision is undecided exactly when it has reasons; `label` and `status` follow from score, threshold and reasons.
 
     Attributes:
         box: The canonical face square in pixels; None without a face, for models that take the whole frame, and for
             videos.
-        score: P(bona fide) in [0, 1]; None exactly when ``status`` is not ``scored``.
-        label: Bona fide when score >= threshold, else attack; None is undecided.
-        threshold: The model's; None when it has none.
-        status: Whether there is a score, and if not, why.
-        reasons: Why it is undecided; empty exactly when there is a label.
-        depth_map: The depth that the model sees in its crop, float32 ``(h, w)`` in [0, 1], near = 1; None of models
-            that see none, and without a score.
-        timings: Seconds by step: ``detect`` (of the whole image), ``prepare`` and ``score`` (an equal part of the
-            batch's). They and the depth map are left out of comparisons.
+        score: P(bona fide) in [0, 1]; None when nothing was scored.
+        threshold: The model's threshold; None when it has none.
+        reasons: Why the presentation is undecided; empty when it is decided.
+        depth_map: The depth that the model sees in its crop, float32 ``(h, w)`` in [0, 1], near = 1; None for models
+            that see none, and without a score. It is left out of comparisons.
+        timings: Seconds by step: ``detect`` (for the whole image), ``prepare`` (quality and crop) and ``score`` (an
+            equal part of the batch's time). They are left out of comparisons.
 
-    >>> Decision(Box(0, 0, 9, 9), 0.75, Label.BONA_FIDE, 0.5, ScoreStatus.SCORED).verdict
-    'live'
+    >>> decision = Decision(Box(0, 0, 9, 9), 0.75, threshold=0.5)
+    >>> decision.label, decision.status, decision.verdict
+    (<Label.BONA_FIDE: 'bona_fide'>, <ScoreStatus.SCORED: 'scored'>, 'live')
     """
 
     box: Box | None
     score: float | None
-    label: Label | None
     threshold: float | None
-    status: ScoreStatus
     reasons: tuple[Reason, ...] = ()
     depth_map: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     timings: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if (self.status is ScoreStatus.SCORED) != (self.score is not None):
-            raise ValueError(f"a score belongs to status 'scored' only, got {self.status}, {self.score}")
-        if (self.label is None) != bool(self.reasons):
-            raise ValueError(f"a decision has a label or reasons for none, got {self.label}, {self.reasons}")
+        if not self.reasons and (self.score is None or self.threshold is None):
+            raise ValueError(
+                "a decision needs a score and a threshold, or the reasons why it is undecided; "
+                f"got score {self.score}, threshold {self.threshold} and no reasons"
+            )
+
+    @classmethod
+    def on_score(
+        cls,
+        score: float,
+        threshold: float | None,
+        *,
+        box: Box | None = None,
+        depth_map: NDArray[np.float32] | None = None,
+        timings: Mapping[str, float],
+    ) -> Decision:
+        """The decision on a presentation that has a score; without a threshold it is undecided (``no_threshold``)."""
+        reasons = (Reason.NO_THRESHOLD,) if threshold is None else ()
+        return cls(box, score, threshold, reasons, depth_map, timings)
+
+    @property
+    def label(self) -> Label | None:
+        """Bona fide when the score is at least the threshold, else attack; None is undecided."""
+        if self.reasons or self.score is None or self.threshold is None:
+            return None
+        return Label.BONA_FIDE if self.score >= self.threshold else Label.ATTACK
+
+    @property
+    def status(self) -> ScoreStatus:
+        """Whether there is a score, and if not, why."""
+        if self.score is not None:
+            return ScoreStatus.SCORED
+        return ScoreStatus.NO_FACE if Reason.NO_FACE in self.reasons else ScoreStatus.LOW_QUALITY
 
     @property
     def verdict(self) -> str:
@@ -273,22 +301,22 @@ class FrameDecision:
 
 @dataclass(frozen=True, slots=True)
 class VideoDecision:
-    """What a model decides of a video.
+    """What a model decides on a video.
 
     Attributes:
-        decision: Of the whole video, from the first (best) face of each frame that got a score.
-        frames: The frames that were looked at.
-        fuse: How their scores became one.
+        decision: The decision on the whole video, from the first, most prominent face of each frame with a score.
+        frames: The decisions on the examined frames.
+        aggregation: How the scores of the frames became one.
         note: One line on what is wrong with the file although it can be read; None for a sound one.
-        asked: How many frames were asked for, which decides which ones are looked at; None for all.
+        asked: How many frames were asked for, which determines the frames that are examined; None for all.
     """
 
     decision: Decision
     frames: tuple[FrameDecision, ...]
-    fuse: Aggregation
+    aggregation: Aggregation
     note: str | None = None
     asked: int | None = None
 
 
-Found = tuple[Decision, ...] | VideoDecision | FrameDecision
-"""What a model decides of a source: of each face of an image, of a video, or of each face of a camera's frame."""
+SourceDecision = tuple[Decision, ...] | VideoDecision | FrameDecision
+"""What a model decides on a source: on each face of an image, on a video, or on each face of a camera's frame."""

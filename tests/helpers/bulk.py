@@ -21,7 +21,8 @@ import numpy as np
 
 from facepad.errors import ModelError
 from facepad.modelfile.bundle import Bundle, read_bundle
-from facepad.predict.predictor import Examined, ImageInput, Predictor
+from facepad.predict.pipeline import Examined, ImageInput, Pipeline
+from facepad.predict.predictor import Predictor, load
 
 POISON, BROKEN, NAN = b"POISON", b"BROKEN", b"NAN"
 RED, BLUE = (180, 60, 60), (60, 60, 180)
@@ -43,10 +44,15 @@ def pictures(folder: Path, count: int) -> Path:
     return folder
 
 
-class Fussy(Predictor):
-    """A predictor that dies of one kind of image, trips over another, and may take its time."""
+class Fussy(Pipeline):
+    """A pipeline that dies of one kind of image, trips over another, and may take its time."""
 
-    pause = 0.0
+    def __init__(self, bundle: Bundle, pause: float = 0.0) -> None:
+        super().__init__(bundle, threads=1)
+        self.pause = pause
+
+    def __reduce__(self):
+        return type(self), (self.bundle, self.pause)
 
     def examine(self, image: ImageInput) -> Examined:
         if isinstance(image, bytes) and POISON in image:
@@ -59,23 +65,21 @@ class Fussy(Predictor):
         return super().examine(image)
 
 
-def fussy(model: Path, pause: float = 0.0) -> Fussy:
-    """Made in each process."""
-    predictor = Fussy(read_bundle(model), threads=1)
-    predictor.pause = pause
-    return predictor
+def fussy(model: Path, pause: float = 0.0) -> Predictor:
+    """A predictor with a fussy pipeline."""
+    return Predictor(Fussy(read_bundle(model), pause))
 
 
-def fussy_factory(model: Path, pause: float = 0.0) -> partial[Fussy]:
-    """A picklable factory."""
-    return partial(fussy, model, pause)
+class DeadlyToLoad(Predictor):
+    """A predictor whose copies end the processes that load them."""
+
+    def __reduce__(self):
+        return os._exit, (9,)
 
 
-def dies_at_once(parent: int) -> Predictor:
-    """A factory whose processes, but not the parent, die before they have a model."""
-    if os.getpid() != parent:
-        os._exit(9)
-    return None  # type: ignore[return-value]
+def deadly_to_load(model: Path) -> DeadlyToLoad:
+    """A predictor whose copies end the processes that load them."""
+    return DeadlyToLoad(load(model, threads=1).pipeline)
 
 
 @dataclass

@@ -20,10 +20,11 @@ import pytest
 from facepad.errors import ImageError
 from facepad.media.images import read_image, write_image
 from facepad.media.videos import read_video, write_video
-from facepad.predict.predictor import Predictor, load
-from facepad.predict.run import Outcome, Record, predict_sources
+from facepad.predict.pipeline import Pipeline
+from facepad.predict.predictor import load
+from facepad.predict.run import Outcome, Results, predict_sources
 from facepad.predict.schema import Document
-from facepad.predict.sources import Kind, Source
+from facepad.predict.sources import Source, SourceKind
 from facepad.types import FrameDecision
 from helpers.squares import BLUE, NOBODY, RED, picture
 
@@ -200,7 +201,7 @@ def test_standard_input_is_an_image(predict, monkeypatch, tmp_path):
     assert predict("-")[1].split()[:2] == ["-", "attack"]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
     code, _, err = predict("-")
-    assert (code, err) == (2, "unreadable: -: image of 0 bytes: is empty\n")
+    assert (code, err) == (2, "unreadable: -: is empty\n")
 
 
 def test_scope_is_said_once_on_stderr(facepad, make_model, photos):
@@ -312,17 +313,17 @@ def test_camera_that_is_not_there_is_a_failure_beside_what_was_decided(predict, 
 
 def test_camera_without_json_keeps_no_frames_and_decides_alike(model):
     predictor = load(model, detector="stub", threads=1)
-    source = Source(Kind.CAMERA, "camera:0", 0, PurePath("camera-0"))
-    whole, bare = Record(predictor), Record(predictor, frames=False)
+    source = Source(SourceKind.CAMERA, "camera:0", 0, PurePath("camera-0"))
+    whole, bare = Results(), Results(frames=False)
     depths = []
     for index, colour in enumerate((RED, NOBODY, BLUE, RED)):
         found = FrameDecision(index, 0.0, predictor.predict(picture(colour)))
         depths += [weakref.ref(one.depth_map) for one in found.decisions if one.depth_map is not None]
-        for record in (whole, bare):
-            record.add(Outcome(source, found))
+        for results in (whole, bare):
+            results.add(Outcome(source, found))
     del found
     assert len(depths) == 3 and not any(depth() is not None for depth in depths)
-    (kept,), (short,) = whole.document().results, bare.document().results
+    (kept,), (short,) = (each.document(predictor.bundle).results for each in (whole, bare))
     assert (len(kept.frames), len(short.frames)) == (4, 0)
     assert kept.decisions == short.decisions and kept.decisions[0].label == "bona_fide"
 
@@ -357,14 +358,14 @@ def test_many_files_with_three_broken_take_bounded_memory(model, tmp_path, monke
         most = max(most, sum(ref() is not None for ref in alive))
         return image
 
-    monkeypatch.setattr("facepad.predict.predictor.read_image", counting)
+    monkeypatch.setattr("facepad.predict.pipeline.read_image", counting)
     from facepad.predict.sources import find_sources
 
     predictor = load(model, detector="stub")
-    record = Record(predictor)
+    results = Results()
     for outcome in predict_sources(predictor, find_sources([str(tmp_path / "set")], io.BytesIO())):
-        record.add(outcome)
-    document = record.document()
+        results.add(outcome)
+    document = results.document(predictor.bundle)
     assert (document.counts.inputs, document.counts.bona_fide, document.counts.unreadable) == (400, 397, 3)
     paths = [Path(result.path).name for result in document.results]
     assert paths == sorted(paths) and [Path(failure.path).stem for failure in document.failures] == [
@@ -378,7 +379,7 @@ def test_many_files_with_three_broken_take_bounded_memory(model, tmp_path, monke
 def test_ctrl_c_keeps_what_was_done(predict, tmp_path, monkeypatch):
     for number in range(40):
         write_image(tmp_path / "set" / f"{number:02}.png", picture(BLUE))
-    decide, calls = Predictor.decide, []
+    decide, calls = Pipeline.decide, []
 
     def interrupted(self, examined):
         calls.append(len(examined))
@@ -386,7 +387,7 @@ def test_ctrl_c_keeps_what_was_done(predict, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return decide(self, examined)
 
-    monkeypatch.setattr(Predictor, "decide", interrupted)
+    monkeypatch.setattr(Pipeline, "decide", interrupted)
     code, out, err = predict(tmp_path / "set", "--json", "--fail-on", "attack")
     document = checked(out)
     assert code == 130 and "stopped by Ctrl-C" in err

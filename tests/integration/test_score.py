@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from facepad.cli import score as command
-from facepad.errors import InputError, ModelError, OutputExistsError, RunError
+from facepad.errors import BusyError, InputError, ModelError, OutputExistsError, RunError
 from facepad.media.images import read_image
 from facepad.media.videos import write_video
 from facepad.predict.predictor import load
@@ -26,8 +26,8 @@ from helpers.bulk import (
     POISON,
     RED,
     bundle_at,
-    dies_at_once,
-    fussy_factory,
+    deadly_to_load,
+    fussy,
     kill_a_child,
     log_of,
     picture,
@@ -40,7 +40,7 @@ from helpers.bulk import (
 pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
 pytest.importorskip("fsspec", reason="facepad[scale] is not installed")
 
-from facepad.scale import log, score_source
+from facepad.scale import BulkSettings, log, score_source
 from facepad.scale.items import Item
 from facepad.scale.pool import Pool
 
@@ -53,11 +53,11 @@ def model(make_model, tmp_path_factory):
 
 @pytest.fixture
 def run(model, tmp_path):
-    """Score in this process's children; what is asked for first wins."""
+    """Score in child processes, with a fussy predictor unless another one is given."""
 
-    def go(source, out="out", **options):
-        options = {"jobs": 1, "factory": fussy_factory(model), "batch_size": 4} | options
-        return score_source(str(source), tmp_path / out, bundle_at(model), **options)
+    def go(source, out="out", predictor=None, watch=lambda progress, output: None, **settings):
+        settings = BulkSettings(**{"jobs": 1, "batch_size": 4} | settings)
+        return score_source(str(source), tmp_path / out, predictor or fussy(model), settings, watch=watch)
 
     return go
 
@@ -67,7 +67,7 @@ def test_decisions_are_those_of_predict(run, model, tmp_path):
     write_video(folder / "clip.mp4", [read_image(picture(RED, number)) for number in range(5)])
     (folder / "empty.jpg").write_bytes(b"")
     (folder / "cut.png").write_bytes(picture(RED)[:200])
-    summary = run(folder, factory=None, frames=3)
+    summary = run(folder, predictor=load(model, threads=1), frames=3)
     predictor, rows = load(model, threads=1), {row["key"]: row for row in rows_of(tmp_path / "out")}
     for number in range(5):
         (expected,), row = predictor.predict(folder / f"{number:04}.png"), rows[f"{number:04}.png"]
@@ -127,7 +127,7 @@ def test_killed_process_costs_no_input(run, model, tmp_path):
         if progress.done >= 8 and len(killed) < 2:
             killed.append(kill_a_child(os.getpid(), "spawn_main"))
 
-    summary = run(folder, jobs=2, factory=fussy_factory(model, 0.01), watch=watch)
+    summary = run(folder, jobs=2, predictor=fussy(model, 0.01), watch=watch)
     assert killed == [True, True]
     assert summary["counts"]["scored"] == 40 and summary["complete"]
     assert [row["key"] for row in rows_of(tmp_path / "out")] == [f"{number:04}.png" for number in range(40)]
@@ -138,11 +138,10 @@ def test_stopped_run_is_completed_by_the_next(run, model, tmp_path, how):
     folder = pictures(tmp_path / "in", 60)
     code = (
         "import sys, pathlib\nfrom helpers.bulk import *\n"
-        "from facepad.scale import score_source, output\noutput._SECONDS = 0\n"
+        "from facepad.scale import BulkSettings, score_source, output\noutput.PART_SECONDS = 0\n"
         "if __name__ == '__main__':\n"
         "    model, source, out = map(pathlib.Path, sys.argv[1:])\n"
-        "    summary = score_source(str(source), out, bundle_at(model), jobs=1, batch_size=4,\n"
-        "                           factory=fussy_factory(model, 0.05))\n"
+        "    summary = score_source(str(source), out, fussy(model, 0.05), BulkSettings(jobs=1, batch_size=4))\n"
         "    sys.exit(130 if summary['interrupted'] else 0)\n"
     )
     script = tmp_path / "drive.py"
@@ -202,7 +201,7 @@ def test_two_runs_on_one_output_are_refused(run, model, tmp_path):
         def again():
             try:
                 run(folder)
-            except OutputExistsError as error:
+            except BusyError as error:
                 refused.append(str(error))
 
         if not refused:
@@ -211,20 +210,20 @@ def test_two_runs_on_one_output_are_refused(run, model, tmp_path):
             other.join()
 
     run(folder, watch=watch)
-    assert "another run is writing" in refused[0] and len(rows_of(tmp_path / "out")) == 8
+    assert "another process is scoring" in refused[0] and len(rows_of(tmp_path / "out")) == 8
 
 
 def test_output_of_another_model_is_refused(run, make_model, tmp_path):
     folder = pictures(tmp_path / "in", 2)
     run(folder)
-    other = bundle_at(make_model(tmp_path / "other.facepad", crop_scale=None, threshold=0.7))
+    make_model(tmp_path / "other.facepad", crop_scale=None, threshold=0.7)
     with pytest.raises(OutputExistsError, match="scores of another model"):
-        score_source(str(folder), tmp_path / "out", other, jobs=1)
+        run(folder, predictor=load(tmp_path / "other.facepad", threads=1))
 
 
-def test_processes_that_never_start_end_the_run(run, tmp_path):
+def test_processes_that_never_start_end_the_run(run, model, tmp_path):
     with pytest.raises(RunError, match=r"die before they have loaded the model \(exit code 9\)"):
-        run(pictures(tmp_path / "in", 2), factory=partial(dies_at_once, os.getpid()))
+        run(pictures(tmp_path / "in", 2), predictor=deadly_to_load(model))
 
 
 def test_empty_source_leaves_no_output(run, tmp_path):
@@ -251,7 +250,7 @@ def test_model_that_fails_ends_the_run_and_what_is_done_stays(run, tmp_path):
 
 
 def test_log_tells_how_far_it_is_and_what_failed(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(log, "_SECONDS", 0.0)
+    monkeypatch.setattr(log, "LOG_SECONDS", 0.0)
     folder = pictures(tmp_path / "in", 6)
     (folder / "bad.png").write_bytes(b"x" * 50)
     run(folder, batch_size=7)
@@ -266,12 +265,12 @@ def test_log_tells_how_far_it_is_and_what_failed(run, tmp_path, monkeypatch):
 def test_pool_is_used_again_with_its_processes(model, tmp_path):
     folder = pictures(tmp_path / "in", 4)
     items = [Item(path.name, "image", str(path)) for path in sorted(folder.iterdir())]
-    with Pool(fussy_factory(model), 1) as pool:
+    with Pool(pickle.dumps(fussy(model)), 1) as pool:
         first = list(pool.run([items[:2]]))
         alive = pool.processes
         second = list(pool.run([items[2:]]))
         assert pool.processes == alive and len(alive) == 1
-    assert [one.item.key for result in (*first, *second) for one in result.scored] == [item.key for item in items]
+    assert [one.item.key for result in (*first, *second) for one in result.items] == [item.key for item in items]
     assert pool.processes == ()
 
 
@@ -283,7 +282,7 @@ def test_batches_are_taken_only_a_few_ahead_of_the_results(model, tmp_path):
             taken.append(path.name)
             yield [Item(path.name, "image", str(path))]
 
-    with Pool(fussy_factory(model), 1) as pool:
+    with Pool(pickle.dumps(fussy(model)), 1) as pool:
         results = pool.run(batches())
         next(results)
         assert len(taken) <= 3
@@ -291,7 +290,7 @@ def test_batches_are_taken_only_a_few_ahead_of_the_results(model, tmp_path):
 
 
 def test_lines_tell_how_far_it_is_where_there_is_no_terminal(facepad, model, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "_LINE_EVERY", 0.0)
+    monkeypatch.setattr(command, "LINE_SECONDS", 0.0)
     folder = pictures(tmp_path / "in", 4)
     _, _, err = facepad("score", folder, tmp_path / "out", "--model", model, "--jobs", 1, "--batch-size", 2)
     lines = [line for line in err.splitlines() if line.startswith("scoring: ")]

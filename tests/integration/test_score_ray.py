@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from facepad.errors import InputError, ModelError
-from helpers.bulk import NAN, POISON, RED, bundle_at, fussy_factory, picture, pictures, rows_of
+from helpers.bulk import NAN, POISON, RED, fussy, picture, pictures, rows_of
 
 ray = pytest.importorskip("ray", reason="facepad[scale] is not installed")
 pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
 
-from facepad.scale import ray_engine as module  # noqa: E402
-from facepad.scale import score_source  # noqa: E402
+from facepad.scale import BulkSettings, score_source  # noqa: E402
+from facepad.scale import ray_executor as module  # noqa: E402
 
 # Ray opens files and sockets that it leaves to the end of the process, and warns of what it will change.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -45,14 +45,9 @@ def cluster():
 
 @pytest.fixture
 def run(cluster, model, tmp_path):
-    def go(source, out="out", **options):
-        options = {
-            "engine": "ray",
-            "address": cluster.address,
-            "factory": fussy_factory(model),
-            "batch_size": 4,
-        } | options
-        return score_source(str(source), tmp_path / out, bundle_at(model), **options)
+    def go(source, out="out", predictor=None, watch=lambda progress, output: None, **settings):
+        settings = BulkSettings(**{"executor": "ray", "address": cluster.address, "batch_size": 4} | settings)
+        return score_source(str(source), tmp_path / out, predictor or fussy(model), settings, watch=watch)
 
     return go
 
@@ -61,12 +56,12 @@ def parent_of(process: int) -> int:
     return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_ray_decides_as_the_local_engine_does(run, tmp_path):
+def test_ray_decides_as_local_processes_do(run, tmp_path):
     folder = pictures(tmp_path / "in", 30)
     (folder / "empty.png").write_bytes(b"")
     (folder / "0007.png").write_bytes(picture(RED) + POISON)
     summary = run(folder)
-    run(folder, "local", engine="local", address=None, jobs=1)
+    run(folder, "local", executor="local", address=None, jobs=1)
     ours, theirs = rows_of(tmp_path / "out"), rows_of(tmp_path / "local")
     for one, other in zip(ours, theirs, strict=True):
         assert one | {"score": None} == other | {"score": None}
@@ -89,7 +84,7 @@ def test_killed_actor_costs_no_input(run, model, tmp_path):
             killed.append(parent_of(process))
             os.kill(killed[0], signal.SIGKILL)
 
-    summary = run(folder, factory=fussy_factory(model, 0.03), watch=watch)
+    summary = run(folder, predictor=fussy(model, 0.03), watch=watch)
     assert killed and summary["complete"] and summary["counts"]["scored"] == 96
     assert [row["key"] for row in rows_of(tmp_path / "out")] == [f"{number:04}.png" for number in range(96)]
 
@@ -127,6 +122,6 @@ def test_node_that_is_lost_costs_no_input(run, cluster, model, tmp_path):
         if not gone and len(progress.peaks) > 1:
             gone.append(cluster.remove_node(cluster.second, allow_graceful=False))
 
-    summary = run(folder, factory=fussy_factory(model, 0.1), watch=watch)
+    summary = run(folder, predictor=fussy(model, 0.1), watch=watch)
     assert gone and summary["complete"] and summary["counts"]["scored"] == 96
     assert [row["key"] for row in rows_of(tmp_path / "out")] == [f"{number:04}.png" for number in range(96)]

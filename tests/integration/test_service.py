@@ -17,9 +17,11 @@ from starlette.testclient import TestClient
 
 import facepad as package
 from facepad.media.videos import write_video
+from facepad.predict.pipeline import Pipeline
+from facepad.predict.predictor import Predictor
 from facepad.service.app import create_app
-from facepad.service.challenge import Action, Challenge, ChallengeResult, Pose
-from facepad.service.judge import Gate
+from facepad.service.challenge import Action, Challenge, ChallengeResult, FacePose
+from facepad.service.gate import Gate
 from facepad.service.keys import add_key
 from facepad.service.problems import PROBLEMS, Problem
 from facepad.service.settings import Settings
@@ -242,7 +244,7 @@ def test_jpeg_of_many_scans_is_refused_before_it_is_decoded(start):
 
 
 def test_clip_of_many_large_frames_is_refused_before_it_is_decoded(start, tmp_path, monkeypatch):
-    monkeypatch.setattr("facepad.service.looking._CLIP_PIXELS", 64 * 64 * 20)
+    monkeypatch.setattr("facepad.service.examiner.CLIP_PIXELS", 64 * 64 * 20)
     client = start()
     assert client.post("/v1/liveness", content=clip(tmp_path, [LIVE] * 20)).status_code == 200
     problem(client.post("/v1/liveness", content=clip(tmp_path, [LIVE] * 21)), "too-large")
@@ -259,8 +261,8 @@ def test_clip_of_an_unknown_codec_is_unreadable(start, tmp_path):
 
 
 def test_time_out_ends_the_decoding_too(start, tmp_path, predictor):
-    content, slow = clip(tmp_path, [LIVE] * 200), Slow(predictor)
-    client = start(predictor=slow, timeout=0.3)
+    content, slow = clip(tmp_path, [LIVE] * 200), Slow(predictor.bundle)
+    client = start(predictor=Predictor(slow), timeout=0.3)
     problem(client.post("/v1/liveness", content=content), "timeout")
     slow.go.set()
     examined = 0
@@ -270,8 +272,8 @@ def test_time_out_ends_the_decoding_too(start, tmp_path, predictor):
 
 
 def test_faces_beyond_the_most_prominent_are_not_scored(start, predictor, monkeypatch):
-    one = predictor.examine(encoded(LIVE))
-    monkeypatch.setattr(predictor, "examine", lambda _: replace(one, faces=one.faces * 40))
+    one = predictor.pipeline.examine(encoded(LIVE))
+    monkeypatch.setattr(predictor.pipeline, "examine", lambda _: replace(one, faces=one.faces * 40))
     answer = start().post("/v1/liveness", content=encoded(LIVE)).json()
     assert len(answer["files"][0]["decisions"]) == 16
 
@@ -362,10 +364,10 @@ def test_caller_that_calls_too_often_is_told_when_to_come_back(start, tmp_path):
 
 
 class Scripted:
-    """An observer that sees a head turn to its left and back within two seconds, whatever the frame shows."""
+    """An estimator that sees a head turn to its left and back within two seconds, whatever the frame shows."""
 
-    def observe(self, seconds, image):
-        return Pose(seconds, max(0.0, 40.0 - 80.0 * abs(seconds - 1.2)), 50.0, (32.0, 32.0))
+    def estimate(self, seconds, image):
+        return FacePose(seconds, max(0.0, 40.0 - 80.0 * abs(seconds - 1.2)), 50.0, (32.0, 32.0))
 
 
 @pytest.fixture
@@ -373,7 +375,7 @@ def challenged(start, monkeypatch):
     """A service with sessions whose draw is known, and what asks it."""
 
     def begin(*steps, **settings):
-        monkeypatch.setattr("facepad.service.app.Observer", Scripted)
+        monkeypatch.setattr("facepad.service.app.PoseEstimator", Scripted)
         monkeypatch.setattr("facepad.service.routes.draw", lambda _: Challenge(steps))
         return start(challenges=True, **settings)
 
@@ -399,7 +401,7 @@ def test_clip_without_its_challenge_stays_undecided(challenged, two_seconds):
 
 
 def test_clip_with_its_challenge_is_decided_by_its_score(challenged, tmp_path, two_seconds, monkeypatch):
-    monkeypatch.setattr("facepad.service.judge.judge", lambda poses, asked: ChallengeResult(len(poses) == 24, (), None))
+    monkeypatch.setattr("facepad.service.judge.check_challenge", lambda poses, _: ChallengeResult(len(poses) == 24, ()))
     client = challenged(Action.TURN_LEFT, Action.COME_CLOSER)
     live = send(client, two_seconds).json()
     assert (live["label"], live["challenge"]["passed"], live["reasons"]) == ("bona_fide", True, [])
@@ -421,7 +423,7 @@ def test_session_holds_once_for_a_known_token_in_time(challenged, two_seconds, m
 
 
 def test_tokens_are_random_and_so_are_challenges(start, monkeypatch):
-    monkeypatch.setattr("facepad.service.app.Observer", Scripted)
+    monkeypatch.setattr("facepad.service.app.PoseEstimator", Scripted)
     client = start(challenges=True, rate=0)
     sessions = [client.post("/v1/sessions").json() for _ in range(60)]
     assert len({session["token"] for session in sessions}) == 60
@@ -479,24 +481,25 @@ def test_turning_head_passes_its_challenge_and_fails_another(start, models_folde
 # Load
 
 
-class Slow:
-    """A predictor that examines nothing until it is let go."""
+class Slow(Pipeline):
+    """A pipeline that examines nothing until it is let go."""
 
-    def __init__(self, predictor):
-        self._predictor, self.go = predictor, threading.Event()
-        self.bundle, self.decide, self.fuse = predictor.bundle, predictor.decide, predictor.fuse
-        self.warm = predictor.warm
-        self.entered = threading.Semaphore(0)
+    def __init__(self, bundle):
+        super().__init__(bundle)
+        self.go, self.entered = threading.Event(), threading.Semaphore(0)
+
+    def warm(self):
+        return Pipeline(self.bundle).warm()
 
     def examine(self, image):
         self.entered.release()
         assert self.go.wait(30)
-        return self._predictor.examine(image)
+        return super().examine(image)
 
 
 def test_full_service_says_so_at_once_and_recovers(start, predictor):
-    slow = Slow(predictor)
-    client = start(predictor=slow, queue=2)
+    slow = Slow(predictor.bundle)
+    client = start(predictor=Predictor(slow), queue=2)
     with ThreadPoolExecutor(2) as pool:
         inside = [pool.submit(client.post, "/v1/liveness", content=encoded(LIVE)) for _ in range(2)]
         for _ in inside:
@@ -510,8 +513,8 @@ def test_full_service_says_so_at_once_and_recovers(start, predictor):
 
 
 def test_request_that_takes_too_long_is_ended(start, predictor):
-    slow = Slow(predictor)
-    client = start(predictor=slow, timeout=0.2)
+    slow = Slow(predictor.bundle)
+    client = start(predictor=Predictor(slow), timeout=0.2)
     response = client.post("/v1/liveness", content=encoded(LIVE))
     problem(response, "timeout")
     assert response.headers["retry-after"] == "1"
@@ -542,8 +545,8 @@ def test_gate_admits_so_many_requests():
 
 def test_network_is_warm_before_the_service_is_ready(start, predictor, monkeypatch):
     scored = []
-    decide = predictor.decide
-    monkeypatch.setattr(predictor, "decide", lambda examined: scored.append(decide(examined)) or scored[-1])
+    decide = predictor.pipeline.decide
+    monkeypatch.setattr(predictor.pipeline, "decide", lambda examined: scored.append(decide(examined)) or scored[-1])
     assert start().get("/readyz").status_code == 200
     assert len(scored) >= 2  # once for each thread
     assert all(decision.score is not None for batch in scored for (decision,) in batch)
@@ -557,9 +560,9 @@ def test_service_is_not_ready_before_it_has_started(predictor):
 
 
 def test_failure_inside_is_a_problem_without_traceback(start, predictor, caplog):
-    slow = Slow(predictor)
+    slow = Slow(predictor.bundle)
     slow.go.set()
-    client = start(predictor=slow)
+    client = start(predictor=Predictor(slow))
 
     def broken(image):
         raise KeyError("secret of the code")

@@ -49,7 +49,7 @@ def schema(predictor, tmp_path_factory):
     key = add_key(keys, "schemathesis")
     # Sessions are offered; which poses a clip shows does not matter here.
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("facepad.service.app.Observer", object)
+        patched.setattr("facepad.service.app.PoseEstimator", object)
         app = create_app(Settings(rate=0, max_bytes=200_000, api_keys=keys, challenges=True), predictor)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     schema.config.update(headers={"Authorization": f"Bearer {key}"})
@@ -144,7 +144,7 @@ def test_any_content_type_gets_an_answer_or_a_problem(client, kind):
 @pytest.fixture
 def serving(predictor, monkeypatch):
     """Serve in a thread of this process; gives a function that opens connections."""
-    monkeypatch.setattr(module, "_HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(module, "HEAD_SECONDS", 0.5)
     options = Settings(upload_seconds=0.7, timeout=5)
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(options, predictor), **server_options(options)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -24,7 +25,7 @@ import pytest
 from facepad.client import Client
 from facepad.errors import ServiceError
 from facepad.service.keys import add_key
-from facepad.service.server import _listen
+from facepad.service.server import listen
 from facepad.service.settings import Settings
 
 RED = cv2.imencode(".png", np.random.default_rng(0).integers((40, 70, 180), (80, 110, 220), (64, 64, 3), np.uint8))[1]
@@ -189,13 +190,18 @@ def test_process_answers_and_logs_and_ends_by_sigterm(model, tmp_path):
 
 
 def test_answers_are_sent_at_once():
-    from asyncio.base_events import _set_nodelay  # what a transport does with a connection that it gets
+    async def has_no_delay(listening: socket.socket) -> bool:
+        option: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-    with closing(_listen(Settings(port=0))) as listening, socket.create_connection(listening.getsockname()):
-        accepted, _ = listening.accept()
-        with closing(accepted):
-            _set_nodelay(accepted)
-            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            option.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(connected, sock=listening):
+            with closing(socket.create_connection(listening.getsockname())):
+                return bool(await option)
+
+    assert asyncio.run(has_no_delay(listen(Settings(port=0))))
 
 
 def test_nothing_is_written_into_the_home_folder(model, tmp_path, monkeypatch):

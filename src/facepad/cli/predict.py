@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facepad.cli.app import FuseOption, Level, app, fusion_of, print_json, say, show
-from facepad.errors import ImageError, VideoError
+from facepad.errors import MediaError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from facepad.predict.annotate import Annotations
-    from facepad.predict.run import Outcome, Record
+    from facepad.predict.run import Outcome, Results
     from facepad.predict.sources import Source
     from facepad.types import Decision
 
@@ -52,7 +52,7 @@ def predict(
 ) -> None:
     """Tell for each face whether it is live or an attack, or why that is undecided."""
     from facepad.predict.predictor import load
-    from facepad.predict.run import Record, predict_sources
+    from facepad.predict.run import Results, predict_sources
     from facepad.predict.sources import find_sources
 
     sources = find_sources(inputs, sys.stdin.buffer)
@@ -60,20 +60,20 @@ def predict(
     copies = _copies(annotate)
     if predictor.bundle.description.scope:
         say(predictor.bundle.description.scope)
-    fusion = fusion_of(Level.VIDEO, fuse) or "mean"
-    record, complete = Record(predictor, fusion, frames=as_json), True
+    aggregation = fusion_of(Level.VIDEO, fuse) or "mean"
+    results, complete = Results(aggregation, frames=as_json), True
     width = min(_WIDEST, max(len(source.name) for source in sources))
     try:
-        outcomes = predict_sources(predictor, sources, frames=frames, fuse=fusion)
+        outcomes = predict_sources(predictor, sources, frames=frames, aggregation=aggregation)
         for outcome in _with_bar(outcomes, sources, as_json):
-            record.add(outcome)
+            results.add(outcome)
             _show(outcome, as_json, width)
             _copy(outcome, copies)
     except KeyboardInterrupt:
         complete = False
     if as_json:
-        print_json(record.document(complete=complete).model_dump(mode="json"))
-    raise typer.Exit(_exit_code(record, complete, fail_on))
+        print_json(results.document(predictor.bundle, complete=complete).model_dump(mode="json"))
+    raise typer.Exit(_exit_code(results, complete, fail_on))
 
 
 def _copies(folder: Path | None) -> Annotations | None:
@@ -86,28 +86,26 @@ def _copies(folder: Path | None) -> Annotations | None:
 
 def _copy(outcome: Outcome, copies: Annotations | None) -> None:
     """The annotated copy, if wanted; a source that cannot be read once more is said, and the rest goes on."""
-    from facepad.predict.run import Failed
-
-    if copies is None or isinstance(outcome.found, Failed):
+    if copies is None or isinstance(outcome.result, MediaError):
         return
     try:
-        copies.add(outcome.source, outcome.found, outcome.image)
-    except (ImageError, VideoError) as error:
+        copies.add(outcome.source, outcome.result, outcome.image)
+    except MediaError as error:
         say(f"no copy: {_printable(str(error))}")
 
 
-def _exit_code(record: Record, complete: bool, fail_on: FailOn | None) -> int:
+def _exit_code(results: Results, complete: bool, fail_on: FailOn | None) -> int:
     from facepad.predict.run import decisions_of
     from facepad.types import Label
 
     if not complete:
         return _CTRL_C
-    found = [{decision.label for decision in decisions_of(one)} for _, one in record.results()]
+    found = [{decision.label for decision in decisions_of(one)} for _, one in results.decided()]
     if fail_on and any(Label.ATTACK in labels for labels in found):
         return _MATCHED
     if not found:
         return _UNREADABLE
-    return _PARTLY if record.failures or {None} in found else 0
+    return _PARTLY if results.failures or {None} in found else 0
 
 
 def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: bool) -> Iterator[Outcome]:
@@ -125,11 +123,10 @@ def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: b
 
 def _show(outcome: Outcome, as_json: bool, width: int) -> None:
     """Lines for a person: what cannot be read on stderr; without --json one per decision on stdout."""
-    from facepad.predict.run import Failed
     from facepad.types import FrameDecision, VideoDecision
 
-    name, found = _printable(outcome.source.name), outcome.found
-    if isinstance(found, Failed):
+    name, found = _printable(outcome.source.name), outcome.result
+    if isinstance(found, MediaError):
         say(f"unreadable: {name}: {_printable(found.reason)}")
         return
     if isinstance(found, VideoDecision) and found.note:
@@ -137,7 +134,7 @@ def _show(outcome: Outcome, as_json: bool, width: int) -> None:
     if as_json:
         return
     if isinstance(found, VideoDecision):
-        remark = f"{found.fuse} of {len(found.frames)} frames"
+        remark = f"{found.aggregation} of {len(found.frames)} frames"
         lines = [_line(name, width, found.decision, remark)]
     else:
         decisions = found.decisions if isinstance(found, FrameDecision) else found
@@ -153,8 +150,8 @@ def _show(outcome: Outcome, as_json: bool, width: int) -> None:
 def _line(name: str, width: int, decision: Decision, remark: str) -> str:
     """Path, verdict, score, threshold, reasons and remark in columns.
 
-    >>> from facepad.types import Label, ScoreStatus, Decision
-    >>> _line("a.jpg", 8, Decision(None, 0.25, Label.ATTACK, 0.5, ScoreStatus.SCORED), "face 1 of 2")
+    >>> from facepad.types import Decision
+    >>> _line("a.jpg", 8, Decision(None, 0.25, threshold=0.5), "face 1 of 2")
     'a.jpg     attack     score 0.2500  threshold 0.5000  face 1 of 2'
     """
     score, threshold = ("-" if x is None else f"{x:.4f}" for x in (decision.score, decision.threshold))

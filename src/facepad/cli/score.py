@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PARTLY, _CTRL_C = 3, 130
 _KINDS = 20  # of failures that are shown
-_LINE_EVERY = 30.0  # seconds, where there is no terminal for a bar
+LINE_SECONDS = 30.0  # Between two lines of progress, where there is no terminal for a bar.
 
 
 class EngineChoice(StrEnum):
@@ -64,18 +64,16 @@ def score(
 ) -> None:
     """Score any number of images and videos to Parquet; a second run scores what is missing."""
     from facepad.predict.predictor import load
-    from facepad.scale import score_source
+    from facepad.scale import BulkSettings, score_source
 
-    bundle = load(model, detector=detector, threads=1).bundle
-    if bundle.description.scope:
-        say(bundle.description.scope)
+    predictor = load(model, detector=detector, threads=1)
+    if predictor.bundle.description.scope:
+        say(predictor.bundle.description.scope)
     if address:
         say("Ray shows actors, nodes and their memory on its dashboard, usually at port 8265 of the head node")
+    settings = BulkSettings(engine.value, address, frames, jobs, batch_size, column)
     with _watching(source, column) as watch:
-        summary = score_source(
-            source, out, bundle, engine=engine.value, address=address, detector=detector, frames=frames, jobs=jobs,
-            batch_size=batch_size, column=column, watch=watch,
-        )  # fmt: skip
+        summary = score_source(source, out, predictor, settings, watch=watch)
     _tell(summary, out)
     if as_json:
         print_json(summary)
@@ -152,7 +150,7 @@ class _Lines:
         self._total, self._last = total, time.monotonic()
 
     def __call__(self, progress: Progress, output: Output) -> None:
-        if time.monotonic() - self._last < _LINE_EVERY:
+        if time.monotonic() - self._last < LINE_SECONDS:
             return
         self._last = time.monotonic()
         rate, known, there = progress.rate(), self._total.value, progress.done + progress.missed + output.skipped

@@ -1,160 +1,152 @@
-"""Predicting many inputs one after the other, and the record of what was found."""
+"""The run of ``facepad predict``: sources become outcomes one by one, and outcomes become results and a document."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import groupby, islice
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import ImageError, VideoError
+from facepad.errors import MediaError, VideoError
+from facepad.files.disk import printable
 from facepad.metrics import Aggregation
-from facepad.predict.predictor import FRAMES, Examined, Predictor, Seen
-from facepad.predict.sources import Kind, Source
-from facepad.runtime.parallel import map_ahead
-from facepad.types import Decision, Found, FrameDecision, Label, VideoDecision
+from facepad.modelfile.bundle import Bundle
+from facepad.predict.aggregation import FrameTotals
+from facepad.predict.pipeline import ImageInput
+from facepad.predict.predictor import FRAMES, Predictor
+from facepad.predict.sources import Source, SourceKind
+from facepad.types import Decision, FrameDecision, Label, SourceDecision, VideoDecision
 
 if TYPE_CHECKING:
-    from facepad.predict.schema import Document  # its checks take a while to build, and only --json needs them
+    from facepad.predict.schema import Document  # Building its validators takes a while, and only --json needs them.
 
-__all__ = ["Failed", "Outcome", "Record", "decisions_of", "predict_sources"]
+__all__ = ["Outcome", "Results", "decisions_of", "predict_sources"]
 
-_BATCH = 8  # images that are decided on together: after Ctrl-C no more than these are lost
+_BATCH = 8  # Images that are decided together; Ctrl-C loses at most these.
 _AHEAD = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """A source that cannot be read, and why."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a source; a camera has one per frame, with its ``image``, uint8 RGB ``(H, W, 3)``."""
+    """The result of a source; a camera has one outcome per frame.
+
+    Attributes:
+        source: The image, video or camera.
+        result: The decisions, or the error of a source that cannot be read.
+        image: The camera's frame, uint8 RGB ``(H, W, 3)``; None for images and videos.
+    """
 
     source: Source
-    found: Found | Failed
+    result: SourceDecision | MediaError
     image: NDArray[np.uint8] | None = None
 
 
 def predict_sources(
-    predictor: Predictor, sources: Sequence[Source], *, frames: int | None = None, fuse: Aggregation = "mean"
+    predictor: Predictor, sources: Sequence[Source], *, frames: int | None = None, aggregation: Aggregation = "mean"
 ) -> Iterator[Outcome]:
-    """What is found in each source, in order, as it comes; images are read ahead and decided on in batches.
+    """Decide on each source, in order; images are read ahead and decided in batches.
 
     Args:
         predictor: The model.
-        sources: What to predict. What cannot be read becomes `Failed`, and the rest goes on.
-        frames: How many frames of each video (None takes `FRAMES`) or of the camera (None takes all that come).
-        fuse: How the scores of a video's frames become one.
+        sources: The inputs. One that cannot be read has its error as result, and the rest goes on.
+        frames: How many frames of each video (None takes `FRAMES`) or of the camera (None goes on until Ctrl-C).
+        aggregation: How the scores of a video's frames become one.
 
     Raises:
-        InputError: an unknown fusion.
-        ModelError: the network gives no numbers.
+        InputError: The method ``aggregation`` is unknown.
+        ModelError: The network gives NaN.
     """
     for kind, group in groupby(sources, key=lambda source: source.kind):
-        if kind is Kind.IMAGE:
-            yield from _images(predictor, group)
-        elif kind is Kind.VIDEO:
-            yield from (_video(predictor, source, frames or FRAMES, fuse) for source in group)
+        if kind is SourceKind.IMAGE:
+            keyed = ((source, _image_of(source)) for source in group)
+            yield from (Outcome(*each) for each in predictor.pipeline.run(keyed, batch=_BATCH, ahead=_AHEAD))
+        elif kind is SourceKind.VIDEO:
+            yield from (_predict_video(predictor, source, frames or FRAMES, aggregation) for source in group)
         else:
-            yield from (outcome for source in group for outcome in _camera(predictor, source, frames))
+            yield from (outcome for source in group for outcome in _predict_camera(predictor, source, frames))
 
 
-def _images(predictor: Predictor, sources: Iterator[Source]) -> Iterator[Outcome]:
-    def examine(source: Source) -> tuple[Source, Examined | Failed]:
-        assert not isinstance(source.content, int)
-        try:
-            return source, predictor.examine(source.content)
-        except ImageError as error:
-            return source, _failed(source, error)
-
-    waiting = map_ahead(examine, sources, ahead=_AHEAD)
-    while batch := list(islice(waiting, _BATCH)):
-        decided = iter(predictor.decide([found for _, found in batch if isinstance(found, Examined)]))
-        for source, found in batch:
-            yield Outcome(source, next(decided) if isinstance(found, Examined) else found)
+def _image_of(source: Source) -> ImageInput:
+    assert not isinstance(source.content, int)
+    return source.content
 
 
-def _video(predictor: Predictor, source: Source, frames: int, fuse: Aggregation) -> Outcome:
+def _predict_video(predictor: Predictor, source: Source, frames: int, aggregation: Aggregation) -> Outcome:
     assert isinstance(source.content, Path)
     try:
-        return Outcome(source, predictor.predict_video(source.content, frames=frames, fuse=fuse))
+        return Outcome(source, predictor.predict_video(source.content, frames=frames, aggregation=aggregation))
     except VideoError as error:
-        return Outcome(source, _failed(source, error))
+        return Outcome(source, error)
 
 
-def _camera(predictor: Predictor, source: Source, frames: int | None) -> Iterator[Outcome]:
-    from facepad.media.cameras import read_camera  # only here: it needs OpenCV
+def _predict_camera(predictor: Predictor, source: Source, frames: int | None) -> Iterator[Outcome]:
+    from facepad.media.cameras import read_camera  # Only here: it needs OpenCV.
 
     assert isinstance(source.content, int)
     try:
         for frame in read_camera(source.content, count=frames):
-            found = FrameDecision(frame.index, frame.seconds, predictor.predict(frame.image))
-            yield Outcome(source, found, frame.image)
+            decision = FrameDecision(frame.index, frame.seconds, predictor.predict(frame.image))
+            yield Outcome(source, decision, frame.image)
     except VideoError as error:
-        yield Outcome(source, _failed(source, error))
+        yield Outcome(source, error)
 
 
-def _failed(source: Source, error: Exception) -> Failed:
-    """The reason without the name, which stands beside it."""
-    reason = str(error).encode("utf-8", "backslashreplace").decode()
-    return Failed(reason.removeprefix(f"{source.name}: "))
+class Results:
+    """The decisions of a run, without images and depth maps.
 
-
-@dataclass
-class Record:
-    """Keeps what was found, without images and depth maps.
+    Args:
+        aggregation: How the frames of a camera become one decision.
+        frames: Whether to keep each frame of a camera for the document; without them it may run for days.
 
     Attributes:
-        predictor: The model.
-        fuse: How the frames of a camera become one decision.
-        frames: Keep each frame of a camera for the document; without, it may run for days.
         failures: Name and reason of each source that cannot be read.
     """
 
-    predictor: Predictor
-    fuse: Aggregation = "mean"
-    frames: bool = True
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    _found: list[tuple[str, tuple[Decision, ...] | VideoDecision]] = field(default_factory=list)
-    _seen: dict[str, Seen] = field(default_factory=dict)
-    _frames: dict[str, list[FrameDecision]] = field(default_factory=dict)
+    def __init__(self, aggregation: Aggregation = "mean", *, frames: bool = True) -> None:
+        self.failures: list[tuple[str, str]] = []
+        self._aggregation, self._keeps_frames = aggregation, frames
+        self._decided: list[tuple[str, tuple[Decision, ...] | VideoDecision]] = []
+        self._camera_totals: dict[str, FrameTotals] = {}
+        self._camera_frames: dict[str, list[FrameDecision]] = {}
 
     def add(self, outcome: Outcome) -> None:
         """Keep an outcome."""
-        path, found = outcome.source.name, outcome.found
-        if isinstance(found, Failed):
-            self.failures.append((path, found.reason))
-        elif isinstance(found, FrameDecision):
-            self._seen.setdefault(path, Seen()).add(found)
-            if self.frames:
-                self._frames.setdefault(path, []).append(_bare_frame(found))
-        elif isinstance(found, VideoDecision):
-            frames = tuple(map(_bare_frame, found.frames))
-            self._found.append((path, replace(found, decision=_bare(found.decision), frames=frames)))
+        path, result = outcome.source.name, outcome.result
+        if isinstance(result, MediaError):
+            self.failures.append((path, printable(result.reason)))
+        elif isinstance(result, FrameDecision):
+            self._camera_totals.setdefault(path, FrameTotals()).add(result)
+            if self._keeps_frames:
+                self._camera_frames.setdefault(path, []).append(_without_depth_maps(result))
+        elif isinstance(result, VideoDecision):
+            frames = tuple(map(_without_depth_maps, result.frames))
+            self._decided.append((path, replace(result, decision=_without_depth_map(result.decision), frames=frames)))
         else:
-            self._found.append((path, tuple(map(_bare, found))))
+            self._decided.append((path, tuple(map(_without_depth_map, result))))
 
-    def results(self) -> list[tuple[str, tuple[Decision, ...] | VideoDecision]]:
+    def decided(self) -> list[tuple[str, tuple[Decision, ...] | VideoDecision]]:
         """Name and decisions of each source so far; a camera's frames are one video."""
-        return [*self._found, *((path, self._shown(path, seen)) for path, seen in self._seen.items())]
+        cameras = ((path, self._camera_video(path, totals)) for path, totals in self._camera_totals.items())
+        return [*self._decided, *cameras]
 
-    def document(self, *, complete: bool = True) -> Document:
-        """What was found so far, for ``--json``."""
+    def document(self, bundle: Bundle, *, complete: bool = True) -> Document:
+        """The results so far as the document that ``--json`` prints.
+
+        Args:
+            bundle: The model that decided.
+            complete: Whether every source had its turn.
+        """
         from facepad.predict.schema import Counts, Document, Failure, ImageResult, ModelPart, VideoResult
 
-        found = self.results()
-        labels = Counter(decision.label for _, one in found for decision in decisions_of(one))
+        decided = self.decided()
+        labels = Counter(decision.label for _, one in decided for decision in decisions_of(one))
         counts = Counts(
-            inputs=len(found) + len(self.failures),
+            inputs=len(decided) + len(self.failures),
             decisions=labels.total(),
             bona_fide=labels[Label.BONA_FIDE],
             attack=labels[Label.ATTACK],
@@ -162,29 +154,30 @@ class Record:
             unreadable=len(self.failures),
         )
         return Document(
-            model=ModelPart.of(self.predictor.bundle),
+            model=ModelPart.of(bundle),
             results=tuple(
                 VideoResult.of(path, one) if isinstance(one, VideoDecision) else ImageResult.of(path, one)
-                for path, one in found
+                for path, one in decided
             ),
             failures=tuple(Failure(path=path, reason=reason) for path, reason in self.failures),
             counts=counts,
             complete=complete,
         )
 
-    def _shown(self, path: str, seen: Seen) -> VideoDecision:
-        decision, frames = self.predictor.fuse_seen(seen, self.fuse), self._frames.get(path, ())
-        return VideoDecision(decision, tuple(frames), self.fuse)
+    def _camera_video(self, path: str, totals: FrameTotals) -> VideoDecision:
+        return VideoDecision(
+            totals.decision(self._aggregation), tuple(self._camera_frames.get(path, ())), self._aggregation
+        )
 
 
-def decisions_of(found: tuple[Decision, ...] | VideoDecision) -> tuple[Decision, ...]:
-    """One per face of an image, or the one on a video as a whole."""
-    return (found.decision,) if isinstance(found, VideoDecision) else found
+def decisions_of(result: tuple[Decision, ...] | VideoDecision) -> tuple[Decision, ...]:
+    """The decisions on each face of an image, or the one decision on a video."""
+    return (result.decision,) if isinstance(result, VideoDecision) else result
 
 
-def _bare(decision: Decision) -> Decision:
+def _without_depth_map(decision: Decision) -> Decision:
     return replace(decision, depth_map=None)
 
 
-def _bare_frame(frame: FrameDecision) -> FrameDecision:
-    return replace(frame, decisions=tuple(map(_bare, frame.decisions)))
+def _without_depth_maps(frame: FrameDecision) -> FrameDecision:
+    return replace(frame, decisions=tuple(map(_without_depth_map, frame.decisions)))

@@ -132,7 +132,7 @@ class VideoResult(Part):
     def of(cls, path: str, video: VideoDecision) -> VideoResult:
         """The result of a video."""
         decisions, frames = (DecisionPart.of(video.decision),), tuple(map(FramePart.of, video.frames))
-        return cls(path=path, decisions=decisions, fuse=video.fuse, frames=frames, note=video.note)
+        return cls(path=path, decisions=decisions, fuse=video.aggregation, frames=frames, note=video.note)
 
 
 class Failure(Part):

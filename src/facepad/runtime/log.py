@@ -15,9 +15,10 @@ class _StderrHandler(logging.Handler):
         print(self.format(record), file=sys.stderr, flush=True)
 
 
-def log_to_stderr() -> None:
-    """Print what the logger "facepad" and those below it say, from INFO on; a second call changes nothing."""
-    logger = logging.getLogger("facepad")
-    logger.setLevel(logging.INFO)
-    if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
-        logger.addHandler(_StderrHandler())
+def log_to_stderr(*others: str) -> None:
+    """Print the log of facepad, and of the ``others``' loggers, from INFO on; a second call changes nothing."""
+    for name in ("facepad", *others):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
+            logger.addHandler(_StderrHandler())

@@ -1,4 +1,4 @@
-"""One thing to score: its stable key, and where its bytes are."""
+"""One input of a bulk run: its stable key, and where its bytes are."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Literal
 from facepad.media.images import IMAGE_SUFFIXES
 from facepad.types import VIDEO_SUFFIXES, Sample
 
-__all__ = ["Item", "Media", "media_of", "printable"]
+__all__ = ["Item", "Media", "media_of"]
 
 Media = Literal["image", "video"]
-"""What an input is."""
+"""The kind of an input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +20,14 @@ class Item:
     """One input of a bulk run; small, as many of them travel between processes.
 
     Attributes:
-        key: Names it within its source, the same in every run; valid UTF-8.
+        key: Names the input within its source, the same in every run; valid UTF-8.
         kind: Image or video.
         url: A local path, or an address (``s3://``, ``gs://``, ``http://``, ``https://``), of the file that holds it.
-        place: Where in that file: offset and length in bytes, or, with ``column``, row group and row of a Parquet file.
-            None is the whole file.
+        place: Where in that file its bytes are: offset and length, or, with ``column``, row group and row of a Parquet
+            file. None is the whole file.
         column: The Parquet column of its bytes; empty for other files.
-        sample: The manifest's line, where it came from one.
-        problem: Why it cannot be read although it was listed (a broken shard); empty for all others.
+        sample: The manifest's line, for an input from a manifest.
+        problem: Why it cannot be read although it is listed (a broken shard); empty for all others.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Item:
 
 
 def media_of(name: str) -> Media | None:
-    """What a file holds by its ending; None is neither image nor video.
+    """Whether a file is an image or a video by the ending of its name; None is neither.
 
     >>> media_of("a/B.JPG"), media_of("clip.mp4"), media_of("notes.txt")
     ('image', 'video', None)
@@ -49,8 +49,3 @@ def media_of(name: str) -> Media | None:
     if suffix in VIDEO_SUFFIXES:
         return "video"
     return "image" if suffix in IMAGE_SUFFIXES else None
-
-
-def printable(name: str) -> str:
-    """A name as valid UTF-8: names of files need not be text on every system."""
-    return name.encode("utf-8", "backslashreplace").decode()

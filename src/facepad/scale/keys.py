@@ -1,4 +1,4 @@
-"""A set of very many names in little memory."""
+"""A set of a billion keys in little memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 __all__ = ["KeySet"]
 
-_BYTES = 16  # of a hash: among a billion names two alike have odds of 1 in 10^20
-_AT_LEAST = 4096
+_BYTES = 16  # Of a hash: the odds that two of a billion keys collide are 1 in 10^20.
+_LEAST_NEW = 4096  # Fewer new keys are not worth a sort of the array.
 
 
 class KeySet:
-    """Names that were seen, as hashes of 16 bytes in a sorted array with a small set before it.
+    """Keys as hashes of 16 bytes, in a sorted array; the newest ones are in a small set beside it.
 
     >>> seen = KeySet()
     >>> seen.add("a"), seen.add("b"), seen.add("a"), "b" in seen, len(seen)
@@ -32,13 +32,13 @@ class KeySet:
         return self._has(_digest(key))
 
     def add(self, key: str) -> bool:
-        """Keep a name; False when it was there."""
+        """Add a key; False when it was there."""
         digest = _digest(key)
         if self._has(digest):
             return False
         self._new.add(digest)
-        # The array grows by a quarter at a time: each name is moved a few times in all.
-        if len(self._new) > max(_AT_LEAST, len(self._sorted) // 4):
+        # The array grows by a quarter at a time, so that each key is moved only a few times.
+        if len(self._new) > max(_LEAST_NEW, len(self._sorted) // 4):
             fresh = np.array(list(self._new), self._sorted.dtype)
             self._sorted = np.sort(np.concatenate([self._sorted, fresh]))
             self._new.clear()

@@ -1,4 +1,4 @@
-"""What a bulk run does, as JSON lines beside its results: one for its start, one now and then, one for its end."""
+"""The log of a bulk run, JSON lines beside its results: one for its start, one every half minute, one for its end."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ from facepad.files.disk import writing
 from facepad.scale.output import Output
 from facepad.scale.progress import Progress
 
-__all__ = ["LOG", "RunLog", "logged"]
+__all__ = ["LOG", "LOG_SECONDS", "RunLog", "logged"]
 
 LOG = "_LOG.jsonl"
 """The name of the log, in the output folder."""
 
-_SECONDS = 30.0  # between two lines
+LOG_SECONDS = 30.0
+"""Least time between two lines of progress."""
 
 
 class RunLog:
-    """Appends to the log of an output folder; runs that resume it go on in the same file.
+    """Appends to the log of an output folder; a run that resumes another appends to the same file.
 
     Args:
         folder: The output folder.
 
     Raises:
-        RunError: the disk is full or the place cannot be written (from every method).
+        RunError: The disk is full, or the folder cannot be written (from every method).
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,8 +47,8 @@ class RunLog:
             stream.write(json.dumps(row) + "\n")
 
     def progress(self, progress: Progress, output: Output) -> None:
-        """Append how far the run is, at most every half minute."""
-        if time.monotonic() - self._last < _SECONDS:
+        """Append the progress, at most every half minute."""
+        if time.monotonic() - self._last < LOG_SECONDS:
             return
         self._last = time.monotonic()
         self.write("progress", _state(progress, output))
@@ -55,7 +56,7 @@ class RunLog:
 
 @contextmanager
 def logged(folder: Path, identity: Mapping[str, Any]) -> Iterator[RunLog]:
-    """The log of one run: its start, and its end by an error."""
+    """The log of one run; it gets a line for the start, and one for an error that ends the run."""
     log = RunLog(folder)
     log.write("started", identity)
     try:

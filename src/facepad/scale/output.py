@@ -1,11 +1,9 @@
-"""The output folder of a bulk run: Parquet parts written whole or not at all, one run at a time, and its summary."""
+"""The output folder of a bulk run: Parquet parts, each written whole or not at all, and a summary."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
-import socket
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,25 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from filelock import FileLock, Timeout
 from pyarrow import parquet
 
-from facepad.errors import OutputExistsError, RunError
-from facepad.files.disk import read_text, write_bytes, write_text, writing
+from facepad.errors import OutputExistsError
+from facepad.files.disk import read_text, write_bytes, write_json
+from facepad.files.locks import exclusive
 from facepad.runtime.parallel import interrupt_deferred
 from facepad.scale.items import Item
 from facepad.scale.keys import KeySet
-from facepad.scale.scoring import Scored
+from facepad.scale.scoring import ItemResult
 
-__all__ = ["SCHEMA", "SUMMARY", "Output", "open_output"]
+__all__ = ["PART_ROWS", "PART_SECONDS", "SCHEMA", "SUMMARY", "Output", "open_output"]
 
 SUMMARY = "_SUMMARY.json"
 """The name of the summary, in the output folder."""
 
-_IDENTITY, _LOCK, _OWNER = "_RUN.json", "_LOCK", "_OWNER.json"
-_ROWS = 8192  # of a part
-_KINDS = 200  # of failures that are told apart
-_SECONDS = 30.0  # after which a part is written with fewer: what a killed run loses
+PART_ROWS = 8192
+"""Rows of a full part."""
+
+PART_SECONDS = 30.0
+"""A part is written with fewer rows after this time; a killed run loses no more."""
+
+_IDENTITY = "_RUN.json"
+_FAILURE_KINDS = 200  # Failures are counted by at most this many different texts.
 
 SCHEMA = pa.schema(
     [
@@ -60,19 +62,19 @@ SCHEMA = pa.schema(
         ("model_sha256", pa.string()),
     ]
 )
-"""The columns of a part: those of scores.csv, then what a decision has beyond a score."""
+"""The columns of a part: those of scores.csv, then those of a decision."""
 
 
 class Output:
-    """What a folder holds, and what is added to it; see `open_output`.
+    """The rows of an output folder, to which a run adds; `open_output` makes it.
 
     Attributes:
-        folder: Where it is.
+        folder: The output folder.
         counts: Rows per status, of all runs.
         decisions: Rows per decision (``bona_fide``, ``attack``, ``undecided``), of all runs.
-        failures: Rows per status and detail, of this run, as far as they have one.
-        repeated: Items of this run's listing that named a key again.
-        skipped: Items of this run's listing that an earlier run had scored.
+        failures: Rows of this run that have a detail, counted by status and detail.
+        repeated: Number of items that this run listed a second time.
+        skipped: Number of items that an earlier run had scored.
     """
 
     def __init__(self, folder: Path, threshold: float | None, model_sha256: str) -> None:
@@ -83,14 +85,14 @@ class Output:
         self.repeated = self.skipped = 0
         self._fixed = {"threshold": threshold, "model_sha256": model_sha256}
         self._earlier, self._listed, self._written = KeySet(), KeySet(), KeySet()
-        self._rows: list[Scored] = []
+        self._rows: list[ItemResult] = []
         self._since = time.monotonic()
-        self._next = 0
+        self._next_part = 0
         self._read_parts()
 
     @property
     def rows(self) -> int:
-        """Items with a result, of all runs."""
+        """Number of items with a result, of all runs."""
         return self.counts.total()
 
     def missing(self, items: Iterable[Item]) -> Iterator[Item]:
@@ -103,29 +105,29 @@ class Output:
             else:
                 self.repeated += 1
 
-    def add(self, scored: Iterable[Scored]) -> None:
-        """Keep results; a key that has one keeps that. Parts are written as they fill, or get old.
+    def add(self, results: Iterable[ItemResult]) -> None:
+        """Keep results; of two results of a key the first one counts. Parts are written when they are full or old.
 
         Raises:
-            RunError: the disk is full or the place cannot be written; see `flush`.
+            RunError: The disk is full, or the folder cannot be written.
         """
-        for one in scored:
+        for one in results:
             if one.item.key in self._earlier or not self._written.add(one.item.key):
                 continue
             self._rows.append(one)
             self._count(one.status, one.decision, 1)
             if one.detail:
                 kind = f"{one.status}: {one.detail}"
-                few = kind in self.failures or len(self.failures) < _KINDS
-                self.failures[kind if few else f"{one.status}: other reasons"] += 1
-        if len(self._rows) >= _ROWS or time.monotonic() - self._since > _SECONDS:
+                known = kind in self.failures or len(self.failures) < _FAILURE_KINDS
+                self.failures[kind if known else f"{one.status}: other reasons"] += 1
+        if len(self._rows) >= PART_ROWS or time.monotonic() - self._since > PART_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is kept as a part, whole or not at all.
+        """Write the rows in memory as a part, whole or not at all.
 
         Raises:
-            RunError: the disk is full or the place cannot be written; another run scores what is lost.
+            RunError: The disk is full, or the folder cannot be written; another run scores the lost inputs.
         """
         self._since = time.monotonic()
         if not self._rows:
@@ -138,27 +140,27 @@ class Output:
         table = pa.Table.from_pylist([_row(one) | self._fixed for one in rows], schema=SCHEMA)
         content = io.BytesIO()
         parquet.write_table(table, content, compression="zstd")
-        write_bytes(self.folder / f"part-{self._next:06}.parquet", content.getbuffer())
-        self._next += 1
+        write_bytes(self.folder / f"part-{self._next_part:06}.parquet", content.getbuffer())
+        self._next_part += 1
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Write _SUMMARY.json.
 
         Raises:
-            RunError: the place cannot be written.
+            RunError: The folder cannot be written.
         """
-        write_text(self.folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+        write_json(self.folder / SUMMARY, summary)
 
     def _count(self, status: str, decision: str | None, rows: int) -> None:
         self.counts[status] += rows
         self.decisions[decision or "undecided"] += rows
 
     def _read_parts(self) -> None:
-        for stale in self.folder.glob(".part-*.parquet"):  # of a run that was killed while it wrote
+        for stale in self.folder.glob(".part-*.parquet"):  # Half written by a run that was killed.
             stale.unlink(missing_ok=True)
         for path in sorted(self.folder.glob("part-*.parquet")):
             self._read_part(path)
-            self._next = max(self._next, int(path.stem.removeprefix("part-")) + 1)
+            self._next_part = max(self._next_part, int(path.stem.removeprefix("part-")) + 1)
 
     def _read_part(self, path: Path) -> None:
         try:
@@ -177,27 +179,25 @@ class Output:
 
 @contextmanager
 def open_output(folder: Path, identity: Mapping[str, Any]) -> Iterator[Output]:
-    """Take a new or empty folder, or one that a run with the same identity has begun; nobody else may meanwhile.
+    """Hold a new or empty folder, or one that a run with the same identity has begun; no other run may write to it.
 
     Args:
-        folder: Where the parts go.
-        identity: What must be the same in every run on it: ``model``, ``model_sha256``, ``threshold``, ``source`` and
-            other settings that change scores.
+        folder: The output folder.
+        identity: The facts that must be the same in every run on it: ``model``, ``model_sha256``, ``threshold``,
+            ``source`` and other settings that change scores.
 
     Raises:
-        OutputExistsError: the folder holds something else, scores of another identity, or another run is at it.
-        RunError: the place cannot be written.
+        OutputExistsError: The folder holds something else, or scores of another identity.
+        BusyError: Another run is writing to it.
+        RunError: The folder cannot be written.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise OutputExistsError(f"output {folder} is a file; expected a folder")
-    if folder.is_dir() and not (folder / _IDENTITY).exists():
-        others = [path.name for path in folder.iterdir() if path.name not in (_LOCK, _OWNER)]
-        if others:
-            raise OutputExistsError(f"output folder {folder} is not empty and holds no scores; choose another")
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    ours = (folder / _IDENTITY).exists() or not folder.is_dir()
+    if not ours and any(not path.name.startswith(".lock") for path in folder.iterdir()):
+        raise OutputExistsError(f"output folder {folder} is not empty and holds no scores; choose another")
+    with exclusive(folder, doing="scoring"):
         _claim(folder, identity)
         output = Output(folder, identity["threshold"], identity["model_sha256"])
         try:
@@ -209,7 +209,7 @@ def open_output(folder: Path, identity: Mapping[str, Any]) -> Iterator[Output]:
 def _claim(folder: Path, identity: Mapping[str, Any]) -> None:
     path = folder / _IDENTITY
     if not path.exists():
-        write_text(path, json.dumps(identity, indent=2) + "\n")
+        write_json(path, identity)
         return
     try:
         known = dict(json.loads(read_text(path)))
@@ -224,38 +224,11 @@ def _claim(folder: Path, identity: Mapping[str, Any]) -> None:
 
 
 def _brief(value: object) -> str:
+    """A value as text; a hash is cut short."""
     return f"{value[:16]}..." if isinstance(value, str) and len(value) == 64 else str(value)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the system frees it when its holder dies, so that none is left behind."""
-    lock = FileLock(folder / _LOCK, timeout=0)
-    owner = folder / _OWNER
-    try:
-        lock.acquire()
-    except Timeout:
-        raise OutputExistsError(f"another run is writing to {folder}{_owner(owner)}; wait for it, or stop it") from None
-    except (OSError, NotImplementedError) as error:
-        raise RunError(f"cannot lock {folder}: {getattr(error, 'strerror', None) or error}") from error
-    try:
-        since = time.strftime("%Y-%m-%d %H:%M:%S")
-        write_text(owner, json.dumps({"process": os.getpid(), "host": socket.gethostname(), "since": since}) + "\n")
-        yield
-    finally:
-        owner.unlink(missing_ok=True)
-        lock.release()  # the file stays: another run may have opened it just now
-
-
-def _owner(path: Path) -> str:
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return f" (process {known['process']} on {known['host']}, since {known['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-
-
-def _row(one: Scored) -> dict[str, Any]:
+def _row(one: ItemResult) -> dict[str, Any]:
     item, sample, box = one.item, one.item.sample, one.box
     known = {} if sample is None else {
         "subject": sample.subject,

@@ -1,13 +1,15 @@
-"""Processes that hold the model and score batches; an input that kills one is found, recorded, and passed over."""
+"""Processes that hold the model and score batches; an input that kills its process is found, recorded and skipped."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import queue
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -15,30 +17,33 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Any, Self
 
-from facepad.errors import FacepadError, InputError, RunError
+from facepad.errors import FacepadError, RunError
 from facepad.predict.predictor import FRAMES, Predictor
-from facepad.runtime.parallel import interrupt_deferred
+from facepad.runtime.parallel import become_worker, interrupt_deferred, require_positive
 from facepad.scale.items import Item
 from facepad.scale.scoring import BatchResult, crashed, score_batch
 
-__all__ = ["Factory", "Pool"]
+__all__ = ["Pool"]
 
-Factory = Callable[[], Predictor]
-"""Makes the model in a process; must be picklable."""
-
-_AHEAD = 2  # batches that a process has at hand, so that it need not wait for the next
-_DEATHS = 2  # of a process with this input alone: the first may have been somebody's doing
-_STARTS = 3  # deaths in a row before the model was loaded
+_AHEAD = 2  # Batches that a process holds, so that it never waits for the next one.
+# An input is given up after it alone has killed this many processes. One death may have another cause: the
+# out-of-memory killer, or an operator.
+_DEATHS = 2
+_STARTS = 3  # The run ends after this many processes in a row died before they had loaded the model.
 
 
 @dataclass(slots=True)
 class _Task:
+    """A batch, and how many processes died over it."""
+
     items: Sequence[Item]
     deaths: int = 0
 
 
 @dataclass(slots=True)
 class _Worker:
+    """A process, its tasks (the first one is being worked on), and whether it has loaded the model."""
+
     process: SpawnProcess
     connection: Connection
     ready: bool = False
@@ -46,23 +51,22 @@ class _Worker:
 
 
 class Pool:
-    """Processes with a model each; started when there is work, and again when one dies.
+    """Processes that hold a copy of the model each; they start when there is work, and again when one dies.
 
     A script that uses this needs the ``if __name__ == "__main__"`` guard, as the processes import it again.
 
     Args:
-        factory: Makes the model, once in each process.
+        pickled: A pickled `Predictor`. A process unpickles it, and so loads the model, when it can report an error.
         jobs: How many processes, at least 1.
-        frames: How many frames of each video.
+        frames: How many frames of each video are examined.
 
     Raises:
-        InputError: fewer than 1 process.
+        InputError: ``jobs`` is below 1.
     """
 
-    def __init__(self, factory: Factory, jobs: int, *, frames: int = FRAMES) -> None:
-        if jobs < 1:
-            raise InputError(f"jobs must be at least 1, got {jobs}")
-        self._factory, self._jobs, self._frames = factory, jobs, frames
+    def __init__(self, pickled: bytes, jobs: int, *, frames: int = FRAMES) -> None:
+        require_positive("jobs", jobs)
+        self._pickled, self._jobs, self._frames = pickled, jobs, frames
         self._workers: list[_Worker] = []
         self._again: deque[_Task] = deque()
         self._failed_starts = 0
@@ -75,18 +79,18 @@ class Pool:
 
     @property
     def processes(self) -> tuple[int, ...]:
-        """Numbers of the processes that live."""
+        """Process ids of the living processes."""
         return tuple(worker.process.pid or 0 for worker in self._workers)
 
     def run(self, batches: Iterable[Sequence[Item]]) -> Iterator[BatchResult]:
-        """The results of batches as they come, in any order; may be called again when it has ended.
+        """The results of batches as they are done, in any order; it may be called again after its end.
 
         Args:
             batches: Taken one by one, a few ahead of the results.
 
         Raises:
-            ModelError: the model cannot be loaded, or gives no numbers.
-            RunError: no process lives long enough to load it.
+            ModelError: The model cannot be loaded, or gives NaN.
+            RunError: No process lives long enough to load the model.
         """
         waiting = iter(batches)
         while True:
@@ -96,10 +100,10 @@ class Pool:
                 return
             for connection in wait(list(busy)):
                 assert isinstance(connection, Connection)
-                yield from self._hear(busy[connection])
+                yield from self._receive(busy[connection])
 
     def close(self) -> None:
-        """End the processes, whatever they do."""
+        """Kill the processes."""
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
@@ -115,7 +119,7 @@ class Pool:
             full = len(self._workers) == self._jobs
             if full and worker is not None and len(worker.tasks) >= _AHEAD:
                 return
-            task = self._next(waiting)
+            task = self._next_task(waiting)
             if task is None:
                 return
             if worker is None or (worker.tasks and not full):
@@ -123,20 +127,19 @@ class Pool:
             worker.tasks.append(task)
             try:
                 worker.connection.send(task.items)
-            except OSError:  # it has just died; `run` will hear of it
+            except OSError:  # The process has just died; `run` meets the end of its connection.
                 return
 
-    def _next(self, waiting: Iterator[Sequence[Item]]) -> _Task | None:
+    def _next_task(self, waiting: Iterator[Sequence[Item]]) -> _Task | None:
         if self._again:
             return self._again.popleft()
         items = next(waiting, None)
         return None if items is None else _Task(items)
 
     def _start(self) -> _Worker:
-        # Not forked: a fork of a process that runs threads (OpenCV, Arrow) may hang.
-        context = get_context("spawn")
+        context = get_context("spawn")  # A fork of a process that runs threads (OpenCV, Arrow) may hang.
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, self._factory, self._frames), daemon=True)
+        process = context.Process(target=_work, args=(theirs, self._pickled, self._frames), daemon=True)
         with interrupt_deferred():
             process.start()
         theirs.close()
@@ -144,7 +147,8 @@ class Pool:
         self._workers.append(worker)
         return worker
 
-    def _hear(self, worker: _Worker) -> Iterator[BatchResult]:
+    def _receive(self, worker: _Worker) -> Iterator[BatchResult]:
+        """Take in a message of a process, or its death."""
         try:
             kind, value = worker.connection.recv()
         except (EOFError, OSError):
@@ -158,10 +162,10 @@ class Pool:
             worker.tasks.popleft()
             yield value
         else:
-            yield from self._doubt(worker.tasks.popleft(), str(value), _DEATHS)
+            yield from self._suspect(worker.tasks.popleft(), str(value), _DEATHS)
 
     def _bury(self, worker: _Worker) -> Iterator[BatchResult]:
-        """A process died: what it was at is suspect, what waited there is not."""
+        """Remove a process that died. The task that it worked on is suspect; its waiting tasks are not."""
         self._workers.remove(worker)
         worker.process.join()
         worker.connection.close()
@@ -169,7 +173,7 @@ class Pool:
         if worker.ready:
             suspect = worker.tasks.popleft()
             self._again.extendleft(reversed(worker.tasks))
-            yield from self._doubt(suspect, f"its process died ({how})", 1)
+            yield from self._suspect(suspect, f"its process died ({how})", 1)
             return
         self._again.extendleft(reversed(worker.tasks))
         self._failed_starts += 1
@@ -179,7 +183,7 @@ class Pool:
                 "without an `if __name__ == '__main__'` guard"
             )
 
-    def _doubt(self, task: _Task, detail: str, deaths: int) -> Iterator[BatchResult]:
+    def _suspect(self, task: _Task, detail: str, deaths: int) -> Iterator[BatchResult]:
         """Try the items of a task one by one; give up on one that fails alone."""
         if len(task.items) > 1:
             self._again.extend(_Task([item]) for item in task.items)
@@ -203,37 +207,33 @@ def _ending(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _work(connection: Connection, factory: Factory, frames: int) -> None:
-    """The life of a process: load the model once, then score what comes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends the others
+def _work(connection: Connection, pickled: bytes, frames: int) -> None:
+    """The life of a process: load the model once, then score batches until the parent kills the process."""
+    become_worker()
     tasks: queue.SimpleQueue[Sequence[Item]] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
+    threading.Thread(target=_receive_tasks, args=(connection, tasks), daemon=True).start()
     try:
-        import cv2
-
-        cv2.setNumThreads(1)  # the processes already use every CPU
-        predictor = factory()
+        predictor = pickle.loads(pickled)
     except FacepadError as error:
         connection.send(("error", error))
         return
     connection.send(("ready", os.getpid()))
     while True:
-        connection.send(_answer(predictor, tasks.get(), frames))
+        connection.send(_message(predictor, tasks.get(), frames))
 
 
-def _answer(predictor: Predictor, items: Sequence[Item], frames: int) -> tuple[str, Any]:
+def _message(predictor: Predictor, items: Sequence[Item], frames: int) -> tuple[str, Any]:
+    """The result of a batch, an error that ends the run, or the failure of a batch."""
     try:
         return "result", score_batch(predictor, items, frames=frames)
     except FacepadError as error:
         return "error", error
-    except Exception as error:  # noqa: BLE001 - whatever a library raises over an input must not end the run
+    except Exception as error:  # noqa: BLE001 - no error of a library about an input may end the run
         return "failed", f"{type(error).__name__}: {error}"
 
 
-def _listen(connection: Connection, tasks: queue.SimpleQueue[Sequence[Item]]) -> None:
-    """Take in what the parent sends at once, so that it never waits; end with it."""
-    while True:
-        try:
+def _receive_tasks(connection: Connection, tasks: queue.SimpleQueue[Sequence[Item]]) -> None:
+    """Take in tasks at once, so that the parent never waits for this process."""
+    with suppress(EOFError, OSError):  # The parent has closed the connection.
+        while True:
             tasks.put(connection.recv())
-        except (EOFError, OSError):
-            os._exit(1)

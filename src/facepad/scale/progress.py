@@ -1,4 +1,4 @@
-"""How far a bulk run is."""
+"""The progress of a bulk run."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from facepad.scale.scoring import BatchResult
 
 __all__ = ["Progress"]
 
-_SHOWN = 100  # names of inputs that were not reached
+_SHOWN = 100  # At most this many unreached inputs are named.
 
 
 @dataclass
 class Progress:
-    """What this run has done so far.
+    """Counts of one run, without the results of earlier runs.
 
     Attributes:
-        done: Items with a result.
-        missed: Items that could not be reached.
-        unreached: Key and reason of the first of them.
-        seconds: Of all processes, by step.
-        peaks: Most memory of each process, in bytes.
-        started: When it began, on the clock of `time.perf_counter`.
-        first: When the first result came.
+        done: Number of items with a result.
+        missed: Number of items that could not be reached.
+        unreached: Key and reason of the first of those.
+        seconds: Time of all processes together, by step.
+        peaks: Largest memory of each process, in bytes.
+        started: Start of the run, on the clock of `time.perf_counter`.
+        first: Time of the first result.
     """
 
     done: int = 0
@@ -35,14 +35,14 @@ class Progress:
     first: float | None = None
 
     def rate(self) -> float:
-        """Items a second since the first result: what starting the processes takes is no forecast."""
+        """Items a second since the first result; starting the processes is left out, as it happens once."""
         since = time.perf_counter() - (self.started if self.first is None else self.first)
         return (self.done + self.missed) / max(since, 1.0)
 
     def add(self, result: BatchResult) -> None:
-        """Take in a result."""
+        """Count the result of a batch."""
         self.first = self.first or time.perf_counter()
-        self.done += len(result.scored)
+        self.done += len(result.items)
         self.missed += len(result.unreached)
         self.unreached += result.unreached[: _SHOWN - len(self.unreached)]
         for step, spent in result.seconds.items():

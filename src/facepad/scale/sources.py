@@ -1,8 +1,7 @@
-"""What SOURCE names: folders, patterns, manifests, listings, Parquet files and tar shards become items, one by one."""
+"""SOURCE of a bulk run: folders, patterns, manifests, listings, Parquet files and tar shards become items."""
 
 from __future__ import annotations
 
-import fnmatch
 import glob
 import io
 import re
@@ -15,23 +14,24 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from facepad.datasets.manifest import iter_manifest
 from facepad.errors import InputError
-from facepad.scale.items import Item, media_of, printable
+from facepad.files.disk import printable
+from facepad.scale.items import Item, media_of
 from facepad.scale.stores import SCHEMES, GoneError, RefusedError, UnreachedError, is_remote, open_file, walk
 
-__all__ = ["Source", "open_source"]
+__all__ = ["BulkSource", "open_source"]
 
 _TAR, _PARQUET, _MANIFEST, _LISTING = ".tar", ".parquet", ".csv", ".txt"
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where the inputs of a run come from.
+class BulkSource:
+    """The source of a run's items.
 
     Attributes:
-        name: As it is kept with the results; a local one is absolute.
-        list_items: The items one by one, from the beginning at every call; memory does not grow with their number.
-            What cannot be listed raises an InputError, when its turn comes.
+        name: The name that is kept with the results; that of a local source is absolute.
+        list_items: Lists the items one by one, from the beginning at every call; memory does not grow with their
+            number. A part that cannot be listed raises an InputError in its turn.
     """
 
     name: str
@@ -39,40 +39,40 @@ class Source:
 
     @property
     def remote(self) -> bool:
-        """Whether listing it costs requests."""
+        """Whether listing the source takes requests over the network."""
         return is_remote(self.name)
 
 
-def open_source(word: str, *, column: str | None = None) -> Source:
-    """A SOURCE of the command line.
+def open_source(word: str, *, column: str | None = None) -> BulkSource:
+    """Find out which kind of source a word of the command line names; its items are listed later.
 
     Args:
-        word: A folder, a pattern, a file of images, ``manifest.csv``, a listing (``.txt``: a path or address a line),
-            ``.parquet``, ``.tar`` (uncompressed), or an address of such (``s3://``, ``gs://``, ``http://``,
+        word: A folder, a pattern, an image, a video, ``manifest.csv``, a listing (``.txt``: a path or address per
+            line), ``.parquet`` or ``.tar`` (uncompressed), or the address of one (``s3://``, ``gs://``, ``http://``,
             ``https://``). Folders and patterns take images, videos, ``.tar`` and ``.parquet`` files.
         column: The Parquet column that holds the files' bytes; None takes the only one of that type.
 
     Raises:
-        InputError: nothing is there, or it is nothing of these. Items are listed when they are asked for.
+        InputError: The file or folder does not exist, or it is none of these kinds.
     """
     remote = is_remote(word)
     name = word if remote else str(Path(word).absolute())
     if not remote and Path(word).is_dir():
-        return Source(name, lambda: _below(name, column))
+        return BulkSource(name, lambda: _folder_items(name, column))
     plain = urlsplit(word).path if remote else word
     if glob.has_magic(plain) and (remote or not Path(word).exists()):
-        return Source(name, lambda: _matching(name, column))
+        return BulkSource(name, lambda: _pattern_items(name, column))
     if plain.lower().endswith(_PACKED):
         raise InputError(f"{word}: a compressed tar cannot be read from the middle; expected a plain .tar")
     if not remote and not Path(word).exists():
         raise InputError(f"no input: {word} does not exist")
     lister = _lister(plain)
     if lister is not None:
-        return Source(name, lambda: lister(name, PurePosixPath(plain).name, column))
+        return BulkSource(name, lambda: lister(name, PurePosixPath(plain).name, column))
     if remote and word.startswith(("s3://", "gs://")) and media_of(plain) is None:
-        return Source(name, lambda: _below(name, column))
+        return BulkSource(name, lambda: _folder_items(name, column))
     if media_of(plain) is not None:
-        return Source(name, lambda: iter([_file(name, PurePosixPath(plain).name)]))
+        return BulkSource(name, lambda: iter([_file_item(name, PurePosixPath(plain).name)]))
     raise InputError(
         f"{word}: expected a folder, a pattern, an image or video, manifest.csv, a listing (.txt), .parquet, .tar, "
         f"or an address of such ({', '.join(f'{scheme}://' for scheme in SCHEMES)})"
@@ -84,48 +84,48 @@ _Lister = Callable[[str, str, str | None], Iterator[Item]]
 
 def _lister(name: str) -> _Lister | None:
     listers: dict[str, _Lister] = {
-        _TAR: _shard,
-        _PARQUET: _rows,
-        _MANIFEST: _manifest,
-        _LISTING: _listing,
+        _TAR: _shard_items,
+        _PARQUET: _parquet_items,
+        _MANIFEST: _manifest_items,
+        _LISTING: _listing_items,
     }
     return listers.get(PurePosixPath(name).suffix.lower())
 
 
-def _file(url: str, key: str) -> Item:
+def _file_item(url: str, key: str) -> Item:
     return Item(printable(key), media_of(urlsplit(url).path if is_remote(url) else url) or "image", url)
 
 
-def _below(url: str, column: str | None) -> Iterator[Item]:
+def _folder_items(url: str, column: str | None) -> Iterator[Item]:
     for address, key in walk(url):
-        yield from _found(address, key, column)
+        yield from _listed_file_items(address, key, column)
 
 
-def _found(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """The items of a file that a folder or pattern gave; files of other kinds are no inputs."""
+def _listed_file_items(url: str, key: str, column: str | None) -> Iterator[Item]:
+    """The items of a file in a folder or of a pattern; files of other kinds have none."""
     suffix = PurePosixPath(key).suffix.lower()
     if suffix == _TAR:
-        yield from _shard(url, key, column)
+        yield from _shard_items(url, key, column)
     elif suffix == _PARQUET:
-        yield from _rows(url, key, column)
+        yield from _parquet_items(url, key, column)
     elif media_of(key) is not None:
-        yield _file(url, key)
+        yield _file_item(url, key)
 
 
-def _matching(pattern: str, column: str | None) -> Iterator[Item]:
-    """The files that match; keys are the part of their paths that may differ."""
+def _pattern_items(pattern: str, column: str | None) -> Iterator[Item]:
+    """The items of the files that match; a key is a path below the last folder without a wildcard."""
     root = _fixed_part(pattern)
     if not is_remote(pattern):
         for match in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - Path.glob takes no absolute pattern
             key = Path(match).relative_to(root).as_posix()
             if Path(match).is_file():
-                yield from _found(match, key, column)
+                yield from _listed_file_items(match, key, column)
         return
-    wanted = _pattern(unquote(urlsplit(pattern).path))
+    wanted = _regex(unquote(urlsplit(pattern).path))
     base = root.partition("?")[0]
     for address, key in walk(root):
         if wanted.fullmatch(unquote(urlsplit(base).path) + key):
-            yield from _found(address, key, column)
+            yield from _listed_file_items(address, key, column)
 
 
 def _fixed_part(pattern: str) -> str:
@@ -140,20 +140,19 @@ def _fixed_part(pattern: str) -> str:
     return fixed[: fixed.rindex("/") + 1] + mark + query
 
 
-def _pattern(path: str) -> re.Pattern[str]:
-    """``*`` stays within a folder and ``**/`` goes through any, as in local patterns."""
-    parts = []
-    for part in re.split(r"(\*\*/|\*|\[[^\]]*\])", path):
-        special = {"**/": "(?:[^/]+/)*", "*": "[^/]*"}.get(part)
-        if special is None:
-            special = fnmatch.translate(part)[4:-3] if part.startswith("[") else re.escape(part)
-        parts.append(special)
-    return re.compile("".join(parts))
+def _regex(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a remote pattern: ``*`` stays within a folder, ``**/`` goes through any, as locally."""
+    from fsspec.utils import glob_translate
+
+    try:
+        return re.compile(glob_translate(pattern))
+    except ValueError as error:
+        raise InputError(f"{pattern}: ** must be the name of a whole folder, as in photos/**/*.jpg") from error
 
 
-def _manifest(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """The lines of a manifest; what they name lies beside it."""
-    with _text(url) as stream:
+def _manifest_items(url: str, key: str, column: str | None) -> Iterator[Item]:
+    """The lines of a manifest; their files lie beside it."""
+    with _open_text(url) as stream:
         for sample in iter_manifest(stream, url):
             frame = "" if sample.frame is None else f"#{sample.frame}"
             yield Item(
@@ -161,23 +160,23 @@ def _manifest(url: str, key: str, column: str | None) -> Iterator[Item]:
             )
 
 
-def _listing(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """The lines of a text file, each a path or an address; empty ones and those that begin with # are none."""
-    with _text(url) as stream:
+def _listing_items(url: str, key: str, column: str | None) -> Iterator[Item]:
+    """The lines of a text file, each a path or an address; empty lines and lines that begin with # are skipped."""
+    with _open_text(url) as stream:
         try:
             for line in stream:
                 name = line.strip()
                 if name and not name.startswith("#"):
-                    yield _file(name if is_remote(name) else _beside(url, name), name)
+                    yield _file_item(name if is_remote(name) else _beside(url, name), name)
         except UnicodeDecodeError as error:
             raise InputError(f"{url} is not a text file in UTF-8 (byte {error.start})") from error
 
 
-def _text(url: str) -> io.TextIOWrapper:
-    return io.TextIOWrapper(_opened(url), encoding="utf-8-sig", newline="")
+def _open_text(url: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(_open_or_refuse(url), encoding="utf-8-sig", newline="")
 
 
-def _opened(url: str) -> Any:
+def _open_or_refuse(url: str) -> Any:
     try:
         return open_file(url)
     except (GoneError, RefusedError, UnreachedError) as error:
@@ -185,7 +184,7 @@ def _opened(url: str) -> Any:
 
 
 def _beside(url: str, name: str) -> str:
-    """Where a relative name of a listing or manifest lies."""
+    """The path or address of a file that a listing or manifest names relative to itself."""
     if not is_remote(url):
         return str(Path(url).parent / name)
     path, mark, query = url.partition("?")
@@ -194,9 +193,9 @@ def _beside(url: str, name: str) -> str:
     return f"{path.rpartition('/')[0]}/{quote(name)}{mark}{query}"
 
 
-def _shard(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """The images and videos of a tar, by their headers; a broken tar ends with an item that says so."""
-    stream = _opened(url)
+def _shard_items(url: str, key: str, column: str | None) -> Iterator[Item]:
+    """The images and videos of a tar, from its headers; a damaged tar ends with an item that says so."""
+    stream = _open_or_refuse(url)
     try:
         with stream, tarfile.open(fileobj=stream, mode="r:") as archive:
             while (member := archive.next()) is not None:
@@ -208,15 +207,15 @@ def _shard(url: str, key: str, column: str | None) -> Iterator[Item]:
         yield Item(printable(key), "image", url, problem=f"not a whole tar file ({error})")
 
 
-def _rows(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """The rows of a Parquet file, by its footer."""
+def _parquet_items(url: str, key: str, column: str | None) -> Iterator[Item]:
+    """The rows of a Parquet file, counted by its footer."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    stream = _opened(url)
+    stream = _open_or_refuse(url)
     try:
         with stream, parquet.ParquetFile(stream) as file:
-            name = _column(file.schema_arrow, column, url)
+            name = _bytes_column(file.schema_arrow, column, url)
             groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
     except (pa.ArrowException, OSError) as error:
         yield Item(printable(key), "image", url, problem=f"not a whole Parquet file ({str(error).splitlines()[0]})")
@@ -228,8 +227,8 @@ def _rows(url: str, key: str, column: str | None) -> Iterator[Item]:
         first += rows
 
 
-def _column(schema: Any, asked: str | None, url: str) -> str:
-    """The column of bytes; one within a struct (``image.bytes``) is named with a dot."""
+def _bytes_column(schema: Any, asked: str | None, url: str) -> str:
+    """The name of the column of bytes; a column inside a struct is named with a dot (``image.bytes``)."""
     from pyarrow import types
 
     known: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Where bytes lie: local files, buckets through pyarrow, web addresses through fsspec; behind four functions."""
+"""One way to list and read local files, buckets (through pyarrow) and web addresses (through fsspec)."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from functools import lru_cache
 from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from facepad.errors import InputError, unknown_choice
+from facepad.errors import InputError, reason, unknown_choice
 from facepad.files import shards
-from facepad.scale.items import printable
+from facepad.files.disk import printable
 
 __all__ = ["SCHEMES", "GoneError", "RefusedError", "UnreachedError", "is_remote", "open_file", "read_range", "walk"]
 
 SCHEMES = ("s3", "gs", "http", "https")
-"""What a remote address may begin with."""
+"""The schemes of remote addresses."""
 
 _BUCKET_OPTIONS = ("region", "endpoint_override", "scheme", "anonymous")
 _CONNECT_SECONDS, _REQUEST_SECONDS, _ATTEMPTS = 5.0, 30.0, 3
 
 
 class GoneError(OSError):
-    """A file that is not there, or not any more."""
+    """A file that does not exist, or no longer."""
 
 
 class RefusedError(OSError):
-    """A file that is there and cannot be had: forbidden, or broken for good."""
+    """A file that exists and cannot be read: access is forbidden, or it is damaged."""
 
 
 class UnreachedError(OSError):
-    """A file that may be had another time: the network, or the store, failed."""
+    """A file that may be read another time: the network, or the store, failed."""
 
 
 def is_remote(word: str) -> bool:
     """Whether a word is an address of a known scheme.
 
     Raises:
-        InputError: an address of another scheme.
+        InputError: It is an address of another scheme.
 
     >>> is_remote("s3://bucket/faces"), is_remote("photos/a.jpg")
     (True, False)
@@ -53,10 +53,10 @@ def is_remote(word: str) -> bool:
 
 
 def open_file(url: str) -> BinaryIO:
-    """A file to read from, with seeking.
+    """Open a file for reading and seeking.
 
     Raises:
-        GoneError, RefusedError, UnreachedError: it cannot be opened.
+        GoneError, RefusedError, UnreachedError: It cannot be opened.
     """
     try:
         if not is_remote(url):
@@ -73,7 +73,7 @@ def read_range(url: str, place: tuple[int, int] | None = None) -> bytes:
     """The bytes of a file, or ``place`` (offset, length) of them.
 
     Raises:
-        GoneError, RefusedError, UnreachedError: they cannot be read.
+        GoneError, RefusedError, UnreachedError: They cannot be read.
     """
     try:
         if is_remote(url) and _is_web(url):
@@ -89,12 +89,12 @@ def read_range(url: str, place: tuple[int, int] | None = None) -> bytes:
 
 
 def walk(url: str) -> Iterator[tuple[str, str]]:
-    """Address and path below ``url`` of every file in a folder or bucket, as they are listed; hidden ones left out.
+    """Address and path below ``url`` of every file in a folder or bucket; hidden files and folders are left out.
 
-    One folder at a time is in memory. A folder that vanishes meanwhile is passed over.
+    One folder at a time is in memory. A folder that vanishes during the listing is skipped.
 
     Raises:
-        InputError: a folder or bucket that is missing, forbidden or unreachable.
+        InputError: A folder or bucket is missing, forbidden or unreachable.
     """
     if is_remote(url):
         if _is_web(url):
@@ -109,7 +109,7 @@ def _walk_local(root: str) -> Iterator[tuple[str, str]]:
     folders = [("", root)]
     while folders:
         below, folder = folders.pop()
-        real = os.path.realpath(folder)  # links may go round in circles
+        real = os.path.realpath(folder)  # Symlinks may form a circle.
         if real in visited:
             continue
         visited.add(real)
@@ -126,7 +126,7 @@ def _walk_local(root: str) -> Iterator[tuple[str, str]]:
             if not below:
                 raise InputError(f"cannot read folder {printable(folder)}: it does not exist") from None
         except OSError as error:
-            raise InputError(f"cannot read folder {printable(folder)}: {error.strerror or error}") from error
+            raise InputError(f"cannot read folder {printable(folder)}: {reason(error)}") from error
 
 
 def _walk_bucket(url: str) -> Iterator[tuple[str, str]]:
@@ -170,7 +170,7 @@ def _web() -> Any:
 
 
 def _bucket_of(url: str) -> tuple[Any, str]:
-    """The store of an address (kept), and the path within it: ``bucket/key``."""
+    """The store of an address, which is cached, and the path in it: ``bucket/key``."""
     parts = urlsplit(url)
     return _bucket(parts.scheme, parts.netloc, parts.query), f"{parts.netloc}{unquote(parts.path)}"
 
@@ -187,7 +187,7 @@ def _bucket(scheme: str, bucket: str, query: str) -> Any:
     anonymous = options.pop("anonymous", "").lower() in ("1", "true")
     if scheme == "gs":
         options.pop("region", None)
-        patience = timedelta(seconds=_REQUEST_SECONDS)  # its own is a quarter of an hour
+        patience = timedelta(seconds=_REQUEST_SECONDS)  # The default is 15 minutes.
         return fs.GcsFileSystem(anonymous=anonymous, retry_time_limit=patience, **options)
     region = options.pop("region", None) or (None if "endpoint_override" in options else _region(bucket))
     return fs.S3FileSystem(
@@ -213,12 +213,12 @@ def _region(bucket: str) -> str | None:
 
 
 def _explained(error: Exception, url: str) -> Exception:
-    """An error of a store in our own words; of other errors themselves."""
+    """An error of a store as one of the three errors of this module; other errors stay."""
     if isinstance(error, GoneError | RefusedError | UnreachedError | InputError):
         return error
     if isinstance(error, FileNotFoundError):
         return GoneError("it is not there")
-    status = getattr(error, "status", None)  # of an answer of a web server
+    status = getattr(error, "status", None)  # The HTTP status of a web server's answer.
     text = _short(error)
     if isinstance(error, PermissionError) or "ACCESS_DENIED" in str(error) or status in (401, 403):
         return RefusedError(f"access is forbidden ({text})" if is_remote(url) else "cannot be read (Permission denied)")
@@ -226,12 +226,12 @@ def _explained(error: Exception, url: str) -> Exception:
         return RefusedError(text)
     if is_remote(url):
         return UnreachedError(text)
-    if isinstance(error, OSError | ValueError):  # ValueError: a null byte in the name
-        return RefusedError(f"cannot be read ({getattr(error, 'strerror', None) or error})")
+    if isinstance(error, OSError | ValueError):  # ValueError: a null byte in the name.
+        return RefusedError(f"cannot be read ({reason(error)})")
     return error
 
 
 def _short(error: Exception) -> str:
-    """The first line of a store's own words, which may fill a page."""
+    """The first line of a store's message, which may fill a page."""
     text = str(error).strip().splitlines()
     return (text[0] if text else type(error).__name__)[:200]

@@ -19,10 +19,11 @@ from facepad import __version__
 from facepad.predict.predictor import Predictor, load
 from facepad.runtime.log import log_to_stderr
 from facepad.runtime.parallel import available_cpus
+from facepad.service.gate import Gate
 from facepad.service.guard import Guard
-from facepad.service.judge import Gate, Judge
+from facepad.service.judge import Judge
 from facepad.service.keys import ApiKeys
-from facepad.service.observer import Observer
+from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem, problem_response
 from facepad.service.routes import PAGE, Running, open_routes, page_routes, v1
 from facepad.service.settings import Settings
@@ -32,7 +33,7 @@ from facepad.service.telemetry import Telemetry
 __all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor"]
 
 SETTINGS = "FACEPAD_SERVICE"
-"""The variable by which worker processes are told their settings, as JSON."""
+"""The environment variable that gives worker processes their settings, as JSON."""
 
 SWAGGER_UI = Path(str(resources.files("fastapi_offline"))) / "static"
 
@@ -45,26 +46,26 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
     """The service.
 
     Args:
-        settings: None takes the usual ones.
-        predictor: The model when it is loaded already; else it is loaded when the application starts.
+        settings: None takes the default settings.
+        predictor: The model; None loads it when the application starts.
 
     Raises:
-        InputError: the key file or the store's address is wrong.
-        ModelError: challenges need a model file that is missing.
+        InputError: The key file or the store's address is wrong.
+        ModelError: Challenges need a model file that is missing.
     """
     settings = settings or Settings()
     telemetry = Telemetry()
     keys = None if settings.api_keys is None else ApiKeys(settings.api_keys)
-    observer = Observer() if settings.challenges else None
-    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys, observer)
+    poses = PoseEstimator() if settings.challenges else None
+    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         model = await asyncio.to_thread(load_predictor, settings) if predictor is None else predictor
-        judge = Judge(model, settings, telemetry, observer)
+        judge = Judge(model.pipeline, settings, telemetry, poses)
         work = asyncio.create_task(judge.run())
         await judge.warm()
-        running.predictor, running.judge = model, judge
+        running.model, running.judge = model.bundle, judge
         yield
         running.judge = None
         work.cancel()
@@ -94,22 +95,23 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
 
 
 def load_predictor(settings: Settings) -> Predictor:
-    """The model of a server; the processors are shared between its workers.
+    """Load the model of a server; its workers share the processors.
 
     Raises:
-        ModelError, InputError: as `facepad.load`.
+        ModelError: There is no such model, or it is broken.
+        InputError: The detector is unknown.
     """
     return load(settings.model, detector=settings.detector, threads=max(1, available_cpus() // settings.workers))
 
 
 def from_environment() -> FastAPI:
-    """The service in a worker process."""
-    log_to_stderr()
+    """The service in a worker process, with the settings from the environment variable `SETTINGS`."""
+    log_to_stderr("uvicorn")  # uvicorn tells of starts, stops and dead workers.
     return create_app(Settings.model_validate_json(os.environ[SETTINGS]))
 
 
 def _answer_problems(app: FastAPI) -> None:
-    """Everything that goes wrong becomes a problem document."""
+    """Make every error a problem document."""
 
     @app.exception_handler(Problem)
     async def of_problem(request: Request, problem: Problem) -> Response:

@@ -1,4 +1,4 @@
-"""Requests that arrive together are scored in one batch."""
+"""Batches across requests: requests that arrive together are scored in one call of the network."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class _Job(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Collects what is submitted while the last batch is at work, and a little longer, and works on it at once.
+    """Collects items while the last batch is being worked on, and a little longer, and works on them together.
 
-    Its `run` must be under way as a task of the same event loop. Nothing bounds what waits: the caller admits no more
-    than it wants to wait.
+    Its `run` must be a running task of the same event loop. The queue has no limit: the caller limits how many requests
+    it admits.
 
     Args:
-        work: Gives one result per item; runs in a thread of its own, one call at a time.
-        size: Items that a batch has at most, but for a single submission of more.
-        wait: Seconds that the first of a batch waits for others.
-        observe: Told the number of items of each batch.
+        work: Gives one result per item; it runs in a thread of its own, one call at a time.
+        size: Most items of a batch; a single submission may have more.
+        wait: Seconds that the first submission of a batch waits for others.
+        observe: Called with the number of items of each batch.
     """
 
     def __init__(
@@ -49,17 +49,17 @@ class Batcher(Generic[Item, Result]):
         """The results of these items, in order.
 
         Raises:
-            Exception: what ``work`` raises on these items alone.
+            Exception: The error that ``work`` raises for these items alone.
         """
         done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
         self._waiting.put_nowait(_Job(items, done))
         return await done
 
     async def run(self) -> None:
-        """Work until cancelled; what then still waits is cancelled too."""
+        """Work until cancelled; waiting submissions are then cancelled, too."""
         try:
             while True:
-                await self._finish(await self._collect())
+                await self._work_on(await self._collect())
         finally:
             while not self._waiting.empty():
                 self._waiting.get_nowait().done.cancel()
@@ -77,7 +77,7 @@ class Batcher(Generic[Item, Result]):
                 break
         return [job for job in batch if not job.done.cancelled()]
 
-    async def _finish(self, batch: list[_Job[Item, Result]]) -> None:
+    async def _work_on(self, batch: list[_Job[Item, Result]]) -> None:
         if not batch:
             return
         self._observe(sum(len(job.items) for job in batch))
@@ -90,12 +90,12 @@ class Batcher(Generic[Item, Result]):
             for job in batch:
                 job.done.cancel()
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait, and only to the guilty one
+        except Exception as error:  # noqa: BLE001 - any error goes to the submission that caused it
             if len(batch) == 1:
                 _fail(batch[0], error)
             else:
                 for job in batch:
-                    await self._finish([job])
+                    await self._work_on([job])
             return
         position = 0
         for job in batch:

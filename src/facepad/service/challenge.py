@@ -1,4 +1,4 @@
-"""The active check: what a session asks a person to do, and whether a clip shows it."""
+"""The active check: a session asks a person for movements of the head, and a clip must show them."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ __all__ = [
     "Action",
     "Challenge",
     "ChallengeResult",
-    "Pose",
+    "FacePose",
     "StepResult",
+    "check_challenge",
     "draw",
-    "judge",
     "with_challenge",
 ]
 
 SAMPLING = 12.0
-"""Frames per second of a clip that should be observed: a quick turn of the head is then no jump."""
+"""Frames per second of a clip whose pose is estimated; at this rate a quick turn of the head is not a jump."""
 
 MAX_SECONDS = 15.0
-"""The longest clip that is judged."""
+"""Length of the longest clip that is accepted for a challenge."""
 
 _STEPS = 2
 _MIN_SECONDS = 1.0
-_MIN_RATE = 5.0  # frames with the face per second
-_MAX_GAP = 0.5  # seconds in which the face may be out of sight
+_MIN_RATE = 5.0  # The face must be in this many frames per second.
+_MAX_GAP = 0.5  # The face may be out of sight for this many seconds.
 
-# The neutral state is that of the first frames: so many seconds of them.
-_NEUTRAL_SECONDS = 0.5
-# Degrees of yaw. A flat photograph that is tilted before the camera hardly gets there; see docs/how-to/challenge.md.
+_NEUTRAL_SECONDS = 0.5  # The first frames of a clip, this long, show the neutral state.
+# Degrees of yaw at which a head counts as turned, and as frontal again. A flat photograph that is tilted before the
+# camera hardly reaches the first (docs/how-to/challenge.md has the figures).
 _TURNED, _FRONTAL = 25.0, 12.0
-# Sizes of the face in neutral ones: come closer, and gone back again.
+# Ratios of the face's size to the neutral size: the face has come closer, and it has gone back again.
 _CLOSER, _GONE_BACK = 1.35, 1.15
 
-# What a head can do between two frames: this much, and this much more per second that lies between them. After a longer
-# time nothing more is allowed: what is not seen in between may be a cut.
+# The largest movement of a head between two frames: a fixed part, and a part per second between them. Beyond
+# _JUMP_SECONDS the allowance grows no further, as the unseen time may hide a cut.
 _JUMP_SECONDS = 0.15
-_YAW_JUMP = (5.0, 200.0)  # degrees
-_SHIFT_JUMP = (0.2, 8.0)  # sizes of the face
-_GROWTH_JUMP = (0.05, 1.5)  # natural logarithm of the size
+_YAW_JUMP = (5.0, 200.0)  # In degrees.
+_SHIFT_JUMP = (0.2, 8.0)  # In sizes of the face.
+_GROWTH_JUMP = (0.05, 1.5)  # In the natural logarithm of the size.
 
 
 class Action(StrEnum):
@@ -63,7 +63,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What is to be done, in this order; at least one of it is a turn, which no flat photograph can show.
+    """Two different steps in their order; at least one is a turn, which no flat photograph can show.
 
     >>> asked = Challenge((Action.TURN_LEFT, Action.COME_CLOSER))
     >>> asked.to_json()
@@ -87,7 +87,7 @@ class Challenge:
         """The challenge that `to_json` wrote.
 
         Raises:
-            InputError: it is not one.
+            InputError: The text is not a challenge.
         """
         try:
             names = json.loads(text)
@@ -104,20 +104,20 @@ class Challenge:
 def draw(rng: SystemRandom) -> Challenge:
     """Two different actions in random order: one of 6 challenges, each equally likely.
 
-    A recording, played as it is, fulfils at most one of them, as `judge` lets nothing pass but exactly what was asked:
-    one made before the draw passes with a probability of at most 1/6 per attempt. The generator must not be
-    predictable: ``secrets.SystemRandom()``.
+    A recording fulfils at most one of them, as `check_challenge` lets only the exact steps pass. A recording from
+    before the draw therefore passes with a probability of at most 1/6 per attempt. The generator must not be
+    predictable: use ``secrets.SystemRandom()``.
     """
     return Challenge(tuple(rng.sample(list(Action), _STEPS)))
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
-    """Where a face is in one frame, and how it is turned.
+class FacePose:
+    """Position, size and turn of a face in one frame.
 
     Attributes:
         seconds: Time of the frame in the clip.
-        yaw: Degrees; positive when the person turns to their left; see `facepad.faces.pose.HeadPose`.
+        yaw: Degrees, as in `facepad.faces.pose.HeadPose`: positive when the person turns to their left.
         size: Root mean square distance of the face's points from their middle, in pixels: about a third of the side of
             the face square. It is measured in 3D, so that a turn changes it little.
         center: Middle of the face's points, (x, y) in pixels.
@@ -131,7 +131,7 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """One step: whether it was done in its turn, and the time in the clip when it was completed (None if not)."""
+    """One step: whether it was done in its turn, and when in the clip it was completed (None if it was not)."""
 
     action: Action
     passed: bool
@@ -143,9 +143,9 @@ class ChallengeResult:
     """Whether a clip shows a challenge.
 
     Attributes:
-        passed: All steps, in order, nothing else, in a clip without cuts.
-        steps: One per step of the challenge.
-        note: One line on why it did not pass; None when it did.
+        passed: Whether the clip shows all steps in order and no other, without cuts.
+        steps: One result per step of the challenge.
+        note: One line on why it did not pass; None when it passed.
     """
 
     passed: bool
@@ -153,20 +153,21 @@ class ChallengeResult:
     note: str | None = None
 
 
-def judge(poses: Sequence[Pose | None], challenge: Challenge) -> ChallengeResult:
-    """Whether a clip shows a challenge: the steps in their order and nothing else, by one face that never jumps.
+def check_challenge(poses: Sequence[FacePose | None], challenge: Challenge) -> ChallengeResult:
+    """Whether a clip shows exactly the steps of a challenge, in their order, by one face that never jumps.
 
     The clip begins with the face looking into the camera, which is the neutral state. A turn is done when the yaw has
-    passed 25 degrees and the face looks into the camera again (12 degrees); coming closer, when the face is 1.35 times
-    as large as at first. Any other turn or approach before, between or after the steps fails: else one long
-    recording of everything would pass every challenge.
+    passed 25 degrees and the face looks into the camera again (12 degrees); coming closer is done when the face is 1.35
+    times as large as in the neutral state. Any other turn or approach before, between or after the steps fails.
+    Otherwise one long recording of all movements would pass every challenge.
 
     Args:
-        poses: What `facepad.service.observer.Observer` gave for the frames of a clip, in order, `SAMPLING` per second.
-        challenge: What was asked.
+        poses: The poses that `facepad.service.poses.PoseEstimator` gives for the frames of a clip, in order,
+            `SAMPLING` per second; None for a frame without a single face.
+        challenge: The challenge of the session.
 
     Raises:
-        InputError: the times do not rise.
+        InputError: The times do not rise.
     """
     seen = [pose for pose in poses if pose is not None]
     if any(later.seconds <= earlier.seconds for earlier, later in pairwise(seen)):
@@ -184,24 +185,21 @@ def judge(poses: Sequence[Pose | None], challenge: Challenge) -> ChallengeResult
 
 
 def with_challenge(decision: Decision, result: ChallengeResult) -> Decision:
-    """The decision on a clip whose challenge gave ``result``: a failed one leaves it undecided, with its reason."""
-    if result.passed:
-        return decision
-    reasons = (*decision.reasons, Reason.CHALLENGE_FAILED)
-    return replace(decision, label=None, reasons=reasons)
+    """The decision on a clip after its challenge: a failed challenge leaves it undecided, as one of the reasons."""
+    return decision if result.passed else replace(decision, reasons=(*decision.reasons, Reason.CHALLENGE_FAILED))
 
 
-def _neutral(seen: Sequence[Pose]) -> list[Pose]:
+def _neutral(seen: Sequence[FacePose]) -> list[FacePose]:
     return [pose for pose in seen if pose.seconds - seen[0].seconds <= _NEUTRAL_SECONDS]
 
 
-def _performed(seen: Sequence[Pose]) -> list[tuple[Action, float]]:
-    """What was done, and when each was completed."""
+def _performed(seen: Sequence[FacePose]) -> list[tuple[Action, float]]:
+    """The actions that the clip shows, and when each was completed."""
     done: list[tuple[Action, float]] = []
     if not seen:
         return done
     usual_size = median(pose.size for pose in _neutral(seen))
-    side, near = 0, False  # side: 1 while turned to the person's left, -1 to their right
+    side, near = 0, False  # side is 1 while the head is turned to the person's left, -1 to their right, else 0.
     for pose in seen:
         if side and side * pose.yaw <= _FRONTAL:
             done.append((Action.TURN_LEFT if side > 0 else Action.TURN_RIGHT, pose.seconds))
@@ -215,8 +213,8 @@ def _performed(seen: Sequence[Pose]) -> list[tuple[Action, float]]:
     return done
 
 
-def _fault(seen: Sequence[Pose]) -> str | None:
-    """Why no challenge can be judged by this clip: one line, or None."""
+def _fault(seen: Sequence[FacePose]) -> str | None:
+    """One line on why this clip cannot show any challenge; None when it can."""
     seconds = seen[-1].seconds - seen[0].seconds if seen else 0.0
     if not _MIN_SECONDS <= seconds <= MAX_SECONDS:
         return f"expected one face for {_MIN_SECONDS:g} to {MAX_SECONDS:g} seconds, got {seconds:.1f}"
@@ -225,11 +223,11 @@ def _fault(seen: Sequence[Pose]) -> str | None:
         return f"expected one face in at least {_MIN_RATE:g} frames per second, got {rate:.1f}"
     if abs(median(pose.yaw for pose in _neutral(seen))) > _FRONTAL:
         return "the clip must begin with the face looking into the camera"
-    return next((fault for fault in map(_break, seen, seen[1:]) if fault), None)
+    return next((fault for fault in map(_jump, seen, seen[1:]) if fault), None)
 
 
-def _break(before: Pose, after: Pose) -> str | None:
-    """What happens between two frames and that no head can do: one line, or None."""
+def _jump(before: FacePose, after: FacePose) -> str | None:
+    """One line on a movement between two frames that no head can make; None when there is none."""
     passed = after.seconds - before.seconds
     if passed > _MAX_GAP:
         return f"no single face was seen from {before.seconds:.1f} to {after.seconds:.1f} s"

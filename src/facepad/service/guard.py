@@ -1,4 +1,4 @@
-"""Who may call, and what every answer carries: request id, origin, security headers, metrics and the log line."""
+"""The checks of a caller, and the parts of every answer: request id, security headers, metrics and the log line."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class Guard:
 
     Args:
         app: The service.
-        settings: Where it listens, and which origins may call.
-        telemetry: Told of every answer.
+        settings: The address to listen on, and the origins that may call.
+        telemetry: Counts every answer.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, telemetry: Telemetry) -> None:
@@ -64,7 +64,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _complete(MutableHeaders(scope=message), request_id, scope["path"])
+                _add_headers(MutableHeaders(scope=message), request_id, scope["path"])
             await send(message)
 
         self._telemetry.inside.inc()
@@ -73,7 +73,7 @@ class Guard:
             await self._app(scope, receive, sending)
         except Problem as refused:
             await problem_response(refused, request_id)(scope, receive, sending)
-        except Exception:  # noqa: BLE001 - whatever it is, the caller gets a problem document and no traceback
+        except Exception:  # noqa: BLE001 - for any error the caller gets a problem document and no traceback
             _LOG.exception("request %s failed", request_id)
             if not status:
                 failed = Problem("internal", "the failure was logged under this request_id")
@@ -87,8 +87,8 @@ class Guard:
 
     def _check_caller(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
-        # Another site's name that leads here would let its page read the answers (DNS rebinding).
-        if self._only_local and _name(f"//{host}") not in _LOCAL_NAMES:
+        # DNS rebinding: a page of a site whose host name resolves to this machine could read the answers.
+        if self._only_local and _host_name(f"//{host}") not in _LOCAL_NAMES:
             raise Problem("forbidden-origin", "without API keys the service answers to localhost only")
         origin = headers.get("origin")
         if origin is None or scope["method"] in _SAFE or origin in self._settings.cors:
@@ -98,10 +98,10 @@ class Guard:
 
 
 async def check_key(request: Request, keys: ApiKeys | None) -> None:
-    """Refuse a caller without a key, where keys are asked for.
+    """Refuse a caller without a valid key, where the service has keys.
 
     Raises:
-        Problem: no key, or nobody's.
+        Problem: The key is missing or unknown.
     """
     if keys is None:
         return
@@ -113,10 +113,10 @@ async def check_key(request: Request, keys: ApiKeys | None) -> None:
 
 
 async def limit_rate(request: Request, store: Store, per_minute: int) -> None:
-    """Refuse a caller that calls too often: by its key, or by its address where there are no keys.
+    """Refuse a caller beyond the rate limit, counted by its key, or by its address where there are no keys.
 
     Raises:
-        Problem: too often.
+        Problem: The limit is reached, or the store does not answer.
     """
     if not per_minute:
         return
@@ -125,10 +125,10 @@ async def limit_rate(request: Request, store: Store, per_minute: int) -> None:
         raise Problem("too-many-requests", f"the limit is {per_minute} requests a minute", retry_after=seconds)
 
 
-def _name(address: str) -> str | None:
+def _host_name(address: str) -> str | None:
     try:
         return urlsplit(address).hostname
-    except ValueError:  # brackets that do not match
+    except ValueError:  # Brackets that do not match.
         return None
 
 
@@ -137,7 +137,7 @@ def _request_id(headers: Headers) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
-def _complete(headers: MutableHeaders, request_id: str, path: str) -> None:
+def _add_headers(headers: MutableHeaders, request_id: str, path: str) -> None:
     headers["X-Request-ID"] = request_id
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)

@@ -1,46 +1,49 @@
-"""Uploads become an answer: files are decoded and searched in threads, and scored in common batches."""
+"""From the files of a request to a verdict: threads examine them, and requests share batches for their scores."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Event
-from typing import TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import ImageError, VideoError
-from facepad.predict.predictor import Examined, Predictor
+from facepad.errors import MediaError
+from facepad.predict.aggregation import aggregate_frames
+from facepad.predict.pipeline import Examined, Pipeline
 from facepad.predict.schema import DecisionPart, FramePart
 from facepad.runtime.parallel import available_cpus
 from facepad.service.batching import Batcher
-from facepad.service.challenge import Challenge, ChallengeResult, judge, with_challenge
-from facepad.service.looking import FACES, Looked, Looker
-from facepad.service.observer import Observer
+from facepad.service.challenge import Challenge, ChallengeResult, check_challenge, with_challenge
+from facepad.service.examiner import FACES, ExaminedFile, Examiner
+from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem
 from facepad.service.schemas import ClipPart, ImagePart, SeenDecision
 from facepad.service.settings import Settings
 from facepad.service.telemetry import Telemetry
-from facepad.service.uploads import Upload
+from facepad.service.uploads import UploadedFile
 from facepad.types import Decision, FrameDecision
 
-__all__ = ["Gate", "Judge", "Verdict"]
-
-Result = TypeVar("Result")
-
-_BODIES = 8  # of the largest size that may be in memory at once
+__all__ = ["Judge", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision on a request's files together, those on each, and the seconds spent waiting."""
+    """The answer to a request, before it becomes JSON.
+
+    Attributes:
+        decision: The decision on all files together.
+        files: The decisions on each file.
+        depth_map: The depth map of the only file as a data URI; None for several files, and unless it is asked for.
+        waited: Seconds that the request waited for a thread and for its batch.
+        challenge: Whether the clip shows its challenge; None without a session.
+    """
 
     decision: Decision
     files: tuple[ImagePart | ClipPart, ...]
@@ -49,87 +52,24 @@ class Verdict:
     challenge: ChallengeResult | None = None
 
 
-class Gate:
-    """Admits so many requests at once, and holds so many bytes of bodies.
-
-    Args:
-        requests: Limit of requests that are judged.
-        bytes_: Limit of the bytes of all bodies that are here or on their way.
-    """
-
-    def __init__(self, requests: int, bytes_: int) -> None:
-        self._requests, self._bytes = requests, bytes_
-        self.inside = 0
-        self._held = 0
-
-    @classmethod
-    def of(cls, settings: Settings) -> Gate:
-        """The gate of a server; bodies may hold eight times the largest one together."""
-        return cls(settings.queue, _BODIES * settings.max_bytes)
-
-    def check(self) -> None:
-        """Refuse early what could not be judged anyway, before its body is read.
-
-        Raises:
-            Problem: all places are taken.
-        """
-        if self.inside >= self._requests:
-            raise Problem("busy", "as many requests as this service takes at once are under way", retry_after=1)
-
-    @contextmanager
-    def holding(self) -> Iterator[Callable[[int], None]]:
-        """Count a body's bytes as they arrive, and forget them at the end; gives what is to be told of each piece.
-
-        What a caller only announces takes no room, else a few silent ones would keep everyone out. Telling raises
-        Problem when there is no room.
-        """
-        mine = 0
-
-        def arrived(size: int) -> None:
-            nonlocal mine
-            if self._held + size > self._bytes:
-                raise Problem("busy", "the bodies under way fill the memory that they may take", retry_after=1)
-            mine += size
-            self._held += size
-
-        try:
-            yield arrived
-        finally:
-            self._held -= mine
-
-    @contextmanager
-    def admit(self) -> Iterator[None]:
-        """Hold a place for a request that has been read.
-
-        Raises:
-            Problem: there is none.
-        """
-        self.check()
-        self.inside += 1
-        try:
-            yield
-        finally:
-            self.inside -= 1
-
-
 class Judge:
-    """Judges presentations with one predictor.
+    """Decides on presentations with one model.
 
     Args:
-        predictor: The model.
-        settings: Limits.
-        telemetry: Told about batches.
-        observer: Sees poses; None where no challenges are offered.
+        pipeline: The model.
+        settings: The limits.
+        telemetry: Counts batches.
+        poses: Estimates head poses; None where no challenges are offered.
     """
 
     def __init__(
-        self, predictor: Predictor, settings: Settings, telemetry: Telemetry, observer: Observer | None = None
+        self, pipeline: Pipeline, settings: Settings, telemetry: Telemetry, poses: PoseEstimator | None = None
     ) -> None:
-        self._predictor, self._settings = predictor, settings
-        self._looker = Looker(predictor, settings, observer)
+        self._pipeline, self._settings = pipeline, settings
+        self._examiner = Examiner(pipeline, settings, poses)
         self._threads = max(2, available_cpus() // settings.workers)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="examine")
-        self._batcher = Batcher(predictor.decide, observe=telemetry.batch.observe)
+        self._batcher = Batcher(pipeline.decide, observe=telemetry.batch.observe)
 
     async def run(self) -> None:
         """Work on batches until cancelled."""
@@ -139,106 +79,111 @@ class Judge:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def warm(self) -> None:
-        """Go the whole way once in each thread, so that no request pays for what is made at first use."""
+        """Go the whole way once in each thread, so that no request pays for objects that are created at first use."""
         loop = asyncio.get_running_loop()
-        warming = [loop.run_in_executor(self._pool, self._predictor.warm) for _ in range(self._threads)]
+        warming = [loop.run_in_executor(self._pool, self._pipeline.warm) for _ in range(self._threads)]
         for examined in await asyncio.gather(*warming):
             await self._batcher.submit([examined])
 
-    async def judge(self, uploads: Sequence[Upload], *, depth: bool, challenge: Challenge | None = None) -> Verdict:
+    async def decide(
+        self, files: Sequence[UploadedFile], *, depth: bool, challenge: Challenge | None = None
+    ) -> Verdict:
         """Decide on the files of one presentation.
 
         Args:
-            uploads: At least one; a single clip where there is a challenge.
-            depth: Whether to give the depth maps.
-            challenge: What the clip must show.
+            files: At least one; a single clip where there is a challenge.
+            depth: Whether to answer with depth maps.
+            challenge: The challenge that the clip must show.
 
         Raises:
-            Problem: a file cannot be read or is beyond a limit, or it took longer than the time-out.
+            Problem: A file cannot be read or is beyond a limit, or the request took longer than the time-out.
         """
         stop, submitted = Event(), time.perf_counter()
         seconds = self._settings.challenge_timeout if challenge else self._settings.timeout
-        look = self._looker.look if challenge is None else self._looker.look_for_poses
+        examine = self._examiner.examine if challenge is None else self._examiner.examine_with_poses
         try:
             async with asyncio.timeout(seconds):
-                looked = await self._look_at_all(look, uploads, stop)
-                verdict = await self._decide(looked, submitted, depth=depth)
+                examined = await self._examine_all(examine, files, stop)
+                verdict = await self._decide(examined, submitted, depth=depth)
         except TimeoutError:
             raise Problem("timeout", f"no answer within {seconds:g} s", retry_after=1) from None
         finally:
             stop.set()
         if challenge is None:
             return verdict
-        result = judge(looked[0].poses, challenge)
+        result = check_challenge(examined[0].poses, challenge)
         return replace(verdict, decision=with_challenge(verdict.decision, result), challenge=result)
 
-    async def _look_at_all(
-        self, look: Callable[[Upload, Event], Looked], uploads: Sequence[Upload], stop: Event
-    ) -> list[Looked]:
+    async def _examine_all(
+        self, examine: Callable[[UploadedFile, Event], ExaminedFile], files: Sequence[UploadedFile], stop: Event
+    ) -> list[ExaminedFile]:
         loop = asyncio.get_running_loop()
-        waiting = [loop.run_in_executor(self._pool, look, upload, stop) for upload in uploads]
-        looked = await asyncio.gather(*waiting, return_exceptions=True)
-        problems = [(number, found) for number, found in enumerate(looked) if isinstance(found, BaseException)]
-        for _, error in problems:
-            if not isinstance(error, ImageError | VideoError):
-                raise error
-        if problems:
-            files = [{"file": number, "detail": _without_name(str(error))} for number, error in problems]
-            detail = f"{len(files)} of {len(uploads)} files cannot be read" if len(uploads) > 1 else files[0]["detail"]
-            raise Problem("unreadable", str(detail), files=files)
-        return [found for found in looked if isinstance(found, Looked)]
+        waiting = [loop.run_in_executor(self._pool, examine, file, stop) for file in files]
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        examined, unreadable = [], []
+        for number, result in enumerate(results):
+            if isinstance(result, MediaError):
+                unreadable.append({"file": number, "detail": result.reason})
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                examined.append(result)
+        if unreadable:
+            several = f"{len(unreadable)} of {len(files)} files cannot be read"
+            detail = several if len(files) > 1 else str(unreadable[0]["detail"])
+            raise Problem("unreadable", detail, files=unreadable)
+        return examined
 
-    async def _decide(self, looked: Sequence[Looked], submitted: float, *, depth: bool) -> Verdict:
-        waited = min(found.started for found in looked) - submitted
-        examined = [frame for found in looked for _, _, frame in found.frames]
+    async def _decide(self, files: Sequence[ExaminedFile], submitted: float, *, depth: bool) -> Verdict:
+        waited = min(file.started for file in files) - submitted
         handed = time.perf_counter()
-        decided = iter(await self._submit(examined))
+        decided = iter(await self._submit([frame.examined for file in files for frame in file.frames]))
         spent = time.perf_counter() - handed
-        shown = [
-            tuple(FrameDecision(index, seconds, next(decided)) for index, seconds, _ in found.frames)
-            for found in looked
+        frames_by_file = [
+            tuple(FrameDecision(frame.index, frame.seconds, next(decided)) for frame in file.frames) for file in files
         ]
-        every = [frame for frames in shown for frame in frames]
-        single = every[0].decisions[0] if len(every) == 1 else self._predictor.fuse(every).decision
-        scored = sum(one.timings.get("score", 0.0) for frame in every for one in frame.decisions)
-        files = tuple(self._part(found, frames, depth=depth) for found, frames in zip(looked, shown, strict=True))
-        depth_map = _first_depth(files[0]) if len(files) == 1 else None
-        return Verdict(single, files, depth_map, max(0.0, waited) + max(0.0, spent - scored))
+        frames = [frame for of_file in frames_by_file for frame in of_file]
+        decision = frames[0].decisions[0] if len(frames) == 1 else aggregate_frames(frames)
+        scoring = sum(face.timings.get("score", 0.0) for frame in frames for face in frame.decisions)
+        parts = tuple(_part(*pair, depth=depth) for pair in zip(files, frames_by_file, strict=True))
+        depth_map = _depth_map(parts[0]) if len(parts) == 1 else None
+        return Verdict(decision, parts, depth_map, max(0.0, waited) + max(0.0, spent - scoring))
 
     async def _submit(self, examined: Sequence[Examined]) -> list[tuple[Decision, ...]]:
-        """The decisions, asked for in pieces of no more faces than a batch has, between which others get their turn."""
+        """The decisions, asked for in pieces of at most one batch, so that other requests get their turn in between."""
         decisions: list[tuple[Decision, ...]] = []
         piece: list[Examined] = []
-        for number, one in enumerate(examined, start=1):
-            piece.append(one)
+        for number, image in enumerate(examined, start=1):
+            piece.append(image)
             if sum(len(each.faces) for each in piece) >= FACES or number == len(examined):
                 decisions += await self._batcher.submit(piece)
                 piece = []
         return decisions
 
-    def _part(self, found: Looked, frames: tuple[FrameDecision, ...], *, depth: bool) -> ImagePart | ClipPart:
-        if found.kind == "image":
-            decisions = tuple(_seen(decision, depth=depth) for decision in frames[0].decisions)
-            return ImagePart(size=found.size, decisions=decisions)
-        fused = self._predictor.fuse(frames).decision
-        if depth and fused.score is not None:
-            fused = replace(fused, depth_map=_typical(frames, fused.score).depth_map)
-        return ClipPart(
-            decision=_seen(fused, depth=depth), frames=tuple(map(FramePart.of, frames)), note=_plain(found.note)
-        )
+
+def _part(file: ExaminedFile, frames: tuple[FrameDecision, ...], *, depth: bool) -> ImagePart | ClipPart:
+    """A file's part of the answer."""
+    if file.kind == "image":
+        decisions = tuple(_decision_part(decision, depth=depth) for decision in frames[0].decisions)
+        return ImagePart(size=file.size, decisions=decisions)
+    decision = aggregate_frames(frames)
+    if depth and decision.score is not None:
+        decision = replace(decision, depth_map=_typical(frames, decision.score).depth_map)
+    parts = tuple(map(FramePart.of, frames))
+    return ClipPart(decision=_decision_part(decision, depth=depth), frames=parts, note=file.note)
 
 
 def _typical(frames: Sequence[FrameDecision], score: float) -> Decision:
-    """The frame's decision whose score is nearest to the clip's."""
+    """The decision of the frame whose score is nearest to the clip's."""
     scored = [frame.decisions[0] for frame in frames if frame.decisions[0].score is not None]
-    return min(scored, key=lambda one: abs((one.score or 0.0) - score))
+    return min(scored, key=lambda decision: abs((decision.score or 0.0) - score))
 
 
-def _first_depth(part: ImagePart | ClipPart) -> str | None:
+def _depth_map(part: ImagePart | ClipPart) -> str | None:
     return part.decision.depth_map if isinstance(part, ClipPart) else part.decisions[0].depth_map
 
 
-def _seen(decision: Decision, *, depth: bool) -> SeenDecision:
+def _decision_part(decision: Decision, *, depth: bool) -> SeenDecision:
     part = DecisionPart.of(decision).model_dump()
     return SeenDecision(**part, depth_map=_data_uri(decision.depth_map) if depth else None)
 
@@ -253,16 +198,3 @@ def _data_uri(depth: NDArray[np.float32] | None) -> str | None:
         return None
     grey = np.rint(np.clip(depth, 0, 1) * 255).astype(np.uint8)
     return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", grey)[1].tobytes()).decode("ascii")
-
-
-def _without_name(reason: str) -> str:
-    """The reason without "image of 12 bytes: ", which names no file.
-
-    >>> _without_name("image of 12 bytes: is truncated")
-    'is truncated'
-    """
-    return reason.partition(" bytes: ")[2] or reason
-
-
-def _plain(note: str | None) -> str | None:
-    return None if note is None else _without_name(note)

@@ -10,36 +10,38 @@ import secrets
 import time
 from pathlib import Path
 
-from facepad.errors import InputError
+from facepad.errors import InputError, reason
 from facepad.files.disk import read_text
 
-__all__ = ["ApiKeys", "add_key"]
+__all__ = ["CHECK_SECONDS", "ApiKeys", "add_key"]
+
+CHECK_SECONDS = 1.0
+"""The file is checked for changes at most this often."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINE = re.compile(rf"({_NAME.pattern}):([0-9a-f]{{64}})")
-_LOOK_EVERY = 1.0  # seconds
 _LOG = logging.getLogger("facepad.service")
 
 
 class ApiKeys:
-    """The keys of a file with one ``name:sha256`` a line; empty lines and lines from ``#`` on are passed over.
+    """The keys of a file with one ``name:sha256`` per line; empty lines and comments from ``#`` on are skipped.
 
-    Keys are random (`add_key`), so one round of SHA-256 keeps them: there is nothing to guess that a slow hash would
-    protect. A file that is missing or broken later leaves the keys that were read last in force; one that can be read
-    and holds none lets nobody in.
+    Keys are random (`add_key`), so that one round of SHA-256 protects them: a slow hash is for secrets that can be
+    guessed. When the file later is missing or broken, the keys that were read last stay in force; when it is sound and
+    holds no key, nobody may call.
 
     Raises:
-        InputError: the file cannot be read, holds no key, or a line is none; names file and line.
+        InputError: The file cannot be read or holds no key, or a line is malformed; the message names file and line.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._keys = _read(path)
-        self._state = _state(path)
+        self._keys = _read_keys(path)
+        self._state = _file_state(path)
         self._looked = time.monotonic()
 
     def name_of(self, key: str) -> str | None:
-        """Whose key it is; None for a key that is nobody's. Takes the same time whichever it is."""
+        """The name of the key's owner; None for an unknown key. It takes the same time for every key."""
         self._refresh()
         digest = _digest(key)
         found = None
@@ -50,27 +52,27 @@ class ApiKeys:
 
     def _refresh(self) -> None:
         now = time.monotonic()
-        if now - self._looked < _LOOK_EVERY:
+        if now - self._looked < CHECK_SECONDS:
             return
-        self._looked, state = now, _state(self._path)
+        self._looked, state = now, _file_state(self._path)
         if state == self._state:
             return
         self._state = state
         try:
-            self._keys = _read(self._path, empty=True)
+            self._keys = _read_keys(self._path, empty=True)
         except InputError as error:
             _LOG.warning("%s; the keys that were read before stay in force", error)
 
 
 def add_key(path: Path, name: str) -> str:
-    """Add a new key to a file, which is made (for its owner's eyes alone) when it is not there; the key is returned.
+    """Add a new key to a file and return it; a missing file is created, readable by its owner only.
 
     Raises:
-        InputError: the name is taken or is none, or the file is broken or cannot be written.
+        InputError: The name is taken or malformed, or the file is broken or cannot be written.
     """
     if not _NAME.fullmatch(name):
         raise InputError(f"a key's name has 1 to 64 of A-Z a-z 0-9 . _ -, got {name!r}")
-    if path.exists() and name in _read(path, empty=True):
+    if path.exists() and name in _read_keys(path, empty=True):
         raise InputError(f"{path}: has a key {name!r} already; remove its line to withdraw that one")
     key = secrets.token_urlsafe(32)
     try:
@@ -79,7 +81,7 @@ def add_key(path: Path, name: str) -> str:
             text = file.read()
             file.write(f"{'' if not text or text.endswith(chr(10)) else chr(10)}{name}:{_digest(key)}\n")
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be written ({reason(error)})") from error
     return key
 
 
@@ -87,7 +89,8 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _state(path: Path) -> tuple[int, int, int] | None:
+def _file_state(path: Path) -> tuple[int, int, int] | None:
+    """Values that change when the file does; None when it is missing."""
     try:
         stat = path.stat()
     except OSError:
@@ -95,7 +98,7 @@ def _state(path: Path) -> tuple[int, int, int] | None:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def _read(path: Path, *, empty: bool = False) -> dict[str, str]:
+def _read_keys(path: Path, *, empty: bool = False) -> dict[str, str]:
     keys: dict[str, str] = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):
         stripped = line.partition("#")[0].strip()

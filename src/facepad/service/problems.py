@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): how the service says that it will not or cannot answer."""
+"""Problem documents (RFC 9457): the answers of the service to requests that it refuses or fails on."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not-ready": (503, "The service is not ready"),
     "timeout": (503, "The request took too long"),
 }
-"""Slug to HTTP status and title: everything that can go wrong has a name here."""
+"""Name of each problem, with its HTTP status and title."""
 
 
 class ProblemDocument(BaseModel):
@@ -45,13 +45,13 @@ class ProblemDocument(BaseModel):
     request_id: str
 
 
-class Problem(Exception):  # noqa: N818 - the standard's word for it
+class Problem(Exception):  # noqa: N818 - the name that RFC 9457 gives it
     """Ends a request with a problem document.
 
     Args:
         name: A key of `PROBLEMS`.
-        detail: What is wrong, in one line; never anything of a file's content or name.
-        retry_after: Seconds after which to try again.
+        detail: What is wrong, in one line; it never holds a part of a file's content or name.
+        retry_after: Seconds after which the caller may try again.
         more: Further members of the document.
     """
 
@@ -65,7 +65,7 @@ class Problem(Exception):  # noqa: N818 - the standard's word for it
 
 
 def problem_response(problem: Problem, request_id: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The answer that a problem makes."""
+    """The HTTP response of a problem."""
     document = ProblemDocument(
         type=f"urn:facepad:problem:{problem.name}",
         title=problem.title,

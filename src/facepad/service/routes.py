@@ -1,4 +1,4 @@
-"""The addresses of the service."""
+"""The HTTP routes of the service."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fastapi.responses import FileResponse
 from fastapi.security import HTTPBearer
 
 from facepad import __version__
-from facepad.predict.predictor import Predictor
+from facepad.modelfile.bundle import Bundle
 from facepad.predict.schema import DecisionPart, ModelPart
 from facepad.service.challenge import MAX_SECONDS, Challenge, ChallengeResult, draw
+from facepad.service.gate import Gate
 from facepad.service.guard import check_key, limit_rate
-from facepad.service.judge import Gate, Judge, Verdict
+from facepad.service.judge import Judge, Verdict
 from facepad.service.keys import ApiKeys
-from facepad.service.observer import Observer
 from facepad.service.problems import PROBLEMS, Problem, ProblemDocument
 from facepad.service.schemas import Answer, ChallengeAnswer, ChallengePart, Models, Session, State, StepAnswer, Timings
 from facepad.service.settings import Settings
@@ -38,15 +38,14 @@ PAGE = Path(str(resources.files("facepad.service"))) / "page"
 
 @dataclass
 class Running:
-    """What the addresses work with; ``judge`` and ``model`` are there once the model is loaded and warm."""
+    """The parts of a running service; ``model`` and ``judge`` are None until the model is loaded and warm."""
 
     settings: Settings
     telemetry: Telemetry
     store: Store
     gate: Gate
     keys: ApiKeys | None = None
-    observer: Observer | None = None
-    predictor: Predictor | None = None
+    model: Bundle | None = None
     judge: Judge | None = None
 
 
@@ -91,10 +90,10 @@ v1 = APIRouter(
 """The interface, version 1; it needs a key where the service has keys."""
 
 open_routes = APIRouter(responses=_problems("forbidden-origin"))
-"""Addresses that need no key."""
+"""Routes that need no key."""
 
 page_routes = APIRouter(include_in_schema=False)
-"""Addresses of the web page."""
+"""Routes of the web page."""
 
 _BODY = {
     "requestBody": {
@@ -159,21 +158,21 @@ async def liveness(
     check_declared(request.headers, running.settings.max_bytes)
     running.gate.check()
     with running.gate.holding() as arrived:
-        uploads = await read_uploads(request, running.settings, arrived)
+        files = await read_uploads(request, running.settings, arrived)
         read = time.perf_counter() - started
         with running.gate.admit():
-            challenge = None if liveness_session is None else await _taken(running, liveness_session)
-            if challenge and [upload.kind for upload in uploads] != ["clip"]:
+            challenge = None if liveness_session is None else await _take_challenge(running, liveness_session)
+            if challenge and [file.kind for file in files] != ["clip"]:
                 raise Problem("bad-request", "a session's request has one clip, and nothing else")
-            verdict = await judge.judge(uploads, depth=depth, challenge=challenge)
+            verdict = await judge.decide(files, depth=depth, challenge=challenge)
     running.telemetry.decided(verdict.decision)
     total = time.perf_counter() - started
     return _answer(running, verdict, request.state.request_id, read=read, total=total)
 
 
-async def _taken(running: Running, token: str) -> Challenge:
-    """The challenge of a session, which is then used up."""
-    if running.observer is None:
+async def _take_challenge(running: Running, token: str) -> Challenge:
+    """The challenge of a session, which is used up by this."""
+    if not running.settings.challenges:
         raise Problem("challenges-off", "the service was started without --challenges")
     found = await running.store.tokens.take(token)
     if found is None:
@@ -182,7 +181,7 @@ async def _taken(running: Running, token: str) -> Challenge:
 
 
 def _answer(running: Running, verdict: Verdict, request_id: str, *, read: float, total: float) -> Answer:
-    assert running.predictor is not None  # there is a judge
+    assert running.model is not None  # It is set together with the judge.
     steps = verdict.decision.timings
     timings = Timings(
         read=read,
@@ -195,7 +194,7 @@ def _answer(running: Running, verdict: Verdict, request_id: str, *, read: float,
         **decision,
         request_id=request_id,
         depth_map=verdict.depth_map,
-        model=ModelPart.of(running.predictor.bundle),
+        model=ModelPart.of(running.model),
         files=verdict.files,
         challenge=None if verdict.challenge is None else _challenge_answer(verdict.challenge),
         timings=timings,
@@ -218,7 +217,7 @@ def _challenge_answer(result: ChallengeResult) -> ChallengeAnswer:
 async def start_session(request: Request, _: Annotated[Judge, Depends(_ready)]) -> Session:
     """A random challenge and a token that holds once and for a minute: show a clip of it to `/v1/liveness`."""
     running = _running(request)
-    if running.observer is None:
+    if not running.settings.challenges:
         raise Problem("challenges-off", "the service was started without --challenges")
     challenge, token = draw(_RANDOM), secrets.token_urlsafe(32)
     await running.store.tokens.put(token, challenge.to_json(), _SESSION_SECONDS)
@@ -233,9 +232,9 @@ async def start_session(request: Request, _: Annotated[Judge, Depends(_ready)]) 
 @v1.get("/models", summary="The model that serves", responses=_problems("not-ready"))
 async def models(request: Request, _: Annotated[Judge, Depends(_ready)]) -> Models:
     """Name, hash, licence, scope and threshold of the model that serves."""
-    predictor = _running(request).predictor
-    assert predictor is not None  # there is a judge
-    return Models(models=(ModelPart.of(predictor.bundle),))
+    model = _running(request).model
+    assert model is not None  # It is set together with the judge.
+    return Models(models=(ModelPart.of(model),))
 
 
 @open_routes.get("/healthz", summary="Is the process alive?")

@@ -1,4 +1,4 @@
-"""What the service answers, as pydantic models; the OpenAPI document comes from them."""
+"""The answers of the service as pydantic models, from which the OpenAPI document is made."""
 
 from __future__ import annotations
 

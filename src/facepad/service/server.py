@@ -1,4 +1,4 @@
-"""Running the service: one process or several, until it is told to stop."""
+"""Running the service in one process or several, until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
-from facepad.errors import InputError
+from facepad.errors import InputError, reason
 from facepad.modelfile.bundle import Bundle
 from facepad.runtime.log import log_to_stderr
 from facepad.service.app import SETTINGS, create_app, load_predictor
@@ -23,11 +23,18 @@ from facepad.service.settings import Settings
 from facepad.service.store import open_store
 from facepad.service.telemetry import MULTIPROCESS
 
-__all__ = ["PatientProtocol", "serve", "server_options"]
+__all__ = ["HEAD_SECONDS", "PatientProtocol", "listen", "serve", "server_options"]
 
-_HEAD_SECONDS = 10.0
+HEAD_SECONDS = 10.0
+"""A connection is closed when a request's line and headers take longer than this to arrive."""
+
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9A-Fa-f:]+\](:\d+)?")
 _BACKLOG = 2048
+
+
+# uvicorn has no time limit for headers, and its supervisor waits for workers that have died. The two classes below mend
+# that with parts of uvicorn that may change in any release: pyproject.toml therefore pins its minor version, and
+# test_service_abuse and test_service_process test the behaviour.
 
 
 class PatientProtocol(H11Protocol):
@@ -36,12 +43,12 @@ class PatientProtocol(H11Protocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A connection: its first request is awaited."""
+        """Start the time limit of the first request."""
         super().connection_made(transport)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Bytes: when no request is whole after them, one has begun."""
+        """Stop the time limit when a request has begun to be answered, else start it."""
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
@@ -49,13 +56,13 @@ class PatientProtocol(H11Protocol):
             self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The end."""
+        """Stop the time limit."""
         self._stop_waiting()
         super().connection_lost(exc)
 
     def _await_head(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(_HEAD_SECONDS, self._give_up)
+            self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -69,48 +76,48 @@ class PatientProtocol(H11Protocol):
 
 
 class Workers(Multiprocess):
-    """uvicorn's worker processes, whose parent lets go of what is theirs.
+    """uvicorn's worker processes, whose parent closes the handles that belong to the workers.
 
-    It would keep a worker's end of their pipe open, and wait for an answer when that dies; and the socket that they
-    listen on, where nobody would take the connections that come while they stop.
+    uvicorn's parent keeps the worker's end of their pipe open, and so waits for an answer when the worker has died. It
+    also keeps the listening socket open, so that connections are accepted, and never answered, while the workers stop.
     """
 
     def init_processes(self) -> None:
-        """Start all."""
+        """Start all workers."""
         super().init_processes()
-        self._let_go()
+        self._close_child_ends()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace those that are dead or silent."""
+        """Replace workers that are dead or silent."""
         super().keep_subprocess_alive()
-        self._let_go()
+        self._close_child_ends()
 
     def terminate_all(self) -> None:
-        """Tell all to stop, and refuse new connections."""
+        """Tell all workers to stop, and refuse new connections."""
         for listening in self.sockets:
             listening.close()
         super().terminate_all()
 
-    def _let_go(self) -> None:
+    def _close_child_ends(self) -> None:
         for process in self.processes:
             process.child_conn.close()
 
 
 def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda *_: None) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests that were accepted are answered first.
+    """Serve until SIGTERM or Ctrl-C; accepted requests are answered first.
 
     Args:
-        settings: Everything.
-        started: Told the address, such as ``http://127.0.0.1:8000``, and the model, once it listens.
+        settings: The settings of the server.
+        started: Called with the address, such as ``http://127.0.0.1:8000``, and the model, once the server listens.
 
     Raises:
-        InputError: a setting that would be unsafe or cannot work, a port that is taken, a wrong model or key file.
+        InputError: A setting is unsafe or cannot work, the port is taken, or the model or key file is wrong.
     """
-    _check(settings)
-    log_to_stderr()
-    listening = _listen(settings)  # before the model is loaded: a taken port is the quicker answer
+    _refuse_unsafe(settings)
+    log_to_stderr("uvicorn")  # uvicorn tells of starts, stops and dead workers.
+    listening = listen(settings)  # Before the model is loaded, as a taken port is found out faster.
     options = server_options(settings)
-    predictor = load_predictor(settings)  # a wrong or changed model is met here, once, and not in every worker
+    predictor = load_predictor(settings)  # A wrong model is an error here, once, and not in every worker.
     app = create_app(settings, predictor)
     started(_address(listening), predictor.bundle)
     if settings.workers == 1:
@@ -125,24 +132,24 @@ def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda 
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
-    """How uvicorn is to run the service."""
+    """The options with which uvicorn runs the service."""
     return {
         "http": PatientProtocol,
         "ws": "none",
-        "access_log": False,  # ours has no addresses, names or queries
+        "access_log": False,  # uvicorn would log addresses, names and queries.
         "log_config": None,
         "server_header": False,
         "proxy_headers": False,
-        # A request has its time to arrive and its time to be judged; none may keep the process for ever.
+        # The time that a request may take to arrive and to be judged, so that none keeps the process from stopping.
         "timeout_graceful_shutdown": round(settings.longest + 5),
         "timeout_keep_alive": 15,
         "h11_max_incomplete_event_size": 32 * 1024,
-        # A worker is first heard of when all is imported, which takes seconds on a busy machine.
+        # A worker answers only after its imports, which take seconds on a busy machine.
         "timeout_worker_healthcheck": 30,
     }
 
 
-def _check(settings: Settings) -> None:
+def _refuse_unsafe(settings: Settings) -> None:
     if settings.api_keys is not None:
         ApiKeys(settings.api_keys)
     elif not settings.loopback:
@@ -160,9 +167,14 @@ def _check(settings: Settings) -> None:
     open_store(settings.store)
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """A listening socket at the host and port of the settings.
+
+    Raises:
+        InputError: The port is taken, or the address is not one of this machine.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # TCP is named, or asyncio would not see that it is, and leave Nagle's algorithm on: 40 ms of waiting per answer.
+    # The protocol is named because asyncio turns Nagle's algorithm (40 ms of waiting per answer) off only for it.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -170,7 +182,7 @@ def _listen(settings: Settings) -> socket.socket:
         listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
-        raise InputError(f"cannot listen on {settings.host}:{settings.port} ({error.strerror or error})") from error
+        raise InputError(f"cannot listen on {settings.host}:{settings.port} ({reason(error)})") from error
     listening.set_inheritable(True)
     return listening
 

@@ -1,4 +1,4 @@
-"""Everything that a server was told."""
+"""The settings of a server."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ _MB = 1024 * 1024
 
 
 class Settings(Section):
-    """What a server was told; goes to worker processes as JSON.
+    """The settings of a server, which worker processes get as JSON.
 
     Attributes:
         model: A listed model's name, or the path of a model file or run folder; None takes the shipped default.
         detector: A key of `facepad.faces.DETECTORS`; None takes the model's own.
-        host, port: Where it listens. Everywhere but on loopback it needs `api_keys`.
-        api_keys: File of hashed keys; see `facepad.service.keys`. None asks for none.
-        workers: Processes. More than one needs `store`.
-        store: Address of a Redis server (``redis://host:port/0``) that holds what must be the same in all processes:
-            rate limits and sessions. None keeps them in this process.
-        challenges: Offer the active check.
-        cors: Origins of pages elsewhere that may call, such as ``https://login.example.org``.
-        rate: Requests a minute of one key, or of one address where there are no keys; 0 sets no limit.
-        queue: Requests that each process judges at once; more are answered with 429.
-        timeout: Seconds that a request may take once it has been read.
-        upload_seconds: Seconds that reading a request may take.
-        max_bytes: Of a request's body.
-        max_files: In a request.
-        max_pixels: Of an image, or of a clip's frame.
-        max_seconds: Of a clip.
-        frames: How many frames of a clip are looked at.
+        host, port: The address to listen on. Other addresses than loopback need `api_keys`.
+        api_keys: File of hashed keys, as `facepad.service.keys.ApiKeys` reads it; None lets everyone call.
+        workers: Number of processes; more than one needs `store`.
+        store: Address of a Redis server (``redis://host:port/0``) that holds the rate limits and sessions of all
+            processes. None keeps them in this process.
+        challenges: Whether to offer the active check.
+        cors: Origins of other sites' pages that may call, such as ``https://login.example.org``.
+        rate: Most requests a minute of one key, or of one address where there are no keys; 0 sets no limit.
+        queue: Most requests that each process judges at once; further ones are answered with 429.
+        timeout: Most seconds from the end of a request's body to its answer.
+        upload_seconds: Most seconds until a request's body has arrived.
+        max_bytes: Most bytes of a request's body.
+        max_files: Most files of a request.
+        max_pixels: Most pixels of an image, or of a clip's frame.
+        max_seconds: Longest clip, in seconds.
+        frames: How many frames of a clip are scored.
     """
 
     model: str | None = None
@@ -59,17 +59,17 @@ class Settings(Section):
 
     @property
     def challenge_timeout(self) -> float:
-        """As `timeout`, of a clip that must show a challenge: it is looked for in many more frames."""
+        """`timeout` for a clip that must show a challenge: the pose is estimated in many more frames."""
         return 3 * self.timeout
 
     @property
     def longest(self) -> float:
-        """Seconds that a request can take from its first byte to its answer."""
+        """Most seconds of a request from its first byte to its answer."""
         return self.upload_seconds + (self.challenge_timeout if self.challenges else self.timeout)
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine can reach it.
+        """Whether only this machine can reach the server.
 
         >>> Settings().loopback, Settings(host="0.0.0.0").loopback, Settings(host="::1").loopback
         (True, False, True)
@@ -78,5 +78,5 @@ class Settings(Section):
             return True
         try:
             return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:  # a name, which may be anything
+        except ValueError:  # A host name, which may mean any address.
             return False

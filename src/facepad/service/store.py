@@ -1,4 +1,4 @@
-"""What must be the same in all worker processes: rate limits and sessions, in memory or in Redis."""
+"""The state that all worker processes share: rate limits and sessions, in memory or in Redis."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryTokens", "RedisTokens", "Store", "Tokens", "open_store"]
 
-_MOST = 10_000  # tokens kept in memory; more could only come from someone who wants to fill it
+_MOST_TOKENS = 10_000  # In memory; only an attacker makes more of them.
 _PREFIX = "facepad:session:"
-_PATIENCE = 2.0  # seconds
+_STORE_SECONDS = 2.0  # Time limit of a call of the store.
 
 
 class Tokens(Protocol):
-    """Values that live for a while under random names, and are taken once.
+    """Values under random names that expire, and that can be taken once.
 
     Raises:
-        Problem: the store does not answer; but for `ready`, which says so.
+        Problem: The store does not answer (from every method but `ready`).
     """
 
     async def put(self, token: str, value: str, seconds: int) -> None:
@@ -39,7 +39,7 @@ class Tokens(Protocol):
         ...
 
     async def take(self, token: str) -> str | None:
-        """The value, which is then gone; None if there is none (any more)."""
+        """Take the value out; None when there is none, or none any more."""
         ...
 
     async def ready(self) -> bool:
@@ -48,24 +48,24 @@ class Tokens(Protocol):
 
 
 class MemoryTokens:
-    """Tokens of one process; the oldest give way to more than 10,000."""
+    """Tokens in the memory of one process, which keeps the newest 10,000."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     async def put(self, token: str, value: str, seconds: int) -> None:
-        """See `Tokens`."""
+        """Keep a value for some seconds."""
         self._values[token] = (value, time.monotonic() + seconds)
-        while len(self._values) > _MOST:
+        while len(self._values) > _MOST_TOKENS:
             self._values.popitem(last=False)
 
     async def take(self, token: str) -> str | None:
-        """See `Tokens`."""
+        """Take the value out; None when there is none, or none any more."""
         value, until = self._values.pop(token, ("", -math.inf))
         return value if time.monotonic() < until else None
 
     async def ready(self) -> bool:
-        """See `Tokens`."""
+        """Always true: memory needs no connection."""
         return True
 
 
@@ -76,18 +76,18 @@ class RedisTokens:
         self._client = client
 
     async def put(self, token: str, value: str, seconds: int) -> None:
-        """See `Tokens`."""
+        """Keep a value for some seconds."""
         with _answering():
             await self._client.set(_PREFIX + token, value, ex=seconds)
 
     async def take(self, token: str) -> str | None:
-        """See `Tokens`."""
+        """Take the value out; None when there is none, or none any more."""
         with _answering():
             value = await self._client.getdel(_PREFIX + token)
         return value.decode() if isinstance(value, bytes) else value
 
     async def ready(self) -> bool:
-        """See `Tokens`."""
+        """Whether the Redis server answers."""
         try:
             with _answering():
                 return bool(await self._client.ping())
@@ -96,12 +96,12 @@ class RedisTokens:
 
 
 class Store:
-    """Rate limits, and tokens.
+    """Rate limits and session tokens.
 
     Args:
         limiter: Counts requests.
-        tokens: Sessions.
-        close: Ends what connects to the store.
+        tokens: The tokens of sessions.
+        close: Closes the connections to the store; None when there are none.
     """
 
     def __init__(
@@ -114,15 +114,18 @@ class Store:
         self.tokens = tokens
 
     async def close(self) -> None:
-        """Let go of the store; it can be used again."""
+        """Close the connections; a later call opens them again."""
         if self._close is not None:
             await self._close()
 
     async def wait(self, client: str, per_minute: int) -> int:
-        """Count a request; 0, or the seconds after which the client may try again.
+        """Count a request of a client.
+
+        Returns:
+            0 when the request is within the limit, else the seconds after which the client may try again.
 
         Raises:
-            Problem: the store does not answer.
+            Problem: The store does not answer.
         """
         limit = RateLimitItemPerMinute(per_minute)
         with _answering():
@@ -134,7 +137,7 @@ class Store:
 
 @contextmanager
 def _answering() -> Iterator[None]:
-    """What a store that is away raises becomes a problem: nothing is judged that could not be counted."""
+    """Make the errors of an absent store a problem: a request that cannot be counted is not judged."""
     from redis.exceptions import RedisError
 
     try:
@@ -147,22 +150,22 @@ def open_store(address: str | None) -> Store:
     """The store at an address; None keeps everything in this process.
 
     Raises:
-        InputError: it is none of a Redis server.
+        InputError: The address is not one of a Redis server.
     """
     if address is None:
         return Store(SlidingWindowCounterRateLimiter(storage_from_string("async+memory://")), MemoryTokens())
     if not address.startswith(("redis://", "rediss://")):
-        scheme = address.partition("://")[0]  # the rest may hold a password
+        scheme = address.partition("://")[0]  # The rest of the address may hold a password.
         raise InputError(f"expected the address of a Redis server, redis://HOST:PORT/0, got {scheme!r}")
     from redis.asyncio import ConnectionPool, Redis
 
     try:
-        pool = ConnectionPool.from_url(address, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
+        pool = ConnectionPool.from_url(address, socket_timeout=_STORE_SECONDS, socket_connect_timeout=_STORE_SECONDS)
         storage = storage_from_string(
             f"async+{address}",
             implementation="redispy",
             wrap_exceptions=True,
-            connection_pool=pool,  # type: ignore[arg-type]  # its types leave out what its documentation has
+            connection_pool=pool,  # type: ignore[arg-type]  # Documented, but missing from its types.
         )
     except (ConfigurationError, ValueError) as error:
         raise InputError("the store's address is wrong: expected redis://HOST:PORT/0") from error

@@ -1,4 +1,4 @@
-"""What operators see: Prometheus metrics (also over several processes), and one log line per request."""
+"""Telemetry for operators: Prometheus metrics, also over several processes, and one log line per request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """The content type of Prometheus' text format."""
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable that names the folder by which processes share their metrics; read by Prometheus' client."""
+"""The environment variable of the folder in which processes share their metrics; Prometheus' client reads it."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -29,10 +29,10 @@ _LIVE_FILE = re.compile(r"gauge_live\w*_(\d+)\.db")
 
 
 class Telemetry:
-    """The metrics of a server; each has a registry of its own."""
+    """The metrics of a server, in a registry of its own."""
 
     def __init__(self) -> None:
-        self._registry = registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self.requests = Counter(
             "facepad_requests", "Requests by address and HTTP status.", ("route", "status"), registry=registry
         )
@@ -54,14 +54,14 @@ class Telemetry:
         self.batch = Histogram("facepad_batch_images", "Images in a batch.", buckets=_BATCHES, registry=registry)
 
     def decided(self, decision: Decision) -> None:
-        """Count a presentation."""
+        """Count the decision on a presentation."""
         self.decisions.labels(decision.label or "undecided").inc()
         if decision.score is None:
             for reason in decision.reasons:
                 self.non_responses.labels(reason).inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float, request_id: str, client: str) -> None:
-        """Count and log a request: its address as the service knows it, never what a caller wrote into it."""
+        """Count and log a request by its route, never by the address that the caller wrote."""
         self.requests.labels(route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
         record = {
@@ -76,10 +76,10 @@ class Telemetry:
         _LOG.info(json.dumps(record))
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format, of all processes together where there are several."""
+        """All metrics in Prometheus' text format; those of several processes are added up."""
         folder = os.environ.get(MULTIPROCESS)
         if folder is None:
-            return generate_latest(self._registry)
+            return generate_latest(self.registry)
         _forget_dead(Path(folder))
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
@@ -87,7 +87,7 @@ class Telemetry:
 
 
 def _forget_dead(folder: Path) -> None:
-    """A worker that was killed is under way with nothing."""
+    """Drop the requests under way of workers that were killed."""
     for file in folder.glob("gauge_live*.db"):
         match = _LIVE_FILE.fullmatch(file.name)
         if match and not Path(f"/proc/{match[1]}").exists():

@@ -1,4 +1,4 @@
-"""A request's body becomes files in memory: nothing is written to a disk, and no name or type is believed."""
+"""A request's body becomes files in memory: none is written to disk, and declared names and types are ignored."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ from facepad.media.images import looks_like_image
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 
-__all__ = ["Kind", "Upload", "check_declared", "read_uploads", "sniff"]
+__all__ = ["UploadKind", "UploadedFile", "check_declared", "read_uploads", "sniff"]
 
 _FIELD = "files"
 _MULTIPART = "multipart/form-data"
 _MATROSKA, _ASF, _MPEG_PS = b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x00\x00\x01\xba"
-_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # with which MP4 and MOV begin
+_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MP4 and MOV begin with one of these.
 
-Kind = Literal["image", "clip"]
-"""What a file is, by its first bytes."""
+UploadKind = Literal["image", "clip"]
+"""The kind of a file, by its first bytes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Upload:
+class UploadedFile:
     """One file of a request."""
 
-    kind: Kind
+    kind: UploadKind
     content: bytes = field(repr=False)
 
 
 class _InMemory(MultiPartParser):
-    spool_max_size = 2**62  # the body's own limit bounds it: a face must never reach the disk
+    """Starlette's parser without its files on disk: a face must never reach the disk."""
+
+    spool_max_size = 2**62  # The limit of the whole body bounds the memory.
 
 
-def sniff(head: bytes) -> Kind | None:
-    """What a file is by its first bytes; None for neither an image nor a clip.
+def sniff(head: bytes) -> UploadKind | None:
+    """Whether a file is an image or a clip by its first bytes; None for neither.
 
     >>> sniff(b"\\xff\\xd8\\xff\\xe0"), sniff(b"\\x00\\x00\\x00\\x18ftypmp42"), sniff(b"GIF89a")
     ('image', 'clip', None)
@@ -51,10 +53,10 @@ def sniff(head: bytes) -> Kind | None:
 
 
 def check_declared(headers: Mapping[str, str], limit: int) -> None:
-    """Refuse a body by the length that it says it has, before any of it is read.
+    """Refuse a body by its declared length, before any of it is read.
 
     Raises:
-        Problem: longer than the limit, or no number.
+        Problem: The length is above the limit, or not a number.
     """
     declared = headers.get("content-length", "0")
     if not (declared.isascii() and declared.isdigit()):
@@ -63,16 +65,17 @@ def check_declared(headers: Mapping[str, str], limit: int) -> None:
         raise _too_long(limit)
 
 
-async def read_uploads(request: Request, settings: Settings, arrived: Callable[[int], None]) -> list[Upload]:
+async def read_uploads(request: Request, settings: Settings, arrived: Callable[[int], None]) -> list[UploadedFile]:
     """The files of a request: its raw body, or the parts named ``files`` of a multipart body.
 
     Args:
-        request: Whose body has not been read.
-        settings: Limits.
-        arrived: Told the size of each piece; may refuse it by a Problem.
+        request: A request whose body has not been read.
+        settings: The limits.
+        arrived: Called with the size of each piece; it may raise a `Problem` to refuse the piece.
 
     Raises:
-        Problem: too slow, too large, too many, empty, malformed, or neither image nor clip.
+        Problem: The body is too slow, too large, empty or malformed, has too many files, or one that is neither an
+            image nor a clip.
     """
     try:
         async with asyncio.timeout(settings.upload_seconds):
@@ -83,10 +86,10 @@ async def read_uploads(request: Request, settings: Settings, arrived: Callable[[
         raise Problem("bad-request", "the connection ended before the request was here") from None
     if not contents:
         raise Problem("bad-request", f"expected an image or clip as body, or multipart parts named {_FIELD!r}")
-    return [_upload(content, number, len(contents)) for number, content in enumerate(contents)]
+    return [_uploaded_file(content, number, len(contents)) for number, content in enumerate(contents)]
 
 
-def _upload(content: bytes, number: int, of: int) -> Upload:
+def _uploaded_file(content: bytes, number: int, of: int) -> UploadedFile:
     which = "the file" if of == 1 else f"file {number}"
     if not content:
         raise Problem("bad-request", f"{which} is empty")
@@ -96,7 +99,7 @@ def _upload(content: bytes, number: int, of: int) -> Upload:
             "unsupported-media",
             f"{which} is neither an image (JPEG, PNG, WebP, BMP, TIFF) nor a clip (MP4, MOV, WebM, Matroska, AVI ...)",
         )
-    return Upload(kind, content)
+    return UploadedFile(kind, content)
 
 
 async def _contents(request: Request, settings: Settings, arrived: Callable[[int], None]) -> list[bytes]:
@@ -112,7 +115,7 @@ async def _contents(request: Request, settings: Settings, arrived: Callable[[int
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        # The parser counts files itself; its words tell that apart from a malformed body.
+        # The parser has one error for too many files and for a malformed body; only its message differs.
         if "Too many files" in error.message:
             raise Problem("too-large", f"the limit is {settings.max_files} files") from None
         if "Too many fields" in error.message:

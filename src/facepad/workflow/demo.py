@@ -12,11 +12,12 @@ from facepad.datasets.check import check
 from facepad.datasets.manifest import write_manifest
 from facepad.datasets.synthetic import generate
 from facepad.depth import make_depth
+from facepad.errors import MediaError
 from facepad.files.disk import claim_output
 from facepad.metrics import format_summary
 from facepad.predict.annotate import Annotations
 from facepad.predict.predictor import load
-from facepad.predict.run import Failed, predict_sources
+from facepad.predict.run import predict_sources
 from facepad.predict.sources import find_sources
 from facepad.training.recipe import load_recipe
 from facepad.types import Split
@@ -89,8 +90,8 @@ def _predict(model: Path, images: Sequence[Path], out: Path) -> None:
     predictor, copies = load(model), Annotations(out)
     sources = find_sources([str(path) for path in images], sys.stdin.buffer)
     for outcome in predict_sources(predictor, sources):
-        if not isinstance(outcome.found, Failed):
-            copies.add(outcome.source, outcome.found, outcome.image)
+        if not isinstance(outcome.result, MediaError):
+            copies.add(outcome.source, outcome.result, outcome.image)
 
 
 def _stage(title: str, work: Callable[[], _Result]) -> _Result:

@@ -98,7 +98,7 @@ def test_image_turned_clockwise_adds_to_roll(look, angle):
     image = data.astronaut()
     turned = cv2.warpAffine(image, cv2.getRotationMatrix2D((224, 120), -angle, 1), image.shape[1::-1])
     added = look(turned).roll - look(image).roll
-    # The network, trained on upright faces, shows too little of it; `facepad.service.observer` makes faces upright.
+    # The network, trained on upright faces, shows too little of it; `facepad.service.poses` makes faces upright.
     assert 0.4 < added / angle < 1.1
 
 

@@ -9,16 +9,16 @@ from facepad.errors import InputError, OutputExistsError
 from facepad.media.images import read_image, write_image
 from facepad.media.videos import read_video, write_video
 from facepad.predict.annotate import Annotations, annotate
-from facepad.predict.sources import Kind, Source
-from facepad.types import Box, Decision, FrameDecision, Label, Reason, ScoreStatus, VideoDecision
+from facepad.predict.sources import Source, SourceKind
+from facepad.types import Box, Decision, FrameDecision, Label, Reason, VideoDecision
 
 GREY = np.full((200, 300, 3), 90, np.uint8)
-NO_FACE = Decision(None, None, None, 0.5, ScoreStatus.NO_FACE, (Reason.NO_FACE,))
+NO_FACE = Decision(None, None, 0.5, (Reason.NO_FACE,))
 
 
 def decided(label, box=None, depth=None):
     score = 0.9 if label is Label.BONA_FIDE else 0.1
-    return Decision(box, score, label, 0.5, ScoreStatus.SCORED, (), depth)
+    return Decision(box, score, 0.5, (), depth)
 
 
 def colour_at(image, x, y):
@@ -76,7 +76,7 @@ def test_depth_is_inset_at_the_lower_left_one_beside_the_other():
 
 
 def image_source(path, mirror=None):
-    return Source(Kind.IMAGE, str(path), path, PurePath(mirror or path.name))
+    return Source(SourceKind.IMAGE, str(path), path, PurePath(mirror or path.name))
 
 
 def test_names_mirror_the_sources_and_never_meet(tmp_path):
@@ -89,7 +89,7 @@ def test_names_mirror_the_sources_and_never_meet(tmp_path):
         "photos/a.jpg", "a.jpg", "A-2.JPG", "a-3.jpg", "b.png", "b-2.png", "c/b.png"
     ]  # fmt: skip
     assert all(read_image(file).shape == GREY.shape for file in written)
-    from_bytes = copies.add(Source(Kind.IMAGE, "-", path.read_bytes(), PurePath("stdin")), (NO_FACE,))
+    from_bytes = copies.add(Source(SourceKind.IMAGE, "-", path.read_bytes(), PurePath("stdin")), (NO_FACE,))
     assert from_bytes.name == "stdin.png"
 
 
@@ -111,7 +111,7 @@ def test_video_shows_the_frames_that_were_looked_at(tmp_path, picked, rate):
         FrameDecision(frame.index, frame.seconds, (decided(Label.ATTACK, Box(20, 20, 60, 50)),)) for frame in frames
     )
     video = VideoDecision(decided(Label.ATTACK), looked, "mean")
-    written = Annotations(tmp_path / "out").add(Source(Kind.VIDEO, "clip", path, PurePath("x/clip.avi")), video)
+    written = Annotations(tmp_path / "out").add(Source(SourceKind.VIDEO, "clip", path, PurePath("x/clip.avi")), video)
     assert written == tmp_path / "out" / "x" / "clip.mp4"
     copied = list(read_video(written))
     assert len(copied) == len(frames)
@@ -122,7 +122,7 @@ def test_video_shows_the_frames_that_were_looked_at(tmp_path, picked, rate):
 
 
 def test_camera_frames_are_numbered(tmp_path):
-    source = Source(Kind.CAMERA, "camera:0", 0, PurePath("camera-0"))
+    source = Source(SourceKind.CAMERA, "camera:0", 0, PurePath("camera-0"))
     copies = Annotations(tmp_path / "out")
     written = [copies.add(source, FrameDecision(index, 0.0, (NO_FACE,)), GREY) for index in (0, 1)]
     assert [Path(file).relative_to(tmp_path / "out").as_posix() for file in written] == [

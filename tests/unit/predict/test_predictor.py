@@ -13,7 +13,9 @@ from facepad.errors import ImageError, InputError, ModelError, VideoError
 from facepad.faces.quality import Quality
 from facepad.media.images import MAX_PIXELS, write_image
 from facepad.media.videos import write_video
+from facepad.modelfile.scorers import BundleScorer
 from facepad.predict import predictor as module
+from facepad.predict.aggregation import aggregate_frames
 from facepad.types import Box, Decision, Face, FrameDecision, Label, Reason, ScoreStatus
 from helpers.squares import BLUE, RED, Squares, picture
 
@@ -64,7 +66,7 @@ def test_path_text_and_bytes_decide_alike(predictor, tmp_path):
 
 def test_no_face_is_one_undecided_decision(predictor):
     (decision,) = predictor.predict(np.zeros((64, 64, 3), np.uint8))
-    assert decision == Decision(None, None, None, 0.5, ScoreStatus.NO_FACE, (Reason.NO_FACE,))
+    assert decision == Decision(None, None, 0.5, (Reason.NO_FACE,)) and decision.status is ScoreStatus.NO_FACE
     assert decision.verdict == "undecided"
 
 
@@ -83,8 +85,8 @@ def test_model_without_threshold_gives_a_score_and_no_decision(make_model, tmp_p
     assert decision.score == pytest.approx(by_hand(RED), abs=1e-5)
     assert (decision.label, decision.threshold, decision.reasons) == (None, None, (Reason.NO_THRESHOLD,))
     assert decision.depth_map is None
-    video = predictor.fuse([FrameDecision(0, 0.0, (decision,))])
-    assert video.decision.score == decision.score and video.decision.reasons == (Reason.NO_THRESHOLD,)
+    video = aggregate_frames([FrameDecision(0, 0.0, (decision,))])
+    assert video.score == decision.score and video.reasons == (Reason.NO_THRESHOLD,)
 
 
 def test_whole_frame_model_needs_no_face(make_model, tmp_path):
@@ -176,17 +178,20 @@ def frames_of(*colours):
     return [picture(colour) if colour else np.zeros((64, 64, 3), np.uint8) for colour in colours]
 
 
-@pytest.mark.parametrize(("fuse", "pick"), [("mean", np.mean), ("median", np.median), ("min", np.min)])
-def test_video_fuses_the_frames_that_have_a_score(predictor, tmp_path, fuse, pick):
+@pytest.mark.parametrize(("aggregation", "pick"), [("mean", np.mean), ("median", np.median), ("min", np.min)])
+def test_video_aggregates_the_frames_that_have_a_score(predictor, tmp_path, aggregation, pick):
     path = tmp_path / "a.avi"
     write_video(path, frames_of(RED, None, RED, BLUE), rate=10)
-    video = predictor.predict_video(path, fuse=fuse)
+    video = predictor.predict_video(path, aggregation=aggregation)
     assert [frame.index for frame in video.frames] == [0, 1, 2, 3]
     assert [frame.seconds for frame in video.frames] == pytest.approx([0, 0.1, 0.2, 0.3])
     assert [frame.decisions[0].verdict for frame in video.frames] == ["live", "undecided", "live", "attack"]
     scores = [frame.decisions[0].score for frame in video.frames if frame.decisions[0].score is not None]
-    assert video.decision.score == pytest.approx(pick(scores)) and (video.fuse, video.note) == (fuse, None)
-    assert video.decision.label is (Label.ATTACK if fuse == "min" else Label.BONA_FIDE)
+    assert video.decision.score == pytest.approx(pick(scores)) and (video.aggregation, video.note) == (
+        aggregation,
+        None,
+    )
+    assert video.decision.label is (Label.ATTACK if aggregation == "min" else Label.BONA_FIDE)
     assert video.decision.timings["detect"] == sum(frame.decisions[0].timings["detect"] for frame in video.frames)
 
 
@@ -211,11 +216,11 @@ def test_bad_videos_and_words_are_refused(predictor, tmp_path):
     with pytest.raises(VideoError, match="cannot be read"):
         predictor.predict_video(tmp_path / "none.mp4")
     with pytest.raises(InputError, match="unknown aggregation 'max'; choices: mean, median, min"):
-        predictor.predict_video(path, fuse="max")
+        predictor.predict_video(path, aggregation="max")
     with pytest.raises(InputError, match="at least 1 .*got 0"):
         predictor.predict_video(path, frames=0)
     with pytest.raises(InputError, match="at least one frame"):
-        predictor.fuse([])
+        aggregate_frames([])
 
 
 def test_load_says_what_is_wrong(model, tmp_path, monkeypatch):
@@ -258,9 +263,14 @@ def test_detector_that_made_given_boxes_is_replaced_by_ours(make_model, tmp_path
 
 
 def test_scores_that_are_no_numbers_are_an_error(predictor, monkeypatch):
-    scores = predictor._scorer.score([(np.zeros((16, 16, 3), np.uint8),)])
-    scores.values[:] = np.nan
-    monkeypatch.setattr(predictor._scorer, "score", lambda batch: scores)
+    score = BundleScorer.score
+
+    def no_number(scorer, batch):
+        scores = score(scorer, batch)
+        scores.values[:] = np.nan
+        return scores
+
+    monkeypatch.setattr(BundleScorer, "score", no_number)
     with pytest.raises(ModelError, match=r"model tiny gives scores that are no numbers"):
         predictor.predict(picture(RED))
 
@@ -271,11 +281,11 @@ def test_engines_agree(model):
     assert first.predict(picture(RED))[0].score == pytest.approx(second.predict(picture(RED))[0].score, abs=1e-5)
 
 
-def test_decision_has_a_label_or_reasons():
-    with pytest.raises(ValueError, match="label or reasons"):
-        Decision(None, 0.5, None, 0.5, ScoreStatus.SCORED)
-    with pytest.raises(ValueError, match="status 'scored' only"):
-        Decision(None, None, Label.ATTACK, 0.5, ScoreStatus.SCORED)
+@pytest.mark.parametrize(("score", "threshold"), [(0.5, None), (None, 0.5), (None, None)])
+def test_decision_needs_a_score_and_a_threshold_or_reasons(score, threshold):
+    with pytest.raises(ValueError, match="or the reasons why it is undecided"):
+        Decision(None, score, threshold)
+    assert Decision(None, score, threshold, (Reason.NO_THRESHOLD,)).label is None
 
 
 def test_importing_facepad_stays_light():

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from facepad.errors import InputError
-from facepad.predict.sources import Kind, find_sources
+from facepad.predict.sources import SourceKind, find_sources
 
 NOTHING = io.BytesIO()
 
@@ -32,7 +32,12 @@ def test_folder_gives_its_images_and_videos_below_its_own_name(tree):
     assert [source.mirror for source in sources] == [
         PurePath("photos") / name for name in ("a/c.PNG", "a/clip.MP4", "b.jpg", "odd[1].jpg")
     ]
-    assert [source.kind for source in sources] == [Kind.IMAGE, Kind.VIDEO, Kind.IMAGE, Kind.IMAGE]
+    assert [source.kind for source in sources] == [
+        SourceKind.IMAGE,
+        SourceKind.VIDEO,
+        SourceKind.IMAGE,
+        SourceKind.IMAGE,
+    ]
     assert [source.content for source in sources] == [tree / source.mirror.relative_to("photos") for source in sources]
     assert [source.name for source in find(".")] == [
         str(Path("photos") / source.mirror.relative_to("photos")) for source in sources
@@ -46,7 +51,7 @@ def test_linked_folders_end(tree):
 
 def test_files_are_taken_by_ending_whether_they_exist_or_not(tree):
     sources = find("photos/b.jpg", "photos/a/notes.txt", "gone.mov")
-    assert [source.kind for source in sources] == [Kind.IMAGE, Kind.IMAGE, Kind.VIDEO]
+    assert [source.kind for source in sources] == [SourceKind.IMAGE, SourceKind.IMAGE, SourceKind.VIDEO]
     assert [str(source.mirror) for source in sources] == ["b.jpg", "notes.txt", "gone.mov"]
 
 
@@ -59,7 +64,7 @@ def test_patterns_match_files_and_folders(tree):
 def test_name_that_looks_like_a_pattern_or_a_camera_is_a_file_where_it_exists(tree):
     assert [source.name for source in find("photos/odd[1].jpg")] == ["photos/odd[1].jpg"]
     Path("camera:1").touch()
-    assert find("camera:1")[0].kind is Kind.IMAGE
+    assert find("camera:1")[0].kind is SourceKind.IMAGE
 
 
 def test_each_source_comes_once_in_order(tree):
@@ -75,15 +80,15 @@ def test_each_source_comes_once_in_order(tree):
 
 def test_standard_input_is_read_once(tree):
     (source,) = find("-", "-", stdin=io.BytesIO(b"bytes"))
-    assert (source.kind, source.name, source.content, str(source.mirror)) == (Kind.IMAGE, "-", b"bytes", "stdin")
+    assert (source.kind, source.name, source.content, str(source.mirror)) == (SourceKind.IMAGE, "-", b"bytes", "stdin")
 
 
 def test_camera_is_a_number_and_comes_last(tree):
-    assert (find("camera:0")[0].kind, find("camera:12")[0].content) == (Kind.CAMERA, 12)
+    assert (find("camera:0")[0].kind, find("camera:12")[0].content) == (SourceKind.CAMERA, 12)
     for wrong in ("camera:", "camera:x", "camera:-1", "camera:²", "camera:99999"):
         with pytest.raises(InputError, match=r"expected a camera's number, such as camera:0, got camera:"):
             find(wrong)
-    assert [source.kind for source in find("photos/b.jpg", "camera:0")] == [Kind.IMAGE, Kind.CAMERA]
+    assert [source.kind for source in find("photos/b.jpg", "camera:0")] == [SourceKind.IMAGE, SourceKind.CAMERA]
     for words in (("camera:0", "photos/b.jpg"), ("camera:0", "camera:1")):
         with pytest.raises(InputError, match="at most, after the other inputs"):
             find(*words)

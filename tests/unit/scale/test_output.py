@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from facepad.errors import OutputExistsError, RunError
+from facepad.errors import BusyError, OutputExistsError, RunError
 from facepad.types import AttackType, Box, Label, Sample, Split
 from helpers.bulk import rows_of
 
@@ -18,7 +18,7 @@ from facepad.scale import output as module  # noqa: E402
 from facepad.scale.items import Item  # noqa: E402
 from facepad.scale.keys import KeySet  # noqa: E402
 from facepad.scale.output import SCHEMA, open_output  # noqa: E402
-from facepad.scale.scoring import Scored  # noqa: E402
+from facepad.scale.scoring import ItemResult  # noqa: E402
 
 IDENTITY = {"model_sha256": "a" * 64, "model": "tiny", "threshold": 0.5, "source": "/in", "frames": 20}
 
@@ -28,13 +28,15 @@ def item(key, **more):
 
 
 def scored(key, score=0.75):
-    return Scored(item(key), "scored", score, "bona_fide" if score >= 0.5 else "attack", faces=1, box=Box(1, 2, 3, 5))
+    return ItemResult(
+        item(key), "scored", score, "bona_fide" if score >= 0.5 else "attack", faces=1, box=Box(1, 2, 3, 5)
+    )
 
 
 def test_rows_keep_what_was_found_and_what_was_known(tmp_path):
     sample = Sample("a.png", "anna", Label.ATTACK, AttackType.PRINT, Split.TEST, "v", 3)
     with open_output(tmp_path / "out", IDENTITY) as out:
-        out.add([Scored(item("a.png#3", sample=sample), "no_face", reasons=("no_face",), faces=0), scored("b.png")])
+        out.add([ItemResult(item("a.png#3", sample=sample), "no_face", reasons=("no_face",), faces=0), scored("b.png")])
     first, second = rows_of(tmp_path / "out")
     assert first == dict.fromkeys(SCHEMA.names) | {
         "key": "a.png#3", "kind": "image", "path": "a.png", "subject": "anna", "video": "v", "frame": 3,
@@ -70,7 +72,7 @@ def test_key_that_comes_twice_is_written_once(tmp_path):
 
 
 def test_parts_fill_one_after_the_other(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_ROWS", 2)
+    monkeypatch.setattr(module, "PART_ROWS", 2)
     with open_output(tmp_path / "out", IDENTITY) as out:
         for key in "abcde":
             out.add([scored(key)])
@@ -135,7 +137,7 @@ def test_second_run_on_an_output_is_refused_with_the_first_ones_name(tmp_path):
             with open_output(tmp_path / "out", IDENTITY):
                 pass
 
-        with pytest.raises(OutputExistsError, match=r"another run is writing to .*\(process \d+ on .*since .*\)"):
+        with pytest.raises(BusyError, match=r"another process is scoring in .*\(process \d+ on .*since .*\)"):
             thread.submit(again).result()
     again()
 

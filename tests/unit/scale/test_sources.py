@@ -16,7 +16,7 @@ pa = pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
 pytest.importorskip("fsspec", reason="facepad[scale] is not installed")
 parquet = pytest.importorskip("pyarrow.parquet")
 
-from facepad.scale.scoring import _content  # noqa: E402
+from facepad.scale.contents import read_content  # noqa: E402
 from facepad.scale.sources import open_source  # noqa: E402
 
 LIVE, FAKE = picture(RED), picture(BLUE)
@@ -28,7 +28,7 @@ def items(word, **options):
 
 def contents(word, **options):
     """Key to content of everything that a source names."""
-    return {key: _content(item) for key, item in items(word, **options).items()}
+    return {key: read_content(item) for key, item in items(word, **options).items()}
 
 
 @pytest.fixture

@@ -16,12 +16,12 @@ from facepad.service.challenge import (
     SAMPLING,
     Action,
     Challenge,
-    Pose,
+    FacePose,
+    check_challenge,
     draw,
-    judge,
     with_challenge,
 )
-from facepad.types import Decision, Label, Reason, ScoreStatus
+from facepad.types import Decision, Reason, ScoreStatus
 
 LEFT, RIGHT, CLOSER = Action
 CHALLENGES = [Challenge(pair) for pair in permutations(Action, 2)]
@@ -39,7 +39,7 @@ def clip(actions, *, rate=SAMPLING, extent=1.0, lead=0.75, quick=1.0):
             yaws.append(40 * side * part)
             sizes.append(50 * (1 + 0.6 * part * (action is CLOSER)))
     shown = zip(yaws, sizes, strict=True)
-    return [Pose(n / rate, yaw, size, (320 + yaw, 240.0)) for n, (yaw, size) in enumerate(shown)]
+    return [FacePose(n / rate, yaw, size, (320 + yaw, 240.0)) for n, (yaw, size) in enumerate(shown)]
 
 
 # --- drawing and keeping -----------------------------------------------------------------------------------------
@@ -86,7 +86,7 @@ def test_json_of_no_challenge_is_refused(text, message):
 
 @given(challenges, st.lists(st.sampled_from(Action), max_size=4), st.sampled_from([8.0, 12.0, 25.0, 30.0]))
 def test_clip_passes_exactly_when_it_shows_the_challenge_and_nothing_else(challenge, actions, rate):
-    result = judge(clip(actions, rate=rate), challenge)
+    result = check_challenge(clip(actions, rate=rate), challenge)
     assert result.passed == (tuple(actions) == challenge.steps)
     assert (result.note is None) == result.passed
     if len(actions) > 1:
@@ -99,11 +99,11 @@ def test_clip_passes_exactly_when_it_shows_the_challenge_and_nothing_else(challe
 @given(st.lists(st.sampled_from(Action), max_size=4))
 def test_one_recording_passes_at_most_one_challenge(actions):
     poses = clip(actions)
-    assert sum(judge(poses, challenge).passed for challenge in CHALLENGES) <= 1
+    assert sum(check_challenge(poses, challenge).passed for challenge in CHALLENGES) <= 1
 
 
 def test_steps_tell_when_they_were_completed():
-    first, second = judge(clip([CLOSER, LEFT]), Challenge((CLOSER, LEFT))).steps
+    first, second = check_challenge(clip([CLOSER, LEFT]), Challenge((CLOSER, LEFT))).steps
     assert (first.action, second.action) == (CLOSER, LEFT)
     assert first.seconds == pytest.approx(0.75 + 0.75 * 0.35 / 0.6, abs=0.13)  # on the way, at 1.35
     assert second.seconds == pytest.approx(0.75 + 3 - 0.75 * 12 / 40, abs=0.13)  # back, at 12 degrees
@@ -111,28 +111,28 @@ def test_steps_tell_when_they_were_completed():
 
 @pytest.mark.parametrize("challenge", CHALLENGES)
 def test_small_movements_are_none(challenge):
-    result = judge(clip(challenge.steps, extent=0.55), challenge)  # 22 degrees, 1.33 times
+    result = check_challenge(clip(challenge.steps, extent=0.55), challenge)  # 22 degrees, 1.33 times
     assert not result.passed and result.note.endswith("seen: nothing")
 
 
 def test_turn_without_the_way_back_is_none():
     poses = clip([CLOSER, LEFT])
-    result = judge(poses[: len(poses) - 6], Challenge((CLOSER, LEFT)))
+    result = check_challenge(poses[: len(poses) - 6], Challenge((CLOSER, LEFT)))
     assert [step.passed for step in result.steps] == [True, False]
     assert result.note == "asked for come_closer, then turn_left; seen: come_closer"
 
 
 def test_turn_that_swings_through_the_middle_between_two_frames_ends_there():
     yaws = [0, 0, 0, 0, 20, 40, 30, 13, -13, -30, -40, -20, 0]
-    poses = [Pose(number / 6, float(yaw), 50.0, (320.0, 240.0)) for number, yaw in enumerate(yaws)]
-    assert judge(poses, Challenge((LEFT, RIGHT))).passed
+    poses = [FacePose(number / 6, float(yaw), 50.0, (320.0, 240.0)) for number, yaw in enumerate(yaws)]
+    assert check_challenge(poses, Challenge((LEFT, RIGHT))).passed
 
 
 def test_who_stays_near_came_closer_once():
     poses = clip([CLOSER])
     near = [replace(pose, size=80.0, seconds=pose.seconds) if pose.seconds >= 1.5 else pose for pose in poses]
     turn = [replace(pose, size=80.0, seconds=pose.seconds + near[-1].seconds + 0.1) for pose in clip([LEFT])]
-    assert judge([*near, *turn], Challenge((CLOSER, LEFT))).passed
+    assert check_challenge([*near, *turn], Challenge((CLOSER, LEFT))).passed
 
 
 @given(challenges, st.data())
@@ -145,7 +145,7 @@ def test_jump_fails(challenge, given_):
         replace(pose, size=pose.size * given_.draw(st.sampled_from([0.5, 2]))),
         replace(pose, center=(pose.center[0] + 150, pose.center[1])),
     ]
-    result = judge([*poses[:at], given_.draw(st.sampled_from(jumps)), *poses[at + 1 :]], challenge)
+    result = check_challenge([*poses[:at], given_.draw(st.sampled_from(jumps)), *poses[at + 1 :]], challenge)
     assert not result.passed and "the face jumped at" in result.note
 
 
@@ -157,63 +157,63 @@ def test_clip_with_a_piece_cut_out_fails_unless_it_still_moves_like_a_head(chall
     kept = [*poses[: start + 1], *poses[start + length :]]
     joined = [replace(pose, seconds=n / SAMPLING) for n, pose in enumerate(kept)]
     if abs(after.yaw - before.yaw) > 25:
-        assert not judge(joined, challenge).passed
+        assert not check_challenge(joined, challenge).passed
     # The same without closing the gap: the face is out of sight for that time.
     hidden = [*poses[: start + 1], *[None] * (length - 1), *poses[start + length :]]
     if length / SAMPLING > 0.5:
-        result = judge(hidden, challenge)
+        result = check_challenge(hidden, challenge)
         assert not result.passed and ("no single face" in result.note or "per second" in result.note)
 
 
 def test_quick_head_passes_at_the_usual_sampling():
     # 40 degrees in a quarter of a second, as people may do who are asked to turn; at 5 frames a second it is a jump.
     asked = Challenge((LEFT, RIGHT))
-    assert judge(clip([LEFT, RIGHT], quick=3.0), asked).passed
-    assert "too quick" in judge(clip([LEFT, RIGHT], rate=5.0, quick=3.0), asked).note
+    assert check_challenge(clip([LEFT, RIGHT], quick=3.0), asked).passed
+    assert "too quick" in check_challenge(clip([LEFT, RIGHT], rate=5.0, quick=3.0), asked).note
 
 
 @pytest.mark.parametrize("yaw", [-18.0, 18.0])
 def test_clip_that_does_not_begin_with_a_frontal_face_fails(yaw):
     poses = [replace(pose, yaw=yaw) if pose.seconds < 0.6 else pose for pose in clip([LEFT, CLOSER])]
-    result = judge(poses, Challenge((LEFT, CLOSER)))
+    result = check_challenge(poses, Challenge((LEFT, CLOSER)))
     assert not result.passed and result.note == "the clip must begin with the face looking into the camera"
 
 
 def test_length_and_sampling_out_of_their_range_fail():
     asked = Challenge((LEFT, CLOSER))
     slow = clip([LEFT, CLOSER], rate=4.0, quick=0.3)
-    assert "at least 5 frames per second, got 4.0" in judge(slow, asked).note
-    assert "for 1 to 15 seconds, got 0.0" in judge([], asked).note
-    assert judge([None] * 30, asked).note == judge([], asked).note
-    assert "got 0.0" in judge(clip([])[:1], asked).note
-    assert "got 0.9" in judge(clip([], lead=1.0), asked).note
-    assert judge(clip([LEFT, CLOSER], lead=11.5), asked).passed
-    assert f"1 to {MAX_SECONDS:g} seconds, got 15." in judge(clip([LEFT, CLOSER], lead=12.5), asked).note
+    assert "at least 5 frames per second, got 4.0" in check_challenge(slow, asked).note
+    assert "for 1 to 15 seconds, got 0.0" in check_challenge([], asked).note
+    assert check_challenge([None] * 30, asked).note == check_challenge([], asked).note
+    assert "got 0.0" in check_challenge(clip([])[:1], asked).note
+    assert "got 0.9" in check_challenge(clip([], lead=1.0), asked).note
+    assert check_challenge(clip([LEFT, CLOSER], lead=11.5), asked).passed
+    assert f"1 to {MAX_SECONDS:g} seconds, got 15." in check_challenge(clip([LEFT, CLOSER], lead=12.5), asked).note
 
 
 def test_frames_without_the_face_are_let_pass_for_a_moment():
     poses = clip([LEFT, CLOSER])
     holes = [None if n % 5 == 0 else pose for n, pose in enumerate(poses)]
-    assert judge([None, None, *holes, None], Challenge((LEFT, CLOSER))).passed
+    assert check_challenge([None, None, *holes, None], Challenge((LEFT, CLOSER))).passed
 
 
 def test_times_that_do_not_rise_are_refused():
     poses = clip([LEFT, CLOSER])
     with pytest.raises(InputError, match="in the order of their times"):
-        judge(poses[::-1], Challenge((LEFT, CLOSER)))
+        check_challenge(poses[::-1], Challenge((LEFT, CLOSER)))
     with pytest.raises(InputError, match="in the order of their times"):
-        judge([poses[0], poses[0]], Challenge((LEFT, CLOSER)))
+        check_challenge([poses[0], poses[0]], Challenge((LEFT, CLOSER)))
 
 
 # --- the decision ------------------------------------------------------------------------------------------------
 
-PASSED = judge(clip([LEFT, CLOSER]), Challenge((LEFT, CLOSER)))
-FAILED = judge(clip([CLOSER, LEFT]), Challenge((LEFT, CLOSER)))
+PASSED = check_challenge(clip([LEFT, CLOSER]), Challenge((LEFT, CLOSER)))
+FAILED = check_challenge(clip([CLOSER, LEFT]), Challenge((LEFT, CLOSER)))
 
 
-@pytest.mark.parametrize("label", Label)
-def test_failed_challenge_leaves_the_clip_undecided(label):
-    decision = Decision(None, 0.8, label, 0.5, ScoreStatus.SCORED)
+@pytest.mark.parametrize("threshold", [0.5, 0.9], ids=["bona fide", "attack"])
+def test_failed_challenge_leaves_the_clip_undecided(threshold):
+    decision = Decision(None, 0.8, threshold)
     assert with_challenge(decision, PASSED) == decision
     undecided = with_challenge(decision, FAILED)
     assert (undecided.label, undecided.reasons) == (None, (Reason.CHALLENGE_FAILED,))
@@ -221,5 +221,5 @@ def test_failed_challenge_leaves_the_clip_undecided(label):
 
 
 def test_failed_challenge_keeps_the_other_reasons():
-    decision = Decision(None, 0.8, None, None, ScoreStatus.SCORED, (Reason.NO_THRESHOLD,))
+    decision = Decision(None, 0.8, None, (Reason.NO_THRESHOLD,))
     assert with_challenge(decision, FAILED).reasons == (Reason.NO_THRESHOLD, Reason.CHALLENGE_FAILED)

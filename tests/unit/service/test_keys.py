@@ -13,7 +13,7 @@ from facepad.service.keys import ApiKeys, add_key
 
 @pytest.fixture
 def looks_always(monkeypatch):
-    monkeypatch.setattr(module, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(module, "CHECK_SECONDS", 0.0)
 
 
 def test_key_belongs_to_the_name_that_it_was_added_for(tmp_path):

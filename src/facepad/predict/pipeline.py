@@ -1,0 +1,237 @@
+"""The one way from images to decisions: read, find faces, check and cut them, score them in batches, decide."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.errors import ImageError, InputError, ModelError
+from facepad.faces import DEFAULT_DETECTOR, DETECTORS, create_detector
+from facepad.faces.quality import USUAL_QUALITY, Quality
+from facepad.media.images import MAX_PIXELS, read_image
+from facepad.modelfile.bundle import Bundle
+from facepad.modelfile.scorers import BundleScorer, Prepared
+from facepad.runtime.inference import EngineName
+from facepad.runtime.parallel import map_ahead
+from facepad.types import Box, Decision, Reason
+
+__all__ = ["BATCH", "Examined", "ExaminedFace", "ImageInput", "Pipeline"]
+
+BATCH = 32
+"""How many crops a network gets at once, and how many images wait to be scored together."""
+
+ImageInput = str | os.PathLike[str] | bytes | NDArray[np.uint8]
+"""An image: the path of a file, the bytes of a file, or a uint8 RGB array ``(H, W, 3)``."""
+
+Key = TypeVar("Key")
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedFace:
+    """A face before its score: its crops, or the reasons why it gets no score.
+
+    Attributes:
+        box: The canonical face square; None for models that take the whole frame.
+        crops: What each network of the model sees; None when there are reasons.
+        reasons: Why the face is not scored.
+        seconds: Time spent on checking and cutting it.
+    """
+
+    box: Box | None
+    crops: Prepared | None
+    reasons: tuple[Reason, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The faces of an image before their scores, the most prominent first; it holds crops, not the image.
+
+    Attributes:
+        faces: None of them when no face was found.
+        seconds: Time spent on finding them.
+    """
+
+    faces: tuple[ExaminedFace, ...]
+    seconds: float
+
+
+class Pipeline:
+    """The steps from an image to decisions with one model; threads may share it, and processes get a copy by pickling.
+
+    `run` goes the whole way for many images. Callers that batch in another way, such as the service, use its two
+    halves: `examine` for one image in any thread, and `decide` for several examined images together.
+
+    Args:
+        bundle: The model.
+        detector: A key of `facepad.faces.DETECTORS`; None takes the one that the model was trained with. It is ignored
+            for models that take whole frames.
+        engine: The inference engine; None takes ONNX Runtime, or OpenVINO for a model in its format.
+        threads: Threads of the engine; None takes one per processor.
+        quality: The limits that a face must keep to be scored.
+
+    Attributes:
+        bundle: The model.
+        detector: The name of the detector in use; None for models that take whole frames.
+
+    Raises:
+        ModelError: The engine cannot run the model, or the detector's model file is missing.
+        InputError: The detector is unknown, or ``threads`` is below 1.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        detector: str | None = None,
+        engine: EngineName | None = None,
+        threads: int | None = None,
+        quality: Quality = USUAL_QUALITY,
+    ) -> None:
+        if threads is not None and threads < 1:
+            raise InputError(f"threads must be at least 1, got {threads}")
+        self.bundle = bundle
+        self._options: dict[str, Any] = {"detector": detector, "engine": engine, "threads": threads, "quality": quality}
+        self._quality = quality
+        self._scorer = BundleScorer(bundle, engine=engine, threads=threads)
+        needing = [spec for spec in self._scorer.preprocess if spec.needs_face]
+        # Data sets may bring boxes of their own, which no detector of ours made.
+        usual = needing[0].detector if needing and needing[0].detector in DETECTORS else DEFAULT_DETECTOR
+        self.detector = (detector or usual) if needing else None
+        self._detector = create_detector(self.detector) if self.detector else None
+
+    def __reduce__(self) -> tuple[Any, tuple[()]]:
+        """A copy in another process loads the model there: sessions of an engine cannot travel."""
+        return partial(type(self), self.bundle, **self._options), ()
+
+    @property
+    def threshold(self) -> float | None:
+        """The model's threshold: a score of at least this value is bona fide. None leaves everything undecided."""
+        threshold = self.bundle.description.threshold
+        return None if threshold is None else threshold.value
+
+    def run(
+        self, images: Iterable[tuple[Key, ImageInput]], *, batch: int = BATCH, ahead: int = 0
+    ) -> Iterator[tuple[Key, tuple[Decision, ...] | ImageError]]:
+        """Decide on many images, in their order; an image that cannot be read gives its error, and the rest goes on.
+
+        Args:
+            images: Each with a key that comes back with its result. They are taken one by one, and not kept.
+            batch: How many images are decided together.
+            ahead: How many images threads may examine ahead of the results; 0 examines them in this thread.
+
+        Raises:
+            ModelError: The network gives NaN.
+        """
+        examined = map_ahead(self._examine_keyed, images, ahead=ahead) if ahead else map(self._examine_keyed, images)
+        while group := list(islice(examined, batch)):
+            decided = iter(self.decide([one for _, one in group if isinstance(one, Examined)]))
+            for key, one in group:
+                yield key, next(decided) if isinstance(one, Examined) else one
+
+    def _examine_keyed(self, keyed: tuple[Key, ImageInput]) -> tuple[Key, Examined | ImageError]:
+        key, image = keyed
+        try:
+            return key, self.examine(image)
+        except ImageError as error:
+            return key, error
+
+    def examine(self, image: ImageInput) -> Examined:
+        """Read an image, find its faces, check and cut them.
+
+        Raises:
+            ImageError: The image cannot be read, or the array is not an image.
+        """
+        pixels = _pixels(image)
+        started = time.perf_counter()
+        boxes: list[Box | None] = [None]
+        if self._detector is not None:
+            boxes = [face.box for face in self._detector.detect(pixels)]
+        seconds = time.perf_counter() - started
+        return Examined(tuple(self._examine_face(pixels, box) for box in boxes), seconds)
+
+    def _examine_face(self, image: NDArray[np.uint8], box: Box | None) -> ExaminedFace:
+        started = time.perf_counter()
+        reasons = self._quality.reasons(image, box)
+        crops = None if reasons else self._scorer.prepare(image, box)
+        return ExaminedFace(box, crops, reasons, time.perf_counter() - started)
+
+    def decide(self, examined: Sequence[Examined]) -> list[tuple[Decision, ...]]:
+        """Score the faces of several images together, and decide on each image.
+
+        Returns:
+            For each image one decision per face, the most prominent face first; at least one.
+
+        Raises:
+            ModelError: The network gives NaN.
+        """
+        scores = self._scores(face.crops for image in examined for face in image.faces if face.crops is not None)
+        return [tuple(self._decide_image(image, scores)) for image in examined]
+
+    def _scores(self, crops: Iterable[Prepared]) -> Iterator[tuple[float, NDArray[np.float32] | None, float]]:
+        """Score, depth map and seconds of each crop."""
+        waiting = iter(crops)
+        while batch := list(islice(waiting, BATCH)):
+            started = time.perf_counter()
+            scores = self._scorer.score(batch)
+            seconds = (time.perf_counter() - started) / len(batch)
+            if not np.isfinite(scores.values).all():
+                raise ModelError(f"model {self.bundle.description.name} gives scores that are no numbers (NaN)")
+            for index, value in enumerate(scores.values):
+                yield float(value), None if scores.depth is None else scores.depth[index].copy(), seconds
+
+    def _decide_image(
+        self, image: Examined, scores: Iterator[tuple[float, NDArray[np.float32] | None, float]]
+    ) -> Iterator[Decision]:
+        threshold, steps = self.threshold, {"detect": image.seconds, "prepare": 0.0, "score": 0.0}
+        if not image.faces:
+            yield Decision(None, None, threshold, (Reason.NO_FACE,), timings=steps)
+        for face in image.faces:
+            timings = steps | {"prepare": face.seconds}
+            if face.crops is None:
+                yield Decision(face.box, None, threshold, face.reasons, timings=timings)
+            else:
+                score, depth, seconds = next(scores)
+                timings["score"] = seconds
+                yield Decision.on_score(score, threshold, box=face.box, depth_map=depth, timings=timings)
+
+    def warm(self) -> Examined:
+        """Find faces in noise and cut a face out of it, so that what is created at first use exists afterwards.
+
+        Returns:
+            An examined face for `decide`, which warms the networks.
+        """
+        noise = np.random.default_rng(0).integers(64, 192, (480, 640, 3), dtype=np.uint8)
+        self.examine(noise)
+        crops = self._scorer.prepare(noise, Box(200, 120, 440, 360))
+        return Examined((ExaminedFace(None, crops, (), 0.0),), 0.0)
+
+
+def _pixels(image: ImageInput) -> NDArray[np.uint8]:
+    """The image as uint8 RGB ``(H, W, 3)``.
+
+    >>> _pixels(np.zeros((4, 4, 3)))
+    Traceback (most recent call last):
+    facepad.errors.ImageError: expected a uint8 RGB array (height, width, 3) in 0..255, got float64 (4, 4, 3)
+    """
+    if isinstance(image, bytes):
+        return read_image(image)
+    if isinstance(image, str | os.PathLike):
+        return read_image(Path(image))
+    if not isinstance(image, np.ndarray):
+        raise ImageError(None, f"expected an image's path, bytes or uint8 RGB array, got {type(image).__name__}")
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        shape = ", ".join(map(str, image.shape))
+        raise ImageError(None, f"expected a uint8 RGB array (height, width, 3) in 0..255, got {image.dtype} ({shape})")
+    if image.shape[0] * image.shape[1] > MAX_PIXELS:
+        raise ImageError("array", f"{image.shape[1]}x{image.shape[0]} pixels, the limit is {MAX_PIXELS} pixels")
+    return np.ascontiguousarray(image)

@@ -1,0 +1,89 @@
+"""The bytes of an item: read from its place in a file, in a bucket or at a web address; failed reads are repeated."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from facepad.scale.items import Item
+from facepad.scale.stores import GoneError, RefusedError, UnreachedError, is_remote, open_file, read_range
+
+__all__ = ["as_file", "read_content"]
+
+_ATTEMPTS = 3
+_PAUSE = 0.5  # Seconds before the second attempt; each further pause is twice as long.
+
+
+def read_content(item: Item) -> bytes | GoneError | RefusedError | UnreachedError:
+    """The bytes of an item, or the error of the last attempt. The error is returned, as threads read ahead."""
+    if item.problem:
+        return RefusedError(item.problem)
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _read_cell(item) if item.column else read_range(item.url, item.place)
+        except UnreachedError as error:
+            if attempt == _ATTEMPTS - 1:
+                return error
+            time.sleep(_PAUSE * 2**attempt)
+        except (GoneError, RefusedError) as error:
+            return error
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def as_file(item: Item) -> Iterator[Path]:
+    """A local file that holds an item: its own, or a temporary one.
+
+    Raises:
+        GoneError, RefusedError, UnreachedError: The item cannot be read.
+    """
+    if item.place is None and not is_remote(item.url) and not item.problem:
+        yield Path(item.url)
+        return
+    content = read_content(item)
+    if not isinstance(content, bytes):
+        raise content
+    suffix = PurePosixPath(urlsplit(item.key).path if is_remote(item.key) else item.key).suffix
+    with tempfile.TemporaryDirectory(prefix="facepad-") as folder:
+        path = Path(folder) / f"video{suffix}"
+        path.write_bytes(content)
+        yield path
+
+
+_row_group_lock = threading.Lock()  # Without it each reading thread would load the same row group.
+
+
+def _read_cell(item: Item) -> bytes:
+    """The bytes in a row of a Parquet file."""
+    assert item.place is not None
+    group, row = item.place
+    with _row_group_lock:
+        values = _read_row_group(item.url, group, item.column)
+    if row >= len(values):
+        raise GoneError("its file has changed: it has fewer rows now")
+    return values[row].as_py() or b""
+
+
+@lru_cache(maxsize=2)  # The items of a batch follow each other in a file, and may reach into the next row group.
+def _read_row_group(url: str, group: int, column: str) -> Any:
+    """The column of bytes of a row group, as an Arrow array."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with open_file(url) as stream, parquet.ParquetFile(stream) as file:
+            values = file.read_row_group(group, columns=[column])
+    except (GoneError, RefusedError, UnreachedError):
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise RefusedError(f"its row group cannot be read ({str(error).splitlines()[0]})") from error
+    name, _, part = column.partition(".")
+    array = values.column(column if column in values.column_names else name).combine_chunks()
+    return array.field(part) if pa.types.is_struct(array.type) else array
