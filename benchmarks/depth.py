@@ -54,7 +54,7 @@ def _row(manifest: Path, engine: str) -> str:
         ]
         write_manifest(copy, samples)
         started = time.perf_counter()
-        done = make_depth(copy, engine=engine, progress=False)
+        done = make_depth(copy, labeller=engine)
         seconds = time.perf_counter() - started
     agreement = "" if done.agreement is None else f"{done.agreement:.2f}"
     return (

@@ -139,7 +139,7 @@ def test_depth_maps_go_on_from_every_file(fails_at, facepad, data, tmp_path):
     assert not list((tmp_path / "look").iterdir())
     made = contents(data.parent / "depth")
     shutil.rmtree(data.parent / "depth")
-    make_depth(data, engine="template", progress=False)
+    make_depth(data, labeller="template")
     assert made == contents(data.parent / "depth")
 
 

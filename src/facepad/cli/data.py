@@ -73,15 +73,15 @@ def data_depth(
     jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
 ) -> None:
     """Make depth maps of the bona fide faces, for training with depth; they are stored beside the manifest."""
-    from facepad.depth import create_engine, make_depth, usual_engine, write_preview
+    from facepad.depth import create_labeller, make_depth, usual_labeller, write_preview
 
     named = engine or (model and "facemesh")
-    chosen, remark = (create_engine(named, model=model), None) if named else usual_engine()
+    chosen, remark = (create_labeller(named, model=model), None) if named else usual_labeller()
     if remark:
         say(remark)
-    say(make_depth(manifest, engine=chosen, jobs=jobs).to_text())
+    say(make_depth(manifest, labeller=chosen, jobs=jobs, progress=True).to_text())
     if preview:
-        say(f"preview: {write_preview(manifest, preview, engine=chosen.name)}")
+        say(f"preview: {write_preview(manifest, preview, labeller=chosen.name)}")
 
 
 class ImageFormat(StrEnum):

@@ -1,7 +1,7 @@
-"""Depth labels: how near each place of a bona fide face is, made once, stored beside the manifest, used in training."""
+"""Depth labels: how near each part of a bona fide face is; made once, stored beside the manifest, used in training."""
 
 from facepad.depth.carry import carry_depth
-from facepad.depth.engines import ENGINES, DepthEngine, create_engine, usual_engine
+from facepad.depth.labellers import LABELLERS, DepthLabeller, create_labeller, usual_labeller
 from facepad.depth.make import DepthSummary, make_depth
 from facepad.depth.preview import write_preview
 from facepad.depth.raster import EXTENT, SIZE
@@ -9,17 +9,17 @@ from facepad.depth.store import DepthMaps, load_depth
 from facepad.depth.warp import warp_depth
 
 __all__ = [
-    "ENGINES",
     "EXTENT",
+    "LABELLERS",
     "SIZE",
-    "DepthEngine",
+    "DepthLabeller",
     "DepthMaps",
     "DepthSummary",
     "carry_depth",
-    "create_engine",
+    "create_labeller",
     "load_depth",
     "make_depth",
-    "usual_engine",
+    "usual_labeller",
     "warp_depth",
     "write_preview",
 ]

@@ -1,4 +1,4 @@
-"""A contact sheet of image | depth map pairs, to see at a glance whether the maps fit."""
+"""A contact sheet of faces beside their depth maps, to see at a glance whether the maps fit."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["contact_sheet", "write_preview"]
 _PAIRS, _COLUMNS, _SIDE = 24, 4, 160
 
 
-def write_preview(manifest: Path, folder: Path, *, engine: str) -> Path:
+def write_preview(manifest: Path, folder: Path, *, labeller: str) -> Path:
     """Draw 24 evenly chosen bona fide images of a manifest beside their stored maps.
 
     Args:
         manifest: The manifest; its maps were made.
-        folder: Where depth-ENGINE.png goes; made if missing.
-        engine: Whose maps.
+        folder: Where depth-LABELLER.png goes; made if missing.
+        labeller: Whose maps.
 
     Returns:
         The picture's path.
@@ -37,11 +37,11 @@ def write_preview(manifest: Path, folder: Path, *, engine: str) -> Path:
         RunError: the picture cannot be written.
     """
     samples = read_manifest(manifest)
-    maps = load_depth(manifest, samples, engine)
+    maps = load_depth(manifest, samples, labeller)
     faces = [sample for sample in samples if sample.label is Label.BONA_FIDE and sample in maps]
     chosen = [faces[number] for number in np.linspace(0, len(faces) - 1, min(_PAIRS, len(faces))).round().astype(int)]
     pairs = [_pair(_read(manifest, sample), sample, maps.of(sample)) for sample in chosen]
-    path = Path(folder) / f"depth-{engine}.png"
+    path = Path(folder) / f"depth-{labeller}.png"
     write_image(path, contact_sheet(pairs))
     return path
 

@@ -1,6 +1,6 @@
 """Depth from PRNet (Feng et al., ECCV 2018): its position-map network in PyTorch, and its weights by path.
 
-PRNet is the engine of the AttentionFusion paper. Its public weights are a checkpoint of TensorFlow 1, which
+PRNet is the depth labeller of the AttentionFusion paper. Its public weights are a checkpoint of TensorFlow 1, which
 ``tools/convert_prnet.py`` brings into a .safetensors file where TensorFlow is installed. The layers, their sizes and
 the padding follow the authors' code; with random weights the whole network gives what TensorFlow's operations give.
 What could not be verified, for want of the public weights, is that their checkpoint loads and which faces it gives. The

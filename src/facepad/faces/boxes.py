@@ -58,19 +58,17 @@ def find_boxes(
         RunError: a process died, or the cache cannot be written.
     """
     require_positive("jobs", jobs)
-    engine = create_detector(detector, model=detector_model)
+    finder = create_detector(detector, model=detector_model)
     wanted = list(dict.fromkeys(Path(path) for path in paths))
     found: dict[Path, FoundBox] = {}
-    with (
-        BoxCache(cache, engine.identity) as known,
-        progress_bar("finding faces", len(wanted), shown=progress) as advance,
-    ):
+    known = BoxCache(cache, finder.identity)
+    with progress_bar("finding faces", len(wanted), shown=progress) as advance:
         for path in wanted:
             if (result := known.get(path)) is not None:
                 found[path] = result
                 advance()
         missing = [path for path in wanted if path not in found]
-        with closing(_detect_all(missing, engine, jobs or available_cpus())) as results:
+        with closing(_detect_all(missing, finder, jobs or available_cpus())) as results:
             for path, stamp, result in results:
                 known.add(path, stamp, result)
                 found[path] = result

@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from facepad.errors import InputError, reason
+from facepad.errors import InputError
 from facepad.files.disk import writing
 
 __all__ = ["AppendStore", "read_entries"]
@@ -57,7 +57,7 @@ class AppendStore(Generic[Entry]):
         what: str = "an index",
     ) -> None:
         self._folder, self._index, self._row_bytes, self._parse = Path(folder), Path(folder, index), row_bytes, parse
-        with writing(self._folder):
+        with writing(self._index):
             self._folder.mkdir(parents=True, exist_ok=True)
             self.entries = read_entries(folder, row_bytes, parse, index=index, what=what)
             self._index_length = _length_of_lines(self._index, len(self.entries))
@@ -103,17 +103,15 @@ def read_entries(
     """The entries of a store that are whole in all of its files, in order; `AppendStore` explains the arguments.
 
     Raises:
-        InputError: the index cannot be read, or holds a line that is not of this store.
+        InputError: the index holds a line that is not of this store.
+        OSError: a file cannot be read.
     """
     path = Path(folder, index)
     files = {Path(folder, name): length for name, length in row_bytes.items()}
     if not all(file.exists() for file in (path, *files)):
         return []
-    try:
-        *whole, _torn = path.read_bytes().split(b"\n")
-        count = min((file.stat().st_size // length for file, length in files.items()), default=len(whole))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {reason(error)}") from error
+    *whole, _torn = path.read_bytes().split(b"\n")
+    count = min((file.stat().st_size // length for file, length in files.items()), default=len(whole))
     entries = []
     for number, line in enumerate(whole, start=1):
         try:

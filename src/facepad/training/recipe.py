@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from facepad.depth import ENGINES
+from facepad.depth import LABELLERS
 from facepad.errors import InputError, RecipeError, unknown_choice
 from facepad.files.config import Section, explain, read_toml
 from facepad.metrics import parse_criterion
@@ -205,8 +205,8 @@ def validate_recipe(values: dict[str, Any], where: str) -> Recipe:
 
 def _check_depth(recipe: Recipe, where: str) -> None:
     engine, given = recipe.depth.engine, sorted(recipe.depth.model_fields_set)
-    if engine is not None and engine not in ENGINES:
-        raise RecipeError(f"{where}: depth.engine: {unknown_choice('depth engine', engine, ENGINES)}")
+    if engine is not None and engine not in LABELLERS:
+        raise RecipeError(f"{where}: depth.engine: {unknown_choice('depth engine', engine, LABELLERS)}")
     if given and not MODELS[recipe.model.name].gives_depth(recipe.model.options()):
         network = f"{recipe.model.name}{'' if recipe.model.depth is None else ' with model.depth = false'}"
         raise RecipeError(

@@ -82,7 +82,7 @@ def run_demo(out: Path) -> str:
 
 
 def _train_with_depth(manifest: Path, run: Path) -> None:
-    make_depth(manifest, engine="template")
+    make_depth(manifest, labeller="template", progress=True)
     train_run(load_recipe("demo-depth"), manifest, run)
 
 

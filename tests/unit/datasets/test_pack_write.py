@@ -186,7 +186,7 @@ def test_frames_that_do_not_come_are_listed_and_whole_videos_refused(tmp_path):
 
 
 def test_depth_maps_are_carried_over(data, tmp_path):
-    make_depth(data, engine="template", progress=False)
+    make_depth(data, labeller="template")
     summary = packed(data, tmp_path / "out")
     assert carry_depth(data, summary.manifest, summary.pairs) == ["36 depth maps by template carried over"]
     before, after = (load_depth(path, read_manifest(path)) for path in (data, summary.manifest))
@@ -199,14 +199,14 @@ def test_depth_maps_are_carried_over(data, tmp_path):
 
 
 def test_depth_maps_of_other_images_stay_behind(data, tmp_path):
-    make_depth(data, engine="template", progress=False)
+    make_depth(data, labeller="template")
     face = next(sample for sample in read_manifest(data) if sample.label is Label.BONA_FIDE)
     resolve(data, face).write_bytes(resolve(data, read_manifest(data)[2]).read_bytes())
     summary = packed(data, tmp_path / "out")
     (note,) = carry_depth(data, summary.manifest, summary.pairs)
     assert note.startswith("depth maps by template are not carried over: 1 of 36 bona fide images changed")
     assert not (tmp_path / "out" / "depth").exists()
-    assert make_depth(summary.manifest, engine="template", progress=False).made == 36
+    assert make_depth(summary.manifest, labeller="template").made == 36
 
 
 def test_how_the_data_was_prepared_is_carried_over(data, tmp_path):

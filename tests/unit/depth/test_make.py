@@ -89,10 +89,10 @@ def test_mean_face_has_a_nose_sockets_and_an_outline_within_the_square():
 
 
 def test_template_changes_nothing_that_it_gave_before():
-    engine = TemplateDepth()
-    first = engine.depth(np.zeros((9, 9, 3), np.uint8), BOX)
+    labeller = TemplateDepth()
+    first = labeller.depth(np.zeros((9, 9, 3), np.uint8), BOX)
     first[:] = 7
-    assert engine.depth(np.zeros((9, 9, 3), np.uint8), BOX).max() == 255
+    assert labeller.depth(np.zeros((9, 9, 3), np.uint8), BOX).max() == 255
 
 
 def test_template_takes_no_model(tmp_path):

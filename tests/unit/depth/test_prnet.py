@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from facepad.depth import EXTENT, SIZE, create_engine
+from facepad.depth import EXTENT, SIZE, create_labeller
 from facepad.depth.positions import PRNET_SIDE, from_prnet, positions_to_depth, prnet_square
 from facepad.depth.prnet import MASK, PositionNet, _Convolution, _Transposed, from_tensorflow
 from facepad.errors import InputError, ModelError
@@ -187,17 +187,17 @@ def test_foreign_checkpoint_is_refused():
         from_tensorflow(variables)
 
 
-def test_tool_writes_what_the_engine_reads(tool, tmp_path, monkeypatch, capsys):
+def test_tool_writes_what_the_labeller_reads(tool, tmp_path, monkeypatch, capsys):
     places = np.flatnonzero(disc())
     (tmp_path / "face_ind.txt").write_text("\n".join(f"{place:.18e}" for place in places))  # as numpy.savetxt does
     monkeypatch.setattr(tool, "read_checkpoint", lambda prefix: made_up_checkpoint())
     out = tmp_path / "prnet.safetensors"
     assert tool.main(["checkpoint", str(tmp_path / "face_ind.txt"), str(out)]) == 0
     assert np.array_equal(load_file(out)[MASK].numpy().astype(bool), disc())
-    engine = create_engine("prnet", model=out)
-    assert engine.name == "prnet" and engine.identity.startswith("prnet-1-")
+    labeller = create_labeller("prnet", model=out)
+    assert labeller.name == "prnet" and labeller.identity.startswith("prnet-1-")
     image = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
-    levels = engine.depth(image, BOX)
+    levels = labeller.depth(image, BOX)
     assert levels is None or (levels.shape == (SIZE, SIZE) and levels.dtype == np.uint8)
     (tmp_path / "face_ind.txt").write_text("1 2 70000")
     assert tool.main(["checkpoint", str(tmp_path / "face_ind.txt"), str(out)]) == 2
@@ -212,20 +212,20 @@ def test_face_places_that_are_none_are_refused(tool, tmp_path):
         tool.read_mask(tmp_path / "words.txt")
 
 
-def test_engine_without_or_with_wrong_weights_says_what_to_do(tmp_path):
+def test_labeller_without_or_with_wrong_weights_says_what_to_do(tmp_path):
     with pytest.raises(ModelError, match=r"give --model .*tools/convert_prnet\.py"):
-        create_engine("prnet")
+        create_labeller("prnet")
     with pytest.raises(ModelError, match="is not a file"):
-        create_engine("prnet", model=tmp_path / "none.safetensors")
+        create_labeller("prnet", model=tmp_path / "none.safetensors")
     (tmp_path / "bad.safetensors").write_bytes(b"no weights")
     with pytest.raises(ModelError, match="not a .safetensors file"):
-        create_engine("prnet", model=tmp_path / "bad.safetensors")
+        create_labeller("prnet", model=tmp_path / "bad.safetensors")
     save_file({"features.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(ModelError, match="other weights than PRNet's"):
-        create_engine("prnet", model=tmp_path / "other.safetensors")
+        create_labeller("prnet", model=tmp_path / "other.safetensors")
     save_file(PositionNet().state_dict(), tmp_path / "maskless.safetensors")
     with pytest.raises(ModelError, match="first: face_mask"):
-        create_engine("prnet", model=tmp_path / "maskless.safetensors")
+        create_labeller("prnet", model=tmp_path / "maskless.safetensors")
 
 
 # --- positions to depth ------------------------------------------------------------------------------------------

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from filelock import FileLock
 
 from facepad.cli import main
 from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.depth import SIZE, load_depth, make_depth
 from facepad.depth.preview import write_preview
 from facepad.depth.template import TemplateDepth
-from facepad.errors import InputError, RunError
+from facepad.errors import BusyError, InputError, RunError
+from facepad.files.locks import exclusive
 from facepad.media.images import read_image, write_image
 from facepad.types import AttackType, Box, Label, Sample
 
@@ -23,7 +23,7 @@ BOX = Box(12, 12, 52, 52)
 
 
 class Counting:
-    """An engine whose map tells the image's first pixel, and that sees no face in black images."""
+    """A labeller whose map tells the image's first pixel, and that sees no face in black images."""
 
     name, identity = "counting", "counting-1"
 
@@ -49,22 +49,22 @@ def manifest(tmp_path):
     return tmp_path / "manifest.csv"
 
 
-def make(manifest, engine=None, **options):
-    return make_depth(manifest, engine=engine or Counting(), progress=False, **options)
+def make(manifest, labeller=None, **options):
+    return make_depth(manifest, labeller=labeller or Counting(), **options)
 
 
-def load(manifest, engine=None):
-    return load_depth(manifest, read_manifest(manifest), engine)
+def load(manifest, labeller=None):
+    return load_depth(manifest, read_manifest(manifest), labeller)
 
 
 def test_maps_come_back_for_their_own_samples_and_zeros_for_attacks(manifest):
-    engine = Counting()
-    summary = make(manifest, engine)
-    assert sorted(engine.seen) == [100 + number for number in range(39)]  # attacks are not even opened
+    labeller = Counting()
+    summary = make(manifest, labeller)
+    assert sorted(labeller.seen) == [100 + number for number in range(39)]  # attacks are not even opened
     assert (summary.made, summary.kept, summary.attacks) == (39, 0, 4)
     assert summary.no_box == ["real/39.png"] and not summary.unreadable and not summary.fell_back
     maps = load(manifest)
-    assert (maps.engine, maps.identity) == ("counting", "counting-1")
+    assert (maps.labeller, maps.identity) == ("counting", "counting-1")
     for sample in read_manifest(manifest):
         if sample.label is Label.ATTACK:
             assert sample in maps and not maps.of(sample).any() and maps.of(sample).shape == (SIZE, SIZE)
@@ -95,9 +95,9 @@ def test_agreement_with_the_mean_face_is_given(manifest):
 
 def test_second_run_makes_nothing_anew(manifest):
     make(manifest)
-    engine = Counting()
-    summary = make(manifest, engine)
-    assert engine.seen == [] and (summary.made, summary.kept) == (0, 39)
+    labeller = Counting()
+    summary = make(manifest, labeller)
+    assert labeller.seen == [] and (summary.made, summary.kept) == (0, 39)
     assert "39 depth maps by counting-1 (39 from earlier runs)" in summary.to_text()
 
 
@@ -111,10 +111,10 @@ def test_run_that_was_stopped_goes_on(manifest, jobs):
 
     with pytest.raises(KeyboardInterrupt):
         make(manifest, Stopping(), jobs=jobs)
-    engine = Counting()
-    summary = make(manifest, engine, jobs=jobs)
-    assert summary.kept == 32 and sorted(engine.seen) == [132, 133, 134, 135, 136, 137, 138]
-    assert len(load(manifest)._rows) == 39
+    labeller = Counting()
+    summary = make(manifest, labeller, jobs=jobs)
+    assert summary.kept == 32 and sorted(labeller.seen) == [132, 133, 134, 135, 136, 137, 138]
+    assert sum(s in load(manifest) for s in read_manifest(manifest) if s.label is Label.BONA_FIDE) == 39
 
 
 @pytest.mark.parametrize("file", ["maps.u8", "index.jsonl"])
@@ -126,9 +126,9 @@ def test_torn_files_are_cut_back_to_whole_rows(manifest, file, torn):
     path.write_bytes(content[: max(0, len(content) - torn)])
     with pytest.raises(InputError, match=r"39 bona fide images have no depth map"):
         load(manifest)
-    engine = Counting()
-    summary = make(manifest, engine)
-    assert 0 < len(engine.seen) == summary.made == 39 - summary.kept
+    labeller = Counting()
+    summary = make(manifest, labeller)
+    assert 0 < len(labeller.seen) == summary.made == 39 - summary.kept
     maps = load(manifest)
     assert all((maps.of(s) == 100 + int(s.path[5:7])).all() for s in read_manifest(manifest)[:39])
 
@@ -140,12 +140,12 @@ def test_rows_without_index_lines_are_dropped(manifest):
         stream.write(bytes(SIZE * SIZE + 5))
     (manifest.parent / "real/00.png").unlink()
     write_image(manifest.parent / "real/00.png", np.full((70, 64, 3), 9, np.uint8))  # another image: made again
-    engine = Counting()
-    assert make(manifest, engine).made == 1 and engine.seen == [9]
+    labeller = Counting()
+    assert make(manifest, labeller).made == 1 and labeller.seen == [9]
     assert (load(manifest).of(read_manifest(manifest)[0]) == 9).all()
 
 
-def test_face_that_the_engine_does_not_see_gets_the_template_and_is_listed(manifest):
+def test_face_that_the_labeller_does_not_see_gets_the_template_and_is_listed(manifest):
     write_image(manifest.parent / "real/05.png", np.zeros((64, 64, 3), np.uint8))
     for summary in (make(manifest), make(manifest)):  # a later run still says so
         assert summary.fell_back == ["real/05.png"]
@@ -184,8 +184,8 @@ def test_manifests_in_one_folder_share_their_maps(manifest):
     make(manifest)
     other = manifest.parent / "manifest-fold1.csv"
     write_manifest(other, [replace(sample, subject="x") for sample in read_manifest(manifest)[:10]])
-    engine = Counting()
-    assert make(other, engine).kept == 10 and engine.seen == []
+    labeller = Counting()
+    assert make(other, labeller).kept == 10 and labeller.seen == []
 
 
 # --- loading what is not right -----------------------------------------------------------------------------------
@@ -264,19 +264,19 @@ def test_another_model_does_not_mix_its_maps_in(manifest):
         make(manifest, other)
 
 
-def test_several_engines_ask_for_a_choice(manifest):
+def test_several_labellers_ask_for_a_choice(manifest):
     make(manifest)
     make(manifest, TemplateDepth())
     with pytest.raises(InputError, match=r"several engines \(counting, template\); say which one"):
         load(manifest)
-    assert load(manifest, "template").engine == "template"
+    assert load(manifest, "template").labeller == "template"
 
 
 def test_two_runs_do_not_fill_one_store(manifest):
     make(manifest)
     with (
-        FileLock(manifest.parent / "depth/counting/lock"),
-        pytest.raises(RunError, match="another run is adding depth maps"),
+        exclusive(manifest.parent / "depth/counting", "adding depth maps"),
+        pytest.raises(BusyError, match="another process is adding depth maps"),
     ):
         make(manifest)
 
@@ -292,7 +292,7 @@ def test_place_that_cannot_be_written_is_one_line(manifest):
 
 def test_preview_shows_evenly_chosen_pairs(manifest, tmp_path):
     make(manifest)
-    path = write_preview(manifest, tmp_path / "look", engine="counting")
+    path = write_preview(manifest, tmp_path / "look", labeller="counting")
     sheet = read_image(path)
     assert path.name == "depth-counting.png" and sheet.shape == (6 * 160, 4 * 320, 3)
     first, last = sheet[80, 240], sheet[-80, -80]
@@ -304,7 +304,7 @@ def test_preview_of_few_faces_and_of_an_image_that_is_gone(manifest, tmp_path):
     make(manifest)
     write_manifest(manifest, read_manifest(manifest)[:3])
     (manifest.parent / "real/01.png").unlink()
-    sheet = read_image(write_preview(manifest, tmp_path / "look", engine="counting"))
+    sheet = read_image(write_preview(manifest, tmp_path / "look", labeller="counting"))
     assert sheet.shape == (160, 3 * 320, 3) and sheet[80, 320 + 80].tolist() == [127] * 3
 
 
@@ -329,7 +329,7 @@ def test_command_makes_maps_and_a_preview(facepad, manifest, tmp_path):
     code, out, err = facepad("data", "depth", manifest, "--engine", "template", "--preview", tmp_path / "look")
     assert code == 0 and not out and "39 depth maps by template-1" in err
     assert f"preview: {tmp_path / 'look' / 'depth-template.png'}" in err
-    assert load(manifest).engine == "template"
+    assert load(manifest).labeller == "template"
 
 
 def test_command_without_the_mesh_says_that_it_takes_the_template(facepad, manifest, monkeypatch):
@@ -350,7 +350,7 @@ def test_command_without_the_mesh_says_that_it_takes_the_template(facepad, manif
         (["--engine", "template", "--model", "a"], r"takes no model file"),
     ],
 )
-def test_command_refuses_wrong_engines_and_models_in_one_line(facepad, manifest, options, line):
+def test_command_refuses_wrong_labellers_and_models_in_one_line(facepad, manifest, options, line):
     code, out, err = facepad("data", "depth", manifest, *options)
     assert code == 2 and not out and re.search(line, err) and err.count("\n") == 1
 

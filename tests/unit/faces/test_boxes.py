@@ -183,7 +183,7 @@ def test_torn_last_line_is_dropped(torn, folder, counted):
 def test_file_that_is_no_cache_is_refused_and_kept(line, folder):
     cache = folder / "notes.txt"
     cache.write_text(line + "\n")
-    with pytest.raises(InputError, match=r"notes\.txt, line 1: not a line of a box cache"):
+    with pytest.raises(InputError, match=r"notes\.txt is not a box cache \(see line 1\); remove it"):
         find([folder / "face.png"], cache=cache)
     assert cache.read_text() == line + "\n"
 

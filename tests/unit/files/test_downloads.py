@@ -10,7 +10,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 
-from facepad.depth import create_engine
+from facepad.depth import create_labeller
 from facepad.depth.facemesh import FACEMESH
 from facepad.errors import ModelError
 from facepad.faces import create_detector
@@ -23,7 +23,7 @@ every_owner = pytest.mark.parametrize(
     ("create", "message"),
     [
         (lambda path=None: create_detector("yunet", model=path), r"2023mar\.onnx.*--detector-model.*'dlib' needs no"),
-        (lambda path=None: create_engine("facemesh", model=path), r"_landmark\.tflite.*--model.*'template' needs no"),
+        (lambda path=None: create_labeller("facemesh", model=path), r"_landmark\.tflite.*--model.*'template' needs no"),
     ],
     ids=["yunet", "facemesh"],
 )
@@ -107,6 +107,7 @@ def test_download_is_made_once_and_kept_where_facepad_home_says(file, server, ho
 
 
 def test_download_is_logged_with_its_licence_and_draws_nothing_unless_the_log_is_shown(file, caplog, capsys):
+    caplog.set_level(logging.WARNING, logger="facepad")
     fetch(file)
     assert caplog.text == "" and capsys.readouterr() == ("", "")
     file.kept.unlink()

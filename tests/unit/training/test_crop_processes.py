@@ -132,7 +132,7 @@ def test_processes_are_for_fast_devices_with_processors_to_spare(monkeypatch, ac
 
 
 def test_depth_maps_travel_as_the_name_of_their_file(tiny_manifest):
-    make_depth(tiny_manifest, engine="template", progress=False)
+    make_depth(tiny_manifest, labeller="template")
     samples = read_manifest(tiny_manifest)
     maps = load_depth(tiny_manifest, samples)
     content = pickle.dumps(maps)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from facepad.depth import ENGINES, EXTENT, SIZE, create_engine, usual_engine
+from facepad.depth import EXTENT, LABELLERS, SIZE, create_labeller, usual_labeller
 from facepad.depth.facemesh import FaceMeshDepth, mesh_to_depth, triangulate
 from facepad.errors import InputError, ModelError
 from facepad.types import Box
@@ -17,8 +17,8 @@ from facepad.types import Box
 ASTRONAUT = Box(179, 83, 267, 171)  # dlib's square
 
 has_models = pytest.mark.skipif(not os.environ.get("FACEPAD_MODELS"), reason="FACEPAD_MODELS is not set")
-mesh_engine = pytest.param("facemesh", marks=[pytest.mark.models, has_models])
-every_engine = pytest.mark.parametrize("name", ["template", mesh_engine])
+mesh_labeller = pytest.param("facemesh", marks=[pytest.mark.models, has_models])
+every_labeller = pytest.mark.parametrize("name", ["template", mesh_labeller])
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +31,17 @@ def facemesh():
     return FaceMeshDepth()
 
 
-def test_every_engine_is_tested_here_or_beside():
-    assert set(ENGINES) == {"template", "facemesh", "prnet"}
-    assert all((factory.__doc__ or "").strip() for factory in ENGINES.values())
+def test_every_labeller_is_tested_here_or_beside():
+    assert set(LABELLERS) == {"template", "facemesh", "prnet"}
+    assert all((factory.__doc__ or "").strip() for factory in LABELLERS.values())
 
 
-@every_engine
-def test_engine_gives_a_face_with_a_near_nose(name, astronaut):
-    engine = create_engine(name)
+@every_labeller
+def test_labeller_gives_a_face_with_a_near_nose(name, astronaut):
+    labeller = create_labeller(name)
     before = astronaut.copy()
-    levels = engine.depth(astronaut, ASTRONAUT)
-    assert engine.name == name and engine.identity.startswith(name)
+    levels = labeller.depth(astronaut, ASTRONAUT)
+    assert labeller.name == name and labeller.identity.startswith(name)
     assert levels.shape == (SIZE, SIZE) and levels.dtype == np.uint8 and levels.max() == 255
     row, column = np.unravel_index(levels.argmax(), levels.shape)
     assert 26 <= row <= 38 and 26 <= column <= 38  # the nose is near the middle of the square
@@ -50,9 +50,9 @@ def test_engine_gives_a_face_with_a_near_nose(name, astronaut):
     assert np.array_equal(before, astronaut)
 
 
-def test_unknown_engine_names_the_choices():
+def test_unknown_labeller_names_the_choices():
     with pytest.raises(InputError, match=r"unknown depth engine 'facemash' \(did you mean 'facemesh'\?\)"):
-        create_engine("facemash")
+        create_labeller("facemash")
 
 
 # --- the face mesh -----------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def test_mesh_beside_the_square_has_no_map():
 def test_file_that_is_no_model_is_refused(tmp_path):
     (tmp_path / "bad.tflite").write_bytes(b"not a network" * 10)
     with pytest.raises(ModelError, match=r"bad\.tflite is not a TensorFlow Lite model") as caught:
-        create_engine("facemesh", model=tmp_path / "bad.tflite")
+        create_labeller("facemesh", model=tmp_path / "bad.tflite")
     assert "\n" not in str(caught.value)
 
 
@@ -160,23 +160,23 @@ def test_other_network_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(interpreter, "Interpreter", Other)
     (tmp_path / "detector.tflite").write_bytes(b"x")
     with pytest.raises(ModelError, match=r"another network.*\(1, 128, 128, 3\)"):
-        create_engine("facemesh", model=tmp_path / "detector.tflite")
+        create_labeller("facemesh", model=tmp_path / "detector.tflite")
 
 
-def test_usual_engine_falls_back_and_says_why(no_network, monkeypatch):
-    engine, remark = usual_engine()
-    assert engine.name == "template" and "cannot download the face mesh" in remark and "\n" not in remark
+def test_usual_labeller_falls_back_and_says_why(no_network, monkeypatch):
+    labeller, remark = usual_labeller()
+    assert labeller.name == "template" and "cannot download the face mesh" in remark and "\n" not in remark
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    engine, remark = usual_engine()
-    assert engine.name == "template" and "ai_edge_litert" in remark
+    labeller, remark = usual_labeller()
+    assert labeller.name == "template" and "ai_edge_litert" in remark
 
 
 @pytest.mark.models
 @has_models
-def test_usual_engine_is_the_face_mesh_where_it_can_be():
-    engine, remark = usual_engine()
-    assert engine.name == "facemesh" and remark is None
+def test_usual_labeller_is_the_face_mesh_where_it_can_be():
+    labeller, remark = usual_labeller()
+    assert labeller.name == "facemesh" and remark is None
 
 
 @pytest.mark.nuaa
@@ -189,7 +189,7 @@ def test_mesh_and_template_agree_on_nuaa(facemesh):
     from facepad.faces import create_detector
     from facepad.media.images import read_image
 
-    template = create_engine("template").depth(np.zeros((1, 1, 3), np.uint8), ASTRONAUT)
+    template = create_labeller("template").depth(np.zeros((1, 1, 3), np.uint8), ASTRONAUT)
     detector, agreement = create_detector("dlib"), []
     for path in sorted(Path(os.environ["FACEPAD_NUAA"]).glob("ClientRaw/*/*.jpg"))[::500]:
         image = read_image(path)

@@ -1,4 +1,4 @@
-"""What a depth engine is, and the table of those there are."""
+"""What a depth labeller is, and the table of all labellers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from facepad.depth.template import TemplateDepth
 from facepad.errors import InputError, ModelError, unknown_choice
 from facepad.types import Box
 
-__all__ = ["ENGINES", "DepthEngine", "create_engine", "usual_engine"]
+__all__ = ["LABELLERS", "DepthLabeller", "create_labeller", "usual_labeller"]
 
 
-class DepthEngine(Protocol):
+class DepthLabeller(Protocol):
     """Tells the depth of a face. Implementations may be used from several threads at once.
 
     Attributes:
-        name: Its name in `ENGINES`.
-        identity: A word that changes whenever its maps may change (engine, version, model file); stored with them.
+        name: Its name in `LABELLERS`.
+        identity: A word that changes whenever its maps may change (labeller, version, model file); stored with them.
     """
 
     @property
@@ -40,19 +40,19 @@ class DepthEngine(Protocol):
 
         Returns:
             uint8 ``(64, 64)`` over the square of 1.6 x the face square: 255 = nearest place of the face, 0 =
-            background. None: the engine finds no face there.
+            background. None: the labeller finds no face there.
         """
         ...
 
 
-def _prnet(model: Path | None) -> DepthEngine:
-    """PRNet's position-map network, the paper's engine; needs PyTorch and its converted weights (--model)."""
+def _prnet(model: Path | None) -> DepthLabeller:
+    """PRNet's position-map network, the paper's labeller; needs PyTorch and its converted weights (--model)."""
     from facepad.depth.prnet import PrnetDepth  # only here: it imports torch
 
     return PrnetDepth(model)
 
 
-ENGINES: dict[str, Callable[[Path | None], DepthEngine]] = {
+LABELLERS: dict[str, Callable[[Path | None], DepthLabeller]] = {
     "facemesh": FaceMeshDepth,
     "prnet": _prnet,
     "template": TemplateDepth,
@@ -60,28 +60,28 @@ ENGINES: dict[str, Callable[[Path | None], DepthEngine]] = {
 """Name -> factory; it takes the path of a model file, or None for the usual one."""
 
 
-def create_engine(name: str, *, model: Path | None = None) -> DepthEngine:
-    """A depth engine by name.
+def create_labeller(name: str, *, model: Path | None = None) -> DepthLabeller:
+    """A depth labeller by name.
 
     Args:
-        name: A key of `ENGINES`.
-        model: The engine's model file, where it has one; None takes the usual one.
+        name: A key of `LABELLERS`.
+        model: The labeller's model file, where it has one; None takes the usual one.
 
     Raises:
-        InputError: an unknown name, or a model file for an engine that has none.
+        InputError: an unknown name, or a model file for a labeller that has none.
         ModelError: the model file is missing or wrong.
-        ModuleNotFoundError: the package that runs the engine is not installed.
+        ModuleNotFoundError: the package that runs the labeller is not installed.
     """
-    if name not in ENGINES:
-        raise InputError(unknown_choice("depth engine", name, ENGINES))
-    return ENGINES[name](model)
+    if name not in LABELLERS:
+        raise InputError(unknown_choice("depth engine", name, LABELLERS))
+    return LABELLERS[name](model)
 
 
-def usual_engine() -> tuple[DepthEngine, str | None]:
-    """The engine for who names none: facemesh, or template where facemesh cannot be had.
+def usual_labeller() -> tuple[DepthLabeller, str | None]:
+    """The labeller to take when none is named: facemesh, or template where facemesh cannot run.
 
     Returns:
-        The engine, and for template one line that says why it is not facemesh.
+        The labeller, and for template one line that says why it is not facemesh.
     """
     try:
         return FaceMeshDepth(), None
