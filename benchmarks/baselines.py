@@ -24,7 +24,7 @@ from facepad.errors import FacepadError, InputError
 from facepad.files.disk import claim_output
 from facepad.report import ReportContent, ShortcutProbe, write_report
 from facepad.types import Sample, Split
-from facepad.workflow.scoring import PROBES, check_evaluation, evaluate_samples
+from facepad.workflow.scoring import PROBES, EvaluationOptions, check_evaluation, evaluate_samples
 from lbp_svm import LBP_SPEC, LbpSvmScorer, train_lbp_svm
 
 PACKAGES = ("facepad", "numpy", "opencv-python-headless", "scikit-image", "scikit-learn")
@@ -42,7 +42,7 @@ def lbp_svm(manifest: Path, out: Path, crop: float, criterion: str, probes: bool
     trained = time.perf_counter()
     for path, reason in left_out.items():
         print(f"left out: {path}: {reason}", file=sys.stderr)
-    evaluation = evaluate_samples(scorer, manifest.parent, samples, out, criterion=criterion, probes=probes)
+    evaluation = evaluate_samples(scorer, manifest.parent, samples, out, EvaluationOptions(criterion, probes=probes))
     summary = evaluation.summary
     summary = replace(summary, notes=(*summary.notes, *seen_subjects(samples)))
     content = ReportContent(

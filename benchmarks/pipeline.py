@@ -367,7 +367,7 @@ def changes(sets: dict[str, dict[str, Set]], model: str | None) -> str:
 
 
 def scores_of(bundle: Any, stored: Set) -> np.ndarray[Any, np.dtype[np.float64]]:
-    records = score_samples(BundleScorer(bundle), stored.root, stored.samples()[:DIFFERENT])
+    records = score_samples(BundleScorer(bundle), stored.root, stored.samples()[:DIFFERENT]).records
     return np.array([record.score for record in records], dtype=np.float64)
 
 

@@ -27,8 +27,9 @@ train_run(recipe, manifest, out / "run")
 
 # %% Evaluation: the threshold is chosen on dev and applied to test
 from facepad.workflow.evaluate import evaluate_model
+from facepad.workflow.scoring import EvaluationOptions
 
-evaluation, report = evaluate_model(out / "run", manifest, out / "report", probes=False)
+evaluation, report = evaluate_model(out / "run", manifest, out / "report", EvaluationOptions(probes=False))
 for name in ("apcer", "bpcer", "acer", "eer"):
     rate = evaluation.summary.rates[name]
     print(f"{name:6} {100 * rate.value:5.1f} %   {100 * rate.low:5.1f} to {100 * rate.high:5.1f}   {rate.method}")

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+from importlib.metadata import requires
 
 import typer
 
-from facepad.cli import data, deploy, learn, model, names, predict, score, serve  # noqa: F401  # importing them adds their commands
+# Importing a module adds its commands, in the order of the help.
+from facepad.cli import (  # noqa: F401  # isort: skip
+    data,
+    calibrate,
+    export,
+    train,
+    evaluate,
+    metrics,
+    compare,
+    model,
+    listing,
+    demo,
+    predict,
+    score,
+    serve,
+)
 from facepad.cli.app import OUTPUT, app, say
 from facepad.errors import FacepadError, InputError
 from facepad.files.disk import writing
@@ -16,30 +33,19 @@ from facepad.runtime.log import log_to_stderr
 __all__ = ["app", "main"]
 
 _CTRL_C = 130
-_EXTRAS = {
-    "serve": {
-        "fastapi",
-        "fastapi_offline",
-        "python_multipart",
-        "starlette",
-        "uvicorn",
-        "limits",
-        "prometheus_client",
-        "redis",
-    },
-    "scale": {"pyarrow", "fsspec", "aiohttp", "ray"},
-}
-# What a shell shows of a tool that SIGPIPE ended, as it ends cat and grep. Python ignores that signal, and should: it
-# would also end a process whose network connection breaks. So we end in silence with the same code: work that nobody
-# wanted to see the end of neither succeeded nor failed, and scripts with `set -o pipefail` know this number.
+#: Modules whose name is not the name of the package that brings them, as facepad's own requirements spell it.
+_BROUGHT_BY = {"aiohttp": "fsspec", "skimage": "scikit-image", "sklearn": "scikit-learn", "starlette": "fastapi"}
+#: The code that a shell shows of a tool that SIGPIPE ended, as it ends cat and grep. Python ignores that signal, which
+#: would also end a process whose network connection breaks. facepad therefore ends in silence with the same code: the
+#: work has neither succeeded nor failed, and scripts with `set -o pipefail` know this number.
 _READER_GONE = 141
 
 
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0 success, 1 the run failed, 2 wrong usage or input, 130 Ctrl-C, 141 the reader of a pipe has gone;
-    `predict` has two more.
+    Exit codes: 0 success, 1 the run failed, 2 wrong usage or input, 3 an input among others could not be read or
+    decided (`predict`, `score`), 4 `--fail-on` matched, 130 Ctrl-C, 141 the reader of a pipe has gone.
     """
     log_to_stderr()
     try:
@@ -51,14 +57,14 @@ def main() -> None:
 
 
 def _run() -> int:
-    """Run a command; what went wrong is said on stderr."""
+    """Run a command, and print its error on stderr; the exit code."""
     try:
         code = app(standalone_mode=False) or 0
         with writing(OUTPUT):
             sys.stdout.flush()
     except BrokenPipeError:
         raise
-    except SystemExit as stop:  # typer's own end for a broken pipe has code 1, as if the run had failed
+    except SystemExit as stop:  # typer answers a broken pipe with code 1, as if the run had failed
         if isinstance(stop.__context__, BrokenPipeError):
             raise stop.__context__ from None
         raise
@@ -76,8 +82,8 @@ def _run() -> int:
 
 
 def _drop_output() -> None:
-    """Give up output that cannot be written, and was told of; else the interpreter would try again and complain."""
-    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):  # typer replaces them when a pipe broke
+    """Drop output that could not be written: otherwise the interpreter tries again at its end, and complains."""
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):  # typer replaces sys.stdout after a broken pipe
         try:
             stream.flush()
         except OSError:
@@ -91,9 +97,26 @@ def _explain(error: Exception) -> tuple[int, str]:
     if isinstance(error, FacepadError):
         return 1, str(error)
     if isinstance(error, ModuleNotFoundError):
-        extra = next((name for name, modules in _EXTRAS.items() if error.name in modules), "train")
-        return 2, f"this command needs {error.name}, which is not installed: pip install 'facepad[{extra}]'"
+        return (
+            2,
+            f"this command needs {error.name}, which is not installed: pip install {_package_with(error.name or '')}",
+        )
     if hasattr(error, "format_message"):  # a usage error of typer's command line parser
-        message = error.format_message().replace("Value error, ", "", 1)  # a library's word within the parser's
+        message = error.format_message().replace("Value error, ", "", 1)  # pydantic's prefix
         return 2, message and f"{message} (--help shows the usage)"
     return 1, f"unexpected {type(error).__name__}: {error} (facepad --debug ... shows where)"
+
+
+def _package_with(module: str) -> str:
+    """The package to install for a missing module: facepad with the extra that brings it, quoted for a shell.
+
+    >>> _package_with("starlette.requests"), _package_with("sklearn"), _package_with("numpy")
+    ("'facepad[serve]'", "'facepad[train]'", 'facepad')
+    """
+    name = module.partition(".")[0]
+    wanted = _BROUGHT_BY.get(name, name.replace("_", "-"))
+    for requirement in requires("facepad") or ():
+        found = re.match(r"""([\w.-]+).*extra == ['"]([\w-]+)['"]""", requirement)
+        if found and found[1] == wanted:
+            return f"'facepad[{found[2]}]'"
+    return "facepad"

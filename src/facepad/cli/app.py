@@ -28,9 +28,9 @@ __all__ = [
     "Manifest",
     "ModelArgument",
     "Out",
+    "aggregation_of",
     "app",
     "data_app",
-    "fusion_of",
     "print_json",
     "report_written",
     "say",
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 OUTPUT = Path("standard output")
-"""How messages call it."""
+"""The name of stdout in messages."""
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
@@ -85,8 +85,8 @@ FuseOption = Annotated[
 ]
 
 
-def fusion_of(level: Level, fuse: Aggregation | None) -> Aggregation | None:
-    """How videos are fused; None for single images."""
+def aggregation_of(level: Level, fuse: Aggregation | None) -> Aggregation | None:
+    """How the frames of a video are aggregated; None where single images are measured."""
     if level is Level.VIDEO:
         return fuse or "mean"
     if fuse:
@@ -95,12 +95,12 @@ def fusion_of(level: Level, fuse: Aggregation | None) -> Aggregation | None:
 
 
 def say(text: str) -> None:
-    """A line for a person: stderr, so that stdout stays for results."""
+    """Print a line for a person on stderr, so that stdout stays for results."""
     print(text, file=sys.stderr)
 
 
 def report_written(*files: Path, notes: Iterable[str] = (), unreadable: Mapping[str, str] | None = None) -> None:
-    """What a command wrote, after what a user must know of it and the images that it could not read."""
+    """Print notes, the images that could not be read, and the files that were written."""
     for note in notes:
         say(f"note: {note}")
     for image, reason in (unreadable or {}).items():
@@ -110,13 +110,17 @@ def report_written(*files: Path, notes: Iterable[str] = (), unreadable: Mapping[
 
 
 def show(text: str) -> None:
-    """A result: stdout, at once, so that what reads it sees it and a full disk or a closed pipe is met here."""
+    """Print a result on stdout, and flush it: a full disk or a closed pipe then fails here.
+
+    Raises:
+        RunError: stdout cannot be written.
+    """
     with writing(OUTPUT):
         print(text, flush=True)
 
 
 def print_json(value: Any) -> None:
-    """The one JSON document of a command with --json."""
+    """Print the one JSON document of a command with --json."""
     show(json.dumps(value, indent=2))
 
 

@@ -54,13 +54,11 @@ def model_fuse(
     if out.exists():
         raise OutputExistsError(f"{out} exists already; choose another name, or remove it first")
     found = [find_model(model).read() for model in models]
-    unreadable: dict[str, str] = {}
-    fused = fuse_models(
-        found, on, name=out.stem, method=method.value, criterion=criterion or "eer", unreadable=unreadable
-    )
-    write_bundle(out, fused)
-    threshold = fused.description.threshold
-    report_written(unreadable=unreadable)
-    for member in fused.description.facts["members"]:
+    fused = fuse_models(found, on, name=out.stem, method=method.value, criterion=criterion or "eer", progress=True)
+    description = fused.bundle.description
+    write_bundle(out, fused.bundle)
+    report_written(unreadable=fused.unreadable)
+    for member in description.facts["members"]:
         say(f"{member['weight']:+.4f} x {member['name']}")
+    threshold = description.threshold
     say(f"fused: {out}{f'; threshold {threshold.value:.4f} ({threshold.criterion})' if threshold else ''}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facepad.cli.app import FuseOption, Level, app, fusion_of, print_json, say, show
+from facepad.cli.app import FuseOption, Level, aggregation_of, app, print_json, say, show
 from facepad.errors import MediaError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def predict(
     copies = _copies(annotate)
     if predictor.bundle.description.scope:
         say(predictor.bundle.description.scope)
-    aggregation = fusion_of(Level.VIDEO, fuse) or "mean"
+    aggregation = aggregation_of(Level.VIDEO, fuse) or "mean"
     results, complete = Results(aggregation, frames=as_json), True
     width = min(_WIDEST, max(len(source.name) for source in sources))
     try:

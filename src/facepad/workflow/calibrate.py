@@ -1,10 +1,10 @@
-"""Calibration as a user knows it: a dev set gives a model its calibration and its threshold."""
+"""Calibrating a model: a dev set gives it its calibration and its threshold."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -30,16 +30,40 @@ from facepad.modelfile.scorers import BundleScorer, Prepared, Scorer, Scores, ca
 from facepad.training.augment import Augmentation
 from facepad.types import Box, Label, ScoreRecord
 from facepad.workflow.overlap import dev_notes
-from facepad.workflow.scoring import dev_samples, score_samples, scoring_progress
+from facepad.workflow.scoring import dev_samples, score_samples
 
-__all__ = ["LogitScorer", "Method", "calibrate_bundle", "calibrate_model", "calibration_words", "with_calibration"]
+__all__ = [
+    "Calibrated",
+    "LogitScorer",
+    "Method",
+    "calibrate_bundle",
+    "calibrate_model",
+    "calibration_words",
+    "degraded",
+    "with_calibration",
+]
 
 _Fit = Literal["platt", "temperature"]
 Method = _Fit | Literal["none"]
 """How a calibration is fitted; ``none`` keeps the one that there is."""
-#: What a separable dev set is degraded by, as often as `_TURNS` says: none of it moves a picture or makes it an attack.
+#: A separable dev set is degraded by these operations, _TURNS times. They neither move the face nor imitate an attack.
 _DEGRADE = Augmentation(operations=("blur", "resolution", "noise", "jpeg"))
 _TURNS = 3
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A model that a dev set gave its calibration and its threshold.
+
+    Attributes:
+        bundle: The model with both.
+        unreadable: The dev images that could not be read: path to reason.
+        notes: What is known of dev images in the model's training; the threshold's origin says it too.
+    """
+
+    bundle: Bundle
+    unreadable: dict[str, str]
+    notes: Sequence[str] = ()
 
 
 def calibrate_model(
@@ -49,27 +73,20 @@ def calibrate_model(
     *,
     criterion: str = "eer",
     method: Method = "platt",
-    progress: bool = True,
-    unreadable: dict[str, str] | None = None,
-    notes: list[str] | None = None,
-) -> tuple[Bundle, Path]:
+    progress: bool = False,
+) -> Calibrated:
     """Give a model the calibration and the threshold that a dev set chooses, and write it.
 
     Args:
-        model: A model file, which is replaced as a whole if there is no ``out``; a run folder or a listed model's name.
-        manifest: See `calibrate_bundle`, as for the others.
+        model: A model file, which is replaced as a whole without ``out``; a run folder or a listed model's name.
+        manifest: Its dev samples calibrate, or all its samples if it has no splits.
         out: A new model file.
-        criterion: How the threshold is chosen.
-        method: What is fitted.
+        criterion: How the threshold is chosen (`facepad.metrics.parse_criterion`).
+        method: What is fitted, as in `calibrate_bundle`.
         progress: Draw progress bars on stderr.
-        unreadable: Filled with path and reason of each image that could not be read.
-        notes: Filled with what is known of dev images in the model's training; the threshold's origin says it too.
-
-    Returns:
-        The model with both, and the file that holds it.
 
     Raises:
-        InputError: wrong input in any of its forms; nothing is written then.
+        InputError: the input is wrong in any way; nothing is written then.
     """
     found = look_up(model)
     if out is None and not (found and found.kind == "file"):
@@ -78,12 +95,10 @@ def calibrate_model(
         raise OutputExistsError(f"{out} exists already; choose another file, or remove it first")
     found = found or find_model(model)
     bundle = found.read()
-    notes = [] if notes is None else notes
-    notes += dev_notes(found.run, bundle, manifest, dev_samples(manifest))
-    done = calibrate_bundle(
-        bundle, manifest, criterion=criterion, method=method, progress=progress, unreadable=unreadable, notes=notes
-    )
-    return done, write_bundle(out or Path(model), done)
+    notes = dev_notes(found.run, bundle, manifest, dev_samples(manifest))
+    done = calibrate_bundle(bundle, manifest, criterion=criterion, method=method, progress=progress, notes=notes)
+    write_bundle(out or found.path, done.bundle)
+    return done
 
 
 def calibrate_bundle(
@@ -92,55 +107,47 @@ def calibrate_bundle(
     *,
     criterion: str = "eer",
     method: Method = "platt",
-    progress: bool = True,
-    unreadable: dict[str, str] | None = None,
+    progress: bool = False,
     notes: Sequence[str] = (),
-) -> Bundle:
-    """The model with a calibration and a threshold from a manifest's dev samples.
+) -> Calibrated:
+    """Give a model in memory a calibration and a threshold from a manifest's dev samples.
 
     The calibration is fitted to the dev logits; the threshold is then chosen on the calibrated dev scores. A dev set
-    whose classes do not overlap determines no calibration: it is then fitted to the same images blurred, shrunk, noised
-    and compressed; if the classes do not overlap even so, the calibration stays as it was, and its note says so.
-    Figures that the model remembers of another threshold (those of the parity) are left out.
+    whose classes do not overlap determines no calibration. The calibration is then fitted to the same images blurred,
+    shrunk, noised and compressed. If the classes do not overlap even so, the calibration stays, and its note says so.
+    The model's parity figures are dropped: they were measured at another threshold.
 
     Args:
         bundle: The model.
-        manifest: Its dev samples count; all of them if it names no split.
+        manifest: Its dev samples calibrate, or all its samples if it has no splits.
         criterion: How the threshold is chosen (`facepad.metrics.parse_criterion`).
-        method: ``platt`` (slope and offset), ``temperature`` (slope alone), or ``none``: the calibration
-            stays as it is.
+        method: ``platt`` fits slope and offset, ``temperature`` the slope alone; ``none`` keeps the calibration.
         progress: Draw progress bars on stderr.
-        unreadable: Filled with path and reason of each image that could not be read.
         notes: Remarks that the threshold's origin keeps.
 
     Raises:
-        InputError: no dev samples of one class, or none that can be scored; an unknown criterion; scores that do not
-            rise with bona fide.
+        InputError: dev has no samples of one class, or none that can be scored; the criterion is unknown; the scores do
+            not rise with bona fide.
     """
     parse_criterion(criterion)
-    samples = dev_samples(manifest)
-    scorer = BundleScorer(bundle)
-    with scoring_progress(progress) as bar:
-        score = partial(score_samples, root=manifest.parent, samples=samples, bar=bar)
-        found = score(LogitScorer(scorer), title="calibrating", unreadable=unreadable)
-        calibration = bundle.description.calibration
-        if method != "none":
-            fitted = _fitted(found, method, manifest_words(manifest))
-            if fitted is None:
-                degraded = score(LogitScorer(scorer, degrade=True), title="degraded")
-                fitted = _fitted_degraded(degraded, method, manifest_words(manifest), calibration)
-            calibration = fitted
-    records = with_calibration(found, calibration)
+    samples, source = dev_samples(manifest), manifest_words(manifest)
+    scorer, before = BundleScorer(bundle), bundle.description.calibration
+    score = partial(score_samples, root=manifest.parent, samples=samples)
+    scored = score(LogitScorer(scorer), title="calibrating" if progress else None)
+    calibration = before
+    if method != "none" and (fitted := _fitted(scored.records, method, source)):
+        calibration = fitted
+    elif method != "none":
+        worse = score(LogitScorer(scorer, degrade=True), title="degraded" if progress else None)
+        calibration = _fitted_degraded(worse.records, method, source, before)
+    records = with_calibration(scored.records, calibration)
     threshold = choose_threshold(
-        records,
-        criterion,
-        source=manifest_words(manifest),
-        cluster=best_cluster(records),
-        note="; ".join(notes),
+        records, criterion, source=source, cluster=best_cluster(records), note="; ".join(notes)
     )
     facts = {name: value for name, value in bundle.description.facts.items() if name != "parity"}
     update = {"calibration": calibration, "threshold": threshold, "facts": facts}
-    return Bundle(bundle.description.model_copy(update=update), bundle.files)
+    described = bundle.description.model_copy(update=update)
+    return Calibrated(Bundle(described, bundle.files), scored.unreadable, notes)
 
 
 def calibration_words(bundle: Bundle) -> str:
@@ -156,7 +163,7 @@ def calibration_words(bundle: Bundle) -> str:
 
 
 def with_calibration(logits: Sequence[ScoreRecord], calibration: Calibration) -> list[ScoreRecord]:
-    """The records of a `LogitScorer` with calibrated scores."""
+    """The records of a `LogitScorer` with calibrated scores, P(bona fide) in [0, 1]."""
     return [
         record
         if record.score is None
@@ -166,29 +173,34 @@ def with_calibration(logits: Sequence[ScoreRecord], calibration: Calibration) ->
 
 
 class LogitScorer:
-    """A scorer whose scores are the logits, of images as they are or degraded."""
+    """A scorer whose scores are the logits of another scorer, of plain or degraded images.
+
+    Args:
+        scorer: The other scorer.
+        degrade: Whether its input is degraded.
+    """
 
     def __init__(self, scorer: Scorer, *, degrade: bool = False) -> None:
         self._scorer, self._degrade = scorer, degrade
 
     @property
     def preprocess(self) -> tuple[PreprocessSpec, ...]:
-        """How the networks want their input."""
+        """How each network's input is preprocessed."""
         return self._scorer.preprocess
 
     def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
-        """See `facepad.modelfile.scorers.Scorer`."""
+        """The networks' input of an image with its face square, degraded if asked for."""
         prepared = self._scorer.prepare(image, box)
-        return tuple(map(_degraded, prepared)) if self._degrade else prepared
+        return tuple(map(degraded, prepared)) if self._degrade else prepared
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
-        """See `facepad.modelfile.scorers.Scorer`."""
+        """The logits of a batch, as values too."""
         logits = self._scorer.score(batch).logits
         return Scores(logits, logits)
 
 
-def _degraded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The same for the same crop: its own bytes are the seed."""
+def degraded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A uint8 RGB crop ``(H, W, 3)`` blurred, shrunk, noised and compressed; the same crop always gives the same."""
     seed = zlib.crc32(crop.tobytes())
     for turn in range(_TURNS):
         crop = _DEGRADE(crop, (seed, turn), bona_fide=False)
@@ -214,15 +226,16 @@ def _fitted(records: Sequence[ScoreRecord], method: _Fit, source: str) -> Calibr
 
 
 def _fitted_degraded(records: Sequence[ScoreRecord], method: _Fit, source: str, before: Calibration) -> Calibration:
+    """The calibration of degraded images; if they determine none, the one before, with a note."""
     try:
         found = _fitted(records, method, source)
-    except MetricError:  # so far degraded that the scores do not rise any more
+    except MetricError:  # images so degraded that their scores no longer rise with bona fide
         found = None
-    if found is None:
-        note = f"the scores of {source} are separable, those of its images degraded too, and determine no calibration"
-        if before.method == "none":
-            return Calibration(note=note)
-        if note in before.note:
-            return before
-        return before.model_copy(update={"note": "; ".join(filter(None, (before.note, note, "it stayed as it was")))})
-    return found.model_copy(update={"note": "the dev scores are separable: fitted to degraded dev images"})
+    if found is not None:
+        return found.model_copy(update={"note": "the dev scores are separable: fitted to degraded dev images"})
+    note = f"the scores of {source} are separable, those of its images degraded too, and determine no calibration"
+    if before.method == "none":
+        return Calibration(note=note)
+    if note in before.note:
+        return before
+    return before.model_copy(update={"note": "; ".join(filter(None, (before.note, note, "it stayed as it was")))})

@@ -23,6 +23,7 @@ from facepad.training.recipe import load_recipe
 from facepad.types import Split
 from facepad.workflow.evaluate import evaluate_model
 from facepad.workflow.export import Wording, export_run
+from facepad.workflow.scoring import EvaluationOptions
 from facepad.workflow.train import train_run
 
 __all__ = ["run_demo"]
@@ -54,18 +55,24 @@ def run_demo(out: Path) -> str:
     _stage("3/8 train", lambda: train_run(load_recipe("demo"), manifest, out / "run"))
     images, report = _stage(
         "4/8 choose the threshold on dev, evaluate on test",
-        lambda: evaluate_model(out / "run", manifest, out / "report"),
+        lambda: evaluate_model(out / "run", manifest, out / "report", progress=True),
     )
     depth_run = out / "run-depth"
     _stage("5/8 make depth labels, train a network that learns them", lambda: _train_with_depth(manifest, depth_run))
     clips, clip_report = _stage(
         "6/8 evaluate it on whole clips",
-        lambda: evaluate_model(depth_run, manifest, out / "report-depth", fusion="mean", probes=False),
+        lambda: evaluate_model(
+            depth_run,
+            manifest,
+            out / "report-depth",
+            EvaluationOptions(aggregation="mean", probes=False),
+            progress=True,
+        ),
     )
     model = out / "demo.facepad"
     exported = _stage(
         "7/8 export it as a model file, and see that its decisions stay",
-        lambda: export_run(depth_run, model, manifest=manifest, wording=Wording("demo", scope=_SCOPE)),
+        lambda: export_run(depth_run, model, manifest=manifest, wording=Wording("demo", scope=_SCOPE), progress=True),
     )
     for line in exported.parity.lines() if exported.parity else ():
         print(f"  {line}", file=sys.stderr)

@@ -1,9 +1,9 @@
-"""Evaluation as a user knows it: a model and a manifest become a report folder."""
+"""Evaluating a model: with a manifest it becomes a report folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,26 @@ from facepad.report.literature import published_rows
 from facepad.report.text import flatten
 from facepad.types import Sample, ScoreRecord, Split
 from facepad.workflow.overlap import dev_notes, measured_notes, origin_notes
-from facepad.workflow.scoring import PROBES, Evaluation, check_evaluation, evaluate_samples
+from facepad.workflow.scoring import PROBES, Evaluation, EvaluationOptions, check_evaluation, evaluate_samples
 
 __all__ = ["evaluate_model"]
 
-#: Data sets as the papers' tables name them.
 _NO_LIMITS = "poor faces are scored too: predict's limits of size, light and sharpness take no part in these figures"
 
 
 @dataclass(frozen=True)
 class _Subject:
-    """What is evaluated, and what is known of it."""
+    """The evaluated model, and what is known of it.
+
+    Attributes:
+        bundle: The model.
+        title: Its name in the report.
+        criterion: How the threshold is chosen, where the caller does not say.
+        notes: What a reader of its figures must know.
+        facts: The report's table of facts.
+        recipe: The recipe of a run; None for a model file.
+        epochs: The epoch log of a run.
+    """
 
     bundle: Bundle
     title: str
@@ -43,20 +52,17 @@ class _Subject:
     notes: list[str]
     facts: dict[str, str]
     recipe: dict[str, Any] | None = None
-    epochs: Sequence[Mapping[str, Any]] = field(default_factory=list)
+    epochs: Sequence[Mapping[str, Any]] = ()
 
 
 def evaluate_model(
     model: str | Path,
     manifest: Path,
     out: Path,
+    options: EvaluationOptions | None = None,
     *,
-    criterion: str | None = None,
-    fusion: Aggregation | None = None,
-    batch_size: int = 32,
-    probes: bool = True,
     thumbnails: bool = True,
-    progress: bool = True,
+    progress: bool = False,
 ) -> tuple[Evaluation, Path]:
     """Score a manifest's dev and test samples with a model; write scores, metrics and report to ``out``.
 
@@ -64,57 +70,57 @@ def evaluate_model(
         model: A finished run folder, a model file, or a listed model's name.
         manifest: The data to evaluate on.
         out: New folder for ``scores.csv``, ``metrics.json``, ``report.html`` and ``report.md``.
-        criterion: How the threshold is chosen on dev. None takes the recipe's of a run, and the model's own threshold
-            (dev is then not needed) of a model file; of one that has none, ``eer``.
-        fusion: Measure videos: how the scores of a video's frames become one; None measures single images.
-        batch_size: Images per step.
-        probes: Also measure the two short-cut probes.
-        thumbnails: Show the images with the highest losses in the report (they may be of real people).
+        options: How to evaluate. Without a criterion, a run takes its recipe's, and a model file its own threshold, for
+            which dev is not needed; a model file without a threshold takes ``eer``.
+        thumbnails: Show images in the report, such as those with the highest losses; they may show real people.
         progress: Draw progress bars on stderr.
 
     Returns:
         The evaluation, and the report's path.
 
     Raises:
-        InputError: wrong input in any of its forms.
+        InputError: the input is wrong in any way; nothing is written then.
     """
+    options = options or EvaluationOptions()
     samples = read_manifest(manifest)
     subject = _subject(model, manifest, samples)
-    chosen = criterion or subject.criterion
-    check_evaluation(samples, chosen, fusion)
+    criterion = subject.criterion if options.criterion is None else options.criterion
+    options = replace(options, criterion=criterion)
+    check_evaluation(samples, criterion, options.aggregation)
     scorer = BundleScorer(subject.bundle)
-    notes = [_NO_LIMITS, *subject.notes, *_detector_notes(manifest, subject.bundle), *_threshold_notes(chosen, fusion)]
+    notes = (_NO_LIMITS, *subject.notes, *_detector_notes(manifest, subject.bundle), *_threshold_notes(options))
     claim_output(out)
-    evaluation = evaluate_samples(
-        scorer,
-        manifest.parent,
-        samples,
-        out,
-        criterion=chosen,
-        fusion=fusion,
-        batch_size=batch_size,
-        probes=probes,
-        progress=progress,
-    )
+    evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options, progress=progress)
+    summary = replace(evaluation.summary, notes=(*evaluation.summary.notes, *notes))
+    evaluation = replace(evaluation, summary=summary)
+    content = _content(subject, manifest, evaluation, options.aggregation)
+    if thumbnails:
+        examples = _depth_examples(scorer, manifest, samples, evaluation, options.aggregation)
+        content = replace(content, thumbnails=True, depth_examples=examples)
+    return evaluation, write_report(out, content)
+
+
+def _content(
+    subject: _Subject, manifest: Path, evaluation: Evaluation, aggregation: Aggregation | None
+) -> ReportContent:
+    """The report without pictures of the data."""
     origin = origin_of(manifest)
     adapter = DATASETS.get(origin.get("dataset", ""))
     dataset = adapter.published_as if adapter else None
-    evaluation = replace(evaluation, summary=replace(evaluation.summary, notes=(*evaluation.summary.notes, *notes)))
-    content = ReportContent(
+    return ReportContent(
         title=f"{subject.title} on {manifest.parent.name}/{manifest.name}",
         summary=evaluation.summary,
-        records=to_videos(evaluation.records, fusion) if fusion else evaluation.records,
+        records=to_videos(evaluation.records, aggregation) if aggregation else evaluation.records,
         threshold=evaluation.summary.threshold,
         image_root=manifest.parent,
-        pictures=shown_frames(evaluation.records, fusion) if fusion else {},
-        thumbnails=thumbnails,
+        pictures=shown_frames(evaluation.records, aggregation) if aggregation else {},
+        thumbnails=False,
         epochs=subject.epochs,
         recipe=subject.recipe,
         facts=subject.facts | {"evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}"},
         unreadable=evaluation.unreadable,
         dataset=dataset,
         protocol=origin.get("protocol"),
-        depth_examples=_depth_examples(scorer, manifest, samples, evaluation, fusion) if thumbnails else (),
         probes=[
             ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])
             for probe in PROBES
@@ -122,7 +128,6 @@ def evaluate_model(
         ],
         published=published_rows(subject.recipe["published"] if subject.recipe else None, dataset),
     )
-    return evaluation, write_report(out, content)
 
 
 def _subject(model: str | Path, manifest: Path, samples: Sequence[Sample]) -> _Subject:
@@ -185,19 +190,23 @@ def _calibration_words(calibration: Calibration) -> str:
 
 
 def _depth_examples(
-    scorer: BundleScorer, manifest: Path, samples: Sequence[Sample], evaluation: Evaluation, fusion: Aggregation | None
+    scorer: BundleScorer,
+    manifest: Path,
+    samples: Sequence[Sample],
+    evaluation: Evaluation,
+    aggregation: Aggregation | None,
 ) -> list[DepthExample]:
-    """Test images beside the depth that the first network that sees depth sees in them; none without such a network.
+    """Test images beside the depth map of the first network that gives one; none without such a network.
 
-    Of videos, the frame that a report shows of each, with the decision about the video.
+    A video is shown by the frame that the report shows of it, with the decision about the video.
     """
     seeing = [place for place, network in enumerate(scorer.bundle.description.networks) if network.output.depth]
     if not seeing:
         return []
     known = {(sample.path, sample.frame): sample for sample in samples}
     by_path = {sample.path: sample for sample in samples}
-    records = to_videos(evaluation.records, fusion) if fusion else evaluation.records
-    shown = shown_frames(evaluation.records, fusion) if fusion else {}
+    records = to_videos(evaluation.records, aggregation) if aggregation else evaluation.records
+    shown = shown_frames(evaluation.records, aggregation) if aggregation else {}
 
     def predict(record: ScoreRecord) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         sample = known.get((record.path, record.frame)) or by_path[shown[record.path]]
@@ -220,10 +229,10 @@ def _detector_notes(manifest: Path, bundle: Bundle) -> list[str]:
     return [f"faces were found by {found_by}, the network learnt on faces found by {learnt}"]
 
 
-def _threshold_notes(chosen: str | Threshold, fusion: Aggregation | None) -> list[str]:
-    if not isinstance(chosen, Threshold):
+def _threshold_notes(options: EvaluationOptions) -> list[str]:
+    if not isinstance(options.criterion, Threshold):
         return []
-    notes = [f"the threshold is the model's own, from {chosen.origin.source}"]
-    if fusion:
+    notes = [f"the threshold is the model's own, from {options.criterion.origin.source}"]
+    if options.aggregation:
         notes.append("the model's threshold is one of single images; --criterion chooses one of videos on dev")
     return notes

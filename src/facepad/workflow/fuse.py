@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -18,16 +18,29 @@ from facepad.modelfile.bundle import LICENSE, Bundle, Calibration, Description, 
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import BundleScorer, Prepared, Scores, sigmoid
 from facepad.types import Box, Label
-from facepad.workflow.scoring import dev_samples, score_samples, scoring_progress
+from facepad.workflow.scoring import dev_samples, score_samples
 
-__all__ = ["FUSIONS", "FusionMethod", "fuse_models"]
+__all__ = ["FUSIONS", "Fused", "FusionMethod", "fuse_models"]
 
 FusionMethod = Literal["mean-logit", "logistic"]
 """How models are fused: equal weights, or weights learnt on dev."""
-#: What a member's facts say of its training data, and of its own members.
-_ORIGIN = ("manifest", "manifest_sha256", "members")
 FUSIONS: tuple[FusionMethod, ...] = get_args(FusionMethod)
 """The names of the ways to fuse models."""
+#: The facts of a member that say what it was trained on, and what its own members are.
+_ORIGIN = ("manifest", "manifest_sha256", "members")
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What `fuse_models` made.
+
+    Attributes:
+        bundle: The fused model.
+        unreadable: The dev images that could not be read: path to reason.
+    """
+
+    bundle: Bundle
+    unreadable: dict[str, str]
 
 
 def fuse_models(
@@ -37,49 +50,40 @@ def fuse_models(
     name: str = "fused",
     method: FusionMethod = "mean-logit",
     criterion: str | float = "eer",
-    batch_size: int = 32,
-    progress: bool = True,
-    unreadable: dict[str, str] | None = None,
-) -> Bundle:
+    progress: bool = False,
+) -> Fused:
     """One model that weighs the calibrated logits of several; every member's calibration becomes part of its weights.
 
     Args:
-        models: At least two.
-        manifest: Its dev samples (all of one without splits) choose the threshold, and teach the weights of
-            ``logistic``.
-        name: Of the result.
-        method: ``mean-logit`` weighs all members alike; ``logistic`` learns weights and an offset (logistic regression
-            with L2 on standardised logits, both classes counting alike).
+        models: At least two models.
+        manifest: Its dev samples choose the threshold, and fit the weights of ``logistic``; without splits, all samples
+            do.
+        name: Name of the fused model.
+        method: ``mean-logit`` weighs all members alike. ``logistic`` learns weights and an offset: logistic regression
+            with L2 penalty on standardised logits, in which both classes have the same weight.
         criterion: How dev chooses the threshold (`facepad.metrics.parse_criterion`).
-        batch_size: Images per step.
         progress: Draw a progress bar on stderr.
-        unreadable: Filled with path and reason of each image that could not be read.
 
     Raises:
-        InputError: fewer than two models, an unknown method, or dev lacks scored samples of one class.
+        InputError: there are fewer than two models, the method is unknown, or dev lacks scored samples of one class.
         ModelError: a member cannot run.
-        MetricError: an unknown criterion.
+        MetricError: the criterion is unknown.
     """
     if len(models) < 2:
         raise InputError(f"fusing needs at least two models, got {len(models)}")
     if method not in FUSIONS:
         raise InputError(unknown_choice("fusion method", method, FUSIONS))
     parse_criterion(criterion)
-    samples = dev_samples(manifest)
     members = _Members(models)
-    with scoring_progress(progress) as bar:
-        records = score_samples(
-            members, manifest.parent, samples, batch_size=batch_size, bar=bar, unreadable=unreadable
-        )
-    scored = [record for record in records if record.score is not None]
+    done = score_samples(members, manifest.parent, dev_samples(manifest), title="scoring" if progress else None)
+    scored = [record for record in done.records if record.score is not None]
     require_both_classes(scored, "fusing", where=f"the samples of {manifest} that have a score")
     logits = np.concatenate(members.logits)
-    bona_fide = np.array([record.label is Label.BONA_FIDE for record in scored])
     weights, offset = np.full(len(models), 1 / len(models)), 0.0
     if method == "logistic":
-        weights, offset = _learn(logits, bona_fide)
+        weights, offset = _learn(logits, np.array([record.label is Label.BONA_FIDE for record in scored]))
     values = iter(sigmoid(logits @ weights + offset))
-    fused = [record if record.score is None else replace(record, score=float(next(values))) for record in records]
+    fused = [record if record.score is None else replace(record, score=float(next(values))) for record in done.records]
     threshold = choose_threshold(
         fused,
         criterion,
@@ -88,11 +92,12 @@ def fuse_models(
         note="" if method == "mean-logit" else "the weights of the fusion were learnt on the same records",
     )
     description = _description(name, models, weights, offset, method, manifest_words(manifest))
-    return Bundle(description.model_copy(update={"threshold": threshold}), _files(models))
+    bundle = Bundle(description.model_copy(update={"threshold": threshold}), _files(models))
+    return Fused(bundle, done.unreadable)
 
 
 class _Members:
-    """The models side by side, as a scorer that remembers each one's calibrated logits."""
+    """The models side by side, as one scorer that keeps the calibrated logits of each, ``(N, members)``."""
 
     def __init__(self, models: Sequence[Bundle]) -> None:
         self._scorers = [BundleScorer(model) for model in models]
@@ -120,7 +125,7 @@ class _Members:
 
 def _learn(logits: NDArray[np.float64], bona_fide: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
     """Weights ``(members,)`` and offset of a logistic regression on logits ``(N, members)``."""
-    from sklearn.linear_model import LogisticRegression  # only here: a dependency of training alone
+    from sklearn.linear_model import LogisticRegression  # only here: it takes a while to import
 
     mean, spread = logits.mean(axis=0), logits.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
@@ -145,8 +150,8 @@ def _description(
     if method == "logistic":
         calibration = Calibration(method="platt", offset=whole, source=source, note="the offset of the logistic fusion")
     elif whole:
-        origin = "; ".join(dict.fromkeys(member.calibration.source for member in members if member.calibration.source))
-        calibration = Calibration(method="platt", offset=whole, source=origin, note="the members' own, averaged")
+        sources = "; ".join(dict.fromkeys(member.calibration.source for member in members if member.calibration.source))
+        calibration = Calibration(method="platt", offset=whole, source=sources, note="the members' own, averaged")
     facts: dict[str, Any] = {
         "fusion": method,
         "dev": source,

@@ -1,4 +1,4 @@
-"""Evaluation: a manifest and a scorer make scores.csv; scores.csv makes the metrics."""
+"""Scoring samples into scores.csv, and measuring the scores."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from facepad.datasets.manifest import read_manifest, require_both_classes
 from facepad.datasets.pack import refuse_narrow_crops
@@ -32,26 +30,35 @@ from facepad.metrics import (
 )
 from facepad.modelfile.scorers import Prepared, Scorer
 from facepad.runtime.parallel import map_ahead
+from facepad.runtime.progress import progress_bar
 from facepad.types import Box, Label, Sample, ScoreRecord, ScoreStatus, Split
 
 __all__ = [
     "PROBES",
     "Evaluation",
+    "EvaluationOptions",
     "Probe",
+    "ScoredSamples",
     "check_evaluation",
     "dev_samples",
     "evaluate_samples",
     "score_samples",
-    "scoring_progress",
 ]
 
 Image = NDArray[np.uint8]
-_AHEAD = 256  # images decoded before they are needed
+#: The number of images that are decoded ahead of the network.
+_AHEAD = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A change of the image that shows what a network looks at, and what it means."""
+    """A change of the image that shows what a network looks at.
+
+    Attributes:
+        name: Its name in reports.
+        description: What is changed, and what the result means.
+        change: The changed image, of a uint8 RGB image ``(H, W, 3)`` and its face square.
+    """
 
     name: str
     description: str
@@ -66,6 +73,38 @@ PROBES = (
 
 
 @dataclass(frozen=True)
+class ScoredSamples:
+    """What `score_samples` found.
+
+    Attributes:
+        records: One record per sample, in order.
+        unreadable: The images that could not be read: path to reason.
+    """
+
+    records: list[ScoreRecord]
+    unreadable: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationOptions:
+    """How a model is evaluated.
+
+    Attributes:
+        criterion: How dev chooses the threshold (`facepad.metrics.parse_criterion`), or a threshold that is applied
+            without dev. None takes the default of what is evaluated.
+        aggregation: How the scores of a video's frames become the video's score (`facepad.metrics.to_videos`); videos
+            then choose the threshold, and are measured. None measures single images.
+        batch_size: Images per step.
+        probes: Whether the test samples are also measured under the short-cut probes.
+    """
+
+    criterion: str | float | Threshold | None = None
+    aggregation: Aggregation | None = None
+    batch_size: int = 32
+    probes: bool = True
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What `evaluate_samples` found.
 
@@ -73,7 +112,7 @@ class Evaluation:
         records: One per dev and test sample, as in scores.csv.
         summary: Metrics of the test samples (or videos), at the threshold chosen on dev.
         probe_eers: EER of the test samples (or videos) under each of `PROBES`, where asked for and defined.
-        unreadable: Path to reason, of images that could not be read.
+        unreadable: The images that could not be read: path to reason.
     """
 
     records: list[ScoreRecord]
@@ -87,72 +126,74 @@ def evaluate_samples(
     root: Path,
     samples: Sequence[Sample],
     out: Path,
+    options: EvaluationOptions | None = None,
     *,
-    criterion: str | float | Threshold = "eer",
-    fusion: Aggregation | None = None,
-    batch_size: int = 32,
-    probes: bool = True,
-    progress: bool = True,
+    progress: bool = False,
 ) -> Evaluation:
     """Score dev and test samples, write ``scores.csv`` to ``out``, choose the threshold on dev and measure test.
 
     Args:
         scorer: The network.
-        root: Folder that the samples' paths are relative to.
-        samples: Of all splits; training samples are left out.
-        out: An existing folder.
-        criterion: How the threshold is chosen on dev (`facepad.metrics.parse_criterion`), or a threshold that there is
-            already.
-        fusion: Measure videos, and choose the threshold on videos: how the scores of a video's frames become one
-            (`facepad.metrics.to_videos`). None measures single images. ``scores.csv`` holds single images either way.
-        batch_size: Images per step.
-        probes: Also run the two short-cut probes on the test samples.
-        progress: Draw a progress bar on stderr.
+        root: The folder that the samples' paths are relative to.
+        samples: Samples of all splits; training samples are left out.
+        out: An existing folder. Its ``scores.csv`` holds single images, also where videos are measured.
+        options: How to evaluate; without a criterion, by ``eer``.
+        progress: Draw progress bars on stderr.
 
     Raises:
         InputError: see `check_evaluation`.
-        DatasetError: not one image can be read; nothing is written then.
-        MetricError: one class has no scored images, or an unknown criterion or fusion.
+        DatasetError: none of the images can be read; nothing is written then.
+        MetricError: one class has no scored images, or the criterion or aggregation is unknown.
     """
+    options = options or EvaluationOptions()
+    criterion = "eer" if options.criterion is None else options.criterion
+    check_evaluation(samples, criterion, options.aggregation)
     wanted = [sample for sample in samples if sample.split in (Split.DEV, Split.TEST)]
+    title = "scoring" if progress else None
+    scored = score_samples(scorer, root, wanted, batch_size=options.batch_size, title=title)
+    _refuse_all_unreadable(scored)
+    write_scores(out / "scores.csv", scored.records)
+    summary = metrics_from_file(out / "scores.csv", criterion, aggregation=options.aggregation)
+    eers = {}
     test = [sample for sample in wanted if sample.split is Split.TEST]
-    check_evaluation(samples, criterion, fusion)
-    unreadable: dict[str, str] = {}
-    with scoring_progress(progress) as bar:
-        records = score_samples(
-            scorer, root, wanted, batch_size=batch_size, bar=bar, title="scoring", unreadable=unreadable
-        )
-        opened = [record for record in records if record.status is not ScoreStatus.NO_FACE]
-        if 2 * len(opened) > len(records) and all(record.status is ScoreStatus.UNREADABLE for record in opened):
-            first = next(iter(unreadable.values()))
-            raise DatasetError(f"not one image can be read ({len(unreadable)}, first: {first}); did they move?")
-        write_scores(out / "scores.csv", records)
-        summary = metrics_from_file(out / "scores.csv", criterion, aggregation=fusion)
-        eers = {}
-        for probe in PROBES if probes else ():
-            changed = score_samples(
-                scorer, root, test, batch_size=batch_size, bar=bar, title=probe.name, change=probe.change
-            )
-            changed = to_videos(changed, fusion) if fusion else changed
-            if len({record.label for record in changed if record.score is not None}) == len(Label):
-                measured = summarize(changed, summary.threshold, cluster=best_cluster(changed), aggregation=fusion)
-                eers[probe.name] = measured.rates["eer"]
-    return Evaluation(records, summary, eers, unreadable)
+    for probe in PROBES if options.probes else ():
+        title = probe.name if progress else None
+        changed = score_samples(
+            scorer, root, test, change=probe.change, batch_size=options.batch_size, title=title
+        ).records
+        if (eer := _eer(changed, summary.threshold, options.aggregation)) is not None:
+            eers[probe.name] = eer
+    return Evaluation(scored.records, summary, eers, scored.unreadable)
+
+
+def _refuse_all_unreadable(scored: ScoredSamples) -> None:
+    opened = [record for record in scored.records if record.status is not ScoreStatus.NO_FACE]
+    if 2 * len(opened) > len(scored.records) and all(record.status is ScoreStatus.UNREADABLE for record in opened):
+        first = next(iter(scored.unreadable.values()))
+        raise DatasetError(f"not one image can be read ({len(scored.unreadable)}, first: {first}); did they move?")
+
+
+def _eer(records: list[ScoreRecord], threshold: Threshold, aggregation: Aggregation | None) -> Rate | None:
+    """The EER of images or videos; None where one class has no scores."""
+    records = to_videos(records, aggregation) if aggregation else records
+    if len({record.label for record in records if record.score is not None}) < len(Label):
+        return None
+    return summarize(records, threshold, cluster=best_cluster(records), aggregation=aggregation).rates["eer"]
 
 
 def check_evaluation(
-    samples: Sequence[Sample], criterion: str | float | Threshold, fusion: Aggregation | None = None
+    samples: Sequence[Sample], criterion: str | float | Threshold, aggregation: Aggregation | None = None
 ) -> None:
     """Refuse what `evaluate_samples` would refuse after scoring.
 
     Raises:
-        InputError: test, or dev for a criterion that chooses there, has no images or images of one class only; or, with
-            a fusion, no test sample names a video.
-        ScoresError: with a fusion, a video that holds more than one kind of presentation.
-        MetricError: an unknown criterion or fusion.
+        InputError: test, or dev if the criterion chooses there, lacks images of one class; or no test sample names its
+            video, although videos are to be measured.
+        ScoresError: a video that is to be measured holds more than one kind of presentation.
+        MetricError: the criterion or aggregation is unknown.
     """
-    if fusion:
-        check_videos(samples, fusion)
+    if aggregation:
+        check_videos(samples, aggregation)
         if not any(sample.video for sample in samples if sample.split is Split.TEST):
             raise InputError("no test image names its video (column video): none can be measured; take --level frame")
     needs_dev = not isinstance(criterion, Threshold) and parse_criterion(criterion).name != "fixed"
@@ -163,10 +204,10 @@ def check_evaluation(
 
 
 def dev_samples(manifest: Path) -> list[Sample]:
-    """The samples that choose a threshold: of dev, or all of a manifest without splits.
+    """The samples that choose a threshold: those of dev, or all samples of a manifest without splits.
 
     Raises:
-        InputError: one class has none.
+        InputError: one class has no samples.
     """
     samples = read_manifest(manifest)
     split = any(sample.split for sample in samples)
@@ -180,23 +221,19 @@ def score_samples(
     root: Path,
     samples: Sequence[Sample],
     *,
-    batch_size: int = 32,
-    bar: Progress | None = None,
-    title: str = "scoring",
     change: Callable[[Image, Box], Image] | None = None,
-    unreadable: dict[str, str] | None = None,
-) -> list[ScoreRecord]:
-    """One record per sample, in order; images without a face or unreadable get a status instead of a score.
+    batch_size: int = 32,
+    title: str | None = None,
+) -> ScoredSamples:
+    """Score samples; an image that is unreadable, or lacks a face, gets a status instead of a score.
 
     Args:
-        scorer: The network; its `Scorer.prepare` prepares the images.
-        root: Folder that the samples' paths are relative to.
-        samples: What to score; faces are where their boxes say.
+        scorer: The network.
+        root: The folder that the samples' paths are relative to.
+        samples: The samples; their boxes say where the faces are.
+        change: Changes each image before it is preprocessed; an image without a face box then gets ``no_face``.
         batch_size: Images per step.
-        bar: Progress display to draw on.
-        title: What the bar is called.
-        change: Applied to each image that has a face box, before it is prepared; the others get ``no_face``.
-        unreadable: Filled with path and reason of each image that could not be read.
+        title: The title of a progress bar on stderr; None draws no bar.
 
     Raises:
         InputError: the samples are packed in crops narrower than the network looks at.
@@ -204,32 +241,31 @@ def score_samples(
     for spec in scorer.preprocess:
         refuse_narrow_crops(root, samples, spec.reach)
     records: list[ScoreRecord] = []
-    task = bar.add_task(title, total=len(samples)) if bar else None
-    images = _prepared(scorer, root, samples, change)
-    while batch := list(islice(images, batch_size)):
-        crops = [prepared for _, prepared in batch if isinstance(prepared, tuple)]
-        scores = iter(scorer.score(crops).values if crops else ())
-        for sample, prepared in batch:
-            if isinstance(prepared, tuple):
-                records.append(_record(sample, ScoreStatus.SCORED, float(next(scores))))
-            elif prepared is None:
-                records.append(_record(sample, ScoreStatus.NO_FACE, None))
-            else:
-                records.append(_record(sample, ScoreStatus.UNREADABLE, None))
-                if unreadable is not None:
+    unreadable: dict[str, str] = {}
+    images = _preprocessed(scorer, root, samples, change)
+    with progress_bar(title or "", len(samples), shown=title is not None) as advance:
+        while batch := list(islice(images, batch_size)):
+            crops = [prepared for _, prepared in batch if isinstance(prepared, tuple)]
+            scores = iter(scorer.score(crops).values if crops else ())
+            for sample, prepared in batch:
+                if isinstance(prepared, tuple):
+                    records.append(_record(sample, ScoreStatus.SCORED, float(next(scores))))
+                elif prepared is None:
+                    records.append(_record(sample, ScoreStatus.NO_FACE, None))
+                else:
+                    records.append(_record(sample, ScoreStatus.UNREADABLE, None))
                     unreadable[sample.path] = str(prepared)
-        if bar and task is not None:
-            bar.advance(task, len(batch))
-    return records
+            advance(len(batch))
+    return ScoredSamples(records, unreadable)
 
 
-def _prepared(
+def _preprocessed(
     scorer: Scorer,
     root: Path,
     samples: Sequence[Sample],
     change: Callable[[Image, Box], Image] | None,
 ) -> Iterator[tuple[Sample, Prepared | ImageError | None]]:
-    """Every sample with its decoded and cut image, the error that stopped it, or None where a face is needed."""
+    """Every sample with the networks' input, the error of an unreadable image, or None for a missing face."""
     needs_face = change is not None or any(spec.needs_face for spec in scorer.preprocess)
 
     def prepare(sample: Sample) -> tuple[Sample, Prepared | ImageError | None]:
@@ -258,9 +294,3 @@ def _record(sample: Sample, status: ScoreStatus, score: float | None) -> ScoreRe
         status=status,
         score=score,
     )
-
-
-def scoring_progress(enabled: bool) -> Progress:
-    """A progress display on stderr, to be entered; nothing is drawn if it is not ``enabled``."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not enabled)

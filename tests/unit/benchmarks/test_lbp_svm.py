@@ -17,7 +17,7 @@ from facepad.datasets.manifest import read_manifest
 from facepad.errors import InputError, RunError
 from facepad.media.images import read_image
 from facepad.types import Label, Split
-from facepad.workflow.scoring import evaluate_samples, score_samples
+from facepad.workflow.scoring import EvaluationOptions, evaluate_samples, score_samples
 from lbp_svm import LBP_SPEC, colour_texture, train_lbp_svm
 
 
@@ -100,7 +100,7 @@ def trained(tiny_manifest):
 
 def test_scorer_tells_the_classes_apart(trained, tiny_manifest, tmp_path):
     scorer, samples = trained
-    evaluation = evaluate_samples(scorer, tiny_manifest.parent, samples, tmp_path, probes=False, progress=False)
+    evaluation = evaluate_samples(scorer, tiny_manifest.parent, samples, tmp_path, EvaluationOptions(probes=False))
     assert evaluation.summary.rates["eer"].value == 0
     assert evaluation.summary.rates["hter"].value <= 0.1
     assert (tmp_path / "scores.csv").is_file()
@@ -111,7 +111,7 @@ def test_scorer_tells_the_classes_apart(trained, tiny_manifest, tmp_path):
 def test_scores_do_not_depend_on_the_batch(trained, tiny_manifest):
     scorer, samples = trained
     scores = [
-        [record.score for record in score_samples(scorer, tiny_manifest.parent, samples[:12], batch_size=size)]
+        [record.score for record in score_samples(scorer, tiny_manifest.parent, samples[:12], batch_size=size).records]
         for size in (1, 5, 12)
     ]
     assert scores[0] == scores[1] == scores[2]

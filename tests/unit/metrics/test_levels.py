@@ -21,7 +21,7 @@ from facepad.metrics import AGGREGATIONS, shown_frames, to_videos
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import Scores
 from facepad.types import AttackType, Box, Label, Sample, ScoreRecord, ScoreStatus, Split
-from facepad.workflow.scoring import check_evaluation, evaluate_samples
+from facepad.workflow.scoring import EvaluationOptions, check_evaluation, evaluate_samples
 
 QUICK = settings(max_examples=50, deadline=None)
 SCORES = st.lists(st.floats(-1e300, 1e300, allow_nan=False), min_size=1, max_size=12)
@@ -211,7 +211,7 @@ def video_samples(folder):
 
 def test_evaluation_measures_videos_and_keeps_the_frames_scores(tmp_path):
     samples = video_samples(tmp_path)
-    evaluation = evaluate_samples(Brightness(), tmp_path, samples, tmp_path, fusion="median", progress=False)
+    evaluation = evaluate_samples(Brightness(), tmp_path, samples, tmp_path, EvaluationOptions(aggregation="median"))
     with (tmp_path / "scores.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == len(samples) == 48
     assert len(evaluation.records) == 48
@@ -239,7 +239,7 @@ def test_moved_images_stop_an_evaluation_before_anything_is_written(tmp_path):
     samples = video_samples(tmp_path)
     (tmp_path / "out").mkdir()
     with pytest.raises(DatasetError, match=r"not one image can be read \(\d+, first: .*png.*did they move"):
-        evaluate_samples(Brightness(), tmp_path / "elsewhere", samples, tmp_path / "out", progress=False)
+        evaluate_samples(Brightness(), tmp_path / "elsewhere", samples, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 

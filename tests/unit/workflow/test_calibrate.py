@@ -16,7 +16,7 @@ from facepad.types import Label, Split
 from facepad.workflow import calibrate as module
 from facepad.workflow.calibrate import calibrate_bundle, calibrate_model
 from facepad.workflow.overlap import dev_notes
-from facepad.workflow.scoring import score_samples
+from facepad.workflow.scoring import ScoredSamples, score_samples
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def plain(tiny_run):
 
 def dev_records(bundle, manifest):
     dev = [sample for sample in read_manifest(manifest) if sample.split is Split.DEV]
-    return score_samples(BundleScorer(bundle), manifest.parent, dev)
+    return score_samples(BundleScorer(bundle), manifest.parent, dev).records
 
 
 def cross_entropy(records):
@@ -49,7 +49,7 @@ def test_a_listed_model_is_not_taken_for_the_file_of_its_name(noisy_manifest, tm
 
 @pytest.mark.parametrize("method", ["platt", "temperature"])
 def test_a_model_gets_calibration_and_the_threshold_of_its_calibrated_scores(plain, noisy_manifest, method):
-    done = calibrate_bundle(plain, noisy_manifest, method=method, progress=False)
+    done = calibrate_bundle(plain, noisy_manifest, method=method).bundle
     calibration, threshold = done.description.calibration, done.description.threshold
     assert calibration.method == method
     assert (calibration.offset != 0) == (method == "platt")
@@ -68,14 +68,14 @@ def test_a_model_gets_calibration_and_the_threshold_of_its_calibrated_scores(pla
 
 
 def test_method_none_only_chooses_a_threshold(plain, noisy_manifest):
-    done = calibrate_bundle(plain, noisy_manifest, method="none", criterion="apcer@bpcer=0.1", progress=False)
+    done = calibrate_bundle(plain, noisy_manifest, method="none", criterion="apcer@bpcer=0.1").bundle
     assert (done.description.calibration.slope, done.description.calibration.offset) == (1, 0)
     assert done.description.threshold.criterion == "apcer@bpcer=0.1"
 
 
 def test_method_none_keeps_the_calibration_that_there_is(plain, noisy_manifest):
-    first = calibrate_bundle(plain, noisy_manifest, progress=False)
-    again = calibrate_bundle(first, noisy_manifest, method="none", progress=False)
+    first = calibrate_bundle(plain, noisy_manifest).bundle
+    again = calibrate_bundle(first, noisy_manifest, method="none").bundle
     assert again.description == first.description
     assert again.description.calibration.method == "platt"
 
@@ -83,7 +83,7 @@ def test_method_none_keeps_the_calibration_that_there_is(plain, noisy_manifest):
 def test_figures_at_another_threshold_are_forgotten(plain, noisy_manifest):
     facts = plain.description.facts | {"parity": {"data": "elsewhere"}}
     old = type(plain)(plain.description.model_copy(update={"facts": facts}), plain.files)
-    assert calibrate_bundle(old, noisy_manifest, progress=False).description.facts == plain.description.facts
+    assert calibrate_bundle(old, noisy_manifest).bundle.description.facts == plain.description.facts
 
 
 def test_dev_images_that_were_learnt_from_are_named(plain, tiny_run, noisy_manifest, manifest_like, tmp_path, facepad):
@@ -117,16 +117,16 @@ def separable(plain, manifest_like, tiny_manifest, tmp_path):
 
 
 def test_separable_dev_is_calibrated_on_degraded_images_or_not_at_all(plain, separable, monkeypatch):
-    done = calibrate_bundle(plain, separable, progress=False).description
+    done = calibrate_bundle(plain, separable).bundle.description
     assert done.threshold.origin.separable
     assert "separable" in done.calibration.note
-    monkeypatch.setattr(module, "_TURNS", 0)  # no degradation: still separable
-    done = calibrate_bundle(plain, separable, progress=False).description
+    monkeypatch.setattr(module, "degraded", lambda crop: crop)  # still separable
+    done = calibrate_bundle(plain, separable).bundle.description
     assert (done.calibration.method, done.calibration.slope) == ("none", 1)
     assert "its images degraded too" in done.calibration.note
     line = Calibration(method="platt", offset=-1.5, note="of the members")  # as fusing makes it
     fused = type(plain)(plain.description.model_copy(update={"calibration": line}), plain.files)
-    done = calibrate_bundle(fused, separable, progress=False).description
+    done = calibrate_bundle(fused, separable).bundle.description
     assert (done.calibration.method, done.calibration.offset) == ("platt", -1.5)
     assert "of the members; the scores of" in done.calibration.note and "stayed as it was" in done.calibration.note
     shuffled = dev_records(plain, separable)
@@ -135,14 +135,14 @@ def test_separable_dev_is_calibrated_on_degraded_images_or_not_at_all(plain, sep
     overlapping += [replace(other, score=logit) for logit in (-2.0, -1.0, 0.5)]
     if other.label is Label.BONA_FIDE:
         overlapping = [replace(record, score=-record.score) for record in overlapping]
-    monkeypatch.setattr(module, "score_samples", _second_time(module.score_samples, overlapping))
-    done = calibrate_bundle(plain, separable, progress=False).description
+    monkeypatch.setattr(module, "score_samples", second_time(module.score_samples, ScoredSamples(overlapping, {})))
+    done = calibrate_bundle(plain, separable).bundle.description
     assert done.calibration.method == "platt"
     assert "fitted to degraded dev images" in done.calibration.note
     assert done.threshold.origin.separable
 
 
-def _second_time(function, result):
+def second_time(function, result):
     calls = []
 
     def call(*arguments, **options):
@@ -154,8 +154,8 @@ def _second_time(function, result):
 
 def test_degradation_is_a_function_of_the_crop():
     crop = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    assert (module._degraded(crop) == module._degraded(crop.copy())).all()
-    assert (module._degraded(crop) != crop).any()
+    assert (module.degraded(crop) == module.degraded(crop.copy())).all()
+    assert (module.degraded(crop) != crop).any()
 
 
 def test_a_model_file_is_rewritten_in_place_or_left_as_it_is(plain, noisy_manifest, tmp_path, facepad):
@@ -177,12 +177,12 @@ def test_an_upside_down_model_is_refused(plain, noisy_manifest):
     [network] = plain.description.networks
     turned = plain.description.model_copy(update={"networks": (network.model_copy(update={"weight": -1.0}),)})
     with pytest.raises(MetricError, match="do not rise"):
-        calibrate_bundle(type(plain)(turned, plain.files), noisy_manifest, progress=False)
+        calibrate_bundle(type(plain)(turned, plain.files), noisy_manifest)
 
 
 def test_a_manifest_without_splits_is_all_dev(plain, manifest_like, noisy_manifest, tmp_path):
     manifest = manifest_like(tmp_path, lambda sample: replace(sample, split=None))
-    threshold = calibrate_bundle(plain, manifest, method="none", progress=False).description.threshold
+    threshold = calibrate_bundle(plain, manifest, method="none").bundle.description.threshold
     assert (threshold.origin.n_bona_fide, threshold.origin.n_attack, threshold.origin.split) == (36, 36, None)
 
 
@@ -203,7 +203,7 @@ def test_bad_input_is_refused_before_anything_is_scored(plain, tiny_run, noisy_m
         ((model, noisy_manifest, model), "exists already"),
     ):
         with pytest.raises(InputError, match=message):
-            calibrate_model(*arguments, progress=False)
+            calibrate_model(*arguments)
     with pytest.raises(MetricError, match="did you mean 'eer'"):
         calibrate_model(model, noisy_manifest, criterion="err")
     assert model.read_bytes() == first

@@ -16,12 +16,13 @@ from facepad.types import Split
 from facepad.workflow import evaluate as module
 from facepad.workflow.calibrate import calibrate_bundle
 from facepad.workflow.evaluate import evaluate_model
+from facepad.workflow.scoring import EvaluationOptions
 
 
 @pytest.fixture(scope="module")
 def model(tiny_run, noisy_manifest, tmp_path_factory):
     """The tiny run as a model file with calibration and threshold."""
-    done = calibrate_bundle(find_model(tiny_run).read(), noisy_manifest, criterion="apcer@bpcer=0.3", progress=False)
+    done = calibrate_bundle(find_model(tiny_run).read(), noisy_manifest, criterion="apcer@bpcer=0.3").bundle
     return write_bundle(tmp_path_factory.mktemp("model") / "tiny.facepad", done)
 
 
@@ -32,7 +33,7 @@ def bare(tiny_run, tmp_path_factory):
 
 
 def evaluate(model, manifest, out, **options):
-    return evaluate_model(model, manifest, out, probes=False, progress=False, **options)
+    return evaluate_model(model, manifest, out, EvaluationOptions(probes=False, **options))
 
 
 def test_a_model_file_is_measured_at_its_own_threshold_and_needs_no_dev(model, manifest_like, noisy_manifest, tmp_path):
@@ -97,7 +98,7 @@ def test_a_model_without_a_file_has_no_hash_in_the_report(model, noisy_manifest,
 
 def test_videos_at_a_threshold_of_images_are_said(model, manifest_like, noisy_manifest, tmp_path):
     manifest = manifest_like(tmp_path, lambda sample: replace(sample, video=f"{sample.label}-{sample.path[-5]}"))
-    evaluation, _ = evaluate(model, manifest, tmp_path / "out", fusion="mean")
+    evaluation, _ = evaluate(model, manifest, tmp_path / "out", aggregation="mean")
     assert any("one of single images" in note for note in evaluation.summary.notes)
 
 
@@ -116,7 +117,7 @@ def test_depth_pictures_of_videos_carry_the_videos_decision(manifest_like, make_
     examples = module.depth_examples
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "depth_examples", lambda *given: shown.extend(made := examples(*given)) or made)
-        evaluation, _ = evaluate(run, manifest, tmp_path / "out", fusion="mean")
+        evaluation, _ = evaluate(run, manifest, tmp_path / "out", aggregation="mean")
     videos = {record.path: record for record in to_videos(evaluation.records, "mean")}
     assert shown
     for example in shown:

@@ -24,7 +24,8 @@ from facepad.modelfile.scorers.run_scorer import EagerScorer
 from facepad.models import create_model
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 from facepad.workflow import export as module
-from facepad.workflow.export import export_run
+from facepad.workflow import quantisation
+from facepad.workflow.export import ExportOptions, export_run
 
 
 def crops_of(scorer, manifest):
@@ -88,15 +89,14 @@ def test_int8_is_not_written_unmeasured(tiny_run, noisy_manifest, tmp_path):
     run = shutil.copytree(tiny_run, tmp_path / "run")
     environment = json.loads((run / "environment.json").read_text())
     (run / "environment.json").write_text(json.dumps(environment | {"manifest": str(tmp_path / "gone.csv")}))
-    options = {"quantize": "int8", "calibration": noisy_manifest, "progress": False}
     with pytest.raises(InputError, match="8 bits are not written unmeasured: .*--manifest names another"):
-        export_run(run, tmp_path / "a.facepad", **options)
+        export_run(run, tmp_path / "a.facepad", ExportOptions(quantise_on=noisy_manifest))
     assert not (tmp_path / "a.facepad").exists()
-    assert export_run(run, tmp_path / "a.facepad", force=True, **options).parity is None
+    assert export_run(run, tmp_path / "a.facepad", ExportOptions(quantise_on=noisy_manifest, force=True)).parity is None
 
 
 def test_the_threshold_may_stay_out(tiny_run, tmp_path):
-    done = export_run(tiny_run, tmp_path / "a.facepad", threshold=False, progress=False)
+    done = export_run(tiny_run, tmp_path / "a.facepad", ExportOptions(threshold=False))
     assert done.parity is not None
     description = read_bundle(tmp_path / "a.facepad").description
     assert (description.threshold, description.calibration.method) == (None, "platt")
@@ -113,7 +113,7 @@ def test_images_that_were_learnt_from_are_named(tiny_run, manifest_like, tmp_pat
     ):
         (tmp_path / name).mkdir()
         manifests.append(manifest_like(tmp_path / name, change))
-    done = export_run(tiny_run, tmp_path / "a.facepad", manifest=manifests[0], force=True, progress=False)
+    done = export_run(tiny_run, tmp_path / "a.facepad", ExportOptions(force=True), manifest=manifests[0])
     [line] = done.warnings
     assert "24 of 72 dev images were learnt from" in line
     assert line in read_bundle(tmp_path / "a.facepad").description.threshold.origin.note
@@ -124,8 +124,7 @@ def test_images_that_were_learnt_from_are_named(tiny_run, manifest_like, tmp_pat
 
 
 def test_int8_is_smaller_and_close(tiny_run, noisy_manifest, tmp_path):
-    options = {"quantize": "int8", "calibration": noisy_manifest, "progress": False}
-    done = export_run(tiny_run, tmp_path / "a.facepad", force=True, **options)
+    done = export_run(tiny_run, tmp_path / "a.facepad", ExportOptions(quantise_on=noisy_manifest, force=True))
     bundle, plain = read_bundle(tmp_path / "a.facepad"), find_model(tiny_run).read()
     assert bundle.description.networks[0].precision == "int8"
     assert len(bundle.files["network.onnx"]) < 0.5 * len(plain.files["network.onnx"])
@@ -155,8 +154,8 @@ def test_int8_keeps_the_depth_map(noisy_manifest, make_run, tmp_path):
 @pytest.mark.parametrize("quantised", [False, True])
 def test_openvino_format(tiny_run, noisy_manifest, tmp_path, quantised):
     pytest.importorskip("openvino")
-    options = {"quantize": "int8", "calibration": noisy_manifest} if quantised else {}
-    done = export_run(tiny_run, tmp_path / "a.facepad", format="openvino", force=quantised, progress=False, **options)
+    options = ExportOptions("openvino", noisy_manifest if quantised else None, force=quantised)
+    done = export_run(tiny_run, tmp_path / "a.facepad", options)
     bundle = read_bundle(tmp_path / "a.facepad")
     [network] = bundle.description.networks
     assert network.files == ("network.xml", "network.bin")
@@ -196,7 +195,7 @@ def test_without_openvino_its_format_is_one_line_and_parity_does_without(tiny_ru
     code, _, err = facepad("export", tiny_run, tmp_path / "a.facepad", "--format", "openvino")
     assert (code, "pip install 'facepad[openvino]'" in err, len(err.splitlines())) == (2, True, 1)
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
-    done = export_run(tiny_run, tmp_path / "b.facepad", progress=False)
+    done = export_run(tiny_run, tmp_path / "b.facepad")
     assert [variant.name for variant in done.parity.variants] == ["PyTorch", "ONNX Runtime"]
 
 
@@ -298,7 +297,7 @@ def test_parity_files_of_names_with_dots_are_kept_apart(tmp_path):
 def test_int8_that_decides_worse_is_not_written(tiny_run, noisy_manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(parity_module, "RATE_LIMIT", -1.0)
     with pytest.raises(RunError, match="not exported: .*int8: ACER"):
-        export_run(tiny_run, tmp_path / "a", quantize="int8", calibration=noisy_manifest, progress=False)
+        export_run(tiny_run, tmp_path / "a", ExportOptions(quantise_on=noisy_manifest))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -309,15 +308,15 @@ def test_int8_that_knows_nothing_any_more_is_not_written(tiny_run, noisy_manifes
         network = bundle.description.networks[0].model_copy(update=upside_down)
         return Bundle(bundle.description.model_copy(update={"networks": (network,)}), bundle.files)
 
-    monkeypatch.setattr(module, "_in_int8", broken)
+    monkeypatch.setattr(module, "quantised", broken)
     with pytest.raises(RunError, match="8 bits cannot be calibrated: the logits do not rise"):
-        export_run(tiny_run, tmp_path / "a", quantize="int8", calibration=noisy_manifest, force=True, progress=False)
+        export_run(tiny_run, tmp_path / "a", ExportOptions(quantise_on=noisy_manifest, force=True))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_manifest_without_test_measures_parity_on_dev(tiny_run, manifest_like, tmp_path):
     manifest = manifest_like(tmp_path, lambda sample: None if sample.split is Split.TEST else sample)
-    done = export_run(tiny_run, tmp_path / "a.facepad", manifest=manifest, progress=False)
+    done = export_run(tiny_run, tmp_path / "a.facepad", manifest=manifest)
     assert "no test split" in done.parity.data
 
 
@@ -351,17 +350,26 @@ def test_bad_input_is_one_line_and_nothing_is_written(tiny_run, noisy_manifest, 
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_calibration_images_are_spread_over_kinds_and_unreadable_ones_reported(
-    tiny_run, noisy_manifest, manifest_like, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(module, "_CALIBRATION_IMAGES", 9)
+def test_quantisation_images_are_spread_over_kinds(tiny_run, noisy_manifest, monkeypatch):
     seen = []
-    real = module.read_image
-    monkeypatch.setattr(module, "read_image", lambda path: seen.append(path.name) or real(path))
-    spec = load_trained(tiny_run).preprocess
-    unreadable: dict[str, str] = {}
-    crops = module._calibration_crops(noisy_manifest, spec, unreadable)
+    real = quantisation.read_image
+    monkeypatch.setattr(quantisation, "read_image", lambda path: seen.append(path.name) or real(path))
+    images = quantisation.quantisation_images(noisy_manifest, load_trained(tiny_run).preprocess, limit=9)
     kinds = {resolve(noisy_manifest, s).name: s.attack_type or s.label for s in read_manifest(noisy_manifest)}
     counts = [list(map(kinds.get, seen)).count(kind) for kind in set(kinds.values())]
-    assert (len(crops), counts, unreadable) == (9, [3, 3, 3], {})
-    assert crops[0].shape == (32, 32, 3)
+    assert (len(images.crops), counts, images.unreadable) == (9, [3, 3, 3], {})
+    assert images.crops[0].shape == (32, 32, 3)
+
+
+def test_unreadable_quantisation_images_are_reported(tiny_run, manifest_like, tmp_path):
+    gone = []
+
+    def change(sample):
+        if sample.split is Split.TRAIN and not gone:
+            gone.append("absent.png")
+            return replace(sample, path="absent.png")
+        return sample
+
+    spec = load_trained(tiny_run).preprocess
+    images = quantisation.quantisation_images(manifest_like(tmp_path, change), spec)
+    assert (len(images.crops), list(images.unreadable)) == (23, gone)

@@ -78,7 +78,7 @@ def dev(manifest):
 
 
 def test_mean_logit_is_the_mean_of_the_members_calibrated_logits(members, tiny_manifest, tmp_path):
-    fused = fuse_models(members, tiny_manifest, name="both")
+    fused = fuse_models(members, tiny_manifest, name="both").bundle
     fused = read_bundle(write_bundle(tmp_path / "both.facepad", fused))
     samples = dev(tiny_manifest)
     expected = np.mean([calibrated(member, tiny_manifest, samples) for member in members], axis=0)
@@ -89,7 +89,7 @@ def test_mean_logit_is_the_mean_of_the_members_calibrated_logits(members, tiny_m
 
 
 def test_a_fused_model_says_what_it_is_made_of(members, tiny_manifest):
-    description = fuse_models(members, tiny_manifest, name="both").description
+    description = fuse_models(members, tiny_manifest, name="both").bundle.description
     assert description.license == "MIT AND Apache-2.0" and description.scope == "Photos."
     assert description.source == "fused from bright, wide"
     assert [member["weight"] for member in description.facts["members"]] == [0.5, 0.5]
@@ -98,15 +98,15 @@ def test_a_fused_model_says_what_it_is_made_of(members, tiny_manifest):
 
 
 def test_members_without_calibration_fuse_to_a_model_without(model, tiny_manifest):
-    fused = fuse_models([model("a", [1, 2, 3]), model("b", [3, 2, 1])], tiny_manifest)
+    fused = fuse_models([model("a", [1, 2, 3]), model("b", [3, 2, 1])], tiny_manifest).bundle
     assert fused.description.calibration == Calibration()
     assert sorted(fused.files) == ["1-LICENSE", "1-net.onnx", "2-LICENSE", "2-net.onnx"]
 
 
 @pytest.mark.parametrize("method", ["mean-logit", "logistic"])
 def test_the_threshold_is_the_one_that_the_fused_models_own_scores_choose(members, tiny_manifest, method):
-    fused = fuse_models(members, tiny_manifest, method=method, criterion="min-hter")
-    records = score_samples(BundleScorer(fused), tiny_manifest.parent, dev(tiny_manifest))
+    fused = fuse_models(members, tiny_manifest, method=method, criterion="min-hter").bundle
+    records = score_samples(BundleScorer(fused), tiny_manifest.parent, dev(tiny_manifest)).records
     own = choose_threshold(records, "min-hter", source="x", bootstrap=100)
     threshold = fused.description.threshold
     assert threshold.value == pytest.approx(own.value, abs=1e-6) and threshold.criterion == "min-hter"
@@ -117,7 +117,7 @@ def test_the_threshold_is_the_one_that_the_fused_models_own_scores_choose(member
 def test_logistic_weighs_the_member_that_knows(model, tiny_manifest):
     """Brightness tells the classes apart, the difference of two channels does not."""
     knows, guesses = model("knows", [5, 5, 5]), model("guesses", [40, -40, 0])
-    fused = fuse_models([guesses, knows], tiny_manifest, method="logistic")
+    fused = fuse_models([guesses, knows], tiny_manifest, method="logistic").bundle
     weights = {member["name"]: member["weight"] for member in fused.description.facts["members"]}
     samples = dev(tiny_manifest)
     spread = {m.description.name: np.std(calibrated(m, tiny_manifest, samples)) for m in (knows, guesses)}
@@ -138,7 +138,7 @@ def test_logistic_counts_both_classes_alike(model, tiny_manifest, tmp_path):
     fewer = bona_fide[:4]
     write_manifest(doubled, [*again, *fewer])
     try:
-        fused = fuse_models(members, doubled, method="logistic")
+        fused = fuse_models(members, doubled, method="logistic").bundle
         scores = logits_of(fused, tiny_manifest, [*again, *fewer]).values
     finally:
         doubled.unlink()
@@ -154,8 +154,8 @@ def test_members_keep_where_they_were_trained_however_deep(members, tiny_manifes
         return Bundle(member.description.model_copy(update={"facts": facts}), member.files)
 
     for facts, said in ((known, []), (foreign, ["else.csv"])):
-        fused = fuse_models([of(members[0], known), of(members[1], facts)], tiny_manifest, progress=False)
-        deeper = fuse_models([fused, members[0]], tiny_manifest, progress=False)
+        fused = fuse_models([of(members[0], known), of(members[1], facts)], tiny_manifest).bundle
+        deeper = fuse_models([fused, members[0]], tiny_manifest).bundle
         for each in (fused, deeper):
             notes = origin_notes(tiny_manifest, each.description.facts)
             assert [name in note for name, note in zip(said, notes, strict=True)] == [True] * len(said)
@@ -166,10 +166,9 @@ def test_a_manifest_without_splits_is_all_dev_and_unreadable_images_are_told(mem
     samples = [replace(s, split=None, path=f"{way}/{s.path}") for s in read_manifest(tiny_manifest)]
     samples[0] = replace(samples[0], path="absent.png")
     write_manifest(tmp_path / "manifest.csv", samples)
-    unreadable = {}
-    fused = fuse_models(members, tmp_path / "manifest.csv", progress=False, unreadable=unreadable)
-    origin = fused.description.threshold.origin
-    assert (origin.n_bona_fide, origin.n_attack, list(unreadable)) == (35, 36, ["absent.png"])
+    fused = fuse_models(members, tmp_path / "manifest.csv")
+    origin = fused.bundle.description.threshold.origin
+    assert (origin.n_bona_fide, origin.n_attack, list(fused.unreadable)) == (35, 36, ["absent.png"])
 
 
 def test_one_model_is_not_fused(members, tiny_manifest):

@@ -1,4 +1,4 @@
-"""facepad calibrate and export."""
+"""facepad export: a run becomes a model file."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ from typing import Annotated
 
 import typer
 
-from facepad.cli.app import CriterionOption, Manifest, ModelArgument, app, report_written, show
-
-
-class FitMethod(StrEnum):
-    """What calibration fits."""
-
-    PLATT = "platt"
-    TEMPERATURE = "temperature"
-    NONE = "none"
+from facepad.cli.app import app, report_written, show
 
 
 class Format(StrEnum):
@@ -54,46 +46,19 @@ def export(
     ] = False,
 ) -> None:
     """Make a run a model file: calibrated, with threshold, and measured against the network that was trained."""
+    from facepad.errors import InputError
     from facepad.files.disk import read_text
     from facepad.workflow.calibrate import calibration_words
-    from facepad.workflow.export import Wording, export_run
+    from facepad.workflow.export import ExportOptions, Wording, export_run
 
-    unreadable: dict[str, str] = {}
-    done = export_run(
-        run,
-        out,
-        format=file_format.value,
-        quantize=quantize.value if quantize else None,
-        calibration=calibration,
-        manifest=manifest,
-        wording=Wording(name, license_, scope, read_text(card) if card else ""),
-        threshold=threshold,
-        force=force,
-        unreadable=unreadable,
-    )
+    if quantize and not calibration:
+        raise InputError("quantisation needs images to calibrate on: --calibration MANIFEST with a train split")
+    if calibration and not quantize:
+        raise InputError("a calibration manifest is for quantisation: add --quantize int8")
+    options = ExportOptions(file_format.value, calibration, threshold, force)
+    wording = Wording(name, license_, scope, read_text(card) if card else "")
+    done = export_run(run, out, options, manifest=manifest, wording=wording, progress=True)
     show(done.note or calibration_words(done.bundle))
     if done.parity:
         show("\n".join(done.parity.lines()))
-    report_written(*done.files, notes=done.warnings, unreadable=unreadable)
-
-
-@app.command(epilog="Example: facepad calibrate first.facepad phone/manifest.csv --criterion bpcer@apcer=0.01")
-def calibrate(
-    model: ModelArgument,
-    manifest: Manifest,
-    criterion: CriterionOption = "eer",
-    method: Annotated[
-        FitMethod, typer.Option(help="Fit slope and offset of the logit, the slope alone, or leave all as it is.")
-    ] = FitMethod.PLATT,
-    out: Annotated[Path | None, typer.Option(help="A new model file; without it MODEL is rewritten.")] = None,
-) -> None:
-    """Calibrate a model on a manifest's dev split, choose its threshold there, and write both into the model."""
-    from facepad.workflow.calibrate import calibrate_model, calibration_words
-
-    unreadable: dict[str, str] = {}
-    notes: list[str] = []
-    bundle, path = calibrate_model(
-        model, manifest, out, criterion=criterion or "eer", method=method.value, unreadable=unreadable, notes=notes
-    )
-    show(calibration_words(bundle))
-    report_written(path, notes=notes, unreadable=unreadable)
+    report_written(*done.files, notes=done.warnings, unreadable=done.unreadable)

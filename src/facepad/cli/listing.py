@@ -1,4 +1,4 @@
-"""facepad list and demo."""
+"""facepad list: what facepad knows by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from facepad.cli.app import Out, app, show
+from facepad.cli.app import app, show
 
 
 class Listing(StrEnum):
@@ -61,11 +61,3 @@ def _models() -> str:
     except ModuleNotFoundError as error:
         return "\n".join([*lines, f"  none: training needs {error.name}, which is not installed"])
     return "\n".join([*lines, *(f"  {name:28} {entry.summary}" for name, entry in MODELS.items())])
-
-
-@app.command(epilog="Example: facepad demo demo-output")
-def demo(out: Out) -> None:
-    """Synthetic data, training, threshold on dev, report; depth labels and clips; a model file and its predictions."""
-    from facepad.workflow.demo import run_demo
-
-    show(run_demo(out))

@@ -1,0 +1,37 @@
+"""facepad calibrate: a dev set gives a model its calibration and its threshold."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facepad.cli.app import CriterionOption, Manifest, ModelArgument, app, report_written, show
+
+
+class FitMethod(StrEnum):
+    """What calibration fits."""
+
+    PLATT = "platt"
+    TEMPERATURE = "temperature"
+    NONE = "none"
+
+
+@app.command(epilog="Example: facepad calibrate first.facepad phone/manifest.csv --criterion bpcer@apcer=0.01")
+def calibrate(
+    model: ModelArgument,
+    manifest: Manifest,
+    criterion: CriterionOption = "eer",
+    method: Annotated[
+        FitMethod, typer.Option(help="Fit slope and offset of the logit, the slope alone, or leave all as it is.")
+    ] = FitMethod.PLATT,
+    out: Annotated[Path | None, typer.Option(help="A new model file; without it MODEL is rewritten.")] = None,
+) -> None:
+    """Calibrate a model on a manifest's dev split, choose its threshold there, and write both into the model."""
+    from facepad.workflow.calibrate import calibrate_model, calibration_words
+
+    done = calibrate_model(model, manifest, out, criterion=criterion or "eer", method=method.value, progress=True)
+    show(calibration_words(done.bundle))
+    report_written(out or Path(model), notes=done.notes, unreadable=done.unreadable)

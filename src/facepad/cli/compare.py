@@ -1,0 +1,29 @@
+"""facepad compare: whether one of two systems is better by more than chance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facepad.cli.app import CriterionOption, FuseOption, Level, LevelOption, aggregation_of, app, print_json, show
+
+
+@app.command(epilog="Example: facepad compare reports/a/scores.csv reports/b/scores.csv --level video")
+def compare(
+    scores_a: Annotated[Path, typer.Argument(help="Scores of the first system.", show_default=False)],
+    scores_b: Annotated[Path, typer.Argument(help="Scores of the second, on the same samples.", show_default=False)],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    criterion: CriterionOption = "eer",
+    level: LevelOption = Level.FRAME,
+    fuse: FuseOption = None,
+) -> None:
+    """Tell whether one of two systems is better by more than chance, each at the threshold of its own dev scores."""
+    from facepad.metrics import compare_files, format_comparison
+
+    comparison = compare_files(scores_a, scores_b, criterion or "eer", aggregation=aggregation_of(level, fuse))
+    if as_json:
+        print_json(comparison.to_dict())
+    else:
+        show(format_comparison(comparison))

@@ -1,0 +1,46 @@
+"""facepad evaluate: a model and a manifest become a report folder."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from facepad.cli.app import (
+    CriterionOption,
+    FuseOption,
+    Level,
+    LevelOption,
+    Manifest,
+    ModelArgument,
+    Out,
+    aggregation_of,
+    app,
+    report_written,
+    say,
+    show,
+)
+
+
+@app.command(epilog="Example: facepad evaluate runs/first nuaa/manifest.csv reports/first --criterion bpcer@apcer=0.05")
+def evaluate(
+    model: ModelArgument,
+    manifest: Manifest,
+    out: Out,
+    criterion: CriterionOption = None,
+    level: LevelOption = Level.FRAME,
+    fuse: FuseOption = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 32,
+    probes: Annotated[bool, typer.Option(help="Also measure with the face blanked, and with only the face.")] = True,
+    thumbnails: Annotated[bool, typer.Option(help="Show images in the report: the highest losses, depth maps.")] = True,
+) -> None:
+    """Apply a model file's threshold, or one chosen on dev, to test; OUT gets scores, metrics and the report."""
+    from facepad.metrics import format_summary
+    from facepad.workflow.evaluate import evaluate_model
+    from facepad.workflow.scoring import EvaluationOptions
+
+    options = EvaluationOptions(criterion, aggregation_of(level, fuse), batch_size, probes)
+    evaluation, report = evaluate_model(model, manifest, out, options, thumbnails=thumbnails, progress=True)
+    show(format_summary(evaluation.summary))
+    report_written(unreadable=evaluation.unreadable)
+    say(f"report: {report}")

@@ -1,0 +1,47 @@
+"""facepad train: a recipe and a manifest become a run folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facepad.cli.app import Device, Manifest, app, say
+
+
+@app.command(
+    epilog="Examples: facepad train tla-mobilenetv2 nuaa/manifest.csv runs/first --set train.seed=1; on all GPUs of a "
+    "machine: facepad train tla-mobilenetv2 nuaa/manifest.csv runs/second --devices 8; on several machines: torchrun "
+    "--nnodes 3 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 -m facepad train ... (on each)."
+)
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name, or the path of a .toml file.", show_default=False)],
+    manifest: Manifest,
+    out: Annotated[Path, typer.Argument(help="New run folder.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; repeatable.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
+    devices: Annotated[
+        int | None, typer.Option(min=1, help="Devices of each machine; on cpu: processes. Default: 1, or torchrun's.")
+    ] = None,
+    nodes: Annotated[
+        int | None, typer.Option(min=1, help="Machines; more than one need torchrun. Default: 1, or torchrun's.")
+    ] = None,
+) -> None:
+    """Train a recipe on a manifest's train and dev splits; the batch of a step is shared by all devices."""
+    from facepad.modelfile.run_folder import RunFolder
+    from facepad.training.recipe import load_recipe
+    from facepad.workflow.train import train_run
+
+    left_out = train_run(
+        load_recipe(recipe, overrides), manifest, out, resume=resume, device=device.value, devices=devices, nodes=nodes
+    )
+    if os.environ.get("RANK", "0") != "0":
+        return
+    if left_out:
+        say(f"left out {len(left_out)} images without a face or unreadable: {RunFolder(out).left_out_file}")
+    say(f"trained: {out}")
