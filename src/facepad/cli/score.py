@@ -104,28 +104,27 @@ def _tell(summary: dict[str, Any], out: Path) -> None:
 
 @contextmanager
 def _watching(source: str, column: str | None) -> Iterator[Callable[[Progress, Output], None]]:
-    """What shows the progress: a bar on a terminal, else a line now and then."""
+    """A function that shows the progress: a bar on a terminal, elsewhere a line every half minute."""
+    from facepad.runtime.progress import progress_bar
+
     total = _Total(source, column)
     if not sys.stderr.isatty():
         yield _Lines(total)
         return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    columns = (*Bar.get_default_columns(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}/s"))
-    with Bar(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
-        task = bar.add_task("scoring", total=None, rate="-")
+    with progress_bar("scoring", None, shown=True) as advance:
+        shown = 0
 
         def show(progress: Progress, output: Output) -> None:
+            nonlocal shown
             done = progress.done + progress.missed + output.skipped
-            bar.update(task, completed=done, total=total.value, rate=f"{progress.rate():.1f}")
+            advance(done - shown, total=total.value)
+            shown = done
 
         yield show
 
 
 class _Total:
-    """How many inputs there are, counted in the background where that costs no requests; None until it is known."""
+    """The number of inputs, counted in the background where that takes no requests; None until it is known."""
 
     def __init__(self, source: str, column: str | None) -> None:
         self.value: int | None = None
@@ -140,7 +139,7 @@ class _Total:
             if not opened.remote:
                 self.value = sum(1 for _ in opened.list_items())
         except (FacepadError, ImportError):
-            return  # the run itself meets this and says so
+            return  # The run meets the same error and reports it.
 
 
 class _Lines:

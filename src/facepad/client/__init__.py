@@ -1,6 +1,6 @@
-"""Python clients of the service, blocking and asynchronous, which wait and try again when it is busy or away."""
+"""Python clients of the service, blocking and asynchronous; they retry when it is busy or unreachable."""
 
-from facepad.client.answers import Answer, Model, Session
+from facepad.client.answers import ChallengeSession, LivenessAnswer, ServedModel
 from facepad.client.clients import AsyncClient, Client, Upload
 
-__all__ = ["Answer", "AsyncClient", "Client", "Model", "Session", "Upload"]
+__all__ = ["AsyncClient", "ChallengeSession", "Client", "LivenessAnswer", "ServedModel", "Upload"]

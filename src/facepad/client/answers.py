@@ -1,4 +1,4 @@
-"""What the service answers, as objects; what it refuses, as errors."""
+"""The answers of the service as objects, and its refusals as errors."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from facepad.errors import ServiceError
 from facepad.types import Label, ScoreStatus
 
-__all__ = ["Answer", "Model", "Models", "Session", "read", "refused", "unreached"]
+__all__ = ["ChallengeSession", "LivenessAnswer", "ServedModel", "ServedModels", "read", "refused", "unreached"]
 
 
 class _Read(BaseModel):
-    """What is read from an answer: a newer service may say more."""
+    """A part of an answer; unknown keys are ignored, as a newer service may send more."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class Model(_Read):
-    """The model that decided; ``threshold`` has its value, criterion and origin, and is None when there is none."""
+class ServedModel(_Read):
+    """The model that decided; ``threshold`` holds value, criterion and origin, and is None for a model without one."""
 
     name: str
     format: int
@@ -31,8 +31,8 @@ class Model(_Read):
     threshold: Mapping[str, Any] | None
 
 
-class Answer(_Read):
-    """The service's answer on a presentation; its fields are described in docs/openapi.json."""
+class LivenessAnswer(_Read):
+    """The answer on a presentation; docs/openapi.json describes its fields."""
 
     request_id: str
     status: ScoreStatus
@@ -42,7 +42,7 @@ class Answer(_Read):
     reasons: tuple[str, ...]
     box: tuple[float, float, float, float] | None
     depth_map: str | None
-    model: Model
+    model: ServedModel
     files: tuple[Mapping[str, Any], ...]
     challenge: Mapping[str, Any] | None
     timings: Mapping[str, float]
@@ -50,22 +50,22 @@ class Answer(_Read):
 
     @property
     def live(self) -> bool:
-        """Whether this is a yes: an attack and an undecided presentation are none."""
+        """Whether the presentation is live; False for an attack and for an undecided one."""
         return self.label is Label.BONA_FIDE
 
 
-class Models(_Read):
-    """The models that serve."""
+class ServedModels(_Read):
+    """The models of the service."""
 
-    models: tuple[Model, ...]
+    models: tuple[ServedModel, ...]
 
 
 class _Challenge(_Read):
     steps: tuple[str, ...]
 
 
-class Session(_Read):
-    """A session of the active check: what the person is to do, and the token that goes back with the clip, once."""
+class ChallengeSession(_Read):
+    """A session of the active check: the steps for the person, and the token that goes back with the clip, once."""
 
     token: str
     challenge: _Challenge
@@ -74,7 +74,7 @@ class Session(_Read):
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """What the person is to do, in this order."""
+        """The steps that the person must show, in this order."""
         return self.challenge.steps
 
 
@@ -82,10 +82,10 @@ Read = TypeVar("Read", bound=_Read)
 
 
 def read(kind: type[Read], response: httpx2.Response) -> Read:
-    """What a good answer says.
+    """The content of a successful answer.
 
     Raises:
-        ServiceError: it is not of that kind: another program answers at this address.
+        ServiceError: The answer has another form, as another program answers at this address.
     """
     try:
         return kind.model_validate_json(response.content)
@@ -98,13 +98,13 @@ def read(kind: type[Read], response: httpx2.Response) -> Read:
 
 
 def unreached(url: str, error: httpx2.RequestError) -> ServiceError:
-    """The error that stands for no answer at all."""
+    """The error for a request without an answer."""
     why = "did not answer in time" if isinstance(error, httpx2.TimeoutException) else "cannot be reached"
     return ServiceError(f"{url} {why} ({str(error) or type(error).__name__})")
 
 
 def refused(response: httpx2.Response) -> ServiceError:
-    """The error that an answer means; what stands between client and service may answer without a problem document."""
+    """The error for a refusal; a proxy before the service may answer without a problem document."""
     problem: dict[str, Any] = {}
     if response.headers.get("content-type", "").startswith("application/problem+json"):
         try:

@@ -1,4 +1,4 @@
-"""One call of the service, whatever carries it: what is sent, how long is waited, and when it is tried again."""
+"""A call of the service without its transport: the request, the time limits, and when to retry."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from facepad.errors import InputError
 
 __all__ = ["Call", "Calls", "Exchange"]
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # In seconds.
 _BUSY = frozenset({429, 503})
-# The request did not arrive, or the connection broke. A service that is silent is not asked again: it is hardly better
-# off with a second request to be silent about.
+# The request did not arrive, or the connection broke. A time-out is not among them: a second request would only add to
+# the work of a service that is too slow.
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout)
 _BROKEN = (*_NOT_SENT, httpx2.NetworkError, httpx2.RemoteProtocolError)
 
 Exchange = Generator[httpx2.Request | float, httpx2.Response | None, httpx2.Response]
-"""Yields what to send, to be answered with the response, and seconds to wait; returns the good response."""
+"""Yields requests, each to be answered with its response, and seconds to wait; returns the successful response."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the service, whatever carries it: what to send, how long to wait, when to give up.
+    """One call of the service without its transport.
 
     Attributes:
         build: Makes the request with a time-out in seconds.
-        url: Of the service, for messages.
-        timeout: Seconds that one attempt may be silent.
-        total: Seconds for all attempts.
-        tries: Attempts at most.
-        once: The service takes the request once (a session's token), so that it is sent again only if it did not count.
+        url: Address of the service, for messages.
+        timeout: Most seconds of one attempt without a sign from the service.
+        total: Most seconds of all attempts together.
+        tries: Most attempts.
+        once: Whether the service takes the request only once (with a session's token); it is then sent again only if
+            the service cannot have taken it.
     """
 
     build: Callable[[float], httpx2.Request]
@@ -48,10 +49,10 @@ class Call:
     once: bool = False
 
     def exchange(self) -> Exchange:
-        """Yield requests, which are to be answered with the response, and seconds to wait; return the good response.
+        """Yield requests, each to be answered with its response, and seconds to wait; return the successful response.
 
         Raises:
-            ServiceError: the service refused, or it did not come right in time.
+            ServiceError: The service refused, or no attempt succeeded in time.
         """
         until, number = time.monotonic() + self.total, 1
         while True:
@@ -74,7 +75,7 @@ class Call:
 
 
 class Calls:
-    """What both clients ask for, and how."""
+    """The calls that both clients make."""
 
     def __init__(self, url: str, key: str | None, timeout: float, total: float, tries: int) -> None:
         if not _is_address(url):
@@ -88,7 +89,7 @@ class Calls:
         self._timeout, self._total, self._tries = timeout, total, tries
 
     def call(self, http: Any, method: str, path: str, *, once: bool = False, **what: Any) -> Call:
-        """A call; ``http`` is the client that will send it."""
+        """A call of a path; ``http`` is the httpx2 client that will send it."""
 
         def build(seconds: float) -> httpx2.Request:
             request: httpx2.Request = http.build_request(method, f"{self.url}{path}", timeout=seconds, **what)
@@ -97,7 +98,7 @@ class Calls:
         return Call(build, self.url, self._timeout, self._total, self._tries, once)
 
     def check(self, http: Any, contents: Sequence[bytes], depth: bool, session: str | None) -> Call:
-        """The call that judges a presentation: one file as the body, several as parts without their names."""
+        """The call for one presentation: a single file is the body, several are parts without their names."""
         headers = {} if session is None else {"Liveness-Session": session}
         path = "/v1/liveness?depth=true" if depth else "/v1/liveness"
         kind = "application/octet-stream"
@@ -117,7 +118,7 @@ def _is_address(url: str) -> bool:
 
 
 def _retry_after(response: httpx2.Response) -> float:
-    """The seconds of the header Retry-After, which has a number or a date; 0 without.
+    """The seconds of the header Retry-After, which holds a number or a date; 0 without the header.
 
     >>> _retry_after(httpx2.Response(429, headers={"Retry-After": "3"}))
     3.0

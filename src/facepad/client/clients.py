@@ -11,32 +11,32 @@ from typing import Self
 
 import httpx2
 
-from facepad.client.answers import Answer, Model, Models, Session, read
+from facepad.client.answers import ChallengeSession, LivenessAnswer, ServedModel, ServedModels, read
 from facepad.client.calls import Call, Calls
-from facepad.errors import InputError
+from facepad.errors import InputError, reason
 
 __all__ = ["AsyncClient", "Client", "Upload"]
 
 Upload = str | os.PathLike[str] | bytes
-"""What can be checked: a file's path, or a file's bytes."""
+"""An image or clip to check: a file's path, or a file's bytes."""
 
 
 class Client:
     """A blocking client; threads may share it. Close it, or use it in a ``with`` block.
 
-    A busy service (429, 503) and a broken connection are tried again after a while that doubles and is partly random,
-    and not before the service's Retry-After. Everything else that is wrong raises at once.
+    It retries when the service is busy (429, 503) or the connection breaks. The pause before each attempt is partly
+    random, grows, and is at least the service's Retry-After. All other errors raise at once.
 
     Args:
-        url: Of the service, such as ``https://liveness.example.org``.
-        key: An API key.
-        timeout: Seconds that the service may be silent.
-        total: Seconds that a call may take with all its attempts.
-        tries: Attempts of a call at most.
-        transport: How to connect, for own certificates, proxies and tests; None takes the usual way.
+        url: Address of the service, such as ``https://liveness.example.org``.
+        key: An API key; None for a service without keys.
+        timeout: Most seconds without a sign from the service.
+        total: Most seconds of a call with all its attempts.
+        tries: Most attempts of a call.
+        transport: An httpx2 transport for own certificates, proxies and tests; None takes the default one.
 
     Raises:
-        InputError: the address or the key is none.
+        InputError: The address or the key is malformed.
 
     >>> def service(request):
     ...     model = {"name": "m", "format": 1, "sha256": None, "license": "", "scope": "", "threshold": None}
@@ -59,38 +59,39 @@ class Client:
         self._calls = Calls(url, key, timeout, total, tries)
         self._http = httpx2.Client(headers=self._calls.headers, transport=transport)
 
-    def check(self, *files: Upload, depth: bool = False, session: str | None = None) -> Answer:
-        """Is this a live person? All files are taken for one presentation.
+    def check(self, *files: Upload, depth: bool = False, session: str | None = None) -> LivenessAnswer:
+        """Ask whether images or clips show a live person; all of them are judged as one presentation.
 
         Args:
             files: 1 to 32 images or clips, as paths or bytes.
-            depth: Answer with the depth that the model sees.
-            session: The token of `start_session`; then there is one clip.
+            depth: Whether the answer holds the depth that the model sees.
+            session: The token of `start_session`; ``files`` is then one clip.
 
         Raises:
-            InputError: no file, or one that cannot be read.
-            ServiceError: the service refused, failed, or could not be reached in time.
+            InputError: There is no file, or one cannot be read.
+            ServiceError: The service refused, failed, or could not be reached in time.
         """
-        return read(Answer, self._send(self._calls.check(self._http, _contents(files), depth, session)))
+        return read(LivenessAnswer, self._send(self._calls.check(self._http, _read_files(files), depth, session)))
 
-    def models(self) -> tuple[Model, ...]:
-        """The models that serve.
+    def models(self) -> tuple[ServedModel, ...]:
+        """The models of the service.
 
         Raises:
-            ServiceError: as `check`.
+            ServiceError: The service refused, failed, or could not be reached in time.
         """
-        return read(Models, self._send(self._calls.call(self._http, "GET", "/v1/models"))).models
+        return read(ServedModels, self._send(self._calls.call(self._http, "GET", "/v1/models"))).models
 
-    def start_session(self) -> Session:
-        """A new session of the active check.
+    def start_session(self) -> ChallengeSession:
+        """Start a session of the active check.
 
         Raises:
-            ServiceError: as `check`; ``challenges-off`` where the service offers none.
+            ServiceError: The service refused (``challenges-off`` where it offers no sessions), failed, or could not be
+                reached in time.
         """
-        return read(Session, self._send(self._calls.call(self._http, "POST", "/v1/sessions")))
+        return read(ChallengeSession, self._send(self._calls.call(self._http, "POST", "/v1/sessions")))
 
     def ready(self) -> bool:
-        """Whether the service can judge now; asked once, and False too when it cannot be reached."""
+        """Whether the service is ready; it is asked once, and False also means that it cannot be reached."""
         try:
             return self._http.get(f"{self._calls.url}/readyz", timeout=5).is_success
         except httpx2.RequestError:
@@ -129,7 +130,7 @@ class Client:
 
 
 class AsyncClient:
-    """`Client` for asyncio: ``async with``, and every method is awaited.
+    """`Client` for asyncio: it is used in an ``async with`` block, and every method is awaited.
 
     >>> async def main() -> bool:
     ...     service = httpx2.MockTransport(lambda request: httpx2.Response(200, json={"status": "ok"}))
@@ -152,21 +153,21 @@ class AsyncClient:
         self._calls = Calls(url, key, timeout, total, tries)
         self._http = httpx2.AsyncClient(headers=self._calls.headers, transport=transport)
 
-    async def check(self, *files: Upload, depth: bool = False, session: str | None = None) -> Answer:
-        """See `Client.check`."""
-        contents = await asyncio.to_thread(_contents, files)
-        return read(Answer, await self._send(self._calls.check(self._http, contents, depth, session)))
+    async def check(self, *files: Upload, depth: bool = False, session: str | None = None) -> LivenessAnswer:
+        """Ask whether images or clips show a live person; arguments and errors are those of `Client.check`."""
+        contents = await asyncio.to_thread(_read_files, files)
+        return read(LivenessAnswer, await self._send(self._calls.check(self._http, contents, depth, session)))
 
-    async def models(self) -> tuple[Model, ...]:
-        """See `Client.models`."""
-        return read(Models, await self._send(self._calls.call(self._http, "GET", "/v1/models"))).models
+    async def models(self) -> tuple[ServedModel, ...]:
+        """The models of the service."""
+        return read(ServedModels, await self._send(self._calls.call(self._http, "GET", "/v1/models"))).models
 
-    async def start_session(self) -> Session:
-        """See `Client.start_session`."""
-        return read(Session, await self._send(self._calls.call(self._http, "POST", "/v1/sessions")))
+    async def start_session(self) -> ChallengeSession:
+        """Start a session of the active check."""
+        return read(ChallengeSession, await self._send(self._calls.call(self._http, "POST", "/v1/sessions")))
 
     async def ready(self) -> bool:
-        """See `Client.ready`."""
+        """Whether the service is ready."""
         try:
             return (await self._http.get(f"{self._calls.url}/readyz", timeout=5)).is_success
         except httpx2.RequestError:
@@ -204,14 +205,14 @@ class AsyncClient:
         return None
 
 
-def _contents(files: Sequence[Upload]) -> list[bytes]:
+def _read_files(files: Sequence[Upload]) -> list[bytes]:
     if not files:
         raise InputError("expected at least one image or clip to check")
-    return [file if isinstance(file, bytes) else _file(Path(file)) for file in files]
+    return [file if isinstance(file, bytes) else _read_file(Path(file)) for file in files]
 
 
-def _file(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be read ({reason(error)})") from error

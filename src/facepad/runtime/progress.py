@@ -12,8 +12,8 @@ __all__ = ["Advance", "progress_bar"]
 class Advance(Protocol):
     """Called when items are finished."""
 
-    def __call__(self, count: int = 1) -> None:
-        """Move the bar on by ``count`` items."""
+    def __call__(self, count: int = 1, *, total: int | None = None) -> None:
+        """Move the bar on by ``count`` items; ``total`` sets their number when it has become known."""
         ...
 
 
@@ -35,7 +35,7 @@ def progress_bar(title: str, total: int | None, *, shown: bool = False, unit: st
     ...     advance(2)
     """
     if not shown:
-        yield lambda count=1: None
+        yield lambda count=1, *, total=None: None
         return
     from rich.console import Console  # only here: rich takes a while to import
     from rich.progress import DownloadColumn, MofNCompleteColumn, Progress, TransferSpeedColumn
@@ -45,4 +45,4 @@ def progress_bar(title: str, total: int | None, *, shown: bool = False, unit: st
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), *counts, console=console, redirect_stdout=False) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda count=1: bar.advance(task, count)
+        yield lambda count=1, *, total=None: bar.update(task, advance=count, total=total)

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from facepad.datasets.manifest import iter_manifest
 from facepad.errors import InputError
 from facepad.files.disk import printable
+from facepad.files.shards import tar_headers
 from facepad.scale.items import Item, media_of
 from facepad.scale.stores import SCHEMES, GoneError, RefusedError, UnreachedError, is_remote, open_file, walk
 
@@ -197,9 +198,8 @@ def _shard_items(url: str, key: str, column: str | None) -> Iterator[Item]:
     """The images and videos of a tar, from its headers; a damaged tar ends with an item that says so."""
     stream = _open_or_refuse(url)
     try:
-        with stream, tarfile.open(fileobj=stream, mode="r:") as archive:
-            while (member := archive.next()) is not None:
-                archive.members = []  # type: ignore[attr-defined]  # it would keep them all
+        with stream:
+            for member in tar_headers(stream):
                 kind = media_of(member.name) if member.isfile() else None
                 if kind:
                     yield Item(printable(f"{key}/{member.name}"), kind, url, (member.offset_data, member.size))

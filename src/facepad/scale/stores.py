@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from facepad.errors import InputError, reason, unknown_choice
 from facepad.files import shards
-from facepad.files.disk import printable
+from facepad.files.disk import walk_files
 
 __all__ = ["SCHEMES", "GoneError", "RefusedError", "UnreachedError", "is_remote", "open_file", "read_range", "walk"]
 
@@ -101,32 +102,8 @@ def walk(url: str) -> Iterator[tuple[str, str]]:
             raise InputError(f"{url}: a web address must name a listing (.txt, .csv), a .tar or a .parquet file")
         yield from _walk_bucket(url)
     else:
-        yield from _walk_local(url)
-
-
-def _walk_local(root: str) -> Iterator[tuple[str, str]]:
-    visited: set[str] = set()
-    folders = [("", root)]
-    while folders:
-        below, folder = folders.pop()
-        real = os.path.realpath(folder)  # Symlinks may form a circle.
-        if real in visited:
-            continue
-        visited.add(real)
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir():
-                        folders.append((f"{below}{entry.name}/", entry.path))
-                    else:
-                        yield entry.path, f"{below}{entry.name}"
-        except FileNotFoundError:
-            if not below:
-                raise InputError(f"cannot read folder {printable(folder)}: it does not exist") from None
-        except OSError as error:
-            raise InputError(f"cannot read folder {printable(folder)}: {reason(error)}") from error
+        for file in walk_files(Path(url), hidden=False):
+            yield str(file), file.relative_to(url).as_posix()
 
 
 def _walk_bucket(url: str) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from facepad.client import Answer, AsyncClient, Client, Model, Session
+from facepad.client import AsyncClient, ChallengeSession, Client, LivenessAnswer, ServedModel
 from facepad.errors import InputError, RunError, ServiceError
 from facepad.types import Label
 
@@ -254,9 +254,9 @@ def test_client_needs_nothing_of_the_service():
 
 def test_answer_has_the_fields_of_the_service():
     schemas = pytest.importorskip("facepad.service.schemas")
-    assert set(Answer.model_fields) == set(schemas.Answer.model_fields)
-    assert set(Session.model_fields) == set(schemas.Session.model_fields)
-    assert set(Model.model_fields) == set(schemas.ModelPart.model_fields)
+    assert set(LivenessAnswer.model_fields) == set(schemas.Answer.model_fields)
+    assert set(ChallengeSession.model_fields) == set(schemas.Session.model_fields)
+    assert set(ServedModel.model_fields) == set(schemas.ModelPart.model_fields)
 
 
 @pytest.fixture(scope="module")
