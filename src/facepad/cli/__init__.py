@@ -115,8 +115,8 @@ def _package_with(module: str) -> str:
     """
     name = module.partition(".")[0]
     wanted = _BROUGHT_BY.get(name, name.replace("_", "-"))
-    for requirement in requires("facepad") or ():
-        found = re.match(r"""([\w.-]+).*extra == ['"]([\w-]+)['"]""", requirement)
-        if found and found[1] == wanted:
-            return f"'facepad[{found[2]}]'"
-    return "facepad"
+    found = (re.match(r"""([\w.-]+).*extra == ['"]([\w-]+)['"]""", line) for line in requires("facepad") or ())
+    extras = {match[2] for match in found if match and match[1] == wanted} - {"dev"}  # which holds all others
+    if not extras:
+        return "facepad"
+    return f"'facepad[{'train' if 'train' in extras else min(extras)}]'"  # export holds all of train
