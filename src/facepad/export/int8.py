@@ -19,23 +19,23 @@ from facepad.errors import RunError
 
 __all__ = ["quantize"]
 
-#: Where the arithmetic is; what comes before the first and behind the last of these costs nothing in floats.
+#: The operators with nearly all arithmetic. Nodes before the first and after the last of them cost little in floats.
 _HEAVY = ("Conv", "Gemm", "MatMul")
 
 
 def quantize(graph: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
     """The graph with weights and activations of 8 bits, in the QDQ form that ONNX Runtime and OpenVINO both run.
 
-    The preparation of the pixels, the last layers (logit and depth) and what follows them stay in floats. Weights have
-    a scale per channel and use 7 bits: sums of 8 bit products overflow on processors without VNNI, and a graph must
-    decide alike on all of them.
+    The normalisation of the pixels, the last layers (logit and depth) and the nodes behind them stay in floats. Weights
+    have a scale per channel and use 7 bits: sums of 8 bit products overflow on processors without VNNI, and a graph
+    must decide alike on all processors.
 
     Args:
-        graph: Of `facepad.models.to_onnx`.
-        batches: Images as the graph takes them, uint8 ``(N, H, W, 3)``: they show how large activations become.
+        graph: A graph of `facepad.models.to_onnx`.
+        batches: The quantisation images, uint8 RGB ``(N, H, W, 3)``: they show how large activations become.
 
     Returns:
-        The serialised graph, with the inputs and outputs of the first.
+        The serialised graph; inputs and outputs stay.
 
     Raises:
         RunError: ONNX Runtime cannot quantise the graph.
@@ -62,6 +62,8 @@ def quantize(graph: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its base has no types
+    """The quantisation images as ONNX Runtime asks for them."""
+
     def __init__(self, name: str, batches: Iterable[NDArray[np.uint8]]) -> None:
         self._name, self._batches = name, iter(batches)
 
@@ -72,7 +74,7 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its base has no 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Without the remarks that ONNX Runtime's tools print and log on their way."""
+    """Drop what ONNX Runtime's tools print and log."""
     logger = logging.getLogger()
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -84,7 +86,7 @@ def _silence() -> Iterator[None]:
 
 
 def _float_nodes(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes before all heavy ones, and of the last heavy ones with what comes behind."""
+    """Names of the nodes before all heavy ones, of the last heavy ones, and of the nodes behind those."""
     maker = {output: node for node in graph.node for output in node.output}
     takers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
@@ -109,7 +111,7 @@ def _float_nodes(graph: onnx.GraphProto) -> list[str]:
 def _reached(
     nodes: Iterable[onnx.NodeProto], neighbours: Callable[[onnx.NodeProto], Sequence[onnx.NodeProto]]
 ) -> set[str]:
-    """Nodes with a heavy one further along; ``nodes`` come in an order in which neighbours come first."""
+    """Names of the nodes that reach a heavy node through their neighbours, which come before them in ``nodes``."""
     reached: set[str] = set()
     for node in nodes:
         if any(other.name in reached or other.op_type in _HEAVY for other in neighbours(node)):

@@ -12,7 +12,7 @@ __all__ = ["to_openvino"]
 
 
 def to_openvino(graph: bytes) -> tuple[bytes, bytes]:
-    """The XML and the weights of an ONNX graph, 8 bit ones too; floats keep their 32 bits.
+    """The XML and the weights of an ONNX graph; a graph of 8 bits stays one, and floats keep their 32 bits.
 
     Raises:
         ModelError: OpenVINO is not installed.

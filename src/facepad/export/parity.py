@@ -1,4 +1,4 @@
-"""How far the decisions of an exported model are from those of the trained network, on a test set."""
+"""Parity: how far an exported model's decisions are from the trained network's, on a test set."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ __all__ = ["Changed", "Parity", "Precision", "Scored", "Variant", "compare_varia
 
 Precision = Literal["fp32", "int8"]
 """The precision of a network's weights and arithmetic."""
-#: The most that a score of 32 bit floats may lie from the network's, and ACER and EER of 8 bit integers above its own.
+#: Limits of parity: the distance of a score of 32 bit floats from the network's, and how much higher ACER and EER of 8
+#: bit integers may be.
 SCORE_LIMIT, RATE_LIMIT = 1e-4, 0.002
-_PRECISE = 1e-12  # what sums of floats may add to a rate
+_PRECISE = 1e-12  # the rounding error of a rate
 
 
 @dataclass(frozen=True)
 class Scored:
-    """One way to run a model: what it gave.
+    """The scores of one way to run a model.
 
     Attributes:
         name: Engine and precision.
-        precision: Of weights and arithmetic.
-        threshold: Its own, of its calibrated scores.
-        records: With its own calibration: what it decides by.
-        compared: The same with the reference's calibration, so that a difference is one of the networks; None where
-            that is its own.
+        precision: Precision of weights and arithmetic.
+        threshold: Its own threshold, of its calibrated scores.
+        records: Its scores with its own calibration, by which it decides.
+        compared: Its scores with the reference's calibration, so that they differ only if the networks do; None for a
+            variant whose own calibration is the reference's.
     """
 
     name: str
@@ -63,14 +64,14 @@ class Changed:
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run the model, measured.
+    """The measures of one way to run a model.
 
     Attributes:
         name: Engine and precision.
-        precision: Of weights and arithmetic.
-        summary: Everything about its test scores, with its own calibration and threshold.
+        precision: Precision of weights and arithmetic.
+        summary: The metrics of its test scores, with its own calibration and threshold.
         difference: The largest |score - reference score|, both with the reference's calibration, in [0, 1].
-        changed: What it decides in another way than the reference.
+        changed: The images that it decides in another way than the reference.
     """
 
     name: str
@@ -92,7 +93,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Parity:
-    """All variants on the same images; the first is the trained network in PyTorch, the others' reference."""
+    """All variants on the same images; the first, the trained network in PyTorch, is the reference of the others."""
 
     data: str
     variants: Sequence[Variant]
@@ -100,12 +101,12 @@ class Parity:
 
     @property
     def failures(self) -> list[str]:
-        """What is further from the reference than it may be, one line each."""
+        """One line for each way in which a variant is further from the reference than it may be."""
         reference, *others = self.variants
         return [line for variant in others for line in _failures(reference.summary, variant)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of the JSON file: every variant with all its metrics and every changed decision."""
+        """The content of the JSON file: every variant with its metrics and changed decisions."""
         return {
             "data": self.data,
             "notes": list(self.notes),
@@ -145,7 +146,7 @@ def compare_variants(data: str, scored: Sequence[Scored], notes: Sequence[str] =
 
     Args:
         data: The name of the images.
-        scored: Their records must be of the same images in the same order.
+        scored: The variants; their records must be of the same images in the same order.
         notes: What else a reader must know, one line each.
 
     Raises:
@@ -185,7 +186,7 @@ def _failures(reference: PadSummary, variant: Variant) -> Iterator[str]:
             yield f"{variant.name}: a score differs by {variant.difference:.2g}, more than {SCORE_LIMIT:g}"
         return
     summary = variant.summary
-    for rate in ("acer", "eer"):  # a threshold of its own can hide that a network is worse; EER knows none
+    for rate in ("acer", "eer"):  # each variant has its own threshold, which can mask a worse ranking; EER has none
         worse = summary.rates[rate].value - reference.rates[rate].value
         if worse > RATE_LIMIT + _PRECISE:
             yield f"{variant.name}: {rate.upper()} is {100 * worse:.2f} points higher, more than {100 * RATE_LIMIT:g}"
@@ -206,7 +207,7 @@ def write_parity(path: Path, parity: Parity, *, forced: bool) -> tuple[Path, Pat
     """Write ``NAME.parity.json`` and ``NAME.parity.md`` beside the model file of that full name.
 
     Raises:
-        RunError: the place cannot be written.
+        RunError: the files cannot be written.
     """
     data, page = (path.with_name(f"{path.name}.parity.{end}") for end in ("json", "md"))
     write_text(data, json.dumps({**parity.to_dict(), "forced": forced}, indent=1) + "\n")

@@ -1,1 +1,1 @@
-"""What a trained model is on disk: model files, run folders, the catalogue, and the scorers that run them."""
+"""Models on disk: model files, run folders, the catalogue of models by name, and the scorers that run them."""

@@ -1,6 +1,6 @@
-"""A model file: one or more networks with everything needed to feed them and to trust them, in a ZIP archive.
+"""A model file: a ZIP archive of networks, how they are fed, their threshold, and where all of it came from.
 
-``bundle.json`` describes it (`Description`) and holds the SHA-256 of every other part. Nothing in it is ever unpickled.
+``bundle.json`` describes it (`Description`) and holds the SHA-256 of every other part. No part is ever unpickled.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ LICENSE = "LICENSE"
 """The part that holds the text of the licence."""
 
 _DESCRIPTION = "bundle.json"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # of every part, so that the same content makes the same bytes
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every part: the same content then makes the same bytes
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Three = tuple[_Finite, _Finite, _Finite]
 
 
 class InputFormat(Section):
-    """How a graph takes its image; the defaults are those of facepad's own graphs.
+    """The input of a graph; the defaults are those of facepad's own graphs.
 
     A pixel value ``p`` in 0..255 becomes ``(p * scale - mean) / std``.
     """
@@ -77,19 +77,19 @@ class InputFormat(Section):
         if min(self.std) <= 0:
             raise ValueError("std must be positive")
         if self.dtype == "uint8" and (self.scale, self.mean, self.std) != (1.0, (0.0,) * 3, (1.0,) * 3):
-            raise ValueError("a graph that takes uint8 gets pixels as they are: no scale, mean or std")
+            raise ValueError("a graph that takes uint8 gets unchanged pixels: no scale, mean or std")
         return self
 
 
 class OutputFormat(Section):
-    """What a graph gives.
+    """The output of a graph.
 
     Attributes:
-        name: The output that decides; None takes the first.
+        name: Name of the output that decides; None takes the first.
         kind: ``logit`` ``(N,)`` or ``(N, 1)``, positive for bona fide; ``logits`` or ``probabilities``, both
             ``(N, classes)``.
-        bona_fide: The class of bona fide among several.
-        depth: An output that is a depth map in [0, 1], near = 1.
+        bona_fide: Index of the class bona fide, among several classes.
+        depth: Name of an output that is a depth map in [0, 1], near = 1.
     """
 
     name: str | None = "logit"
@@ -99,15 +99,15 @@ class OutputFormat(Section):
 
 
 class Network(Section):
-    """One network of a model, its preparation, and how much its logit counts.
+    """One network of a model, how its input is preprocessed, and the weight of its logit.
 
     Attributes:
-        name: For readers.
+        name: Its name in listings and messages.
         files: Its parts: an ONNX graph, or OpenVINO's XML and weights.
-        precision: Of its weights and arithmetic.
-        preprocess: The crop that it sees.
+        precision: Precision of its weights and arithmetic.
+        preprocess: How a crop is cut from an image.
         input: How the graph takes that crop.
-        output: What the graph gives.
+        output: The output of the graph.
         weight: The model's logit is the sum over networks of weight x logit.
     """
 
@@ -126,13 +126,13 @@ class Network(Section):
 
 
 class Calibration(Section):
-    """P(bona fide) = sigmoid(slope x logit + offset): strictly rising, so that no ranking changes.
+    """P(bona fide) = sigmoid(slope x logit + offset); it rises strictly, so that the order of images stays.
 
     Attributes:
         method: ``none``, ``temperature`` (offset 0) or ``platt``.
-        slope: > 0.
-        offset: In logits.
-        source: The data that it was fitted on, with its hash; empty for ``none``.
+        slope: A factor above 0.
+        offset: An offset in logits.
+        source: The data that it was fitted on, with their hash; empty for ``none``.
         ece_before, ece_after: Expected calibration error on that data.
         note: What else a reader must know.
     """
@@ -159,15 +159,15 @@ class Description(Section):
     """The content of bundle.json.
 
     Attributes:
-        format: Of the file; other numbers are refused.
-        name: Of the model.
-        networks: At least one.
+        format: Version of the file format; other versions are refused.
+        name: Name of the model.
+        networks: At least one network.
         calibration: From the networks' logit to P(bona fide).
         threshold: Accept when P(bona fide) >= its value; None leaves every presentation undecided.
         license: SPDX expression or short text; the text itself may be a part.
-        scope: What it may be used for, in a line that every user sees; empty when there is nothing to warn of.
+        scope: What it may be used for, in a line that every user sees; empty for no restriction.
         source: Where it comes from: an address, or the recipe.
-        facts: Where it came from in detail (recipe, data and its hash, versions), for readers.
+        facts: Its origin in detail, for readers: recipe, data and their hash, versions.
         parts: SHA-256 of every other file in the archive.
     """
 
@@ -188,9 +188,9 @@ class Bundle:
     """A model in memory.
 
     Attributes:
-        description: Everything about it.
+        description: The content of ``bundle.json``.
         files: Its parts by name, as bytes.
-        sha256: Of the file that it was read from; empty before.
+        sha256: SHA-256 of the file that it was read from; empty for a model that was not read from a file.
     """
 
     description: Description
@@ -198,7 +198,7 @@ class Bundle:
     sha256: str = ""
 
     def network_files(self, network: Network) -> tuple[bytes, ...]:
-        """The parts of one of its networks."""
+        """The content of a network's parts."""
         return tuple(self.files[name] for name in network.files)
 
 
@@ -206,7 +206,7 @@ def write_bundle(path: Path, bundle: Bundle) -> Path:
     """Write a model file whole or not at all; the same model makes the same bytes.
 
     Raises:
-        RunError: the place cannot be written.
+        RunError: the file cannot be written.
     """
     parts = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(bundle.files.items())}
     description = bundle.description.model_copy(update={"parts": parts})
@@ -223,7 +223,7 @@ def read_bundle(path: Path) -> Bundle:
     """Read a model file and check every part.
 
     Raises:
-        BundleError: it is missing, no model file, truncated, newer than this facepad, or a part was changed.
+        BundleError: the file is missing, truncated, newer than this facepad or not a model file, or a part was changed.
     """
     path = Path(path)
     try:
@@ -232,7 +232,7 @@ def read_bundle(path: Path) -> Bundle:
             entries = {entry.filename: entry for entry in archive.infolist()}
             if _DESCRIPTION not in entries:
                 raise BundleError(f"{path} is a ZIP archive but no facepad model: it holds no {_DESCRIPTION}")
-            # What is stored is no larger than the file itself; a few compressed bytes could fill the memory.
+            # Stored parts are no larger than the file; a few compressed bytes could expand to fill the memory.
             if packed := [name for name, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]:
                 raise BundleError(f"{path} is no facepad model: its part {packed[0]} is compressed, expected stored")
             if sum(entry.file_size for entry in entries.values()) > len(content):

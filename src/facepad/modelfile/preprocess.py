@@ -17,17 +17,17 @@ __all__ = ["PreprocessSpec"]
 
 @dataclass(frozen=True, slots=True)
 class PreprocessSpec:
-    """How a network wants its input; stored with every trained model, so that training and use cannot drift apart.
+    """How a network's input is preprocessed; stored with every model, so that training and use cannot drift apart.
 
     Attributes:
         crop_scale: Side of the crop as a multiple of the canonical face square's side (>= 1); None takes the whole
-            frame, squashed to ``size``.
+            frame, resized to ``size`` without keeping its aspect ratio.
         size: Input (height, width) in pixels.
-        border: What fills the part of a crop that lies outside the image.
+        border: How the part of a crop outside the image is filled.
         detector: The detector whose canonical squares the network was trained on.
-        interpolation: How a crop is enlarged; it is shrunk by area.
-        shift: Where the crop's centre lies from the face square's, (right, down) in sides of that square: foreign
-            networks were trained on the boxes of other detectors.
+        interpolation: How a crop is enlarged; it is always shrunk by area.
+        shift: Offset of the crop's centre from the face square's, (right, down) in sides of that square. Foreign
+            networks need it: they were trained on the boxes of other detectors.
     """
 
     crop_scale: float | None = None
@@ -39,14 +39,14 @@ class PreprocessSpec:
 
     @property
     def needs_face(self) -> bool:
-        """Whether an image without a face square cannot be prepared (it then is a non-response)."""
+        """Whether an image needs a face square; without one it is a non-response."""
         return self.crop_scale is not None
 
     @property
     def reach(self) -> float | None:
-        """Side of the square around the face's centre that holds all it looks at, in sides of the face square.
+        """Side of the square around the face's centre that holds the whole crop, in sides of the face square.
 
-        None is the whole frame.
+        None stands for the whole frame.
         """
         return None if self.crop_scale is None else self.crop_scale + 2 * max(map(abs, self.shift))
 

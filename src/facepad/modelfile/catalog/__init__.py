@@ -1,4 +1,4 @@
-"""Models by name or path: those that come with facepad, described networks, model files, and finished runs."""
+"""Models by name or path: shipped models, described networks, model files, and finished runs."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ class CatalogEntry:
         name: What commands call the model.
         title: One line about it.
         license: SPDX expression or short text.
-        size: Bytes of its file or files; None where a description does not say and the file is not at hand.
-        state: Its file ``here``, ``to download`` at first use, or ``missing`` (the user must bring it).
+        size: Bytes of its files; None if a description does not say and the file is not here.
+        state: Whether its files are ``here``, still ``to download`` (at first use), or ``missing`` (the user must
+            provide them).
     """
 
     name: str
@@ -55,7 +56,7 @@ def shipped_models() -> dict[str, Path]:
 
 
 def described_models() -> dict[str, Path]:
-    """Name to description of the networks that facepad knows, and then of those that the user added."""
+    """Name to description: the networks that facepad describes, then the networks that the user added."""
     shipped = Path(str(resources.files("facepad.modelfile.catalog"))) / "models"
     return {path.stem: path for folder in (shipped, user_folder()) for path in sorted(folder.glob("*.toml"))}
 
@@ -150,10 +151,10 @@ def find_trained(model: str | os.PathLike[str]) -> TrainedModel:
 
 
 def list_catalog() -> list[CatalogEntry]:
-    """What `find_model` knows by name; nothing is downloaded.
+    """The models that `find_model` knows by name; nothing is downloaded.
 
     Raises:
-        ModelError: a description or shipped model is broken; names it.
+        ModelError: a description or shipped model is broken; the message names it.
     """
     from facepad.modelfile.catalog.described import read_described  # only here: it takes a while to import
 

@@ -21,11 +21,13 @@ __all__ = ["add_model", "check_model"]
 def add_model(path: Path) -> Bundle:
     """Check a description and its networks, and keep a copy of both in the user's folder.
 
-    Networks whose file lies beside the description are copied with it; others must be at hand or can be downloaded.
+    A network's file that lies beside the description is copied with it. Any other file must be in a folder of models
+    already, or is downloaded.
 
     Raises:
         OutputExistsError: the catalogue has a model of that name.
-        ModelError: the description is wrong, a file is missing or another one, or a network does not run as described.
+        ModelError: the description is wrong, a file is missing or has another hash, or a network does not run as
+            described.
     """
     model = read_described(path)
     if model.name in {**shipped_models(), **described_models()}:
@@ -36,7 +38,7 @@ def add_model(path: Path) -> Bundle:
     for network in model.networks:
         if (path.parent / network.file).is_file():
             _write(folder / model.name / network.file, bundle.files[network.file])
-    _write(folder / f"{model.name}.toml", path.read_bytes())  # last: without it the rest is not found
+    _write(folder / f"{model.name}.toml", path.read_bytes())  # last: without a description the networks are not found
     return bundle
 
 
@@ -44,9 +46,10 @@ def check_model(bundle: Bundle) -> None:
     """Score two grey images, so that a wrong description is found before it decides about people.
 
     Raises:
-        ModelError: a network cannot be loaded, does not take the described input, gives no such output, or no number.
+        ModelError: a network cannot be loaded, does not take the described input, lacks the described output, or gives
+            NaN or infinity.
     """
-    with np.errstate(invalid="ignore"):  # what is no number is looked at here
+    with np.errstate(invalid="ignore"):  # NaN is expected here, and checked below
         scorer = BundleScorer(bundle)
         prepared = scorer.prepare(np.full((480, 640, 3), 127, np.uint8), Box(220, 140, 420, 340))
         scores = scorer.score([prepared, prepared])

@@ -1,4 +1,4 @@
-"""A public or own ONNX network described in TOML: what the file says, and how it becomes a model."""
+"""ONNX networks that a TOML file describes: what the file says, and how it becomes a model."""
 
 from __future__ import annotations
 
@@ -18,8 +18,11 @@ from facepad.modelfile.preprocess import PreprocessSpec
 __all__ = ["DescribedModel", "NetworkSection", "read_described"]
 
 
-class PreprocessSection(Section):
-    """``[networks.preprocess]``: see `PreprocessSpec`; ``crop`` and ``shift`` are in sides of the face square."""
+class CropSection(Section):
+    """``[networks.preprocess]``: the crop that a network sees, a `PreprocessSpec` in the words of a description.
+
+    ``crop`` (its side) and ``shift`` are in sides of the face square; ``size`` is (height, width) in pixels.
+    """
 
     crop: Literal["frame"] | Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
     size: tuple[Annotated[int, Field(ge=8, le=4096)], Annotated[int, Field(ge=8, le=4096)]]
@@ -36,13 +39,13 @@ class PreprocessSection(Section):
         return name
 
     def spec(self) -> PreprocessSpec:
-        """The same as the other layers take it."""
+        """The section as the scorers take it."""
         values = self.model_dump(exclude={"crop"})
         return PreprocessSpec(crop_scale=None if self.crop == "frame" else float(self.crop), **values)
 
 
 class OutputSection(OutputFormat):
-    """``[networks.output]``: see `OutputFormat`; without a name the graph's first output decides."""
+    """``[networks.output]``: the output of a graph; without a name its first output decides."""
 
     name: str | None = None
 
@@ -51,14 +54,14 @@ class NetworkSection(Section):
     """``[[networks]]``: one graph, its file, and how it is fed and read.
 
     Attributes:
-        name: For readers.
+        name: Its name in listings and messages.
         file: The ONNX file's name, without a folder.
-        sha256: Of that file; another file is refused.
-        url: Where it can be downloaded; empty for a file that every user must bring.
+        sha256: SHA-256 of that file; another file is refused.
+        url: Where it can be downloaded; empty for a file that every user must provide.
         bytes: The file's size, for listings.
-        preprocess: The crop that it sees.
+        preprocess: The crop that the network sees.
         input: How the graph takes that crop.
-        output: What the graph gives.
+        output: The output of the graph.
         weight: The model's logit is the sum over networks of weight x logit.
     """
 
@@ -67,13 +70,13 @@ class NetworkSection(Section):
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     url: str = Field(default="", pattern=r"^(https?://\S+)?$")
     bytes: int | None = Field(default=None, gt=0)
-    preprocess: PreprocessSection
+    preprocess: CropSection
     input: InputFormat
     output: OutputSection
     weight: float = Field(default=1.0, allow_inf_nan=False)
 
     def network(self) -> Network:
-        """The same as a model file describes it."""
+        """The network as a model file describes it."""
         return Network(
             name=self.name,
             files=(self.file,),
@@ -91,7 +94,7 @@ class ThresholdSection(Section):
     stated: str = Field(min_length=1)
 
     def threshold(self) -> Threshold:
-        """As a threshold that was not chosen on data at hand."""
+        """The threshold, with an origin that names the publisher."""
         origin = ThresholdOrigin(
             f"stated by the publisher: {self.stated}", note="not chosen on data of the place where the model is used"
         )
@@ -105,10 +108,10 @@ class DescribedModel(Section):
         name: What commands call the model; the shipped file has the same name.
         title: One line for `facepad list models`.
         source: Where the network comes from: an address, or words.
-        license: Of the network: an SPDX expression or short text.
-        scope: What it may be used for, in a line that every user sees; empty when there is nothing to warn of.
-        threshold: The publisher's, if there is one; without it the model decides nothing before it is calibrated.
-        networks: At least one.
+        license: Licence of the network: an SPDX expression or short text.
+        scope: What it may be used for, in a line that every user sees; empty for no restriction.
+        threshold: The publisher's threshold; without one the model decides nothing before it is calibrated.
+        networks: At least one network.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
@@ -127,7 +130,7 @@ class DescribedModel(Section):
         return self
 
     def to_bundle(self, files: Mapping[str, bytes]) -> Bundle:
-        """The model, with the content of its networks' files by name."""
+        """The model, of the content of its networks' files by name."""
         facts: dict[str, Any] = {"title": self.title, "urls": [net.url for net in self.networks if net.url]}
         description = Description(
             name=self.name,
@@ -146,7 +149,7 @@ def read_described(path: Path) -> DescribedModel:
     """Read and check a description.
 
     Raises:
-        ModelError: it cannot be read, or a key or value is wrong; names it, with the choices.
+        ModelError: the file cannot be read, or a key or value is wrong; the message names it, with the choices.
     """
     try:
         return DescribedModel.model_validate(read_toml(path))

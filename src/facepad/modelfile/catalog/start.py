@@ -15,20 +15,20 @@ _FILES = (".safetensors", ".pth", ".pt")
 
 
 def starting_network(name: str, weights: str, options: dict[str, Any]) -> tuple[StagedModel, dict[str, str]]:
-    """Build a network and fill it.
+    """Build a network and load its initial weights.
 
     Args:
-        name: Of the architecture, as in `facepad.models.create_model`.
-        weights: ``imagenet``, ``none`` or a weights file, as there; or a run folder, a model file or a model's name, of
-            which all weights are taken, the head's too.
-        options: What the network itself takes.
+        name: Name of the architecture, as in `facepad.models.create_model`.
+        weights: ``imagenet``, ``none`` or a weights file, as in `facepad.models.create_model`; or a run folder, a model
+            file or a listed model's name, whose weights are all taken, the head's too.
+        options: The network's options.
 
     Returns:
-        The network, and what a run remembers of its start: ``weights``, and of a trained model ``weights_sha256``.
+        The network, and what a run records of its start: ``weights``, and of a trained model ``weights_sha256``.
 
     Raises:
-        ModelError: the weights are missing or do not fit, or the trained model is another architecture, or was built
-            with other options; names the difference.
+        ModelError: the weights are missing or do not fit, or the trained model has another architecture or other
+            options; the message names the difference.
     """
     if weights in ("imagenet", "none") or weights.endswith(_FILES):
         return create_model(name, weights=weights, **options), {"weights": weights}

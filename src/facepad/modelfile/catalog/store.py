@@ -25,7 +25,7 @@ def user_folder() -> Path:
 
 
 def at_hand(model: DescribedModel, network: NetworkSection, *, beside: Path | None = None) -> Path | None:
-    """The network's file: in the folder ``beside``, in the one that FACEPAD_MODELS names, or the user's; else None."""
+    """The network's file in ``beside``, in the folder that FACEPAD_MODELS names, or in the user's folder; else None."""
     if beside is not None and (beside / network.file).is_file():
         return beside / network.file
     return find_local(_public_file(model, network))

@@ -17,19 +17,20 @@ from facepad.types import Box
 
 __all__ = ["BundleScorer"]
 
-_LEAST = 1e-12  # of a probability whose logit is taken
+#: The logit of a probability is taken of at least this, so that it stays finite.
+_LEAST = 1e-12
 
 
 class BundleScorer:
-    """Runs the networks of a model, sums their logits and calibrates the sum; may be shared between threads.
+    """Runs the networks of a model, sums their logits and calibrates the sum; threads may share it.
 
     Args:
         bundle: The model.
-        engine: What runs it; None takes ONNX Runtime, or OpenVINO for a model in its format.
-        threads: Of the engine; None takes one per processor.
+        engine: The inference engine; None takes ONNX Runtime, or OpenVINO for a model in its format.
+        threads: Number of threads of the engine; None takes one per processor.
 
     Raises:
-        ModelError: the engine cannot run the model or is not installed, or a graph is not what it is described as.
+        ModelError: the engine cannot run the model or is not installed, or a graph does not fit its description.
     """
 
     def __init__(self, bundle: Bundle, *, engine: EngineName | None = None, threads: int | None = None) -> None:
@@ -40,15 +41,19 @@ class BundleScorer:
 
     @property
     def preprocess(self) -> tuple[PreprocessSpec, ...]:
-        """How each network wants its input."""
+        """How each network's input is preprocessed."""
         return tuple(network.preprocess for network in self.bundle.description.networks)
 
     def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
-        """See `facepad.modelfile.scorers.Scorer`."""
+        """The networks' crops of a uint8 RGB image ``(H, W, 3)`` with its canonical face square.
+
+        Raises:
+            ModelError: a network needs a face and ``box`` is None.
+        """
         return tuple(spec.apply(image, box) for spec in self.preprocess)
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
-        """See `facepad.modelfile.scorers.Scorer`."""
+        """The calibrated scores of at least one image's crops."""
         logits = np.zeros(len(batch))
         depth = None
         for index, network in enumerate(self._networks):
@@ -59,7 +64,7 @@ class BundleScorer:
 
 
 class _Runner:
-    """One network with the translation of its input and output."""
+    """One network, with the conversion of its input and output."""
 
     def __init__(
         self, network: Network, files: Sequence[bytes], engine: EngineName | None, threads: int | None
@@ -78,7 +83,7 @@ class _Runner:
         return to_logits(results[self._name], self._output), None if depth is None else _maps(depth)
 
     def _check(self, network: Network, engine: Engine) -> None:
-        """Try the network once, so that a wrong description fails at loading and not in the middle of work."""
+        """Run the network once, so that a wrong description fails at loading and not in the middle of work."""
         for name in (self._name, self._output.depth):
             if name is not None and name not in engine.outputs:
                 raise ModelError(f"network {network.name} has no output {name!r}; it has {', '.join(engine.outputs)}")
@@ -86,13 +91,13 @@ class _Runner:
             self(np.zeros((1, *network.preprocess.size, 3), dtype=np.uint8))
         except ModelError:
             raise
-        except Exception as error:  # each engine has its own exceptions
+        except Exception as error:  # each engine raises exceptions of its own
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"network {network.name} cannot run on the input of its description: {reason}") from error
 
 
 def to_input(crops: NDArray[np.uint8], form: InputFormat) -> NDArray[Any]:
-    """uint8 RGB crops ``(N, H, W, 3)`` as a graph wants them."""
+    """uint8 RGB crops ``(N, H, W, 3)`` in the layout, channel order and range that a graph takes."""
     if form.channels == "bgr":
         crops = crops[..., ::-1]
     batch: NDArray[Any] = crops
@@ -105,7 +110,7 @@ def to_input(crops: NDArray[np.uint8], form: InputFormat) -> NDArray[Any]:
 
 
 def to_logits(output: NDArray[np.floating], form: OutputFormat) -> NDArray[np.float64]:
-    """What a graph gives as logits of bona fide against everything else, ``(N,)``.
+    """The output of a graph as logits of bona fide against all other classes, ``(N,)``.
 
     >>> to_logits(np.array([[2.0, 0.5]]), OutputFormat(kind="logits", bona_fide=0))
     array([1.5])

@@ -1,4 +1,4 @@
-"""Scoring with a finished run's network: it becomes a model in memory, and is scored like any other."""
+"""Scoring with a finished run's network: as a model in memory, or in PyTorch itself."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GRAPH = "network.onnx"
 
 
 def bundle_of(trained: TrainedModel, *, name: str = "run") -> Bundle:
-    """A trained network as a model without calibration and threshold; 32 bit floats, any batch size."""
+    """A trained network as a model without calibration and threshold: 32 bit floats, any batch size."""
     outputs = trained.network.outputs
     network = Network(
         name=trained.architecture,
@@ -33,11 +33,11 @@ def bundle_of(trained: TrainedModel, *, name: str = "run") -> Bundle:
 
 
 class EagerScorer:
-    """Scores with a trained network in PyTorch itself: the reference for what was exported from it.
+    """Scores with a trained network in PyTorch: the reference for the graphs exported from it.
 
     Args:
         trained: The network.
-        calibration: From its logit to P(bona fide).
+        calibration: The calibration of its logit.
     """
 
     def __init__(self, trained: TrainedModel, calibration: Calibration) -> None:
@@ -46,15 +46,19 @@ class EagerScorer:
 
     @property
     def preprocess(self) -> tuple[PreprocessSpec, ...]:
-        """How the network wants its input."""
+        """How the network's input is preprocessed."""
         return (self._spec,)
 
     def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
-        """See `facepad.modelfile.scorers.Scorer`."""
+        """The network's crop of a uint8 RGB image ``(H, W, 3)`` with its canonical face square.
+
+        Raises:
+            ModelError: the network needs a face and ``box`` is None.
+        """
         return (self._spec.apply(image, box),)
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
-        """See `facepad.modelfile.scorers.Scorer`."""
+        """The calibrated scores of at least one image's crop."""
         results = self._network(np.stack([crop for (crop,) in batch]))
         logits = results[self._network.outputs[0]].astype(np.float64)
         return Scores(calibrated(logits, self._calibration), logits)

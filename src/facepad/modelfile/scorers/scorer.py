@@ -1,4 +1,4 @@
-"""What a scorer is: it prepares an image, and scores what it prepared."""
+"""The interface of scorers: cut the networks' crops from an image, and score them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Prepared = tuple[NDArray[np.uint8], ...]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a scorer says of a batch.
+    """The scores of a batch.
 
     Attributes:
         values: P(bona fide) in [0, 1], ``(N,)``; accept when the score >= threshold.
-        logits: The same before calibration, ``(N,)``, positive for bona fide.
-        depth: The depth that the network sees, ``(N, h, w)`` in [0, 1], near = 1; None of networks that see none.
+        logits: The logits before calibration, ``(N,)``, positive for bona fide.
+        depth: The depth maps of the network, ``(N, h, w)`` in [0, 1], near = 1; None if no network gives any.
     """
 
     values: NDArray[np.float64]
@@ -35,15 +35,15 @@ class Scores:
 
 
 class Scorer(Protocol):
-    """Anything that scores images; may be shared between threads."""
+    """An object that scores images; threads may share it."""
 
     @property
     def preprocess(self) -> tuple[PreprocessSpec, ...]:
-        """How each of its networks wants its input."""
+        """How each network's input is preprocessed."""
         ...
 
     def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
-        """What the networks see of a uint8 RGB image ``(H, W, 3)`` with its canonical face square.
+        """The networks' crops of a uint8 RGB image ``(H, W, 3)`` with its canonical face square.
 
         Raises:
             ModelError: a network needs a face and ``box`` is None.
@@ -56,7 +56,7 @@ class Scorer(Protocol):
 
 
 def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """1 / (1 + exp(-logit)), in double precision: float32 would round all very sure scores to 1.
+    """1 / (1 + exp(-logit)), in double precision: float32 would round very high scores to 1.
 
     >>> sigmoid(np.array([0.0, 800.0])).tolist()
     [0.5, 1.0]
