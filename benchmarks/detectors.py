@@ -54,7 +54,7 @@ class WholeImage(DlibDetector):
 
     name = "dlib, whole"
 
-    def _large_faces(self, grey: NDArray[np.uint8]) -> list[Face]:
+    def search_large(self, grey: NDArray[np.uint8]) -> list[Face]:
         return []
 
 

@@ -1,12 +1,38 @@
-"""facepad: face presentation attack detection (importing this never imports torch)."""
+"""facepad: face presentation attack detection.
+
+Importing this package imports neither torch nor OpenCV: the names of the heavier half load when they are first used.
+"""
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from facepad.errors import FacepadError
-from facepad.types import AttackType, Box, Decision, Face, Label, Reason, Sample, ScoreRecord, ScoreStatus, Split
+from facepad.errors import (
+    FacepadError,
+    ImageError,
+    InputError,
+    ModelError,
+    RunError,
+    VideoError,
+)
+from facepad.types import (
+    AttackType,
+    Box,
+    Decision,
+    Face,
+    FrameDecision,
+    Label,
+    Reason,
+    Sample,
+    ScoreRecord,
+    ScoreStatus,
+    Split,
+    VideoDecision,
+)
 
 if TYPE_CHECKING:
+    from facepad.media.images import read_image
+    from facepad.media.videos import read_video
     from facepad.predict.predictor import Predictor, load
 
 __version__ = "0.1.0"
@@ -20,22 +46,40 @@ __all__ = [
     "Decision",
     "Face",
     "FacepadError",
+    "FrameDecision",
+    "ImageError",
+    "InputError",
     "Label",
+    "ModelError",
     "Predictor",
     "Reason",
+    "RunError",
     "Sample",
     "ScoreRecord",
     "ScoreStatus",
     "Split",
+    "VideoDecision",
+    "VideoError",
     "__version__",
     "load",
+    "read_image",
+    "read_video",
 ]
+
+_LATER = {
+    "Predictor": "facepad.predict.predictor",
+    "load": "facepad.predict.predictor",
+    "read_image": "facepad.media.images",
+    "read_video": "facepad.media.videos",
+}
+"""Names that load when they are first used, and their modules."""
 
 
 def __getattr__(name: str) -> Any:
-    """What needs the heavier half of the package comes when it is asked for."""
-    if name in ("Predictor", "load"):
-        from facepad.predict import predictor
+    if name not in _LATER:
+        raise AttributeError(f"module 'facepad' has no attribute {name!r}")
+    return getattr(import_module(_LATER[name]), name)
 
-        return getattr(predictor, name)
-    raise AttributeError(f"module 'facepad' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -136,6 +136,14 @@ class Box:
         """The centre (x, y) in pixels."""
         return ((self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2)
 
+    def shifted(self, right: float, down: float) -> Box:
+        """The same box elsewhere, moved by pixels.
+
+        >>> Box(10, 20, 30, 60).shifted(-10, 5)
+        Box(x1=0, y1=25, x2=20, y2=65)
+        """
+        return Box(self.x1 + right, self.y1 + down, self.x2 + right, self.y2 + down)
+
 
 @dataclass(frozen=True, slots=True)
 class Face:

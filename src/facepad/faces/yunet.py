@@ -60,7 +60,7 @@ class YuNetDetector:
     def __init__(self, model: Path | None = None) -> None:
         self.model = fetch(YUNET, model)
         self._local = threading.local()
-        self._engine()
+        self._backend()
         self.identity = f"yunet-1-{sha256_file(self.model)[:12]}"
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
@@ -76,19 +76,19 @@ class YuNetDetector:
         # The network works on multiples of 32; left to OpenCV 4, what it adds to thin images is not always black.
         below, right = -height % _STEP, -width % _STEP
         padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-        engine = self._engine()
-        engine.setInputSize((width + right, height + below))
-        found = engine.detect(cv2.cvtColor(padded, cv2.COLOR_RGB2BGR))[1]
+        backend = self._backend()
+        backend.setInputSize((width + right, height + below))
+        found = backend.detect(cv2.cvtColor(padded, cv2.COLOR_RGB2BGR))[1]
         rows: NDArray[np.float64] = np.asarray(np.zeros((0, 15)) if found is None else found, dtype=np.float64)
         # On very thin images it invents boxes as large as float32 goes.
         sane = (rows[:, 2:4] > 0).all(axis=1) & (np.abs(rows) < 10 * max(height, width) + 10).all(axis=1)
         return np.asarray(rows[sane])
 
-    def _engine(self) -> Any:
-        """One engine per thread: it keeps the input size and the network's buffers."""
-        if not hasattr(self._local, "engine"):
-            self._local.engine = _load(self.model)
-        return self._local.engine
+    def _backend(self) -> Any:
+        """One backend per thread: it keeps the input size and the network's buffers."""
+        if not hasattr(self._local, "backend"):
+            self._local.backend = _load(self.model)
+        return self._local.backend
 
 
 def canonical_square(row: NDArray[np.float64]) -> Box:
@@ -110,11 +110,11 @@ def canonical_square(row: NDArray[np.float64]) -> Box:
 
 
 def _load(model: Path) -> Any:
-    """Create the engine and try it once, as OpenCV notices a wrong network only when it runs."""
+    """Create the backend and run it once: OpenCV notices a wrong network only when it runs."""
     with quiet_opencv():
         try:
-            engine = cv2.FaceDetectorYN.create(str(model), "", (64, 64), _SCORE_THRESHOLD)
-            engine.detect(np.zeros((64, 64, 3), np.uint8))
+            backend = cv2.FaceDetectorYN.create(str(model), "", (64, 64), _SCORE_THRESHOLD)
+            backend.detect(np.zeros((64, 64, 3), np.uint8))
         except cv2.error as error:
             raise ModelError(f"{model} is not a YuNet model that OpenCV {cv2.__version__} can run") from error
-    return engine
+    return backend

@@ -1,8 +1,9 @@
-"""Sections of a validated file: what they have in common, and what is wrong with one in a line."""
+"""Settings in TOML files: reading them, the base of their sections, and a problem with one in a line."""
 
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,7 +15,7 @@ __all__ = ["Section", "explain", "read_toml"]
 
 
 class Section(BaseModel):
-    """A frozen section that refuses keys it does not know."""
+    """A frozen section of a file; it refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -23,7 +24,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file.
 
     Raises:
-        InputError: it cannot be read, or is no TOML; without the file's name, which the caller knows.
+        InputError: it cannot be read, or is not TOML; the message does not name the file, which the caller does.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -35,8 +36,8 @@ def explain(error: ValidationError, file: type[BaseModel]) -> str:
     """The first problem with a file's content, in one line, with the choices where there are any.
 
     Args:
-        error: What pydantic found.
-        file: The section that stands for the whole file.
+        error: pydantic's error.
+        file: The model of the whole file.
 
     >>> class Net(Section):
     ...     size: int = 80
@@ -46,15 +47,20 @@ def explain(error: ValidationError, file: type[BaseModel]) -> str:
     ...     explain(error, Net)
     "unknown key 'sise' (did you mean 'size'?); choices: size"
     """
-    # Of the branches of "frame or a number", what is wrong with the number tells more; so does an unknown key than the
-    # missing one that it may have been meant for.
+    # pydantic reports every branch of a union. Prefer another branch to that of a fixed word (a number to "frame"), and
+    # an unknown key to the missing key that it may misspell.
     problem = min(
-        error.errors(), key=lambda entry: ("literal['frame']" in entry["loc"], entry["type"] != "extra_forbidden")
+        error.errors(),
+        key=lambda entry: (
+            bool(entry["loc"]) and str(entry["loc"][-1]).startswith("literal["),
+            entry["type"] != "extra_forbidden",
+        ),
     )
-    location = [str(part) for part in problem["loc"] if not str(part).startswith(("literal[", "float", "constrained"))]
-    key = ".".join(location)
+    keys, section = _keys(problem["loc"], file)
+    key = ".".join(keys)
     if problem["type"] == "extra_forbidden":
-        return unknown_choice("key", key, _keys_beside(location, file))
+        unknown, prefix = str(problem["loc"][-1]), "".join(f"{name}." for name in keys)
+        return unknown_choice("key", prefix + unknown, [prefix + name for name in section.model_fields])
     if problem["type"] == "missing":
         return f"{key} is missing"
     if problem["type"] == "value_error":
@@ -62,12 +68,22 @@ def explain(error: ValidationError, file: type[BaseModel]) -> str:
     return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
 
 
-def _keys_beside(location: list[str], file: type[BaseModel]) -> list[str]:
-    section: Any = file
-    for name in location[:-1]:
-        if name.isdigit():
-            continue
-        annotation = section.model_fields[name].annotation
-        section = next((part for part in get_args(annotation) if isinstance(part, type)), annotation)
-    prefix = "".join(f"{name}." for name in location[:-1])
-    return [prefix + name for name in section.model_fields]
+def _keys(location: Sequence[int | str], file: type[BaseModel]) -> tuple[list[str], type[BaseModel]]:
+    """The keys and positions that lead to a problem, without the names of a union's branches; and the last section."""
+    keys: list[str] = []
+    section, fields = file, file.model_fields
+    for part in location:
+        if isinstance(part, int):
+            keys.append(str(part))
+        elif part in fields:
+            keys.append(part)
+            inner = _section_in(fields[part].annotation)
+            section, fields = inner or section, inner.model_fields if inner else {}
+    return keys, section
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, if it holds one (alone, in a list, or as one of several types)."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section_in, get_args(annotation))), None)

@@ -215,7 +215,7 @@ class _QuietPillow:
             if cls._inside == 0:
                 cls._saved = warnings.catch_warnings()
                 cls._saved.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\b|facepad\.images")
+                warnings.filterwarnings("ignore", module=r"PIL\b|facepad\.media\.images")
             cls._inside += 1
 
     def __exit__(self, *exception: object) -> None:

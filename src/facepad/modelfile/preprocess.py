@@ -59,7 +59,7 @@ class PreprocessSpec:
         if self.needs_face and box is None:
             raise ModelError(f"this network looks at {self.crop_scale} x the face square, but no face was found")
         if box is not None and any(self.shift):
-            box = _moved(box, self.shift)
+            box = box.shifted(self.shift[0] * box.width, self.shift[1] * box.height)
         return crop(
             image,
             box,
@@ -83,8 +83,3 @@ class PreprocessSpec:
         """
         pairs: dict[str, Any] = {name: tuple(values[name]) for name in ("size", "shift") if name in values}
         return cls(**(values | pairs))
-
-
-def _moved(box: Box, shift: tuple[float, float]) -> Box:
-    right, down = shift[0] * box.width, shift[1] * box.height
-    return Box(box.x1 + right, box.y1 + down, box.x2 + right, box.y2 + down)

@@ -12,8 +12,9 @@ import pytest
 from skimage import data
 
 from facepad.errors import InputError, ModelError
-from facepad.faces import DETECTORS, create_detector, dlib_detector, iou, map_box
+from facepad.faces import DETECTORS, create_detector, iou, map_box
 from facepad.faces.dlib_detector import DlibDetector
+from facepad.faces.dlib_pyramid import WINDOW, Pyramid
 from facepad.faces.yunet import YuNetDetector, canonical_square
 from facepad.media.images import read_image
 from facepad.types import Box, Face
@@ -118,50 +119,50 @@ def test_threads_find_the_same(name, detector_of, astronaut):
     assert not wrong and all(expected)
 
 
-class LooksOf(DlibDetector):
-    """dlib replaced by a table: what it would find at each look."""
+class SearchesOf(DlibDetector):
+    """dlib replaced by a table: the faces of each search."""
 
-    def __init__(self, *looks):
+    def __init__(self, *searches):
         super().__init__()
-        self.looks, self.calls = looks, 0
+        self.searches, self.calls = searches, 0
 
-    def _look(self, grey, upsample):
+    def search(self, grey, upsample=0):
         self.calls += 1
-        return [Face(Box(0, 0, side, side), score) for side, score in self.looks[upsample]]
+        return [Face(Box(0, 0, side, side), score) for side, score in self.searches[upsample]]
 
 
 def sides(detector):
     return [face.box.width for face in detector.detect(np.zeros((200, 200, 3), np.uint8))]
 
 
-def test_dlib_stops_at_the_first_sure_look():
-    detector = LooksOf([(80, 0.1), (150, -0.3)], None)
+def test_dlib_stops_at_the_first_sure_search():
+    detector = SearchesOf([(80, 0.1), (150, -0.3)], None)
     assert sides(detector) == [80] and detector.calls == 1
 
 
-def test_dlib_looks_closer_when_unsure():
-    assert sides(LooksOf([(80, -0.1)], [(40, 0.2), (60, -0.4)])) == [40]
+def test_dlib_searches_closer_when_unsure():
+    assert sides(SearchesOf([(80, -0.1)], [(40, 0.2), (60, -0.4)])) == [40]
 
 
-def test_dlib_takes_unsure_faces_of_both_looks_last():
-    assert sides(LooksOf([(80, -0.1)], [(60, -0.4), (90, -0.2)])) == [80, 90, 60]
+def test_dlib_takes_unsure_faces_of_both_searches_last():
+    assert sides(SearchesOf([(80, -0.1)], [(60, -0.4), (90, -0.2)])) == [80, 90, 60]
 
 
 def test_dlib_prefers_the_larger_of_two_sure_faces_and_the_surer_of_two_alike():
-    assert sides(LooksOf([(90, 1.9), (150, 1.1)], None)) == [150, 90]
-    assert sides(LooksOf([(150, 0.05), (120, 1.0)], None)) == [120, 150]
+    assert sides(SearchesOf([(90, 1.9), (150, 1.1)], None)) == [150, 90]
+    assert sides(SearchesOf([(150, 0.05), (120, 1.0)], None)) == [120, 150]
 
 
-class LooksAt(DlibDetector):
-    """dlib, with a note of the longest side of every image that it looks at."""
+class Searches(DlibDetector):
+    """dlib, with a note of the longest side of every image that it searches."""
 
     def __init__(self, faces=None):
         super().__init__()
         self.faces, self.sides = faces, []
 
-    def _look(self, grey, upsample):
+    def search(self, grey, upsample=0):
         self.sides.append(max(grey.shape) * (1 + upsample))
-        return super()._look(grey, upsample) if self.faces is None else self.faces.get(self.sides[-1], [])
+        return super().search(grey, upsample) if self.faces is None else self.faces.get(self.sides[-1], [])
 
 
 def frame(astronaut, face_side, size=(480, 640)):
@@ -177,26 +178,26 @@ def frame(astronaut, face_side, size=(480, 640)):
 
 
 @pytest.mark.parametrize("face_side", [150, 165, 180, 200, 220])
-def test_dlib_quick_look_at_a_large_face_gives_the_square_of_a_full_look(face_side, astronaut):
+def test_dlib_coarse_search_gives_a_large_face_the_square_of_a_search_of_all(face_side, astronaut):
     scene = frame(astronaut, face_side)
-    detector = LooksAt()
-    (quick,) = detector.detect(scene)
+    detector = Searches()
+    (coarse,) = detector.detect(scene)
     assert 640 not in detector.sides and detector.sides[0] == 308
-    full = DlibDetector()._all_faces(cv2.cvtColor(scene, cv2.COLOR_RGB2GRAY))
-    assert quick == full[0]
+    full = DlibDetector().search_all(cv2.cvtColor(scene, cv2.COLOR_RGB2GRAY))
+    assert coarse == full[0]
 
 
 def test_dlib_finds_a_face_between_two_levels_on_the_finer_one(astronaut):
     grey = cv2.cvtColor(frame(astronaut, 118), cv2.COLOR_RGB2GRAY)
-    detector, levels = DlibDetector(), dlib_detector._pyramid(grey)
-    (coarse,) = detector._look(levels[4], upsample=0)
-    (full,) = detector._all_faces(grey)
-    assert coarse.box.width == 73 and coarse.confidence < full.confidence
-    assert detector._at_full_size(coarse, levels, 4) == full
+    detector, pyramid = DlibDetector(), Pyramid(grey, 320)
+    (coarse,) = detector.search(pyramid.levels[4])
+    (full,) = detector.search_all(grey)
+    assert coarse.box.width == WINDOW and coarse.confidence < full.confidence
+    assert pyramid.at_full_size(coarse, 4, detector.search) == full
 
 
 def test_dlib_goes_on_to_the_whole_image_by_steps():
-    detector = LooksAt({})
+    detector = Searches({})
     assert detector.detect(np.zeros((720, 1280, 3), np.uint8)) == []
     assert detector.sides == [295, 616, 1280, 2560]
 
@@ -206,14 +207,14 @@ def test_dlib_leaves_small_faces_out_beside_a_clear_large_one(astronaut):
     scene[:260, :180] = 90
     scene[20:230, 0:180] = astronaut[20:230, 135:315]
     grey = cv2.cvtColor(scene, cv2.COLOR_RGB2GRAY)
-    large, small = DlibDetector()._all_faces(grey)
+    large, small = DlibDetector().search_all(grey)
     assert small.box.x2 < 180 < large.box.x1
     assert DlibDetector().detect(scene) == [large]
 
 
 @pytest.mark.parametrize(("side", "score", "whole"), [(100, 1.0, False), (100, 0.1, True), (73, -0.2, True)])
-def test_dlib_looks_at_the_whole_image_unless_a_large_face_is_clear(side, score, whole):
-    detector = LooksAt({308: [Face(Box(101, 53, 101 + side, 53 + side), score)], 640: [Face(Box(0, 0, 80, 80), 2.0)]})
+def test_dlib_searches_the_whole_image_unless_a_large_face_is_clear(side, score, whole):
+    detector = Searches({308: [Face(Box(101, 53, 101 + side, 53 + side), score)], 640: [Face(Box(0, 0, 80, 80), 2.0)]})
     faces = detector.detect(np.zeros((480, 640, 3), np.uint8))
     assert (640 in detector.sides) is whole
     assert (faces[0].box.width == 80) is whole
