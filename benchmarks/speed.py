@@ -27,8 +27,9 @@ from facepad.modelfile.runs import TrainedModel
 from facepad.modelfile.scorers import BundleScorer
 from facepad.modelfile.scorers.run_scorer import bundle_of
 from facepad.models import create_model, freeze
-from facepad.training.fit import TrainingData, fit
-from facepad.training.module import StageSettings
+from facepad.training.data import TrainingData
+from facepad.training.fit import fit
+from facepad.training.settings import StageSettings, TrainingPlan
 from facepad.types import Sample
 from facepad.workflow.scoring import score_samples
 
@@ -58,12 +59,15 @@ def trunk_onnx(images: int) -> float:
 
 def stage_1(root: Path, samples: list[Sample]) -> float:
     """The paper's first stage on whole frames: decoding, one trunk pass, twenty epochs of the head."""
-    settings = StageSettings("head", "head", epochs=20, optimizer="rmsprop", lr=1e-4, batch_norm="frozen")
+    settings = StageSettings(
+        name="head", trainable_from="head", epochs=20, optimizer="rmsprop", lr=1e-4, batch_norm="frozen"
+    )
     dev = samples[:: max(1, len(samples) // 32)]
     with tempfile.TemporaryDirectory() as folder:
         data = TrainingData(root, samples, dev, PreprocessSpec(size=(160, 160)), cache=Path(folder) / "features")
         model = create_model("mobilenet_v2", weights="none")
-        return seconds(lambda: fit(model, data, [settings], Path(folder) / "run"))
+        plan = TrainingPlan(stages=(settings,))
+        return seconds(lambda: fit(model, data, plan, Path(folder) / "run"))
 
 
 def evaluation(root: Path, samples: list[Sample]) -> float:

@@ -34,12 +34,12 @@ def train(
 ) -> None:
     """Train a recipe on a manifest's train and dev splits; the batch of a step is shared by all devices."""
     from facepad.modelfile.run_folder import RunFolder
+    from facepad.training.devices import Devices
     from facepad.training.recipe import load_recipe
     from facepad.workflow.train import train_run
 
-    left_out = train_run(
-        load_recipe(recipe, overrides), manifest, out, resume=resume, device=device.value, devices=devices, nodes=nodes
-    )
+    where = Devices(device.value, devices, nodes)
+    left_out = train_run(load_recipe(recipe, overrides), manifest, out, resume=resume, devices=where, progress=True)
     if os.environ.get("RANK", "0") != "0":
         return
     if left_out:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -13,6 +14,9 @@ from facepad.faces import DEFAULT_DETECTOR, crop
 from facepad.types import Box
 
 __all__ = ["PreprocessSpec"]
+
+#: Raise it whenever `PreprocessSpec.apply` gives other pixels: features that training has kept go stale.
+_APPLY_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,11 @@ class PreprocessSpec:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready copy."""
         return asdict(self)
+
+    @property
+    def identity(self) -> str:
+        """A text that differs where an equal image may give other pixels: the fields, and the version of `apply`."""
+        return json.dumps([_APPLY_VERSION, self.to_dict()])
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:

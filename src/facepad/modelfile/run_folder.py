@@ -99,6 +99,16 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def tensorboard(self) -> Path:
+        """TensorBoard events, in a folder per stage."""
+        return self.path / "tensorboard"
+
+    @property
+    def features(self) -> Path:
+        """Features of frozen layers, where the data's folder is not writable."""
+        return self.path / "features"
+
+    @property
     def unreadable_file(self) -> Path:
         """The images that finished stages could not read: path to reason."""
         return self.checkpoints / "unreadable.json"

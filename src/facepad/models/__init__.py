@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_type_hints
 
 from facepad.errors import ModelError, unknown_choice
 from facepad.models.attention_fusion import AttentionFusion
@@ -37,10 +38,19 @@ __all__ = [
 class ModelEntry:
     """One row of `MODELS`: how to build a network, and what a reader of `facepad list models` wants to know."""
 
-    build: Callable[..., StagedModel]
-    options: tuple[str, ...]
+    build: type[StagedModel]
     trunk: str  # whose public weights its trunk takes
     summary: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The network's options with their defaults: the parameters of `build`."""
+        return {name: parameter.default for name, parameter in inspect.signature(self.build).parameters.items()}
+
+    def option_fields(self) -> dict[str, Any]:
+        """The options as fields for `pydantic.create_model`: name to (annotation, default)."""
+        hints = get_type_hints(self.build.__init__, include_extras=True)
+        return {name: (hints[name], default) for name, default in self.options.items()}
 
     def gives_depth(self, options: Mapping[str, Any]) -> bool:
         """Whether the network, built with these options, gives a depth map: one that can has the option ``depth``."""
@@ -48,17 +58,14 @@ class ModelEntry:
 
 
 MODELS: dict[str, ModelEntry] = {
-    "mobilenet_v2": ModelEntry(
-        MobileNetV2, ("width", "dropout"), "mobilenet_v2", "MobileNetV2, one logit (TLA-MobileNetV2)"
-    ),
-    "resnet34": ModelEntry(ResNet34, (), "resnet34", "ResNet-34, two logits and softmax (TLA-ResNet34)"),
+    "mobilenet_v2": ModelEntry(MobileNetV2, "mobilenet_v2", "MobileNetV2, one logit (TLA-MobileNetV2)"),
+    "resnet34": ModelEntry(ResNet34, "resnet34", "ResNet-34, two logits and softmax (TLA-ResNet34)"),
     "attention_fusion": ModelEntry(
         AttentionFusion,
-        ("deep_tap", "channels", "attention", "fusion", "alpha", "depth"),
         "mobilenet_v2",
         "MobileNetV2 with attention at three taps, fused; depth map and binary map (AttentionFusion)",
     ),
-    "fasnet": ModelEntry(FASNet, ("dropout",), "vgg16", "VGG-16 with its top replaced, one logit (FASNet, a baseline)"),
+    "fasnet": ModelEntry(FASNet, "vgg16", "VGG-16 with its top replaced, one logit (FASNet, a baseline)"),
 }
 """Every network that a recipe can train, by name."""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from facepad.errors import ModelError
@@ -55,7 +56,7 @@ class AttentionFusion(StagedModel):
         self,
         *,
         deep_tap: int = 17,
-        channels: int = 64,
+        channels: Annotated[int, Field(ge=1, le=1024)] = 64,
         attention: bool = True,
         fusion: bool = True,
         alpha: Literal["learned", "fixed"] = "learned",

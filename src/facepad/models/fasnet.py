@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
 from torch import Tensor, nn
 
 from facepad.models.attention import resize_maps
@@ -74,7 +77,7 @@ class FASNet(StagedModel):
         torch.Size([2])
     """
 
-    def __init__(self, *, dropout: float = 0.5) -> None:
+    def __init__(self, *, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5) -> None:
         super().__init__()
         self.features = vgg16_features()
         self.grid = _Grid()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
 from torch import Tensor, nn
 
 from facepad.errors import ModelError
@@ -109,7 +112,7 @@ class MobileNetV2(StagedModel):
         torch.Size([2])
     """
 
-    def __init__(self, *, width: float = 1.0, dropout: float = 0.3) -> None:
+    def __init__(self, *, width: float = 1.0, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3) -> None:
         super().__init__()
         self.features = mobilenet_v2_features(width)
         self.pool = GlobalPool()

@@ -23,6 +23,7 @@ from facepad.recapture.model import print_recapture, screen_recapture
 
 __all__ = [
     "PRINT_FAMILIES",
+    "RECAPTURE_VERSION",
     "SCREEN_FAMILIES",
     "Medium",
     "Placement",
@@ -33,3 +34,6 @@ __all__ = [
     "sample_screen",
     "screen_recapture",
 ]
+
+RECAPTURE_VERSION = 1
+"""Raise it whenever equal parameters and seeds give other pixels: features that training has kept go stale."""

@@ -1,13 +1,14 @@
-"""Training-only changes of a crop: what a camera, its light and its encoder do, and presentations made up on the spot.
+"""Augmentation of training crops: the effects of cameras, light and encoders, and simulated presentations.
 
-Both classes pass the same operations at the same odds, or the degradation itself would tell them apart. Only a
-simulated presentation is for one class: it turns a bona fide crop into an attack.
+Both classes go through the same operations with the same probabilities; otherwise the degradation itself would tell
+the classes apart. Only a simulated presentation is for one class: it turns a bona fide crop into an attack.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from facepad.errors import InputError, unknown_choice
 from facepad.recapture import (
     PRINT_FAMILIES,
+    RECAPTURE_VERSION,
     SCREEN_FAMILIES,
     print_recapture,
     sample_print,
@@ -28,11 +30,12 @@ __all__ = ["FAMILIES", "OPERATIONS", "Augmentation", "present"]
 Image = NDArray[np.uint8]
 Matrix = NDArray[np.float64]
 FAMILIES = (*PRINT_FAMILIES, *SCREEN_FAMILIES)
+"""Kinds of print and screen that a simulated presentation may be shown on."""
 """Kinds of print and screen that a simulated presentation may take."""
 
 
 def _frame(rng: np.random.Generator) -> Matrix:
-    """Scale by 0.9 to 1.2 about the centre and shift by up to 6 %."""
+    """Scale by 0.9 to 1.2 about the centre, and shift by up to 6 % of the side."""
     scale = np.exp(rng.uniform(np.log(0.9), np.log(1.2)))
     across, down = rng.uniform(-0.06, 0.06, 2) + (1 - scale) / 2
     return np.array([[scale, 0, across], [0, scale, down], [0, 0, 1]])
@@ -43,11 +46,11 @@ def _mirror(rng: np.random.Generator) -> Matrix:
 
 
 def _light(image: Image, rng: np.random.Generator) -> Image:
-    """Exposure, colour cast and tone curve."""
+    """Change exposure, colour cast and tone curve."""
     light = np.exp(rng.uniform(-0.2, 0.2) + rng.uniform(-0.08, 0.08, 3))
     gamma = np.exp(rng.uniform(-0.35, 0.35))
-    levels = np.linspace(0, 1, 256)[:, None] ** gamma * light
-    table = np.rint(np.clip(levels, 0, 1) * 255).astype(np.uint8)
+    curve = np.linspace(0, 1, 256)[:, None] ** gamma * light
+    table = np.rint(np.clip(curve, 0, 1) * 255).astype(np.uint8)
     return _uint8(cv2.LUT(np.ascontiguousarray(image), table[:, None, :]))
 
 
@@ -63,7 +66,7 @@ def _noise(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _jpeg(image: Image, rng: np.random.Generator) -> Image:
-    """Encode again: quality 50 to 95, for both classes alike."""
+    """Encode as JPEG again, with a quality from 50 to 95."""
     if rng.random() < 0.5:
         _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 96))])
         return _uint8(cv2.imdecode(encoded, cv2.IMREAD_COLOR))
@@ -71,19 +74,19 @@ def _jpeg(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _resolution(image: Image, rng: np.random.Generator) -> Image:
-    """Seen from further away: shrunk to 30 to 90 % and enlarged again."""
+    """Shrink to 30 to 90 % and enlarge again, as if the face were further away."""
     if rng.random() < 0.3:
         height, width = image.shape[:2]
-        share = rng.uniform(0.3, 0.9)
+        scale = rng.uniform(0.3, 0.9)
         small = cv2.resize(
-            image, (max(8, round(width * share)), max(8, round(height * share))), interpolation=cv2.INTER_AREA
+            image, (max(8, round(width * scale)), max(8, round(height * scale))), interpolation=cv2.INTER_AREA
         )
         return _uint8(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
     return image
 
 
 def _cutout(image: Image, rng: np.random.Generator) -> Image:
-    """A rectangle of 10 to 40 % of each side, painted in one colour: no single place may decide."""
+    """Paint a rectangle of 10 to 40 % of each side in one colour, so that no single place decides."""
     if rng.random() < 0.3:
         image = image.copy()
         height, width = image.shape[:2]
@@ -93,33 +96,50 @@ def _cutout(image: Image, rng: np.random.Generator) -> Image:
     return image
 
 
-_GEOMETRIC: dict[str, Callable[[np.random.Generator], Matrix]] = {"frame": _frame, "mirror": _mirror}
-_PHOTOMETRIC: dict[str, Callable[[Image, np.random.Generator], Image]] = {
-    "light": _light,
-    "blur": _blur,
-    "resolution": _resolution,
-    "noise": _noise,
-    "cutout": _cutout,
-    "jpeg": _jpeg,
+Change = TypeVar("Change")
+
+
+@dataclass(frozen=True)
+class _Operation(Generic[Change]):
+    """A row of the tables below. Raise its version whenever equal seeds give other pixels: kept features go stale."""
+
+    change: Change
+    version: int = 1
+
+
+_GEOMETRIC: dict[str, _Operation[Callable[[np.random.Generator], Matrix]]] = {
+    "frame": _Operation(_frame),
+    "mirror": _Operation(_mirror),
 }
+_PHOTOMETRIC: dict[str, _Operation[Callable[[Image, np.random.Generator], Image]]] = {
+    "light": _Operation(_light),
+    "blur": _Operation(_blur),
+    "resolution": _Operation(_resolution),
+    "noise": _Operation(_noise),
+    "cutout": _Operation(_cutout),
+    "jpeg": _Operation(_jpeg),
+}
+# Version of how `Augmentation` applies its operations and simulates a presentation, as in `_Operation`.
+_VERSION = 1
 OPERATIONS = (*_GEOMETRIC, *_PHOTOMETRIC)
+"""Names for a recipe's ``augment.operations``. Geometric operations run first, the others in the order of the list."""
 """Names that a recipe's ``augment.operations`` may list: geometric ones run first, the others in the listed order."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Changes crops; equal settings and seeds give equal bytes.
+    """A random change of crops; equal settings and seeds give equal bytes.
 
-    Where the crop's places go, and whether it becomes an attack, can be asked for without any pixels (`place`): that is
-    how labels and depth maps follow a crop whose features are kept.
+    `place` tells without pixels whether a crop becomes an attack and where its places go: labels and depth maps follow
+    a crop in this way even where only its features are kept.
 
     Attributes:
-        operations: Names out of `OPERATIONS`.
-        simulate: Share in [0, 1] of the bona fide crops that become an attack: shown on a made-up print or screen.
-        families: Kinds of print and screen to take, out of `FAMILIES`; empty takes all.
+        operations: Names from `OPERATIONS`.
+        simulate: Fraction in [0, 1] of the bona fide crops that are shown on a simulated print or screen, as attacks.
+        families: Kinds of print and screen to use, from `FAMILIES`; empty uses all.
 
     Raises:
-        InputError: an unknown operation or family, or a share outside [0, 1].
+        InputError: an unknown operation or family, or a fraction outside [0, 1].
     """
 
     operations: tuple[str, ...] = ()
@@ -140,18 +160,32 @@ class Augmentation:
     def __bool__(self) -> bool:
         return bool(self.operations or self.simulate)
 
+    @property
+    def identity(self) -> str:
+        """A text that differs where equal seeds may give other pixels: settings, and the versions of all code used.
+
+        >>> Augmentation(("mirror", "jpeg")).identity
+        'version 1: mirror 1, jpeg 1'
+        """
+        table = _GEOMETRIC | _PHOTOMETRIC
+        parts = [f"{name} {table[name].version}" for name in self.operations]
+        if self.simulate:
+            families = "+".join(self.families or FAMILIES)
+            parts.append(f"simulate {self.simulate} of {families} {RECAPTURE_VERSION}")
+        return f"version {_VERSION}: {', '.join(parts)}"
+
     def place(self, seeds: Sequence[int], *, bona_fide: bool) -> tuple[bool, Matrix]:
-        """Whether the crop becomes an attack, and the 3x3 matrix of where its places (x, y, from 0 to 1) go."""
+        """Whether the crop becomes an attack, and the 3x3 matrix that moves its places (x, y, 1), x and y in [0, 1]."""
         rng = np.random.default_rng([*seeds, 0])
         simulated = bool(rng.random() < self.simulate) and bona_fide
         transform = np.eye(3)
         for name in self.operations:
             if name in _GEOMETRIC:
-                transform = _GEOMETRIC[name](rng) @ transform
+                transform = _GEOMETRIC[name].change(rng) @ transform
         return simulated, transform
 
     def __call__(self, image: Image, seeds: Sequence[int], *, bona_fide: bool) -> Image:
-        """A changed copy of a crop, uint8 RGB ``(H, W, 3)``; ``seeds`` are the only source of randomness."""
+        """A changed copy of a crop, uint8 RGB ``(H, W, 3)``, random by ``seeds`` alone."""
         simulated, transform = self.place(seeds, bona_fide=bona_fide)
         if simulated:
             image = present(image, np.random.default_rng([*seeds, 1]), self.families or FAMILIES)
@@ -159,16 +193,16 @@ class Augmentation:
         rng = np.random.default_rng([*seeds, 2])
         for name in self.operations:
             if name in _PHOTOMETRIC:
-                image = _PHOTOMETRIC[name](image, rng)
+                image = _PHOTOMETRIC[name].change(image, rng)
         return image
 
 
 def _moved(image: Image, transform: Matrix) -> Image:
-    """A copy with every place where ``transform`` takes it, mirrored at the edges."""
+    """A copy whose places ``transform`` has moved, mirrored at the edges."""
     if np.array_equal(transform, np.eye(3)):
         return image.copy()
     height, width = image.shape[:2]
-    # OpenCV counts from the centre of the first pixel; places run from the image's edge.
+    # OpenCV counts from the centre of the first pixel, places count from the edge of the image.
     to_places = np.array([[1 / width, 0, 0.5 / width], [0, 1 / height, 0.5 / height], [0, 0, 1]])
     matrix = np.linalg.inv(to_places) @ transform @ to_places
     moved = cv2.warpAffine(
@@ -178,7 +212,7 @@ def _moved(image: Image, transform: Matrix) -> Image:
 
 
 def present(image: Image, rng: np.random.Generator, families: tuple[str, ...] = FAMILIES) -> Image:
-    """Show a crop on a print or a screen of one of ``families``; in half of the cases its edge comes into view."""
+    """Show a crop on a print or screen of one of ``families``; in half of the cases the medium's edge is visible."""
     family = families[int(rng.integers(len(families)))]
     border = bool(rng.random() < 0.5)
     if family in PRINT_FAMILIES:

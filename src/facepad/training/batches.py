@@ -1,4 +1,4 @@
-"""Which samples make a batch, and which part of it one process takes."""
+"""Which samples make a batch, and which part of each batch a rank takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["AheadLoader", "Batches", "ProcessLoader", "SeededShuffle", "batch_lo
 
 
 class SeededShuffle(Sampler[int]):
-    """A new order every epoch that depends on the seed and the epoch alone, so a resumed run sees the same one."""
+    """A new order every epoch, which depends on seed and epoch alone: a resumed run sees the same orders."""
 
     def __init__(self, length: int, seed: int) -> None:
         self.length = length
@@ -24,7 +24,7 @@ class SeededShuffle(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning calls this as each epoch begins."""
+        """Choose the order; Lightning calls this at the start of each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -36,17 +36,17 @@ class SeededShuffle(Sampler[int]):
 
 
 class Batches(Sampler[list[int]]):
-    """An epoch's batches, each dealt out like cards to ``parts`` hands, of which this process takes some.
+    """The batches of an epoch, each dealt like cards into ``parts``, of which this rank takes some.
 
-    Every process goes through the same batches, so that all do the same number of steps. A hand that the last batch
-    leaves empty gets its first sample once more, of `share` 0: whoever takes it goes through the motions.
-    With `share` as the weight of a part's mean loss, the parts' gradients average to the whole batch's.
+    All ranks iterate over the same batches and therefore make the same number of steps. If the last batch has fewer
+    samples than parts, an empty part gets the batch's first sample, with `weight` 0, so that its rank makes the step,
+    too. If each part's mean loss is multiplied by `weight`, the parts' gradients average to the gradient of the batch.
 
     Args:
-        order: Indices of the samples; a sampler that shuffles them, or a range.
+        order: Indices of the samples: a sampler that shuffles them, or a range.
         size: Samples in a batch, over all parts.
-        parts: Processes x parts that each of them takes one after the other.
-        mine: Which of them this process takes, in the same number in all.
+        parts: Number of ranks times the number of parts that each of them takes one after the other.
+        mine: Which parts this rank takes; every rank takes the same number.
 
     Example:
         >>> list(Batches(range(5), 4, parts=2, mine=[1]))
@@ -54,7 +54,7 @@ class Batches(Sampler[list[int]]):
     """
 
     def __init__(self, order: SeededShuffle | range, size: int, *, parts: int = 1, mine: Sequence[int] = (0,)) -> None:
-        self.sampler = order  # by this name Lightning finds whom to tell the epoch
+        self.sampler = order  # Lightning calls `batch_sampler.sampler.set_epoch`: the name must be `sampler`
         self.size = size
         self.parts = parts
         self.mine = mine
@@ -68,28 +68,28 @@ class Batches(Sampler[list[int]]):
             batch = order[start : start + self.size]
             yield from (batch[part :: self.parts] or batch[:1] for part in self.mine)
 
-    def share(self, number: int) -> float:
-        """Weight of the mean over the ``number``-th part of the epoch: 1 where all parts of its batch are equal.
+    def weight(self, number: int) -> float:
+        """Weight of the mean over the ``number``-th part of this rank's epoch.
 
-        0 for a part that stands in for an empty hand: its samples count elsewhere.
+        It is 1 where all parts of the batch have the same size, and 0 for a part whose only sample is a stand-in.
         """
-        batch, turn = divmod(number, len(self.mine))
+        batch, place = divmod(number, len(self.mine))
         size = min(self.size, len(self.sampler) - batch * self.size)
-        return len(range(self.mine[turn], size, self.parts)) * self.parts / size
+        return len(range(self.mine[place], size, self.parts)) * self.parts / size
 
 
 def batch_loader(dataset: Dataset[Any], batches: Batches, processes: CropProcesses | None = None) -> DataLoader[Any]:
-    """A loader of a data set that hands out whole batches, made by threads or, where there are any, by processes."""
+    """A loader of whole batches. Threads make them; ``processes`` do if they are given and the batches are of crops."""
     if processes is not None and isinstance(dataset, CropDataset):
         return ProcessLoader(processes, dataset, batches)
-    return AheadLoader(dataset, batch_sampler=batches, collate_fn=_as_is)
+    return AheadLoader(dataset, batch_sampler=batches, collate_fn=_unchanged)
 
 
 class AheadLoader(DataLoader[Any]):
-    """A loader that makes the next batch while the network learns from the one before; the order stays the same."""
+    """A loader that makes the next batch while the network learns from the current one; the order stays the same."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """The batches of an epoch."""
+        """Iterate over the batches of an epoch."""
         return one_ahead(super().__iter__())
 
 
@@ -97,15 +97,15 @@ class ProcessLoader(DataLoader[Any]):
     """A loader whose crops are made by `CropProcesses`; the order stays the same."""
 
     def __init__(self, processes: CropProcesses, dataset: CropDataset, batches: Batches) -> None:
-        super().__init__(dataset, batch_sampler=batches, collate_fn=_as_is)
+        super().__init__(dataset, batch_sampler=batches, collate_fn=_unchanged)
         self.processes, self.crops, self.batches = processes, dataset, batches
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        """The batches of an epoch."""
-        # A generator: when a run is resumed, Lightning calls iter() before it tells the epoch.
+        """Iterate over the batches of an epoch."""
+        # A generator reads `epoch` late: on resuming, Lightning calls iter() before it sets the epoch.
         for made in self.processes.stream(self.crops.source, self.batches, self.crops.epoch):
-            yield self.crops.take(made)
+            yield self.crops.accept(made)
 
 
-def _as_is(batch: Any) -> Any:
+def _unchanged(batch: Any) -> Any:
     return batch

@@ -1,10 +1,10 @@
-"""What happens around epochs: the epoch log, seeds that survive a resume, and whole checkpoints."""
+"""Lightning callbacks of a training: seeds that survive a resume, shared failures, the epoch log, whole checkpoints."""
 
 from __future__ import annotations
 
 import io
 import json
-import sys
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -22,59 +22,56 @@ from facepad.training.ranks import Ranks
 
 __all__ = ["EpochLog", "EpochSeeds", "SharedUnreadable", "WholeCheckpoints"]
 
+_LOG = logging.getLogger(__name__)
 _COLUMNS = ("train_loss", "train_depth_loss", "train_accuracy", "dev_loss", "dev_depth_loss", "dev_accuracy")
 
 
 class EpochSeeds(Callback):
-    """Seeds dropout anew at every step, and tells the data set which epoch it is.
+    """Seeds dropout anew at every step, and sets the epoch of the training data.
 
-    A checkpoint does not hold the generators' state; with this it need not.
+    A checkpoint does not hold the state of the random generators. With these seeds it need not.
     """
 
-    def __init__(self, seed: int, dataset: Any) -> None:
+    def __init__(self, seed: int, dataset: CropDataset | RowDataset) -> None:
         self.seed = seed
         self.dataset = dataset
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """See the class."""
+        """Set the epoch of the data."""
         self.dataset.epoch = trainer.current_epoch
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """See the class; by step, as data loaders draw from the same generator at moments of their own.
-
-        Parts of one batch, in whichever process, draw differently.
-        """
-        turns = trainer.accumulate_grad_batches
-        part = trainer.global_rank * turns + batch_idx % turns
+        """Seed by step (data loaders draw from the same generator at any moment), and by part of the batch."""
+        parts = trainer.accumulate_grad_batches
+        part = trainer.global_rank * parts + batch_idx % parts
         torch.manual_seed(self.seed * 1_000_003 + trainer.global_step + part * 1_000_000_007)
 
 
 class SharedUnreadable(Callback):
-    """Tells every process which images the others could not read, so that all stop where together it is too many."""
+    """Shares the ranks' lists of unreadable images, so that all ranks stop where there are too many in total."""
 
     def __init__(self, ranks: Ranks, *datasets: CropDataset | RowDataset) -> None:
         self.ranks = ranks
         self.datasets = [dataset for dataset in datasets if isinstance(dataset, CropDataset)]
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """An epoch of training ends with its validation.
+        """Merge the lists; an epoch of training ends with its validation.
 
         Raises:
             DatasetError: more than 5 % of the images are unreadable.
         """
         for dataset in self.datasets:
-            for seen in self.ranks.gather(dataset.unreadable):
-                dataset.unreadable |= seen
+            for unreadable in self.ranks.gather(dataset.unreadable):
+                dataset.unreadable |= unreadable
             refuse_mostly_unreadable(dataset.unreadable, len(dataset), "training images")
 
 
 class EpochLog(Callback):
-    """Writes ``metrics.jsonl``, one line an epoch, and the same line for a person on stderr.
+    """Writes one line an epoch to ``metrics.jsonl``, and logs it for people.
 
-    On a resumed stage the lines of epochs that will be run again are dropped first. Of several processes the first one
-    writes.
+    A resumed stage first drops the lines of epochs that run again. Only rank 0 writes and logs.
     """
 
     def __init__(self, path: Path, stage: str, epochs: int) -> None:
@@ -84,20 +81,20 @@ class EpochLog(Callback):
         self._started = time.monotonic()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Drop what will be run again (the epoch's number is restored by now)."""
+        """Drop the lines of epochs that run again; Lightning has restored the epoch's number by now."""
         if not trainer.is_global_zero:
             return
         rows = [
             row for row in read_epochs(self.path) if row["stage"] != self.stage or row["epoch"] <= trainer.current_epoch
         ]
-        _write(self.path, rows)
+        _write_rows(self.path, rows)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Start the clock."""
         self._started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add this epoch's line (validation has run by now)."""
+        """Add this epoch's line; validation has run by now."""
         row = {"stage": self.stage, "epoch": trainer.current_epoch + 1, **self.values(trainer)}
         row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         row["seconds"] = round(time.monotonic() - self._started, 2)
@@ -105,26 +102,25 @@ class EpochLog(Callback):
             self.add(row)
 
     def values(self, trainer: pl.Trainer) -> dict[str, float]:
-        """The epoch's losses and accuracies so far."""
+        """The losses and accuracies that this epoch has logged so far."""
         return {name: float(trainer.callback_metrics[name]) for name in _COLUMNS if name in trainer.callback_metrics}
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append a line to the file, and tell the person who watches."""
-        _write(self.path, [*read_epochs(self.path), row])
+        """Append a line to the file, and log it."""
+        _write_rows(self.path, [*read_epochs(self.path), row])
         numbers = "  ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in _COLUMNS if name in row)
-        print(f"{self.stage}: epoch {row['epoch']}/{self.epochs}  {numbers}", file=sys.stderr, flush=True)
+        _LOG.info("%s: epoch %d/%d  %s", self.stage, row["epoch"], self.epochs, numbers)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes Lightning's checkpoints as all files are written: whole or not at all, also when the disk is full."""
+    """Writes Lightning's checkpoints whole or not at all, also when the disk is full."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """See the class."""
-        del storage_options
+        """Replace the checkpoint in one step."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
         write_bytes(Path(path), content.getbuffer())
 
 
-def _write(path: Path, rows: list[dict[str, Any]]) -> None:
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
     write_text(path, "".join(f"{json.dumps(row)}\n" for row in rows))

@@ -1,4 +1,4 @@
-"""The frozen front's output, computed once per image and kept on disk, so that no epoch repeats it."""
+"""Outputs of a network's frozen front, computed once per image and kept on disk, so that no epoch repeats the work."""
 
 from __future__ import annotations
 
@@ -9,26 +9,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from facepad.datasets.unreadable import refuse_mostly_unreadable
-from facepad.files.disk import write_text, writing
+from facepad.files.append_store import AppendStore
+from facepad.files.locks import exclusive
 from facepad.files.shards import file_stamp
 from facepad.models import StagedModel, freeze
 from facepad.runtime.inference import Engine
+from facepad.runtime.progress import progress_bar
 from facepad.training.crops import Crop, CropSource
 
 __all__ = ["FeatureStore", "KeptFeatures", "keep_features"]
 
 _BATCH = 32
-#: To be raised whenever cutting or augmentation changes what a kept feature was computed from.
-_PREPARATION = 4
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class KeptFeatures:
         maps: Per tap (the stage whose input was kept) a float16 memory map ``(rows, ...)``.
         rows: ``(views, N)`` row numbers of the N samples that could be read.
         kept: Indices of those N samples in the source.
-        unreadable: Path to error, for the rest.
+        unreadable: The images that could not be read: path to reason.
     """
 
     maps: Mapping[str, NDArray[np.float16]]
@@ -49,66 +48,45 @@ class KeptFeatures:
 
 
 class FeatureStore:
-    """Float16 feature rows in flat files, one per tap, with an index that says which image has which row.
+    """Float16 feature rows, one file per tap, and an index of the images that they belong to.
 
-    Rows are appended before their index lines, and both are cut back to whole entries on opening: a kill at any moment
-    loses at most the rows under way.
+    Args:
+        folder: Folder of the files.
+        shapes: Shape of a row, per tap.
+
+    Attributes:
+        rows: Name of an image (and view) to the number of its row.
     """
 
     def __init__(self, folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.folder = folder
-        self.shapes = dict(shapes)
-        self._index_path = folder / "index.jsonl"
-        self.rows: dict[str, int] = {}
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._recover()
+        self._shapes = shapes
+        row_bytes = {_file(tap): 2 * int(np.prod(shape)) for tap, shape in shapes.items()}
+        self._store = AppendStore(folder, row_bytes, _image_name, what="an index of kept features")
+        self.rows = {name: row for row, name in enumerate(self._store.entries)}
 
-    def _file(self, tap: str) -> Path:
-        return self.folder / f"{tap}.f16"
-
-    def _bytes_per_row(self, tap: str) -> int:
-        return 2 * int(np.prod(self.shapes[tap]))
-
-    def _recover(self) -> None:
-        names = []
-        if self._index_path.exists():
-            *whole, _torn = self._index_path.read_text(encoding="utf-8").split("\n")
-            names = [json.loads(line) for line in whole]
-        present = [
-            self._file(tap).stat().st_size // self._bytes_per_row(tap) if self._file(tap).exists() else 0
-            for tap in self.shapes
-        ]
-        count = min(len(names), *present)
-        self.rows = {name: row for row, name in enumerate(names[:count])}
-        self._count = count
-        whole_index = "".join(f"{json.dumps(name)}\n" for name in names[:count])
-        if not self._index_path.exists() or self._index_path.read_text(encoding="utf-8") != whole_index:
-            write_text(self._index_path, whole_index)
-        for tap in self.shapes:
-            with self._file(tap).open("ab") as stream:
-                stream.truncate(count * self._bytes_per_row(tap))
-
-    def append(self, names: Sequence[str], features: Mapping[str, NDArray[np.float16]]) -> None:
-        """Add one row per name to every tap's file.
+    def append(self, names: Sequence[str], features: Mapping[str, NDArray[np.floating]]) -> None:
+        """Add one row per name to the file of every tap.
 
         Raises:
-            RunError: the disk is full or cannot be written.
+            RunError: the disk is full, or a file cannot be written.
         """
-        with writing(self.folder):
-            for tap, values in features.items():
-                with self._file(tap).open("ab") as stream:
-                    stream.write(np.ascontiguousarray(values, dtype=np.float16).data)
-            with self._index_path.open("a", encoding="utf-8") as stream_text:
-                stream_text.writelines(f"{json.dumps(name)}\n" for name in names)
-        for name in names:
-            self.rows[name] = self._count
-            self._count += 1
+        first = len(self._store.entries)
+        self._store.append(names, {_file(tap): np.asarray(values, np.float16) for tap, values in features.items()})
+        self.rows |= {name: row for row, name in enumerate(names, start=first)}
 
     def map(self, tap: str) -> NDArray[np.float16]:
         """All rows of a tap, as a read-only memory map ``(rows, ...)``."""
-        shape = (self._count, *self.shapes[tap])
-        return np.memmap(self._file(tap), dtype=np.float16, mode="r", shape=shape)
+        return self._store.rows(_file(tap), self._shapes[tap], np.float16)
+
+
+def _file(tap: str) -> str:
+    return f"{tap}.f16"
+
+
+def _image_name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected the name of an image, got {value!r}")
+    return value
 
 
 def keep_features(
@@ -118,34 +96,31 @@ def keep_features(
     folder: Path,
     *,
     views: int = 1,
-    progress: Progress | None = None,
+    progress: bool = False,
 ) -> KeptFeatures:
-    """Run the frozen front over every sample once (per augmented view) and keep the input of each tap.
+    """Run the frozen front once over every view of every sample, and keep the input of each tap.
 
-    What is already in ``folder`` from an earlier run, of these images under these weights and this preparation, is
-    not computed again.
+    Features that ``folder`` holds already, of these images with these weights, preprocessing and augmentation, are not
+    computed again. While another process fills the same store, this one waits, and then reads the result.
 
     Args:
         model: The network; everything before the last tap must be frozen.
         taps: Stage names, in the network's order; the input of each is kept.
         source: The samples; its augmentation makes the views.
-        folder: Where stores live, one sub-folder per front and preparation.
-        views: How many augmented versions of each sample to keep; without augmentation, 1.
-        progress: Where to draw the progress bar.
+        folder: Folder of all stores. Each front, preprocessing and augmentation has a store in a folder of its own.
+        views: Number of augmented views of each sample to keep; 1 without augmentation.
+        progress: Show a progress bar on stderr.
 
     Raises:
         DatasetError: more than 5 % of the images are unreadable.
         RunError: the disk is full.
     """
     front = freeze(_Front(model, taps), source.spec.size, taps)
-    key = _fingerprint(model, taps, source)
-    with writing(folder / key):
-        (folder / key).mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / key / "lock").acquire()
-    with lock:
-        store = FeatureStore(folder / key, _tap_shapes(front, source.spec.size))
+    folder = folder / _fingerprint(model, taps, source)
+    with exclusive(folder, "computing features", wait=True):
+        store = FeatureStore(folder, _tap_shapes(front, source.spec.size))
         names = [[_name(source, index, view) for index in range(len(source))] for view in range(views)]
-        unreadable = _fill(store, front, source, names, progress)
+        unreadable = _fill(store, front, source, names, progress=progress)
     whole = [index for index in range(len(source)) if all(line[index] in store.rows for line in names)]
     kept = np.array(whole, dtype=np.int64)
     rows = np.array([[store.rows[line[index]] for index in kept] for line in names], dtype=np.int64)
@@ -153,33 +128,29 @@ def keep_features(
 
 
 def _fill(
-    store: FeatureStore,
-    front: Engine,
-    source: CropSource,
-    names: list[list[str]],
-    progress: Progress | None,
+    store: FeatureStore, front: Engine, source: CropSource, names: list[list[str]], *, progress: bool
 ) -> dict[str, str]:
+    """Compute the features that the store does not hold yet; return the unreadable images, path to reason."""
     missing = [
         (index, view) for view, line in enumerate(names) for index, name in enumerate(line) if name not in store.rows
     ]
     unreadable: dict[str, str] = {}
-    task = progress.add_task("frozen features", total=len(missing)) if progress and missing else None
     stream = source.stream([index for index, _ in missing], views=[view for _, view in missing])
     pairs: Iterator[tuple[Crop, int]] = zip(stream, (view for _, view in missing), strict=True)
-    while batch := list(islice(pairs, _BATCH)):
-        readable = [(crop.index, view, crop.pixels) for crop, view in batch if crop.pixels is not None]
-        unreadable |= {source.samples[crop.index].path: crop.error for crop, _ in batch if crop.error is not None}
-        refuse_mostly_unreadable(unreadable, len(source), "training images")
-        if readable:
-            outputs = front(np.stack([pixels for _, _, pixels in readable]))
-            store.append([names[view][index] for index, view, _ in readable], outputs)
-        if progress and task is not None:
-            progress.advance(task, len(batch))
+    with progress_bar("frozen features", len(missing), shown=progress and bool(missing)) as advance:
+        while batch := list(islice(pairs, _BATCH)):
+            readable = [(crop.index, view, crop.pixels) for crop, view in batch if crop.pixels is not None]
+            unreadable |= {source.samples[crop.index].path: crop.error for crop, _ in batch if crop.error is not None}
+            refuse_mostly_unreadable(unreadable, len(source), "training images")
+            if readable:
+                outputs = front(np.stack([pixels for _, _, pixels in readable]))
+                store.append([names[view][index] for index, view, _ in readable], outputs)
+            advance(len(batch))
     return unreadable
 
 
 class _Front(nn.Module):
-    """The stages before the last tap; returns the input of each tap, in half precision."""
+    """The stages before the last tap; gives the input of each tap in half precision."""
 
     def __init__(self, model: StagedModel, taps: Sequence[str]) -> None:
         super().__init__()
@@ -201,7 +172,7 @@ def _tap_shapes(front: Engine, size: tuple[int, int]) -> dict[str, tuple[int, ..
 
 
 def _name(source: CropSource, index: int, view: int) -> str:
-    """What identifies one prepared image: the file as it is now, its box, and which augmented version."""
+    """The name of one view of an image: the file's path and stamp, the face square, and the view's identity."""
     sample = source.samples[index]
     path = source.root / sample.path
     try:
@@ -209,13 +180,13 @@ def _name(source: CropSource, index: int, view: int) -> str:
     except OSError:
         return f"{path}|missing"
     box = sample.box.xyxy if sample.box and source.spec.needs_face else None
-    return f"{os.path.realpath(path)}|{length}|{mtime_ns}|{box}|{source.version(index, view)}"
+    return f"{os.path.realpath(path)}|{length}|{mtime_ns}|{box}|{source.view_identity(index, view)}"
 
 
 def _fingerprint(model: StagedModel, taps: Sequence[str], source: CropSource) -> str:
-    digest = hashlib.sha256(
-        json.dumps([_PREPARATION, list(taps), source.spec.to_dict(), repr(source.augment)]).encode()
-    )
+    """A hash of everything that features depend on beside the image: weights, preprocessing and augmentation."""
+    augmentation = source.augment.identity if source.augment else None
+    digest = hashlib.sha256(json.dumps([list(taps), source.spec.identity, augmentation]).encode())
     for name, stage in model.between(stop=taps[-1]).items():
         for key, value in stage.state_dict().items():
             digest.update(f"{name}.{key}".encode())

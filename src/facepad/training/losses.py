@@ -1,14 +1,14 @@
-"""What training minimises: cross-entropy of the label, and the distance of depth maps."""
+"""The losses that training minimises: cross-entropy of the label, and the distance between depth maps."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["DepthLoss", "label_loss"]
+from facepad.training.settings import DepthSettings
+
+__all__ = ["depth_loss", "label_loss"]
 
 
 def label_loss(
@@ -19,8 +19,8 @@ def label_loss(
     Args:
         logits: ``(N,)``, positive for bona fide.
         labels: ``(N,)`` in {0, 1}, 1 = bona fide.
-        class_weights: Of attack and bona fide.
-        smoothing: Share in [0, 1) of each label that is moved to the middle.
+        class_weights: Weights of (attack, bona fide).
+        smoothing: Fraction in [0, 1) by which each label moves to 0.5.
     """
     attack, bona_fide = class_weights
     weights = torch.where(labels > 0.5, bona_fide, attack)
@@ -28,43 +28,34 @@ def label_loss(
     return functional.binary_cross_entropy_with_logits(logits, soft, weights)
 
 
-@dataclass(frozen=True, slots=True)
-class DepthLoss:
-    """The depth term of a joint loss: ``weight`` x the mean squared distance of two maps.
+def depth_loss(predicted: Tensor, label: Tensor, settings: DepthSettings) -> Tensor:
+    """The depth term of a joint loss: ``settings.weight`` times the mean squared distance of depth maps.
 
-    Attributes:
-        weight: The paper's lambda.
-        regions: ``map`` averages over the whole map, as the paper does. ``face`` gives the face (where the label is
-            above 0) and what surrounds it half the weight each, so that a wide crop's background does not drown it.
-        contrast: Weight of the contrastive depth loss (Wang et al. 2020): the same distance of the maps' differences
-            between each place and its eight neighbours.
+    Args:
+        predicted: ``(N, 1, H, W)`` in [0, 1].
+        label: ``(N, 1, H, W)`` in [0, 1]; 0 outside the face.
+        settings: Weight, regions and contrast.
     """
+    loss = _distance((predicted - label) ** 2, label, settings.regions)
+    if settings.contrast:
+        difference = _contrasts(predicted) - _contrasts(label)
+        loss = loss + settings.contrast * (difference**2).mean()
+    return settings.weight * loss
 
-    weight: float = 1.0
-    regions: str = "face"
-    contrast: float = 0.0
 
-    def __call__(self, predicted: Tensor, label: Tensor) -> Tensor:
-        """The weighted loss of depth maps ``(N, 1, H, W)`` in [0, 1]."""
-        loss = self._distance((predicted - label) ** 2, label)
-        if self.contrast:
-            difference = _contrasts(predicted) - _contrasts(label)
-            loss = loss + self.contrast * (difference**2).mean()
-        return self.weight * loss
-
-    def _distance(self, squares: Tensor, label: Tensor) -> Tensor:
-        if self.regions == "map":
-            return squares.mean()
-        face = (label > 0).to(squares)
-        inside, outside = face.sum(dim=(1, 2, 3)), (1 - face).sum(dim=(1, 2, 3))
-        of_face = (squares * face).sum(dim=(1, 2, 3)) / inside.clamp(min=1)
-        of_rest = (squares * (1 - face)).sum(dim=(1, 2, 3)) / outside.clamp(min=1)
-        both = (inside > 0) & (outside > 0)  # an attack's map has no face, a narrow crop may have nothing else
-        return torch.where(both, (of_face + of_rest) / 2, of_face + of_rest).mean()
+def _distance(squares: Tensor, label: Tensor, regions: str) -> Tensor:
+    if regions == "map":
+        return squares.mean()
+    face = (label > 0).to(squares)
+    inside, outside = face.sum(dim=(1, 2, 3)), (1 - face).sum(dim=(1, 2, 3))
+    of_face = (squares * face).sum(dim=(1, 2, 3)) / inside.clamp(min=1)
+    of_rest = (squares * (1 - face)).sum(dim=(1, 2, 3)) / outside.clamp(min=1)
+    both = (inside > 0) & (outside > 0)  # the map of an attack has no face; that of a narrow crop may be all face
+    return torch.where(both, (of_face + of_rest) / 2, of_face + of_rest).mean()
 
 
 def _contrasts(maps: Tensor) -> Tensor:
-    """``(N, 1, H, W)`` to ``(N, 8, H - 2, W - 2)``: each of eight neighbours minus the place itself."""
+    """``(N, 1, H, W)`` to ``(N, 8, H - 2, W - 2)``: each of a place's eight neighbours minus the place itself."""
     height, width = maps.shape[2:]
     centre = maps[:, :, 1:-1, 1:-1]
     neighbours = [

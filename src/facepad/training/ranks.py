@@ -1,34 +1,37 @@
-"""The processes that train one network together: who they are, how they start, agree and end.
+"""The ranks of a training: the processes that train one network together, how they start, communicate and end.
 
-What they are told is what torchrun tells them, in its environment variables, whoever started them: `run_ranks` on this
-machine, torchrun itself, or any launcher that sets the same ones.
+A rank finds the others through the environment variables of torchrun. `start_ranks` sets these variables for the
+processes that it starts on this machine; torchrun and other launchers set them for theirs.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import distributed, multiprocessing
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException, start_processes
 
 from facepad.errors import FacepadError, InputError, RunError
+from facepad.runtime.log import log_to_stderr
 from facepad.runtime.parallel import available_cpus, interrupt_deferred
 
-__all__ = ["Ranks", "joined", "launched", "processes_to_start", "run_ranks"]
+__all__ = ["Ranks", "joined", "launched", "start_ranks"]
 
+Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-#: How long one process waits for another: one of them may be busy with frozen features or the learning-rate search.
-_PATIENCE = timedelta(hours=2)
-#: Seconds in which the others may end by themselves once one process has failed.
+# How long a rank waits for the others: one of them may be computing frozen features or searching a learning rate.
+_TIMEOUT = timedelta(hours=2)
+# Seconds that the other ranks have to end by themselves once one has failed.
 _GRACE = 5.0
 
 
@@ -38,17 +41,17 @@ def launched() -> bool:
 
 
 class _PeerLostError(RunError):
-    """Another process has ended; what it said counts more than this."""
+    """Another rank has ended; the error of that rank is the one to report."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """Which of how many processes this one is.
+    """The place of this process among the ranks of a training.
 
     Attributes:
-        number: From 0; the first one writes all files.
-        count: How many train together.
-        on_machine: How many of them run on this machine.
+        number: The rank of this process, from 0. Rank 0 writes all files.
+        count: Number of ranks.
+        on_machine: Number of ranks on this machine.
     """
 
     number: int = 0
@@ -57,7 +60,7 @@ class Ranks:
 
     @classmethod
     def here(cls) -> Ranks:
-        """What the environment says; without a launcher, one process alone."""
+        """Read the environment; without a launcher this process is the only rank."""
         if not launched():
             return cls()
         count = int(os.environ["WORLD_SIZE"])
@@ -65,85 +68,69 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes files."""
+        """Whether this is rank 0, which writes all files."""
         return self.number == 0
 
     @property
     def machines(self) -> int:
-        """How many machines train together."""
+        """Number of machines."""
         return self.count // self.on_machine
 
-    def first_does(self, action: Callable[[], Result]) -> Result:
-        """What ``action`` gives in the first process, in all of them.
+    def on_first(
+        self, action: Callable[Parameters, Result], *args: Parameters.args, **options: Parameters.kwargs
+    ) -> Result:
+        """Run ``action`` on rank 0 alone, and return its result on all ranks.
 
         Raises:
-            SystemExit: it failed in the first process, which tells why; the others end without a word.
+            SystemExit: the action failed on rank 0. Rank 0 raises the action's own error, and the others end silently.
         """
         if self.count == 1:
-            return action()
+            return action(*args, **options)
         outcome: list[Any] = [False, None]
         if self.first:
             try:
-                outcome = [True, action()]
+                outcome = [True, action(*args, **options)]
             finally:
                 distributed.broadcast_object_list(outcome, src=0)
         else:
             distributed.broadcast_object_list(outcome, src=0)
             if not outcome[0]:
                 raise SystemExit(1)
-        done: Result = outcome[1]
-        return done
+        result: Result = outcome[1]
+        return result
 
     def gather(self, value: Result) -> list[Result]:
-        """The value of every process, in all of them."""
+        """The values of all ranks, in order, on every rank."""
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
         distributed.all_gather_object(values, value)
         return values
 
+    def require_equal(self, given: Mapping[str, object]) -> None:
+        """Refuse, on all ranks, inputs that differ between them.
 
-def processes_to_start(accelerator: str, devices: int | None, nodes: int | None) -> int:
-    """How many processes `run_ranks` should start here: 1 where a launcher has started them all, or one is enough.
+        Args:
+            given: What each input is called, and its value on this rank.
 
-    Args:
-        accelerator: ``cpu``, ``cuda`` or ``mps``.
-        devices: Per machine; None takes one, or what the launcher started.
-        nodes: Machines; None takes one, or what the launcher started.
-
-    Raises:
-        InputError: more than there are, another number than the launcher started, or several machines without one.
-    """
-    ranks = Ranks.here()
-    there = {"cpu": os.cpu_count() or 1, "cuda": torch.cuda.device_count(), "mps": 1}[accelerator]
-    wanted = devices or ranks.on_machine
-    if wanted > there:
-        what = "processor core" if accelerator == "cpu" else f"{accelerator} device"
-        raise InputError(f"{wanted} devices asked, this machine has {there} {what}{'s' * (there != 1)}")
-    if launched():
-        if (wanted, nodes or ranks.machines) != (ranks.on_machine, ranks.machines):
-            raise InputError(
-                f"--devices {wanted} --nodes {nodes or ranks.machines} was asked, the launcher started "
-                f"{ranks.on_machine} on each of {ranks.machines}"
-            )
-        return 1
-    if (nodes or 1) > 1:
-        raise InputError(
-            f"{nodes} nodes need a launcher that runs this command on each: torchrun --nnodes {nodes} "
-            f"--nproc-per-node {wanted} --rdzv-backend c10d --rdzv-endpoint HOST:29500 -m facepad train ..."
-        )
-    return wanted
+        Raises:
+            InputError: names the first input that differs.
+        """
+        for number, other in enumerate(self.gather(given)):
+            for what, value in given.items():
+                if other[what] != value:
+                    raise InputError(f"process {number + 1} of {self.count} was given another {what} than this one")
 
 
 @contextmanager
 def joined(accelerator: str) -> Iterator[Ranks]:
-    """Connect this process with the others that the environment names; alone, or once connected, there is no need to.
+    """Connect this process with the other ranks, unless it is the only one or already connected.
 
     Args:
         accelerator: ``cpu``, ``cuda`` or ``mps``.
 
     Raises:
-        RunError: another process has ended.
+        RunError: another rank has ended.
     """
     ranks = Ranks.here()
     if ranks.count == 1 or distributed.is_initialized():
@@ -153,59 +140,78 @@ def joined(accelerator: str) -> Iterator[Ranks]:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     torch.set_num_threads(max(1, available_cpus() // ranks.on_machine))
     backend = "cpu:gloo,cuda:nccl" if accelerator == "cuda" else "gloo"
-    distributed.init_process_group(backend, timeout=_PATIENCE)
+    distributed.init_process_group(backend, timeout=_TIMEOUT)
     try:
         yield ranks
     except RuntimeError as error:
         if isinstance(error, distributed.DistError) or "gloo" in str(error):
             raise _PeerLostError("another process of this training has ended; it says why") from error
         raise
-    distributed.destroy_process_group()  # not after an error: it could wait for those that are gone
+    distributed.destroy_process_group()  # not after an error: this call could wait for ranks that have ended
 
 
-def run_ranks(count: int, accelerator: str, function: Callable[..., Any], *args: Any, **options: Any) -> None:
-    """Run ``function`` in ``count`` new processes on this machine, which find each other by `joined`.
+@dataclass(frozen=True)
+class _Job:
+    """What the ranks of one machine run, and how they reach each other.
+
+    Attributes:
+        errors: A queue to the process that started them.
+        logs: Whether rank 0 prints the log, as the process that started them does.
+    """
+
+    count: int
+    port: int
+    accelerator: str
+    errors: Any
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    logs: bool
+
+
+def start_ranks(count: int, accelerator: str, function: Callable[..., Any], *args: Any) -> None:
+    """Run ``function`` in ``count`` new processes on this machine, connected by `joined`, and wait for their end.
 
     Args:
-        count: Processes.
-        accelerator: See `joined`.
-        function: Importable by name; what it is given must be picklable. What it returns is lost.
-        args: Its arguments. Tensors are shared between the processes: whoever changes one must copy it.
-        options: Its named arguments.
+        count: Number of processes.
+        accelerator: ``cpu``, ``cuda`` or ``mps``.
+        function: Importable by name. Its result is dropped.
+        args: Its arguments, picklable. Tensors among them lie in memory that all ranks share: copy one before you
+            change it.
 
     Raises:
-        FacepadError: what one of them raised.
-        RunError: one of them was killed.
+        FacepadError: a rank raised this error.
+        RunError: a rank was killed.
     """
     errors = multiprocessing.get_context("spawn").SimpleQueue()
-    job = (count, _free_port(), accelerator, errors, function, args, options)
+    logs = bool(logging.getLogger("facepad").handlers)
+    job = _Job(count, _free_port(), accelerator, errors, function, args, logs)
     with interrupt_deferred():
-        context = start_processes(_in_rank, job, count, join=False)  # type: ignore[no-untyped-call]
+        context = start_processes(_run_rank, (job,), count, join=False)  # type: ignore[no-untyped-call]
     try:
         while not context.join(grace_period=_GRACE):
             pass
     except (ProcessExitedException, ProcessRaisedException) as stop:
-        raise _reason(errors, context.processes) or stop from None
+        raise _cause(errors, context.processes) or stop from None
     finally:
         _end(context.processes)
 
 
-def _reason(errors: Any, processes: list[Any]) -> FacepadError | None:
-    """Why the processes ended: what one of them said, or who was killed."""
-    said: list[FacepadError] = []
+def _cause(errors: Any, processes: list[Any]) -> FacepadError | None:
+    """The error that ended the training: one that a rank raised, or that a rank was killed."""
+    raised: list[FacepadError] = []
     while not errors.empty():
-        said.append(errors.get())
-    for error in said:
+        raised.append(errors.get())
+    for error in raised:
         if not isinstance(error, _PeerLostError):
             return error
     for number, process in enumerate(processes):
         code = process.exitcode
-        if code is not None and code < 0 and code != -signal.SIGTERM:  # that is how we end them
+        if code is not None and code < 0 and code != -signal.SIGTERM:  # `_end` sends SIGTERM
             return RunError(
                 f"training process {number + 1} of {len(processes)} was killed ({signal.Signals(-code).name}); "
                 "go on from the last whole epoch: --resume"
             )
-    return said[0] if said else None
+    return raised[0] if raised else None
 
 
 def _end(processes: list[Any]) -> None:
@@ -223,31 +229,25 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _in_rank(
-    number: int,
-    count: int,
-    port: int,
-    accelerator: str,
-    errors: Any,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    options: dict[str, Any],
-) -> None:
-    # The signal that this process gets when its parent is gone, held back while it was started.
+def _run_rank(number: int, job: _Job) -> None:
+    # torch.multiprocessing sends SIGINT to a rank whose parent has ended, and `interrupt_deferred` still blocks it.
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if number == 0 and job.logs:
+        log_to_stderr()
+    count = job.count
     places = {"RANK": number, "LOCAL_RANK": number, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "GROUP_RANK": 0}
     os.environ |= {name: str(value) for name, value in places.items()}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(job.port)}
     try:
-        with joined(accelerator):
-            function(*args, **options)
+        with joined(job.accelerator):
+            job.function(*job.args)
     except FacepadError as error:
-        errors.put(error)
+        job.errors.put(error)
         raise SystemExit(1) from error
     except Exception as error:
         if os.environ.get("FACEPAD_DEBUG"):
             raise
-        what = str(error).strip().splitlines() or [""]
-        errors.put(RunError(f"training process {number + 1} of {count}: {type(error).__name__}: {what[0]}"))
+        lines = str(error).strip().splitlines() or [""]
+        job.errors.put(RunError(f"training process {number + 1} of {count}: {type(error).__name__}: {lines[0]}"))
         raise SystemExit(1) from error

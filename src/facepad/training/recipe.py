@@ -1,45 +1,48 @@
-"""Recipes: validated TOML that says how a network is trained; the only module that knows configuration."""
+"""Recipes: validated TOML files that say how a network is trained.
+
+Listing recipes needs no PyTorch. Validating one does, since the networks themselves name their options.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, create_model
 
 from facepad.depth import LABELLERS
 from facepad.errors import InputError, RecipeError, unknown_choice
 from facepad.files.config import Section, explain, read_toml
 from facepad.metrics import parse_criterion
 from facepad.modelfile.preprocess import PreprocessSpec
-from facepad.models import MODELS
 from facepad.report.literature import published_rows
 from facepad.training.augment import Augmentation
-from facepad.training.losses import DepthLoss
-from facepad.training.module import StageSettings
+from facepad.training.settings import DepthSettings, StageSettings, TrainingPlan, TrainSettings
 
-__all__ = ["Recipe", "list_recipes", "load_recipe"]
+__all__ = ["Recipe", "list_recipes", "load_recipe", "validate_recipe"]
 
 
 class ModelSection(Section):
-    """``[model]``: which network, from which weights (`facepad.modelfile.catalog.start.starting_network`)."""
+    """``[model]``: which network, from which weights, with which options.
+
+    Its other keys are options of the network, such as ``width``: the parameters of the network's class in
+    `facepad.models` name them, and give their types and ranges.
+
+    Attributes:
+        name: A name in `facepad.models.MODELS`.
+        weights: Where the initial weights come from (`facepad.modelfile.catalog.start.starting_network`).
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     name: str
     weights: str = "imagenet"
-    width: float | None = None
-    dropout: float | None = Field(default=None, ge=0, lt=1)
-    deep_tap: int | None = None
-    channels: int | None = Field(default=None, ge=1, le=1024)
-    attention: bool | None = None
-    fusion: bool | None = None
-    alpha: Literal["learned", "fixed"] | None = None
-    depth: bool | None = None
 
     def options(self) -> dict[str, Any]:
-        """What the network's builder takes, where given."""
-        return {name: value for name, value in self if name not in ("name", "weights") and value is not None}
+        """The options of the network that the recipe sets."""
+        return dict(self.model_extra or {})
 
 
 class PreprocessSection(Section):
@@ -74,52 +77,6 @@ class AugmentSection(Section):
         return Augmentation(self.operations, self.simulate, self.families)
 
 
-class DepthSection(Section):
-    """``[depth]``: the depth term of the loss (`facepad.training.DepthLoss`), and whose labels it takes."""
-
-    weight: float = Field(default=1.0, ge=0)
-    regions: Literal["map", "face"] = "face"
-    contrast: float = Field(default=0.0, ge=0)
-    engine: str | None = None
-
-    def loss(self) -> DepthLoss:
-        """The same as the other layers take it."""
-        return DepthLoss(self.weight, self.regions, self.contrast)
-
-
-class TrainSection(Section):
-    """``[train]``: what all stages share.
-
-    ``batch_size`` counts the images of one step over all devices; each takes its share in ``accumulate`` parts. The
-    stages' learning rates are for batches of ``lr_batch_size`` where that is given, and grow in proportion to the batch
-    (linear scaling, Goyal et al. 2017).
-    """
-
-    seed: int = Field(default=0, ge=0, le=2**32 - 1)
-    batch_size: int = Field(default=224, ge=1)
-    accumulate: int = Field(default=1, ge=1)
-    lr_batch_size: int | None = Field(default=None, ge=1)
-    balance_classes: bool = False
-    deterministic: bool = True
-    precision: Literal["auto", "32-true", "64-true", "bf16-mixed", "16-mixed"] = "auto"
-
-
-class StageSection(Section):
-    """``[[stages]]``: see `facepad.training.StageSettings`."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
-    trainable_from: str | None = None
-    epochs: int = Field(ge=1)
-    optimizer: Literal["sgd", "rmsprop", "adamw"] = "sgd"
-    lr: float = Field(default=1e-4, gt=0, allow_inf_nan=False)
-    schedule: Literal["constant", "one-cycle"] = "constant"
-    weight_decay: float = Field(default=0.0, ge=0)
-    find_lr: bool = False
-    patience: int | None = Field(default=None, ge=1)
-    batch_norm: Literal["frozen", "update"] = "update"
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-
-
 class Recipe(Section):
     """One reproducible training run.
 
@@ -137,14 +94,16 @@ class Recipe(Section):
     model: ModelSection
     preprocess: PreprocessSection = PreprocessSection()
     augment: AugmentSection = AugmentSection()
-    depth: DepthSection = DepthSection()
-    train: TrainSection = TrainSection()
-    stages: tuple[StageSection, ...] = Field(min_length=1)
+    depth: DepthSettings = DepthSettings()
+    train: TrainSettings = TrainSettings()
+    stages: tuple[StageSettings, ...] = Field(min_length=1)
 
-    def stage_settings(self) -> list[StageSettings]:
-        """The stages as plain values, their learning rates for this batch size."""
-        scale = self.train.batch_size / (self.train.lr_batch_size or self.train.batch_size)
-        return [StageSettings(**{**stage.model_dump(), "lr": stage.lr * scale}) for stage in self.stages]
+    def plan(self) -> TrainingPlan:
+        """The sections that `facepad.training.fit.fit` takes."""
+        return TrainingPlan(stages=self.stages, train=self.train, depth=self.depth)
+
+
+_File = TypeVar("_File", bound=Section)
 
 
 def _folder() -> Path:
@@ -177,40 +136,63 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
     return validate_recipe(values, str(path.name))
 
 
-def validate_recipe(values: dict[str, Any], where: str) -> Recipe:
+def validate_recipe(values: dict[str, Any], source: str) -> Recipe:
     """Check every key and value.
 
+    Args:
+        values: The content of a recipe file, and the recipe's ``name``.
+        source: Where the values come from, for messages.
+
     Raises:
-        RecipeError: with the key, what came, and the choices.
+        RecipeError: names the first wrong key, its value, and the choices.
     """
     try:
-        recipe = Recipe.model_validate(values)
-    except ValidationError as error:
-        raise RecipeError(f"{where}: {explain(error, Recipe)}") from error
-    if recipe.model.name not in MODELS:
-        raise RecipeError(f"{where}: model.name: {unknown_choice('model', recipe.model.name, MODELS)}")
-    try:
+        recipe = _with_checked_options(_validated(values, Recipe))
         if not recipe.augment.augmentation() and recipe.augment.views > 1:
             raise RecipeError("augment.views: several views need some augmentation")
         published_rows(recipe.published)
         parse_criterion(recipe.criterion)
+        _check_depth(recipe)
     except InputError as error:
-        raise RecipeError(f"{where}: {error}") from error
-    _check_depth(recipe, where)
+        raise RecipeError(f"{source}: {error}") from error
     names = [stage.name for stage in recipe.stages]
     if len(set(names)) < len(names):
-        raise RecipeError(f"{where}: stages need different names, got {', '.join(names)}")
+        raise RecipeError(f"{source}: stages need different names, got {', '.join(names)}")
     return recipe
 
 
-def _check_depth(recipe: Recipe, where: str) -> None:
+def _validated(values: dict[str, Any], file: type[_File]) -> _File:
+    try:
+        return file.model_validate(values)
+    except ValidationError as error:
+        raise RecipeError(explain(error, file)) from error
+
+
+def _with_checked_options(recipe: Recipe) -> Recipe:
+    """The recipe, with the options of its network checked against the network's signature and converted."""
+    from facepad.models import MODELS  # here, because networks need PyTorch and listing recipes must not
+
+    name = recipe.model.name
+    if name not in MODELS:
+        raise RecipeError(f"model.name: {unknown_choice('model', name, MODELS)}")
+    forbid = {"extra": "forbid"}
+    section = create_model("Network", __base__=ModelSection, __cls_kwargs__=forbid, **MODELS[name].option_fields())
+    file = create_model("NetworkFile", __base__=Section, model=(section, ...))
+    checked = _validated({"model": recipe.model.model_dump()}, file).model_dump(exclude_unset=True)
+    return recipe.model_copy(update={"model": ModelSection.model_validate(checked["model"])})
+
+
+def _check_depth(recipe: Recipe) -> None:
+    from facepad.models import MODELS  # here, because networks need PyTorch and listing recipes must not
+
     engine, given = recipe.depth.engine, sorted(recipe.depth.model_fields_set)
     if engine is not None and engine not in LABELLERS:
-        raise RecipeError(f"{where}: depth.engine: {unknown_choice('depth engine', engine, LABELLERS)}")
-    if given and not MODELS[recipe.model.name].gives_depth(recipe.model.options()):
-        network = f"{recipe.model.name}{'' if recipe.model.depth is None else ' with model.depth = false'}"
+        raise RecipeError(f"depth.engine: {unknown_choice('depth engine', engine, LABELLERS)}")
+    options = recipe.model.options()
+    if given and not MODELS[recipe.model.name].gives_depth(options):
+        network = recipe.model.name + (" with model.depth = false" if "depth" in options else "")
         raise RecipeError(
-            f"{where}: depth.{given[0]}: {network} gives no depth map that could be learnt; remove the section [depth] "
+            f"depth.{given[0]}: {network} gives no depth map that could be learnt; remove the section [depth] "
             "(--set depth={}), or take a network that gives one: "
             + ", ".join(name for name, entry in MODELS.items() if entry.gives_depth({}))
         )

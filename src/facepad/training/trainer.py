@@ -1,4 +1,4 @@
-"""Lightning's Trainer as facepad sets it up: where it runs, what it writes, what it says."""
+"""Lightning's trainer, its learning-rate search and its messages, as facepad configures them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.tuner.tuning import Tuner
 from torch.utils.data import DataLoader
 
-from facepad.errors import InputError, RunError
+from facepad.errors import RunError
 from facepad.files.disk import write_text
+from facepad.modelfile.run_folder import RunFolder, StageFiles
 from facepad.training.callbacks import EpochLog, WholeCheckpoints
-from facepad.training.module import PadModule, StageSettings
+from facepad.training.module import PadModule
 from facepad.training.ranks import Ranks
+from facepad.training.settings import StageSettings
 
 __all__ = [
     "TrainerOptions",
-    "accelerator_of",
-    "device_name",
     "found_lr",
     "make_trainer",
     "quiet_lightning",
@@ -44,39 +44,45 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class TrainerOptions:
-    """What all stages of a run share.
+    """The trainer's settings that all stages of a run share.
 
     Attributes:
         accelerator: ``cpu``, ``cuda`` or ``mps``.
-        precision: Lightning's.
-        deterministic: Refuse PyTorch operations that are not repeatable.
-        turns: Parts of a batch that a process takes one after the other before it steps.
+        precision: A precision of Lightning.
+        deterministic: Refuse PyTorch operations whose results are not repeatable.
+        accumulate: Parts of a batch that a rank takes one after the other before it makes a step.
     """
 
     accelerator: str
     precision: str
     deterministic: bool = True
-    turns: int = 1
+    accumulate: int = 1
 
 
 def make_trainer(
-    options: TrainerOptions, settings: StageSettings, folder: Path, checkpoints: Path, log: EpochLog, *others: Callback
+    options: TrainerOptions,
+    settings: StageSettings,
+    folder: RunFolder,
+    files: StageFiles,
+    log: EpochLog,
+    *others: Callback,
 ) -> pl.Trainer:
-    """The trainer of one stage, on the devices of every process that `Ranks.here` knows of.
+    """The trainer of one stage, on the devices of all ranks.
 
     Args:
-        options: Of the run.
-        settings: Of the stage.
+        options: Settings of the run.
+        settings: Settings of the stage.
         folder: The run folder.
-        checkpoints: Where the stage keeps its last epoch.
+        files: The stage's files in the run folder.
         log: The epoch log.
-        others: Callbacks that come before it.
+        others: Callbacks that run before the log.
     """
+    last = files.last_epoch_file
     callbacks: list[Callback] = [
         *others,
         log,
-        # At the end of the training epoch, not of its validation: a resume then starts with the next one.
-        ModelCheckpoint(checkpoints, filename="last", enable_version_counter=False, save_on_train_epoch_end=True),
+        # Saved at the end of the training epoch, not of its validation: a resumed run then starts with the next epoch.
+        ModelCheckpoint(last.parent, filename=last.stem, enable_version_counter=False, save_on_train_epoch_end=True),
     ]
     if settings.patience is not None:
         callbacks.append(EarlyStopping("dev_loss", patience=settings.patience))
@@ -86,73 +92,74 @@ def make_trainer(
     return pl.Trainer(
         max_epochs=settings.epochs,
         callbacks=callbacks,
-        logger=TensorBoardLogger(str(folder), name="tensorboard", version=settings.name),
+        logger=TensorBoardLogger(str(folder.tensorboard.parent), name=folder.tensorboard.name, version=settings.name),
         enable_progress_bar=interactive,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         log_every_n_steps=10,
-        default_root_dir=str(folder),
-        accumulate_grad_batches=options.turns,
-        **_together(options.accelerator, Ranks.here()),
-        **_common(options),
+        default_root_dir=str(folder.path),
+        accumulate_grad_batches=options.accumulate,
+        **_rank_arguments(options.accelerator, Ranks.here()),
+        **_common_arguments(options),
     )
 
 
-def _common(options: TrainerOptions) -> dict[str, Any]:
+def _common_arguments(options: TrainerOptions) -> dict[str, Any]:
     return {
         "accelerator": options.accelerator,
         "deterministic": options.deterministic,
         "precision": options.precision,
-        "use_distributed_sampler": False,  # `Batches` deals them out
+        "use_distributed_sampler": False,  # `Batches` distributes the samples
     }
 
 
-def _together(accelerator: str, ranks: Ranks) -> dict[str, Any]:
-    """The trainer's arguments for one process alone, or for all of them in step."""
+def _rank_arguments(accelerator: str, ranks: Ranks) -> dict[str, Any]:
+    """The trainer's arguments for a process that trains alone, or for one of several ranks."""
     if ranks.count == 1:
         return {"devices": 1, "plugins": [WholeCheckpoints()]}
     return {
         "devices": ranks.on_machine,
         "num_nodes": ranks.machines,
         "strategy": DDPStrategy(),
-        "sync_batchnorm": accelerator == "cuda",  # PyTorch has no other: elsewhere each part is normalised by itself
+        "sync_batchnorm": accelerator
+        == "cuda",  # PyTorch has it for CUDA only; elsewhere each part is normalised by itself
         "plugins": [WholeCheckpoints(), TorchElasticEnvironment()],
     }
 
 
 def found_lr(options: TrainerOptions, module: PadModule, loader: DataLoader[Any], folder: Path, path: Path) -> float:
-    """The range test's suggestion, found once per run and kept in ``path`` for a resume.
+    """The learning rate that a range test suggests. It is found once per run, and read from ``path`` on a resume.
 
-    The search makes no sense distributed: every process does all of it on its own device, and all take the first one's.
+    Lightning cannot distribute the test. Every rank runs all of it on its own device, and all use the result of rank 0.
 
     Args:
-        options: Of the run.
+        options: Settings of the run.
         module: The stage.
-        loader: All training data, each batch in as many parts as all processes take of it together.
-        folder: Where Lightning may keep what it puts back afterwards.
-        path: A JSON file.
+        loader: All training data, each batch split into the parts of all ranks.
+        folder: Folder for Lightning's temporary checkpoint.
+        path: JSON file that keeps the result.
 
     Raises:
         RunError: the loss never falls.
     """
     ranks = Ranks.here()
-    if not ranks.first_does(path.exists):
+    if not ranks.on_first(path.exists):
         device = int(os.environ.get("LOCAL_RANK", 0))
-        turns = options.turns * ranks.count
+        parts = options.accumulate * ranks.count
         trainer = pl.Trainer(
             max_epochs=module.settings.epochs,
             devices=1 if options.accelerator == "cpu" else [device],
-            accumulate_grad_batches=turns,
+            accumulate_grad_batches=parts,
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=sys.stderr.isatty() and ranks.first,
             enable_model_summary=False,
             default_root_dir=str(folder),
-            **_common(options),
+            **_common_arguments(options),
         )
-        # The search may not outlast the stage: with few steps it goes up in fewer, larger ones.
-        steps = min(100, module.settings.epochs * len(loader) // turns)
-        with nullcontext() if ranks.first else redirect_stderr(io.StringIO()):  # one bar is enough
+        # The search may not be longer than the stage. A short search raises the rate in fewer, larger steps.
+        steps = min(100, module.settings.epochs * len(loader) // parts)
+        with nullcontext() if ranks.first else redirect_stderr(io.StringIO()):  # one progress bar is enough
             finder = Tuner(trainer).lr_find(
                 module, loader, min_lr=1e-6, max_lr=1.0, num_training=steps, update_attr=False
             )
@@ -162,45 +169,25 @@ def found_lr(options: TrainerOptions, module: PadModule, loader: DataLoader[Any]
                 f"the learning-rate search found no falling loss in {steps} steps; give a rate and find_lr = false"
             )
         found = {"lr": suggestion, "curve": finder.results}
-        ranks.first_does(lambda: write_text(path, json.dumps(found) + "\n"))
-    return ranks.first_does(lambda: float(json.loads(path.read_text(encoding="utf-8"))["lr"]))
+        ranks.on_first(write_text, path, json.dumps(found) + "\n")
+    return float(json.loads(ranks.on_first(path.read_text, encoding="utf-8"))["lr"])
 
 
 def stopped_early(last: Path, settings: StageSettings) -> bool:
-    """Whether the stage was over with this checkpoint: Lightning keeps the count of its patience, not its decision."""
+    """Whether early stopping ended the stage with this checkpoint; False if there is no checkpoint.
+
+    Lightning's checkpoint keeps the number of epochs without progress, but not the decision to stop.
+    """
+    if not last.exists():
+        return False
     callbacks = torch.load(last, map_location="cpu", weights_only=False)["callbacks"]
     waited = [state["wait_count"] for name, state in callbacks.items() if name.startswith("EarlyStopping")]
     return settings.patience is not None and bool(waited) and max(waited) >= settings.patience
 
 
-def accelerator_of(device: str) -> str:
-    """The accelerator that a user means by ``auto``, ``cpu``, ``cuda`` or ``mps``.
-
-    Raises:
-        InputError: it is not on this machine.
-    """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if available[name])
-    if not available.get(device, False):
-        here = ", ".join(name for name, there in available.items() if there)
-        raise InputError(f"device {device!r} is not available on this machine; available: auto, {here}")
-    return device
-
-
-def device_name(device: str) -> str:
-    """What computes when a user asks for this device, such as ``cpu`` or ``cuda: NVIDIA H100 80GB HBM3``.
-
-    Raises:
-        InputError: it is not on this machine.
-    """
-    accelerator = accelerator_of(device)
-    return f"cuda: {torch.cuda.get_device_name()}" if accelerator == "cuda" else accelerator
-
-
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Keep what Lightning says to its own users, and its use of old PyTorch names, out of ours' terminal."""
+    """Silence Lightning's hints to developers, and warnings about its use of deprecated PyTorch names."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings(), _quiet_threads():
         warnings.simplefilter("ignore", PossibleUserWarning)
@@ -212,15 +199,15 @@ def quiet_lightning() -> Iterator[None]:
 
 @contextmanager
 def _quiet_threads() -> Iterator[None]:
-    """Keep a full disk that TensorBoard's thread meets off stderr: its next caller gets the same error."""
-    tell = threading.excepthook
+    """Silence an OSError (such as a full disk) in TensorBoard's thread: the next write raises the same error."""
+    print_error = threading.excepthook
 
-    def hook(arguments: threading.ExceptHookArgs) -> None:
+    def print_all_but_os_errors(arguments: threading.ExceptHookArgs) -> None:
         if not isinstance(arguments.exc_value, OSError):
-            tell(arguments)
+            print_error(arguments)
 
-    threading.excepthook = hook
+    threading.excepthook = print_all_but_os_errors
     try:
         yield
     finally:
-        threading.excepthook = tell
+        threading.excepthook = print_error

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from filelock import FileLock, Timeout
 
@@ -25,10 +25,11 @@ from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.run_folder import RunFolder
 from facepad.modelfile.runs import TrainedModel, save_trained
 from facepad.report.text import flatten
-from facepad.training.fit import TrainingData, check_stages, check_training, fit, seed_everything
-from facepad.training.ranks import Ranks, joined, processes_to_start
+from facepad.training.data import TrainingData
+from facepad.training.devices import BEST_DEVICE, Devices
+from facepad.training.fit import check_stages, check_training, fit, seed_everything
+from facepad.training.ranks import joined
 from facepad.training.recipe import Recipe
-from facepad.training.trainer import accelerator_of, device_name
 from facepad.types import Sample, Split
 from facepad.workflow.versions import installed_versions
 
@@ -43,9 +44,8 @@ def train_run(
     out: Path,
     *,
     resume: bool = False,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-    devices: int | None = None,
-    nodes: int | None = None,
+    devices: Devices = BEST_DEVICE,
+    progress: bool = False,
 ) -> dict[str, str]:
     """Train ``recipe`` on a manifest's train and dev samples into the run folder ``out``.
 
@@ -57,9 +57,8 @@ def train_run(
         manifest: The data; its test samples are not touched.
         out: New run folder; with ``resume`` an unfinished one of the same recipe and data.
         resume: Go on with an unfinished run.
-        device: Where to train.
-        devices: How many devices of each machine (on ``cpu``: processes); None takes one, or what a launcher started.
-        nodes: How many machines; more than one need a launcher.
+        devices: Where to train.
+        progress: Show progress bars on stderr.
 
     Returns:
         Training images left out: path to reason (unreadable, no face).
@@ -67,39 +66,25 @@ def train_run(
     Raises:
         InputError: wrong input in any of its forms; nothing is written then.
     """
-    processes = processes_to_start(accelerator_of(device), devices, nodes)
+    processes, plan = devices.processes_to_start(), recipe.plan()
     samples = read_manifest(manifest)
     data_hash = manifest_hash(manifest)
     data, left_out = _training_data(recipe, manifest, samples)
-    check_training(data, device, recipe.train.precision)
+    check_training(data, devices, recipe.train.precision)
     seed_everything(recipe.train.seed)
     model, start = starting_network(recipe.model.name, recipe.model.weights, recipe.model.options())
-    check_stages(model, recipe.stage_settings())
+    check_stages(model, plan.scaled_stages())
     if "depth" in model.outputs:
         data, without = _with_depth(data, load_depth(manifest, [*data.train, *data.dev], recipe.depth.engine))
         left_out |= without
     labels = data.depth.identity if data.depth else None
-    with joined(accelerator_of(device)) as ranks, _RunLock(out) as lock:
-        _check_alike(ranks, (recipe, data_hash, labels))
-        fresh = ranks.first_does(lambda: _open_run(recipe, manifest, data_hash, labels, out, resume, device, lock))
+    with joined(devices.accelerator()) as ranks, _RunLock(out) as lock:
+        ranks.require_equal({"recipe": recipe, "manifest": data_hash, "depth labels": labels})
+        fresh = ranks.on_first(_open_run, recipe, manifest, data_hash, labels, out, resume, devices, lock)
         if ranks.first:
             _write_json(RunFolder(out).samples_file, _samples_of(manifest, data))
         try:
-            left_out |= fit(
-                model,
-                data,
-                recipe.stage_settings(),
-                out,
-                seed=recipe.train.seed,
-                batch_size=recipe.train.batch_size,
-                accumulate=recipe.train.accumulate,
-                balance_classes=recipe.train.balance_classes,
-                depth_loss=recipe.depth.loss(),
-                deterministic=recipe.train.deterministic,
-                precision=recipe.train.precision,
-                device=device,
-                devices=processes,
-            )
+            left_out |= fit(model, data, plan, out, devices=devices, progress=progress)
         except InputError:  # of the images: nothing was learnt that would be worth resuming
             if ranks.first and fresh and not any(RunFolder(out).checkpoints.rglob("*.*")):
                 shutil.rmtree(out)
@@ -119,14 +104,6 @@ def train_run(
     _write_json(RunFolder(out).left_out_file, left_out)
     save_trained(out, TrainedModel(model, recipe.model.name, recipe.model.options(), data.spec, facts))
     return left_out
-
-
-def _check_alike(ranks: Ranks, given: tuple[Recipe, str, str | None]) -> None:
-    """Refuse in all processes where one was given another recipe, manifest or depth labels than the rest."""
-    for number, other in enumerate(ranks.gather(given)):
-        for what, theirs, ours in zip(("recipe", "manifest", "depth labels"), other, given, strict=True):
-            if theirs != ours:
-                raise InputError(f"process {number + 1} of {ranks.count} was given another {what} than this one")
 
 
 class _RunLock:
@@ -216,7 +193,7 @@ def _open_run(
     depth: str | None,
     out: Path,
     resume: bool,
-    device: str,
+    devices: Devices,
     lock: _RunLock,
 ) -> bool:
     """Begin a run folder (True) or go on with one (False); either is ours alone then."""
@@ -241,7 +218,7 @@ def _open_run(
         raise OutputExistsError(f"{error}{'; or go on with it: --resume' if unfinished else ''}") from error
     lock.take()
     try:
-        write_text(run.environment_file, json.dumps(_environment(manifest, data_hash, device), indent=2) + "\n")
+        write_text(run.environment_file, json.dumps(_environment(manifest, data_hash, devices), indent=2) + "\n")
         write_text(run.recipe_file, json.dumps(described, indent=2) + "\n")
     except RunError:  # a folder with one of the two could be neither resumed nor begun anew
         shutil.rmtree(out)
@@ -258,13 +235,13 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None
     return None
 
 
-def _environment(manifest: Path, data_hash: str, device: str) -> dict[str, Any]:
+def _environment(manifest: Path, data_hash: str, devices: Devices) -> dict[str, Any]:
     return {
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
-        "device": device_name(device),
+        "device": devices.hardware(),
         "packages": installed_versions(_PACKAGES),
         "manifest": str(manifest.resolve()),  # export finds it again from any folder
         "manifest_sha256": data_hash,

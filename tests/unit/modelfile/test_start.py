@@ -14,6 +14,7 @@ from facepad.modelfile.run_folder import DESCRIPTION_FILE, WEIGHTS_FILE  # noqa:
 from facepad.modelfile.runs import TrainedModel, load_trained, save_trained  # noqa: E402
 from facepad.modelfile.scorers.run_scorer import bundle_of  # noqa: E402
 from facepad.models import create_model  # noqa: E402
+from facepad.training.devices import Devices  # noqa: E402
 from facepad.training.recipe import validate_recipe  # noqa: E402
 from facepad.workflow.train import train_run  # noqa: E402
 
@@ -105,7 +106,7 @@ def test_a_run_that_went_on_from_a_model_remembers_it(tmp_path, tiny_manifest, r
         },
         "test",
     )
-    train_run(recipe, tiny_manifest, tmp_path / "again", device="cpu")
+    train_run(recipe, tiny_manifest, tmp_path / "again", devices=Devices("cpu"))
     description = json.loads((tmp_path / "again" / "model.json").read_text())
     before = load_trained(run)
     assert description["facts"]["start"] == {"weights": str(model_file), "weights_sha256": before.weights_sha256}

@@ -10,7 +10,8 @@ from torch import nn
 from facepad.errors import ModelError
 from facepad.models import AttentionFusion, create_model, freeze
 from facepad.models.attention import Attention, resize_maps, resize_matrix
-from facepad.training.losses import DepthLoss, label_loss
+from facepad.training.losses import depth_loss, label_loss
+from facepad.training.settings import DepthSettings
 
 SWITCHES = [
     {},
@@ -162,16 +163,20 @@ def test_depth_loss_by_hand():
     label[0, 0, 0, 0] = 0.5  # one place of face; the second map is an attack's
     predicted = torch.tensor([[[[0.1, 0.2], [0.0, 0.0]]], [[[0.0, 0.0], [0.0, 0.4]]]])
     of_face, of_rest, attack = 0.4**2, 0.2**2 / 3, 0.4**2 / 4
-    assert float(DepthLoss(2.0)(predicted, label)) == pytest.approx(2 * ((of_face + of_rest) / 2 + attack) / 2)
-    assert float(DepthLoss(1.0, "map")(predicted, label)) == pytest.approx((0.4**2 + 0.2**2 + 0.4**2) / 8)
+    assert float(depth_loss(predicted, label, DepthSettings(weight=2.0))) == pytest.approx(
+        2 * ((of_face + of_rest) / 2 + attack) / 2
+    )
+    assert float(depth_loss(predicted, label, DepthSettings(regions="map"))) == pytest.approx(
+        (0.4**2 + 0.2**2 + 0.4**2) / 8
+    )
 
 
 def test_contrastive_loss_by_hand():
     label, predicted = torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3, 3)
     predicted[0, 0, 1, 1] = 0.3  # every neighbour differs from it by -0.3
-    loss = DepthLoss(1.0, "map", contrast=0.5)(predicted, label)
+    loss = depth_loss(predicted, label, DepthSettings(regions="map", contrast=0.5))
     assert float(loss) == pytest.approx(0.3**2 / 9 + 0.5 * 0.3**2)
-    shifted = DepthLoss(1.0, "map", contrast=1.0)(label + 0.5, label)
+    shifted = depth_loss(label + 0.5, label, DepthSettings(regions="map", contrast=1.0))
     assert float(shifted) == pytest.approx(0.25)  # a constant has no contrast
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
@@ -18,12 +19,13 @@ from facepad.depth import load_depth
 from facepad.depth.make import make_depth
 from facepad.errors import DatasetError, RunError
 from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.training import stage as stage_module
 from facepad.training.augment import Augmentation
 from facepad.training.batches import Batches, SeededShuffle, batch_loader
 from facepad.training.crops import CropProcesses, CropSource, processes, processes_for
-from facepad.training.data import CropDataset
-from facepad.training.fit import TrainingData, fit
-from facepad.training.module import StageSettings
+from facepad.training.data import CropDataset, TrainingData
+from facepad.training.fit import fit
+from facepad.training.settings import StageSettings, TrainingPlan, TrainSettings
 from facepad.types import Split
 from helpers.tiny_network import TinyNetwork
 
@@ -75,7 +77,7 @@ def test_a_killed_process_ends_the_work_with_a_line(source):
     with CropProcesses([source], 2) as pool:
         batches = iter(batch_loader(dataset, Batches(range(len(dataset)), 1), pool))
         next(batches)
-        for process in list(pool._started()._processes.values()):
+        for process in multiprocessing.active_children():
             os.kill(process.pid, signal.SIGKILL)
         with pytest.raises(RunError, match=r"a process that reads images died.*--resume"):
             list(batches)
@@ -85,16 +87,17 @@ def test_a_training_does_not_depend_on_who_makes_its_batches(tiny_manifest, tmp_
     samples = read_manifest(tiny_manifest)
     parts = {split: [sample for sample in samples if sample.split is split] for split in Split}
     data = TrainingData(tiny_manifest.parent, parts[Split.TRAIN], parts[Split.DEV], SPEC, augment=AUGMENT)
-    stage = StageSettings("all", None, epochs=2, lr=1e-2)
+    stage = StageSettings(name="all", epochs=2, lr=1e-2)
+    plan = TrainingPlan(stages=(stage,), train=TrainSettings(batch_size=8))
     weights, streamed = [], []
     stream = CropProcesses.stream
     monkeypatch.setattr(CropProcesses, "stream", lambda *given: streamed.append(1) or stream(*given))
     for count in (0, 2):
         assert not streamed
-        monkeypatch.setitem(fit.__globals__, "processes_for", lambda *_, count=count: count)
+        monkeypatch.setattr(stage_module, "processes_for", lambda *_, count=count: count)
         torch.manual_seed(3)
         network = TinyNetwork()
-        fit(network, data, [stage], tmp_path / str(count), batch_size=8)
+        fit(network, data, plan, tmp_path / str(count))
         weights.append(network.state_dict())
     assert streamed
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -18,22 +18,26 @@ from facepad.errors import InputError, RunError
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.run_folder import read_epochs
 from facepad.models import StagedModel, create_model
+from facepad.training import stage as stage_module
 from facepad.training.augment import Augmentation
-from facepad.training.batches import SeededShuffle
 from facepad.training.callbacks import EpochLog
 from facepad.training.crops import CropSource
-from facepad.training.data import CropDataset, RowDataset, to_input
+from facepad.training.data import CropDataset, RowDataset, TrainingData, to_input
+from facepad.training.devices import Devices
 from facepad.training.features import FeatureStore, keep_features
-from facepad.training.fit import BEFORE_TRAINING, TrainingData, _class_weights, check_training, fit
-from facepad.training.losses import DepthLoss
-from facepad.training.module import PadModule, StageSettings
+from facepad.training.fit import check_training, fit
+from facepad.training.module import PadModule
+from facepad.training.settings import StageSettings, TrainingPlan, TrainSettings
+from facepad.training.stage import BEFORE_TRAINING
 from facepad.types import Label, Split
 from helpers.tiny_network import TinyNetwork
 
 CAPTURE = Augmentation(("frame", "mirror", "light", "blur", "noise", "jpeg"), simulate=0.3)
 SPEC = PreprocessSpec(crop_scale=1.5, size=(32, 32))
-HEAD = StageSettings("head", "head", epochs=3, optimizer="rmsprop", lr=1e-3, batch_norm="frozen")
-TUNE = StageSettings("fine-tune", "features.2", epochs=3, optimizer="adamw", lr=1e-3, schedule="one-cycle")
+HEAD = StageSettings(name="head", trainable_from="head", epochs=3, optimizer="rmsprop", lr=1e-3, batch_norm="frozen")
+TUNE = StageSettings(
+    name="fine-tune", trainable_from="features.2", epochs=3, optimizer="adamw", lr=1e-3, schedule="one-cycle"
+)
 
 
 def _network(seed: int = 3) -> StagedModel:
@@ -45,6 +49,10 @@ def _data(manifest: Path, **options) -> TrainingData:
     samples = read_manifest(manifest)
     parts = {split: [sample for sample in samples if sample.split is split] for split in Split}
     return TrainingData(manifest.parent, parts[Split.TRAIN], parts[Split.DEV], SPEC, **options)
+
+
+def _plan(*stages: StageSettings, **train) -> TrainingPlan:
+    return TrainingPlan(stages=stages, train=TrainSettings(**{"batch_size": 8, **train}))
 
 
 def _source(manifest: Path, **options) -> CropSource:
@@ -92,8 +100,9 @@ def test_a_file_listed_twice_does_not_shift_the_rows_of_others(tiny_manifest, tm
 @pytest.mark.parametrize("epochs", [1, 2, 3, 4])
 def test_one_cycle_runs_for_any_number_of_steps(tiny_manifest, tmp_path, epochs):
     for batch_size in (24, 12, 8, 5):
-        settings = StageSettings("head", "head", epochs=epochs, lr=0.01, schedule="one-cycle")
-        fit(_network(), _data(tiny_manifest), [settings], tmp_path / str(batch_size), batch_size=batch_size)
+        settings = StageSettings(name="head", trainable_from="head", epochs=epochs, lr=0.01, schedule="one-cycle")
+        plan = _plan(settings, batch_size=batch_size)
+        fit(_network(), _data(tiny_manifest), plan, tmp_path / str(batch_size))
         assert len(read_epochs(tmp_path / str(batch_size) / "metrics.jsonl")) == epochs + 1
 
 
@@ -173,11 +182,11 @@ def test_targets_follow_the_augmentation(tiny_manifest):
         labels, maps = source.targets([0, 1], [view, view])  # the first is bona fide, the second an attack
         assert labels[1] == 0
         assert float(maps[1].max()) == 0
-        simulated, transform = augment.place(source._seeds(source.samples[0], view), bona_fide=True)
-        assert bool(labels[0]) is not simulated
+        bona_fide, transform = source.place(0, view)
+        assert bool(labels[0]) is bona_fide
         slope = float(maps[0, 0, :, -4].mean() - maps[0, 0, :, 3].mean())
-        assert slope == 0 if simulated else slope * transform[0, 0] > 0.1
-        seen.add((simulated, transform[0, 0]))
+        assert slope * transform[0, 0] > 0.1 if bona_fide else slope == 0
+        seen.add((bona_fide, transform[0, 0]))
     assert len(seen) == 4
 
 
@@ -200,29 +209,22 @@ def test_frames_of_one_name_in_two_videos_are_augmented_differently(tiny_manifes
 
 def test_simulated_presentations_weigh_as_attacks(tiny_manifest):
     data = _data(tiny_manifest, augment=Augmentation(simulate=0.5))
-    attack, bona_fide = _class_weights(data, balance=True)
+    attack, bona_fide = data.class_weights()
     assert (attack, bona_fide) == (24 / (2 * 18), 24 / (2 * 6))
 
 
 def test_joint_training_learns_depth_and_keeps_maps_with_views(tiny_manifest, tmp_path):
     torch.manual_seed(0)
     data = _data(tiny_manifest, depth=_DepthMaps(), augment=Augmentation(("mirror",)), views=2)
-    settings = StageSettings("fuse", "features.4", epochs=6, optimizer="adamw", lr=1e-3, batch_norm="frozen")
+    settings = StageSettings(
+        name="fuse", trainable_from="features.4", epochs=6, optimizer="adamw", lr=1e-3, batch_norm="frozen"
+    )
     model = create_model("attention_fusion", weights="none", deep_tap=13)
-    fit(model, data, [settings], tmp_path / "run", batch_size=8, depth_loss=DepthLoss())
+    fit(model, data, _plan(settings), tmp_path / "run")
     rows = read_epochs(tmp_path / "run" / "metrics.jsonl")
     assert rows[-1]["train_depth_loss"] < 0.7 * rows[1]["train_depth_loss"]
     assert 0 < rows[0]["dev_depth_loss"] < rows[0]["dev_loss"]
     assert (tmp_path / "run" / "features").is_dir()
-
-
-def test_shuffle_depends_on_seed_and_epoch_only():
-    shuffle, other = SeededShuffle(20, seed=1), SeededShuffle(20, seed=1)
-    first = list(shuffle)
-    shuffle.set_epoch(1)
-    other.set_epoch(1)
-    assert list(shuffle) == list(other) != first
-    assert sorted(first) == list(range(20))
 
 
 def test_frozen_batch_norm_stays_in_eval_mode():
@@ -238,7 +240,9 @@ def test_frozen_batch_norm_stays_in_eval_mode():
 def test_batch_norm_of_new_parts_always_adapts():
     model = create_model("attention_fusion", weights="none")
     model.freeze_before("features.4")
-    PadModule(model, StageSettings("fuse", "features.4", 1, batch_norm="frozen"), start="fuse").train()
+    PadModule(
+        model, StageSettings(name="fuse", trainable_from="features.4", epochs=1, batch_norm="frozen"), start="fuse"
+    ).train()
     assert not model.features[9].conv[1][1].training
     assert model.project[0][1].training
 
@@ -246,7 +250,7 @@ def test_batch_norm_of_new_parts_always_adapts():
 def test_fit_trains_only_what_a_stage_names_and_logs_every_epoch(tiny_manifest, tmp_path):
     model = _network()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    fit(model, _data(tiny_manifest), [HEAD, TUNE], tmp_path / "run", batch_size=8)
+    fit(model, _data(tiny_manifest), _plan(HEAD, TUNE), tmp_path / "run")
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert {"head.fc.weight", "features.2.0.weight", "features.3.1.running_mean"} <= changed
     assert not [name for name in changed if name.startswith("features.") and int(name.split(".")[1]) < 2]
@@ -263,15 +267,15 @@ def test_fit_trains_only_what_a_stage_names_and_logs_every_epoch(tiny_manifest, 
 def test_frozen_batch_norm_keeps_its_statistics_through_fit(tiny_manifest, tmp_path):
     model = _network()
     before = {name: value.clone() for name, value in model.state_dict().items() if "running" in name}
-    settings = StageSettings("fine-tune", "features.2", epochs=1, lr=1e-2, batch_norm="frozen")
-    fit(model, _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+    settings = StageSettings(name="fine-tune", trainable_from="features.2", epochs=1, lr=1e-2, batch_norm="frozen")
+    fit(model, _data(tiny_manifest), _plan(settings), tmp_path / "run")
     for name, value in before.items():
         torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0, msg=name)
 
 
 def test_fit_learns_what_tells_the_classes_apart(tiny_manifest, tmp_path):
-    settings = StageSettings("all", None, epochs=25, optimizer="adamw", lr=0.01, schedule="one-cycle")
-    fit(_network(), _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8, balance_classes=True)
+    settings = StageSettings(name="all", epochs=25, optimizer="adamw", lr=0.01, schedule="one-cycle")
+    fit(_network(), _data(tiny_manifest), _plan(settings, balance_classes=True), tmp_path / "run")
     rows = read_epochs(tmp_path / "run" / "metrics.jsonl")
     assert rows[-1]["dev_accuracy"] >= 0.9
     assert rows[-1]["dev_loss"] < 0.5 * rows[0]["dev_loss"]
@@ -280,7 +284,8 @@ def test_fit_learns_what_tells_the_classes_apart(tiny_manifest, tmp_path):
 @pytest.mark.parametrize("first", [None, "features.2"])
 def test_logged_loss_is_that_of_the_finished_network(tiny_manifest, tmp_path, first):
     model, data = _network(), _data(tiny_manifest)
-    fit(model, data, [StageSettings("only", first, epochs=2, lr=0.05)], tmp_path / "run", batch_size=8)
+    settings = StageSettings(name="only", trainable_from=first, epochs=2, lr=0.05)
+    fit(model, data, _plan(settings), tmp_path / "run")
     source = CropSource(data.root, data.dev, SPEC)
     with torch.inference_mode():
         logits = model.eval()(to_input(np.stack([source.crop(index) for index in range(len(source))])))
@@ -289,14 +294,15 @@ def test_logged_loss_is_that_of_the_finished_network(tiny_manifest, tmp_path, fi
     assert read_epochs(tmp_path / "run" / "metrics.jsonl")[-1]["dev_loss"] == pytest.approx(float(loss), rel=1e-2)
 
 
-@pytest.mark.parametrize("stages", [[HEAD, TUNE], [StageSettings("all", None, epochs=6, lr=1e-2, find_lr=True)]])
+@pytest.mark.parametrize("stages", [[HEAD, TUNE], [StageSettings(name="all", epochs=6, lr=1e-2, find_lr=True)]])
 @pytest.mark.parametrize(("augment", "processes"), [(None, 0), (CAPTURE, 0), (CAPTURE, 2)])
 def test_broken_off_run_ends_with_the_same_weights(tiny_manifest, tmp_path, monkeypatch, stages, augment, processes):
-    monkeypatch.setitem(fit.__globals__, "processes_for", lambda *_: processes)
-    stages = [replace(stage, trainable_from=None) for stage in stages] if processes else stages  # from pixels
+    monkeypatch.setattr(stage_module, "processes_for", lambda *_: processes)
+    if processes:
+        stages = [stage.model_copy(update={"trainable_from": None}) for stage in stages]  # from pixels
     data = _data(tiny_manifest, augment=augment, views=2 if augment else 1)
     whole = _network()
-    fit(whole, data, stages, tmp_path / "whole", batch_size=8, seed=5)
+    fit(whole, data, _plan(*stages, seed=5), tmp_path / "whole")
 
     add = EpochLog.add
 
@@ -307,10 +313,10 @@ def test_broken_off_run_ends_with_the_same_weights(tiny_manifest, tmp_path, monk
 
     monkeypatch.setattr(EpochLog, "add", breaking)
     with pytest.raises(RuntimeError, match="the power went"):
-        fit(_network(), data, stages, tmp_path / "broken", batch_size=8, seed=5)
+        fit(_network(), data, _plan(*stages, seed=5), tmp_path / "broken")
     monkeypatch.setattr(EpochLog, "add", add)
     resumed = _network()
-    fit(resumed, data, stages, tmp_path / "broken", batch_size=8, seed=5)
+    fit(resumed, data, _plan(*stages, seed=5), tmp_path / "broken")
 
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0, msg=name)
@@ -325,26 +331,26 @@ def test_broken_off_run_ends_with_the_same_weights(tiny_manifest, tmp_path, monk
 
 
 def test_early_stopping_ends_a_stage(tiny_manifest, tmp_path):
-    settings = StageSettings("head", "head", epochs=30, lr=1e-12, patience=1)
-    fit(_network(), _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+    settings = StageSettings(name="head", trainable_from="head", epochs=30, lr=1e-12, patience=1)
+    fit(_network(), _data(tiny_manifest), _plan(settings), tmp_path / "run")
     assert len(read_epochs(tmp_path / "run" / "metrics.jsonl")) < 10
 
 
 def test_a_kill_after_early_stopping_adds_no_epoch(tiny_manifest, tmp_path):
-    settings = StageSettings("head", "head", epochs=30, lr=1e-12, patience=1)
+    settings = StageSettings(name="head", trainable_from="head", epochs=30, lr=1e-12, patience=1)
     whole, again = _network(), _network()
-    fit(whole, _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+    fit(whole, _data(tiny_manifest), _plan(settings), tmp_path / "run")
     rows = read_epochs(tmp_path / "run" / "metrics.jsonl")
     (tmp_path / "run" / "checkpoints" / "stage-0.safetensors").unlink()  # killed before it was written
-    fit(again, _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+    fit(again, _data(tiny_manifest), _plan(settings), tmp_path / "run")
     assert read_epochs(tmp_path / "run" / "metrics.jsonl") == rows
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=0, msg=name)
 
 
 def test_learning_rate_is_found_once_and_kept(tiny_manifest, tmp_path):
-    settings = StageSettings("all", None, epochs=6, lr=1e-4, find_lr=True)
-    fit(_network(), _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+    settings = StageSettings(name="all", epochs=6, lr=1e-4, find_lr=True)
+    fit(_network(), _data(tiny_manifest), _plan(settings), tmp_path / "run")
     found = json.loads((tmp_path / "run" / "checkpoints" / "stage-0" / "lr.json").read_text())["lr"]
     assert 1e-6 < found < 1
     assert read_epochs(tmp_path / "run" / "metrics.jsonl")[-1]["lr"] == found
@@ -355,15 +361,15 @@ def test_one_class_only_is_refused(tiny_manifest, tmp_path):
     bona_fide = [sample for sample in data.train if sample.attack_type is None]
     data = TrainingData(data.root, bona_fide, data.dev, SPEC)
     with pytest.raises(InputError, match="both classes in split 'train', got 12 bona fide and 0 attack"):
-        fit(_network(), data, [HEAD], tmp_path / "run")
+        fit(_network(), data, _plan(HEAD), tmp_path / "run")
 
 
 def test_double_precision_learns_from_pixels_and_leaves_single(tiny_manifest, tmp_path):
     curves = {}
     for precision in ("32-true", "64-true"):
         network, folder = _network(), tmp_path / precision
-        stage = StageSettings("all", None, epochs=2, optimizer="sgd", lr=0.01, batch_norm="frozen")
-        fit(network, _data(tiny_manifest), [stage], folder, batch_size=8, device="cpu", precision=precision)
+        stage = StageSettings(name="all", epochs=2, optimizer="sgd", lr=0.01, batch_norm="frozen")
+        fit(network, _data(tiny_manifest), _plan(stage, precision=precision), folder, devices=Devices("cpu"))
         assert {value.dtype for value in network.parameters()} == {torch.float32}
         curves[precision] = [row["dev_loss"] for row in read_epochs(folder / "metrics.jsonl")]
     assert curves["32-true"] == pytest.approx(curves["64-true"], abs=1e-4)
@@ -373,14 +379,14 @@ def test_double_precision_learns_from_pixels_and_leaves_single(tiny_manifest, tm
 def test_double_precision_is_refused_where_there_is_none(tiny_manifest, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     with pytest.raises(InputError, match="mps has no double precision"):
-        check_training(_data(tiny_manifest), "mps", "64-true")
+        check_training(_data(tiny_manifest), Devices("mps"), "64-true")
 
 
 def test_absent_device_is_named(tiny_manifest, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("this machine has CUDA")
     with pytest.raises(InputError, match="device 'cuda' is not available on this machine; available: auto, cpu"):
-        fit(_network(), _data(tiny_manifest), [HEAD], tmp_path / "run", device="cuda")
+        fit(_network(), _data(tiny_manifest), _plan(HEAD), tmp_path / "run", devices=Devices("cuda"))
 
 
 def _break(data: TrainingData, folder: Path, broken: list[int]) -> TrainingData:
@@ -393,16 +399,16 @@ def _break(data: TrainingData, folder: Path, broken: list[int]) -> TrainingData:
 
 def test_a_batch_without_one_readable_image_is_skipped(tiny_manifest, tmp_path, monkeypatch):
     data = _break(_data(tiny_manifest), tmp_path / "data", [0])
-    settings = StageSettings("all", None, epochs=1, lr=1e-3)
-    left_out = fit(_network(), data, [settings], tmp_path / "run", batch_size=1)
+    settings = StageSettings(name="all", epochs=1, lr=1e-3)
+    left_out = fit(_network(), data, _plan(settings, batch_size=1), tmp_path / "run")
     assert list(left_out) == [data.train[0].path]
 
 
-@pytest.mark.parametrize("settings", [HEAD, StageSettings("all", None, epochs=1)])
+@pytest.mark.parametrize("settings", [HEAD, StageSettings(name="all", epochs=1)])
 def test_training_stops_at_many_unreadable_images(tiny_manifest, tmp_path, settings):
     data = _break(_data(tiny_manifest), tmp_path / "data", [0, 1, 2])
     with pytest.raises(InputError, match=r"of 24 training images cannot be read \(first: .*not a JPEG"):
-        fit(_network(), data, [settings], tmp_path / "run", batch_size=8)
+        fit(_network(), data, _plan(settings), tmp_path / "run")
 
 
 def test_unreadable_images_of_finished_stages_are_remembered(tiny_manifest, tmp_path, monkeypatch):
@@ -411,13 +417,13 @@ def test_unreadable_images_of_finished_stages_are_remembered(tiny_manifest, tmp_
     def breaking(self, row):
         raise RuntimeError("the power went")
 
-    fit(_network(), data, [HEAD], tmp_path / "run", batch_size=8)
+    fit(_network(), data, _plan(HEAD), tmp_path / "run")
     with monkeypatch.context() as patch:
         patch.setattr(EpochLog, "add", breaking)
         with pytest.raises(RuntimeError):
-            fit(_network(), data, [HEAD, TUNE], tmp_path / "run", batch_size=8)
+            fit(_network(), data, _plan(HEAD, TUNE), tmp_path / "run")
     shutil.copy(tiny_manifest.parent / data.train[0].path, data.root)  # mended meanwhile
-    assert list(fit(_network(), data, [HEAD, TUNE], tmp_path / "run", batch_size=8)) == [data.train[0].path]
+    assert list(fit(_network(), data, _plan(HEAD, TUNE), tmp_path / "run")) == [data.train[0].path]
 
 
 def test_ctrl_c_in_the_learning_rate_search_is_passed_on(tiny_manifest, tmp_path, monkeypatch):
@@ -426,16 +432,16 @@ def test_ctrl_c_in_the_learning_rate_search_is_passed_on(tiny_manifest, tmp_path
 
     monkeypatch.setattr(Tuner, "lr_find", stop)
     with pytest.raises(KeyboardInterrupt):
-        fit(_network(), _data(tiny_manifest), [replace(HEAD, find_lr=True)], tmp_path / "run", batch_size=8)
+        fit(_network(), _data(tiny_manifest), _plan(HEAD.model_copy(update={"find_lr": True})), tmp_path / "run")
 
 
 def test_freezing_again_what_was_trained_is_refused(tiny_manifest, tmp_path):
-    again = StageSettings("again", "head", epochs=1)
+    again = StageSettings(name="again", trainable_from="head", epochs=1)
     with pytest.raises(InputError, match="stage 'again' freezes again"):
-        fit(_network(), _data(tiny_manifest), [TUNE, again], tmp_path / "run", batch_size=8)
+        fit(_network(), _data(tiny_manifest), _plan(TUNE, again), tmp_path / "run")
 
 
 def test_diverging_training_is_reported(tiny_manifest, tmp_path):
-    settings = StageSettings("all", None, epochs=2, lr=1e30)
+    settings = StageSettings(name="all", epochs=2, lr=1e30)
     with pytest.raises(RunError, match="no longer finite"):
-        fit(_network(), _data(tiny_manifest), [settings], tmp_path / "run", batch_size=8)
+        fit(_network(), _data(tiny_manifest), _plan(settings), tmp_path / "run")

@@ -1,14 +1,15 @@
-"""Recipes: all shipped ones are valid, overrides arrive, and every mistake is named with its choices."""
+"""Recipes: the shipped ones are valid, overrides take effect, and an error names the mistake and the choices."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from facepad.errors import RecipeError
 from facepad.models import MODELS, create_model
-from facepad.training.module import StageSettings
 from facepad.training.recipe import list_recipes, load_recipe
 
 
@@ -16,21 +17,15 @@ from facepad.training.recipe import list_recipes, load_recipe
 def test_every_shipped_recipe_is_valid(name):
     recipe = load_recipe(name)
     assert recipe.name == name
-    assert recipe.summary
-    assert recipe.model.name in MODELS
-    assert all(isinstance(stage, StageSettings) for stage in recipe.stage_settings())
+    assert recipe.summary == list_recipes()[name] != ""
+    assert recipe.model.options().keys() <= MODELS[recipe.model.name].options.keys()
 
 
 def test_paper_recipe_has_the_papers_values():
     recipe = load_recipe("tla-mobilenetv2-paper")
     head, tune = recipe.stages
-    assert (head.optimizer, head.lr, head.epochs, recipe.train.batch_size, recipe.model.dropout) == (
-        "rmsprop",
-        1e-4,
-        20,
-        224,
-        0.3,
-    )
+    assert (head.optimizer, head.lr, head.epochs, recipe.train.batch_size) == ("rmsprop", 1e-4, 20, 224)
+    assert recipe.model.options() == {"dropout": 0.3}
     assert (tune.trainable_from, tune.epochs, tune.lr) == ("features.12.conv.1", 10, 1e-5)
     assert recipe.preprocess.spec().crop_scale is None
     assert recipe.preprocess.spec().size == (160, 160)
@@ -50,7 +45,8 @@ def test_attention_fusion_paper_recipe_has_the_papers_values():
 def test_fasnet_recipe_has_what_its_authors_published():
     recipe = load_recipe("fasnet")
     (stage,) = recipe.stages
-    assert (recipe.model.name, recipe.model.dropout, recipe.train.batch_size) == ("fasnet", 0.5, 100)
+    assert (recipe.model.name, recipe.train.batch_size) == ("fasnet", 100)
+    assert recipe.model.options() == {"dropout": 0.5}
     assert (stage.optimizer, stage.weight_decay, stage.lr, stage.patience) == ("adamw", 0, 1e-4, 10)
     assert recipe.preprocess.spec().size == (96, 96)
 
@@ -66,10 +62,11 @@ def test_overrides_reach_sections_and_stages():
 
 
 def test_learning_rates_grow_with_the_batch_where_asked():
-    rate = load_recipe("demo").stage_settings()[0].lr
+    rate = load_recipe("demo").plan().scaled_stages()[0].lr
     larger = ["train.batch_size=512", "train.accumulate=2"]
-    assert load_recipe("demo", larger).stage_settings()[0].lr == rate
-    assert load_recipe("demo", [*larger, "train.lr_batch_size=128"]).stage_settings()[0].lr == pytest.approx(4 * rate)
+    assert load_recipe("demo", larger).plan().scaled_stages()[0].lr == rate
+    scaled = load_recipe("demo", [*larger, "train.lr_batch_size=128"]).plan().scaled_stages()
+    assert scaled[0].lr == pytest.approx(4 * rate)
 
 
 def test_options_of_the_network_reach_it():
@@ -77,6 +74,26 @@ def test_options_of_the_network_reach_it():
     model = load_recipe("attention-fusion", overrides).model
     network = create_model(model.name, weights=model.weights, **model.options())
     assert (network.head.in_channels, len(network.features)) == (32, 14)
+
+
+def test_options_have_the_types_of_the_networks_signature():
+    assert repr(load_recipe("demo", ["model.width=1"]).model.options()["width"]) == "1.0"
+    with pytest.raises(RecipeError, match=r"model.channels: input should be less than or equal to 1024, got 5000"):
+        load_recipe("attention-fusion", ["model.channels=5000"])
+
+
+def test_recipes_are_listed_where_torch_is_not_installed():
+    script = """
+import sys
+for name in ("torch", "lightning", "torchmetrics", "safetensors"):
+    sys.modules[name] = None  # an import raises ModuleNotFoundError
+from facepad.cli import main
+sys.argv = ["facepad", "list", "recipes"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(list_recipes())
 
 
 def test_resolution_multiplier_scales_the_input():
@@ -95,7 +112,9 @@ def test_resolution_multiplier_scales_the_input():
         ("stages.0.optimizer=adam", "'sgd', 'rmsprop' or 'adamw', got 'adam'"),
         ("stages.4.epochs=1", "there is no stage 4"),
         ("model.name=mobilenet", "did you mean 'mobilenet_v2'"),
-        ("model.channels=0", "model.channels: input should be greater than or equal to 1, got 0"),
+        ("model.dropout=1", "model.dropout: input should be less than 1, got 1"),
+        ("model.widht=0.5", r"unknown key 'model.widht' \(did you mean 'model.width'\?\); choices: model.name"),
+        ("model.channels=32", "unknown key 'model.channels'.*model.width, model.dropout$"),
         ("depth.engine=facemseh", "did you mean 'facemesh'"),
         ('augment.operations=["mirrror"]', "did you mean 'mirror'"),
         ("published=TLA-MobileNet", "did you mean 'TLA-MobileNetV2'"),

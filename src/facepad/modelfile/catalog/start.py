@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 from facepad.errors import ModelError, unknown_choice
@@ -54,6 +53,4 @@ def starting_network(name: str, weights: str, options: dict[str, Any]) -> tuple[
 
 def _built_with(name: str, options: dict[str, Any]) -> dict[str, Any]:
     """The network's options with their defaults."""
-    entry = MODELS[name]
-    parameters = inspect.signature(entry.build).parameters
-    return {option: options.get(option, parameters[option].default) for option in entry.options}
+    return {**MODELS[name].options, **options}

@@ -1,4 +1,4 @@
-"""Crops for a training: decoded and augmented, by threads or by processes."""
+"""Crops of a training: decoded and augmented, by threads or by processes."""
 
 from __future__ import annotations
 

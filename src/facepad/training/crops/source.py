@@ -1,4 +1,4 @@
-"""From manifest samples to decoded crops, augmented in training, with their labels and depth maps; numpy alone."""
+"""Crops of a manifest's samples, augmented in training, with their labels and depth maps; no PyTorch needed."""
 
 from __future__ import annotations
 
@@ -21,12 +21,19 @@ from facepad.types import MAP_SIZE, Label, Sample
 __all__ = ["Crop", "CropBatch", "CropSource", "Targets"]
 
 Targets = tuple[NDArray[np.float32], ...]
+"""float32 labels ``(N,)`` (1 = bona fide), then depth maps ``(N, 1, 32, 32)`` for networks that learn them."""
 """Labels ``(N,)`` (1 = bona fide), then depth maps ``(N, 1, 32, 32)`` for networks that learn them; float32."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """One prepared image: where it came from, and uint8 RGB ``(H, W, 3)``, or the error that stopped it."""
+    """One image as the network sees it, or why it could not be read.
+
+    Attributes:
+        index: Index of the sample.
+        pixels: uint8 RGB ``(H, W, 3)``; None if the image could not be read.
+        error: Why it could not be read.
+    """
 
     index: int
     pixels: NDArray[np.uint8] | None
@@ -35,12 +42,12 @@ class Crop:
 
 @dataclass(frozen=True)
 class CropBatch:
-    """Crops with what they should be taken for.
+    """The crops of a batch with their targets.
 
     Attributes:
         pixels: uint8 RGB ``(N, H, W, 3)``.
-        targets: Of these N.
-        unreadable: Path to reason of the images that are not in it.
+        targets: Labels, and depth maps if there are any, of these N crops.
+        unreadable: The images that are left out: path to reason.
     """
 
     pixels: NDArray[np.uint8]
@@ -49,15 +56,17 @@ class CropBatch:
 
 
 class CropSource:
-    """Reads, cuts and (in training) augments the samples of one manifest.
+    """Reads, crops and (in training) augments the samples of one manifest.
+
+    An augmentation gives every sample any number of *views*, numbered from 0: the same crop, randomly changed.
 
     Args:
-        root: The folder that the samples' paths are relative to.
-        samples: What to read.
-        spec: How the network wants it.
-        augment: Changes the crops; None leaves them as they are.
+        root: Folder that the samples' paths are relative to.
+        samples: The samples.
+        spec: Preprocessing of each image.
+        augment: Makes the views; without it all views are the plain crop.
         depth: Depth maps of the samples, for networks that learn them.
-        seed: With the sample's name and the view's number, the only source of the augmentation's randomness.
+        seed: Seed of the augmentation, beside the sample's name and the number of the view.
     """
 
     def __init__(
@@ -81,7 +90,7 @@ class CropSource:
         return len(self.samples)
 
     def crop(self, index: int, view: int = 0) -> NDArray[np.uint8]:
-        """The prepared image, uint8 RGB ``(*size, 3)``; ``view`` numbers its augmented versions.
+        """The crop of a sample in one view, uint8 RGB ``(*size, 3)``.
 
         Raises:
             ImageError: the file cannot be read.
@@ -93,12 +102,12 @@ class CropSource:
         return self.augment(pixels, self._seeds(sample, view), bona_fide=sample.label is Label.BONA_FIDE)
 
     def label(self, index: int, view: int = 0) -> bool:
-        """Whether this version is bona fide: a simulated presentation no longer is."""
-        return self._place(index, view)[0]
+        """Whether this view is bona fide: a simulated presentation is an attack."""
+        return self.place(index, view)[0]
 
     def depth_map(self, index: int, view: int = 0) -> NDArray[np.float32]:
-        """What the network should find, float32 `MAP_SIZE` in [0, 1]: the face's depth where this version shows it."""
-        bona_fide, transform = self._place(index, view)
+        """The depth map of one view, float32 `MAP_SIZE` in [0, 1]; zeros for attacks and simulated presentations."""
+        bona_fide, transform = self.place(index, view)
         sample = self.samples[index]
         if not bona_fide or self.depth is None or sample.box is None:
             return np.zeros(MAP_SIZE, np.float32)
@@ -112,7 +121,8 @@ class CropSource:
             transform=transform,
         )
 
-    def _place(self, index: int, view: int) -> tuple[bool, NDArray[np.float64]]:
+    def place(self, index: int, view: int) -> tuple[bool, NDArray[np.float64]]:
+        """Whether this view is bona fide, and where its places have gone (`Augmentation.place`)."""
         sample = self.samples[index]
         bona_fide = sample.label is Label.BONA_FIDE
         if self.augment is None:
@@ -120,18 +130,18 @@ class CropSource:
         simulated, transform = self.augment.place(self._seeds(sample, view), bona_fide=bona_fide)
         return bona_fide and not simulated, transform
 
-    def version(self, index: int, view: int) -> str:
-        """What tells this version of the image from its others: all that its pixels, label and depth depend on."""
+    def view_identity(self, index: int, view: int) -> str:
+        """A text that differs between an image's views: its seeds, and the label that chose the presentation."""
         sample = self.samples[index]
         return f"{self._seeds(sample, view)} {sample.label}" if self.augment else "plain"
 
     def _seeds(self, sample: Sample, view: int) -> list[int]:
-        # By name, not by place: the same image looks the same in every fold, split and folder.
-        label = f"{sample.subject}/{sample.video}/{sample.stem}/{sample.frame}"
-        return [self.seed, view, int.from_bytes(hashlib.sha256(label.encode()).digest()[:8], "little")]
+        # By name, not by index: an image has the same views in every fold, split and folder.
+        name = f"{sample.subject}/{sample.video}/{sample.stem}/{sample.frame}"
+        return [self.seed, view, int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")]
 
     def targets(self, indices: Sequence[int], views: Sequence[int]) -> Targets:
-        """Labels, and depth maps if there are any, of these versions of these samples."""
+        """Labels, and depth maps if there are any, of one view of each of these samples."""
         pairs = list(zip(indices, views, strict=True))
         labels = np.array([self.label(*pair) for pair in pairs], np.float32)
         if self.depth is None:
@@ -144,26 +154,30 @@ class CropSource:
     def stream(
         self, indices: Sequence[int], *, views: Sequence[int] | None = None, threads: int | None = None
     ) -> Iterator[Crop]:
-        """Crops in the order asked, decoded ahead by threads (`facepad.runtime.parallel.map_ahead`).
+        """Crops in the order of ``indices``, decoded ahead by threads (`facepad.runtime.parallel.map_ahead`).
 
-        An unreadable image comes as a `Crop` with its error; nothing is raised and nothing is dropped.
+        Args:
+            indices: Which samples.
+            views: The view of each; None takes view 0.
+            threads: Number of threads; None takes one per processor.
+
+        Yields:
+            One crop per index. An unreadable image gives a crop with its error.
         """
         jobs = zip(indices, views if views is not None else [0] * len(indices), strict=True)
-        return map_ahead(lambda job: self._try(*job), jobs, threads=threads)
+        return map_ahead(lambda job: self._read(*job), jobs, threads=threads)
 
-    def _try(self, index: int, view: int) -> Crop:
+    def _read(self, index: int, view: int) -> Crop:
         try:
             return Crop(index, self.crop(index, view))
         except ImageError as error:
             return Crop(index, None, str(error))
 
     def batch(self, indices: Sequence[int], view: int, *, threads: int | None = None) -> CropBatch:
-        """These samples, all in the same version; images that cannot be read are left out, and named."""
+        """The crops of these samples, all in the same view; unreadable images are left out and listed."""
         crops = list(self.stream(indices, views=[view] * len(indices), threads=threads))
         unreadable = {self.samples[crop.index].path: crop.error for crop in crops if crop.error is not None}
-        kept = [crop for crop in crops if crop.pixels is not None]
-        pixels = np.zeros((len(kept), *self.spec.size, 3), np.uint8)  # none at all where none could be read
-        for row, crop in enumerate(kept):
-            if crop.pixels is not None:
-                pixels[row] = crop.pixels
-        return CropBatch(pixels, self.targets([crop.index for crop in kept], [view] * len(kept)), unreadable)
+        kept = [crop.index for crop in crops if crop.pixels is not None]
+        pixels = np.array([crop.pixels for crop in crops if crop.pixels is not None], np.uint8)
+        shape = (len(kept), *self.spec.size, 3)  # spelt out for a batch without one readable image
+        return CropBatch(pixels.reshape(shape), self.targets(kept, [view] * len(kept)), unreadable)

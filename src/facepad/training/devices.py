@@ -1,0 +1,88 @@
+"""Which devices a training uses, and how many processes it needs for them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from facepad.errors import InputError
+from facepad.training.ranks import Ranks, launched
+
+__all__ = ["BEST_DEVICE", "DeviceName", "Devices"]
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The devices that a user asks for; one process trains on each.
+
+    Attributes:
+        device: ``auto`` takes the best device of this machine.
+        count: Devices of each machine (on ``cpu``: processes). None: one, or as many as a launcher such as torchrun
+            started.
+        machines: Number of machines; more than one need a launcher. None: one, or as many as a launcher started.
+    """
+
+    device: DeviceName = "auto"
+    count: int | None = None
+    machines: int | None = None
+
+    def accelerator(self) -> str:
+        """The accelerator to train on: ``cpu``, ``cuda`` or ``mps``.
+
+        Raises:
+            InputError: this machine does not have it.
+        """
+        available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        if self.device == "auto":
+            return next(name for name in ("cuda", "mps", "cpu") if available[name])
+        if not available.get(self.device, False):
+            here = ", ".join(name for name, there in available.items() if there)
+            raise InputError(f"device {self.device!r} is not available on this machine; available: auto, {here}")
+        return self.device
+
+    def hardware(self) -> str:
+        """The accelerator, and the model of a GPU: ``cpu``, or ``cuda: NVIDIA H100 80GB HBM3``.
+
+        Raises:
+            InputError: this machine does not have it.
+        """
+        accelerator = self.accelerator()
+        return f"cuda: {torch.cuda.get_device_name()}" if accelerator == "cuda" else accelerator
+
+    def processes_to_start(self) -> int:
+        """Number of processes to start here; 1 means that this process trains, alone or beside those of a launcher.
+
+        Raises:
+            InputError: this machine has fewer devices, a launcher started another number of processes, or several
+                machines are asked for without a launcher.
+        """
+        accelerator, ranks = self.accelerator(), Ranks.here()
+        present = {"cpu": os.cpu_count() or 1, "cuda": torch.cuda.device_count(), "mps": 1}[accelerator]
+        count = self.count or ranks.on_machine
+        if count > present:
+            what = "processor core" if accelerator == "cpu" else f"{accelerator} device"
+            raise InputError(f"{count} devices asked, this machine has {present} {what}{'s' * (present != 1)}")
+        if launched():
+            machines = self.machines or ranks.machines
+            if (count, machines) != (ranks.on_machine, ranks.machines):
+                raise InputError(
+                    f"--devices {count} --nodes {machines} was asked, the launcher started "
+                    f"{ranks.on_machine} on each of {ranks.machines}"
+                )
+            return 1
+        if (self.machines or 1) > 1:
+            raise InputError(
+                f"{self.machines} nodes need a launcher that runs this command on each: "
+                f"torchrun --nnodes {self.machines} --nproc-per-node {count} --rdzv-backend c10d "
+                "--rdzv-endpoint HOST:29500 -m facepad train ..."
+            )
+        return count
+
+
+BEST_DEVICE = Devices()
+"""One device, the best of this machine; under a launcher, the devices of all its processes."""

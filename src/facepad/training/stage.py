@@ -1,0 +1,237 @@
+"""One stage of a training: its data, its learning rate, and its epochs, from the start or from a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import lightning.pytorch as pl
+import torch
+from torch.utils.data import DataLoader
+
+from facepad.errors import InputError, RunError
+from facepad.modelfile.run_folder import RunFolder, StageFiles, read_epochs
+from facepad.models import StagedModel
+from facepad.training.batches import Batches, SeededShuffle, batch_loader
+from facepad.training.callbacks import EpochLog, EpochSeeds, SharedUnreadable
+from facepad.training.crops import CropProcesses, CropSource, processes_for
+from facepad.training.data import CropDataset, RowDataset, TrainingData
+from facepad.training.features import KeptFeatures, keep_features
+from facepad.training.module import PadModule
+from facepad.training.ranks import Ranks
+from facepad.training.settings import StageSettings, TrainingPlan
+from facepad.training.trainer import TrainerOptions, found_lr, make_trainer, stopped_early
+
+__all__ = ["BEFORE_TRAINING", "StageRun", "TrainingRun", "feature_taps"]
+
+BEFORE_TRAINING = "before training"
+"""Stage name of the metrics line that is written before the first step."""
+
+
+@dataclass
+class TrainingRun:
+    """What all stages of one run share.
+
+    Attributes:
+        model: The network, trained in place.
+        data: Its samples.
+        plan: The settings.
+        folder: The run folder, and the names of its files.
+        options: The trainer's settings.
+        progress: Whether to show progress bars.
+        ranks: This process among the ranks.
+        unreadable: Training images that could not be read so far: path to reason.
+        features: Kept features by split, which later stages use again.
+    """
+
+    model: StagedModel
+    data: TrainingData
+    plan: TrainingPlan
+    folder: RunFolder
+    options: TrainerOptions
+    progress: bool = False
+    ranks: Ranks = field(default_factory=Ranks.here)
+    unreadable: dict[str, str] = field(default_factory=dict)
+    features: dict[str, KeptFeatures] = field(default_factory=dict)
+
+
+@dataclass
+class StageRun:
+    """A stage that is ready to run.
+
+    Attributes:
+        run: The run that it belongs to.
+        settings: The stage.
+        files: Its files in the run folder.
+        train: Batches' source of the training data; ``dev`` likewise.
+        batches: This rank's parts of the training batches; ``dev_batches`` likewise.
+        module: The network with its losses.
+        log: The epoch log.
+        trainer: Lightning's trainer.
+    """
+
+    run: TrainingRun
+    settings: StageSettings
+    files: StageFiles
+    train: CropDataset | RowDataset
+    dev: CropDataset | RowDataset
+    batches: Batches
+    dev_batches: Batches
+    module: PadModule
+    log: EpochLog
+    trainer: pl.Trainer
+
+    @classmethod
+    def prepare(cls, run: TrainingRun, number: int) -> Self:
+        """Freeze the parameters that do not learn, compute features of frozen layers, and set up Lightning.
+
+        Args:
+            run: The run.
+            number: Which of the plan's stages, from 0.
+
+        Raises:
+            DatasetError: more than 5 % of the images are unreadable.
+            RunError: the ranks could not read the same images, or the disk is full.
+        """
+        stages = run.plan.scaled_stages()
+        settings, files = stages[number], run.folder.stage(number)
+        taps = feature_taps(run.model, stages)
+        first = run.model.freeze_before(settings.trainable_from)
+        start = first if first in taps else None  # None: from pixels, through the whole network
+        train, dev = _datasets(run, start, taps)
+        _require_same_images(run.ranks, train, dev)
+        weights = run.data.class_weights() if run.plan.train.balance_classes else (1.0, 1.0)
+        # Lightning leaves train and eval mode alone: `train` puts the batch norms of frozen parts in eval mode.
+        module = PadModule(run.model, settings, start=start, class_weights=weights, depth=run.plan.depth).train()
+        log = EpochLog(run.folder.epochs_file, settings.name, settings.epochs)
+        others = EpochSeeds(run.plan.train.seed, train), SharedUnreadable(run.ranks, train, dev)
+        trainer = make_trainer(run.options, settings, run.folder, files, log, *others)
+        batches, dev_batches = _dealt(run, train), _dealt(run, dev, shuffled=False)
+        return cls(run, settings, files, train, dev, batches, dev_batches, module, log, trainer)
+
+    def execute(self) -> None:
+        """Train the stage to its end.
+
+        Raises:
+            DatasetError: more than 5 % of the images are unreadable.
+            RunError: the weights are no longer finite, the disk is full, or the learning-rate search failed.
+        """
+        try:
+            with self._crop_processes() as processes:
+                dev_loader = batch_loader(self.dev, self.dev_batches, processes)
+                self.module.dev_weight = self.dev_batches.weight
+                self._log_losses_before_training(dev_loader)
+                if self.settings.find_lr:
+                    self._search_lr(processes)
+                self._resume_or_fit(batch_loader(self.train, self.batches, processes), dev_loader)
+        except SystemExit as stop:  # Lightning turns Ctrl-C into SystemExit
+            raise KeyboardInterrupt from stop
+        self._finish()
+
+    def _crop_processes(self) -> AbstractContextManager[CropProcesses | None]:
+        """Processes that make crops, where the device is faster than this process alone could be."""
+        sources = [dataset.source for dataset in (self.train, self.dev) if isinstance(dataset, CropDataset)]
+        count = processes_for(self.run.options.accelerator, self.run.ranks.on_machine) if sources else 0
+        return CropProcesses(sources, count) if count else nullcontext()
+
+    def _log_losses_before_training(self, dev_loader: DataLoader[Any]) -> None:
+        if self.run.ranks.on_first(read_epochs, self.log.path):
+            return
+        self.trainer.validate(self.module, dev_loader, verbose=False)
+        if self.run.ranks.first:
+            self.log.add({"stage": BEFORE_TRAINING, "epoch": 0, **self.log.values(self.trainer)})
+
+    def _search_lr(self, processes: CropProcesses | None) -> None:
+        train, parts = self.run.plan.train, self.batches.parts
+        torch.manual_seed(train.seed)
+        batches = Batches(self.batches.sampler, train.batch_size, parts=parts, mine=range(parts))
+        self.module.train_weight = batches.weight
+        loader = batch_loader(self.train, batches, processes)
+        self.module.lr = found_lr(
+            self.run.options, self.module, loader, self.run.folder.path, self.files.learning_rate_file
+        )
+
+    def _resume_or_fit(self, loader: DataLoader[Any], dev_loader: DataLoader[Any]) -> None:
+        last, ranks = self.files.last_epoch_file, self.run.ranks
+        self.module.train_weight = self.batches.weight
+        if ranks.on_first(stopped_early, last, self.settings):
+            self.module.load_state_dict(torch.load(last, map_location="cpu", weights_only=False)["state_dict"])
+            return
+        resumed = last if ranks.on_first(last.exists) else None
+        self.trainer.fit(self.module, loader, dev_loader, ckpt_path=resumed, weights_only=False)
+
+    def _finish(self) -> None:
+        if not all(bool(torch.isfinite(value).all()) for value in self.run.model.state_dict().values()):
+            raise RunError(f"stage {self.settings.name}: the weights are no longer finite; lower its learning rate")
+        for dataset in (self.train, self.dev):
+            if isinstance(dataset, CropDataset):
+                self.run.unreadable |= dataset.unreadable
+
+
+def feature_taps(model: StagedModel, stages: Sequence[StageSettings]) -> list[str]:
+    """The network's stages whose inputs are kept as features: one pass through the frozen front serves all of them.
+
+    Raises:
+        ModelError: no parameter has a stage's prefix.
+        InputError: a stage freezes again what an earlier one has trained: its features would be of the old weights.
+    """
+    names = list(model.stages())
+    starts: list[str] = []
+    for settings in stages:
+        start = model.freeze_before(settings.trainable_from) or names[0]
+        if starts and names.index(start) > names.index(starts[-1]):
+            raise InputError(
+                f"stage {settings.name!r} freezes again what the stage before it trains; thaw from the back"
+            )
+        starts.append(start)
+    return sorted({start for start in starts if _has_weights(model, start)}, key=names.index)
+
+
+def _has_weights(model: StagedModel, stop: str) -> bool:
+    """Whether any stage before ``stop`` has parameters: only then are its features worth keeping."""
+    return any(True for stage in model.between(stop=stop).values() for _ in stage.parameters())
+
+
+def _datasets(
+    run: TrainingRun, start: str | None, taps: Sequence[str]
+) -> tuple[CropDataset | RowDataset, CropDataset | RowDataset]:
+    """Training and dev data: crops, or features kept where the network's stage ``start`` begins."""
+    data = run.data
+    # Kept views do not depend on the run's seed, so that all runs on these images share them.
+    seed = run.plan.train.seed if start is None else 0
+    train = CropSource(data.root, data.train, data.spec, augment=data.augment, depth=data.depth, seed=seed)
+    dev = CropSource(data.root, data.dev, data.spec, depth=data.depth)
+    if start is None:
+        return CropDataset(train), CropDataset(dev)
+    return _rows(run, "train", train, start, taps), _rows(run, "dev", dev, start, taps)
+
+
+def _rows(run: TrainingRun, split: str, source: CropSource, start: str, taps: Sequence[str]) -> RowDataset:
+    if split not in run.features or start not in run.features[split].maps:
+        views = run.data.views if split == "train" else 1
+        folder = run.data.cache or run.folder.features
+        run.features[split] = keep_features(run.model, taps, source, folder, views=views, progress=run.progress)
+    features = run.features[split]
+    run.unreadable |= features.unreadable
+    return RowDataset(features.maps[start], features.rows, source, features.kept)
+
+
+def _require_same_images(ranks: Ranks, *datasets: CropDataset | RowDataset) -> None:
+    """Refuse, on all ranks, to train where one could read other images than the rest: their batches would differ.
+
+    Raises:
+        RunError: on all ranks.
+    """
+    found = [(dataset.kept.tolist() if isinstance(dataset, RowDataset) else len(dataset)) for dataset in datasets]
+    if any(other != found for other in ranks.gather(found)):
+        raise RunError("the processes could not read the same images; see that all do, and go on: --resume")
+
+
+def _dealt(run: TrainingRun, dataset: CropDataset | RowDataset, *, shuffled: bool = True) -> Batches:
+    """This rank's parts of the batches."""
+    train, ranks = run.plan.train, run.ranks
+    order = SeededShuffle(len(dataset), train.seed) if shuffled else range(len(dataset))
+    mine = range(ranks.number * train.accumulate, (ranks.number + 1) * train.accumulate)
+    return Batches(order, train.batch_size, parts=ranks.count * train.accumulate, mine=mine)
