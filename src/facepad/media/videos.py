@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -34,6 +35,8 @@ MAX_PIXELS = 64_000_000
 _FORMATS = "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,dv,mpeg,mpegts"
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
 _OPTIONS_OF_BYTES = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}  # they may name no file at all
+# A video whose metadata is not UTF-8 stays readable. PyAV 19 never raises for it, and has no such argument.
+_LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 # The same quantizer for every frame, so that quality does not depend on what moves (1 is the best, 31 the worst).
 _QUALITY = {"qmin": "3", "qmax": "3"}
 
@@ -257,9 +260,9 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContai
         raise VideoError(name, "is empty")
     try:
         if isinstance(source, bytes):
-            container = av.open(io.BytesIO(source), "r", options=_OPTIONS_OF_BYTES, metadata_errors="replace")
+            container = av.open(io.BytesIO(source), "r", options=_OPTIONS_OF_BYTES, **_LENIENT)
         else:  # the prefix keeps a name like "http:..." a file's name
-            container = av.open(f"file:{source.absolute()}", "r", options=_OPTIONS, metadata_errors="replace")
+            container = av.open(f"file:{source.absolute()}", "r", options=_OPTIONS, **_LENIENT)
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(name, f"cannot be opened as a video ({reason(error)})") from error
     with container:

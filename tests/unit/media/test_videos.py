@@ -336,3 +336,17 @@ def test_packed_b_frames_of_avi_are_all_read_and_rightly_numbered():
         assert [index for index, _ in shown] == list(expected)
         assert all(abs(picture - index) < 0.75 for index, picture in shown)
         assert video.note is None
+
+
+def test_metadata_that_is_not_utf8_keeps_no_video_from_being_read(tmp_path):
+    path = tmp_path / "latin.mp4"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "ABCDEFGHIJ"
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))))
+        container.mux(stream.encode())
+    data = path.read_bytes()
+    assert b"ABCDEFGHIJ" in data
+    path.write_bytes(data.replace(b"ABCDEFGHIJ", b"\xff\xfe\x80\x81\xc3\x28\xa0\xa1\xff\xff"))
+    assert len(list(read_video(path))) == 1
