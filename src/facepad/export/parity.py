@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from facepad.files.disk import write_text
-from facepad.metrics import PadSummary, Rate, Threshold, best_cluster, summarize
+from facepad.metrics import PadSummary, Rate, Threshold, summarize
 from facepad.types import ScoreRecord
 
 __all__ = ["Changed", "Parity", "Precision", "Scored", "Variant", "compare_variants", "write_parity"]
@@ -170,7 +170,7 @@ def _variant(scored: Scored, reference: Scored) -> Variant:
     return Variant(
         name=scored.name,
         precision=scored.precision,
-        summary=summarize(scored.records, scored.threshold, source=scored.name, cluster=best_cluster(scored.records)),
+        summary=summarize(scored.records, scored.threshold, source=scored.name),
         difference=max(differences, default=0.0),
         changed=[
             Changed(record, before, score)

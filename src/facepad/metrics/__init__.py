@@ -1,19 +1,21 @@
-"""Presentation attack detection metrics from scores alone (numpy only): rates, curves, intervals, thresholds, files."""
+"""Presentation attack detection metrics from scores alone: rates, curves, intervals, thresholds, scores files."""
 
 from facepad.files.synonyms import parse_attack_type, parse_label, parse_split
 from facepad.metrics.bob import write_bob_scores
 from facepad.metrics.calibration import expected_calibration_error, fit_platt, fit_temperature
-from facepad.metrics.compare import MEASURES, Comparison, Difference, McNemar, compare_files, compare_records, mcnemar
+from facepad.metrics.compare import Comparison, Difference, McNemar, System, compare_files, compare_records, mcnemar
 from facepad.metrics.curves import DetCurve, Histogram, RocCurve, det, histogram, probit, roc
 from facepad.metrics.from_file import metrics_from_file
 from facepad.metrics.intervals import Rate, clopper_pearson
 from facepad.metrics.levels import AGGREGATIONS, Aggregation, check_videos, level_words, shown_frames, to_videos
+from facepad.metrics.logistic import balanced_weights, logistic_regression
+from facepad.metrics.measures import APCER_LIMITS, MEASURES, PRECISION_RECALL, Basis, Measure, measures_of
+from facepad.metrics.notes import Note, NoteKind, has_note, joined, read_notes, remarks
 from facepad.metrics.pad import (
     ConfusionMatrix,
     accuracy,
     acer,
     apcer,
-    apcer_at_bpcer,
     apcer_max,
     apcer_per_instrument,
     apnrr,
@@ -26,9 +28,9 @@ from facepad.metrics.pad import (
     far_pooled,
     hter,
 )
+from facepad.metrics.resampling import Cluster, Resampling, best_cluster
 from facepad.metrics.scores import SCORE_COLUMNS, ScoreFile, read_scores, scores_sha256, write_scores
-from facepad.metrics.summary import APCER_LIMITS, InstrumentRates, PadSummary, Reading, summarize
-from facepad.metrics.table import Cluster, best_cluster
+from facepad.metrics.summary import InstrumentRates, PadSummary, summarize
 from facepad.metrics.text import format_comparison, format_summary, format_threshold
 from facepad.metrics.thresholds import (
     CHOSEN_ON_ITSELF,
@@ -46,8 +48,10 @@ __all__ = [
     "APCER_LIMITS",
     "CHOSEN_ON_ITSELF",
     "MEASURES",
+    "PRECISION_RECALL",
     "SCORE_COLUMNS",
     "Aggregation",
+    "Basis",
     "Cluster",
     "Comparison",
     "ConfusionMatrix",
@@ -57,21 +61,25 @@ __all__ = [
     "Histogram",
     "InstrumentRates",
     "McNemar",
+    "Measure",
+    "Note",
+    "NoteKind",
     "PadSummary",
     "Rate",
-    "Reading",
+    "Resampling",
     "RocCurve",
     "ScoreFile",
+    "System",
     "Threshold",
     "ThresholdOrigin",
     "accuracy",
     "acer",
     "apcer",
-    "apcer_at_bpcer",
     "apcer_max",
     "apcer_per_instrument",
     "apnrr",
     "auc",
+    "balanced_weights",
     "best_cluster",
     "bpcer",
     "bpcer_at_apcer",
@@ -92,17 +100,23 @@ __all__ = [
     "format_comparison",
     "format_summary",
     "format_threshold",
+    "has_note",
     "histogram",
     "hter",
+    "joined",
     "level_words",
+    "logistic_regression",
     "mcnemar",
+    "measures_of",
     "metrics_from_file",
     "parse_attack_type",
     "parse_criterion",
     "parse_label",
     "parse_split",
     "probit",
+    "read_notes",
     "read_scores",
+    "remarks",
     "roc",
     "scores_sha256",
     "shown_frames",

@@ -12,10 +12,9 @@ import numpy.typing as npt
 
 from facepad.errors import MetricError, SeparableError
 from facepad.metrics.arrays import Floats, checked_scores
+from facepad.metrics.logistic import balanced_weights, logistic_regression
 
 __all__ = ["expected_calibration_error", "fit_platt", "fit_temperature"]
-
-_STEPS, _HALVES, _PRECISION = 100, 30, 1e-12
 
 
 def fit_platt(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> tuple[float, float]:
@@ -83,24 +82,23 @@ def _weighted(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> tuple[Floats, 
     """Both classes in a row: values, 1 for bona fide, and weights that sum to 1/2 for each class."""
     classes = checked_scores(bona_fide, "bona fide"), checked_scores(attack, "attack")
     labels = np.concatenate([np.full(len(part), label) for part, label in zip(classes, (1.0, 0.0), strict=True)])
-    weights = np.concatenate([np.full(len(part), 0.5 / len(part)) for part in classes])
-    return np.concatenate(classes), labels, weights
+    return np.concatenate(classes), labels, balanced_weights(labels)
 
 
 def _fit(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, *, shifted: bool) -> tuple[float, float]:
     logits, labels, weights = _weighted(bona_fide, attack)
-    _check(logits[labels == 1], logits[labels == 0], shifted=shifted)
+    _refuse_unfittable(logits[labels == 1], logits[labels == 0], shifted=shifted)
     # Logits of spread 1 around 0 keep the two unknowns of one size; a temperature may not move them.
     centre, spread = (logits.mean(), logits.std()) if shifted else (0.0, np.abs(logits).max())
     columns = np.stack([(logits - centre) / spread, np.ones_like(logits)])[: 1 + shifted]
-    line = _newton(columns, labels, weights)
+    line = logistic_regression(columns, labels, weights)
     if not line[0] > 0:
         raise MetricError("the logits do not rise with bona fide: no calibration keeps their order")
     slope = float(line[0] / spread)
     return slope, float(line[1] - slope * centre) if shifted else 0.0
 
 
-def _check(bona_fide: Floats, attack: Floats, *, shifted: bool) -> None:
+def _refuse_unfittable(bona_fide: Floats, attack: Floats, *, shifted: bool) -> None:
     if bona_fide.min() == bona_fide.max() == attack.min() == attack.max():
         raise MetricError("all logits are equal: there is nothing to calibrate")
     if attack.max() <= bona_fide.min() and (shifted or attack.max() <= 0 <= bona_fide.min()):
@@ -109,28 +107,3 @@ def _check(bona_fide: Floats, attack: Floats, *, shifted: bool) -> None:
         )
     if bona_fide.max() <= attack.min():
         raise MetricError("the logits are upside down: every bona fide sample lies below every attack")
-
-
-def _newton(columns: Floats, labels: Floats, weights: Floats) -> Floats:
-    """The minimum of the weighted cross-entropy over the factors of ``columns`` ``(K, N)``: convex, so there is one."""
-    factors = np.zeros(len(columns))
-    loss = _cross_entropy(factors @ columns, labels, weights)
-    for _ in range(_STEPS):
-        scores = 0.5 * (1 + np.tanh(factors @ columns / 2))
-        gradient = columns @ (weights * (scores - labels))
-        if np.abs(gradient).max() < _PRECISION:
-            break
-        curvature = (columns * (weights * scores * (1 - scores))) @ columns.T
-        step = np.linalg.solve(curvature + 1e-14 * np.eye(len(columns)), gradient)
-        # A whole step may overshoot far from the minimum; halves of it come to lie where the loss falls.
-        tries = (factors - step / 2**halved for halved in range(_HALVES))
-        losses = ((_cross_entropy(tried @ columns, labels, weights), tried) for tried in tries)
-        better = next(((found, tried) for found, tried in losses if found < loss), None)
-        if better is None:  # as low as double precision tells
-            break
-        loss, factors = better
-    return factors
-
-
-def _cross_entropy(logits: Floats, labels: Floats, weights: Floats) -> float:
-    return float(weights @ (np.logaddexp(0, logits) - labels * logits))

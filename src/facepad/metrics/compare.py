@@ -3,30 +3,63 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from facepad.errors import MetricError
 from facepad.metrics.arrays import Floats
+from facepad.metrics.counts import rate_in
+from facepad.metrics.curve_rates import Curve
 from facepad.metrics.from_file import parts_of
-from facepad.metrics.intervals import CONFIDENCE, check_bootstrap, percentile_interval
+from facepad.metrics.intervals import CONFIDENCE, percentile_interval
 from facepad.metrics.levels import Aggregation
-from facepad.metrics.pairs import Pair, matched
-from facepad.metrics.ranking import Operating
-from facepad.metrics.table import Cluster, ScoreTable, best_cluster, common_split, score_table
+from facepad.metrics.measures import Basis, Measure, measures_of
+from facepad.metrics.notes import Note, NoteKind
+from facepad.metrics.pairs import matched
+from facepad.metrics.ranking import OperatingPoints
+from facepad.metrics.resampling import Cluster, Resampling
+from facepad.metrics.table import ScoreTable, common_split, require_both_classes, score_table
 from facepad.metrics.thresholds import Threshold
-from facepad.types import Label, ScoreRecord, Split
+from facepad.types import ScoreRecord, Split
 
-__all__ = ["MEASURES", "Comparison", "Difference", "McNemar", "compare_files", "compare_records", "mcnemar"]
+__all__ = [
+    "Comparison",
+    "Difference",
+    "McNemar",
+    "System",
+    "compare_files",
+    "compare_records",
+    "compared_measures",
+    "mcnemar",
+]
 
-#: What is compared, in the order of `_reader`: EER of the scores themselves, then rates at each system's threshold.
-MEASURES = ("eer", "apcer", "bpcer", "acer")
+_DEFAULT = Resampling(replicates=2000)
 _Flags = npt.NDArray[np.bool_]
+
+
+def compared_measures() -> list[Measure]:
+    """The measures that a comparison holds, in its order: of the scores themselves, then at each system's threshold."""
+    return [measure for measure in measures_of(Basis.SCORES, Basis.THRESHOLD) if measure.compared]
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One of the two systems that are compared.
+
+    Attributes:
+        name: For the reader.
+        records: Its scores, of one split.
+        threshold: Accept when score >= its value.
+    """
+
+    name: str
+    records: Sequence[ScoreRecord]
+    threshold: Threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +125,14 @@ class Comparison:
         only_a: Samples that the second system does not have.
         only_b: Samples that the first system does not have.
         unscored: Shared samples without a score by A only, by B only, by both.
-        differences: `Difference` of each of `MEASURES`.
+        differences: `Difference` of each of `compared_measures`, by key.
         decisions: `McNemar` of ``all`` samples, of the ``bona_fide`` and of the ``attack`` samples.
         cluster: What was resampled; None when samples counted one by one.
         n_clusters: How many there are (0 without).
         bootstrap: Number of resamples.
         seed: Seed of the resamples.
         aggregation: How the frames of a video were aggregated; None when samples are frames.
-        notes: What else a reader must know, one line each.
+        notes: What else a reader must know.
     """
 
     names: tuple[str, str]
@@ -117,7 +150,7 @@ class Comparison:
     bootstrap: int
     seed: int
     aggregation: Aggregation | None
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; rates and differences are fractions, None is not defined."""
@@ -146,7 +179,7 @@ class Comparison:
                 "bootstrap": self.bootstrap,
                 "seed": self.seed,
             },
-            "notes": list(self.notes),
+            "notes": [note.to_dict() for note in self.notes],
         }
 
 
@@ -156,112 +189,84 @@ def compare_files(
     criterion: str | float = "eer",
     *,
     aggregation: Aggregation | None = None,
-    cluster: Cluster | Literal["auto"] | None = "auto",
-    bootstrap: int = 2000,
-    seed: int = 0,
+    resampling: Resampling = _DEFAULT,
 ) -> Comparison:
     """Compare the test scores of two systems, each at the threshold that its own dev scores choose.
 
     Args:
         a: Scores of the first system.
         b: Scores of the second system, on the same samples.
-        criterion: As in `parse_criterion`; a number is taken as the threshold of both.
+        criterion: As in `parse_criterion`; a number becomes the threshold of both.
         aggregation: Compare videos: each system's frames are aggregated first, so both may have scored other frames.
-        cluster: "subject" or "video" to resample those; None counts samples as independent; "auto" takes the widest
-            that is named.
-        bootstrap: Number of resamples.
-        seed: Seed of the resamples.
+        resampling: How intervals are made.
 
     Raises:
         ScoresError: a file breaks its contract, or both do not describe the same samples.
         MetricError: one class has no scores, or an unknown criterion or aggregation.
     """
-    parts = [parts_of(Path(path), aggregation=aggregation) for path in (a, b)]
-    thresholds = [part.threshold(criterion, seed=seed) for part in parts]
-    notes = [f"{name}: {line}" for name, part in zip("AB", parts, strict=True) for line in part.notes]
-    return compare_records(
-        parts[0].measured,
-        parts[1].measured,
-        (thresholds[0], thresholds[1]),
-        names=(str(a), str(b)),
-        aggregation=aggregation,
-        cluster=cluster,
-        bootstrap=bootstrap,
-        seed=seed,
-        notes=notes,
+    one, other = (parts_of(Path(path), aggregation=aggregation) for path in (a, b))
+    first, second = (
+        System(str(path), parts.measured, parts.threshold(criterion, Resampling(seed=resampling.seed)))
+        for path, parts in ((a, one), (b, other))
     )
+    sides = (("A", one.notes), ("B", other.notes))
+    notes = [replace(note, text=f"{name}: {note}") for name, found in sides for note in found]
+    return compare_records(first, second, aggregation=aggregation, resampling=resampling, notes=notes)
 
 
 def compare_records(
-    a: Sequence[ScoreRecord],
-    b: Sequence[ScoreRecord],
-    thresholds: tuple[Threshold, Threshold],
+    a: System,
+    b: System,
     *,
-    names: tuple[str, str] = ("A", "B"),
     aggregation: Aggregation | None = None,
-    cluster: Cluster | Literal["auto"] | None = "auto",
-    bootstrap: int = 2000,
-    seed: int = 0,
-    notes: Sequence[str] = (),
+    resampling: Resampling = _DEFAULT,
+    notes: Sequence[Note] = (),
 ) -> Comparison:
     """Compare two systems on the samples that both scored.
 
     Both are measured on the same resamples of subjects (or videos), so what makes a subject hard for both cancels.
 
     Args:
-        a: Records of the first system, of one split.
-        b: Records of the second system; samples are matched by path and frame.
-        thresholds: Of both systems.
-        names: Of both systems, for the reader.
-        aggregation: How the records were aggregated, where they are videos; it is only remembered here.
-        cluster: "subject" or "video" to resample those; None counts samples as independent; "auto" takes the widest
-            that is named.
-        bootstrap: Number of resamples.
-        seed: Seed of the resamples.
-        notes: Lines to keep.
+        a: The first system.
+        b: The second system; samples are matched by path and frame.
+        aggregation: How the records were aggregated, where they are videos; the comparison names it.
+        resampling: How intervals are made.
+        notes: Notes to keep.
 
     Raises:
-        ScoresError: a sample occurs twice, none is shared, or both systems say otherwise what a sample is.
+        ScoresError: a sample occurs twice, none is shared, or both systems describe a sample differently.
         MetricError: the samples that both scored are of one class.
     """
-    check_bootstrap(bootstrap)
-    shared = matched(a, b)
-    pairs = [(one, other) for one, other in shared if one.score is not None and other.score is not None]
+    shared = matched(a.records, b.records)
+    pairs = [pair for pair in shared if all(record.score is not None for record in pair)]
     missing = Counter((one.score is None, other.score is None) for one, other in shared)
-    _check_classes(pairs)
+    require_both_classes(
+        (one for one, _ in pairs), "a comparison needs samples of both classes that both systems scored"
+    )
     sides = [[pair[place] for pair in pairs] for place in (0, 1)]
-    unit = best_cluster(sides[0]) if cluster == "auto" else cluster
+    unit = resampling.cluster_of(sides[0])
     tables = [score_table(side, unit) for side in sides]
+    thresholds = a.threshold, b.threshold
     decisions = _decisions(tables, thresholds)
-    differences = _differences(tables, thresholds, "videos" if aggregation else "frames", bootstrap, seed)
     n_bona_fide, n_attack = tables[0].n_scored()
     return Comparison(
-        names=names,
+        names=(a.name, b.name),
         thresholds=thresholds,
         split=common_split(sides[0]),
         n_bona_fide=n_bona_fide,
         n_attack=n_attack,
-        only_a=len(a) - len(shared),
-        only_b=len(b) - len(shared),
+        only_a=len(a.records) - len(shared),
+        only_b=len(b.records) - len(shared),
         unscored=(missing[True, False], missing[False, True], missing[True, True]),
-        differences=differences,
+        differences=_differences(tables, thresholds, resampling, "videos" if aggregation else "frames"),
         decisions=decisions,
         cluster=unit,
         n_clusters=tables[0].n_clusters,
-        bootstrap=bootstrap,
-        seed=seed,
+        bootstrap=resampling.replicates,
+        seed=resampling.seed,
         aggregation=aggregation,
-        notes=(*notes, *_remarks(tables[0])),
+        notes=(*notes, *_interval_notes(tables[0])),
     )
-
-
-def _check_classes(pairs: Sequence[Pair]) -> None:
-    counts = Counter(one.label for one, _ in pairs)
-    if min(counts[label] for label in Label) == 0:
-        raise MetricError(
-            f"a comparison needs samples of both classes that both systems scored, got {counts[Label.BONA_FIDE]} bona "
-            f"fide and {counts[Label.ATTACK]} attacks"
-        )
 
 
 def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
@@ -281,16 +286,11 @@ def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
     if a.shape != b.shape:
         raise MetricError(f"expected decisions on the same samples, got shapes {a.shape} and {b.shape}")
     both, only_a, only_b = (int(np.count_nonzero(flags)) for flags in (a & b, a & ~b, ~a & b))
-    return McNemar(both, only_a, only_b, a.size - both - only_a - only_b, _coin_p(only_a, only_b))
+    from scipy.stats import binomtest  # only here: it takes a second to import, and nothing else needs it
 
-
-def _coin_p(heads: int, tails: int) -> float:
-    """Two-sided chance of a count at least as uneven in ``heads + tails`` tosses; whole numbers keep it exact."""
-    n, ways, total = heads + tails, 1, 0
-    for k in range(min(heads, tails) + 1):
-        total += ways
-        ways = ways * (n - k) // (k + 1)
-    return min(1.0, 2 * total / (1 << n))
+    differing = only_a + only_b
+    p = float(binomtest(only_a, differing).pvalue) if differing else 1.0
+    return McNemar(both, only_a, only_b, a.size - both - differing, p)
 
 
 def _decisions(tables: Sequence[ScoreTable], thresholds: tuple[Threshold, Threshold]) -> dict[str, McNemar]:
@@ -302,36 +302,51 @@ def _decisions(tables: Sequence[ScoreTable], thresholds: tuple[Threshold, Thresh
     return {name: mcnemar(right[0][group], right[1][group]) for name, group in groups.items()}
 
 
-def _reader(threshold: float) -> Callable[[Operating], tuple[float, float, float, float]]:
-    """Reads `MEASURES` off (resampled) scores."""
-
-    def read(points: Operating) -> tuple[float, float, float, float]:
-        point = int(np.searchsorted(points.ranking.values, threshold))
-        bpcer = points.rejected(point) / points.n_bona_fide
-        sides = zip(points.ranking.instruments, points.instruments, strict=True)
-        apcer = max((total[-1] - total[side.below[point]]) / total[-1] for side, total in sides if total[-1])
-        return points.eer(), float(apcer), bpcer, (float(apcer) + bpcer) / 2
-
-    return read
-
-
 def _differences(
-    tables: Sequence[ScoreTable], thresholds: tuple[Threshold, Threshold], level: str, replicates: int, seed: int
+    tables: Sequence[ScoreTable], thresholds: tuple[Threshold, Threshold], resampling: Resampling, level: str
 ) -> dict[str, Difference]:
-    values, draws = [], []
-    for table, threshold in zip(tables, thresholds, strict=True):
-        ranking, read = table.ranking(), _reader(threshold.value)
-        values.append(read(ranking.read()))
-        # One seed and one order of the samples: row r of both systems is the same resample.
-        draws.append(table.bootstrap(ranking, read, replicates, seed))
-    table = tables[0]
-    clustered, (bona_fide, attack) = table.by_clusters(), table.units()
-    units = {"eer": min(bona_fide, attack), "apcer": attack, "bpcer": bona_fide, "acer": min(bona_fide, attack)}
+    measures = compared_measures()
+    # One seed and one order of the samples: row r of both systems is the same resample.
+    (values_a, draws_a), (values_b, draws_b) = (
+        _measured(table, threshold.value, measures, resampling)
+        for table, threshold in zip(tables, thresholds, strict=True)
+    )
+    table, drawn = tables[0], draws_b - draws_a
+    clustered = table.by_clusters()
     how = f"bootstrap over {table.n_clusters} {table.unit}" if clustered else f"bootstrap, assumes independent {level}"
     return {
-        name: _difference(values[0][at], values[1][at], draws[1][:, at] - draws[0][:, at], units[name], how)
-        for at, name in enumerate(MEASURES)
+        measure.key: _difference(values_a[at], values_b[at], drawn[:, at], _units(table, measure), how)
+        for at, measure in enumerate(measures)
     }
+
+
+def _measured(
+    table: ScoreTable, threshold: float, measures: Sequence[Measure], resampling: Resampling
+) -> tuple[list[float], Floats]:
+    """M measures of a system's scores, and the same in each of B resamples, shape (B, M)."""
+    curves = [measure.rate for measure in measures if isinstance(measure.rate, Curve)]
+
+    def read(points: OperatingPoints) -> list[float]:
+        return [*(curve.read(points) for curve in curves), *points.counts_at(threshold).ravel()]
+
+    ranking = table.ranking()
+    rows = np.vstack([read(ranking.read()), table.bootstrap(ranking, read, resampling)])
+    counts = rows[:, len(curves) :].reshape(len(rows), -1, 3)
+    columns = [
+        rows[:, curves.index(measure.rate)] if isinstance(measure.rate, Curve) else rate_in(counts, measure.rate)
+        for measure in measures
+    ]
+    found = np.column_stack(columns)
+    return found[0].tolist(), found[1:]
+
+
+def _units(table: ScoreTable, measure: Measure) -> int:
+    """How many subjects, videos or samples the measure rests on: those of the class with the fewest that it counts."""
+    bona_fide, attack = table.units()
+    if isinstance(measure.rate, Curve):
+        return min(bona_fide, attack)
+    whole = sum(quotient.whole for quotient in measure.rate.quotients(2))
+    return min(n for n, counted in zip((attack, bona_fide), np.any(whole, axis=1), strict=True) if counted)
 
 
 def _difference(a: float, b: float, drawn: Floats, units: int, how: str) -> Difference:
@@ -348,8 +363,10 @@ def _difference(a: float, b: float, drawn: Floats, units: int, how: str) -> Diff
     return Difference(a, b, low, high, min(1.0, max(p, 2.0 ** (1 - min(units, 1000)))), how)
 
 
-def _remarks(table: ScoreTable) -> Iterator[str]:
+def _interval_notes(table: ScoreTable) -> Iterator[Note]:
     if not table.by_clusters():
-        yield "the intervals take the samples as independent; those of one person are not"
+        text = "the intervals take the samples as independent; those of one person are not"
+        yield Note(NoteKind.INTERVAL, text)
     elif 2.0 ** (1 - min(table.units())) >= 1 - CONFIDENCE:
-        yield f"with {min(table.units())} {table.unit} no difference can be told from chance"
+        text = f"with {min(table.units())} {table.unit} no difference can be told from chance"
+        yield Note(NoteKind.INTERVAL, text)

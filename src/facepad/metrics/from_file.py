@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from facepad.errors import ScoresError
 from facepad.metrics.levels import Aggregation, level_notes, level_words, to_videos
+from facepad.metrics.notes import Note, NoteKind
+from facepad.metrics.resampling import Resampling
 from facepad.metrics.scores import read_scores
 from facepad.metrics.summary import PadSummary, summarize
-from facepad.metrics.table import Cluster, best_cluster
 from facepad.metrics.thresholds import CHOSEN_ON_ITSELF, Threshold, choose_threshold
 from facepad.types import ScoreRecord, Split
 
 __all__ = ["Parts", "metrics_from_file", "parts_of"]
+
+_DEFAULT = Resampling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,42 +30,27 @@ class Parts:
         chooses: The records that choose the threshold: dev, or the measured ones where there is no dev.
         source: The file that ``chooses`` come from.
         aggregation: How the frames of a video became one record; None when records are frames.
-        notes: What had to be read liberally, or was aggregated, one line each.
+        notes: Which lines were interpreted, aggregated or left out.
     """
 
     measured: list[ScoreRecord]
     chooses: list[ScoreRecord]
     source: str
     aggregation: Aggregation | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
-    def threshold(
-        self,
-        criterion: str | float | Threshold,
-        cluster: Cluster | Literal["auto"] | None = "auto",
-        bootstrap: int = 1000,
-        seed: int = 0,
-    ) -> Threshold:
-        """The threshold that ``chooses`` give, with an origin that says what they are; arguments as `choose_threshold`.
-
-        One that was chosen elsewhere stays as it is.
+    def threshold(self, criterion: str | float | Threshold, resampling: Resampling = _DEFAULT) -> Threshold:
+        """The threshold that a criterion chooses on ``chooses``, with its origin; a `Threshold` is returned unchanged.
 
         Raises:
             MetricError: one class has no scores, or an unknown criterion.
         """
         if isinstance(criterion, Threshold):
             return criterion
-        remarks = [CHOSEN_ON_ITSELF] if self.chooses is self.measured else []
-        remarks += [f"chosen on {level_words(self.aggregation)}"] if self.aggregation else []
-        return choose_threshold(
-            self.chooses,
-            criterion,
-            source=self.source,
-            cluster=best_cluster(self.chooses) if cluster == "auto" else cluster,
-            bootstrap=bootstrap,
-            seed=seed,
-            note="; ".join(remarks),
-        )
+        notes = [CHOSEN_ON_ITSELF] if self.chooses is self.measured else []
+        if self.aggregation:
+            notes.append(Note(NoteKind.LEVEL, f"chosen on {level_words(self.aggregation)}"))
+        return choose_threshold(self.chooses, criterion, source=self.source, resampling=resampling, notes=notes)
 
 
 def parts_of(path: Path, *, aggregation: Aggregation | None = None, dev: Path | None = None) -> Parts:
@@ -84,20 +71,22 @@ def parts_of(path: Path, *, aggregation: Aggregation | None = None, dev: Path | 
         chooses = by_split.get(Split.DEV) or measured
     else:
         chooses, dev_notes = _read(dev, aggregation)
-        notes += [f"{dev}: {line}" for line in dev_notes]
+        notes += [replace(note, text=f"{dev}: {note}") for note in dev_notes]
     unused = len(records) - len(measured) - (0 if dev or chooses is measured else len(chooses))
     if unused:
         lines = "videos" if aggregation else "lines"
-        notes.append(f"{unused} {lines} of other splits are neither measured nor used for the threshold")
+        text = f"{unused} {lines} of other splits are neither measured nor used for the threshold"
+        notes.append(Note(NoteKind.READING, text))
     return Parts(measured, chooses, str(dev or path), aggregation, tuple(notes))
 
 
-def _read(path: Path, aggregation: Aggregation | None) -> tuple[list[ScoreRecord], list[str]]:
+def _read(path: Path, aggregation: Aggregation | None) -> tuple[list[ScoreRecord], list[Note]]:
     file = read_scores(path)
+    notes = [Note(NoteKind.READING, line) for line in file.notes]
     if aggregation is None:
-        return list(file.records), list(file.notes)
+        return list(file.records), notes
     try:
-        return to_videos(file.records, aggregation), [*file.notes, *level_notes(file.records)]
+        return to_videos(file.records, aggregation), [*notes, *level_notes(file.records)]
     except ScoresError as error:
         raise ScoresError(f"{path}: {error}") from None
 
@@ -108,9 +97,7 @@ def metrics_from_file(
     *,
     dev: Path | None = None,
     aggregation: Aggregation | None = None,
-    cluster: Cluster | Literal["auto"] | None = "auto",
-    bootstrap: int = 1000,
-    seed: int = 0,
+    resampling: Resampling = _DEFAULT,
 ) -> PadSummary:
     """Measure a scores file.
 
@@ -124,24 +111,18 @@ def metrics_from_file(
             then the test lines are measured, or all lines if they name no split.
         aggregation: Measure videos, and choose the threshold on videos: how the scores of a video's frames become one
             (`to_videos`). None measures frames.
-        cluster: "subject" or "video" to resample those in intervals; None counts frames as independent; "auto" takes
-            the widest that the file names.
-        bootstrap: Number of resamples.
-        seed: Seed of the resamples.
+        resampling: How intervals are made.
 
     Raises:
         ScoresError: a file breaks its contract, names a split on some lines only, or holds a video of several kinds.
         MetricError: one class has no scores, or an unknown criterion or aggregation.
     """
     parts = parts_of(Path(path), aggregation=aggregation, dev=None if dev is None else Path(dev))
-    threshold = parts.threshold(criterion, cluster, bootstrap, seed)
     return summarize(
         parts.measured,
-        threshold,
+        parts.threshold(criterion, resampling),
         source=str(path),
-        cluster=best_cluster(parts.measured) if cluster == "auto" else cluster,
-        bootstrap=bootstrap,
-        seed=seed,
+        resampling=resampling,
         notes=parts.notes,
         aggregation=aggregation,
     )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from facepad.errors import MetricError, ScoresError, unknown_choice
+from facepad.metrics.notes import Note, NoteKind
 from facepad.types import Aggregation, AttackType, Label, ScoreRecord, ScoreStatus, Split
 
 __all__ = ["AGGREGATIONS", "Aggregation", "check_videos", "level_notes", "level_words", "shown_frames", "to_videos"]
@@ -163,13 +164,13 @@ def level_words(aggregation: Aggregation | None) -> str:
     return "frames" if aggregation is None else f"videos ({aggregation} of their frames)"
 
 
-def level_notes(records: Sequence[ScoreRecord]) -> list[str]:
-    """What a reader of video figures must know of the frames behind them, one line each."""
+def level_notes(records: Sequence[ScoreRecord]) -> list[Note]:
+    """What a reader of video figures must know of the frames behind them."""
     notes = []
     single = sum(record.video is None for record in records)
     if single:
         some = "all" if single == len(records) else f"{single} of {len(records)}"
-        notes.append(f"{some} records name no video and stand alone")
+        notes.append(Note(NoteKind.LEVEL, f"{some} records name no video and stand alone"))
     missing = [
         sum(frame.score is None for frame in frames)
         for frames in _videos(records)
@@ -177,5 +178,6 @@ def level_notes(records: Sequence[ScoreRecord]) -> list[str]:
     ]
     if any(missing):
         n_videos = sum(map(bool, missing))
-        notes.append(f"{sum(missing)} frame(s) without a score are left out of the aggregation, in {n_videos} video(s)")
+        text = f"{sum(missing)} frame(s) without a score are left out of the aggregation, in {n_videos} video(s)"
+        notes.append(Note(NoteKind.UNSCORED, text))
     return notes

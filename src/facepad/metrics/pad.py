@@ -6,23 +6,22 @@ the samples that have a score; samples without one are non-responses and have ra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from facepad.errors import MetricError
-from facepad.metrics.arrays import check_limit, check_threshold, checked_scores
+from facepad.metrics import measures
+from facepad.metrics.arrays import Floats, check_limit
+from facepad.metrics.counts import Instruments, count_decisions, rate_in
 from facepad.metrics.ranking import rank
 
 __all__ = [
     "ConfusionMatrix",
-    "Instruments",
     "accuracy",
     "acer",
     "apcer",
-    "apcer_at_bpcer",
     "apcer_max",
     "apcer_per_instrument",
     "apnrr",
@@ -36,17 +35,10 @@ __all__ = [
     "hter",
 ]
 
-Instruments = Sequence[str] | npt.NDArray[np.generic]
-
 
 @dataclass(frozen=True, slots=True)
 class ConfusionMatrix:
-    """Scored samples by what they are and how they were decided.
-
-    >>> matrix = ConfusionMatrix(bona_fide_accepted=8, bona_fide_rejected=2, attack_accepted=1, attack_rejected=9)
-    >>> matrix.precision("attack"), matrix.recall("attack")
-    (0.8181818181818182, 0.9)
-    """
+    """Scored samples by what they are and how they were decided."""
 
     bona_fide_accepted: int
     bona_fide_rejected: int
@@ -58,50 +50,11 @@ class ConfusionMatrix:
         """All scored samples."""
         return self.bona_fide_accepted + self.bona_fide_rejected + self.attack_accepted + self.attack_rejected
 
-    def hits_and_errors(self, positive: str) -> tuple[int, int, int]:
-        """(true positives, false positives, false negatives) when ``positive`` is "attack" or "bona_fide".
-
-        Raises:
-            MetricError: another word.
-        """
-        if positive == "attack":
-            return self.attack_rejected, self.bona_fide_rejected, self.attack_accepted
-        if positive == "bona_fide":
-            return self.bona_fide_accepted, self.attack_accepted, self.bona_fide_rejected
-        raise MetricError(f"expected 'attack' or 'bona_fide' as the positive class, got {positive!r}")
-
-    def precision(self, positive: str) -> float:
-        """Share of the samples decided ``positive`` that are so.
-
-        Raises:
-            MetricError: no sample was decided ``positive``.
-        """
-        hits, false_alarms, _ = self.hits_and_errors(positive)
-        return _share(hits, hits + false_alarms, f"precision: no sample was decided as {positive}")
-
-    def recall(self, positive: str) -> float:
-        """Share of the ``positive`` samples that were decided so.
-
-        Raises:
-            MetricError: there is no ``positive`` sample.
-        """
-        hits, _, misses = self.hits_and_errors(positive)
-        return _share(hits, hits + misses, f"recall: there is no {positive} sample")
-
-    def f1(self, positive: str) -> float:
-        """Harmonic mean of precision and recall.
-
-        Raises:
-            MetricError: no sample is ``positive`` or was decided so.
-        """
-        hits, false_alarms, misses = self.hits_and_errors(positive)
-        return _share(2 * hits, 2 * hits + false_alarms + misses, f"F1: no sample is or was decided as {positive}")
-
-
-def _share(part: int, whole: int, undefined: str) -> float:
-    if whole == 0:
-        raise MetricError(f"not defined: {undefined}")
-    return part / whole
+    @classmethod
+    def of(cls, counts: Floats) -> ConfusionMatrix:
+        """The matrix of counts in the form of `facepad.metrics.counts`, shape (K + 1, 3), attacks pooled."""
+        attack, bona_fide = counts[:-1].sum(axis=0), counts[-1]
+        return cls(*(int(n) for n in (*bona_fide[:2], *attack[:2])))
 
 
 def confusion_matrix(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold: float) -> ConfusionMatrix:
@@ -115,22 +68,23 @@ def confusion_matrix(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold:
     Raises:
         MetricError: no score at all, or a score or the threshold is not finite.
     """
-    check_threshold(threshold)
-    sizes = np.size(bona_fide), np.size(attack)
-    if sizes == (0, 0):
+    return ConfusionMatrix.of(_count_any(bona_fide, attack, threshold))
+
+
+def _count_any(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold: float) -> Floats:
+    """Counts of the classes that have scores, shape (2, 3)."""
+    if not np.size(bona_fide) and not np.size(attack):
         raise MetricError("no scores: there is nothing to count")
-    accepted = [
-        int(np.count_nonzero(checked_scores(scores, what) >= threshold)) if size else 0
-        for scores, what, size in ((bona_fide, "bona fide", sizes[0]), (attack, "attack", sizes[1]))
-    ]
-    return ConfusionMatrix(accepted[0], sizes[0] - accepted[0], accepted[1], sizes[1] - accepted[1])
+    given = [scores if np.size(scores) else None for scores in (bona_fide, attack)]
+    return count_decisions(threshold, bona_fide=given[0], attack=given[1])
 
 
 def apcer(attack: npt.ArrayLike, threshold: float) -> float:
     """Attack presentation classification error rate: share of the attacks of ONE instrument that are accepted.
 
     Args:
-        attack: Scores of one instrument's attacks, shape (M,). For several, see `apcer_max` and `far_pooled`.
+        attack: Scores of one instrument's attacks, shape (M,). For several instruments, there are `apcer_max` and
+            `far_pooled`.
         threshold: Accept when score >= threshold.
 
     Raises:
@@ -139,7 +93,7 @@ def apcer(attack: npt.ArrayLike, threshold: float) -> float:
     >>> apcer([0.1, 0.2, 0.9, 0.5], 0.5)
     0.5
     """
-    return float(np.mean(checked_scores(attack, "attack") >= check_threshold(threshold)))
+    return float(rate_in(count_decisions(threshold, attack=attack), measures.FAR))
 
 
 def bpcer(bona_fide: npt.ArrayLike, threshold: float) -> float:
@@ -151,7 +105,7 @@ def bpcer(bona_fide: npt.ArrayLike, threshold: float) -> float:
     >>> bpcer([0.4, 0.5, 0.6, 0.9], 0.5)
     0.25
     """
-    return float(np.mean(checked_scores(bona_fide, "bona fide") < check_threshold(threshold)))
+    return float(rate_in(count_decisions(threshold, bona_fide=bona_fide), measures.BPCER))
 
 
 def apcer_per_instrument(attack: npt.ArrayLike, instruments: Instruments, threshold: float) -> dict[str, float]:
@@ -168,19 +122,18 @@ def apcer_per_instrument(attack: npt.ArrayLike, instruments: Instruments, thresh
     >>> apcer_per_instrument([0.1, 0.9, 0.2], ["print", "print", "mask_3d"], 0.5)
     {'mask_3d': 0.0, 'print': 0.5}
     """
-    scores, names = checked_scores(attack, "attack"), np.asarray(instruments)
-    if names.shape != scores.shape:
-        raise MetricError(f"expected one instrument per attack score, got shapes {names.shape} and {scores.shape}")
-    return {str(name): apcer(scores[names == name], threshold) for name in np.unique(names)}
+    counts = count_decisions(threshold, attack=attack, instruments=instruments)
+    shares = measures.FAR.by_instrument(len(counts))
+    return {str(name): float(share.of(counts)) for name, share in zip(np.unique(instruments), shares, strict=True)}
 
 
 def apcer_max(attack: npt.ArrayLike, instruments: Instruments, threshold: float) -> float:
-    """The APCER that ISO/IEC 30107-3 reports: that of the worst instrument.
+    """The APCER that ISO/IEC 30107-3 reports: the one of the worst instrument.
 
     Raises:
         MetricError: as `apcer_per_instrument`.
     """
-    return max(apcer_per_instrument(attack, instruments, threshold).values())
+    return float(rate_in(count_decisions(threshold, attack=attack, instruments=instruments), measures.APCER))
 
 
 def far_pooled(attack: npt.ArrayLike, threshold: float) -> float:
@@ -198,7 +151,7 @@ def hter(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold: float) -> f
     Raises:
         MetricError: one class has no scores, or a number is not finite.
     """
-    return (far_pooled(attack, threshold) + bpcer(bona_fide, threshold)) / 2
+    return float(rate_in(count_decisions(threshold, bona_fide=bona_fide, attack=attack), measures.HTER))
 
 
 def acer(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, instruments: Instruments, threshold: float) -> float:
@@ -210,7 +163,8 @@ def acer(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, instruments: Instrumen
     >>> acer([0.9, 0.4], [0.1, 0.9, 0.2], ["print", "print", "mask_3d"], 0.5)
     0.5
     """
-    return (apcer_max(attack, instruments, threshold) + bpcer(bona_fide, threshold)) / 2
+    counts = count_decisions(threshold, bona_fide=bona_fide, attack=attack, instruments=instruments)
+    return float(rate_in(counts, measures.ACER))
 
 
 def accuracy(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold: float) -> float:
@@ -219,8 +173,7 @@ def accuracy(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold: float) 
     Raises:
         MetricError: no score at all, or a number is not finite.
     """
-    matrix = confusion_matrix(bona_fide, attack, threshold)
-    return (matrix.bona_fide_accepted + matrix.attack_rejected) / matrix.total
+    return float(rate_in(_count_any(bona_fide, attack, threshold), measures.ACCURACY))
 
 
 def eer(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> float:
@@ -273,30 +226,14 @@ def bpcer_at_apcer(
     >>> bpcer_at_apcer([0.3, 0.8, 0.9, 1.0], [0.1, 0.2, 0.4, 0.6], limit=0.25)
     0.25
     """
-    points = rank(bona_fide, attack, instruments).read()
-    return points.rejected(points.lowest_with_apcer(check_limit(limit, "APCER"))) / points.n_bona_fide
-
-
-def apcer_at_bpcer(
-    bona_fide: npt.ArrayLike, attack: npt.ArrayLike, limit: float, instruments: Instruments | None = None
-) -> float:
-    """The worst instrument's APCER at the highest threshold at which BPCER does not exceed ``limit``.
-
-    Args and errors as for `bpcer_at_apcer`.
-
-    >>> apcer_at_bpcer([0.3, 0.8, 0.9, 1.0], [0.1, 0.2, 0.4, 0.6], limit=0.25)
-    0.0
-    """
-    points = rank(bona_fide, attack, instruments).read()
-    threshold = points.threshold(points.highest_with_bpcer(check_limit(limit, "BPCER")))
-    return far_pooled(attack, threshold) if instruments is None else apcer_max(attack, instruments, threshold)
+    return rank(bona_fide, attack, instruments).read().bpcer_at_apcer(check_limit(limit, "APCER"))
 
 
 def apnrr(n_attack: int, n_without_response: int) -> float:
     """Attack presentation non-response rate: share of all attacks that got no score.
 
     Raises:
-        MetricError: no attack, or counts that cannot be.
+        MetricError: no attack, or impossible counts.
 
     >>> apnrr(200, 3)
     0.015
@@ -308,7 +245,7 @@ def bpnrr(n_bona_fide: int, n_without_response: int) -> float:
     """Bona fide presentation non-response rate: share of all bona fide samples that got no score.
 
     Raises:
-        MetricError: no bona fide sample, or counts that cannot be.
+        MetricError: no bona fide sample, or impossible counts.
     """
     return _non_response_rate(n_bona_fide, n_without_response, "bona fide")
 

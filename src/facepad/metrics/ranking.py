@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from facepad.metrics.arrays import Floats, Ints, checked_scores
 
-__all__ = ["Operating", "Ranking", "rank"]
+__all__ = ["OperatingPoints", "Ranking", "rank"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,10 +51,10 @@ class Ranking:
     attack: _Side
     instruments: tuple[_Side, ...]
 
-    def read(self, bona_fide_weights: Ints | None = None, attack_weights: Ints | None = None) -> Operating:
+    def read(self, bona_fide_weights: Ints | None = None, attack_weights: Ints | None = None) -> OperatingPoints:
         """The operating points, each sample counted once or ``weights`` times (as the scores given to `rank`)."""
         bona_fide, attack = self.bona_fide.cumulate(bona_fide_weights), self.attack.cumulate(attack_weights)
-        return Operating(self, bona_fide, attack, attack_weights)
+        return OperatingPoints(self, bona_fide, attack, attack_weights)
 
     def thresholds(self) -> Floats:
         """A threshold for each of the K + 1 operating points: the middle between the neighbouring scores."""
@@ -63,7 +63,7 @@ class Ranking:
 
 
 @dataclass(frozen=True, eq=False)
-class Operating:
+class OperatingPoints:
     """Error counts at each operating point of a ranking; ``attack`` and ``bona_fide`` are cumulated weights."""
 
     ranking: Ranking
@@ -114,6 +114,18 @@ class Operating:
         step = behind / (behind + ahead)
         start, end = self.rejected(after - 1), self.rejected(after)
         return (start + step * (end - start)) / self.n_bona_fide
+
+    def bpcer_at_apcer(self, limit: float) -> float:
+        """BPCER at the lowest point at which no instrument's APCER exceeds ``limit``."""
+        return self.rejected(self.lowest_with_apcer(limit)) / self.n_bona_fide
+
+    def counts_at(self, threshold: float) -> Floats:
+        """Weights of the decisions at a threshold in the form of `facepad.metrics.counts`, shape (K + 1, 3)."""
+        point = int(np.searchsorted(self.ranking.values, threshold))
+        sides = zip(self.ranking.instruments, self.instruments, strict=True)
+        rows = [(total[-1] - (below := total[side.below[point]]), below, 0) for side, total in sides]
+        rejected = self.rejected(point)
+        return np.array([*rows, (self.n_bona_fide - rejected, rejected, 0)], dtype=np.float64)
 
     def auc(self) -> float:
         """Chance that a bona fide sample scores higher than an attack; a tie counts half."""

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from facepad.errors import MetricError
-from facepad.metrics.arrays import Floats
-from facepad.metrics.cells import ACCEPTED, FRAMES, NO_RESPONSE, REJECTED, Cells, Ratio, count_cells
-from facepad.metrics.intervals import CONFIDENCE, Rate, check_bootstrap, clopper_pearson, percentile_interval
+from facepad.metrics import measures
+from facepad.metrics.cells import Cells, count_cells
+from facepad.metrics.counts import Share
+from facepad.metrics.curve_rates import Curve, curve_rates
+from facepad.metrics.intervals import CONFIDENCE, Rate
 from facepad.metrics.levels import Aggregation
+from facepad.metrics.measures import APCER_LIMITS, APNRR, FAR, PRECISION_RECALL, Basis, bpcer_at
+from facepad.metrics.notes import Note, NoteKind, has_note
 from facepad.metrics.pad import ConfusionMatrix
-from facepad.metrics.ranking import Operating, Ranking
+from facepad.metrics.resampling import Cluster, Resampling
 from facepad.metrics.scores import scores_sha256
-from facepad.metrics.table import Cluster, ScoreTable, common_split, score_table
+from facepad.metrics.table import ScoreTable, common_split, score_table
 from facepad.metrics.thresholds import CHOSEN_ON_ITSELF, Threshold, fixed_threshold
 from facepad.types import Label, ScoreRecord, ScoreStatus, Split
 
-__all__ = ["APCER_LIMITS", "InstrumentRates", "PadSummary", "Reading", "summarize"]
+__all__ = ["InstrumentRates", "PadSummary", "summarize"]
 
-APCER_LIMITS = (0.01, 0.05, 0.1)
-_Rows = slice | int
-_ATTACKS, _BONA_FIDE, _ALL = slice(0, -1), -1, slice(None)  # rows of the cells: instruments first, bona fide last
+_DEFAULT = Resampling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +34,6 @@ class InstrumentRates:
 
     apcer: Rate | None
     apnrr: Rate
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Precision, recall and F1 for one reading of "positive"; None where nothing was decided so."""
-
-    precision: Rate | None
-    recall: Rate
-    f1: Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +51,15 @@ class PadSummary:
         instruments: Rates of each attack instrument.
         worst_instrument: The instrument with the highest APCER.
         confusion: Decisions counted.
-        readings: `Reading` with ``attack`` and with ``bona_fide`` as the positive class.
+        precision_recall: ``precision``, ``recall`` and ``f1`` with ``attack`` and with ``bona_fide`` as the positive
+            class; None where nothing was decided so.
         non_responses: Records without a score by label and status.
         non_responses_as_errors: The rates at the threshold with every non-response counted as a wrong decision.
         cluster: What the intervals resample; None when frames count one by one.
         n_clusters: How many there are (0 without).
         bootstrap: Number of resamples.
         seed: Seed of the resamples.
-        notes: What else a reader must know, one line each.
+        notes: What else a reader must know.
         aggregation: How the scores of a video's frames were aggregated into the records; None when records are frames.
     """
 
@@ -80,14 +72,14 @@ class PadSummary:
     instruments: Mapping[str, InstrumentRates]
     worst_instrument: str
     confusion: ConfusionMatrix
-    readings: Mapping[str, Reading]
+    precision_recall: Mapping[str, Mapping[str, Rate | None]]
     non_responses: Mapping[str, Mapping[str, int]]
     non_responses_as_errors: Mapping[str, Rate]
     cluster: Cluster | None
     n_clusters: int
     bootstrap: int
     seed: int
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     aggregation: Aggregation | None = None
 
     @property
@@ -119,12 +111,8 @@ class PadSummary:
                 "attack": {"accepted": matrix.attack_accepted, "rejected": matrix.attack_rejected},
             },
             "precision_recall_f1": {
-                f"{positive}_positive": {
-                    "precision": _plain(reading.precision),
-                    "recall": _plain(reading.recall),
-                    "f1": _plain(reading.f1),
-                }
-                for positive, reading in self.readings.items()
+                f"{positive}_positive": {key: _plain(rate) for key, rate in rates.items()}
+                for positive, rates in self.precision_recall.items()
             },
             "non_responses": {label: dict(counts) for label, counts in self.non_responses.items()},
             "non_responses_as_errors": {n: rate.to_dict() for n, rate in self.non_responses_as_errors.items()},
@@ -136,7 +124,7 @@ class PadSummary:
                 "seed": self.seed,
                 "methods": methods,
             },
-            "notes": list(self.notes),
+            "notes": [note.to_dict() for note in self.notes],
         }
 
 
@@ -149,10 +137,8 @@ def summarize(
     threshold: Threshold | float,
     *,
     source: str = "",
-    cluster: Cluster | None = None,
-    bootstrap: int = 1000,
-    seed: int = 0,
-    notes: Sequence[str] = (),
+    resampling: Resampling = _DEFAULT,
+    notes: Sequence[Note] = (),
     aggregation: Aggregation | None = None,
 ) -> PadSummary:
     """Measure everything on one list of records at one threshold.
@@ -161,194 +147,104 @@ def summarize(
         records: Scored records and non-responses of one split.
         threshold: From `choose_threshold` on dev records, or a plain number.
         source: Name of the scores, for the reader.
-        cluster: What the intervals resample as a whole ("subject", "video"); None counts frames as independent.
-        bootstrap: Number of resamples.
-        seed: Seed of the resamples; the same seed gives the same intervals.
-        notes: Lines to keep in the summary.
-        aggregation: How the records were aggregated, where they are videos (`to_videos`); it is only remembered here.
+        resampling: How intervals are made.
+        notes: Notes to keep in the summary.
+        aggregation: How the records were aggregated, where they are videos (`to_videos`); the summary names it.
 
     Raises:
         MetricError: no scored bona fide record or no scored attack, a NaN score, or a cluster that records do not name.
     """
-    check_bootstrap(bootstrap)
     threshold = threshold if isinstance(threshold, Threshold) else fixed_threshold(threshold)
+    cluster = resampling.cluster_of(records)
     table = score_table(records, cluster)
-    ranking = table.ranking()
-    cells = count_cells(table, threshold.value, bootstrap, seed)
-    sha256 = scores_sha256(records)
+    curves, at_limits = _curve_rates(table, resampling)
+    cells = count_cells(table, threshold.value, resampling)
     instruments = _instruments(table, cells)
-    curve, at_limits = _curve_rates(table, ranking, bootstrap, seed)
-    at_threshold = _decision_rates(cells, (REJECTED,))
-    readings = _readings(cells)
-    return PadSummary(
+    summary = PadSummary(
         source=source,
         split=common_split(records),
-        sha256=sha256,
+        sha256=scores_sha256(records),
         threshold=threshold,
-        rates=at_threshold | curve | _non_response_rates(cells),
+        rates=_rates(cells, Basis.THRESHOLD) | curves | _rates(cells, Basis.RESPONSES),
         bpcer_at_apcer=at_limits,
         instruments=instruments,
         worst_instrument=max(instruments, key=lambda name: _value(instruments[name].apcer)),
-        confusion=_confusion(cells),
-        readings=readings,
+        confusion=ConfusionMatrix.of(cells.total),
+        precision_recall={
+            "attack": _precision_recall(cells, mirrored=False),
+            "bona_fide": _precision_recall(cells, mirrored=True),
+        },
         non_responses=_non_responses(records),
-        non_responses_as_errors=_decision_rates(cells, (REJECTED, NO_RESPONSE)),
+        non_responses_as_errors=_rates(cells.strictly(), Basis.THRESHOLD),
         cluster=cluster,
         n_clusters=table.n_clusters,
-        bootstrap=bootstrap,
-        seed=seed,
-        notes=(*notes, *_one_person(records), *_remarks(threshold, sha256, instruments, readings)),
+        bootstrap=resampling.replicates,
+        seed=resampling.seed,
         aggregation=aggregation,
     )
+    return replace(summary, notes=(*notes, *_one_person(records), *_summary_notes(summary)))
 
 
 def _value(rate: Rate | None) -> float:
     return -1.0 if rate is None else rate.value
 
 
-def _one_person(records: Sequence[ScoreRecord]) -> list[str]:
+def _one_person(records: Sequence[ScoreRecord]) -> Iterator[Note]:
     people = {record.subject for record in records}
-    only = people.pop() if len(people) == 1 else ""
-    return [f"all samples are of one person ({only}): the intervals say nothing about others"] if only else []
+    if len(people) == 1 and (only := people.pop()):
+        text = f"all samples are of one person ({only}): the intervals say nothing about others"
+        yield Note(NoteKind.INTERVAL, text)
 
 
-def _remarks(
-    threshold: Threshold, sha256: str, instruments: Mapping[str, InstrumentRates], readings: Mapping[str, Reading]
-) -> list[str]:
-    remarks = []
-    if sha256 == threshold.origin.sha256 and CHOSEN_ON_ITSELF not in threshold.origin.note:
-        remarks.append(f"the threshold was {CHOSEN_ON_ITSELF}")
-    unscored = [name for name, rates in instruments.items() if rates.apcer is None]
-    if unscored:
-        remarks.append(f"APCER is not defined for {', '.join(unscored)}: none of these attacks got a score")
-    for positive, reading in readings.items():
-        if reading.precision is None:
-            remarks.append(f"precision ({positive} positive) is not defined: no sample was decided so")
-    return remarks
+def _summary_notes(summary: PadSummary) -> Iterator[Note]:
+    origin = summary.threshold.origin
+    if summary.sha256 == origin.sha256 and not has_note(origin.notes, NoteKind.CHOSEN_ON_ITSELF):
+        yield Note(NoteKind.CHOSEN_ON_ITSELF, f"the threshold was {CHOSEN_ON_ITSELF}")
+    if unscored := [name for name, rates in summary.instruments.items() if rates.apcer is None]:
+        text = f"APCER is not defined for {', '.join(unscored)}: none of these attacks got a score"
+        yield Note(NoteKind.UNDEFINED, text)
+    for positive, rates in summary.precision_recall.items():
+        for key, rate in rates.items():
+            if rate is None:
+                text = f"{key} ({positive} positive) is not defined: no sample was decided so"
+                yield Note(NoteKind.UNDEFINED, text)
 
 
-def _mask(cells: Cells, rows: _Rows, outcomes: Sequence[int]) -> Floats:
-    mask = np.zeros(cells.total.shape)
-    mask[rows, list(outcomes)] = 1.0
-    return mask
+def _rates(cells: Cells, basis: Basis) -> dict[str, Rate]:
+    """The rates of counts on one basis, by key in the order of `MEASURES`."""
+    rows = [measure for measure in measures.MEASURES if measure.basis is basis]
+    return {measure.key: cells.rate(measure.rate) for measure in rows if not isinstance(measure.rate, Curve)}
 
 
-def _attack_errors(cells: Cells, rows: _Rows, bad: Sequence[int]) -> Ratio:
-    """Attacks accepted (or, where ``bad`` has it, without response) among those counted."""
-    responses = [NO_RESPONSE] if NO_RESPONSE in bad else []
-    wrong = [ACCEPTED, *responses]
-    return Ratio(_mask(cells, rows, wrong), _mask(cells, rows, [ACCEPTED, REJECTED, *responses]))
-
-
-def _decision_rates(cells: Cells, bad: Sequence[int]) -> dict[str, Rate]:
-    """Rates at the threshold; ``bad`` are the outcomes that are wrong for a bona fide record."""
-    counted = [ACCEPTED, *bad]
-    bona_fide = Ratio(_mask(cells, _BONA_FIDE, bad), _mask(cells, _BONA_FIDE, counted))
-    pooled = _attack_errors(cells, _ATTACKS, bad)
-    right = _mask(cells, _ATTACKS, [REJECTED]) + _mask(cells, _BONA_FIDE, [ACCEPTED])
-    everything = Ratio(right, _mask(cells, _ALL, counted))
-    rows = [_attack_errors(cells, row, bad) for row in range(len(cells.total) - 1)]
-    each = [ratio for ratio in rows if float(np.tensordot(cells.total, ratio.whole)) > 0]
-    accuracy, bpcer, far = cells.rate(everything), cells.rate(bona_fide), cells.rate(pooled)
-    apcer = cells.worst([cells.rate(ratio) for ratio in each])
-    return {
-        "accuracy": accuracy,
-        "apcer": apcer,
-        "far_pooled": far,
-        "bpcer": bpcer,
-        "hter": cells.mean(far, [pooled], bpcer, bona_fide, accuracy.n),
-        "acer": cells.mean(apcer, each, bpcer, bona_fide, accuracy.n),
-    }
-
-
-def _non_response_rates(cells: Cells) -> dict[str, Rate]:
-    every = [ACCEPTED, REJECTED, NO_RESPONSE]
-    sides: tuple[tuple[str, _Rows], ...] = (("apnrr", _ATTACKS), ("bpnrr", _BONA_FIDE))
-    return {
-        name: cells.rate(Ratio(_mask(cells, rows, [NO_RESPONSE]), _mask(cells, rows, every))) for name, rows in sides
-    }
+def _curve_rates(table: ScoreTable, resampling: Resampling) -> tuple[dict[str, Rate], dict[float, Rate]]:
+    """The measures of the scores themselves by key, and BPCER at each of `APCER_LIMITS`."""
+    curves = {m.key: m.rate for m in measures.MEASURES if isinstance(m.rate, Curve)}
+    rates = curve_rates(table, [*curves.values(), *map(bpcer_at, APCER_LIMITS)], resampling)
+    return dict(zip(curves, rates, strict=False)), dict(zip(APCER_LIMITS, rates[len(curves) :], strict=True))
 
 
 def _instruments(table: ScoreTable, cells: Cells) -> dict[str, InstrumentRates]:
-    rates = {}
-    for row, name in enumerate(table.instruments):
-        every = _mask(cells, row, [ACCEPTED, REJECTED, NO_RESPONSE])
-        scored = cells.total[row, [ACCEPTED, REJECTED]].sum() > 0
-        apcer = cells.rate(_attack_errors(cells, row, (REJECTED,))) if scored else None
-        rates[name] = InstrumentRates(apcer, cells.rate(Ratio(_mask(cells, row, [NO_RESPONSE]), every)))
-    return rates
-
-
-def _confusion(cells: Cells) -> ConfusionMatrix:
-    attack, bona_fide = cells.total[:-1].sum(axis=0), cells.total[-1]
-    return ConfusionMatrix(
-        bona_fide_accepted=int(bona_fide[ACCEPTED]),
-        bona_fide_rejected=int(bona_fide[REJECTED]),
-        attack_accepted=int(attack[ACCEPTED]),
-        attack_rejected=int(attack[REJECTED]),
-    )
-
-
-def _readings(cells: Cells) -> dict[str, Reading]:
-    sides: dict[str, tuple[_Rows, _Rows, int, int]] = {
-        "attack": (_ATTACKS, _BONA_FIDE, REJECTED, ACCEPTED),
-        "bona_fide": (_BONA_FIDE, _ATTACKS, ACCEPTED, REJECTED),
+    both = zip(cells.by_instrument(FAR), cells.by_instrument(APNRR), strict=True)
+    return {
+        name: InstrumentRates(apcer, apnrr)
+        for name, (apcer, apnrr) in zip(table.instruments, both, strict=True)
+        if apnrr is not None  # every instrument of the table has a record
     }
-    readings = {}
-    for positive, (own, other, decided, missed) in sides.items():
-        hits, misses = _mask(cells, own, [decided]), _mask(cells, own, [missed])
-        false_alarms = _mask(cells, other, [decided])
+
+
+def _precision_recall(cells: Cells, *, mirrored: bool) -> dict[str, Rate | None]:
+    """`PRECISION_RECALL` with the attack as the positive class, or mirrored; None where nothing was decided so."""
+
+    def rate(share: Share) -> Rate | None:
         try:
-            precision = cells.rate(Ratio(hits, hits + false_alarms))
-        except MetricError:  # nothing was decided so: the summary says it in words
-            precision = None
-        f1 = Ratio(2 * hits, 2 * hits + false_alarms + misses, proportion=False)
-        readings[positive] = Reading(precision, cells.rate(Ratio(hits, hits + misses)), cells.rate(f1))
-    return readings
+            return cells.rate(share.mirrored() if mirrored else share)
+        except MetricError:  # the summary says it in words
+            return None
+
+    return {key: rate(share) for key, (_, share) in PRECISION_RECALL.items()}
 
 
 def _non_responses(records: Sequence[ScoreRecord]) -> dict[str, dict[str, int]]:
     counts = Counter((record.label, record.status) for record in records)
     missing = [status for status in ScoreStatus if status is not ScoreStatus.SCORED]
     return {label.value: {status.value: counts[label, status] for status in missing} for label in Label}
-
-
-def _curve_rates(
-    table: ScoreTable, ranking: Ranking, replicates: int, seed: int
-) -> tuple[dict[str, Rate], dict[float, Rate]]:
-    """EER, AUC and BPCER at fixed APCER: read off the evaluated scores' own curve."""
-    reads: list[Callable[[Operating], float]] = [Operating.eer, Operating.auc]
-    reads += [_bpcer_reader(limit) for limit in APCER_LIMITS]
-    points = ranking.read()
-    values = [read(points) for read in reads]
-    draws = table.bootstrap(ranking, lambda p: [read(p) for read in reads], replicates, seed)
-    clustered, sizes = table.by_clusters(), table.n_scored()
-    units, unit = (table.units(), f" {table.unit}") if clustered else (sizes, f" frames, {FRAMES}")
-    edges = [_edge(values[0], min(units)), _edge_auc(values[1], units), *(_edge(v, units[0]) for v in values[2:])]
-    trials = [str(min(units)), f"{units[0]} and {units[1]}", *(str(units[0]) for _ in APCER_LIMITS)]
-    counts = [sum(sizes), sum(sizes), *(sizes[0] for _ in APCER_LIMITS)]
-    drawn = f"bootstrap over {table.n_clusters} {table.unit}" if clustered else f"bootstrap, {FRAMES}"
-    rates = []
-    for place, (value, edge, n) in enumerate(zip(values, edges, counts, strict=True)):
-        low, high = edge or percentile_interval(value, draws[:, place])
-        rates.append(Rate(value, low, high, n, f"exact bound, n = {trials[place]}{unit}" if edge else drawn))
-    return {"eer": rates[0], "auc": rates[1]}, dict(zip(APCER_LIMITS, rates[2:], strict=True))
-
-
-def _bpcer_reader(limit: float) -> Callable[[Operating], float]:
-    return lambda points: points.rejected(points.lowest_with_apcer(limit)) / points.n_bona_fide
-
-
-def _edge(value: float, units: int) -> tuple[float, float] | None:
-    """The exact bound of a rate without (or with nothing but) errors, where resampling cannot move; else None."""
-    return clopper_pearson(round(value) * units, units) if value in (0.0, 1.0) else None
-
-
-def _edge_auc(value: float, units: tuple[int, int]) -> tuple[float, float] | None:
-    """A pair is ranked wrongly only if the attack or the bona fide sample errs at the threshold between the classes."""
-    if value not in (0.0, 1.0):
-        return None
-    worst = 1.0
-    for n in units:
-        worst *= 1 - clopper_pearson(0, n)[1]
-    return (worst, 1.0) if value == 1.0 else (0.0, 1 - worst)

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from facepad.metrics.compare import Comparison, Difference
+from facepad.metrics.compare import Comparison, Difference, compared_measures
 from facepad.metrics.intervals import Rate
 from facepad.metrics.levels import level_words
+from facepad.metrics.measures import PRECISION_RECALL, Basis, measures_of
+from facepad.metrics.notes import joined
 from facepad.metrics.summary import PadSummary
 from facepad.metrics.thresholds import Threshold
 
 __all__ = ["format_comparison", "format_summary", "format_threshold"]
-
-_TITLES = {
-    "far_pooled": "FAR, attacks pooled",
-    "bpcer": "BPCER (FRR)",
-    "acer": "ACER = (APCER + BPCER) / 2",
-    "hter": "HTER = (FAR + BPCER) / 2",
-    "accuracy": "accuracy",
-}
-
-
-_MEASURES = {
-    "eer": "EER of the scores themselves",
-    "apcer": "APCER, worst instrument",
-    "bpcer": "BPCER",
-    "acer": "ACER",
-}
 
 
 def format_summary(summary: PadSummary) -> str:
@@ -64,43 +50,45 @@ def _lines(summary: PadSummary) -> Iterator[str]:
 
 
 def format_threshold(threshold: Threshold) -> str:
-    """A threshold with where it came from, and a line with its origin's note if there is one."""
+    """A threshold with where it came from, and a line with its origin's notes if there are any."""
     return "\n".join(_threshold_lines(threshold))
 
 
 def _threshold_lines(threshold: Threshold) -> Iterator[str]:
     origin = threshold.origin
     if origin.sha256 is None:
-        yield f"threshold {threshold.value:.6g}: {origin.note}"
+        yield f"threshold {threshold.value:.6g}: {joined(origin.notes)}"
         return
     where = f"{origin.source}{f', {origin.split} split' if origin.split else ''}"
     on = f"{origin.n_bona_fide} bona fide, {origin.n_attack} attacks"
     span = f", interval {origin.interval[0]:.4g} to {origin.interval[1]:.4g}" if origin.interval else ""
     yield f"threshold {threshold.value:.6g} by {threshold.criterion} on {where} ({on}){span}"
-    if origin.note:
-        yield f"note: {origin.note}"
+    if origin.notes:
+        yield f"note: {joined(origin.notes)}"
 
 
 def _rates(summary: PadSummary) -> Iterator[str]:
-    rates = summary.rates
-    yield _row(f"APCER, worst: {summary.worst_instrument}", rates["apcer"])
-    for name, instrument in summary.instruments.items():
-        if instrument.apcer and len(summary.instruments) > 1:
-            yield _row(f"  APCER {name}", instrument.apcer)
-    for name, title in _TITLES.items():
-        yield _row(title, rates[name])
-    yield _row(f"EER of the {summary.split or 'same'} scores themselves", rates["eer"])
-    yield _row("AUC", rates["auc"])
+    yield from _rows(summary, Basis.THRESHOLD)
+    yield from _rows(summary, Basis.SCORES)
     for limit, rate in summary.bpcer_at_apcer.items():
         yield _row(f"BPCER where APCER <= {100 * limit:g} %", rate)
-    for positive, reading in summary.readings.items():
-        for what, figure in (("precision", reading.precision), ("recall", reading.recall), ("F1", reading.f1)):
-            yield _row(f"{what}, {positive.replace('_', ' ')} = positive", figure)
-    yield _row("APNRR (attacks without response)", rates["apnrr"])
-    yield _row("BPNRR (bona fide without response)", rates["bpnrr"])
-    if rates["apnrr"].value or rates["bpnrr"].value:
+    for positive, rates in summary.precision_recall.items():
+        for key, figure in rates.items():
+            yield _row(f"{PRECISION_RECALL[key][0]}, {positive.replace('_', ' ')} = positive", figure)
+    yield from _rows(summary, Basis.RESPONSES)
+    if any(n for counts in summary.non_responses.values() for n in counts.values()):
         for name, rate in summary.non_responses_as_errors.items():
             yield _row(f"  {name}, no response = error", rate)
+
+
+def _rows(summary: PadSummary, basis: Basis) -> Iterator[str]:
+    for measure in measures_of(basis):
+        title = measure.title.format(worst=summary.worst_instrument, split=summary.split or "same")
+        yield _row(title, summary.rates[measure.key])
+        if measure.key == "apcer" and len(summary.instruments) > 1:
+            for name, instrument in summary.instruments.items():
+                if instrument.apcer:
+                    yield _row(f"  APCER {name}", instrument.apcer)
 
 
 def _row(title: str, rate: Rate | None) -> str:
@@ -127,8 +115,8 @@ def _comparison_lines(found: Comparison) -> Iterator[str]:
     )
     yield ""
     yield f"{'':<32}{'A, %':>8}{'B, %':>8}{'B - A':>9}  {'95 % interval of it':>20}{'p':>10}  interval by"
-    for name, title in _MEASURES.items():
-        yield _difference_row(title, found.differences[name])
+    for measure in compared_measures():
+        yield _difference_row(measure.compared, found.differences[measure.key])
     yield ""
     yield f"{'decided rightly by':<20}{'both':>10}{'A only':>10}{'B only':>10}{'neither':>10}{'p (McNemar)':>14}"
     for name, tested in found.decisions.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -11,10 +11,12 @@ import numpy.typing as npt
 
 from facepad.errors import MetricError, unknown_choice
 from facepad.metrics.arrays import check_limit, check_threshold
-from facepad.metrics.intervals import check_bootstrap, percentile_interval
-from facepad.metrics.ranking import Operating, rank
+from facepad.metrics.intervals import percentile_interval
+from facepad.metrics.notes import Note, NoteKind, read_notes
+from facepad.metrics.ranking import OperatingPoints, rank
+from facepad.metrics.resampling import Resampling
 from facepad.metrics.scores import scores_sha256
-from facepad.metrics.table import Cluster, ScoreTable, common_split, score_table
+from facepad.metrics.table import ScoreTable, common_split, score_table
 from facepad.types import ScoreRecord, Split
 
 __all__ = [
@@ -28,7 +30,8 @@ __all__ = [
     "threshold_at",
 ]
 
-CHOSEN_ON_ITSELF = "chosen on the evaluated scores themselves: optimistic"
+CHOSEN_ON_ITSELF = Note(NoteKind.CHOSEN_ON_ITSELF, "chosen on the evaluated scores themselves: optimistic")
+_DEFAULT = Resampling()
 _CHOICES = ("eer", "min-hter", "bpcer@apcer=0.05", "apcer@bpcer=0.05", "a number")
 
 
@@ -94,7 +97,7 @@ class ThresholdOrigin:
             given.
         sha256: `scores_sha256` of the records it was chosen on; None when given.
         separable: All attacks scored below all bona fide records, so that the criterion could not decide.
-        note: What else a reader must know; empty when nothing.
+        notes: What else a reader must know.
     """
 
     source: str
@@ -104,7 +107,7 @@ class ThresholdOrigin:
     interval: tuple[float, float] | None = None
     sha256: str | None = None
     separable: bool = False
-    note: str = ""
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ class Threshold:
                 "interval": None if origin.interval is None else list(origin.interval),
                 "sha256": origin.sha256,
                 "separable": origin.separable,
-                "note": origin.note,
+                "notes": [note.to_dict() for note in origin.notes],
             },
         }
 
@@ -143,8 +146,10 @@ class Threshold:
         try:
             origin = dict(values["origin"])
             interval, split = origin.pop("interval"), origin.pop("split")
+            notes = origin.pop("notes") if "notes" in origin else origin.pop("note")  # older files hold one string
             read = ThresholdOrigin(
                 **origin,
+                notes=read_notes(notes),
                 split=None if split is None else Split(split),
                 interval=None if interval is None else (float(interval[0]), float(interval[1])),
             )
@@ -161,8 +166,8 @@ def fixed_threshold(value: float) -> Threshold:
     Raises:
         MetricError: it is NaN or infinite.
     """
-    note = "given as a number, not chosen on data"
-    return Threshold(check_threshold(value), str(Criterion("fixed", value)), ThresholdOrigin("given", note=note))
+    note = Note(NoteKind.GIVEN, "given as a number, not chosen on data")
+    return Threshold(check_threshold(value), str(Criterion("fixed", value)), ThresholdOrigin("given", notes=(note,)))
 
 
 def threshold_at(
@@ -190,10 +195,10 @@ def threshold_at(
     """
     wanted = parse_criterion(criterion)
     points = rank(bona_fide, attack, instruments).read()
-    return points.threshold(_point(points, wanted)) if wanted.name != "fixed" else float(wanted.number or 0.0)
+    return points.threshold(_chosen_point(points, wanted)) if wanted.name != "fixed" else float(wanted.number or 0.0)
 
 
-def _point(points: Operating, criterion: Criterion) -> int:
+def _chosen_point(points: OperatingPoints, criterion: Criterion) -> int:
     separating = points.separating()
     if separating is not None:
         return separating
@@ -210,21 +215,17 @@ def choose_threshold(
     criterion: str | float = "eer",
     *,
     source: str,
-    cluster: Cluster | None = None,
-    bootstrap: int = 1000,
-    seed: int = 0,
-    note: str = "",
+    resampling: Resampling = _DEFAULT,
+    notes: Sequence[Note] = (),
 ) -> Threshold:
     """Choose a threshold on (dev) records, with its origin and 95 % interval.
 
     Args:
-        records: The records to choose on; those without a score are left out, and the note says how many.
-        criterion: As in `parse_criterion`; a number is taken as it is.
+        records: The records to choose on; records without a score are left out, and a note counts them.
+        criterion: As in `parse_criterion`; a number becomes the threshold itself.
         source: The name of the scores file or data set, for the origin.
-        cluster: What the interval's bootstrap resamples; None resamples single records.
-        bootstrap: Number of resamples.
-        seed: Seed of the resamples.
-        note: A remark to keep in the origin.
+        resampling: How the interval is made.
+        notes: Notes to keep in the origin.
 
     Raises:
         MetricError: one class has no scored record, an unknown criterion, or a cluster that the records do not name.
@@ -232,17 +233,16 @@ def choose_threshold(
     wanted = parse_criterion(criterion)
     if wanted.name == "fixed":
         return fixed_threshold(wanted.number or 0.0)
-    check_bootstrap(bootstrap)
-    table = score_table(records, cluster)
+    table = score_table(records, resampling.cluster_of(records))
     ranking = table.ranking()
     points = ranking.read()
-    point = _point(points, wanted)
+    point = _chosen_point(points, wanted)
     value = points.threshold(point)
     separable = points.separating() is not None
     if separable:
         interval = float(ranking.values[point - 1]), float(ranking.values[point])
     else:
-        draws = table.bootstrap(ranking, lambda p: (p.threshold(_point(p, wanted)),), bootstrap, seed)
+        draws = table.bootstrap(ranking, lambda drawn: (drawn.threshold(_chosen_point(drawn, wanted)),), resampling)
         interval = percentile_interval(value, draws[:, 0])
     n_bona_fide, n_attack = table.n_scored()
     origin = ThresholdOrigin(
@@ -253,18 +253,17 @@ def choose_threshold(
         interval=interval,
         sha256=scores_sha256(records),
         separable=separable,
-        note="; ".join(filter(None, (note, *_remarks(table, point, len(ranking.values), separable)))),
+        notes=(*notes, *_origin_notes(table, point, len(ranking.values), separable)),
     )
     return Threshold(value, str(wanted), origin)
 
 
-def _remarks(table: ScoreTable, point: int, n_values: int, separable: bool) -> list[str]:
-    remarks = []
+def _origin_notes(table: ScoreTable, point: int, n_values: int, separable: bool) -> Iterator[Note]:
     if separable:
-        remarks.append("the scores are separable: the threshold is the middle of the gap, whatever the criterion")
+        text = "the scores are separable: the threshold is the middle of the gap, whatever the criterion"
+        yield Note(NoteKind.SEPARABLE, text)
     if point in (0, n_values):
-        remarks.append(f"it {'accepts' if point == 0 else 'rejects'} every sample it was chosen on")
-    unscored = int(np.count_nonzero(~table.scored))
-    if unscored:
-        remarks.append(f"{unscored} of {len(table.scores)} records had no score")
-    return remarks
+        verb = "accepts" if point == 0 else "rejects"
+        yield Note(NoteKind.ONE_SIDED, f"it {verb} every sample it was chosen on")
+    if unscored := int(np.count_nonzero(~table.scored)):
+        yield Note(NoteKind.UNSCORED, f"{unscored} of {len(table.scores)} records had no score")

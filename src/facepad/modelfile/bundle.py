@@ -20,7 +20,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, m
 from facepad.errors import BundleError
 from facepad.files.config import Section, explain
 from facepad.files.disk import atomic_path
-from facepad.metrics import Threshold
+from facepad.metrics import Note, Threshold, read_notes
 from facepad.modelfile.preprocess import PreprocessSpec
 
 __all__ = [
@@ -134,7 +134,7 @@ class Calibration(Section):
         offset: An offset in logits.
         source: The data that it was fitted on, with their hash; empty for ``none``.
         ece_before, ece_after: Expected calibration error on that data.
-        note: What else a reader must know.
+        notes: What else a reader must know.
     """
 
     method: Literal["none", "temperature", "platt"] = "none"
@@ -143,7 +143,14 @@ class Calibration(Section):
     source: str = ""
     ece_before: float | None = None
     ece_after: float | None = None
-    note: str = ""
+    notes: tuple[Note, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_note_of_older_files(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and isinstance(values.get("note"), str):
+            return {**{key: value for key, value in values.items() if key != "note"}, "notes": read_notes(values["note"])}
+        return values
 
 
 def _threshold(value: Any) -> Any:

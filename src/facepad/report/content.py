@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import ScoresError
-from facepad.metrics import PadSummary, Rate, Threshold, scores_sha256
+from facepad.metrics import Note, PadSummary, Rate, Threshold, scores_sha256
 from facepad.report.literature import PublishedRow
 from facepad.types import AttackType, Label, ScoreRecord, Split
 
@@ -89,7 +89,7 @@ class ReportContent:
         dataset: What was measured on, as `PublishedRow.dataset` names it; None when not known.
         protocol: How that data was divided; None when not known.
         unreadable: Path to reason, of images that could not be read.
-        notes: What else a reader must know, one line each.
+        notes: What else a reader must know.
 
     Raises:
         ScoresError: the records of the summary's split are not those that it was measured on, or the threshold is not
@@ -112,7 +112,7 @@ class ReportContent:
     dataset: str | None = None
     protocol: str | None = None
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    notes: Sequence[str] = ()
+    notes: Sequence[Note] = ()
 
     def __post_init__(self) -> None:
         # Curves and pictures are drawn from the records, numbers from the summary: they must not part ways.

@@ -8,7 +8,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from facepad.metrics import CHOSEN_ON_ITSELF, Rate
+from facepad.metrics import NoteKind, Rate, has_note
 from facepad.report.content import ReportContent
 from facepad.report.text import count, criterion_words, interval, number, percent, words
 from facepad.types import ScoreStatus, Split
@@ -86,7 +86,7 @@ def remarks(content: ReportContent) -> list[Remark]:
 
 def _threshold_warnings(content: ReportContent) -> Iterator[Remark]:
     origin, split = content.threshold.origin, content.split_name
-    if origin.sha256 == content.summary.sha256 or CHOSEN_ON_ITSELF in origin.note:
+    if origin.sha256 == content.summary.sha256 or has_note(origin.notes, NoteKind.CHOSEN_ON_ITSELF):
         yield Remark(
             "warning",
             f"The threshold was chosen on the {split} scores themselves: every rate at the threshold is optimistic. "
@@ -104,9 +104,9 @@ def _threshold_warnings(content: ReportContent) -> Iterator[Remark]:
         )
     if origin.sha256 is None:
         yield Remark("note", "The threshold was given as a number; no data set vouches for it.")
-    for part in filter(None, origin.note.split("; ") if origin.sha256 else ()):
-        if part != CHOSEN_ON_ITSELF and not (origin.separable and "separable" in part):  # the warnings say these
-            yield Remark("note", f"Threshold: {part}.")
+    for note in origin.notes if origin.sha256 else ():
+        if note.kind not in (NoteKind.CHOSEN_ON_ITSELF, NoteKind.SEPARABLE):  # the warnings say these
+            yield Remark("note", f"Threshold: {note}.")
 
 
 def _leak_warnings(content: ReportContent) -> Iterator[Remark]:
@@ -142,6 +142,6 @@ def _notes(content: ReportContent) -> Iterator[Remark]:
             f"The {content.split_name} scores are perfectly separable as well; how small the error really is, only "
             "the upper ends of the intervals tell.",
         )
-    for text in (*summary.notes, *content.notes):
-        if CHOSEN_ON_ITSELF not in text:
-            yield Remark("note", f"{text[:1].upper()}{text[1:].rstrip('.')}.")
+    for note in (*summary.notes, *content.notes):
+        if note.kind is not NoteKind.CHOSEN_ON_ITSELF:
+            yield Remark("note", f"{note.text[:1].upper()}{note.text[1:].rstrip('.')}.")

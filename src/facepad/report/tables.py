@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from facepad.metrics import Rate, Reading
+from facepad.metrics import PRECISION_RECALL, Basis, PadSummary, Rate, measures_of
 from facepad.report.content import ReportContent
 from facepad.report.literature import PublishedRow
 from facepad.report.text import GAP, count, fraction, interval, percent, words
@@ -24,9 +24,9 @@ __all__ = [
     "instruments",
     "matrix",
     "number_groups",
+    "precision_recall_rows",
     "probe_rows",
     "published_table",
-    "reading_rows",
     "unscored",
 ]
 
@@ -63,13 +63,13 @@ def _row(name: str, meaning: str, rate: Rate | None, unit: str = "%") -> NumberR
 
 
 def headline(content: ReportContent) -> list[NumberRow]:
-    """The four figures that a hurried reader takes along."""
-    rates, worst = content.summary.rates, words(content.summary.worst_instrument)
+    """The figures of a report's first screen."""
+    summary = content.summary
+    named = {"worst": words(summary.worst_instrument), "split": content.split_name}
     return [
-        _row("APCER", f"attacks accepted (worst: {worst})", rates["apcer"]),
-        _row("BPCER", "bona fide rejected", rates["bpcer"]),
-        _row("ACER", "mean of both", rates["acer"]),
-        _row("EER", f"of the {content.split_name} scores themselves", rates["eer"]),
+        _row(measure.name.partition(" ")[0], measure.headline.format(**named), summary.rates[measure.key])
+        for measure in measures_of(Basis.THRESHOLD, Basis.SCORES)
+        if measure.headline
     ]
 
 
@@ -78,36 +78,28 @@ def number_groups(content: ReportContent) -> list[Group]:
     summary = content.summary
     own = f"Of the {content.split_name} scores themselves, without the threshold"
     groups = [
-        Group("At the threshold", tuple(_at_threshold(summary.rates, f" ({words(summary.worst_instrument)})"))),
-        Group(own, tuple(_of_scores(content))),
-        Group(
-            "Without a score",
-            (
-                _row("APNRR", "attacks without a score", summary.rates["apnrr"]),
-                _row("BPNRR", "bona fide presentations without a score", summary.rates["bpnrr"]),
-            ),
-        ),
+        Group("At the threshold", _rows(Basis.THRESHOLD, summary.rates, f" ({words(summary.worst_instrument)})")),
+        Group(own, (*_rows(Basis.SCORES, summary.rates), *_bpcer_at_apcer(summary))),
+        Group("Without a score", _rows(Basis.RESPONSES, summary.rates)),
     ]
     if any(n for counts in summary.non_responses.values() for n in counts.values()):
-        rows = tuple(_at_threshold(summary.non_responses_as_errors, ""))
+        rows = _rows(Basis.THRESHOLD, summary.non_responses_as_errors)
         groups.append(Group("At the threshold, every missing score counted as a wrong decision", rows))
     return groups
 
 
-def _at_threshold(rates: Mapping[str, Rate], worst: str) -> Iterator[NumberRow]:
-    yield _row("APCER", f"attacks accepted, worst instrument{worst}", rates["apcer"])
-    yield _row("FAR", "attacks accepted, all instruments pooled", rates["far_pooled"])
-    yield _row("BPCER (FRR)", "bona fide presentations rejected", rates["bpcer"])
-    yield _row("ACER", "mean of APCER and BPCER", rates["acer"])
-    yield _row("HTER", "mean of FAR and BPCER", rates["hter"])
-    yield _row("Accuracy", "decided rightly; depends on the class mix", rates["accuracy"])
+def _rows(basis: Basis, rates: Mapping[str, Rate], worst: str = "") -> tuple[NumberRow, ...]:
+    """The measures of a basis; ``worst`` follows the meaning of APCER."""
+    return tuple(
+        _row(
+            measure.name, measure.meaning + (worst if measure.key == "apcer" else ""), rates[measure.key], measure.unit
+        )
+        for measure in measures_of(basis)
+    )
 
 
-def _of_scores(content: ReportContent) -> Iterator[NumberRow]:
-    rates = content.summary.rates
-    yield _row("EER", "where FAR and BPCER are equal", rates["eer"])
-    yield _row("AUC", "pairs of bona fide and attack ranked rightly", rates["auc"], "fraction")
-    for limit, rate in content.summary.bpcer_at_apcer.items():
+def _bpcer_at_apcer(summary: PadSummary) -> Iterator[NumberRow]:
+    for limit, rate in summary.bpcer_at_apcer.items():
         yield _row(f"BPCER @ {100 * limit:g}{GAP}%", f"bona fide rejected where APCER ≤ {100 * limit:g}{GAP}%", rate)
 
 
@@ -214,8 +206,7 @@ _PUBLISHED_COLUMNS = {
 def published_table(content: ReportContent) -> PublishedTable:
     """Published rows beside this result's own, by data set; a figure that was not given is an empty cell."""
     summary = content.summary
-    attack = summary.readings["attack"]
-    ours = {**summary.rates, "precision": attack.precision, "recall": attack.recall, "f1": attack.f1}
+    ours = {**summary.rates, **summary.precision_recall["attack"]}
     filled = [c for c in _PUBLISHED_COLUMNS if any(getattr(row, c) is not None for row in content.published)]
     own = tuple(_own_cell(name, ours.get(name)) for name in filled)
     datasets = sorted(dict.fromkeys(row.dataset for row in content.published), key=lambda name: name != content.dataset)
@@ -305,10 +296,7 @@ def matrix(content: ReportContent) -> list[MatrixRow]:
     return rows
 
 
-def reading_rows(reading: Reading) -> list[NumberRow]:
-    """Precision, recall and F1 of one reading."""
-    return [
-        _row("Precision", "", reading.precision, "fraction"),
-        _row("Recall", "", reading.recall, "fraction"),
-        _row("F1", "", reading.f1, "fraction"),
-    ]
+def precision_recall_rows(rates: Mapping[str, Rate | None]) -> list[NumberRow]:
+    """Precision, recall and F1 for one reading of "positive"."""
+    names = {key: name[:1].upper() + name[1:] for key, (name, _) in PRECISION_RECALL.items()}
+    return [_row(names[key], "", rate, "fraction") for key, rate in rates.items()]

@@ -91,7 +91,7 @@ def _view(content: ReportContent) -> dict[str, Any]:
     shown = {section.id for section in sections if section.present}
     instrument_rows, instrument_scale = tables.instruments(content)
     probe_rows, probe_scale = tables.probe_rows(content)
-    readings = [(name, tables.reading_rows(reading)) for name, reading in content.summary.readings.items()]
+    readings = [(name, tables.precision_recall_rows(rates)) for name, rates in content.summary.precision_recall.items()]
     return {
         "content": content,
         "summary": content.summary,

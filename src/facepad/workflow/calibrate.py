@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 from facepad.datasets.manifest import manifest_words
 from facepad.errors import InputError, MetricError, OutputExistsError, SeparableError
 from facepad.metrics import (
-    best_cluster,
+    Note,
+    NoteKind,
     choose_threshold,
     expected_calibration_error,
     fit_platt,
     fit_temperature,
     format_threshold,
+    joined,
     parse_criterion,
+    remarks,
 )
 from facepad.modelfile.bundle import Bundle, Calibration, write_bundle
 from facepad.modelfile.catalog import find_model, look_up
@@ -142,7 +145,7 @@ def calibrate_bundle(
         calibration = _fitted_degraded(worse.records, method, source, before)
     records = with_calibration(scored.records, calibration)
     threshold = choose_threshold(
-        records, criterion, source=source, cluster=best_cluster(records), note="; ".join(notes)
+        records, criterion, source=source, notes=remarks(notes)
     )
     facts = {name: value for name, value in bundle.description.facts.items() if name != "parity"}
     update = {"calibration": calibration, "threshold": threshold, "facts": facts}
@@ -157,7 +160,7 @@ def calibration_words(bundle: Bundle) -> str:
     if found.method != "none":
         lines[0] += f", P(bona fide) = sigmoid({found.slope:.4g} x logit {found.offset:+.4g}), on {found.source}"
         lines.append(f"expected calibration error there: {found.ece_before:.4f} before, {found.ece_after:.4f} after")
-    lines += [f"note: {found.note}"] if found.note else []
+    lines += [f"note: {joined(found.notes)}"] if found.notes else []
     lines += [format_threshold(threshold)] if threshold else []
     return "\n".join(lines)
 
@@ -232,10 +235,14 @@ def _fitted_degraded(records: Sequence[ScoreRecord], method: _Fit, source: str, 
     except MetricError:  # images so degraded that their scores no longer rise with bona fide
         found = None
     if found is not None:
-        return found.model_copy(update={"note": "the dev scores are separable: fitted to degraded dev images"})
-    note = f"the scores of {source} are separable, those of its images degraded too, and determine no calibration"
+        note = Note(NoteKind.SEPARABLE, "the dev scores are separable: fitted to degraded dev images")
+        return found.model_copy(update={"notes": (note,)})
+    note = Note(
+        NoteKind.SEPARABLE,
+        f"the scores of {source} are separable, those of its images degraded too, and determine no calibration",
+    )
     if before.method == "none":
-        return Calibration(note=note)
-    if note in before.note:
+        return Calibration(notes=(note,))
+    if note in before.notes:
         return before
-    return before.model_copy(update={"note": "; ".join(filter(None, (before.note, note, "it stayed as it was")))})
+    return before.model_copy(update={"notes": (*before.notes, note, *remarks(["it stayed as it was"]))})

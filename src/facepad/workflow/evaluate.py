@@ -15,7 +15,7 @@ from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.origin import origin_of
 from facepad.files.disk import claim_output
 from facepad.media.images import read_image
-from facepad.metrics import Aggregation, Threshold, shown_frames, to_videos
+from facepad.metrics import Aggregation, Threshold, joined, remarks, shown_frames, to_videos
 from facepad.modelfile.bundle import Bundle, Calibration
 from facepad.modelfile.catalog import find_model
 from facepad.modelfile.run_folder import RunFolder, read_epochs
@@ -91,7 +91,7 @@ def evaluate_model(
     notes = (_NO_LIMITS, *subject.notes, *_detector_notes(manifest, subject.bundle), *_threshold_notes(options))
     claim_output(out)
     evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options, progress=progress)
-    summary = replace(evaluation.summary, notes=(*evaluation.summary.notes, *notes))
+    summary = replace(evaluation.summary, notes=(*evaluation.summary.notes, *remarks(notes)))
     evaluation = replace(evaluation, summary=summary)
     content = _content(subject, manifest, evaluation, options.aggregation)
     if thumbnails:
@@ -186,7 +186,7 @@ def _inputs(bundle: Bundle) -> str:
 
 def _calibration_words(calibration: Calibration) -> str:
     where = calibration.source and f"on {calibration.source}"
-    return ", ".join(filter(None, (calibration.method, where, calibration.note)))
+    return ", ".join(filter(None, (calibration.method, where, joined(calibration.notes))))
 
 
 def _depth_examples(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facepad.datasets.manifest import manifest_words, require_both_classes
 from facepad.errors import InputError, unknown_choice
-from facepad.metrics import best_cluster, choose_threshold, parse_criterion
+from facepad.metrics import balanced_weights, choose_threshold, logistic_regression, parse_criterion, remarks
 from facepad.modelfile.bundle import LICENSE, Bundle, Calibration, Description, Network
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import BundleScorer, Prepared, Scores, sigmoid
@@ -88,8 +88,7 @@ def fuse_models(
         fused,
         criterion,
         source=manifest_words(manifest),
-        cluster=best_cluster(fused),
-        note="" if method == "mean-logit" else "the weights of the fusion were learnt on the same records",
+        notes=() if method == "mean-logit" else remarks(["the weights of the fusion were learnt on the same records"]),
     )
     description = _description(name, models, weights, offset, method, manifest_words(manifest))
     bundle = Bundle(description.model_copy(update={"threshold": threshold}), _files(models))
@@ -125,13 +124,15 @@ class _Members:
 
 def _learn(logits: NDArray[np.float64], bona_fide: NDArray[np.bool_]) -> tuple[NDArray[np.float64], float]:
     """Weights ``(members,)`` and offset of a logistic regression on logits ``(N, members)``."""
-    from sklearn.linear_model import LogisticRegression  # only here: it takes a while to import
-
+    n, members = logits.shape
     mean, spread = logits.mean(axis=0), logits.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
-    model = LogisticRegression(class_weight="balanced").fit((logits - mean) / spread, bona_fide)
-    weights = model.coef_[0] / spread
-    return weights, float(model.intercept_[0] - weights @ mean)
+    columns = np.vstack([((logits - mean) / spread).T, np.ones(n)])
+    labels = bona_fide.astype(np.float64)
+    penalty = np.append(np.full(members, 1 / n), 0.0)  # L2 that weighs as much as one sample; the offset is free
+    factors = logistic_regression(columns, labels, balanced_weights(labels), penalty)
+    weights = factors[:-1] / spread
+    return weights, float(factors[-1] - weights @ mean)
 
 
 def _description(
@@ -148,10 +149,10 @@ def _description(
     ]
     calibration = Calibration()
     if method == "logistic":
-        calibration = Calibration(method="platt", offset=whole, source=source, note="the offset of the logistic fusion")
+        calibration = Calibration(method="platt", offset=whole, source=source, notes=remarks(["the offset of the logistic fusion"]))
     elif whole:
         sources = "; ".join(dict.fromkeys(member.calibration.source for member in members if member.calibration.source))
-        calibration = Calibration(method="platt", offset=whole, source=sources, note="the members' own, averaged")
+        calibration = Calibration(method="platt", offset=whole, source=sources, notes=remarks(["the members' own, averaged"]))
     facts: dict[str, Any] = {
         "fusion": method,
         "dev": source,

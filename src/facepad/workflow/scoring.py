@@ -20,7 +20,6 @@ from facepad.metrics import (
     PadSummary,
     Rate,
     Threshold,
-    best_cluster,
     check_videos,
     metrics_from_file,
     parse_criterion,
@@ -178,7 +177,7 @@ def _eer(records: list[ScoreRecord], threshold: Threshold, aggregation: Aggregat
     records = to_videos(records, aggregation) if aggregation else records
     if len({record.label for record in records if record.score is not None}) < len(Label):
         return None
-    return summarize(records, threshold, cluster=best_cluster(records), aggregation=aggregation).rates["eer"]
+    return summarize(records, threshold, aggregation=aggregation).rates["eer"]
 
 
 def check_evaluation(

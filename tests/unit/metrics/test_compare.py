@@ -17,12 +17,23 @@ from scipy.stats import binomtest
 from facepad import metrics
 from facepad.cli import main
 from facepad.errors import MetricError, ScoresError
-from facepad.metrics import MEASURES, compare_files, compare_records, fixed_threshold, format_comparison, mcnemar
-from facepad.metrics.intervals import resample_weights
+from facepad.metrics import (
+    Resampling,
+    System,
+    compare_files,
+    compare_records,
+    fixed_threshold,
+    format_comparison,
+    mcnemar,
+)
+from facepad.metrics.compare import compared_measures
+from facepad.metrics.resampling import resample_weights
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
 QUICK = settings(max_examples=50, deadline=None)
 KINDS = (None, AttackType.PRINT, AttackType.REPLAY_VIDEO)
+MEASURES = ("eer", "apcer", "bpcer", "acer")
+FAST = Resampling(replicates=100)
 
 
 def make(n=180, seed=0, subjects=10, gap=0.2, spread=0.2, split=Split.TEST, missing=0.0):
@@ -41,8 +52,9 @@ def make(n=180, seed=0, subjects=10, gap=0.2, spread=0.2, split=Split.TEST, miss
 
 
 def compared(a, b, at=(0.5, 0.5), **options):
-    options = {"bootstrap": 200} | options
-    return compare_records(a, b, tuple(map(fixed_threshold, at)), **options)
+    resampling = Resampling(**({"replicates": 200} | options))
+    systems = zip("AB", (a, b), map(fixed_threshold, at), strict=True)
+    return compare_records(*(System(*parts) for parts in systems), resampling=resampling)
 
 
 def written(folder, **systems):
@@ -88,6 +100,10 @@ def test_mcnemar_stays_exact_for_many_samples():
     assert mcnemar(a, ~a).p == pytest.approx(binomtest(2400, 5000).pvalue, rel=1e-9)
     many = np.repeat([True, False], [20_000, 1])
     assert mcnemar(many, ~many).p == 0.0  # smaller than any float
+
+
+def test_comparison_holds_the_measures_of_the_table_that_have_a_title():
+    assert tuple(measure.key for measure in compared_measures()) == MEASURES
 
 
 def test_mcnemar_of_different_samples_is_refused():
@@ -156,7 +172,7 @@ def test_thresholds_are_each_systems_own(tmp_path):
     own = [*make(seed=1, split=Split.DEV), *make(seed=1)]
     moved = [replace(r, score=8 * r.score - 3) for r in own]
     paths = written(tmp_path, own=own, moved=moved)
-    found = compare_files(*paths, bootstrap=100)
+    found = compare_files(*paths, resampling=FAST)
     assert found.thresholds[1].value == pytest.approx(8 * found.thresholds[0].value - 3)
     assert all(difference.p == 1.0 and difference.difference == 0 for difference in found.differences.values())
     assert [t.origin.split for t in found.thresholds] == [Split.DEV, Split.DEV]
@@ -166,9 +182,9 @@ def test_thresholds_are_each_systems_own(tmp_path):
 def test_values_are_those_of_the_metrics_of_each_file(tmp_path):
     systems = {name: [*make(seed=n, split=Split.DEV), *make(seed=n)] for n, name in enumerate("ab")}
     paths = written(tmp_path, **systems)
-    found = compare_files(*paths, "bpcer@apcer=0.05", bootstrap=100)
+    found = compare_files(*paths, "bpcer@apcer=0.05", resampling=FAST)
     for side, path in zip("ab", paths, strict=True):
-        summary = metrics.metrics_from_file(path, "bpcer@apcer=0.05", bootstrap=100)
+        summary = metrics.metrics_from_file(path, "bpcer@apcer=0.05", resampling=FAST)
         for name in MEASURES:
             assert getattr(found.differences[name], side) == pytest.approx(summary.rates[name].value)
 
@@ -193,7 +209,7 @@ def test_few_subjects_cannot_tell_from_chance_however_clear():
     found = compared(a, b)
     assert found.differences["acer"].high < 0 and found.differences["acer"].p == 2 / 2**4
     assert not any(difference.significant for difference in found.differences.values())
-    assert "with 4 subjects no difference can be told from chance" in found.notes
+    assert "with 4 subjects no difference can be told from chance" in map(str, found.notes)
 
 
 def test_measure_without_errors_has_no_interval_and_says_why():
@@ -261,7 +277,7 @@ def test_samples_without_names_are_taken_as_independent_and_it_is_said():
     found = compared(a, b)
     assert found.cluster is None
     assert found.differences["eer"].method == "bootstrap, assumes independent frames"
-    assert any("independent" in note for note in found.notes)
+    assert any("independent" in note.text for note in found.notes)
 
 
 def test_videos_are_compared_although_their_frames_differ(tmp_path):
@@ -272,18 +288,18 @@ def test_videos_are_compared_although_their_frames_differ(tmp_path):
     }
     # The second system saw other frames of the same videos.
     paths = written(tmp_path, a=videos[1][::2], b=[replace(r, path=f"other/{r.path}") for r in videos[2][1::2]])
-    found = compare_files(*paths, aggregation="mean", bootstrap=100)
+    found = compare_files(*paths, aggregation="mean", resampling=FAST)
     assert (found.n_bona_fide + found.n_attack, found.only_a, found.only_b) == (90, 0, 0)
     assert found.to_dict()["level"] == "video"
     assert "attack test videos (mean of their frames) with a score by both" in format_comparison(found)
     with pytest.raises(ScoresError, match="no path and frame"):
-        compare_files(*paths, bootstrap=100)
+        compare_files(*paths, resampling=FAST)
 
 
 def test_threshold_chosen_on_the_compared_scores_is_said(tmp_path):
     paths = written(tmp_path, a=make(seed=1), b=make(seed=2))
-    text = format_comparison(compare_files(*paths, bootstrap=100))
-    assert text.count(metrics.CHOSEN_ON_ITSELF) == 2
+    text = format_comparison(compare_files(*paths, resampling=FAST))
+    assert text.count(metrics.CHOSEN_ON_ITSELF.text) == 2
 
 
 def run(monkeypatch, capsys, *words):

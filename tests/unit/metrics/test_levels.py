@@ -23,6 +23,8 @@ from facepad.modelfile.scorers import Scores
 from facepad.types import AttackType, Box, Label, Sample, ScoreRecord, ScoreStatus, Split
 from facepad.workflow.scoring import EvaluationOptions, check_evaluation, evaluate_samples
 
+FAST = metrics.Resampling(replicates=100)
+FRAMES = metrics.Resampling(None, 100)
 QUICK = settings(max_examples=50, deadline=None)
 SCORES = st.lists(st.floats(-1e300, 1e300, allow_nan=False), min_size=1, max_size=12)
 
@@ -143,15 +145,15 @@ def test_file_at_video_level_equals_a_file_of_aggregated_records(tmp_path, how):
     records = [*simulated(Split.DEV, 1), *simulated(Split.TEST, 2)]
     metrics.write_scores(tmp_path / "frames.csv", records)
     metrics.write_scores(tmp_path / "videos.csv", to_videos(records, how))
-    summary = metrics.metrics_from_file(tmp_path / "frames.csv", aggregation=how, bootstrap=100)
-    by_hand = metrics.metrics_from_file(tmp_path / "videos.csv", bootstrap=100)
+    summary = metrics.metrics_from_file(tmp_path / "frames.csv", aggregation=how, resampling=FAST)
+    by_hand = metrics.metrics_from_file(tmp_path / "videos.csv", resampling=FAST)
     assert summary.rates == by_hand.rates and summary.confusion.total == 24
     assert summary.threshold.value == by_hand.threshold.value
     assert summary.threshold.origin.n_bona_fide + summary.threshold.origin.n_attack == 24
-    assert f"chosen on videos ({how} of their frames)" in summary.threshold.origin.note
+    assert f"chosen on videos ({how} of their frames)" in metrics.joined(summary.threshold.origin.notes)
     assert (summary.to_dict()["level"], summary.to_dict()["fusion"]) == ("video", how)
     assert (by_hand.to_dict()["level"], by_hand.to_dict()["fusion"]) == ("frame", None)
-    assert any("without a score are left out of the aggregation" in note for note in summary.notes)
+    assert any("without a score are left out of the aggregation" in note.text for note in summary.notes)
     assert f"test split, videos ({how} of their frames)" in metrics.format_summary(summary)
 
 
@@ -159,7 +161,7 @@ def test_second_dev_file_is_aggregated_too(tmp_path):
     for split in (Split.DEV, Split.TEST):
         metrics.write_scores(tmp_path / f"{split}.csv", [replace(r, split=None) for r in simulated(split)])
     summary = metrics.metrics_from_file(
-        tmp_path / "test.csv", dev=tmp_path / "dev.csv", aggregation="median", bootstrap=100, cluster=None
+        tmp_path / "test.csv", dev=tmp_path / "dev.csv", aggregation="median", resampling=FRAMES
     )
     origin = summary.threshold.origin
     assert (origin.n_bona_fide + origin.n_attack, origin.source) == (24, str(tmp_path / "dev.csv"))
@@ -167,10 +169,10 @@ def test_second_dev_file_is_aggregated_too(tmp_path):
 
 def test_scores_without_videos_are_measured_as_they_are_and_it_is_said(tmp_path):
     metrics.write_scores(tmp_path / "s.csv", [replace(r, video=None) for r in simulated(Split.TEST)])
-    plain = metrics.metrics_from_file(tmp_path / "s.csv", bootstrap=100)
-    summary = metrics.metrics_from_file(tmp_path / "s.csv", aggregation="mean", bootstrap=100)
+    plain = metrics.metrics_from_file(tmp_path / "s.csv", resampling=FAST)
+    summary = metrics.metrics_from_file(tmp_path / "s.csv", aggregation="mean", resampling=FAST)
     assert summary.rates == plain.rates
-    assert "all records name no video and stand alone" in summary.notes
+    assert "all records name no video and stand alone" in map(str, summary.notes)
 
 
 def test_mixed_video_in_a_file_is_refused_with_the_files_name(tmp_path):

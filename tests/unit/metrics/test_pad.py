@@ -103,41 +103,15 @@ def test_bpcer_at_apcer_equals_trying_every_threshold(scores, limit, per_instrum
     assert got == pytest.approx(float(min(allowed)))
 
 
-@pytest.mark.parametrize("limit", [0.0, 0.05, 0.1, 0.5])
-def test_apcer_at_bpcer_equals_trying_every_threshold(scores, limit):
-    bona_fide, attack, instruments = scores
-    allowed = [
-        max(slow_error_rates(bona_fide, attack[instruments == n], t)[0] for n in set(instruments))
-        for t in [*sorted({*bona_fide, *attack}), float("inf")]
-        if slow_error_rates(bona_fide, attack, t)[1] <= limit
-    ]
-    got = metrics.apcer_at_bpcer(bona_fide, attack, limit, instruments)
-    assert got == pytest.approx(float(min(allowed)))
-
-
 def test_limit_may_be_reached_exactly_in_spite_of_float_rounding():
     # 0.29 * 100 is 28.999...: 29 accepted attacks of 100 must still be within 29 %.
     attack = np.arange(100) / 100
     assert metrics.bpcer_at_apcer([0.705, 0.9], attack, 0.29) == 0.0
 
 
-def test_confusion_matrix_reads_precision_recall_f1_both_ways():
+def test_confusion_matrix_counts_decisions():
     matrix = metrics.confusion_matrix([0.9, 0.8, 0.2], [0.1, 0.2, 0.3, 0.7], 0.5)
-    assert (matrix.bona_fide_accepted, matrix.bona_fide_rejected) == (2, 1)
-    assert (matrix.attack_accepted, matrix.attack_rejected) == (1, 3)
-    assert matrix.precision("attack") == 3 / 4
-    assert matrix.recall("attack") == 3 / 4
-    assert matrix.precision("bona_fide") == 2 / 3
-    assert matrix.recall("bona_fide") == 2 / 3
-    assert matrix.f1("attack") == pytest.approx(2 * (3 / 4) * (3 / 4) / (3 / 2))
-
-
-def test_published_figures_of_the_tla_paper_fit_the_attack_positive_reading():
-    # 1 of 1,024 real images rejected and 5 of 1,500 attacks accepted: the paper's FAR .00097 is our BPCER.
-    matrix = metrics.ConfusionMatrix(1023, 1, 5, 1495)
-    assert round(matrix.precision("attack"), 4) == 0.9993
-    assert round(matrix.recall("attack"), 4) == 0.9967
-    assert round(matrix.f1("attack"), 3) == 0.998
+    assert matrix == metrics.ConfusionMatrix(2, 1, 1, 3) and matrix.total == 7
 
 
 def test_confusion_matrix_takes_one_class_alone():
@@ -165,10 +139,6 @@ def test_non_response_rates_are_shares_of_all_presentations():
         (lambda: metrics.bpcer_at_apcer([0.5], [0.1], 1.0), "APCER in \\[0, 1\\)"),
         (lambda: metrics.bpcer_at_apcer([0.5], [0.1], float("nan")), "APCER in \\[0, 1\\)"),
         (lambda: metrics.confusion_matrix([], [], 0.5), "no scores"),
-        (lambda: metrics.ConfusionMatrix(0, 3, 0, 0).precision("bona_fide"), "no sample was decided as bona_fide"),
-        (lambda: metrics.ConfusionMatrix(1, 3, 0, 0).recall("attack"), "no attack sample"),
-        (lambda: metrics.ConfusionMatrix(1, 0, 0, 0).f1("attack"), "F1"),
-        (lambda: metrics.ConfusionMatrix(1, 0, 0, 0).f1("spoof"), "'attack' or 'bona_fide'"),
         (lambda: metrics.apnrr(0, 0), "at least one"),
         (lambda: metrics.bpnrr(3, 4), "got 4 of 3"),
     ],

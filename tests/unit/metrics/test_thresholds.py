@@ -99,7 +99,9 @@ def test_huge_scores_do_not_overflow():
 @pytest.mark.parametrize("criterion", DATA_DRIVEN)
 @pytest.mark.parametrize("cluster", ["subject", None])
 def test_threshold_lies_in_its_bootstrap_interval(criterion, cluster):
-    threshold = metrics.choose_threshold(overlapping(), criterion, source="dev.csv", cluster=cluster, bootstrap=200)
+    threshold = metrics.choose_threshold(
+        overlapping(), criterion, source="dev.csv", resampling=metrics.Resampling(cluster, 200)
+    )
     low, high = threshold.origin.interval
     assert low <= threshold.value <= high
     assert 0 < high - low < 0.5
@@ -108,11 +110,11 @@ def test_threshold_lies_in_its_bootstrap_interval(criterion, cluster):
 
 def test_threshold_origin_remembers_what_it_was_chosen_on():
     records = [*overlapping(), record(None, status=ScoreStatus.NO_FACE)]
-    threshold = metrics.choose_threshold(records, "eer", source="dev.csv", bootstrap=100)
+    threshold = metrics.choose_threshold(records, "eer", source="dev.csv", resampling=metrics.Resampling(None, 100))
     origin = threshold.origin
     assert (origin.source, origin.split, origin.n_bona_fide, origin.n_attack) == ("dev.csv", Split.DEV, 60, 60)
     assert origin.sha256 == metrics.scores_sha256(records)
-    assert "1 of 121 records had no score" in origin.note
+    assert "1 of 121 records had no score" in metrics.joined(origin.notes)
     assert threshold.criterion == "eer"
     bona_fide, attack, instruments = sides(records[:-1])
     assert threshold.value == metrics.threshold_at(bona_fide, attack, "eer", instruments)
@@ -124,24 +126,26 @@ def test_threshold_origin_remembers_what_it_was_chosen_on():
 @pytest.mark.parametrize("criterion", DATA_DRIVEN)
 def test_separable_origin_says_so_and_gives_the_gap(criterion):
     records = [record(0.7), record(0.9), record(0.1, AttackType.PRINT), record(0.3, AttackType.PRINT)]
-    threshold = metrics.choose_threshold(records, criterion, source="dev")
+    threshold = metrics.choose_threshold(records, criterion, source="dev", resampling=metrics.Resampling(None))
     assert threshold.value == pytest.approx(0.5)
     assert threshold.origin.separable
     assert threshold.origin.interval == (0.3, 0.7)
-    assert "middle of the gap" in threshold.origin.note
+    assert "middle of the gap" in metrics.joined(threshold.origin.notes)
 
 
 def test_threshold_that_rejects_everything_says_so():
     records = [record(0.2), record(0.4), record(0.9, AttackType.PRINT), record(0.3, AttackType.PRINT)]
-    threshold = metrics.choose_threshold(records, "bpcer@apcer=0", source="dev", bootstrap=100)
-    assert "rejects every sample" in threshold.origin.note
+    threshold = metrics.choose_threshold(
+        records, "bpcer@apcer=0", source="dev", resampling=metrics.Resampling(None, 100)
+    )
+    assert "rejects every sample" in metrics.joined(threshold.origin.notes)
 
 
 def test_number_is_taken_as_it_is_and_says_so():
-    threshold = metrics.choose_threshold(overlapping(), "0.5", source="dev")
+    threshold = metrics.choose_threshold(overlapping(), "0.5", source="dev", resampling=metrics.Resampling(None))
     assert threshold == metrics.fixed_threshold(0.5)
     assert (threshold.value, threshold.criterion, threshold.origin.sha256) == (0.5, "0.5", None)
-    assert "not chosen on data" in threshold.origin.note
+    assert "not chosen on data" in metrics.joined(threshold.origin.notes)
 
 
 @pytest.mark.parametrize(
@@ -168,14 +172,16 @@ def test_criterion_survives_text(text):
 
 def test_choosing_without_attacks_or_clusters_raises_by_name():
     with pytest.raises(MetricError, match="no attack scores"):
-        metrics.choose_threshold([record(0.5)], source="dev")
+        metrics.choose_threshold([record(0.5)], source="dev", resampling=metrics.Resampling(None))
     with pytest.raises(MetricError, match="no score records"):
-        metrics.choose_threshold([], source="dev")
+        metrics.choose_threshold([], source="dev", resampling=metrics.Resampling(None))
     with pytest.raises(MetricError, match="need the video of every record"):
-        metrics.choose_threshold(overlapping(), source="dev", cluster="video")
+        metrics.choose_threshold(overlapping(), source="dev", resampling=metrics.Resampling("video"))
     with pytest.raises(MetricError, match="unknown cluster 'sbject'"):
-        metrics.choose_threshold(overlapping(), source="dev", cluster="sbject")
+        metrics.choose_threshold(overlapping(), source="dev", resampling=metrics.Resampling("sbject"))
     with pytest.raises(MetricError, match="at least two subjects, got 1"):
-        metrics.choose_threshold([record(0.5), record(0.1, AttackType.PRINT)], source="dev", cluster="subject")
+        metrics.choose_threshold(
+            [record(0.5), record(0.1, AttackType.PRINT)], source="dev", resampling=metrics.Resampling("subject")
+        )
     with pytest.raises(MetricError, match="at least 100 bootstrap"):
-        metrics.choose_threshold(overlapping(), source="dev", bootstrap=10)
+        metrics.choose_threshold(overlapping(), source="dev", resampling=metrics.Resampling(None, 10))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facepad.errors import BundleError, ModelError
-from facepad.metrics import Threshold, choose_threshold
+from facepad.metrics import Resampling, Threshold, choose_threshold
 from facepad.modelfile.bundle import (
     Bundle,
     Calibration,
@@ -53,7 +53,7 @@ def threshold():
         for label, kind, gap in ((Label.BONA_FIDE, None, 3), (Label.ATTACK, AttackType.PRINT, 0))
         for i in range(6)
     ]
-    return choose_threshold(records, "eer", source="dev.csv")
+    return choose_threshold(records, "eer", source="dev.csv", resampling=Resampling(None))
 
 
 @pytest.fixture()

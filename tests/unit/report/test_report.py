@@ -14,7 +14,18 @@ from PIL import Image
 
 from facepad.errors import ImageError, InputError, RunError, ScoresError
 from facepad.media.images import write_image
-from facepad.metrics import Rate, choose_threshold, fixed_threshold, shown_frames, summarize, to_videos
+from facepad.metrics import (
+    Rate,
+    Resampling,
+    choose_threshold,
+    fixed_threshold,
+    shown_frames,
+    summarize,
+    to_videos,
+)
+from facepad.metrics import (
+    remarks as remarks_of,
+)
 from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_examples, write_report
 from facepad.report.depth import depth_cards
 from facepad.report.literature import PUBLISHED, published_rows
@@ -69,8 +80,8 @@ def simulated(split, n=60, seed=0, spread=1.5, missing=2):
 
 def content_of(dev, test, threshold=None, cluster="subject", **fields):
     if threshold is None:
-        threshold = choose_threshold(dev, "eer", source="scores.csv", cluster=cluster, bootstrap=100)
-    summary = summarize(test, threshold, source="scores.csv", cluster=cluster, bootstrap=100)
+        threshold = choose_threshold(dev, "eer", source="scores.csv", resampling=Resampling(cluster, 100))
+    summary = summarize(test, threshold, source="scores.csv", resampling=Resampling(cluster, 100))
     return ReportContent(title="a title", summary=summary, records=[*dev, *test], threshold=summary.threshold, **fields)
 
 
@@ -99,7 +110,7 @@ def full(plain, tmp_path_factory):
         facts={"machine": "two cores"},
         probes=[ShortcutProbe("face blanked", "surroundings only", Rate(0.312, 0.2, 0.4, 120, "bootstrap"))],
         published=published_rows("TLA-MobileNetV2"),
-        notes=["measured on a rainy day"],
+        notes=remarks_of(["measured on a rainy day"]),
     )
 
 
@@ -179,9 +190,9 @@ def test_page_shows_the_numbers_of_the_summary(full, full_page):
     tiles = re.findall(r'class="name">(\w+)</span><span class="value">([0-9.]+)<.*?95&nbsp;%: ([0-9. to]+)<', text)
     headline = [(name, rates[name.lower()]) for name in ("APCER", "BPCER", "ACER", "EER")]
     assert tiles == [(name, percent(rate.value, False), interval(rate, False)) for name, rate in headline]
-    for reading in full.summary.readings.values():
-        assert f"{reading.precision.value:.4f}" in text
-        assert f"{reading.f1.low:.4f} to {reading.f1.high:.4f}" in text
+    for of_class in full.summary.precision_recall.values():
+        assert f"{of_class['precision'].value:.4f}" in text
+        assert f"{of_class['f1'].low:.4f} to {of_class['f1'].high:.4f}" in text
     assert f"{full.summary.rates['auc'].value:.4f}" in text
     matrix = full.summary.confusion
     assert f"<b>{matrix.attack_accepted}</b>" in text and f"<b>{matrix.bona_fide_accepted}</b>" in text
@@ -269,7 +280,7 @@ def hostile(tmp_path_factory):
         recipe={nasty: nasty, "section": {nasty: [nasty]}},
         facts={nasty: nasty},
         probes=[ShortcutProbe(nasty, nasty, Rate(0.3, 0.2, 0.4, 10, nasty))],
-        notes=HOSTILE,
+        notes=remarks_of(HOSTILE),
     )
     nasty_map = DepthExample(nasty, Label.BONA_FIDE, None, 0.5, True, *relief(record(0.5)))
     return replace(content, title=nasty, dataset=nasty, depth_examples=[nasty_map])
@@ -351,13 +362,13 @@ def test_separable_dev_is_a_warning():
 
 def test_threshold_chosen_on_the_measured_scores_is_a_warning():
     test = simulated(Split.TEST)
-    own = choose_threshold(test, "eer", source="scores.csv", bootstrap=100)
+    own = choose_threshold(test, "eer", source="scores.csv", resampling=Resampling(None, 100))
     (warning,) = warnings_of(content_of([], test, threshold=own))
     assert "on the test scores themselves" in warning
 
 
 def test_threshold_chosen_on_another_test_split_is_a_warning():
-    other = choose_threshold(simulated(Split.TEST, seed=9), "eer", source="other.csv", bootstrap=100)
+    other = choose_threshold(simulated(Split.TEST, seed=9), "eer", source="other.csv", resampling=Resampling(None, 100))
     (warning,) = warnings_of(content_of([], simulated(Split.TEST), threshold=other))
     assert "test split, not on dev" in warning
 
@@ -491,8 +502,8 @@ def test_report_of_videos_says_so_and_shows_a_frame_of_each(tmp_path):
     ]
     videos = to_videos(frames, "mean")
     dev, test = ([r for r in videos if r.split is split] for split in (Split.DEV, Split.TEST))
-    threshold = choose_threshold(dev, "eer", source="scores.csv", bootstrap=100)
-    summary = summarize(test, threshold, cluster="subject", bootstrap=100, aggregation="mean")
+    threshold = choose_threshold(dev, "eer", source="scores.csv", resampling=Resampling(None, 100))
+    summary = summarize(test, threshold, aggregation="mean", resampling=Resampling("subject", 100))
     shown = shown_frames(frames, "mean")
     for path in shown.values():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
@@ -793,8 +804,8 @@ def test_markdown_of_videos_says_so():
     videos = [replace(r, video=f"clip-{r.path}") for split in (Split.DEV, Split.TEST) for r in simulated(split)]
     fused = to_videos(videos, "mean")
     dev, test = ([r for r in fused if r.split is split] for split in (Split.DEV, Split.TEST))
-    threshold = choose_threshold(dev, "eer", source="scores.csv", bootstrap=100)
-    summary = summarize(test, threshold, cluster="subject", bootstrap=100, aggregation="mean")
+    threshold = choose_threshold(dev, "eer", source="scores.csv", resampling=Resampling(None, 100))
+    summary = summarize(test, threshold, aggregation="mean", resampling=Resampling("subject", 100))
     text = render_markdown(ReportContent("videos", summary, [*dev, *test], threshold))
     assert "Measured on the test videos, each with the mean score of its frames." in text
     assert "## Videos without a score" in text

@@ -94,7 +94,7 @@ def test_dev_images_that_were_learnt_from_are_named(plain, tiny_run, noisy_manif
         code, _, err = facepad("calibrate", given, manifest, "--out", out)
         assert code == 0, err
         assert f"note: {words}" in err.replace("note: the model was ", "note: ")
-        assert words in read_bundle(out).description.threshold.origin.note
+        assert words in read_bundle(out).description.threshold.origin.notes[0].text
     _, _, err = facepad("calibrate", tiny_run, noisy_manifest, "--out", tmp_path / "honest")
     assert "note:" not in err
 

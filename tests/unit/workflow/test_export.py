@@ -14,7 +14,7 @@ from facepad.errors import InputError, RunError
 from facepad.export import parity as parity_module
 from facepad.export.parity import Scored, compare_variants, write_parity
 from facepad.media.images import read_image
-from facepad.metrics import fixed_threshold
+from facepad.metrics import fixed_threshold, joined
 from facepad.modelfile.bundle import CARD, Bundle, read_bundle
 from facepad.modelfile.catalog import find_model
 from facepad.modelfile.run_folder import DESCRIPTION_FILE, WEIGHTS_FILE
@@ -116,7 +116,7 @@ def test_images_that_were_learnt_from_are_named(tiny_run, manifest_like, tmp_pat
     done = export_run(tiny_run, tmp_path / "a.facepad", ExportOptions(force=True), manifest=manifests[0])
     [line] = done.warnings
     assert "24 of 72 dev images were learnt from" in line
-    assert line in read_bundle(tmp_path / "a.facepad").description.threshold.origin.note
+    assert line in joined(read_bundle(tmp_path / "a.facepad").description.threshold.origin.notes)
     code, _, err = facepad("export", tiny_run, tmp_path / "b.facepad", "--manifest", manifests[1])
     assert code == 0
     assert "note: 24 of 24 test images were learnt from" in err

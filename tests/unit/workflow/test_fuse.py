@@ -9,7 +9,7 @@ import pytest
 from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, write_manifest
 from facepad.errors import InputError, MetricError
 from facepad.media.images import read_image
-from facepad.metrics import choose_threshold
+from facepad.metrics import Resampling, choose_threshold, joined
 from facepad.modelfile.bundle import (
     Bundle,
     Calibration,
@@ -107,11 +107,11 @@ def test_members_without_calibration_fuse_to_a_model_without(model, tiny_manifes
 def test_the_threshold_is_the_one_that_the_fused_models_own_scores_choose(members, tiny_manifest, method):
     fused = fuse_models(members, tiny_manifest, method=method, criterion="min-hter").bundle
     records = score_samples(BundleScorer(fused), tiny_manifest.parent, dev(tiny_manifest)).records
-    own = choose_threshold(records, "min-hter", source="x", bootstrap=100)
+    own = choose_threshold(records, "min-hter", source="x", resampling=Resampling(None, 100))
     threshold = fused.description.threshold
     assert threshold.value == pytest.approx(own.value, abs=1e-6) and threshold.criterion == "min-hter"
     assert (threshold.origin.split, threshold.origin.source) == (Split.DEV, manifest_words(tiny_manifest))
-    assert ("learnt on the same records" in threshold.origin.note) == (method == "logistic")
+    assert ("learnt on the same records" in joined(threshold.origin.notes)) == (method == "logistic")
 
 
 def test_logistic_weighs_the_member_that_knows(model, tiny_manifest):

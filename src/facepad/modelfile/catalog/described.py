@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from facepad.errors import InputError, ModelError, unknown_choice
 from facepad.faces import DEFAULT_DETECTOR, DETECTORS
 from facepad.files.config import Section, explain, read_toml
-from facepad.metrics import Threshold, ThresholdOrigin, parse_criterion
+from facepad.metrics import Threshold, ThresholdOrigin, parse_criterion, remarks
 from facepad.modelfile.bundle import Bundle, Description, InputFormat, Network, OutputFormat
 from facepad.modelfile.preprocess import PreprocessSpec
 
@@ -95,9 +95,8 @@ class ThresholdSection(Section):
 
     def threshold(self) -> Threshold:
         """The threshold, with an origin that names the publisher."""
-        origin = ThresholdOrigin(
-            f"stated by the publisher: {self.stated}", note="not chosen on data of the place where the model is used"
-        )
+        notes = remarks(["not chosen on data of the place where the model is used"])
+        origin = ThresholdOrigin(f"stated by the publisher: {self.stated}", notes=notes)
         return Threshold(self.value, str(parse_criterion(self.value)), origin)
 
 

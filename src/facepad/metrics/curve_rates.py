@@ -1,0 +1,66 @@
+"""Rates that are read off the curve of all operating points (EER, AUC, BPCER at a given APCER), with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from facepad.metrics.arrays import Floats
+from facepad.metrics.intervals import FRAMES, Rate, clopper_pearson, percentile_interval
+from facepad.metrics.ranking import OperatingPoints
+from facepad.metrics.resampling import Resampling
+from facepad.metrics.table import ScoreTable
+
+__all__ = ["Curve", "curve_rates"]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A rate as a reading of the operating points.
+
+    Attributes:
+        read: Operating points -> the rate.
+        errs_in: What the rate counts errors of: ``either`` class (the rarer one limits it), ``pairs`` of one sample of
+            each class, or the ``bona_fide`` class alone.
+    """
+
+    read: Callable[[OperatingPoints], float]
+    errs_in: Literal["either", "pairs", "bona_fide"] = "either"
+
+    def exact_bound(self, value: float, units: tuple[int, int]) -> tuple[tuple[float, float], str] | None:
+        """The exact interval of a value of 0 or 1, where resampling cannot move, and its trials in words; else None.
+
+        Args:
+            value: The rate.
+            units: Number of (bona fide, attack) trials.
+        """
+        if value not in (0.0, 1.0):
+            return None
+        if self.errs_in == "pairs":
+            # A pair is ranked wrongly only if one of its samples errs at the threshold between the classes.
+            low = (1 - clopper_pearson(0, units[0])[1]) * (1 - clopper_pearson(0, units[1])[1])
+            return (low, 1.0) if value == 1.0 else (0.0, 1 - low), f"{units[0]} and {units[1]}"
+        trials = min(units) if self.errs_in == "either" else units[0]
+        return clopper_pearson(round(value) * trials, trials), str(trials)
+
+
+def curve_rates(table: ScoreTable, curves: Sequence[Curve], resampling: Resampling) -> list[Rate]:
+    """Each curve's rate of a table's scores, with its interval; all are read off the same resamples."""
+    ranking = table.ranking()
+    points = ranking.read()
+    draws = table.bootstrap(ranking, lambda drawn: [curve.read(drawn) for curve in curves], resampling)
+    return [_rate(table, curve, curve.read(points), drawn) for curve, drawn in zip(curves, draws.T, strict=True)]
+
+
+def _rate(table: ScoreTable, curve: Curve, value: float, drawn: Floats) -> Rate:
+    """One rate with its interval; ``drawn`` holds the rate in each resample, shape (B,)."""
+    sizes, clustered = table.n_scored(), table.by_clusters()
+    n = sizes[0] if curve.errs_in == "bona_fide" else sum(sizes)
+    if bound := curve.exact_bound(value, table.units() if clustered else sizes):
+        (low, high), trials = bound
+        unit = table.unit if clustered else f"frames, {FRAMES}"
+        return Rate(value, low, high, n, f"exact bound, n = {trials} {unit}")
+    low, high = percentile_interval(value, drawn)
+    how = f"bootstrap over {table.n_clusters} {table.unit}" if clustered else f"bootstrap, {FRAMES}"
+    return Rate(value, low, high, n, how)
