@@ -149,7 +149,8 @@ class Calibration(Section):
     @classmethod
     def _one_note_of_older_files(cls, values: Any) -> Any:
         if isinstance(values, Mapping) and isinstance(values.get("note"), str):
-            return {**{key: value for key, value in values.items() if key != "note"}, "notes": read_notes(values["note"])}
+            rest = {key: value for key, value in values.items() if key != "note"}
+            return {**rest, "notes": read_notes(values["note"])}
         return values
 
 

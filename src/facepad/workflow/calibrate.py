@@ -144,9 +144,7 @@ def calibrate_bundle(
         worse = score(LogitScorer(scorer, degrade=True), title="degraded" if progress else None)
         calibration = _fitted_degraded(worse.records, method, source, before)
     records = with_calibration(scored.records, calibration)
-    threshold = choose_threshold(
-        records, criterion, source=source, notes=remarks(notes)
-    )
+    threshold = choose_threshold(records, criterion, source=source, notes=remarks(notes))
     facts = {name: value for name, value in bundle.description.facts.items() if name != "parity"}
     update = {"calibration": calibration, "threshold": threshold, "facts": facts}
     described = bundle.description.model_copy(update=update)

@@ -149,10 +149,12 @@ def _description(
     ]
     calibration = Calibration()
     if method == "logistic":
-        calibration = Calibration(method="platt", offset=whole, source=source, notes=remarks(["the offset of the logistic fusion"]))
+        notes = remarks(["the offset of the logistic fusion"])
+        calibration = Calibration(method="platt", offset=whole, source=source, notes=notes)
     elif whole:
         sources = "; ".join(dict.fromkeys(member.calibration.source for member in members if member.calibration.source))
-        calibration = Calibration(method="platt", offset=whole, source=sources, notes=remarks(["the members' own, averaged"]))
+        notes = remarks(["the members' own, averaged"])
+        calibration = Calibration(method="platt", offset=whole, source=sources, notes=notes)
     facts: dict[str, Any] = {
         "fusion": method,
         "dev": source,

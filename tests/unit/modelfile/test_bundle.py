@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facepad.errors import BundleError, ModelError
-from facepad.metrics import Resampling, Threshold, choose_threshold
+from facepad.metrics import Resampling, Threshold, choose_threshold, remarks
 from facepad.modelfile.bundle import (
     Bundle,
     Calibration,
@@ -217,3 +217,10 @@ def test_threshold_survives_its_dict():
     for missing in ("value", "criterion", "origin"):
         with pytest.raises(ValueError, match="whole origin"):
             Threshold.from_dict({key: value for key, value in chosen.to_dict().items() if key != missing})
+
+
+def test_calibration_note_of_an_older_file_is_read_as_one_note():
+    calibration = Calibration.model_validate({"method": "platt", "note": "fitted; by hand"})
+    assert calibration.notes == remarks(["fitted; by hand"])
+    assert calibration.model_dump(mode="json")["notes"] == [{"kind": "remark", "text": "fitted; by hand"}]
+    assert Calibration.model_validate(calibration.model_dump(mode="json")) == calibration

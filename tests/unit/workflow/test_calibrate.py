@@ -8,7 +8,7 @@ import pytest
 
 from facepad.datasets.manifest import manifest_hash, read_manifest
 from facepad.errors import InputError, MetricError
-from facepad.metrics import choose_threshold, expected_calibration_error
+from facepad.metrics import choose_threshold, expected_calibration_error, joined, remarks
 from facepad.modelfile.bundle import Calibration, read_bundle, write_bundle
 from facepad.modelfile.catalog import find_model
 from facepad.modelfile.scorers import BundleScorer
@@ -119,16 +119,19 @@ def separable(plain, manifest_like, tiny_manifest, tmp_path):
 def test_separable_dev_is_calibrated_on_degraded_images_or_not_at_all(plain, separable, monkeypatch):
     done = calibrate_bundle(plain, separable).bundle.description
     assert done.threshold.origin.separable
-    assert "separable" in done.calibration.note
+    assert "separable" in joined(done.calibration.notes)
     monkeypatch.setattr(module, "degraded", lambda crop: crop)  # still separable
     done = calibrate_bundle(plain, separable).bundle.description
     assert (done.calibration.method, done.calibration.slope) == ("none", 1)
-    assert "its images degraded too" in done.calibration.note
-    line = Calibration(method="platt", offset=-1.5, note="of the members")  # as fusing makes it
+    assert "its images degraded too" in joined(done.calibration.notes)
+    line = Calibration(method="platt", offset=-1.5, notes=remarks(["of the members"]))  # as fusing makes it
     fused = type(plain)(plain.description.model_copy(update={"calibration": line}), plain.files)
     done = calibrate_bundle(fused, separable).bundle.description
     assert (done.calibration.method, done.calibration.offset) == ("platt", -1.5)
-    assert "of the members; the scores of" in done.calibration.note and "stayed as it was" in done.calibration.note
+    texts = [note.text for note in done.calibration.notes]
+    assert (texts[0], texts[2]) == ("of the members", "it stayed as it was") and texts[1].startswith("the scores of")
+    again = type(plain)(plain.description.model_copy(update={"calibration": done.calibration}), plain.files)
+    assert calibrate_bundle(again, separable).bundle.description.calibration == done.calibration
     shuffled = dev_records(plain, separable)
     overlapping = [replace(shuffled[0], score=logit) for logit in (-1.0, 1.0, 2.0)]
     other = next(record for record in shuffled if record.label is not shuffled[0].label)
@@ -138,7 +141,7 @@ def test_separable_dev_is_calibrated_on_degraded_images_or_not_at_all(plain, sep
     monkeypatch.setattr(module, "score_samples", second_time(module.score_samples, ScoredSamples(overlapping, {})))
     done = calibrate_bundle(plain, separable).bundle.description
     assert done.calibration.method == "platt"
-    assert "fitted to degraded dev images" in done.calibration.note
+    assert "fitted to degraded dev images" in joined(done.calibration.notes)
     assert done.threshold.origin.separable
 
 
