@@ -25,20 +25,15 @@ from facepad.cli import (  # noqa: F401  # isort: skip
     score,
     serve,
 )
-from facepad.cli.app import OUTPUT, app, say
+from facepad.cli.app import OUTPUT, ExitCode, app, say
 from facepad.errors import FacepadError, InputError
 from facepad.files.disk import writing
 from facepad.runtime.log import log_to_stderr
 
 __all__ = ["app", "main"]
 
-_CTRL_C = 130
 #: Modules whose name is not the name of the package that brings them, as facepad's own requirements spell it.
 _BROUGHT_BY = {"aiohttp": "fsspec", "skimage": "scikit-image", "sklearn": "scikit-learn", "starlette": "fastapi"}
-#: The code that a shell shows of a tool that SIGPIPE ended, as it ends cat and grep. Python ignores that signal, which
-#: would also end a process whose network connection breaks. facepad therefore ends in silence with the same code: the
-#: work has neither succeeded nor failed, and scripts with `set -o pipefail` know this number.
-_READER_GONE = 141
 
 
 def main() -> None:
@@ -51,7 +46,9 @@ def main() -> None:
     try:
         code = _run()
     except BrokenPipeError:
-        code = _READER_GONE
+        # The code that a shell shows of a tool that SIGPIPE ended, as it ends cat and grep. Python ignores that signal,
+        # which would also end a process whose network connection breaks. The work has neither succeeded nor failed.
+        code = ExitCode.READER_GONE
     _drop_output()
     sys.exit(code)
 
@@ -69,14 +66,14 @@ def _run() -> int:
             raise stop.__context__ from None
         raise
     except (KeyboardInterrupt, typer.Abort):
-        code = _CTRL_C
+        code = ExitCode.CTRL_C
     except Exception as error:
         if os.environ.get("FACEPAD_DEBUG"):
             raise
         code, line = _explain(error)
-        if line:  # without arguments typer has shown the help already
+        if line:  # typer has shown the help where there were no arguments
             say(f"facepad: {line}")
-    if code == _CTRL_C:  # some versions of typer return it, some raise
+    if code == ExitCode.CTRL_C:  # some versions of typer return it, some raise
         say("facepad: stopped by Ctrl-C")
     return code
 
@@ -93,18 +90,17 @@ def _drop_output() -> None:
 def _explain(error: Exception) -> tuple[int, str]:
     """Exit code and one line for an error."""
     if isinstance(error, InputError):
-        return 2, str(error)
+        return ExitCode.WRONG_INPUT, str(error)
     if isinstance(error, FacepadError):
-        return 1, str(error)
+        return ExitCode.FAILED, str(error)
     if isinstance(error, ModuleNotFoundError):
-        return (
-            2,
-            f"this command needs {error.name}, which is not installed: pip install {_package_with(error.name or '')}",
-        )
+        package = _package_with(error.name or "")
+        line = f"this command needs {error.name}, which is not installed: pip install {package}"
+        return ExitCode.WRONG_INPUT, line
     if hasattr(error, "format_message"):  # a usage error of typer's command line parser
         message = error.format_message().replace("Value error, ", "", 1)  # pydantic's prefix
-        return 2, message and f"{message} (--help shows the usage)"
-    return 1, f"unexpected {type(error).__name__}: {error} (facepad --debug ... shows where)"
+        return ExitCode.WRONG_INPUT, message and f"{message} (--help shows the usage)"
+    return ExitCode.FAILED, f"unexpected {type(error).__name__}: {error} (facepad --debug ... shows where)"
 
 
 def _package_with(module: str) -> str:

@@ -1,4 +1,4 @@
-"""The command line's root, and what several commands share: options, and how they speak."""
+"""The command line's root, and what commands share: options, exit codes, and output."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,13 +20,16 @@ from facepad.types import Aggregation
 __all__ = [
     "OUTPUT",
     "CriterionOption",
+    "DetectorOption",
     "Device",
+    "ExitCode",
     "FuseOption",
     "Jobs",
     "Level",
     "LevelOption",
     "Manifest",
     "ModelArgument",
+    "ModelOption",
     "Out",
     "aggregation_of",
     "app",
@@ -55,12 +58,27 @@ Manifest = Annotated[Path, typer.Argument(help="manifest.csv", show_default=Fals
 ModelArgument = Annotated[
     str, typer.Argument(help="A run folder, a model file, or a listed model's name.", show_default=False)
 ]
+ModelOption = Annotated[
+    str | None, typer.Option(help="A model's name, a model file or a run folder; default: the shipped one.")
+]
+DetectorOption = Annotated[str | None, typer.Option(help="Face detector; default: the model's own.")]
 Out = Annotated[Path, typer.Argument(help="New (or empty) output folder.", show_default=False)]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")]
 CriterionOption = Annotated[
     str | None,
     typer.Option(help="How dev chooses the threshold: eer, min-hter, bpcer@apcer=0.05, apcer@bpcer=0.05, or a number."),
 ]
+
+
+class ExitCode(IntEnum):
+    """How a command ended, where it has not succeeded; the codes of a shell for signals are 128 + the signal."""
+
+    FAILED = 1
+    WRONG_INPUT = 2
+    UNDECIDED = 3
+    MATCHED = 4
+    CTRL_C = 130
+    READER_GONE = 141
 
 
 class Level(StrEnum):

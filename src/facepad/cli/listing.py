@@ -47,7 +47,7 @@ def _listing(what: Listing) -> dict[str, str]:
 
 
 def _models() -> str:
-    """What predict and evaluate can use, and what recipes can train."""
+    """The models that predict and evaluate can use, and the networks that recipes can train."""
     from facepad.modelfile.catalog import list_catalog
 
     lines, entries = ["models to use (facepad evaluate, predict)"], list_catalog()

@@ -1,4 +1,4 @@
-"""facepad model: add a described network to the catalogue, fuse models."""
+"""facepad model: add a described network to the catalogue, and fuse models."""
 
 from __future__ import annotations
 

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facepad.cli.app import FuseOption, Level, aggregation_of, app, print_json, say, show
+from facepad.cli.app import (
+    DetectorOption,
+    ExitCode,
+    FuseOption,
+    Level,
+    ModelOption,
+    aggregation_of,
+    app,
+    print_json,
+    say,
+    show,
+)
 from facepad.errors import MediaError
 
 if TYPE_CHECKING:
@@ -20,8 +31,7 @@ if TYPE_CHECKING:
     from facepad.predict.sources import Source
     from facepad.types import Decision
 
-_UNREADABLE, _PARTLY, _MATCHED, _CTRL_C = 2, 3, 4, 130
-_WIDEST = 60  # of the column of names, in characters
+_WIDEST = 60  # Characters of the column of names.
 
 
 class FailOn(StrEnum):
@@ -36,15 +46,13 @@ def predict(
         list[str],
         typer.Argument(metavar="INPUT", help="Images, videos, folders, patterns, - (stdin), or camera:0."),
     ],
-    model: Annotated[
-        str | None, typer.Option(help="A model's name, a model file or a run folder; default: the shipped one.")
-    ] = None,
+    model: ModelOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     annotate: Annotated[
         Path | None, typer.Option(metavar="DIR", help="New (or empty) folder for copies that show the decisions.")
     ] = None,
     fail_on: Annotated[FailOn | None, typer.Option(help="Exit with 4 when at least one decision is this.")] = None,
-    detector: Annotated[str | None, typer.Option(help="Face detector; default: the model's own.")] = None,
+    detector: DetectorOption = None,
     frames: Annotated[
         int | None, typer.Option(min=1, help="Frames of each video (default: 20) or the camera (until Ctrl-C).")
     ] = None,
@@ -85,7 +93,7 @@ def _copies(folder: Path | None) -> Annotations | None:
 
 
 def _copy(outcome: Outcome, copies: Annotations | None) -> None:
-    """The annotated copy, if wanted; a source that cannot be read once more is said, and the rest goes on."""
+    """Write the annotated copy, if wanted; a source that cannot be read again is reported, and the rest goes on."""
     if copies is None or isinstance(outcome.result, MediaError):
         return
     try:
@@ -95,21 +103,22 @@ def _copy(outcome: Outcome, copies: Annotations | None) -> None:
 
 
 def _exit_code(results: Results, complete: bool, fail_on: FailOn | None) -> int:
+    """Ctrl-C first, then --fail-on, then nothing readable, then some undecided or unreadable; else 0."""
     from facepad.predict.run import decisions_of
     from facepad.types import Label
 
     if not complete:
-        return _CTRL_C
+        return ExitCode.CTRL_C
     found = [{decision.label for decision in decisions_of(one)} for _, one in results.decided()]
     if fail_on and any(Label.ATTACK in labels for labels in found):
-        return _MATCHED
+        return ExitCode.MATCHED
     if not found:
-        return _UNREADABLE
-    return _PARTLY if results.failures or {None} in found else 0
+        return ExitCode.WRONG_INPUT
+    return ExitCode.UNDECIDED if results.failures or {None} in found else 0
 
 
 def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: bool) -> Iterator[Outcome]:
-    """The outcomes, with a bar where they go by unseen."""
+    """The outcomes, with a progress bar if their lines do not appear on this terminal."""
     from facepad.runtime.progress import progress_bar
 
     lines_seen = sys.stdout.isatty() and not as_json
@@ -122,7 +131,7 @@ def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: b
 
 
 def _show(outcome: Outcome, as_json: bool, width: int) -> None:
-    """Lines for a person: what cannot be read on stderr; without --json one per decision on stdout."""
+    """Print lines for a person: unreadable sources on stderr and, without --json, decisions on stdout."""
     from facepad.types import FrameDecision, VideoDecision
 
     name, found = _printable(outcome.source.name), outcome.result
@@ -160,7 +169,7 @@ def _line(name: str, width: int, decision: Decision, remark: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """A line that a terminal cannot take for commands: names of files may hold anything.
+    """Escape control characters: a file name could hold commands for the terminal.
 
     >>> _printable("a\\x1b[31m é")
     'a\\\\x1b[31m é'

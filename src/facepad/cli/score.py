@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facepad.cli.app import Jobs, app, print_json, say
+from facepad.cli.app import DetectorOption, ExitCode, Jobs, ModelOption, app, print_json, say
 
 if TYPE_CHECKING:
     from facepad.scale.output import Output
     from facepad.scale.progress import Progress
 
-_PARTLY, _CTRL_C = 3, 130
-_KINDS = 20  # of failures that are shown
+_MOST_FAILURES = 20  # Lines about failures: one for each kind.
 LINE_SECONDS = 30.0  # Between two lines of progress, where there is no terminal for a bar.
 
 
 class EngineChoice(StrEnum):
-    """What does the work."""
+    """The executor: processes of this machine, or a Ray cluster."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -50,12 +49,10 @@ def score(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster: auto, ray://host:port or host:port; default: one of this machine.")
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="A model's name, a model file or a run folder; default: the shipped one.")
-    ] = None,
+    model: ModelOption = None,
     jobs: Jobs = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of each video.")] = 20,
-    detector: Annotated[str | None, typer.Option(help="Face detector; default: the model's own.")] = None,
+    detector: DetectorOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images that travel to a process together.")] = 32,
     column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Parquet column of the bytes; default: the only one of its type.")
@@ -83,16 +80,16 @@ def score(
 def _exit_code(summary: dict[str, Any]) -> int:
     """130 after Ctrl-C; 3 when an input could not be read or decided; else 0."""
     if summary["interrupted"]:
-        return _CTRL_C
-    return _PARTLY if summary["decisions"]["undecided"] or summary["counts"]["unreached"] else 0
+        return ExitCode.CTRL_C
+    return ExitCode.UNDECIDED if summary["decisions"]["undecided"] or summary["counts"]["unreached"] else 0
 
 
 def _tell(summary: dict[str, Any], out: Path) -> None:
-    """How it went, for a person."""
+    """Print a summary for a person."""
     run = summary["this_run"]
-    for kind, count in list(run["failures"].items())[:_KINDS]:
+    for kind, count in list(run["failures"].items())[:_MOST_FAILURES]:
         say(f"{count} x {kind}")
-    for one in run["unreached"][:_KINDS]:
+    for one in run["unreached"][:_MOST_FAILURES]:
         say(f"not reached: {one['key']}: {one['reason']}")
     counts = ", ".join(f"{count} {name}" for name, count in summary["counts"].items() if count)
     more = f", {run['already_there']} were there" if run["already_there"] else ""

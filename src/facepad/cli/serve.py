@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facepad.cli.app import app, say, show
+from facepad.cli.app import DetectorOption, ModelOption, app, say, show
 
 if TYPE_CHECKING:
     from facepad.modelfile.bundle import Bundle
@@ -21,10 +21,8 @@ def serve(
         str, typer.Option(help="Address to listen on; other than loopback needs --api-keys.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
-    model: Annotated[
-        str | None, typer.Option(help="A model's name, a model file or a run folder; default: the shipped one.")
-    ] = None,
-    detector: Annotated[str | None, typer.Option(help="Face detector; default: the model's own.")] = None,
+    model: ModelOption = None,
+    detector: DetectorOption = None,
     api_keys: Annotated[Path | None, typer.Option(help="File of hashed keys; read again when it changes.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs --store.")] = 1,
     store: Annotated[

@@ -1,0 +1,29 @@
+"""How the command line answers errors: exit codes, and one clear line."""
+
+import pytest
+
+from facepad import cli
+
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("torch", "'facepad[train]'"),
+        ("sklearn.linear_model", "'facepad[train]'"),
+        ("starlette", "'facepad[serve]'"),
+        ("httpx2", "'facepad[client]'"),
+        ("ray", "'facepad[scale]'"),
+        ("openvino", "'facepad[openvino]'"),
+        ("numpy", "facepad"),
+    ],
+)
+def test_missing_module_is_answered_with_the_extra_that_brings_it(monkeypatch, capsys, module, package):
+    def fail(**_):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    line = f"facepad: this command needs {module}, which is not installed: pip install {package}"
+    assert capsys.readouterr().err.splitlines() == [line]
