@@ -1,4 +1,4 @@
-"""The JSON document of ``facepad predict --json`` and what it is made of; docs/predict.schema.json is its schema."""
+"""The JSON document of ``facepad predict --json`` and its parts; docs/predict.schema.json is its schema."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Part(BaseModel):
-    """A part of a document for programs: frozen, without unknown keys, its attributes described in the schema."""
+    """A part of a JSON document, frozen and without unknown keys; its docstrings are descriptions in the schema."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -34,18 +34,18 @@ class ModelPart(Part):
 
     name: str
     format: int
-    """Of its file."""
+    """Format of the model file."""
     sha256: str | None
-    """Of its file; null for a run folder and for a described network (see `facepad list models`), which have none."""
+    """Hash of the model file; null for a run folder and for a described network (see `facepad list models`)."""
     license: str
     scope: str
-    """What it may be used for; empty when there is nothing to warn of."""
+    """The use that the model is for; empty when there is no restriction to warn of."""
     threshold: Threshold | None
     """Bona fide when score >= its value; null leaves everything undecided."""
 
     @classmethod
     def of(cls, bundle: Bundle) -> ModelPart:
-        """What the document says of a model."""
+        """The part of a model."""
         described = bundle.description
         return cls(
             name=described.name,
@@ -65,7 +65,7 @@ class DecisionPart(Part):
     score: float | None
     """P(bona fide) in [0, 1]; null exactly when status is not scored."""
     label: Label | None
-    """Null is undecided; the reasons say why."""
+    """Null means undecided, for the reasons in `reasons`."""
     threshold: float | None
     status: ScoreStatus
     reasons: tuple[Reason, ...]
@@ -74,7 +74,7 @@ class DecisionPart(Part):
 
     @classmethod
     def of(cls, decision: Decision) -> DecisionPart:
-        """The part of a decision that goes into the document (the depth map does not)."""
+        """The part of a decision; the depth map is left out."""
         return cls(
             box=None if decision.box is None else decision.box.xyxy,
             score=decision.score,
@@ -90,7 +90,7 @@ class FramePart(Part):
     """One frame of a video."""
 
     index: int
-    """In the order of display, from 0."""
+    """Place in the order of display, from 0."""
     seconds: float
     decisions: tuple[DecisionPart, ...]
     """One per face, the most prominent face first."""
@@ -116,7 +116,7 @@ class ImageResult(Part):
 
 
 class VideoResult(Part):
-    """A video, or what a camera showed."""
+    """A video, or the frames of a camera."""
 
     path: str
     kind: Literal["video"] = "video"
@@ -143,7 +143,7 @@ class Failure(Part):
 
 
 class Counts(Part):
-    """How many inputs there were, and decisions of each kind (a video has one)."""
+    """Numbers of inputs, and of decisions of each kind (a video has one)."""
 
     inputs: int
     decisions: int
@@ -154,11 +154,11 @@ class Counts(Part):
 
 
 class Document(Part):
-    """What ``facepad predict --json`` prints."""
+    """The document that ``facepad predict --json`` prints."""
 
     model: ModelPart
     results: tuple[ImageResult | VideoResult, ...]
     failures: tuple[Failure, ...]
     counts: Counts
     complete: bool
-    """False when it was stopped before all inputs were looked at."""
+    """False when the command was stopped before it had examined all inputs."""

@@ -149,9 +149,9 @@ async def liveness(
         str | None, Header(description="Token of a session; the body is then one clip that shows its challenge.")
     ] = None,
 ) -> Answer:
-    """Is this a live person? Send an image or clip as the body, or 1 to 32 of them as parts named `files`.
+    """Is this a live person? The body is an image or clip, or has 1 to 32 of them as parts named `files`.
 
-    All files of a request are taken for one presentation. Only `label: bona_fide` is a yes: `attack` and an undecided
+    All files of a request are judged as one presentation. Only `label: bona_fide` is a yes: `attack` and an undecided
     `null`, whose `reasons` say why, are not.
     """
     running, started = _running(request), time.perf_counter()
@@ -215,7 +215,7 @@ def _challenge_answer(result: ChallengeResult) -> ChallengeAnswer:
     responses=_problems("too-many-requests", "challenges-off", "not-ready"),
 )
 async def start_session(request: Request, _: Annotated[Judge, Depends(_ready)]) -> Session:
-    """A random challenge and a token that holds once and for a minute: show a clip of it to `/v1/liveness`."""
+    """Get a random challenge, and a token that is valid once and for a minute, for a clip to `/v1/liveness`."""
     running = _running(request)
     if not running.settings.challenges:
         raise Problem("challenges-off", "the service was started without --challenges")

@@ -25,7 +25,7 @@ class SeenDecision(DecisionPart):
     """A decision, with the depth that the model saw."""
 
     depth_map: str | None
-    """PNG as a data URI, grey, near is white, of the network's crop; null unless asked for, and of models without."""
+    """Depth in the crop as a grey PNG (data URI), near is white; null unless asked for, and for models without depth."""
 
 
 class ImagePart(Part):
@@ -43,7 +43,7 @@ class ClipPart(Part):
 
     kind: Literal["clip"] = "clip"
     decision: SeenDecision
-    """On the clip as a whole: the mean of its frames' scores."""
+    """The decision on the whole clip, by the mean of its frames' scores."""
     frames: tuple[FramePart, ...]
     note: str | None
     """What is wrong with the file although it can be read."""
@@ -55,25 +55,25 @@ class StepAnswer(Part):
     action: str
     passed: bool
     seconds: float | None
-    """When it was seen, from the start of the clip."""
+    """Time in the clip at which the step was completed."""
 
 
 class ChallengeAnswer(Part):
-    """Whether the clip shows what its session asked for."""
+    """Whether the clip shows the steps of its session."""
 
     passed: bool
     steps: tuple[StepAnswer, ...]
     note: str | None
-    """Why it did not pass."""
+    """Why the challenge was not passed."""
 
 
 class Timings(Part):
-    """Seconds; where several files were worked on side by side, the steps may add up to more than the total."""
+    """Seconds; several files are worked on in parallel, so that the steps may add up to more than the total."""
 
     read: float
-    """Until the request was here as a whole."""
+    """Until the whole request had arrived."""
     wait: float
-    """For a processor, and for the batch."""
+    """Waiting for a thread and for the batch."""
     detect: float
     prepare: float
     score: float
@@ -81,9 +81,9 @@ class Timings(Part):
 
 
 class Answer(DecisionPart):
-    """The answer on a presentation: all files of a request are taken for one.
+    """The answer on a presentation; all files of a request are judged as one presentation.
 
-    Its own decision is that on the image, on the clip, or, of several files, on the mean of their frames' scores.
+    The decision is on the image, on the clip, or, for several files, on the mean of their frames' scores.
     """
 
     request_id: str
@@ -91,7 +91,7 @@ class Answer(DecisionPart):
     """As in `files`; null when there are several."""
     model: ModelPart
     files: tuple[ImagePart | ClipPart, ...]
-    """In the order of the request."""
+    """The files, in the order of the request."""
     challenge: ChallengeAnswer | None
     timings: Timings  # type: ignore[assignment]
     facepad: str
@@ -99,7 +99,7 @@ class Answer(DecisionPart):
 
 
 class ChallengePart(Part):
-    """What the person is to do, in this order."""
+    """The steps that the person must show, in this order."""
 
     steps: tuple[str, ...]
 
@@ -108,16 +108,16 @@ class Session(Part):
     """A session of the active check."""
 
     token: str
-    """Goes back in the header ``Liveness-Session`` with the clip, once."""
+    """Send it once, in the header ``Liveness-Session`` of the request with the clip."""
     challenge: ChallengePart
     expires_in: int
-    """Seconds."""
+    """Seconds until the token expires."""
     max_seconds: float
-    """That the clip may last."""
+    """Longest length of the clip."""
 
 
 class Models(Part):
-    """What serves."""
+    """The models of the service."""
 
     models: tuple[ModelPart, ...]
 

@@ -19,6 +19,6 @@ def test_openapi_document_is_current():
 
 def test_openapi_document_names_every_refusal_of_liveness():
     responses = json.loads(DOCUMENT.read_text())["paths"]["/v1/liveness"]["post"]["responses"]
-    elsewhere = {"404", "405"}  # of addresses that are not there
+    elsewhere = {"404", "405"}  # Answers of routes that do not exist.
     assert set(responses) - {"200"} == {str(status) for status, _ in PROBLEMS.values()} - elsewhere
     assert all("application/problem+json" in said["content"] for status, said in responses.items() if status != "200")
