@@ -25,7 +25,7 @@ class SeenDecision(DecisionPart):
     """A decision, with the depth that the model saw."""
 
     depth_map: str | None
-    """Depth in the crop as a grey PNG (data URI), near is white; null unless asked for, and for models without depth."""
+    """Depth in the crop as a grey PNG (data URI), near is white; null unless asked for, or without depth."""
 
 
 class ImagePart(Part):
