@@ -1,4 +1,4 @@
-"""What the tests of bulk scoring share: small images, models that misbehave, and a web server that is also a bucket."""
+"""Helpers of the tests of bulk scoring: small images, models that misbehave, and a web server that is also a bucket."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def deadly_to_load(model: Path) -> DeadlyToLoad:
 
 @dataclass
 class Bucket:
-    """Objects of a fake store, and how it misbehaves.
+    """Objects of a fake store, and its failures.
 
     Attributes:
         objects: Content by path (``bucket/key``).
@@ -101,18 +101,18 @@ class Bucket:
 
     @property
     def query(self) -> str:
-        """What makes pyarrow speak to this server."""
+        """The options that make pyarrow use this server."""
         return f"?endpoint_override=127.0.0.1:{self.port}&scheme=http&anonymous=true&region=us-east-1"
 
     @property
     def web(self) -> str:
-        """The same objects as a web server's."""
+        """The web address of the same objects."""
         return f"http://127.0.0.1:{self.port}/"
 
 
 @contextmanager
 def serve_bucket() -> Iterator[Bucket]:
-    """A server of S3's listing and reading, and of plain web requests, on this machine."""
+    """Serve S3's listing and reading, and plain web requests, on this machine."""
     bucket = Bucket()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, bucket))
     bucket.port = server.server_address[1]

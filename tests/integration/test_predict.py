@@ -44,10 +44,10 @@ def predict(facepad, model):
 
 
 def checked(text: str) -> dict:
-    """The one JSON document of a text, valid by the models and by the schema that they made."""
+    """The JSON document of a text, valid by the pydantic models and by the committed schema."""
     document = json.loads(text)
     Document.model_validate_json(text)
-    if find_spec("jsonschema"):  # of the development packages
+    if find_spec("jsonschema"):  # A development package.
         import jsonschema
 
         jsonschema.validate(document, json.loads(SCHEMA.read_text()))
@@ -71,7 +71,7 @@ def test_schema_is_current():
     assert json.loads(SCHEMA.read_text()) == expected, f"write it anew: {made}"
 
 
-def test_schema_refuses_what_is_no_document():
+def test_schema_refuses_another_document():
     jsonschema = pytest.importorskip("jsonschema")
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"results": []}, json.loads(SCHEMA.read_text()))
@@ -188,7 +188,7 @@ def test_bad_usage_is_one_line_and_code_2(facepad, model, tmp_path, monkeypatch,
     assert message in err
 
 
-def test_without_a_shipped_model_the_line_says_how_to_give_one(facepad, tmp_path, monkeypatch):
+def test_without_a_shipped_model_the_error_names_the_option(facepad, tmp_path, monkeypatch):
     monkeypatch.setattr("facepad.predict.predictor.shipped_models", dict)
     write_image(tmp_path / "a.png", picture(RED))
     code, _, err = facepad("predict", tmp_path / "a.png")
@@ -204,7 +204,7 @@ def test_standard_input_is_an_image(predict, monkeypatch, tmp_path):
     assert (code, err) == (2, "unreadable: -: is empty\n")
 
 
-def test_scope_is_said_once_on_stderr(facepad, make_model, photos):
+def test_scope_is_printed_once_on_stderr(facepad, make_model, photos):
     model = make_model(photos.parent / "a.facepad", scope="For research only.")
     code, out, err = facepad("predict", photos / "anna", "--model", model, "--detector", "stub", "--json")
     assert (code, err) == (0, "For research only.\n")
@@ -237,7 +237,7 @@ def test_damaged_video_that_can_be_read_is_noted(predict, tmp_path):
     assert "its header names 12 frames" in checked(out)["results"][0]["note"]
 
 
-def test_damaged_video_is_copied_by_the_frames_that_were_looked_at(predict, photos, tmp_path):
+def test_damaged_video_is_copied_by_its_examined_frames(predict, photos, tmp_path):
     path, out = photos / "damaged.avi", tmp_path / "out"
     noise = np.random.default_rng(0).integers(0, 30, (30, 128, 128, 3), dtype=np.uint8)
     write_video(path, [picture(RED, size=128) + one for one in noise], rate=10)
@@ -251,7 +251,7 @@ def test_damaged_video_is_copied_by_the_frames_that_were_looked_at(predict, phot
     assert 0 < looked < 20 and len(list(read_video(out / "photos" / "damaged.mp4"))) == looked
 
 
-def test_what_cannot_be_read_again_has_no_copy_and_the_rest_goes_on(predict, photos, tmp_path, monkeypatch):
+def test_input_that_cannot_be_read_again_has_no_copy_and_the_rest_goes_on(predict, photos, tmp_path, monkeypatch):
     def gone(path):
         raise ImageError(path, "is empty")
 
@@ -302,7 +302,7 @@ def test_camera_may_follow_other_inputs(predict, photos, monkeypatch):
     ]
 
 
-def test_camera_that_is_not_there_is_a_failure_beside_what_was_decided(predict, photos):
+def test_missing_camera_is_a_failure_beside_the_decisions(predict, photos):
     code, out, _ = predict(photos / "anna", "camera:97", "--json")
     document = checked(out)
     assert code == 3 and document["counts"]["bona_fide"] == 1 and document["complete"]
@@ -376,7 +376,7 @@ def test_many_files_with_three_broken_take_bounded_memory(model, tmp_path, monke
     assert len(alive) == 397 and most <= 2 * max(2, os.cpu_count() or 1)
 
 
-def test_ctrl_c_keeps_what_was_done(predict, tmp_path, monkeypatch):
+def test_ctrl_c_keeps_the_decisions_so_far(predict, tmp_path, monkeypatch):
     for number in range(40):
         write_image(tmp_path / "set" / f"{number:02}.png", picture(BLUE))
     decide, calls = Pipeline.decide, []
@@ -412,7 +412,7 @@ def test_a_real_ctrl_c_leaves_a_whole_document(make_model, tmp_path):
     assert document["complete"] is False and 0 < len(document["results"]) < 4000
 
 
-def test_reader_that_has_enough_ends_the_work_quietly(model, tmp_path):
+def test_reader_that_closes_the_output_ends_the_work_quietly(model, tmp_path):
     for number in range(400):
         write_image(tmp_path / "photos" / f"{number:03}.png", picture(NOBODY))
     command = [sys.executable, "-m", "facepad", "predict", str(tmp_path / "photos"), "--model", str(model)]
@@ -425,7 +425,7 @@ def test_reader_that_has_enough_ends_the_work_quietly(model, tmp_path):
     assert len(list((tmp_path / "shown").rglob("*.png"))) < 400
 
 
-def test_names_that_could_steer_a_terminal_are_shown_harmless(predict, photos):
+def test_control_characters_in_names_are_escaped(predict, photos):
     photos.joinpath("\x1b[31mred\n.png").write_bytes((photos / "two.png").read_bytes())
     photos.joinpath("\x1b[2J.jpg").write_bytes(b"")
     _, out, err = predict(photos)
@@ -433,7 +433,7 @@ def test_names_that_could_steer_a_terminal_are_shown_harmless(predict, photos):
     assert len(out.splitlines()) == 7
 
 
-def test_help_is_quick_and_brings_nothing_heavy():
+def test_help_imports_no_heavy_module():
     code = """
 import sys
 sys.argv = ["facepad", "predict", "--help"]
@@ -447,7 +447,7 @@ except SystemExit as stop:
     assert done.returncode == 0 and "--annotate" in done.stdout
 
 
-def test_an_image_brings_nothing_that_it_does_not_need(photos, model):
+def test_deciding_on_an_image_imports_no_unneeded_module(photos, model):
     code = f"""
 import sys
 sys.argv = ["facepad", "predict", {str(photos / "anna" / "live.png")!r}, "--model", {str(model)!r}]

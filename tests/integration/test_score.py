@@ -47,7 +47,7 @@ from facepad.scale.pool import Pool
 
 @pytest.fixture(scope="module")
 def model(make_model, tmp_path_factory):
-    """It takes whole frames, so that no face need be found."""
+    """A model of whole frames, which needs no faces."""
     return make_model(tmp_path_factory.mktemp("model") / "tiny.facepad", crop_scale=None)
 
 
@@ -84,7 +84,7 @@ def test_decisions_are_those_of_predict(run, model, tmp_path):
     assert rows["0000.png"]["model_sha256"] == bundle_at(model).sha256
 
 
-def test_second_run_scores_what_is_missing_and_changes_nothing(run, tmp_path):
+def test_second_run_scores_only_missing_inputs_and_keeps_the_rows(run, tmp_path):
     folder = pictures(tmp_path / "in", 6)
     run(folder)
     before = rows_of(tmp_path / "out")
@@ -109,7 +109,7 @@ def test_poisoned_image_is_found_and_the_rest_is_scored(run, tmp_path):
     assert summary["counts"]["crashed"] == 1 and summary["counts"]["scored"] == 8 and summary["complete"]
 
 
-def test_image_that_a_library_fails_on_is_recorded_with_its_words(run, tmp_path):
+def test_image_that_a_library_fails_on_is_recorded_with_the_error(run, tmp_path):
     folder = pictures(tmp_path / "in", 5)
     (folder / "0001.png").write_bytes(picture(RED) + BROKEN)
     summary = run(folder)
@@ -165,7 +165,7 @@ def test_stopped_run_is_completed_by_the_next(run, model, tmp_path, how):
     assert [row["key"] for row in rows_of(tmp_path / "out")] == [f"{number:04}.png" for number in range(60)]
 
 
-def test_file_that_goes_while_the_run_is_on_is_recorded_as_unreadable(run, tmp_path):
+def test_file_that_vanishes_during_the_run_is_recorded_as_unreadable(run, tmp_path):
     folder = pictures(tmp_path / "in", 3)
     (folder / "list.txt").write_text("0000.png\n0001.png\n0001.png\ngone.png\n0002.png\n")
     summary = run(folder / "list.txt")
@@ -174,7 +174,7 @@ def test_file_that_goes_while_the_run_is_on_is_recorded_as_unreadable(run, tmp_p
     assert summary["counts"]["scored"] == 3 and summary["this_run"]["listed_again"] == 1
 
 
-def test_objects_that_fail_are_asked_again_and_left_to_the_next_run(run, tmp_path):
+def test_objects_that_fail_are_requested_again_and_left_to_the_next_run(run, tmp_path):
     with serve_bucket() as bucket:
         bucket.objects = {f"b/{number}.png": picture(RED, number) for number in range(4)} | {"b/zero.png": b""}
         bucket.forbidden, bucket.failing = {"b/1.png"}, {"b/2.png": 2, "b/3.png": 10**6}
@@ -238,7 +238,7 @@ def test_output_within_the_source_is_refused(run, tmp_path):
         run(pictures(tmp_path / "in", 2), out="in/out")
 
 
-def test_model_that_fails_ends_the_run_and_what_is_done_stays(run, tmp_path):
+def test_model_that_fails_ends_the_run_and_keeps_the_results(run, tmp_path):
     folder = pictures(tmp_path / "in", 4)
     (folder / "list.txt").write_text("0000.png\n0001.png\n0002.png\n0003.png\n")
     (folder / "0003.png").write_bytes(picture(RED) + NAN)
@@ -249,7 +249,7 @@ def test_model_that_fails_ends_the_run_and_what_is_done_stays(run, tmp_path):
     assert (last["event"], last["error"]) == ("failed", "ModelError") and "no numbers" in last["message"]
 
 
-def test_log_tells_how_far_it_is_and_what_failed(run, tmp_path, monkeypatch):
+def test_log_holds_progress_and_failures(run, tmp_path, monkeypatch):
     monkeypatch.setattr(log, "LOG_SECONDS", 0.0)
     folder = pictures(tmp_path / "in", 6)
     (folder / "bad.png").write_bytes(b"x" * 50)
@@ -262,7 +262,7 @@ def test_log_tells_how_far_it_is_and_what_failed(run, tmp_path, monkeypatch):
     assert progress["peak_memory_bytes"] > 0 and progress["seconds_by_step"]
 
 
-def test_pool_is_used_again_with_its_processes(model, tmp_path):
+def test_pool_keeps_its_processes_between_runs(model, tmp_path):
     folder = pictures(tmp_path / "in", 4)
     items = [Item(path.name, "image", str(path)) for path in sorted(folder.iterdir())]
     with Pool(pickle.dumps(fussy(model)), 1) as pool:
@@ -289,7 +289,7 @@ def test_batches_are_taken_only_a_few_ahead_of_the_results(model, tmp_path):
         assert len(list(results)) == 11
 
 
-def test_lines_tell_how_far_it_is_where_there_is_no_terminal(facepad, model, tmp_path, monkeypatch):
+def test_progress_is_printed_in_lines_without_a_terminal(facepad, model, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "LINE_SECONDS", 0.0)
     folder = pictures(tmp_path / "in", 4)
     _, _, err = facepad("score", folder, tmp_path / "out", "--model", model, "--jobs", 1, "--batch-size", 2)
@@ -297,7 +297,7 @@ def test_lines_tell_how_far_it_is_where_there_is_no_terminal(facepad, model, tmp
     assert len(lines) == 2 and lines[1].startswith("scoring: 4 of 4, 0 s left, ")
 
 
-def test_command_speaks_and_exits_by_the_contract(facepad, model, tmp_path):
+def test_command_prints_and_exits_by_the_contract(facepad, model, tmp_path):
     folder = pictures(tmp_path / "in", 4)
     words = ("score", folder, tmp_path / "out", "--model", model, "--jobs", 1)
     code, out, err = facepad(*words)

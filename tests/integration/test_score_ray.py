@@ -18,7 +18,7 @@ pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
 from facepad.scale import BulkSettings, score_source  # noqa: E402
 from facepad.scale import ray_executor as module  # noqa: E402
 
-# Ray opens files and sockets that it leaves to the end of the process, and warns of what it will change.
+# Ray leaves files and sockets open until the process ends, and warns of future changes.
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -89,7 +89,7 @@ def test_killed_actor_costs_no_input(run, model, tmp_path):
     assert [row["key"] for row in rows_of(tmp_path / "out")] == [f"{number:04}.png" for number in range(96)]
 
 
-def test_model_that_fails_ends_the_run_with_its_line(run, tmp_path):
+def test_model_that_fails_ends_the_run_with_its_error(run, tmp_path):
     folder = pictures(tmp_path / "in", 2)
     (folder / "0001.png").write_bytes(picture(RED) + NAN)
     with pytest.raises(ModelError, match="no numbers"):
@@ -97,7 +97,7 @@ def test_model_that_fails_ends_the_run_with_its_line(run, tmp_path):
 
 
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:9", "127.0.0.1:9"])
-def test_address_where_nobody_listens_is_refused(run, tmp_path, address):
+def test_address_without_a_listener_is_refused(run, tmp_path, address):
     with pytest.raises(InputError, match=f"cannot connect to the Ray cluster at {address}: .*refused"):
         run(pictures(tmp_path / "in", 1), address=address)
 
@@ -114,7 +114,7 @@ def test_cluster_of_another_version_is_refused_in_a_line(run, tmp_path, monkeypa
 
 
 def test_node_that_is_lost_costs_no_input(run, cluster, model, tmp_path):
-    """The last one: the cluster is smaller afterwards."""
+    """The last test of this file, as the cluster is smaller afterwards."""
     folder = pictures(tmp_path / "in", 96)
     gone = []
 

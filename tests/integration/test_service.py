@@ -1,4 +1,4 @@
-"""The service from request to answer, in this process."""
+"""The service in this process, from request to answer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LIVE, ATTACK, DARK = picture(200, 60), picture(60, 200), np.zeros((64, 64, 3), n
 
 @pytest.fixture(scope="session")
 def predictor(make_model, tmp_path_factory):
-    """Judges whole frames, so that no face is needed: red is bona fide, blue an attack."""
+    """A model of whole frames, which needs no faces: red is bona fide, blue an attack."""
     return package.load(make_model(tmp_path_factory.mktemp("model") / "tiny.facepad", crop_scale=None))
 
 
@@ -65,7 +65,7 @@ def start(predictor):
 
 
 def problem(response, name: str) -> dict:
-    """The response is this problem, with all that belongs to one."""
+    """Check that the response is this problem, and complete; returns its document."""
     document = response.json()
     assert (response.status_code, document["type"]) == (PROBLEMS[name][0], f"urn:facepad:problem:{name}"), document
     assert response.headers["content-type"] == "application/problem+json"
@@ -171,7 +171,7 @@ def test_many_at_once_get_their_own_answers(start, predictor):
     expected = [predictor.predict(image)[0].score for image in images]
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda content: client.post("/v1/liveness", content=content).json(), images * 3))
-    # A batch's sums may be added up in another order than a single image's.
+    # In a batch the sums may be added up in another order than for a single image.
     assert [answer["score"] for answer in answers] == pytest.approx(expected * 3, abs=1e-6)
 
 
@@ -209,7 +209,7 @@ def test_unreadable_files_are_named_by_their_place(start):
     assert "1 of 2 files" in document["detail"]
 
 
-def test_polyglot_is_what_its_bytes_say(start):
+def test_kind_of_a_polyglot_comes_from_its_bytes(start):
     answer = start().post(
         "/v1/liveness", content=encoded(LIVE) + b"<script>alert(1)</script>", headers={"content-type": "text/html"}
     )
@@ -226,11 +226,13 @@ def test_bomb_of_pixels_is_refused_before_it_is_decoded(start):
 def test_body_above_the_limit_is_refused(start):
     client = start(max_bytes=1000)
     problem(client.post("/v1/liveness", content=b"x" * 1001), "too-large")
-    problem(client.post("/v1/liveness", content=iter([b"x" * 600] * 2)), "too-large")  # which tells no length
+    problem(
+        client.post("/v1/liveness", content=iter([b"x" * 600] * 2)), "too-large"
+    )  # A body without a declared length.
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3"])
-def test_length_that_is_no_number_is_refused(start, length):
+def test_length_that_is_not_a_number_is_refused(start, length):
     response = start().post("/v1/liveness", content=b"x", headers={"content-length": length})
     problem(response, "bad-request")
 
@@ -260,7 +262,7 @@ def test_clip_of_an_unknown_codec_is_unreadable(start, tmp_path):
     )
 
 
-def test_time_out_ends_the_decoding_too(start, tmp_path, predictor):
+def test_time_out_also_ends_the_decoding(start, tmp_path, predictor):
     content, slow = clip(tmp_path, [LIVE] * 200), Slow(predictor.bundle)
     client = start(predictor=Predictor(slow), timeout=0.3)
     problem(client.post("/v1/liveness", content=content), "timeout")
@@ -268,7 +270,7 @@ def test_time_out_ends_the_decoding_too(start, tmp_path, predictor):
     examined = 0
     while slow.entered.acquire(timeout=0.5):
         examined += 1
-    assert 1 <= examined <= 2  # the frame that was under way, of 20
+    assert 1 <= examined <= 2  # Of 20 frames, those that were being examined.
 
 
 def test_faces_beyond_the_most_prominent_are_not_scored(start, predictor, monkeypatch):
@@ -339,14 +341,14 @@ def test_origin_that_is_named_may_call(start):
     )
 
 
-def test_name_that_leads_here_by_rebinding_is_refused(start):
+def test_host_name_of_dns_rebinding_is_refused(start):
     for host in ("evil.example", "[::1", "", "localhost.evil.example", "localhost@evil.example"):
         problem(start().get("/v1/models", headers={"Host": host}), "forbidden-origin")
     for host in ("127.0.0.1:8000", "[::1]:8000", "LOCALHOST"):
         assert start().get("/v1/models", headers={"Host": host}).status_code == 200
 
 
-def test_caller_that_calls_too_often_is_told_when_to_come_back(start, tmp_path):
+def test_caller_beyond_the_rate_limit_is_told_when_to_retry(start, tmp_path):
     keys = {name: add_key(tmp_path / "keys", name) for name in ("a", "b")}
     client = start(rate=3, api_keys=tmp_path / "keys")
 
@@ -372,7 +374,7 @@ class Scripted:
 
 @pytest.fixture
 def challenged(start, monkeypatch):
-    """A service with sessions whose draw is known, and what asks it."""
+    """Start a service with sessions whose draw is known."""
 
     def begin(*steps, **settings):
         monkeypatch.setattr("facepad.service.app.PoseEstimator", Scripted)
@@ -497,7 +499,7 @@ class Slow(Pipeline):
         return super().examine(image)
 
 
-def test_full_service_says_so_at_once_and_recovers(start, predictor):
+def test_full_service_refuses_at_once_and_recovers(start, predictor):
     slow = Slow(predictor.bundle)
     client = start(predictor=Predictor(slow), queue=2)
     with ThreadPoolExecutor(2) as pool:
@@ -533,7 +535,7 @@ def test_gate_bounds_the_bytes_in_memory():
         third(100)
 
 
-def test_gate_admits_so_many_requests():
+def test_gate_limits_the_requests_inside():
     gate = Gate(2, 100)
     with gate.admit(), gate.admit():
         for admitting in (gate.check, gate.admit().__enter__):
@@ -548,7 +550,7 @@ def test_network_is_warm_before_the_service_is_ready(start, predictor, monkeypat
     decide = predictor.pipeline.decide
     monkeypatch.setattr(predictor.pipeline, "decide", lambda examined: scored.append(decide(examined)) or scored[-1])
     assert start().get("/readyz").status_code == 200
-    assert len(scored) >= 2  # once for each thread
+    assert len(scored) >= 2  # Once in each thread.
     assert all(decision.score is not None for batch in scored for (decision,) in batch)
 
 
@@ -573,11 +575,11 @@ def test_failure_inside_is_a_problem_without_traceback(start, predictor, caplog)
     assert document["request_id"] in caplog.text
 
 
-# What is left behind
+# Traces
 
 
 def test_nothing_is_written_anywhere(start, tmp_path, monkeypatch):
-    """Not even by a part of a multipart body that is too long for the usual buffer."""
+    """Not even a part of a multipart body that is longer than the usual buffer reaches the disk."""
 
     def forbidden(*_, **__):
         raise AssertionError("a file was made")
@@ -618,7 +620,7 @@ def test_metrics_count_what_happened(start):
     assert float(lines['facepad_requests_total{route="/v1/liveness",status="200"}']) == 4
     assert float(lines['facepad_requests_total{route="/v1/liveness",status="415"}']) == 1
     assert float(lines['facepad_request_seconds_count{route="/v1/liveness"}']) == 5
-    assert float(lines["facepad_requests_inside"]) == 1  # this one
+    assert float(lines["facepad_requests_inside"]) == 1  # This request.
 
 
 def test_documentation_comes_from_here_alone(start):
@@ -626,7 +628,7 @@ def test_documentation_comes_from_here_alone(start):
     page = client.get("/docs").text
     assert "http://" not in page and "https://" not in page
     for address in ("/docs/ui/swagger-ui.css", "/docs/ui/swagger-ui-bundle.js", "/page/docs.js"):
-        assert f'"{address[1:]}"' in page  # relative: also below a path of a proxy
+        assert f'"{address[1:]}"' in page  # Relative, so that it also works below a path of a proxy.
         assert client.get(address).status_code == 200
     assert "/v1/liveness" in client.get("/openapi.json").json()["paths"]
 

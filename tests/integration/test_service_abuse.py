@@ -1,4 +1,4 @@
-"""The service under callers who are slow, broken or hostile: none crashes it, and each gets a problem document."""
+"""The service under slow, broken and hostile callers: none crashes it, and each gets a problem document."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def client(predictor):
         yield client
 
 
-# What the OpenAPI document promises
+# The OpenAPI document
 
 
 @pytest.fixture(scope="module")
 def schema(predictor, tmp_path_factory):
     keys = tmp_path_factory.mktemp("keys") / "keys.txt"
     key = add_key(keys, "schemathesis")
-    # Sessions are offered; which poses a clip shows does not matter here.
+    # The service offers sessions; the poses in a clip do not matter here.
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("facepad.service.app.PoseEstimator", object)
         app = create_app(Settings(rate=0, max_bytes=200_000, api_keys=keys, challenges=True), predictor)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     schema.config.update(headers={"Authorization": f"Bearer {key}"})
-    schema.config.checks.negative_data_rejection.expected_statuses.append("413")  # too many files are too large
+    schema.config.checks.negative_data_rejection.expected_statuses.append("413")  # Too many files.
     return schema
 
 
@@ -69,12 +69,12 @@ def schema(predictor, tmp_path_factory):
     ],
 )
 def test_answers_are_as_described(schema, method, path):
-    """Whatever is sent: a described status, a body that fits its schema, and never a failure inside."""
+    """Every request gets a described status, a body that fits its schema, and never an internal failure."""
 
     @given(schema[path][method].as_strategy() | schema[path][method].as_strategy(GenerationMode.NEGATIVE))
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     def check(case):
-        # A schema cannot say which bytes are an image.
+        # No schema describes which bytes are an image.
         case.call_and_validate(base_url="http://localhost", excluded_checks=[positive_data_acceptance])
 
     check()
@@ -143,7 +143,7 @@ def test_any_content_type_gets_an_answer_or_a_problem(client, kind):
 
 @pytest.fixture
 def serving(predictor, monkeypatch):
-    """Serve in a thread of this process; gives a function that opens connections."""
+    """Serve in a thread of this process; yields a function that opens connections."""
     monkeypatch.setattr(module, "HEAD_SECONDS", 0.5)
     options = Settings(upload_seconds=0.7, timeout=5)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -177,7 +177,7 @@ def request(length: int, *headers: bytes) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def test_body_that_drips_is_ended(serving):
+def test_slow_body_is_refused(serving):
     with serving() as connection:
         connection.sendall(request(len(PNG)) + PNG[:50])
         started = time.monotonic()
@@ -186,7 +186,7 @@ def test_body_that_drips_is_ended(serving):
     assert time.monotonic() - started < 5
 
 
-def test_headers_that_drip_end_the_connection(serving):
+def test_connection_with_slow_headers_is_closed(serving):
     with serving() as connection:
         connection.sendall(b"POST /v1/liveness HTTP/1.1\r\nHost: local")
         started = time.monotonic()
@@ -194,7 +194,7 @@ def test_headers_that_drip_end_the_connection(serving):
         assert time.monotonic() - started < 5
 
 
-def test_second_request_may_not_drip_either(serving):
+def test_second_request_with_slow_headers_is_closed_too(serving):
     with serving() as connection:
         connection.sendall(request(len(PNG)) + PNG)
         assert received(connection)[0] == 200
@@ -208,7 +208,7 @@ def test_headers_without_end_are_refused(serving):
         assert connection.recv(100).startswith(b"HTTP/1.1 400")
 
 
-def test_connection_that_ends_in_a_body_harms_nobody(serving):
+def test_connection_that_ends_in_a_body_harms_no_other(serving):
     with serving() as connection:
         connection.sendall(request(len(PNG)) + PNG[:50])
     with serving() as connection:

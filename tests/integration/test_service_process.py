@@ -1,4 +1,4 @@
-"""`facepad serve` as a process of its own, and as several with a Redis server: signals, crashes, what workers share."""
+"""`facepad serve` as one process, and as several with a Redis server: signals, crashes, shared limits and metrics."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from facepad.service.settings import Settings
 
 RED = cv2.imencode(".png", np.random.default_rng(0).integers((40, 70, 180), (80, 110, 220), (64, 64, 3), np.uint8))[1]
 PHOTO = RED.tobytes()
-PATIENCE = 90  # seconds after which a machine is not busy but something broken
+PATIENCE = 90  # Seconds; even a busy machine takes less.
 
 
 def eventually(happened, what: str, within: float = PATIENCE):
-    """What ``happened`` gives as soon as that is true."""
+    """Wait until ``happened`` gives a true value, and return it."""
     until = time.monotonic() + within
     while time.monotonic() < until:
         if result := happened():
@@ -75,7 +75,7 @@ class Service:
 def _command(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:  # it has just ended
+    except OSError:  # The process has just ended.
         return b""
 
 
@@ -98,13 +98,13 @@ def serving(folder: Path, *words: object):
 
 @pytest.fixture(scope="module")
 def model(make_model, tmp_path_factory) -> Path:
-    """Judges whole frames: red is bona fide."""
+    """A model of whole frames: red is bona fide."""
     return make_model(tmp_path_factory.mktemp("model") / "tiny.facepad", crop_scale=None)
 
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory):
-    """Address and process of a Redis server that keeps nothing."""
+    """Address and process of a Redis server without files."""
     command = shutil.which("redis-server")
     if not command:
         pytest.skip("redis-server is not installed")
@@ -133,7 +133,7 @@ def keys(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pair(model, redis, keys, tmp_path_factory):
-    """Two workers, which take 20 requests a minute of a caller."""
+    """A service of two workers with a limit of 20 requests a minute per caller."""
     address, _ = redis
     words = ("--model", model, "--workers", 2, "--store", address, "--api-keys", keys[0], "--rate", 20)
     with serving(tmp_path_factory.mktemp("pair"), *words) as service:
@@ -143,7 +143,7 @@ def pair(model, redis, keys, tmp_path_factory):
 
 @contextmanager
 def stopped(*pids: int):
-    """These processes stand still."""
+    """Stop these processes while the block runs."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -173,7 +173,7 @@ def connects(place: tuple[str, int]) -> bool:
 
 
 def everything(connection: socket.socket) -> bytes:
-    """What comes until the other side ends the connection."""
+    """All bytes until the other side ends the connection."""
     return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
@@ -209,11 +209,11 @@ def test_nothing_is_written_into_the_home_folder(model, tmp_path, monkeypatch):
     home.mkdir()
     for name in [name for name in os.environ if name.startswith("XDG_")]:
         monkeypatch.delenv(name)
-    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)  # which importing facepad has set
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)  # Importing facepad has set it.
     monkeypatch.setenv("HOME", str(home))
     with serving(tmp_path, "--model", model) as service, service.client() as client:
         assert client.check(PHOTO).live
-    assert list(home.rglob("*")) == []  # no caches, no identifier of an engine's telemetry
+    assert list(home.rglob("*")) == []  # No cache, and no identifier of an engine's telemetry.
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -226,7 +226,7 @@ def test_sigterm_lets_accepted_requests_be_answered(model, tmp_path, workers, re
         callers = [ends.enter_context(socket.create_connection(place, timeout=PATIENCE)) for _ in range(4)]
         for caller in callers:
             caller.sendall(head + PHOTO[:1000])
-        inside = "facepad_requests_inside 5.0"  # with the one that asks
+        inside = "facepad_requests_inside 5.0"  # Four, and the one that asks.
         eventually(lambda: inside in httpx2.get(f"{service.url}/metrics", trust_env=False).text, "four requests inside")
         service.process.terminate()
         eventually(lambda: not connects(place), "no more connections")
@@ -258,7 +258,7 @@ def test_metrics_of_workers_add_up(pair, keys):
 def answered(service: Service, key: str) -> int:
     text = httpx2.get(f"{service.url}/metrics", headers={"Authorization": f"Bearer {key}"}, trust_env=False).text
     match = re.search(r'facepad_requests_total\{route="/v1/liveness",status="200"\} (\d+)', text)
-    assert "facepad_requests_inside 1.0" in text  # this one: nobody else is under way
+    assert "facepad_requests_inside 1.0" in text  # This request alone.
     return int(match[1]) if match else 0
 
 
@@ -286,13 +286,13 @@ def test_killed_worker_comes_back_and_callers_who_try_again_lose_nothing(pair, k
     assert survivor in workers and found and set(found) == {"bona_fide"}
     (new,) = set(workers) - {survivor}
     assert through(pair, new, keys[1]["metered"], 1) == [200]
-    assert answered(pair, keys[1]["metered"]) == counted + len(found) + 1  # those of the dead one too
+    assert answered(pair, keys[1]["metered"]) == counted + len(found) + 1  # The requests of the dead worker count, too.
 
 
 def test_worker_killed_while_it_is_asked_for_a_sign_of_life_is_replaced_at_once(pair):
     (victim, _), starts = pair.workers(), pair.starts()
     with stopped(victim):
-        time.sleep(1.5)  # it is asked twice a second, and has 30 s for the answer
+        time.sleep(1.5)  # The worker is asked twice a second, and has 30 s to answer.
         os.kill(victim, signal.SIGKILL)
         eventually(lambda: len(now := pair.workers()) == 2 and victim not in now, "a new worker", within=15)
     eventually(lambda: pair.starts() == starts + 1, "its start")

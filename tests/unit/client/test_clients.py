@@ -1,4 +1,4 @@
-"""The clients against services made by hand (what they send, when they try again, what they raise) and the real one."""
+"""The clients with scripted services (requests, retries, errors) and with the real one."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def problem(name: str, status: int, **headers: str) -> httpx2.Response:
 
 
 class Service:
-    """Answers with one after the other, the last for ever; an exception is raised."""
+    """Gives its answers one after the other, and the last one from then on; an exception is raised."""
 
     def __init__(self, *answers) -> None:
         self.answers, self.seen = list(answers), []
@@ -54,14 +54,14 @@ class Service:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, type):
             raise answer("broken", request=request)
-        if isinstance(answer, httpx2.Response):  # which can be read once
+        if isinstance(answer, httpx2.Response):  # A response can be read once.
             return httpx2.Response(answer.status_code, headers=answer.headers, content=answer.content)
         return httpx2.Response(200, json=answer)
 
 
 @pytest.fixture(params=["blocking", "asynchronous"])
 def ask(request):
-    """Call a method of a client of either kind."""
+    """Call a method of the blocking or the asynchronous client."""
 
     def call(transport, method, *words, **options):
         made = {name: options.pop(name) for name in ("key", "timeout", "total", "tries") if name in options}
@@ -80,7 +80,7 @@ def ask(request):
 
 @pytest.fixture
 def pauses(monkeypatch):
-    """The seconds that a client would have waited: nothing waits, but time goes on as if it had."""
+    """The pauses of a client in seconds; no pause is made, but the clock moves on by it."""
     waited: list[float] = []
 
     async def asleep(seconds):

@@ -1,4 +1,4 @@
-"""Annotated copies: what is drawn where, names that mirror the sources, nothing overwritten."""
+"""Annotated copies: the drawn boxes and captions, names that mirror the sources, no file overwritten."""
 
 from pathlib import Path, PurePath
 
@@ -67,7 +67,7 @@ def test_depth_is_inset_at_the_lower_left_one_beside_the_other():
         GREY,
         [decided(Label.ATTACK, Box(100, 20, 160, 80), depth), decided(Label.BONA_FIDE, Box(200, 20, 260, 80), depth)],
     )
-    row = drawn[175]  # the insets have a side of a quarter of the image's shorter one
+    row = drawn[175]  # The side of an inset is a quarter of the image's shorter side.
     for start in (0, 50):
         values = row[start + 3 : start + 47, 0].astype(int)
         assert (np.diff(values) >= 0).all() and values[-1] - values[0] > 200

@@ -136,7 +136,7 @@ def test_tiny_images_have_no_face(model, size):
     ],
     ids=range(13),
 )
-def test_what_is_no_image_is_refused_in_one_line(predictor, image, message):
+def test_input_that_is_not_an_image_is_refused_in_one_line(predictor, image, message):
     with pytest.raises(ImageError, match=message) as caught:
         predictor.predict(image)
     assert "\n" not in str(caught.value)
@@ -145,7 +145,7 @@ def test_what_is_no_image_is_refused_in_one_line(predictor, image, message):
 def test_views_of_arrays_are_taken(predictor):
     bgr = picture(RED)[..., ::-1]
     assert predictor.predict(bgr[..., ::-1]) == predictor.predict(picture(RED))
-    assert predictor.predict(bgr)[0].label is Label.ATTACK  # the order of channels cannot be told
+    assert predictor.predict(bgr)[0].label is Label.ATTACK  # An array does not tell its order of channels.
 
 
 def test_batch_equals_single_images_in_order(predictor):
@@ -223,7 +223,7 @@ def test_bad_videos_and_words_are_refused(predictor, tmp_path):
         aggregate_frames([])
 
 
-def test_load_says_what_is_wrong(model, tmp_path, monkeypatch):
+def test_load_refuses_wrong_arguments_in_one_line(model, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "shipped_models", dict)
     with pytest.raises(ModelError, match=r"no default model comes with this facepad: name a model file"):
         facepad.load()
@@ -245,7 +245,7 @@ def test_default_model_is_the_shipped_one(model, monkeypatch):
     assert facepad.load(detector="stub").bundle.description.name == "tiny"
 
 
-def test_what_lies_in_the_working_directory_does_not_replace_a_shipped_model(make_model, tmp_path, monkeypatch):
+def test_file_in_the_working_directory_does_not_replace_a_shipped_model(make_model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = make_model(tmp_path / module.DEFAULT_MODEL)
     for model in (None, module.DEFAULT_MODEL):
@@ -262,7 +262,7 @@ def test_detector_that_made_given_boxes_is_replaced_by_ours(make_model, tmp_path
     assert facepad.load(path).predict(np.zeros((99, 99, 3), np.uint8))[0].reasons == (Reason.NO_FACE,)
 
 
-def test_scores_that_are_no_numbers_are_an_error(predictor, monkeypatch):
+def test_scores_that_are_nan_are_an_error(predictor, monkeypatch):
     score = BundleScorer.score
 
     def no_number(scorer, batch):

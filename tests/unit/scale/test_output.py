@@ -1,4 +1,4 @@
-"""The output folder of a bulk run: whole parts, each key once, one run at a time, and what is refused."""
+"""The output folder of a bulk run: whole parts, each key once, one run at a time, and refused folders."""
 
 import json
 import subprocess
@@ -33,7 +33,7 @@ def scored(key, score=0.75):
     )
 
 
-def test_rows_keep_what_was_found_and_what_was_known(tmp_path):
+def test_rows_hold_the_result_and_the_line_of_the_manifest(tmp_path):
     sample = Sample("a.png", "anna", Label.ATTACK, AttackType.PRINT, Split.TEST, "v", 3)
     with open_output(tmp_path / "out", IDENTITY) as out:
         out.add([ItemResult(item("a.png#3", sample=sample), "no_face", reasons=("no_face",), faces=0), scored("b.png")])
@@ -48,7 +48,7 @@ def test_rows_keep_what_was_found_and_what_was_known(tmp_path):
     assert parquet.read_schema(tmp_path / "out" / "part-000000.parquet").equals(SCHEMA)
 
 
-def test_second_run_gets_only_what_is_missing(tmp_path):
+def test_second_run_gets_only_the_missing_items(tmp_path):
     with open_output(tmp_path / "out", IDENTITY) as out:
         assert [one.key for one in out.missing(map(item, "abca"))] == ["a", "b", "c"]
         assert out.repeated == 1
@@ -81,7 +81,7 @@ def test_parts_fill_one_after_the_other(tmp_path, monkeypatch):
     assert len(rows_of(tmp_path / "out")) == 5 and len(list((tmp_path / "out").glob("*.parquet"))) == 3
 
 
-def test_what_is_done_is_kept_when_the_run_ends_badly(tmp_path):
+def test_results_are_kept_when_the_run_ends_with_an_error(tmp_path):
     with pytest.raises(RuntimeError, match="oh"), open_output(tmp_path / "out", IDENTITY) as out:
         out.add([scored("a")])
         raise RuntimeError("oh")
@@ -130,7 +130,7 @@ def test_damaged_part_is_refused_by_name(tmp_path):
         assert out.rows == 0
 
 
-def test_second_run_on_an_output_is_refused_with_the_first_ones_name(tmp_path):
+def test_second_run_on_an_output_is_refused_and_names_the_first(tmp_path):
     with open_output(tmp_path / "out", IDENTITY), ThreadPoolExecutor(1) as thread:
 
         def again():
@@ -154,7 +154,7 @@ def test_killed_run_leaves_no_lock_and_its_half_written_part_goes(tmp_path):
     assert not list((tmp_path / "out").glob(".part*"))
 
 
-def test_place_that_cannot_be_written_is_said(tmp_path):
+def test_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write .*out"), open_output(tmp_path / "file" / "out", IDENTITY):
         pass

@@ -1,4 +1,4 @@
-"""What SOURCE may be: keys, where the bytes are, and what is refused."""
+"""The kinds of SOURCE: keys and bytes of their items, and refused sources."""
 
 import os
 import tarfile
@@ -70,7 +70,7 @@ def test_folder_that_links_to_itself_ends(tree):
     assert len(items(tree)) == 3
 
 
-def test_folder_that_vanishes_while_it_is_listed_is_passed_over(tree):
+def test_folder_that_vanishes_while_it_is_listed_is_skipped(tree):
     listed = open_source(str(tree)).list_items()
     first = next(listed)
     assert first.key == "a.png"
@@ -78,13 +78,13 @@ def test_folder_that_vanishes_while_it_is_listed_is_passed_over(tree):
     assert list(listed) == []
 
 
-def test_pattern_gives_what_matches_by_the_part_that_may_differ(tree):
+def test_pattern_gives_its_matches_by_their_path_below_the_fixed_part(tree):
     assert set(items(tree / "sub" / "*")) == {"b.JPG", "clip.mp4"}
     assert set(items(tree / "**" / "*.png")) == {"a.png"}
     assert items(tree / "*.gif") == {}
 
 
-def test_names_that_are_no_text_become_keys_that_are(tmp_path):
+def test_names_that_are_not_utf_8_become_keys_that_are(tmp_path):
     (tmp_path / "f").mkdir()
     try:
         path = os.fsencode(tmp_path / "f") + b"/\xff.png"
@@ -116,7 +116,7 @@ def test_listing_names_paths_beside_it(tree):
     assert contents(tree / "list.txt") == {"a.png": LIVE, f"{tree}/sub/b.JPG": FAKE}
 
 
-def test_listing_that_is_no_text_is_refused(tree):
+def test_listing_that_is_not_text_is_refused(tree):
     (tree / "list.txt").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(InputError, match="not a text file in UTF-8"):
         items(tree / "list.txt")
@@ -128,7 +128,7 @@ def test_tar_gives_its_images_without_unpacking(tmp_path):
     assert contents(path) == {"s.tar/000.png": LIVE, "s.tar/sub/001.png": FAKE}
 
 
-def test_truncated_tar_gives_what_is_whole_and_says_what_is_not(tmp_path):
+def test_truncated_tar_gives_its_whole_members_and_an_error(tmp_path):
     path = shard(tmp_path / "s.tar", {f"{number}.png": LIVE for number in range(4)})
     path.write_bytes(path.read_bytes()[: 3 * 512 + len(LIVE)])
     found = contents(path)
@@ -182,7 +182,7 @@ def test_broken_parquet_is_one_unreadable_item(tmp_path):
         ("a.xyz", "expected a folder, a pattern"),
     ],
 )
-def test_what_is_no_source_is_refused(tmp_path, monkeypatch, word, line):
+def test_word_that_is_not_a_source_is_refused(tmp_path, monkeypatch, word, line):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.xyz").write_bytes(b"x")
     with pytest.raises(InputError, match=line):
@@ -210,7 +210,7 @@ def test_shards_in_a_bucket_are_read_from_the_middle(bucket, tmp_path):
     assert contents(f"s3://b{bucket.query}") == {"s.tar/0.png": LIVE, "s.tar/1.png": FAKE, "p.parquet/0": FAKE}
 
 
-def test_manifest_in_a_bucket_names_what_is_beside_it(bucket):
+def test_manifest_in_a_bucket_names_objects_beside_it(bucket):
     bucket.objects = {"b/in/m.csv": b"path,subject,label\nsub/a.png,anna,live\n", "b/in/sub/a.png": LIVE}
     assert contents(f"s3://b/in/m.csv{bucket.query}") == {"sub/a.png": LIVE}
 

@@ -1,4 +1,4 @@
-"""Batches: what arrives together is worked on together, and one's error is not another's."""
+"""Batches: submissions that arrive together are worked on together, and an error reaches only its own submission."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from facepad.service.batching import Batcher
 
 
 def run(scenario, work, **options):
-    """Run ``scenario(batcher)`` with a batcher at work."""
+    """Run ``scenario(batcher)`` while the batcher runs."""
 
     async def whole():
         batcher = Batcher(work, **options)

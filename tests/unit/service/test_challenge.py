@@ -29,12 +29,12 @@ challenges = st.sampled_from(CHALLENGES)
 
 
 def clip(actions, *, rate=SAMPLING, extent=1.0, lead=0.75, quick=1.0):
-    """Poses of somebody who looks into the camera, then does these things, there and back in about 1.5 seconds each."""
+    """Poses of a person who looks into the camera, then shows each action, there and back in about 1.5 seconds."""
     yaws, sizes = [0.0] * round(lead * rate), [50.0] * round(lead * rate)
     steps = round(1.5 * rate / quick)
     for action in actions:
         for step in range(1, steps + 1):
-            part = extent * (1 - abs(2 * step / steps - 1))  # there and back
+            part = extent * (1 - abs(2 * step / steps - 1))  # There and back.
             side = {LEFT: 1, RIGHT: -1, CLOSER: 0}[action]
             yaws.append(40 * side * part)
             sizes.append(50 * (1 + 0.6 * part * (action is CLOSER)))
@@ -105,13 +105,13 @@ def test_one_recording_passes_at_most_one_challenge(actions):
 def test_steps_tell_when_they_were_completed():
     first, second = check_challenge(clip([CLOSER, LEFT]), Challenge((CLOSER, LEFT))).steps
     assert (first.action, second.action) == (CLOSER, LEFT)
-    assert first.seconds == pytest.approx(0.75 + 0.75 * 0.35 / 0.6, abs=0.13)  # on the way, at 1.35
-    assert second.seconds == pytest.approx(0.75 + 3 - 0.75 * 12 / 40, abs=0.13)  # back, at 12 degrees
+    assert first.seconds == pytest.approx(0.75 + 0.75 * 0.35 / 0.6, abs=0.13)  # On the way, at 1.35 times.
+    assert second.seconds == pytest.approx(0.75 + 3 - 0.75 * 12 / 40, abs=0.13)  # On the way back, at 12 degrees.
 
 
 @pytest.mark.parametrize("challenge", CHALLENGES)
 def test_small_movements_are_none(challenge):
-    result = check_challenge(clip(challenge.steps, extent=0.55), challenge)  # 22 degrees, 1.33 times
+    result = check_challenge(clip(challenge.steps, extent=0.55), challenge)  # 22 degrees and 1.33 times.
     assert not result.passed and result.note.endswith("seen: nothing")
 
 
@@ -158,7 +158,7 @@ def test_clip_with_a_piece_cut_out_fails_unless_it_still_moves_like_a_head(chall
     joined = [replace(pose, seconds=n / SAMPLING) for n, pose in enumerate(kept)]
     if abs(after.yaw - before.yaw) > 25:
         assert not check_challenge(joined, challenge).passed
-    # The same without closing the gap: the face is out of sight for that time.
+    # Here the gap stays: the face is out of sight for that time.
     hidden = [*poses[: start + 1], *[None] * (length - 1), *poses[start + length :]]
     if length / SAMPLING > 0.5:
         result = check_challenge(hidden, challenge)
@@ -166,7 +166,7 @@ def test_clip_with_a_piece_cut_out_fails_unless_it_still_moves_like_a_head(chall
 
 
 def test_quick_head_passes_at_the_usual_sampling():
-    # 40 degrees in a quarter of a second, as people may do who are asked to turn; at 5 frames a second it is a jump.
+    # A quick person turns 40 degrees in a quarter of a second; at 5 frames per second this is a jump.
     asked = Challenge((LEFT, RIGHT))
     assert check_challenge(clip([LEFT, RIGHT], quick=3.0), asked).passed
     assert "too quick" in check_challenge(clip([LEFT, RIGHT], rate=5.0, quick=3.0), asked).note

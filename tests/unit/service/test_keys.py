@@ -1,4 +1,4 @@
-"""API keys: who a key belongs to, files that change, files that are wrong."""
+"""API keys: the owner of a key, files that change, and malformed files."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ def test_file_that_breaks_later_leaves_the_keys_in_force(tmp_path, looks_always,
     else:
         file.write_text(broken)
     assert [keys.name_of(key), keys.name_of(key)] == ["login", "login"]
-    (record,) = caplog.records  # said once, not at every request
+    (record,) = caplog.records  # The warning comes once, not at every request.
     assert str(file) in record.getMessage()
 
 
-def test_file_without_keys_lets_nobody_in(tmp_path, looks_always):
+def test_file_without_keys_admits_nobody(tmp_path, looks_always):
     file = tmp_path / "keys.txt"
     key = add_key(file, "login")
     keys = ApiKeys(file)

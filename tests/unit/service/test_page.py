@@ -1,4 +1,4 @@
-"""The page's files by themselves, without a browser: what the service's security headers and the scripts rely on."""
+"""The page's files without a browser: the properties that the security headers and the scripts rely on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_page_loads_its_own_files_alone():
     files = [name for name in named if name]
 
     assert files and all((PAGE.parent / name).is_file() for name in files)
-    assert all(name.startswith("page/") for name in files)  # relative: also below a path of a proxy
+    assert all(name.startswith("page/") for name in files)  # Relative: the page may be below a path of a proxy.
     for text in SCRIPTS.values():
         assert "http://" not in text.replace("http://www.w3.org/2000/svg", "") and "https://" not in text
 

@@ -1,4 +1,4 @@
-"""The estimator on real networks: a turning head, photographs that pretend to be one, several faces, missing models."""
+"""Poses from the real networks: a turning head, tilted photographs, several faces, missing models."""
 
 import os
 from dataclasses import replace
@@ -41,7 +41,7 @@ def head():
 
 @pytest.fixture(scope="module")
 def seen(estimator, head):
-    """The pose at a yaw and size, each frame drawn and looked at once."""
+    """The pose at a yaw and size; each frame is drawn and estimated once."""
     known = {}
 
     def pose(yaw=0.0, closer=1.0):
@@ -66,7 +66,7 @@ class TestClip:
         assert result.passed and result.steps[0].seconds < result.steps[1].seconds
         reversed_order = check_challenge(poses, Challenge((RIGHT, LEFT)))
         assert not reversed_order.passed and "seen: turn_left, then turn_right" in reversed_order.note
-        # The same clip mirrored, as a browser's preview is, shows the other order.
+        # Mirrored like a browser's preview, the clip shows the other order.
         mirrored = [replace(pose, yaw=-pose.yaw) for pose in poses]
         assert check_challenge(mirrored, Challenge((RIGHT, LEFT))).passed
 
@@ -83,7 +83,7 @@ class TestClip:
 
 
 def sheet(photo, yaw, pitch=0.0, roll=0.0, distance=3.0):
-    """A photograph of the astronaut as a flat sheet before a pinhole camera, so many face sides away; degrees."""
+    """A photograph of the astronaut as a flat sheet before a camera; angles in degrees, distance in face sides."""
     (cy, cp, cr), (sy, sp, sr) = np.cos(np.radians([yaw, pitch, roll])), np.sin(np.radians([yaw, pitch, roll]))
     turn = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]]) @ [[1, 0, 0], [0, cp, -sp], [0, sp, cp]]
     turn = turn @ np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
@@ -126,7 +126,7 @@ class TestFrame:
         assert after.size / before.size == pytest.approx(1.3, rel=0.04)
         moved = np.subtract(after.center, before.center)
         assert moved == pytest.approx((40, -20), abs=5)
-        # Where the middle of the mesh was drawn; a rolled head is turned back into the frame.
+        # The estimator turns a rolled head upright; its centre must be turned back into the frame.
         rolled = estimator.estimate(0.0, head.frame(roll=35))
         assert rolled.center == pytest.approx(before.center, abs=6)
 

@@ -18,7 +18,7 @@ from facepad.service.store import open_store
 
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory):
-    """Address of a Redis server that keeps nothing."""
+    """Address of a Redis server without files."""
     command = shutil.which("redis-server")
     if not command:
         pytest.skip("redis-server is not installed")
