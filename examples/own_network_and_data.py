@@ -33,12 +33,15 @@ class Head(nn.Module):
 
 
 class TinyNet(StagedModel):
-    """Two convolutions; the children run in the order in which they are assigned."""
+    """Two convolutions; the children run in the order in which they are assigned.
 
-    def __init__(self) -> None:
+    The parameters are what a recipe may set under ``[model]``.
+    """
+
+    def __init__(self, *, channels: int = 16) -> None:
         super().__init__()
-        self.first = nn.Sequential(nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.BatchNorm2d(16), nn.ReLU())
-        self.second = nn.Sequential(nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU())
+        self.first = nn.Sequential(nn.Conv2d(3, channels, 3, stride=2, padding=1), nn.BatchNorm2d(channels), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(channels, 32, 3, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU())
         self.pool = GlobalPool()
         self.head = Head(32)
 
@@ -73,7 +76,7 @@ OWN = Adapter(
 )
 
 DATASETS[OWN.name] = OWN
-MODELS["tinynet"] = ModelEntry(TinyNet, (), "tinynet", "two convolutions, one logit")
+MODELS["tinynet"] = ModelEntry(TinyNet, "tinynet", "two convolutions, one logit")
 
 if __name__ == "__main__":
     main()

@@ -14,6 +14,7 @@ from facepad.training.ranks import Ranks, launched
 __all__ = ["BEST_DEVICE", "DeviceName", "Devices"]
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+"""The name of a kind of device; ``auto`` takes the best that there is."""
 
 
 @dataclass(frozen=True, slots=True)
