@@ -11,29 +11,23 @@ left it. WORK may be the one of benchmarks/nuaa.py; manifests and boxes are then
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import statistics
 import time
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from facepad.datasets.manifest import read_manifest, resolve, write_manifest
-from facepad.media.images import read_image, write_image
+from _common import facepad
+from _runs import HELD_OUT, Run, command_line, execute, machine_of, unseen_presentations
 from facepad.metrics import compare_files, read_scores
 from facepad.metrics.intervals import percentile_interval
 from facepad.metrics.table import score_table
-from facepad.recapture import PRINT_FAMILIES
-from facepad.training.augment import present
-from facepad.types import AttackType, Label, Sample, Split
-from nuaa import Run, command_line, execute, facepad, machine_of
+from facepad.types import Split
 
 CROPS = (2.7, 1.6)
 SEEDS = (0, 1, 2)
-#: Kinds of re-capture that no training here uses: one print, one screen.
-HELD_OUT = ("inkjet", "oled")
 FAMILIES = 'augment.families=["laser", "photo_paper", "lcd"]'
 PLAIN_INPUT = ("augment.operations=[]", "augment.simulate=0", "augment.views=1")
 #: Each step keeps what the ones before it added.
@@ -111,34 +105,6 @@ def run(root: Path, work: Path) -> None:
         if wanted and not (out / "metrics.json").exists():
             shutil.rmtree(out, ignore_errors=True)  # of an evaluation that was broken off
             facepad("evaluate", work / "runs" / entry.name, unseen, out, "--no-probes", "--no-thumbnails")
-
-
-def unseen_presentations(source: Path, folder: Path, *, split: Split = Split.TEST, every: int = 4) -> Path:
-    """A manifest of the dev images, and as its test every Nth bona fide image of a split, as it is and re-captured.
-
-    Both classes of test pass the same encoder, and faces are found anew: a sheet is held elsewhere than the face was.
-    """
-    manifest = folder / "prepared" / "manifest.csv"
-    if manifest.exists():
-        return manifest
-    samples: list[Sample] = []
-    for number, sample in enumerate(read_manifest(source)):
-        if sample.split is Split.DEV:
-            samples.append(replace(sample, path=os.path.relpath(resolve(source, sample), folder)))
-        if sample.split is split and sample.label is Label.BONA_FIDE and number % every == 0 and sample.box:
-            original = read_image(resolve(source, sample))
-            name = f"bona-fide-{number}.jpg"
-            write_image(folder / name, original, quality=90)
-            samples.append(replace(sample, path=name, box=None, split=Split.TEST))
-            family = HELD_OUT[number // every % 2]
-            shown = present(original, np.random.default_rng([7, number]), (family,))
-            name = f"{family}-{Path(sample.path).stem}-{number}.jpg"
-            write_image(folder / name, shown, quality=90)
-            kind = AttackType.PRINT if family in PRINT_FAMILIES else AttackType.REPLAY_PHOTO
-            samples.append(Sample(name, sample.subject, Label.ATTACK, kind, Split.TEST))
-    write_manifest(folder / "manifest.csv", samples)
-    facepad("data", "prepare", "manifest", folder / "manifest.csv", folder / "prepared")
-    return manifest
 
 
 INTRODUCTION = """<!-- written by benchmarks/attention_fusion.py; do not edit by hand -->
@@ -321,8 +287,8 @@ def _unseen_lines(work: Path) -> list[str]:
     return lines
 
 
-def main() -> None:
-    command_line(__doc__, run, tables)
+def main(words: Sequence[str] | None = None) -> None:
+    command_line(__doc__, run, tables, words)
 
 
 if __name__ == "__main__":

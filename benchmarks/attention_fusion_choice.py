@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from _runs import Run, command_line, execute
 from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.types import Split
-from nuaa import Run, command_line, execute
 
 GROUPS = (("0001", "0002", "0004"), ("0003", "0005", "0006"), ("0007", "0008", "0009"))
 CROP = 2.7
@@ -149,8 +150,8 @@ def _cells(rates: list[tuple[float, float]]) -> str:
     )
 
 
-def main() -> None:
-    command_line(__doc__, run, tables)
+def main(words: Sequence[str] | None = None) -> None:
+    command_line(__doc__, run, tables, words)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,14 @@ is a recipe: `facepad train fasnet MANIFEST RUN`, then `facepad evaluate RUN MAN
 
 from __future__ import annotations
 
-import argparse
 import platform
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
+from _common import packages, parser
 from facepad.datasets.manifest import manifest_hash, read_manifest
 from facepad.datasets.origin import origin_of
 from facepad.datasets.splits import subjects_across_splits
@@ -37,12 +36,12 @@ def lbp_svm(manifest: Path, out: Path, crop: float, criterion: str, probes: bool
     spec = replace(LBP_SPEC, crop_scale=crop, detector=origin_of(manifest).get("detector", LBP_SPEC.detector))
     claim_output(out)
     started = time.perf_counter()
-    left_out: dict[str, str] = {}
-    scorer = train_lbp_svm(manifest.parent, samples, spec, left_out=left_out)
+    scorer = train_lbp_svm(manifest.parent, samples, spec, progress=True)
     trained = time.perf_counter()
-    for path, reason in left_out.items():
+    for path, reason in scorer.left_out.items():
         print(f"left out: {path}: {reason}", file=sys.stderr)
-    evaluation = evaluate_samples(scorer, manifest.parent, samples, out, EvaluationOptions(criterion, probes=probes))
+    options = EvaluationOptions(criterion, probes=probes, progress=True)
+    evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options)
     summary = evaluation.summary
     summary = replace(summary, notes=(*summary.notes, *seen_subjects(samples)))
     content = ReportContent(
@@ -52,7 +51,7 @@ def lbp_svm(manifest: Path, out: Path, crop: float, criterion: str, probes: bool
         threshold=summary.threshold,
         image_root=manifest.parent,
         thumbnails=thumbnails,
-        facts=facts(manifest, scorer, left_out),
+        facts=facts(manifest, scorer),
         unreadable=evaluation.unreadable,
         probes=[
             ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])
@@ -62,7 +61,7 @@ def lbp_svm(manifest: Path, out: Path, crop: float, criterion: str, probes: bool
     )
     page = write_report(out, content)
     done = time.perf_counter()
-    print(f"C {scorer.cost:g}, {scorer.train_images} images learnt from, {len(left_out)} left out")
+    print(f"C {scorer.cost:g}, {scorer.train_images} images learnt from, {len(scorer.left_out)} left out")
     for name in ("eer", "auc", "apcer", "bpcer", "acer", "hter"):
         rate = summary.rates[name]
         print(f"{name} {rate.value:.4f} [{rate.low:.4f}, {rate.high:.4f}]")
@@ -82,21 +81,21 @@ def seen_subjects(samples: Sequence[Sample]) -> list[str]:
     return [f"{shared} have names that also stand in training: the figures say little about new people"]
 
 
-def facts(manifest: Path, scorer: LbpSvmScorer, left_out: dict[str, str]) -> dict[str, str]:
+def facts(manifest: Path, scorer: LbpSvmScorer) -> dict[str, str]:
     return {
         "method": "uniform LBP(8, 1) of H, S, V, Y, Cr, Cb; linear SVM; calibrated on held-out train subjects",
         "C of the SVM": f"{scorer.cost:g}",
         "trained and evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}",
-        "images learnt from": f"{scorer.train_images}, {len(left_out)} left out (no face, or unreadable)",
+        "images learnt from": f"{scorer.train_images}, {len(scorer.left_out)} left out (no face, or unreadable)",
         "input": str(scorer.spec.to_dict()),
-        "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
+        "packages": packages(*PACKAGES),
         "python and machine": f"{platform.python_version()}, {platform.platform()}",
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    commands = options.add_subparsers(dest="command", required=True)
     command = commands.add_parser("lbp-svm", help="colour-texture LBP and a linear SVM")
     command.add_argument("manifest", type=Path)
     command.add_argument("out", type=Path, help="new folder")
@@ -104,9 +103,9 @@ def main() -> None:
     command.add_argument("--criterion", default="eer", help="how the threshold is chosen on dev (default: eer)")
     command.add_argument("--no-probes", action="store_true", help="leave out the short-cut probes")
     command.add_argument("--no-thumbnails", action="store_true", help="a report without pictures of people")
-    given = parser.parse_args()
+    given = options.parse_args(words)
     if not given.crop >= 1:
-        parser.error(f"--crop must be at least 1 (the face square itself), got {given.crop:g}")
+        options.error(f"--crop must be at least 1 (the face square itself), got {given.crop:g}")
     try:
         probes, thumbnails = not given.no_probes, not given.no_thumbnails
         print(lbp_svm(given.manifest, given.out, given.crop, given.criterion, probes, thumbnails))

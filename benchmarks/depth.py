@@ -7,45 +7,38 @@ Makes all maps of a manifest anew, with the face mesh and with the template, in 
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from _common import made_by, markdown, parser, publish
 from facepad.datasets.manifest import read_manifest, resolve, write_manifest
 from facepad.depth import make_depth
-from facepad.runtime.parallel import available_cpus
-from nuaa import commit
 
 ENGINES = ("facemesh", "template")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("manifest", type=Path)
-    parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
-    lines = [
-        "# Depth labels",
-        "",
-        f"`python benchmarks/depth.py {arguments.manifest.parent.name}/{arguments.manifest.name}`, "
-        f"{time.strftime('%Y-%m-%d')}, commit {commit()}: {platform.machine()}, {available_cpus()} processors, Python "
-        f"{platform.python_version()}. All bona fide images of the manifest, from the files to the stored maps.",
-        "",
-        "| engine | maps | seconds | maps a second | no face seen: template | median correlation with the template |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [_row(arguments.manifest, engine) for engine in ENGINES]
-    text = "\n".join(lines)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(f"{text}\n", encoding="utf-8")
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("manifest", type=Path)
+    options.add_argument("--out", type=Path)
+    options.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES, metavar="ENGINE")
+    arguments = options.parse_args(words)
+    command = f"python benchmarks/depth.py {arguments.manifest.parent.name}/{arguments.manifest.name}"
+    columns = ["engine", "maps", "seconds", "maps a second", "no face seen: template"]
+    columns.append("median correlation with the template")
+    rows = [_row(arguments.manifest, engine) for engine in arguments.engines]
+    text = (
+        f"# Depth labels\n\n{made_by(command)}. All bona fide images of the manifest, from the files to the stored "
+        f"maps.\n\n{markdown(columns, rows)}"
+    )
+    publish(text, arguments.out)
 
 
-def _row(manifest: Path, engine: str) -> str:
+def _row(manifest: Path, engine: str) -> tuple[object, ...]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "manifest.csv")
         samples = [
@@ -57,9 +50,7 @@ def _row(manifest: Path, engine: str) -> str:
         done = make_depth(copy, labeller=engine)
         seconds = time.perf_counter() - started
     agreement = "" if done.agreement is None else f"{done.agreement:.2f}"
-    return (
-        f"| {engine} | {done.made} | {seconds:.0f} | {done.made / seconds:.0f} | {len(done.fell_back)} | {agreement} |"
-    )
+    return engine, done.made, f"{seconds:.0f}", f"{done.made / seconds:.0f}", len(done.fell_back), agreement
 
 
 if __name__ == "__main__":

@@ -11,15 +11,12 @@ ROOT holds ClientRaw, ImposterRaw and the official lists. One thread does everyt
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,14 +26,13 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
+from _common import made_by, markdown, packages, parser, publish
+from _faces import WholeImage
 from facepad.faces import Detector, create_detector, iou, map_box
-from facepad.faces.dlib_detector import DlibDetector
 from facepad.faces.yunet import YuNetDetector, canonical_square
 from facepad.media.images import read_image
 from facepad.metrics.intervals import clopper_pearson
-from facepad.runtime.parallel import available_cpus
-from facepad.types import Box, Face
-from nuaa import commit
+from facepad.types import Box
 
 FACE_SIZES = (60, 70, 80, 100, 120, 160)
 SAME_FACE = 0.5
@@ -47,15 +43,6 @@ KINDS = {
 }
 
 T = TypeVar("T")
-
-
-class WholeImage(DlibDetector):
-    """dlib without its quick looks."""
-
-    name = "dlib, whole"
-
-    def search_large(self, grey: NDArray[np.uint8]) -> list[Face]:
-        return []
 
 
 @dataclass
@@ -76,52 +63,50 @@ class Found:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path)
-    parser.add_argument("--every", type=int, default=10, help="take every Nth image")
-    parser.add_argument(
+    options = parser(__doc__)
+    options.add_argument("root", type=Path)
+    options.add_argument("--every", type=int, default=10, help="take every Nth image")
+    options.add_argument(
         "--sweep", type=int, default=1000, help="images of the size sweep, spread evenly (default: 1000)"
     )
-    parser.add_argument("--yunet-model", type=Path)
-    parser.add_argument("--out", type=Path, help="also write the Markdown there")
-    parser.add_argument("--fit", action="store_true", help="fit YuNet's calibration on the training lists instead")
-    arguments = parser.parse_args(words)
+    options.add_argument("--sizes", type=int, nargs="+", default=FACE_SIZES, help="sides of the faces of the sweep")
+    options.add_argument("--yunet-model", type=Path)
+    options.add_argument("--out", type=Path, help="also write the Markdown there")
+    options.add_argument("--fit", action="store_true", help="fit YuNet's calibration on the training lists instead")
+    arguments = options.parse_args(words)
     cv2.setNumThreads(1)
     yunet = YuNetDetector(arguments.yunet_model)
     if arguments.fit:
         print(fit(training_images(arguments.root)[:: arguments.every], yunet))
         return
-    detectors: list[Detector] = [create_detector("dlib"), WholeImage(), yunet]
+    compared: list[Detector] = [create_detector("dlib"), WholeImage(), yunet]
     images = sorted(arguments.root.glob("*Raw/*/*.jpg"))[:: arguments.every]
     if not images:
         sys.exit(f"{arguments.root}: no images like ClientRaw/0001/*.jpg")
+    publish(page(arguments, images, compared), arguments.out)
+
+
+def page(arguments: argparse.Namespace, images: list[Path], detectors: list[Detector]) -> str:
+    """All tables."""
     found, seconds = detect(images, detectors)
-    text = "\n".join(
-        [
-            head(arguments, len(images), detectors),
-            found_table(found),
-            agreement_table(found),
-            speed_table(seconds),
-            quick_table(found, seconds),
-            sweep_tables(found, arguments.sweep, detectors),
-        ]
-    )
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
+    tables = [
+        head(arguments, len(images), detectors),
+        found_table(found),
+        agreement_table(found),
+        speed_table(seconds),
+        quick_table(found),
+        sweep_tables(found, arguments.sweep, arguments.sizes, detectors),
+    ]
+    return "\n".join(tables)
 
 
 def head(arguments: argparse.Namespace, images: int, detectors: list[Detector]) -> str:
-    installed = {package.name: package.version for package in distributions()}
-    names = ("dlib-bin", "opencv-python-headless", "numpy")
-    packages = ", ".join(f"{name} {installed[name]}" for name in names if name in installed)
+    command = f"python benchmarks/detectors.py NUAA_FOLDER --every {arguments.every} --sweep {arguments.sweep}"
     which = "All of" if arguments.every == 1 else f"Every {arguments.every}th of"
     identities = ", ".join(f"`{one.identity}`" for one in detectors if not isinstance(one, WholeImage))
     return (
         "<!-- written by benchmarks/detectors.py --out; the remark in italics by hand -->\n# Face detectors on NUAA\n\n"
-        f"`python benchmarks/detectors.py NUAA_FOLDER --every {arguments.every} --sweep {arguments.sweep}`, "
-        f"{date.today()}, commit {commit()},\n{platform.machine()} with {available_cpus()} CPU cores, "
-        f"Python {platform.python_version()}, {packages}.\n"
+        f"{made_by(command)}, {packages('dlib-bin', 'opencv-python-headless', 'numpy')}.\n"
         f"{which} NUAA's images ({images}, 640x480), detectors {identities}.\n**dlib, whole** is dlib without its "
         "quick looks at large faces: the whole image every time. Only a detector's best square\ncounts. Intervals are "
         "95 % (Clopper-Pearson) and assume independent frames; these frames show 15 people.\n"
@@ -179,7 +164,7 @@ def speed_table(seconds: dict[str, list[float]]) -> str:
     )
 
 
-def quick_table(found: list[Found], seconds: dict[str, list[float]]) -> str:
+def quick_table(found: list[Found]) -> str:
     whole = [one for one in found if one.boxes["dlib, whole"]]
     both = [one for one in whole if one.boxes["dlib"]]
     agreements = [one.agreement_of("dlib", "dlib, whole") for one in both]
@@ -192,12 +177,12 @@ def quick_table(found: list[Found], seconds: dict[str, list[float]]) -> str:
     return f"## dlib's quick looks beside the whole image\n\n{markdown(['', ''], rows)}"
 
 
-def sweep_tables(found: list[Found], count: int, detectors: list[Detector]) -> str:
+def sweep_tables(found: list[Found], count: int, sizes: Sequence[int], detectors: list[Detector]) -> str:
     """Recall by size of the face."""
     agreed = [one for one in found if one.agreement >= SAME_FACE]
     count = min(count, len(agreed))
     names = [detector.name for detector in detectors]
-    images, hits = sweep([agreed[index * len(agreed) // count] for index in range(count)], detectors)
+    images, hits = sweep([agreed[index * len(agreed) // count] for index in range(count)], sizes, detectors)
     text = (
         f"## Recall against size of the face\n\n{count} images, spread evenly over the {len(agreed)} (of {len(found)}) "
         "in which dlib and YuNet see the same face at full size.\nThe face is the mean of their squares; an image "
@@ -213,12 +198,14 @@ def sweep_tables(found: list[Found], count: int, detectors: list[Detector]) -> s
     return text
 
 
-def sweep(found: list[Found], detectors: list[Detector]) -> tuple[Counter[int], Counter[tuple[str, int, str]]]:
+def sweep(
+    found: list[Found], sizes: Sequence[int], detectors: list[Detector]
+) -> tuple[Counter[int], Counter[tuple[str, int, str]]]:
     """Images by side, and hits by kind of picture, side and detector: best squares with IoU >= 0.5."""
     images: Counter[int] = Counter()
     hits: Counter[tuple[str, int, str]] = Counter()
     for one in shown(found, "faces of all sizes"):
-        for side, pictures in shrunk(one):
+        for side, pictures in shrunk(one, sizes):
             images[side] += 1
             for kind, (image, face) in pictures.items():
                 for detector in detectors:
@@ -227,12 +214,12 @@ def sweep(found: list[Found], detectors: list[Detector]) -> tuple[Counter[int], 
     return images, hits
 
 
-def shrunk(one: Found) -> Iterator[tuple[int, dict[str, tuple[NDArray[np.uint8], Box]]]]:
+def shrunk(one: Found, sizes: Sequence[int]) -> Iterator[tuple[int, dict[str, tuple[NDArray[np.uint8], Box]]]]:
     """The image shrunk until its face has each of the sizes, in both kinds, with the face's place."""
     face = mean_box([box for name, box in one.boxes.items() if box and name != WholeImage.name])
     image = read_image(one.path)
     old = image.shape[:2]
-    for side in FACE_SIZES:
+    for side in sizes:
         if face.width < side:
             continue
         new = (max(1, round(old[0] * side / face.width)), max(1, round(old[1] * side / face.width)))
@@ -308,11 +295,6 @@ def rate(hits: int, count: int) -> str:
     """In percent, with its interval."""
     low, high = clopper_pearson(hits, count)
     return f"{100 * hits / count:.2f} ({100 * low:.2f} to {100 * high:.2f})"
-
-
-def markdown(header: list[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def shown(items: Sequence[T], text: str) -> Iterable[T]:

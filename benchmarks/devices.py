@@ -9,23 +9,21 @@ ImageNet weights (FACEPAD_MODELS, or the network). Speed is not measured: the pr
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import subprocess
 import sys
 import tempfile
-from datetime import date
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from _common import FACEPAD, made_by, parser, publish
 from facepad.datasets.manifest import write_manifest
 from facepad.datasets.synthetic import generate
 from facepad.modelfile.run_folder import read_epochs
 
 PLAIN = ["augment={}", "model.dropout=0", "preprocess.size=96"]
 SGD = [f"stages.{number}.{change}" for number in (0, 1) for change in ("optimizer=sgd", "lr=0.001")]
-FACEPAD = [sys.executable, "-m", "facepad"]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "facepad"]
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "facepad")
 DOUBLE = ["train.precision=64-true"]
 SECTIONS = {
     f"SGD ({', '.join(SGD)}), double precision": [*SGD, *DOUBLE],
@@ -42,11 +40,11 @@ RUNS = {
 }
 
 
-def main(words: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--subjects", type=int, default=12, help="of the synthetic set, 50 images each")
-    parser.add_argument("--out", type=Path, help="write the page there, too")
-    arguments = parser.parse_args(words)
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("--subjects", type=int, default=12, help="of the synthetic set, 50 images each")
+    options.add_argument("--out", type=Path, help="write the page there, too")
+    arguments = options.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="facepad-devices-") as name:
         folder = Path(name)
         write_manifest(folder / "data" / "manifest.csv", generate(folder / "data", subjects=arguments.subjects))
@@ -55,12 +53,10 @@ def main(words: list[str] | None = None) -> None:
             for section, sets in enumerate(SECTIONS.values())
         ]
     text = page(arguments, curves)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+    publish(text, arguments.out)
 
 
-def trained(out: Path, command: list[str], options: list[str], changes: list[str]) -> Epochs:
+def trained(out: Path, command: tuple[str, ...], options: list[str], changes: list[str]) -> Epochs:
     """The epochs of one run."""
     sets = [word for change in PLAIN + changes for word in ("--set", change)]
     words = ["train", "tla-mobilenetv2", str(out.parent / "data" / "manifest.csv"), str(out), "--device", "cpu"]
@@ -69,14 +65,11 @@ def trained(out: Path, command: list[str], options: list[str], changes: list[str
 
 
 def page(arguments: argparse.Namespace, curves: list[list[Epochs]]) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     lines = [
         "# Several processes beside one",
         "",
-        f"`python benchmarks/devices.py --subjects {arguments.subjects}`, {date.today()}, commit "
-        f"{commit.stdout.strip()}, {platform.platform()}, "
-        f"{os.cpu_count()} cores. tla-mobilenetv2, {len(curves[0][0]) - 1} epochs, "
-        f"{', '.join(PLAIN)}.",
+        f"{made_by(f'python benchmarks/devices.py --subjects {arguments.subjects}')}. tla-mobilenetv2, "
+        f"{len(curves[0][0]) - 1} epochs, {', '.join(PLAIN)}.",
         "",
         "In double precision, where rounding has next to no say, the curves should be one. In single precision they "
         "differ by the rounding of another order of a sum, and training makes that grow, with AdamW most: it divides a "

@@ -7,7 +7,6 @@ Prints Markdown. Needs YuNet and the face mesh, and `pip install '.[train]'`. NU
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage import data
 
+from _common import parser
 from facepad.datasets._procedural.camera import to_display
 from facepad.datasets._procedural.scene import Lighting, Pose, View, render
 from facepad.datasets._procedural.subject import Expression, Subject
@@ -35,11 +35,11 @@ REACH, STRIPS = 1.1, 44  # half a sheet's side in sides of the face; flat parts 
 SHEETS_OF_ONE = 250
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("nuaa", nargs="?", type=Path, help="NUAA's db folder")
-    parser.add_argument("--images", type=int, default=300, help="of each of NUAA's two classes")
-    arguments = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("nuaa", nargs="?", type=Path, help="NUAA's db folder")
+    options.add_argument("--images", type=int, default=300, help="of each of NUAA's two classes")
+    arguments = options.parse_args(words)
     estimator = PoseEstimator()
     known_turns(estimator)
     rng = np.random.default_rng(0)

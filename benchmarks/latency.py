@@ -8,19 +8,15 @@ the rate at which this machine multiplies matrices of 768 x 768 in one thread, m
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
-from functools import partial
-from importlib.metadata import distributions
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -31,12 +27,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cold_start import command_table, interleaved, medians, with_bytecode
-from detectors import WholeImage, markdown
-from facepad.datasets.synthetic import generate
+from _common import interleaved, made_by, markdown, medians, packages, parser, publish, timed
+from _faces import VGA, WholeImage, picture, portraits
+from _networks import NETWORKS, multiply_adds
+from _processes import command_table, with_bytecode
 from facepad.errors import ModelError
-from facepad.faces import Detector, create_detector, crop
-from facepad.media.images import read_image, write_image
+from facepad.faces import Detector, create_detector
+from facepad.media.images import read_image
 from facepad.modelfile.bundle import SUFFIX, Bundle, read_bundle, write_bundle
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.runs import TrainedModel, save_trained
@@ -46,16 +43,10 @@ from facepad.models import create_model
 from facepad.predict.pipeline import Pipeline
 from facepad.predict.predictor import Predictor
 from facepad.runtime.inference import ENGINES, EngineName
-from facepad.runtime.parallel import available_cpus, map_ahead
-from sizes import NETWORKS, multiply_adds
+from facepad.runtime.parallel import map_ahead
 
-SIZE = 224
 CROP_SCALE = 2.7
-PICTURES = {"VGA, 640x480": (480, 640), "HD, 1280x720": (720, 1280), "12 MP, 4000x3000": (3000, 4000)}
-FACES = {1: (1, 1), 2: (1, 2), 4: (2, 2)}
 STAGES = ("read", "detect", "prepare", "score")
-BATCH = 16
-GEMM = 768
 
 # Each is a process of its own; arguments: what it runs with, the model, an image.
 START = "import json, sys, time; start = time.perf_counter(); marks = {}\n"
@@ -99,6 +90,44 @@ with torch.inference_mode():
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """How large everything is that is measured.
+
+    Attributes:
+        networks: Title -> name and options, of the networks with random weights.
+        input: Side of the networks' input in pixels.
+        pictures: Title -> (height, width) of the images whose size is compared.
+        faces: Numbers of faces in them.
+        batch: Images in a batch.
+        gemm: Rows and columns of the matrices whose product gives the machine's rate.
+        repeat: Rounds; slow tables take a tenth.
+    """
+
+    networks: Mapping[str, tuple[str, Mapping[str, Any]]]
+    input: int = 224
+    pictures: Mapping[str, tuple[int, int]] = field(
+        default_factory=lambda: {"VGA, 640x480": VGA, "HD, 1280x720": (720, 1280), "12 MP, 4000x3000": (3000, 4000)}
+    )
+    faces: tuple[int, ...] = (1, 2, 4)
+    batch: int = 16
+    gemm: int = 768
+    repeat: int = 100
+
+    @property
+    def few(self) -> int:
+        """Rounds of slow tables."""
+        return max(1, self.repeat // 10)
+
+
+USUAL = {
+    title: (name, options)
+    for title, name, options, size in NETWORKS
+    if size == 224 and name in ("mobilenet_v2", "attention_fusion")
+}
+"""AttentionFusion, and the plain network that its trunk is."""
+
+
+@dataclass(frozen=True)
 class Contestant:
     """A network with what runs it."""
 
@@ -113,70 +142,83 @@ class Contestant:
         return self.title, self.engine, self.precision
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, action="append", default=[], help="a model file to measure as well")
-    parser.add_argument("--repeat", type=int, default=100, help="rounds (default: 100); slow tables take a tenth")
-    parser.add_argument("--out", type=Path, help="also write the Markdown there")
-    chosen = parser.parse_args(arguments)
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
+@dataclass(frozen=True)
+class Bench:
+    """The models, and the picture that they see."""
+
+    folder: Path
+    sizes: Sizes
+    models: Sequence[Path] = ()
+
+    @cached_property
+    def trained(self) -> dict[str, TrainedModel]:
+        """Networks with random weights."""
+        return {title: network(*chosen, self.sizes.input) for title, chosen in self.sizes.networks.items()}
+
+    @cached_property
+    def bundles(self) -> dict[str, Bundle]:
+        """The same networks as model files, and the model files that were named."""
+        made = {title: bundle_of(one, name=title) for title, one in self.trained.items()}
+        return made | {path.stem: read_bundle(path) for path in self.models}
+
+    @cached_property
+    def people(self) -> list[NDArray[np.uint8]]:
+        """Four faces."""
+        return portraits(self.folder / "people")
+
+    @cached_property
+    def jpeg(self) -> bytes:
+        """A picture of one face."""
+        return picture(self.folder / "vga.jpg", self.people)
+
+    @property
+    def fusion(self) -> str:
+        """The network that stands for all where one is enough."""
+        return next(title for title in self.bundles if title.startswith("AttentionFusion"))
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("--model", type=Path, action="append", default=[], help="a model file to measure as well")
+    options.add_argument("--repeat", type=int, default=100, help="rounds (default: 100); slow tables take a tenth")
+    options.add_argument("--out", type=Path, help="also write the Markdown there")
+    chosen = options.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
-        text = "\n".join([head(chosen.repeat), *tables(Path(folder), chosen.model, chosen.repeat)])
-    print(text)
-    if chosen.out:
-        chosen.out.write_text(text, encoding="utf-8")
+        bench = Bench(Path(folder), Sizes(USUAL, repeat=chosen.repeat), chosen.model)
+        publish("\n".join([head(chosen.repeat), *tables(bench)]), chosen.out)
 
 
 def head(repeat: int) -> str:
     names = ("torch", "onnxruntime", "openvino", "opencv-python-headless", "dlib-bin", "numpy")
-    installed = {package.name: package.version for package in distributions()}
-    packages = ", ".join(f"{name} {installed[name]}" for name in names if name in installed)
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
     return (
-        f"# Latency, throughput, memory\n\n`python benchmarks/latency.py --repeat {repeat}`, {date.today()}, commit "
-        f"{commit}, {platform.machine()} with {available_cpus()} CPU cores, Python {platform.python_version()},\n"
-        f"{packages}.\n"
-        "Times are medians in milliseconds of what took turns in one run; where one thread works, milliseconds on a\n"
-        "processor, which other work on the machine does not lengthen much. Elsewhere read the ratios.\n"
+        "# Latency, throughput, memory\n\n"
+        f"{made_by(f'python benchmarks/latency.py --repeat {repeat}')},\n{packages(*names)}.\n"
+        "Times are medians in milliseconds; what is compared took turns in one run. Where one thread works, they are\n"
+        "processor time, which other work on the machine hardly lengthens. Elsewhere read the ratios.\n"
     )
 
 
-def tables(folder: Path, models: Sequence[Path], repeat: int) -> list[str]:
-    trained = {title: network(name, options) for title, name, options, size in NETWORKS if is_measured(name, size)}
-    bundles = {title: bundle_of(one, name=title) for title, one in trained.items()}
-    bundles |= {path.stem: read_bundle(path) for path in models}
-    people = portraits(folder / "people")
-    vga = picture(folder / "vga.jpg", people, next(iter(PICTURES.values())), 1)
-    few = max(1, repeat // 10)
-    return [
-        latency_table(trained, bundles, vga, repeat),
-        detector_table(vga, repeat),
-        throughput_table(contestants(trained, bundles, threads=2), vga, few),
-        size_table(folder, people, bundles, few),
-        start_table(folder, trained, bundles, vga, few),
-    ]
+def tables(bench: Bench) -> list[str]:
+    """Every table; one thread works unless a table says otherwise."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    every = (latency_table, detector_table, throughput_table, size_table, start_table)
+    return [table(bench) for table in every]
 
 
-def is_measured(name: str, size: int) -> bool:
-    """AttentionFusion, and the plain network that its trunk is."""
-    return size == 224 and name in ("mobilenet_v2", "attention_fusion")
-
-
-def network(name: str, options: dict[str, Any]) -> TrainedModel:
+def network(name: str, options: Mapping[str, Any], size: int) -> TrainedModel:
     model = create_model(name, weights="none", **options).eval().to(memory_format=torch.channels_last)
-    return TrainedModel(model, name, options, PreprocessSpec(crop_scale=CROP_SCALE, size=(SIZE, SIZE)), {})
+    return TrainedModel(model, name, dict(options), PreprocessSpec(crop_scale=CROP_SCALE, size=(size, size)), {})
 
 
-def contestants(trained: Mapping[str, TrainedModel], bundles: Mapping[str, Bundle], threads: int) -> list[Contestant]:
+def contestants(bench: Bench, threads: int) -> list[Contestant]:
     found = [
         Contestant(
             title, "torch", "fp32", lambda image, box, one=one: (one.preprocess.apply(image, box),), on_torch(one)
         )
-        for title, one in trained.items()
+        for title, one in bench.trained.items()
     ]
-    for title, bundle in bundles.items():
+    for title, bundle in bench.bundles.items():
         networks = bundle.description.networks
         for engine in usable_engines(bundle):
             scorer = BundleScorer(bundle, engine=engine, threads=threads)
@@ -200,34 +242,6 @@ def on_torch(trained: TrainedModel) -> Callable[[Sequence[Prepared]], object]:
     return score
 
 
-def portraits(folder: Path) -> list[NDArray[np.uint8]]:
-    """The faces of four procedural people, with as much around them as networks look at."""
-    samples = generate(folder, subjects=4, images_per_subject=4, jobs=1, progress=False)
-    firsts = {sample.subject: sample for sample in reversed(samples) if sample.attack_type is None}
-    return [crop(read_image(folder / one.path), one.box, scale=2.4, size=(480, 480)) for one in firsts.values()]
-
-
-def picture(path: Path, people: Sequence[NDArray[np.uint8]], size: tuple[int, int], faces: int) -> bytes:
-    """A JPEG of (height, width) with one, two or four faces, all of the same size, on a grey wall."""
-    rows, columns = FACES[faces]
-    height, width = size[0] // rows, size[1] // columns
-    side = min(height, width)
-    image = np.full((*size, 3), 127, dtype=np.uint8)
-    for number, face in enumerate(people[:faces]):
-        top = number // columns * height + (height - side) // 2
-        left = number % columns * width + (width - side) // 2
-        image[top : top + side, left : left + side] = cv2.resize(face, (side, side), interpolation=cv2.INTER_LINEAR)
-    write_image(path, image)
-    return path.read_bytes()
-
-
-def timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
-    """Milliseconds."""
-    start = clock()
-    work()
-    return 1000 * (clock() - start)
-
-
 def stages(jpeg: bytes, detector: Detector, contestant: Contestant) -> tuple[float, ...]:
     """Milliseconds on a processor of each of `STAGES`, then the number of faces."""
     marks = [time.process_time()]
@@ -242,94 +256,98 @@ def stages(jpeg: bytes, detector: Detector, contestant: Contestant) -> tuple[flo
     return (*(1000 * (after - before) for before, after in pairwise(marks)), len(faces))
 
 
-def gemm() -> float:
-    """Milliseconds of a product of two square matrices."""
-    first, second = torch.ones(GEMM, GEMM), torch.ones(GEMM, GEMM)
+def gemm(size: int) -> float:
+    """Processor seconds of a product of two square matrices."""
+    first, second = torch.ones(size, size), torch.ones(size, size)
     return timed(lambda: first @ second, time.process_time)
 
 
-def latency_table(trained: Mapping[str, TrainedModel], bundles: Mapping[str, Bundle], jpeg: bytes, repeat: int) -> str:
-    found, detector = contestants(trained, bundles, threads=1), create_detector()
-    ways: dict[Any, Callable[[], object]] = {one.names: partial(stages, jpeg, detector, one) for one in found}
-    fusion = fusion_of(bundles)
-    predictor = Predictor(Pipeline(bundles[fusion], threads=1))
-    ways |= {"gemm": gemm, "predict": partial(timed, partial(predictor.predict, jpeg), time.process_time)}
-    results = interleaved(ways, repeat)
-    rate = GEMM**3 / statistics.median(results.pop("gemm"))
-    predict = statistics.median(results.pop("predict"))
+def latency_table(bench: Bench) -> str:
+    found, detector = contestants(bench, threads=1), create_detector()
+    ways: dict[Any, Callable[[], object]] = {one.names: partial(stages, bench.jpeg, detector, one) for one in found}
+    predictor = Predictor(Pipeline(bench.bundles[bench.fusion], threads=1))
+    ways["gemm"] = partial(gemm, bench.sizes.gemm)
+    ways["predict"] = partial(timed, partial(predictor.predict, bench.jpeg), time.process_time)
+    results = interleaved(ways, bench.sizes.repeat)
+    rate = bench.sizes.gemm**3 / statistics.median(results.pop("gemm"))
+    predict = 1000 * statistics.median(results.pop("predict"))
+    columns = ["network", "engine", "precision", *STAGES, "all", "score / MobileNetV2's", "floor", "score / floor"]
+    return (
+        f"## One face of a 640x480 JPEG, one thread, one at a time\n\n"
+        f"{markdown(columns, latency_rows(bench, results, rate))}\n"
+        f"`Predictor.predict` (quality checks included), {bench.fusion}, ONNX Runtime: {predict:.2f} ms. "
+        f"Matrix products run at {rate / 1e9:.1f} G multiply-adds a second.\n"
+    )
+
+
+def latency_rows(bench: Bench, results: Mapping[Any, Any], rate: float) -> list[tuple[str, ...]]:
+    """A row for each contestant; ``rate`` in multiply-adds a second gives the floors."""
     times = {names: medians(rows)[:-1] for names, rows in results.items()}
-    totals = {names: statistics.median(sum(row[:-1]) for row in rows) for names, rows in results.items()}
     plain = {engine: spent[-1] for (title, engine, _), spent in times.items() if title.startswith("MobileNetV2")}
     rows = []
     for names, spent in times.items():
         title, engine, _ = names
-        floor = multiply_adds(trained[title].network, SIZE) / rate if title in trained else None
-        numbers = [f"{value:.2f}" for value in (*spent, totals[names])]
+        total = statistics.median(sum(row[:-1]) for row in results[names])
         beside = f"{spent[-1] / plain[engine]:.2f}" if engine in plain else ""
-        bound = (f"{floor:.2f}", f"{spent[-1] / floor:.2f}") if floor else ("", "")
-        rows.append((*names, *numbers, beside, *bound))
-    columns = ["network", "engine", "precision", *STAGES, "all", "score / MobileNetV2's", "floor", "score / floor"]
-    return (
-        f"## One face of a 640x480 JPEG, one thread, one at a time\n\n{markdown(columns, rows)}\n"
-        f"`Predictor.predict` (quality checks included), {fusion}, ONNX Runtime: {predict:.2f} ms. "
-        f"Matrix products run at {rate / 1e6:.1f} G multiply-adds a second.\n"
-    )
+        bound = ("", "")
+        if title in bench.trained:
+            floor = 1000 * multiply_adds(bench.trained[title].network, bench.sizes.input) / rate
+            bound = (f"{floor:.2f}", f"{spent[-1] / floor:.2f}")
+        rows.append((*names, *(f"{value:.2f}" for value in (*spent, total)), beside, *bound))
+    return rows
 
 
-def fusion_of(bundles: Mapping[str, Bundle]) -> str:
-    """The network that stands for all where one is enough."""
-    return next(title for title in bundles if title.startswith("AttentionFusion"))
-
-
-def detector_table(jpeg: bytes, repeat: int) -> str:
-    image = read_image(jpeg)
+def detector_table(bench: Bench) -> str:
+    image = read_image(bench.jpeg)
     detectors: list[Detector] = [create_detector("dlib"), WholeImage()]
     try:
         detectors.append(create_detector("yunet"))
     except ModelError as error:
         print(f"without YuNet: {error}", file=sys.stderr)
     ways = {one.name: partial(timed, partial(one.detect, image), time.process_time) for one in detectors}
-    times = {name: statistics.median(found) for name, found in interleaved(ways, repeat).items()}
+    results = interleaved(ways, bench.sizes.repeat)
+    times = {name: 1000 * statistics.median(found) for name, found in results.items()}
     rows = [(name, f"{spent:.2f}", f"{spent / times[WholeImage.name]:.2f}") for name, spent in times.items()]
     return "## Detectors on that image\n\n" + markdown(["detector", "ms", "x dlib on the whole image"], rows)
 
 
-def throughput_table(found: Sequence[Contestant], jpeg: bytes, repeat: int) -> str:
-    image, detector = read_image(jpeg), create_detector()
+def throughput_table(bench: Bench) -> str:
+    found, batch = contestants(bench, threads=2), bench.sizes.batch
+    image, detector = read_image(bench.jpeg), create_detector()
     box = detector.detect(image)[0].box
 
     def prepared(one: Contestant, _: int) -> Prepared:
-        decoded = read_image(jpeg)
+        decoded = read_image(bench.jpeg)
         return one.prepare(decoded, detector.detect(decoded)[0].box)
 
     def chain(one: Contestant) -> None:
-        one.score(list(map_ahead(partial(prepared, one), range(BATCH), threads=2)))
+        one.score(list(map_ahead(partial(prepared, one), range(batch), threads=2)))
 
     ways: dict[Any, Callable[[], object]] = {}
     for one in found:
-        ways["score", one.names] = partial(timed, partial(one.score, [one.prepare(image, box)] * BATCH))
+        ways["score", one.names] = partial(timed, partial(one.score, [one.prepare(image, box)] * batch))
         ways["chain", one.names] = partial(timed, partial(chain, one))
     torch.set_num_threads(2)
-    times = {name: statistics.median(spent) for name, spent in interleaved(ways, repeat).items()}
+    times = {name: statistics.median(spent) for name, spent in interleaved(ways, bench.sizes.few).items()}
     torch.set_num_threads(1)
-    rows = [
-        (*one.names, *(f"{1000 * BATCH / times[part, one.names]:.0f}" for part in ("score", "chain"))) for one in found
-    ]
+    rows = [(*one.names, *(f"{batch / times[part, one.names]:.0f}" for part in ("score", "chain"))) for one in found]
     columns = ["network", "engine", "precision", "scored, faces/s", "from JPEG to score, faces/s"]
-    return f"## Two threads, batches of {BATCH}\n\n" + markdown(columns, rows)
+    return f"## Two threads, batches of {batch}\n\n" + markdown(columns, rows)
 
 
-def size_table(folder: Path, people: Sequence[NDArray[np.uint8]], bundles: Mapping[str, Bundle], repeat: int) -> str:
-    title, detector = fusion_of(bundles), create_detector()
-    scorer = BundleScorer(bundles[title], engine="onnxruntime", threads=1)
+def size_table(bench: Bench) -> str:
+    title, detector = bench.fusion, create_detector()
+    scorer = BundleScorer(bench.bundles[title], engine="onnxruntime", threads=1)
     contestant = Contestant(title, "onnxruntime", "fp32", scorer.prepare, scorer.score)
     ways = {
-        (name, faces): partial(stages, picture(folder / "scene.jpg", people, size, faces), detector, contestant)
-        for name, size in PICTURES.items()
-        for faces in FACES
+        (name, faces): partial(
+            stages, picture(bench.folder / "scene.jpg", bench.people, size, faces), detector, contestant
+        )
+        for name, size in bench.sizes.pictures.items()
+        for faces in bench.sizes.faces
     }
     rows = []
-    for (name, faces), results in interleaved(ways, repeat).items():
+    for (name, faces), results in interleaved(ways, bench.sizes.few).items():
         *spent, found = medians(results)
         total = statistics.median(sum(row[:-1]) for row in results)
         rows.append((name, str(faces), f"{found:.0f}", *(f"{value:.1f}" for value in (*spent, total, total / faces))))
@@ -339,16 +357,15 @@ def size_table(folder: Path, people: Sequence[NDArray[np.uint8]], bundles: Mappi
     )
 
 
-def start_table(
-    folder: Path, trained: Mapping[str, TrainedModel], bundles: Mapping[str, Bundle], jpeg: bytes, repeat: int
-) -> str:
+def start_table(bench: Bench) -> str:
+    folder, repeat = bench.folder, bench.sizes.few
     image = folder / "start.jpg"
-    image.write_bytes(jpeg)
+    image.write_bytes(bench.jpeg)
     ways: dict[Any, Callable[[], object]] = {}
-    for number, (title, one) in enumerate(trained.items()):
+    for number, (title, one) in enumerate(bench.trained.items()):
         save_trained(folder / f"run{number}", one)
         ways[title, "torch"] = partial(child, ["-c", ON_TORCH, "torch", str(folder / f"run{number}"), str(image)])
-    for number, (title, bundle) in enumerate(bundles.items()):
+    for number, (title, bundle) in enumerate(bench.bundles.items()):
         model = write_bundle(folder / f"model{number}{SUFFIX}", bundle)
         for engine in usable_engines(bundle):
             ways[title, engine] = partial(child, ["-c", ON_ENGINE, engine, str(model), str(image)])

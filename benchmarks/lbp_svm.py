@@ -10,8 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import Progress
 from skimage.feature import local_binary_pattern
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -27,6 +25,7 @@ from facepad.media.images import read_image
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import Prepared, Scores, sigmoid
 from facepad.runtime.parallel import map_ahead
+from facepad.runtime.progress import progress_bar
 from facepad.types import Box, Label, Sample, Split
 
 __all__ = ["LBP_SPEC", "LbpSvmScorer", "colour_texture", "train_lbp_svm"]
@@ -66,7 +65,7 @@ def colour_texture(image: Image) -> Floats:
 
 def _histogram(channel: NDArray[Any]) -> Floats:
     codes: Floats = local_binary_pattern(channel, P=8, R=1, method="nri_uniform")  # type: ignore[no-untyped-call]
-    # Pixels of the outermost row and column have neighbours that are no pixels.
+    # Pixels of the outermost rows and columns lack neighbours.
     counts = np.bincount(codes[1:-1, 1:-1].astype(np.intp).ravel(), minlength=_BINS)
     return np.asarray(counts / counts.sum(), dtype=np.float64)
 
@@ -82,7 +81,8 @@ class LbpSvmScorer:
         weights: ``(354,)``, of `colour_texture`.
         bias: What is added to the weighted sum.
         cost: The SVM's C that was chosen.
-        train_images: How many images it has learnt from.
+        train_images: Number of images that it has learnt from.
+        left_out: Path and reason, of train images that could not be used.
     """
 
     spec: PreprocessSpec
@@ -90,18 +90,19 @@ class LbpSvmScorer:
     bias: float
     cost: float
     train_images: int
+    left_out: dict[str, str]
 
     @property
     def preprocess(self) -> tuple[PreprocessSpec, ...]:
-        """See `facepad.modelfile.scorers.Scorer`."""
+        """The one preparation of its input."""
         return (self.spec,)
 
     def prepare(self, image: Image, box: Box | None) -> Prepared:
-        """See `facepad.modelfile.scorers.Scorer`."""
+        """The crop of the face, uint8 RGB."""
         return (self.spec.apply(image, box),)
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
-        """See `facepad.modelfile.scorers.Scorer`."""
+        """Scores in [0, 1] and logits of prepared crops."""
         # Row by row, so that the last digits of a score do not depend on the batch that its image came in.
         textures = map_ahead(colour_texture, [prepared[0] for prepared in batch])
         logits = np.array([np.dot(texture, self.weights) for texture in textures]) + self.bias
@@ -113,8 +114,7 @@ def train_lbp_svm(
     samples: Sequence[Sample],
     spec: PreprocessSpec = LBP_SPEC,
     *,
-    progress: bool = True,
-    left_out: dict[str, str] | None = None,
+    progress: bool = False,
 ) -> LbpSvmScorer:
     """Train the colour texture SVM on the train samples; dev and test are not opened.
 
@@ -127,7 +127,6 @@ def train_lbp_svm(
         samples: Of all splits.
         spec: How the images are prepared.
         progress: Draw a progress bar on stderr.
-        left_out: Filled with path and reason of each train image that could not be used.
 
     Raises:
         InputError: fewer than two train subjects of a class, or too many unreadable images.
@@ -137,16 +136,14 @@ def train_lbp_svm(
     usable = [sample for sample in train if sample.box is not None or not spec.needs_face]
     skipped = {sample.path: "no face" for sample in train if sample.box is None and spec.needs_face}
     _check_subjects(usable)
-    rows, kept = _textures(root, usable, spec, skipped, progress)
-    if left_out is not None:
-        left_out |= skipped
+    rows, kept, unreadable = _textures(root, usable, spec, progress)
     _check_subjects(kept)
     labels = np.array([sample.label is Label.BONA_FIDE for sample in kept])
     cost, slope, offset = _choose(rows, labels, [sample.subject for sample in kept], progress)
     scaler, svm = _classifier(cost).fit(rows, labels).named_steps.values()
     direction = slope * svm.coef_[0] / scaler.scale_
     bias = slope * svm.intercept_[0] + offset - np.dot(direction, scaler.mean_)
-    return LbpSvmScorer(spec, direction, float(bias), cost, len(kept))
+    return LbpSvmScorer(spec, direction, float(bias), cost, len(kept), skipped | unreadable)
 
 
 def _check_subjects(samples: Sequence[Sample]) -> None:
@@ -159,12 +156,12 @@ def _check_subjects(samples: Sequence[Sample]) -> None:
 
 
 def _textures(
-    root: Path, samples: Sequence[Sample], spec: PreprocessSpec, skipped: dict[str, str], progress: bool
-) -> tuple[Floats, list[Sample]]:
-    """The descriptors ``(n, 354)`` of what can be read, and its samples; the rest goes to ``skipped``.
+    root: Path, samples: Sequence[Sample], spec: PreprocessSpec, progress: bool
+) -> tuple[Floats, list[Sample], dict[str, str]]:
+    """The descriptors ``(n, 354)`` of the readable samples, these samples, and path and reason of the others.
 
     Raises:
-        DatasetError: too much cannot be read.
+        DatasetError: more than 5 % cannot be read.
     """
 
     def texture(sample: Sample) -> Floats | ImageError:
@@ -175,17 +172,16 @@ def _textures(
 
     refuse_narrow_crops(root, samples, spec.reach)
     rows, kept, unreadable = [], [], {}
-    with Progress(console=Console(stderr=True), disable=not progress) as bar:
-        found = bar.track(map_ahead(texture, samples), total=len(samples), description="colour textures")
-        for sample, row in zip(samples, found, strict=True):
+    with progress_bar("colour textures", len(samples), shown=progress) as advance:
+        for sample, row in zip(samples, map_ahead(texture, samples), strict=True):
+            advance()
             if isinstance(row, ImageError):
                 unreadable[sample.path] = str(row)
             else:
                 rows.append(row)
                 kept.append(sample)
     refuse_mostly_unreadable(unreadable, len(samples), "training images")
-    skipped |= unreadable
-    return np.stack(rows), kept
+    return np.stack(rows), kept, unreadable
 
 
 def _classifier(cost: float) -> Pipeline:
@@ -210,8 +206,9 @@ def _choose(
         )
     truth = labels[held]
     found: list[tuple[float, float, float, float]] = []
-    with Progress(console=Console(stderr=True), disable=not progress) as bar:
-        for cost in bar.track(_COSTS, description="cost of the SVM"):
+    with progress_bar("cost of the SVM", len(_COSTS), shown=progress) as advance:
+        for cost in _COSTS:
+            advance()
             decisions = np.concatenate(
                 [_classifier(cost).fit(rows[fit], labels[fit]).decision_function(rows[test]) for fit, test in folds]
             )

@@ -8,23 +8,23 @@ threshold is measured at that one as well. Reports that WORK already holds are n
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
-import shutil
 import statistics
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from _common import commit, interleaved, machine, parser, timed
+from _runs import measured
 from facepad.datasets.manifest import manifest_hash
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.catalog import find_model
 from facepad.modelfile.scorers import BundleScorer
 from facepad.types import Box
-from nuaa import commit, facepad
 
 RATES = ("eer", "apcer", "bpcer", "acer")
 INTRODUCTION = """<!-- written by benchmarks/models.py; do not edit by hand -->
@@ -41,13 +41,13 @@ order of rows may differ anywhere else.
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("manifest", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("models", nargs="+")
-    arguments = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("manifest", type=Path)
+    options.add_argument("work", type=Path)
+    options.add_argument("out", type=Path)
+    options.add_argument("models", nargs="+")
+    arguments = options.parse_args(words)
     rows: list[dict[str, Any]] = []
     bundles = {model: find_model(model).read() for model in arguments.models}
     speeds = milliseconds(bundles)
@@ -57,7 +57,7 @@ def main() -> None:
             thresholds["its own"] = []
         for threshold, words in thresholds.items():
             report = arguments.work / f"{bundle.description.name}-{threshold.replace(' ', '-')}"
-            metrics = measured(model, arguments.manifest, report, words)
+            metrics = measured(model, arguments.manifest, report, "--no-probes", *words)
             rows.append(
                 {
                     "model": bundle.description.name,
@@ -73,20 +73,11 @@ def main() -> None:
         "manifest": f"{arguments.manifest.name}, SHA-256 {manifest_hash(arguments.manifest)}",
         "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, 2 CPU cores, Python {platform.python_version()}",
+        "machine": machine(),
     }
     lines = [line(row) for row in rows] + ["", *(f"- {name}: {value}" for name, value in facts.items()), ""]
     (arguments.out / "models.json").write_text(json.dumps({"facts": facts, "rows": rows}, indent=1) + "\n", "utf-8")
     (arguments.out / "models.md").write_text(INTRODUCTION + "\n".join(lines), encoding="utf-8")
-
-
-def measured(model: str, manifest: Path, report: Path, words: list[str]) -> dict[str, Any]:
-    """The metrics of a model on a manifest's test."""
-    if not (report / "metrics.json").exists():
-        shutil.rmtree(report, ignore_errors=True)  # of an evaluation that was broken off
-        facepad("evaluate", model, manifest, report, "--no-thumbnails", "--no-probes", *words)
-    metrics: dict[str, Any] = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
-    return metrics
 
 
 def megabytes(bundle: Bundle) -> float:
@@ -100,13 +91,8 @@ def milliseconds(bundles: dict[str, Bundle]) -> dict[str, float]:
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     scorers = {name: BundleScorer(bundle, threads=1) for name, bundle in bundles.items()}
     prepared = {name: [scorer.prepare(image, Box(220, 140, 420, 340))] for name, scorer in scorers.items()}
-    times: dict[str, list[float]] = {name: [] for name in bundles}
-    for _ in range(50):
-        for name, scorer in scorers.items():
-            started = time.perf_counter()
-            scorer.score(prepared[name])
-            times[name].append(time.perf_counter() - started)
-    return {name: 1000 * statistics.median(rounds) for name, rounds in times.items()}
+    ways = {name: partial(timed, partial(scorer.score, prepared[name])) for name, scorer in scorers.items()}
+    return {name: 1000 * statistics.median(rounds) for name, rounds in interleaved(ways, 50).items()}
 
 
 def line(row: dict[str, Any]) -> str:

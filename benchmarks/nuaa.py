@@ -9,56 +9,23 @@ off `run` goes on where it stopped.
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
-import shutil
 import statistics
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
+from _common import machine
+from _runs import Run, command_line, execute
 from facepad.metrics import choose_threshold, read_scores, summarize
 from facepad.report.literature import PUBLISHED
 from facepad.types import Label, Split
 
-FACEPAD = (sys.executable, "-m", "facepad")
 #: Short runs on 64 px from random weights: there are no ImageNet weights for ResNet-34 where these were made.
 RESNET = ["model.weights=none", "preprocess.size=64", "stages.0.epochs=1", "stages.1.epochs=3"]
 
 
-#: Protocols with several manifests in one folder, and how those are called.
-NUMBERED = {"subject-kfold": "manifest-fold", "choice": "manifest-"}
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training and its evaluation."""
-
-    row: str
-    recipe: str
-    protocol: str
-    part: int  # seed, or fold of subject-kfold
-    overrides: tuple[str, ...] = ()
-    probes: bool = False
-    criterion: str | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.row.replace(', ', '-').replace(' ', '-')}-{self.protocol}-{self.part}"
-
-    @property
-    def manifest(self) -> str:
-        if self.protocol in NUMBERED:
-            return f"{self.protocol}/{NUMBERED[self.protocol]}{self.part}.csv"
-        return f"random80-{self.part}/manifest.csv" if self.protocol == "random80" else f"{self.protocol}/manifest.csv"
-
-
-def _runs() -> list[Run]:
+def runs() -> list[Run]:
     ours, paper, resnet = "tla-mobilenetv2", "tla-mobilenetv2-paper", "tla-resnet34-paper"
     ablations = {
         "whole-frame": ["preprocess.crop=frame"],
@@ -82,79 +49,16 @@ def _runs() -> list[Run]:
     return rows
 
 
-def execute(root: Path, work: Path, runs: list[Run], *, depth: bool = False) -> None:
-    """Make everything that is not there yet; ``depth`` makes depth maps as well."""
-    (work / "features").mkdir(parents=True, exist_ok=True)
-    for entry in runs:
-        manifest = work / entry.manifest
-        if not manifest.exists():
-            _prepare(root, work, entry)
-        if depth and not (manifest.parent / "depth" / f"{manifest.stem}.done").exists():
-            facepad("data", "depth", manifest, "--engine", "facemesh")
-            (manifest.parent / "depth" / f"{manifest.stem}.done").touch()
-        report, folder = work / "reports" / entry.name, work / "runs" / entry.name
-        if (report / "made.json").exists():
-            continue
-        print(f"== {entry.name}", flush=True)
-        started = time.monotonic()
-        if not (folder / "model.json").exists():
-            settings = [word for override in entry.overrides for word in ("--set", override)]
-            facepad("train", entry.recipe, manifest, folder, "--resume", *settings)
-        trained = time.monotonic()
-        shutil.rmtree(report, ignore_errors=True)  # of an evaluation that was broken off
-        criterion = ["--criterion", entry.criterion] if entry.criterion else []
-        probes = [] if entry.probes else ["--no-probes"]
-        facepad("evaluate", folder, manifest, report, "--no-thumbnails", *criterion, *probes)
-        made = {
-            "train_seconds": round(trained - started, 1),
-            "evaluate_seconds": round(time.monotonic() - trained, 1),
-            "commit": commit(),
-            "date": time.strftime("%Y-%m-%d"),
-            "machine": machine_of(folder),
-        }
-        (report / "made.json").write_text(json.dumps(made), encoding="utf-8")
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-
-
-def _prepare(root: Path, work: Path, entry: Run) -> None:
-    """One box cache and one feature folder serve all protocols."""
-    out = (work / entry.manifest).parent
-    out.mkdir(parents=True, exist_ok=True)
-    if not (out / "features").exists():
-        (out / "features").symlink_to((work / "features").resolve(), target_is_directory=True)
-    boxes = next(work.glob("*/boxes.jsonl"), None)
-    if boxes is not None and not (out / "boxes.jsonl").exists():
-        shutil.copy(boxes, out / "boxes.jsonl")
-    seed = entry.part if entry.protocol == "random80" else 0
-    facepad("data", "prepare", "nuaa", root, out, "--protocol", entry.protocol, "--seed", seed)
-
-
-def commit() -> str:
-    return subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True
-    ).stdout.strip()
-
-
-def machine_of(run: Path) -> str:
-    """What a run was trained on."""
-    environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    return f"{environment['device']}, {environment['cpu_count']} processors, torch {environment['packages']['torch']}"
-
-
-def facepad(*words: object) -> None:
-    subprocess.run([*FACEPAD, *map(str, words)], check=True)
-
-
 def tables(work: Path, out: Path) -> None:
     """Write nuaa.md and nuaa.json from the finished runs; what is not finished is named."""
-    results = [_result(work, entry) for entry in _runs() if (work / "reports" / entry.name / "made.json").exists()]
+    results = [_result(work, entry) for entry in runs() if (work / "reports" / entry.name / "made.json").exists()]
     results += [_unseen(work, result) for result in results if result["protocol"] == "official"]
     out.mkdir(parents=True, exist_ok=True)
     facts = {
         "command": "python benchmarks/nuaa.py run NUAA_FOLDER WORK; python benchmarks/nuaa.py tables WORK docs/results",
         "commits of the runs": ", ".join(sorted({result["made"]["commit"] for result in results})),
         "dates of the runs": ", ".join(sorted({result["made"]["date"] for result in results})),
-        "machine": f"{platform.machine()}, 2 CPU cores, Python {platform.python_version()}",
+        "machine": machine(),
     }
     (out / "nuaa.json").write_text(json.dumps({"facts": facts, "runs": results}, indent=1) + "\n", encoding="utf-8")
     (out / "nuaa.md").write_text(_markdown(results, facts), encoding="utf-8")
@@ -235,7 +139,7 @@ def _markdown(results: list[dict[str, object]], facts: dict[str, str]) -> str:
     columns = [*METRICS, *READINGS]
     lines = [INTRODUCTION, f"| row | protocol | runs | errors / scored | {' | '.join(columns)} |"]
     lines += ["|---|---|---|---|" + "---|" * len(columns)]
-    planned = Counter((entry.row, entry.protocol) for entry in _runs())
+    planned = Counter((entry.row, entry.protocol) for entry in runs())
     planned |= Counter(
         {(row, "official-unseen"): n for (row, protocol), n in planned.items() if protocol == "official"}
     )
@@ -245,8 +149,8 @@ def _markdown(results: list[dict[str, object]], facts: dict[str, str]) -> str:
     for (row, protocol), group in groups.items():
         errors = ", ".join(str(result["errors"]) for result in group)
         cells = [_mean(group, column) for column in columns]
-        runs = f"{len(group)} of {planned[row, protocol]}"
-        lines.append(f"| {row} | {protocol} | {runs} | {errors} / {group[0]['scored']} | {' | '.join(cells)} |")
+        share = f"{len(group)} of {planned[row, protocol]}"
+        lines.append(f"| {row} | {protocol} | {share} | {errors} / {group[0]['scored']} | {' | '.join(cells)} |")
     left = {key: count - len(groups.get(key, ())) for key, count in planned.items()}
     missing = [f"{row} {protocol} ({count})" for (row, protocol), count in left.items() if count]
     lines += ["", f"Not run yet: {', '.join(missing) or 'nothing'}.", "", *_published_lines()]
@@ -290,21 +194,8 @@ def _mean(group: list[dict[str, object]], column: str) -> str:
     return f"{100 * statistics.mean(values):.3f}{spread}"
 
 
-def command_line(doc: str | None, run: Callable[[Path, Path], None], tables: Callable[[Path, Path], None]) -> None:
-    """``run NUAA_FOLDER WORK`` and ``tables WORK OUT``."""
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, first, second, work in (("run", "root", "work", run), ("tables", "work", "out", tables)):
-        command = commands.add_parser(name)
-        command.add_argument(first, type=Path)
-        command.add_argument(second, type=Path)
-        command.set_defaults(places=(first, second), do=work)
-    arguments = parser.parse_args()
-    arguments.do(*(getattr(arguments, place) for place in arguments.places))
-
-
-def main() -> None:
-    command_line(__doc__, lambda root, work: execute(root, work, _runs()), tables)
+def main(words: Sequence[str] | None = None) -> None:
+    command_line(__doc__, lambda root, work: execute(root, work, runs()), tables, words)
 
 
 if __name__ == "__main__":

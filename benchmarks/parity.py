@@ -9,21 +9,18 @@ a processor for one prepared face on one thread, the median of rounds in which t
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
 import statistics
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from cold_start import interleaved
-from detectors import markdown
+from _common import commit, facepad, interleaved, machine, markdown, parser, timed
 from facepad.datasets.manifest import manifest_words
 from facepad.modelfile.bundle import SUFFIX, Bundle, read_bundle
 from facepad.modelfile.runs import TrainedModel, load_trained
@@ -31,7 +28,6 @@ from facepad.modelfile.scorers import BundleScorer
 from facepad.modelfile.scorers.run_scorer import EagerScorer, bundle_of
 from facepad.runtime.inference import EngineName
 from facepad.types import Box
-from nuaa import commit, facepad
 
 ENGINES: dict[str, tuple[str, EngineName]] = {
     "ONNX Runtime": ("onnx", "onnxruntime"),
@@ -51,13 +47,13 @@ intervals. Milliseconds on one processor for one face, preparation apart, and be
 """
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("manifest", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("out", type=Path)
-    chosen = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("run", type=Path)
+    options.add_argument("manifest", type=Path)
+    options.add_argument("work", type=Path)
+    options.add_argument("out", type=Path)
+    chosen = options.parse_args(words)
     measured, bundles = {}, {}
     for engine, (form, _) in ENGINES.items():
         model = chosen.work / f"{chosen.run.name}-{form}-int8{SUFFIX}"
@@ -88,13 +84,7 @@ def milliseconds(trained: TrainedModel, in_int8: dict[str, Bundle]) -> dict[str,
 
 def scoring(scorer: Any, image: np.ndarray[Any, np.dtype[np.uint8]]) -> Callable[[], float]:
     prepared = [scorer.prepare(image, Box(220, 140, 420, 340))]
-
-    def work() -> float:
-        started = time.process_time()
-        scorer.score(prepared)
-        return 1000 * (time.process_time() - started)
-
-    return work
+    return lambda: 1000 * timed(lambda: scorer.score(prepared), time.process_time)
 
 
 def page(measured: dict[str, dict[str, Any]], speeds: dict[str, float], manifest: Path) -> str:
@@ -121,10 +111,9 @@ def page(measured: dict[str, dict[str, Any]], speeds: dict[str, float], manifest
     ]
     table = markdown([*columns, "ms", "x floats"], rows)
     failures = [f"- failed: {failure}\n" for one in measured.values() for failure in one["failures"]]
-    machine = f"{platform.machine()}, {processor()}, Python {platform.python_version()}"
     facts = (
         f"- command: python benchmarks/parity.py RUN MANIFEST WORK docs/results\n- commit: {commit()}\n"
-        f"- date: {time.strftime('%Y-%m-%d')}\n- machine: {machine}\n"
+        f"- date: {time.strftime('%Y-%m-%d')}\n- machine: {machine()}, {processor()}\n"
     )
     head, _, prose = introduction.partition("# Parity\n\n")
     introduction = f"{head}# Parity\n\n{textwrap.fill(prose, 120)}\n\n"

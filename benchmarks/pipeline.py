@@ -10,32 +10,31 @@ image are processor time of one thread; all else is time on the clock, the best 
 
 from __future__ import annotations
 
-import argparse
 import io
-import os
-import platform
+import math
 import random
-import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 import facepad
+from _common import best, made_by, markdown, parser, processor_time, publish
 from facepad.datasets.manifest import read_manifest, resolve, write_manifest
 from facepad.datasets.pack import PackSettings, pack
 from facepad.datasets.synthetic import generate
 from facepad.faces import map_box
 from facepad.files.shards import open_file
 from facepad.media.images import image_size, read_image
+from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.scorers import BundleScorer
 from facepad.models import create_model
 from facepad.runtime.parallel import available_cpus
@@ -46,9 +45,8 @@ from facepad.training.recipe import load_recipe
 from facepad.types import Sample, Split
 from facepad.workflow.scoring import score_samples
 
-KINDS = {"webcam, 640x480": (480, 640), "photo, 1920x1080": (1080, 1920)}
-DIFFERENT = 64
-BATCH = 64
+Floats = NDArray[np.float64]
+
 PACKS = {
     "JPEG, 480 px": PackSettings(),
     "JPEG, 240 px": PackSettings(size=240),
@@ -57,11 +55,39 @@ PACKS = {
     "PNG, every pixel": PackSettings(size=None, format="png"),
 }
 LOOSE = "loose JPEG"
+REDUCED = "loose JPEG, decoded at 1/2 to 1/8 where the crop allows (not done)"
 USUAL, SMALLER = "JPEG, 480 px", "JPEG, 240 px"
-RATED = ("in turn", "1 process", "2 processes")  # the first decodes in threads of the process itself
-GROUPS = (1, 16, 128)  # rows of a Parquet file that are stored together
-#: Who makes the batches: so many processes, or none: threads, while the network waits (in turn) or learns.
+# Who makes the batches: a number of processes, or none: threads, while the network waits (in turn) or learns.
 LOADERS = {"in turn": 0, "a batch ahead": 0, "1 process": 1, "2 processes": 2}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured.
+
+    Attributes:
+        images: Images of each kind.
+        repeat: Runs, of which the best counts.
+        model: The model whose scores are compared; None takes the shipped one.
+        kinds: Title -> (height, width).
+        different: Different images of each kind.
+        batch: Images in a batch.
+        loaders: The loaders that training is tried with.
+        rated: The loaders whose input alone is timed; the first decodes in threads of the process itself.
+        groups: Rows of a Parquet file that are stored together.
+    """
+
+    images: int = 1024
+    repeat: int = 3
+    model: str | None = None
+    kinds: Mapping[str, tuple[int, int]] = field(
+        default_factory=lambda: {"webcam, 640x480": (480, 640), "photo, 1920x1080": (1080, 1920)}
+    )
+    different: int = 64
+    batch: int = 64
+    loaders: Sequence[str] = tuple(LOADERS)
+    rated: Sequence[str] = ("in turn", "1 process", "2 processes")
+    groups: Sequence[int] = (1, 16, 128)
 
 
 @dataclass(frozen=True)
@@ -89,35 +115,40 @@ class Set:
         return sum(sizes) // len(sizes)
 
 
-def main(words: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=1024, help="of each kind (default: 1024)")
-    parser.add_argument("--repeat", type=int, default=3, help="the best of so many counts (default: 3)")
-    parser.add_argument("--model", help="whose scores are compared; default: the shipped one")
-    parser.add_argument("--out", type=Path, help="write the page there, too")
-    arguments = parser.parse_args(words)
+Sets = Mapping[str, Mapping[str, Set]]
+"""Kind of image -> store -> set."""
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("--images", type=int, default=1024, help="of each kind (default: 1024)")
+    options.add_argument("--repeat", type=int, default=3, help="runs, of which the best counts (default: 3)")
+    options.add_argument("--model", help="the model whose scores are compared; default: the shipped one")
+    options.add_argument("--out", type=Path, help="write the page there, too")
+    chosen = options.parse_args(words)
+    plan = Plan(chosen.images, chosen.repeat, chosen.model)
     with tempfile.TemporaryDirectory(prefix="facepad-pipeline-") as name:
-        sets = {kind: make_sets(Path(name) / str(number), size, arguments.images)
-                for number, (kind, size) in enumerate(KINDS.items())}  # fmt: skip
-        tables = [
-            heading(arguments),
-            steps(sets, arguments.repeat),
-            rates(sets, arguments.repeat),
-            training(sets, arguments.repeat),
-            reading(sets, Path(name), arguments.repeat),
-            changes(sets, arguments.model),
-        ]
-    text = "\n\n".join(tables)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+        text = "\n\n".join([heading(plan), *tables(plan, Path(name))])
+    publish(text, chosen.out)
 
 
-def make_sets(folder: Path, size: tuple[int, int], count: int) -> dict[str, Set]:
+def tables(plan: Plan, folder: Path) -> list[str]:
+    """Every table, of sets that are made in ``folder``."""
+    sets = {kind: make_sets(plan, folder / str(n), size) for n, (kind, size) in enumerate(plan.kinds.items())}
+    return [
+        steps(plan, sets),
+        rates(plan, sets),
+        training(plan, sets),
+        reading(plan, sets, folder),
+        changes_table(plan, sets),
+    ]
+
+
+def make_sets(plan: Plan, folder: Path, size: tuple[int, int]) -> dict[str, Set]:
     """The loose set, each of its files a link to one of a few, and its packs."""
-    few = generate(folder / "few", subjects=8, images_per_subject=DIFFERENT // 8, size=size, progress=False)
+    few = generate(folder / "few", subjects=8, images_per_subject=plan.different // 8, size=size, progress=False)
     samples = []
-    for number in range(count):
+    for number in range(plan.images):
         original = few[number % len(few)]
         path = folder / "loose" / f"{number:06}.jpg"
         path.parent.mkdir(exist_ok=True)
@@ -130,44 +161,29 @@ def make_sets(folder: Path, size: tuple[int, int], count: int) -> dict[str, Set]
     return sets
 
 
-def heading(arguments: argparse.Namespace) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+def heading(plan: Plan) -> str:
+    command = f"python benchmarks/pipeline.py --images {plan.images} --repeat {plan.repeat}"
     return (
-        f"# The input of training\n\n`python benchmarks/pipeline.py --images {arguments.images} --repeat "
-        f"{arguments.repeat}`, {date.today()}, commit {commit.stdout.strip()}: {platform.machine()}, "
-        f"{available_cpus()} processors, {platform.system()}, Python {platform.python_version()}, torch "
-        f"{torch.__version__}. Generated images; 2.7 x the face square at 160 px, augmented, batches of {BATCH}."
+        f"# The input of training\n\n{made_by(command)}, torch {torch.__version__}. Generated images; 2.7 x the face "
+        f"square at 160 px, augmented, batches of {plan.batch}."
     )
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]], *after: str) -> str:
-    lines = [f"## {title}", "", f"| {' | '.join(columns)} |"]
-    lines.append("|" + "---|" * lines[-1].count(" | ") + "---|")
-    lines += [f"| {' | '.join(map(str, row))} |" for row in rows]
-    return "\n".join([*lines, *(line for text in after for line in ("", text))])
+def table(title: str, columns: Sequence[str], rows: Iterable[Iterable[object]], *after: str) -> str:
+    return "\n".join([f"## {title}\n", markdown(columns, rows).rstrip("\n"), *(f"\n{text}" for text in after)])
 
 
-def best(work: Callable[[], object], repeat: int, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds of the fastest run, after one that does not count."""
-    work()
-    times = []
-    for _ in range(repeat):
-        started = clock()
-        work()
-        times.append(clock() - started)
-    return min(times)
-
-
-def steps(sets: dict[str, dict[str, Set]], repeat: int) -> str:
+def steps(plan: Plan, sets: Sets) -> str:
     """Milliseconds of one thread per image, by step, and those of a training step."""
     rows = []
     for kind, stores in sets.items():
         for name in (LOOSE, *PACKS):
-            spent = step_times(stores[name], repeat)
+            spent = step_times(plan, stores[name])
             slowest = max(spent, key=lambda step: spent[step])
             rows.append([kind, name, *(f"{1000 * seconds:.2f}" for seconds in spent.values()),
                          f"{1000 * sum(spent.values()):.2f}", slowest])  # fmt: skip
-    compute = {name: best(work, repeat, time.process_time) / BATCH for name, work in compute_steps().items()}
+    works = compute_steps(plan.batch)
+    compute = {name: best(work, plan.repeat, time.process_time) / plan.batch for name, work in works.items()}
     feeding = ", ".join(f"{name} {1000 * seconds:.1f}" for name, seconds in compute.items())
     return table(
         "An image, step by step",
@@ -178,9 +194,9 @@ def steps(sets: dict[str, dict[str, Set]], repeat: int) -> str:
     )
 
 
-def step_times(stored: Set, repeat: int) -> dict[str, float]:
+def step_times(plan: Plan, stored: Set) -> dict[str, float]:
     """Seconds of one thread per image: each step on its own, on the first images."""
-    source, few = stored.source(), stored.samples()[:DIFFERENT]
+    source, few = stored.source(), stored.samples()[: plan.different]
     contents = [open_bytes(stored.root / sample.path) for sample in few]
     images = [read_image(content) for content in contents]
     crops = [source.spec.apply(image, sample.box) for image, sample in zip(images, few, strict=True)]
@@ -193,7 +209,7 @@ def step_times(stored: Set, repeat: int) -> dict[str, float]:
         "augment": lambda: [augment(crop, [0, 0, n], bona_fide=True) for n, crop in enumerate(crops)],
         "to tensor": lambda: to_input(np.stack(crops)),
     }
-    return {name: best(work, repeat, time.thread_time) / len(few) for name, work in works.items()}
+    return {name: best(work, plan.repeat, time.thread_time) / len(few) for name, work in works.items()}
 
 
 def open_bytes(path: Path) -> bytes:
@@ -201,15 +217,15 @@ def open_bytes(path: Path) -> bytes:
         return stream.read()
 
 
-def compute_steps() -> dict[str, Callable[[], object]]:
+def compute_steps(size: int) -> dict[str, Callable[[], object]]:
     """A step of training everything, and of what the recipe's second stage trains."""
     works = {}
     for name, start in (("whole network", None), ("from features.12.conv.1", "features.12.conv.1")):
         network = create_model("mobilenet_v2", weights="none")
         network.freeze_before(start)
         works[name] = trainer(network)
-    batch = torch.rand(BATCH, 3, 160, 160).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, 2, (BATCH,)).float()
+    batch = torch.rand(size, 3, 160, 160).contiguous(memory_format=torch.channels_last)
+    labels = torch.randint(0, 2, (size,)).float()
     return {name: lambda work=work: work(batch, labels) for name, work in works.items()}  # type: ignore[misc]
 
 
@@ -228,9 +244,9 @@ def trainer(network: Any) -> Callable[[torch.Tensor, torch.Tensor], None]:
 
 
 @contextmanager
-def loader_of(stored: Set, how: str) -> Iterator[DataLoader[Any]]:
+def loader_of(stored: Set, how: str, batch: int) -> Iterator[DataLoader[Any]]:
     dataset = CropDataset(stored.source())
-    batches = Batches(SeededShuffle(len(dataset), 0), BATCH)
+    batches = Batches(SeededShuffle(len(dataset), 0), batch)
     if how == "in turn":
         yield DataLoader(dataset, batch_sampler=batches, collate_fn=as_is)
         return
@@ -243,34 +259,34 @@ def as_is(batch: Any) -> Any:
     return batch
 
 
-def rates(sets: dict[str, dict[str, Set]], repeat: int) -> str:
+def rates(plan: Plan, sets: Sets) -> str:
     """Samples a second of the input alone, by store and loader."""
     rows = []
     for kind, stores in sets.items():
         loose: dict[str, float] = {}
         for name, stored in stores.items():
             cells = []
-            for how in RATED:
-                with loader_of(stored, how) as loader:
+            for how in plan.rated:
+                with loader_of(stored, how, plan.batch) as loader:
                     next(iter(loader))  # processes have started then
-                    rate = len(loader.dataset) / best(lambda loader=loader: list(loader), repeat)  # type: ignore[arg-type, misc]
+                    rate = len(loader.dataset) / best(lambda loader=loader: list(loader), plan.repeat)  # type: ignore[arg-type, misc]
                 loose.setdefault(how, rate)
                 cells.append(f"{rate:.0f} ({rate / loose[how]:.2f})")
             rows.append([kind, name, f"{stored.bytes_per_image() / 1000:.1f}", *cells])
     return table(
         "Samples a second, input alone (times loose JPEG)",
-        ["images", "store", "kB an image", *RATED],
+        ["images", "store", "kB an image", *plan.rated],
         rows,
     )
 
 
-def training(sets: dict[str, dict[str, Set]], repeat: int) -> str:
+def training(plan: Plan, sets: Sets) -> str:
     """Samples a second and how busy the processors are while MobileNetV2 is trained."""
     rows = []
     for kind, stores in sets.items():
         for name in (LOOSE, USUAL, SMALLER):
-            for how in LOADERS:
-                rate, busy = max(train_epoch(stores[name], how) for _ in range(repeat))
+            for how in plan.loaders:
+                rate, busy = max(train_epoch(stores[name], how, plan.batch) for _ in range(plan.repeat))
                 rows.append([kind, name, how, f"{rate:.1f}", f"{100 * busy:.0f}"])
     return table(
         "Training the whole of MobileNetV2 on processors",
@@ -281,12 +297,12 @@ def training(sets: dict[str, dict[str, Set]], repeat: int) -> str:
     )
 
 
-def train_epoch(stored: Set, how: str) -> tuple[float, float]:
+def train_epoch(stored: Set, how: str, batch: int) -> tuple[float, float]:
     """Samples a second and the share of the processors' time, over one epoch after a first batch."""
     step = trainer(create_model("mobilenet_v2", weights="none"))
-    step(torch.rand(BATCH, 3, 160, 160).contiguous(memory_format=torch.channels_last), torch.zeros(BATCH))
+    step(torch.rand(batch, 3, 160, 160).contiguous(memory_format=torch.channels_last), torch.zeros(batch))
     spent, count = processor_time(), 0
-    with loader_of(stored, how) as loader:
+    with loader_of(stored, how, batch) as loader:
         next(iter(loader))  # processes have started then
         started = time.perf_counter()
         for pixels, labels in loader:
@@ -297,13 +313,7 @@ def train_epoch(stored: Set, how: str) -> tuple[float, float]:
     return count / seconds, spent / seconds / available_cpus()
 
 
-def processor_time() -> float:
-    """Seconds that this process and its ended children have computed."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
-
-
-def reading(sets: dict[str, dict[str, Set]], folder: Path, repeat: int) -> str:
+def reading(plan: Plan, sets: Sets, folder: Path) -> str:
     """The bytes of images in a random order, from files, from tar shards, and from Parquet."""
     stored = next(iter(sets.values()))[USUAL]
     names = [sample.path for sample in stored.samples()]
@@ -317,8 +327,8 @@ def reading(sets: dict[str, dict[str, Set]], folder: Path, repeat: int) -> str:
         "loose files": lambda: [open_bytes(loose / name) for name in names],
         "tar shards": lambda: [open_bytes(stored.root / name) for name in names],
     }
-    works |= {f"Parquet, {rows} rows a group": parquet_reader(folder, contents, rows) for rows in GROUPS}
-    rows = [[name, f"{1e6 * best(work, repeat) / len(names):.0f}"] for name, work in works.items()]
+    works |= {f"Parquet, {rows} rows a group": parquet_reader(folder, contents, rows) for rows in plan.groups}
+    rows = [[name, f"{1e6 * best(work, plan.repeat) / len(names):.0f}"] for name, work in works.items()]
     return table("Reading in random order, from the system's cache", ["store", "microseconds an image"], rows)
 
 
@@ -335,46 +345,52 @@ def parquet_reader(folder: Path, contents: dict[str, bytes], rows: int) -> Calla
     return lambda: [file.read_row_group(row // rows).column(0)[row % rows].as_py() for row in order]
 
 
-def changes(sets: dict[str, dict[str, Set]], model: str | None) -> str:
-    """How far the scores of a model move when its images are packed; and when JPEG is decoded at a reduced size."""
-    bundle = facepad.load(model).bundle
+def changes_table(plan: Plan, sets: Sets) -> str:
+    """How far the scores of a model move when its images are packed, or when JPEG is decoded at a reduced size."""
+    bundle = facepad.load(plan.model).bundle
     rows = []
     for kind, stores in sets.items():
-        plain = scores_of(bundle, stores[LOOSE])
-        others = {name: scores_of(bundle, stored) for name, stored in stores.items() if name != LOOSE}
-        others["loose JPEG, decoded at 1/2 to 1/8 where the crop allows (not done)"] = reduced_scores(
-            bundle, stores[LOOSE]
-        )
-        for name, scores in others.items():
-            moved = np.abs(scores - plain)
-            over = (bundle.description.threshold.value,) if bundle.description.threshold else ()
-            flipped = sum(int(((scores >= value) != (plain >= value)).sum()) for value in over)
-            rows.append(
-                [
-                    kind,
-                    name,
-                    f"{moved.mean():.4f}",
-                    f"{moved.max():.4f}",
-                    f"{(scores - plain).mean():+.4f}",
-                    f"{flipped} of {len(moved)}",
-                ]
-            )
+        for name, change in changes(bundle, stores, plan.different).items():
+            moved = f"{np.abs(change.scores).mean():.4f}", f"{np.abs(change.scores).max():.4f}"
+            decided = f"{change.flipped} of {len(change.scores)}"
+            rows.append([kind, name, *moved, f"{change.scores.mean():+.4f}", decided])
     return table(
-        f"What packing changes: scores of {bundle.description.name}, {DIFFERENT} different images",
+        f"What packing changes: scores of {bundle.description.name}, {plan.different} different images",
         ["images", "store", "mean difference", "largest", "with its sign", "other decisions"],
         rows,
     )
 
 
-def scores_of(bundle: Any, stored: Set) -> np.ndarray[Any, np.dtype[np.float64]]:
-    records = score_samples(BundleScorer(bundle), stored.root, stored.samples()[:DIFFERENT]).records
+@dataclass(frozen=True)
+class Change:
+    """How scores move: their differences, and the number of decisions that are others."""
+
+    scores: Floats
+    flipped: int
+
+
+def changes(bundle: Bundle, stores: Mapping[str, Set], count: int) -> dict[str, Change]:
+    """Store -> how the scores of its first images differ from those of the loose files."""
+    plain = scores_of(bundle, stores[LOOSE], count)
+    others = {name: scores_of(bundle, stored, count) for name, stored in stores.items() if name != LOOSE}
+    others[REDUCED] = reduced_scores(bundle, stores[LOOSE], count)
+    chosen = bundle.description.threshold
+    limit = math.inf if chosen is None else chosen.value
+    return {
+        name: Change(scores - plain, int(((scores >= limit) != (plain >= limit)).sum()))
+        for name, scores in others.items()
+    }
+
+
+def scores_of(bundle: Bundle, stored: Set, count: int) -> Floats:
+    records = score_samples(BundleScorer(bundle), stored.root, stored.samples()[:count]).records
     return np.array([record.score for record in records], dtype=np.float64)
 
 
-def reduced_scores(bundle: Any, stored: Set) -> np.ndarray[Any, np.dtype[np.float64]]:
+def reduced_scores(bundle: Bundle, stored: Set, count: int) -> Floats:
     """Scores where each JPEG is decoded as small as its crop may be."""
     scorer, found = BundleScorer(bundle), []
-    for sample in stored.samples()[:DIFFERENT]:
+    for sample in stored.samples()[:count]:
         path, box = resolve(stored.manifest, sample), sample.box
         assert box is not None
         full = image_size(path)

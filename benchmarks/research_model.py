@@ -10,15 +10,13 @@ is in WORK/models. The model card and the licence go into the file.
 
 from __future__ import annotations
 
-import argparse
-import json
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from attention_fusion import unseen_presentations
+from _common import facepad, parser
+from _runs import make_depth_maps, measured, unseen_presentations
 from facepad.modelfile.bundle import CARD, LICENSE, Bundle, read_bundle, write_bundle
 from facepad.types import Split
-from nuaa import facepad
 
 RECIPE = NAME = "nuaa-research"
 LARGEST_HTER = 0.10
@@ -28,12 +26,12 @@ LICENSE_FILE = "LICENSE-nuaa-research.txt"
 CARD_FILE = Path(__file__).parents[1] / "docs" / "model-cards" / f"{NAME}.md"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("root", type=Path)
-    parser.add_argument("work", type=Path)
-    parser.add_argument("assets", type=Path)
-    arguments = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("root", type=Path)
+    options.add_argument("work", type=Path)
+    options.add_argument("assets", type=Path)
+    arguments = options.parse_args(words)
     make(arguments.root, arguments.work, arguments.assets)
 
 
@@ -42,9 +40,7 @@ def make(root: Path, work: Path, assets: Path) -> None:
     manifest = work / "subject-kfold" / "manifest-fold0.csv"
     if not manifest.exists():
         facepad("data", "prepare", "nuaa", root, manifest.parent, "--protocol", "subject-kfold")
-    if not (manifest.parent / "depth" / f"{manifest.stem}.done").exists():
-        facepad("data", "depth", manifest, "--engine", "facemesh")
-        (manifest.parent / "depth" / f"{manifest.stem}.done").touch()
+    make_depth_maps(manifest)
     run = work / "runs" / NAME
     if not (run / "model.json").exists():
         facepad("train", RECIPE, manifest, run, "--resume")
@@ -63,15 +59,6 @@ def make(root: Path, work: Path, assets: Path) -> None:
     for title, metrics in (("held-out kinds, dev people", held_out), ("test people", test)):
         rates = (f"{name} {100 * metrics[name]['value']:.2f} %" for name in ("eer", "apcer", "bpcer", "hter"))
         print(f"{title}: {', '.join(rates)}")
-
-
-def measured(run: Path, manifest: Path, report: Path) -> dict[str, dict[str, float]]:
-    """The metrics of a run on a manifest."""
-    if not (report / "metrics.json").exists():
-        shutil.rmtree(report, ignore_errors=True)  # of an evaluation that was broken off
-        facepad("evaluate", run, manifest, report, "--no-thumbnails")
-    metrics: dict[str, dict[str, float]] = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
-    return metrics
 
 
 if __name__ == "__main__":

@@ -13,19 +13,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
-from datetime import date
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from _common import FACEPAD, made_by, parser, publish
 from facepad.datasets.synthetic import generate
 from facepad.media.images import read_image, write_image
 from facepad.media.videos import write_video
@@ -36,16 +34,16 @@ CLIP = 10  # seconds of a video, at 25 frames a second and 640 x 480
 FEW = 512  # images, whose run tells what starting takes
 
 
-def main(words: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--faces", type=int, default=2000, help="images with faces, for 1 and 2 processes")
-    parser.add_argument("--inputs", type=int, default=10_000, help="for Ray beside local, memory and kills")
-    parser.add_argument("--many", type=int, default=100_000, help="small images, for memory and two nodes")
-    parser.add_argument("--clips", type=int, default=200, help=f"videos of {CLIP} s with faces")
-    parser.add_argument("--out", type=Path, help="write the page there, too")
-    arguments = parser.parse_args(words)
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("--faces", type=int, default=2000, help="images with faces, for 1 and 2 processes")
+    options.add_argument("--inputs", type=int, default=10_000, help="for Ray beside local, memory and kills")
+    options.add_argument("--many", type=int, default=100_000, help="small images, for memory and two nodes")
+    options.add_argument("--clips", type=int, default=200, help=f"videos of {CLIP} s with faces")
+    options.add_argument("--out", type=Path, help="write the page there, too")
+    arguments = options.parse_args(words)
     if min(arguments.faces, arguments.inputs) <= FEW:
-        parser.error(f"--faces and --inputs must be more than {FEW}")
+        options.error(f"--faces and --inputs must be more than {FEW}")
     with tempfile.TemporaryDirectory(prefix="facepad-scale-") as name:
         bench = Bench(Path(name))
         try:
@@ -61,9 +59,7 @@ def main(words: list[str] | None = None) -> None:
         finally:
             bench.stop()
     text = "\n\n".join(tables)
-    print(text)
-    if arguments.out:
-        arguments.out.write_text(text + "\n", encoding="utf-8")
+    publish(text, arguments.out)
 
 
 class Bench:
@@ -121,7 +117,7 @@ class Bench:
     def start(self, images: Path, *options: object, out: Path | None = None) -> tuple[subprocess.Popen[str], Path]:
         """A run of the command on a new output."""
         out = out or self.folder / f"out-{len(self._runs)}"
-        command = [sys.executable, "-m", "facepad", "score", images, out, "--json", *options]
+        command = [*FACEPAD, "score", images, out, "--json", *options]
         run = subprocess.Popen(
             list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
@@ -150,11 +146,9 @@ def throughput(bench: Bench, count: int, *options: object) -> tuple[float, dict[
 
 
 def heading(arguments: argparse.Namespace) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     count = f"--faces {arguments.faces} --inputs {arguments.inputs} --many {arguments.many} --clips {arguments.clips}"
     return (
-        f"# Bulk scoring\n\n`python benchmarks/scale.py {count}`, {date.today()}, commit {commit.stdout.strip()}: "
-        f"{platform.machine()}, {os.cpu_count()} processors, {platform.system()}, Python {platform.python_version()}. "
+        f"# Bulk scoring\n\n{made_by(f'python benchmarks/scale.py {count}')}. "
         "What starting takes is left out of the first two tables, and is in the others."
     )
 

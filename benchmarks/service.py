@@ -10,35 +10,57 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
-import platform
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import facepad
-from detectors import markdown
+from _common import made_by, markdown, packages, parser, publish
+from _server import MOST, Row, Server, processor_seconds, redis, resident, serving
 from facepad.datasets.synthetic import generate
 from facepad.predict.predictor import Predictor
-from facepad.runtime.parallel import available_cpus
-from load import MOST, Row, Server, processor_seconds, redis, resident, serving
 
 CLIENTS = 16
 IMAGES = 16
 BATCH = 32  # images that the predictor gets at once
 HALF_ALL = (0.5, 1)  # quantiles
 TIMEOUT = 10.0  # of `facepad serve`
+
+
+Phase = Mapping[str, Any]
+"""``seconds``, and ``clients`` or ``rate``: see load.py."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """How a load is made, and what happens meanwhile.
+
+    Attributes:
+        requests: Other requests than the bench's.
+        client: Whether facepad's own client asks, which tries again.
+        after: Seconds until ``once`` is called.
+        once: Called once.
+        tick: Called over and over.
+        every: Seconds between its calls.
+    """
+
+    requests: Sequence[Mapping[str, Any]] = ()
+    client: bool = False
+    after: float = math.inf
+    once: Callable[[], None] = lambda: None
+    tick: Callable[[], None] = lambda: None
+    every: float = 0.1
 
 
 @dataclass
@@ -58,15 +80,15 @@ class Bench:
         self.found.append((what, target, measured, "yes" if reached else "**no**"))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=12, help="of each measurement (default: 12)")
-    parser.add_argument("--soak-minutes", type=float, default=30, help="of the soak (default: 30); 0 leaves it out")
-    parser.add_argument(
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("--seconds", type=float, default=12, help="of each measurement (default: 12)")
+    options.add_argument("--soak-minutes", type=float, default=30, help="of the soak (default: 30); 0 leaves it out")
+    options.add_argument(
         "--only", nargs="+", choices=MEASUREMENTS, help="measure these alone; rates are always measured"
     )
-    parser.add_argument("--out", type=Path, help="also write the Markdown there")
-    chosen = parser.parse_args(arguments)
+    options.add_argument("--out", type=Path, help="also write the Markdown there")
+    chosen = options.parse_args(words)
     names = [name for name in MEASUREMENTS if not chosen.only or name in chosen.only]
     if not chosen.soak_minutes and "soak" in names:
         names.remove("soak")
@@ -77,9 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in names:
             MEASUREMENTS[name](bench, rate, alone if name != "soak" else chosen.soak_minutes)
         text = page(bench, names, chosen)
-    print(text)
-    if chosen.out:
-        chosen.out.write_text(text, encoding="utf-8")
+    publish(text, chosen.out)
 
 
 def prepare(folder: Path, seconds: float) -> Bench:
@@ -199,7 +219,7 @@ def stop(bench: Bench, rate: float, alone: float) -> None:
             told["at"] = time.monotonic()
             server.process.terminate()
 
-        load = loaded(bench, server, [{"clients": CLIENTS, "seconds": 8}], after=(4, tell))
+        load = loaded(bench, server, [{"clients": CLIENTS, "seconds": 8}], Load(after=4, once=tell))
         code = server.process.wait(60)
     logged = server.logged()
     answered = {row[1]: row[4] for row in load["rows"] if row[4]}
@@ -222,7 +242,7 @@ def crash(bench: Bench, rate: float, alone: float) -> None:
 
         phases = [{"rate": 0.5 * rate, "seconds": 15}]
         watch = Watch(server)
-        load = loaded(bench, server, phases, after=(4, kill), tick=watch, client=True)
+        load = loaded(bench, server, phases, Load(client=True, after=4, once=kill, tick=watch))
         while not watch.replaced and time.monotonic() < killed + 60:
             watch()
             time.sleep(0.1)
@@ -261,7 +281,7 @@ def soak(bench: Bench, rate: float, minutes: float) -> None:
             memory.append((time.monotonic(), sum(map(resident, server.workers))))
 
         phases = [{"rate": 0.7 * rate, "seconds": minutes * 60}]
-        load = loaded(bench, server, phases, tick=look, every=5, requests=requests)
+        load = loaded(bench, server, phases, Load(requests, tick=look, every=5))
     start, seconds = load["started"], minutes * 60
     parts = [[size for at, size in memory if k <= (at - start) / seconds * 20 < k + 1] for k in range(20)]
     sizes = [statistics.median(part) for part in parts if part]
@@ -294,32 +314,22 @@ MEASUREMENTS: Mapping[str, Any] = {
 }
 
 
-def loaded(
-    bench: Bench,
-    server: Server,
-    phases: Sequence[Mapping[str, Any]],
-    *,
-    after: tuple[float, Any] | None = None,
-    tick: Any = None,
-    every: float = 0.1,
-    requests: Sequence[Mapping[str, Any]] | None = None,
-    client: bool = False,
-) -> dict[str, Any]:
-    """What load.py saw; ``after`` some seconds something is done once, and ``tick`` is done over and over."""
-    plan = {"port": server.port, "phases": phases, "requests": requests or bench.requests, "client": client}
+def loaded(bench: Bench, server: Server, phases: Sequence[Phase], load: Load | None = None) -> dict[str, Any]:
+    """Run load.py against a server, and read the rows that it wrote."""
+    load = load or Load()
+    plan = {"port": server.port, "phases": phases, "requests": load.requests or bench.requests, "client": load.client}
     asked = bench.folder / "plan.json"
     asked.write_text(json.dumps(plan))
     rows = bench.folder / "rows.json"
     with asked.open() as taken, rows.open("w") as given:
         process = subprocess.Popen([sys.executable, str(Path(__file__).parent / "load.py")], stdin=taken, stdout=given)
-        start = time.monotonic()
+        start, done = time.monotonic(), False
         while process.poll() is None:
-            if after and time.monotonic() - start > after[0]:
-                after[1]()
-                after = None
-            if tick:
-                tick()
-            time.sleep(every)
+            if not done and time.monotonic() - start > load.after:
+                load.once()
+                done = True
+            load.tick()
+            time.sleep(load.every)
     if process.returncode:
         sys.exit("the load generator failed")
     seen: dict[str, Any] = json.loads(rows.read_text())
@@ -327,17 +337,14 @@ def loaded(
 
 
 def page(bench: Bench, names: Sequence[str], chosen: argparse.Namespace) -> str:
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True).stdout.strip()
-    packages = ", ".join(f"{name} {version(name)}" for name in ("fastapi", "uvicorn", "onnxruntime", "dlib-bin"))
     only = f" --only {' '.join(names)}" if chosen.only else ""
+    command = f"python benchmarks/service.py --seconds {chosen.seconds:g} --soak-minutes {chosen.soak_minutes:g}"
     size = statistics.mean(path.stat().st_size for path in bench.images) / 1024
     text = (
         "<!-- written by benchmarks/service.py --out -->\n# The service under load\n\n"
-        f"`python benchmarks/service.py --seconds {chosen.seconds:g} --soak-minutes {chosen.soak_minutes:g}{only}`, "
-        f"{date.today()}, commit {commit},\n{platform.machine()} with {available_cpus()} CPU cores, Python "
-        f"{platform.python_version()}, {packages}.\nThe shipped model, 640x480 JPEGs of {size:.0f} KiB; one worker "
-        "where nothing else is\nsaid. The load generator runs on the same machine, and takes its part of it.\n\n"
+        f"{made_by(command + only)}, {packages('fastapi', 'uvicorn', 'onnxruntime', 'dlib-bin')}.\n"
+        f"The shipped model, 640x480 JPEGs of {size:.0f} KiB; one worker unless another number is given. The load "
+        "generator\nruns on the same machine, and takes its part of it.\n\n"
     )
     text += markdown(["what", "to reach", "measured", "reached"], bench.found)
     return "\n".join([text, *bench.sections])

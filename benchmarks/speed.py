@@ -8,10 +8,8 @@ in two processes that are already up. Ratios are what to read; the machine may b
 
 from __future__ import annotations
 
-import argparse
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import dlib
 import numpy as np
 import torch
 
+from _common import parser, timed
 from facepad.datasets.manifest import read_manifest
 from facepad.datasets.prepare import prepare
 from facepad.modelfile.preprocess import PreprocessSpec
@@ -36,25 +35,19 @@ from facepad.workflow.scoring import score_samples
 BATCH = 32
 
 
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
 def trunk_torch(images: int) -> float:
     trunk = create_model("mobilenet_v2", weights="none").features.eval().to(memory_format=torch.channels_last)
     batch = torch.rand(BATCH, 3, 160, 160).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         trunk(batch)
-        return seconds(lambda: [trunk(batch) for _ in range(images // BATCH)])
+        return timed(lambda: [trunk(batch) for _ in range(images // BATCH)])
 
 
 def trunk_onnx(images: int) -> float:
     trunk = freeze(create_model("mobilenet_v2", weights="none").features, (160, 160), ["features"])
     batch = np.random.default_rng(0).integers(0, 256, (BATCH, 160, 160, 3), dtype=np.uint8)
     trunk(batch)
-    return seconds(lambda: [trunk(batch) for _ in range(images // BATCH)])
+    return timed(lambda: [trunk(batch) for _ in range(images // BATCH)])
 
 
 def stage_1(root: Path, samples: list[Sample]) -> float:
@@ -67,7 +60,7 @@ def stage_1(root: Path, samples: list[Sample]) -> float:
         data = TrainingData(root, samples, dev, PreprocessSpec(size=(160, 160)), cache=Path(folder) / "features")
         model = create_model("mobilenet_v2", weights="none")
         plan = TrainingPlan(stages=(settings,))
-        return seconds(lambda: fit(model, data, plan, Path(folder) / "run"))
+        return timed(lambda: fit(model, data, plan, Path(folder) / "run"))
 
 
 def evaluation(root: Path, samples: list[Sample]) -> float:
@@ -76,7 +69,7 @@ def evaluation(root: Path, samples: list[Sample]) -> float:
     spec = PreprocessSpec(crop_scale=2.7, size=(160, 160))
     scorer = BundleScorer(bundle_of(TrainedModel(model, "mobilenet_v2", {}, spec, {})))
     score_samples(scorer, root, samples[:32])
-    return seconds(lambda: score_samples(scorer, root, samples))
+    return timed(lambda: score_samples(scorer, root, samples))
 
 
 def _plain_dlib(path: str) -> int:
@@ -92,18 +85,18 @@ def _plain_dlib(path: str) -> int:
 def dlib_alone(paths: list[Path]) -> float:
     with get_context("spawn").Pool(2) as pool:
         pool.map(_plain_dlib, map(str, paths[:16]))
-        return seconds(lambda: pool.map(_plain_dlib, map(str, paths), chunksize=8))
+        return timed(lambda: pool.map(_plain_dlib, map(str, paths), chunksize=8))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("nuaa", type=Path, help="the folder that holds ClientRaw and ImposterRaw")
-    parser.add_argument("--images", type=int, default=2016, help="how many to train on and to score (default: 2016)")
-    arguments = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("nuaa", type=Path, help="the folder that holds ClientRaw and ImposterRaw")
+    options.add_argument("--images", type=int, default=2016, help="how many to train on and to score (default: 2016)")
+    arguments = options.parse_args(words)
     paths = sorted(arguments.nuaa.glob("*Raw/*/*.jpg"))
     bare = dlib_alone(paths)
     with tempfile.TemporaryDirectory() as folder:
-        prepared = seconds(lambda: prepare("nuaa", arguments.nuaa, Path(folder), jobs=2))
+        prepared = timed(lambda: prepare("nuaa", arguments.nuaa, Path(folder), jobs=2))
         manifest = Path(folder) / "manifest.csv"
         every = [sample for sample in read_manifest(manifest) if sample.box]
         count = arguments.images // BATCH * BATCH

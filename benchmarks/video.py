@@ -10,31 +10,29 @@ process and its children), the best of the repeats, so that what else the machin
 
 from __future__ import annotations
 
-import argparse
-import os
 import platform
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import av
 import numpy as np
 
+from _common import parser, processor_time
 from facepad.media.videos import read_video
 
 CODECS = {"h264.mp4": ("libx264", "yuv420p"), "mjpeg.mov": ("mjpeg", "yuvj420p")}
 SIZE, SECONDS, RATE = (240, 320), 10, 25
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("videos", type=Path, nargs="*")
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=1, help="decoding threads on both sides")
-    arguments = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__doc__)
+    options.add_argument("videos", type=Path, nargs="*")
+    options.add_argument("--repeat", type=int, default=5)
+    options.add_argument("--threads", type=int, default=1, help="decoding threads on both sides")
+    arguments = options.parse_args(words)
     ffmpeg = shutil.which("ffmpeg")
     print(f"{platform.machine()}, {platform.system()}, PyAV {av.__version__}, decode by {ffmpeg or 'PyAV'}, ", end="")
     print(f"{arguments.threads} threads, best of {arguments.repeat}\n")
@@ -79,11 +77,6 @@ def row(video: Path, ffmpeg: str | None, repeat: int, threads: int) -> str:
     alone, whole, some = (1000 * min(taken) for taken in seconds)
     cells = (ways[1](), *(f"{value:.0f}" for value in (alone, whole)), f"{whole / alone:.2f}", f"{some:.0f}")
     return f"| {video.name} | {' | '.join(map(str, cells))} | {some / alone:.2f} |"
-
-
-def processor_time() -> float:
-    """Seconds used so far by this process and by its children that have ended."""
-    return time.process_time() + os.times().children_user + os.times().children_system
 
 
 def decode(video: Path, ffmpeg: str | None, threads: int) -> int:

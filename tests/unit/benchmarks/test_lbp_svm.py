@@ -95,7 +95,7 @@ def test_colour_texture_keeps_hue_saturation_and_value_in_that_order(channel):
 @pytest.fixture(scope="module")
 def trained(tiny_manifest):
     samples = read_manifest(tiny_manifest)
-    return train_lbp_svm(tiny_manifest.parent, samples, progress=False), samples
+    return train_lbp_svm(tiny_manifest.parent, samples), samples
 
 
 def test_scorer_tells_the_classes_apart(trained, tiny_manifest, tmp_path):
@@ -147,7 +147,7 @@ def test_training_learns_from_train_alone(trained, tiny_manifest, tmp_path):
         sample if sample.split is Split.TRAIN else replace(sample, label=Label.BONA_FIDE, attack_type=None)
         for sample in samples
     ]
-    again = train_lbp_svm(tmp_path, changed, progress=False)
+    again = train_lbp_svm(tmp_path, changed)
     np.testing.assert_array_equal(again.weights, scorer.weights)
     assert (again.bias, again.cost) == (scorer.bias, scorer.cost)
 
@@ -156,10 +156,10 @@ def test_training_refuses_one_class_and_one_subject(tiny_manifest):
     samples = read_manifest(tiny_manifest)
     attacks = [sample for sample in samples if sample.label is Label.ATTACK]
     with pytest.raises(InputError, match="at least two subjects of each class in split 'train'.* 0 with bona .* 3"):
-        train_lbp_svm(tiny_manifest.parent, attacks, progress=False)
+        train_lbp_svm(tiny_manifest.parent, attacks)
     alone = [replace(sample, subject="anna") for sample in samples]
     with pytest.raises(InputError, match="got 1 with bona fide and 1 with attack"):
-        train_lbp_svm(tiny_manifest.parent, alone, progress=False)
+        train_lbp_svm(tiny_manifest.parent, alone)
 
 
 def test_training_lists_what_it_leaves_out(tiny_manifest, tmp_path):
@@ -168,13 +168,13 @@ def test_training_lists_what_it_leaves_out(tiny_manifest, tmp_path):
         shutil.copy(tiny_manifest.parent / sample.path, tmp_path)
     samples[0] = replace(samples[0], box=None)
     (tmp_path / samples[1].path).write_bytes(b"")
-    left_out: dict[str, str] = {}
-    scorer = train_lbp_svm(tmp_path, samples, progress=False, left_out=left_out)
+    scorer = train_lbp_svm(tmp_path, samples)
     assert scorer.train_images == 22
-    assert left_out[samples[0].path] == "no face" and samples[1].path in left_out[samples[1].path]
+    assert scorer.left_out[samples[0].path] == "no face"
+    assert samples[1].path in scorer.left_out[samples[1].path]
     (tmp_path / samples[2].path).unlink()
     with pytest.raises(InputError, match=r"2 of 23 training images cannot be read \(first: "):
-        train_lbp_svm(tmp_path, samples, progress=False)
+        train_lbp_svm(tmp_path, samples)
 
 
 def test_training_says_so_when_nothing_carries_over_to_other_subjects(tiny_manifest):
@@ -189,10 +189,10 @@ def test_training_says_so_when_nothing_carries_over_to_other_subjects(tiny_manif
         for sample in samples
     ]
     with pytest.raises(RunError, match="says nothing about the others"):
-        train_lbp_svm(tiny_manifest.parent, turned, progress=False)
+        train_lbp_svm(tiny_manifest.parent, turned)
 
 
 def test_crop_of_ones_own_is_kept(tiny_manifest: Path):
     spec = replace(LBP_SPEC, crop_scale=1.6)
-    scorer = train_lbp_svm(tiny_manifest.parent, read_manifest(tiny_manifest), spec, progress=False)
+    scorer = train_lbp_svm(tiny_manifest.parent, read_manifest(tiny_manifest), spec)
     assert scorer.spec.crop_scale == 1.6

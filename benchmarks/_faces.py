@@ -1,0 +1,50 @@
+"""Procedural faces for benchmarks, pictures of them, and dlib's detector without its quick looks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.datasets.synthetic import generate
+from facepad.faces import crop
+from facepad.faces.dlib_detector import DlibDetector
+from facepad.media.images import read_image, write_image
+from facepad.types import Face
+
+VGA = (480, 640)
+GRIDS = {1: (1, 1), 2: (1, 2), 4: (2, 2)}
+"""Number of faces in a picture -> (rows, columns)."""
+
+
+class WholeImage(DlibDetector):
+    """dlib without its quick looks at large faces."""
+
+    name = "dlib, whole"
+
+    def search_large(self, grey: NDArray[np.uint8]) -> list[Face]:
+        return []
+
+
+def portraits(folder: Path) -> list[NDArray[np.uint8]]:
+    """The faces of four procedural people, with as much around them as networks look at."""
+    samples = generate(folder, subjects=4, images_per_subject=4, jobs=1, progress=False)
+    firsts = {sample.subject: sample for sample in reversed(samples) if sample.attack_type is None}
+    return [crop(read_image(folder / one.path), one.box, scale=2.4, size=(480, 480)) for one in firsts.values()]
+
+
+def picture(path: Path, people: Sequence[NDArray[np.uint8]], size: tuple[int, int] = VGA, faces: int = 1) -> bytes:
+    """A JPEG of (height, width) with one, two or four faces, all of the same size, on a grey wall."""
+    rows, columns = GRIDS[faces]
+    height, width = size[0] // rows, size[1] // columns
+    side = min(height, width)
+    image = np.full((*size, 3), 127, dtype=np.uint8)
+    for number, face in enumerate(people[:faces]):
+        top = number // columns * height + (height - side) // 2
+        left = number % columns * width + (width - side) // 2
+        image[top : top + side, left : left + side] = cv2.resize(face, (side, side), interpolation=cv2.INTER_LINEAR)
+    write_image(path, image)
+    return path.read_bytes()
