@@ -10,9 +10,9 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 
 from facepad.errors import ImageError
+from facepad.report.cards import Card
 from facepad.report.content import DepthExample, ReportContent
 from facepad.report.pictures import jpeg_uri, png_uri
-from facepad.report.text import probability, words
 from facepad.types import Label, ScoreRecord
 
 __all__ = ["DepthCard", "depth_cards", "depth_examples", "depth_scale"]
@@ -66,27 +66,17 @@ def _spread(records: Sequence[ScoreRecord], n: int) -> list[ScoreRecord]:
     return sorted(chosen, key=lambda record: record.score or 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class DepthCard:
-    """One pair of pictures.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthCard(Card):
+    """One image beside its depth map.
 
     Attributes:
-        path: As the record has it.
-        decision: "accepted" or "rejected".
-        wrong: Whether the decision is.
-        actual: Label, or the instrument of an attack.
-        score: The score.
         mean_depth: Mean of the map, two decimals.
         aspect: Width / height of the input, as CSS writes it; the map covers the same view.
         image: The input as a ``data:`` URI.
         depth: The depth map in colours as a ``data:`` URI.
     """
 
-    path: str
-    decision: str
-    wrong: bool
-    actual: str
-    score: str
     mean_depth: str
     aspect: str
     image: str
@@ -96,16 +86,16 @@ class DepthCard:
 def depth_cards(content: ReportContent) -> dict[Label, list[DepthCard]]:
     """The examples by class, in their order; none where pictures are not to be shown."""
     shown = content.depth_examples if content.thumbnails else ()
-    return {label: [_card(example) for example in shown if example.label is label] for label in Label}
+    return {label: [_depth_card(example) for example in shown if example.label is label] for label in Label}
 
 
-def _card(example: DepthExample) -> DepthCard:
-    return DepthCard(
-        path=example.path,
-        decision="accepted" if example.accepted else "rejected",
-        wrong=example.accepted != (example.label is Label.BONA_FIDE),
-        actual=words(example.attack_type or example.label),
-        score=probability(example.score),
+def _depth_card(example: DepthExample) -> DepthCard:
+    return DepthCard.of(
+        example.path,
+        example.label,
+        example.attack_type,
+        example.score,
+        example.accepted,
         mean_depth=f"{float(example.depth.mean()):.2f}",
         aspect=f"{example.image.shape[1]} / {example.image.shape[0]}",
         image=jpeg_uri(example.image, _SIDE),

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from facepad.errors import ImageError
 from facepad.media.images import read_image
+from facepad.report.cards import Card
 from facepad.report.content import ReportContent
 from facepad.report.pictures import jpeg_uri
-from facepad.report.text import probability, words
 from facepad.types import Label, ScoreRecord
 
 __all__ = ["TopLoss", "loss", "top_losses"]
@@ -18,26 +18,16 @@ _PER_CLASS = 10
 _SIDE = 132  # pixels: sharp enough to see what was shown, a few kB each
 
 
-@dataclass(frozen=True, slots=True)
-class TopLoss:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopLoss(Card):
     """One image of the gallery.
 
     Attributes:
-        path: As the record has it.
-        prediction: "accepted" or "rejected".
-        wrong: Whether the prediction is.
-        actual: Label, or the instrument of an attack.
-        loss: Cross-entropy in nats; None when scores are no probabilities.
-        score: The score.
+        loss: Cross-entropy in nats; None when scores are not probabilities.
         picture: A ``data:`` URI; None when the image cannot be read or is not to be shown.
     """
 
-    path: str
-    prediction: str
-    wrong: bool
-    actual: str
     loss: str | None
-    score: str
     picture: str | None
 
 
@@ -57,7 +47,7 @@ def top_losses(content: ReportContent) -> dict[Label, list[TopLoss]]:
     """The measured records of each class with the highest loss, highest first.
 
     Loss falls as the score rises for bona fide and the other way round for attacks, so the order is that of the
-    scores; it also serves scores that are no probabilities. Ties keep the records' order.
+    scores; it also serves scores that are not probabilities. Ties keep the records' order.
     """
     scored = [(record.score, record) for record in content.measured if record.score is not None]
     probabilities = all(0 <= score <= 1 for score, _ in scored)
@@ -67,21 +57,20 @@ def top_losses(content: ReportContent) -> dict[Label, list[TopLoss]]:
         hardest = sorted(
             ((sign * score, record) for score, record in scored if record.label is label), key=lambda pair: pair[0]
         )
-        gallery[label] = [_entry(content, record, probabilities) for _, record in hardest[:_PER_CLASS]]
+        gallery[label] = [_top_loss(content, record, probabilities) for _, record in hardest[:_PER_CLASS]]
     return gallery
 
 
-def _entry(content: ReportContent, record: ScoreRecord, probabilities: bool) -> TopLoss:
+def _top_loss(content: ReportContent, record: ScoreRecord, probabilities: bool) -> TopLoss:
     assert record.score is not None
-    accepted = record.score >= content.threshold.value
     value = loss(record) if probabilities else None
-    return TopLoss(
-        path=record.path,
-        prediction="accepted" if accepted else "rejected",
-        wrong=accepted != (record.label is Label.BONA_FIDE),
-        actual=words(record.attack_type or record.label),
+    return TopLoss.of(
+        record.path,
+        record.label,
+        record.attack_type,
+        record.score,
+        record.score >= content.threshold.value,
         loss=None if value is None else "∞" if math.isinf(value) else f"{value:.3f}",
-        score=probability(record.score),
         picture=_picture(content, record.path),
     )
 

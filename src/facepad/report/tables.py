@@ -57,9 +57,10 @@ class Group:
 def _row(name: str, meaning: str, rate: Rate | None, unit: str = "%") -> NumberRow:
     if rate is None:
         return NumberRow(name, meaning, "not defined", "", "", "", "")
-    write = percent if unit == "%" else fraction
-    span = f"{write(rate.low, False)} to {write(rate.high, False)}"
-    return NumberRow(name, meaning, write(rate.value, False), span, unit, count(rate.n), rate.method)
+    value, low, high = (
+        percent(figure, unit=False) if unit == "%" else fraction(figure) for figure in (rate.value, rate.low, rate.high)
+    )
+    return NumberRow(name, meaning, value, f"{low} to {high}", unit, count(rate.n), rate.method)
 
 
 def headline(content: ReportContent) -> list[NumberRow]:

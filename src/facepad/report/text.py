@@ -38,13 +38,12 @@ def percent(value: float, unit: bool = True) -> str:
     return f"{100 * value:.{decimals}f}{sign}"
 
 
-def fraction(value: float, unit: bool = True) -> str:
-    """A figure in [0, 1] as it is (AUC is no percentage); ``unit`` is there for the sake of `percent`.
+def fraction(value: float) -> str:
+    """A figure in [0, 1] as a fraction: AUC is not a percentage.
 
     >>> fraction(0.99987)
     '0.9999'
     """
-    del unit
     return f"{value:.0f}" if value in (0.0, 1.0) else f"{value:.4f}"
 
 
