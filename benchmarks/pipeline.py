@@ -37,10 +37,11 @@ from facepad.media.images import image_size, read_image
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.scorers import BundleScorer
 from facepad.models import create_model
+from facepad.models.pixels import to_input
 from facepad.runtime.parallel import available_cpus
 from facepad.training.batches import Batches, SeededShuffle, batch_loader
 from facepad.training.crops import CropProcesses, CropSource
-from facepad.training.data import CropDataset, to_input
+from facepad.training.data import CropDataset
 from facepad.training.recipe import load_recipe
 from facepad.types import Sample, Split
 from facepad.workflow.scoring import score_samples
@@ -207,7 +208,7 @@ def step_times(plan: Plan, stored: Set) -> dict[str, float]:
         "decode": lambda: [read_image(content) for content in contents],
         "cut": lambda: [source.spec.apply(image, sample.box) for image, sample in zip(images, few, strict=True)],
         "augment": lambda: [augment(crop, [0, 0, n], bona_fide=True) for n, crop in enumerate(crops)],
-        "to tensor": lambda: to_input(np.stack(crops)),
+        "to tensor": lambda: to_input(torch.from_numpy(np.stack(crops))),
     }
     return {name: best(work, plan.repeat, time.thread_time) / len(few) for name, work in works.items()}
 

@@ -1,4 +1,4 @@
-"""Training on several devices from the command line, however its processes were started and ended."""
+"""Training on several devices from the command line, started by facepad or torchrun, and stopped in any way."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def on_two(recipe, tiny_manifest, tmp_path_factory) -> tuple[Path, str]:
-    """A run of two processes that facepad started: its folder and what it said."""
+    """A run of two processes that facepad started: its folder and its stderr."""
     folder = tmp_path_factory.mktemp("two") / "run"
     done = _run([*FACEPAD, *_words(recipe, tiny_manifest, folder, "--devices", "2")])
     assert done.returncode == 0, done.stderr
     return folder, done.stderr
 
 
-def test_each_epoch_is_told_once(on_two):
+def test_each_epoch_is_logged_once(on_two):
     folder, said = on_two
     for row in read_epochs(folder / "metrics.jsonl"):
         assert said.count(f"{row['stage']}: epoch {row['epoch']}/") == 1 or row["epoch"] == 0
@@ -56,14 +56,14 @@ def test_torchrun_trains_the_same_as_devices(on_two, recipe, tiny_manifest, tmp_
     assert ends[1]["facts"]["devices"] == 2
 
 
-def test_refusal_is_told_once_by_those_that_torchrun_started(on_two, recipe, tiny_manifest):
+def test_torchruns_processes_report_a_refusal_once(on_two, recipe, tiny_manifest):
     done = _run([*TORCHRUN, *_words(recipe, tiny_manifest, on_two[0])])
     assert done.returncode != 0
     assert done.stderr.count("facepad: output folder") == 1
     assert "facepad: unexpected" not in done.stderr
 
 
-def test_more_devices_than_there_are_is_one_line(facepad, recipe, tiny_manifest, tmp_path):
+def test_too_many_devices_are_refused_in_one_line(facepad, recipe, tiny_manifest, tmp_path):
     code, _, err = facepad(*_words(recipe, tiny_manifest, tmp_path / "run", "--devices", "5000"))
     assert code == 2
     assert err.startswith("facepad: 5000 devices asked, this machine has ") and len(err.splitlines()) == 1
@@ -71,7 +71,7 @@ def test_more_devices_than_there_are_is_one_line(facepad, recipe, tiny_manifest,
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_no_process_outlives_the_command_and_its_run_goes_on(recipe, tiny_manifest, tmp_path, end):
+def test_no_process_outlives_the_command_and_its_run_resumes(recipe, tiny_manifest, tmp_path, end):
     folder = tmp_path / "run"
     words = _words(recipe, tiny_manifest, folder, "--set", "stages.1.epochs=400")
     process = subprocess.Popen([*FACEPAD, *words, "--devices", "2"], stderr=subprocess.PIPE, text=True)

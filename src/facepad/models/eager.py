@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from facepad.models.pixels import to_input
 from facepad.models.staged import StagedModel
 
 __all__ = ["EagerNetwork"]
@@ -25,6 +26,6 @@ class EagerNetwork:
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         """Every output by name of uint8 RGB images ``(N, H, W, 3)``."""
         with torch.inference_mode():
-            results = self._network(torch.from_numpy(batch).permute(0, 3, 1, 2).to(torch.float32) / 255)
+            results = self._network(to_input(torch.from_numpy(batch)))
         together = results if isinstance(results, tuple) else (results,)
         return {name: value.numpy() for name, value in zip(self.outputs, together, strict=True)}

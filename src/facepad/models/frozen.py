@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from facepad.models.pixels import to_input
 from facepad.runtime.inference import OnnxNetwork
 
 __all__ = ["freeze", "to_onnx"]
@@ -25,7 +26,7 @@ class _FromPixels(nn.Module):
         self.network = network
 
     def forward(self, rgb: Tensor) -> Tensor | tuple[Tensor, ...]:
-        result: Tensor | tuple[Tensor, ...] = self.network(rgb.permute(0, 3, 1, 2).to(torch.float32) / 255)
+        result: Tensor | tuple[Tensor, ...] = self.network(to_input(rgb))
         return result
 
 

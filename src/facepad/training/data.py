@@ -19,7 +19,7 @@ from facepad.training.augment import Augmentation
 from facepad.training.crops import CropBatch, CropSource
 from facepad.types import Label, Sample
 
-__all__ = ["Batch", "CropDataset", "RowDataset", "TrainingData", "to_input"]
+__all__ = ["Batch", "CropDataset", "RowDataset", "TrainingData"]
 
 Batch = tuple[Tensor, ...]
 """Inputs ``(N, ...)``, then the targets."""
@@ -58,12 +58,6 @@ class TrainingData:
         bona_fide = (1 - simulated) * sum(sample.label is Label.BONA_FIDE for sample in self.train)
         count = len(self.train)
         return count / (2 * (count - bona_fide)), count / (2 * max(bona_fide, 1))
-
-
-def to_input(crops: NDArray[np.uint8] | Tensor) -> Tensor:
-    """uint8 RGB ``(N, H, W, 3)`` to the float32 ``(N, 3, H, W)`` in [0, 1] that every network takes."""
-    tensor = torch.as_tensor(crops).permute(0, 3, 1, 2)
-    return tensor.to(torch.float32).div_(255).contiguous(memory_format=torch.channels_last)
 
 
 class CropDataset(Dataset[Batch]):

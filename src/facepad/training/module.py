@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from facepad.models import StagedModel
-from facepad.training.data import to_input
+from facepad.models.pixels import to_input
 from facepad.training.losses import depth_loss, label_loss
 from facepad.training.settings import DepthSettings, StageSettings
 

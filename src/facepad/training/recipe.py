@@ -46,7 +46,14 @@ class ModelSection(Section):
 
 
 class PreprocessSection(Section):
-    """``[preprocess]``: what part of the image the network sees, and how large."""
+    """``[preprocess]``: which part of the image the network sees, and at what size.
+
+    Attributes:
+        crop: ``frame``, or the side of the crop as a multiple of the face square's side.
+        size: Side of the network's input in pixels.
+        resolution: Factor of ``size``: the resolution multiplier (rho) of MobileNet.
+        border: What fills the part of a crop that lies outside the image.
+    """
 
     crop: Literal["frame"] | Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = "frame"
     size: int = Field(default=224, ge=32, le=1024)
@@ -54,14 +61,21 @@ class PreprocessSection(Section):
     border: Literal["reflect", "constant"] = "reflect"
 
     def spec(self) -> PreprocessSpec:
-        """The same as the other layers take it; ``resolution`` is MobileNet's rho."""
+        """The preprocessing that these keys describe."""
         side = max(32, round(self.size * self.resolution))
         scale = None if self.crop == "frame" else float(self.crop)
         return PreprocessSpec(crop_scale=scale, size=(side, side), border=self.border)
 
 
 class AugmentSection(Section):
-    """``[augment]``: training-only changes of a crop."""
+    """``[augment]``: augmentation of the training crops.
+
+    Attributes:
+        operations: Names from `facepad.training.augment.OPERATIONS`.
+        simulate: Fraction of the bona fide crops that become simulated presentations.
+        families: Kinds of print and screen to simulate; empty uses all.
+        views: Number of augmented views of an image whose features are kept, where the lower layers are frozen.
+    """
 
     operations: tuple[str, ...] = ()
     simulate: float = Field(default=0.0, ge=0, le=1)
@@ -69,7 +83,7 @@ class AugmentSection(Section):
     views: int = Field(default=1, ge=1, le=64)
 
     def augmentation(self) -> Augmentation:
-        """The same as the other layers take it.
+        """The augmentation that these keys describe.
 
         Raises:
             InputError: an unknown operation or family.
@@ -81,10 +95,16 @@ class Recipe(Section):
     """One reproducible training run.
 
     Attributes:
-        name: The file's stem.
+        name: Stem of the recipe file's name.
         summary: One line for `facepad list recipes`.
-        published: Name of the paper's row that a report sets beside the result.
+        published: Name of a published figure that reports show beside the result.
         criterion: How the threshold is chosen on dev.
+        model: The network.
+        preprocess: Its input.
+        augment: Augmentation of the training crops.
+        depth: The depth term of the loss.
+        train: Settings that all stages share.
+        stages: The stages, in order.
     """
 
     name: str
@@ -106,26 +126,27 @@ class Recipe(Section):
 _File = TypeVar("_File", bound=Section)
 
 
-def _folder() -> Path:
+def _recipes_folder() -> Path:
     return Path(str(resources.files("facepad.training"))) / "recipes"
 
 
 def list_recipes() -> dict[str, str]:
-    """Shipped recipes: name to one-line summary."""
-    return {path.stem: str(_read(path).get("summary", "")) for path in sorted(_folder().glob("*.toml"))}
+    """The recipes in the package: name to one-line summary."""
+    return {path.stem: str(_read(path).get("summary", "")) for path in sorted(_recipes_folder().glob("*.toml"))}
 
 
 def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
-    """Read a shipped recipe by name, or any by the path of its ``.toml`` file, with ``key=value`` overrides.
+    """Read a recipe of the package by its name, or any recipe by the path of its ``.toml`` file.
 
     Args:
-        name_or_path: Such as ``tla-mobilenetv2`` or ``mine.toml``.
-        overrides: Such as ``train.seed=1`` or ``stages.0.epochs=3``; values are TOML, bare words are strings.
+        name_or_path: A name such as ``tla-mobilenetv2``, or a path such as ``mine.toml``.
+        overrides: Values to change, such as ``train.seed=1`` or ``stages.0.epochs=3``. They are read as TOML; a bare
+            word is a string.
 
     Raises:
-        RecipeError: unknown recipe, key or value.
+        RecipeError: an unknown recipe, key or value.
     """
-    path = Path(name_or_path) if name_or_path.endswith(".toml") else _folder() / f"{name_or_path}.toml"
+    path = Path(name_or_path) if name_or_path.endswith(".toml") else _recipes_folder() / f"{name_or_path}.toml"
     if not path.is_file():
         if name_or_path.endswith(".toml"):
             raise RecipeError(f"recipe file {path} does not exist")

@@ -1,4 +1,4 @@
-"""Batches made in processes are those that threads make, and a training cannot tell the difference."""
+"""Processes make the same batches as threads, and a training gives the same weights with either."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def source(tiny_manifest):
     return CropSource(tiny_manifest.parent, read_manifest(tiny_manifest), SPEC, augment=AUGMENT)
 
 
-def test_batches_of_processes_are_those_of_threads_in_every_epoch(source):
+def test_processes_make_the_batches_of_threads_in_every_epoch(source):
     dataset, other = CropDataset(source), CropDataset(_plain(source))
     order = Batches(SeededShuffle(len(dataset), 5), 7)
     with CropProcesses([other.source, dataset.source], 2) as pool:
@@ -49,7 +49,7 @@ def test_batches_of_processes_are_those_of_threads_in_every_epoch(source):
             for one, two in zip(made, expected, strict=True):
                 assert all(torch.equal(mine, theirs) for mine, theirs in zip(one, two, strict=True))
         plain = next(iter(batch_loader(other, order, pool)))
-    assert not torch.equal(plain[0], next(iter(batch_loader(dataset, order)))[0]), "of the other data set"
+    assert not torch.equal(plain[0], next(iter(batch_loader(dataset, order)))[0]), "each data set has its own batches"
 
 
 def _plain(source: CropSource) -> CropSource:
@@ -72,7 +72,7 @@ def test_mostly_unreadable_images_stop_the_work(source, tmp_path):
         list(batch_loader(dataset, Batches(range(len(dataset)), 16), pool))
 
 
-def test_a_killed_process_ends_the_work_with_a_line(source):
+def test_a_killed_process_ends_the_work_with_one_line(source):
     dataset = CropDataset(source)
     with CropProcesses([source], 2) as pool:
         batches = iter(batch_loader(dataset, Batches(range(len(dataset)), 1), pool))
@@ -83,7 +83,7 @@ def test_a_killed_process_ends_the_work_with_a_line(source):
             list(batches)
 
 
-def test_a_training_does_not_depend_on_who_makes_its_batches(tiny_manifest, tmp_path, monkeypatch):
+def test_weights_are_equal_with_batches_of_threads_and_of_processes(tiny_manifest, tmp_path, monkeypatch):
     samples = read_manifest(tiny_manifest)
     parts = {split: [sample for sample in samples if sample.split is split] for split in Split}
     data = TrainingData(tiny_manifest.parent, parts[Split.TRAIN], parts[Split.DEV], SPEC, augment=AUGMENT)
@@ -134,7 +134,7 @@ def test_processes_are_for_fast_devices_with_processors_to_spare(monkeypatch, ac
     assert processes_for(accelerator, trainings) == expected
 
 
-def test_depth_maps_travel_as_the_name_of_their_file(tiny_manifest):
+def test_depth_maps_are_pickled_as_the_name_of_their_file(tiny_manifest):
     make_depth(tiny_manifest, labeller="template")
     samples = read_manifest(tiny_manifest)
     maps = load_depth(tiny_manifest, samples)

@@ -13,16 +13,16 @@ from facepad.training.ranks import Ranks
 
 @pytest.fixture
 def launched(monkeypatch):
-    """As in one of four processes on two machines."""
+    """The environment of rank 3 of 4, on the second of two machines."""
     for name, value in {"RANK": 3, "WORLD_SIZE": 4, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 2}.items():
         monkeypatch.setenv(name, str(value))
 
 
 def test_more_devices_than_there_are_are_refused(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    assert Devices("cpu", 2, None).processes_to_start() == 2
+    assert Devices("cpu", 2).processes_to_start() == 2
     with pytest.raises(InputError, match=r"^3 devices asked, this machine has 2 processor cores$"):
-        Devices("cpu", 3, None).processes_to_start()
+        Devices("cpu", 3).processes_to_start()
 
 
 def test_several_machines_need_a_launcher():
@@ -32,7 +32,7 @@ def test_several_machines_need_a_launcher():
 
 @pytest.mark.usefixtures("launched")
 def test_a_launcher_and_the_options_must_agree():
-    assert Devices("cpu", None, None).processes_to_start() == Devices("cpu", 2, 2).processes_to_start() == 1
+    assert Devices("cpu").processes_to_start() == Devices("cpu", 2, 2).processes_to_start() == 1
     assert Ranks.here() == Ranks(number=3, count=4, on_machine=2)
     with pytest.raises(InputError, match=r"--devices 2 --nodes 3 was asked, the launcher started 2 on each of 2"):
         Devices("cpu", 2, 3).processes_to_start()
@@ -40,9 +40,9 @@ def test_a_launcher_and_the_options_must_agree():
         Devices("cpu", 1, 4).processes_to_start()
 
 
-def test_a_launcher_of_one_process_is_one_too(monkeypatch):
+def test_a_launcher_of_one_process_is_a_launcher_too(monkeypatch):
     for name, value in {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}.items():
         monkeypatch.setenv(name, str(value))
-    assert Devices("cpu", None, None).processes_to_start() == 1
+    assert Devices("cpu").processes_to_start() == 1
     with pytest.raises(InputError, match=r"--devices 2 --nodes 1 was asked, the launcher started 1 on each of 1"):
-        Devices("cpu", 2, None).processes_to_start()
+        Devices("cpu", 2).processes_to_start()

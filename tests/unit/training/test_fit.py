@@ -1,4 +1,4 @@
-"""Training: frozen features are the network's own, stages freeze what they say, a broken-off run ends the same."""
+"""Training: kept features equal the network's own, stages train what they name, a resumed run ends the same."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from facepad.errors import InputError, RunError
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.run_folder import read_epochs
 from facepad.models import StagedModel, create_model
+from facepad.models.pixels import to_input
 from facepad.training import stage as stage_module
 from facepad.training.augment import Augmentation
 from facepad.training.callbacks import EpochLog
 from facepad.training.crops import CropSource
-from facepad.training.data import CropDataset, RowDataset, TrainingData, to_input
+from facepad.training.data import CropDataset, RowDataset, TrainingData
 from facepad.training.devices import Devices
 from facepad.training.features import FeatureStore, keep_features
 from facepad.training.fit import check_training, fit
@@ -59,10 +60,14 @@ def _source(manifest: Path, **options) -> CropSource:
     return CropSource(manifest.parent, read_manifest(manifest)[:10], SPEC, **options)
 
 
+def _crops(source: CropSource) -> torch.Tensor:
+    return torch.from_numpy(np.stack([source.crop(index) for index in range(len(source))]))
+
+
 def test_kept_features_are_what_the_network_computes(tiny_manifest, tmp_path):
     model, source = _network().eval(), _source(tiny_manifest)
     kept = keep_features(model, ["features.1", "head"], source, tmp_path)
-    crops = np.stack([source.crop(index) for index in range(len(source))])
+    crops = _crops(source)
     with torch.inference_mode():
         middle = model.run(to_input(crops), stop="features.1")
         pooled = model.run(to_input(crops), stop="head")
@@ -78,7 +83,7 @@ def test_features_are_computed_once(tiny_manifest, tmp_path, monkeypatch):
     np.testing.assert_array_equal(first.rows, second.rows)
 
 
-def test_features_of_other_weights_or_preparation_are_not_mixed_up(tiny_manifest, tmp_path):
+def test_features_of_other_weights_or_preprocessing_are_kept_apart(tiny_manifest, tmp_path):
     source = _source(tiny_manifest)
     keep_features(_network(), ["head"], source, tmp_path)
     keep_features(_network(seed=4), ["head"], source, tmp_path)
@@ -91,7 +96,7 @@ def test_a_file_listed_twice_does_not_shift_the_rows_of_others(tiny_manifest, tm
     model, source = _network().eval(), _source(tiny_manifest)
     source.samples = [source.samples[0], *source.samples]
     kept = keep_features(model, ["head"], source, tmp_path)
-    crops = np.stack([source.crop(index) for index in range(len(source))])
+    crops = _crops(source)
     with torch.inference_mode():
         pooled = model.run(to_input(crops), stop="head")
     np.testing.assert_allclose(kept.maps["head"][kept.rows[0]], pooled.numpy(), rtol=2e-2, atol=2e-3)
@@ -119,7 +124,7 @@ def test_views_differ_and_repeat(tiny_manifest, tmp_path):
 def test_store_survives_a_kill_between_rows_and_index(tmp_path):
     store = FeatureStore(tmp_path, {"a": (2,), "b": (3,)})
     store.append(["x", "y"], {"a": np.ones((2, 2)), "b": np.ones((2, 3))})
-    with (tmp_path / "a.f16").open("ab") as stream:  # killed: one row of one tap, half a row of the other
+    with (tmp_path / "a.f16").open("ab") as stream:  # a kill has left one row of one tap and half a row of the other
         stream.write(bytes(4))
     with (tmp_path / "b.f16").open("ab") as stream:
         stream.write(bytes(3))
@@ -190,7 +195,7 @@ def test_targets_follow_the_augmentation(tiny_manifest):
     assert len(seen) == 4
 
 
-def test_kept_views_are_of_the_subject_and_label_that_made_them(tiny_manifest, tmp_path):
+def test_kept_views_belong_to_one_subject_and_label(tiny_manifest, tmp_path):
     source = _source(tiny_manifest, augment=CAPTURE)
     keep_features(_network(), ["head"], source, tmp_path, views=2)
     (store,) = tmp_path.iterdir()
@@ -273,7 +278,7 @@ def test_frozen_batch_norm_keeps_its_statistics_through_fit(tiny_manifest, tmp_p
         torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0, msg=name)
 
 
-def test_fit_learns_what_tells_the_classes_apart(tiny_manifest, tmp_path):
+def test_fit_learns_to_tell_the_classes_apart(tiny_manifest, tmp_path):
     settings = StageSettings(name="all", epochs=25, optimizer="adamw", lr=0.01, schedule="one-cycle")
     fit(_network(), _data(tiny_manifest), _plan(settings, balance_classes=True), tmp_path / "run")
     rows = read_epochs(tmp_path / "run" / "metrics.jsonl")
@@ -288,7 +293,7 @@ def test_logged_loss_is_that_of_the_finished_network(tiny_manifest, tmp_path, fi
     fit(model, data, _plan(settings), tmp_path / "run")
     source = CropSource(data.root, data.dev, SPEC)
     with torch.inference_mode():
-        logits = model.eval()(to_input(np.stack([source.crop(index) for index in range(len(source))])))
+        logits = model.eval()(to_input(_crops(source)))
     (labels,) = source.targets(range(len(source)), [0] * len(source))
     loss = nn.functional.binary_cross_entropy_with_logits(logits, torch.from_numpy(labels))
     assert read_epochs(tmp_path / "run" / "metrics.jsonl")[-1]["dev_loss"] == pytest.approx(float(loss), rel=1e-2)
@@ -376,7 +381,7 @@ def test_double_precision_learns_from_pixels_and_leaves_single(tiny_manifest, tm
     assert curves["32-true"] != curves["64-true"]
 
 
-def test_double_precision_is_refused_where_there_is_none(tiny_manifest, monkeypatch):
+def test_double_precision_is_refused_where_the_device_lacks_it(tiny_manifest, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     with pytest.raises(InputError, match="mps has no double precision"):
         check_training(_data(tiny_manifest), Devices("mps"), "64-true")
@@ -390,7 +395,7 @@ def test_absent_device_is_named(tiny_manifest, tmp_path):
 
 
 def _break(data: TrainingData, folder: Path, broken: list[int]) -> TrainingData:
-    """A copy of the data whose training images of these numbers cannot be read."""
+    """A copy of the data in which the training images of these numbers are unreadable."""
     shutil.copytree(data.root, folder, ignore=shutil.ignore_patterns("features"))
     for number in broken:
         (folder / data.train[number].path).write_bytes(b"no image")
@@ -422,13 +427,13 @@ def test_unreadable_images_of_finished_stages_are_remembered(tiny_manifest, tmp_
         patch.setattr(EpochLog, "add", breaking)
         with pytest.raises(RuntimeError):
             fit(_network(), data, _plan(HEAD, TUNE), tmp_path / "run")
-    shutil.copy(tiny_manifest.parent / data.train[0].path, data.root)  # mended meanwhile
+    shutil.copy(tiny_manifest.parent / data.train[0].path, data.root)  # readable again by now
     assert list(fit(_network(), data, _plan(HEAD, TUNE), tmp_path / "run")) == [data.train[0].path]
 
 
 def test_ctrl_c_in_the_learning_rate_search_is_passed_on(tiny_manifest, tmp_path, monkeypatch):
     def stop(*_, **__):
-        raise SystemExit(1)  # what Lightning makes of Ctrl-C
+        raise SystemExit(1)  # Lightning turns Ctrl-C into SystemExit
 
     monkeypatch.setattr(Tuner, "lr_find", stop)
     with pytest.raises(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""Training in several processes: the curve of one, whatever their number; an end that is told, and gone on from."""
+"""Training on several ranks: the curve of one process, errors that name their cause, and runs that resume."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ TUNE = StageSettings(
     schedule="one-cycle",
     batch_norm="frozen",
 )
-TAIL = 23  # one image is left for the last batch of 24: the second of two processes has none
-#: In double precision rounding has no say: what differs is computed differently.
+TAIL = 23  # of 24 images one is left for the last batch: the second of two ranks has none
+# In double precision rounding is negligible: curves that differ are computed differently.
 EXACT = TrainingPlan(stages=(HEAD, TUNE), train=TrainSettings(batch_size=TAIL, precision="64-true"))
 ONE, TWO = Devices("cpu"), Devices("cpu", 2)
 
@@ -61,7 +61,7 @@ def _network(kind=TinyNetwork, *arguments) -> TinyNetwork:
     torch.manual_seed(3)
     network = kind(*arguments or (0.0,))
     network.train()
-    network(torch.rand(64, 3, 32, 32))  # batch norm statistics that let something through
+    network(torch.rand(64, 3, 32, 32))  # statistics without which batch norms would pass almost nothing
     return network
 
 
@@ -90,7 +90,7 @@ def _assert_same(curve: list[dict], expected: list[dict]) -> None:
 
 @pytest.fixture(scope="module")
 def alone(tiny_manifest, tmp_path_factory):
-    """The run that all others should equal: its folder and its network."""
+    """The run that all others must equal: its folder and its network."""
     network, folder = _network(), tmp_path_factory.mktemp("alone")
     fit(network, _data(tiny_manifest), EXACT, folder, devices=ONE)
     return folder, network
@@ -112,7 +112,7 @@ def test_parts_of_a_batch_add_up_to_its_step(tiny_manifest, tmp_path, alone):
     _assert_same(_curve(tmp_path), _curve(alone[0]))
 
 
-def test_killed_process_is_told_and_one_goes_on_for_two(tiny_manifest, tmp_path, alone):
+def test_a_killed_rank_is_named_and_one_process_resumes_for_two(tiny_manifest, tmp_path, alone):
     network, data = _network(_Deadly, tmp_path), _data(tiny_manifest)
     with pytest.raises(RunError, match=r"training process 2 of 2 was killed \(SIGKILL\).*--resume"):
         fit(network, data, EXACT, tmp_path, devices=TWO)
@@ -125,7 +125,7 @@ def test_killed_process_is_told_and_one_goes_on_for_two(tiny_manifest, tmp_path,
 def test_unreadable_images_of_all_processes_are_named(tiny_manifest, tmp_path):
     data = _data(tiny_manifest)
     broken = []
-    for number in range(2):  # one for each process, at the end of dev: as many of train would be too many
+    for number in range(2):  # one per rank, at the end of dev; two of the training images would exceed 5 %
         (tmp_path / f"broken-{number}.png").write_bytes(b"none")
         broken.append(replace(data.dev[0], path=str(tmp_path / f"broken-{number}.png")))
     data = replace(data, train=list(data.train) * 2, dev=[*list(data.dev) * 2, *broken])
@@ -137,7 +137,7 @@ def test_unreadable_images_of_all_processes_are_named(tiny_manifest, tmp_path):
 def test_too_many_unreadable_images_stop_all_processes(tiny_manifest, tmp_path):
     data = _data(tiny_manifest)
     train = list(data.train)
-    for number in (0, 1):  # one of 24 is within the limit, for each process alone
+    for number in (0, 1):  # each rank alone sees one of 24, which is within the limit
         (tmp_path / f"{number}.png").write_bytes(b"none")
         train[number] = replace(train[number], path=str(tmp_path / f"{number}.png"))
     stage = TUNE.model_copy(update={"epochs": 9, "trainable_from": None})
@@ -157,27 +157,27 @@ def test_ranks_with_other_data_are_refused():
 
 def _breaks() -> None:
     if Ranks.here().number == 1:
-        raise KeyError("a mistake of ours")
-    Ranks.here().gather("waits for the other in vain")
+        raise KeyError("a bug")
+    Ranks.here().gather("never answered")
 
 
-def test_mistake_in_one_process_is_one_line():
-    with pytest.raises(RunError, match=r"^training process 2 of 2: KeyError: 'a mistake of ours'$"):
+def test_a_bug_on_one_rank_is_reported_in_one_line():
+    with pytest.raises(RunError, match=r"^training process 2 of 2: KeyError: 'a bug'$"):
         start_ranks(2, "cpu", _breaks)
 
 
 def _fails(tmp: Path) -> None:
     if Ranks.here().number == 1:
         raise InputError("no such thing")
-    Ranks.here().gather("waits for the other in vain")
+    Ranks.here().gather("never answered")
 
 
-def test_what_one_process_raises_is_raised_here(tmp_path):
+def test_an_error_of_one_rank_is_raised_in_the_parent(tmp_path):
     with pytest.raises(InputError, match="no such thing"):
         start_ranks(2, "cpu", _fails, tmp_path)
 
 
-def test_learning_rate_is_searched_once_for_all(tiny_manifest, tmp_path):
+def test_the_learning_rate_of_rank_0_counts_for_all(tiny_manifest, tmp_path):
     stage = HEAD.model_copy(update={"find_lr": True, "epochs": 6})
     fit(_network(), _data(tiny_manifest), _plan(stage, 4), tmp_path / "two", devices=TWO)
     assert len(list((tmp_path / "two").rglob("lr.json"))) == 1
