@@ -12,7 +12,10 @@ from facepad.errors import MetricError
 __all__ = ["Floats", "Ints", "check_limit", "check_threshold", "checked_scores"]
 
 Floats = npt.NDArray[np.float64]
+"""An array of float64."""
+
 Ints = npt.NDArray[np.int64]
+"""An array of int64."""
 
 
 def checked_scores(scores: npt.ArrayLike, what: str) -> Floats:

@@ -31,8 +31,18 @@ __all__ = [
     "rate_in",
 ]
 
-ACCEPTED, REJECTED, NO_RESPONSE = 0, 1, 2
+ACCEPTED = 0
+"""The column of accepted presentations in an array of counts."""
+
+REJECTED = 1
+"""The column of rejected presentations."""
+
+NO_RESPONSE = 2
+"""The column of presentations without a score."""
+
 Instruments = Sequence[str] | npt.NDArray[np.generic]
+"""The attack instrument of each attack."""
+
 _Outcomes = tuple[int, int, int]
 
 
@@ -112,6 +122,7 @@ class Mean:
 
 
 Rated = Share | Worst | Mean
+"""How a rate is computed from counts."""
 
 
 def rate_in(counts: Floats, rated: Rated) -> Floats:

@@ -12,8 +12,10 @@ from facepad.metrics.arrays import Floats
 __all__ = ["CONFIDENCE", "FRAMES", "Rate", "clopper_pearson", "percentile_interval"]
 
 CONFIDENCE = 0.95
-#: The label of an interval that takes single records for independent trials.
+"""The confidence of every interval."""
+
 FRAMES = "assumes independent frames"
+"""The label of an interval that takes single records for independent trials."""
 
 
 @dataclass(frozen=True, slots=True)

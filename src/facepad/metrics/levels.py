@@ -30,8 +30,8 @@ def _min(ascending: Sequence[float]) -> float:
     return ascending[0]
 
 
-#: How the scores of a video's frames, in ascending order, become one.
 AGGREGATIONS: Mapping[str, Callable[[Sequence[float]], float]] = {"mean": _mean, "median": _median, "min": _min}
+"""How the scores of a video's frames, in ascending order, become one."""
 
 _Key = tuple[Split | None, str, str]
 

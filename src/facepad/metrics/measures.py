@@ -27,17 +27,33 @@ __all__ = [
     "measures_of",
 ]
 
-#: The limits of APCER at which summaries give BPCER.
 APCER_LIMITS = (0.01, 0.05, 0.1)
+"""The limits of APCER at which summaries give BPCER."""
 
 # Each share counts (accepted, rejected, no response) of attacks, then of bona fide samples.
 FAR = Share(((1, 0, 0), (0, 0, 0)), ((1, 1, 0), (0, 0, 0)))
+"""Accepted attacks, pooled over instruments."""
+
 BPCER = Share(((0, 0, 0), (0, 1, 0)), ((0, 0, 0), (1, 1, 0)))
-APCER, HTER = Worst(FAR), Mean(FAR, BPCER)
+"""Rejected bona fide presentations."""
+
+APCER = Worst(FAR)
+"""Accepted attacks of the worst instrument."""
+
+HTER = Mean(FAR, BPCER)
+"""The mean of FAR and BPCER."""
+
 ACER = Mean(APCER, BPCER)
+"""The mean of APCER and BPCER."""
+
 ACCURACY = Share(((0, 1, 0), (1, 0, 0)), ((1, 1, 0), (1, 1, 0)))
+"""Right decisions."""
+
 APNRR = Share(((0, 0, 1), (0, 0, 0)), ((1, 1, 1), (0, 0, 0)))
+"""Attacks without a score."""
+
 BPNRR = Share(((0, 0, 0), (0, 0, 1)), ((0, 0, 0), (1, 1, 1)))
+"""Bona fide presentations without a score."""
 
 
 class Basis(StrEnum):
@@ -179,13 +195,14 @@ MEASURES: tuple[Measure, ...] = (
         row=2,
     ),
 )
+"""Every measure, in the order of metrics.json."""
 
-#: Name and definition of the measures that take one class for "positive", by key; here that class is the attack.
 PRECISION_RECALL: dict[str, tuple[str, Share]] = {
     "precision": ("precision", Share(((0, 1, 0), (0, 0, 0)), ((0, 1, 0), (0, 1, 0)))),
     "recall": ("recall", Share(((0, 1, 0), (0, 0, 0)), ((1, 1, 0), (0, 0, 0)))),
     "f1": ("F1", Share(((0, 2, 0), (0, 0, 0)), ((1, 2, 0), (0, 1, 0)), binomial=False)),
 }
+"""Name and definition of the measures that take one class for "positive", by key; here that class is the attack."""
 
 
 def bpcer_at(limit: float) -> Curve:

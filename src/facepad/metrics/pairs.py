@@ -12,6 +12,7 @@ from facepad.types import AttackType, Label, ScoreRecord
 __all__ = ["Pair", "matched"]
 
 Pair = tuple[ScoreRecord, ScoreRecord]
+"""The records of one sample by two systems."""
 
 
 def matched(a: Sequence[ScoreRecord], b: Sequence[ScoreRecord]) -> list[Pair]:

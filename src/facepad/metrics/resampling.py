@@ -15,7 +15,10 @@ from facepad.types import ScoreRecord
 __all__ = ["MIN_REPLICATES", "Cluster", "Resampling", "best_cluster", "cluster_codes", "resample_weights"]
 
 MIN_REPLICATES = 100
+"""The smallest number of resamples."""
+
 Cluster = Literal["subject", "video"]
+"""What is resampled as a whole: the samples of a subject, or of a video."""
 
 
 @dataclass(frozen=True, slots=True)

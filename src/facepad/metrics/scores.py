@@ -19,6 +19,8 @@ from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 __all__ = ["SCORE_COLUMNS", "ScoreFile", "read_scores", "scores_sha256", "write_scores"]
 
 SCORE_COLUMNS = ("path", "subject", "video", "frame", "label", "attack_type", "split", "status", "score")
+"""The columns of a scores file, in the order in which they are written."""
+
 _STATUSES = tuple(status.value for status in ScoreStatus)
 _IDENTITY = ("path", "subject", "video")
 _NO_INSTRUMENT = ("", "-", "none", "na", "n/a")

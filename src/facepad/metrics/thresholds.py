@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 CHOSEN_ON_ITSELF = Note(NoteKind.CHOSEN_ON_ITSELF, "chosen on the evaluated scores themselves: optimistic")
+"""The note on a threshold that was chosen on the scores that it is measured on."""
+
 _DEFAULT = Resampling()
 _CHOICES = ("eer", "min-hter", "bpcer@apcer=0.05", "apcer@bpcer=0.05", "a number")
 

@@ -117,8 +117,8 @@ def _fusion_rows() -> tuple[PublishedRow, ...]:
     )
 
 
-#: All rows, by paper, in the order in which a reader compares them.
 PUBLISHED: tuple[PublishedRow, ...] = _tla_rows() + _fusion_rows()
+"""All rows, by paper, in the order in which a reader compares them."""
 
 
 def published_rows(name: str | None, dataset: str | None = None) -> tuple[PublishedRow, ...]:

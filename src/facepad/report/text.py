@@ -21,8 +21,8 @@ __all__ = [
     "words",
 ]
 
-#: A space that does not break the line, between a number and its unit.
 GAP = "\N{NO-BREAK SPACE}"
+"""A space that does not break the line, between a number and its unit."""
 
 
 def percent(value: float, unit: bool = True) -> str:

@@ -18,8 +18,13 @@ from facepad.types import Label
 __all__ = ["MARKDOWN_FILE", "METRICS_FILE", "REPORT_FILE", "metrics_dict", "render", "write_report"]
 
 REPORT_FILE = "report.html"
+"""The name of the page."""
+
 MARKDOWN_FILE = "report.md"
+"""The name of the report in Markdown."""
+
 METRICS_FILE = "metrics.json"
+"""The name of the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
