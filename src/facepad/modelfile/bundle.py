@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from facepad.errors import BundleError
+from facepad.faces import DEFAULT_DETECTOR, DETECTORS
 from facepad.files.config import Section, explain
 from facepad.files.disk import atomic_path
 from facepad.metrics import Note, Threshold, read_notes
@@ -35,6 +36,7 @@ __all__ = [
     "Network",
     "OutputFormat",
     "read_bundle",
+    "usual_detector",
     "write_bundle",
 ]
 
@@ -208,6 +210,17 @@ class Bundle:
     def network_files(self, network: Network) -> tuple[bytes, ...]:
         """The content of a network's parts."""
         return tuple(self.files[name] for name in network.files)
+
+
+def usual_detector(bundle: Bundle) -> str | None:
+    """The detector that finds the faces for a model: its own, else the default; None for a model of whole frames.
+
+    A model's own detector is the one that made its training boxes. Boxes that came with a data set have no detector.
+    """
+    own = [network.preprocess.detector for network in bundle.description.networks if network.preprocess.needs_face]
+    if not own:
+        return None
+    return own[0] if own[0] in DETECTORS else DEFAULT_DETECTOR
 
 
 def write_bundle(path: Path, bundle: Bundle) -> Path:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import ImageError, InputError, ModelError
-from facepad.faces import DEFAULT_DETECTOR, DETECTORS, create_detector
+from facepad.faces import create_detector
 from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.media.images import MAX_PIXELS, read_image
-from facepad.modelfile.bundle import Bundle
+from facepad.modelfile.bundle import Bundle, usual_detector
 from facepad.modelfile.scorers import BundleScorer, Prepared
 from facepad.runtime.inference import EngineName
 from facepad.runtime.parallel import map_ahead
@@ -103,10 +103,8 @@ class Pipeline:
         self._options: dict[str, Any] = {"detector": detector, "engine": engine, "threads": threads, "quality": quality}
         self._quality = quality
         self._scorer = BundleScorer(bundle, engine=engine, threads=threads)
-        needing = [spec for spec in self._scorer.preprocess if spec.needs_face]
-        # Data sets may bring boxes of their own, which no detector of ours made.
-        usual = needing[0].detector if needing and needing[0].detector in DETECTORS else DEFAULT_DETECTOR
-        self.detector = (detector or usual) if needing else None
+        usual = usual_detector(bundle)
+        self.detector = usual and (detector or usual)
         self._detector = create_detector(self.detector) if self.detector else None
 
     def __reduce__(self) -> tuple[Any, tuple[()]]:

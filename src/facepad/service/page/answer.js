@@ -1,4 +1,4 @@
-// Shows an answer: the verdict in words, the score against the threshold, what to improve, and the evidence.
+// Shows an answer: the verdict in words, the score beside the threshold, advice, and the evidence.
 
 import { numbersOf, reasonOf, sentenceOf, stepOf, verdictOf } from "./words.js";
 
@@ -8,7 +8,7 @@ const at = (id) => document.getElementById(id);
 let pictureUrl = null;
 let said = "";
 
-/** Show an answer on `blob`, the picture or clip that it is about. */
+/** Show the answer on `blob`, a picture or clip. */
 export function showAnswer(answer, blob) {
   const { word, tone } = verdictOf(answer.label);
   at("result").dataset.tone = tone;
@@ -22,7 +22,7 @@ export function showAnswer(answer, blob) {
   return { word, tone, sentence };
 }
 
-/** Take the answer away, with all that belongs to it, and say in a sentence why there is none. */
+/** Remove the answer, and give the reason in a sentence. */
 export function showNoVerdict(reason) {
   at("result").dataset.tone = "none";
   at("word").textContent = "No verdict";
@@ -33,25 +33,25 @@ export function showNoVerdict(reason) {
   drawBoxes(at("picture-box"), [], null);
   if (pictureUrl) URL.revokeObjectURL(pictureUrl);
   pictureUrl = null;
-  said = ""; // the next answer is news, even if it is as the last one
+  said = ""; // The next answer is announced even if it equals the last one.
 }
 
-/** Tell screen readers. With `kind`, the same kind is not told twice in a row, so that a live view does not chatter. */
+/** Announce text to screen readers; with `kind`, the same kind is not announced twice in a row (in a live view). */
 export function announce(sentence, kind = null) {
   if (kind !== null && kind === said) return;
   said = kind ?? "";
-  // An equal text would not be told again: a changed one is.
+  // Screen readers ignore an equal text: a small change makes them read it again.
   const same = at("announce").textContent === sentence;
   at("announce").textContent = same ? `${sentence}\u00a0` : sentence;
 }
 
-/** Mark that an answer is under way, or no longer. */
+/** Mark whether an answer is awaited. */
 export function showWorking(on) {
   at("result").classList.toggle("working", on);
   at("result").setAttribute("aria-busy", String(on));
 }
 
-/** Show a problem (a title and what to do) above the verdict; null takes it away. */
+/** Show a problem (a title and advice) above the verdict; null removes it. */
 export function showProblem(advice) {
   const box = at("problem");
   box.hidden = advice === null;
@@ -59,7 +59,7 @@ export function showProblem(advice) {
   box.querySelector("p").textContent = advice?.text ?? "";
 }
 
-/** Draw face boxes into an SVG that covers a picture of `size` [height, width]; the first is the judged one. */
+/** Draw face boxes into an SVG that covers a picture of `size` [height, width]; the first box is the judged face. */
 export function drawBoxes(svg, boxes, size) {
   svg.replaceChildren();
   if (!size) return;
@@ -71,7 +71,7 @@ export function drawBoxes(svg, boxes, size) {
   });
 }
 
-/** The boxes of an answer's first file, the judged face first, and the picture's size; none of a clip. */
+/** The boxes of an answer's first file, the judged face first, and the picture's size; a clip has no boxes. */
 export function boxesOf(answer) {
   const file = answer.files[0];
   if (answer.files.length !== 1 || file.kind !== "image") return { boxes: [], size: null };
@@ -87,7 +87,7 @@ function showBar({ score, threshold }) {
   at("bar-threshold").hidden = threshold === null;
   at("bar-threshold").style.left = `${100 * (threshold ?? 0)}%`;
   at("bar-label").textContent = threshold === null ? "no threshold" : `threshold ${numbers.threshold}`;
-  // Below the threshold's mark, as far as the words at both ends leave room.
+  // The label is below the threshold's mark, unless the words at the ends need the room.
   at("bar-label").style.left = `${Math.min(Math.max(100 * (threshold ?? 0.5), 32), 68)}%`;
   const against = threshold === null ? "no threshold" : `threshold ${numbers.threshold}`;
   at("bar").setAttribute("aria-label", `Score ${numbers.score} between 0 for an attack and 1 for live, ${against}`);
@@ -128,7 +128,7 @@ function showEvidence(answer, blob) {
   showFrames(clip ? file.frames : [], answer.threshold);
 }
 
-/** Show what was judged in the stage, where the camera leaves it free, else beside the depth map. */
+/** Show the judged picture or clip in the stage, or beside the depth map while the camera uses the stage. */
 export function placePicture(stageIsFree) {
   const shown = stageIsFree && pictureUrl !== null;
   if (shown) at("shown").append(at("picture-frame"));
@@ -152,7 +152,7 @@ function showPicture(blob, clip) {
   other.removeAttribute("src");
   shown.hidden = false;
   shown.src = pictureUrl;
-  // Kinds that the service reads and this browser does not, such as TIFF, go without a picture.
+  // The service reads some kinds of images that the browser cannot show, such as TIFF.
   shown.onerror = () => { shown.hidden = true; };
 }
 
@@ -194,10 +194,10 @@ function showFacts(answer) {
   at("details").hidden = false;
 }
 
-/** Such as "0.610 (eer, dev.csv, dev)": the value, how it was chosen, and on what. */
+/** Such as "0.610 (eer, dev.csv, dev)": the value, its criterion, and the data that it was chosen on. */
 function originOf(threshold) {
   if (threshold === null) return "none";
-  const given = Number.isFinite(Number(threshold.criterion)); // a number, and no way of choosing one
+  const given = Number.isFinite(Number(threshold.criterion)); // The user gave a number, not a criterion.
   const parts = [given ? null : threshold.criterion, threshold.origin.source, threshold.origin.split];
   return `${threshold.value.toFixed(3)} (${parts.filter(Boolean).join(", ")})`;
 }

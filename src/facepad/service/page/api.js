@@ -1,38 +1,38 @@
 // Calls of the service. Addresses are relative, so that the page also works below a path of a reverse proxy.
 
-// ms until an answer; the service itself gives up earlier
+// Milliseconds to wait for an answer; the time limits of the service are shorter.
 const PATIENCE = 45_000;
-const PATIENCE_WITH_A_CHECK = 75_000; // a clip of many seconds to send, and its steps to look for
+const PATIENCE_WITH_A_CHECK = 75_000; // A long clip must be sent, and many of its frames examined.
 const TRIES = 4;
 
-// In memory alone: no script that comes later and nobody who opens this browser finds it, and a password manager
+// The key is only in memory, so that no later script and no other user of this browser finds it; a password manager
 // can fill it in again.
 let key = "";
 
-/** Use an API key from now on; an empty one is none. */
+/** Use an API key from now on; an empty string means no key. */
 export function setKey(value) {
   key = value;
 }
 
-/** Why there is no answer: the problem that the service named, or "unreachable", or "slow". */
+/** The reason for a missing answer: a problem of the service, "unreachable", or "slow". */
 export class Problem extends Error {
   constructor({ slug, title = "", detail = "", retryAfter = null }) {
     super(`${slug}: ${detail || title}`);
     Object.assign(this, { slug, title, detail, retryAfter });
   }
 
-  /** Whether the same request may well succeed later. */
+  /** Whether the same request may succeed later. */
   get passing() {
     return ["busy", "too-many-requests", "not-ready"].includes(this.slug);
   }
 }
 
-/** The models that serve. */
+/** The models of the service. */
 export async function models() {
   return (await call("v1/models")).models;
 }
 
-/** Judge an image or a clip, which a session of the active check may have asked for. */
+/** Judge an image, or a clip with or without a session of the active check. */
 export function judge(blob, { session = null, signal = null } = {}) {
   const headers = { "Content-Type": blob.type || "application/octet-stream" };
   if (session) headers["Liveness-Session"] = session;
@@ -40,7 +40,7 @@ export function judge(blob, { session = null, signal = null } = {}) {
   return call("v1/liveness?depth=true", { method: "POST", headers, body: blob, patience }, signal);
 }
 
-/** A session of the active check; null where the service offers none. */
+/** A session of the active check; null if the service offers none. */
 export async function openSession() {
   try {
     return await call("v1/sessions", { method: "POST" });
@@ -50,7 +50,7 @@ export async function openSession() {
   }
 }
 
-/** Do it again while the service is busy, after the time that it names; `waiting` is told the seconds. */
+/** Repeat a call while the service is busy, after the time that it names; `waiting` gets the seconds. */
 export async function patiently(work, waiting) {
   for (let left = TRIES - 1; ; left -= 1) {
     try {
@@ -90,7 +90,7 @@ async function call(path, { headers = {}, patience = PATIENCE, ...options } = {}
 }
 
 async function problemOf(response) {
-  // A proxy in between may answer with a page of its own.
+  // A proxy may answer with a page of its own.
   const document = await response.json().catch(() => ({}));
   const named = /^urn:facepad:problem:(.+)$/.exec(document.type ?? "");
   const usual = { 401: "unauthorized", 413: "too-large", 429: "busy", 503: "not-ready" };

@@ -1,4 +1,4 @@
-// The page: what a press, a drop or a picture of the camera sets going.
+// The page: its buttons, dropped files, and the camera.
 
 import { announce, boxesOf, drawBoxes, placePicture, showAnswer, showNoVerdict, showProblem, showWorking } from "./answer.js";
 import { judge, models, openSession, patiently, Problem, setKey } from "./api.js";
@@ -9,12 +9,12 @@ import { watch } from "./live.js";
 import { adviceOn, adviceOnCamera, adviceOnFiles } from "./words.js";
 
 const CLIP_SECONDS = 3;
-// Fingers do not drop files.
+// Touch screens cannot drop files.
 const RESTING = matchMedia("(any-hover: hover)").matches ? "Files can also be dropped anywhere on this page." : "";
 const WAIT = "One thing at a time: ask again when this is done.";
 const READY = "Fill the oval with your face, and look into the camera.";
 
-// Problems of one file that say nothing of the next.
+// Problems that concern one file and not the next.
 const OF_A_FILE = ["unsupported-media", "unreadable", "too-large", "bad-request"];
 
 const at = (id) => document.getElementById(id);
@@ -26,11 +26,11 @@ const camera = new Camera(at("camera"), () => {
 });
 const history = new History(at("history"), at("history-empty"), [at("download"), at("clear")]);
 
-let busy = false; // one thing at a time: a judgement, a recording, a check
-let live = null; // what stops the live view, while it runs
-let ofCamera = false; // whether the verdict that is shown is about the camera, and not about a file
-let starting = false; // whether the camera is being started
-let offersChecks = null; // whether the service offers the active check, once it was asked
+let busy = false; // A judgement, a recording or a check is running; only one of them may.
+let live = null; // The controller that stops the live view, while it runs.
+let ofCamera = false; // Whether the shown verdict is about the camera, not about a file.
+let starting = false; // Whether the camera is starting.
+let offersChecks = null; // Whether the service offers the active check; null until it was asked.
 
 // --- one thing at a time ---
 
@@ -57,12 +57,12 @@ async function exclusively(work) {
 
 function setBusy(on) {
   busy = on;
-  // Not `disabled`: a button that is would lose the keyboard's focus.
+  // Not `disabled`: a disabled button loses the keyboard's focus.
   for (const button of document.querySelectorAll(".toolbar button")) button.setAttribute("aria-disabled", String(on));
   document.querySelector(".picker").classList.toggle("waiting", on);
 }
 
-/** Show what went wrong; returns its title. */
+/** Show a problem; returns its title. */
 function fail(error) {
   const advice = adviceOnError(error);
   showProblem(advice);
@@ -77,7 +77,7 @@ function adviceOnError(error) {
   return { title: "This page failed", text: String(error) };
 }
 
-// --- no verdict outlives what it is about ---
+// --- a verdict disappears with its picture ---
 
 function dropVerdict(reason) {
   ofCamera = false;
@@ -119,7 +119,7 @@ async function judged(source, blob, options) {
 // --- files ---
 
 async function judgeFiles(files) {
-  // Each file for itself: what is dropped together need not show one person.
+  // Each file is judged alone, as files that are dropped together may show several people.
   const refused = [];
   for (const file of files) {
     try {
@@ -140,13 +140,13 @@ function takeFiles(files) {
 
 at("file").addEventListener("change", (event) => {
   takeFiles(event.target.files);
-  event.target.value = ""; // so that choosing the same file again is a change
+  event.target.value = ""; // Choosing the same file again must be a change.
 });
 
 const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
 document.addEventListener("dragover", (event) => {
   if (!holdsFiles(event)) return;
-  event.preventDefault(); // anywhere on the page: a file that misses the stage must not replace the page
+  event.preventDefault(); // On the whole page: a file that misses the stage must not replace the page.
   at("drop").hidden = false;
 });
 document.addEventListener("dragleave", (event) => {
@@ -161,7 +161,7 @@ document.addEventListener("drop", (event) => {
 
 // --- camera ---
 
-// Not one of the things that exclude each other: the browser's question may stand for long, and files need not wait.
+// Starting the camera does not make the page busy: the browser's question may stay open, and files need not wait.
 async function startCamera(device = "") {
   if (starting) return;
   starting = true;
@@ -189,7 +189,7 @@ async function askForChecks() {
   try {
     offersChecks = (await openSession()) !== null;
   } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem; // else it is asked again with the next start
+    if (!(problem instanceof Problem)) throw problem; // A problem is ignored: the next start asks again.
   }
 }
 
@@ -230,7 +230,7 @@ async function listLenses() {
   at("lens").replaceChildren(...devices.map(({ id, label }) => new Option(label, id, false, id === camera.device)));
 }
 
-at("camera").addEventListener("resize", showGuide); // a phone that is turned
+at("camera").addEventListener("resize", showGuide); // A phone was turned.
 at("start").addEventListener("click", () => startCamera());
 at("lens").addEventListener("change", (event) => busy || startCamera(event.target.value));
 at("stop").addEventListener("click", async () => {
@@ -370,7 +370,7 @@ async function showModel() {
 at("key-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const key = at("key").value.trim();
-  setKey(/^[!-~]*$/.test(key) ? key : "no-key"); // what cannot stand in a header is no key
+  setKey(/^[!-~]*$/.test(key) ? key : "no-key"); // A header cannot hold other characters, so they are not a key.
   try {
     await showModel();
   } catch (error) {

@@ -1,6 +1,6 @@
 // The camera: starting and stopping it, single pictures, short clips.
 
-const LONGEST = 1280; // pixels of a picture's longer side: more only costs time
+const LONGEST = 1280; // Most pixels of a picture's longer side; more would only take time.
 const CLIP_TYPES = ["video/webm;codecs=vp8", "video/webm", "video/mp4"];
 
 export class CameraError extends Error {
@@ -14,7 +14,7 @@ export class Camera {
   #video;
   #stream = null;
 
-  /** Shows the camera in `video`; `ended` is called when it stops by itself. */
+  /** Shows the camera in `video`; `ended` is called when the camera stops by itself. */
   constructor(video, ended) {
     this.#video = video;
     this.ended = ended;
@@ -24,12 +24,12 @@ export class Camera {
     return this.#stream !== null;
   }
 
-  /** Whether it shows the person as a mirror does: all but a phone's rear camera. */
+  /** Whether the picture is mirrored: it is for all cameras but a phone's rear camera. */
   get mirrored() {
     return this.#stream?.getVideoTracks()[0]?.getSettings().facingMode !== "environment";
   }
 
-  /** The device that is on. */
+  /** The device in use. */
   get device() {
     return this.#stream?.getVideoTracks()[0]?.getSettings().deviceId ?? "";
   }
@@ -39,7 +39,7 @@ export class Camera {
     return [this.#video.videoHeight, this.#video.videoWidth];
   }
 
-  /** Start a camera, that of `device` if named. Throws CameraError. */
+  /** Start the camera `device`, or any camera without it. Throws CameraError. */
   async start(device = "") {
     if (!window.isSecureContext || !navigator.mediaDevices) throw new CameraError("insecure");
     this.stop();
@@ -58,7 +58,7 @@ export class Camera {
       this.ended();
     });
     this.#video.srcObject = stream;
-    await this.#video.play().catch(() => {}); // stopped again before the first picture came
+    await this.#video.play().catch(() => {}); // The camera was stopped before its first picture.
   }
 
   stop() {
@@ -67,14 +67,14 @@ export class Camera {
     this.#video.srcObject = null;
   }
 
-  /** The cameras that there are, as [{id, label}]. */
+  /** All cameras, as [{id, label}]. */
   async devices() {
     const all = await navigator.mediaDevices.enumerateDevices();
     const cameras = all.filter((device) => device.kind === "videoinput");
     return cameras.map((device, index) => ({ id: device.deviceId, label: device.label || `Camera ${index + 1}` }));
   }
 
-  /** The picture of this moment, as a JPEG blob; unmirrored, as the camera sees it. */
+  /** The current picture as a JPEG blob, not mirrored. */
   picture() {
     const [height, width] = this.size;
     if (!width) throw new CameraError("ended");
@@ -83,7 +83,7 @@ export class Camera {
     canvas.width = Math.round(width * scale);
     canvas.height = Math.round(height * scale);
     canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
-    // Hardly compressed: the traces of a print or a screen are fine.
+    // Low compression: the traces of a print or a screen are fine.
     return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
   }
 
@@ -92,7 +92,7 @@ export class Camera {
     return typeof MediaRecorder === "function" && CLIP_TYPES.some((type) => MediaRecorder.isTypeSupported(type));
   }
 
-  /** Record until `work` is done, and give the clip as a blob. */
+  /** Record until `work` is done; returns the clip as a blob. */
   async clip(work) {
     const mimeType = CLIP_TYPES.find((type) => MediaRecorder.isTypeSupported(type));
     const recorder = new MediaRecorder(this.#stream, { mimeType, videoBitsPerSecond: 2_500_000 });

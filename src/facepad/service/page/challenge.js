@@ -1,11 +1,11 @@
-// The active check: steps that the service asks for, shown one after another while a clip is recorded.
+// The active check: the steps of a session, shown one after another while a clip is recorded.
 
 import { sleep } from "./api.js";
 import { stepOf } from "./words.js";
 
-const NEUTRAL = 1.5; // s of looking straight at the camera, at the start: what the steps are measured against
-const LONGEST_STEP = 4; // s
-const SPARE = 1; // s, as a recording ends a little after it is told to
+const NEUTRAL = 1.5; // Seconds of looking into the camera at the start, with which the steps are compared.
+const LONGEST_STEP = 4; // Seconds.
+const SPARE = 1; // Seconds by which a recording may end too late.
 
 /** The parts of an active check in order, as [{text, arrow, seconds}]; together shorter than `maxSeconds`. */
 export function planOf(actions, maxSeconds) {
@@ -14,7 +14,7 @@ export function planOf(actions, maxSeconds) {
   return [{ text: "Look straight at the camera", arrow: "", seconds: NEUTRAL }, ...steps];
 }
 
-/** Show each part for its time; `show(part, done)` gets how much of the whole is done, 0 to 1. */
+/** Show each part for its time; `show(part, done)` gets the part and the progress of the whole, 0 to 1. */
 export async function guideThrough(plan, show) {
   const whole = plan.reduce((sum, part) => sum + part.seconds, 0);
   let done = 0;

@@ -1,4 +1,4 @@
-// What was asked during this visit: a list on the page, and a JSON file without any picture.
+// The answers of this visit: a list on the page, and a JSON file without pictures.
 
 import { numbersOf, verdictOf } from "./words.js";
 
@@ -6,7 +6,7 @@ export class History {
   #table;
   #entries = [];
 
-  /** Lists in `table`; `empty` is shown while there is nothing, and `buttons` need something. */
+  /** Lists in `table`; while the list is empty, `empty` is shown and `buttons` are disabled. */
   constructor(table, empty, buttons) {
     this.#table = table;
     this.empty = empty;
@@ -23,7 +23,7 @@ export class History {
     this.#changed();
   }
 
-  /** Begin an entry for a live view; what it returns takes one answer after another. */
+  /** Begin an entry for a live view; returns a function that adds an answer to it. */
   addLive() {
     const entry = { at: new Date().toISOString(), source: "Live view", model: null, pictures: [] };
     const started = performance.now();
@@ -49,7 +49,7 @@ export class History {
     this.#changed();
   }
 
-  /** Everything as a JSON blob. */
+  /** The list as a JSON blob. */
   document() {
     const page = { saved: new Date().toISOString(), entries: this.#entries };
     return new Blob([JSON.stringify(page, null, 2) + "\n"], { type: "application/json" });
@@ -93,7 +93,7 @@ function countsOf(pictures) {
   return [...counts].map(([word, count]) => `${count} ${word}`).join(", ");
 }
 
-/** A copy without depth maps, at any depth. */
+/** A deep copy without depth maps. */
 export function withoutPictures(answer) {
   return JSON.parse(JSON.stringify(answer, (name, value) => (name === "depth_map" ? undefined : value)));
 }

@@ -1,18 +1,18 @@
-// Live view: a few pictures a second, never more than one on its way, none while nobody looks at the page.
+// Live view: a few pictures a second, one at a time, and none while the page is hidden.
 
 import { Problem, sleep } from "./api.js";
 
-const PACE = 330; // ms from one picture to the next, at least
-const LONGEST_PAUSE = 15; // s, when the service cannot be reached
-const LONGEST_LOOK = 3000; // ms; after that, the answer before tells nothing of what the camera shows now
+const PACE = 330; // Least milliseconds from one picture to the next.
+const LONGEST_PAUSE = 15; // Seconds, when the service cannot be reached.
+const LONGEST_LOOK = 3000; // Milliseconds; after that, the last answer is out of date.
 
 /** Judge picture after picture until `signal` stops it.
  *
  * @param {object} does
- *   look():       promise of an answer to the picture of this moment
- *   seen(answer): takes it
- *   waits(text):  says why it pauses, or null when it goes on
- * @returns a promise, kept once it has stopped; a problem that does not pass by itself is thrown.
+ *   look():       gives a promise of the answer on the current picture
+ *   seen(answer): gets each answer
+ *   waits(text):  gets the reason of a pause, and null after it
+ * @returns a promise that is fulfilled after the stop; a lasting problem rejects it.
  */
 export async function watch(signal, { look, seen, waits }) {
   let failures = 0;

@@ -1,6 +1,6 @@
-// The words that people read: verdicts, reasons with what to improve, and problems with what to do.
+// The texts of the page: verdicts, reasons with advice, and problems with advice.
 
-/** A label of the service to the word and the tone that it is shown in. */
+/** The word and the tone of each label. */
 export function verdictOf(label) {
   if (label === "bona_fide") return { word: "Live", tone: "live" };
   if (label === "attack") return { word: "Attack", tone: "attack" };
@@ -23,13 +23,13 @@ const REASONS = {
   ],
 };
 
-/** What a reason means, and what to improve; a reason that this page does not know is shown as it came. */
+/** The meaning of a reason, and advice; an unknown reason is shown by its name. */
 export function reasonOf(reason) {
   const [what, improve] = REASONS[reason] ?? [reason.replaceAll("_", " ") + ".", ""];
   return { what, improve };
 }
 
-/** Score and threshold with as many places as it takes to tell them apart: at least three, at most six. */
+/** Score and threshold with three to six decimal places, as many as tell them apart. */
 export function numbersOf(score, threshold) {
   let places = 3;
   if (threshold !== null && score !== threshold) {
@@ -53,13 +53,13 @@ const STEPS = {
   come_closer: ["Come slowly closer to the camera, and back", "↕"],
 };
 
-/** A step of the active check in words, with an arrow as the mirrored picture shows it. */
+/** A step of the active check in words, with an arrow that fits the mirrored picture. */
 export function stepOf(action) {
   const [text, arrow] = STEPS[action] ?? [action.replaceAll("_", " "), ""];
   return { text, arrow };
 }
 
-/** What a problem means for the person: a title, and what to do. */
+/** A problem in words for the person: a title and advice. */
 export function adviceOn(problem) {
   const seconds = problem.retryAfter;
   const later = seconds ? `Try again in ${seconds} s.` : "Try again in a moment.";
@@ -81,13 +81,13 @@ export function adviceOn(problem) {
   return { title, text };
 }
 
-/** Files of several that cannot be judged. */
+/** The unreadable files of a request with several files. */
 export function adviceOnFiles(names, count) {
   const which = names.length === 1 ? "One" : names.length;
   return { title: `${which} of ${count} files cannot be judged`, text: names.join(", ") };
 }
 
-/** Why the camera does not start, and what to do; `name` is that of the browser's error. */
+/** Why the camera does not start, and advice; `name` is the name of the browser's error. */
 export function adviceOnCamera(name) {
   const upload = "You can choose a picture or a clip instead.";
   const known = {
