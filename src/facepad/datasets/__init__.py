@@ -25,4 +25,4 @@ __all__ = [
 DATASETS: dict[str, Adapter] = {
     adapter.name: adapter for adapter in (NUAA, FOLDER, CASIA_MFSD, REPLAY_ATTACK, VIDEO_FOLDER, PLAIN)
 }
-"""Every data set that ``facepad data prepare`` knows, by name."""
+"""The data sets that ``facepad data prepare`` knows, by name."""

@@ -1,4 +1,4 @@
-"""What a data set adapter is: a table entry that turns a folder into labelled samples with their splits."""
+"""Data set adapters: table entries that turn a folder into labelled samples with their splits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facepad.datasets.manifest import require_both_classes
-from facepad.errors import DatasetError, unknown_choice
+from facepad.errors import DatasetError, reason, unknown_choice
 from facepad.types import Box, Sample, Split
 
 __all__ = ["Adapter", "ProtocolInfo", "Scan", "refuse_one_class", "require_folder"]
@@ -20,7 +20,7 @@ class ProtocolInfo:
     Attributes:
         name: What the command line calls it.
         summary: One line for listings.
-        subject_disjoint: Whether it promises that no subject stands in two splits; preparing verifies it.
+        subject_disjoint: Whether it promises that no subject is in two splits; preparing verifies it.
     """
 
     name: str
@@ -30,13 +30,13 @@ class ProtocolInfo:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What an adapter found, before any image is opened.
+    """The samples that an adapter found by names and lists, before any image is opened.
 
     Attributes:
         root: The folder that the samples' paths are relative to.
         folds: Fold name -> samples; the only fold of a protocol without folds is named "".
         skipped: (what, why) for each line or file that was left out.
-        notes: One line each on things worth knowing, such as an incomplete copy.
+        notes: One line each on facts that a user should know, such as an incomplete copy.
     """
 
     root: Path
@@ -46,7 +46,7 @@ class Scan:
 
     @property
     def of_frames(self) -> bool:
-        """Whether the samples are frames that somebody took, not videos to take some of."""
+        """Whether the samples are frames (images), not whole videos that frames are to be taken of."""
         return any(sample.frame is not None for samples in self.folds.values() for sample in samples)
 
 
@@ -54,15 +54,15 @@ class Scan:
 class Adapter:
     """One data set: where it comes from, its protocols (the first is the default) and how it is read.
 
-    ``scan(root, protocol, seed)`` gets a name out of ``protocols``, looks at folders and lists only, and raises
-    :class:`~facepad.errors.DatasetError` where they are not what it expects.
+    ``scan(root, protocol, seed)`` gets the name of one of ``protocols``, reads folder listings and list files only, and
+    raises :class:`~facepad.errors.DatasetError` where they are not as it expects.
 
-    Where ``videos`` is true, each sample is a whole video, without frame and box; preparing turns it into samples of
-    its frames. Where frames lie in the videos' place, each sample is an image, with ``video`` and ``frame``.
+    Where ``videos`` is true, each sample is a whole video, without frame and box; preparing replaces it by samples of
+    its frames. Where frames lie in the place of the videos, each sample is an image, with ``video`` and ``frame``.
+    ``video_boxes(scan.root, sample)`` gives the canonical face squares that the data set itself has for a whole video,
+    by frame index; in all other frames the detector searches for the face.
+
     ``published_as`` is the data set's name in `facepad.report.literature`, whose figures a report sets beside a result.
-
-    ``video_boxes(scan.root, sample)`` gives the canonical face squares of a whole video that the data set itself knows,
-    by frame index; frames without one are searched by the detector.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Adapter:
 
 
 def require_folder(root: Path) -> None:
-    """Raise DatasetError unless ``root`` is a folder that holds something."""
+    """Raise DatasetError unless ``root`` is a folder that is not empty."""
     if not root.exists():
         raise DatasetError(f"data set folder {root} does not exist")
     if not root.is_dir():
@@ -99,7 +99,7 @@ def require_folder(root: Path) -> None:
     try:
         empty = next(root.iterdir(), None) is None
     except OSError as error:
-        raise DatasetError(f"cannot read data set folder {root}: {error.strerror or error}") from error
+        raise DatasetError(f"cannot read data set folder {root}: {reason(error)}") from error
     if empty:
         raise DatasetError(f"data set folder {root} is empty")
 

@@ -23,7 +23,7 @@ _DEV_OF_TRAIN: Mapping[Split, float] = {Split.TRAIN: 0.75, Split.DEV: 0.25}
 
 @dataclass(frozen=True, slots=True)
 class _Shot:
-    """What the name of a video says: the camera's quality, and the instrument (None for bona fide)."""
+    """Quality of the camera, and instrument (None for bona fide), which the name of a video stands for."""
 
     quality: str
     attack_type: AttackType | None
@@ -53,7 +53,7 @@ class _Part:
 
 _PARTS = (_Part("train_release", Split.TRAIN, 20, 1), _Part("test_release", Split.TEST, 30, 21))
 
-# What each protocol keeps of the attacks, and of both classes.
+# Protocol -> quality of the videos that it keeps, and protocol -> instrument of the attacks that it keeps.
 _QUALITIES = {"low-quality": "low", "normal-quality": "normal", "high-quality": "high"}
 _INSTRUMENTS = {
     "warped": AttackType.WARPED_PRINT,
@@ -82,7 +82,7 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
 
 
 def _locate(root: Path) -> Path:
-    """The folder with train_release: ``root`` itself or one right below it, as the archive has it."""
+    """The folder with train_release: ``root`` itself, or a folder in it, as in the archive."""
     require_folder(root)
     for folder in (root, *sorted(child for child in root.iterdir() if child.is_dir())):
         if all((folder / part.folder).is_dir() for part in _PARTS):
@@ -93,7 +93,7 @@ def _locate(root: Path) -> Path:
 
 
 def _read_part(root: Path, part: _Part, scan: Scan) -> list[Sample]:
-    """Videos and frames of one part in the order of their names; what is none of the 12 is counted as skipped."""
+    """Videos and frames of one part, in the order of their names; all other files are counted as skipped."""
     samples: list[Sample] = []
     for file in sorted(walk_files(root / part.folder)):
         path = PurePosixPath(file.relative_to(root).as_posix())
@@ -160,4 +160,4 @@ CASIA_MFSD = Adapter(
     videos=True,
     published_as="CASIA-MFSD",
 )
-"""Subject k of test is named k + 20: no person stands on both sides."""
+"""Person k of test is named k + 20: no person is in train and test."""

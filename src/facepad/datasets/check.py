@@ -1,4 +1,4 @@
-"""Checking a manifest: files missing, unreadable or unlisted; duplicates and subjects across its splits."""
+"""Checking a manifest: missing, unreadable and unlisted files; duplicates and subjects across its splits."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rich.console import Console
-from rich.progress import track
-
 from facepad.datasets.lookalike import NEAR_LIMIT, Bits, nearest, perceptual_hash
 from facepad.datasets.manifest import read_manifest, resolve
 from facepad.datasets.pack import changed_shards
 from facepad.datasets.splits import class_balance, subjects_across_splits
-from facepad.errors import ImageError, InputError
+from facepad.errors import ImageError, reason
 from facepad.files.disk import sha256_file
 from facepad.media.images import IMAGE_SUFFIXES, read_image
+from facepad.runtime.parallel import require_positive
+from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample, Split
 
 __all__ = ["CheckReport", "NearDuplicate", "check"]
@@ -42,7 +41,7 @@ class NearDuplicate:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What :func:`check` found; paths are written as in the manifest.
+    """The findings of :func:`check`; paths are written as in the manifest.
 
     Attributes:
         manifest: The file that was checked.
@@ -50,12 +49,12 @@ class CheckReport:
         balance: Split ("none" without one) -> label -> number of samples.
         missing: Listed files that do not exist.
         unreadable: (path, why) for files that cannot be decoded.
-        exact_duplicates: Groups of files with the same bytes that stand in different splits or have different labels.
-        near_duplicates: Per image of the smaller side of two splits, its nearest look-alike on the other side.
+        exact_duplicates: Groups of files with the same bytes but different splits or labels.
+        near_duplicates: For images of the smaller of two splits, the nearest look-alike in the other.
         shared_subjects: Subject -> splits, for subjects in more than one split.
         without_box: Samples with an empty box.
         unlisted: Image files beside listed ones that the manifest leaves out.
-        changed_shards: Shards of a packed set that are no longer what was packed.
+        changed_shards: Shards of packed sets whose bytes have changed.
     """
 
     manifest: Path
@@ -72,9 +71,9 @@ class CheckReport:
 
     @property
     def problems(self) -> list[str]:
-        """One line per kind of finding that spoils a training or an evaluation; empty when all is well.
+        """One line for each kind of finding that spoils a training or an evaluation; empty when there is none.
 
-        Images without a box and unlisted files are not among them: both have their good reasons.
+        Images without a box and unlisted files are not among them: both are often intended.
         """
         lines = [
             _line(self.missing, "listed files that are missing", str),
@@ -114,7 +113,7 @@ class CheckReport:
         return "\n".join(lines)
 
 
-def check(manifest: Path, *, jobs: int | None = None, progress: bool = True) -> CheckReport:
+def check(manifest: Path, *, jobs: int | None = None, progress: bool = False) -> CheckReport:
     """Read every file that a manifest lists and compare the splits.
 
     Args:
@@ -126,8 +125,7 @@ def check(manifest: Path, *, jobs: int | None = None, progress: bool = True) -> 
         ManifestError: the manifest itself is missing or breaks its contract.
         InputError: ``jobs`` is below 1.
     """
-    if jobs is not None and jobs < 1:
-        raise InputError(f"jobs must be at least 1, got {jobs}")
+    require_positive("jobs", jobs)
     manifest = Path(manifest)
     samples = read_manifest(manifest)
     paths = {sample.path: resolve(manifest, sample) for sample in samples}
@@ -149,7 +147,7 @@ def check(manifest: Path, *, jobs: int | None = None, progress: bool = True) -> 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What reading one file gave: nothing (missing), a digest and an error, or a digest and a perceptual hash."""
+    """One file: missing, or with a digest and either an error or a perceptual hash."""
 
     digest: str = ""
     bits: Bits | None = None
@@ -163,7 +161,7 @@ def _inspect(path: Path) -> _File:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return _File(missing=True)
     except OSError as error:
-        return _File(error=error.strerror or str(error))
+        return _File(error=reason(error))
     try:
         return _File(digest, perceptual_hash(read_image(path)))
     except ImageError as error:
@@ -171,15 +169,18 @@ def _inspect(path: Path) -> _File:
 
 
 def _inspect_all(paths: Mapping[str, Path], jobs: int | None, progress: bool) -> dict[str, _File]:
-    # Threads are enough: decoding, resizing and hashing all release the interpreter.
+    # Threads are enough: decoding, resizing and hashing all release the interpreter lock.
     pool = ThreadPoolExecutor(jobs or os.cpu_count())
     try:
         results = pool.map(_inspect, paths.values())
-        console = Console(stderr=True)
-        shown = track(results, "checking images", len(paths), console=console, transient=True, disable=not progress)
-        return dict(zip(paths, shown, strict=True))
+        files = {}
+        with progress_bar("checking images", len(paths), shown=progress) as advance:
+            for path, file in zip(paths, results, strict=True):
+                files[path] = file
+                advance()
+        return files
     finally:
-        # After Ctrl-C, do not read the rest first.
+        # After Ctrl-C, the remaining files are not read.
         pool.shutdown(cancel_futures=True)
 
 
@@ -202,7 +203,7 @@ def _near_duplicates(samples: Sequence[Sample], files: Mapping[str, _File]) -> l
         for one, other in combinations([split for split in Split if split in members], 2)
         for few, many in [sorted((one, other), key=lambda split: len(members[split]))]
         for path, twin, distance in nearest(members[few], members[many])
-        # Identical files have a finding of their own.
+        # Identical files are a finding of their own.
         if distance <= NEAR_LIMIT and files[path].digest != files[twin].digest
     ]
 
@@ -221,5 +222,5 @@ def _unlisted(listed: Iterable[str], base: Path) -> list[str]:
 
 
 def _line(found: Sequence[_Found], what: str, describe: Callable[[_Found], str]) -> str:
-    """Kind, count and first example; "" for no finding."""
+    """A kind of finding with its count and first example; "" where there is none."""
     return f"{what}: {len(found)} (first: {describe(found[0])})" if found else ""

@@ -1,4 +1,4 @@
-"""Frames that somebody has taken already: images in the place of a video, with its name and a number each."""
+"""Frames that were taken of videos elsewhere: images in the place of a video, with its name and a number each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NUMBERED = re.compile(r"(?P<video>.*?)[ _.-]*(?:frame|f)?[ _.-]*(?P<index>\d+)"
 
 
 def possible_videos(file: PurePosixPath) -> Iterator[tuple[PurePosixPath, int | None]]:
-    """The videos, without their endings, that a file may be (None) or may be a frame of (its number).
+    """The videos, without their endings, that a file may be (with None) or may be a frame of (with its number).
 
     >>> list(possible_videos(PurePosixPath("real/a_1.mov")))
     [(PurePosixPath('real/a_1'), None)]
@@ -30,7 +30,7 @@ def possible_videos(file: PurePosixPath) -> Iterator[tuple[PurePosixPath, int | 
     (PurePosixPath('real/a_1'), 12)
     """
     ending = file.suffix.lower()
-    if file.name.startswith("."):  # such as the second halves of files that a Mac has copied
+    if file.name.startswith("."):  # macOS writes a hidden "._NAME" beside each file that it copies
         return
     if ending in VIDEO_SUFFIXES:
         yield file.with_suffix(""), None
@@ -43,7 +43,7 @@ def possible_videos(file: PurePosixPath) -> Iterator[tuple[PurePosixPath, int | 
 
 
 def videos_or_frames(samples: Sequence[Sample], scan: Scan) -> list[Sample]:
-    """The whole videos, or, where there is none, the frames; each once. What is left out is counted as skipped."""
+    """The whole videos, or, where there is none, the frames; each once. The others are counted as skipped."""
     whole = any(sample.frame is None for sample in samples)
     found: dict[tuple[str, int | None], Sample] = {}
     for sample in samples:

@@ -1,4 +1,4 @@
-"""Any tree of images or videos whose folder names say live or attack: labels, subjects and splits out of names."""
+"""A tree of images or videos whose folder names say live or attack: labels, subjects and splits from the names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEV_OF_TRAIN: Mapping[Split, float] = {Split.TRAIN: 0.8, Split.DEV: 0.2}
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What the folder names above one file say; None where they say nothing."""
+    """Label, subject and split of one file, by the folder names above it; None where they say nothing."""
 
     path: str
     label: Label
@@ -34,7 +34,7 @@ class _Found:
 
 
 def scan_tree(root: Path, protocol: str, seed: int, *, suffixes: frozenset[str], noun: str) -> Scan:
-    """Read labels, subjects and splits of all files with one of the ``suffixes``; ``noun``: what to call such a file.
+    """Read labels, subjects and splits of all files with one of the ``suffixes``; messages call such a file ``noun``.
 
     Raises:
         DatasetError: a tree without such files, of one class only, or without subjects where a split needs them.
@@ -48,7 +48,7 @@ def scan_tree(root: Path, protocol: str, seed: int, *, suffixes: frozenset[str],
             "spoof, fake, attack, imposter, print, replay"
         )
     if len({image.subject for image in found}) == 1:
-        # One name above everything is a wrapping folder, not a person.
+        # A name that is above all files is that of a wrapping folder, not of a person.
         found = [replace(image, subject=None) for image in found]
     own_splits = protocol == "auto" and any(image.split for image in found)
     if own_splits:
@@ -119,7 +119,7 @@ def _read_names(path: str, scan: Scan) -> _Found | None:
 
 
 def _subject(folders: Sequence[str], names: Sequence[str], place: int) -> str | None:
-    """The first folder below the class folder that names nothing else, or else the nearest such one above it."""
+    """The first folder below the class folder that is not a label, instrument or split, or the nearest one above."""
     known = LABEL_SYNONYMS.keys() | SPLIT_SYNONYMS.keys() | _INSTRUMENTS.keys()
     below = [folder for folder, name in zip(folders[place:], names[place:], strict=True) if name not in known]
     above = [folder for folder, name in zip(folders[:place], names[:place], strict=True) if name not in known]
@@ -127,13 +127,13 @@ def _subject(folders: Sequence[str], names: Sequence[str], place: int) -> str | 
 
 
 def _sample(image: _Found) -> Sample:
-    # Without a subject folder nothing says that two images show one person, so that each stands for itself.
+    # Without a subject folder, nothing says which images show one person: each image is its own subject.
     subject = image.subject if image.subject is not None else image.path
     return Sample(image.path, subject, image.label, image.attack_type, image.split)
 
 
 def _keep_splits(samples: list[Sample], named: bool, seed: int, scan: Scan) -> list[Sample]:
-    """The tree's own splits; a missing dev part is taken out of train where the subjects are known."""
+    """The tree's own splits; a missing dev part is taken from train where the subjects are known."""
     if not named:
         scan.notes.append("not every file lies in a subject folder: subjects shared by two splits go unseen")
     train = [sample for sample in samples if sample.split is Split.TRAIN]

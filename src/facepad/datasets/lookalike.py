@@ -1,4 +1,4 @@
-"""Images that look alike: a perceptual hash, and the nearest one among many."""
+"""Images that look alike: a perceptual hash, and the nearest of many hashes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["NEAR_LIMIT", "Bits", "nearest", "perceptual_hash"]
 NEAR_LIMIT = 2
 """Bits of 64 by which two perceptual hashes may differ for a near duplicate.
 
-The same picture saved again, at quality 50 or at half its size, stays within 2 bits. So do neighbouring frames of one
-session; two people photographed in one place and pose hardly ever do.
+An image that is saved again, at quality 50 or at half its size, differs by at most 2 bits. So do neighbouring frames of
+one session; photographs of two people in the same place and pose hardly ever do.
 """
 
 Bits = npt.NDArray[np.bool_]
@@ -25,7 +25,7 @@ _BLOCK = 512
 
 
 def perceptual_hash(image: npt.NDArray[np.uint8]) -> Bits:
-    """64 bits that images of the same look share: the signs of the lowest cosine frequencies about their median.
+    """64 bits that are equal for images that look alike: whether each low cosine frequency exceeds their median.
 
     Args:
         image: uint8 RGB, shape (height, width, 3).
@@ -37,19 +37,19 @@ def perceptual_hash(image: npt.NDArray[np.uint8]) -> Bits:
     small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float64)
     waves = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5))
     frequencies = (waves @ small @ waves.T).ravel()
-    # Rounded, so that a flat image does not get its bits from the last digits of sums.
+    # Without rounding, the bits of a flat image would come from the last digits of sums.
     frequencies = frequencies.round(6)
     return np.asarray(frequencies > np.median(frequencies))
 
 
 def nearest(few: Mapping[str, Bits], many: Mapping[str, Bits]) -> Iterator[tuple[str, str, int]]:
-    """For each name in ``few`` its nearest one in ``many`` and their Hamming distance in bits.
+    """For each name in ``few``, its nearest name in ``many`` and their Hamming distance in bits.
 
     >>> zero, one = np.zeros(64, bool), np.ones(64, bool)
     >>> list(nearest({"a": zero}, {"b": one, "c": zero}))
     [('a', 'c', 0)]
     """
-    # On signs, a dot product is 64 - 2 * distance, and a matrix product is the quickest way to millions of them.
+    # For hashes of signs (+1, -1), the dot product is 64 - 2 * distance; a matrix product gives millions at once.
     queries, others = (2.0 * np.array(list(side.values()), np.float32) - 1 for side in (few, many))
     names, twins = list(few), list(many)
     for start in range(0, len(names), _BLOCK):

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from facepad.errors import InputError, ManifestError, unknown_choice
+from facepad.errors import InputError, ManifestError, reason, unknown_choice
 from facepad.files.disk import write_text
 from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS, normalise_name
 from facepad.types import AttackType, Box, Label, Sample, ScoreRecord, Split
@@ -36,7 +36,7 @@ COLUMNS = ("path", "subject", "label", "attack_type", "split", "video", "frame",
 _REQUIRED = ("path", "subject", "label")
 _BOX = ("x1", "y1", "x2", "y2")
 
-# Control characters would break lines; lone surrogates stand for file names that are not Unicode.
+# Control characters would break lines; lone surrogates come from file names that are not Unicode.
 _NO_TEXT = re.compile("[\x00-\x1f\ud800-\udfff]")
 _Name = TypeVar("_Name", bound=StrEnum)
 
@@ -62,22 +62,22 @@ def read_manifest(path: Path) -> list[Sample]:
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
     except OSError as error:
-        raise ManifestError(f"cannot read manifest {path}: {error.strerror or error}") from error
-    return _parse(text, str(path))
+        raise ManifestError(f"cannot read manifest {path}: {reason(error)}") from error
+    return _parse_text(text, str(path))
 
 
 def iter_manifest(lines: Iterable[str], name: str) -> Iterator[Sample]:
-    """The samples of a manifest one by one, for those too long to be held; lines named twice are not noticed.
+    """The samples of a manifest one by one, for manifests that memory cannot hold; duplicate lines are not noticed.
 
     Args:
-        lines: Text of the file, its line ends kept.
-        name: Stands for the file in messages.
+        lines: Lines of the file, with their line ends.
+        name: Name of the file, for messages.
 
     Raises:
-        ManifestError: as :func:`read_manifest`, when the line's turn comes.
+        ManifestError: as :func:`read_manifest`, when the faulty line is reached.
     """
     try:
-        for _, sample in _samples(lines, name):
+        for _, sample in _numbered_samples(lines, name):
             yield sample
     except UnicodeDecodeError as error:
         raise ManifestError(f"{name}: not UTF-8 text ({error.reason} at byte {error.start})") from error
@@ -101,7 +101,7 @@ def manifest_text(samples: Iterable[Sample], name: str = "manifest") -> str:
     a/1.png,anna,bona_fide,,,,,1,2.5,30,31.13
 
     Raises:
-        ManifestError: as :func:`write_manifest`; ``name`` stands for the file in the message.
+        ManifestError: as :func:`write_manifest`; the message has ``name`` in the place of the file.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -112,15 +112,15 @@ def manifest_text(samples: Iterable[Sample], name: str = "manifest") -> str:
         writer.writerow([sample.path, sample.subject, sample.label, sample.attack_type or "", sample.split or "",
                          sample.video or "", frame, *box])  # fmt: skip
     text = stream.getvalue()
-    # One rule for both directions: what cannot be read is not written.
-    _parse(text, name)
+    # A text that could not be read back must not be written.
+    _parse_text(text, name)
     return text
 
 
 def manifest_hash(path: Path) -> str:
-    """SHA-256 (64 hex digits) of what a manifest says: column order, synonyms and line ends do not matter.
+    """SHA-256 (64 hex digits) of a manifest's canonical text: column order, synonyms and line ends do not matter.
 
-    For a manifest that facepad wrote it is the hash of the file's bytes.
+    For a manifest that facepad wrote, it is the hash of the file's bytes.
 
     Raises:
         ManifestError: as :func:`read_manifest`.
@@ -129,7 +129,7 @@ def manifest_hash(path: Path) -> str:
 
 
 def manifest_words(manifest: Path) -> str:
-    """A manifest's name, and the beginning of its hash."""
+    """A manifest's folder, name and the beginning of its hash, for pages and messages."""
     return f"{manifest.resolve().parent.name}/{manifest.name} (SHA-256 {manifest_hash(manifest)[:16]})"
 
 
@@ -176,15 +176,15 @@ def require_both_classes(
 
 
 def _compact(value: float) -> str:
-    """Two decimals at most: finer would record the detector's rounding noise, not the face."""
+    """At most two decimals: more would store the detector's rounding noise."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
-def _parse(text: str, name: str) -> list[Sample]:
+def _parse_text(text: str, name: str) -> list[Sample]:
     samples: list[Sample] = []
     first_line: dict[tuple[str, int | None], int] = {}
-    for line, sample in _samples(io.StringIO(text, newline=""), name):
+    for line, sample in _numbered_samples(io.StringIO(text, newline=""), name):
         key = (posixpath.normpath(sample.path), sample.frame)
         if key in first_line:
             which = "" if sample.frame is None else f" frame {sample.frame}"
@@ -196,23 +196,23 @@ def _parse(text: str, name: str) -> list[Sample]:
     return samples
 
 
-def _samples(lines: Iterable[str], name: str) -> Iterator[tuple[int, Sample]]:
-    for line, row in _rows(lines, name):
+def _numbered_samples(lines: Iterable[str], name: str) -> Iterator[tuple[int, Sample]]:
+    for line, row in _read_rows(lines, name):
         try:
-            sample = _sample(row)
+            sample = _parse_row(row)
         except ValueError as error:
             raise ManifestError(f"{name}:{line}: {error}") from error
         yield line, sample
 
 
-def _rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines below the header as column -> text, blank lines left out, with their line numbers."""
+def _read_rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and column -> text of each line below the header; blank lines are left out."""
     reader = csv.reader(lines, strict=True)
     columns: list[str] | None = None
     try:
         for fields in reader:
             if columns is None:
-                columns = _columns(fields, f"{name}:{reader.line_num}")
+                columns = _check_columns(fields, f"{name}:{reader.line_num}")
             elif fields:
                 if len(fields) != len(columns):
                     raise ManifestError(
@@ -225,9 +225,9 @@ def _rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, dict[str, str]
         raise ManifestError(f"{name}: empty file; expected a header line: {','.join(COLUMNS)}")
 
 
-def _columns(fields: list[str], where: str) -> list[str]:
+def _check_columns(fields: list[str], where: str) -> list[str]:
     for column in fields:
-        # A misspelt optional column would otherwise be lost without a word.
+        # Otherwise a misspelt optional column would be ignored silently.
         if column not in COLUMNS:
             raise ManifestError(f"{where}: {unknown_choice('column', column, COLUMNS)}")
         if fields.count(column) > 1:
@@ -238,8 +238,8 @@ def _columns(fields: list[str], where: str) -> list[str]:
     return fields
 
 
-def _sample(row: dict[str, str]) -> Sample:
-    """One line as a sample; ValueError says what is wrong with it."""
+def _parse_row(row: dict[str, str]) -> Sample:
+    """One line as a sample; a ValueError says what is wrong with it."""
     for column, text in row.items():
         if _NO_TEXT.search(text):
             raise ValueError(f"{column} holds a control character or is not Unicode: {text!r}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
 from facepad.datasets.splits import seeded_order
-from facepad.errors import DatasetError
+from facepad.errors import DatasetError, reason
 from facepad.types import AttackType, Label, Sample, Split
 
 __all__ = ["DEV_SUBJECTS", "FOLDS", "NUAA"]
@@ -20,9 +20,9 @@ _SUBJECTS = frozenset(f"{number:04d}" for number in range(1, 17))
 DEV_SUBJECTS = frozenset({"0005", "0009"})
 """The dev part of the official training lists: two of its nine subjects, sessions 01 and 02.
 
-Both have real images from both sessions (0002, 0003 and 0008 have not), one wears glasses and one does not, and no
-other such pair takes so little away: 1,340 of 1,743 real and 1,370 of 1,748 attack images stay in train. Keeping the
-sessions apart too (dev from one, train from the other) would throw away half of the training images.
+Both have real images from both sessions (0002, 0003 and 0008 have not), and one of the two wears glasses. No other such
+pair leaves more images in train: 1,340 of 1,743 real and 1,370 of 1,748 attack images. If the sessions were kept apart
+too (dev from one, train from the other), half of the training images would be lost.
 """
 
 FOLDS: tuple[frozenset[str], ...] = (
@@ -34,9 +34,9 @@ FOLDS: tuple[frozenset[str], ...] = (
 )
 """The five parts of ``subject-kfold``: fold i tests on part i, takes part i + 1 as dev and trains on the rest.
 
-Found by trying all divisions of the subjects into fives of three for the least squared deviation from a fifth of the
-5,105 real and of the 7,509 attack images: 1,000 to 1,070 real and 1,370 to 1,669 attack images each. 0013 has only
-real and 0016 only attack images; they may be one person and count as one.
+Of all divisions of the subjects into five groups of three, this one has the least squared deviation from a fifth of
+the 5,105 real and of the 7,509 attack images: each part has 1,000 to 1,070 real and 1,370 to 1,669 attack images. 0013
+has only real and 0016 only attack images; they may be one person and count as one.
 """
 
 
@@ -75,7 +75,7 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
 
 
 def _locate(root: Path) -> Path:
-    """The folder with ClientRaw: ``root`` itself or the ``db`` folder of the published archive in it."""
+    """The folder with ClientRaw: ``root`` itself, or its folder ``db``, as in the published archive."""
     require_folder(root)
     for folder in (root, root / "db"):
         if (folder / "ClientRaw").is_dir() and (folder / "ImposterRaw").is_dir():
@@ -88,10 +88,10 @@ def _locate(root: Path) -> Path:
 
 def _read_list(root: Path, source: _List, scan: Scan) -> list[Sample]:
     try:
-        # Foreign lines may be in any encoding; those that matter are ASCII.
+        # Lines that are not of NUAA may be in any encoding; its own are ASCII.
         lines = (root / source.file).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
-        raise DatasetError(f"cannot read NUAA list {root / source.file}: {error.strerror or error}") from error
+        raise DatasetError(f"cannot read NUAA list {root / source.file}: {reason(error)}") from error
     samples: dict[str, Sample] = {}
     for number, line in enumerate(lines, start=1):
         entry = line.strip().replace("\\", "/")
@@ -107,7 +107,7 @@ def _read_list(root: Path, source: _List, scan: Scan) -> list[Sample]:
 
 
 def _sample(entry: str, source: _List) -> Sample | None:
-    """The image that one list line names; None when it is not of the form ``ID/ID_glasses_pos_session_picNo.jpg``."""
+    """The image that a line of a list names; None where it is not like ``ID/ID_glasses_pos_session_picNo.jpg``."""
     folder, _, name = entry.partition("/")
     match = _NAME.fullmatch(name)
     if match is None or match["id"] != folder or folder not in _SUBJECTS:
@@ -125,7 +125,7 @@ def _sample(entry: str, source: _List) -> Sample | None:
 
 
 def _refuse_absent(root: Path, samples: list[Sample]) -> None:
-    # Twelve thousand single look-ups take long on a network disk; thirty folder listings do not.
+    # On a network disk, twelve thousand look-ups take long, and thirty folder listings do not.
     folders = {Path(sample.path).parent for sample in samples}
     present = {
         (folder / file.name).as_posix()

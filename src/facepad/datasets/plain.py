@@ -1,4 +1,4 @@
-"""An existing manifest as a data set: its images, labels and splits as they are, so that boxes can be added."""
+"""An existing manifest as a data set: its images, labels and splits stay, and missing boxes are added."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ _PARTS = tuple(
     )
 )
 
-# Which attacks, by device and kind, each published protocol keeps.
+# The published protocols: whether each keeps an attack, by its device and kind.
 _PROTOCOLS: Mapping[str, Callable[[str, str], bool]] = {
     "grandtest": lambda device, kind: True,
     "print": lambda device, kind: device == "print",
@@ -52,20 +52,21 @@ _PROTOCOLS: Mapping[str, Callable[[str, str], bool]] = {
     "video": lambda device, kind: kind == "video",
 }
 
-# The shipped rectangles are those of a detector whose model is 19 pixels wide, with the pupils 10 pixels apart and 5
-# below its top (Torch3vision's MCT model). The canonical square has 2.35 distances between the pupils as its side and
-# its centre 0.51 of them below (medians of dlib's squares against YuNet's eyes on 48 bona fide images of NUAA).
+# The shipped rectangles come from a detector (Torch3vision's MCT) whose model is 19 pixels wide, with the pupils 10
+# pixels apart and 5 pixels below its top. The side of the canonical square is 2.35 times the distance between the
+# pupils, and its centre lies 0.51 distances below them (medians of dlib's squares and YuNet's eyes on 48 bona fide
+# images of NUAA).
 _PUPILS, _EYES_BELOW_TOP = 10 / 19, 5 / 19
 _SIDE, _CENTER_BELOW_EYES = 2.35, 0.51
 
 
 def canonical_square(x: float, y: float, width: float, height: float) -> Box:
-    """The canonical face square of a shipped rectangle: of its width 1.24, and a little lower.
+    """The canonical face square of a shipped rectangle: 1.24 times as wide, and a little lower.
 
     >>> [round(value, 1) for value in canonical_square(100, 60, 100, 100).xyxy]
     [88.2, 51.3, 211.8, 175.0]
     """
-    # The rectangles are square but for cutting at the image's edge, so that the longer side is the whole one.
+    # The rectangles are squares, cut at the edge of the image: the longer side is the whole one.
     scale = max(width, height)
     center_x, center_y = x + width / 2, y + (_EYES_BELOW_TOP + _CENTER_BELOW_EYES * _PUPILS) * scale
     half = _SIDE * _PUPILS * scale / 2
@@ -81,7 +82,7 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
         raise DatasetError(f"{root} holds no videos of Replay-Attack, named like client001_session01_webcam_..._1.mov")
     _note_counts(samples, scan)
     keep = _PROTOCOLS[protocol]
-    samples = [sample for sample in samples if sample.label is Label.BONA_FIDE or keep(*_how(sample))]
+    samples = [sample for sample in samples if sample.label is Label.BONA_FIDE or keep(*_device_and_kind(sample))]
     refuse_one_class(samples, f"Replay-Attack in {root}", "videos")
     scan.folds[""] = samples
     if scan.of_frames:
@@ -92,9 +93,9 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
 
 
 def _locate(root: Path) -> list[tuple[_Part, Path]]:
-    """Where train, devel and test are: in ``root``, or each in some folder of it, as their archives have them."""
+    """The folders train, devel and test: in ``root``, or each in a folder of it, as in the archives."""
     require_folder(root)
-    # The face locations have the same three folders, but no videos.
+    # The face locations have folders of the same three names, without videos.
     folders = [root, *(f for f in sorted(root.iterdir()) if f.is_dir() and _FACES not in f.name.lower())]
     whole = [f for f in folders if all((f / part.folder / "real").is_dir() for part in _PARTS)]
     places = [
@@ -128,7 +129,7 @@ def _read_part(root: Path, part: _Part, folder: Path, scan: Scan) -> list[Sample
 
 
 def _match(video: PurePosixPath) -> re.Match[str] | None:
-    """The name of a video that lies where one of that kind should, relative to its part, without its ending."""
+    """The parts of a video's name (relative to its part, without ending), if it lies in the folder of its kind."""
     if video.parts[:-1] == ("real",):
         return _REAL.fullmatch(video.name)
     if video.parts[:-1] in (("attack",), ("attack", "fixed"), ("attack", "hand")):
@@ -143,10 +144,10 @@ def _sample(path: str, match: re.Match[str], part: _Part, video: str | None, fra
     return Sample(path, match["client"].lower(), label, attack_type, part.split, video, frame)
 
 
-def _how(sample: Sample) -> tuple[str, str]:
-    """Device and kind of an attack, out of its name."""
+def _device_and_kind(sample: Sample) -> tuple[str, str]:
+    """Device and kind of an attack, from its name."""
     match = _ATTACK.fullmatch(PurePosixPath(sample.video or sample.path).with_suffix("").name)
-    assert match is not None  # it was found by it
+    assert match is not None  # the sample was found by this name
     return match["device"].lower(), match["kind"].lower()
 
 
@@ -165,14 +166,14 @@ def _instrument(device: str, kind: str) -> AttackType:
 
 
 def _faces_folder(root: Path) -> Path | None:
-    """The shipped face locations, which come as an archive of their own: in the set's folders or beside them."""
+    """The folder of the shipped face locations, which are a separate archive: in the set's folders or beside them."""
     folders = (root, *sorted(child for child in root.iterdir() if child.is_dir()), root.parent)
     places = [*(folder / _FACES for folder in folders), *root.parent.glob(f"*{_FACES}*/{_FACES}")]
     return next((place for place in places if place.is_dir()), None)
 
 
 def _video_boxes(root: Path, sample: Sample) -> dict[int, Box]:
-    """Frame index -> canonical square, from the video's .face file; nothing where there is none.
+    """Frame index -> canonical square, from the video's .face file; empty where there is none.
 
     Raises:
         DatasetError: a line that is not ``frame x y width height``.

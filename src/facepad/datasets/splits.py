@@ -1,4 +1,4 @@
-"""Dividing samples: seeded orders that never change, subject-disjoint splits, and subjects found on two sides."""
+"""Dividing samples: seeded orders that never change, subject-disjoint splits, and subjects in more than one split."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["class_balance", "seeded_order", "split_subjects", "subjects_across_s
 def seeded_order(names: Iterable[str], seed: int) -> list[str]:
     """``names`` in a random order that depends on the seed and the names alone.
 
-    Sorting by a hash gives the same order on every platform and version of Python and numpy, which their random
-    generators do not promise.
+    Sorting by a hash gives the same order on every platform and every version of Python and numpy; their random
+    generators do not promise that.
 
     >>> seeded_order(["a", "b", "c"], 0) == seeded_order(["c", "b", "a"], 0)
     True
@@ -39,7 +39,7 @@ def class_balance(samples: Iterable[Sample]) -> dict[str, dict[str, int]]:
 
 
 def subjects_across_splits(samples: Iterable[Sample]) -> dict[str, list[Split]]:
-    """Subject -> its splits, for each subject that stands in more than one.
+    """Subject -> its splits, for each subject in more than one.
 
     >>> both = [Sample(f"{split}.png", "anna", Label.BONA_FIDE, split=split) for split in (Split.TRAIN, Split.TEST)]
     >>> [str(split) for split in subjects_across_splits(both)["anna"]]
@@ -56,8 +56,8 @@ def split_subjects(samples: Iterable[Sample], shares: Mapping[Split, float], see
     """Assign each subject to one split so that the image counts of both classes come near ``shares``.
 
     Args:
-        samples: What is to be divided; only subject and label are looked at.
-        shares: Wanted part of the images of each class per split; they sum to 1.
+        samples: The samples to divide; only subject and label matter.
+        shares: Split -> wanted part of the images of each class; the parts sum to 1.
         seed: Another seed gives another division.
 
     Returns:
@@ -84,7 +84,7 @@ def split_subjects(samples: Iterable[Sample], shares: Mapping[Split, float], see
         wanted = shares[split]
         return sum(((held[split][c] + extra[c]) / total[c] - wanted) ** 2 / wanted for c in total)
 
-    # The smallest splits first: filled last, they could be left without a class.
+    # The smallest splits come first: if they were filled last, no subject of a class might be left for them.
     for split in sorted(shares, key=lambda name: shares[name]):
         while lacking := [label for label in Label if not held[split][label]]:
             useful = [s for s in waiting if any(counts[s][label] for label in lacking)]

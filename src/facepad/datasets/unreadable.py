@@ -1,4 +1,4 @@
-"""How many files of a data set may be unreadable: a few are left out and listed, many mean a broken copy."""
+"""The limit of unreadable files in a data set: a few are left out and listed, more mean a broken copy."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MAX_UNREADABLE = 0.05
 
 
 def refuse_mostly_unreadable(unreadable: Mapping[str, str], total: int, what: str) -> None:
-    """Stop where too much cannot be read; the caller leaves out what is less.
+    """Stop where too many files cannot be read; the caller leaves out fewer.
 
     Args:
         unreadable: Path to reason, of the files found so far.
-        total: Number of files, the readable ones among them.
-        what: What they are, in the plural.
+        total: Number of all files.
+        what: What the files are, in the plural.
 
     Raises:
         DatasetError: more than 5 % are unreadable.

@@ -1,4 +1,4 @@
-"""Any tree of videos whose folder names say live or attack: read as the folder adapter reads images."""
+"""A tree of videos whose folder names say live or attack: it is read as the folder adapter reads images."""
 
 from __future__ import annotations
 

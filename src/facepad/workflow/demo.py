@@ -49,7 +49,7 @@ def run_demo(out: Path) -> str:
         "1/8 make synthetic faces and attacks", lambda: generate(out / "data", subjects=24, images_per_subject=25)
     )
     write_manifest(manifest, samples)
-    problems = _stage("2/8 check the data", lambda: check(manifest)).problems
+    problems = _stage("2/8 check the data", lambda: check(manifest, progress=True)).problems
     for problem in problems:
         print(f"  {problem}", file=sys.stderr)
     _stage("3/8 train", lambda: train_run(load_recipe("demo"), manifest, out / "run"))

@@ -40,7 +40,7 @@ def sound(tmp_path):
 
 def report(folder: Path, samples):
     write_manifest(folder / "manifest.csv", samples)
-    return check(folder / "manifest.csv", jobs=1, progress=False)
+    return check(folder / "manifest.csv", jobs=1)
 
 
 def test_check_finds_nothing_in_a_sound_set(tmp_path, sound):

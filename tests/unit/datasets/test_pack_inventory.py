@@ -58,14 +58,14 @@ def test_scoring_refuses_crops_that_are_too_narrow(data, tmp_path):
 
 def test_check_names_shards_that_have_changed(data, tmp_path):
     manifest = packed(data, tmp_path / "out").manifest
-    sound = check(manifest, jobs=1, progress=False)
+    sound = check(manifest, jobs=1)
     assert (sound.changed_shards, sound.unreadable, sound.missing, sound.unlisted) == ([], [], [], [])
     shard = tmp_path / "out" / "shard-00001.tar"
     content = bytearray(shard.read_bytes())
     content[512 + 1024 + 512 + 20] ^= 1  # somewhere in the first members
     shard.write_bytes(content)
     (tmp_path / "out" / "shard-00003.tar").unlink()
-    found = check(manifest, jobs=1, progress=False)
+    found = check(manifest, jobs=1)
     assert found.changed_shards == ["shard-00001.tar", "shard-00003.tar"]
     assert len(found.missing) == 12
     assert any("shards that have changed since they were packed: 2" in line for line in found.problems)

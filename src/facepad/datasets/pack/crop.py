@@ -1,4 +1,4 @@
-"""Cutting out of an image what networks look at, so that they see the same in the cutting as in the image."""
+"""Cutting an image to the part that networks look at: they see the same pixels in the cut-out as in the image."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from facepad.types import Box
 
 __all__ = ["cut_out", "encoded"]
 
-# Pixels that interpolation may touch beyond the square.
+# Interpolation reads a few pixels beyond the square.
 _MARGIN = 4
 
 
@@ -25,16 +25,16 @@ def cut_out(
 ) -> tuple[NDArray[np.uint8], Box | None]:
     """The part of an image that crops of up to ``crop`` x the face square need, and the box in it.
 
-    It ends where the image ends: what crops show beyond, they make up of the cutting as they would of the image.
-    A large part is shrunk by a whole number, each pixel the mean of a square of pixels: crops, which average areas too,
-    then differ least.
+    The part ends where the image ends: crops fill the area beyond from the cut-out as they would from the image. A
+    large part is shrunk by a whole number, and each pixel becomes the mean of a square of pixels. Crops average areas
+    too, so they then differ least.
 
     Args:
         image: uint8 RGB ``(H, W, 3)``.
         box: The face square; without one (or with one wholly outside the image) the whole image is kept.
         crop: Side of the square to keep in sides of the face square; None keeps the whole image.
-        size: What the side of that square, or the shorter side of a whole image, keeps at least in pixels when it is
-            shrunk; what is below twice of it is not. None shrinks nothing.
+        size: Pixels that the side of that square, or the shorter side of a whole image, keeps at least when it is
+            shrunk; a side of less than twice as many is not shrunk. None shrinks nothing.
 
     Returns:
         uint8 RGB, and the box in its pixels.
@@ -71,14 +71,14 @@ def _inside(start: float, stop: float, end: int) -> tuple[int, int]:
 
 
 def _in_steps(start: int, stop: int, step: int, end: int) -> tuple[int, int]:
-    """Widened to a whole number of steps, as far as there are pixels."""
+    """A range of pixels, widened to a whole number of steps as far as the image reaches."""
     missing = -(stop - start) % step
     after = min(missing, end - stop)
     return max(0, start - (missing - after)), stop + after
 
 
 def _shrunk(part: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Means of squares of pixels; where the last ones are not whole, the image's edge mirrors, as crops do."""
+    """Means of squares of pixels; squares at the edge that are not whole are filled by reflection, as in crops."""
     if factor == 1:
         return part
     height, width = part.shape[:2]
@@ -88,7 +88,7 @@ def _shrunk(part: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 
 
 def encoded(image: NDArray[np.uint8], kind: Literal["jpeg", "png"], quality: int) -> bytes:
-    """An image as a file's bytes: JPEG with colour at full resolution, or PNG, compressed little to decode faster."""
+    """An image as a file's bytes: JPEG with colour at full resolution, or PNG, compressed little for fast decoding."""
     content = io.BytesIO()
     picture = Image.fromarray(np.ascontiguousarray(image))
     if kind == "jpeg":
