@@ -1,19 +1,19 @@
-"""The exception tree: everything facepad raises on purpose derives from one base.
+"""The exception tree: all errors that facepad raises on purpose have one base.
 
 FacepadError
 ├── InputError                 the caller's input is wrong (command line: exit code 2)
-│   ├── MediaError
+│   ├── MediaError             an image or video that cannot be read
 │   │   ├── ImageError         a file, byte string or array that is not a readable image
 │   │   └── VideoError         a file, byte string or camera that is not a readable video
 │   ├── ManifestError          a manifest.csv that breaks its contract
-│   ├── DatasetError           a data set that is not what it should be, or that is mostly unreadable
+│   ├── DatasetError           a data set in another form than its adapter expects, or mostly unreadable
 │   ├── ScoresError            a scores file that breaks its contract
-│   ├── MetricError            a metric that these scores do not define (one class only, unknown criterion)
-│   │   └── SeparableError     scores whose classes do not overlap, so that nothing can be fitted to them
+│   ├── MetricError            a metric that is not defined for these scores (one class only), or an unknown criterion
+│   │   └── SeparableError     scores whose classes do not overlap, so that no slope can be fitted
 │   ├── RecipeError            an unknown recipe, key or value
 │   ├── ModelError             an unknown model, or weights that are missing or do not fit
-│   │   └── BundleError        a model file that is changed, truncated, newer than this facepad, or none
-│   ├── OutputExistsError      an output place that already holds something
+│   │   └── BundleError        a model file that is changed, truncated or newer than this facepad; another file
+│   ├── OutputExistsError      an output folder or file that already exists
 │   └── BusyError              a folder that another process is working in
 └── RunError                   the work itself failed (command line: exit code 1)
     └── ServiceError           a liveness service that refused, failed or could not be reached
@@ -54,7 +54,7 @@ class FacepadError(Exception):
 
 
 class InputError(FacepadError):
-    """The caller's input is wrong: it says what was expected, what came, and what to do."""
+    """The caller's input is wrong; the message says what was expected, what was given, and what to do."""
 
 
 class MediaError(InputError):
@@ -91,7 +91,7 @@ class ManifestError(InputError):
 
 
 class DatasetError(InputError):
-    """A data set folder that is not what its adapter expects, or whose files are mostly unreadable."""
+    """A data set folder in another form than its adapter expects, or whose files are mostly unreadable."""
 
 
 class ScoresError(InputError):
@@ -99,7 +99,7 @@ class ScoresError(InputError):
 
 
 class MetricError(InputError):
-    """A metric or threshold that the given scores do not define."""
+    """A metric or threshold that is not defined for the given scores."""
 
 
 class SeparableError(MetricError):
@@ -115,11 +115,11 @@ class ModelError(InputError):
 
 
 class BundleError(ModelError):
-    """A model file that is changed, truncated, newer than this facepad, or no model file; the message names it."""
+    """A model file that is changed, truncated or newer than this facepad, or another file; the message names it."""
 
 
 class OutputExistsError(InputError):
-    """An output place that already holds something that facepad will not overwrite."""
+    """An output folder or file that exists and that facepad will not overwrite."""
 
 
 class BusyError(InputError):
@@ -166,7 +166,7 @@ def reason(error: Exception) -> str:
 
 
 def unknown_choice(what: str, got: str, choices: Iterable[str]) -> str:
-    """One line for an unknown name: what came, the nearest choice, all choices.
+    """One line for an unknown name: the name, the nearest choice, all choices.
 
     >>> unknown_choice("protocol", "oficial", ["official", "random80"])
     "unknown protocol 'oficial' (did you mean 'official'?); choices: official, random80"

@@ -1,4 +1,4 @@
-"""The value types every layer shares: labels, boxes, samples, scores, decisions (frozen, no logic of PAD)."""
+"""The value types that all layers share: labels, boxes, samples, scores and decisions."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ __all__ = [
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".dv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}
 )
-"""File name endings, in lower case, that are taken for videos."""
+"""Endings, in lower case, of the names of files that facepad reads as videos."""
 
 MAP_SIZE = (32, 32)
-"""Size (height, width) of the depth maps that networks learn and give."""
+"""Size (height, width) of the depth maps that networks predict."""
 
 
 DEFAULT_DETECTOR = "dlib"
-"""The face detector of whatever names no other; it is in `facepad.faces.DETECTORS`."""
+"""The face detector that is used where none is named; a key of `facepad.faces.DETECTORS`."""
 
 
 class Label(StrEnum):
@@ -75,7 +75,7 @@ class Split(StrEnum):
 
 
 class ScoreStatus(StrEnum):
-    """Whether a sample got a score, and if not, why (a non-response is neither accepted nor blocked)."""
+    """Whether a sample has a score, and why not (a non-response is neither accepted nor blocked)."""
 
     SCORED = "scored"
     NO_FACE = "no_face"
@@ -137,7 +137,7 @@ class Box:
         return ((self.x1 + self.x2) / 2, (self.y1 + self.y2) / 2)
 
     def shifted(self, right: float, down: float) -> Box:
-        """The same box elsewhere, moved by pixels.
+        """The box moved by a number of pixels.
 
         >>> Box(10, 20, 30, 60).shifted(-10, 5)
         Box(x1=0, y1=25, x2=20, y2=65)
@@ -147,7 +147,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One detected face: its canonical square and the detector's confidence (higher is surer; scale is its own)."""
+    """One detected face: its canonical square, and the confidence on the detector's own scale (higher is surer)."""
 
     box: Box
     confidence: float
@@ -155,11 +155,11 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image, or one frame of a video, with what is known of it.
+    """One image, or one frame of a video, with its label and origin.
 
     Attributes:
         path: File path as the manifest writes it (relative to the manifest's folder, forward slashes).
-        subject: Who is shown; the unit that protocols keep on one side.
+        subject: The person shown; protocols never split one person's samples.
         label: Bona fide or attack.
         attack_type: The instrument; None exactly for bona fide.
         split: Part of the protocol; None when the data has no protocol.
@@ -183,7 +183,7 @@ class Sample:
 
     @property
     def stem(self) -> str:
-        """The file's name without folders, ending and dots: what the image is still called in a packed set.
+        """The file's name without folders, ending and dots; a packed image keeps it.
 
         >>> Sample("0001/a.b.JPG", "anna", Label.BONA_FIDE).stem
         'a_b'
@@ -193,9 +193,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRecord:
-    """One line of scores.csv: a sample and its P(bona fide) in [0, 1], or why it has none.
+    """One line of scores.csv: a sample and its P(bona fide) in [0, 1], or the reason for a missing score.
 
-    Scores of other systems may lie outside [0, 1]; only their order then has meaning.
+    Scores of other systems may lie outside [0, 1]; then only their order has a meaning.
     """
 
     path: str
@@ -279,7 +279,7 @@ class Decision:
 
     @property
     def verdict(self) -> str:
-        """The decision in a word for people: ``live``, ``attack`` or ``undecided``."""
+        """The decision in one word: ``live``, ``attack`` or ``undecided``."""
         return {Label.BONA_FIDE: "live", Label.ATTACK: "attack", None: "undecided"}[self.label]
 
 
@@ -288,8 +288,8 @@ class VideoFrame:
     """One frame of a video.
 
     Attributes:
-        index: Its place in the order of display, from 0.
-        seconds: Its time of display after the first frame's.
+        index: Position in the order of display, from 0.
+        seconds: Time of display after the first frame.
         image: uint8 RGB of shape (height, width, 3), upright, writable.
     """
 
@@ -300,7 +300,7 @@ class VideoFrame:
 
 @dataclass(frozen=True, slots=True)
 class FrameDecision:
-    """The decisions on one frame of a video: its place in the order of display, its time in seconds, one per face."""
+    """The decisions on one frame of a video, one per face; its position in the order of display, and its seconds."""
 
     index: int
     seconds: float
@@ -315,7 +315,7 @@ class VideoDecision:
         decision: The decision on the whole video, from the first, most prominent face of each frame with a score.
         frames: The decisions on the examined frames.
         aggregation: How the scores of the frames became one.
-        note: One line on what is wrong with the file although it can be read; None for a sound one.
+        note: A fault of the file that does not prevent reading it, in one line; None for a sound file.
         asked: How many frames were asked for, which determines the frames that are examined; None for all.
     """
 

@@ -1,4 +1,4 @@
-"""Depth from MediaPipe's face mesh: 468 points of a face crop, triangulated and seen through a z-buffer."""
+"""Depth from MediaPipe's face mesh: 468 points of a face crop, triangulated and drawn with a z-buffer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from facepad.depth.raster import EXTENT, rasterise, to_levels
 from facepad.errors import ModelError
 from facepad.faces import crop
+from facepad.faces.pose import CHIN, FOREHEAD
 from facepad.files.disk import sha256_file
 from facepad.files.downloads import PublicFile, fetch
 from facepad.types import Box
@@ -26,25 +27,25 @@ FACEMESH = PublicFile(
     license="Apache-2.0",
     instead="or give it with --model (facepad data depth); the engine 'template' needs no model",
 )
-"""The file that MediaPipe's own build pins."""
+"""The file, pinned as in MediaPipe's own build."""
 
 _SIDE = 192
 _POINTS = 468
-# MediaPipe takes a face for present from a probability of one half on, where the network's logit is 0.
 _PRESENT = 0.0
+"""Least logit of a present face, as in MediaPipe: a probability of one half."""
 
-# Points by which the head's own axes are found: outer corners of the eyes (image left, image right), forehead, chin.
-_EYE_LEFT, _EYE_RIGHT, _FOREHEAD, _CHIN = 33, 263, 10, 152
+_EYE_LEFT, _EYE_RIGHT = 33, 263
+"""Points of the outer corners of the eyes, on the left and on the right of the image."""
 
 _Mesh = Callable[[NDArray[np.float32]], tuple[NDArray[np.float64], float]]
 
 
 class FaceMeshDepth:
-    """MediaPipe's face mesh (468 points in 3D); safe to share between threads.
+    """MediaPipe's face mesh (468 points in 3D); threads may share it.
 
     Args:
-        model: The file face_landmark.tflite. None looks in the folder that the variable FACEPAD_MODELS names, then
-            downloads it once.
+        model: The file face_landmark.tflite. None looks in the folder that FACEPAD_MODELS names, then downloads
+            the file once.
 
     Raises:
         ModelError: the file is missing and cannot be downloaded, or is another network.
@@ -97,8 +98,8 @@ def mesh_to_depth(points: NDArray[np.float64]) -> NDArray[np.uint8] | None:
 def triangulate(points: NDArray[np.float64]) -> NDArray[np.int64]:
     """Triangles of a face mesh: Delaunay on the face unrolled from a cylinder, eyes and mouth closed.
 
-    The cylinder stands upright in the head, not in the image: its axis runs from forehead to chin, behind the face. So
-    a turned face, whose far cheek lies behind its near one in the image, is joined in the same way as a frontal one.
+    The cylinder stands upright in the head, not in the image: its axis runs from forehead to chin, behind the face. A
+    turned face therefore gets the same triangles as a frontal one, although its far cheek lies behind the near one.
 
     Args:
         points: ``(468, 3)`` in MediaPipe's order.
@@ -107,13 +108,13 @@ def triangulate(points: NDArray[np.float64]) -> NDArray[np.int64]:
         ``(T, 3)`` numbers of points.
     """
     right = _unit(points[_EYE_RIGHT] - points[_EYE_LEFT])
-    down = points[_CHIN] - points[_FOREHEAD]
+    down = points[CHIN] - points[FOREHEAD]
     down = _unit(down - (down @ right) * right)
     local = (points - points.mean(axis=0)) @ np.stack([right, down, np.cross(right, down)], axis=1)
     before_axis = local[:, 2].max() - local[:, 2]
     radius = np.ptp(local[:, 0]) / 2
     angle = np.arctan2(local[:, 0], before_axis)
-    from matplotlib.tri import Triangulation  # only here: the service finds points, and makes no maps of them
+    from matplotlib.tri import Triangulation  # only here: the service needs points, but no maps
 
     return np.asarray(Triangulation(angle * radius, local[:, 1]).triangles, dtype=np.int64)
 

@@ -18,7 +18,7 @@ __all__ = ["LABELLERS", "DepthLabeller", "create_labeller", "usual_labeller"]
 
 
 class DepthLabeller(Protocol):
-    """Tells the depth of a face. Implementations may be used from several threads at once.
+    """Gives the depth map of a face. Several threads may use one labeller at once.
 
     Attributes:
         name: Its name in `LABELLERS`.
@@ -39,7 +39,7 @@ class DepthLabeller(Protocol):
             box: The canonical face square in pixels.
 
         Returns:
-            uint8 ``(64, 64)`` over the square of 1.6 x the face square: 255 = nearest place of the face, 0 =
+            uint8 ``(64, 64)`` over the square of 1.6 x the face square: 255 = nearest point of the face, 0 =
             background. None: the labeller finds no face there.
         """
         ...
@@ -57,7 +57,7 @@ LABELLERS: dict[str, Callable[[Path | None], DepthLabeller]] = {
     "prnet": _prnet,
     "template": TemplateDepth,
 }
-"""Name -> factory; it takes the path of a model file, or None for the usual one."""
+"""Name -> factory, which takes the path of a model file, or None for the usual one."""
 
 
 def create_labeller(name: str, *, model: Path | None = None) -> DepthLabeller:

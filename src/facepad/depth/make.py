@@ -1,4 +1,4 @@
-"""Making the depth maps of a manifest: every bona fide face once, in threads, going on where a run stopped."""
+"""Making the depth maps of a manifest: every bona fide face once, in threads; a stopped run can be continued."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class DepthSummary:
-    """What :func:`make_depth` did, and everything that is out of the ordinary.
+    """What `make_depth` did, and every sample without a map of its own.
 
     Attributes:
-        folder: Where the maps lie.
+        folder: Where the maps are.
         labeller: The labeller's identity.
         made: Maps made in this run.
         kept: Maps that an earlier run had made.
@@ -57,7 +57,7 @@ class DepthSummary:
     agreement: float | None
 
     def to_text(self) -> str:
-        """A few lines for the terminal: counts, and what has no map of its own."""
+        """A few lines for the terminal: counts, and the images without a map of their own."""
         lines = [
             f"{self.folder}: {self.made + self.kept} depth maps by {self.labeller} ({self.kept} from earlier runs); "
             f"{self.attacks} attacks are all zeros"
@@ -203,4 +203,4 @@ def _digest(path: Path) -> str:
     try:
         return sha256_file(path)
     except OSError:
-        return ""  # reading it will say why
+        return ""  # the error appears when the image is read

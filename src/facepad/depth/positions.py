@@ -1,4 +1,4 @@
-"""PRNet's geometry without its network: the square that it looks at, and position maps to depth maps."""
+"""PRNet's geometry without its network: its input square, and the way from position maps to depth maps."""
 
 from __future__ import annotations
 
@@ -14,20 +14,18 @@ __all__ = ["PRNET_SIDE", "from_prnet", "positions_to_depth", "prnet_square"]
 PRNET_SIDE = 256
 """Rows and columns of PRNet's input and of its position map."""
 
-# The authors' way from dlib's square to the network's input.
-_SCALE = 1.58
-_DOWN = 0.14
+_SCALE, _DOWN = 1.58, 0.14
+"""PRNet's input square, in the authors' code: its side, and how much lower its centre is, in sides of dlib's square."""
 
 
 def prnet_square(box: Box) -> Box:
-    """The square that PRNet looks at: 1.58 x the face square, its centre 0.14 of that square's side lower.
+    """PRNet's input square: 1.58 x the face square, its centre 0.14 of the face square's side lower.
 
     >>> [round(value) for value in prnet_square(Box(0, 0, 100, 100)).xyxy]
     [-29, -15, 129, 143]
     """
     square = square_around(box)
-    down = _DOWN * square.height
-    return scale_box(Box(square.x1, square.y1 + down, square.x2, square.y2 + down), _SCALE)
+    return scale_box(square.shifted(0, _DOWN * square.height), _SCALE)
 
 
 def from_prnet(positions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -38,7 +36,7 @@ def from_prnet(positions: NDArray[np.float64]) -> NDArray[np.float64]:
             viewer.
 
     Returns:
-        The same places in sides of the stored square from its corner, z **away from** the viewer.
+        The same positions in sides of the stored square from its corner, z **away from** the viewer.
     """
     ratio = _SCALE / EXTENT
     offset = ((1 - ratio) / 2, (1 - ratio) / 2 + _DOWN / EXTENT, 0)
@@ -46,11 +44,11 @@ def from_prnet(positions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def positions_to_depth(positions: NDArray[np.float64], face: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-    """A position map as a depth map: neighbouring places of the map are joined to triangles.
+    """A position map as a depth map: neighbouring points of the map form triangles.
 
     Args:
         positions: ``(H, W, 3)``: x right, y down in [0, 1] across the stored square, z away from the viewer.
-        face: ``(H, W)``: which places are of the face.
+        face: ``(H, W)``: which points belong to the face.
 
     Returns:
         uint8 ``(64, 64)``; None if no part of the face lies in the square.

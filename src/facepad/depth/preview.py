@@ -33,7 +33,7 @@ def write_preview(manifest: Path, folder: Path, *, labeller: str) -> Path:
         The picture's path.
 
     Raises:
-        InputError: maps are missing.
+        InputError: there are no such maps.
         RunError: the picture cannot be written.
     """
     samples = read_manifest(manifest)
@@ -61,7 +61,7 @@ def contact_sheet(pairs: list[NDArray[np.uint8]], columns: int = _COLUMNS) -> ND
 def _read(manifest: Path, sample: Sample) -> NDArray[np.uint8]:
     try:
         return read_image(resolve(manifest, sample))
-    except ImageError:  # it could be read when its map was made: a grey place says that it is gone
+    except ImageError:  # readable when its map was made, and gone now: shown in grey
         return np.full((_SIDE, _SIDE, 3), 127, dtype=np.uint8)
 
 

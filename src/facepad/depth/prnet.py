@@ -1,9 +1,9 @@
-"""Depth from PRNet (Feng et al., ECCV 2018): its position-map network in PyTorch, and its weights by path.
+"""Depth from PRNet (Feng et al., ECCV 2018): its position-map network in PyTorch, with weights from a file.
 
-PRNet is the depth labeller of the AttentionFusion paper. Its public weights are a checkpoint of TensorFlow 1, which
-``tools/convert_prnet.py`` brings into a .safetensors file where TensorFlow is installed. The layers, their sizes and
-the padding follow the authors' code; with random weights the whole network gives what TensorFlow's operations give.
-What could not be verified, for want of the public weights, is that their checkpoint loads and which faces it gives. The
+The AttentionFusion paper labels depth with PRNet. PRNet's public weights are a checkpoint of TensorFlow 1, which
+``tools/convert_prnet.py`` converts into a .safetensors file where TensorFlow is installed. The layers, their sizes and
+the padding follow the authors' code; with random weights the network gives the same results as TensorFlow's operations.
+The public weights were not at hand: that their checkpoint loads, and the faces it gives, could not be verified. The
 conversion, the padding rules and the way from positions to depth are tested with made-up numbers.
 """
 
@@ -29,12 +29,12 @@ from facepad.types import Box
 __all__ = ["MASK", "PositionNet", "PrnetDepth", "from_tensorflow"]
 
 MASK = "face_mask"
-"""Name of the (256, 256) uint8 tensor in a weights file that says which places of a position map are of the face."""
+"""Name of the (256, 256) uint8 tensor in a weights file that marks the points of a position map on the face."""
 
-# Batch norm of tf.contrib.layers.
 _EPSILON = 1e-3
-# Largest position that the network can name, in sides of its input.
+"""Epsilon of the batch norm in tf.contrib.layers."""
 _REACH = 1.1
+"""Largest position that the network can give, in sides of its input."""
 
 #: Residual blocks (output channels, stride), then transposed convolutions, as in the authors' network.
 _BLOCKS = ((32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1))
@@ -45,13 +45,13 @@ _UPWARD = (
 
 
 class PrnetDepth:
-    """PRNet; safe to share between threads.
+    """PRNet; threads may share it.
 
     Args:
         model: The .safetensors file that ``tools/convert_prnet.py`` wrote.
 
     Raises:
-        ModelError: no file was given, or it is missing or of another network.
+        ModelError: no file was given, it is missing, or it belongs to another network.
     """
 
     name = "prnet"
@@ -149,7 +149,7 @@ def from_tensorflow(variables: Mapping[str, NDArray[np.float32]]) -> dict[str, T
     """The state of a `PositionNet` from the variables of PRNet's checkpoint, by their names there.
 
     Args:
-        variables: Name ("resfcn256/Conv/weights" ...) to value; others than the network's are passed over.
+        variables: Name ("resfcn256/Conv/weights" ...) to value; variables of other networks are ignored.
 
     Raises:
         ModelError: a variable is missing or has another shape.
@@ -161,7 +161,7 @@ def from_tensorflow(variables: Mapping[str, NDArray[np.float32]]) -> dict[str, T
             continue
         source = _tensorflow_name(name)
         if source not in variables:
-            raise ModelError(f"this is no checkpoint of PRNet's resfcn256: variable {source} is missing")
+            raise ModelError(f"this is not a checkpoint of PRNet's resfcn256: variable {source} is missing")
         value = np.asarray(variables[source], dtype=np.float32)
         if value.ndim == 4:  # (height, width, in, out); transposed convolutions (height, width, out, in)
             value = value.transpose(3, 2, 0, 1)

@@ -1,4 +1,4 @@
-"""Surfaces to depth maps: a vectorised z-buffer over triangles, and the 8 bit levels in which maps are kept."""
+"""Surfaces to depth maps: a vectorised z-buffer over triangles, and the 8 bit values in which maps are stored."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 __all__ = ["EXTENT", "FARTHEST", "SIZE", "rasterise", "to_levels"]
 
 EXTENT = 1.6
-"""Side of the square that a stored map covers, in sides of the canonical face square: forehead and chin fit."""
+"""Side of the square that a stored map covers, in sides of the canonical face square: forehead and chin fit in."""
 
 SIZE = 64
 """Rows and columns of a stored map."""
 
 FARTHEST = 0.1
-"""Level of the face's farthest visible place; the background is 0, so that the two differ."""
+"""Depth of the farthest visible point of the face, above the background's 0."""
 
-# Room for rounding when asking whether a pixel's centre lies in a triangle: neighbours must not leave a gap.
 _TOLERANCE = 1e-9
-# At most this many (triangle, pixel) pairs are looked at together, which bounds the memory.
+"""Room for rounding in the test whether a pixel's centre lies in a triangle: neighbours must not leave a gap."""
 _PAIRS = 1_000_000
+"""Most (triangle, pixel) pairs that are computed together, which bounds the memory."""
 
 
 def rasterise(vertices: NDArray[np.float64], triangles: NDArray[np.int64], size: int = SIZE) -> NDArray[np.float64]:
@@ -27,7 +27,7 @@ def rasterise(vertices: NDArray[np.float64], triangles: NDArray[np.int64], size:
 
     Args:
         vertices: ``(V, 3)``: x to the right and y down, [0, 1] across the map; z grows away from the viewer.
-        triangles: ``(T, 3)`` numbers of vertices, in any order.
+        triangles: ``(T, 3)`` indexes of vertices, in any order.
         size: Rows and columns of the map.
 
     Returns:
@@ -68,7 +68,7 @@ def _draw(
     column, row = low[:, :1] + columns.ravel(), low[:, 1:] + rows.ravel()
     (x0, y0, z0), (x1, y1, z1), (x2, y2, z2) = (corners[:, number, :, None].swapaxes(0, 1) for number in range(3))
     area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-    with np.errstate(divide="ignore", invalid="ignore"):  # seen edge-on: no pixel passes the test below
+    with np.errstate(divide="ignore", invalid="ignore"):  # an edge-on triangle: no pixel passes the test below
         second = ((column + 0.5 - x0) * (y2 - y0) - (x2 - x0) * (row + 0.5 - y0)) / area
         third = ((x1 - x0) * (row + 0.5 - y0) - (column + 0.5 - x0) * (y1 - y0)) / area
         depth = z0 + second * (z1 - z0) + third * (z2 - z0)
@@ -78,7 +78,7 @@ def _draw(
 
 
 def to_levels(surface: NDArray[np.float64]) -> NDArray[np.uint8] | None:
-    """A surface as it is stored: 255 the nearest place, `FARTHEST` of that the farthest one, 0 the background.
+    """A surface in the stored format: 255 the nearest point, `FARTHEST` x 255 the farthest one, 0 the background.
 
     Args:
         surface: z that grows away from the viewer; infinity is background.

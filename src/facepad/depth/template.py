@@ -1,4 +1,4 @@
-"""Depth without a model file: a mean face, given by a few numbers, placed by the face square."""
+"""Depth without a model file: a mean face, described by a few numbers, in the place of the face square."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TemplateDepth:
         self.levels = levels
 
     def depth(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-        """The mean face's depth map, uint8 ``(64, 64)``: image and box do not matter, as maps move with the box."""
+        """The depth map of the mean face, uint8 ``(64, 64)``: the same for every image, as maps move with the box."""
         return self.levels.copy()
 
 

@@ -15,8 +15,8 @@ from facepad.types import Box
 
 __all__ = ["warp_depth"]
 
-# Samples per side of an output pixel; a map that shrinks more than this is halved beforehand.
 _MAX_SAMPLES = 8
+"""Most samples per side of an output pixel; a map that shrinks more is halved beforehand."""
 
 
 def warp_depth(
@@ -30,17 +30,17 @@ def warp_depth(
 ) -> NDArray[np.float32]:
     """Bring a stored map to the crop that the network sees.
 
-    The map may know more than a narrow crop: a place that the augmentation brings in from beyond the crop's edge gets
-    the depth that is there, whatever the augmentation fills the image with.
+    The map may reach beyond a narrow crop. Where the augmentation moves such a part into the crop, the label has its
+    depth, although the augmentation fills the image there.
 
     Args:
         depth: uint8 ``(S, S)``: covers the square of `EXTENT` x the face square's side around its centre.
         crop_scale: Side of the crop in sides of the face square; None: the whole frame, squashed.
-        box: The face square in pixels (for the whole frame only: a crop has the face where the map has it).
-        image_size: The image's (height, width) in pixels (likewise).
+        box: The face square in pixels; needed for the whole frame only, since a crop shows the face in the same place.
+        image_size: The image's (height, width) in pixels; needed for the whole frame only.
         size: (height, width) of the result.
         transform: 3 x 3 affine matrix of the augmentation in normalised crop coordinates ([0, 1] each, x right,
-            y down): takes a place (x, y, 1) before the augmentation to the place after it. None: no augmentation.
+            y down): maps a point (x, y, 1) before the augmentation to the point after it. None: no augmentation.
 
     Returns:
         float32 of the given size in [0, 1], 1 = nearest, 0 outside the map. A pixel is the mean over its area.
@@ -58,7 +58,7 @@ def warp_depth(
         raise InputError(f"a depth label needs a crop scale > 0 and a size of at least 1x1, got {crop_scale}, {size}")
     to_map = _crop_to_map(crop_scale, box, image_size) @ _inverse(transform)
     height, width = size
-    # Pixels of the map under one of the result, along its two sides.
+    # Pixels of the map per pixel of the result, along its two sides.
     shrink_x, shrink_y = np.linalg.norm(to_map[:2, :2], axis=0) * len(depth) / (width, height)
     depth, shrink_x, shrink_y = _halved(depth, shrink_x, shrink_y)
     samples_y, samples_x = (max(1, math.ceil(shrink - 1e-6)) for shrink in (shrink_y, shrink_x))
@@ -106,7 +106,7 @@ def _inverse(transform: NDArray[np.float64] | None) -> NDArray[np.float64]:
 
 
 def _halved(depth: NDArray[np.uint8], shrink_x: float, shrink_y: float) -> tuple[NDArray[np.uint8], float, float]:
-    """The map at half its side (by area) as often as both sides of the result shrink it too far to be sampled."""
+    """The map, halved (by area) until at least one side of the result can be sampled."""
     while min(shrink_x, shrink_y) > _MAX_SAMPLES and len(depth) % 2 == 0:
         half = len(depth) // 2
         depth = np.asarray(cv2.resize(depth, (half, half), interpolation=cv2.INTER_AREA), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Finding the face of each of many image files: in parallel, with progress, and only once."""
+"""Finding the face of each of many image files: in parallel, with a cache of the results."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["find_boxes"]
 
 _Result = tuple[Path, FileStamp | None, FoundBox]
 
-# Starting a process costs as much as detecting in about this many images.
 _IMAGES_PER_PROCESS = 16
-# Images handed out ahead per process: enough that none waits, few enough that Ctrl-C is quick.
+"""Starting a process takes as long as detection in about this many images."""
 _AHEAD = 4
+"""Images that wait per process: enough to keep it busy, few enough for a quick end at Ctrl-C."""
 
 
 def find_boxes(
@@ -44,16 +44,16 @@ def find_boxes(
         paths: Image files.
         detector: A key of `DETECTORS`.
         detector_model: The detector's model file, where it has one; None takes the usual one.
-        cache: A file that keeps the results as they come: a run that was killed goes on where it stopped, and a file
-            that did not change is not looked at again.
+        cache: A file that keeps each result at once: a run that was killed goes on where it stopped, and an image that
+            has not changed is not searched again.
         jobs: Number of processes (at least 1); None takes one per CPU that this process may use.
         progress: Show a progress bar on stderr.
 
     Returns:
-        The result per path, in the order given. An image that cannot be read is there with its ``error``.
+        The result per path, in the order given. The result of an image that cannot be read has an ``error``.
 
     Raises:
-        InputError: an unknown detector, jobs below 1, or a cache that is something else.
+        InputError: an unknown detector, jobs below 1, or a file that is not such a cache.
         ModelError: the detector's model file is missing or wrong.
         RunError: a process died, or the cache cannot be written.
     """
@@ -77,7 +77,7 @@ def find_boxes(
 
 
 def _detect_all(paths: Sequence[Path], detector: Detector, jobs: int) -> Generator[_Result, None, None]:
-    """The results as they come, in any order."""
+    """The results in order of completion."""
     processes = min(jobs, -(-len(paths) // _IMAGES_PER_PROCESS))
     if processes <= 1:
         for path in paths:
@@ -89,7 +89,7 @@ def _detect_all(paths: Sequence[Path], detector: Detector, jobs: int) -> Generat
     except BrokenProcessPool as error:
         raise RunError(
             "a detection process died: too little memory, or a script without an `if __name__ == '__main__'` guard; "
-            "what was found so far is in the cache, if one was named"
+            "the results so far are in the cache, if one was named"
         ) from error
 
 
@@ -108,7 +108,7 @@ def _in_order_of_completion(pool: Executor, paths: Sequence[Path], ahead: int) -
 
 
 def _detect(path: Path, detector: Detector) -> _Result:
-    """Detect in one file. The stamp is taken first: a file that changes meanwhile is then looked at again."""
+    """Detect in one file. The stamp is taken first: a file that changes meanwhile is then searched again."""
     try:
         stamp = FileStamp.of(path)
         digest = sha256_file(path)

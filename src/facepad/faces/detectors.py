@@ -1,4 +1,4 @@
-"""What a face detector is, and the table of those there are."""
+"""What a face detector is, and the table of all detectors."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["DEFAULT_DETECTOR", "DETECTORS", "Detector", "create_detector"]
 class Detector(Protocol):
     """Finds faces as **canonical face squares**: dlib's own square, to which other detectors are calibrated.
 
-    So a model does not depend on the detector that cropped its training data. Implementations may be used from
-    several threads at once.
+    A model therefore does not depend on the detector that cropped its training data. Several threads may use one
+    detector at once.
 
     Attributes:
         name: Its name in `DETECTORS`.
-        identity: A word that changes whenever the squares it finds may change (engine, model file, calibration).
+        identity: A word that changes whenever its squares may change (backend, model file, calibration).
     """
 
     @property
@@ -35,7 +35,7 @@ class Detector(Protocol):
     def identity(self) -> str: ...  # noqa: D102
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Faces of an RGB image (height, width, 3), best first; squares in pixels, they may leave the image."""
+        """Faces of an RGB image (height, width, 3), best first; their squares, in pixels, may leave the image."""
         ...
 
 
@@ -47,14 +47,14 @@ def _dlib(model: Path | None) -> Detector:
 
 
 DETECTORS: dict[str, Callable[[Path | None], Detector]] = {"dlib": _dlib, "yunet": YuNetDetector}
-"""Name -> factory; it takes the path of a model file, or None for the usual one."""
+"""Name -> factory, which takes the path of a model file, or None for the usual one."""
 
 
 def create_detector(name: str = DEFAULT_DETECTOR, *, model: Path | None = None) -> Detector:
     """A detector by name.
 
     Args:
-        name: A key of `DETECTORS`: "dlib" works offline, "yunet" is surer of small and turned faces.
+        name: A key of `DETECTORS`: "dlib" works offline, "yunet" is better at small and turned faces.
         model: The detector's model file, where it has one; None takes the usual one.
 
     Raises:

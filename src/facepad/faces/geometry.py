@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Border = Literal["reflect", "constant"]
-"""What lies outside the image: its mirror image, or mid grey."""
+"""What fills the part of a crop outside the image: the mirror image, or mid grey."""
 
 Interpolation = Literal["linear", "lanczos"]
 """How an image is enlarged; shrinking averages areas."""
@@ -35,12 +35,12 @@ _BORDERS = {"reflect": cv2.BORDER_REFLECT, "constant": cv2.BORDER_CONSTANT}
 _INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "lanczos": cv2.INTER_LANCZOS4}
 _MID_GREY = (127, 127, 127)
 
-# A crop that shrinks by more than twice this is taken from an image shrunk beforehand, which bounds its memory.
 _MAX_SHRINK = 8
-# OpenCV's warps take no image longer than a signed 16 bit number.
+"""A crop that shrinks by more than twice this is taken from an image shrunk beforehand, which bounds its memory."""
 _MAX_WARP_SIDE = 32_000
-# The largest crop, in longer sides of the image.
+"""OpenCV's warps refuse images whose sides exceed a signed 16 bit number."""
 _MAX_REGION = 1000
+"""Side of the largest crop, in longer sides of the image."""
 
 
 def square_around(box: Box) -> Box:
@@ -104,18 +104,18 @@ def crop(
 
     Args:
         image: uint8 (height, width, 3).
-        box: The face square (the longer side counts if it is none); None takes the whole image.
+        box: The face square (of a box that is not square, the longer side counts); None takes the whole image.
         scale: Side of the square in sides of the box (> 0); None takes the whole image, squashed to ``size``.
         size: (height, width) of the result in pixels.
-        border: What lies outside the image: its mirror image (repeated as often as needed), or mid grey.
+        border: What fills the part outside the image: the mirror image (repeated as often as needed), or mid grey.
         interpolation: How a square is enlarged.
 
     Returns:
         uint8 (height, width, 3) of the given size; never a view of ``image``.
 
     Raises:
-        InputError: an unknown border or interpolation, a scale or size that is not positive, or a square so large that
-            it cannot be meant (over 1000 times the image).
+        InputError: an unknown border or interpolation, a scale or size that is not positive, or a square over 1000
+            times the image, which must be a mistake.
     """
     if border not in _BORDERS:
         raise InputError(unknown_choice("border", border, _BORDERS))
@@ -139,14 +139,14 @@ def crop(
 
 
 def blank_face(image: NDArray[np.uint8], box: Box, scale: float = 1.0) -> NDArray[np.uint8]:
-    """A copy with the square of ``scale`` x the face filled with the image's mean colour (a probe for short cuts)."""
+    """A copy with the square of ``scale`` x the face filled with the image's mean colour (it probes for short cuts)."""
     blanked = image.copy()
     blanked[_pixels(image, box, scale)] = _mean_colour(image)
     return blanked
 
 
 def keep_only_face(image: NDArray[np.uint8], box: Box, scale: float = 1.0) -> NDArray[np.uint8]:
-    """A copy with all but the square of ``scale`` x the face filled with the image's mean colour."""
+    """A copy that keeps only the square of ``scale`` x the face; the rest has the image's mean colour."""
     kept = np.empty_like(image)
     kept[:] = _mean_colour(image)
     inside = _pixels(image, box, scale)
@@ -175,7 +175,7 @@ def _shrink(image: NDArray[np.uint8], region: Box, size: tuple[int, int], border
 
 
 def _folded(region: Box, image_size: tuple[int, int]) -> Box:
-    """A region further out than two image sizes, moved to where the mirrored image looks the same: it repeats."""
+    """The region moved near the image: mirroring repeats after two image sizes, so it shows the same pixels."""
     period_y, period_x = 2 * image_size[0], 2 * image_size[1]
     left, top = math.fmod(region.x1, period_x), math.fmod(region.y1, period_y)
     return Box(left, top, left + region.width, top + region.height)
@@ -196,7 +196,7 @@ def _window(
 
 
 def _shift(window: NDArray[np.uint8], down: float, right: float) -> NDArray[np.uint8]:
-    """Move the sampling by fractions of a pixel (each in [0, 1)), linearly; one row and one column fewer come back."""
+    """Sample at an offset by fractions of a pixel (each in [0, 1)), linearly; one row and one column are lost."""
     moved = cv2.addWeighted(window[:-1], 1 - down, window[1:], down, 0) if down else window[:-1]
     moved = cv2.addWeighted(moved[:, :-1], 1 - right, moved[:, 1:], right, 0) if right else moved[:, :-1]
     return np.asarray(moved, dtype=np.uint8)

@@ -9,22 +9,25 @@ from numpy.typing import NDArray
 
 from facepad.errors import InputError
 
-__all__ = ["HeadPose", "head_pose"]
+__all__ = ["CHIN", "FOREHEAD", "LEFT", "RIGHT", "HeadPose", "head_pose"]
 
 _POINTS = 468
 
-# Points in MediaPipe's order that mirror each other, the person's right side (left in the image) first: corners of the
-# eyes, brows, temples, cheeks, nose wings, corners of the mouth, jaw. There are many, so that a grimace counts little.
-_RIGHT = (33, 133, 70, 105, 127, 234, 50, 98, 61, 58, 172)
-_LEFT = (263, 362, 300, 334, 356, 454, 280, 327, 291, 288, 397)
-_FOREHEAD, _CHIN = 10, 152
+RIGHT = (33, 133, 70, 105, 127, 234, 50, 98, 61, 58, 172)
+LEFT = (263, 362, 300, 334, 356, 454, 280, 327, 291, 288, 397)
+"""Points of MediaPipe's order that mirror each other, on the person's right (left in the image) and on the left:
+corners of the eyes, brows, temples, cheeks, nose wings, corners of the mouth, jaw. With so many points a grimace has
+little effect."""
+
+FOREHEAD, CHIN = 10, 152
+"""Points of MediaPipe's order on the head's middle line."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """How a head is turned, in degrees, as an unmirrored image shows it; all zero looks into the camera.
+    """How a head is turned, in degrees, in an image that is not mirrored; all zero looks into the camera.
 
-    The image turned in its own plane changes roll alone: the head is pitched first, then turned, then rolled.
+    Turning the image in its own plane changes roll alone: the head is pitched first, then turned, then rolled.
 
     Attributes:
         yaw: Positive when the person turns to **their** left, so that the nose goes to the right in the image; -90..90.
@@ -38,10 +41,10 @@ class HeadPose:
 
 
 def head_pose(points: NDArray[np.float64]) -> HeadPose:
-    """The pose of the head whose face mesh is given.
+    """The pose of a head, from its face mesh.
 
-    What mirrors each other in a face lies across the head: the mean of such pairs' differences is the head's own
-    axis from its right to its left, and gives yaw and roll. The line from forehead to chin gives pitch.
+    A face is symmetric: the mean difference of points that mirror each other is the head's axis from its right to its
+    left, which gives yaw and roll. The line from forehead to chin gives pitch.
 
     Args:
         points: ``(468, 3)`` in MediaPipe's order, as `facepad.depth.facemesh.FaceMeshDepth.points` gives them: x right,
@@ -52,27 +55,27 @@ def head_pose(points: NDArray[np.float64]) -> HeadPose:
 
     Example:
         >>> face = np.zeros((468, 3))
-        >>> face[list(_LEFT)] = 1, 0, 1  # the person's left side lies farther away: they turn to their left
-        >>> face[_CHIN] = 0, 1, 0
+        >>> face[list(LEFT)] = 1, 0, 1  # the person's left side lies farther away: they turn to their left
+        >>> face[CHIN] = 0, 1, 0
         >>> round(head_pose(face).yaw)
         45
     """
     points = np.asarray(points, dtype=np.float64)
     if points.shape != (_POINTS, 3) or not np.isfinite(points).all():
         raise InputError(f"a head's pose: expected finite points of shape ({_POINTS}, 3), got shape {points.shape}")
-    across = (points[list(_LEFT)] - points[list(_RIGHT)]).mean(axis=0)
+    across = (points[list(LEFT)] - points[list(RIGHT)]).mean(axis=0)
     length = float(np.linalg.norm(across))
     if length == 0:
         raise InputError("a head's pose: the points of the mesh coincide")
     x, y, z = across / length
     yaw, roll = np.arcsin(np.clip(z, -1, 1)), np.arctan2(y, x)
-    down = _unturn(yaw, roll) @ (points[_CHIN] - points[_FOREHEAD])
+    down = _unturn(yaw, roll) @ (points[CHIN] - points[FOREHEAD])
     pitch = np.arctan2(-down[2], down[1])
     return HeadPose(*(float(np.degrees(angle)) for angle in (yaw, pitch, roll)))
 
 
 def _unturn(yaw: float, roll: float) -> NDArray[np.float64]:
-    """The rotation (3, 3) that takes roll, then yaw, out of a direction."""
+    """The rotation (3, 3) that undoes roll, then yaw, of a direction."""
     (cy, sy), (cr, sr) = ((np.cos(angle), np.sin(angle)) for angle in (yaw, roll))
     yawed, rolled = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]), np.array([[cr, sr, 0], [-sr, cr, 0], [0, 0, 1]])
     return np.asarray(yawed @ rolled)

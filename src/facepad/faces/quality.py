@@ -1,4 +1,4 @@
-"""Whether a picture of a face is good enough to be judged: its size, its light and its sharpness."""
+"""Whether a picture of a face is good enough to be judged: size, light and sharpness."""
 
 from __future__ import annotations
 
@@ -14,22 +14,24 @@ from facepad.types import Box, Reason
 
 __all__ = ["USUAL_QUALITY", "Quality", "luminance", "sharpness"]
 
-# Small enough that any face over 64 pixels is shrunk to it: what is measured then does not depend on the camera.
 _SIDE = 64
-_FLAT = 1e-6  # of a variance in grey levels: below it nothing is there that could be sharp
+"""Light and sharpness are measured on the face square at this size. Larger faces are shrunk to it, so the measures do
+not depend on the camera's resolution."""
+_FLAT = 1e-6
+"""An image whose grey levels vary less than this is uniform: it holds nothing that could be sharp."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What a face must be like to be judged; outside these limits it is undecided. None turns a limit off.
+    """Limits within which a face is judged; outside them it is undecided. None turns a limit off.
 
-    The usual limits are lenient: they are to stop pictures that show nothing, not to pick good ones.
+    The usual limits are lenient: they stop pictures that show nothing, and do not select good ones.
 
     Attributes:
         min_face: Least side of the face square, in pixels.
         min_luminance, max_luminance: Limits of the face square's mean luminance, in grey levels (0 to 255).
-        min_sharpness: Least `sharpness` of the face square. A sharp face has 0.2 to 1; blurred by a Gaussian with a
-            deviation of one twentieth of its side about 0.02.
+        min_sharpness: Least `sharpness` of the face square. A sharp face has 0.2 to 1. Blurred by a Gaussian with a
+            deviation of one twentieth of its side, it has about 0.02.
     """
 
     min_face: float | None = 32
@@ -38,7 +40,7 @@ class Quality:
     min_sharpness: float | None = 0.02
 
     def reasons(self, image: NDArray[np.uint8], box: Box | None) -> tuple[Reason, ...]:
-        """What keeps a face from being judged; empty when nothing does.
+        """Why a face cannot be judged; empty when it can.
 
         Args:
             image: uint8 RGB ``(H, W, 3)``.
@@ -60,7 +62,7 @@ class Quality:
 
 
 USUAL_QUALITY = Quality()
-"""The limits that apply when nothing else is asked for."""
+"""The limits that apply unless others are given."""
 
 
 def luminance(image: NDArray[np.uint8]) -> float:

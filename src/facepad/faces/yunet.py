@@ -36,11 +36,11 @@ YUNET = PublicFile(
     instead="or give it with --detector-model (facepad data prepare); the detector 'dlib' needs no model",
     other_names=("yunet_n_640_640.onnx",),
 )
-"""The network's file in OpenCV's model zoo; its authors' own has another name."""
+"""The network's file in OpenCV's model zoo; its authors publish it under another name."""
 
-# The network was trained on faces of about 10 to 300 pixels: a photograph's large faces come into that range when it is
-# shrunk, and its time is bounded.
 _LONGEST_SIDE = 640
+"""Larger images are shrunk to this. The network was trained on faces of about 10 to 300 pixels, and shrinking brings a
+photograph's large faces into that range; it also bounds the time."""
 _STEP = 32
 _SCORE_THRESHOLD = 0.6
 
@@ -71,16 +71,16 @@ class YuNetDetector:
         return [Face(map_box(face.box, small.shape[:2], image.shape[:2]), face.confidence) for face in faces]
 
     def rows(self, image: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """What the network says of an RGB image: (N, 15), each x, y, width, height, 5 landmarks (x, y), score."""
+        """The network's output for an RGB image: (N, 15), each x, y, width, height, 5 landmarks (x, y), score."""
         height, width = image.shape[:2]
-        # The network works on multiples of 32; left to OpenCV 4, what it adds to thin images is not always black.
+        # The network needs multiples of 32. OpenCV 4 pads by itself, but thin images not always with black.
         below, right = -height % _STEP, -width % _STEP
         padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
         backend = self._backend()
         backend.setInputSize((width + right, height + below))
         found = backend.detect(cv2.cvtColor(padded, cv2.COLOR_RGB2BGR))[1]
         rows: NDArray[np.float64] = np.asarray(np.zeros((0, 15)) if found is None else found, dtype=np.float64)
-        # On very thin images it invents boxes as large as float32 goes.
+        # On very thin images the network gives boxes up to the largest float32.
         sane = (rows[:, 2:4] > 0).all(axis=1) & (np.abs(rows) < 10 * max(height, width) + 10).all(axis=1)
         return np.asarray(rows[sane])
 
@@ -94,7 +94,7 @@ class YuNetDetector:
 def canonical_square(row: NDArray[np.float64]) -> Box:
     """The canonical face square of one row of YuNet (see `YuNetDetector.rows`).
 
-    Its centre lies between the centre of the box and the eyes, a little lower; its side is a mean of the box's sides.
+    Its centre lies between the centre of the box and the eyes, a little lower; its side is a mix of the box's sides.
 
     >>> row = np.array([100.0, 100, 80, 100, 125, 140, 155, 140, 140, 160, 125, 180, 155, 180, 0.9])
     >>> [round(value, 1) for value in canonical_square(row).xyxy]

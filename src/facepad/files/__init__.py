@@ -1,1 +1,1 @@
-"""Files on disk: whole writes, hashes, shards, downloads, settings in TOML, and the words that files use for labels."""
+"""Files on disk: atomic writes, locks, append-only stores, hashes, shards, downloads, settings in TOML, synonyms."""

@@ -31,9 +31,9 @@ __all__ = [
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Where ``path`` is written: a full disk and the like become a RunError that names it.
+    """Turn errors of writing ``path``, such as a full disk, into a `RunError` that names it.
 
-    A pipe whose reader has gone stays a BrokenPipeError: no fault, but the reader's way to say that it has enough.
+    A pipe whose reader has gone stays a BrokenPipeError: that is not a fault, but the reader has seen enough.
     """
     try:
         yield
@@ -45,10 +45,10 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of ``path`` that replaces it when the block ends well, and vanishes when not.
+    """Yield a temporary sibling of ``path`` that replaces it when the block ends well, and is removed otherwise.
 
     Raises:
-        RunError: the disk is full or the place cannot be written; ``path`` is then as it was before.
+        RunError: the disk is full, or the folder cannot be written; ``path`` is then as it was before.
     """
     path = Path(path)
     with writing(path):
@@ -73,7 +73,8 @@ def _umask() -> int:
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write ``data`` to ``path`` whole or not at all; folders on the way are made.
 
-    Libraries that write files themselves report a full disk in ways of their own, if at all: have them write to memory.
+    Let libraries write to memory and give the result to this function: their own writers report a full disk in various
+    ways, or not at all.
 
     Raises:
         RunError: see `atomic_path`.
@@ -83,7 +84,7 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 ``text`` to ``path`` as `write_bytes` does (line ends stay as given)."""
+    """Write ``text`` in UTF-8 to ``path`` as `write_bytes` does; line ends are not changed."""
     write_bytes(path, text.encode("utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""Files, and members of tar shards under names as if the shard were a folder: ``set/shard-00000.tar/000000/a.jpg``."""
+"""Reading files, and members of tar shards, which are named as in a folder: ``set/shard-00000.tar/000000/a.jpg``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from typing import BinaryIO
 __all__ = ["SHARD_SUFFIX", "file_stamp", "open_file", "read_members", "tar_headers"]
 
 SHARD_SUFFIX = ".tar"
-"""How the name of a shard ends; compressed ones cannot be read from the middle."""
+"""How the name of a shard ends. A compressed tar file cannot be a shard: it cannot be read from the middle."""
 
 _INSIDE = re.compile(re.escape(SHARD_SUFFIX) + "/")
 
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Where the members of a shard lie: name to offset and length, of the file with this stamp."""
+    """Offset and length of each member of a shard by name, as long as the file has this stamp."""
 
     stamp: tuple[int, int, int]
     members: dict[str, tuple[int, int]]
@@ -35,12 +35,12 @@ _indexing = threading.Lock()
 
 
 def open_file(path: Path | str) -> io.BufferedReader | io.BytesIO:
-    """A file to read from; of a shard's member its bytes, in memory.
+    """Open a file for reading; the bytes of a shard's member are read into memory.
 
     A shard's headers are read once per process, and again when the file has changed.
 
     Raises:
-        OSError: there is no such file or member, or it cannot be read.
+        OSError: the file or member does not exist, or cannot be read.
         ValueError: a null byte in the name.
     """
     place = _place(path)
@@ -51,13 +51,13 @@ def open_file(path: Path | str) -> io.BufferedReader | io.BytesIO:
         offset, length = _find(shard, name, stream)
         stream.seek(offset)
         content = stream.read(length)
-    if len(content) < length:  # it was cut off since its headers were read
+    if len(content) < length:  # the file was cut off after its headers were read
         raise OSError(errno.EIO, f"{Path(shard).name} ends within it", str(path))
     return io.BytesIO(content)
 
 
 def file_stamp(path: Path | str) -> tuple[int, int]:
-    """Length and time of change (nanoseconds) of a file; of a shard's member its length, and the shard's time.
+    """Length and modification time (nanoseconds) of a file; a shard's member has its length and the shard's time.
 
     Raises:
         OSError, ValueError: as `open_file`.
@@ -72,7 +72,7 @@ def file_stamp(path: Path | str) -> tuple[int, int]:
 
 
 def read_members(shard: Path, suffix: str) -> dict[str, bytes]:
-    """Name to content of the members whose names end in ``suffix``, in their order.
+    """Name to content of the members whose names end in ``suffix``, in the order of the shard.
 
     Raises:
         OSError: the shard is missing, or not a whole tar file.
@@ -105,7 +105,7 @@ def tar_headers(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
 
 
 def _place(path: Path | str) -> tuple[str, str] | None:
-    """Shard and name of a member; None for a file of its own, which may lie in a folder that is named like a shard."""
+    """Shard and name of a member; None for an ordinary file, even one in a folder that is named like a shard."""
     text = Path(path).as_posix() if os.sep != "/" else os.fspath(path)
     for match in _INSIDE.finditer(text):
         shard = text[: match.end() - 1]
@@ -131,7 +131,7 @@ def _index(shard: str, stream: BinaryIO) -> _Index:
     stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
     known = _indexes.get(shard)
     if known is None or known.stamp != stamp:
-        with _indexing:  # else every thread would read the headers of the same shard
+        with _indexing:  # one thread reads the headers, and the others wait
             known = _indexes.get(shard)
             if known is None or known.stamp != stamp:
                 known = _indexes[shard] = _read_headers(stream, stamp)
@@ -139,7 +139,7 @@ def _index(shard: str, stream: BinaryIO) -> _Index:
 
 
 def _read_headers(stream: BinaryIO, stamp: tuple[int, int, int]) -> _Index:
-    """What a shard holds; of a damaged one what lies before the damage."""
+    """The members of a shard; of a damaged shard, those before the damage."""
     members: dict[str, tuple[int, int]] = {}
     try:
         for member in tar_headers(stream):

@@ -66,9 +66,10 @@ def normalise_name(text: str) -> str:
     return re.sub(r"[\s-]+", "_", text.strip().lower())
 
 
-@lru_cache(maxsize=1024)  # a file repeats a few words on every line
+@lru_cache(maxsize=1024)  # a file repeats a few words in every line
 def parse_label(text: str) -> Label | None:
-    """The label that a word means, or None when it means neither (numbers do: 1 is "real" here and "attack" there).
+    """The label that a word means; None when it means neither. A number never does: 1 is "real" in one file, and
+    "attack" in another.
 
     >>> parse_label("Genuine"), parse_label("spoof"), parse_label("1")
     (<Label.BONA_FIDE: 'bona_fide'>, <Label.ATTACK: 'attack'>, None)
@@ -88,7 +89,7 @@ def parse_split(text: str) -> Split | None:
 
 @lru_cache(maxsize=1024)
 def parse_attack_type(text: str) -> AttackType | None:
-    """The instrument that a name means; `UNKNOWN` when the name says only "attack"; None when it is a foreign name.
+    """The instrument that a name means; `UNKNOWN` when the name says only "attack"; None when it is unknown.
 
     A bare "photo" is read as a print, a bare "replay" (or a screen's name) as a video replay.
 

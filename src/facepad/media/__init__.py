@@ -1,1 +1,1 @@
-"""Pixels from outside: images, videos and cameras."""
+"""Reading pixels: images, videos and cameras; and writing images and videos."""

@@ -1,4 +1,4 @@
-"""Frames of a camera, as they come."""
+"""Reading the frames of a camera."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["read_camera"]
 
 
 def read_camera(number: int, *, count: int | None = None) -> Iterator[VideoFrame]:
-    """Frames of a camera through OpenCV; what comes while the caller is busy is passed over.
+    """Frames of a camera through OpenCV; frames that arrive while the caller is busy are dropped.
 
     Args:
-        number: Of the camera, from 0.
+        number: The camera, from 0.
         count: How many frames; None goes on until the camera ends.
 
     Yields:
         uint8 RGB frames with the seconds since the first one.
 
     Raises:
-        VideoError: there is no such camera, or it gives no picture.
+        VideoError: the camera does not exist, or gives no picture.
     """
     with quiet_opencv():
         capture = cv2.VideoCapture(number)

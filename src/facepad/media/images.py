@@ -21,13 +21,13 @@ from facepad.files.shards import open_file
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_size", "looks_like_image", "read_image", "write_image"]
 
 MAX_PIXELS = 64_000_000
-"""Default pixel limit of one image: above any phone's default photograph, below what fills the memory."""
+"""Default pixel limit of one image: above the default photograph of any phone, below what fills the memory."""
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""File name endings, in lower case, that are taken for images."""
+"""Endings, in lower case, of the names of files that facepad reads as images."""
 
-# Only these are tried: the fewer parsers a hostile file can reach, the better. Taking Pillow's classes directly also
-# keeps its process-wide pixel limit (and the warning that belongs to it) out of the way of our own.
+# Only these parsers are tried: the fewer a hostile file can reach, the better. Pillow's classes are called directly, so
+# that its process-wide pixel limit (and the warning that belongs to it) does not come before our own.
 _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
     (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
@@ -44,6 +44,7 @@ _WRITERS = {
     ".bmp": "BMP",
 }
 _ORIENTATION = 0x0112
+# `PIL.ImageOps.exif_transpose` also writes the EXIF data anew, and fails where that is damaged.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -69,7 +70,7 @@ def read_image(
         source: A file path, which may name a member of a tar shard (`facepad.files.shards`), or the bytes of a file.
         max_pixels: Refuse images of more pixels than this; checked in the header, before anything is decoded.
         min_size: A (height, width) that is large enough: a JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size
-            (faster) as long as both sides stay at least this. Other formats come at full size.
+            (faster) as long as both sides stay at least this. Other formats are decoded at full size.
 
     Returns:
         A writable uint8 array of shape (height, width, 3).
@@ -79,7 +80,7 @@ def read_image(
     """
     with _opened(source, max_pixels) as image:
         if min_size is not None:
-            # The sides may still be exchanged by the orientation; the longer one serves for both.
+            # The orientation may still swap the sides: ask for the longer one in both directions.
             image.draft(None, (max(min_size), max(min_size)))
         image.load()
         turn = _TURNS.get(_orientation(image))
@@ -91,18 +92,19 @@ def image_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> t
     """The (height, width) that `read_image` gives at full size, from the header alone.
 
     Raises:
-        ImageError: as `read_image`, as far as the header shows it.
+        ImageError: as `read_image`, for the faults that the header shows.
     """
     with _opened(source, max_pixels) as image:
         width, height = image.size
         if isinstance(image, TiffImagePlugin.TiffImageFile):
-            # Newer versions of Pillow give a sideways TIFF's upright size, older ones the stored size, as these tags.
+            # Of a sideways TIFF, newer versions of Pillow give the upright size, older ones the stored size. These tags
+            # always hold the stored size.
             width, height = image.tag_v2[256], image.tag_v2[257]
         return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
 
 
 def looks_like_image(head: bytes) -> bool:
-    """Whether a file with these first bytes (12 are enough) is of a kind that `read_image` reads.
+    """Whether a file that begins with these bytes (12 are enough) has a format that `read_image` reads.
 
     >>> looks_like_image(b"BM......"), looks_like_image(b"GIF89a")
     (True, False)
@@ -135,7 +137,7 @@ def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None
 
 @contextmanager
 def _opened(source: Path | str | bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """The image with its header read; whatever goes wrong inside the block becomes an ImageError."""
+    """The image with its header read; every error inside the block becomes an ImageError."""
     name = f"image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
     with _stream(source, name) as stream, _QuietPillow():
         try:
@@ -146,7 +148,7 @@ def _opened(source: Path | str | bytes, max_pixels: int) -> Iterator[ImageFile.I
             yield image
         except ImageError:
             raise
-        except Exception as error:  # a hostile file makes Pillow's parsers raise nearly anything
+        except Exception as error:  # a hostile file makes Pillow's parsers raise nearly any exception
             lines = str(error).strip().splitlines()
             raise ImageError(name, f"cannot be decoded ({lines[0] if lines else type(error).__name__})") from error
 
@@ -180,7 +182,7 @@ def _parser_of(head: bytes) -> type[ImageFile.ImageFile] | None:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - broken metadata must not cost the picture, whatever Pillow raises over it
+    except Exception:  # noqa: BLE001 - damaged metadata must not cost the picture, whatever Pillow raises
         return 1
 
 
@@ -194,15 +196,15 @@ def _to_rgb(image: Image.Image, *, png: bool) -> NDArray[np.uint8]:
     if image.has_transparency_data:
         canvas = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(canvas, image.convert("RGBA"))
-    # np.array copies once more than np.asarray, but gives memory that may be written (torch and OpenCV want that).
+    # np.array copies once more than np.asarray; the copy may be written, which torch and OpenCV need.
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 class _QuietPillow:
     """Hide the warnings of Pillow's parsers (odd metadata) while any thread decodes.
 
-    `warnings.catch_warnings` restores what it saw when it was entered, so overlapping threads would leave each
-    other's filters behind; here the first one in sets the filter and the last one out restores.
+    `warnings.catch_warnings` restores the filters that it found, so overlapping threads would leave each other's
+    filters behind. Here the first thread sets the filter, and the last one restores.
     """
 
     _lock: ClassVar[threading.Lock] = threading.Lock()

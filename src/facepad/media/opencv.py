@@ -1,4 +1,4 @@
-"""OpenCV's own log, kept off stderr where its errors are reported otherwise."""
+"""Keeping OpenCV's own log off stderr."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _lock = threading.Lock()
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV's own log off stderr: it warns of what is raised or returned anyway, and of nothing (version 5)."""
-    # The function has moved between versions of OpenCV; it returns the level that was set before, 0 is silence.
+    """Keep OpenCV's own log off stderr: it repeats errors that are raised anyway; version 5 also warns of nothing."""
+    # The function has moved between versions of OpenCV. It returns the previous level; 0 is silence.
     set_level = getattr(cv2.utils, "logging", cv2).setLogLevel
     with _lock:
         level = set_level(0)

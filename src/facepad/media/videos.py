@@ -24,34 +24,35 @@ from numpy.typing import NDArray
 
 from facepad.errors import InputError, RunError, VideoError, reason
 from facepad.files.disk import atomic_path
+from facepad.media.picking import by_rate, evenly
 from facepad.types import VIDEO_SUFFIXES, VideoFrame
 
 __all__ = ["MAX_PIXELS", "VIDEO_SUFFIXES", "VideoFrame", "VideoFrames", "read_video", "write_video"]
 
 MAX_PIXELS = 64_000_000
-"""Default pixel limit of one frame: far above any camera's, below what fills the memory."""
+"""Default pixel limit of one frame: far above the frames of any camera, below what fills the memory."""
 
-# Only these are tried: a playlist could name other files or addresses, and a hostile file reaches fewer parsers.
+# No other format is tried: a playlist could name other files or addresses, and a hostile file reaches fewer parsers.
 _FORMATS = "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,dv,mpeg,mpegts"
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-_OPTIONS_OF_BYTES = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}  # they may name no file at all
-# A video whose metadata is not UTF-8 stays readable. PyAV 19 never raises for it, and has no such argument.
+_OPTIONS_OF_BYTES = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}  # bytes may refer to no file at all
+# Metadata that is not UTF-8 does not make a video unreadable. PyAV 19 never raises for it, and lacks this argument.
 _LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
-# The same quantizer for every frame, so that quality does not depend on what moves (1 is the best, 31 the worst).
+# The same quantizer for every frame, so that quality does not depend on motion (1 is the best, 31 the worst).
 _QUALITY = {"qmin": "3", "qmax": "3"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """What a file holds, from its packets; nothing is decoded for it.
+    """The frames of a file, from its packets, without decoding.
 
     Attributes:
         stamps: Times of display, sorted, int64, in units of ``unit`` seconds; frame i is shown at ``stamps[i]``.
         end: When the last frame's display ends.
         unit: Seconds.
-        numbered: Whether a decoded frame can be told by its time; else frames are counted.
-        promised: Number of frames in the header; 0 when it names none.
-        frame_pixels: Of a frame, by the header.
+        numbered: Whether the time of a decoded frame tells which frame it is; else frames are counted.
+        promised: Number of frames by the header; 0 when the header has none.
+        frame_pixels: Pixels of a frame, by the header.
     """
 
     stamps: NDArray[np.int64]
@@ -73,18 +74,18 @@ def read_video(
 ) -> VideoFrames:
     """Decode frames of a video: all of them, ``count`` evenly spread over its time, or ``rate`` per second.
 
-    The file is read twice: once without decoding, for the times of its frames (what its header says of their number
-    does not matter), and once to decode. Frames are upright by the file's rotation mark; pixels that are not square
-    stay as they are. A frame that is damaged or cannot be decoded is left out; see `VideoFrames.missing`.
+    The file is read twice: once without decoding, for the times of its frames (the number in its header is not
+    trusted), and once to decode. Frames are upright by the file's rotation mark; pixels that are not square are not
+    rescaled. A frame that is damaged or cannot be decoded is left out (`VideoFrames.missing` counts them).
 
     Args:
         source: A video file (AVI, MOV, MP4, Matroska, WebM, MPEG, ASF or DV), or the bytes of one.
-        count: How many frames, at least 1; all when there are fewer. Each is the one shown in the middle of its
-            part of the time, or the next one when that is taken already.
-        rate: Frames per second of the video's time, above 0; none is given twice.
+        count: How many frames, at least 1; all when there are fewer. The video's time is cut into so many equal parts;
+            each part gives the frame shown in its middle, or the next one if that frame is taken already.
+        rate: Frames per second of the video's time, above 0; no frame is given twice.
         max_pixels: Refuse frames of more pixels than this.
         threads: Decoding threads; 0 takes one per processor.
-        stopped: Asked before each frame is decoded, wanted or not; when it says so, no more frames come.
+        stopped: Called before each frame is decoded, wanted or not; when it returns True, the iteration ends.
 
     Returns:
         An iterator that holds one frame at a time.
@@ -108,8 +109,8 @@ class VideoFrames(Iterator[VideoFrame]):
     Attributes:
         seconds: How long the whole video lasts, from its packets.
         frames: How many frames it holds.
-        frame_pixels: Of a frame, by the header.
-        wanted: How many were asked for (of those that the file holds).
+        frame_pixels: Pixels of a frame, by the header.
+        wanted: How many of its frames were asked for.
         missing: How many of them could not be decoded; known when the iteration has ended.
     """
 
@@ -141,7 +142,7 @@ class VideoFrames(Iterator[VideoFrame]):
 
     @property
     def missing(self) -> int:
-        """Wanted frames that did not come."""
+        """Number of wanted frames that could not be decoded."""
         return self.wanted - self._given
 
     @property
@@ -158,7 +159,7 @@ class VideoFrames(Iterator[VideoFrame]):
 
     def _decode(self) -> Iterator[VideoFrame]:
         listing, reformatter, last = self._listing, VideoReformatter(), -1
-        stamps = array("q", listing.stamps.tobytes())  # single numbers come out of it faster
+        stamps = array("q", listing.stamps.tobytes())  # faster than NumPy for single numbers
         with _opened(self._source, self._max_pixels) as (container, stream):
             stream.thread_type = "AUTO"
             stream.thread_count = self._threads
@@ -185,8 +186,8 @@ class VideoFrames(Iterator[VideoFrame]):
             raise VideoError(_name(self._source), f"none of its {len(listing.stamps)} frames can be decoded{why}")
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[DecodedFrame]:
-        """What decodes, in order of display; what does not becomes the noted problem."""
-        # Where each frame stands alone, only the wanted ones need decoding.
+        """The frames that can be decoded, in order of display; an error is noted, and decoding goes on."""
+        # Where no frame depends on another, only the wanted ones are decoded.
         alone = self._listing.numbered and stream.codec_context.codec.intra_only
         picked = set(self._listing.stamps[self._picked].tolist()) if alone else None
         for packet in self._packets(container, stream):
@@ -202,7 +203,7 @@ class VideoFrames(Iterator[VideoFrame]):
             yield from (frame for frame in frames if not frame.is_corrupt)
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream] | None]:
-        """The whole packets, then None, which asks the decoder for what it still holds."""
+        """The whole packets, then None, which makes the decoder give the frames that it still holds."""
         try:
             for packet in container.demux(stream):
                 if packet.is_corrupt:
@@ -261,7 +262,7 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContai
     try:
         if isinstance(source, bytes):
             container = av.open(io.BytesIO(source), "r", options=_OPTIONS_OF_BYTES, **_LENIENT)
-        else:  # the prefix keeps a name like "http:..." a file's name
+        else:  # with the prefix, a name like "http:..." is a file's name
             container = av.open(f"file:{source.absolute()}", "r", options=_OPTIONS, **_LENIENT)
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(name, f"cannot be opened as a video ({reason(error)})") from error
@@ -269,7 +270,7 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContai
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise VideoError(name, "holds no video stream; is the copy complete?")
-        # PyAV's types know nothing of a stream whose codec FFmpeg does not know.
+        # PyAV's types leave out that a stream may have a codec that FFmpeg does not know.
         if getattr(stream, "codec_context", None) is None:
             raise VideoError(name, "its codec is not known")
         _refuse_size(name, stream.codec_context.width, stream.codec_context.height, max_pixels)
@@ -295,14 +296,14 @@ def _refuse_size(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
-    """Read the packets' times, nothing else; packets that only help others are not frames."""
+    """Read the packets' times alone; packets that only help to decode others are not frames."""
     # 8 bytes a frame: an hour of video takes less than a megabyte.
     stamps, timed, hidden, ends = array("q"), True, 0, 0
     with _opened(source, max_pixels) as (container, stream):
         promised, unit, rate = stream.frames, stream.time_base, stream.average_rate
         reordered, is_avi = bool(stream.codec_context.has_b_frames), container.format.name == "avi"
         pixels = stream.codec_context.width * stream.codec_context.height
-        # What comes before an error is read.
+        # Keep the packets read before a demux error.
         with suppress(av.FFmpegError):
             for packet in container.demux(stream):
                 if packet.is_discard:
@@ -320,10 +321,10 @@ def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
         )
     in_file = np.frombuffer(stamps, np.int64)
     times = np.unique(in_file)
-    # Frames stored in another order than shown, yet with rising times: the container keeps the times of decoding only,
-    # and the times of display are guessed. AVI always does so, whatever order the guesses have.
+    # Frames that are stored in another order than shown, yet with rising times: the container keeps only the times of
+    # decoding, and FFmpeg guesses the times of display. For AVI it always guesses.
     guessed = reordered and (is_avi or bool((np.diff(in_file) > 0).all()))
-    # Not every file gives durations: a last frame then lasts as long as the others do.
+    # Not every file has durations: the last frame then lasts as long as the others.
     typical = (int(times[-1]) - int(times[0])) // max(len(times) - 1, 1) or 1
     end = ends if ends > times[-1] else int(times[-1]) + typical
     return _Listing(times, end, unit, not guessed, promised - hidden, pixels)
@@ -332,45 +333,14 @@ def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
 def _pick(listing: _Listing, count: int | None, rate: float | None) -> NDArray[np.int64]:
     stamps = listing.stamps
     if count is not None:
-        return _evenly(stamps, listing.end, count)
+        return evenly(stamps, listing.end, count)
     if rate is not None:
-        return _by_rate(stamps, listing.end, 1 / (rate * float(listing.unit)))
+        return by_rate(stamps, listing.end, 1 / (rate * float(listing.unit)))
     return np.arange(len(stamps), dtype=np.int64)
 
 
-def _evenly(stamps: NDArray[np.int64], end: int, count: int) -> NDArray[np.int64]:
-    """Indexes of ``count`` different frames (all when there are fewer), evenly over the time from first to ``end``.
-
-    >>> _evenly(np.arange(10), 10, 5).tolist()
-    [1, 3, 5, 7, 9]
-    >>> _evenly(np.array([0, 1, 2, 3, 100]), 104, 3).tolist()
-    [2, 3, 4]
-    """
-    frames = len(stamps)
-    if count >= frames:
-        return np.arange(frames, dtype=np.int64)
-    middles = stamps[0] + (np.arange(count) + 0.5) * ((end - int(stamps[0])) / count)
-    shown = np.searchsorted(stamps, middles, side="right") - 1
-    # Not one twice, and not so late that too few are left.
-    steps = np.arange(count)
-    distinct = np.maximum.accumulate(shown - steps) + steps
-    return np.minimum(distinct, frames - count + steps).astype(np.int64)
-
-
-def _by_rate(stamps: NDArray[np.int64], end: int, step: float) -> NDArray[np.int64]:
-    """Indexes of the frames shown every ``step`` from the first one on, none twice.
-
-    >>> _by_rate(np.arange(10), 10, 4.0).tolist()
-    [0, 4, 8]
-    """
-    # Each frame's span holds a tick when the number of ticks before its end is higher than before its start.
-    edges = np.append(stamps, max(end, int(stamps[-1]) + 1)) - stamps[0]
-    ticks = np.ceil(edges / step - 1e-9)
-    return np.flatnonzero(np.diff(ticks) > 0).astype(np.int64)
-
-
 def _index(listing: _Listing, stamps: Sequence[int], stamp: int | None, last: int) -> int:
-    """Which frame this is by its time, or the one after the last where the time says nothing."""
+    """Index of the frame with this time; where the time does not tell, the index after the last one."""
     following = last + 1
     if not listing.numbered or stamp is None or (following < len(stamps) and stamps[following] == stamp):
         return following

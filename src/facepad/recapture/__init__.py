@@ -1,12 +1,13 @@
-"""A physical model of print and screen re-capture: what a face image looks like after it was presented to a camera.
+"""A physical model of print and screen re-capture: how a face image changes when it is presented to a camera.
 
 A presentation attack photographs a photograph. Printing and displaying leave marks: a smaller gamut, a changed tone
 curve, halftone dots or sub-pixels that beat against the camera's own pixels (moire), a sheet that is tilted, bent and
-lit by the room, glare, and an edge with the room behind it. The functions here apply those marks, and only those:
-noise, lens blur and compression of the final camera belong to whoever records the result, bona fide and attack alike.
+lit by the room, glare, and an edge with the room behind it. The functions here apply those marks alone.
+Noise, lens blur and compression of the final camera are left to the caller, who adds them to bona fide images and
+attacks alike.
 
-All lengths of patterns are in output pixels, so the same parameters serve whole frames and face crops. Everything is
-a pure function of its arguments and of the numpy generator that it is given.
+All lengths of patterns are in output pixels, so the same parameters fit whole frames and face crops. All functions are
+pure: the result depends on the arguments, one of which is a numpy generator.
 """
 
 from facepad.recapture.media import (

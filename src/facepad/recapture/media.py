@@ -1,4 +1,4 @@
-"""What a face can be presented on: parameters of prints and screens, their families, and how they are drawn."""
+"""Prints and screens: their parameters, the families with their ranges, and drawing parameters at random."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Ranges = Mapping[str, tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """How the presented image lies in the camera's view.
+    """Where the presented image is in the camera's view.
 
     Attributes:
         scale: 1 makes the image just cover the output; smaller shows its edge.
         shift: Offset of the image's centre from the output's, in output widths and heights.
         angle: Rotation in radians.
-        tilt: Perspective: how much smaller the sheet gets from the centre to the right and to the lower edge.
+        tilt: Perspective: how much the sheet shrinks from the centre to the right and to the lower edge.
     """
 
     scale: float = 1.0
@@ -60,7 +60,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Medium:
-    """What prints and displays have in common.
+    """The parameters that prints and displays have in common.
 
     Attributes:
         gamma: Exponent of the tone curve (above 1: darker mid-tones).
@@ -71,7 +71,7 @@ class Medium:
         glare: Strength of the specular spot, 0 to 1.
         blur: Gaussian sigma of the medium and its capture, output pixels.
         margin: White border or bezel as a fraction of the image's height; 0 keeps the edge out of view.
-        placement: Where the image lies in the output.
+        placement: Where the image is in the output.
     """
 
     gamma: float
@@ -125,7 +125,7 @@ class ScreenParams(Medium):
     reflection: float
 
 
-# Ranges (low, high) of the parameters by kind of medium; a kind can be held out of training to test on the unseen.
+# Ranges (low, high) of the parameters per family. A family can be left out of training, to test on an unknown one.
 # fmt: off
 PRINT_FAMILIES: Mapping[str, Ranges] = MappingProxyType({
     "laser": {

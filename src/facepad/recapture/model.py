@@ -1,4 +1,4 @@
-"""The re-capture itself: tone, geometry, dots and grids, light, and what is seen beside the sheet."""
+"""The re-capture itself: tone, geometry, dots and grids, light, and the background beside the sheet."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def print_recapture(
     output_size: tuple[int, int] | None = None,
     background: Image | None = None,
 ) -> Image:
-    """Print ``image``, hold the sheet before a camera, and return what the camera's lens sees.
+    """Print ``image``, hold the sheet before a camera, and return the picture before the camera's lens.
 
     Args:
         image: uint8 RGB (H, W, 3).
         rng: Source of the textures (dots, glare, light); the same state gives the same bytes.
         params: The print; None draws one with `sample_print`.
         output_size: (height, width) of the result; None keeps the image's.
-        background: uint8 RGB of the output's size, seen beside the sheet; None invents a blurred one.
+        background: uint8 RGB of the output's size, visible beside the sheet; None makes a blurred one.
 
     Returns:
         uint8 RGB of ``output_size``, a new array.
@@ -41,7 +41,7 @@ def print_recapture(
     Raises:
         ImageError: ``image`` or ``background`` is not uint8 (H, W, 3), or the background has another size.
     """
-    size = _check(image, output_size, background)
+    size = _checked_size(image, output_size, background)
     params = params or sample_print(rng)
     sheet = _tone(image, params)
     sheet, alpha = _place(sheet, params, params.bend, size, params.white * _cast(params))
@@ -63,8 +63,8 @@ def screen_recapture(
     output_size: tuple[int, int] | None = None,
     background: Image | None = None,
 ) -> Image:
-    """Show ``image`` on a display and return what a camera's lens sees; arguments as for `print_recapture`."""
-    size = _check(image, output_size, background)
+    """Show ``image`` on a display and return the picture before a camera's lens; arguments as for `print_recapture`."""
+    size = _checked_size(image, output_size, background)
     params = params or sample_screen(rng)
     sheet = _tone(image, params)
     bezel = np.full(3, rng.uniform(0.02, 0.10))
@@ -78,7 +78,7 @@ def screen_recapture(
     return _finish(sheet, alpha, params.blur, background, rng)
 
 
-def _check(image: Image, output_size: tuple[int, int] | None, background: Image | None) -> tuple[int, int]:
+def _checked_size(image: Image, output_size: tuple[int, int] | None, background: Image | None) -> tuple[int, int]:
     for what, array in (("image", image), ("background", background)):
         if array is not None and (array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or not array.size):
             raise ImageError(what, f"expected uint8 RGB (H, W, 3), got {array.dtype} {array.shape}")
@@ -130,7 +130,7 @@ def _place(
 
 
 def _wave(size: tuple[int, int], pitch: float, angle: float, phase: float) -> _Floats:
-    """cos of a plane wave, (height, width): an outer product of two phasors, far cheaper than a cosine per pixel."""
+    """cos of a plane wave, (height, width): an outer product of two phasors, much faster than a cosine per pixel."""
     step = 2j * pi / pitch
     across = np.exp(step * cos(angle) * np.arange(size[1]) + 1j * phase)
     down = np.exp(step * sin(angle) * np.arange(size[0]))
@@ -216,14 +216,14 @@ def _spot(size: tuple[int, int], strength: float, rng: np.random.Generator) -> _
 
 def _add_light(sheet: _Floats, light: _Floats) -> None:
     """Add reflected light in place so that nothing exceeds white."""
-    for channel in range(3):  # several times faster than broadcasting over a last axis of three
+    for channel in range(3):  # much faster than broadcasting over a last axis of three
         sheet[..., channel] += light * (1 - np.minimum(sheet[..., channel], 1))
 
 
 def _finish(
     sheet: _Floats, alpha: _Floats | None, blur: float, background: Image | None, rng: np.random.Generator
 ) -> Image:
-    """Lay the sheet over what is behind it, soften, and quantise."""
+    """Lay the sheet over the background, soften, and quantise."""
     size = (sheet.shape[0], sheet.shape[1])
     if alpha is not None and float(alpha.min()) < 1:
         if background is None:

@@ -1,4 +1,4 @@
-"""Engines that run a network's graph on the CPU: ONNX Runtime and OpenVINO, both behind one call."""
+"""Inference engines, which run a network's graph on the CPU: ONNX Runtime and OpenVINO, behind one interface."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ __all__ = [
 EngineName = Literal["onnxruntime", "openvino"]
 """The name of an inference engine."""
 
-_MAKING_CORE = threading.Lock()  # a cache alone would let two threads make one each
+_MAKING_CORE = threading.Lock()  # without it, two threads could each make a core
 ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
 """The names of the inference engines."""
 
 
 class Engine(Protocol):
-    """A loaded network with one input; may be shared between threads."""
+    """A loaded network with one input; threads may share it."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of what it takes."""
+        """Names of its inputs."""
         ...
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of what it gives, in order."""
+        """Names of its outputs, in order."""
         ...
 
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
-        """Every output by name, ``(N, ...)``, of a batch ``(N, ...)`` as the graph wants it."""
+        """Every output by name, ``(N, ...)``, for a batch ``(N, ...)`` in the graph's input format."""
         ...
 
 
@@ -55,23 +55,23 @@ class OnnxNetwork:
 
     Args:
         graph: The serialised graph.
-        threads: Of the engine; None takes one per processor.
+        threads: Threads of the engine; None takes one per processor.
 
     Raises:
-        ModelError: the bytes are no graph that this ONNX Runtime can run.
+        ModelError: this ONNX Runtime cannot run the graph.
     """
 
     def __init__(self, graph: bytes, threads: int | None = None) -> None:
-        import onnxruntime  # only here: it takes a third of a second, which 'facepad --help' should not cost
+        import onnxruntime  # only here: it takes a third of a second, too much for 'facepad --help'
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or available_cpus()
         options.log_severity_level = 3
-        # Idle threads would otherwise spin, and take the processors from those that decode the next images.
+        # Idle threads would otherwise spin, and take processors from the threads that decode the next images.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions share no base of their own
+        except Exception as error:  # its exceptions have no common base class
             raise ModelError(f"ONNX Runtime cannot load the network: {str(error).splitlines()[0]}") from error
         self.inputs = tuple(value.name for value in self._session.get_inputs())
         self.outputs = tuple(value.name for value in self._session.get_outputs())
@@ -79,7 +79,7 @@ class OnnxNetwork:
         self._single = bool(shape) and shape[0] == 1
 
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
-        """See `Engine`."""
+        """Run the network on a batch; a graph for one image at a time runs once per image."""
         return _one_by_one(self._run, batch) if self._single else self._run(batch)
 
     def _run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
@@ -92,7 +92,7 @@ class OpenVinoNetwork:
     Args:
         graph: The XML, or the ONNX graph.
         weights: The weights of an XML; empty for ONNX.
-        threads: Of the engine; None takes one per processor.
+        threads: Threads of the engine; None takes one per processor.
 
     Raises:
         ModelError: OpenVINO is not installed, or cannot load the graph.
@@ -100,7 +100,7 @@ class OpenVinoNetwork:
 
     def __init__(self, graph: bytes, weights: bytes = b"", threads: int | None = None) -> None:
         core = openvino_core()
-        # Floats stay floats: on processors with bfloat16 OpenVINO would otherwise take that, and scores would differ.
+        # On processors with bfloat16 OpenVINO would otherwise calculate in that format, and scores would differ.
         hints = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": str(threads or available_cpus()),
@@ -116,7 +116,7 @@ class OpenVinoNetwork:
         self._single = images.is_static and images.get_length() == 1
 
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
-        """See `Engine`."""
+        """Run the network on a batch; a graph for one image at a time runs once per image."""
         return _one_by_one(self._run, batch) if self._single else self._run(batch)
 
     def _run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
@@ -133,7 +133,7 @@ def _one_by_one(
 
 
 def import_openvino() -> Any:
-    """The module; it is imported only here, and only where it is needed.
+    """The module ``openvino``, imported only when it is needed.
 
     Raises:
         ModelError: OpenVINO is not installed.
@@ -146,11 +146,11 @@ def import_openvino() -> Any:
 
 
 def openvino_core() -> Any:
-    """The process's one `openvino.Core`, kept until its end.
+    """The only `openvino.Core` of this process, kept until the process ends.
 
-    One, since each brings an alternate signal stack to the thread that first compiles with it, and takes it away when
-    dropped. Of two the second leaves the first's in place, unmapped by then (OpenVINO 2026.4): the next signal that
-    Python handles in that thread, Ctrl-C or the end of a child, would be a segmentation fault.
+    A core gives the thread that first compiles with it an alternate signal stack, and frees that stack when it is
+    dropped. After a second core the thread is left with the freed stack of the first (OpenVINO 2026.4): the next signal
+    that Python handles in that thread, such as Ctrl-C or the end of a child, is a segmentation fault.
 
     Raises:
         ModelError: OpenVINO is not installed.
@@ -165,12 +165,12 @@ def _core() -> Any:
 
 
 def load_network(files: Sequence[bytes], engine: EngineName, threads: int | None = None) -> Engine:
-    """A network ready to run.
+    """Load a network.
 
     Args:
         files: The ONNX graph alone, or OpenVINO's XML and weights.
         engine: Which engine; OpenVINO runs both formats, ONNX Runtime the first.
-        threads: Of the engine; None takes one per processor.
+        threads: Threads of the engine; None takes one per processor.
 
     Raises:
         ModelError: an unknown engine, one that cannot run this format or is not installed, or a broken graph.

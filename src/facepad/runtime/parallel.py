@@ -1,4 +1,4 @@
-"""Working in threads and processes: results computed ahead of their consumer, pools, and the processors there are."""
+"""Threads and processes: results computed ahead of their consumer, process pools, and the number of processors."""
 
 from __future__ import annotations
 
@@ -65,13 +65,14 @@ def require_positive(name: str, number: int | None) -> None:
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int = 64, threads: int | None = None
 ) -> Iterator[Result]:
-    """``function`` of each item, in order, computed by threads while the caller uses the ones before.
+    """``function`` of each item, in order; threads compute the next results while the caller uses the earlier ones.
 
     Args:
-        function: Should spend its time outside the interpreter lock, as decoding and resizing images does.
+        function: Should spend its time outside the interpreter lock, as when it decodes or resizes images.
         items: Taken one by one, never more than ``ahead`` before the consumer.
-        ahead: How many results may wait; bounds memory.
-        threads: None takes one per processor, and at least two; what torchrun started on one machine shares them.
+        ahead: How many results may wait, which bounds memory.
+        threads: None takes one per processor, and at least two; the processes that torchrun starts on one machine share
+            the processors.
 
     Raises:
         Exception: whatever ``function`` raises, when its item's turn comes.
@@ -95,7 +96,7 @@ def map_ahead(
 
 
 def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """The items in order, the next one made by a thread while the caller uses the one before.
+    """The items in order; a thread makes the next one while the caller uses the current one.
 
     Raises:
         Exception: whatever making an item raises, when its turn comes.
@@ -114,7 +115,7 @@ def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
 
 @contextmanager
 def interrupt_deferred() -> Iterator[None]:
-    """Hold Ctrl-C back while processes may start: they inherit that, so it cannot hit them half started."""
+    """Hold Ctrl-C back while processes start: they inherit the mask, so Ctrl-C cannot hit them half started."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

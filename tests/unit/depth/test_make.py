@@ -1,227 +1,186 @@
-"""Depth maps as geometry: the z-buffer, the levels, the mean face, and the way from a stored map to a crop's label."""
+"""Making depth maps: what a run stores, how the next one continues it, and the command."""
 
-import cv2
+import re
+import shutil
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from facepad.depth import EXTENT, SIZE, warp_depth
-from facepad.depth.raster import FARTHEST, rasterise, to_levels
-from facepad.depth.template import TemplateDepth, mean_face
+from facepad.datasets.manifest import read_manifest, write_manifest
+from facepad.depth import SIZE
+from facepad.depth.template import TemplateDepth
 from facepad.errors import InputError
-from facepad.faces import crop
-from facepad.types import Box
-
-BOX = Box(40, 30, 80, 70)
-FRAME = (120, 160)
+from facepad.media.images import write_image
+from facepad.types import AttackType, Label, Sample
+from helpers.depth_labels import BOX, Counting, load, make
 
 
-def slow_raster(vertices, triangles, size):
-    """Pixel by pixel, triangle by triangle: an independent way to the same surface."""
-    surface = np.full((size, size), np.inf)
-    for a, b, c in vertices[triangles]:
-        matrix = np.array([[a[0], b[0], c[0]], [a[1], b[1], c[1]], [1, 1, 1]])
-        if abs(np.linalg.det(matrix)) < 1e-12:
-            continue
-        for row in range(size):
-            for column in range(size):
-                weights = np.linalg.solve(matrix, [(column + 0.5) / size, (row + 0.5) / size, 1])
-                if (weights >= 0).all():
-                    surface[row, column] = min(surface[row, column], weights @ (a[2], b[2], c[2]))
-    return surface
+def test_maps_come_back_for_their_own_samples_and_zeros_for_attacks(manifest):
+    labeller = Counting()
+    summary = make(manifest, labeller)
+    assert sorted(labeller.seen) == [100 + number for number in range(39)]  # attacks are not even opened
+    assert (summary.made, summary.kept, summary.attacks) == (39, 0, 4)
+    assert summary.no_box == ["real/39.png"] and not summary.unreadable and not summary.fell_back
+    maps = load(manifest)
+    assert (maps.labeller, maps.identity) == ("counting", "counting-1")
+    for sample in read_manifest(manifest):
+        if sample.label is Label.ATTACK:
+            assert sample in maps and not maps.of(sample).any() and maps.of(sample).shape == (SIZE, SIZE)
+        elif sample.box is not None:
+            assert sample in maps and (maps.of(sample) == 100 + int(sample.path[5:7])).all()
 
 
-def test_raster_equals_a_slow_one():
-    rng = np.random.default_rng(3)
-    vertices = rng.uniform(-0.3, 1.3, (24, 3))
-    triangles = rng.integers(0, 24, (20, 3))
-    assert np.allclose(rasterise(vertices, triangles, 12), slow_raster(vertices, triangles, 12))
+def test_sample_without_a_face_square_has_no_map_and_says_so(manifest):
+    make(manifest)
+    maps = load(manifest)
+    faceless = next(sample for sample in read_manifest(manifest) if sample.label is Label.BONA_FIDE and not sample.box)
+    assert faceless not in maps
+    with pytest.raises(InputError, match=r"real/39\.png has no depth map"):
+        maps.of(faceless)
 
 
-def test_raster_takes_the_nearer_of_two_and_leaves_no_gap_between_neighbours():
-    steps = np.linspace(0, 1, 38)
-    x, y = (axis.ravel() for axis in np.meshgrid(steps, steps))
-    numbers = np.arange(38 * 38).reshape(38, 38)
-    upper = np.stack([numbers[:-1, :-1], numbers[:-1, 1:], numbers[1:, :-1]], -1).reshape(-1, 3)
-    lower = np.stack([numbers[:-1, 1:], numbers[1:, 1:], numbers[1:, :-1]], -1).reshape(-1, 3)
-    vertices = np.stack([x, y, 2 + x], axis=1)
-    near = np.array([[0.25, 0.25, 1], [0.75, 0.25, 1], [0.25, 0.75, 1]])
-    triangles = np.concatenate([upper, lower, [[38 * 38, 38 * 38 + 1, 38 * 38 + 2]]])
-    surface = rasterise(np.concatenate([vertices, near]), triangles)
-    middles = (np.arange(SIZE) + 0.5) / SIZE
-    expected = np.tile(2 + middles, (SIZE, 1))
-    columns, rows = np.meshgrid(middles, middles)
-    expected[(columns >= 0.25) & (rows >= 0.25) & (columns + rows <= 1)] = 1
-    assert np.allclose(surface, expected)
+def test_agreement_with_the_mean_face_is_given(manifest):
+    class Squeezed(Counting):
+        def depth(self, image, box):
+            levels = TemplateDepth().levels.astype(int)
+            return np.where(levels > 0, levels // 2 + 100, 0).astype(np.uint8)
+
+    summary = make(manifest, Squeezed())
+    assert 0.9 < summary.agreement < 1
+    assert f"correlation with the template's mean face: {summary.agreement:.2f}" in summary.to_text()
+    assert make(manifest, TemplateDepth()).agreement is None
 
 
-def test_raster_of_nothing_or_of_what_lies_outside_is_background():
-    assert np.isinf(rasterise(np.zeros((0, 3)), np.zeros((0, 3), dtype=int))).all()
-    assert np.isinf(rasterise(np.array([[2.0, 2, 0], [3, 2, 0], [2, 3, 0]]), np.array([[0, 1, 2]]))).all()
-    edge_on = np.array([[0.1, 0.1, 0], [0.5, 0.5, 1], [0.9, 0.9, 2]])
-    assert np.isinf(rasterise(edge_on, np.array([[0, 1, 2]]), size=63)).all()
+def test_second_run_makes_nothing_anew(manifest):
+    make(manifest)
+    labeller = Counting()
+    summary = make(manifest, labeller)
+    assert labeller.seen == [] and (summary.made, summary.kept) == (0, 39)
+    assert "39 depth maps by counting-1 (39 from earlier runs)" in summary.to_text()
 
 
-def test_levels_put_the_nearest_at_255_and_keep_the_face_apart_from_the_background():
-    surface = np.full((SIZE, SIZE), np.inf)
-    surface[10:20, 10:20] = np.linspace(7, 9, 100).reshape(10, 10)
-    levels = to_levels(surface)
-    assert levels[10, 10] == 255 and levels[19, 19] == round(255 * FARTHEST) > 0
-    assert (levels[np.isinf(surface)] == 0).all() and np.all(np.diff(levels[10, 10:20].astype(int)) < 0)
-    assert to_levels(np.full((4, 4), np.inf)) is None
-    assert to_levels(np.full((2, 2), 3.0)).tolist() == [[255, 255], [255, 255]]
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_run_that_was_stopped_goes_on(manifest, jobs):
+    class Stopping(Counting):
+        def depth(self, image, box):
+            if image[0, 0, 0] == 136:
+                raise KeyboardInterrupt
+            return super().depth(image, box)
+
+    with pytest.raises(KeyboardInterrupt):
+        make(manifest, Stopping(), jobs=jobs)
+    labeller = Counting()
+    summary = make(manifest, labeller, jobs=jobs)
+    assert summary.kept == 32 and sorted(labeller.seen) == [132, 133, 134, 135, 136, 137, 138]
+    assert sum(s in load(manifest) for s in read_manifest(manifest) if s.label is Label.BONA_FIDE) == 39
 
 
-def test_mean_face_has_a_nose_sockets_and_an_outline_within_the_square():
-    face = TemplateDepth().depth(np.zeros((9, 9, 3), np.uint8), BOX)
-    assert face.shape == (SIZE, SIZE) and face.dtype == np.uint8
-    row, column = np.unravel_index(face.argmax(), face.shape)
-    assert 31 <= row <= 34 and column in (31, 32)
-    assert np.abs(face.astype(int) - face[:, ::-1]).max() <= 1
-    middle = face[24, 31]
-    assert face[24, 25] < middle - 15 and face[24, 13:51].min() > 0  # a socket beside the bridge of the nose
-    for border in (face[:5], face[-5:], face[:, :8], face[:, -8:]):
-        assert not border.any()
-    # As wide as dlib's square, roughly, and higher: forehead and chin belong to it.
-    inside = np.isfinite(mean_face(160))
-    assert 0.9 < inside.any(axis=0).sum() / 100 < 1.0 < inside.any(axis=1).sum() / 100 < 1.2
+@pytest.mark.parametrize("file", ["maps.u8", "index.jsonl"])
+@pytest.mark.parametrize("torn", [1, 700, 100_000])
+def test_torn_files_are_cut_back_to_whole_rows(manifest, file, torn):
+    make(manifest)
+    path = manifest.parent / "depth/counting" / file
+    content = path.read_bytes()
+    path.write_bytes(content[: max(0, len(content) - torn)])
+    with pytest.raises(InputError, match=r"39 bona fide images have no depth map"):
+        load(manifest)
+    labeller = Counting()
+    summary = make(manifest, labeller)
+    assert 0 < len(labeller.seen) == summary.made == 39 - summary.kept
+    maps = load(manifest)
+    assert all((maps.of(s) == 100 + int(s.path[5:7])).all() for s in read_manifest(manifest)[:39])
 
 
-def test_template_changes_nothing_that_it_gave_before():
-    labeller = TemplateDepth()
-    first = labeller.depth(np.zeros((9, 9, 3), np.uint8), BOX)
-    first[:] = 7
-    assert labeller.depth(np.zeros((9, 9, 3), np.uint8), BOX).max() == 255
+def test_rows_without_index_lines_are_dropped(manifest):
+    make(manifest)
+    folder = manifest.parent / "depth/counting"
+    with (folder / "maps.u8").open("ab") as stream:
+        stream.write(bytes(SIZE * SIZE + 5))
+    (manifest.parent / "real/00.png").unlink()
+    write_image(manifest.parent / "real/00.png", np.full((70, 64, 3), 9, np.uint8))  # another image: made again
+    labeller = Counting()
+    assert make(manifest, labeller).made == 1 and labeller.seen == [9]
+    assert (load(manifest).of(read_manifest(manifest)[0]) == 9).all()
 
 
-def test_template_takes_no_model(tmp_path):
-    with pytest.raises(InputError, match="'template' takes no model file"):
-        TemplateDepth(tmp_path / "a.tflite")
+def test_face_that_the_labeller_does_not_see_gets_the_template_and_is_listed(manifest):
+    write_image(manifest.parent / "real/05.png", np.zeros((64, 64, 3), np.uint8))
+    for summary in (make(manifest), make(manifest)):  # a later run still says so
+        assert summary.fell_back == ["real/05.png"]
+        assert "template's mean face instead: 1 (real/05.png)" in summary.to_text()
+    template = TemplateDepth().depth(np.zeros((1, 1, 3), np.uint8), BOX)
+    assert np.array_equal(load(manifest).of(read_manifest(manifest)[5]), template)
 
 
-# --- warp_depth --------------------------------------------------------------------------------------------------
+def test_unreadable_image_is_listed_and_the_rest_goes_on(manifest):
+    (manifest.parent / "real/07.png").write_bytes(b"torn")
+    summary = make(manifest)
+    assert list(summary.unreadable) == ["real/07.png"] and summary.made == 38
+    assert "unreadable, no map: " in summary.to_text() and "07.png" in summary.to_text()
+    maps = load(manifest)  # training leaves such an image out itself
+    assert read_manifest(manifest)[7] not in maps and read_manifest(manifest)[8] in maps
+    write_image(manifest.parent / "real/07.png", np.full((64, 64, 3), 107, np.uint8))
+    assert not make(manifest).unreadable and read_manifest(manifest)[7] in load(manifest)
 
 
-@pytest.fixture(scope="module")
-def stored():
-    return np.random.default_rng(1).integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
+def test_images_that_moved_stop_the_run_in_one_line(manifest):
+    shutil.move(manifest.parent / "real", manifest.parent / "moved")
+    with pytest.raises(InputError, match=r"of 39 bona fide images of .* cannot be read .*more than 5% means") as caught:
+        make(manifest)
+    assert "\n" not in str(caught.value)
 
 
-def label(stored, **options):
-    usual = {"crop_scale": EXTENT, "box": BOX, "image_size": FRAME, "size": (SIZE, SIZE)}
-    return warp_depth(stored, **{**usual, **options})
+def test_nothing_to_make_is_refused(tmp_path):
+    write_manifest(tmp_path / "manifest.csv", [Sample("1.png", "a", Label.ATTACK, AttackType.PRINT, box=BOX)])
+    with pytest.raises(InputError, match="no bona fide sample with a face square"):
+        make(tmp_path / "manifest.csv")
+    with pytest.raises(InputError, match="jobs must be at least 1"):
+        make(tmp_path / "manifest.csv", jobs=0)
 
 
-def test_label_of_the_stored_square_is_the_stored_map(stored):
-    assert np.allclose(label(stored), stored / 255, atol=1e-6)
-    half = label(stored, size=(32, 32))
-    assert half.dtype == np.float32
-    assert np.allclose(half, stored.reshape(32, 2, 32, 2).mean(axis=(1, 3)) / 255, atol=1e-6)
+def test_manifests_in_one_folder_share_their_maps(manifest):
+    make(manifest)
+    other = manifest.parent / "manifest-fold1.csv"
+    write_manifest(other, [replace(sample, subject="x") for sample in read_manifest(manifest)[:10]])
+    labeller = Counting()
+    assert make(other, labeller).kept == 10 and labeller.seen == []
 
 
-def test_label_of_a_wider_crop_is_smaller_and_surrounded_by_background(stored):
-    wide = label(stored, crop_scale=2 * EXTENT)
-    assert np.allclose(wide[16:48, 16:48], stored.reshape(32, 2, 32, 2).mean(axis=(1, 3)) / 255, atol=1e-6)
-    wide[16:48, 16:48] = 0
-    assert not wide.any()
+# --- the command -------------------------------------------------------------------------------------------------
 
 
-def test_label_of_a_narrower_crop_is_the_middle(stored):
-    narrow = label(stored, crop_scale=EXTENT / 2, size=(32, 32))
-    assert np.allclose(narrow, stored[16:48, 16:48] / 255, atol=1e-6)
+def test_command_makes_maps_and_a_preview(facepad, manifest, tmp_path):
+    code, out, err = facepad("data", "depth", manifest, "--engine", "template", "--preview", tmp_path / "look")
+    assert code == 0 and not out and "39 depth maps by template-1" in err
+    assert f"preview: {tmp_path / 'look' / 'depth-template.png'}" in err
+    assert load(manifest).labeller == "template"
 
 
-MIRROR = np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]])
-
-
-def test_mirror_moves_the_map_as_it_moves_an_image(stored):
-    assert np.allclose(label(stored, transform=MIRROR), stored[:, ::-1] / 255, atol=1e-6)
-
-
-def test_shift_and_scale_take_places_before_to_places_after(stored):
-    shift = np.array([[1.0, 0, 0.25], [0, 1, -0.125], [0, 0, 1]])  # a quarter to the right, an eighth up
-    moved = label(stored, transform=shift)
-    assert np.allclose(moved[:56, 16:], stored[8:, :48] / 255, atol=1e-6)
-    assert not moved[56:].any() and not moved[:, :16].any()
-    twice = np.array([[2.0, 0, -0.5], [0, 2, -0.5], [0, 0, 1]])  # twice as large about the middle
-    assert np.allclose(label(stored, transform=twice, size=(32, 32)), stored[16:48, 16:48] / 255, atol=1e-6)
-
-
-def test_turn_by_a_right_angle(stored):
-    turn = np.array([[0.0, -1, 1], [1, 0, 0], [0, 0, 1]])  # what points right then points down
-    assert np.allclose(label(stored, transform=turn), np.rot90(stored, -1) / 255, atol=1e-6)
-
-
-def test_whole_frame_places_the_map_by_the_box():
-    full = np.full((SIZE, SIZE), 255, np.uint8)
-    # The stored square is 64 pixels wide: from (28, 18) to (92, 82) in a frame of 160 x 120.
-    exact = label(full, crop_scale=None, size=FRAME)
-    expected = np.zeros(FRAME)
-    expected[18:82, 28:92] = 1
-    assert np.allclose(exact, expected, atol=1e-6)
-    small = label(full, crop_scale=None, size=(12, 16))
-    by_area = cv2.resize(expected, (16, 12), interpolation=cv2.INTER_AREA)
-    assert np.allclose(small, by_area, atol=0.03)
-    # A face beyond the frame's edge is cut off by it.
-    outside = label(full, crop_scale=None, size=FRAME, box=Box(-20, -20, 20, 20))
-    assert outside[:32, :32].min() == 1 and outside.sum() == 32 * 32
-
-
-@pytest.mark.parametrize("side", [40, 400, 4000, 40000])
-def test_tiny_face_in_a_large_frame_keeps_its_mean(side):
-    full = np.full((SIZE, SIZE), 255, np.uint8)
-    middle = side / 2
-    box = Box(middle - 5, middle - 5, middle + 5, middle + 5)
-    made = label(full, crop_scale=None, box=box, image_size=(side, side), size=(32, 32))
-    # OpenCV 4 rounds the places that it samples to 1/32 pixel, which counts in the few samples that meet the face.
-    assert made.mean() == pytest.approx((16 / side) ** 2, rel=0.06)
-
-
-@settings(max_examples=25)
-@given(
-    scale=st.floats(0.5, 1.5), right=st.floats(-0.2, 0.2), down=st.floats(-0.2, 0.2), mirror=st.booleans(),
-    crop_scale=st.floats(1.0, 3.0),
-)  # fmt: skip
-def test_label_moves_with_the_image(scale, right, down, mirror, crop_scale):
-    """An image that shows its own depth, cut and transformed by OpenCV, is the label."""
-    face = np.where(np.isfinite(mean_face()), 200, 0).astype(np.float32)
-    face = cv2.GaussianBlur(face, (0, 0), 2)
-    stored = np.asarray(face, np.uint8)
-    frame = np.zeros((320, 320), np.float32)
-    frame[128:192, 128:192] = stored  # the face square is 40 pixels wide, about (160, 160)
-    rgb = np.repeat(frame[..., None], 3, axis=2).astype(np.uint8)
-    box = Box(140, 140, 180, 180)
-    before = crop(rgb, box, scale=crop_scale, size=(128, 128))[..., 0]
-    matrix = np.array([[scale, 0, (1 - scale) / 2 + right], [0, scale, (1 - scale) / 2 + down], [0, 0, 1]])
-    matrix = matrix @ MIRROR if mirror else matrix
-    in_pixels = np.diag([128, 128, 1]) @ matrix @ np.diag([1 / 128, 1 / 128, 1])
-    middle = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    in_pixels = np.linalg.inv(middle) @ in_pixels @ middle
-    after = cv2.warpAffine(before, in_pixels[:2], (128, 128), flags=cv2.INTER_LINEAR)
-    expected = cv2.resize(after, (32, 32), interpolation=cv2.INTER_AREA) / 255
-    # Beyond the crop the map may know more than the cut image shows.
-    shown = cv2.warpAffine(np.ones((128, 128), np.float32), in_pixels[:2], (128, 128), flags=cv2.INTER_LINEAR)
-    shown = cv2.resize(shown, (32, 32), interpolation=cv2.INTER_AREA) > 0.999
-    made = warp_depth(stored, crop_scale=crop_scale, box=box, image_size=(320, 320), transform=matrix)
-    assert np.abs(made - expected)[shown].max() < 0.06
-
-
-@pytest.mark.parametrize("crop_scale", [0, -1, float("nan"), float("inf")])
-def test_impossible_crop_is_refused(stored, crop_scale):
-    with pytest.raises(InputError, match="crop scale > 0"):
-        label(stored, crop_scale=crop_scale)
+def test_command_without_the_mesh_says_that_it_takes_the_template(facepad, manifest, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    code, _, err = facepad("data", "depth", manifest)
+    assert code == 0 and "engine template, a mean face for everybody, as facemesh cannot run: ai_edge_litert" in err
+    code, _, err = facepad("data", "depth", manifest, "--engine", "facemesh")
+    assert code == 2 and "this command needs ai_edge_litert" in err
 
 
 @pytest.mark.parametrize(
-    ("matrix", "reason"),
+    ("options", "line"),
     [
-        (np.eye(2), "3 x 3 affine"),
-        (np.array([[1, 0, 0], [0, 1, 0], [0.1, 0, 1]]), "3 x 3 affine"),
-        (np.array([[1, 0, 0], [0, 0, 0], [0, 0, 1]]), "invertible"),
-        (np.full((3, 3), np.nan), "3 x 3 affine"),
+        (["--engine", "prn"], r"unknown depth engine 'prn' \(did you mean 'prnet'\?\)"),
+        (["--engine", "prnet"], r"needs its weights"),
+        (["--model", "none.tflite"], r"none\.tflite is not a file"),
+        (["--engine", "template", "--model", "a"], r"takes no model file"),
     ],
 )
-def test_impossible_transform_is_refused(stored, matrix, reason):
-    with pytest.raises(InputError, match=reason):
-        label(stored, transform=matrix)
+def test_command_refuses_wrong_labellers_and_models_in_one_line(facepad, manifest, options, line):
+    code, out, err = facepad("data", "depth", manifest, *options)
+    assert code == 2 and not out and re.search(line, err) and err.count("\n") == 1
+
+
+def test_command_names_a_missing_manifest(facepad, tmp_path):
+    code, _, err = facepad("data", "depth", tmp_path / "none.csv", "--engine", "template")
+    assert code == 2 and "cannot read manifest" in err and err.count("\n") == 1

@@ -204,7 +204,7 @@ def test_tool_writes_what_the_labeller_reads(tool, tmp_path, monkeypatch, capsys
     assert "expected numbers from 0 to 65535" in capsys.readouterr().err
 
 
-def test_face_places_that_are_none_are_refused(tool, tmp_path):
+def test_wrong_face_indexes_are_refused(tool, tmp_path):
     with pytest.raises(InputError, match=r"not PRNet's face_ind\.txt"):
         tool.read_mask(tmp_path / "none.txt")
     (tmp_path / "words.txt").write_text("some words")
@@ -232,7 +232,7 @@ def test_labeller_without_or_with_wrong_weights_says_what_to_do(tmp_path):
 
 
 def disc():
-    """Places of a position map within a circle: the face; PRNet's maps have such a part, the rest means nothing."""
+    """Points of a position map within a circle: the face. Outside such a part, PRNet's maps mean nothing."""
     steps = (np.arange(PRNET_SIDE) + 0.5) / PRNET_SIDE - 0.5
     return np.hypot(*np.meshgrid(steps, steps)) < 0.45
 
@@ -278,7 +278,7 @@ def test_position_map_of_an_ellipsoid_gives_its_depth(turn):
     assert np.unravel_index(levels.argmax(), levels.shape)[0] == pytest.approx(32 + 0.14 / 1.6 * SIZE, abs=2.5)
 
 
-def test_places_outside_the_face_do_not_count():
+def test_points_outside_the_face_do_not_count():
     positions = from_prnet(ellipsoid_positions())
     expected = positions_to_depth(positions, disc())
     spoilt = np.where(disc()[..., None], positions, np.random.default_rng(0).uniform(-1, 2, positions.shape))
@@ -287,7 +287,7 @@ def test_places_outside_the_face_do_not_count():
     assert positions_to_depth(positions + 5, disc()) is None
 
 
-def test_places_of_the_input_square_are_found_again_in_the_stored_one():
+def test_points_of_the_input_square_are_found_again_in_the_stored_one():
     square = prnet_square(BOX)
     for x, y in ((0, 0), (1, 0), (0.3, 0.8)):
         pixel_x, pixel_y = square.x1 + x * square.width, square.y1 + y * square.height

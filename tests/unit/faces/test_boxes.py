@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from skimage import data
 
 from facepad.errors import InputError, RunError
 from facepad.faces import DETECTORS, find_boxes
-from facepad.faces import boxes as boxes_module
+from facepad.files.disk import sha256_file
 from facepad.media.images import write_image
 from facepad.types import Box, Face
 
@@ -41,7 +43,7 @@ def spot(monkeypatch):
 
 
 def find(paths, **options):
-    return find_boxes(paths, **{"detector": "spot", "jobs": 1, "progress": False, **options})
+    return find_boxes(paths, **{"detector": "spot", "jobs": 1, **options})
 
 
 def spot_image(column):
@@ -66,16 +68,15 @@ def names(folder):
 
 @pytest.fixture
 def counted(monkeypatch):
-    """The files that were looked at (not taken from the cache)."""
-    looked = []
-    detect = boxes_module._detect
+    """The files that were opened, and not taken from the cache."""
+    opened = []
 
-    def counting(path, detector):
-        looked.append(path.name)
-        return detect(path, detector)
+    def counting(path):
+        opened.append(path.name)
+        return sha256_file(path)
 
-    monkeypatch.setattr(boxes_module, "_detect", counting)
-    return looked
+    monkeypatch.setattr("facepad.faces.boxes.sha256_file", counting)
+    return opened
 
 
 def test_every_path_has_its_result_in_the_order_given(folder):
@@ -109,10 +110,17 @@ def test_same_path_twice_is_looked_at_once(folder, counted):
 def test_second_run_takes_all_from_the_cache(folder, counted):
     cache = folder / "new" / "boxes.jsonl"
     first = find(names(folder), cache=cache)
-    assert len(counted) == 5
+    assert len(counted) == 4  # and one that is missing
     counted.clear()
     assert find(names(folder), cache=cache) == first
-    assert counted == ["none.png"]  # a file that could not be opened may be there the next time
+    assert counted == []
+
+
+def test_file_that_was_missing_is_looked_for_again(folder, counted):
+    cache, path = folder / "boxes.jsonl", folder / "none.png"
+    assert "No such file" in find([path], cache=cache)[path].error
+    write_image(path, spot_image(5))
+    assert find([path], cache=cache)[path].box == Box(5, 10, 15, 20)
 
 
 def test_cache_does_not_depend_on_how_the_path_is_written(folder, counted, monkeypatch):
@@ -151,20 +159,20 @@ def test_cache_of_another_detector_is_left_alone(folder, counted):
 
 def test_stopped_run_goes_on_where_it_stopped(folder, counted, monkeypatch):
     cache, paths = folder / "boxes.jsonl", names(folder)
-    counting = boxes_module._detect
 
-    def stopping(path, detector):
-        if len(counted) == 3:
-            raise KeyboardInterrupt
-        return counting(path, detector)
+    class Stopping(BrightSpot):
+        def detect(self, image):
+            if image.shape == (120, 160, 3):
+                raise KeyboardInterrupt
+            return super().detect(image)
 
-    monkeypatch.setattr(boxes_module, "_detect", stopping)
+    monkeypatch.setitem(DETECTORS, "spot", lambda model: Stopping())
     with pytest.raises(KeyboardInterrupt):
         find(paths, cache=cache)
-    monkeypatch.setattr(boxes_module, "_detect", counting)
+    monkeypatch.setitem(DETECTORS, "spot", lambda model: BrightSpot())
     counted.clear()
     assert list(find(paths, cache=cache)) == paths
-    assert counted == ["none.png", "empty.png"]
+    assert counted == ["empty.png"]
 
 
 @pytest.mark.parametrize("torn", [b'{"detector": "dl', b"\xc3", b'{"detector": "dlib-1"}'])
@@ -229,14 +237,18 @@ def test_processes_find_the_same_as_one(many):
     assert len(cache.read_text().splitlines()) == 24
 
 
-def die(path):
-    os._exit(1)
+def kill_first_child():
+    while not (children := multiprocessing.active_children()):
+        time.sleep(0.01)
+    children[0].kill()
 
 
-def test_process_that_dies_is_a_run_error(many, monkeypatch):
-    monkeypatch.setattr(boxes_module, "_detect_in_worker", die)
+def test_process_that_dies_is_a_run_error(many):
+    killer = threading.Thread(target=kill_first_child)
+    killer.start()
     with pytest.raises(RunError, match="a detection process died"):
         find(many, detector="dlib", jobs=2)
+    killer.join()
 
 
 SCRIPT = """
@@ -247,7 +259,7 @@ from facepad.faces import find_boxes
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     try:
-        find_boxes(sorted(folder.glob("*.bmp")), jobs=2, cache=folder / "boxes.jsonl", progress=False)
+        find_boxes(sorted(folder.glob("*.bmp")), jobs=2, cache=folder / "boxes.jsonl")
     except KeyboardInterrupt:
         sys.exit(130)
 """

@@ -50,7 +50,7 @@ def picture():
         (Box(40, 30, 80, 70), 1.0, (20, 20)),  # whole pixels, whole factor
         (Box(40.3, 30.6, 80.3, 70.6), 1.0, (17, 17)),  # fractions everywhere
         (Box(40.3, 30.6, 80.3, 70.6), 1.9, (30, 45)),  # not square
-        (Box(40, 30, 50, 70), 1.0, (16, 16)),  # the longer side of a box that is none
+        (Box(40, 30, 50, 70), 1.0, (16, 16)),  # a box that is not square
         (Box(-10.4, -20.7, 35.6, 25.3), 1.5, (24, 24)),  # leaves the image at the top left
         (Box(100.2, 70.1, 140.2, 110.1), 1.7, (24, 24)),  # and at the bottom right
         (Box(30, 20, 90, 80), 6.3, (40, 40)),  # leaves the image by more than its size

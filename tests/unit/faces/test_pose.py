@@ -13,7 +13,7 @@ from skimage import data
 from facepad.depth.facemesh import FaceMeshDepth
 from facepad.errors import InputError
 from facepad.faces import create_detector
-from facepad.faces.pose import _CHIN, _FOREHEAD, _LEFT, _RIGHT, head_pose
+from facepad.faces.pose import CHIN, FOREHEAD, LEFT, RIGHT, head_pose
 from facepad.media.images import read_image
 from helpers.turning_head import TurningHead
 
@@ -23,9 +23,9 @@ has_models = pytest.mark.skipif(not os.environ.get("FACEPAD_MODELS"), reason="FA
 def made_up_face(yaw=0.0, pitch=0.0, roll=0.0):
     """A symmetric cloud of points, pitched, turned and rolled in this order; angles in degrees."""
     points = np.random.default_rng(0).normal(size=(468, 3))
-    points[list(_LEFT)] = points[list(_RIGHT)] * (-1, 1, 1)
-    points[list(_LEFT), 0], points[list(_RIGHT), 0] = 1, -1
-    points[_FOREHEAD], points[_CHIN] = (0, -2, 0), (0, 2, 0)
+    points[list(LEFT)] = points[list(RIGHT)] * (-1, 1, 1)
+    points[list(LEFT), 0], points[list(RIGHT), 0] = 1, -1
+    points[FOREHEAD], points[CHIN] = (0, -2, 0), (0, 2, 0)
     # Positive yaw takes the person's left side, at positive x, away from the viewer; positive pitch the forehead.
     axes = {"x": (-pitch, 1, 2), "y": (yaw, 0, 2), "z": (roll, 0, 1)}
     for angle, first, second in axes.values():
@@ -58,7 +58,7 @@ def test_nose_of_who_turns_to_their_left_goes_right_in_the_image():
 def test_mirrored_face_has_the_opposite_yaw_and_roll(yaw, pitch, roll):
     face = made_up_face(yaw, pitch, roll)
     mirrored = face * (-1, 1, 1)
-    mirrored[list(_LEFT)], mirrored[list(_RIGHT)] = mirrored[list(_RIGHT)], mirrored[list(_LEFT)]
+    mirrored[list(LEFT)], mirrored[list(RIGHT)] = mirrored[list(RIGHT)], mirrored[list(LEFT)]
     pose = head_pose(mirrored)
     assert (pose.yaw, pose.pitch, pose.roll) == pytest.approx((-yaw, pitch, -roll), abs=1e-6)
 

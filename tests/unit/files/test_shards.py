@@ -51,7 +51,7 @@ def test_a_folder_that_is_named_like_a_shard_stays_a_folder(tmp_path):
     assert read(tmp_path / "b.tar" / "c.tar" / "two") == b"in a shard"
 
 
-def test_what_is_not_there_is_named(shard, tmp_path):
+def test_missing_member_is_named(shard, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"a\.tar has no such member: .*a\.tar/0/three"):
         open_file(shard / "0/three")
     with pytest.raises(FileNotFoundError):
@@ -61,7 +61,7 @@ def test_what_is_not_there_is_named(shard, tmp_path):
         open_file(tmp_path / "loose" / "one")
 
 
-def test_what_lies_before_the_damage_of_a_shard_can_be_read(tmp_path):
+def test_members_before_the_damage_of_a_shard_can_be_read(tmp_path):
     shard = write_shard(tmp_path / "a.tar", {"one.bin": b"first", "two.bin": b"x" * 5000, "three.bin": b"last"})
     shard.write_bytes(shard.read_bytes()[:4000])  # within the second member
     assert read(shard / "one.bin") == b"first"
@@ -74,7 +74,7 @@ def test_what_lies_before_the_damage_of_a_shard_can_be_read(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar at all" * 100])
-def test_a_file_that_is_no_tar_has_no_members(shard, content):
+def test_a_file_that_is_not_a_tar_has_no_members(shard, content):
     shard.write_bytes(content)
     with pytest.raises(OSError, match="no such member"):
         open_file(shard / "0/one.bin")

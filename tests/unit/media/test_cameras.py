@@ -1,4 +1,4 @@
-"""Frames of a camera, from a stub of OpenCV's."""
+"""Reading a camera, with a stub in the place of OpenCV's."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from facepad.media.cameras import read_camera
 
 
 class Capture:
-    """Gives ``frames`` BGR pictures and then none."""
+    """A camera that gives ``frames`` BGR pictures, and then ends."""
 
     def __init__(self, frames, opened=True):
         self.left, self.opened, self.released = frames, opened, False

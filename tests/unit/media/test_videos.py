@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facepad.errors import InputError, VideoError
-from facepad.media.videos import _by_rate, _evenly, read_video, write_video
+from facepad.media.picking import by_rate, evenly
+from facepad.media.videos import read_video, write_video
 
 FRAMES = 12
 STEP = 16  # each frame is this much brighter than the one before
@@ -179,7 +180,7 @@ def test_missing_index_does_not_matter(videos, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["mjpeg.avi", "mpeg4.avi"])
-def test_cut_off_video_gives_what_is_there(videos, tmp_path, name):
+def test_cut_off_video_gives_its_whole_frames(videos, tmp_path, name):
     cut = tmp_path / "cut.avi"
     data = videos[name].read_bytes()
     cut.write_bytes(data[: data.index(b"movi") + (data.index(b"idx1") - data.index(b"movi")) * 6 // 10])
@@ -190,7 +191,7 @@ def test_cut_off_video_gives_what_is_there(videos, tmp_path, name):
     assert f"its header names 12 frames, {video.wanted} are there" in video.note
 
 
-def test_cut_off_mp4_gives_what_is_there(tmp_path):
+def test_cut_off_mp4_gives_its_whole_frames(tmp_path):
     whole = make(tmp_path / "mpeg4.mp4", frames=12, options={"movflags": "faststart"})
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[: -whole.stat().st_size // 5])
@@ -263,7 +264,7 @@ def only_sound(path: Path) -> None:
         ("a.m3u8", lambda path: path.write_text("#EXTM3U\n#EXTINF:1,\nmjpeg.avi\n"), "cannot be opened as a video"),
     ],
 )
-def test_what_is_no_video_is_refused_by_name(tmp_path, name, fill, says):
+def test_file_that_is_not_a_video_is_refused_by_name(tmp_path, name, fill, says):
     fill(tmp_path / name)
     with pytest.raises(VideoError, match=says) as error:
         read_video(tmp_path / name)
@@ -303,7 +304,7 @@ def test_written_video_reads_back_and_repeats(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(("images", "says"), [([], "at least one"), ([(8, 8), (8, 9)], r"\(8, 9, 3\) after one of")])
-def test_writing_refuses_what_is_no_video(tmp_path, images, says):
+def test_writing_refuses_no_images_and_mixed_sizes(tmp_path, images, says):
     with pytest.raises(InputError, match=says):
         write_video(tmp_path / "a.mp4", [np.zeros((*size, 3), np.uint8) for size in images])
     assert list(tmp_path.iterdir()) == []
@@ -312,7 +313,7 @@ def test_writing_refuses_what_is_no_video(tmp_path, images, says):
 @given(st.lists(st.integers(1, 1000), min_size=1, max_size=60), st.integers(1, 70))
 def test_even_picks_are_different_frames_in_order(gaps, count):
     stamps = np.cumsum([0, *gaps])[:-1]
-    picked = _evenly(stamps, int(sum(gaps)), count).tolist()
+    picked = evenly(stamps, int(sum(gaps)), count).tolist()
     assert len(picked) == min(count, len(stamps))
     assert picked == sorted(set(picked))
     assert picked[0] >= 0
@@ -323,12 +324,12 @@ def test_even_picks_are_different_frames_in_order(gaps, count):
 def test_picks_by_rate_are_the_frames_on_show(gaps, step):
     stamps, end = np.cumsum([0, *gaps])[:-1], sum(gaps)
     shown = {max(i for i, stamp in enumerate(stamps) if stamp <= tick) for tick in range(0, end, step)}
-    assert _by_rate(stamps, end, float(step)).tolist() == sorted(shown)
+    assert by_rate(stamps, end, float(step)).tolist() == sorted(shown)
 
 
 def test_packed_b_frames_of_avi_are_all_read_and_rightly_numbered():
-    # MPEG-4 as DivX and XviD wrote it: a B-frame lies in the chunk of the frame before it. Frame i is 24 + 6 i grey.
-    # Made of FFmpeg's own AVI by putting its chunks together anew, as its encoder does not pack.
+    # MPEG-4 as DivX and XviD wrote it: a B-frame is in the chunk of the frame before it. Frame i is 24 + 6 i grey.
+    # The file is an AVI of FFmpeg whose chunks were put together anew, since its encoder does not pack.
     path = Path(__file__).parents[2] / "data" / "packed-b-frames.avi"
     for count, expected in ((None, range(12)), (4, (1, 4, 7, 10))):
         video = read_video(path, count=count)
