@@ -136,7 +136,7 @@ class DepthStore:
 
 
 def _describe(folder: Path, identity: str) -> None:
-    """Write what the maps are, or compare it with what is there."""
+    """Write the description of the maps, or compare it with the one in the folder."""
     meta = {"format": _FORMAT, "engine": identity, "extent": EXTENT, "size": SIZE}
     if not (folder / _META).exists():
         write_json(folder / _META, meta)
@@ -177,11 +177,11 @@ class DepthMaps:
             self._maps = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
 
     def __contains__(self, sample: Sample) -> bool:
-        """Whether `of` has a map: not for bona fide images without a face square, or that could not be read."""
+        """Whether `of` has a map. Bona fide images without a face square, and unreadable images, have none."""
         return sample.label is Label.ATTACK or (sample.box is not None and _key(sample) in self._rows)
 
     def of(self, sample: Sample) -> NDArray[np.uint8]:
-        """The map of a sample as it is stored, uint8 ``(64, 64)``; zeros for an attack.
+        """The stored map of a sample, uint8 ``(64, 64)``; zeros for an attack.
 
         Raises:
             InputError: a bona fide sample without a map; `in` tells beforehand.
@@ -206,7 +206,7 @@ def load_depth(manifest: Path, samples: Sequence[Sample], labeller: str | None =
     Args:
         manifest: The manifest that the samples are from; the maps are beside it.
         samples: All or some of its samples.
-        labeller: Whose maps; None takes those that are there, if one labeller made them all.
+        labeller: The labeller whose maps to load; None takes the only one that made maps.
 
     Raises:
         InputError: maps are missing, belong to another face square or another image, or are of another format; or
@@ -270,7 +270,7 @@ def _labeller_folder(manifest: Path, labeller: str | None) -> Path:
 
 
 def _key(sample: Sample) -> _Key:
-    """Path without detours, and the square as a manifest writes it: with two decimals."""
+    """Normalised path, and the square with two decimals, as in a manifest."""
     assert sample.box is not None
     x1, y1, x2, y2 = (round(value, 2) + 0.0 for value in sample.box.xyxy)
     return posixpath.normpath(sample.path), (x1, y1, x2, y2)

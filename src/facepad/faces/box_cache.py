@@ -39,7 +39,7 @@ class FileStamp:
 
     @classmethod
     def of(cls, path: Path) -> FileStamp:
-        """The stamp of a file as it is now (OSError when there is none)."""
+        """The present stamp of a file (OSError when the file is missing)."""
         return cls(*file_stamp(path))
 
 

@@ -16,8 +16,8 @@ _POINTS = 468
 RIGHT = (33, 133, 70, 105, 127, 234, 50, 98, 61, 58, 172)
 LEFT = (263, 362, 300, 334, 356, 454, 280, 327, 291, 288, 397)
 """Points of MediaPipe's order that mirror each other, on the person's right (left in the image) and on the left:
-corners of the eyes, brows, temples, cheeks, nose wings, corners of the mouth, jaw. With so many points a grimace has
-little effect."""
+corners of the eyes, brows, temples, cheeks, nose wings, corners of the mouth, jaw. As there are many points, a
+grimace has little effect."""
 
 FOREHEAD, CHIN = 10, 152
 """Points of MediaPipe's order on the head's middle line."""

@@ -1,4 +1,4 @@
-"""Results kept as they come: rows of fixed size in flat files, and an index with one JSON line per row."""
+"""Stores that only grow: rows of fixed size in flat files, and an index with one JSON line per row."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class AppendStore(Generic[Entry]):
             _write_at(self._index, self._index_length, b"")
 
     def append(self, lines: Sequence[Any], rows: Mapping[str, NDArray[Any]]) -> None:
-        """Add entries at the end. If that fails, the next call or opening drops what was written of them.
+        """Add entries at the end. If that fails, the next call or opening drops the bytes that were written.
 
         Args:
             lines: Per entry the value that goes into the index.
@@ -131,7 +131,7 @@ def _length_of_lines(index: Path, count: int) -> int:
 
 
 def _write_at(path: Path, position: int, data: bytes | memoryview) -> None:
-    """Write data at a position, and drop what was there from that position on."""
+    """Write data at a position, and drop the rest of the file from there on."""
     with path.open("ab") as stream:
         stream.truncate(position)
         stream.write(data)

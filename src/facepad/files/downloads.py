@@ -64,7 +64,7 @@ def cache_folder() -> Path:
 def find_local(file: PublicFile) -> Path | None:
     """Where the file is on this machine: in the folder that FACEPAD_MODELS names, or downloaded earlier; else None.
 
-    What FACEPAD_MODELS holds is taken as it is; its hash is not compared.
+    A file in FACEPAD_MODELS is trusted: its hash is not compared.
     """
     folder = os.environ.get("FACEPAD_MODELS")
     named = [Path(folder, name) for name in (*file.other_names, file.name)] if folder else []

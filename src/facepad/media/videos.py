@@ -80,8 +80,8 @@ def read_video(
 
     Args:
         source: A video file (AVI, MOV, MP4, Matroska, WebM, MPEG, ASF or DV), or the bytes of one.
-        count: How many frames, at least 1; all when there are fewer. The video's time is cut into so many equal parts;
-            each part gives the frame shown in its middle, or the next one if that frame is taken already.
+        count: How many frames, at least 1; all when there are fewer. The video's time is cut into this number of equal
+            parts; each part gives the frame shown in its middle, or the next one if that frame is taken already.
         rate: Frames per second of the video's time, above 0; no frame is given twice.
         max_pixels: Refuse frames of more pixels than this.
         threads: Decoding threads; 0 takes one per processor.
@@ -147,7 +147,7 @@ class VideoFrames(Iterator[VideoFrame]):
 
     @property
     def note(self) -> str | None:
-        """One line on what is wrong with the file although it can be read; None for a sound one."""
+        """A fault of the file that does not prevent reading it, in one line; None for a sound file."""
         found, promised = len(self._listing.stamps), self._listing.promised
         notes = []
         if promised > found:

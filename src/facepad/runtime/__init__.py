@@ -1,1 +1,1 @@
-"""The machine: threads and processes, progress bars, ONNX Runtime and OpenVINO sessions."""
+"""Running work: threads and processes, progress bars, the log, and the inference engines."""

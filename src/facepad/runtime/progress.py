@@ -41,7 +41,7 @@ def progress_bar(title: str, total: int | None, *, shown: bool = False, unit: st
     from rich.progress import DownloadColumn, MofNCompleteColumn, Progress, TransferSpeedColumn
 
     counts = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
-    # Without `redirect_stdout=False` what is printed meanwhile would go to stderr with the bar.
+    # Without `redirect_stdout=False` results that are printed meanwhile would go to stderr with the bar.
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), *counts, console=console, redirect_stdout=False) as bar:
         task = bar.add_task(title, total=total)
