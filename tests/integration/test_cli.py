@@ -172,7 +172,7 @@ def test_resume_of_a_finished_or_other_run_is_refused(facepad, run_folder, tiny_
     shutil.copytree(run_folder, half)
     (half / "model.json").unlink()
     described = json.loads((half / "recipe.json").read_text())
-    assert described["recipe"]["model"].pop("channels") is None  # an older facepad did not know this key
+    described["recipe"]["model"]["channels"] = None  # older versions wrote options without a value, too
     (half / "recipe.json").write_text(json.dumps(described))
     code, _, err = facepad("train", recipe, tiny_manifest, half, "--resume", "--set", "train.seed=9")
     assert (code, "train.seed = 0, not 9" in err) == (2, True)

@@ -1,4 +1,4 @@
-"""The networks, by name (`list_models`, `create_model`)."""
+"""Networks to train, by name (`MODELS`, `create_model`)."""
 
 from __future__ import annotations
 
@@ -29,17 +29,22 @@ __all__ = [
     "StagedModel",
     "create_model",
     "freeze",
-    "list_models",
     "to_onnx",
 ]
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One row of `MODELS`: how to build a network, and what a reader of `facepad list models` wants to know."""
+    """One row of `MODELS`.
+
+    Attributes:
+        build: The class of the network; its parameters are the network's options.
+        trunk: Name of the trunk, whose public ImageNet weights the network takes.
+        summary: One line for `facepad list models`.
+    """
 
     build: type[StagedModel]
-    trunk: str  # whose public weights its trunk takes
+    trunk: str
     summary: str
 
     @property
@@ -53,7 +58,7 @@ class ModelEntry:
         return {name: (hints[name], default) for name, default in self.options.items()}
 
     def gives_depth(self, options: Mapping[str, Any]) -> bool:
-        """Whether the network, built with these options, gives a depth map: one that can has the option ``depth``."""
+        """Whether the network with these options gives a depth map; a network that can has the option ``depth``."""
         return "depth" in self.options and bool(options.get("depth", True))
 
 
@@ -70,25 +75,16 @@ MODELS: dict[str, ModelEntry] = {
 """Every network that a recipe can train, by name."""
 
 
-def list_models() -> list[str]:
-    """Names that `create_model` knows.
-
-    >>> "attention_fusion" in list_models()
-    True
-    """
-    return list(MODELS)
-
-
 def create_model(name: str, *, weights: str = "imagenet", **options: Any) -> StagedModel:
     """Build a network.
 
     Args:
-        name: One of `list_models`.
+        name: A name in `MODELS`.
         weights: ``imagenet``, ``none`` (random), or the path of a ``.safetensors`` / torchvision ``.pth`` file.
-        options: What the network itself takes, such as ``width`` and ``dropout``.
+        options: Options of the network, such as ``width`` and ``dropout``.
 
     Raises:
-        ModelError: an unknown name or option, or weights that are missing or do not fit.
+        ModelError: the name or an option is unknown, or the weights are missing or do not fit.
 
     Example:
         >>> create_model("mobilenet_v2", weights="none", width=0.5).freeze_before("head")

@@ -1,4 +1,4 @@
-"""Parts of attention networks: channel and spatial attention, and resizing of maps as matrix products."""
+"""Parts of attention networks: channel and spatial attention, and maps resized by matrix products."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["Attention", "resize_maps", "resize_matrix"]
 
 
 class _ChannelAttention(nn.Module):
-    """Which channels matter: mean and maximum over places, through one small network of 1x1 convolutions."""
+    """Channel attention: mean and maximum over places go through one small network of 1x1 convolutions."""
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class _ChannelAttention(nn.Module):
 
 
 class _SpatialAttention(nn.Module):
-    """Which places matter: mean and maximum over channels, through one 7x7 convolution."""
+    """Spatial attention: mean and maximum over channels go through one 7x7 convolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,10 +39,10 @@ class _SpatialAttention(nn.Module):
 
 
 class Attention(nn.Module):
-    """CBAM (Woo et al., ECCV 2018): channel attention, then spatial attention; shapes stay as they are.
+    """CBAM (Woo et al., ECCV 2018): channel attention, then spatial attention; the shape stays.
 
     Args:
-        channels: Of the input ``(N, channels, H, W)``.
+        channels: Number of channels of the input ``(N, channels, H, W)``.
         reduction: The channel network's hidden layer has ``channels / reduction`` units, at least 8.
     """
 
@@ -52,7 +52,7 @@ class Attention(nn.Module):
         self.spatial = _SpatialAttention()
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """``(N, channels, H, W)`` to the same shape."""
         result: Tensor = self.spatial(self.channel(x))
         return result
 
@@ -73,7 +73,7 @@ def resize_matrix(inputs: int, outputs: int) -> Tensor:
 
 
 def resize_maps(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """``(N, C, H, W)`` to ``(N, C, *size)``.
+    """Resize maps ``(N, C, H, W)`` to ``(N, C, *size)``, area-correct when they shrink.
 
     Two matrix products instead of `torch.nn.functional.interpolate`, whose gradient is not repeatable on CUDA and which
     skips pixels when it shrinks.

@@ -78,7 +78,7 @@ class AttentionFusion(StagedModel):
             nn.Sequential(nn.Conv2d(width, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
             for width in widths
         )
-        # Behind the trunk, in the order of running: freezing goes by the order of the parameters.
+        # After the trunk, in the order of running: freezing goes by the order of the parameters.
         self.alpha = _Alpha(len(widths), learned=alpha == "learned" and fusion)
         self.head = nn.Conv2d(channels, 1, 1)
         self.depth_head = nn.Conv2d(channels, 1, 1) if depth else None
@@ -96,7 +96,7 @@ class AttentionFusion(StagedModel):
 
 
 class _Alpha(nn.Module):
-    """How much each tap counts, shallow to deep, ``(taps,)``: positive, with sum 1."""
+    """The weights of the taps, shallow to deep, ``(taps,)``: positive, with sum 1."""
 
     def __init__(self, taps: int, *, learned: bool) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class _Alpha(nn.Module):
 
 
 class _Fuse(nn.Module):
-    """What runs behind the shallow tap, as one stage; its parts belong to the network."""
+    """Everything behind the shallow tap, as one stage; its parts belong to the network."""
 
     def __init__(self, network: AttentionFusion) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ __all__ = ["FASNet", "vgg16_features"]
 
 #: Configuration D of Simonyan & Zisserman (ICLR 2015): output channels of each 3x3 convolution, block by block.
 _BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-#: What the five poolings make of 96 pixels.
+#: The size of the trunk's output for 96 pixels, after five poolings.
 _GRID = (3, 3)
 
 
@@ -35,7 +35,7 @@ def vgg16_features() -> nn.Sequential:
 
 
 class _Grid(nn.Module):
-    """The trunk's output on a 3x3 grid: ``(N, C, H, W)`` to ``(N, C, 3, 3)``; what has that size stays as it is."""
+    """The trunk's output on a 3x3 grid: ``(N, C, H, W)`` to ``(N, C, 3, 3)``; maps of that size do not change."""
 
     def forward(self, x: Tensor) -> Tensor:
         return resize_maps(x, _GRID)
@@ -57,13 +57,13 @@ class _TwoLayerHead(nn.Module):
 
 
 class FASNet(StagedModel):
-    """VGG-16 whose top is replaced: all places and channels of its output, 256 units, dropout, one logit.
+    """VGG-16 with another top: all places and channels of its output, 256 units, dropout, one logit.
 
     From the paper ("Transfer Learning Using Convolutional Neural Networks for Face Anti-spoofing") and its authors'
     public notebook: the trunk with ImageNet weights, its output taken whole (no pooling), 256 rectified units, dropout
     0.5, one sigmoid unit; the input of 96x96 is the paper's, the notebook leaves it open. Ours: the ImageNet mean and
-    standard deviation (the notebook only divides by 255), and that other input sizes do, too: their grid is resized to
-    the 3x3 that 96 pixels give.
+    standard deviation (the notebook only divides by 255), and other input sizes: their grid is resized to the 3x3 of
+    96 pixels.
 
     Stages: ``normalize``, ``features.0`` .. ``features.30``, ``grid``, ``head``; VGG-16's last block of convolutions
     begins at ``features.24``.

@@ -1,4 +1,4 @@
-"""Images as they lie in memory, made the input of a network."""
+"""The one conversion of pixels to the input of a network."""
 
 from __future__ import annotations
 

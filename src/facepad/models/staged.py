@@ -1,4 +1,4 @@
-"""The shape every facepad network shares: named stages in a row, from pixels to one bona fide logit."""
+"""The common form of all networks: named stages in a row, from pixels to one bona fide logit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class _Normalize(nn.Module):
-    """ImageNet normalisation of RGB in [0, 1]: a part of the network, so that nobody can forget it."""
+    """ImageNet normalisation of RGB in [0, 1]; as a part of the network it cannot be forgotten."""
 
     mean: Tensor
     std: Tensor
@@ -38,24 +38,24 @@ class GlobalPool(nn.Module):
     """The mean over all places: ``(N, C, H, W)`` to ``(N, C)``."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """``(N, C, H, W)`` to ``(N, C)``."""
         return torch.mean(x, dim=(2, 3))
 
 
 class StagedModel(nn.Module):
     """A network as a row of named stages: RGB ``(N, 3, H, W)`` float32 in [0, 1] in, ``(N,)`` bona fide logits out.
 
-    A network may give more than the logit, as a tuple; `outputs` then names it all, the logit first.
+    A network may give a tuple of several outputs; `outputs` then names them, the logit first.
 
-    Being cut between stages is what makes transfer learning cheap: the frozen front can be run once and its output
-    kept (see `facepad.training.features`), and only the rest is trained. P(bona fide) is the sigmoid of the logit.
+    The stages make transfer learning cheap: the frozen ones in front run once, their output is kept
+    (`facepad.training.features`), and only the rest is trained. P(bona fide) is the sigmoid of the logit.
     """
 
-    #: Names of what the network gives.
+    #: Names of the outputs.
     outputs: tuple[str, ...] = ("logit",)
-    #: Prefixes of parameters that public weights do not have: they start at random.
+    #: Prefixes of parameters that public weights lack: they start at random.
     own: tuple[str, ...] = ("head.",)
-    #: Prefixes of parameters that public weights have and this network does not.
+    #: Prefixes of parameters that only public weights have.
     foreign: tuple[str, ...] = ("classifier.", "fc.")
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class StagedModel(nn.Module):
         self.normalize = _Normalize()
 
     def stages(self) -> OrderedDict[str, nn.Module]:
-        """The stages in the order in which they run: children, with sequences of blocks taken apart.
+        """The stages in the order in which they run: the child modules, with each sequence split into its blocks.
 
         Names are prefixes of the parameter names.
         """
@@ -107,7 +107,7 @@ class StagedModel(nn.Module):
             parameter_prefix: Such as ``head`` or ``features.12.conv.1``; None trains everything.
 
         Returns:
-            The first stage with a trainable parameter: what runs before it never changes.
+            The first stage with a trainable parameter: the output of the stages before it never changes.
 
         Raises:
             ModelError: no parameter has that prefix.

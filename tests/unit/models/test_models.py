@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from facepad.errors import ModelError
-from facepad.models import MODELS, create_model, freeze, list_models
+from facepad.models import MODELS, create_model, freeze
 
 
 def _all(given):
@@ -18,14 +18,14 @@ def _all(given):
     return given if isinstance(given, tuple) else (given,)
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", MODELS)
 def test_every_model_maps_pixels_to_one_logit_each(name):
     model = create_model(name, weights="none").eval()
     with torch.inference_mode():
         assert _all(model(torch.rand(3, 3, 64, 96)))[0].shape == (3,)
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", MODELS)
 def test_run_in_two_parts_equals_run_in_one(name):
     model = create_model(name, weights="none").eval()
     pixels = torch.rand(2, 3, 64, 64)
@@ -35,7 +35,7 @@ def test_run_in_two_parts_equals_run_in_one(name):
             torch.testing.assert_close(model.run(model.run(pixels, stop=cut), start=cut), whole)
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", MODELS)
 def test_frozen_network_scores_the_same_for_any_number_of_images(name):
     torch.manual_seed(0)
     model = create_model(name, weights="none").train()
