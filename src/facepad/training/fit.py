@@ -20,7 +20,7 @@ from facepad.models import StagedModel
 from facepad.training.data import TrainingData
 from facepad.training.devices import BEST_DEVICE, Devices
 from facepad.training.ranks import Ranks, joined, start_ranks
-from facepad.training.settings import StageSettings, TrainingPlan
+from facepad.training.settings import StageSettings, TrainingPlan, TrainSettings
 from facepad.training.stage import StageRun, TrainingRun, feature_taps
 from facepad.training.trainer import TrainerOptions, quiet_lightning
 
@@ -61,7 +61,8 @@ def fit(
     """
     check_training(data, devices, plan.train.precision)
     accelerator, processes = devices.accelerator(), devices.processes_to_start()
-    run = TrainingRun(model, data, plan, RunFolder(folder), _trainer_options(plan, accelerator), progress)
+    options = _trainer_options(plan.train, accelerator, progress=progress)
+    run = TrainingRun(model, data, plan, RunFolder(folder), options)
     if processes > 1:
         start_ranks(processes, accelerator, _fit_as_rank, run)  # `_fit_stages` then only reads the finished stages
     with joined(accelerator):
@@ -70,12 +71,11 @@ def fit(
     return run.unreadable
 
 
-def _trainer_options(plan: TrainingPlan, accelerator: str) -> TrainerOptions:
-    train = plan.train
+def _trainer_options(train: TrainSettings, accelerator: str, *, progress: bool) -> TrainerOptions:
     precision = "bf16-mixed" if accelerator == "cuda" else "32-true"
     if train.precision != "auto":
         precision = train.precision
-    return TrainerOptions(accelerator, precision, train.deterministic, train.accumulate)
+    return TrainerOptions(accelerator, precision, train.deterministic, train.accumulate, progress)
 
 
 def _fit_as_rank(run: TrainingRun) -> None:

@@ -40,7 +40,6 @@ class TrainingRun:
         plan: The settings.
         folder: The run folder, and the names of its files.
         options: The trainer's settings.
-        progress: Whether to show progress bars.
         ranks: This process among the ranks.
         unreadable: Training images that could not be read so far: path to reason.
         features: Kept features by split, which later stages use again.
@@ -51,7 +50,6 @@ class TrainingRun:
     plan: TrainingPlan
     folder: RunFolder
     options: TrainerOptions
-    progress: bool = False
     ranks: Ranks = field(default_factory=Ranks.here)
     unreadable: dict[str, str] = field(default_factory=dict)
     features: dict[str, KeptFeatures] = field(default_factory=dict)
@@ -212,7 +210,7 @@ def _rows(run: TrainingRun, split: str, source: CropSource, start: str, taps: Se
     if split not in run.features or start not in run.features[split].maps:
         views = run.data.views if split == "train" else 1
         folder = run.data.cache or run.folder.features
-        run.features[split] = keep_features(run.model, taps, source, folder, views=views, progress=run.progress)
+        run.features[split] = keep_features(run.model, taps, source, folder, views=views, progress=run.options.progress)
     features = run.features[split]
     run.unreadable |= features.unreadable
     return RowDataset(features.maps[start], features.rows, source, features.kept)

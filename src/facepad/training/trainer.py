@@ -51,12 +51,14 @@ class TrainerOptions:
         precision: A precision of Lightning.
         deterministic: Refuse PyTorch operations whose results are not repeatable.
         accumulate: Parts of a batch that a rank takes one after the other before it makes a step.
+        progress: Show progress bars on stderr.
     """
 
     accelerator: str
     precision: str
     deterministic: bool = True
     accumulate: int = 1
+    progress: bool = False
 
 
 def make_trainer(
@@ -86,7 +88,7 @@ def make_trainer(
     ]
     if settings.patience is not None:
         callbacks.append(EarlyStopping("dev_loss", patience=settings.patience))
-    interactive = sys.stderr.isatty()
+    interactive = options.progress and sys.stderr.isatty()
     if interactive:
         callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
     return pl.Trainer(
@@ -152,7 +154,7 @@ def found_lr(options: TrainerOptions, module: PadModule, loader: DataLoader[Any]
             accumulate_grad_batches=parts,
             logger=False,
             enable_checkpointing=False,
-            enable_progress_bar=sys.stderr.isatty() and ranks.first,
+            enable_progress_bar=options.progress and sys.stderr.isatty() and ranks.first,
             enable_model_summary=False,
             default_root_dir=str(folder),
             **_common_arguments(options),
