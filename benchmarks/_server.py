@@ -32,7 +32,7 @@ class Server:
 
     @property
     def workers(self) -> list[int]:
-        """Process ids of those that answer."""
+        """Process ids of the workers that answer requests."""
         pid = self.process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         spawned = [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
@@ -54,7 +54,7 @@ class Server:
 
 @contextmanager
 def serving(folder: Path, *words: str) -> Iterator[Server]:
-    """A service with the usual settings but for the rate of one caller."""
+    """A service with the usual settings, except that the rate of one caller is not limited."""
     log = folder / "serve.log"
     command = [sys.executable, "-m", "facepad", "serve", "--port", "0", "--rate", "0", *words]
     with log.open("wb") as file:
@@ -81,21 +81,21 @@ def listening(process: subprocess.Popen[bytes], log: Path) -> int:
 
 
 def resident(pid: int) -> float:
-    """MiB of a process."""
+    """Resident memory of a process in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     match = re.search(r"VmRSS:\s+(\d+)", status)
     return int(match[1]) / 1024 if match else 0.0
 
 
 def processor_seconds(pid: int) -> float:
-    """That a process has used."""
+    """Processor seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """The address of a Redis server of our own, which keeps nothing."""
+    """The address of a new Redis server, which stores nothing on disk."""
     command = shutil.which("redis-server") or sys.exit("several workers need redis-server (a package of that name)")
     listening = folder / "redis.sock"
     port = 20000 + os.getpid() % 20000

@@ -61,8 +61,8 @@ TLA = {
 }
 
 
-#: The paper's recipe, on whole frames packed to 320 x 240. It asks for 100 epochs; for so many there was a GPU. As its
-#: rate is constant, they are the first of the hundred.
+#: The paper's recipe, on whole frames packed to 320 x 240. It asks for 100 epochs; GPU time sufficed for PAPER_EPOCHS.
+#: As its learning rate is constant, they are the first of the hundred.
 PAPER_EPOCHS = 26
 PAPER = Run(
     "attention-fusion-paper", "attention-fusion-paper", "official-frames", 0, (f"stages.0.epochs={PAPER_EPOCHS}",)

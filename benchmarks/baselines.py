@@ -72,7 +72,7 @@ def lbp_svm(manifest: Path, out: Path, crop: float, criterion: str, probes: bool
 
 
 def seen_subjects(samples: Sequence[Sample]) -> list[str]:
-    """What a reader must know when test subjects were learnt from."""
+    """A note for readers where test subjects are in train, too."""
     test = {sample.subject for sample in samples if sample.split is Split.TEST}
     both = {name for name, splits in subjects_across_splits(samples).items() if {Split.TRAIN, Split.TEST} <= {*splits}}
     if not both:

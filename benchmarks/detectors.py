@@ -116,7 +116,7 @@ def head(arguments: argparse.Namespace, images: int, detectors: list[Detector]) 
 def detect(paths: list[Path], detectors: list[Detector]) -> tuple[list[Found], dict[str, list[float]]]:
     seconds: dict[str, list[float]] = {detector.name: [] for detector in detectors}
     for detector in detectors:
-        detector.detect(read_image(paths[0]))  # loads what is loaded once
+        detector.detect(read_image(paths[0]))  # the first call loads the model
     found = []
     for path in shown(paths, "detecting"):
         image = read_image(path)

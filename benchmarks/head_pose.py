@@ -1,4 +1,4 @@
-"""What yaw the active check measures: of heads turned by a known angle, of sheets that only pretend to turn, of NUAA.
+"""The yaw that the active check measures: of heads turned by a known angle, of turned sheets, and of NUAA.
 
     FACEPAD_MODELS=DIR python benchmarks/head_pose.py [NUAA_DB] [--images 300]
 
@@ -119,7 +119,7 @@ def _shown(photo: Image, box: Box, bend: float, tilts: NDArray[np.float64], dist
 
 
 def _draw(map_x: Floats, map_y: Floats, seen: Floats, source: Floats) -> None:
-    """Note in the maps where the pixels of one strip come from; one that shows its back hides what is behind."""
+    """Enter one strip into the maps of source pixels; a strip that shows its back hides the strips behind it."""
     first, second = seen[1] - seen[0], seen[3] - seen[0]
     front = first[0] * second[1] - first[1] * second[0] > 0
     low = np.clip(np.floor(seen.min(axis=0)).astype(int), 0, FRAME)

@@ -1,8 +1,8 @@
 """What a face costs, from the JPEG to the score: python benchmarks/latency.py [--model FILE ...] [--out FILE]
 
 Prints Markdown. Networks have random weights; model files that are named (int8 ones, say) are measured beside them.
-What is compared takes turns within one run, and medians over the rounds are given: ratios are what to read, as machines
-are noisy. The picture is a procedural face, so that no data has to be there. "Floor" is a network's multiply-adds at
+All ways that are compared take turns within one run, and medians over the rounds are given. Read the ratios: machines
+are noisy. The picture is a procedural face, so no data is needed. "Floor" is a network's multiply-adds at
 the rate at which this machine multiplies matrices of 768 x 768 in one thread, measured in the same rounds.
 """
 
@@ -48,7 +48,7 @@ from facepad.runtime.parallel import map_ahead
 CROP_SCALE = 2.7
 STAGES = ("read", "detect", "prepare", "score")
 
-# Each is a process of its own; arguments: what it runs with, the model, an image.
+# Programs that run in a new process; their arguments are the engine, the model and an image.
 START = "import json, sys, time; start = time.perf_counter(); marks = {}\n"
 MARK = "marks['{}'] = time.perf_counter() - start\n"
 END = """
@@ -228,7 +228,7 @@ def contestants(bench: Bench, threads: int) -> list[Contestant]:
 
 
 def usable_engines(bundle: Bundle) -> tuple[EngineName, ...]:
-    """The installed ones that run it: OpenVINO's format runs in OpenVINO alone."""
+    """The installed engines that run a model: OpenVINO's format runs in OpenVINO alone."""
     onnx = all(one.format == "onnx" for one in bundle.description.networks)
     return tuple(engine for engine in ENGINES if find_spec(engine) and (onnx or engine == "openvino"))
 
@@ -383,7 +383,7 @@ def start_table(bench: Bench) -> str:
 
 
 def child(arguments: list[str]) -> dict[str, float]:
-    """What a new process says of itself, with its whole time in seconds."""
+    """The marks that a new process prints, with its whole time in seconds."""
     start = time.perf_counter()
     run = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True, env=with_bytecode())
     return {**json.loads(run.stdout), "whole": time.perf_counter() - start}

@@ -74,12 +74,12 @@ def _histogram(channel: NDArray[Any]) -> Floats:
 class LbpSvmScorer:
     """A trained colour texture SVM: a `facepad.modelfile.scorers.Scorer` of one weight per histogram bin.
 
-    Standardisation, SVM and calibration are each affine, so they are kept as the one affine map that they make.
+    Standardisation, SVM and calibration are affine: together they are kept as one affine map.
 
     Attributes:
-        spec: How it wants its input prepared.
+        spec: How its input is preprocessed.
         weights: ``(354,)``, of `colour_texture`.
-        bias: What is added to the weighted sum.
+        bias: Added to the weighted sum.
         cost: The SVM's C that was chosen.
         train_images: Number of images that it has learnt from.
         left_out: Path and reason, of train images that could not be used.
@@ -125,7 +125,7 @@ def train_lbp_svm(
     Args:
         root: Folder that the samples' paths are relative to.
         samples: Of all splits.
-        spec: How the images are prepared.
+        spec: How the images are preprocessed.
         progress: Draw a progress bar on stderr.
 
     Raises:

@@ -1,10 +1,10 @@
-"""A service, and load on it from a process of its own: python benchmarks/load.py < plan.json > rows.json
+"""Load on a service, from a separate process: python benchmarks/load.py < plan.json > rows.json
 
-It speaks plain HTTP/1.1 over a few sockets, so that it takes as little as may be of the processors that it shares with
+It speaks plain HTTP/1.1 over a few sockets, so that it uses as little as possible of the processors that it shares with
 the service. A plan has: `port`, `requests` (each with `body`, the path of a file, and what is expected: `status`,
-`score`), and `phases` that follow one another, each with `seconds` and one of `clients` (so many ask one after the
-other) and `rate` (requests a second, at random times that do not wait for answers). With `client`, requests are made by
-facepad.client.AsyncClient, which tries again.
+`score`), and `phases` that follow one another, each with `seconds` and one of `clients` (clients that each wait for an
+answer before they ask again) and `rate` (requests a second, at random times that do not wait for answers). With
+`client`, requests are made by facepad.client.AsyncClient, which tries again.
 
 Rows come as JSON: phase, request id, due, done (seconds of the system's monotonic clock), status (0: no answer; -1: was
 not sent, as too many were under way), whether the answer is the expected one, and what broke.
@@ -31,7 +31,7 @@ TOLERANCE = 1e-3  # of a score: other images of its batch may change its last di
 
 
 class Sockets:
-    """Asks over connections that are kept open."""
+    """Sends requests over connections that are kept open."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -66,7 +66,7 @@ class Sockets:
 
 
 class ThroughClient:
-    """Asks as a user's program does."""
+    """Sends requests through facepad's client, as a user's program does."""
 
     def __init__(self, port: int) -> None:
         from facepad.client import AsyncClient
@@ -86,7 +86,7 @@ class ThroughClient:
 
 
 class Load:
-    """What is asked, and what came of it."""
+    """The requests of a plan, and a row for the result of each."""
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self._plan = plan

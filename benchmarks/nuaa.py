@@ -3,8 +3,8 @@
     python benchmarks/nuaa.py run NUAA_FOLDER WORK        prepare, train, evaluate; skips what WORK already holds
     python benchmarks/nuaa.py tables WORK docs/results    tables from the metrics.json of the finished runs
 
-Both stages only call the facepad command line and read the files it wrote. Runs are ordered by what they tell; a broken
-off `run` goes on where it stopped.
+Both stages only call the facepad command line and read the files it wrote. The most telling runs come first; a `run`
+that was stopped goes on where it was.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def percent(rate: dict[str, float]) -> str:
 
 
 def processor() -> str:
-    """What of the processor's instructions decides how fast 8 bits are."""
+    """The processor's best instructions for 8-bit products, which decide how fast int8 networks are."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:

@@ -31,7 +31,7 @@ from facepad.media.videos import write_video
 DIFFERENT = 64
 SMALL = 64  # pixels
 CLIP = 10  # seconds of a video, at 25 frames a second and 640 x 480
-FEW = 512  # images, whose run tells what starting takes
+FEW = 512  # images of the run whose time is taken off, as that of starting
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -131,7 +131,7 @@ class Bench:
 
 
 def summary_of(run: subprocess.Popen[str]) -> dict[str, Any]:
-    """What a run that is let end says; 3 means that some of its images are undecided."""
+    """The summary of a run that ends by itself; exit code 3 means that some of its images are undecided."""
     out, err = run.communicate()
     if run.returncode not in (0, 3):
         raise SystemExit(f"facepad score ended with {run.returncode}: {err[-2000:]}")

@@ -1,9 +1,9 @@
 """The service under load, on loopback: python benchmarks/service.py [--seconds S] [--soak-minutes M] [--out FILE]
 
-Prints Markdown. The service is `facepad serve` with the shipped model, the load comes from processes of its own
-(benchmarks/load.py), and all share the machine's processors: the load generator's part is given. Images are procedural
-people, 640x480 JPEGs in which the detector finds a face. Everything is bounded in time and stops by itself. Needs
-redis-server for what several workers do.
+Prints Markdown. The service is `facepad serve` with the shipped model, the load comes from separate processes
+(benchmarks/load.py), and all share the machine's processors: the page gives the load generator's share. Images are
+procedural people, 640x480 JPEGs in which the detector finds a face. Everything is bounded in time and stops by itself.
+Needs redis-server for what several workers do.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Load:
 
 @dataclass
 class Bench:
-    """What the measurements share, and what they found: rows of the first table, and sections."""
+    """The images and settings that measurements share, and their results: rows of the first table, and sections."""
 
     folder: Path
     images: Sequence[Path]
@@ -103,7 +103,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def prepare(folder: Path, seconds: float) -> Bench:
-    """Images with a face, and what the predictor says of each."""
+    """Images with a face, and the predictor's score of each."""
     predictor = facepad.load()
     samples = generate(folder / "people", subjects=6, images_per_subject=6, jobs=1, progress=False)
     paths = [folder / "people" / sample.path for sample in samples]
@@ -258,7 +258,7 @@ def crash(bench: Bench, rate: float, alone: float) -> None:
 
 
 class Watch:
-    """Notes when a third worker has come up, by the log."""
+    """Notes the time when the log tells of a third worker."""
 
     def __init__(self, server: Server) -> None:
         self._server = server

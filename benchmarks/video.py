@@ -2,10 +2,10 @@
 
     python benchmarks/video.py [VIDEO ...] [--repeat 5] [--threads 1]     prints Markdown
 
-Without files it makes two of its own in a temporary folder (320x240, 10 s at 25 frames a second, as Replay-Attack's
+Without files it makes two in a temporary folder (320x240, 10 s at 25 frames a second, as Replay-Attack's
 are): H.264 in MP4 and MJPEG in MOV. "decode" is ffmpeg (``-f null``) where it is on the PATH, else PyAV's bare loop;
 neither converts to RGB. No face is searched and no image is written. Times are processor time (user and system, of this
-process and its children), the best of the repeats, so that what else the machine does matters little.
+process and its children), the best of the repeats, so that other work on the machine matters little.
 """
 
 from __future__ import annotations

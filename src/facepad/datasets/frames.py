@@ -213,7 +213,7 @@ def _extract(item: tuple[str, str], *, root: Path, out: Path, choice: FrameChoic
 
 
 def _source(path: Path, choice: FrameChoice) -> dict[str, Any]:
-    """What the frames of a video depend on, as frames.json keeps it: the choice, and the file as it is now."""
+    """The facts that the frames of a video depend on: the choice, and the size and time of the file."""
     status = path.stat()
     chosen = {"rate": choice.rate} if choice.count is None else {"count": choice.count}
     return {**chosen, "length": status.st_size, "mtime_ns": status.st_mtime_ns}

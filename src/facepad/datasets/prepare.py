@@ -214,7 +214,7 @@ def _refuse_shared_subjects(scan: Scan, adapter: Adapter, protocol: ProtocolInfo
         if shared:
             subject, splits = next(iter(shared.items()))
             raise DatasetError(
-                f"{adapter.name}, protocol {protocol.name}: {len(shared)} subjects stand in two splits "
+                f"{adapter.name}, protocol {protocol.name}: {len(shared)} subjects are in two splits "
                 f"(first: {subject} in {' and '.join(splits)}); give each person one name and one split"
             )
 

@@ -1,4 +1,4 @@
-"""Data that the tests of several modules share: sets of videos, and a manifest with files of its own."""
+"""Data that the tests of several modules share: sets of videos, and a manifest whose files a test may change."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def reads(monkeypatch) -> list[str]:
 
 @pytest.fixture
 def data(tiny_manifest, tmp_path) -> Path:
-    """The tiny manifest with files of its own."""
+    """A copy of the tiny manifest and its files, which a test may change."""
     samples = read_manifest(tiny_manifest)
     for sample in samples:
         target = tmp_path / "data" / sample.path

@@ -15,7 +15,7 @@ def test_each_published_data_set_is_named_by_one_adapter_of_the_table():
 
 
 @pytest.mark.parametrize("adapter", [a for a in DATASETS.values() if a.videos], ids=lambda adapter: adapter.name)
-def test_video_adapters_refuse_what_is_not_theirs(tmp_path, adapter):
+def test_video_adapters_refuse_folders_of_other_data(tmp_path, adapter):
     with pytest.raises(DatasetError, match="does not exist"):
         adapter.scan(tmp_path / "none", adapter.protocols[0].name, 0)
     for folder in ("photos", "train_release", "test_release", "train/real", "devel/real", "test/real"):

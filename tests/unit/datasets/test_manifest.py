@@ -1,4 +1,4 @@
-"""The manifest contract: what is read, what is refused with file and line, and what is written."""
+"""The manifest contract: reading, refusals with file and line, and writing."""
 
 import hashlib
 from pathlib import Path

@@ -10,7 +10,7 @@ from facepad.types import Box
 
 @pytest.mark.parametrize("border", ["reflect", "constant"])
 @pytest.mark.parametrize("interpolation", ["linear", "lanczos"])
-def test_a_network_sees_in_the_cutting_what_it_sees_in_the_image(border, interpolation):
+def test_a_network_sees_the_same_pixels_in_the_crop_as_in_the_image(border, interpolation):
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (120, 160, 3), np.uint8)
     for _ in range(60):

@@ -76,7 +76,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(data, tmp_path):
     assert contents(tmp_path / "one") == contents(tmp_path / "three")
 
 
-def test_a_second_run_packs_what_is_missing_and_what_has_changed(data, tmp_path):
+def test_a_second_run_packs_missing_and_changed_shards(data, tmp_path):
     out = tmp_path / "out"
     assert packed(data, out).packed == 4
     whole = contents(out)
@@ -174,7 +174,7 @@ def test_frames_of_videos_become_images(tmp_path):
     assert np.array_equal(read_image(resolve(summary.manifest, found[1])), frames[0])
 
 
-def test_frames_that_do_not_come_are_listed_and_whole_videos_refused(tmp_path):
+def test_frames_that_cannot_be_decoded_are_listed_and_whole_videos_refused(tmp_path):
     videos = generate(tmp_path / "v", subjects=4, images_per_subject=10, video=True, jobs=1, progress=False)
     samples = [replace(video, frame=frame) for video in videos for frame in range(3)]
     write_manifest(tmp_path / "v" / "frames.csv", [*samples, replace(videos[0], frame=99)])

@@ -96,7 +96,7 @@ class PackedShard:
 
 @dataclass(slots=True)
 class Inventory:
-    """What a packed set holds, and what it was made from.
+    """The contents of a packed set, and its source.
 
     Attributes:
         manifest: File name of the manifest that was packed.
