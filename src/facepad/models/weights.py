@@ -52,7 +52,7 @@ _PUBLIC = {
 
 
 def load_trunk_weights(model: StagedModel, architecture: str, source: str) -> None:
-    """Load pre-trained weights into the trunk of ``model``; its head stays as it is.
+    """Load pre-trained weights into the trunk of ``model``; its head does not change.
 
     Args:
         model: The network, under torchvision's parameter names; what only it has is in its `StagedModel.own`.

@@ -1,4 +1,4 @@
-"""What a network has seen of the data that it is calibrated or measured on: such numbers flatter it."""
+"""Overlap of a network's training data with the data that it is calibrated or measured on, which flatters it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,12 @@ def measured_notes(run: RunFolder, manifest: Path, test: Sequence[Sample]) -> li
 
 
 def origin_notes(manifest: Path, facts: Mapping[str, Any]) -> list[str]:
-    """A model file does not list its training images: of another manifest nobody can tell whether they overlap."""
+    """A note if the model was trained on another manifest: a model file does not list its training images.
+
+    Args:
+        manifest: The manifest that the model is used on.
+        facts: The facts of the model.
+    """
     here = manifest_hash(manifest)
     others = dict.fromkeys(name for name, trained_on in _origins(facts) if trained_on != here)
     if not others:
@@ -66,7 +71,7 @@ def origin_notes(manifest: Path, facts: Mapping[str, Any]) -> list[str]:
 
 
 def _origins(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name and hash of each manifest that a model, or a member of a fused one, was trained on, as far as it says."""
+    """Name and hash of each manifest that the model's facts name, those of a fused model's members too."""
     if "manifest_sha256" in facts:
         yield facts.get("manifest", "unnamed"), facts["manifest_sha256"]
     for member in facts.get("members", ()):

@@ -9,7 +9,7 @@ import pytest
 
 from facepad.errors import ModelError, OutputExistsError
 from facepad.metrics import Threshold
-from facepad.modelfile.catalog import described_models, find_model, list_catalog
+from facepad.modelfile.catalog import described_models, find_model, list_catalog, look_up
 from facepad.modelfile.catalog.add import add_model, check_model
 from facepad.modelfile.catalog.described import read_described
 from facepad.modelfile.catalog.store import user_folder
@@ -212,6 +212,22 @@ def test_names_do_not_clash(describe):
         add_model(describe("b"))
     with pytest.raises(OutputExistsError, match="silent-face already"):
         add_model(describe("b", name="silent-face"))
+
+
+def test_a_model_is_found_as_what_it_is_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nuaa-research").mkdir()  # does not hide the listed model
+    (tmp_path / "mine.facepad").write_bytes(b"not read yet")
+    for model, kind in (
+        ("nuaa-research", "shipped"),
+        ("silent-face", "described"),
+        ("mine.facepad", "file"),
+        ("./nuaa-research", "run"),
+        (Path("nuaa-research"), "run"),
+    ):
+        found = find_model(model)
+        assert (found.kind, found.run is not None) == (kind, kind == "run")
+    assert look_up("nowhere") is None
 
 
 def test_unknown_names_get_the_nearest(describe):

@@ -32,7 +32,7 @@ def at_hand(model: DescribedModel, network: NetworkSection, *, beside: Path | No
 
 
 def load_described(model: DescribedModel, *, beside: Path | None = None) -> Bundle:
-    """A described model with its networks; files that are not at hand are downloaded once.
+    """A described model with its networks; files that are not on this machine are downloaded once.
 
     The first download says on stderr what is downloaded, and under which licence.
 
