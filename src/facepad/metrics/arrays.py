@@ -1,4 +1,4 @@
-"""Checked arrays of scores: the only door through which numbers enter the metrics."""
+"""Checks of scores, thresholds and limits before any metric computes with them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def checked_scores(scores: npt.ArrayLike, what: str) -> Floats:
 
     Args:
         scores: P(bona fide), or any score that is higher for bona fide, shape (N,).
-        what: What they belong to ("bona fide", "attack"), for messages.
+        what: The class of the scores ("bona fide" or "attack"), for messages.
 
     Raises:
         MetricError: no score, a NaN or infinite score, or another shape.
@@ -45,7 +45,7 @@ def check_threshold(threshold: float) -> float:
     """The threshold as a float.
 
     Raises:
-        MetricError: it is NaN or infinite.
+        MetricError: the threshold is NaN or infinite.
     """
     if not math.isfinite(threshold):
         raise MetricError(f"expected a finite threshold, got {threshold}")
@@ -56,7 +56,7 @@ def check_limit(limit: float, name: str) -> float:
     """An allowed error rate as a float in [0, 1).
 
     Raises:
-        MetricError: it lies outside.
+        MetricError: the limit lies outside.
     """
     if not 0 <= limit < 1:
         raise MetricError(f"expected an allowed {name} in [0, 1) as a fraction (0.05 is 5 %), got {limit}")

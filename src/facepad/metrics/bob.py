@@ -16,7 +16,7 @@ __all__ = ["bob_columns", "parse_bob", "write_bob_scores"]
 
 
 def bob_columns(line: str) -> Literal[4, 5] | None:
-    """How many columns of a bob score file this line has, or None when it is no such line.
+    """The number of columns if this is a line of a bob score file, else None.
 
     >>> bob_columns("12 attack/print probe/7 -0.3"), bob_columns("path,label,score")
     (4, None)
@@ -32,7 +32,7 @@ def bob_columns(line: str) -> Literal[4, 5] | None:
 
 
 def parse_bob(lines: Iterable[tuple[int, str]], name: str) -> tuple[list[ScoreRecord], list[str]]:
-    """Read numbered lines of a bob file into records, with notes on what had to be read liberally.
+    """Read numbered lines of a bob file into records, with notes on lines that had to be interpreted.
 
     ``real_id == claimed_id`` is a bona fide presentation; any other real id names the attack (``attack/print``).
     A score of ``nan`` is bob's mark for a failure to acquire and becomes status `unreadable`.
@@ -42,7 +42,7 @@ def parse_bob(lines: Iterable[tuple[int, str]], name: str) -> tuple[list[ScoreRe
         name: The file's name, for messages.
 
     Raises:
-        ScoresError: a line with another number of columns than the first, or a score that is no number or infinite.
+        ScoresError: a line with another number of columns than the first, or a score that is neither finite nor nan.
     """
     records: list[ScoreRecord] = []
     foreign: set[str] = set()
@@ -59,11 +59,11 @@ def parse_bob(lines: Iterable[tuple[int, str]], name: str) -> tuple[list[ScoreRe
         claimed, real, path, score = fields[0], fields[-3], fields[-2], float(fields[-1])
         if math.isinf(score):
             raise ScoresError(f"{name}, line {number}: expected a finite score or nan, got {fields[-1]}")
-        records.append(_record(claimed, real, path, score, foreign))
-    return records, _notes(records, foreign)
+        records.append(_bob_record(claimed, real, path, score, foreign))
+    return records, _reading_notes(records, foreign)
 
 
-def _record(claimed: str, real: str, path: str, score: float, foreign: set[str]) -> ScoreRecord:
+def _bob_record(claimed: str, real: str, path: str, score: float, foreign: set[str]) -> ScoreRecord:
     instrument: AttackType | None = None
     if real != claimed:
         instrument = parse_attack_type(real.removeprefix("attack").strip("/"))
@@ -84,7 +84,7 @@ def _record(claimed: str, real: str, path: str, score: float, foreign: set[str])
     )
 
 
-def _notes(records: Sequence[ScoreRecord], foreign: set[str]) -> list[str]:
+def _reading_notes(records: Sequence[ScoreRecord], foreign: set[str]) -> list[str]:
     notes = []
     failed = sum(record.status is ScoreStatus.UNREADABLE for record in records)
     if failed:
@@ -95,7 +95,7 @@ def _notes(records: Sequence[ScoreRecord], foreign: set[str]) -> list[str]:
 
 
 def foreign_instruments_note(names: Iterable[str]) -> str:
-    """One line saying which instrument names facepad does not know and therefore pools as `unknown`."""
+    """A note that lists the instrument names that facepad does not know and therefore pools as `unknown`."""
     known = sorted(names)
     shown = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
     return f"{len(known)} attack name(s) read as one instrument 'unknown': {shown}"

@@ -20,7 +20,7 @@ __all__ = ["expected_calibration_error", "fit_platt", "fit_temperature"]
 def fit_platt(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> tuple[float, float]:
     """The line whose sigmoid has the least cross-entropy (logistic regression on one number; Platt, 1999).
 
-    The targets are 0 and 1, without Platt's smoothing, which would also fit what cannot be fitted.
+    The targets are 0 and 1. Platt smooths them, which would hide that separable scores have no best line.
 
     Args:
         bona_fide: Logits, positive for bona fide, shape (N,).
@@ -31,7 +31,7 @@ def fit_platt(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> tuple[float, f
 
     Raises:
         SeparableError: every attack lies below every bona fide sample: the steeper the line, the better.
-        MetricError: a class has no logits, or they are all equal, or do not rise with bona fide.
+        MetricError: a class has no logits, all logits are equal, or they do not rise with bona fide.
 
     >>> slope, offset = fit_platt([0.0, 2.0, 4.0, 5.0], [-3.0, -2.0, 0.0, 2.0])
     >>> round(slope, 3), round(offset, 3)
@@ -43,7 +43,7 @@ def fit_platt(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> tuple[float, f
 def fit_temperature(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> float:
     """The slope alone, 1 / temperature, with offset 0 (Guo et al., 2017); arguments and errors as `fit_platt`.
 
-    As the line must go through 0, only logits that 0 itself separates are separable here.
+    The line goes through 0, so that logits count as separable only if 0 separates them.
 
     >>> round(fit_temperature([-1.0, 1.0, 3.0, 4.0], [-4.0, -3.0, -1.0, 1.0]), 3)
     0.816
@@ -54,13 +54,13 @@ def fit_temperature(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> float:
 def expected_calibration_error(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, bins: int = 15) -> float:
     """How far scores are from the share of bona fide presentations that have them, in [0, 1] (Guo et al., 2017).
 
-    The mean over bins of equal width of |mean score - share of bona fide|, a bin counting as much as it holds. Each
-    class counts half, as in the fits.
+    The mean of |mean score - share of bona fide| over bins of equal width, weighted by their samples. Each class has
+    half of the weight, as in the fits.
 
     Args:
         bona_fide: Scores in [0, 1], shape (N,).
         attack: Scores in [0, 1], shape (M,).
-        bins: How many bins [0, 1] is cut into.
+        bins: Number of bins in [0, 1].
 
     Raises:
         MetricError: a class has no scores, or a score lies outside [0, 1].

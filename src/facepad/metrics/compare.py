@@ -86,12 +86,12 @@ class Difference:
     """One measure of both systems, fractions in [0, 1].
 
     Attributes:
-        a: Of the first system.
-        b: Of the second system.
+        a: The measure of the first system.
+        b: The measure of the second system.
         low: Lower end of the 95 % interval of ``b - a``; None when resampling cannot tell.
-        high: Upper end.
-        p: Two-sided, of "no difference"; None when resampling cannot tell.
-        method: How interval and p were made, or why there are none.
+        high: Upper end of that interval.
+        p: Two-sided p-value of "no difference"; None when resampling cannot tell.
+        method: How interval and p-value were made, or why there are none.
     """
 
     a: float
@@ -114,11 +114,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What `compare_records` found.
+    """Two systems compared: the result of `compare_records`.
 
     Attributes:
-        names: Of both systems.
-        thresholds: Of both systems, each chosen on its own scores.
+        names: The names of both systems.
+        thresholds: The thresholds of both systems.
         split: The split of the compared samples, or None.
         n_bona_fide: Bona fide samples that both systems scored.
         n_attack: Attacks that both systems scored.
@@ -127,8 +127,8 @@ class Comparison:
         unscored: Shared samples without a score by A only, by B only, by both.
         differences: `Difference` of each of `compared_measures`, by key.
         decisions: `McNemar` of ``all`` samples, of the ``bona_fide`` and of the ``attack`` samples.
-        cluster: What was resampled; None when samples counted one by one.
-        n_clusters: How many there are (0 without).
+        cluster: The unit that was resampled; None for single samples.
+        n_clusters: Number of clusters (0 for single samples).
         bootstrap: Number of resamples.
         seed: Seed of the resamples.
         aggregation: How the frames of a video were aggregated; None when samples are frames.
@@ -272,8 +272,8 @@ def compare_records(
 def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
     """McNemar's exact test of paired decisions (McNemar, Psychometrika 1947; exact binomial form).
 
-    Only samples on which the systems differ count; were both equally good, each would win such a sample by a coin's
-    toss. The test takes samples as independent.
+    Only samples on which the systems differ count. If both are equally good, each wins such a sample with probability
+    1/2. The test takes samples as independent.
 
     Args:
         right_a: Whether the first system decided each sample rightly, bool, shape (N,).
@@ -350,7 +350,7 @@ def _units(table: ScoreTable, measure: Measure) -> int:
 
 
 def _difference(a: float, b: float, drawn: Floats, units: int, how: str) -> Difference:
-    """One measure's difference; ``drawn`` is ``b - a`` in each resample, NaN where it is not defined, shape (B,)."""
+    """One measure's difference; ``drawn`` holds ``b - a`` of each resample, NaN where it is not defined, shape (B,)."""
     drawn = drawn[~np.isnan(drawn)]
     if drawn.size == 0:
         return Difference(a, b, None, None, None, "not defined: no resample holds both classes")
@@ -359,7 +359,7 @@ def _difference(a: float, b: float, drawn: Floats, units: int, how: str) -> Diff
     low, high = percentile_interval(b - a, drawn)
     least = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     p = 2 * (int(least) + 1) / (drawn.size + 1)
-    # However clear each subject speaks, G of them all agree by a coin's toss with a chance of 2 / 2^G.
+    # By chance alone, all of G subjects favour the same system with probability 2 / 2^G: no p-value is smaller.
     return Difference(a, b, low, high, min(1.0, max(p, 2.0 ** (1 - min(units, 1000)))), how)
 
 

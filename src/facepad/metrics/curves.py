@@ -22,7 +22,7 @@ class RocCurve:
     Attributes:
         far: Pooled share of attacks accepted, ascending from 0 to 1, shape (P,).
         bona_fide_accepted: Share of bona fide samples accepted (1 - BPCER), ascending from 0 to 1, shape (P,).
-        thresholds: A threshold that decides so, descending, shape (P,).
+        thresholds: A threshold with these rates, descending, shape (P,).
     """
 
     far: Floats
@@ -39,7 +39,7 @@ class DetCurve:
         bpcer: Share of bona fide samples rejected, shape (P,).
         far_deviate: `probit` of ``far``, finite, shape (P,).
         bpcer_deviate: `probit` of ``bpcer``, finite, shape (P,).
-        thresholds: A threshold that decides so, descending, shape (P,).
+        thresholds: A threshold with these rates, descending, shape (P,).
     """
 
     far: Floats
@@ -138,7 +138,7 @@ def histogram(
         bona_fide: Scores, shape (N,).
         attack: Scores, shape (M,).
         bins: Number of bins.
-        limits: Range of the bins. None takes [0, 1] when all scores lie there (probabilities), else their own range.
+        limits: Range of the bins. None takes [0, 1] if all scores lie there, else the range of the scores.
 
     Raises:
         MetricError: one class has no scores, a score is not finite or outside ``limits``, or no bin.

@@ -23,11 +23,11 @@ _DEFAULT = Resampling()
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The records of one scores file by what they are for.
+    """The records of one scores file, divided by their use.
 
     Attributes:
-        measured: The records of test; of dev, of train or of no split where the file has no better.
-        chooses: The records that choose the threshold: dev, or the measured ones where there is no dev.
+        measured: The test records; without any, those of dev, then of train, then of no split.
+        chooses: The records that choose the threshold: dev, or the measured records if there is no dev.
         source: The file that ``chooses`` come from.
         aggregation: How the frames of a video became one record; None when records are frames.
         notes: Which lines were interpreted, aggregated or left out.
@@ -54,7 +54,7 @@ class Parts:
 
 
 def parts_of(path: Path, *, aggregation: Aggregation | None = None, dev: Path | None = None) -> Parts:
-    """Read a scores file and take it apart.
+    """Read a scores file and divide its records by their use.
 
     Args:
         path: A scores.csv or a bob score file.
@@ -106,11 +106,11 @@ def metrics_from_file(
 
     Args:
         path: A scores.csv or a bob score file.
-        criterion: As in `parse_criterion`; a number, or a threshold that was chosen elsewhere, is taken as it is.
+        criterion: As in `parse_criterion`; a number, or a threshold that was chosen elsewhere, is applied unchanged.
         dev: A second file, all of whose lines choose the threshold (bob writes dev and eval scores apart); of ``path``
             then the test lines are measured, or all lines if they name no split.
-        aggregation: Measure videos, and choose the threshold on videos: how the scores of a video's frames become one
-            (`to_videos`). None measures frames.
+        aggregation: How the scores of a video's frames become one (`to_videos`): videos are then measured, and choose
+            the threshold. None measures frames.
         resampling: How intervals are made.
 
     Raises:

@@ -16,8 +16,8 @@ __all__ = ["AGGREGATIONS", "Aggregation", "check_videos", "level_notes", "level_
 
 
 def _mean(ascending: Sequence[float]) -> float:
-    # Divided first, so that huge scores do not overflow; fsum, so that the order of the frames cannot matter; held
-    # within the scores, so that frames that agree give exactly their score.
+    # Division before the sum avoids overflow of huge scores. fsum makes the order of frames irrelevant. The limits make
+    # frames of one score give exactly that score.
     mean = math.fsum(score / len(ascending) for score in ascending)
     return min(max(mean, ascending[0]), ascending[-1])
 
@@ -37,7 +37,7 @@ _Key = tuple[Split | None, str, str]
 
 
 class _OfVideo(Protocol):
-    """What a sample and a score record have in common."""
+    """The attributes that a sample and a score record share."""
 
     @property
     def subject(self) -> str: ...
@@ -60,7 +60,7 @@ def _key(item: _OfVideo) -> _Key | None:
 
 
 def _videos(items: Iterable[_Item]) -> list[list[_Item]]:
-    """Items by video, in the order in which the videos first come; a single image is a video of its own."""
+    """Items by video, in the order in which the videos first occur; a single image is a video of its own."""
     videos: dict[_Key | int, list[_Item]] = {}
     for place, item in enumerate(items):
         videos.setdefault(_key(item) or place, []).append(item)
@@ -119,7 +119,7 @@ def to_videos(records: Sequence[ScoreRecord], how: Aggregation = "mean") -> list
 
 
 def _shared_names(records: Iterable[ScoreRecord]) -> set[str]:
-    """Names that videos of several subjects bear."""
+    """Video names that several subjects have."""
     pairs = {(record.video, record.subject) for record in records if record.video is not None}
     counts = Counter(video for video, _ in pairs)
     return {video for video, n in counts.items() if n > 1}
@@ -141,7 +141,7 @@ def shown_frames(records: Sequence[ScoreRecord], how: Aggregation = "mean") -> d
 
     Args:
         records: Of frames, as for `to_videos`.
-        how: As there.
+        how: As for `to_videos`.
 
     Returns:
         Path of the video's record to path of the frame; single images and videos without a score are not in it.
@@ -156,7 +156,7 @@ def shown_frames(records: Sequence[ScoreRecord], how: Aggregation = "mean") -> d
 
 
 def level_words(aggregation: Aggregation | None) -> str:
-    """What was measured, in words.
+    """The measured things in words: frames, or videos with their aggregation.
 
     >>> level_words("median"), level_words(None)
     ('videos (median of their frames)', 'frames')
@@ -165,7 +165,7 @@ def level_words(aggregation: Aggregation | None) -> str:
 
 
 def level_notes(records: Sequence[ScoreRecord]) -> list[Note]:
-    """What a reader of video figures must know of the frames behind them."""
+    """Notes for a reader of video figures on the frames behind them."""
     notes = []
     single = sum(record.video is None for record in records)
     if single:

@@ -1,4 +1,4 @@
-"""Notes: what a reader of a threshold or of figures must know, as typed values instead of prose."""
+"""Notes for a reader of thresholds and figures, as typed values."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NoteKind(StrEnum):
     READING = "reading"  #: Which lines of a scores file were interpreted or left out.
     INTERVAL = "interval"  #: What the intervals cannot tell.
     UNDEFINED = "undefined"  #: A measure has no value.
-    REMARK = "remark"  #: Whatever else the caller has to say.
+    REMARK = "remark"  #: Any other remark of the caller.
 
 
 @dataclass(frozen=True, slots=True)

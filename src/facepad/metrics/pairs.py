@@ -18,9 +18,9 @@ Pair = tuple[ScoreRecord, ScoreRecord]
 def matched(a: Sequence[ScoreRecord], b: Sequence[ScoreRecord]) -> list[Pair]:
     """The samples that both systems have, in the order of the first, each described alike on both sides.
 
-    Samples are the same when path and frame are. Where none is, the steps up (``../``) that paths begin with are left
-    out: manifests of the same images may lie in folders of different depth. What one system does not know of a sample
-    (subject, video, split, instrument) is taken from the other.
+    Two records are of the same sample when their paths and frames are equal. If no records match, paths are compared
+    without their leading ``../``, because manifests of the same images may lie in folders of different depth. A fact
+    that one system does not know of a sample (subject, video, split, instrument) is taken from the other.
 
     Args:
         a: Records of the first system.
@@ -29,7 +29,7 @@ def matched(a: Sequence[ScoreRecord], b: Sequence[ScoreRecord]) -> list[Pair]:
     Raises:
         ScoresError: a sample occurs twice in one of them, none is shared, or label or instrument differ.
     """
-    for path_of in (str, _below):
+    for path_of in (str, _without_steps_up):
         first, second = _by_sample(a, "A", path_of), _by_sample(b, "B", path_of)
         if shared := [key for key in first if key in second]:
             return [_agreed(first[key], second[key]) for key in shared]
@@ -53,10 +53,10 @@ def _by_sample(
     return found
 
 
-def _below(path: str) -> str:
-    """A path without the steps up that it begins with.
+def _without_steps_up(path: str) -> str:
+    """A path without its leading ``../``.
 
-    >>> _below("../../data/1.png")
+    >>> _without_steps_up("../../data/1.png")
     'data/1.png'
     """
     while path.startswith("../"):
@@ -65,7 +65,7 @@ def _below(path: str) -> str:
 
 
 def _agreed(one: ScoreRecord, other: ScoreRecord) -> Pair:
-    """Both records with one description; what only one of them knows holds for both, the first names the subject."""
+    """Both records with one description: a fact that only one of them knows holds for both; of two, the first wins."""
     kinds = [record.attack_type or record.label for record in (one, other)]
     known = [kind for kind in kinds if kind is not AttackType.UNKNOWN]
     if one.label is not other.label or len(set(known)) > 1:

@@ -52,7 +52,7 @@ class Ranking:
     instruments: tuple[_Side, ...]
 
     def read(self, bona_fide_weights: Ints | None = None, attack_weights: Ints | None = None) -> OperatingPoints:
-        """The operating points, each sample counted once or ``weights`` times (as the scores given to `rank`)."""
+        """The operating points; weights have the order of the scores given to `rank`, None counts each sample once."""
         bona_fide, attack = self.bona_fide.cumulate(bona_fide_weights), self.attack.cumulate(attack_weights)
         return OperatingPoints(self, bona_fide, attack, attack_weights)
 
@@ -73,7 +73,7 @@ class OperatingPoints:
 
     @cached_property
     def instruments(self) -> tuple[Ints, ...]:
-        """Cumulated weights of each instrument's attacks (most readings do not need them)."""
+        """Cumulated weights of each instrument's attacks, computed when first needed."""
         sides = self.ranking.instruments
         return tuple(side.cumulate(self.attack_weights) for side in sides) if len(sides) > 1 else (self.attack,)
 
@@ -184,7 +184,7 @@ class OperatingPoints:
         return float(_between(values[first - 1], values[last]))
 
     def _same_decisions(self, point: int) -> tuple[int, int]:
-        # Weight 0 leaves a count as it is, so a run of equal counts on both sides is a run of equal decisions.
+        # A weight of 0 does not change a count, so a run of equal counts on both sides is a run of equal decisions.
         sides = ((self.ranking.bona_fide, self.bona_fide), (self.ranking.attack, self.attack))
         runs = [_equal_run(side.below, cumulated, point) for side, cumulated in sides]
         return max(first for first, _ in runs), min(last for _, last in runs)

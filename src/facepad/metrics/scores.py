@@ -1,4 +1,4 @@
-"""The scores.csv contract: reading, writing and hashing lists of scores, whoever made them."""
+"""The scores.csv contract: reading, writing and hashing lists of scores of any system."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _NO_INSTRUMENT = ("", "-", "none", "na", "n/a")
 
 @dataclass(frozen=True, slots=True)
 class ScoreFile:
-    """What a scores file holds.
+    """The content of a scores file.
 
     Attributes:
         records: One per line, in the file's order.
         format: ``scores.csv``, ``bob 4-column`` or ``bob 5-column``.
-        notes: What had to be read liberally, one line each; empty when all was plain.
+        notes: Which lines had to be interpreted, one sentence each.
     """
 
     records: tuple[ScoreRecord, ...]
@@ -75,15 +75,15 @@ def read_scores(path: Path) -> ScoreFile:
 def _parse_csv(text: str, name: str) -> tuple[list[ScoreRecord], list[str]]:
     records: list[ScoreRecord] = []
     foreign: set[str] = set()
-    for line, row in _rows(text, name):
+    for line, row in _csv_rows(text, name):
         try:
-            records.append(_record(row, line, foreign))
+            records.append(_csv_record(row, line, foreign))
         except ScoresError as error:
             raise ScoresError(f"{name}, line {line}: {error}") from None
     return records, [foreign_instruments_note(foreign)] if foreign else []
 
 
-def _rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
+def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
     try:
@@ -96,7 +96,7 @@ def _rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
             elif len(row) != len(header):
                 raise ScoresError(f"{name}, line {reader.line_num}: expected {len(header)} fields, got {len(row)}")
             else:
-                # Identities stay as written, so that what was written is read back.
+                # Paths and names keep their spaces, so that a written record is read back unchanged.
                 pairs = zip(header, row, strict=True)
                 yield reader.line_num, {key: text if key in _IDENTITY else text.strip() for key, text in pairs}
     except csv.Error as error:
@@ -113,7 +113,7 @@ def _check_header(header: Sequence[str], name: str) -> None:
         )
 
 
-def _record(row: Mapping[str, str], line: int, foreign: set[str]) -> ScoreRecord:
+def _csv_record(row: Mapping[str, str], line: int, foreign: set[str]) -> ScoreRecord:
     label = parse_label(row["label"])
     if label is None:
         raise ScoresError(
@@ -176,7 +176,7 @@ def _status_and_score(row: Mapping[str, str]) -> tuple[ScoreStatus, float | None
 
 
 def _csv_text(rows: Iterable[Sequence[str]]) -> str:
-    # Not csv.writer: it leaves a lone carriage return unquoted, which csv.reader then takes for a line end.
+    # csv.writer leaves a lone carriage return unquoted, and csv.reader would then end the line there.
     return "".join(",".join(map(_quoted, row)) + "\n" for row in rows)
 
 
@@ -204,8 +204,8 @@ def write_scores(path: Path, records: Iterable[ScoreRecord]) -> None:
     """Write records as scores.csv, whole or not at all; `read_scores` gives the same records back.
 
     Raises:
-        ScoresError: a score that is no finite number.
-        RunError: the place cannot be written.
+        ScoresError: a score is not a finite number.
+        RunError: the file cannot be written.
     """
     records = list(records)
     for record in records:

@@ -41,7 +41,7 @@ class PadSummary:
     """Everything measured on one list of records at one threshold.
 
     Attributes:
-        source: Name of the scores, as the caller gives it.
+        source: Name of the scores.
         split: The split that all records share, or None.
         sha256: `scores_sha256` of the records.
         threshold: The threshold with its origin.
@@ -55,8 +55,8 @@ class PadSummary:
             class; None where nothing was decided so.
         non_responses: Records without a score by label and status.
         non_responses_as_errors: The rates at the threshold with every non-response counted as a wrong decision.
-        cluster: What the intervals resample; None when frames count one by one.
-        n_clusters: How many there are (0 without).
+        cluster: The unit that the intervals resample; None for single records.
+        n_clusters: Number of clusters (0 for single records).
         bootstrap: Number of resamples.
         seed: Seed of the resamples.
         notes: What else a reader must know.

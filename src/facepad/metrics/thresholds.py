@@ -1,4 +1,4 @@
-"""Choosing a decision threshold by a named criterion, and remembering where it came from."""
+"""Choosing a decision threshold by a named criterion, and keeping its origin."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class ThresholdOrigin:
     """Where a threshold came from.
 
     Attributes:
-        source: The scores file or data set, as the caller names it; "given" for a plain number.
+        source: The name of the scores file or data set; "given" for a plain number.
         split: The split that the scores belong to, if they share one.
         n_bona_fide: Scored bona fide records it was chosen on.
         n_attack: Scored attacks it was chosen on.
@@ -143,7 +143,7 @@ class Threshold:
         """The inverse of `to_dict`.
 
         Raises:
-            ValueError: a part is missing (a threshold without its origin is worth nothing), or has a wrong type.
+            ValueError: a part is missing or has a wrong type; a threshold without its origin is refused.
         """
         try:
             origin = dict(values["origin"])
@@ -163,7 +163,7 @@ class Threshold:
 
 
 def fixed_threshold(value: float) -> Threshold:
-    """A threshold that somebody set.
+    """A threshold that was given and not chosen on data.
 
     Raises:
         MetricError: it is NaN or infinite.
@@ -180,8 +180,8 @@ def threshold_at(
 ) -> float:
     """The threshold that a criterion chooses on these scores; the same scores always give the same one.
 
-    It lies in the middle between the two neighbouring scores that it parts. When all attacks score below all bona fide
-    samples, every criterion (but a number) gives the middle of that gap.
+    It lies in the middle between the two neighbouring scores that it separates. When all attacks score below all bona
+    fide samples, every criterion except a number gives the middle of that gap.
 
     Args:
         bona_fide: Scores, shape (N,).

@@ -1,4 +1,4 @@
-"""What a report is made of: the measured summary, the scores behind it, and where everything came from."""
+"""The content of a report: the measured summary, the scores behind it, and their provenance."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ShortcutProbe:
 
     Attributes:
         name: Such as "face blanked".
-        description: What was changed and what the figure tells, one line.
+        description: The change, and what the figure tells, in one line.
         eer: The EER on the changed images.
     """
 
@@ -39,12 +39,12 @@ class DepthExample:
     """One image beside the depth map that the network predicts for it.
 
     Attributes:
-        path: As the image's record has it.
-        label: What was presented.
+        path: The path of the image's record.
+        label: The label of the presentation.
         attack_type: The instrument; None exactly for bona fide.
         score: The image's P(bona fide).
-        accepted: How the image was decided.
-        image: What the network saw: RGB, uint8, shape (H, W, 3).
+        accepted: Whether the image was accepted.
+        image: The network's input: RGB, uint8, shape (H, W, 3).
         depth: Predicted depth: 1 is nearest, 0 is background or flat; float, shape (h, w), in [0, 1].
     """
 
@@ -69,26 +69,26 @@ class DepthExample:
 
 @dataclass(frozen=True)
 class ReportContent:
-    """Everything that a report shows; what is empty or None has no section.
+    """Everything that a report shows; an empty or missing part has no section.
 
     Attributes:
         title: Headline of the page.
-        summary: What was measured, on one split.
+        summary: The measures, of one split.
         records: Scores of all splits, as in scores.csv.
         threshold: The summary's threshold, with its origin.
         image_root: Folder that the records' paths are relative to; None shows no images.
-        thumbnails: False leaves the images out all the same: they may show real people.
+        thumbnails: False shows no images in any case, for they may show real people.
         pictures: Record path to the path of the image to show for it, where they differ (a video and its frame).
         depth_examples: Images beside predicted depth maps (`facepad.report.depth_examples` makes them).
         epochs: Rows of the learning curves, in order: ``stage``, ``epoch``, and of ``train_loss``,
             ``train_accuracy``, ``dev_loss``, ``dev_accuracy`` those that were measured.
         recipe: The resolved recipe, nested as in its file.
-        facts: Where data, code and machine came from: name to value.
+        facts: Provenance of data, code and machine: name to value.
         probes: Short-cut probes.
-        published: The papers' figures to set beside.
-        dataset: What was measured on, as `PublishedRow.dataset` names it; None when not known.
-        protocol: How that data was divided; None when not known.
-        unreadable: Path to reason, of images that could not be read.
+        published: Figures of papers, shown beside the result.
+        dataset: The data set's name, as `PublishedRow.dataset` has it; None when not known.
+        protocol: The data set's protocol; None when not known.
+        unreadable: The images that could not be read: path to reason.
         notes: What else a reader must know.
 
     Raises:
@@ -115,7 +115,7 @@ class ReportContent:
     notes: Sequence[Note] = ()
 
     def __post_init__(self) -> None:
-        # Curves and pictures are drawn from the records, numbers from the summary: they must not part ways.
+        # Curves and pictures come from the records, numbers from the summary: both must be of the same scores.
         if scores_sha256(self.measured) != self.summary.sha256:
             raise ScoresError(
                 f"{self.title}: the {len(self.measured)} records of split '{self.summary.split}' are not those that "
@@ -147,5 +147,5 @@ class ReportContent:
 
     @property
     def things(self) -> str:
-        """What the records are, in the plural."""
+        """The plural of what a record is: images or videos."""
         return "videos" if self.summary.aggregation else "images"

@@ -1,4 +1,4 @@
-"""Predicted depth maps beside their images: what the network takes for a face with relief, and what for a flat one."""
+"""Predicted depth maps beside their images, chosen over the whole range of scores."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _Predict = Callable[[ScoreRecord], tuple[NDArray[np.uint8], NDArray[np.float32]]
 def depth_examples(
     records: Sequence[ScoreRecord], threshold: float, predict: _Predict, *, per_class: int = 6
 ) -> list[DepthExample]:
-    """Choose images that show what the network makes of both classes, and have their depth predicted.
+    """Choose images of both classes, and predict their depth.
 
-    Of each class they are spread evenly over the ranks of its scores, from the lowest to the highest, so that both sure
-    decisions and mistakes are shown; attacks take turns by instrument.
+    The images of a class are spread evenly over the ranks of its scores, so that sure decisions and mistakes are both
+    shown. Each instrument gets an equal share of the attacks.
 
     Args:
         records: Scores of single images, or of videos; those without a score are left out.
         threshold: Accept when score >= threshold.
         predict: Gives, for a record, the image that the network saw, uint8 (H, W, 3), and its depth, (h, w) in [0, 1].
-            An `ImageError` of its leaves the image out.
-        per_class: Images of each class.
+            If it raises `ImageError`, the image is left out.
+        per_class: Number of images of each class.
 
     Returns:
-        Bona fide first, each class from its lowest score to its highest.
+        The bona fide examples first; within a class, by ascending score.
     """
     examples = []
     for label in Label:
@@ -47,7 +47,7 @@ def depth_examples(
             try:
                 image, depth = predict(record)
             except ImageError:
-                continue  # a report must not fail for a picture
+                continue  # one unreadable picture must not stop a report
             accepted = record.score >= threshold
             examples.append(DepthExample(record.path, label, record.attack_type, record.score, accepted, image, depth))
     return examples
@@ -84,7 +84,7 @@ class DepthCard(Card):
 
 
 def depth_cards(content: ReportContent) -> dict[Label, list[DepthCard]]:
-    """The examples by class, in their order; none where pictures are not to be shown."""
+    """The cards of the examples by class, in their order; no cards if the report shows no thumbnails."""
     shown = content.depth_examples if content.thumbnails else ()
     return {label: [_depth_card(example) for example in shown if example.label is label] for label in Label}
 

@@ -14,10 +14,10 @@ class PublishedRow:
     """One row of a paper; rates are fractions in [0, 1], None is not published.
 
     Attributes:
-        name: The method as the paper names it.
+        name: The method's name in the paper.
         paper: The paper that prints the row.
-        dataset: What it was measured on.
-        protocol: How that data was divided.
+        dataset: The data set that it was measured on.
+        protocol: The division of that data.
         accuracy: Share of images decided rightly.
         eer: Equal error rate.
         apcer: Share of attacks accepted.
@@ -28,7 +28,7 @@ class PublishedRow:
         f1: See ``precision``.
         loss: Validation loss.
         seconds: Training time on the authors' GPU.
-        remark: How the printed figures were read; empty when they are plain.
+        remark: How the printed figures were interpreted; empty when they need no interpretation.
         consistent: Whether the row's figures can all hold at once.
     """
 
@@ -125,11 +125,11 @@ def published_rows(name: str | None, dataset: str | None = None) -> tuple[Publis
     """The rows to set beside a result: those of the named method first, then the others of the same paper.
 
     Args:
-        name: A method as its paper names it; None gives the rows of the data set alone.
-        dataset: What the result was measured on, as the rows name it; of no account where a method is named.
+        name: A method's name in its paper; None gives the rows of the data set alone.
+        dataset: The data set of the result, as the rows name it; unused if a method is named.
 
     Raises:
-        InputError: no paper has a method of that name.
+        InputError: no paper has a method of this name.
 
     >>> [row.name for row in published_rows("TLA-MobileNetV2")[:3]]
     ['TLA-MobileNetV2', 'TLA-MobileNetV2, after stage 1', 'TLA-MobileNetV2, before training']

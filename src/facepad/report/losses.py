@@ -1,4 +1,4 @@
-"""The images that the network got most wrong: prediction, actual class, loss, probability and a thumbnail."""
+"""The gallery of the images with the highest loss."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TopLoss(Card):
 
 
 def loss(record: ScoreRecord) -> float:
-    """Cross-entropy of a scored record in nats, infinite for a sure mistake.
+    """Cross-entropy of a scored record in nats, infinite for a wrong score of exactly 0 or 1.
 
     >>> from facepad.types import ScoreStatus
     >>> loss(ScoreRecord("a.jpg", "anna", None, None, Label.BONA_FIDE, None, None, ScoreStatus.SCORED, 1.0))
@@ -81,5 +81,5 @@ def _picture(content: ReportContent, path: str) -> str | None:
     try:
         pixels = read_image(content.image_root / content.pictures.get(path, path), min_size=(_SIDE, _SIDE))
     except ImageError:
-        return None  # the page shows a placeholder: a report must not fail for a picture
+        return None  # the page shows a placeholder: one unreadable picture must not stop a report
     return jpeg_uri(pixels, _SIDE)

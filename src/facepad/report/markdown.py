@@ -13,7 +13,7 @@ from facepad.report.text import GAP, count, criterion_words, number
 
 __all__ = ["render_markdown"]
 
-#: What Markdown, a table of it, or GitHub's mathematics would take for more than text.
+#: Characters that have a meaning in Markdown, in its tables or in GitHub's mathematics.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$&])")
 _Lines = Iterator[str]
 
@@ -26,7 +26,7 @@ def render_markdown(content: ReportContent) -> str:
 
 
 def _plain(text: object) -> str:
-    """Text that Markdown shows as it is, in one line.
+    """Text escaped so that Markdown shows it unchanged, in one line.
 
     >>> print(_plain("a|b_c.jpg"))
     a\\|b\\_c.jpg
@@ -42,7 +42,7 @@ def _bold(markup: str) -> str:
     """
     pieces = re.split(r"(</?b>)", markup)
     marks = {"<b>": "**", "</b>": "**"}
-    # Not through _plain: the spaces around the figures are to stay.
+    # _plain would remove the spaces around the figures.
     return "".join(marks.get(piece) or _SPECIAL.sub(r"\\\1", html.unescape(piece)) for piece in pieces)
 
 

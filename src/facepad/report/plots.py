@@ -185,7 +185,7 @@ def _legend_above(ax: Axes) -> None:
 
 @styled
 def learning_plots(epochs: Sequence[Mapping[str, Any]]) -> list[Plot]:
-    """Loss and accuracy over the epochs of all stages, train and dev; what was never measured is not drawn.
+    """Loss and accuracy over the epochs of all stages, of train and dev; a series without values is not drawn.
 
     Args:
         epochs: As in `ReportContent.epochs`. A first row of epoch 0 is the state before training.

@@ -1,4 +1,4 @@
-"""What a report says in sentences: the decision, and the warnings that a reader must not miss."""
+"""The sentences of a report: the decision, warnings and notes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STATUS_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One thing to know: a warning changes how the figures may be used, a note explains them."""
+    """A warning limits how the figures may be used; a note explains them."""
 
     kind: Literal["warning", "note"]
     text: str
@@ -66,7 +66,7 @@ def _span(rate: Rate) -> str:
 
 
 def non_responses(content: ReportContent) -> str:
-    """How many presentations got no score, and why; empty when all did."""
+    """How many presentations have no score, and why; empty if all have one."""
     parts = []
     for label, name in (("attack", "attacks"), ("bona_fide", "bona fide presentations")):
         found = {status: n for status, n in content.summary.non_responses[label].items() if n}

@@ -99,14 +99,14 @@ def to_svg(figure: Figure, name: str, alt: str) -> Markup:
     """Draw a figure as an ``<svg>`` element for the middle of a page.
 
     Args:
-        figure: From `axes`; all its texts are the program's own.
+        figure: From `axes`; its texts must come from the program alone, since they are not escaped.
         name: Unique on the page; it keeps the ids of several figures apart.
-        alt: What the figure shows, for those who do not see it.
+        alt: The figure in words, for screen readers.
     """
     buffer = io.StringIO()
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return Markup(_for_page(buffer.getvalue(), name, alt))  # built from our own texts only
+    return Markup(_for_page(buffer.getvalue(), name, alt))  # the figure's texts are the program's own, alt is escaped
 
 
 def _for_page(text: str, name: str, alt: str) -> str:

@@ -173,10 +173,10 @@ class PublishedTable:
     """This result beside published ones.
 
     Attributes:
-        columns: Only those that a published row fills.
-        protocol: How this result's data was divided, or else its title; and whether it is of videos.
+        columns: The columns that at least one published row fills.
+        protocol: This result's protocol, or else its title; it also names videos.
         own: This result's cells.
-        groups: Published rows by data set; that of this result first, where it is known.
+        groups: Published rows by data set; this result's data set comes first, if it is among them.
     """
 
     columns: tuple[str, ...]
@@ -251,7 +251,7 @@ class Unscored:
 
 
 def unscored(content: ReportContent) -> Unscored:
-    """The measured images that got no score."""
+    """The measured images without a score."""
     found = [record for record in content.measured if record.score is None]
     rows = [
         (r.path, words(r.attack_type or r.label), content.unreadable.get(r.path) or words(r.status))

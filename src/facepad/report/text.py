@@ -1,4 +1,4 @@
-"""Numbers and names as a reader sees them: percent with their unit, intervals, counts, words for names."""
+"""Numbers and names in a reader's form: percent with their unit, intervals, counts, words for names."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def words(name: str) -> str:
 
 
 def criterion_words(criterion: str) -> str:
-    """What a threshold criterion asks for.
+    """A threshold criterion in words.
 
     >>> criterion_words("bpcer@apcer=0.05").replace(GAP, " ")
     'the lowest BPCER while APCER does not exceed 5.00 %'

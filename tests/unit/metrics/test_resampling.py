@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -22,3 +25,10 @@ def test_resample_weights_draw_n_of_n_and_depend_on_the_seed_only():
 def test_too_few_replicates_are_refused():
     with pytest.raises(MetricError, match="at least 100 bootstrap replicates for a 95 % interval, got 99"):
         Resampling(replicates=99)
+
+
+def test_measuring_is_imported_without_scipy():
+    """Prediction imports the metrics, and SciPy would slow its start."""
+    code = "import facepad.metrics, sys; print(sorted(name for name in sys.modules if name.startswith('scipy')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
