@@ -13,14 +13,19 @@ __all__ = ["CHIN", "FOREHEAD", "LEFT", "RIGHT", "HeadPose", "head_pose"]
 
 _POINTS = 468
 
+# Indices in MediaPipe's order. The points of RIGHT and LEFT mirror each other: corners of the eyes, brows, temples, cheeks,
+# nose wings, corners of the mouth, jaw. With many points a grimace has little effect.
 RIGHT = (33, 133, 70, 105, 127, 234, 50, 98, 61, 58, 172)
-LEFT = (263, 362, 300, 334, 356, 454, 280, 327, 291, 288, 397)
-"""Points of MediaPipe's order that mirror each other, on the person's right (left in the image) and on the left:
-corners of the eyes, brows, temples, cheeks, nose wings, corners of the mouth, jaw. As there are many points, a
-grimace has little effect."""
+"""Points on the person's right, which is left in the image."""
 
-FOREHEAD, CHIN = 10, 152
-"""Points of MediaPipe's order on the head's middle line."""
+LEFT = (263, 362, 300, 334, 356, 454, 280, 327, 291, 288, 397)
+"""Points on the person's left, in the order of those of `RIGHT` that they mirror."""
+
+FOREHEAD = 10
+"""The point at the top of the forehead, on the middle line of the head."""
+
+CHIN = 152
+"""The lowest point of the chin, on the middle line of the head."""
 
 
 @dataclass(frozen=True, slots=True)
