@@ -13,8 +13,8 @@ __all__ = ["CHIN", "FOREHEAD", "LEFT", "RIGHT", "HeadPose", "head_pose"]
 
 _POINTS = 468
 
-# Indices in MediaPipe's order. The points of RIGHT and LEFT mirror each other: corners of the eyes, brows, temples, cheeks,
-# nose wings, corners of the mouth, jaw. With many points a grimace has little effect.
+# Indices in MediaPipe's order. The points of RIGHT and LEFT mirror each other: corners of the eyes, brows, temples,
+# cheeks, nose wings, corners of the mouth, jaw. With many points a grimace has little effect.
 RIGHT = (33, 133, 70, 105, 127, 234, 50, 98, 61, 58, 172)
 """Points on the person's right, which is left in the image."""
 
