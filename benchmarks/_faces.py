@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.datasets.synthetic import generate
+from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.faces import crop
 from facepad.faces.dlib_detector import DlibDetector
 from facepad.media.images import read_image, write_image
@@ -31,7 +31,7 @@ class WholeImage(DlibDetector):
 
 def portraits(folder: Path) -> list[NDArray[np.uint8]]:
     """The faces of four procedural people, with as much around them as networks look at."""
-    samples = generate(folder, subjects=4, images_per_subject=4, jobs=1, progress=False)
+    samples = generate(folder, SyntheticSet(subjects=4, images_per_subject=4), jobs=1)
     firsts = {sample.subject: sample for sample in reversed(samples) if sample.attack_type is None}
     return [crop(read_image(folder / one.path), one.box, scale=2.4, size=(480, 480)) for one in firsts.values()]
 

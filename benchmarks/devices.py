@@ -18,7 +18,7 @@ from typing import Any
 
 from _common import FACEPAD, made_by, parser, publish
 from facepad.datasets.manifest import write_manifest
-from facepad.datasets.synthetic import generate
+from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.modelfile.run_folder import read_epochs
 
 PLAIN = ["augment={}", "model.dropout=0", "preprocess.size=96"]
@@ -47,7 +47,10 @@ def main(words: Sequence[str] | None = None) -> None:
     arguments = options.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="facepad-devices-") as name:
         folder = Path(name)
-        write_manifest(folder / "data" / "manifest.csv", generate(folder / "data", subjects=arguments.subjects))
+        write_manifest(
+            folder / "data" / "manifest.csv",
+            generate(folder / "data", SyntheticSet(subjects=arguments.subjects), progress=True),
+        )
         curves = [
             [trained(folder / f"run-{section}-{number}", *how, sets) for number, how in enumerate(RUNS.values())]
             for section, sets in enumerate(SECTIONS.values())

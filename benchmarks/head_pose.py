@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from skimage import data
 
 from _common import parser
-from facepad.datasets._procedural.camera import to_display
-from facepad.datasets._procedural.scene import Lighting, Pose, View, render
-from facepad.datasets._procedural.subject import Expression, Subject
+from facepad.datasets.procedural.camera import to_display
+from facepad.datasets.procedural.scene import render
+from facepad.datasets.procedural.subject import Expression, Subject
+from facepad.datasets.procedural.view import Lighting, Pose, View
 from facepad.faces import create_detector
 from facepad.media.images import read_image
 from facepad.service.poses import PoseEstimator

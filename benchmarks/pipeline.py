@@ -30,7 +30,7 @@ import facepad
 from _common import best, made_by, markdown, parser, processor_time, publish
 from facepad.datasets.manifest import read_manifest, resolve, write_manifest
 from facepad.datasets.pack import PackSettings, pack
-from facepad.datasets.synthetic import generate
+from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.faces import map_box
 from facepad.files.shards import open_file
 from facepad.media.images import image_size, read_image
@@ -147,7 +147,7 @@ def tables(plan: Plan, folder: Path) -> list[str]:
 
 def make_sets(plan: Plan, folder: Path, size: tuple[int, int]) -> dict[str, Set]:
     """The loose set, each of its files a link to one of a few, and its packs."""
-    few = generate(folder / "few", subjects=8, images_per_subject=plan.different // 8, size=size, progress=False)
+    few = generate(folder / "few", SyntheticSet(subjects=8, images_per_subject=plan.different // 8, size=size))
     samples = []
     for number in range(plan.images):
         original = few[number % len(few)]

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from _common import FACEPAD, made_by, parser, publish
-from facepad.datasets.synthetic import generate
+from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.media.images import read_image, write_image
 from facepad.media.videos import write_video
 
@@ -103,7 +103,7 @@ class Bench:
     def _faces(self) -> list[Path]:
         folder = self.folder / "originals-faces"
         if not folder.is_dir():
-            generate(folder, subjects=8, images_per_subject=DIFFERENT // 8, progress=False)
+            generate(folder, SyntheticSet(subjects=8, images_per_subject=DIFFERENT // 8))
         return sorted(path for path in folder.rglob("*.jpg") if path.is_file())[:DIFFERENT]
 
     def _small(self) -> list[Path]:

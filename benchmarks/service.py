@@ -28,7 +28,7 @@ import numpy as np
 import facepad
 from _common import made_by, markdown, packages, parser, publish
 from _server import MOST, Row, Server, processor_seconds, redis, resident, serving
-from facepad.datasets.synthetic import generate
+from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.predict.predictor import Predictor
 
 CLIENTS = 16
@@ -105,7 +105,7 @@ def main(words: Sequence[str] | None = None) -> None:
 def prepare(folder: Path, seconds: float) -> Bench:
     """Images with a face, and the predictor's score of each."""
     predictor = facepad.load()
-    samples = generate(folder / "people", subjects=6, images_per_subject=6, jobs=1, progress=False)
+    samples = generate(folder / "people", SyntheticSet(subjects=6, images_per_subject=6), jobs=1)
     paths = [folder / "people" / sample.path for sample in samples]
     scores = [(path, predictor.predict(path.read_bytes())[0].score) for path in paths]
     requests = [{"body": str(path), "status": 200, "score": score} for path, score in scores if score is not None]

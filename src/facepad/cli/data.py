@@ -24,11 +24,12 @@ def data_synthetic(
 ) -> None:
     """Make a small labelled set of procedural faces, prints and replays: images with their manifest, or videos."""
     from facepad.datasets.manifest import write_manifest
-    from facepad.datasets.synthetic import generate
+    from facepad.datasets.synthetic import SyntheticSet, generate
     from facepad.files.disk import claim_output
 
     claim_output(out)
-    samples = generate(out, subjects=subjects, seed=seed, images_per_subject=images, video=video, jobs=jobs)
+    wanted = SyntheticSet(subjects, seed, images, video=video)
+    samples = generate(out, wanted, jobs=jobs, progress=True)
     if video:
         say(f"{len(samples)} videos; next: facepad data prepare video-folder {out} PREPARED")
         return

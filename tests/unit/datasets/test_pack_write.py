@@ -12,7 +12,7 @@ from facepad.datasets.manifest import manifest_hash, read_manifest, resolve, wri
 from facepad.datasets.origin import origin_of
 from facepad.datasets.pack import PackSettings
 from facepad.datasets.pack.members import add_member
-from facepad.datasets.synthetic import generate
+from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.depth import carry_depth, load_depth, make_depth
 from facepad.errors import BusyError, DatasetError, InputError, OutputExistsError
 from facepad.files.locks import exclusive
@@ -159,7 +159,7 @@ def test_few_unreadable_images_are_left_out_and_listed_and_many_stop_the_work(da
 
 
 def test_frames_of_videos_become_images(tmp_path):
-    videos = generate(tmp_path / "v", subjects=4, images_per_subject=10, video=True, jobs=1, progress=False)
+    videos = generate(tmp_path / "v", SyntheticSet(subjects=4, images_per_subject=10, video=True), jobs=1)
     one, two = videos[0], videos[1]
     lines = [replace(one, frame=3), replace(one, frame=0), replace(two, frame=2, video="clip"), *(
         replace(video, frame=1) for video in videos[2:]
@@ -175,7 +175,7 @@ def test_frames_of_videos_become_images(tmp_path):
 
 
 def test_frames_that_cannot_be_decoded_are_listed_and_whole_videos_refused(tmp_path):
-    videos = generate(tmp_path / "v", subjects=4, images_per_subject=10, video=True, jobs=1, progress=False)
+    videos = generate(tmp_path / "v", SyntheticSet(subjects=4, images_per_subject=10, video=True), jobs=1)
     samples = [replace(video, frame=frame) for video in videos for frame in range(3)]
     write_manifest(tmp_path / "v" / "frames.csv", [*samples, replace(videos[0], frame=99)])
     summary = packed(tmp_path / "v" / "frames.csv", tmp_path / "out")

@@ -8,16 +8,16 @@ import numpy as np
 
 from facepad.datasets import DATASETS
 from facepad.datasets.frames import FrameChoice, extract_frames
-from facepad.datasets.synthetic import generate
+from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.media.images import read_image
 from facepad.media.videos import read_video
 
-SHAPE = {"subjects": 4, "images_per_subject": 2, "size": (120, 160), "progress": False, "jobs": 1}
+FEW = SyntheticSet(subjects=4, images_per_subject=2, size=(120, 160))
 
 
 def test_synthetic_videos_show_what_the_images_show_and_are_read_by_video_folder(tmp_path):
-    made = generate(tmp_path / "videos", video=True, **SHAPE)
-    images = generate(tmp_path / "images", **SHAPE)
+    made = generate(tmp_path / "videos", replace(FEW, video=True), jobs=1)
+    images = generate(tmp_path / "images", FEW, jobs=1)
     for video, image in zip(made, images, strict=True):
         assert replace(video, path="") == replace(image, path="", video=None, frame=None, box=None)
     found = DATASETS["video-folder"].scan(tmp_path / "videos", "auto", 0).folds[""]
@@ -30,8 +30,8 @@ def test_synthetic_videos_show_what_the_images_show_and_are_read_by_video_folder
 
 
 def test_synthetic_videos_of_one_seed_are_the_same_bytes(tmp_path):
-    shape = SHAPE | {"images_per_subject": 12}
-    first, second = (generate(tmp_path / name, seed=7, video=True, **shape) for name in ("a", "b"))
+    wanted = replace(FEW, images_per_subject=12, seed=7, video=True)
+    first, second = (generate(tmp_path / name, wanted, jobs=1) for name in ("a", "b"))
     assert first == second
     for video in first:
         assert (tmp_path / "a" / video.path).read_bytes() == (tmp_path / "b" / video.path).read_bytes()

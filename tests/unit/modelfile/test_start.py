@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 
 from facepad.errors import ModelError  # noqa: E402
 from facepad.modelfile.bundle import Bundle, Description, write_bundle  # noqa: E402
+from facepad.modelfile.catalog import find_trained  # noqa: E402
 from facepad.modelfile.catalog.start import starting_network  # noqa: E402
 from facepad.modelfile.preprocess import PreprocessSpec  # noqa: E402
 from facepad.modelfile.run_folder import DESCRIPTION_FILE, WEIGHTS_FILE  # noqa: E402
@@ -56,6 +57,15 @@ def test_a_run_and_its_model_file_give_all_their_weights(run, model_file):
 
 def test_an_option_that_only_repeats_the_default_is_no_difference(run):
     assert starting_network("mobilenet_v2", str(run), {**SMALL, "dropout": 0.3})[1]["weights"] == str(run)
+
+
+def test_a_network_without_depth_map_goes_on_from_one_with_it():
+    trained = find_trained("nuaa-research")
+    network, start = starting_network("attention_fusion", "nuaa-research", {"depth": False})
+    state, theirs = network.state_dict(), trained.network.state_dict()
+    assert {name for name in theirs if name not in state} == {"depth_head.weight", "depth_head.bias"}
+    assert all(torch.equal(value, theirs[name]) for name, value in state.items())
+    assert start["weights_sha256"] == trained.weights_sha256
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_options_of_the_network_reach_it():
 
 
 def test_options_have_the_types_of_the_networks_signature():
-    assert repr(load_recipe("demo", ["model.width=1"]).model.options()["width"]) == "1.0"
+    assert repr(load_recipe("tla-mobilenetv2", ["model.width=1"]).model.options()["width"]) == "1.0"
     with pytest.raises(RecipeError, match=r"model.channels: input should be less than or equal to 1024, got 5000"):
         load_recipe("attention-fusion", ["model.channels=5000"])
 
@@ -128,7 +128,7 @@ def test_resolution_multiplier_scales_the_input():
 )
 def test_mistakes_are_named(override, message):
     with pytest.raises(RecipeError, match=message):
-        load_recipe("demo", [override])
+        load_recipe("tla-mobilenetv2", [override])
 
 
 def test_unknown_recipe_lists_the_choices():
@@ -151,9 +151,9 @@ def test_recipe_file_of_ones_own(tmp_path: Path):
     ("recipe", "overrides", "message"),
     [
         (
-            "demo",
+            "tla-mobilenetv2",
             ["depth.weight=2"],
-            r"demo\.toml: depth\.weight: mobilenet_v2 gives no depth map.*: attention_fusion$",
+            r"tla-mobilenetv2\.toml: depth\.weight: mobilenet_v2 gives no depth map.*: attention_fusion$",
         ),
         (
             "demo-depth",
@@ -169,7 +169,7 @@ def test_depth_section_of_a_network_without_depth_is_refused(recipe, overrides, 
 
 def test_depth_section_can_be_taken_out_of_a_recipe():
     recipe = load_recipe("demo-depth", ["model.depth=false", "depth={}"])
-    assert recipe.model.options() == {"deep_tap": 13, "depth": False}
+    assert recipe.model.options() == {"depth": False}
 
 
 def test_views_without_augmentation_are_refused():

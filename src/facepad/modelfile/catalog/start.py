@@ -19,7 +19,8 @@ def starting_network(name: str, weights: str, options: dict[str, Any]) -> tuple[
     Args:
         name: Name of the architecture, as in `facepad.models.create_model`.
         weights: ``imagenet``, ``none`` or a weights file, as in `facepad.models.create_model`; or a run folder, a model
-            file or a listed model's name, whose weights are all taken, the head's too.
+            file or a listed model's name, whose weights are all taken, the head's too. A network without a depth map
+            may go on from one with it.
         options: The network's options.
 
     Returns:
@@ -41,13 +42,17 @@ def starting_network(name: str, weights: str, options: dict[str, Any]) -> tuple[
     if trained.architecture != name:
         raise ModelError(f"{weights} is a {trained.architecture}, the recipe trains a {name}")
     theirs, ours = _built_with(name, trained.options), _built_with(name, options)
-    if differing := [option for option in ours if theirs[option] != ours[option]]:
+    differing = [option for option in ours if theirs[option] != ours[option]]
+    if differing == ["depth"] and ours["depth"] is False:
+        differing = []  # the depth map's own convolution is left out below
+    if differing:
         option = differing[0]
         raise ModelError(
             f"{weights} was built with {option} = {theirs[option]}, the recipe has {ours[option]}; "
             f"go on from it with --set model.{option}={str(theirs[option]).lower()}"
         )
-    network.load_state_dict(trained.network.state_dict())
+    values = trained.network.state_dict()
+    network.load_state_dict({part: values[part] for part in network.state_dict()})
     return network, {"weights": weights, "weights_sha256": trained.weights_sha256}
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.datasets._procedural.fields import Floats, dim, f32
+from facepad.datasets.procedural.fields import Floats, dim, f32
 
 __all__ = ["Camera", "sensor_grain", "to_display"]
 

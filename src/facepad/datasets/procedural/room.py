@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.datasets._procedural.fields import Floats, blur, f32, linear, smooth_noise
+from facepad.datasets.procedural.fields import Floats, blur, f32, linear, smooth_noise
 
 __all__ = ["draw_room"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from facepad.datasets._procedural.fields import Floats, dim, f32, over, smooth_noise, step, tinted
-from facepad.datasets._procedural.subject import Subject
+from facepad.datasets.procedural.fields import Floats, dim, f32, over, smooth_noise, step, tinted
+from facepad.datasets.procedural.subject import Subject
+from facepad.datasets.procedural.view import Lighting, View
 
 __all__ = ["draw_body"]
 
@@ -17,11 +18,8 @@ _SHOULDER_Y = [106, 107, 113, 129, 143, 156, 178, 215, 330]
 def draw_body(
     canvas: Floats,
     subject: Subject,
-    origin: tuple[float, float],
-    scale: float,
-    light: tuple[float, float, float],
-    key: Floats,
-    ambient: Floats,
+    view: View,
+    lighting: Lighting,
 ) -> None:
     """Draw neck, shoulders and clothes on ``canvas`` in place.
 
@@ -30,21 +28,18 @@ def draw_body(
     Args:
         canvas: Linear light, float32 (H, W, 3).
         subject: Whose body.
-        origin: The head's origin in pixels.
-        scale: Pixels per mm.
-        light: Unit direction to the key light.
-        key: Linear RGB of the key light; ``ambient`` likewise.
-        ambient: Linear RGB from all sides.
+        view: Where the head's origin is, and pixels per mm.
+        lighting: The light on it.
     """
-    top = max(int(origin[1] + 40 * scale), 0)
+    top = max(int(view.y + 40 * view.scale), 0)
     height, width = canvas.shape[0] - top, canvas.shape[1]
     if height < 2:
         return
-    x = f32((np.arange(0, width, 2) + 0.5 - origin[0]) / scale)[None, :]
-    y = f32((np.arange(0, height, 2) + 0.5 + top - origin[1]) / scale)[:, None]
+    x = f32((np.arange(0, width, 2) + 0.5 - view.x) / view.scale)[None, :]
+    y = f32((np.arange(0, height, 2) + 0.5 + top - view.y) / view.scale)[:, None]
     layer = np.zeros((y.shape[0], x.shape[1], 4), np.float32)
-    _neck(layer, subject, x, y, light, key, ambient)
-    _clothes(layer, subject, x, y, light, key, ambient)
+    _neck(layer, subject, x, y, lighting)
+    _clothes(layer, subject, x, y, lighting)
     grown = f32(cv2.resize(layer, (width, height), interpolation=cv2.INTER_LINEAR))
     region = canvas[top:]
     dim(region, 1 - grown[..., 3])
@@ -61,10 +56,9 @@ def _neck(
     subject: Subject,
     x: Floats,
     y: Floats,
-    light: tuple[float, float, float],
-    key: Floats,
-    ambient: Floats,
+    lighting: Lighting,
 ) -> None:
+    light, key, ambient = lighting.direction, f32(lighting.key), f32(lighting.ambient)
     half = (subject.half_width - 14) + 10 * np.square(np.clip((y - 92) / 45, -0.6, 1.4))
     ratio = np.clip(x / half, -1, 1)
     facing = np.clip(light[0] * ratio + light[2] * np.sqrt(1 - ratio * ratio) - 0.15 * light[1], 0, 1)
@@ -81,15 +75,13 @@ def _clothes(
     subject: Subject,
     x: Floats,
     y: Floats,
-    light: tuple[float, float, float],
-    key: Floats,
-    ambient: Floats,
+    lighting: Lighting,
 ) -> None:
     """A jumper, shirt or v-neck over shoulders that fall off to both sides."""
     ax, cloth = np.abs(x), f32(subject.cloth)
     shoulder = f32(np.interp(ax, _SHOULDER_X, _SHOULDER_Y))
     edge = np.maximum(shoulder, _neckline(subject.collar, ax))
-    tone = _cloth_light(subject, x, f32(y - shoulder), light, key, ambient)
+    tone = _cloth_light(subject, x, f32(y - shoulder), lighting)
     shadow = 0.30 * np.exp(-np.square(x / 60)) * np.exp(-np.clip(y - 118, 0, None) / 28)
     shadow = 1 - shadow - 0.35 * np.exp(-np.abs(y - edge) / 3.0)
     body = tone * cloth
@@ -115,15 +107,14 @@ def _neckline(collar: str, ax: Floats) -> Floats:
     return f32(np.where(ax < 60, 113 + np.clip(depths[collar], 0, None), 0))
 
 
-def _cloth_light(
-    subject: Subject, x: Floats, below: Floats, light: tuple[float, float, float], key: Floats, ambient: Floats
-) -> Floats:
+def _cloth_light(subject: Subject, x: Floats, below: Floats, lighting: Lighting) -> Floats:
     """Light on the cloth (H, W, 3): round shoulders, ``below`` mm under their line, with soft folds."""
     rng = np.random.default_rng([subject.seed, 6])
     shape = (below.shape[0], x.shape[1])
     folds = smooth_noise(rng, shape, 23) + 0.6 * smooth_noise(rng, shape, 8.5)
     side = np.clip(x / 235, -0.95, 0.95)
     rise = np.exp(-np.clip(below, 0, None) / 20)
+    light = lighting.direction
     front = light[2] * np.sqrt(1 - side * side) * (1 - 0.35 * rise)
     facing = np.clip(light[0] * (side + 0.09 * folds) - light[1] * (0.15 + 0.7 * rise) + front, 0, 1.1)
-    return f32(tinted(facing, key) + tinted(0.9 + 0.06 * folds, ambient))
+    return f32(tinted(facing, f32(lighting.key)) + tinted(0.9 + 0.06 * folds, f32(lighting.ambient)))

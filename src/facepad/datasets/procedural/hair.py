@@ -8,8 +8,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from facepad.datasets._procedural.face import Head, half_outline
-from facepad.datasets._procedural.fields import (
+from facepad.datasets.procedural.face import Head, half_outline
+from facepad.datasets.procedural.fields import (
     TEXELS_PER_MM,
     Floats,
     X,
@@ -22,7 +22,7 @@ from facepad.datasets._procedural.fields import (
     smooth_noise,
     step,
 )
-from facepad.datasets._procedural.subject import Subject
+from facepad.datasets.procedural.subject import Subject
 
 __all__ = ["add_glasses", "add_hair", "hair_behind"]
 

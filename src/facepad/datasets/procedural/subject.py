@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facepad.datasets._procedural.fields import Floats, f32, hsv, linear
+from facepad.datasets.procedural.fields import Floats, f32, hsv, linear
 
 __all__ = ["HAIR_STYLES", "Expression", "Subject"]
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.datasets._procedural.camera import to_display
-from facepad.datasets._procedural.room import draw_room
-from facepad.datasets._procedural.scene import Lighting, Pose, View, face_square, render
-from facepad.datasets._procedural.subject import Expression, Subject
+from facepad.datasets.procedural.camera import to_display
+from facepad.datasets.procedural.room import draw_room
+from facepad.datasets.procedural.scene import render
+from facepad.datasets.procedural.subject import Expression, Subject
+from facepad.datasets.procedural.view import Lighting, Pose, View, face_square
 from facepad.recapture import (
     PRINT_FAMILIES,
     SCREEN_FAMILIES,

@@ -8,7 +8,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from facepad.datasets._procedural.fields import (
+from facepad.datasets.procedural.fields import (
     TEXELS_PER_MM,
     Floats,
     X,
@@ -22,7 +22,7 @@ from facepad.datasets._procedural.fields import (
     step,
     tinted,
 )
-from facepad.datasets._procedural.subject import Expression, Subject
+from facepad.datasets.procedural.subject import Expression, Subject
 
 __all__ = ["Head", "build_face", "half_outline"]
 

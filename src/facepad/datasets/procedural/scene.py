@@ -1,69 +1,21 @@
-"""Light, pose and composition of a procedural portrait."""
+"""A procedural portrait: hair, body and head, shaded and drawn over a background."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from math import cos, sin
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.datasets._procedural.body import draw_body
-from facepad.datasets._procedural.face import Head, build_face
-from facepad.datasets._procedural.fields import TEXELS_PER_MM, Floats, X, Y, blur, dim, f32
-from facepad.datasets._procedural.hair import add_glasses, add_hair, hair_behind
-from facepad.datasets._procedural.subject import Expression, Subject
-from facepad.types import Box
+from facepad.datasets.procedural.body import draw_body
+from facepad.datasets.procedural.face import Head, build_face
+from facepad.datasets.procedural.fields import TEXELS_PER_MM, Floats, X, Y, blur, dim, f32
+from facepad.datasets.procedural.hair import add_glasses, add_hair, hair_behind
+from facepad.datasets.procedural.subject import Expression, Subject
+from facepad.datasets.procedural.view import Lighting, Pose, View
 
-__all__ = ["Lighting", "Pose", "View", "face_square", "render"]
+__all__ = ["render"]
 
 _SHADOW_STEPS = 9
-_SQUARE_CENTRE = (0.0, 30.0, 70.0)  # fitted, with the side, to dlib's boxes on these faces
-_SQUARE_SIDE = 146.0
-
-
-@dataclass(frozen=True, slots=True)
-class Pose:
-    """Head rotation in radians: yaw to the image's right, pitch up, roll clockwise."""
-
-    yaw: float = 0.0
-    pitch: float = 0.0
-    roll: float = 0.0
-
-    def matrix(self) -> NDArray[np.float64]:
-        """The 3x3 rotation from head to camera axes (x right, y down, z to the camera)."""
-        cy, sy, cp, sp, cr, sr = (f(a) for a in (self.yaw, self.pitch, self.roll) for f in (cos, sin))
-        yaw = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-        pitch = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-        roll = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-        result: NDArray[np.float64] = roll @ pitch @ yaw
-        return result
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Where the head's origin (the middle between the pupils) falls in the image, and pixels per mm."""
-
-    x: float
-    y: float
-    scale: float
-
-
-@dataclass(frozen=True, slots=True)
-class Lighting:
-    """A key light (unit direction to it: x right, y down, z to the camera; linear RGB) and ambient light."""
-
-    direction: tuple[float, float, float] = (-0.41, -0.51, 0.76)
-    key: tuple[float, float, float] = (0.75, 0.72, 0.68)
-    ambient: tuple[float, float, float] = (0.36, 0.38, 0.42)
-
-
-def face_square(pose: Pose, view: View) -> Box:
-    """The canonical square of a rendered face in pixels: centred between brow line and chin, sized like dlib's box."""
-    x, y = (pose.matrix() @ np.array(_SQUARE_CENTRE))[:2] * view.scale + (view.x, view.y)
-    half = _SQUARE_SIDE * view.scale / 2
-    return Box(float(x - half), float(y - half), float(x + half), float(y + half))
 
 
 def render(
@@ -75,8 +27,8 @@ def render(
     behind = hair_behind(subject)
     if behind is not None:
         _draw(behind, lighting, rotation, view, canvas)
-    sway = (view.x + 30 * view.scale * (pose.yaw - 2 * pose.roll), view.y)
-    draw_body(canvas, subject, sway, view.scale, lighting.direction, f32(lighting.key), f32(lighting.ambient))
+    sway = View(view.x + 30 * view.scale * (pose.yaw - 2 * pose.roll), view.y, view.scale)
+    draw_body(canvas, subject, sway, lighting)
     head = add_glasses(add_hair(build_face(subject, expression), subject), subject)
     _draw(head, lighting, rotation, view, canvas)
     return canvas
