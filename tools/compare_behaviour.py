@@ -44,7 +44,24 @@ import numpy as np
 # (pattern of the command, pattern of the difference, reason): differences that a change of the package means to make.
 INTENDED: tuple[tuple[str, str, str], ...] = ()
 
-_DROPPED_KEYS = frozenset({"seconds", "created", "packages", "version", "facepad", "git", "hostname", "mtime_ns"})
+_DROPPED_KEYS = frozenset(
+    [
+        "seconds",
+        "created",
+        "packages",
+        "version",
+        "facepad",
+        "git",
+        "hostname",
+        "mtime_ns",
+        "timings",
+        "process",
+        "inputs_per_second",
+        "seconds_by_step",
+        "seconds_to_first_result",
+        "peak_memory_bytes",
+    ]
+)
 _FIRST_WORDS = 3
 _TOLERANCE = 1e-6  # relative; networks give the same bits on one machine, sums of floats may be ordered differently
 
@@ -293,7 +310,7 @@ class Normaliser:
 
 
 def _is_progress(line: str) -> bool:
-    return "━" in line or re.search(r"\d+%\|", line) is not None
+    return "━" in line or re.search(r"\d+%\||^scoring: \d+ of", line) is not None
 
 
 def _parquet_rows(content: bytes) -> Any:
