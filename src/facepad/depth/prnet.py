@@ -80,7 +80,7 @@ class PositionNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = _Convolution(3, 16, 4)
+        self.stem = SameConvolution(3, 16, 4)
         channels = 16
         self.blocks = nn.ModuleList()
         for outputs, stride in _BLOCKS:
@@ -88,7 +88,7 @@ class PositionNet(nn.Module):
             channels = outputs
         self.upward = nn.ModuleList()
         for number, (outputs, stride) in enumerate(_UPWARD, start=1):
-            self.upward.append(_Transposed(channels, outputs, stride, last=number == len(_UPWARD)))
+            self.upward.append(SameTransposedConvolution(channels, outputs, stride, last=number == len(_UPWARD)))
             channels = outputs
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ class PositionNet(nn.Module):
         return x
 
 
-class _Convolution(nn.Module):
+class SameConvolution(nn.Module):
     """Convolution with TensorFlow's "SAME" padding, then (unless plain) batch norm and ReLU."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, plain: bool = False) -> None:
@@ -108,6 +108,7 @@ class _Convolution(nn.Module):
         self.norm = None if plain else nn.BatchNorm2d(outputs, eps=_EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(N, inputs, h, w)`` to ``(N, outputs, h / stride, w / stride)``."""
         # For even sides, a kernel of 4 and strides of 1 or 2: the odd pixel of the padding comes last.
         total = max(self.conv.kernel_size[0] - self.conv.stride[0], 0)
         before, after = total // 2, total - total // 2
@@ -119,10 +120,10 @@ class _ResBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         unlike = stride != 1 or inputs != outputs
-        self.shortcut = _Convolution(inputs, outputs, 1, stride, plain=True) if unlike else None
-        self.first = _Convolution(inputs, outputs // 2, 1)
-        self.second = _Convolution(outputs // 2, outputs // 2, 4, stride)
-        self.third = _Convolution(outputs // 2, outputs, 1, plain=True)
+        self.shortcut = SameConvolution(inputs, outputs, 1, stride, plain=True) if unlike else None
+        self.first = SameConvolution(inputs, outputs // 2, 1)
+        self.second = SameConvolution(outputs // 2, outputs // 2, 4, stride)
+        self.third = SameConvolution(outputs // 2, outputs, 1, plain=True)
         self.norm = nn.BatchNorm2d(outputs, eps=_EPSILON)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -130,7 +131,7 @@ class _ResBlock(nn.Module):
         return functional.relu(self.norm(self.third(self.second(self.first(x))) + beside))
 
 
-class _Transposed(nn.Module):
+class SameTransposedConvolution(nn.Module):
     """Transposed convolution, kernel 4, that gives ``stride`` times the side; batch norm; ReLU (at last: sigmoid)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, last: bool) -> None:
@@ -140,6 +141,7 @@ class _Transposed(nn.Module):
         self.last = last
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maps ``(N, inputs, h, w)`` to ``(N, outputs, h * stride, w * stride)``."""
         height, width = (side * self.conv.stride[0] for side in x.shape[2:])
         x = self.norm(self.conv(x)[:, :, 1 : 1 + height, 1 : 1 + width])
         return torch.sigmoid(x) if self.last else functional.relu(x)

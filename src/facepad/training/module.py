@@ -89,7 +89,7 @@ class PadModule(pl.LightningModule):
 
     def _fixed_batch_norms(self) -> Iterator[nn.Module]:
         for name, module in self.model.named_modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the base has no public name
                 frozen = not any(parameter.requires_grad for parameter in module.parameters())
                 kept = self.settings.batch_norm == "frozen" and not name.startswith(self.model.own)
                 if frozen or kept:

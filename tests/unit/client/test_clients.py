@@ -273,7 +273,7 @@ def app(tmp_path_factory, make_model):
 def test_client_speaks_with_the_service(app, synthetic_faces):
     from starlette.testclient import TestClient
 
-    with TestClient(app) as running, Client(URL, transport=running._transport) as client:
+    with TestClient(app) as running, Client(URL, transport=running._transport) as client:  # noqa: SLF001 - Starlette's
         answer = client.check(synthetic_faces[0], depth=True)
         several = client.check(*synthetic_faces[:2])
         assert client.ready() and client.models() == (answer.model,) and answer.model.name == "tiny"

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from facepad.depth import EXTENT, SIZE, create_labeller
 from facepad.depth.positions import PRNET_SIDE, from_prnet, positions_to_depth, prnet_square
-from facepad.depth.prnet import MASK, PositionNet, _Convolution, _Transposed, from_tensorflow
+from facepad.depth.prnet import MASK, PositionNet, SameConvolution, SameTransposedConvolution, from_tensorflow
 from facepad.errors import InputError, ModelError
 from facepad.types import Box
 
@@ -75,7 +75,7 @@ def randomised(layer):
 
 @pytest.mark.parametrize(("kernel", "stride"), [(4, 1), (4, 2), (1, 1), (1, 2)])
 def test_convolution_pads_as_tensorflow_does(kernel, stride):
-    layer = randomised(_Convolution(3, 5, kernel, stride))
+    layer = randomised(SameConvolution(3, 5, kernel, stride))
     x = np.random.default_rng(0).normal(size=(8, 8, 3)).astype(np.float32)
     weights = layer.conv.weight.detach().numpy().transpose(2, 3, 1, 0)
     expected = np.maximum(normalised(layer, same_convolution(x, weights, stride)), 0)
@@ -87,7 +87,7 @@ def test_convolution_pads_as_tensorflow_does(kernel, stride):
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("last", [False, True])
 def test_transposed_convolution_cuts_as_tensorflow_does(stride, last):
-    layer = randomised(_Transposed(3, 5, stride, last=last))
+    layer = randomised(SameTransposedConvolution(3, 5, stride, last=last))
     x = np.random.default_rng(0).normal(size=(6, 6, 3)).astype(np.float32)
     weights = layer.conv.weight.detach().numpy().transpose(2, 3, 1, 0)
     expected = normalised(layer, same_transposed(x, weights, stride))
