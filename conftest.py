@@ -77,8 +77,8 @@ def make_model() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def synthetic_faces(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Eight synthetic images, four bona fide."""
-    from facepad.datasets.synthetic import generate
+    from facepad.datasets.synthetic import SyntheticSet, generate
 
     folder = tmp_path_factory.mktemp("faces") / "set"
-    samples = generate(folder, subjects=4, images_per_subject=2, jobs=1, progress=False)
+    samples = generate(folder, SyntheticSet(subjects=4, images_per_subject=2), jobs=1)
     return [folder / sample.path for sample in samples]

@@ -12,9 +12,9 @@ manifest = out / "data" / "manifest.csv"
 
 # %% Data: drawn faces, prints and screens; people are divided into train, dev and test
 from facepad.datasets import read_manifest, write_manifest
-from facepad.datasets.synthetic import generate
+from facepad.datasets.synthetic import SyntheticSet, generate
 
-samples = generate(out / "data", subjects=4, images_per_subject=8, size=(240, 320), jobs=1)
+samples = generate(out / "data", SyntheticSet(subjects=4, images_per_subject=8, size=(240, 320)), jobs=1)
 write_manifest(manifest, samples)
 print(len(read_manifest(manifest)), "images")
 
