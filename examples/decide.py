@@ -1,4 +1,4 @@
-"""Decides on one picture: python examples/decide.py PICTURE MODEL."""
+"""Decide whether one picture shows a live person: python examples/decide.py PICTURE MODEL."""
 
 import sys
 
@@ -6,14 +6,14 @@ import facepad
 
 
 def main(picture: str, model: str) -> bool:
-    """Print a line for each face, and return whether exactly one face was found and it is live."""
-    predictor = facepad.load(model)  # once a process; threads may share it
+    """Print a line for each face. Return True if the picture has exactly one face and this face is live."""
+    predictor = facepad.load(model)  # load a model once per process; threads may share the predictor
     faces = predictor.predict(picture)
     for face in faces:
-        if face.label is None:  # not an attack: there is no decision, and the reasons say why
+        if face.label is None:  # None is not an attack: the face is undecided
             print("undecided:", ", ".join(face.reasons))
         else:
-            print(f"{face.verdict}: score {face.score:.3f}, live from {face.threshold:.3f} on")
+            print(f"{face.verdict}: score {face.score:.3f}, threshold {face.threshold:.3f}")
     return [face.label for face in faces] == [facepad.Label.BONA_FIDE]
 
 

@@ -1,4 +1,4 @@
-"""facepad evaluate: a model and a manifest become a report folder."""
+"""facepad evaluate: measure a model on the samples of a manifest, and write a report folder."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def evaluate(
     criterion: CriterionOption = None,
     level: LevelOption = Level.FRAME,
     fuse: FuseOption = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = 32,
-    probes: Annotated[bool, typer.Option(help="Also measure with the face blanked, and with only the face.")] = True,
-    thumbnails: Annotated[bool, typer.Option(help="Show images in the report: the highest losses, depth maps.")] = True,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
+    probes: Annotated[bool, typer.Option(help="Also measure short-cut probes: face blanked, only face.")] = True,
+    thumbnails: Annotated[bool, typer.Option(help="Show images in the report: highest losses, depth maps.")] = True,
 ) -> None:
-    """Apply a model file's threshold, or one chosen on dev, to test; OUT gets scores, metrics and the report."""
+    """Measure a model on test, with its own threshold or one chosen on dev. OUT gets scores, metrics and a report."""
     from facepad.metrics import format_summary
     from facepad.workflow.evaluate import evaluate_model
     from facepad.workflow.scoring import EvaluationOptions

@@ -1,4 +1,4 @@
-"""facepad list: what facepad knows by name."""
+"""facepad list: the names of models, recipes, data sets and detectors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from facepad.cli.app import app, show
 
 
 class Listing(StrEnum):
-    """What `facepad list` lists."""
+    """The kinds of names that `facepad list` can list."""
 
     MODELS = "models"
     RECIPES = "recipes"
@@ -20,10 +20,10 @@ class Listing(StrEnum):
 
 
 @app.command("list", epilog="Example: facepad list recipes")
-def list_names(what: Annotated[Listing, typer.Argument(help="What to list.", show_default=False)]) -> None:
-    """List what facepad knows by name."""
+def list_names(what: Annotated[Listing, typer.Argument(help="The kind of names to list.", show_default=False)]) -> None:
+    """List the names of models, recipes, data sets or detectors."""
     if what is Listing.MODELS:
-        show(_models())
+        show(_models_text())
         return
     for name, summary in _listing(what).items():
         show(f"{name:24} {summary}")
@@ -46,15 +46,17 @@ def _listing(what: Listing) -> dict[str, str]:
     return {name: (factory.__doc__ or "").partition("\n")[0] for name, factory in DETECTORS.items()}
 
 
-def _models() -> str:
-    """The models that predict and evaluate can use, and the networks that recipes can train."""
+def _models_text() -> str:
+    """Two tables: the models that predict and evaluate can use, and the networks that recipes can train."""
     from facepad.modelfile.catalog import list_catalog
 
-    lines, entries = ["models to use (facepad evaluate, predict)"], list_catalog()
-    name, license_ = max(len(one.name) for one in entries), max(len(one.license) for one in entries)
+    lines, entries = ["models to use (with facepad evaluate and facepad predict)"], list_catalog()
+    widest_name = max(len(entry.name) for entry in entries)
+    widest_license = max(len(entry.license) for entry in entries)
     for entry in entries:
         size = f"{entry.size / 1e6:.1f} MB" if entry.size else "?"
-        lines.append(f"  {entry.name:{name}}  {entry.license:{license_}} {size:>8}  {entry.state:11}  {entry.title}")
+        names = f"{entry.name:{widest_name}}  {entry.license:{widest_license}}"
+        lines.append(f"  {names} {size:>8}  {entry.state:11}  {entry.title}")
     lines += ["", "networks to train (model.name of a recipe)"]
     try:
         from facepad.models import MODELS

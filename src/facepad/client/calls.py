@@ -34,9 +34,9 @@ class Call:
     Attributes:
         build: Makes the request with a time-out in seconds.
         url: Address of the service, for messages.
-        timeout: Most seconds of one attempt without a sign from the service.
-        total: Most seconds of all attempts together.
-        tries: Most attempts.
+        timeout: Maximum seconds to wait for data from the service in one attempt.
+        total: Maximum seconds of all attempts together.
+        tries: Maximum number of attempts.
         once: Whether the service takes the request only once (with a session's token); it is then sent again only if
             the service cannot have taken it.
     """

@@ -22,18 +22,18 @@ Upload = str | os.PathLike[str] | bytes
 
 
 class Client:
-    """A blocking client; threads may share it. Close it, or use it in a ``with`` block.
+    """A blocking client, which threads may share. Close the client, or use it in a ``with`` block.
 
-    It retries when the service is busy (429, 503) or the connection breaks. The pause before each attempt is partly
-    random, grows, and is at least the service's Retry-After. All other errors raise at once.
+    The client repeats a call if the service is busy (429, 503) or the connection breaks. The pause before the next
+    attempt grows, is partly random, and is at least the service's Retry-After. All other errors are raised at once.
 
     Args:
         url: Address of the service, such as ``https://liveness.example.org``.
         key: An API key; None for a service without keys.
-        timeout: Most seconds without a sign from the service.
-        total: Most seconds of a call with all its attempts.
-        tries: Most attempts of a call.
-        transport: An httpx2 transport for own certificates, proxies and tests; None takes the default one.
+        timeout: Maximum seconds to wait for data from the service.
+        total: Maximum seconds of a call with all its attempts.
+        tries: Maximum number of attempts of a call.
+        transport: An httpx2 transport, for example for custom certificates, a proxy or tests; None takes the default.
 
     Raises:
         InputError: The address or the key is malformed.
@@ -64,11 +64,11 @@ class Client:
 
         Args:
             files: 1 to 32 images or clips, as paths or bytes.
-            depth: Whether the answer holds the depth that the model sees.
-            session: The token of `start_session`; ``files`` is then one clip.
+            depth: Whether the answer includes the depth map of the model.
+            session: The token from `start_session`; ``files`` must then be one clip.
 
         Raises:
-            InputError: There is no file, or one cannot be read.
+            InputError: No file is given, or a file cannot be read.
             ServiceError: The service refused, failed, or could not be reached in time.
         """
         return read(LivenessAnswer, self._send(self._calls.check(self._http, _read_files(files), depth, session)))
@@ -85,13 +85,13 @@ class Client:
         """Start a session of the active check.
 
         Raises:
-            ServiceError: The service refused (``challenges-off`` where it offers no sessions), failed, or could not be
+            ServiceError: The service refused (``challenges-off``: the service has no sessions), failed, or could not be
                 reached in time.
         """
         return read(ChallengeSession, self._send(self._calls.call(self._http, "POST", "/v1/sessions")))
 
     def ready(self) -> bool:
-        """Whether the service is ready; it is asked once, and False also means that it cannot be reached."""
+        """Ask the service once whether it is ready. False also means that the service cannot be reached."""
         try:
             return self._http.get(f"{self._calls.url}/readyz", timeout=5).is_success
         except httpx2.RequestError:
@@ -113,7 +113,7 @@ class Client:
             step = next(exchange)
             while True:
                 try:
-                    outcome = self._take(step)
+                    outcome = self._send_or_pause(step)
                 except httpx2.RequestError as error:
                     step = exchange.throw(error)
                 else:
@@ -122,7 +122,7 @@ class Client:
             response: httpx2.Response = done.value
             return response
 
-    def _take(self, step: httpx2.Request | float) -> httpx2.Response | None:
+    def _send_or_pause(self, step: httpx2.Request | float) -> httpx2.Response | None:
         if isinstance(step, httpx2.Request):
             return self._http.send(step)
         time.sleep(step)
@@ -130,7 +130,7 @@ class Client:
 
 
 class AsyncClient:
-    """`Client` for asyncio: it is used in an ``async with`` block, and every method is awaited.
+    """`Client` for asyncio. Use the client in an ``async with`` block, and await every method.
 
     >>> async def main() -> bool:
     ...     service = httpx2.MockTransport(lambda request: httpx2.Response(200, json={"status": "ok"}))
@@ -167,7 +167,7 @@ class AsyncClient:
         return read(ChallengeSession, await self._send(self._calls.call(self._http, "POST", "/v1/sessions")))
 
     async def ready(self) -> bool:
-        """Whether the service is ready."""
+        """Ask the service once whether it is ready."""
         try:
             return (await self._http.get(f"{self._calls.url}/readyz", timeout=5)).is_success
         except httpx2.RequestError:
@@ -189,7 +189,7 @@ class AsyncClient:
             step = next(exchange)
             while True:
                 try:
-                    outcome = await self._take(step)
+                    outcome = await self._send_or_pause(step)
                 except httpx2.RequestError as error:
                     step = exchange.throw(error)
                 else:
@@ -198,7 +198,7 @@ class AsyncClient:
             response: httpx2.Response = done.value
             return response
 
-    async def _take(self, step: httpx2.Request | float) -> httpx2.Response | None:
+    async def _send_or_pause(self, step: httpx2.Request | float) -> httpx2.Response | None:
         if isinstance(step, httpx2.Request):
             return await self._http.send(step)
         await asyncio.sleep(step)

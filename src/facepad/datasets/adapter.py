@@ -1,4 +1,4 @@
-"""Data set adapters: table entries that turn a folder into labelled samples with their splits."""
+"""Data set adapters. An adapter turns a folder into labelled samples with splits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class ProtocolInfo:
     """One way to divide a data set into train, dev and test.
 
     Attributes:
-        name: What the command line calls it.
+        name: The name on the command line.
         summary: One line for listings.
-        subject_disjoint: Whether it promises that no subject is in two splits; preparing verifies it.
+        subject_disjoint: Whether the protocol promises that no subject is in two splits. `prepare` verifies this.
     """
 
     name: str
@@ -30,13 +30,13 @@ class ProtocolInfo:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """The samples that an adapter found by names and lists, before any image is opened.
+    """The samples that an adapter found in file names and list files, without opening an image.
 
     Attributes:
         root: The folder that the samples' paths are relative to.
-        folds: Fold name -> samples; the only fold of a protocol without folds is named "".
-        skipped: (what, why) for each line or file that was left out.
-        notes: One line each on facts that a user should know, such as an incomplete copy.
+        folds: Fold name -> samples. A protocol without folds has one fold, named "".
+        skipped: (name, reason) for each file, or line of a list, that was left out.
+        notes: Facts that a user should know, such as an incomplete copy; one line per fact.
     """
 
     root: Path
@@ -46,23 +46,26 @@ class Scan:
 
     @property
     def of_frames(self) -> bool:
-        """Whether the samples are frames (images), not whole videos that frames are to be taken of."""
+        """Whether the samples are frames (images); if not, they are whole videos."""
         return any(sample.frame is not None for samples in self.folds.values() for sample in samples)
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One data set: where it comes from, its protocols (the first is the default) and how it is read.
+    """One data set: its origin, its protocols (the first is the default) and the function that reads its folder.
 
-    ``scan(root, protocol, seed)`` gets the name of one of ``protocols``, reads folder listings and list files only, and
-    raises :class:`~facepad.errors.DatasetError` where they are not as it expects.
+    ``scan(root, protocol, seed)`` gets the name of one of ``protocols``. The function reads only folder listings and
+    list files. It raises :class:`~facepad.errors.DatasetError` if they do not have the expected form.
 
-    Where ``videos`` is true, each sample is a whole video, without frame and box; preparing replaces it by samples of
-    its frames. Where frames lie in the place of the videos, each sample is an image, with ``video`` and ``frame``.
-    ``video_boxes(scan.root, sample)`` gives the canonical face squares that the data set itself has for a whole video,
-    by frame index; in all other frames the detector searches for the face.
+    If ``videos`` is true, each sample is a whole video without a frame number and a box, and `prepare` replaces the
+    sample with samples of the video's frames. If the folder holds extracted frames in place of the videos, each sample
+    is an image with ``video`` and ``frame``.
 
-    ``published_as`` is the data set's name in `facepad.report.literature`, whose figures a report sets beside a result.
+    ``video_boxes(scan.root, sample)`` returns frame index -> canonical face square, for the frames of a video whose
+    faces the data set annotates. In all other frames the detector searches for the face.
+
+    ``published_as`` is the data set's name in `facepad.report.literature`. A report shows the published figures of this
+    name beside its own.
     """
 
     name: str
@@ -105,7 +108,7 @@ def require_folder(root: Path) -> None:
 
 
 def refuse_one_class(samples: Iterable[Sample], what: str, noun: str = "images") -> None:
-    """Raise DatasetError when ``samples``, or the train split among them, show one class only."""
+    """Raise DatasetError if all of ``samples``, or all samples of their train split, are of one class."""
     whole = list(samples)
     train = [sample for sample in whole if sample.split is Split.TRAIN]
     for name, part in ((what, whole), (f"the train split of {what}", train)):

@@ -1,4 +1,4 @@
-"""A tree of images or videos whose folder names say live or attack: labels, subjects and splits from the names."""
+"""Folder trees of images or videos: the folder names give labels, subjects and splits."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _DEV_OF_TRAIN: Mapping[Split, float] = {Split.TRAIN: 0.8, Split.DEV: 0.2}
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """Label, subject and split of one file, by the folder names above it; None where they say nothing."""
+class _NamedFile:
+    """Label, subject and split of one file, from its folder names; None if no folder names the value."""
 
     path: str
     label: Label
@@ -34,41 +34,41 @@ class _Found:
 
 
 def scan_tree(root: Path, protocol: str, seed: int, *, suffixes: frozenset[str], noun: str) -> Scan:
-    """Read labels, subjects and splits of all files with one of the ``suffixes``; messages call such a file ``noun``.
+    """Read labels, subjects and splits of all files with one of the ``suffixes``; ``noun`` is their name in messages.
 
     Raises:
-        DatasetError: a tree without such files, of one class only, or without subjects where a split needs them.
+        DatasetError: the tree has no such files, has one class only, or lacks the subjects that a split needs.
     """
     require_folder(root)
     scan = Scan(root, {})
-    found = [file for path in _paths(root, scan, suffixes, noun) if (file := _read_names(path, scan)) is not None]
-    if not found:
+    files = [file for path in _paths(root, scan, suffixes, noun) if (file := _read_names(path, scan)) is not None]
+    if not files:
         raise DatasetError(
             f"{root} holds no {noun}s in folders that name a class: live, real, genuine, bona_fide; "
             "spoof, fake, attack, imposter, print, replay"
         )
-    if len({image.subject for image in found}) == 1:
-        # A name that is above all files is that of a wrapping folder, not of a person.
-        found = [replace(image, subject=None) for image in found]
-    own_splits = protocol == "auto" and any(image.split for image in found)
+    if len({file.subject for file in files}) == 1:
+        # A folder that holds all files is a wrapping folder, not a subject.
+        files = [replace(file, subject=None) for file in files]
+    own_splits = protocol == "auto" and any(file.split for file in files)
     if own_splits:
-        outside = [image.path for image in found if image.split is None]
+        outside = [file.path for file in files if file.split is None]
         scan.skipped.extend((path, "outside the train, dev and test folders") for path in outside)
-        found = [image for image in found if image.split is not None]
-    samples = [_sample(image) for image in found]
+        files = [file for file in files if file.split is not None]
+    samples = [_sample(file) for file in files]
     refuse_one_class(samples, str(root), f"{noun}s")
-    named = all(image.subject is not None for image in found)
-    if not (named or own_splits):
+    subjects_known = all(file.subject is not None for file in files)
+    if not (subjects_known or own_splits):
         raise DatasetError(
             f"{root} has {noun}s without a folder for their subject; "
             f"use CLASS/SUBJECT/{noun}, or train, dev and test folders"
         )
-    scan.folds[""] = _keep_splits(samples, named, seed, scan) if own_splits else _split(samples, seed)
+    scan.folds[""] = _keep_splits(samples, subjects_known, seed, scan) if own_splits else _split(samples, seed)
     return scan
 
 
 def _paths(root: Path, scan: Scan, suffixes: frozenset[str], noun: str) -> list[str]:
-    """The wanted files below ``root``, relative and sorted; hidden ones and other files are counted as skipped."""
+    """The paths of the files with a wanted suffix, relative to ``root`` and sorted; other files are skipped."""
     paths: list[str] = []
     for file in sorted(_files(root)):
         relative = file.relative_to(root)
@@ -92,24 +92,24 @@ def _files(root: Path) -> Iterator[Path]:
         raise DatasetError(str(error)) from error
 
 
-def _read_names(path: str, scan: Scan) -> _Found | None:
+def _read_names(path: str, scan: Scan) -> _NamedFile | None:
     folders = PurePosixPath(path).parts[:-1]
     names = [normalise_name(folder) for folder in folders]
-    # A folder "print" names a class only where no folder says live or attack outright.
+    # An instrument folder, such as "print", gives the class only if no folder is named after a class.
     for table in (LABEL_SYNONYMS, dict.fromkeys(_INSTRUMENTS, Label.ATTACK)):
         places = [place for place, name in enumerate(names) if name in table]
         if places:
             break
     else:
-        scan.skipped.append((path, "no folder above it names a class"))
+        scan.skipped.append((path, "no folder above the file names a class"))
         return None
     label = table[names[places[0]]]
     if any(table[names[place]] is not label for place in places):
-        scan.skipped.append((path, "the folders above it name both classes"))
+        scan.skipped.append((path, "the folders above the file name both classes"))
         return None
     attacks = [_INSTRUMENTS[name] for name in names if name in _INSTRUMENTS]
     splits = [SPLIT_SYNONYMS[name] for name in names if name in SPLIT_SYNONYMS]
-    return _Found(
+    return _NamedFile(
         path=path,
         label=label,
         attack_type=None if label is Label.BONA_FIDE else attacks[-1] if attacks else AttackType.UNKNOWN,
@@ -118,32 +118,33 @@ def _read_names(path: str, scan: Scan) -> _Found | None:
     )
 
 
-def _subject(folders: Sequence[str], names: Sequence[str], place: int) -> str | None:
-    """The first folder below the class folder that is not a label, instrument or split, or the nearest one above."""
+def _subject(folders: Sequence[str], names: Sequence[str], class_place: int) -> str | None:
+    """The nearest folder below the class folder, else above it, that names no label, instrument or split."""
     known = LABEL_SYNONYMS.keys() | SPLIT_SYNONYMS.keys() | _INSTRUMENTS.keys()
-    below = [folder for folder, name in zip(folders[place:], names[place:], strict=True) if name not in known]
-    above = [folder for folder, name in zip(folders[:place], names[:place], strict=True) if name not in known]
+    pairs = list(zip(folders, names, strict=True))
+    below = [folder for folder, name in pairs[class_place:] if name not in known]
+    above = [folder for folder, name in pairs[:class_place] if name not in known]
     return below[0] if below else above[-1] if above else None
 
 
-def _sample(image: _Found) -> Sample:
-    # Without a subject folder, nothing says which images show one person: each image is its own subject.
-    subject = image.subject if image.subject is not None else image.path
-    return Sample(image.path, subject, image.label, image.attack_type, image.split)
+def _sample(file: _NamedFile) -> Sample:
+    # Without a subject folder the person is unknown, so that each file gets a subject of its own.
+    subject = file.subject if file.subject is not None else file.path
+    return Sample(file.path, subject, file.label, file.attack_type, file.split)
 
 
-def _keep_splits(samples: list[Sample], named: bool, seed: int, scan: Scan) -> list[Sample]:
-    """The tree's own splits; a missing dev part is taken from train where the subjects are known."""
-    if not named:
-        scan.notes.append("not every file lies in a subject folder: subjects shared by two splits go unseen")
+def _keep_splits(samples: list[Sample], subjects_known: bool, seed: int, scan: Scan) -> list[Sample]:
+    """The samples in the tree's own splits. Without dev, a part of train becomes dev if the subjects are known."""
+    if not subjects_known:
+        scan.notes.append("not every file lies in a subject folder: a subject in two splits is not detected")
     train = [sample for sample in samples if sample.split is Split.TRAIN]
     if not train or any(sample.split is Split.DEV for sample in samples):
         return samples
-    if not named:
-        scan.notes.append("no dev folder, and none was made: without subjects it could not be kept apart from train")
+    if not subjects_known:
+        scan.notes.append("no dev folder, and none was made: without subject folders, dev could show people of train")
         return samples
     chosen = split_subjects(train, _DEV_OF_TRAIN, seed)
-    scan.notes.append("no dev folder: a fifth of train became dev, by subjects")
+    scan.notes.append("no dev folder: about a fifth of train became dev, whole subjects only")
     return [replace(s, split=chosen[s.subject]) if s.split is Split.TRAIN else s for s in samples]
 
 
@@ -154,12 +155,14 @@ def _split(samples: list[Sample], seed: int) -> list[Sample]:
 
 FOLDER = Adapter(
     name="folder",
-    title="a folder tree of your own",
-    licence="that of your images",
+    title="a folder tree of your own images",
+    licence="the licence of your images",
     citation="",
     protocols=(
-        ProtocolInfo("auto", "the tree's own train/dev/test folders; subject-split where there are none", True),
-        ProtocolInfo("subject-split", "train 60, dev 20, test 20 %, by subjects, seeded; split folders ignored", True),
+        ProtocolInfo("auto", "the tree's own train/dev/test folders; a tree without them is split by subject", True),
+        ProtocolInfo(
+            "subject-split", "train 60, dev 20, test 20 %, split by subject with a seed; ignores split folders", True
+        ),
     ),
     scan=partial(scan_tree, suffixes=IMAGE_SUFFIXES, noun="image"),
 )

@@ -20,9 +20,9 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
 PLAIN = Adapter(
     name="manifest",
     title="a manifest of your own (ROOT is the CSV file)",
-    licence="that of your images",
+    licence="the licence of your images",
     citation="",
-    protocols=(ProtocolInfo("as-is", "splits as the manifest has them; boxes it has are kept", False),),
+    protocols=(ProtocolInfo("as-is", "the splits and boxes of the manifest", False),),
     scan=_scan,
 )
 """The adapter of the user's own manifests."""

@@ -1,4 +1,4 @@
-"""A tree of videos whose folder names say live or attack: it is read as the folder adapter reads images."""
+"""Folder trees of videos: the folder names give labels, subjects and splits, as in a tree of images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["VIDEO_FOLDER"]
 VIDEO_FOLDER = Adapter(
     name="video-folder",
     title="a folder tree of your own videos",
-    licence="that of your videos",
+    licence="the licence of your videos",
     citation="",
     protocols=FOLDER.protocols,
     scan=partial(scan_tree, suffixes=VIDEO_SUFFIXES, noun="video"),

@@ -1,4 +1,4 @@
-"""Scoring samples into scores.csv, and measuring the scores."""
+"""Evaluation of a scorer: it scores samples, writes scores.csv and computes metrics of the scores."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ __all__ = [
 
 Image = NDArray[np.uint8]
 #: The number of images that are decoded ahead of the network.
-_AHEAD = 256
+_DECODED_AHEAD = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A change of the image that shows what a network looks at.
+    """A change of the image; the scores of changed images tell which part of an image the network uses.
 
     Attributes:
-        name: Its name in reports.
-        description: What is changed, and what the result means.
-        change: The changed image, of a uint8 RGB image ``(H, W, 3)`` and its face square.
+        name: The name of the probe in reports.
+        description: The change, and the meaning of the result.
+        change: A function that gets a uint8 RGB image ``(H, W, 3)`` and its face square, and returns the changed image.
     """
 
     name: str
@@ -65,19 +65,22 @@ class Probe:
 
 
 PROBES = (
-    Probe("face blanked", "the face square is painted over: what the surroundings alone give away", blank_face),
-    Probe("only face", "all but the face square is painted over: what the face alone shows", keep_only_face),
+    Probe("face blanked", "the face square is painted over: the network sees only the surroundings", blank_face),
+    Probe("only face", "all but the face square is painted over: the network sees only the face", keep_only_face),
 )
-"""Short-cut probes: a network that looks at faces fails the first and passes the second."""
+"""The short-cut probes.
+
+A network that uses only the face has an EER near 50 % with the face blanked, and a low EER with only the face.
+"""
 
 
 @dataclass(frozen=True)
 class ScoredSamples:
-    """What `score_samples` found.
+    """The result of `score_samples`.
 
     Attributes:
-        records: One record per sample, in order.
-        unreadable: The images that could not be read: path to reason.
+        records: One record per sample, in the order of the samples.
+        unreadable: Path -> reason, for each image that could not be read.
     """
 
     records: list[ScoreRecord]
@@ -89,12 +92,13 @@ class EvaluationOptions:
     """How a model is evaluated.
 
     Attributes:
-        criterion: How dev chooses the threshold (`facepad.metrics.parse_criterion`), or a threshold that is applied
-            without dev. None takes the default of what is evaluated.
-        aggregation: How the scores of a video's frames become the video's score (`facepad.metrics.to_videos`); videos
-            then choose the threshold, and are measured. None measures single images.
-        batch_size: Images per step.
-        probes: Whether the test samples are also measured under the short-cut probes.
+        criterion: The rule that chooses the threshold on dev (`facepad.metrics.parse_criterion`), or a threshold, which
+            needs no dev samples. None takes the default of the evaluating function.
+        aggregation: The rule that turns the scores of a video's frames into one score of the video
+            (`facepad.metrics.to_videos`). The threshold is then chosen on videos, and the metrics are those of videos.
+            None evaluates single images.
+        batch_size: Images per batch.
+        probes: Whether the test samples are also scored under the short-cut probes.
     """
 
     criterion: str | float | Threshold | None = None
@@ -105,13 +109,14 @@ class EvaluationOptions:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate_samples` found.
+    """The result of `evaluate_samples`.
 
     Attributes:
-        records: One per dev and test sample, as in scores.csv.
-        summary: Metrics of the test samples (or videos), at the threshold chosen on dev.
-        probe_eers: EER of the test samples (or videos) under each of `PROBES`, where asked for and defined.
-        unreadable: The images that could not be read: path to reason.
+        records: One record per dev and test sample, as in scores.csv.
+        summary: The metrics of the test samples (or videos) at the threshold.
+        probe_eers: Probe name -> EER of the test samples (or videos) under this probe. A probe with an undefined EER is
+            left out.
+        unreadable: Path -> reason, for each image that could not be read.
     """
 
     records: list[ScoreRecord]
@@ -135,13 +140,13 @@ def evaluate_samples(
         scorer: The network.
         root: The folder that the samples' paths are relative to.
         samples: Samples of all splits; training samples are left out.
-        out: An existing folder. Its ``scores.csv`` holds single images, also where videos are measured.
-        options: How to evaluate; without a criterion, by ``eer``.
+        out: An existing folder. Its ``scores.csv`` holds single images, even if videos are evaluated.
+        options: The options of the evaluation. The default criterion is ``eer``.
         progress: Draw progress bars on stderr.
 
     Raises:
         InputError: see `check_evaluation`.
-        DatasetError: none of the images can be read; nothing is written then.
+        DatasetError: none of the images can be read. Then no file is written.
         MetricError: one class has no scored images, or the criterion or aggregation is unknown.
     """
     options = options or EvaluationOptions()
@@ -166,14 +171,17 @@ def evaluate_samples(
 
 
 def _refuse_all_unreadable(scored: ScoredSamples) -> None:
-    opened = [record for record in scored.records if record.status is not ScoreStatus.NO_FACE]
-    if 2 * len(opened) > len(scored.records) and all(record.status is ScoreStatus.UNREADABLE for record in opened):
+    tried = [record for record in scored.records if record.status is not ScoreStatus.NO_FACE]
+    # An image without a face box is not opened. If most images have no box, the others do not prove a moved folder.
+    if 2 * len(tried) > len(scored.records) and all(record.status is ScoreStatus.UNREADABLE for record in tried):
         first = next(iter(scored.unreadable.values()))
-        raise DatasetError(f"not one image can be read ({len(scored.unreadable)}, first: {first}); did they move?")
+        raise DatasetError(
+            f"not one image can be read ({len(scored.unreadable)}, first: {first}); was the folder moved?"
+        )
 
 
 def _eer(records: list[ScoreRecord], threshold: Threshold, aggregation: Aggregation | None) -> Rate | None:
-    """The EER of images or videos; None where one class has no scores."""
+    """The EER of the images (of the videos, with an aggregation); None if a class has no scores."""
     records = to_videos(records, aggregation) if aggregation else records
     if len({record.label for record in records if record.score is not None}) < len(Label):
         return None
@@ -183,35 +191,37 @@ def _eer(records: list[ScoreRecord], threshold: Threshold, aggregation: Aggregat
 def check_evaluation(
     samples: Sequence[Sample], criterion: str | float | Threshold, aggregation: Aggregation | None = None
 ) -> None:
-    """Refuse what `evaluate_samples` would refuse after scoring.
+    """Raise the errors of `evaluate_samples` that need no scores.
 
     Raises:
-        InputError: test, or dev if the criterion chooses there, lacks images of one class; or no test sample names its
-            video, although videos are to be measured.
-        ScoresError: a video that is to be measured holds more than one kind of presentation.
+        InputError: the test split lacks images of one class; the dev split does, and the criterion needs dev; or
+            there is an aggregation, but no test sample names its video.
+        ScoresError: there is an aggregation, and a video holds more than one kind of presentation.
         MetricError: the criterion or aggregation is unknown.
     """
     if aggregation:
         check_videos(samples, aggregation)
         if not any(sample.video for sample in samples if sample.split is Split.TEST):
-            raise InputError("no test image names its video (column video): none can be measured; take --level frame")
+            raise InputError(
+                "no test image names its video (column video), so no video can be evaluated; use --level frame"
+            )
     needs_dev = not isinstance(criterion, Threshold) and parse_criterion(criterion).name != "fixed"
     for split in (Split.TEST, Split.DEV) if needs_dev else (Split.TEST,):
-        hint = f" (criterion {criterion!r} chooses there; a threshold as a number needs none, such as --criterion 0.5)"
+        hint = f" (criterion {criterion!r} chooses the threshold on dev; a number needs no dev, as in --criterion 0.5)"
         where = f"split '{split}'{hint if split is Split.DEV else ''}"
         require_both_classes([sample for sample in samples if sample.split is split], "evaluation", where=where)
 
 
 def dev_samples(manifest: Path) -> list[Sample]:
-    """The samples that choose a threshold: those of dev, or all samples of a manifest without splits.
+    """The samples on which a threshold is chosen: the dev samples, or all samples of a manifest without splits.
 
     Raises:
         InputError: one class has no samples.
     """
     samples = read_manifest(manifest)
-    split = any(sample.split for sample in samples)
-    dev = [sample for sample in samples if sample.split is Split.DEV or not split]
-    require_both_classes(dev, "a threshold", where=f"{manifest}, split 'dev'" if split else str(manifest))
+    has_splits = any(sample.split for sample in samples)
+    dev = [sample for sample in samples if sample.split is Split.DEV or not has_splits]
+    require_both_classes(dev, "a threshold", where=f"{manifest}, split 'dev'" if has_splits else str(manifest))
     return dev
 
 
@@ -224,18 +234,19 @@ def score_samples(
     batch_size: int = 32,
     title: str | None = None,
 ) -> ScoredSamples:
-    """Score samples; an image that is unreadable, or lacks a face, gets a status instead of a score.
+    """Score samples. An image that is unreadable, or has no face box, gets a status instead of a score.
 
     Args:
         scorer: The network.
         root: The folder that the samples' paths are relative to.
-        samples: The samples; their boxes say where the faces are.
-        change: Changes each image before it is preprocessed; an image without a face box then gets ``no_face``.
-        batch_size: Images per step.
+        samples: The samples with their face boxes.
+        change: A function that changes each image before preprocessing. An image without a face box then gets
+            ``no_face``.
+        batch_size: Images per batch.
         title: The title of a progress bar on stderr; None draws no bar.
 
     Raises:
-        InputError: the samples are packed in crops narrower than the network looks at.
+        InputError: the samples are packed as crops that are smaller than the crop of a network.
     """
     for spec in scorer.preprocess:
         refuse_narrow_crops(root, samples, spec.reach)
@@ -264,7 +275,7 @@ def _preprocessed(
     samples: Sequence[Sample],
     change: Callable[[Image, Box], Image] | None,
 ) -> Iterator[tuple[Sample, Prepared | ImageError | None]]:
-    """Every sample with the networks' input, the error of an unreadable image, or None for a missing face."""
+    """Each sample with the networks' input, the error of an unreadable image, or None for a missing face box."""
     needs_face = change is not None or any(spec.needs_face for spec in scorer.preprocess)
 
     def prepare(sample: Sample) -> tuple[Sample, Prepared | ImageError | None]:
@@ -278,7 +289,7 @@ def _preprocessed(
             image = change(image, sample.box)
         return sample, scorer.prepare(image, sample.box)
 
-    return map_ahead(prepare, samples, ahead=_AHEAD)
+    return map_ahead(prepare, samples, ahead=_DECODED_AHEAD)
 
 
 def _record(sample: Sample, status: ScoreStatus, score: float | None) -> ScoreRecord:

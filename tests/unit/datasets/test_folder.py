@@ -102,13 +102,13 @@ def test_missing_dev_folder_is_taken_out_of_train_by_subject(tmp_path):
     found = FOLDER.scan(root, "auto", 0)
     assert class_balance(found.folds[""])["dev"] == {"bona_fide": 4, "attack": 4}
     assert subjects_across_splits(found.folds[""]) == {}
-    assert found.notes == ["no dev folder: a fifth of train became dev, by subjects"]
+    assert found.notes == ["no dev folder: about a fifth of train became dev, whole subjects only"]
 
 
 def test_split_folders_without_subjects_are_taken_with_a_note(tmp_path):
     found = FOLDER.scan(tree(tmp_path, *(f"{s}/{k}/1.jpg" for s in ("train", "test") for k in CLASSES)), "auto", 0)
     assert set(class_balance(found.folds[""])) == {"train", "test"}
-    assert "subjects shared by two splits go unseen" in found.notes[0]
+    assert "a subject in two splits is not detected" in found.notes[0]
     assert "no dev folder, and none was made" in found.notes[1]
 
 
@@ -165,10 +165,10 @@ def test_other_files_are_skipped_and_counted(tmp_path):
     found = FOLDER.scan(root, "auto", 0)
     assert {sample.path for sample in found.folds[""]} == {"test/live/a/1.jpg", "test/spoof/a/1.PNG"}
     assert dict(found.skipped) == {
-        "logo.png": "no folder above it names a class",
+        "logo.png": "no folder above the file names a class",
         "test/live/a/._1.jpg": "hidden",
         "test/live/a/Thumbs.db": "not an image file",
-        "test/live/spoof/1.jpg": "the folders above it name both classes",
+        "test/live/spoof/1.jpg": "the folders above the file name both classes",
     }
 
 
