@@ -13,7 +13,7 @@ from fastapi import FastAPI, Form, HTTPException, UploadFile
 from facepad.client import AsyncClient
 from facepad.errors import ServiceError
 
-TRIES = 5  # per account, not per address: whoever may try for ever gets through
+TRIES = 5  # per account, not per address: an attacker with unlimited tries gets through
 
 
 def create_app(liveness: AsyncClient) -> FastAPI:
@@ -32,7 +32,7 @@ def create_app(liveness: AsyncClient) -> FastAPI:
         if not answer.live:
             failed[user] += 1
             raise HTTPException(403, f"no live face: {', '.join(answer.reasons) or 'try again'}")
-        # Live says nothing about who it is: compare the face with the account's here.
+        # A live face may be another person's: compare it with the face of the account here.
         failed.pop(user, None)
         return {"user": user, "liveness": "passed"}
 

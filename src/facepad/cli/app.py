@@ -97,7 +97,7 @@ class Device(StrEnum):
     MPS = "mps"
 
 
-LevelOption = Annotated[Level, typer.Option(help="What is measured: single images, or the videos that they are of.")]
+LevelOption = Annotated[Level, typer.Option(help="The unit of the metrics: single images, or whole videos.")]
 FuseOption = Annotated[
     Aggregation | None, typer.Option(help="How the frames of a video become one score; default: mean.")
 ]

@@ -25,7 +25,7 @@ def calibrate(
     manifest: Manifest,
     criterion: CriterionOption = "eer",
     method: Annotated[
-        FitMethod, typer.Option(help="Fit slope and offset of the logit, the slope alone, or leave all as it is.")
+        FitMethod, typer.Option(help="Fit slope and offset of the logit, only the slope, or nothing.")
     ] = FitMethod.PLATT,
     out: Annotated[Path | None, typer.Option(help="A new model file; without it MODEL is rewritten.")] = None,
 ) -> None:

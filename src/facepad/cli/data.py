@@ -99,13 +99,13 @@ def data_pack(
         Path, typer.Argument(help="Output folder: new, empty, or begun by the same command.", show_default=False)
     ],
     crop: Annotated[
-        str, typer.Option(help="What is kept: a square of so many sides of the face square, or frame: all of it.")
+        str, typer.Option(help="Crop: its side in sides of the face square, or frame for the whole image.")
     ] = "2.7",
     size: Annotated[int, typer.Option(help="Pixels a side keeps at least; twice as many are shrunk. 0: all.")] = 480,
     image_format: Annotated[
         ImageFormat, typer.Option("--format", help="png changes no pixel, and is larger and slower to read.")
     ] = ImageFormat.JPEG,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG.")] = 95,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality.")] = 95,
     per_shard: Annotated[int, typer.Option(min=1, help="Images in a shard.")] = 1000,
     jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
 ) -> None:

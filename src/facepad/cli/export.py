@@ -28,7 +28,7 @@ class Quantize(StrEnum):
 def export(
     run: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
     out: Annotated[Path, typer.Argument(help="New model file, such as first.facepad.", show_default=False)],
-    file_format: Annotated[Format, typer.Option("--format", help="What engine it is for.")] = Format.ONNX,
+    file_format: Annotated[Format, typer.Option("--format", help="Inference engine of the file.")] = Format.ONNX,
     quantize: Annotated[Quantize | None, typer.Option(help="Weights and activations of 8 bits.")] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Manifest whose train images calibrate the quantisation.")
@@ -36,9 +36,9 @@ def export(
     manifest: Annotated[
         Path | None, typer.Option(help="Its dev chooses the threshold, its test shows parity; default: the training's.")
     ] = None,
-    name: Annotated[str, typer.Option(help="Of the model; default: the run folder's.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the model; default: the run folder's.")] = "",
     license_: Annotated[str, typer.Option("--license", help="SPDX expression or short text.")] = "",
-    scope: Annotated[str, typer.Option(help="What it may be used for, in a line that every user sees.")] = "",
+    scope: Annotated[str, typer.Option(help="The permitted use, in a line that every user sees.")] = "",
     card: Annotated[Path | None, typer.Option(help="Model card to put in, Markdown.")] = None,
     threshold: Annotated[bool, typer.Option(help="Keep the threshold in the model.")] = True,
     force: Annotated[

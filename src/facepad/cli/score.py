@@ -95,7 +95,7 @@ def _tell(summary: dict[str, Any], out: Path) -> None:
     more = f", {run['already_there']} were there" if run["already_there"] else ""
     say(f"scored {run['scored']} in {run['seconds']:.1f} s ({run['inputs_per_second']:.1f}/s){more}; in all: {counts}")
     if not summary["complete"]:
-        say("not complete: the same command goes on with what is missing")
+        say("not complete: run the same command again to score the missing inputs")
     say(f"written: {out}")
 
 

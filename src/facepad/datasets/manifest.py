@@ -154,7 +154,7 @@ def require_both_classes(
 
     Args:
         samples: The samples, or their scores.
-        what: What needs both classes: the subject of the message.
+        what: The computation that needs both classes, as the subject of the error message.
         where: The place of the samples, such as ``split 'dev'``.
         noun: What a sample is, in the plural.
         error: The class of the error.

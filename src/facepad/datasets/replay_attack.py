@@ -86,7 +86,7 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
     refuse_one_class(samples, f"Replay-Attack in {root}", "videos")
     scan.folds[""] = samples
     if scan.of_frames:
-        scan.notes.append("all faces are searched by the detector: the set's own places are those of whole videos")
+        scan.notes.append("all faces are searched by the detector: the data set annotates faces of whole videos only")
     elif _faces_folder(root) is None:
         scan.notes.append(f"no folder {_FACES}: all faces are searched by the detector")
     return scan

@@ -30,7 +30,7 @@ class AppendStore(Generic[Entry]):
         parse: Makes an entry of the value of an index line; it raises ``ValueError``, ``KeyError`` or ``TypeError``
             for a line that is not of this store.
         index: Name of the index file.
-        what: What the index is, such as "a box cache"; the error for another file says it.
+        what: The kind of store, such as "a box cache"; the error for a foreign file names this kind.
 
     Attributes:
         entries: One per row, in the order of the rows.

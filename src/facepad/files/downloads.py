@@ -16,7 +16,7 @@ __all__ = ["PublicFile", "cache_folder", "fetch", "find_local"]
 
 _LOG = logging.getLogger(__name__)
 _SECONDS = 30.0
-"""How long a server may say nothing."""
+"""Maximum seconds without data from the server."""
 _CHUNK = 1 << 16
 """Bytes that are written at a time; a connection that breaks loses no more."""
 
@@ -31,7 +31,7 @@ class PublicFile:
         url: Its public address.
         sha256: Of the whole file, 64 hex digits.
         license: SPDX expression; empty if it is not known.
-        instead: What else to do where it cannot be downloaded, as the end of a sentence; empty for nothing.
+        instead: The remedy if the download fails, as the end of a sentence; empty if there is none.
         other_names: Names of equally good files that the folder FACEPAD_MODELS may hold; they are preferred.
         folder: Where `cache_folder` holds it: a relative folder.
     """

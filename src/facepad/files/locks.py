@@ -33,7 +33,7 @@ def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]
 
     Args:
         folder: The folder to hold. The lock does not cover folders inside it.
-        doing: What this process does there, such as "training": the error of the other process says it.
+        doing: The activity of this process, such as "training", for the error message of the other process.
         wait: Wait until the folder is free, and log that, instead of raising `BusyError`.
 
     Raises:
@@ -78,7 +78,7 @@ def _acquire(lock: FileLock, folder: Path, owner: Path, wait: bool) -> None:
 
 
 def _holder(owner: Path, folder: Path) -> str:
-    """What the holder of a lock does, and which process it is, as far as it has written that down."""
+    """The activity and the process of the holder of a lock, as far as its owner file names them."""
     try:
         known = json.loads(owner.read_text(encoding="utf-8"))
         since = f"process {known['process']} on {known['host']}, since {known['since']}"

@@ -80,7 +80,7 @@ def percentile_interval(value: float, replicates: Floats) -> tuple[float, float]
     """
     defined = replicates[~np.isnan(replicates)]
     if defined.size == 0:
-        raise MetricError("no bootstrap resample held both what the rate counts and what it divides by")
+        raise MetricError("no bootstrap resample defines the rate: none holds the samples that the rate needs")
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
     return min(float(low), value), max(float(high), value)

@@ -72,7 +72,7 @@ class Measure:
         key: Its name in code and JSON.
         name: Its short name, in reports.
         title: Its name in a terminal's table; ``{worst}`` stands for the worst instrument, ``{split}`` for the split.
-        meaning: What it is a share of, in a few words.
+        meaning: The definition of the measure in a few words.
         basis: The decisions at the threshold, the scores themselves, or the responses.
         rate: How it is computed.
         headline: Its meaning among a report's headline figures (``{worst}`` and ``{split}`` as above); empty for a

@@ -11,16 +11,16 @@ __all__ = ["Note", "NoteKind", "has_note", "joined", "read_notes", "remarks"]
 
 
 class NoteKind(StrEnum):
-    """What a note is about; code decides by the kind and never by the text."""
+    """The topic of a note. Code must use the kind, and never parse the text."""
 
     CHOSEN_ON_ITSELF = "chosen_on_itself"  #: The threshold was chosen on the scores that it is applied to.
     GIVEN = "given"  #: The threshold was given as a number.
-    SEPARABLE = "separable"  #: Every attack scores below every bona fide sample: the data decide too little.
+    SEPARABLE = "separable"  #: Every attack scores below every bona fide sample, so that the threshold is undetermined.
     ONE_SIDED = "one_sided"  #: The threshold accepts or rejects every sample that it was chosen on.
     UNSCORED = "unscored"  #: Some samples have no score.
-    LEVEL = "level"  #: How frames became videos, or which of both was measured.
+    LEVEL = "level"  #: The aggregation of frames into videos, or the level that was measured.
     READING = "reading"  #: Which lines of a scores file were interpreted or left out.
-    INTERVAL = "interval"  #: What the intervals cannot tell.
+    INTERVAL = "interval"  #: A limit of the intervals.
     UNDEFINED = "undefined"  #: A measure has no value.
     REMARK = "remark"  #: Any other remark of the caller.
 
@@ -30,7 +30,7 @@ class Note:
     """One thing to know.
 
     Attributes:
-        kind: What it is about.
+        kind: The topic.
         text: One clause or sentence without a final stop.
     """
 

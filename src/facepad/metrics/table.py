@@ -138,7 +138,7 @@ def require_both_classes(records: Iterable[ScoreRecord], what: str) -> None:
 
     Args:
         records: All with a score.
-        what: What needs both classes, in words, for the message.
+        what: The computation that needs both classes, as the subject of the error message.
 
     Raises:
         MetricError: there are no bona fide records, or no attacks.

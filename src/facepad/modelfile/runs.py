@@ -84,7 +84,7 @@ def read_trained(description: bytes, weights: bytes, where: str) -> TrainedModel
     Args:
         description: The content of ``model.json``.
         weights: The content of ``model.safetensors``.
-        where: What messages call the place that holds both.
+        where: The name of the run in error messages.
 
     Raises:
         ModelError: the format is foreign or newer, or the weights were changed since.

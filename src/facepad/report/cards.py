@@ -1,4 +1,4 @@
-"""What all cards of a report say: one image, how it was decided, and what it really was."""
+"""The common content of all cards of a report: one image, its decision and its true label."""
 
 from __future__ import annotations
 

@@ -27,13 +27,13 @@ class Settings(Section):
             processes. None keeps them in this process.
         challenges: Whether to offer the active check.
         cors: Origins of other sites' pages that may call, such as ``https://login.example.org``.
-        rate: Most requests a minute of one key, or of one address where there are no keys; 0 sets no limit.
-        queue: Most requests that each process judges at once; further ones are answered with 429.
-        timeout: Most seconds from the end of a request's body to its answer.
-        upload_seconds: Most seconds until a request's body has arrived.
-        max_bytes: Most bytes of a request's body.
-        max_files: Most files of a request.
-        max_pixels: Most pixels of an image, or of a clip's frame.
+        rate: Maximum requests per minute of one key, or of one address if there are no keys; 0 sets no limit.
+        queue: Maximum requests that one process judges at once; it answers further requests with 429.
+        timeout: Maximum seconds from the end of a request's body to its answer.
+        upload_seconds: Maximum seconds until a request's body has arrived.
+        max_bytes: Maximum bytes of a request's body.
+        max_files: Maximum files of a request.
+        max_pixels: Maximum pixels of an image, or of a clip's frame.
         max_seconds: Longest clip, in seconds.
         frames: How many frames of a clip are scored.
     """
@@ -64,7 +64,7 @@ class Settings(Section):
 
     @property
     def longest(self) -> float:
-        """Most seconds of a request from its first byte to its answer."""
+        """Maximum seconds of a request from its first byte to its answer."""
         return self.upload_seconds + (self.challenge_timeout if self.challenges else self.timeout)
 
     @property

@@ -63,7 +63,7 @@ def described_models() -> dict[str, Path]:
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """What the name or path of a model means; nothing of the model is read yet.
+    """The model that a name or path denotes; nothing of the model is read yet.
 
     Attributes:
         kind: ``shipped`` and ``described`` models have a name; a ``file`` or a ``run`` has a path.
@@ -99,7 +99,7 @@ class FoundModel:
 
 
 def look_up(model: str | os.PathLike[str]) -> FoundModel | None:
-    """What a name or path means, as in `find_model`; None if it is neither.
+    """The model that a name or path denotes, as in `find_model`; None if there is no such model.
 
     >>> [found and found.kind for found in map(look_up, ("silent-face", "./silent-face", Path("silent-face")))]
     ['described', None, None]
