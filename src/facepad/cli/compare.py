@@ -1,4 +1,4 @@
-"""facepad compare: whether one of two systems is better by more than chance."""
+"""facepad compare: test whether the difference between two systems is significant."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from facepad.cli.app import CriterionOption, FuseOption, Level, LevelOption, agg
 @app.command(epilog="Example: facepad compare reports/a/scores.csv reports/b/scores.csv --level video")
 def compare(
     scores_a: Annotated[Path, typer.Argument(help="Scores of the first system.", show_default=False)],
-    scores_b: Annotated[Path, typer.Argument(help="Scores of the second, on the same samples.", show_default=False)],
+    scores_b: Annotated[
+        Path, typer.Argument(help="Scores of the second system, for the same samples.", show_default=False)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     criterion: CriterionOption = "eer",
     level: LevelOption = Level.FRAME,
     fuse: FuseOption = None,
 ) -> None:
-    """Tell whether one of two systems is better by more than chance, each at the threshold of its own dev scores."""
+    """Test whether the difference between two systems is significant.
+
+    Each system is measured at a threshold that is chosen on its own dev scores.
+    """
     from facepad.metrics import compare_files, format_comparison
 
     comparison = compare_files(scores_a, scores_b, criterion or "eer", aggregation=aggregation_of(level, fuse))

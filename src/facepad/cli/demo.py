@@ -1,4 +1,4 @@
-"""facepad demo: the whole path on synthetic data."""
+"""facepad demo: every step from data to predictions, on synthetic data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from facepad.cli.app import Out, app, show
 
 @app.command(epilog="Example: facepad demo demo-output")
 def demo(out: Out) -> None:
-    """Synthetic data, training, threshold on dev, report; depth labels and clips; a model file and its predictions."""
+    """Run every step on synthetic data: make the data, train, evaluate, export a model file, and predict with it."""
     from facepad.workflow.demo import run_demo
 
     show(run_demo(out))

@@ -1,4 +1,4 @@
-"""A call of the service without its transport: the request, the time limits, and when to retry."""
+"""The request, the time limits and the retries of one call to the service, without the transport."""
 
 from __future__ import annotations
 
@@ -18,27 +18,31 @@ __all__ = ["Call", "Calls", "Exchange"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # In seconds.
 _BUSY = frozenset({429, 503})
-# The request did not arrive, or the connection broke. A time-out is not among them: a second request would only add to
-# the work of a service that is too slow.
+# Errors after which a request is sent again. _NOT_SENT: the service did not get the request. _BROKEN: the service may
+# have got it. Read time-outs are left out, because a second request would only add load to a slow service.
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout)
 _BROKEN = (*_NOT_SENT, httpx2.NetworkError, httpx2.RemoteProtocolError)
 
 Exchange = Generator[httpx2.Request | float, httpx2.Response | None, httpx2.Response]
-"""Yields requests, each to be answered with its response, and seconds to wait; returns the successful response."""
+"""A generator that yields requests and pauses, and returns the successful response.
+
+The caller sends each request and passes its response, or its error, to the generator. It sleeps for each pause, which
+is a number of seconds, and passes None.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of the service without its transport.
+    """One call to the service, without the transport.
 
     Attributes:
-        build: Makes the request with a time-out in seconds.
+        build: Makes the request; its argument is the time-out in seconds.
         url: Address of the service, for messages.
         timeout: Maximum seconds to wait for data from the service in one attempt.
         total: Maximum seconds of all attempts together.
         tries: Maximum number of attempts.
-        once: Whether the service takes the request only once (with a session's token); it is then sent again only if
-            the service cannot have taken it.
+        once: Whether the request carries a session's token, which the service accepts only once. Such a request is
+            sent again only if the service cannot have accepted the token.
     """
 
     build: Callable[[float], httpx2.Request]
@@ -49,64 +53,70 @@ class Call:
     once: bool = False
 
     def exchange(self) -> Exchange:
-        """Yield requests, each to be answered with its response, and seconds to wait; return the successful response.
+        """Make the attempts, one request each, as an `Exchange`.
 
         Raises:
-            ServiceError: The service refused, or no attempt succeeded in time.
+            ServiceError: The service refused the request, or no attempt succeeded in time.
         """
-        until, number = time.monotonic() + self.total, 1
+        deadline, attempt = time.monotonic() + self.total, 1
         while True:
             try:
-                response = yield self.build(max(0.001, min(self.timeout, until - time.monotonic())))
+                response = yield self.build(max(0.001, min(self.timeout, deadline - time.monotonic())))
                 assert response is not None
             except httpx2.RequestError as error:
-                failure, asked = unreached(self.url, error), 0.0
-                again = isinstance(error, _NOT_SENT if self.once else _BROKEN)
+                failure, retry_after = unreached(self.url, error), 0.0
+                retry = isinstance(error, _NOT_SENT if self.once else _BROKEN)
             else:
                 if response.is_success:
                     return response
-                failure, asked = refused(response), _retry_after(response)
-                again = response.status_code in _BUSY and not (self.once and failure.name == "timeout")
-            pause = asked + random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**number))
-            if not again or number >= self.tries or time.monotonic() + pause >= until:
+                failure, retry_after = refused(response), _retry_after(response)
+                retry = response.status_code in _BUSY and not (self.once and failure.name == "timeout")
+            pause = retry_after + random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt))
+            if not retry or attempt >= self.tries or time.monotonic() + pause >= deadline:
                 raise failure
             yield pause
-            number += 1
+            attempt += 1
 
 
 class Calls:
-    """The calls that both clients make."""
+    """Makes the calls that the synchronous and the asynchronous client send."""
 
     def __init__(self, url: str, key: str | None, timeout: float, total: float, tries: int) -> None:
         if not _is_address(url):
             raise InputError(f"expected the address of a service, such as https://liveness.example.org, got {url!r}")
         if key is not None and not (key.isascii() and key.isprintable() and key and " " not in key):
-            raise InputError("the API key holds characters that no key has; was it read with its line end?")
+            raise InputError(
+                "the API key holds a space, a line end or a character outside printable ASCII, or is empty"
+            )
         if min(timeout, total, tries) <= 0:
             raise InputError(f"timeout, total and tries must be above 0, got {timeout}, {total} and {tries}")
         self.url = url.rstrip("/")
         self.headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self._timeout, self._total, self._tries = timeout, total, tries
 
-    def call(self, http: Any, method: str, path: str, *, once: bool = False, **what: Any) -> Call:
-        """A call of a path; ``http`` is the httpx2 client that will send it."""
+    def call(self, http: Any, method: str, path: str, *, once: bool = False, **content: Any) -> Call:
+        """Make the call of one path; ``http`` is the httpx2 client that will send its request."""
 
         def build(seconds: float) -> httpx2.Request:
-            request: httpx2.Request = http.build_request(method, f"{self.url}{path}", timeout=seconds, **what)
+            request: httpx2.Request = http.build_request(method, f"{self.url}{path}", timeout=seconds, **content)
             return request
 
         return Call(build, self.url, self._timeout, self._total, self._tries, once)
 
     def check(self, http: Any, contents: Sequence[bytes], depth: bool, session: str | None) -> Call:
-        """The call for one presentation: a single file is the body, several are parts without their names."""
+        """Make the call that checks one presentation.
+
+        A single file is the request's body. Several files are the parts of a form, without their file names.
+        """
         headers = {} if session is None else {"Liveness-Session": session}
         path = "/v1/liveness?depth=true" if depth else "/v1/liveness"
         kind = "application/octet-stream"
         if len(contents) == 1:
-            what: dict[str, Any] = {"content": contents[0], "headers": headers | {"Content-Type": kind}}
+            content: dict[str, Any] = {"content": contents[0], "headers": headers | {"Content-Type": kind}}
         else:
-            what = {"files": [("files", (f"{n}", body, kind)) for n, body in enumerate(contents)], "headers": headers}
-        return self.call(http, "POST", path, once=session is not None, **what)
+            parts = [("files", (f"{n}", body, kind)) for n, body in enumerate(contents)]
+            content = {"files": parts, "headers": headers}
+        return self.call(http, "POST", path, once=session is not None, **content)
 
 
 def _is_address(url: str) -> bool:
@@ -118,15 +128,15 @@ def _is_address(url: str) -> bool:
 
 
 def _retry_after(response: httpx2.Response) -> float:
-    """The seconds of the header Retry-After, which holds a number or a date; 0 without the header.
+    """The seconds to wait that the header Retry-After gives as a number or a date; 0 without a valid header.
 
     >>> _retry_after(httpx2.Response(429, headers={"Retry-After": "3"}))
     3.0
     """
-    said = response.headers.get("retry-after", "")
-    if said.isascii() and said.isdigit():
-        return float(said)
+    value = response.headers.get("retry-after", "")
+    if value.isascii() and value.isdigit():
+        return float(value)
     try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return 0.0

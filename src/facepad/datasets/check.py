@@ -30,7 +30,7 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True, slots=True)
 class NearDuplicate:
-    """An image and its nearest look-alike in another split; ``distance`` in bits of 64."""
+    """An image and its nearest look-alike in another split; ``distance`` is the number of hash bits that differ."""
 
     path: str
     split: str
@@ -46,14 +46,14 @@ class CheckReport:
     Attributes:
         manifest: The file that was checked.
         samples: How many samples it lists.
-        balance: Split ("none" without one) -> label -> number of samples.
+        balance: Split ("none" for samples without a split) -> label -> number of samples.
         missing: Listed files that do not exist.
         unreadable: (path, why) for files that cannot be decoded.
         exact_duplicates: Groups of files with the same bytes but different splits or labels.
-        near_duplicates: For images of the smaller of two splits, the nearest look-alike in the other.
+        near_duplicates: Images of the smaller of two splits that have a look-alike in the other split.
         shared_subjects: Subject -> splits, for subjects in more than one split.
         without_box: Samples with an empty box.
-        unlisted: Image files beside listed ones that the manifest leaves out.
+        unlisted: Image files in the folders of the listed files that the manifest does not list.
         changed_shards: Shards of packed sets whose bytes have changed.
     """
 
@@ -73,7 +73,7 @@ class CheckReport:
     def problems(self) -> list[str]:
         """One line for each kind of finding that spoils a training or an evaluation; empty when there is none.
 
-        Images without a box and unlisted files are not among them: both are often intended.
+        Images without a box and unlisted files do not count as problems: both are often intended.
         """
         lines = [
             _line(self.missing, "listed files that are missing", str),
@@ -147,7 +147,7 @@ def check(manifest: Path, *, jobs: int | None = None, progress: bool = False) ->
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One file: missing, or with a digest and either an error or a perceptual hash."""
+    """What `_inspect` found in one file. A file without a digest is missing, or could not be opened."""
 
     digest: str = ""
     bits: Bits | None = None
@@ -203,7 +203,7 @@ def _near_duplicates(samples: Sequence[Sample], files: Mapping[str, _File]) -> l
         for one, other in combinations([split for split in Split if split in members], 2)
         for few, many in [sorted((one, other), key=lambda split: len(members[split]))]
         for path, twin, distance in nearest(members[few], members[many])
-        # Identical files are a finding of their own.
+        # Identical files are listed as exact duplicates.
         if distance <= NEAR_LIMIT and files[path].digest != files[twin].digest
     ]
 
@@ -222,5 +222,5 @@ def _unlisted(listed: Iterable[str], base: Path) -> list[str]:
 
 
 def _line(found: Sequence[_Found], what: str, describe: Callable[[_Found], str]) -> str:
-    """A kind of finding with its count and first example; "" where there is none."""
+    """A line with the number of findings of one kind and the first of them; "" if there are none."""
     return f"{what}: {len(found)} (first: {describe(found[0])})" if found else ""

@@ -1,4 +1,4 @@
-"""Frames that were taken of videos elsewhere: images in the place of a video, with its name and a number each."""
+"""Data sets whose videos were converted to frames by another program: numbered images, named after their video."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ _NUMBERED = re.compile(r"(?P<video>.*?)[ _.-]*(?:frame|f)?[ _.-]*(?P<index>\d+)"
 
 
 def possible_videos(file: PurePosixPath) -> Iterator[tuple[PurePosixPath, int | None]]:
-    """The videos, without their endings, that a file may be (with None) or may be a frame of (with its number).
+    """Yield each video that a file may belong to, without its ending, and the file's frame number in that video.
+
+    The frame number is None if the file may be the whole video.
 
     >>> list(possible_videos(PurePosixPath("real/a_1.mov")))
     [(PurePosixPath('real/a_1'), None)]
@@ -43,32 +45,40 @@ def possible_videos(file: PurePosixPath) -> Iterator[tuple[PurePosixPath, int | 
 
 
 def videos_or_frames(samples: Sequence[Sample], scan: Scan) -> list[Sample]:
-    """The whole videos, or, where there is none, the frames; each once. The others are counted as skipped."""
-    whole = any(sample.frame is None for sample in samples)
+    """Keep the whole videos; if there is no whole video, keep the frames. No video or frame is kept twice.
+
+    All other samples are added to ``scan.skipped``.
+    """
+    any_whole = any(sample.frame is None for sample in samples)
     found: dict[tuple[str, int | None], Sample] = {}
     for sample in samples:
         video = sample.video or PurePosixPath(sample.path).with_suffix("").as_posix()
-        if whole and sample.frame is not None:
-            scan.skipped.append((sample.path, "a frame, beside whole videos"))
+        if any_whole and sample.frame is not None:
+            scan.skipped.append((sample.path, "a frame of a data set that also holds whole videos"))
         elif (video.lower(), sample.frame) in found:
-            scan.skipped.append((sample.path, f"the same {'video' if whole else 'frame'} under two names"))
+            scan.skipped.append((sample.path, f"the same {'video' if any_whole else 'frame'} under two names"))
         else:
             found[video.lower(), sample.frame] = sample
     return list(found.values())
 
 
 def chosen_frames(scan: Scan, choice: FrameChoice) -> Scan:
-    """A scan of frames with the chosen number of each video, evenly spread; all of a video that has fewer.
+    """Reduce a scan of frames to the chosen number of frames per video, evenly spread.
+
+    A video with fewer frames keeps all of them.
 
     Raises:
-        InputError: frames are to be chosen by time, which they do not have without their video.
+        InputError: the choice is a number of frames per second, but the times of the frames are not known.
     """
     count = choice.count
     if count is None:
         raise InputError(f"{scan.root} holds frames, whose times are not known; choose them by number, not by time")
     folds = {fold: _evenly(samples, count) for fold, samples in scan.folds.items()}
-    found, taken = ({(s.video, s.frame) for samples in part.values() for s in samples} for part in (scan.folds, folds))
-    note = f"no videos but {len(found)} frames of {len({video for video, _ in found})}: {len(taken)} of them taken"
+    available, chosen = (
+        {(s.video, s.frame) for samples in part.values() for s in samples} for part in (scan.folds, folds)
+    )
+    videos = {video for video, _ in available}
+    note = f"no videos, but {len(available)} frames of {len(videos)} videos; {len(chosen)} of these frames were taken"
     return replace(scan, folds=folds, notes=[*scan.notes, note])
 
 

@@ -1,4 +1,4 @@
-"""Images that look alike: a perceptual hash, and the nearest of many hashes."""
+"""Images that look alike: a perceptual hash, and a search for the nearest hash."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy.typing as npt
 __all__ = ["NEAR_LIMIT", "Bits", "nearest", "perceptual_hash"]
 
 NEAR_LIMIT = 2
-"""Bits of 64 by which two perceptual hashes may differ for a near duplicate.
+"""Two images are near duplicates if at most this many of the 64 bits of their perceptual hashes differ.
 
-An image that is saved again, at quality 50 or at half its size, differs by at most 2 bits. So do neighbouring frames of
-one session; photographs of two people in the same place and pose hardly ever do.
+If an image is saved again, at quality 50 or at half its size, at most 2 bits change. The hashes of neighbouring frames
+of one session differ by at most 2 bits, too. Photographs of two people in the same place and pose nearly always differ
+by more.
 """
 
 Bits = npt.NDArray[np.bool_]
@@ -25,7 +26,9 @@ _BLOCK = 512
 
 
 def perceptual_hash(image: npt.NDArray[np.uint8]) -> Bits:
-    """64 bits that are equal for images that look alike: whether each low cosine frequency exceeds their median.
+    """Compute 64 bits, nearly all of which are equal for images that look alike.
+
+    Each bit tells whether the amplitude of one low cosine frequency is above the median of all 64 amplitudes.
 
     Args:
         image: uint8 RGB, shape (height, width, 3).
@@ -37,7 +40,7 @@ def perceptual_hash(image: npt.NDArray[np.uint8]) -> Bits:
     small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float64)
     waves = np.cos(np.pi / _SIDE * np.outer(np.arange(_LOW), np.arange(_SIDE) + 0.5))
     frequencies = (waves @ small @ waves.T).ravel()
-    # Without rounding, the bits of a flat image would come from the last digits of sums.
+    # Without this rounding, the bits of a flat image would be rounding errors of the sums.
     frequencies = frequencies.round(6)
     return np.asarray(frequencies > np.median(frequencies))
 
@@ -49,7 +52,8 @@ def nearest(few: Mapping[str, Bits], many: Mapping[str, Bits]) -> Iterator[tuple
     >>> list(nearest({"a": zero}, {"b": one, "c": zero}))
     [('a', 'c', 0)]
     """
-    # For hashes of signs (+1, -1), the dot product is 64 - 2 * distance; a matrix product gives millions at once.
+    # For hashes of signs (+1, -1), the dot product is 64 - 2 * distance. One matrix product compares millions of
+    # pairs.
     queries, others = (2.0 * np.array(list(side.values()), np.float32) - 1 for side in (few, many))
     names, twins = list(few), list(many)
     for start in range(0, len(names), _BLOCK):

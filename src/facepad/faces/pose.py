@@ -19,7 +19,7 @@ RIGHT = (33, 133, 70, 105, 127, 234, 50, 98, 61, 58, 172)
 """Points on the person's right, which is left in the image."""
 
 LEFT = (263, 362, 300, 334, 356, 454, 280, 327, 291, 288, 397)
-"""Points on the person's left, in the order of those of `RIGHT` that they mirror."""
+"""Points on the person's left; each mirrors the point of `RIGHT` at the same index."""
 
 FOREHEAD = 10
 """The point at the top of the forehead, on the middle line of the head."""
@@ -30,13 +30,13 @@ CHIN = 152
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """How a head is turned, in degrees, in an image that is not mirrored; all zero looks into the camera.
+    """The rotation of a head in degrees, in an image that is not mirrored; with three zeros the head faces the camera.
 
-    Turning the image in its own plane changes roll alone: the head is pitched first, then turned, then rolled.
+    The rotations are applied in the order pitch, yaw, roll. If the image is rotated, only roll changes.
 
     Attributes:
         yaw: Positive when the person turns to **their** left, so that the nose goes to the right in the image; -90..90.
-        pitch: Positive when they look up. Zero is where the chin is neither nearer nor farther than the forehead.
+        pitch: Positive when they look up. Zero when chin and forehead are equally far from the camera.
         roll: Positive when the head is tilted clockwise in the image: their left ear goes down.
     """
 
@@ -48,15 +48,15 @@ class HeadPose:
 def head_pose(points: NDArray[np.float64]) -> HeadPose:
     """The pose of a head, from its face mesh.
 
-    A face is symmetric: the mean difference of points that mirror each other is the head's axis from its right to its
-    left, which gives yaw and roll. The line from forehead to chin gives pitch.
+    A face is symmetric. Each left point minus its mirrored right point is a vector along the head's axis from right to
+    left. The mean of these vectors gives yaw and roll. The line from forehead to chin gives pitch.
 
     Args:
         points: ``(468, 3)`` in MediaPipe's order, as `facepad.depth.facemesh.FaceMeshDepth.points` gives them: x right,
             y down, z away from the viewer, all three in one unit.
 
     Raises:
-        InputError: another shape, numbers that are not finite, or points that all coincide.
+        InputError: the points have another shape, are not finite, or all coincide.
 
     Example:
         >>> face = np.zeros((468, 3))
@@ -80,7 +80,7 @@ def head_pose(points: NDArray[np.float64]) -> HeadPose:
 
 
 def _unturn(yaw: float, roll: float) -> NDArray[np.float64]:
-    """The rotation (3, 3) that undoes roll, then yaw, of a direction."""
+    """The rotation matrix (3, 3) that first undoes roll, then yaw."""
     (cy, sy), (cr, sr) = ((np.cos(angle), np.sin(angle)) for angle in (yaw, roll))
     yawed, rolled = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]), np.array([[cr, sr, 0], [-sr, cr, 0], [0, 0, 1]])
     return np.asarray(yawed @ rolled)

@@ -1,4 +1,4 @@
-"""Public files, such as networks: found in the user's folders, else downloaded from a pinned address."""
+"""Public files, such as networks: find them in the user's folders, or download them from a pinned address."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from facepad.runtime.progress import progress_bar
 __all__ = ["PublicFile", "cache_folder", "fetch", "find_local"]
 
 _LOG = logging.getLogger(__name__)
-_SECONDS = 30.0
+_TIMEOUT = 30.0
 """Maximum seconds without data from the server."""
 _CHUNK = 1 << 16
-"""Bytes that are written at a time; a connection that breaks loses no more."""
+"""Bytes per write. A broken connection loses at most one chunk."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicFile:
-    """A file at a public address, and how messages speak of it.
+    """A file at a public address, and the words for it in messages.
 
     Attributes:
-        title: Whose it is, such as "YuNet".
+        title: Its name in messages, such as "YuNet".
         name: The file's name in a user's folder.
         url: Its public address.
-        sha256: Of the whole file, 64 hex digits.
+        sha256: Hash of the whole file, 64 hex digits.
         license: SPDX expression; empty if it is not known.
-        instead: The remedy if the download fails, as the end of a sentence; empty if there is none.
-        other_names: Names of equally good files that the folder FACEPAD_MODELS may hold; they are preferred.
-        folder: Where `cache_folder` holds it: a relative folder.
+        instead: Alternative to the download, as the end of an error message; empty if there is none.
+        other_names: Other file names that are accepted in the folder FACEPAD_MODELS, and are tried first.
+        folder: Subfolder of `cache_folder` for the download.
     """
 
     title: str
@@ -47,22 +47,22 @@ class PublicFile:
 
     @property
     def kept(self) -> Path:
-        """Where the file is kept once it was downloaded."""
+        """The path of the downloaded file."""
         return cache_folder() / self.folder / self.name
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: the folder that FACEPAD_HOME names; without it the platform's cache folder."""
+    """The folder for downloads: the folder that FACEPAD_HOME names, or the platform's cache folder."""
     home = os.environ.get("FACEPAD_HOME")
     if home:
         return Path(home)
-    import platformdirs  # only here: FACEPAD_HOME or FACEPAD_MODELS often make it needless
+    import platformdirs  # only here: with FACEPAD_HOME or FACEPAD_MODELS the import is not needed
 
     return Path(platformdirs.user_cache_dir("facepad"))
 
 
 def find_local(file: PublicFile) -> Path | None:
-    """Where the file is on this machine: in the folder that FACEPAD_MODELS names, or downloaded earlier; else None.
+    """The file's path on this machine, in the folder that FACEPAD_MODELS names or among earlier downloads; else None.
 
     A file in FACEPAD_MODELS is trusted: its hash is not compared.
     """
@@ -72,13 +72,13 @@ def find_local(file: PublicFile) -> Path | None:
 
 
 def fetch(file: PublicFile, path: Path | None = None) -> Path:
-    """Where the file is: ``path`` if given, else in a folder of the user's, else downloaded.
+    """The file's path: ``path`` if it is given, else the result of `find_local`, else the path of a new download.
 
-    A download that was interrupted continues where it stopped. It is logged with its licence, and shows a progress bar
-    where that log is shown. Of several processes that need a file one downloads it, the others wait.
+    An interrupted download continues where it stopped. A download is logged with the file's licence; if INFO messages
+    are logged, a progress bar is shown. If several processes need a file, one downloads it and the others wait.
 
     Raises:
-        ModelError: the given file is missing, or there is none and it cannot be downloaded; says what to get.
+        ModelError: ``path`` does not exist, or the download failed; the message says where to get the file.
     """
     if path is not None:
         if not Path(path).is_file():
@@ -91,11 +91,11 @@ def fetch(file: PublicFile, path: Path | None = None) -> Path:
         with exclusive(file.kept.parent, f"downloading {file.name}", wait=True):
             if not _is_whole(file):  # another process may have downloaded it meanwhile
                 _download(file)
-    except (OSError, FacepadError) as error:  # no network, a proxy's page, a full disk: the same remedy for all of them
+    except (OSError, FacepadError) as error:  # no network, a proxy's page, a full disk: all have the same remedy
         also = f"; {file.instead}" if file.instead else ""
         raise ModelError(
-            f"cannot download {file.title} ({_why(error)}): get {file.url} elsewhere and copy it to {file.kept}, or "
-            f"as {file.name} into the folder that FACEPAD_MODELS names{also}"
+            f"cannot download {file.title} ({_why(error)}): get {file.url} on another machine and copy "
+            f"the file to {file.kept}, or as {file.name} into the folder that FACEPAD_MODELS names{also}"
         ) from error
     return file.kept
 
@@ -111,19 +111,19 @@ def _download(file: PublicFile) -> None:
     found = sha256_file(part)
     if found != file.sha256:
         part.unlink()
-        raise FacepadError(f"another file is there: its SHA-256 is {found}, expected {file.sha256}")
+        raise FacepadError(f"another file is at this address: its SHA-256 is {found}, expected {file.sha256}")
     part.replace(file.kept)
 
 
 def _continue(file: PublicFile, part: Path) -> None:
-    """Download what ``part`` does not hold yet."""
-    import requests  # only here: it takes a while to import and is rarely needed
+    """Download the rest of a file whose first bytes are in ``part``."""
+    import requests  # only here: the import is slow and rarely needed
 
     start = part.stat().st_size if part.exists() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with requests.get(file.url, headers=headers, stream=True, timeout=_SECONDS) as answer:
+    with requests.get(file.url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
         if answer.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # the part is whole already, or longer than the file: its hash will tell
+            return  # the part is complete, or longer than the file: the caller compares the hash
         answer.raise_for_status()
         if answer.status_code != requests.codes.partial_content:
             start = 0  # the server sends the whole file
@@ -136,9 +136,9 @@ def _continue(file: PublicFile, part: Path) -> None:
                 stream.write(chunk)
                 advance(len(chunk))
     if total is not None and part.stat().st_size < total:
-        raise FacepadError("the connection ended early; another try continues there")
+        raise FacepadError("the connection ended early; run the command again to continue the download")
 
 
 def _why(error: Exception) -> str:
-    """A library's own words may fill several lines: its errors are told by their names."""
+    """The error in one line: our own message, or a library error's name, because its message may have several lines."""
     return str(error) if isinstance(error, FacepadError) else type(error).__name__

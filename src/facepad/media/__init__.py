@@ -1,1 +1,1 @@
-"""Reading pixels: images, videos and cameras; and writing images and videos."""
+"""Read images, videos and cameras; write images and videos."""

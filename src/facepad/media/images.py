@@ -21,13 +21,13 @@ from facepad.files.shards import open_file
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_size", "looks_like_image", "read_image", "write_image"]
 
 MAX_PIXELS = 64_000_000
-"""Default pixel limit of one image: above the default photograph of any phone, below what fills the memory."""
+"""Default limit of the number of pixels. Phones take smaller photographs by default; larger images may fill memory."""
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """Endings, in lower case, of the names of files that facepad reads as images."""
 
-# Only these parsers are tried: the fewer a hostile file can reach, the better. Pillow's classes are called directly, so
-# that its process-wide pixel limit (and the warning that belongs to it) does not come before our own.
+# Only these parsers are tried, because every further parser is one more target for a hostile file. They are called
+# directly: `Image.open` would apply Pillow's process-wide pixel limit, and its warning, before our own limit.
 _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
     (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
@@ -44,7 +44,7 @@ _WRITERS = {
     ".bmp": "BMP",
 }
 _ORIENTATION = 0x0112
-# `PIL.ImageOps.exif_transpose` also writes the EXIF data anew, and fails where that is damaged.
+# `PIL.ImageOps.exif_transpose` is not used: it also rewrites the EXIF data, and fails if they are damaged.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -63,20 +63,21 @@ def read_image(
     """Decode a JPEG, PNG, WebP, BMP or TIFF image to RGB, turned upright by its EXIF orientation.
 
     Grey, palette, CMYK and 16 bit images become 8 bit RGB (16 bit: the high byte, so the range is scaled, not
-    clipped). Transparent pixels are composited on white, as a viewer shows them. Colour profiles are not applied; of
-    an animation or a multi-page file the first image is read.
+    clipped). Transparent pixels are composited on white, as a viewer shows them. Colour profiles are not applied. Of
+    an animation or a multi-page file, the first image is read.
 
     Args:
         source: A file path, which may name a member of a tar shard (`facepad.files.shards`), or the bytes of a file.
-        max_pixels: Refuse images of more pixels than this; checked in the header, before anything is decoded.
-        min_size: A (height, width) that is large enough: a JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size
-            (faster) as long as both sides stay at least this. Other formats are decoded at full size.
+        max_pixels: Refuse images of more pixels; the header is checked before anything is decoded.
+        min_size: The (height, width) that the caller needs. A JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size,
+            which is faster, but not below this size. Other formats are decoded at full size.
 
     Returns:
         A writable uint8 array of shape (height, width, 3).
 
     Raises:
-        ImageError: the source is missing, empty, truncated, too large, or not such an image; names the file.
+        ImageError: the source is missing, empty, truncated, too large, or not of these formats. The message names the
+            file.
     """
     with _opened(source, max_pixels) as image:
         if min_size is not None:
@@ -97,8 +98,8 @@ def image_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> t
     with _opened(source, max_pixels) as image:
         width, height = image.size
         if isinstance(image, TiffImagePlugin.TiffImageFile):
-            # Of a sideways TIFF, newer versions of Pillow give the upright size, older ones the stored size. These tags
-            # always hold the stored size.
+            # For a sideways TIFF, newer versions of Pillow give the upright size, older ones the stored size. These
+            # tags always hold the stored size.
             width, height = image.tag_v2[256], image.tag_v2[257]
         return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
 
@@ -116,12 +117,12 @@ def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None
     """Write an RGB image whole or not at all; the format follows the file name.
 
     Args:
-        path: File to write: .jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff. Folders on the way are made.
+        path: File to write: .jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff. Missing folders are created.
         image: uint8 array of shape (height, width, 3).
         quality: 1 to 100, for JPEG and WebP.
 
     Raises:
-        InputError: an unknown file ending, or an array that is not such an image.
+        InputError: the file ending is unknown, or the array has another dtype or shape.
         RunError: the file cannot be written.
     """
     path = Path(path)
@@ -182,7 +183,7 @@ def _parser_of(head: bytes) -> type[ImageFile.ImageFile] | None:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - damaged metadata must not cost the picture, whatever Pillow raises
+    except Exception:  # noqa: BLE001 - an image with damaged metadata is still read, whatever Pillow raises
         return 1
 
 
@@ -192,11 +193,11 @@ def _to_rgb(image: Image.Image, *, png: bool) -> NDArray[np.uint8]:
         grey = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("I", "F"):
-        raise ValueError("32 bit pixels; save it with 8 or 16 bits per channel")
+        raise ValueError("32 bit pixels; save the image with 8 or 16 bits per channel")
     if image.has_transparency_data:
         canvas = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(canvas, image.convert("RGBA"))
-    # np.array copies once more than np.asarray; the copy may be written, which torch and OpenCV need.
+    # np.array, not np.asarray: torch and OpenCV need an array that may be written, and only the copy may.
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
@@ -204,7 +205,7 @@ class _QuietPillow:
     """Hide the warnings of Pillow's parsers (odd metadata) while any thread decodes.
 
     `warnings.catch_warnings` restores the filters that it found, so overlapping threads would leave each other's
-    filters behind. Here the first thread sets the filter, and the last one restores.
+    filters behind. Here the first thread sets the filter, and the last thread restores the original filters.
     """
 
     _lock: ClassVar[threading.Lock] = threading.Lock()

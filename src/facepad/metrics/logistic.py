@@ -8,7 +8,7 @@ from facepad.metrics.arrays import Floats
 
 __all__ = ["balanced_weights", "logistic_regression"]
 
-_GRADIENT = 1e-12  # at the minimum; the loss is near 1
+_GRADIENT_TOLERANCE = 1e-12  # the fit ends below this norm of the gradient; the loss is near 1
 
 
 def balanced_weights(labels: Floats) -> Floats:
@@ -18,16 +18,17 @@ def balanced_weights(labels: Floats) -> Floats:
 
 
 def logistic_regression(columns: Floats, labels: Floats, weights: Floats, penalty: Floats | float = 0.0) -> Floats:
-    """The factors f that minimise the weighted cross-entropy of ``sigmoid(f @ columns)``: it is convex.
+    """The factors f that minimise the weighted cross-entropy of ``sigmoid(f @ columns)``, which is convex in f.
 
     Args:
         columns: Inputs, shape (K, N), of about unit size; a row of ones gives an offset.
         labels: 1 or 0, shape (N,).
-        weights: Of the samples, shape (N,); they sum to 1.
-        penalty: Added is ``penalty * f**2 / 2`` (L2), shape (K,) or one number for all factors.
+        weights: Weights of the samples, shape (N,); they sum to 1.
+        penalty: L2 penalty: the sum of ``penalty * f**2 / 2`` is added to the loss. Shape (K,), or one number for all
+            factors.
 
     Returns:
-        Shape (K,).
+        The factors, shape (K,).
     """
     from scipy.optimize import minimize  # only here: prediction fits nothing and starts faster without SciPy
 
@@ -46,11 +47,11 @@ def logistic_regression(columns: Floats, labels: Floats, weights: Floats, penalt
         return slope
 
     def curvature(factors: Floats) -> Floats:
-        found = scores(factors)
-        bend: Floats = (columns * (weights * found * (1 - found))) @ columns.T + np.diag(shrinking)
+        score = scores(factors)
+        bend: Floats = (columns * (weights * score * (1 - score))) @ columns.T + np.diag(shrinking)
         return bend
 
     start = np.zeros(len(columns))
-    method = {"method": "trust-exact", "options": {"gtol": _GRADIENT}}
-    found: Floats = minimize(loss, start, jac=gradient, hess=curvature, **method).x
-    return found
+    method = {"method": "trust-exact", "options": {"gtol": _GRADIENT_TOLERANCE}}
+    factors: Floats = minimize(loss, start, jac=gradient, hess=curvature, **method).x
+    return factors

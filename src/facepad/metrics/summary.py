@@ -30,7 +30,7 @@ _DEFAULT = Resampling()
 
 @dataclass(frozen=True, slots=True)
 class InstrumentRates:
-    """One instrument's rates; ``apcer`` is None when none of its attacks got a score."""
+    """One instrument's rates; ``apcer`` is None if no attack of the instrument got a score."""
 
     apcer: Rate | None
     apnrr: Rate
@@ -50,16 +50,16 @@ class PadSummary:
         bpcer_at_apcer: BPCER where the evaluated scores reach each of `APCER_LIMITS`.
         instruments: Rates of each attack instrument.
         worst_instrument: The instrument with the highest APCER.
-        confusion: Decisions counted.
+        confusion: Number of right and wrong decisions per class.
         precision_recall: ``precision``, ``recall`` and ``f1`` with ``attack`` and with ``bona_fide`` as the positive
-            class; None where nothing was decided so.
-        non_responses: Records without a score by label and status.
+            class; None if the rate is not defined.
+        non_responses: Number of records without a score, by label and status.
         non_responses_as_errors: The rates at the threshold with every non-response counted as a wrong decision.
         cluster: The unit that the intervals resample; None for single records.
         n_clusters: Number of clusters (0 for single records).
         bootstrap: Number of resamples.
         seed: Seed of the resamples.
-        notes: What else a reader must know.
+        notes: Limits of the figures that a reader must know.
         aggregation: How the scores of a video's frames were aggregated into the records; None when records are frames.
     """
 
@@ -88,7 +88,7 @@ class PadSummary:
         return "video" if self.aggregation else "frame"
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of metrics.json: rates are fractions ``{value, low, high, n}``, None is undefined."""
+        """The content of metrics.json: rates are fractions ``{value, low, high, n}``, or None if undefined."""
         matrix = self.confusion
         methods = {name: rate.method for name, rate in self.rates.items()}
         methods |= {f"instruments.{k}": v.apcer.method for k, v in self.instruments.items() if v.apcer}
@@ -147,12 +147,13 @@ def summarize(
         records: Scored records and non-responses of one split.
         threshold: From `choose_threshold` on dev records, or a plain number.
         source: Name of the scores, for the reader.
-        resampling: How intervals are made.
+        resampling: How intervals are computed.
         notes: Notes to keep in the summary.
-        aggregation: How the records were aggregated, where they are videos (`to_videos`); the summary names it.
+        aggregation: How frames were aggregated, if the records are videos (`to_videos`). The summary names it, too.
 
     Raises:
-        MetricError: no scored bona fide record or no scored attack, a NaN score, or a cluster that records do not name.
+        MetricError: there is no scored bona fide record or no scored attack, a score is NaN, or a record does not name
+            its cluster.
     """
     threshold = threshold if isinstance(threshold, Threshold) else fixed_threshold(threshold)
     cluster = resampling.cluster_of(records)
@@ -192,7 +193,7 @@ def _value(rate: Rate | None) -> float:
 def _one_person(records: Sequence[ScoreRecord]) -> Iterator[Note]:
     people = {record.subject for record in records}
     if len(people) == 1 and (only := people.pop()):
-        text = f"all samples are of one person ({only}): the intervals say nothing about others"
+        text = f"all samples are of one person ({only}): the intervals say nothing about other people"
         yield Note(NoteKind.INTERVAL, text)
 
 
@@ -206,18 +207,18 @@ def _summary_notes(summary: PadSummary) -> Iterator[Note]:
     for positive, rates in summary.precision_recall.items():
         for key, rate in rates.items():
             if rate is None:
-                text = f"{key} ({positive} positive) is not defined: no sample was decided so"
+                text = f"{key} ({positive} positive) is not defined: no sample was decided as {positive}"
                 yield Note(NoteKind.UNDEFINED, text)
 
 
 def _rates(cells: Cells, basis: Basis) -> dict[str, Rate]:
-    """The rates of counts on one basis, by key in the order of `MEASURES`."""
+    """The rates with this basis that are computed from counts; the keys are in the order of `MEASURES`."""
     rows = [measure for measure in measures.MEASURES if measure.basis is basis]
     return {measure.key: cells.rate(measure.rate) for measure in rows if not isinstance(measure.rate, Curve)}
 
 
 def _curve_rates(table: ScoreTable, resampling: Resampling) -> tuple[dict[str, Rate], dict[float, Rate]]:
-    """The measures of the scores themselves by key, and BPCER at each of `APCER_LIMITS`."""
+    """The measures that need no threshold, by key, and BPCER at each of `APCER_LIMITS`."""
     curves = {m.key: m.rate for m in measures.MEASURES if isinstance(m.rate, Curve)}
     rates = curve_rates(table, [*curves.values(), *map(bpcer_at, APCER_LIMITS)], resampling)
     return dict(zip(curves, rates, strict=False)), dict(zip(APCER_LIMITS, rates[len(curves) :], strict=True))
@@ -228,17 +229,17 @@ def _instruments(table: ScoreTable, cells: Cells) -> dict[str, InstrumentRates]:
     return {
         name: InstrumentRates(apcer, apnrr)
         for name, (apcer, apnrr) in zip(table.instruments, both, strict=True)
-        if apnrr is not None  # every instrument of the table has a record
+        if apnrr is not None  # never None, because every instrument of the table has a record
     }
 
 
 def _precision_recall(cells: Cells, *, mirrored: bool) -> dict[str, Rate | None]:
-    """`PRECISION_RECALL` with the attack as the positive class, or mirrored; None where nothing was decided so."""
+    """`PRECISION_RECALL` with the attack as the positive class, or (mirrored) bona fide; None for an undefined rate."""
 
     def rate(share: Share) -> Rate | None:
         try:
             return cells.rate(share.mirrored() if mirrored else share)
-        except MetricError:  # the summary says it in words
+        except MetricError:  # `_summary_notes` adds a note that names the undefined rate
             return None
 
     return {key: rate(share) for key, (_, share) in PRECISION_RECALL.items()}

@@ -1,4 +1,4 @@
-"""The one place that says how an image and its face square become a network's input."""
+"""How an image and its face square become a network's input; no other module defines this."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from facepad.types import Box
 
 __all__ = ["PreprocessSpec"]
 
-#: Raise it whenever `PreprocessSpec.apply` gives other pixels: features that training has kept go stale.
+#: Increase this number whenever `PreprocessSpec.apply` gives other pixels: the features that training keeps are then
+#: computed again.
 _APPLY_VERSION = 1
 
 
@@ -30,8 +31,8 @@ class PreprocessSpec:
         border: How the part of a crop outside the image is filled.
         detector: The detector whose canonical squares the network was trained on.
         interpolation: How a crop is enlarged; it is always shrunk by area.
-        shift: Offset of the crop's centre from the face square's, (right, down) in sides of that square. Foreign
-            networks need it: they were trained on the boxes of other detectors.
+        shift: Offset (right, down) from the centre of the face square to the centre of the crop, as multiples of the
+            square's side. Foreign networks that were trained on the boxes of other detectors need an offset.
     """
 
     crop_scale: float | None = None
@@ -43,19 +44,19 @@ class PreprocessSpec:
 
     @property
     def needs_face(self) -> bool:
-        """Whether an image needs a face square; without one it is a non-response."""
+        """Whether an image needs a face square; an image without a face is then a non-response."""
         return self.crop_scale is not None
 
     @property
     def reach(self) -> float | None:
-        """Side of the square around the face's centre that holds the whole crop, in sides of the face square.
+        """Side of the square around the face's centre that holds the whole crop, as a multiple of the square's side.
 
-        None stands for the whole frame.
+        None means the whole frame.
         """
         return None if self.crop_scale is None else self.crop_scale + 2 * max(map(abs, self.shift))
 
     def apply(self, image: NDArray[np.uint8], box: Box | None) -> NDArray[np.uint8]:
-        """Cut and resize: uint8 RGB ``(H, W, 3)`` to uint8 RGB ``(*size, 3)``.
+        """Crop and resize: uint8 RGB ``(H, W, 3)`` to uint8 RGB ``(*size, 3)``.
 
         Raises:
             ModelError: the network needs a face and ``box`` is None.
@@ -79,7 +80,7 @@ class PreprocessSpec:
 
     @property
     def identity(self) -> str:
-        """A text that differs where an equal image may give other pixels: the fields, and the version of `apply`."""
+        """A text that changes whenever `apply` may give other pixels for the same image: fields and version."""
         return json.dumps([_APPLY_VERSION, self.to_dict()])
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The checks of a caller, and the parts of every answer: request id, security headers, metrics and the log line."""
+"""Middleware that checks callers, adds a request id and security headers to every answer, and counts and logs it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["Guard", "check_key", "limit_rate"]
 _LOG = logging.getLogger("facepad.service")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -43,7 +43,7 @@ class Guard:
     Args:
         app: The service.
         settings: The address to listen on, and the origins that may call.
-        telemetry: Counts every answer.
+        telemetry: Counts and logs every answer.
     """
 
     def __init__(self, app: ASGIApp, settings: Settings, telemetry: Telemetry) -> None:
@@ -60,7 +60,7 @@ class Guard:
         scope.setdefault("state", {})["request_id"] = request_id
         status = 0
 
-        async def sending(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -70,35 +70,39 @@ class Guard:
         self._telemetry.inside.inc()
         try:
             self._check_caller(scope, headers)
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, send_with_headers)
         except Problem as refused:
-            await problem_response(refused, request_id)(scope, receive, sending)
+            await problem_response(refused, request_id)(scope, receive, send_with_headers)
         except Exception:  # noqa: BLE001 - for any error the caller gets a problem document and no traceback
             _LOG.exception("request %s failed", request_id)
             if not status:
                 failed = Problem("internal", "the failure was logged under this request_id")
-                await problem_response(failed, request_id)(scope, receive, sending)
+                await problem_response(failed, request_id)(scope, receive, send_with_headers)
         finally:
             self._telemetry.inside.dec()
             route = getattr(scope.get("route"), "path", "unknown")
             client = scope["state"].get("client", "-")
             seconds = time.perf_counter() - started
-            self._telemetry.answered(scope["method"], route, status or 499, seconds, request_id, client)
+            status = status or 499  # No answer was sent, because the client had gone; nginx, too, logs this as 499.
+            self._telemetry.answered(scope["method"], route, status, seconds, request_id, client)
 
     def _check_caller(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
-        # DNS rebinding: a page of a site whose host name resolves to this machine could read the answers.
+        # Against DNS rebinding: a foreign site can let its own host name resolve to this machine. Without this check,
+        # the pages of that site could read the answers.
         if self._only_local and _host_name(f"//{host}") not in _LOCAL_NAMES:
-            raise Problem("forbidden-origin", "without API keys the service answers to localhost only")
+            raise Problem("forbidden-origin", "without API keys the service answers only requests to localhost")
         origin = headers.get("origin")
-        if origin is None or scope["method"] in _SAFE or origin in self._settings.cors:
+        if origin is None or scope["method"] in _SAFE_METHODS or origin in self._settings.cors:
             return
         if not host or origin.partition("://")[2] != host:
-            raise Problem("forbidden-origin", "pages of other origins may not call (facepad serve --cors allows one)")
+            raise Problem(
+                "forbidden-origin", "pages of other origins may not call (facepad serve --cors allows an origin)"
+            )
 
 
 async def check_key(request: Request, keys: ApiKeys | None) -> None:
-    """Refuse a caller without a valid key, where the service has keys.
+    """Refuse a caller without a valid key, if the service has keys.
 
     Raises:
         Problem: The key is missing or unknown.
@@ -113,7 +117,9 @@ async def check_key(request: Request, keys: ApiKeys | None) -> None:
 
 
 async def limit_rate(request: Request, store: Store, per_minute: int) -> None:
-    """Refuse a caller beyond the rate limit, counted by its key, or by its address where there are no keys.
+    """Refuse a caller beyond the rate limit.
+
+    Requests are counted per API key, or per address if the service has no keys.
 
     Raises:
         Problem: The limit is reached, or the store does not answer.
@@ -128,13 +134,13 @@ async def limit_rate(request: Request, store: Store, per_minute: int) -> None:
 def _host_name(address: str) -> str | None:
     try:
         return urlsplit(address).hostname
-    except ValueError:  # Brackets that do not match.
+    except ValueError:  # Unbalanced brackets, as in an invalid IPv6 address.
         return None
 
 
 def _request_id(headers: Headers) -> str:
-    given = headers.get("x-request-id", "")
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    request_id = headers.get("x-request-id", "")
+    return request_id if _REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex
 
 
 def _add_headers(headers: MutableHeaders, request_id: str, path: str) -> None:

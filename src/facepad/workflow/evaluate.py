@@ -1,4 +1,4 @@
-"""Evaluating a model: with a manifest it becomes a report folder."""
+"""Evaluate a model on a manifest, and write a report folder."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from facepad.workflow.scoring import PROBES, Evaluation, EvaluationOptions, chec
 
 __all__ = ["evaluate_model"]
 
-_NO_LIMITS = "poor faces are scored too: predict's limits of size, light and sharpness take no part in these figures"
+_NO_LIMITS = "poor faces are scored too: predict's limits of size, light and sharpness do not apply to these figures"
 
 
 @dataclass(frozen=True)
-class _Subject:
-    """The evaluated model, and what is known of it.
+class _Evaluated:
+    """The evaluated model, and what the report says about it.
 
     Attributes:
         bundle: The model.
         title: Its name in the report.
-        criterion: How the threshold is chosen, where the caller does not say.
-        notes: What a reader of its figures must know.
+        criterion: How the threshold is chosen, if the caller gives no criterion.
+        notes: Limits of the figures that a reader must know.
         facts: The report's table of facts.
         recipe: The recipe of a run; None for a model file.
         epochs: The epoch log of a run.
@@ -70,9 +70,9 @@ def evaluate_model(
         model: A finished run folder, a model file, or a listed model's name.
         manifest: The data to evaluate on.
         out: New folder for ``scores.csv``, ``metrics.json``, ``report.html`` and ``report.md``.
-        options: How to evaluate. Without a criterion, a run takes its recipe's, and a model file its own threshold, for
-            which dev is not needed; a model file without a threshold takes ``eer``.
-        thumbnails: Show images in the report, such as those with the highest losses; they may show real people.
+        options: How to evaluate. If they name no criterion, a run takes its recipe's criterion. A model file takes its
+            own threshold, and then needs no dev samples; without a threshold it takes ``eer``.
+        thumbnails: Show images in the report, such as the images with the highest losses. They may show real people.
         progress: Draw progress bars on stderr.
 
     Returns:
@@ -83,17 +83,17 @@ def evaluate_model(
     """
     options = options or EvaluationOptions()
     samples = read_manifest(manifest)
-    subject = _subject(model, manifest, samples)
-    criterion = subject.criterion if options.criterion is None else options.criterion
+    evaluated = _evaluated(model, manifest, samples)
+    criterion = evaluated.criterion if options.criterion is None else options.criterion
     options = replace(options, criterion=criterion)
     check_evaluation(samples, criterion, options.aggregation)
-    scorer = BundleScorer(subject.bundle)
-    notes = (_NO_LIMITS, *subject.notes, *_detector_notes(manifest, subject.bundle), *_threshold_notes(options))
+    scorer = BundleScorer(evaluated.bundle)
+    notes = (_NO_LIMITS, *evaluated.notes, *_detector_notes(manifest, evaluated.bundle), *_threshold_notes(options))
     claim_output(out)
     evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options, progress=progress)
     summary = replace(evaluation.summary, notes=(*evaluation.summary.notes, *remarks(notes)))
     evaluation = replace(evaluation, summary=summary)
-    content = _content(subject, manifest, evaluation, options.aggregation)
+    content = _content(evaluated, manifest, evaluation, options.aggregation)
     if thumbnails:
         examples = _depth_examples(scorer, manifest, samples, evaluation, options.aggregation)
         content = replace(content, thumbnails=True, depth_examples=examples)
@@ -101,23 +101,23 @@ def evaluate_model(
 
 
 def _content(
-    subject: _Subject, manifest: Path, evaluation: Evaluation, aggregation: Aggregation | None
+    model: _Evaluated, manifest: Path, evaluation: Evaluation, aggregation: Aggregation | None
 ) -> ReportContent:
     """The report without pictures of the data."""
     origin = origin_of(manifest)
     adapter = DATASETS.get(origin.get("dataset", ""))
     dataset = adapter.published_as if adapter else None
     return ReportContent(
-        title=f"{subject.title} on {manifest.parent.name}/{manifest.name}",
+        title=f"{model.title} on {manifest.parent.name}/{manifest.name}",
         summary=evaluation.summary,
         records=to_videos(evaluation.records, aggregation) if aggregation else evaluation.records,
         threshold=evaluation.summary.threshold,
         image_root=manifest.parent,
         pictures=shown_frames(evaluation.records, aggregation) if aggregation else {},
         thumbnails=False,
-        epochs=subject.epochs,
-        recipe=subject.recipe,
-        facts=subject.facts | {"evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}"},
+        epochs=model.epochs,
+        recipe=model.recipe,
+        facts=model.facts | {"evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}"},
         unreadable=evaluation.unreadable,
         dataset=dataset,
         protocol=origin.get("protocol"),
@@ -126,17 +126,17 @@ def _content(
             for probe in PROBES
             if probe.name in evaluation.probe_eers
         ],
-        published=published_rows(subject.recipe["published"] if subject.recipe else None, dataset),
+        published=published_rows(model.recipe["published"] if model.recipe else None, dataset),
     )
 
 
-def _subject(model: str | Path, manifest: Path, samples: Sequence[Sample]) -> _Subject:
+def _evaluated(model: str | Path, manifest: Path, samples: Sequence[Sample]) -> _Evaluated:
     found = find_model(model)
     bundle = found.read()
     return _of_run(found.run, bundle, manifest, samples) if found.run else _of_file(bundle, manifest)
 
 
-def _of_file(bundle: Bundle, manifest: Path) -> _Subject:
+def _of_file(bundle: Bundle, manifest: Path) -> _Evaluated:
     description = bundle.description
     known = {
         "model": ", SHA-256 ".join(filter(None, (description.name, bundle.sha256))),
@@ -146,7 +146,7 @@ def _of_file(bundle: Bundle, manifest: Path) -> _Subject:
         "calibration": _calibration_words(description.calibration),
         "network input": _inputs(bundle),
     }
-    return _Subject(
+    return _Evaluated(
         bundle=bundle,
         title=description.name,
         criterion=description.threshold or "eer",
@@ -155,14 +155,14 @@ def _of_file(bundle: Bundle, manifest: Path) -> _Subject:
     )
 
 
-def _of_run(run: RunFolder, bundle: Bundle, manifest: Path, samples: Sequence[Sample]) -> _Subject:
+def _of_run(run: RunFolder, bundle: Bundle, manifest: Path, samples: Sequence[Sample]) -> _Evaluated:
     recipe, environment, weights = run.read_recipe(), run.read(run.environment_file), run.read(run.description_file)
     test, dev = ([sample for sample in samples if sample.split is split] for split in (Split.TEST, Split.DEV))
     trained = bundle.description.facts
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if number)
     machine = [environment["python"], environment["platform"], f"{environment['cpu_count']} cores"]
-    machine += filter(None, [environment.get("device")])  # runs before 2026-11-26 do not say
-    return _Subject(
+    machine += filter(None, [environment.get("device")])  # runs before 2026-11-26 did not record it
+    return _Evaluated(
         bundle=bundle,
         title=str(trained["recipe"]),
         criterion=str(recipe["criterion"]),
@@ -196,12 +196,12 @@ def _depth_examples(
     evaluation: Evaluation,
     aggregation: Aggregation | None,
 ) -> list[DepthExample]:
-    """Test images beside the depth map of the first network that gives one; none without such a network.
+    """Test images with the depth maps of the first network that predicts depth; empty without such a network.
 
-    A video is shown by the frame that the report shows of it, with the decision about the video.
+    For a video, the image is the frame that the report shows, and the decision is that of the video.
     """
-    seeing = [place for place, network in enumerate(scorer.bundle.description.networks) if network.output.depth]
-    if not seeing:
+    with_depth = [place for place, network in enumerate(scorer.bundle.description.networks) if network.output.depth]
+    if not with_depth:
         return []
     known = {(sample.path, sample.frame): sample for sample in samples}
     by_path = {sample.path: sample for sample in samples}
@@ -213,7 +213,7 @@ def _depth_examples(
         prepared = scorer.prepare(read_image(resolve(manifest, sample)), sample.box)
         depth = scorer.score([prepared]).depth
         assert depth is not None
-        return prepared[seeing[0]], depth[0]
+        return prepared[with_depth[0]], depth[0]
 
     test = [record for record in records if record.split is Split.TEST]
     return depth_examples(test, evaluation.summary.threshold.value, predict)
@@ -226,7 +226,7 @@ def _detector_notes(manifest: Path, bundle: Bundle) -> list[str]:
     if found_by is None or not others:
         return []
     learnt = " and ".join(sorted(others))
-    return [f"faces were found by {found_by}, the network learnt on faces found by {learnt}"]
+    return [f"faces were found by {found_by}, but the network learnt on faces found by {learnt}"]
 
 
 def _threshold_notes(options: EvaluationOptions) -> list[str]:
@@ -234,5 +234,5 @@ def _threshold_notes(options: EvaluationOptions) -> list[str]:
         return []
     notes = [f"the threshold is the model's own, from {options.criterion.origin.source}"]
     if options.aggregation:
-        notes.append("the model's threshold is one of single images; --criterion chooses one of videos on dev")
+        notes.append("the model's threshold was chosen on single images; --criterion chooses one for videos on dev")
     return notes

@@ -104,4 +104,4 @@ def test_casia_takes_frames_in_the_place_of_videos(tmp_path, named):
     assert counts(samples)["test"] == (4, 4)
     assert len({sample.video for sample in samples}) == len(samples) == 40
     assert {sample.frame for sample in samples} == {2}
-    assert "no videos but 120 frames of 40: 40 of them taken" in summary.notes
+    assert "no videos, but 120 frames of 40 videos; 40 of these frames were taken" in summary.notes

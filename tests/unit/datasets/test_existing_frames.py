@@ -20,7 +20,8 @@ def test_frames_beside_whole_videos_are_skipped(tmp_path):
     frame.parent.mkdir()
     frame.touch()
     scan = REPLAY.scan(tmp_path, "print", 0)
-    assert scan.skipped == [(frame.relative_to(tmp_path).as_posix(), "a frame, beside whole videos")]
+    reason = "a frame of a data set that also holds whole videos"
+    assert scan.skipped == [(frame.relative_to(tmp_path).as_posix(), reason)]
     assert counts(scan.folds[""])["test"] == (80, 80)
 
 

@@ -241,7 +241,7 @@ def test_offline_says_what_to_get_and_where_to_put_it(no_network, home):
         find_model("minifasnet-v2se-celeba-spoof").read()
     url = "https://github.com/facenox/face-antispoof-onnx/releases/download/v1.0.0/best_model.onnx"
     place = home / "models" / "minifasnet-v2se-celeba-spoof" / "minifasnet_v2se_128-celeba_spoof.onnx"
-    assert f"get {url} elsewhere and copy it to {place}" in str(caught.value)
+    assert f"get {url} on another machine and copy the file to {place}" in str(caught.value)
     assert no_network == [url]
 
 

@@ -71,9 +71,9 @@ def test_a_network_without_depth_map_goes_on_from_one_with_it():
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("resnet34", {}, "is a mobilenet_v2, the recipe trains a resnet34"),
-        ("mobilenet_v2", {"width": 0.5}, "built with width = 0.25, the recipe has 0.5; .* --set model.width=0.25"),
-        ("mobilenet_v2", {"width": 0.25, "dropout": 0.1}, "built with dropout = 0.3, the recipe has 0.1"),
+        ("resnet34", {}, "is a mobilenet_v2, but the recipe trains a resnet34"),
+        ("mobilenet_v2", {"width": 0.5}, "built with width = 0.25, but the recipe has 0.5; .* --set model.width=0.25"),
+        ("mobilenet_v2", {"width": 0.25, "dropout": 0.1}, "built with dropout = 0.3, but the recipe has 0.1"),
     ],
 )
 def test_another_architecture_or_option_is_named(run, name, options, message):

@@ -50,7 +50,7 @@ def test_a_model_file_is_measured_at_its_own_threshold_and_needs_no_dev(model, m
     assert evaluation.summary.threshold == threshold
     assert {record.split for record in evaluation.records} == {Split.TEST}
     assert f"the threshold is the model's own, from {threshold.origin.source}" in map(str, evaluation.summary.notes)
-    assert any("limits of size, light and sharpness take no part" in note.text for note in evaluation.summary.notes)
+    assert any("limits of size, light and sharpness do not apply" in note.text for note in evaluation.summary.notes)
     with pytest.raises(InputError, match="split 'dev'"):
         evaluate(model, manifest, tmp_path / "chosen", criterion="eer")
     assert not (tmp_path / "chosen").exists()
@@ -99,7 +99,7 @@ def test_a_model_without_a_file_has_no_hash_in_the_report(model, noisy_manifest,
 def test_videos_at_a_threshold_of_images_are_said(model, manifest_like, noisy_manifest, tmp_path):
     manifest = manifest_like(tmp_path, lambda sample: replace(sample, video=f"{sample.label}-{sample.path[-5]}"))
     evaluation, _ = evaluate(model, manifest, tmp_path / "out", aggregation="mean")
-    assert any("one of single images" in note.text for note in evaluation.summary.notes)
+    assert any("chosen on single images" in note.text for note in evaluation.summary.notes)
 
 
 def test_a_depth_model_file_shows_depth(noisy_manifest, make_run, tmp_path):
