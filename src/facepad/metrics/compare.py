@@ -1,4 +1,4 @@
-"""Two systems on the same samples: is one better, and by more than chance?"""
+"""Compare two systems on the same samples, and test whether the difference is significant."""
 
 from __future__ import annotations
 
