@@ -1,6 +1,7 @@
-"""A model file: a ZIP archive of networks, how they are fed, their threshold, and where all of it came from.
+"""A model file: a ZIP archive of networks with their preprocessing, their threshold and their origin.
 
-``bundle.json`` describes it (`Description`) and holds the SHA-256 of every other part. No part is ever unpickled.
+The part ``bundle.json`` describes the model (`Description`) and holds the SHA-256 of every other part. No part is ever
+unpickled.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ FORMAT = 1
 """The format of model files that this version reads and writes."""
 
 SUFFIX = ".facepad"
-"""How the name of a model file ends."""
+"""The suffix of the name of a model file."""
 
-# Optional parts. A model file made of a run also holds the run's weights and their description
-# (`facepad.modelfile.run_folder`), from which training can go on.
+# These parts are optional. A model file made from a run also holds the run's weights and their description
+# (`facepad.modelfile.run_folder`). Training can continue from these.
 CARD = "CARD.md"
 """The part that holds the model card."""
 
@@ -55,14 +56,14 @@ LICENSE = "LICENSE"
 """The part that holds the text of the licence."""
 
 _DESCRIPTION = "bundle.json"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the date of every part: the same content then makes the same bytes
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # The date of every part is fixed, because the same content must give the same bytes.
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Three = tuple[_Finite, _Finite, _Finite]
 
 
 class InputFormat(Section):
-    """The input of a graph; the defaults are those of facepad's own graphs.
+    """The input of a graph. The defaults fit the graphs that facepad exports.
 
     A pixel value ``p`` in 0..255 becomes ``(p * scale - mean) / std``.
     """
@@ -87,10 +88,10 @@ class OutputFormat(Section):
     """The output of a graph.
 
     Attributes:
-        name: Name of the output that decides; None takes the first.
-        kind: ``logit`` ``(N,)`` or ``(N, 1)``, positive for bona fide; ``logits`` or ``probabilities``, both
-            ``(N, classes)``.
-        bona_fide: Index of the class bona fide, among several classes.
+        name: Name of the output that decides. None takes the first output.
+        kind: ``logit`` has the shape ``(N,)`` or ``(N, 1)`` and is positive for bona fide. ``logits`` and
+            ``probabilities`` have the shape ``(N, classes)``.
+        bona_fide: Index of the class bona fide, if the output has several classes.
         depth: Name of an output that is a depth map in [0, 1], near = 1.
     """
 
@@ -101,16 +102,16 @@ class OutputFormat(Section):
 
 
 class Network(Section):
-    """One network of a model, how its input is preprocessed, and the weight of its logit.
+    """One network of a model, the preprocessing of its input, and the weight of its logit.
 
     Attributes:
-        name: Its name in listings and messages.
-        files: Its parts: an ONNX graph, or OpenVINO's XML and weights.
-        precision: Precision of its weights and arithmetic.
-        preprocess: How a crop is cut from an image.
-        input: How the graph takes that crop.
-        output: The output of the graph.
-        weight: The model's logit is the sum over networks of weight x logit.
+        name: Name of the network in listings and messages.
+        files: Names of the parts that hold the network: an ONNX graph, or OpenVINO's XML and weights.
+        precision: Precision of the weights and the arithmetic.
+        preprocess: Preprocessing of an image into a crop.
+        input: Format of the crop that the graph takes.
+        output: Format of the graph's output.
+        weight: Weight of the network's logit. The model's logit is the sum of weight x logit over all networks.
     """
 
     name: str
@@ -123,20 +124,20 @@ class Network(Section):
 
     @property
     def format(self) -> Literal["onnx", "openvino"]:
-        """The format of its files."""
+        """The format of the network's files."""
         return "onnx" if len(self.files) == 1 else "openvino"
 
 
 class Calibration(Section):
-    """P(bona fide) = sigmoid(slope x logit + offset); it rises strictly, so that the order of images stays.
+    """P(bona fide) = sigmoid(slope x logit + offset). It rises with the logit, so the order of images does not change.
 
     Attributes:
         method: ``none``, ``temperature`` (offset 0) or ``platt``.
         slope: A factor above 0.
         offset: An offset in logits.
-        source: The data that it was fitted on, with their hash; empty for ``none``.
-        ece_before, ece_after: Expected calibration error on that data.
-        notes: What else a reader must know.
+        source: The data on which the calibration was fitted, with their hash. Empty for ``none``.
+        ece_before, ece_after: Expected calibration error on these data, before and after calibration.
+        notes: Further facts that a user must know.
     """
 
     method: Literal["none", "temperature", "platt"] = "none"
@@ -169,15 +170,16 @@ class Description(Section):
     """The content of bundle.json.
 
     Attributes:
-        format: Version of the file format; other versions are refused.
+        format: Version of the file format. Other versions are refused.
         name: Name of the model.
         networks: At least one network.
-        calibration: From the networks' logit to P(bona fide).
-        threshold: Accept when P(bona fide) >= its value; None leaves every presentation undecided.
-        license: SPDX expression or short text; the text itself may be a part.
-        scope: What it may be used for, in a line that every user sees; empty for no restriction.
-        source: Where it comes from: an address, or the recipe.
-        facts: Its origin in detail, for readers: recipe, data and their hash, versions.
+        calibration: Conversion of the model's logit to P(bona fide).
+        threshold: A presentation is accepted if P(bona fide) >= the threshold's value. None leaves every presentation
+            undecided.
+        license: SPDX expression or short text. The licence text itself may be a part of the file.
+        scope: Permitted use of the model, in one line that every user sees. Empty if the use is not restricted.
+        source: Origin of the model: an address, or the recipe.
+        facts: Details of the origin, for human readers: recipe, data and their hash, versions.
         parts: SHA-256 of every other file in the archive.
     """
 
@@ -199,8 +201,8 @@ class Bundle:
 
     Attributes:
         description: The content of ``bundle.json``.
-        files: Its parts by name, as bytes.
-        sha256: SHA-256 of the file that it was read from; empty for a model that was not read from a file.
+        files: Content of the model's parts, by name.
+        sha256: SHA-256 of the model file. Empty for a model that was not read from a file.
     """
 
     description: Description
@@ -213,9 +215,10 @@ class Bundle:
 
 
 def usual_detector(bundle: Bundle) -> str | None:
-    """The detector that finds the faces for a model: its own, else the default; None for a model of whole frames.
+    """The detector that finds the faces for a model; None for a model that takes whole frames.
 
-    A model's own detector is the one that made its training boxes. Boxes that came with a data set have no detector.
+    This is the detector that made the boxes of the training data. The default detector is used if these boxes came with
+    the data set.
     """
     own = [network.preprocess.detector for network in bundle.description.networks if network.preprocess.needs_face]
     if not own:
@@ -224,7 +227,7 @@ def usual_detector(bundle: Bundle) -> str | None:
 
 
 def write_bundle(path: Path, bundle: Bundle) -> Path:
-    """Write a model file whole or not at all; the same model makes the same bytes.
+    """Write a model file in one step: a failure leaves no partial file. The same model gives the same bytes.
 
     Raises:
         RunError: the file cannot be written.
@@ -244,7 +247,7 @@ def read_bundle(path: Path) -> Bundle:
     """Read a model file and check every part.
 
     Raises:
-        BundleError: the file is missing, truncated, newer than this facepad or not a model file, or a part was changed.
+        BundleError: the file is missing, truncated, not a model file, or of a newer format, or a part was changed.
     """
     path = Path(path)
     try:
@@ -252,8 +255,8 @@ def read_bundle(path: Path) -> Bundle:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
             if _DESCRIPTION not in entries:
-                raise BundleError(f"{path} is a ZIP archive but no facepad model: it holds no {_DESCRIPTION}")
-            # Stored parts are no larger than the file; a few compressed bytes could expand to fill the memory.
+                raise BundleError(f"{path} is a ZIP archive but not a facepad model: it holds no {_DESCRIPTION}")
+            # Compressed parts are refused, because a few compressed bytes could expand and fill the memory.
             if packed := [name for name, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]:
                 raise BundleError(f"{path} is no facepad model: its part {packed[0]} is compressed, expected stored")
             if sum(entry.file_size for entry in entries.values()) > len(content):
@@ -262,15 +265,15 @@ def read_bundle(path: Path) -> Bundle:
     except OSError as error:
         raise BundleError(f"cannot read model {path}: {error.strerror or error}") from error
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise BundleError(f"{path} is no facepad model, or is truncated or damaged ({error})") from error
+        raise BundleError(f"{path} is no facepad model, or it is truncated or damaged ({error})") from error
     description = _describe(path, files.pop(_DESCRIPTION))
     for name, expected in description.parts.items():
         if name not in files:
             raise BundleError(f"{path} lacks its part {name}")
         if hashlib.sha256(files[name]).hexdigest() != expected:
-            raise BundleError(f"{path} was changed: the SHA-256 of its part {name} is not the one that it names")
-    if strangers := files.keys() - description.parts.keys():
-        raise BundleError(f"{path} was changed: it holds {min(strangers)}, which it does not name")
+            raise BundleError(f"{path} was changed: the SHA-256 of its part {name} differs from {_DESCRIPTION}")
+    if unlisted := files.keys() - description.parts.keys():
+        raise BundleError(f"{path} was changed: it holds {min(unlisted)}, which {_DESCRIPTION} does not list")
     return Bundle(description, files, hashlib.sha256(content).hexdigest())
 
 
@@ -286,5 +289,5 @@ def _describe(path: Path, text: bytes) -> Description:
         raise BundleError(f"{path}: {_DESCRIPTION} is not readable JSON") from error
     for network in description.networks:
         if missing := [name for name in network.files if name not in description.parts]:
-            raise BundleError(f"{path}: {_DESCRIPTION} names no part {missing[0]}, which network {network.name} needs")
+            raise BundleError(f"{path}: {_DESCRIPTION} names no part {missing[0]}, but network {network.name} needs it")
     return description

@@ -1,4 +1,4 @@
-"""How an image and its face square become a network's input; no other module defines this."""
+"""Preprocessing of an image and its face square to a network's input."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ from facepad.types import Box
 
 __all__ = ["PreprocessSpec"]
 
-#: Increase this number whenever `PreprocessSpec.apply` gives other pixels: the features that training keeps are then
-#: computed again.
+#: Increase this number whenever `PreprocessSpec.apply` gives other pixels. Kept features are then computed again.
 _APPLY_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
 class PreprocessSpec:
-    """How a network's input is preprocessed; stored with every model, so that training and use cannot drift apart.
+    """Preprocessing of a network's input. It is stored with every model, so training and use cannot differ.
 
     Attributes:
-        crop_scale: Side of the crop as a multiple of the canonical face square's side (>= 1); None takes the whole
-            frame, resized to ``size`` without keeping its aspect ratio.
-        size: Input (height, width) in pixels.
-        border: How the part of a crop outside the image is filled.
-        detector: The detector whose canonical squares the network was trained on.
-        interpolation: How a crop is enlarged; it is always shrunk by area.
-        shift: Offset (right, down) from the centre of the face square to the centre of the crop, as multiples of the
-            square's side. Foreign networks that were trained on the boxes of other detectors need an offset.
+        crop_scale: Side of the crop as a multiple of the canonical face square's side (>= 1). None takes the whole
+            frame, and resizes it to ``size`` without keeping its aspect ratio.
+        size: (height, width) of the input in pixels.
+        border: Method that fills the part of a crop outside the image.
+        detector: The detector that made the canonical face squares of the training data.
+        interpolation: Interpolation for enlarging a crop. A crop is always shrunk by area averaging.
+        shift: Offset (right, down) from the centre of the face square to the centre of the crop, in sides of the face
+            square. Networks from other projects need an offset, because they were trained on boxes of other detectors.
     """
 
     crop_scale: float | None = None
@@ -44,19 +43,19 @@ class PreprocessSpec:
 
     @property
     def needs_face(self) -> bool:
-        """Whether an image needs a face square; an image without a face is then a non-response."""
+        """Whether the network needs a face square. An image without a face is then a non-response."""
         return self.crop_scale is not None
 
     @property
     def reach(self) -> float | None:
-        """Side of the square around the face's centre that holds the whole crop, as a multiple of the square's side.
+        """Side of the square around the face's centre that contains the whole crop, in sides of the face square.
 
         None means the whole frame.
         """
         return None if self.crop_scale is None else self.crop_scale + 2 * max(map(abs, self.shift))
 
     def apply(self, image: NDArray[np.uint8], box: Box | None) -> NDArray[np.uint8]:
-        """Crop and resize: uint8 RGB ``(H, W, 3)`` to uint8 RGB ``(*size, 3)``.
+        """Cut and resize an image: uint8 RGB ``(H, W, 3)`` to uint8 RGB ``(*size, 3)``.
 
         Raises:
             ModelError: the network needs a face and ``box`` is None.
@@ -75,12 +74,12 @@ class PreprocessSpec:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready copy."""
+        """The fields as a dictionary that JSON can hold."""
         return asdict(self)
 
     @property
     def identity(self) -> str:
-        """A text that changes whenever `apply` may give other pixels for the same image: fields and version."""
+        """A text of all fields and the version of `apply`: equal texts mean equal pixels from equal images."""
         return json.dumps([_APPLY_VERSION, self.to_dict()])
 
     @classmethod

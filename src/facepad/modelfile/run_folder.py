@@ -1,4 +1,4 @@
-"""A run folder: the names of its files, and how they are read."""
+"""A run folder: the names of its files, and functions that read them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from facepad.errors import ModelError
 
 __all__ = ["DESCRIPTION_FILE", "WEIGHTS_FILE", "RunFolder", "StageFiles", "read_epochs"]
 
-# A model file made of a run holds both under the same names.
+# A model file made from a run holds both files under the same names.
 WEIGHTS_FILE = "model.safetensors"
 """The weights of the trained network."""
 
@@ -21,17 +21,17 @@ DESCRIPTION_FILE = "model.json"
 
 @dataclass(frozen=True, slots=True)
 class StageFiles:
-    """The files of one training stage, from which an unfinished run goes on.
+    """The files of one training stage. An unfinished run continues from these files.
 
     Attributes:
-        folder: Its checkpoint folder.
+        folder: Checkpoint folder of the stage.
     """
 
     folder: Path
 
     @property
     def weights_file(self) -> Path:
-        """The network's weights at the end of the stage; they exist once the stage is finished."""
+        """The network's weights at the end of the stage. The file exists once the stage is finished."""
         return self.folder.with_suffix(".safetensors")
 
     @property
@@ -49,11 +49,11 @@ class StageFiles:
 class RunFolder:
     """The folder that one training writes.
 
-    A run writes ``environment.json`` and ``recipe.json`` first, and ``model.safetensors`` and ``model.json`` last: a
-    folder with a recipe has begun, a folder with a description of the model is finished.
+    A run writes ``environment.json`` and ``recipe.json`` first, and ``model.safetensors`` and ``model.json`` last. A
+    run has begun if its folder holds a recipe, and is finished if its folder holds a description of the model.
 
     Attributes:
-        path: The folder; it need not exist.
+        path: Path of the folder. The folder need not exist.
     """
 
     path: Path
@@ -65,12 +65,12 @@ class RunFolder:
 
     @property
     def environment_file(self) -> Path:
-        """Command, machine, package versions, and where the manifest was."""
+        """Command, machine, package versions, and path of the manifest."""
         return self.path / "environment.json"
 
     @property
     def epochs_file(self) -> Path:
-        """One line of losses and accuracies an epoch."""
+        """Losses and accuracies, one line per epoch."""
         return self.path / "metrics.jsonl"
 
     @property
@@ -90,22 +90,22 @@ class RunFolder:
 
     @property
     def description_file(self) -> Path:
-        """The architecture, its options and its input; written last."""
+        """The description of the network: architecture, options and preprocessing. It is written last."""
         return self.path / DESCRIPTION_FILE
 
     @property
     def checkpoints(self) -> Path:
-        """Everything that an unfinished run needs to go on."""
+        """The folder of the files that an unfinished run needs to continue."""
         return self.path / "checkpoints"
 
     @property
     def tensorboard(self) -> Path:
-        """TensorBoard events, in a folder per stage."""
+        """The folder of TensorBoard events, with one subfolder per stage."""
         return self.path / "tensorboard"
 
     @property
     def features(self) -> Path:
-        """Features of frozen layers, where the data's folder is not writable."""
+        """The folder of frozen layers' features, used if the folder of the data is not writable."""
         return self.path / "features"
 
     @property
@@ -114,12 +114,12 @@ class RunFolder:
         return self.checkpoints / "unreadable.json"
 
     def stage(self, number: int) -> StageFiles:
-        """The files of a stage, counted from 0."""
+        """The files of the stage with this number, counted from 0."""
         return StageFiles(self.checkpoints / f"stage-{number}")
 
     @property
     def is_begun(self) -> bool:
-        """Whether a training has begun here, finished or not."""
+        """Whether a training has begun in this folder."""
         return self.recipe_file.is_file()
 
     @property
@@ -138,7 +138,7 @@ class RunFolder:
             raise ModelError(f"{self.path} holds no trained model ({hint if self.is_begun else 'not a run folder'})")
 
     def read(self, file: Path) -> Any:
-        """The content of one of the folder's JSON files.
+        """Read one of the folder's JSON files.
 
         Raises:
             ModelError: the file is missing or broken.
@@ -149,7 +149,7 @@ class RunFolder:
             raise ModelError(f"{self.path} is not a whole run folder: {file.name} cannot be read") from error
 
     def read_recipe(self) -> dict[str, Any]:
-        """The resolved recipe.
+        """Read the resolved recipe.
 
         Raises:
             ModelError: the file is missing or broken.
@@ -159,7 +159,7 @@ class RunFolder:
 
 
 def read_epochs(path: Path) -> list[dict[str, Any]]:
-    """The lines of a run's ``metrics.jsonl`` in order; an absent file has none."""
+    """Read the lines of a run's ``metrics.jsonl`` in order. A missing file gives an empty list."""
     if not path.exists():
         return []
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

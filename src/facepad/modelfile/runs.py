@@ -1,4 +1,4 @@
-"""A trained network on disk: its weights, and the description of what it is and takes."""
+"""A trained network on disk: its weights, and the description of its architecture and input."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A network, and how its input is preprocessed.
+    """A trained network with the preprocessing of its input.
 
     Attributes:
         network: The network in eval mode.
-        architecture: Its name in `facepad.models.MODELS`.
-        options: The options that it was built with.
-        preprocess: How its input is preprocessed.
-        facts: Where it came from: recipe, training data and their hash, versions.
-        weights_sha256: SHA-256 of the weight file that it was read from; empty before it is saved.
+        architecture: Name of the architecture in `facepad.models.MODELS`.
+        options: Options of the architecture.
+        preprocess: Preprocessing of the network's input.
+        facts: Origin of the network: recipe, training data and their hash, versions.
+        weights_sha256: SHA-256 of the file of weights. Empty until the network is saved.
     """
 
     network: StagedModel
@@ -44,7 +44,7 @@ class TrainedModel:
 
 
 def save_trained(folder: Path, trained: TrainedModel) -> None:
-    """Write the weights, then the description with their SHA-256: a folder with a description is complete.
+    """Write the weights, then the description with their SHA-256. A folder with a description is complete.
 
     Raises:
         RunError: the folder cannot be written.
@@ -65,10 +65,10 @@ def save_trained(folder: Path, trained: TrainedModel) -> None:
 
 
 def load_trained(folder: Path) -> TrainedModel:
-    """Read a finished run's network.
+    """Read the network of a finished run.
 
     Raises:
-        ModelError: the run is not finished, the format is foreign or newer, or the weights were changed since.
+        ModelError: the run is not finished, the format is unknown or newer, or the weights were changed.
     """
     run = RunFolder(folder)
     run.require_finished()
@@ -79,7 +79,7 @@ def load_trained(folder: Path) -> TrainedModel:
 
 
 def read_trained(description: bytes, weights: bytes, where: str) -> TrainedModel:
-    """A trained network from the content of its two files.
+    """Read a trained network from the content of its two files.
 
     Args:
         description: The content of ``model.json``.
@@ -87,7 +87,7 @@ def read_trained(description: bytes, weights: bytes, where: str) -> TrainedModel
         where: The name of the run in error messages.
 
     Raises:
-        ModelError: the format is foreign or newer, or the weights were changed since.
+        ModelError: the format is unknown or newer, or the weights were changed.
     """
     try:
         values = json.loads(description)

@@ -161,7 +161,7 @@ def describing(**changes):
         ),
         (lambda entries: entries.pop("network.onnx"), "lacks its part network.onnx"),
         (lambda entries: entries.update({"extra.bin": b"?"}), "was changed: it holds extra.bin"),
-        (lambda entries: entries.pop("bundle.json"), "no facepad model"),
+        (lambda entries: entries.pop("bundle.json"), "not a facepad model"),
         (lambda entries: entries.update({"bundle.json": b"{"}), "not readable JSON"),
         (lambda entries: entries.update({"bundle.json": b"[" * 100_000}), "not readable JSON"),
         (lambda entries: entries.update({"bundle.json": b"[]"}), "not valid"),

@@ -15,7 +15,7 @@ from facepad.modelfile.run_folder import DESCRIPTION_FILE, WEIGHTS_FILE, RunFold
 
 if TYPE_CHECKING:
     from facepad.modelfile.catalog.described import DescribedModel
-    from facepad.modelfile.runs import TrainedModel  # it needs torch
+    from facepad.modelfile.runs import TrainedModel  # this module needs torch
 
 __all__ = [
     "CatalogEntry",
@@ -34,12 +34,13 @@ class CatalogEntry:
     """A line of `facepad list models`.
 
     Attributes:
-        name: What commands call the model.
-        title: One line about it.
+        name: Name of the model in commands.
+        title: One line about the model.
         license: SPDX expression or short text.
-        size: Bytes of its files; None if a description does not say and the file is not here.
-        state: Whether its files are ``here``, still ``to download`` (at first use), or ``missing`` (the user must
-            provide them).
+        size: Size of the model's files in bytes. None if a file is not on this machine and the description does not
+            give its size.
+        state: ``here`` if all files are on this machine, ``to download`` if they are downloaded at first use, or
+            ``missing`` if the user must provide them.
     """
 
     name: str
@@ -50,23 +51,23 @@ class CatalogEntry:
 
 
 def shipped_models() -> dict[str, Path]:
-    """Name to file of the models that come with facepad."""
+    """The models that come with facepad: name to path of the model file."""
     folder = Path(str(resources.files("facepad.modelfile.catalog"))) / "models"
     return {path.stem: path for path in sorted(folder.glob(f"*{SUFFIX}"))}
 
 
 def described_models() -> dict[str, Path]:
-    """Name to description: the networks that facepad describes, then the networks that the user added."""
+    """The described models: name to path of the description. Shipped descriptions come first, then the user's own."""
     shipped = Path(str(resources.files("facepad.modelfile.catalog"))) / "models"
     return {path.stem: path for folder in (shipped, user_folder()) for path in sorted(folder.glob("*.toml"))}
 
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """The model that a name or path denotes; nothing of the model is read yet.
+    """The location of a model that a name or path denotes. The model itself is not read yet.
 
     Attributes:
-        kind: ``shipped`` and ``described`` models have a name; a ``file`` or a ``run`` has a path.
+        kind: A ``shipped`` or ``described`` model was found by its name, a ``file`` or a ``run`` by its path.
         path: The model file, the description, or the run folder.
     """
 
@@ -75,23 +76,23 @@ class FoundModel:
 
     @property
     def run(self) -> RunFolder | None:
-        """The run folder; None for every other kind."""
+        """The run folder; None if the model is not a run."""
         return RunFolder(self.path) if self.kind == "run" else None
 
     def read(self) -> Bundle:
-        """The model itself.
+        """Read the model.
 
         Raises:
-            ModelError: the file or folder is not a whole model, or a described network's file is missing and cannot be
-                downloaded.
+            ModelError: the file or folder is incomplete or not a model, or the file of a described network is missing
+                and cannot be downloaded.
         """
         if self.kind == "described":
-            from facepad.modelfile.catalog.described import read_described  # only here: it takes a while to import
+            from facepad.modelfile.catalog.described import read_described  # local: slow to import
 
             return load_described(read_described(self.path))
         if self.run is None:
             return read_bundle(self.path)
-        self.run.require_finished()  # before importing torch, so that the message also appears without it
+        self.run.require_finished()  # before the import of torch: this error must also appear if torch is not installed
         from facepad.modelfile.runs import load_trained
         from facepad.modelfile.scorers.run_scorer import bundle_of
 
@@ -99,7 +100,7 @@ class FoundModel:
 
 
 def look_up(model: str | os.PathLike[str]) -> FoundModel | None:
-    """The model that a name or path denotes, as in `find_model`; None if there is no such model.
+    """Find the model that a name or path denotes, as `find_model` does, or return None.
 
     >>> [found and found.kind for found in map(look_up, ("silent-face", "./silent-face", Path("silent-face")))]
     ['described', None, None]
@@ -115,14 +116,14 @@ def look_up(model: str | os.PathLike[str]) -> FoundModel | None:
 
 
 def find_model(model: str | os.PathLike[str]) -> FoundModel:
-    """A model by name, or by the path of a model file or of a run folder.
+    """Find a model by its name, or by the path of a model file or run folder.
 
     Args:
-        model: A listed name means the listed model, whatever the working directory holds under that name: ``./NAME`` or
-            a Path means that file or folder.
+        model: A name in the catalogue, or a path. A text that is a name in the catalogue always means the catalogue's
+            model. Write ``./NAME`` or use a `Path` for a file or folder of that name.
 
     Raises:
-        ModelError: there is no model of that name, and nothing at that path.
+        ModelError: the catalogue does not hold this name, and no file or folder has this path.
     """
     if found := look_up(model):
         return found
@@ -131,12 +132,12 @@ def find_model(model: str | os.PathLike[str]) -> FoundModel:
 
 
 def find_trained(model: str | os.PathLike[str]) -> TrainedModel:
-    """The trained network of a run folder or model, from which training can go on.
+    """Read the trained network of a run folder or model file. Training can continue from this network.
 
     Raises:
-        ModelError: there is no such model, it cannot be read, or it holds no weights that facepad has trained.
+        ModelError: the model does not exist, cannot be read, or holds no weights that facepad has trained.
     """
-    from facepad.modelfile.runs import load_trained, read_trained  # only here: it needs torch
+    from facepad.modelfile.runs import load_trained, read_trained  # local: this module needs torch
 
     found = find_model(model)
     if found.run:
@@ -145,18 +146,18 @@ def find_trained(model: str | os.PathLike[str]) -> TrainedModel:
     if missing := [part for part in (DESCRIPTION_FILE, WEIGHTS_FILE) if part not in bundle.files]:
         raise ModelError(
             f"training cannot go on from model {model}: it holds no {missing[0]}, only graphs to run; "
-            "expected a run folder, or a model file made of one"
+            "expected a run folder, or a model file made from a run"
         )
     return read_trained(bundle.files[DESCRIPTION_FILE], bundle.files[WEIGHTS_FILE], f"model {model}")
 
 
 def list_catalog() -> list[CatalogEntry]:
-    """The models that `find_model` knows by name; nothing is downloaded.
+    """List the models that `find_model` knows by name. This downloads no files.
 
     Raises:
-        ModelError: a description or shipped model is broken; the message names it.
+        ModelError: a description or shipped model is broken. The message names the file.
     """
-    from facepad.modelfile.catalog.described import read_described  # only here: it takes a while to import
+    from facepad.modelfile.catalog.described import read_described  # local: slow to import
 
     entries = []
     for name, path in shipped_models().items():

@@ -1,4 +1,4 @@
-"""Adding the user's own description of a network to the catalogue."""
+"""Adding a user's description of a network to the catalogue."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ __all__ = ["add_model", "check_model"]
 
 
 def add_model(path: Path) -> Bundle:
-    """Check a description and its networks, and keep a copy of both in the user's folder.
+    """Check a description and its networks, and copy them to the user's folder.
 
-    A network's file that lies beside the description is copied with it. Any other file must be in a folder of models
-    already, or is downloaded.
+    A network file in the folder of the description is copied, too. Any other network file must already be in a folder
+    of models, or is downloaded.
 
     Raises:
-        OutputExistsError: the catalogue has a model of that name.
+        OutputExistsError: the catalogue already has a model of this name.
         ModelError: the description is wrong, a file is missing or has another hash, or a network does not run as
             described.
     """
@@ -37,19 +37,19 @@ def add_model(path: Path) -> Bundle:
     folder = user_folder()
     for network in model.networks:
         if (path.parent / network.file).is_file():
-            _write(folder / model.name / network.file, bundle.files[network.file])
-    _write(folder / f"{model.name}.toml", path.read_bytes())  # last: without a description the networks are not found
+            _write_file(folder / model.name / network.file, bundle.files[network.file])
+    _write_file(folder / f"{model.name}.toml", path.read_bytes())  # last: a listed model is complete
     return bundle
 
 
 def check_model(bundle: Bundle) -> None:
-    """Score two grey images, so that a wrong description is found before it decides about people.
+    """Score two grey images, to find errors in the description before the model is used.
 
     Raises:
         ModelError: a network cannot be loaded, does not take the described input, lacks the described output, or gives
             NaN or infinity.
     """
-    with np.errstate(invalid="ignore"):  # NaN is expected here, and checked below
+    with np.errstate(invalid="ignore"):  # the check below reports NaN
         scorer = BundleScorer(bundle)
         prepared = scorer.prepare(np.full((480, 640, 3), 127, np.uint8), Box(220, 140, 420, 340))
         scores = scorer.score([prepared, prepared])
@@ -57,6 +57,6 @@ def check_model(bundle: Bundle) -> None:
         raise ModelError(f"model {bundle.description.name} gives {scores.logits[0]} for a grey image, not a number")
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write_file(path: Path, content: bytes) -> None:
     with atomic_path(path) as temporary:
         temporary.write_bytes(content)

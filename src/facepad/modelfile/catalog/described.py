@@ -1,4 +1,4 @@
-"""ONNX networks that a TOML file describes: what the file says, and how it becomes a model."""
+"""ONNX networks described by a TOML file: the keys of the file, and its conversion to a model."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ __all__ = ["DescribedModel", "NetworkSection", "read_described"]
 
 
 class CropSection(Section):
-    """``[networks.preprocess]``: the crop that a network sees, a `PreprocessSpec` in the words of a description.
+    """``[networks.preprocess]``: the crop that a network takes, with the fields of a `PreprocessSpec`.
 
-    ``crop`` (its side) and ``shift`` are in sides of the face square; ``size`` is (height, width) in pixels.
+    ``crop`` (the side of the crop) and ``shift`` are multiples of the face square's side. ``size`` is (height, width)
+    in pixels.
     """
 
     crop: Literal["frame"] | Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
@@ -33,36 +34,36 @@ class CropSection(Section):
 
     @field_validator("detector")
     @classmethod
-    def _known(cls, name: str) -> str:
+    def _known_detector(cls, name: str) -> str:
         if name not in DETECTORS:
             raise ValueError(unknown_choice("detector", name, DETECTORS))
         return name
 
     def spec(self) -> PreprocessSpec:
-        """The section as the scorers take it."""
+        """The preprocessing that these keys describe."""
         values = self.model_dump(exclude={"crop"})
         return PreprocessSpec(crop_scale=None if self.crop == "frame" else float(self.crop), **values)
 
 
 class OutputSection(OutputFormat):
-    """``[networks.output]``: the output of a graph; without a name its first output decides."""
+    """``[networks.output]``: the output of a graph. Without a name, the first output decides."""
 
     name: str | None = None
 
 
 class NetworkSection(Section):
-    """``[[networks]]``: one graph, its file, and how it is fed and read.
+    """``[[networks]]``: one graph, its file, and the format of its input and output.
 
     Attributes:
-        name: Its name in listings and messages.
-        file: The ONNX file's name, without a folder.
-        sha256: SHA-256 of that file; another file is refused.
-        url: Where it can be downloaded; empty for a file that every user must provide.
-        bytes: The file's size, for listings.
-        preprocess: The crop that the network sees.
-        input: How the graph takes that crop.
-        output: The output of the graph.
-        weight: The model's logit is the sum over networks of weight x logit.
+        name: Name of the network in listings and messages.
+        file: Name of the ONNX file, without a folder.
+        sha256: SHA-256 of the ONNX file. A file with another hash is refused.
+        url: Download address of the file. Empty for a file that every user must provide.
+        bytes: Size of the file, for listings.
+        preprocess: The crop that the network takes.
+        input: Format of the crop that the graph takes.
+        output: Format of the graph's output.
+        weight: Weight of the network's logit. The model's logit is the sum of weight x logit over all networks.
     """
 
     name: str = Field(min_length=1)
@@ -76,7 +77,7 @@ class NetworkSection(Section):
     weight: float = Field(default=1.0, allow_inf_nan=False)
 
     def network(self) -> Network:
-        """The network as a model file describes it."""
+        """The description of this network in a model file."""
         return Network(
             name=self.name,
             files=(self.file,),
@@ -88,7 +89,7 @@ class NetworkSection(Section):
 
 
 class ThresholdSection(Section):
-    """``[threshold]``: the operating point that the publisher states, and where it is stated."""
+    """``[threshold]``: the threshold that the publisher states, and the source of this statement."""
 
     value: float = Field(ge=0, le=1)
     stated: str = Field(min_length=1)
@@ -104,12 +105,12 @@ class DescribedModel(Section):
     """The content of a description.
 
     Attributes:
-        name: What commands call the model; the shipped file has the same name.
+        name: Name of the model in commands. A shipped description file has the same name.
         title: One line for `facepad list models`.
-        source: Where the network comes from: an address, or words.
+        source: Origin of the network: an address or a text.
         license: Licence of the network: an SPDX expression or short text.
-        scope: What it may be used for, in a line that every user sees; empty for no restriction.
-        threshold: The publisher's threshold; without one the model decides nothing before it is calibrated.
+        scope: Permitted use of the model, in one line that every user sees. Empty if the use is not restricted.
+        threshold: The publisher's threshold. None leaves every presentation undecided until the model is calibrated.
         networks: At least one network.
     """
 
@@ -122,14 +123,14 @@ class DescribedModel(Section):
     networks: tuple[NetworkSection, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
+    def _distinct_files(self) -> Self:
         files = [network.file for network in self.networks]
         if len(set(files)) < len(files):
             raise ValueError(f"networks need different files, got {', '.join(files)}")
         return self
 
     def to_bundle(self, files: Mapping[str, bytes]) -> Bundle:
-        """The model, of the content of its networks' files by name."""
+        """The model, from the content of its networks' files by name."""
         facts: dict[str, Any] = {"title": self.title, "urls": [net.url for net in self.networks if net.url]}
         description = Description(
             name=self.name,
@@ -148,7 +149,7 @@ def read_described(path: Path) -> DescribedModel:
     """Read and check a description.
 
     Raises:
-        ModelError: the file cannot be read, or a key or value is wrong; the message names it, with the choices.
+        ModelError: the file cannot be read, or a key or value is wrong. The message names the key and the choices.
     """
     try:
         return DescribedModel.model_validate(read_toml(path))

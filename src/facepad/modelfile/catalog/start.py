@@ -19,8 +19,8 @@ def starting_network(name: str, weights: str, options: dict[str, Any]) -> tuple[
     Args:
         name: Name of the architecture, as in `facepad.models.create_model`.
         weights: ``imagenet``, ``none`` or a weights file, as in `facepad.models.create_model`. Or a run folder, a model
-            file or a listed model's name: the network then gets the weights of that model, including the head's. A
-            network without a depth map may start from a network with a depth map.
+            file or a listed model's name. The network then gets all weights of that model, including the weights of the
+            head. A network without a depth map may start from a network with a depth map.
         options: The network's options.
 
     Returns:
@@ -29,7 +29,7 @@ def starting_network(name: str, weights: str, options: dict[str, Any]) -> tuple[
 
     Raises:
         ModelError: the weights are missing or do not fit, or the trained model has another architecture or other
-            options; the message names the difference.
+            options. The message names the difference.
     """
     if weights in ("imagenet", "none") or weights.endswith(_WEIGHT_SUFFIXES):
         return create_model(name, weights=weights, **options), {"weights": weights}

@@ -1,4 +1,4 @@
-"""Where the files of described networks are: folders of the user's, or a pinned download."""
+"""Finding the files of described networks in the user's folders, or downloading them."""
 
 from __future__ import annotations
 
@@ -17,31 +17,35 @@ __all__ = ["at_hand", "load_described", "user_folder"]
 
 
 def user_folder() -> Path:
-    """Where added descriptions (``NAME.toml``) and the files of networks (``NAME/FILE.onnx``) are kept.
+    """The folder of added descriptions (``NAME.toml``) and of network files (``NAME/FILE.onnx``).
 
-    The folder ``models`` in the one that the variable FACEPAD_HOME names; without it in the platform's cache folder.
+    This is the folder ``models`` in the folder that the environment variable FACEPAD_HOME names. If the variable is not
+    set, it is in the platform's cache folder.
     """
     return cache_folder() / "models"
 
 
 def at_hand(model: DescribedModel, network: NetworkSection, *, beside: Path | None = None) -> Path | None:
-    """The network's file in ``beside``, in the folder that FACEPAD_MODELS names, or in the user's folder; else None."""
+    """The path of the network's file on this machine; None if the file is missing.
+
+    The function looks in ``beside``, in the folder that FACEPAD_MODELS names, and in the user's folder.
+    """
     if beside is not None and (beside / network.file).is_file():
         return beside / network.file
     return find_local(_public_file(model, network))
 
 
 def load_described(model: DescribedModel, *, beside: Path | None = None) -> Bundle:
-    """A described model with its networks; files that are not on this machine are downloaded once.
+    """Read a described model with its networks. Files that are not on this machine are downloaded once.
 
-    The first download says on stderr what is downloaded, and under which licence.
+    Before a download, the name and the licence of the file are written to stderr.
 
     Args:
         model: The description.
-        beside: A folder to look in first.
+        beside: Folder that is searched first.
 
     Raises:
-        ModelError: a file is missing and cannot be downloaded, or is not the one that is described.
+        ModelError: a file is missing and cannot be downloaded, or has another hash than the description states.
     """
     return model.to_bundle({network.file: _content(model, network, beside) for network in model.networks})
 

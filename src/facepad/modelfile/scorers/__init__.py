@@ -1,4 +1,4 @@
-"""Scorers: images in, P(bona fide) out, on any inference engine."""
+"""Scorers, which compute P(bona fide) of images on any inference engine."""
 
 from facepad.modelfile.scorers.bundle_scorer import BundleScorer
 from facepad.modelfile.scorers.scorer import Prepared, Scorer, Scores, calibrated, sigmoid

@@ -17,17 +17,17 @@ from facepad.types import Box
 
 __all__ = ["BundleScorer"]
 
-#: The logit of a probability is taken of at least this, so that it stays finite.
-_LEAST = 1e-12
+#: Minimum of a probability before its logit is computed: the logit of 0 is not finite.
+_MIN_PROBABILITY = 1e-12
 
 
 class BundleScorer:
-    """Runs the networks of a model, sums their logits and calibrates the sum; threads may share it.
+    """Runs the networks of a model, sums their logits and calibrates the sum. Threads may share a scorer.
 
     Args:
         bundle: The model.
-        engine: The inference engine; None takes ONNX Runtime, or OpenVINO for a model in its format.
-        threads: Number of threads of the engine; None takes one per processor.
+        engine: The inference engine. None takes OpenVINO for a model in OpenVINO's format, else ONNX Runtime.
+        threads: Number of threads of the engine. None takes one thread per processor.
 
     Raises:
         ModelError: the engine cannot run the model or is not installed, or a graph does not fit its description.
@@ -41,11 +41,11 @@ class BundleScorer:
 
     @property
     def preprocess(self) -> tuple[PreprocessSpec, ...]:
-        """How each network's input is preprocessed."""
+        """The preprocessing of each network's input."""
         return tuple(network.preprocess for network in self.bundle.description.networks)
 
     def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
-        """The networks' crops of a uint8 RGB image ``(H, W, 3)`` with its canonical face square.
+        """Cut the networks' crops from a uint8 RGB image ``(H, W, 3)``; ``box`` is its canonical face square.
 
         Raises:
             ModelError: a network needs a face and ``box`` is None.
@@ -53,7 +53,7 @@ class BundleScorer:
         return tuple(spec.apply(image, box) for spec in self.preprocess)
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
-        """The calibrated scores of at least one image's crops."""
+        """Compute the calibrated scores of at least one prepared image."""
         logits = np.zeros(len(batch))
         depth = None
         for index, network in enumerate(self._networks):
@@ -74,16 +74,16 @@ class _Runner:
         self._input, self._output = network.input, network.output
         self._engine = load_network(files, engine or usual, threads)
         self._name = network.output.name or self._engine.outputs[0]
-        self._check(network, self._engine)
+        self._require_fit(network, self._engine)
 
     def __call__(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
         """Logits ``(N,)`` and depth maps ``(N, h, w)`` of uint8 RGB crops ``(N, H, W, 3)``."""
         results = self._engine(to_input(crops, self._input))
         depth = results[self._output.depth] if self._output.depth else None
-        return to_logits(results[self._name], self._output), None if depth is None else _maps(depth)
+        return to_logits(results[self._name], self._output), None if depth is None else _depth_maps(depth)
 
-    def _check(self, network: Network, engine: Engine) -> None:
-        """Run the network once, so that a wrong description fails at loading and not in the middle of work."""
+    def _require_fit(self, network: Network, engine: Engine) -> None:
+        """Run the network once, to report a wrong description when the model is loaded."""
         for name in (self._name, self._output.depth):
             if name is not None and name not in engine.outputs:
                 raise ModelError(f"network {network.name} has no output {name!r}; it has {', '.join(engine.outputs)}")
@@ -91,13 +91,13 @@ class _Runner:
             self(np.zeros((1, *network.preprocess.size, 3), dtype=np.uint8))
         except ModelError:
             raise
-        except Exception as error:  # each engine raises exceptions of its own
+        except Exception as error:  # each engine has its own exception types
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"network {network.name} cannot run on the input of its description: {reason}") from error
 
 
 def to_input(crops: NDArray[np.uint8], form: InputFormat) -> NDArray[Any]:
-    """uint8 RGB crops ``(N, H, W, 3)`` in the layout, channel order and range that a graph takes."""
+    """Convert uint8 RGB crops ``(N, H, W, 3)`` to the layout, channel order and range that a graph takes."""
     if form.channels == "bgr":
         crops = crops[..., ::-1]
     batch: NDArray[Any] = crops
@@ -110,7 +110,7 @@ def to_input(crops: NDArray[np.uint8], form: InputFormat) -> NDArray[Any]:
 
 
 def to_logits(output: NDArray[np.floating], form: OutputFormat) -> NDArray[np.float64]:
-    """The output of a graph as logits of bona fide against all other classes, ``(N,)``.
+    """Convert the output of a graph to logits ``(N,)`` of bona fide against all other classes.
 
     >>> to_logits(np.array([[2.0, 0.5]]), OutputFormat(kind="logits", bona_fide=0))
     array([1.5])
@@ -123,10 +123,10 @@ def to_logits(output: NDArray[np.floating], form: OutputFormat) -> NDArray[np.fl
     if values.ndim != 2 or form.bona_fide >= values.shape[1] or values.shape[1] < 2:
         raise ModelError(f"expected (N, classes) with a class {form.bona_fide}, the network gives {values.shape}")
     if form.kind == "probabilities":
-        values = np.log(np.clip(values, _LEAST, 1 - _LEAST))
+        values = np.log(np.clip(values, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY))
     others = np.delete(values, form.bona_fide, axis=1)
     return np.asarray(values[:, form.bona_fide] - np.logaddexp.reduce(others, axis=1))
 
 
-def _maps(depth: NDArray[np.floating]) -> NDArray[np.float32]:
+def _depth_maps(depth: NDArray[np.floating]) -> NDArray[np.float32]:
     return depth.reshape(len(depth), *depth.shape[-2:]).astype(np.float32, copy=False)

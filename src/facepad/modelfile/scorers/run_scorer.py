@@ -1,4 +1,4 @@
-"""Scoring with a finished run's network: as a model in memory, or in PyTorch itself."""
+"""Scoring with the network of a finished run: as a model in memory, or in PyTorch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GRAPH = "network.onnx"
 
 
 def bundle_of(trained: TrainedModel, *, name: str = "run") -> Bundle:
-    """A trained network as a model without calibration and threshold: 32 bit floats, any batch size."""
+    """Convert a trained network to a model of 32 bit floats without calibration and threshold."""
     outputs = trained.network.outputs
     network = Network(
         name=trained.architecture,
@@ -33,11 +33,11 @@ def bundle_of(trained: TrainedModel, *, name: str = "run") -> Bundle:
 
 
 class EagerScorer:
-    """Scores with a trained network in PyTorch: the reference for the graphs exported from it.
+    """Scores with a trained network in PyTorch, as the reference for the exported graphs.
 
     Args:
         trained: The network.
-        calibration: The calibration of its logit.
+        calibration: The calibration of the network's logit.
     """
 
     def __init__(self, trained: TrainedModel, calibration: Calibration) -> None:
@@ -46,11 +46,11 @@ class EagerScorer:
 
     @property
     def preprocess(self) -> tuple[PreprocessSpec, ...]:
-        """How the network's input is preprocessed."""
+        """The preprocessing of the network's input."""
         return (self._spec,)
 
     def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
-        """The network's crop of a uint8 RGB image ``(H, W, 3)`` with its canonical face square.
+        """Cut the network's crop from a uint8 RGB image ``(H, W, 3)``; ``box`` is its canonical face square.
 
         Raises:
             ModelError: the network needs a face and ``box`` is None.
@@ -58,7 +58,7 @@ class EagerScorer:
         return (self._spec.apply(image, box),)
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
-        """The calibrated scores of at least one image's crop."""
+        """Compute the calibrated scores of at least one prepared image."""
         results = self._network(np.stack([crop for (crop,) in batch]))
         logits = results[self._network.outputs[0]].astype(np.float64)
         return Scores(calibrated(logits, self._calibration), logits)

@@ -1,4 +1,4 @@
-"""The interface of scorers: cut the networks' crops from an image, and score them."""
+"""The interface of scorers, which cut the networks' crops from images and score the crops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from facepad.types import Box
 __all__ = ["Prepared", "Scorer", "Scores", "calibrated", "sigmoid"]
 
 Prepared = tuple[NDArray[np.uint8], ...]
-"""An image as the networks of a scorer see it: one uint8 RGB crop ``(H, W, 3)`` for each."""
+"""The crops of one image: one uint8 RGB crop ``(H, W, 3)`` for each network of a scorer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Scores:
     """The scores of a batch.
 
     Attributes:
-        values: P(bona fide) in [0, 1], ``(N,)``; accept when the score >= threshold.
+        values: P(bona fide) in [0, 1], ``(N,)``. An image is accepted if its score >= the threshold.
         logits: The logits before calibration, ``(N,)``, positive for bona fide.
-        depth: The depth maps of the network, ``(N, h, w)`` in [0, 1], near = 1; None if no network gives any.
+        depth: Depth maps ``(N, h, w)`` in [0, 1], near = 1. None if no network gives depth maps.
     """
 
     values: NDArray[np.float64]
@@ -35,15 +35,15 @@ class Scores:
 
 
 class Scorer(Protocol):
-    """An object that scores images; threads may share it."""
+    """An object that scores images. Threads may share a scorer."""
 
     @property
     def preprocess(self) -> tuple[PreprocessSpec, ...]:
-        """How each network's input is preprocessed."""
+        """The preprocessing of each network's input."""
         ...
 
     def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
-        """The networks' crops of a uint8 RGB image ``(H, W, 3)`` with its canonical face square.
+        """Cut the networks' crops from a uint8 RGB image ``(H, W, 3)``; ``box`` is its canonical face square.
 
         Raises:
             ModelError: a network needs a face and ``box`` is None.
@@ -56,7 +56,7 @@ class Scorer(Protocol):
 
 
 def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """1 / (1 + exp(-logit)), in double precision: float32 would round very high scores to 1.
+    """1 / (1 + exp(-logit)) in double precision, because float32 rounds very high scores to 1.
 
     >>> sigmoid(np.array([0.0, 800.0])).tolist()
     [0.5, 1.0]
@@ -65,7 +65,7 @@ def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def calibrated(logits: NDArray[np.floating], calibration: Calibration) -> NDArray[np.float64]:
-    """P(bona fide) in [0, 1] of a model's logits, ``(N,)``.
+    """Convert a model's logits ``(N,)`` to P(bona fide) in [0, 1], ``(N,)``.
 
     >>> calibrated(np.array([3.0]), Calibration(method="platt", slope=0.5, offset=-1.5)).tolist()
     [0.5]
