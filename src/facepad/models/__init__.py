@@ -1,4 +1,4 @@
-"""Networks to train, by name (`MODELS`, `create_model`)."""
+"""Network architectures by name (`MODELS`, `create_model`)."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class ModelEntry:
     """One row of `MODELS`.
 
     Attributes:
-        build: The class of the network; its parameters are the network's options.
-        trunk: Name of the trunk, whose public ImageNet weights the network takes.
+        build: Class of the network. The parameters of the class are the network's options.
+        trunk: Name of the trunk. The network takes the public ImageNet weights of this trunk.
         summary: One line for `facepad list models`.
     """
 
@@ -58,7 +58,7 @@ class ModelEntry:
         return {name: (hints[name], default) for name, default in self.options.items()}
 
     def gives_depth(self, options: Mapping[str, Any]) -> bool:
-        """Whether the network with these options gives a depth map; a network that can has the option ``depth``."""
+        """Whether the network gives a depth map if it is built with these options."""
         return "depth" in self.options and bool(options.get("depth", True))
 
 

@@ -9,7 +9,7 @@ __all__ = ["Attention", "resize_maps", "resize_matrix"]
 
 
 class _ChannelAttention(nn.Module):
-    """Channel attention: mean and maximum over places go through one small network of 1x1 convolutions."""
+    """Channel attention: one small network of 1x1 convolutions takes the spatial mean and maximum of each channel."""
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class _ChannelAttention(nn.Module):
 
 
 class _SpatialAttention(nn.Module):
-    """Spatial attention: mean and maximum over channels go through one 7x7 convolution."""
+    """Spatial attention: one 7x7 convolution takes the mean and the maximum over the channels."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,11 +39,11 @@ class _SpatialAttention(nn.Module):
 
 
 class Attention(nn.Module):
-    """CBAM (Woo et al., ECCV 2018): channel attention, then spatial attention; the shape stays.
+    """CBAM (Woo et al., ECCV 2018): channel attention, then spatial attention. The shape does not change.
 
     Args:
         channels: Number of channels of the input ``(N, channels, H, W)``.
-        reduction: The channel network's hidden layer has ``channels / reduction`` units, at least 8.
+        reduction: The hidden layer of the channel attention has ``channels / reduction`` units, at least 8.
     """
 
     def __init__(self, channels: int, reduction: int = 16) -> None:
@@ -58,7 +58,9 @@ class Attention(nn.Module):
 
 
 def resize_matrix(inputs: int, outputs: int) -> Tensor:
-    """``(outputs, inputs)``: linear interpolation along one side, area-correct when it shrinks; rows sum to 1.
+    """The matrix ``(outputs, inputs)`` that interpolates linearly along one side of a map. Each row sums to 1.
+
+    If the side shrinks, each output averages all inputs that it covers.
 
     >>> resize_matrix(4, 2)
     tensor([[0.4286, 0.4286, 0.1429, 0.0000],
@@ -73,10 +75,10 @@ def resize_matrix(inputs: int, outputs: int) -> Tensor:
 
 
 def resize_maps(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Resize maps ``(N, C, H, W)`` to ``(N, C, *size)``, area-correct when they shrink.
+    """Resize maps ``(N, C, H, W)`` to ``(N, C, *size)`` by two matrix products.
 
-    Two matrix products instead of `torch.nn.functional.interpolate`, whose gradient is not repeatable on CUDA and which
-    skips pixels when it shrinks.
+    `torch.nn.functional.interpolate` is not used for two reasons. Its gradient is not repeatable on CUDA, and it skips
+    pixels when maps shrink.
     """
     height, width = (int(side) for side in x.shape[2:])
     if (height, width) == size:

@@ -1,4 +1,4 @@
-"""AttentionFusion (Zhou): MobileNetV2 with attention on shallow, middle and deep features, fused by learnt weights."""
+"""AttentionFusion (Zhou): MobileNetV2 with attention on shallow, middle and deep features, fused by learned weights."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ __all__ = ["DEEP_TAPS", "AttentionFusion"]
 
 SHALLOW_TAP, MIDDLE_TAP = 3, 6
 DEEP_TAPS = (17, 13)
-"""Blocks of the trunk that may be the deep tap: the full network, and the light one."""
+"""Numbers of the trunk's blocks that can be the deep tap, for the full and the light network of the paper."""
 
 
 class AttentionFusion(StagedModel):
-    """Two 32x32 maps instead of a fully connected layer: where the face is near, and where it looks bona fide.
+    """A network that gives a depth map and a binary map, both 32x32, instead of a fully connected layer.
 
-    Three taps of the trunk (``features.3``, ``features.6`` and the deep tap) go through channel and spatial attention,
-    a 1x1 projection to ``channels`` and a resize to 32x32, and are summed with the weights softmax(alpha). From the sum
-    one 1x1 convolution makes the depth map in [0, 1], another the binary map whose mean is the bona fide logit. The
-    paper names the parts; softmax, projection width and its batch norm are ours.
+    The network has three taps in the trunk: ``features.3``, ``features.6`` and the deep tap. Each tap's features go
+    through channel and spatial attention, a 1x1 projection to ``channels``, and a resize to 32x32. The results are
+    summed with the weights softmax(alpha). From the sum, a 1x1 convolution makes the depth map in [0, 1]. A second 1x1
+    convolution makes the binary map. The mean of the binary map is the bona fide logit. The paper names these parts.
+    The softmax, the width of the projection and the projection's batch norm are our choice.
 
-    Stages: ``normalize``, ``features.0`` .. ``features.3``, and ``fuse``, the rest.
+    Stages: ``normalize``, ``features.0`` .. ``features.3``, and ``fuse``, which holds all other parts.
 
     Args:
         deep_tap: One of `DEEP_TAPS`.
-        channels: Width that the taps are projected to, at least 1.
-        attention: False leaves the attention blocks out.
-        fusion: False takes the deep tap alone.
+        channels: Number of channels after the projection, at least 1.
+        attention: Whether the network has attention blocks.
+        fusion: Whether the network uses all three taps. False uses only the deep tap.
         alpha: ``learned`` (three numbers, randomly initialised) or ``fixed`` (1/3 each).
-        depth: False leaves the depth map out; the network then gives the logit alone.
+        depth: Whether the network gives a depth map. False gives only the logit.
 
     Raises:
-        ModelError: an unknown tap or kind of alpha, or no channels.
+        ModelError: the deep tap or the kind of alpha is unknown, or ``channels`` is below 1.
 
     Example:
         >>> model = AttentionFusion(deep_tap=13).eval()
@@ -78,7 +79,7 @@ class AttentionFusion(StagedModel):
             nn.Sequential(nn.Conv2d(width, channels, 1, bias=False), nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
             for width in widths
         )
-        # After the trunk, in the order of running: freezing goes by the order of the parameters.
+        # These parts follow the trunk, in the order in which they run: freezing depends on the order of the parameters.
         self.alpha = _Alpha(len(widths), learned=alpha == "learned" and fusion)
         self.head = nn.Conv2d(channels, 1, 1)
         self.depth_head = nn.Conv2d(channels, 1, 1) if depth else None
@@ -86,7 +87,7 @@ class AttentionFusion(StagedModel):
         self.foreign = (*super().foreign, *(f"features.{index}." for index in range(deep_tap + 1, 19)))
 
     def stages(self) -> OrderedDict[str, nn.Module]:
-        """The stages in the order in which they run; everything behind the shallow tap is one."""
+        """The stages in the order in which they run. All parts behind the shallow tap are one stage."""
         rows = super().stages()
         front = OrderedDict(
             (name, rows[name]) for name in ["normalize", *(f"features.{i}" for i in range(SHALLOW_TAP + 1))]
@@ -96,7 +97,7 @@ class AttentionFusion(StagedModel):
 
 
 class _Alpha(nn.Module):
-    """The weights of the taps, shallow to deep, ``(taps,)``: positive, with sum 1."""
+    """The weights ``(taps,)`` of the taps from shallow to deep. They are positive and sum to 1."""
 
     def __init__(self, taps: int, *, learned: bool) -> None:
         super().__init__()
@@ -110,7 +111,7 @@ class _Alpha(nn.Module):
 
 
 class _Fuse(nn.Module):
-    """Everything behind the shallow tap, as one stage; its parts belong to the network."""
+    """The stage of all parts behind the shallow tap. The parts are shared with the network."""
 
     def __init__(self, network: AttentionFusion) -> None:
         super().__init__()
@@ -123,7 +124,7 @@ class _Fuse(nn.Module):
         self._taps = network.taps
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Output of ``features.3`` to the logit ``(N,)``, or to logit and depth map ``(N, 1, 32, 32)``."""
+        """Convert the output of ``features.3`` to the logit ``(N,)`` and, if any, the depth map ``(N, 1, 32, 32)``."""
         tapped = {SHALLOW_TAP: x}
         for name, block in self.blocks.items():
             x = block(x)

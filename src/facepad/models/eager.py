@@ -1,4 +1,4 @@
-"""A network run by PyTorch itself: the reference for exported graphs."""
+"""A network that runs in PyTorch, as the reference for exported graphs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["EagerNetwork"]
 
 
 class EagerNetwork:
-    """A `facepad.runtime.inference.Engine` with the input and outputs of the network's ONNX graph, on the CPU."""
+    """A `facepad.runtime.inference.Engine` on the CPU, with the input and outputs of the network's ONNX graph."""
 
     inputs: tuple[str, ...] = ("rgb",)
 
@@ -24,7 +24,7 @@ class EagerNetwork:
         self.outputs = network.outputs
 
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
-        """The outputs by name, of uint8 RGB images ``(N, H, W, 3)``."""
+        """Run the network on uint8 RGB images ``(N, H, W, 3)``, and return the outputs by name."""
         with torch.inference_mode():
             results = self._network(to_input(torch.from_numpy(batch)))
         together = results if isinstance(results, tuple) else (results,)

@@ -1,4 +1,4 @@
-"""FASNet (Lucena et al., ICIAR 2017): VGG-16 under torchvision's parameter names, its top replaced by a small one."""
+"""FASNet (Lucena et al., ICIAR 2017): VGG-16 with a smaller head, under torchvision's parameter names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["FASNet", "vgg16_features"]
 
 #: Configuration D of Simonyan & Zisserman (ICLR 2015): output channels of each 3x3 convolution, block by block.
 _BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
-#: The size of the trunk's output for 96 pixels, after five poolings.
+#: Size of the trunk's output for an input of 96 pixels: each of the five pooling layers halves the size.
 _GRID = (3, 3)
 
 
@@ -35,14 +35,14 @@ def vgg16_features() -> nn.Sequential:
 
 
 class _Grid(nn.Module):
-    """The trunk's output on a 3x3 grid: ``(N, C, H, W)`` to ``(N, C, 3, 3)``; maps of that size do not change."""
+    """Resizes the trunk's output ``(N, C, H, W)`` to ``(N, C, 3, 3)``. Maps of 3x3 do not change."""
 
     def forward(self, x: Tensor) -> Tensor:
         return resize_maps(x, _GRID)
 
 
 class _TwoLayerHead(nn.Module):
-    """A hidden layer of 256, dropout and one logit: ``(N, C, 3, 3)`` to ``(N,)``."""
+    """A hidden layer of 256 units, dropout and one logit: ``(N, C, 3, 3)`` to ``(N,)``."""
 
     def __init__(self, channels: int, dropout: float) -> None:
         super().__init__()
@@ -57,16 +57,17 @@ class _TwoLayerHead(nn.Module):
 
 
 class FASNet(StagedModel):
-    """VGG-16 with another top: all places and channels of its output, 256 units, dropout, one logit.
+    """VGG-16 with another head: a layer of 256 units on the whole output of the trunk, dropout, and one logit.
 
-    From the paper ("Transfer Learning Using Convolutional Neural Networks for Face Anti-spoofing") and its authors'
-    public notebook: the trunk with ImageNet weights, its output taken whole (no pooling), 256 rectified units, dropout
-    0.5, one sigmoid unit; the input of 96x96 is the paper's, the notebook leaves it open. Ours: the ImageNet mean and
-    standard deviation (the notebook only divides by 255), and other input sizes: their grid is resized to the 3x3 of
-    96 pixels.
+    The paper ("Transfer Learning Using Convolutional Neural Networks for Face Anti-spoofing") and its authors' public
+    notebook define a trunk with ImageNet weights, no pooling after the trunk, 256 rectified units, dropout 0.5, and one
+    sigmoid unit. The input of 96x96 is from the paper alone.
 
-    Stages: ``normalize``, ``features.0`` .. ``features.30``, ``grid``, ``head``; VGG-16's last block of convolutions
-    begins at ``features.24``.
+    Two choices are ours. The input is normalised by the ImageNet mean and standard deviation, but the notebook only
+    divides pixels by 255. For other input sizes, the trunk's output is resized to the 3x3 of a 96x96 input.
+
+    Stages: ``normalize``, ``features.0`` .. ``features.30``, ``grid``, ``head``. The last block of convolutions of
+    VGG-16 begins at ``features.24``.
 
     Args:
         dropout: Probability in [0, 1) of dropping a hidden unit in training.

@@ -1,4 +1,4 @@
-"""A network frozen for inference: an ONNX graph, run by ONNX Runtime (on a CPU two to three times PyTorch's speed)."""
+"""Export of a network to an ONNX graph. ONNX Runtime is two to three times as fast as PyTorch on a CPU."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _INPUT = "rgb"
 
 
 class _FromPixels(nn.Module):
-    """Takes images as they lie in memory: uint8 RGB ``(N, H, W, 3)``."""
+    """A network that takes decoded images, uint8 RGB ``(N, H, W, 3)``."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -31,26 +31,27 @@ class _FromPixels(nn.Module):
 
 
 def to_onnx(network: nn.Module, size: tuple[int, int], outputs: Sequence[str]) -> bytes:
-    """The ONNX graph of a network that takes float32 ``(N, 3, H, W)`` in [0, 1]; the graph takes uint8 RGB images.
+    """Export a network to an ONNX graph that takes uint8 RGB images.
 
     Args:
-        network: Returns one tensor, or a tuple of them; exported in eval mode.
-        size: Input (height, width) in pixels.
-        outputs: Names of what it returns, in order.
+        network: A network that takes float32 ``(N, 3, H, W)`` in [0, 1] and returns a tensor or a tuple of tensors. It
+            is exported in eval mode.
+        size: (height, width) of the input in pixels.
+        outputs: Names of the returned tensors, in order.
 
     Returns:
-        The serialised graph: input ``rgb`` uint8 ``(N, H, W, 3)``, any N.
+        The serialised graph. Its input ``rgb`` is uint8 ``(N, H, W, 3)`` with any N.
     """
     images = torch.zeros(2, *size, 3, dtype=torch.uint8)
     graph = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
-        # PyTorch's newer exporter takes 14 seconds for MobileNetV2, this one less than one; the graphs are equal.
+        # PyTorch's newer exporter takes 14 s for MobileNetV2, this exporter less than 1 s. The graphs are equal.
         warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes are meant to be constants
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]  # sizes are constants on purpose
         torch.onnx.export(
-            copy.deepcopy(_FromPixels(network)).float().eval(),  # engines run single precision
+            copy.deepcopy(_FromPixels(network)).float().eval(),  # engines use single precision
             (images,),
-            graph,  # type: ignore[arg-type]  # the annotation forgets streams
+            graph,  # type: ignore[arg-type]  # the annotation omits streams
             dynamo=False,
             input_names=[_INPUT],
             output_names=list(outputs),
@@ -60,5 +61,5 @@ def to_onnx(network: nn.Module, size: tuple[int, int], outputs: Sequence[str]) -
 
 
 def freeze(network: nn.Module, size: tuple[int, int], outputs: Sequence[str]) -> OnnxNetwork:
-    """`to_onnx`, ready to run; later changes of ``network`` do not reach it."""
+    """Export a network with `to_onnx` and load the graph. Later changes of ``network`` do not change the graph."""
     return OnnxNetwork(to_onnx(network, size, outputs))

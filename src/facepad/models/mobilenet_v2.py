@@ -13,7 +13,7 @@ from facepad.models.staged import GlobalPool, StagedModel
 __all__ = ["WIDTHS", "InvertedResidual", "MobileNetV2", "mobilenet_v2_features"]
 
 WIDTHS = (1.0, 0.75, 0.5, 0.25)
-"""Width multipliers of the paper."""
+"""The width multipliers of the paper."""
 
 #: Table 2 of the paper: expansion t, output channels c, repeats n, first stride s.
 _LAYOUT = (
@@ -28,7 +28,7 @@ _LAYOUT = (
 
 
 def _divisible(channels: float, divisor: int = 8) -> int:
-    """Round to a multiple of 8, never losing more than a tenth (the reference implementation's rule)."""
+    """Round to a multiple of 8 that is at least 90 % of ``channels``, like the reference implementation."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
@@ -39,7 +39,10 @@ def _conv_norm_act(inputs: int, outputs: int, kernel: int, stride: int = 1, grou
 
 
 class InvertedResidual(nn.Module):
-    """Expand (1x1), filter depth-wise (3x3), project (1x1, linear), and add the input where shapes allow."""
+    """A block that expands (1x1), filters depth-wise (3x3), projects (1x1, linear), and adds its input.
+
+    The input is added only if it has the shape of the output.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -64,7 +67,7 @@ def mobilenet_v2_features(width: float = 1.0) -> nn.Sequential:
     """The convolutional trunk ``features[0..18]``: ``(N, 3, H, W)`` to ``(N, 1280, H / 32, W / 32)`` at width <= 1.
 
     Raises:
-        ModelError: a width multiplier that is not one of `WIDTHS`.
+        ModelError: the width multiplier is not in `WIDTHS`.
     """
     if width not in WIDTHS:
         raise ModelError(f"width multiplier must be one of {', '.join(map(str, WIDTHS))}, got {width}")
@@ -97,12 +100,12 @@ class _LogitHead(nn.Module):
 
 
 class MobileNetV2(StagedModel):
-    """TLA-MobileNetV2: trunk, global average pool, dropout, one logit (positive = bona fide).
+    """TLA-MobileNetV2: trunk, global average pooling, dropout, and one logit (positive = bona fide).
 
     Stages: ``normalize``, ``features.0`` .. ``features.18``, ``pool``, ``head``.
 
     Args:
-        width: Width multiplier (alpha of MobileNet), one of `WIDTHS`.
+        width: Width multiplier (alpha in the MobileNet papers), one of `WIDTHS`.
         dropout: Probability in [0, 1) of dropping a pooled feature in training.
 
     Example:

@@ -14,7 +14,7 @@ _LAYOUT = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 
 
 class _BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a short-cut (1x1 where the shape changes)."""
+    """Two 3x3 convolutions and a shortcut, which has a 1x1 convolution if the shape changes."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -33,10 +33,10 @@ class _BasicBlock(nn.Module):
 
 
 class _TwoLogitHead(nn.Module):
-    """Two logits (attack, bona fide), given on as their difference.
+    """Two logits (attack, bona fide), whose difference is the output.
 
-    Softmax cross-entropy of two logits equals binary cross-entropy of their difference, and its softmax the sigmoid;
-    so the paper's two-way softmax is kept, and every facepad network still returns one bona fide logit.
+    Every network of facepad returns one bona fide logit. The difference keeps the two-way softmax of the paper: the
+    sigmoid of the difference equals the softmax of the two logits, and the cross-entropies are equal, too.
     """
 
     def __init__(self, inputs: int) -> None:

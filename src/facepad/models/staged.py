@@ -1,4 +1,4 @@
-"""The common form of all networks: named stages in a row, from pixels to one bona fide logit."""
+"""The base class of all networks: a sequence of named stages, from pixels to one bona fide logit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class _Normalize(nn.Module):
-    """ImageNet normalisation of RGB in [0, 1]; as a part of the network it cannot be forgotten."""
+    """ImageNet normalisation of RGB in [0, 1]. It is a part of the network, so no caller can omit it."""
 
     mean: Tensor
     std: Tensor
@@ -35,27 +35,28 @@ class _Normalize(nn.Module):
 
 
 class GlobalPool(nn.Module):
-    """The mean over all places: ``(N, C, H, W)`` to ``(N, C)``."""
+    """Global average pooling: ``(N, C, H, W)`` to ``(N, C)``."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, C, H, W)`` to ``(N, C)``."""
+        """Average ``(N, C, H, W)`` over H and W to ``(N, C)``."""
         return torch.mean(x, dim=(2, 3))
 
 
 class StagedModel(nn.Module):
-    """A network as a row of named stages: RGB ``(N, 3, H, W)`` float32 in [0, 1] in, ``(N,)`` bona fide logits out.
+    """A network of named stages, which run one after the other.
 
-    A network may give a tuple of several outputs; `outputs` then names them, the logit first.
+    The input is RGB ``(N, 3, H, W)``, float32 in [0, 1]. The output is the bona fide logits ``(N,)``, or a tuple whose
+    first item is these logits. `outputs` names the items. P(bona fide) is the sigmoid of the logit.
 
-    The stages make transfer learning cheap: the frozen ones in front run once, their output is kept
-    (`facepad.training.features`), and only the rest is trained. P(bona fide) is the sigmoid of the logit.
+    Stages make transfer learning fast. The first, frozen stages run once per image, and their output is kept
+    (`facepad.training.features`). Only the other stages are trained.
     """
 
     #: Names of the outputs.
     outputs: tuple[str, ...] = ("logit",)
-    #: Prefixes of parameters that public weights lack: they start at random.
+    #: Prefixes of the parameters that public weights do not hold. These parameters are initialised at random.
     own: tuple[str, ...] = ("head.",)
-    #: Prefixes of parameters that only public weights have.
+    #: Prefixes of the parameters that only public weights hold.
     foreign: tuple[str, ...] = ("classifier.", "fc.")
 
     def __init__(self) -> None:
@@ -63,9 +64,9 @@ class StagedModel(nn.Module):
         self.normalize = _Normalize()
 
     def stages(self) -> OrderedDict[str, nn.Module]:
-        """The stages in the order in which they run: the child modules, with each sequence split into its blocks.
+        """The stages in the order in which they run: the child modules, and the blocks of each `nn.Sequential`.
 
-        Names are prefixes of the parameter names.
+        The name of a stage is the prefix of its parameters' names.
         """
         rows: OrderedDict[str, nn.Module] = OrderedDict()
         for name, child in self.named_children():
@@ -76,20 +77,20 @@ class StagedModel(nn.Module):
         return rows
 
     def forward(self, x: Tensor) -> Any:
-        """Bona fide logits ``(N,)`` of an input batch, or the tuple that `outputs` names."""
+        """Run all stages: the bona fide logits ``(N,)`` of an input batch, or the tuple that `outputs` names."""
         return self.run(x)
 
     def run(self, x: Tensor, *, start: str | None = None, stop: str | None = None) -> Any:
-        """Run the stages from ``start`` (included; None = the first) up to ``stop`` (excluded; None = the end)."""
+        """Run the stages from ``start`` (None = the first) to the stage before ``stop`` (None = to the end)."""
         for stage in self.between(start, stop).values():
             x = stage(x)
         return x
 
     def between(self, start: str | None = None, stop: str | None = None) -> OrderedDict[str, nn.Module]:
-        """The stages from ``start`` (included) up to ``stop`` (excluded), in order.
+        """The stages from ``start`` (None = the first) to the stage before ``stop`` (None = to the end), in order.
 
         Raises:
-            ModelError: there is no stage of that name.
+            ModelError: the network has no stage of this name.
         """
         stages = self.stages()
         names = list(stages)
@@ -101,13 +102,13 @@ class StagedModel(nn.Module):
         return OrderedDict((name, stages[name]) for name in names[first:last])
 
     def freeze_before(self, parameter_prefix: str | None) -> str | None:
-        """Freeze every parameter that comes before the first one named ``parameter_prefix...``.
+        """Freeze all parameters before the first parameter whose name begins with ``parameter_prefix``.
 
         Args:
-            parameter_prefix: Such as ``head`` or ``features.12.conv.1``; None trains everything.
+            parameter_prefix: A prefix such as ``head`` or ``features.12.conv.1``. None makes all parameters trainable.
 
         Returns:
-            The first stage with a trainable parameter: the output of the stages before it never changes.
+            The first stage that has a trainable parameter. The output of the stages before this stage never changes.
 
         Raises:
             ModelError: no parameter has that prefix.

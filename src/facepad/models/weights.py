@@ -1,4 +1,4 @@
-"""ImageNet weights for the trunks: from a local file, or from torchvision's public files, pinned by their SHA-256."""
+"""ImageNet weights of the trunks, from a local file or from torchvision's public files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["load_trunk_weights"]
 
 
 def _torchvision(name: str, sha256: str, other_name: str) -> PublicFile:
-    """A file of torchvision's; its name ends in the first 8 digits of its SHA-256."""
+    """A public file of torchvision. The file name ends in the first 8 digits of the SHA-256."""
     file = f"{name}-{sha256[:8]}.pth"
     return PublicFile(
         title=f"the ImageNet weights of {name}",
@@ -25,7 +25,7 @@ def _torchvision(name: str, sha256: str, other_name: str) -> PublicFile:
         url=f"https://download.pytorch.org/models/{file}",
         sha256=sha256,
         license="BSD-3-Clause",
-        instead=f"or give its path with --set model.weights=PATH/{file}, or go on from random weights with "
+        instead=f"or give its path with --set model.weights=PATH/{file}, or start from random weights with "
         "--set model.weights=none",
         other_names=(other_name,),
     )
@@ -48,23 +48,24 @@ _PUBLIC = {
         "vgg16-imagenet1k.safetensors",
     ),
 }
-"""Per network its public file, and the name under which FACEPAD_MODELS may hold the trunk alone."""
+"""The public file of each trunk. FACEPAD_MODELS may hold the trunk alone under the other name."""
 
 
 def load_trunk_weights(model: StagedModel, architecture: str, source: str) -> None:
-    """Load pre-trained weights into the trunk of ``model``; its head does not change.
+    """Load pre-trained weights into the trunk of ``model``. The head does not change.
 
     Args:
-        model: The network, under torchvision's parameter names; what only it has is in its `StagedModel.own`.
-        architecture: ``mobilenet_v2``, ``resnet34`` or ``vgg16``; says which public file "imagenet" means.
+        model: A network with torchvision's parameter names. Its attribute `StagedModel.own` names the parameters that
+            torchvision's network does not have.
+        architecture: ``mobilenet_v2``, ``resnet34`` or ``vgg16``. This selects the public file for ``imagenet``.
         source: ``imagenet``, or the path of a ``.safetensors`` or torchvision ``.pth`` file.
 
     Raises:
-        ModelError: the file is missing and cannot be downloaded, is unreadable or foreign, or its names or shapes do
-            not fit.
+        ModelError: the file is missing and cannot be downloaded, cannot be read, is not a file of weights, or holds
+            parameters of other names or shapes.
     """
     path = fetch(_PUBLIC[architecture]) if source == "imagenet" else Path(source)
-    _load(model, _read_state(path), str(path))
+    _load_state(model, _read_state(path), str(path))
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
@@ -78,14 +79,14 @@ def _read_state(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ModelError(f"weights file {path} cannot be read: {str(error).splitlines()[0]}") from error
-    except Exception as error:  # torch passes on pickle errors of many types for foreign files
+    except Exception as error:  # torch raises pickle errors of many types for other kinds of files
         raise ModelError(f"weights file {path} is no plain tensor file: {type(error).__name__}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ModelError(f"weights file {path} holds no dictionary of tensors")
     return state
 
 
-def _load(model: StagedModel, state: dict[str, Tensor], origin: str) -> None:
+def _load_state(model: StagedModel, state: dict[str, Tensor], origin: str) -> None:
     expected = {name: value.shape for name, value in model.state_dict().items() if not name.startswith(model.own)}
     given = {name: value for name, value in state.items() if not name.startswith((*model.foreign, *model.own))}
     missing = [name for name in expected if name not in given and not name.endswith("num_batches_tracked")]
@@ -102,6 +103,6 @@ def _load(model: StagedModel, state: dict[str, Tensor], origin: str) -> None:
         name = wrong[0]
         raise ModelError(
             f"weights {origin} do not fit this network: {name} has shape {tuple(given[name].shape)}, "
-            f"expected {tuple(expected[name])} ({len(wrong)} such)"
+            f"expected {tuple(expected[name])} ({len(wrong)} parameters have a wrong shape)"
         )
     model.load_state_dict(given, strict=False)
