@@ -1,4 +1,4 @@
-"""Presentation attack detection metrics from scores alone: rates, curves, intervals, thresholds, scores files."""
+"""Metrics of presentation attack detection, computed from scores: rates, curves, intervals and thresholds."""
 
 from facepad.files.synonyms import parse_attack_type, parse_label, parse_split
 from facepad.metrics.bob import write_bob_scores

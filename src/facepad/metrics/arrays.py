@@ -1,4 +1,4 @@
-"""Checks of scores, thresholds and limits before any metric computes with them."""
+"""Validation of the scores, thresholds and limits that callers pass to a metric."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Ints = npt.NDArray[np.int64]
 
 
 def checked_scores(scores: npt.ArrayLike, what: str) -> Floats:
-    """Scores as a one-dimensional float64 array, at least one and all finite.
+    """Convert scores to a non-empty one-dimensional float64 array of finite numbers.
 
     Args:
         scores: P(bona fide), or any score that is higher for bona fide, shape (N,).
-        what: The class of the scores ("bona fide" or "attack"), for messages.
+        what: The class of the scores ("bona fide" or "attack"), for error messages.
 
     Raises:
-        MetricError: no score, a NaN or infinite score, or another shape.
+        MetricError: the array is empty or not one-dimensional, or a score is NaN or infinite.
     """
     array = np.asarray(scores, dtype=np.float64)
     if array.ndim != 1:
         raise MetricError(f"expected {what} scores of shape (N,), got shape {array.shape}")
     if array.size == 0:
-        raise MetricError(f"no {what} scores: the metric is not defined without any")
+        raise MetricError(f"no {what} scores: the metric is not defined without scores")
     bad = int(np.count_nonzero(~np.isfinite(array)))
     if bad:
         raise MetricError(
@@ -42,7 +42,7 @@ def checked_scores(scores: npt.ArrayLike, what: str) -> Floats:
 
 
 def check_threshold(threshold: float) -> float:
-    """The threshold as a float.
+    """Refuse a threshold that is not finite, and return the threshold as a float.
 
     Raises:
         MetricError: the threshold is NaN or infinite.
@@ -53,10 +53,10 @@ def check_threshold(threshold: float) -> float:
 
 
 def check_limit(limit: float, name: str) -> float:
-    """An allowed error rate as a float in [0, 1).
+    """Refuse a maximum error rate outside [0, 1), and return the rate as a float.
 
     Raises:
-        MetricError: the limit lies outside.
+        MetricError: the limit is outside [0, 1).
     """
     if not 0 <= limit < 1:
         raise MetricError(f"expected an allowed {name} in [0, 1) as a fraction (0.05 is 5 %), got {limit}")

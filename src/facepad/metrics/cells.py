@@ -1,4 +1,4 @@
-"""Decisions of a table's records counted, per cluster where there are any, and rates of those counts with intervals."""
+"""Counts of decisions, in total and per cluster, and the rates of these counts with their intervals."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ __all__ = ["Cells", "count_cells"]
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """Counted decisions, in the form of `facepad.metrics.counts`.
+    """Counts of decisions, as arrays in the form that `facepad.metrics.counts` describes.
 
     Attributes:
         counted: Counts of all records, shape (K + 1, 3).
-        by_cluster: The same per subject or video, shape (G, K + 1, 3); None when frames count one by one.
-        unit: "subjects" or "videos"; None when frames count one by one.
-        resampling: How many resamples, and their seed.
-        strict: Whether a missing response counts as a wrong decision.
+        by_cluster: Counts per subject or video, shape (G, K + 1, 3); None without clusters.
+        unit: "subjects" or "videos"; None without clusters.
+        resampling: Number of resamples, and their seed.
+        strict: Whether a non-response counts as a wrong decision.
     """
 
     counted: Floats
@@ -48,7 +48,7 @@ class Cells:
     strict: bool = False
 
     def strictly(self) -> Cells:
-        """The same records, with every missing response counted as a wrong decision."""
+        """Return a copy that counts every non-response as a wrong decision."""
         return replace(self, strict=True)
 
     def _judged(self, counts: Floats) -> Floats:
@@ -56,12 +56,12 @@ class Cells:
 
     @cached_property
     def total(self) -> Floats:
-        """The counts that rates divide, shape (K + 1, 3)."""
+        """Counts of all records after `strict` is applied, shape (K + 1, 3)."""
         return self._judged(self.counted)
 
     @property
     def kinds(self) -> int:
-        """K + 1: the instruments and bona fide."""
+        """Number of rows of the counts: K instruments and bona fide, K + 1."""
         return len(self.counted)
 
     @cached_property
@@ -74,14 +74,14 @@ class Cells:
     @cached_property
     def _frame_draws(self) -> Floats:
         """Counts of each resample of single records, shape (B, K + 1, 3)."""
-        # Drawing N records with replacement is a multinomial draw of their counts, at a cost that does not grow with N.
+        # The counts of N records drawn with replacement have a multinomial distribution. Its cost does not grow with N.
         n, replicates = int(self.counted.sum()), self.resampling.replicates
         generator = np.random.default_rng(self.resampling.seed)
         draws = generator.multinomial(n, self.counted.ravel() / n, size=replicates)
         return self._judged(draws.reshape(replicates, *self.counted.shape).astype(np.float64))
 
     def _clusters_in(self, quotient: Quotient) -> int:
-        """How many clusters hold something that the quotient divides by (0 when frames count one by one)."""
+        """Return the number of clusters with samples in the denominator of the quotient; 0 without clusters."""
         if self.by_cluster is None:
             return 0
         return int(np.count_nonzero(np.tensordot(self._judged(self.by_cluster), quotient.whole) > 0))
@@ -90,10 +90,10 @@ class Cells:
         return [part for part in rated.quotients(self.kinds) if np.tensordot(self.total, part.whole) > 0]
 
     def rate(self, rated: Rated) -> Rate:
-        """A rate with its interval.
+        """Return a rate with its interval.
 
         Raises:
-            MetricError: there is nothing to divide by.
+            MetricError: the denominator is 0.
         """
         if isinstance(rated, Mean):
             return self._mean(rated)
@@ -102,19 +102,19 @@ class Cells:
         return self._share(rated.quotients(self.kinds)[0], rated.binomial)
 
     def by_instrument(self, share: Share) -> list[Rate | None]:
-        """The share of each instrument; None where there is nothing to divide by."""
+        """Return the share of each instrument; None if its denominator is 0."""
         quotients = share.by_instrument(self.kinds)
         return [self._share(q) if np.tensordot(self.total, q.whole) > 0 else None for q in quotients]
 
     def _share(self, quotient: Quotient, binomial: bool = True) -> Rate:
-        """A quotient with its interval.
+        """Return a quotient with its interval.
 
-        Clusters are resampled. Where that cannot move (no errors, or nothing but errors), the exact bound for as many
-        trials as there are clusters stands in. Without clusters, or with one only, frames count as trials.
+        Clusters are resampled. If the value is 0 or 1, all resamples have the same value, and the exact bound replaces
+        the bootstrap; the number of trials is the number of clusters. With fewer than two clusters, frames are trials.
         """
         value = float(quotient.of(self.total))
         if np.isnan(value):
-            raise MetricError("the rate is not defined: there is no sample to divide by")
+            raise MetricError("the rate is not defined: its denominator holds no sample")
         n = int(self.total[quotient.whole > 0].sum())
         clusters, extreme = self._clusters_in(quotient), value in (0.0, 1.0)
         if clusters >= 2 and not extreme:
@@ -131,7 +131,7 @@ class Cells:
         return Rate(value, low, high, n, f"bootstrap, {FRAMES}{only}")
 
     def _worst(self, rates: Sequence[Rate]) -> Rate:
-        """The highest of the instruments' rates; its bounds are the highest of theirs."""
+        """Return the highest rate of the instruments, with the highest lower bound and the highest upper bound."""
         top = max(rates, key=lambda rate: rate.value)
         if len(rates) == 1:
             return top
@@ -139,10 +139,10 @@ class Cells:
         return Rate(top.value, low, high, top.n, "highest bounds of the instruments")
 
     def _mean(self, rated: Mean) -> Rate:
-        """The mean of two rates, which are resampled together.
+        """Return the mean of two rates, computed on the same resamples.
 
-        Where one of them is 0 or 1 and cannot move, the mean of both exact bounds stands in: wider than needed, never
-        too narrow for lack of errors.
+        If one rate is 0 or 1, its resamples are all equal. The interval is then the mean of the bounds of both rates.
+        This interval may be too wide, but it is not too narrow.
         """
         first, second = self.rate(rated.first), self.rate(rated.second)
         value, quotients = (first.value + second.value) / 2, self._defined(rated)
@@ -157,7 +157,7 @@ class Cells:
 
 
 def count_cells(table: ScoreTable, threshold: float, resampling: Resampling) -> Cells:
-    """Decide every record of a table (accept when score >= threshold) and count."""
+    """Count the decisions on all records of a table at a threshold (accept when score >= threshold)."""
     outcome = np.where(table.scored, np.where(table.scores >= threshold, ACCEPTED, REJECTED), NO_RESPONSE)
     kinds = len(table.instruments) + 1
     cell = table.kinds * 3 + outcome

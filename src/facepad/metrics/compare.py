@@ -1,4 +1,4 @@
-"""Compare two systems on the same samples, and test whether the difference is significant."""
+"""Comparison of two systems on the same samples, with significance tests of their differences."""
 
 from __future__ import annotations
 
@@ -38,23 +38,23 @@ __all__ = [
     "mcnemar",
 ]
 
-_DEFAULT = Resampling(replicates=2000)
+_DEFAULT_RESAMPLING = Resampling(replicates=2000)
 _Flags = npt.NDArray[np.bool_]
 
 
 def compared_measures() -> list[Measure]:
-    """The measures that a comparison holds, in its order: of the scores themselves, then at each system's threshold."""
+    """Return the measures of a comparison: first those without a threshold, then those at each system's threshold."""
     return [measure for measure in measures_of(Basis.SCORES, Basis.THRESHOLD) if measure.compared]
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """One of the two systems that are compared.
+    """One of the two compared systems.
 
     Attributes:
-        name: For the reader.
-        records: Its scores, of one split.
-        threshold: Accept when score >= its value.
+        name: Name of the system in the output.
+        records: Scores of the system, of one split.
+        threshold: Threshold of the system; a sample is accepted when its score >= ``threshold.value``.
     """
 
     name: str
@@ -64,14 +64,14 @@ class System:
 
 @dataclass(frozen=True, slots=True)
 class McNemar:
-    """Right decisions of two systems on the same samples, and McNemar's exact test.
+    """Correct decisions of two systems on the same samples, and the p-value of McNemar's exact test.
 
     Attributes:
-        both_right: Samples that both decide rightly.
-        only_a: Samples that only A decides rightly.
-        only_b: Samples that only B decides rightly.
-        both_wrong: Samples that both decide wrongly.
-        p: Chance of a split of ``only_a`` and ``only_b`` at least as uneven if both were equally good.
+        both_right: Number of samples that both systems decide correctly.
+        only_a: Number of samples that only A decides correctly.
+        only_b: Number of samples that only B decides correctly.
+        both_wrong: Number of samples that both systems decide wrongly.
+        p: Two-sided p-value of the hypothesis that both systems are equally good.
     """
 
     both_right: int
@@ -83,15 +83,15 @@ class McNemar:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One measure of both systems, fractions in [0, 1].
+    """One measure of both systems and the difference; rates are fractions in [0, 1].
 
     Attributes:
         a: The measure of the first system.
         b: The measure of the second system.
-        low: Lower end of the 95 % interval of ``b - a``; None when resampling cannot tell.
-        high: Upper end of that interval.
-        p: Two-sided p-value of "no difference"; None when resampling cannot tell.
-        method: How interval and p-value were made, or why there are none.
+        low: Lower end of the 95 % interval of ``b - a``; None if the interval is not defined.
+        high: Upper end of the 95 % interval of ``b - a``; None if the interval is not defined.
+        p: Two-sided p-value of the hypothesis "no difference"; None if not defined.
+        method: Method of the interval and p-value, or the reason why they are not defined.
     """
 
     a: float
@@ -103,18 +103,18 @@ class Difference:
 
     @property
     def difference(self) -> float:
-        """``b - a``: negative when the second system errs less."""
+        """``b - a``, negative if the second system has the lower error rate."""
         return self.b - self.a
 
     @property
     def significant(self) -> bool:
-        """Whether the difference is more than chance."""
+        """Whether the difference is significant (p < 0.05)."""
         return self.p is not None and self.p < 1 - CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two systems compared: the result of `compare_records`.
+    """The result of `compare_records`.
 
     Attributes:
         names: The names of both systems.
@@ -122,17 +122,17 @@ class Comparison:
         split: The split of the compared samples, or None.
         n_bona_fide: Bona fide samples that both systems scored.
         n_attack: Attacks that both systems scored.
-        only_a: Samples that the second system does not have.
-        only_b: Samples that the first system does not have.
-        unscored: Shared samples without a score by A only, by B only, by both.
-        differences: `Difference` of each of `compared_measures`, by key.
-        decisions: `McNemar` of ``all`` samples, of the ``bona_fide`` and of the ``attack`` samples.
-        cluster: The unit that was resampled; None for single samples.
+        only_a: Number of samples in the records of A only.
+        only_b: Number of samples in the records of B only.
+        unscored: Numbers of shared samples without a score from A only, from B only, and from both.
+        differences: Key of each measure in `compared_measures` to its `Difference`.
+        decisions: ``all``, ``bona_fide`` and ``attack`` to the `McNemar` result on these samples.
+        cluster: The resampled unit; None for single samples.
         n_clusters: Number of clusters (0 for single samples).
         bootstrap: Number of resamples.
         seed: Seed of the resamples.
-        aggregation: How the frames of a video were aggregated; None when samples are frames.
-        notes: What else a reader must know.
+        aggregation: Aggregation of the frames of a video; None if samples are frames.
+        notes: Notes for the reader.
     """
 
     names: tuple[str, str]
@@ -153,7 +153,7 @@ class Comparison:
     notes: tuple[Note, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; rates and differences are fractions, None is not defined."""
+        """Return plain values for JSON; rates and differences are fractions, None means not defined."""
         systems = zip(("a", "b"), self.names, self.thresholds, strict=True)
         return {
             **{key: {"source": name, "threshold": threshold.to_dict()} for key, name, threshold in systems},
@@ -189,20 +189,21 @@ def compare_files(
     criterion: str | float = "eer",
     *,
     aggregation: Aggregation | None = None,
-    resampling: Resampling = _DEFAULT,
+    resampling: Resampling = _DEFAULT_RESAMPLING,
 ) -> Comparison:
-    """Compare the test scores of two systems, each at the threshold that its own dev scores choose.
+    """Compare the test scores of two systems, each at a threshold chosen on the dev scores of the same system.
 
     Args:
-        a: Scores of the first system.
-        b: Scores of the second system, on the same samples.
-        criterion: As in `parse_criterion`; a number becomes the threshold of both.
-        aggregation: Compare videos: each system's frames are aggregated first, so both may have scored other frames.
-        resampling: How intervals are made.
+        a: Scores file of the first system.
+        b: Scores file of the second system, on the same samples.
+        criterion: A criterion as in `parse_criterion`. A number is the threshold of both systems.
+        aggregation: Aggregation of frames into videos, to compare videos. The systems may have scored different frames
+            of a video. None compares frames.
+        resampling: Settings of the bootstrap.
 
     Raises:
-        ScoresError: a file breaks its contract, or both do not describe the same samples.
-        MetricError: one class has no scores, or an unknown criterion or aggregation.
+        ScoresError: a file has an invalid format, or the files do not describe the same samples.
+        MetricError: one class has no scores, or the criterion or aggregation is unknown.
     """
     one, other = (parts_of(Path(path), aggregation=aggregation) for path in (a, b))
     first, second = (
@@ -219,23 +220,24 @@ def compare_records(
     b: System,
     *,
     aggregation: Aggregation | None = None,
-    resampling: Resampling = _DEFAULT,
+    resampling: Resampling = _DEFAULT_RESAMPLING,
     notes: Sequence[Note] = (),
 ) -> Comparison:
     """Compare two systems on the samples that both scored.
 
-    Both are measured on the same resamples of subjects (or videos), so what makes a subject hard for both cancels.
+    Both systems are measured on the same resamples of subjects (or videos), so the difficulty of a subject cancels.
+    Samples are matched by path and frame.
 
     Args:
         a: The first system.
-        b: The second system; samples are matched by path and frame.
-        aggregation: How the records were aggregated, where they are videos; the comparison names it.
-        resampling: How intervals are made.
-        notes: Notes to keep.
+        b: The second system.
+        aggregation: Aggregation that made the records, if the records are videos; it is copied to the result.
+        resampling: Settings of the bootstrap.
+        notes: Notes to copy to the result.
 
     Raises:
-        ScoresError: a sample occurs twice, none is shared, or both systems describe a sample differently.
-        MetricError: the samples that both scored are of one class.
+        ScoresError: a sample occurs twice, the systems share no sample, or they describe a sample differently.
+        MetricError: all samples that both systems scored are of one class.
     """
     shared = matched(a.records, b.records)
     pairs = [pair for pair in shared if all(record.score is not None for record in pair)]
@@ -270,14 +272,17 @@ def compare_records(
 
 
 def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
-    """McNemar's exact test of paired decisions (McNemar, Psychometrika 1947; exact binomial form).
+    """Run McNemar's exact test on paired decisions (McNemar, Psychometrika 1947; exact binomial form).
 
-    Only samples on which the systems differ count. If both are equally good, each wins such a sample with probability
-    1/2. The test takes samples as independent.
+    The test uses only the samples that exactly one system decides correctly. If both systems are equally good, this is
+    system A with probability 1/2. The test assumes independent samples.
 
     Args:
-        right_a: Whether the first system decided each sample rightly, bool, shape (N,).
-        right_b: The same of the second system, shape (N,).
+        right_a: Whether the first system decided each sample correctly, bool, shape (N,).
+        right_b: Whether the second system decided each sample correctly, bool, shape (N,).
+
+    Raises:
+        MetricError: the shapes differ.
 
     >>> mcnemar([True, True, True, False], [False, False, False, True]).p
     0.625
@@ -286,7 +291,7 @@ def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
     if a.shape != b.shape:
         raise MetricError(f"expected decisions on the same samples, got shapes {a.shape} and {b.shape}")
     both, only_a, only_b = (int(np.count_nonzero(flags)) for flags in (a & b, a & ~b, ~a & b))
-    from scipy.stats import binomtest  # only here: it takes a second to import, and nothing else needs it
+    from scipy.stats import binomtest  # a slow import, needed only here
 
     differing = only_a + only_b
     p = float(binomtest(only_a, differing).pvalue) if differing else 1.0
@@ -306,24 +311,24 @@ def _differences(
     tables: Sequence[ScoreTable], thresholds: tuple[Threshold, Threshold], resampling: Resampling, level: str
 ) -> dict[str, Difference]:
     measures = compared_measures()
-    # One seed and one order of the samples: row r of both systems is the same resample.
+    # Both tables have the same order of samples and use the same seed, so row r of both arrays is the same resample.
     (values_a, draws_a), (values_b, draws_b) = (
-        _measured(table, threshold.value, measures, resampling)
+        _bootstrapped_measures(table, threshold.value, measures, resampling)
         for table, threshold in zip(tables, thresholds, strict=True)
     )
     table, drawn = tables[0], draws_b - draws_a
     clustered = table.by_clusters()
     how = f"bootstrap over {table.n_clusters} {table.unit}" if clustered else f"bootstrap, assumes independent {level}"
     return {
-        measure.key: _difference(values_a[at], values_b[at], drawn[:, at], _units(table, measure), how)
+        measure.key: _difference(values_a[at], values_b[at], drawn[:, at], _smallest_class_units(table, measure), how)
         for at, measure in enumerate(measures)
     }
 
 
-def _measured(
+def _bootstrapped_measures(
     table: ScoreTable, threshold: float, measures: Sequence[Measure], resampling: Resampling
 ) -> tuple[list[float], Floats]:
-    """M measures of a system's scores, and the same in each of B resamples, shape (B, M)."""
+    """Return the values of M measures of a system, and their values in each of B resamples, shape (B, M)."""
     curves = [measure.rate for measure in measures if isinstance(measure.rate, Curve)]
 
     def read(points: OperatingPoints) -> list[float]:
@@ -340,8 +345,8 @@ def _measured(
     return found[0].tolist(), found[1:]
 
 
-def _units(table: ScoreTable, measure: Measure) -> int:
-    """How many subjects, videos or samples the measure rests on: those of the class with the fewest that it counts."""
+def _smallest_class_units(table: ScoreTable, measure: Measure) -> int:
+    """Return the number of subjects, videos or samples in the smaller of the classes that the measure counts."""
     bona_fide, attack = table.units()
     if isinstance(measure.rate, Curve):
         return min(bona_fide, attack)
@@ -350,7 +355,7 @@ def _units(table: ScoreTable, measure: Measure) -> int:
 
 
 def _difference(a: float, b: float, drawn: Floats, units: int, how: str) -> Difference:
-    """One measure's difference; ``drawn`` holds ``b - a`` of each resample, NaN where it is not defined, shape (B,)."""
+    """Return the difference of one measure; ``drawn`` holds ``b - a`` of each resample or NaN, shape (B,)."""
     drawn = drawn[~np.isnan(drawn)]
     if drawn.size == 0:
         return Difference(a, b, None, None, None, "not defined: no resample holds both classes")
@@ -359,7 +364,7 @@ def _difference(a: float, b: float, drawn: Floats, units: int, how: str) -> Diff
     low, high = percentile_interval(b - a, drawn)
     least = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     p = 2 * (int(least) + 1) / (drawn.size + 1)
-    # By chance alone, all of G subjects favour the same system with probability 2 / 2^G: no p-value is smaller.
+    # All of G subjects favour the same system by chance with probability 2 / 2^G. The p-value must not be smaller.
     return Difference(a, b, low, high, min(1.0, max(p, 2.0 ** (1 - min(units, 1000)))), how)
 
 

@@ -1,7 +1,7 @@
-"""Decisions counted by what was presented and how it was decided, and rates as quotients of such counts.
+"""Counts of decisions by presentation and outcome, and rates as quotients of these counts.
 
-Counts are an array of shape ``(..., K + 1, 3)``: one row for each of K attack instruments and a last row for bona fide
-samples; the columns are accepted, rejected and no response. Leading axes hold resamples.
+Counts are an array of shape ``(..., K + 1, 3)``. Each of K attack instruments has a row, and the last row is for bona
+fide samples. The columns are accepted, rejected and no response. Leading axes hold resamples.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ ACCEPTED = 0
 """The column of accepted presentations in an array of counts."""
 
 REJECTED = 1
-"""The column of rejected presentations."""
+"""The column of rejected presentations in an array of counts."""
 
 NO_RESPONSE = 2
-"""The column of presentations without a score."""
+"""The column of presentations without a score in an array of counts."""
 
 Instruments = Sequence[str] | npt.NDArray[np.generic]
 """The attack instrument of each attack."""
@@ -48,13 +48,18 @@ _Outcomes = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quotient:
-    """A rate as a quotient of weighted counts; both weights have shape (K + 1, 3)."""
+    """A rate as a quotient of weighted counts.
+
+    Attributes:
+        part: Weights of the counts in the numerator, shape (K + 1, 3).
+        whole: Weights of the counts in the denominator, shape (K + 1, 3).
+    """
 
     part: Floats
     whole: Floats
 
     def of(self, counts: Floats) -> Floats:
-        """The rate in counts (..., K + 1, 3), shape (...); NaN where there is nothing to divide by."""
+        """Compute the rate from counts (..., K + 1, 3), shape (...); NaN if the denominator is 0."""
         part, whole = (np.tensordot(counts, weights) for weights in (self.part, self.whole))
         rates: Floats = np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
         return rates
@@ -62,13 +67,13 @@ class Quotient:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A rate defined as a share of samples, whatever instruments there are.
+    """A rate defined as a share of samples, for any number of instruments.
 
     Attributes:
-        part: How often an outcome counts in the numerator: (accepted, rejected, no response) of attacks, then of bona
-            fide samples.
-        whole: The same for the denominator.
-        binomial: False for F1, whose hits count twice, so that no binomial distribution fits it.
+        part: Weights in the numerator for (accepted, rejected, no response), first of attacks, then of bona fide
+            samples.
+        whole: Weights in the denominator, in the same form.
+        binomial: Whether the rate is a proportion of independent trials. F1 is not, because it counts hits twice.
     """
 
     part: tuple[_Outcomes, _Outcomes]
@@ -76,11 +81,11 @@ class Share:
     binomial: bool = True
 
     def quotients(self, kinds: int) -> list[Quotient]:
-        """One quotient, in which all attacks count; ``kinds`` is K + 1."""
+        """Return one quotient over the attacks of all instruments; ``kinds`` is K + 1."""
         return [self._quotient(kinds, slice(0, kinds - 1))]
 
     def by_instrument(self, kinds: int) -> list[Quotient]:
-        """K quotients: in each, of all attacks only those of one instrument count."""
+        """Return K quotients, each over the attacks of one instrument; ``kinds`` is K + 1."""
         return [self._quotient(kinds, slice(row, row + 1)) for row in range(kinds - 1)]
 
     def _quotient(self, kinds: int, attacks: slice) -> Quotient:
@@ -90,7 +95,7 @@ class Share:
         return Quotient(weights[0], weights[1])
 
     def mirrored(self) -> Share:
-        """The same share after both classes, and accepting and rejecting, have exchanged their roles."""
+        """Return the share with attack and bona fide exchanged, and with accepted and rejected exchanged."""
         part, whole = (
             ((bona_fide[1], bona_fide[0], bona_fide[2]), (attack[1], attack[0], attack[2]))
             for attack, bona_fide in (self.part, self.whole)
@@ -100,33 +105,33 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Worst:
-    """The highest of the instruments' shares."""
+    """A rate defined as the highest share of any instrument."""
 
     share: Share
 
     def quotients(self, kinds: int) -> list[Quotient]:
-        """One quotient for each instrument; ``kinds`` is K + 1."""
+        """Return one quotient for each instrument; ``kinds`` is K + 1."""
         return self.share.by_instrument(kinds)
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """The mean of two rates."""
+    """A rate defined as the mean of two rates."""
 
     first: Share | Worst
     second: Share
 
     def quotients(self, kinds: int) -> list[Quotient]:
-        """The quotients of both rates; ``kinds`` is K + 1."""
+        """Return the quotients of both rates; ``kinds`` is K + 1."""
         return [*self.first.quotients(kinds), *self.second.quotients(kinds)]
 
 
 Rated = Share | Worst | Mean
-"""How a rate is computed from counts."""
+"""The definition of a rate of counts."""
 
 
 def rate_in(counts: Floats, rated: Rated) -> Floats:
-    """A rate in counts (..., K + 1, 3), shape (...); NaN where it is not defined."""
+    """Compute a rate from counts (..., K + 1, 3), shape (...); NaN if the rate is not defined."""
     if isinstance(rated, Mean):
         mean: Floats = (rate_in(counts, rated.first) + rate_in(counts, rated.second)) / 2
         return mean
@@ -134,7 +139,7 @@ def rate_in(counts: Floats, rated: Rated) -> Floats:
 
 
 def missing_as_errors(counts: Floats) -> Floats:
-    """The counts if every sample without a response had been decided wrongly, same shape."""
+    """Count every non-response as a wrong decision; the result has the shape of ``counts``."""
     moved = np.array(counts)
     moved[..., :-1, ACCEPTED] += moved[..., :-1, NO_RESPONSE]
     moved[..., -1, REJECTED] += moved[..., -1, NO_RESPONSE]
@@ -149,17 +154,17 @@ def count_decisions(
     attack: npt.ArrayLike | None = None,
     instruments: Instruments | None = None,
 ) -> Floats:
-    """Count how scores are decided (accept when score >= threshold), shape (K + 1, 3).
+    """Count decisions on scores (accept when score >= threshold), shape (K + 1, 3).
 
     Args:
         threshold: A finite number.
-        bona_fide: Scores, shape (N,); None counts none.
-        attack: Scores, shape (M,); None counts none.
-        instruments: The instrument of each attack, shape (M,), in the rows' order of their names; None takes all
-            attacks for one instrument.
+        bona_fide: Scores of bona fide samples, shape (N,); None leaves the class out.
+        attack: Scores of attacks, shape (M,); None leaves the class out.
+        instruments: The instrument of each attack, shape (M,). The rows are sorted by instrument. None counts all
+            attacks as one instrument.
 
     Raises:
-        MetricError: a class that is not None has no scores, shapes differ, or a number is not finite.
+        MetricError: an array of scores is empty, shapes differ, or a number is not finite.
 
     >>> count_decisions(0.5, bona_fide=[0.4, 0.9], attack=[0.1]).tolist()
     [[0.0, 1.0, 0.0], [1.0, 1.0, 0.0]]

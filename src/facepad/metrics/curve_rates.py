@@ -1,4 +1,4 @@
-"""Rates that are read off the curve of all operating points (EER, AUC, BPCER at a given APCER), with intervals."""
+"""Rates computed from all operating points (EER, AUC, BPCER at a given APCER), with intervals."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ __all__ = ["Curve", "curve_rates"]
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A rate as a reading of the operating points.
+    """A rate as a function of the operating points.
 
     Attributes:
-        read: Operating points -> the rate.
-        errs_in: What the rate counts errors of: ``either`` class (the rarer one limits it), ``pairs`` of one sample of
-            each class, or the ``bona_fide`` class alone.
+        read: Function from operating points to the rate.
+        errs_in: Trials of the rate: samples of ``either`` class, ``pairs`` of one sample of each class, or samples of
+            the ``bona_fide`` class. For ``either``, the smaller class gives the number of trials.
     """
 
     read: Callable[[OperatingPoints], float]
     errs_in: Literal["either", "pairs", "bona_fide"] = "either"
 
     def exact_bound(self, value: float, units: tuple[int, int]) -> tuple[tuple[float, float], str] | None:
-        """The exact interval of a value of 0 or 1, where resampling cannot move, and its trials in words; else None.
+        """Return the exact interval of a rate of 0 or 1 and the text for its number of trials.
+
+        Resamples of such a rate are all equal. Returns None for any other rate.
 
         Args:
             value: The rate.
@@ -38,7 +40,7 @@ class Curve:
         if value not in (0.0, 1.0):
             return None
         if self.errs_in == "pairs":
-            # A pair is ranked wrongly only if one of its samples errs at the threshold between the classes.
+            # A pair is ranked wrongly only if one of its samples is on the wrong side of the threshold.
             low = (1 - clopper_pearson(0, units[0])[1]) * (1 - clopper_pearson(0, units[1])[1])
             return (low, 1.0) if value == 1.0 else (0.0, 1 - low), f"{units[0]} and {units[1]}"
         trials = min(units) if self.errs_in == "either" else units[0]
@@ -46,15 +48,18 @@ class Curve:
 
 
 def curve_rates(table: ScoreTable, curves: Sequence[Curve], resampling: Resampling) -> list[Rate]:
-    """Each curve's rate of a table's scores, with its interval; all are read off the same resamples."""
+    """Compute the rate of each curve with its interval; all rates use the same resamples."""
     ranking = table.ranking()
     points = ranking.read()
     draws = table.bootstrap(ranking, lambda drawn: [curve.read(drawn) for curve in curves], resampling)
-    return [_rate(table, curve, curve.read(points), drawn) for curve, drawn in zip(curves, draws.T, strict=True)]
+    return [
+        _rate_with_interval(table, curve, curve.read(points), drawn)
+        for curve, drawn in zip(curves, draws.T, strict=True)
+    ]
 
 
-def _rate(table: ScoreTable, curve: Curve, value: float, drawn: Floats) -> Rate:
-    """One rate with its interval; ``drawn`` holds the rate in each resample, shape (B,)."""
+def _rate_with_interval(table: ScoreTable, curve: Curve, value: float, drawn: Floats) -> Rate:
+    """Return one rate with its interval; ``drawn`` holds the rate in each resample, shape (B,)."""
     sizes, clustered = table.n_scored(), table.by_clusters()
     n = sizes[0] if curve.errs_in == "bona_fide" else sum(sizes)
     if bound := curve.exact_bound(value, table.units() if clustered else sizes):

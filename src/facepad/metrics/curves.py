@@ -1,4 +1,4 @@
-"""ROC and DET curves and score histograms as plain arrays, ready to draw."""
+"""ROC curves, DET curves and score histograms as arrays for plots."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["DetCurve", "Histogram", "RocCurve", "det", "histogram", "probit", "r
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RocCurve:
-    """Corners of the ROC from "accept nothing" to "accept everything" (points on straight runs are left out).
+    """Corners of the ROC from "accept nothing" to "accept everything"; points on straight segments are left out.
 
     Attributes:
-        far: Pooled share of attacks accepted, ascending from 0 to 1, shape (P,).
+        far: Share of attacks accepted, instruments pooled, ascending from 0 to 1, shape (P,).
         bona_fide_accepted: Share of bona fide samples accepted (1 - BPCER), ascending from 0 to 1, shape (P,).
-        thresholds: A threshold with these rates, descending, shape (P,).
+        thresholds: A threshold with the rates of each corner, descending, shape (P,).
     """
 
     far: Floats
@@ -32,14 +32,14 @@ class RocCurve:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DetCurve:
-    """The same corners as two error rates, and on the normal-deviate axes that DET plots use.
+    """Corners of the DET curve as two error rates, and as normal deviates for the axes of a DET plot.
 
     Attributes:
-        far: Pooled share of attacks accepted, shape (P,).
+        far: Share of attacks accepted, instruments pooled, shape (P,).
         bpcer: Share of bona fide samples rejected, shape (P,).
         far_deviate: `probit` of ``far``, finite, shape (P,).
         bpcer_deviate: `probit` of ``bpcer``, finite, shape (P,).
-        thresholds: A threshold with these rates, descending, shape (P,).
+        thresholds: A threshold with the rates of each corner, descending, shape (P,).
     """
 
     far: Floats
@@ -51,12 +51,12 @@ class DetCurve:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Histogram:
-    """Counts of scores per bin, on bins shared by both classes.
+    """Counts of scores per bin; both classes have the same bins.
 
     Attributes:
         edges: Bin edges, ascending, shape (B + 1,); the last bin includes its right edge.
-        bona_fide: Counts, shape (B,).
-        attack: Counts, shape (B,).
+        bona_fide: Counts of bona fide scores, shape (B,).
+        attack: Counts of attack scores, shape (B,).
     """
 
     edges: Floats
@@ -65,11 +65,11 @@ class Histogram:
 
 
 def roc(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> RocCurve:
-    """The receiver operating characteristic, attacks pooled.
+    """Return the receiver operating characteristic, with the attacks of all instruments pooled.
 
     Args:
-        bona_fide: Scores, shape (N,).
-        attack: Scores, shape (M,).
+        bona_fide: Scores of bona fide samples, shape (N,).
+        attack: Scores of attacks, shape (M,).
 
     Raises:
         MetricError: one class has no scores, or a score is not finite.
@@ -79,7 +79,7 @@ def roc(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> RocCurve:
     [0.0, 0.67, 0.67, 1.0, 1.0]
     """
     ranking = rank(bona_fide, attack)
-    # Points run from "accept everything" up; a ROC is drawn from "accept nothing".
+    # Operating points start at "accept everything", but a ROC starts at "accept nothing".
     rejected, below = ranking.bona_fide.below[::-1], ranking.attack.below[::-1]
     keep = _corners(rejected, below)
     n_bona_fide, n_attack = rejected[0], below[0]
@@ -97,9 +97,14 @@ def _corners(x: Ints, y: Ints) -> npt.NDArray[np.bool_]:
 
 
 def det(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> DetCurve:
-    """The detection error trade-off, attacks pooled.
+    """Return the detection error trade-off, with the attacks of all instruments pooled.
 
-    A rate of 0 or 1 has no finite normal deviate and is drawn at half a sample, ``0.5 / n`` or ``1 - 0.5 / n``.
+    A rate of 0 or 1 has no finite normal deviate. Its deviate is that of half a sample, ``0.5 / n`` or
+    ``1 - 0.5 / n``.
+
+    Args:
+        bona_fide: Scores of bona fide samples, shape (N,).
+        attack: Scores of attacks, shape (M,).
 
     Raises:
         MetricError: one class has no scores, or a score is not finite.
@@ -114,10 +119,10 @@ def _deviate(rates: Floats, n: int) -> Floats:
 
 
 def probit(rates: npt.ArrayLike) -> Floats:
-    """Quantiles of the normal distribution, any shape: the axes of a DET plot.
+    """Return quantiles of the normal distribution (the axes of a DET plot), for an array of any shape.
 
     Raises:
-        MetricError: a rate outside (0, 1).
+        MetricError: a rate is outside (0, 1).
 
     >>> probit([0.5, 0.975]).round(2).tolist()
     [0.0, 1.96]
@@ -132,16 +137,16 @@ def probit(rates: npt.ArrayLike) -> Floats:
 def histogram(
     bona_fide: npt.ArrayLike, attack: npt.ArrayLike, *, bins: int = 50, limits: tuple[float, float] | None = None
 ) -> Histogram:
-    """Count the scores of both classes in equal bins.
+    """Count the scores of both classes in bins of equal width.
 
     Args:
-        bona_fide: Scores, shape (N,).
-        attack: Scores, shape (M,).
+        bona_fide: Scores of bona fide samples, shape (N,).
+        attack: Scores of attacks, shape (M,).
         bins: Number of bins.
-        limits: Range of the bins. None takes [0, 1] if all scores lie there, else the range of the scores.
+        limits: Range of the bins. None means [0, 1] if this range contains all scores, else the range of the scores.
 
     Raises:
-        MetricError: one class has no scores, a score is not finite or outside ``limits``, or no bin.
+        MetricError: one class has no scores, a score is not finite or outside ``limits``, or ``bins`` is less than 1.
 
     >>> histogram([0.9, 0.6], [0.1], bins=2).bona_fide.tolist()
     [0, 2]

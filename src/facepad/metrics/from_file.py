@@ -1,4 +1,4 @@
-"""From a scores file to a summary: which records choose the threshold, and which are measured."""
+"""Measuring a scores file: the threshold is chosen on its dev records and applied to its test records."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from facepad.types import ScoreRecord, Split
 
 __all__ = ["Parts", "metrics_from_file", "parts_of"]
 
-_DEFAULT = Resampling()
+_DEFAULT_RESAMPLING = Resampling()
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The records of one scores file, divided by their use.
+    """The records of a scores file: the measured records, and the records that choose the threshold.
 
     Attributes:
-        measured: The test records; without any, those of dev, then of train, then of no split.
-        chooses: The records that choose the threshold: dev, or the measured records if there is no dev.
-        source: The file that ``chooses`` come from.
-        aggregation: How the frames of a video became one record; None when records are frames.
-        notes: Which lines were interpreted, aggregated or left out.
+        measured: The records of the first split that has records: test, dev, train, or no split.
+        chooses: The records that choose the threshold: the dev records, or the measured records without dev records.
+        source: Name of the file with the records of ``chooses``.
+        aggregation: Aggregation of the frames of a video; None if records are frames.
+        notes: Notes on lines that were interpreted, aggregated or left out.
     """
 
     measured: list[ScoreRecord]
@@ -39,11 +39,11 @@ class Parts:
     aggregation: Aggregation | None = None
     notes: tuple[Note, ...] = ()
 
-    def threshold(self, criterion: str | float | Threshold, resampling: Resampling = _DEFAULT) -> Threshold:
-        """The threshold that a criterion chooses on ``chooses``, with its origin; a `Threshold` is returned unchanged.
+    def threshold(self, criterion: str | float | Threshold, resampling: Resampling = _DEFAULT_RESAMPLING) -> Threshold:
+        """Choose a threshold on ``chooses`` by a criterion; a `Threshold` is returned unchanged.
 
         Raises:
-            MetricError: one class has no scores, or an unknown criterion.
+            MetricError: one class has no scores, or the criterion is unknown.
         """
         if isinstance(criterion, Threshold):
             return criterion
@@ -54,23 +54,24 @@ class Parts:
 
 
 def parts_of(path: Path, *, aggregation: Aggregation | None = None, dev: Path | None = None) -> Parts:
-    """Read a scores file and divide its records by their use.
+    """Read a scores file, and select the measured records and the records that choose the threshold.
 
     Args:
         path: A scores.csv or a bob score file.
-        aggregation: Fuse the frames of each video into one record; None keeps frames.
-        dev: A second file, all of whose lines choose the threshold.
+        aggregation: Aggregation of the frames of each video into one record; None keeps frames.
+        dev: A second file. All its lines choose the threshold.
 
     Raises:
-        ScoresError: a file breaks its contract, names a split on some lines only, or holds a video of several kinds.
+        ScoresError: a file has an invalid format, only some lines name a split, or a video holds both classes or
+            several instruments.
     """
-    records, notes = _read(path, aggregation)
+    records, notes = _read_records(path, aggregation)
     by_split = _by_split(records, path)
     measured = next(part for part in (by_split.get(s) for s in (Split.TEST, Split.DEV, Split.TRAIN, None)) if part)
     if dev is None:
         chooses = by_split.get(Split.DEV) or measured
     else:
-        chooses, dev_notes = _read(dev, aggregation)
+        chooses, dev_notes = _read_records(dev, aggregation)
         notes += [replace(note, text=f"{dev}: {note}") for note in dev_notes]
     unused = len(records) - len(measured) - (0 if dev or chooses is measured else len(chooses))
     if unused:
@@ -80,7 +81,7 @@ def parts_of(path: Path, *, aggregation: Aggregation | None = None, dev: Path | 
     return Parts(measured, chooses, str(dev or path), aggregation, tuple(notes))
 
 
-def _read(path: Path, aggregation: Aggregation | None) -> tuple[list[ScoreRecord], list[Note]]:
+def _read_records(path: Path, aggregation: Aggregation | None) -> tuple[list[ScoreRecord], list[Note]]:
     file = read_scores(path)
     notes = [Note(NoteKind.READING, line) for line in file.notes]
     if aggregation is None:
@@ -97,25 +98,26 @@ def metrics_from_file(
     *,
     dev: Path | None = None,
     aggregation: Aggregation | None = None,
-    resampling: Resampling = _DEFAULT,
+    resampling: Resampling = _DEFAULT_RESAMPLING,
 ) -> PadSummary:
     """Measure a scores file.
 
-    The threshold is chosen on the dev lines and applied to the test lines. A file without dev lines (and no ``dev``
-    file) has its threshold chosen on the very scores that are measured, which the threshold's origin says.
+    The threshold is chosen on the dev lines and applied to the test lines. Without dev lines and a ``dev`` file, the
+    threshold is chosen on the measured scores, and a note of its origin says so.
 
     Args:
         path: A scores.csv or a bob score file.
-        criterion: As in `parse_criterion`; a number, or a threshold that was chosen elsewhere, is applied unchanged.
-        dev: A second file, all of whose lines choose the threshold (bob writes dev and eval scores apart); of ``path``
-            then the test lines are measured, or all lines if they name no split.
-        aggregation: How the scores of a video's frames become one (`to_videos`): videos are then measured, and choose
-            the threshold. None measures frames.
-        resampling: How intervals are made.
+        criterion: A criterion as in `parse_criterion`. A number or a `Threshold` is applied unchanged.
+        dev: A second file. All its lines choose the threshold (bob writes dev and eval scores to separate files). The
+            measured records are then the test lines of ``path``, or all lines if no line names a split.
+        aggregation: Aggregation of frames into videos (`to_videos`). The threshold and the metrics are then of videos.
+            None measures frames.
+        resampling: Settings of the bootstrap.
 
     Raises:
-        ScoresError: a file breaks its contract, names a split on some lines only, or holds a video of several kinds.
-        MetricError: one class has no scores, or an unknown criterion or aggregation.
+        ScoresError: a file has an invalid format, only some lines name a split, or a video holds both classes or
+            several instruments.
+        MetricError: one class has no scores, or the criterion or aggregation is unknown.
     """
     parts = parts_of(Path(path), aggregation=aggregation, dev=None if dev is None else Path(dev))
     return summarize(

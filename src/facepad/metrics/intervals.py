@@ -1,4 +1,4 @@
-"""95 % intervals: the exact Clopper-Pearson bound, and percentiles of a bootstrap."""
+"""95 % intervals: exact Clopper-Pearson intervals, and percentile intervals of a bootstrap."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from facepad.metrics.arrays import Floats
 __all__ = ["CONFIDENCE", "FRAMES", "Rate", "clopper_pearson", "percentile_interval"]
 
 CONFIDENCE = 0.95
-"""The confidence of every interval."""
+"""The confidence level of every interval."""
 
 FRAMES = "assumes independent frames"
-"""The label of an interval that takes single records for independent trials."""
+"""The label of an interval that counts single records as independent trials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Rate:
         value: The rate.
         low: Lower end of the interval, <= value.
         high: Upper end of the interval, >= value.
-        n: Number of samples that the rate is a share of; both classes together for a rate of both.
-        method: How the interval was made, in words.
+        n: Number of samples in the denominator; samples of both classes if the rate uses both.
+        method: Method of the interval, as text.
     """
 
     value: float
@@ -37,28 +37,31 @@ class Rate:
     method: str
 
     def to_dict(self) -> dict[str, float | int]:
-        """``{value, low, high, n}`` as metrics.json holds it."""
+        """Return ``{value, low, high, n}``, the form of a rate in metrics.json."""
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
 
 
 def clopper_pearson(errors: int, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Exact two-sided interval of a proportion (Clopper and Pearson, Biometrika 1934).
+    """Return the exact two-sided interval of a proportion (Clopper and Pearson, Biometrika 1934).
 
-    It holds for ``n`` independent trials; frames of one video are not independent.
+    The interval assumes ``n`` independent trials. Frames of one video are not independent.
 
     Args:
         errors: Number of events, 0 <= errors <= n.
         n: Number of trials, at least 1.
-        confidence: Coverage in (0, 1).
+        confidence: Confidence level in (0, 1).
+
+    Returns:
+        The lower and the upper end of the interval.
 
     Raises:
-        MetricError: impossible counts, or a coverage outside (0, 1).
+        MetricError: a count or the confidence level is out of range.
 
     >>> low, high = clopper_pearson(0, 15)
     >>> low, round(high, 4)
     (0.0, 0.218)
     """
-    from scipy.special import betaincinv  # only here: prediction needs no interval and starts faster without SciPy
+    from scipy.special import betaincinv  # slow import: prediction needs no interval, and starts faster without SciPy
 
     if n < 1 or not 0 <= errors <= n or not 0 < confidence < 1:
         raise MetricError(f"expected 0 <= errors <= n, n >= 1, 0 < confidence < 1; got {errors} of {n}, {confidence}")
@@ -69,18 +72,21 @@ def clopper_pearson(errors: int, n: int, confidence: float = CONFIDENCE) -> tupl
 
 
 def percentile_interval(value: float, replicates: Floats) -> tuple[float, float]:
-    """Percentile bootstrap interval, widened to hold ``value`` where skew would put it outside.
+    """Return the percentile interval of a bootstrap, widened if necessary to contain ``value``.
 
     Args:
-        value: The statistic of the whole sample.
-        replicates: The statistic of each resample, NaN where the resample does not define it, shape (B,).
+        value: The statistic of all samples.
+        replicates: The statistic of each resample, NaN if not defined, shape (B,).
+
+    Returns:
+        The lower and the upper end of the interval.
 
     Raises:
-        MetricError: no resample defines the statistic.
+        MetricError: the statistic is not defined on any resample.
     """
     defined = replicates[~np.isnan(replicates)]
     if defined.size == 0:
-        raise MetricError("no bootstrap resample defines the rate: none holds the samples that the rate needs")
+        raise MetricError("no bootstrap resample defines the rate: each resample lacks samples that the rate needs")
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
     return min(float(low), value), max(float(high), value)

@@ -1,4 +1,4 @@
-"""From frames to videos: the scores of one video's frames aggregated into one record."""
+"""Aggregation of the scores of a video's frames into one record of the video."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ __all__ = ["AGGREGATIONS", "Aggregation", "check_videos", "level_notes", "level_
 
 
 def _mean(ascending: Sequence[float]) -> float:
-    # Division before the sum avoids overflow of huge scores. fsum makes the order of frames irrelevant. The limits make
-    # frames of one score give exactly that score.
+    # Division before the sum avoids overflow of huge scores. fsum makes the order of frames irrelevant. The limits keep
+    # the mean of equal scores equal to these scores.
     mean = math.fsum(score / len(ascending) for score in ascending)
     return min(max(mean, ascending[0]), ascending[-1])
 
@@ -31,12 +31,12 @@ def _min(ascending: Sequence[float]) -> float:
 
 
 AGGREGATIONS: Mapping[str, Callable[[Sequence[float]], float]] = {"mean": _mean, "median": _median, "min": _min}
-"""How the scores of a video's frames, in ascending order, become one."""
+"""Functions that aggregate the ascending scores of a video's frames into one score, by name."""
 
-_Key = tuple[Split | None, str, str]
+_VideoKey = tuple[Split | None, str, str]
 
 
-class _OfVideo(Protocol):
+class _HasVideo(Protocol):
     """The attributes that a sample and a score record share."""
 
     @property
@@ -51,36 +51,36 @@ class _OfVideo(Protocol):
     def split(self) -> Split | None: ...
 
 
-_Item = TypeVar("_Item", bound=_OfVideo)
+_VideoItem = TypeVar("_VideoItem", bound=_HasVideo)
 
 
-def _key(item: _OfVideo) -> _Key | None:
-    """A video is one name of one subject in one split, as in intervals by video; None for a single image."""
+def _video_key(item: _HasVideo) -> _VideoKey | None:
+    """Return the identity of the video: split, subject and name; None for a single image."""
     return None if item.video is None else (item.split, item.subject, item.video)
 
 
-def _videos(items: Iterable[_Item]) -> list[list[_Item]]:
-    """Items by video, in the order in which the videos first occur; a single image is a video of its own."""
-    videos: dict[_Key | int, list[_Item]] = {}
+def _group_by_video(items: Iterable[_VideoItem]) -> list[list[_VideoItem]]:
+    """Group items by video, in the order of first occurrence; a single image is a group of its own."""
+    videos: dict[_VideoKey | int, list[_VideoItem]] = {}
     for place, item in enumerate(items):
-        videos.setdefault(_key(item) or place, []).append(item)
+        videos.setdefault(_video_key(item) or place, []).append(item)
     return list(videos.values())
 
 
-def check_videos(items: Iterable[_OfVideo], how: Aggregation = "mean") -> None:
+def check_videos(items: Iterable[_HasVideo], how: Aggregation = "mean") -> None:
     """Refuse samples or records whose videos cannot be aggregated.
 
     Args:
         items: Samples or score records.
-        how: As for `to_videos`.
+        how: Name of the aggregation, as in `to_videos`.
 
     Raises:
         ScoresError: one video holds frames of both classes, or of several instruments.
-        MetricError: an unknown aggregation.
+        MetricError: the aggregation is unknown.
     """
     if how not in AGGREGATIONS:
         raise MetricError(unknown_choice("aggregation", how, AGGREGATIONS))
-    for frames in _videos(items):
+    for frames in _group_by_video(items):
         kinds = Counter(str(frame.attack_type or frame.label) for frame in frames)
         if len(kinds) > 1:
             found = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
@@ -91,22 +91,22 @@ def check_videos(items: Iterable[_OfVideo], how: Aggregation = "mean") -> None:
 
 
 def to_videos(records: Sequence[ScoreRecord], how: Aggregation = "mean") -> list[ScoreRecord]:
-    """One record per video: its frames' scores aggregated.
+    """Aggregate the scores of the frames of each video into one record.
 
-    Frames without a score are left out of the aggregation. A video without any score keeps a status: ``no_face`` if
-    any of its frames has it, else ``unreadable``, else ``low_quality``. A record that names no video stays unchanged.
+    Frames without a score are left out of the aggregation. A video without any score has the status ``no_face`` if any
+    frame has this status, else ``unreadable``, else ``low_quality``. A record that names no video stays unchanged.
 
     Args:
-        records: Of frames; those of one (split, subject, video) are one video.
-        how: ``mean``, ``median`` or ``min`` (the least live frame decides).
+        records: Records of frames. Frames with the same split, subject and video name are one video.
+        how: ``mean``, ``median`` or ``min`` (the frame with the lowest score decides).
 
     Returns:
-        Records in the order in which the videos first occur. The path of a video's record is the video's name, with the
-        subject before it where several subjects have a video of that name; its frame is None.
+        One record per video, in the order of first occurrence. The path of the record is the name of the video, or
+        ``subject/video`` if several subjects have a video with this name. The frame of the record is None.
 
     Raises:
         ScoresError: one video holds frames of both classes, or of several instruments.
-        MetricError: an unknown aggregation.
+        MetricError: the aggregation is unknown.
 
     >>> frames = [ScoreRecord("a.png", "anna", "clip", 0, Label.BONA_FIDE, None, None, ScoreStatus.SCORED, 0.5),
     ...           ScoreRecord("b.png", "anna", "clip", 1, Label.BONA_FIDE, None, None, ScoreStatus.SCORED, 1.0)]
@@ -115,17 +115,20 @@ def to_videos(records: Sequence[ScoreRecord], how: Aggregation = "mean") -> list
     """
     check_videos(records, how)
     shared = _shared_names(records)
-    return [frames[0] if frames[0].video is None else _aggregated(frames, how, shared) for frames in _videos(records)]
+    return [
+        frames[0] if frames[0].video is None else _video_record(frames, how, shared)
+        for frames in _group_by_video(records)
+    ]
 
 
 def _shared_names(records: Iterable[ScoreRecord]) -> set[str]:
-    """Video names that several subjects have."""
+    """Return the names of videos that more than one subject has."""
     pairs = {(record.video, record.subject) for record in records if record.video is not None}
     counts = Counter(video for video, _ in pairs)
     return {video for video, n in counts.items() if n > 1}
 
 
-def _aggregated(frames: Sequence[ScoreRecord], how: Aggregation, shared: set[str]) -> ScoreRecord:
+def _video_record(frames: Sequence[ScoreRecord], how: Aggregation, shared: set[str]) -> ScoreRecord:
     first = frames[0]
     assert first.video is not None
     path = f"{first.subject}/{first.video}" if first.video in shared else first.video
@@ -137,17 +140,17 @@ def _aggregated(frames: Sequence[ScoreRecord], how: Aggregation, shared: set[str
 
 
 def shown_frames(records: Sequence[ScoreRecord], how: Aggregation = "mean") -> dict[str, str]:
-    """The frame that stands for each video in pictures: the one whose score is nearest to the video's.
+    """Choose the frame of each video that a report shows: the frame with the score nearest to the video's score.
 
     Args:
-        records: Of frames, as for `to_videos`.
-        how: As for `to_videos`.
+        records: Records of frames, as in `to_videos`.
+        how: Name of the aggregation, as in `to_videos`.
 
     Returns:
-        Path of the video's record to path of the frame; single images and videos without a score are not in it.
+        Path of the video's record to path of the frame. Single images and videos without a score are left out.
     """
     shown = {}
-    for video, frames in zip(to_videos(records, how), _videos(records), strict=True):
+    for video, frames in zip(to_videos(records, how), _group_by_video(records), strict=True):
         if video.video is None or video.score is None:
             continue
         distances = [(abs(frame.score - video.score), frame.path) for frame in frames if frame.score is not None]
@@ -156,7 +159,7 @@ def shown_frames(records: Sequence[ScoreRecord], how: Aggregation = "mean") -> d
 
 
 def level_words(aggregation: Aggregation | None) -> str:
-    """The measured things in words: frames, or videos with their aggregation.
+    """Return the measured level as text: frames, or videos with their aggregation.
 
     >>> level_words("median"), level_words(None)
     ('videos (median of their frames)', 'frames')
@@ -165,7 +168,7 @@ def level_words(aggregation: Aggregation | None) -> str:
 
 
 def level_notes(records: Sequence[ScoreRecord]) -> list[Note]:
-    """Notes for a reader of video figures on the frames behind them."""
+    """Return notes on records without a video and on frames without a score."""
     notes = []
     single = sum(record.video is None for record in records)
     if single:
@@ -173,7 +176,7 @@ def level_notes(records: Sequence[ScoreRecord]) -> list[Note]:
         notes.append(Note(NoteKind.LEVEL, f"{some} records name no video and stand alone"))
     missing = [
         sum(frame.score is None for frame in frames)
-        for frames in _videos(records)
+        for frames in _group_by_video(records)
         if any(frame.score is not None for frame in frames)
     ]
     if any(missing):

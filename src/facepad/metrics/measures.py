@@ -1,4 +1,4 @@
-"""The table of measures: a new measure is one row, which text, reports, comparisons and documentation then show."""
+"""The table of measures. Terminal output, reports and comparisons show each row of this table."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ __all__ = [
 ]
 
 APCER_LIMITS = (0.01, 0.05, 0.1)
-"""The limits of APCER at which summaries give BPCER."""
+"""The maximum values of APCER at which summaries give BPCER."""
 
-# Each share counts (accepted, rejected, no response) of attacks, then of bona fide samples.
+# The tuples of a share are weights of (accepted, rejected, no response), first of attacks, then of bona fide samples.
 FAR = Share(((1, 0, 0), (0, 0, 0)), ((1, 1, 0), (0, 0, 0)))
-"""Accepted attacks, pooled over instruments."""
+"""Share of attacks that are accepted, instruments pooled."""
 
 BPCER = Share(((0, 0, 0), (0, 1, 0)), ((0, 0, 0), (1, 1, 0)))
-"""Rejected bona fide presentations."""
+"""Share of bona fide presentations that are rejected."""
 
 APCER = Worst(FAR)
-"""Accepted attacks of the worst instrument."""
+"""Share of attacks that are accepted, of the worst instrument."""
 
 HTER = Mean(FAR, BPCER)
 """The mean of FAR and BPCER."""
@@ -47,17 +47,17 @@ ACER = Mean(APCER, BPCER)
 """The mean of APCER and BPCER."""
 
 ACCURACY = Share(((0, 1, 0), (1, 0, 0)), ((1, 1, 0), (1, 1, 0)))
-"""Right decisions."""
+"""Share of samples that are decided correctly."""
 
 APNRR = Share(((0, 0, 1), (0, 0, 0)), ((1, 1, 1), (0, 0, 0)))
-"""Attacks without a score."""
+"""Share of attacks without a score."""
 
 BPNRR = Share(((0, 0, 0), (0, 0, 1)), ((0, 0, 0), (1, 1, 1)))
-"""Bona fide presentations without a score."""
+"""Share of bona fide presentations without a score."""
 
 
 class Basis(StrEnum):
-    """What a measure depends on."""
+    """The input of a measure: decisions at a threshold, scores, or responses."""
 
     THRESHOLD = "threshold"
     SCORES = "scores"
@@ -69,17 +69,18 @@ class Measure:
     """One row of `MEASURES`.
 
     Attributes:
-        key: Its name in code and JSON.
-        name: Its short name, in reports.
-        title: Its name in a terminal's table; ``{worst}`` stands for the worst instrument, ``{split}`` for the split.
-        meaning: The definition of the measure in a few words.
-        basis: The decisions at the threshold, the scores themselves, or the responses.
-        rate: How it is computed.
-        headline: Its meaning among a report's headline figures (``{worst}`` and ``{split}`` as above); empty for a
-            measure that is not among them.
-        compared: Its title in a comparison of two systems; empty for a measure that is not compared.
-        unit: "%" or "fraction", in reports.
-        row: Its place among the measures of the same basis in tables; the order in JSON is that of `MEASURES`.
+        key: Name of the measure in code and JSON.
+        name: Short name of the measure in reports.
+        title: Name of the measure in terminal output. ``{worst}`` is replaced by the worst instrument, ``{split}`` by
+            the split.
+        meaning: Short definition of the measure.
+        basis: Input of the measure: decisions at the threshold, scores, or responses.
+        rate: Definition of the rate.
+        headline: Explanation of the measure as a headline figure of a report, with placeholders as in ``title``. Empty
+            for a measure that is not a headline figure.
+        compared: Name of the measure in a comparison of two systems; empty for a measure that is not compared.
+        unit: Unit of the measure in reports, "%" or "fraction".
+        row: Position in tables among the measures of the same basis. The order in JSON is the order of `MEASURES`.
     """
 
     key: str
@@ -202,14 +203,14 @@ PRECISION_RECALL: dict[str, tuple[str, Share]] = {
     "recall": ("recall", Share(((0, 1, 0), (0, 0, 0)), ((1, 1, 0), (0, 0, 0)))),
     "f1": ("F1", Share(((0, 2, 0), (0, 0, 0)), ((1, 2, 0), (0, 1, 0)), binomial=False)),
 }
-"""Name and definition of the measures that take one class for "positive", by key; here that class is the attack."""
+"""Name and definition of the measures with a positive class, by key; in this table attacks are the positive class."""
 
 
 def bpcer_at(limit: float) -> Curve:
-    """BPCER at the lowest threshold at which no instrument's APCER exceeds ``limit``, a fraction."""
+    """Define BPCER at the lowest threshold at which no instrument's APCER exceeds ``limit``, a fraction."""
     return Curve(lambda points: points.bpcer_at_apcer(limit), "bona_fide")
 
 
 def measures_of(*bases: Basis) -> list[Measure]:
-    """The measures of these bases, in the order of the bases and of the tables' rows."""
+    """Return the measures with these bases, in the order of the bases and then of `Measure.row`."""
     return sorted((m for m in MEASURES if m.basis in bases), key=lambda m: (bases.index(m.basis), m.row))

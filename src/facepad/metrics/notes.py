@@ -1,4 +1,4 @@
-"""Notes for a reader of thresholds and figures, as typed values."""
+"""Notes on thresholds and metrics: a kind for programs and a text for readers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["Note", "NoteKind", "has_note", "joined", "read_notes", "remarks"]
 
 
 class NoteKind(StrEnum):
-    """The topic of a note. Code must use the kind, and never parse the text."""
+    """The topic of a note. Code must use the kind and must not parse the text."""
 
     CHOSEN_ON_ITSELF = "chosen_on_itself"  #: The threshold was chosen on the scores that it is applied to.
     GIVEN = "given"  #: The threshold was given as a number.
-    SEPARABLE = "separable"  #: Every attack scores below every bona fide sample, so that the threshold is undetermined.
+    SEPARABLE = "separable"  #: Every attack scores below every bona fide sample.
     ONE_SIDED = "one_sided"  #: The threshold accepts or rejects every sample that it was chosen on.
     UNSCORED = "unscored"  #: Some samples have no score.
     LEVEL = "level"  #: The aggregation of frames into videos, or the level that was measured.
-    READING = "reading"  #: Which lines of a scores file were interpreted or left out.
+    READING = "reading"  #: The lines of a scores file that were interpreted or left out.
     INTERVAL = "interval"  #: A limit of the intervals.
     UNDEFINED = "undefined"  #: A measure has no value.
     REMARK = "remark"  #: Any other remark of the caller.
@@ -27,11 +27,11 @@ class NoteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing to know.
+    """A note for the reader of a threshold or a metric.
 
     Attributes:
-        kind: The topic.
-        text: One clause or sentence without a final stop.
+        kind: Topic of the note.
+        text: One clause or sentence without a final full stop.
     """
 
     kind: NoteKind
@@ -41,15 +41,15 @@ class Note:
         return self.text
 
     def to_dict(self) -> dict[str, str]:
-        """``{kind, text}`` as files hold it."""
+        """Return ``{kind, text}``, the form of a note in files."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`.
+        """Make a note from the result of `to_dict`.
 
         Raises:
-            ValueError: a part is missing, or the kind is unknown.
+            ValueError: the kind or the text is missing, or the kind is unknown.
         """
         try:
             return cls(NoteKind(values["kind"]), str(values["text"]))
@@ -58,7 +58,7 @@ class Note:
 
 
 def read_notes(value: str | Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
-    """Notes from a file; older files hold one string, which becomes one remark.
+    """Read the notes of a file. Older files hold one string, and this string becomes one remark.
 
     Raises:
         ValueError: an element is not a note.
@@ -72,7 +72,7 @@ def read_notes(value: str | Sequence[Mapping[str, Any]]) -> tuple[Note, ...]:
 
 
 def remarks(texts: Iterable[str]) -> tuple[Note, ...]:
-    """A note of kind ``remark`` for each text."""
+    """Return a note of kind ``remark`` for each text."""
     return tuple(Note(NoteKind.REMARK, text) for text in texts)
 
 
@@ -82,7 +82,7 @@ def has_note(notes: Iterable[Note], kind: NoteKind) -> bool:
 
 
 def joined(notes: Iterable[Note]) -> str:
-    """All texts in one line, for a reader.
+    """Join the texts of all notes into one line.
 
     >>> joined(remarks(["one", "two"]))
     'one; two'

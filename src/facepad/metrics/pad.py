@@ -1,7 +1,7 @@
-"""Presentation attack detection rates as pure functions of scores (ISO/IEC 30107-3 names).
+"""Rates of presentation attack detection as pure functions of scores, with the names of ISO/IEC 30107-3.
 
-A score is P(bona fide) and a sample is ACCEPTED when ``score >= threshold``. Every rate is a fraction in [0, 1] over
-the samples that have a score; samples without one are non-responses and have rates of their own (`apnrr`, `bpnrr`).
+A score is P(bona fide), and a sample is accepted when ``score >= threshold``. Every rate is a fraction in [0, 1] of the
+samples that have a score. Samples without a score are non-responses, which only `apnrr` and `bpnrr` count.
 """
 
 from __future__ import annotations
@@ -38,7 +38,14 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ConfusionMatrix:
-    """Scored samples by what they are and how they were decided."""
+    """Numbers of scored samples by class and decision.
+
+    Attributes:
+        bona_fide_accepted: Bona fide samples that were accepted.
+        bona_fide_rejected: Bona fide samples that were rejected.
+        attack_accepted: Attacks that were accepted.
+        attack_rejected: Attacks that were rejected.
+    """
 
     bona_fide_accepted: int
     bona_fide_rejected: int
@@ -47,18 +54,18 @@ class ConfusionMatrix:
 
     @property
     def total(self) -> int:
-        """All scored samples."""
+        """Number of all scored samples."""
         return self.bona_fide_accepted + self.bona_fide_rejected + self.attack_accepted + self.attack_rejected
 
     @classmethod
     def of(cls, counts: Floats) -> ConfusionMatrix:
-        """The matrix of counts in the form of `facepad.metrics.counts`, shape (K + 1, 3), attacks pooled."""
+        """Make a matrix from counts as in `facepad.metrics.counts`, shape (K + 1, 3), instruments pooled."""
         attack, bona_fide = counts[:-1].sum(axis=0), counts[-1]
         return cls(*(int(n) for n in (*bona_fide[:2], *attack[:2])))
 
 
 def confusion_matrix(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold: float) -> ConfusionMatrix:
-    """Count decisions at a threshold; either class may be empty, not both.
+    """Count decisions at a threshold; one class may be empty.
 
     Args:
         bona_fide: Scores of bona fide samples, shape (N,).
@@ -66,29 +73,30 @@ def confusion_matrix(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold:
         threshold: Accept when score >= threshold.
 
     Raises:
-        MetricError: no score at all, or a score or the threshold is not finite.
+        MetricError: both classes are empty, or a score or the threshold is not finite.
     """
     return ConfusionMatrix.of(_count_any(bona_fide, attack, threshold))
 
 
 def _count_any(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold: float) -> Floats:
-    """Counts of the classes that have scores, shape (2, 3)."""
+    """Count decisions of the classes that have scores, shape (2, 3)."""
     if not np.size(bona_fide) and not np.size(attack):
-        raise MetricError("no scores: there is nothing to count")
+        raise MetricError("no scores: both classes are empty")
     given = [scores if np.size(scores) else None for scores in (bona_fide, attack)]
     return count_decisions(threshold, bona_fide=given[0], attack=given[1])
 
 
 def apcer(attack: npt.ArrayLike, threshold: float) -> float:
-    """Attack presentation classification error rate: share of the attacks of ONE instrument that are accepted.
+    """Return the attack presentation classification error rate: the share of one instrument's attacks accepted.
+
+    Use `apcer_max` or `far_pooled` for attacks of several instruments.
 
     Args:
-        attack: Scores of one instrument's attacks, shape (M,). For several instruments, there are `apcer_max` and
-            `far_pooled`.
+        attack: Scores of attacks with one instrument, shape (M,).
         threshold: Accept when score >= threshold.
 
     Raises:
-        MetricError: no attack, or a score or the threshold is not finite.
+        MetricError: there is no attack, or a score or the threshold is not finite.
 
     >>> apcer([0.1, 0.2, 0.9, 0.5], 0.5)
     0.5
@@ -97,10 +105,10 @@ def apcer(attack: npt.ArrayLike, threshold: float) -> float:
 
 
 def bpcer(bona_fide: npt.ArrayLike, threshold: float) -> float:
-    """Bona fide presentation classification error rate (FRR): share of bona fide samples that are rejected.
+    """Return the bona fide presentation classification error rate (FRR): the share of bona fide samples rejected.
 
     Raises:
-        MetricError: no bona fide sample, or a score or the threshold is not finite.
+        MetricError: there is no bona fide sample, or a score or the threshold is not finite.
 
     >>> bpcer([0.4, 0.5, 0.6, 0.9], 0.5)
     0.25
@@ -109,15 +117,15 @@ def bpcer(bona_fide: npt.ArrayLike, threshold: float) -> float:
 
 
 def apcer_per_instrument(attack: npt.ArrayLike, instruments: Instruments, threshold: float) -> dict[str, float]:
-    """APCER of each instrument, by name in alphabetical order.
+    """Return the APCER of each instrument, in alphabetical order of the instruments.
 
     Args:
         attack: Scores of attacks, shape (M,).
-        instruments: The instrument of each, shape (M,).
+        instruments: The instrument of each attack, shape (M,).
         threshold: Accept when score >= threshold.
 
     Raises:
-        MetricError: no attack, shapes that differ, or a number that is not finite.
+        MetricError: there is no attack, shapes differ, or a number is not finite.
 
     >>> apcer_per_instrument([0.1, 0.9, 0.2], ["print", "print", "mask_3d"], 0.5)
     {'mask_3d': 0.0, 'print': 0.5}
@@ -128,25 +136,25 @@ def apcer_per_instrument(attack: npt.ArrayLike, instruments: Instruments, thresh
 
 
 def apcer_max(attack: npt.ArrayLike, instruments: Instruments, threshold: float) -> float:
-    """The APCER that ISO/IEC 30107-3 reports: the one of the worst instrument.
+    """Return the highest APCER of any instrument, the APCER that ISO/IEC 30107-3 reports.
 
     Raises:
-        MetricError: as `apcer_per_instrument`.
+        MetricError: there is no attack, shapes differ, or a number is not finite.
     """
     return float(rate_in(count_decisions(threshold, attack=attack, instruments=instruments), measures.APCER))
 
 
 def far_pooled(attack: npt.ArrayLike, threshold: float) -> float:
-    """False acceptance rate over all attacks pooled: the older literature's FAR, not an ISO APCER.
+    """Return the false acceptance rate over the attacks of all instruments: the FAR of older papers, not an ISO APCER.
 
     Raises:
-        MetricError: no attack, or a score or the threshold is not finite.
+        MetricError: there is no attack, or a score or the threshold is not finite.
     """
     return apcer(attack, threshold)
 
 
 def hter(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold: float) -> float:
-    """Half total error rate: mean of `far_pooled` and `bpcer`.
+    """Return the half total error rate: the mean of `far_pooled` and `bpcer`.
 
     Raises:
         MetricError: one class has no scores, or a number is not finite.
@@ -155,7 +163,7 @@ def hter(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold: float) -> f
 
 
 def acer(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, instruments: Instruments, threshold: float) -> float:
-    """Average classification error rate: mean of `apcer_max` and `bpcer`.
+    """Return the average classification error rate: the mean of `apcer_max` and `bpcer`.
 
     Raises:
         MetricError: one class has no scores, shapes differ, or a number is not finite.
@@ -168,23 +176,24 @@ def acer(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, instruments: Instrumen
 
 
 def accuracy(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, threshold: float) -> float:
-    """Share of all scored samples that are decided rightly (it depends on the class mix).
+    """Return the share of scored samples that are decided correctly; it depends on the class mix.
 
     Raises:
-        MetricError: no score at all, or a number is not finite.
+        MetricError: both classes are empty, or a number is not finite.
     """
     return float(rate_in(_count_any(bona_fide, attack, threshold), measures.ACCURACY))
 
 
 def eer(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> float:
-    """Equal error rate, attacks pooled: where the ROC's polyline crosses FAR = BPCER.
+    """Return the equal error rate, with the attacks of all instruments pooled.
 
-    The polyline joins the (FAR, BPCER) pairs of all operating points by straight lines, so the crossing exists, is
-    unique and does not depend on how ties are sorted: tied scores of both classes form one slanted step.
+    Straight lines join the (FAR, BPCER) pairs of all operating points. The EER is the rate at which this polyline
+    crosses FAR = BPCER. The crossing always exists and is unique. Tied scores of both classes form one slanted segment,
+    so the EER does not depend on the order of tied scores.
 
     Args:
-        bona_fide: Scores, shape (N,).
-        attack: Scores, shape (M,).
+        bona_fide: Scores of bona fide samples, shape (N,).
+        attack: Scores of attacks, shape (M,).
 
     Raises:
         MetricError: one class has no scores, or a score is not finite.
@@ -198,7 +207,9 @@ def eer(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> float:
 
 
 def auc(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> float:
-    """Area under the ROC: chance that a bona fide sample outscores an attack (a tie counts half).
+    """Return the area under the ROC: the probability that a bona fide sample scores higher than an attack.
+
+    A tie counts half.
 
     Raises:
         MetricError: one class has no scores, or a score is not finite.
@@ -212,13 +223,13 @@ def auc(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> float:
 def bpcer_at_apcer(
     bona_fide: npt.ArrayLike, attack: npt.ArrayLike, limit: float, instruments: Instruments | None = None
 ) -> float:
-    """BPCER at the lowest threshold at which no instrument's APCER exceeds ``limit`` (read off these same scores).
+    """Return BPCER at the lowest threshold at which no instrument's APCER exceeds ``limit``.
 
     Args:
-        bona_fide: Scores, shape (N,).
-        attack: Scores, shape (M,).
-        limit: Allowed APCER, a fraction in [0, 1); it may be reached exactly.
-        instruments: The instrument of each attack, shape (M,); None treats all attacks as one.
+        bona_fide: Scores of bona fide samples, shape (N,).
+        attack: Scores of attacks, shape (M,).
+        limit: Maximum APCER (inclusive), a fraction in [0, 1).
+        instruments: The instrument of each attack, shape (M,); None counts all attacks as one instrument.
 
     Raises:
         MetricError: one class has no scores, or a number is out of range.
@@ -230,10 +241,10 @@ def bpcer_at_apcer(
 
 
 def apnrr(n_attack: int, n_without_response: int) -> float:
-    """Attack presentation non-response rate: share of all attacks that got no score.
+    """Return the attack presentation non-response rate: the share of attacks without a score.
 
     Raises:
-        MetricError: no attack, or impossible counts.
+        MetricError: ``n_attack`` is less than 1, or ``n_without_response`` is outside [0, n_attack].
 
     >>> apnrr(200, 3)
     0.015
@@ -242,10 +253,10 @@ def apnrr(n_attack: int, n_without_response: int) -> float:
 
 
 def bpnrr(n_bona_fide: int, n_without_response: int) -> float:
-    """Bona fide presentation non-response rate: share of all bona fide samples that got no score.
+    """Return the bona fide presentation non-response rate: the share of bona fide samples without a score.
 
     Raises:
-        MetricError: no bona fide sample, or impossible counts.
+        MetricError: ``n_bona_fide`` is less than 1, or ``n_without_response`` is outside [0, n_bona_fide].
     """
     return _non_response_rate(n_bona_fide, n_without_response, "bona fide")
 

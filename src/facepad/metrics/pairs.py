@@ -1,4 +1,4 @@
-"""The samples that two systems share, matched one to one."""
+"""Matching of the records of two systems by sample."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ from facepad.types import AttackType, Label, ScoreRecord
 __all__ = ["Pair", "matched"]
 
 Pair = tuple[ScoreRecord, ScoreRecord]
-"""The records of one sample by two systems."""
+"""The records of one sample from two systems."""
 
 
 def matched(a: Sequence[ScoreRecord], b: Sequence[ScoreRecord]) -> list[Pair]:
-    """The samples that both systems have, in the order of the first, each described alike on both sides.
+    """Match the records of two systems by path and frame, in the order of the first system.
 
-    Two records are of the same sample when their paths and frames are equal. If no records match, paths are compared
-    without their leading ``../``, because manifests of the same images may lie in folders of different depth. A fact
-    that one system does not know of a sample (subject, video, split, instrument) is taken from the other.
+    If no records match, paths are compared without leading ``../``, because manifests of the same images may lie in
+    folders of different depth. If one record of a pair lacks the subject, video, split or instrument, this value is
+    copied from the other record.
 
     Args:
         a: Records of the first system.
         b: Records of the second system.
 
+    Returns:
+        The pairs of records with the same sample.
+
     Raises:
-        ScoresError: a sample occurs twice in one of them, none is shared, or label or instrument differ.
+        ScoresError: a sample occurs twice in one system, no sample occurs in both systems, or the two records of a
+            sample differ in label or instrument.
     """
     for path_of in (str, _without_steps_up):
         first, second = _by_sample(a, "A", path_of), _by_sample(b, "B", path_of)
@@ -54,7 +58,7 @@ def _by_sample(
 
 
 def _without_steps_up(path: str) -> str:
-    """A path without its leading ``../``.
+    """Remove every leading ``../`` from a path.
 
     >>> _without_steps_up("../../data/1.png")
     'data/1.png'
@@ -65,11 +69,13 @@ def _without_steps_up(path: str) -> str:
 
 
 def _agreed(one: ScoreRecord, other: ScoreRecord) -> Pair:
-    """Both records with one description: a fact that only one of them knows holds for both; of two, the first wins."""
+    """Give both records the same subject, video, split and instrument; values of the first record have priority."""
     kinds = [record.attack_type or record.label for record in (one, other)]
     known = [kind for kind in kinds if kind is not AttackType.UNKNOWN]
     if one.label is not other.label or len(set(known)) > 1:
-        raise ScoresError(f"expected the same samples in both, but {one.path} is {kinds[0]} in A and {kinds[1]} in B")
+        raise ScoresError(
+            f"expected the same samples in both files, but {one.path} is {kinds[0]} in A and {kinds[1]} in B"
+        )
     described: dict[str, Any] = {
         "subject": one.subject or other.subject,
         "video": one.video or other.video,

@@ -1,8 +1,8 @@
-"""Scores sorted once and read at every operating point, plain or re-weighted by a bootstrap.
+"""Sorted scores and their error counts at every operating point, with or without bootstrap weights.
 
-Between two neighbouring distinct scores every threshold decides alike, so K distinct scores give K + 1 operating
-points. Point ``k`` accepts all but the ``k`` lowest distinct scores: 0 accepts everything, K nothing. All counts are
-integers, so ties and crossings are decided exactly and the same scores always give the same answer.
+All thresholds between two neighbouring distinct scores give the same decisions, so K distinct scores have K + 1
+operating points. Point ``k`` rejects the ``k`` lowest distinct scores. Point 0 accepts everything, and point K accepts
+nothing. All counts are integers, so comparisons of counts are exact and results are reproducible.
 """
 
 from __future__ import annotations
@@ -20,14 +20,19 @@ __all__ = ["OperatingPoints", "Ranking", "rank"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Side:
-    """One class (or one instrument): its scores' order, and how many lie below each operating point."""
+class _SortedScores:
+    """The scores of one class or one instrument.
+
+    Attributes:
+        order: Indices that sort the scores, ascending, shape (n,).
+        below: Number of scores below each operating point, shape (K + 1,).
+    """
 
     order: Ints
     below: Ints
 
     def cumulate(self, weights: Ints | None) -> Ints:
-        """Weight of the m lowest scores, m = 0..n; ``weights`` belongs to the scores as they were given."""
+        """Return the total weight of the m lowest scores, m = 0..n; ``weights`` are in the input order."""
         if weights is None:
             return np.arange(self.order.size + 1)
         total = np.zeros(self.order.size + 1, dtype=np.int64)
@@ -37,34 +42,41 @@ class _Side:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ranking:
-    """Both classes sorted on one axis.
+    """Sorted scores of both classes.
 
     Attributes:
         values: The K distinct scores, ascending.
-        bona_fide: The bona fide side.
-        attack: All attacks pooled.
-        instruments: The same attacks, one side per instrument.
+        bona_fide: Scores of the bona fide samples.
+        attack: Scores of all attacks.
+        instruments: Scores of the attacks of each instrument.
     """
 
     values: Floats
-    bona_fide: _Side
-    attack: _Side
-    instruments: tuple[_Side, ...]
+    bona_fide: _SortedScores
+    attack: _SortedScores
+    instruments: tuple[_SortedScores, ...]
 
     def read(self, bona_fide_weights: Ints | None = None, attack_weights: Ints | None = None) -> OperatingPoints:
-        """The operating points; weights have the order of the scores given to `rank`, None counts each sample once."""
+        """Return the operating points; weights are in the order of the scores of `rank`, None means weight 1."""
         bona_fide, attack = self.bona_fide.cumulate(bona_fide_weights), self.attack.cumulate(attack_weights)
         return OperatingPoints(self, bona_fide, attack, attack_weights)
 
     def thresholds(self) -> Floats:
-        """A threshold for each of the K + 1 operating points: the middle between the neighbouring scores."""
-        middle = _between(self.values[:-1], self.values[1:])
+        """Return a threshold for each of the K + 1 operating points: the middle between the neighbouring scores."""
+        middle = _middle(self.values[:-1], self.values[1:])
         return np.concatenate([self.values[:1], middle, [np.nextafter(self.values[-1], np.inf)]])
 
 
 @dataclass(frozen=True, eq=False)
 class OperatingPoints:
-    """Error counts at each operating point of a ranking; ``attack`` and ``bona_fide`` are cumulated weights."""
+    """Error counts at each operating point of a ranking.
+
+    Attributes:
+        ranking: The sorted scores.
+        bona_fide: Cumulative weights of the sorted bona fide scores, shape (N + 1,).
+        attack: Cumulative weights of the sorted attack scores, shape (M + 1,).
+        attack_weights: Weights of the attacks in the order of the scores of `rank`, shape (M,); None means weight 1.
+    """
 
     ranking: Ranking
     bona_fide: Ints
@@ -73,7 +85,7 @@ class OperatingPoints:
 
     @cached_property
     def instruments(self) -> tuple[Ints, ...]:
-        """Cumulated weights of each instrument's attacks, computed when first needed."""
+        """Cumulative weights of the attacks of each instrument."""
         sides = self.ranking.instruments
         return tuple(side.cumulate(self.attack_weights) for side in sides) if len(sides) > 1 else (self.attack,)
 
@@ -88,19 +100,19 @@ class OperatingPoints:
         return int(self.attack[-1])
 
     def rejected(self, point: int) -> int:
-        """Bona fide samples rejected at a point."""
+        """Return the weight of the bona fide samples that are rejected at a point."""
         return int(self.bona_fide[self.ranking.bona_fide.below[point]])
 
     def accepted(self, point: int) -> int:
-        """Attacks accepted at a point."""
+        """Return the weight of the attacks that are accepted at a point."""
         return self.n_attack - int(self.attack[self.ranking.attack.below[point]])
 
     def balance(self, point: int) -> int:
-        """``(BPCER - FAR) * n_bona_fide * n_attack`` at a point: an integer that grows with the point."""
+        """Return ``(BPCER - FAR) * n_bona_fide * n_attack`` at a point, an integer that rises with the point."""
         return self.rejected(point) * self.n_attack - self.accepted(point) * self.n_bona_fide
 
     def crossing(self) -> int:
-        """The first point where BPCER >= FAR (never point 0)."""
+        """Return the first point at which BPCER >= FAR; this is at least point 1."""
         low, high = 0, len(self.ranking.values)  # balance(low) < 0 <= balance(high)
         while high - low > 1:
             middle = (low + high) // 2
@@ -108,7 +120,7 @@ class OperatingPoints:
         return high
 
     def eer(self) -> float:
-        """Equal error rate: where the ROC's polyline (tied scores are one slanted step) meets BPCER = FAR."""
+        """Return the equal error rate, by linear interpolation between the points before and after BPCER = FAR."""
         after = self.crossing()
         behind, ahead = -self.balance(after - 1), self.balance(after)
         step = behind / (behind + ahead)
@@ -116,11 +128,11 @@ class OperatingPoints:
         return (start + step * (end - start)) / self.n_bona_fide
 
     def bpcer_at_apcer(self, limit: float) -> float:
-        """BPCER at the lowest point at which no instrument's APCER exceeds ``limit``."""
+        """Return BPCER at the lowest point at which no instrument's APCER exceeds ``limit``."""
         return self.rejected(self.lowest_with_apcer(limit)) / self.n_bona_fide
 
     def counts_at(self, threshold: float) -> Floats:
-        """Weights of the decisions at a threshold in the form of `facepad.metrics.counts`, shape (K + 1, 3)."""
+        """Return the counts at a threshold in the form of `facepad.metrics.counts`, shape (K + 1, 3)."""
         point = int(np.searchsorted(self.ranking.values, threshold))
         sides = zip(self.ranking.instruments, self.instruments, strict=True)
         rows = [(total[-1] - (below := total[side.below[point]]), below, 0) for side, total in sides]
@@ -128,7 +140,7 @@ class OperatingPoints:
         return np.array([*rows, (self.n_bona_fide - rejected, rejected, 0)], dtype=np.float64)
 
     def auc(self) -> float:
-        """Chance that a bona fide sample scores higher than an attack; a tie counts half."""
+        """Return the probability that a bona fide sample scores higher than an attack; a tie counts half."""
         side = self.ranking.bona_fide
         weight = np.diff(self.bona_fide[side.below])  # bona fide weight at each distinct score
         attack = self.attack[self.ranking.attack.below]
@@ -136,33 +148,39 @@ class OperatingPoints:
         return twice / (2 * self.n_bona_fide * self.n_attack)
 
     def separating(self) -> int | None:
-        """The point without any error, or None when the classes overlap."""
+        """Return the point without errors, or None if the classes overlap."""
         point = self._first_accepting_at_most(self.ranking.attack, self.attack, 0.0)
         return point if self.rejected(point) == 0 else None
 
     def lowest_with_apcer(self, limit: float) -> int:
-        """The lowest point at which no instrument's APCER exceeds ``limit``."""
+        """Return the lowest point at which no instrument's APCER exceeds ``limit``."""
         sides = zip(self.ranking.instruments, self.instruments, strict=True)
         return max(self._first_accepting_at_most(side, weight, limit) for side, weight in sides)
 
     @staticmethod
-    def _first_accepting_at_most(side: _Side, cumulated: Ints, limit: float) -> int:
+    def _first_accepting_at_most(side: _SortedScores, cumulated: Ints, limit: float) -> int:
         total = int(cumulated[-1])
-        below = int(np.searchsorted(cumulated, total - _allowed(limit, total)))
+        below = int(np.searchsorted(cumulated, total - _max_errors(limit, total)))
         return int(np.searchsorted(side.below, below))
 
     def highest_with_bpcer(self, limit: float) -> int:
-        """The highest point at which BPCER does not exceed ``limit``."""
-        below = int(np.searchsorted(self.bona_fide, _allowed(limit, self.n_bona_fide), side="right")) - 1
+        """Return the highest point at which BPCER does not exceed ``limit``."""
+        below = int(np.searchsorted(self.bona_fide, _max_errors(limit, self.n_bona_fide), side="right")) - 1
         return int(np.searchsorted(self.ranking.bona_fide.below, below, side="right")) - 1
 
     def nearest_to_eer(self) -> int:
-        """The point where FAR and BPCER differ least; of two, the one with fewer errors, then the higher."""
+        """Return the point with the smallest difference of FAR and BPCER.
+
+        Of two such points, the point with the lower FAR + BPCER is chosen, or else the higher point.
+        """
         after = self.crossing()
         return max((after - 1, after), key=lambda k: (-abs(self.balance(k)), -self._weighted_errors(k), k))
 
     def lowest_hter(self) -> int:
-        """The point of least FAR + BPCER; of several, where they differ least, then the highest."""
+        """Return the point with the lowest FAR + BPCER.
+
+        Of several such points, the point with the smallest difference of FAR and BPCER is chosen, or else the highest.
+        """
         rejected = self.bona_fide[self.ranking.bona_fide.below] * self.n_attack
         accepted = (self.n_attack - self.attack[self.ranking.attack.below]) * self.n_bona_fide
         errors = rejected + accepted
@@ -174,49 +192,50 @@ class OperatingPoints:
         return self.rejected(point) * self.n_attack + self.accepted(point) * self.n_bona_fide
 
     def threshold(self, point: int) -> float:
-        """The middle of the scores that decide as this point does (samples of weight 0 do not count)."""
+        """Return the middle of the interval of thresholds with the decisions of this point; weight 0 does not count."""
         first, last = self._same_decisions(point)
         values = self.ranking.values
         if first == 0:
             return float(values[last])
         if last == len(values):
             return float(np.nextafter(values[first - 1], np.inf))
-        return float(_between(values[first - 1], values[last]))
+        return float(_middle(values[first - 1], values[last]))
 
     def _same_decisions(self, point: int) -> tuple[int, int]:
-        # A weight of 0 does not change a count, so a run of equal counts on both sides is a run of equal decisions.
+        # A weight of 0 does not change a count. Neighbouring points with equal counts in both classes decide equally.
         sides = ((self.ranking.bona_fide, self.bona_fide), (self.ranking.attack, self.attack))
-        runs = [_equal_run(side.below, cumulated, point) for side, cumulated in sides]
+        runs = [_points_with_equal_count(side.below, cumulated, point) for side, cumulated in sides]
         return max(first for first, _ in runs), min(last for _, last in runs)
 
 
-def _equal_run(below: Ints, cumulated: Ints, point: int) -> tuple[int, int]:
+def _points_with_equal_count(below: Ints, cumulated: Ints, point: int) -> tuple[int, int]:
     count = cumulated[below[point]]
     first = np.searchsorted(below, np.searchsorted(cumulated, count, side="left"), side="left")
     last = np.searchsorted(below, np.searchsorted(cumulated, count, side="right") - 1, side="right") - 1
     return int(first), int(last)
 
 
-def _between(low: Floats, high: Floats) -> Floats:
-    middle = low / 2 + high / 2  # halved first: the sum of two huge scores would overflow
-    # Between two adjacent floats the middle rounds to one of them; `high` decides as the gap does, `low` does not.
+def _middle(low: Floats, high: Floats) -> Floats:
+    middle = low / 2 + high / 2  # division before the sum avoids overflow of huge scores
+    # Between two adjacent floats the middle is rounded to `low` or `high`. As a threshold, `low` would accept the lower
+    # score, but `high` rejects it.
     return np.where((middle > low) & (middle <= high), middle, high)
 
 
-def _allowed(limit: float, total: int) -> int:
-    # 0.29 * 100 is 28.999...: without the allowance the 29th error of 100 would break a limit of 29 %.
+def _max_errors(limit: float, total: int) -> int:
+    # 0.29 * 100 is 28.999... in floating point. Without the tolerance, 29 errors of 100 would exceed a limit of 29 %.
     return int(np.floor(limit * total + 1e-9 * max(total, 1)))
 
 
 def rank(
     bona_fide: npt.ArrayLike, attack: npt.ArrayLike, instruments: Sequence[str] | npt.NDArray[np.generic] | None = None
 ) -> Ranking:
-    """Sort the scores of both classes on one axis.
+    """Sort the scores of both classes.
 
     Args:
-        bona_fide: Scores, shape (N,).
-        attack: Scores, shape (M,).
-        instruments: The instrument of each attack, shape (M,); None pools all attacks into one.
+        bona_fide: Scores of bona fide samples, shape (N,).
+        attack: Scores of attacks, shape (M,).
+        instruments: The instrument of each attack, shape (M,); None counts all attacks as one instrument.
 
     Raises:
         MetricError: one class has no scores, or a score is not finite.
@@ -224,17 +243,17 @@ def rank(
     bona = checked_scores(bona_fide, "bona fide")
     attacks = checked_scores(attack, "attack")
     values = np.unique(np.concatenate([bona, attacks]))
-    everything = _side(attacks, np.arange(attacks.size), values)
-    sides: tuple[_Side, ...] = (everything,)
+    everything = _sorted_scores(attacks, np.arange(attacks.size), values)
+    sides: tuple[_SortedScores, ...] = (everything,)
     if instruments is not None:
         names, codes = np.unique(np.asarray(instruments), return_inverse=True)
         if len(names) > 1:
-            sides = tuple(_side(attacks, np.flatnonzero(codes == code), values) for code in range(len(names)))
-    return Ranking(values, _side(bona, np.arange(bona.size), values), everything, sides)
+            sides = tuple(_sorted_scores(attacks, np.flatnonzero(codes == code), values) for code in range(len(names)))
+    return Ranking(values, _sorted_scores(bona, np.arange(bona.size), values), everything, sides)
 
 
-def _side(scores: Floats, members: Ints, values: Floats) -> _Side:
+def _sorted_scores(scores: Floats, members: Ints, values: Floats) -> _SortedScores:
     order = members[np.argsort(scores[members], kind="stable")]
     ordered = scores[order]
     below = np.append(np.searchsorted(ordered, values, side="left"), order.size)
-    return _Side(order, below)
+    return _SortedScores(order, below)

@@ -1,4 +1,4 @@
-"""How intervals resample: which unit is drawn as a whole, how often, and with which seed."""
+"""Bootstrap settings and draws: the resampled unit, the number of resamples and the seed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIN_REPLICATES = 100
 """The smallest number of resamples."""
 
 Cluster = Literal["subject", "video"]
-"""What is resampled as a whole: the samples of a subject, or of a video."""
+"""The unit of a cluster bootstrap, drawn with all its samples: subject or video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class Resampling:
     """The settings of the bootstrap behind 95 % intervals.
 
     Attributes:
-        cluster: The unit that is drawn as a whole: "subject", or "video" (one video of one subject); None draws single
-            records, as if they were independent; "auto" takes `best_cluster` of the records.
+        cluster: The unit that is drawn with all its samples: "subject" or "video" (one video of one subject). None
+            draws single records and assumes that they are independent. "auto" means `best_cluster` of the records.
         replicates: Number of resamples, at least `MIN_REPLICATES`.
-        seed: The same seed draws the same resamples.
+        seed: Seed of the resamples; the same seed gives the same resamples.
 
     Raises:
-        MetricError: too few replicates for a 95 % interval.
+        MetricError: ``replicates`` is less than `MIN_REPLICATES`.
     """
 
     cluster: Cluster | Literal["auto"] | None = "auto"
@@ -46,12 +46,12 @@ class Resampling:
             )
 
     def cluster_of(self, records: Sequence[ScoreRecord]) -> Cluster | None:
-        """The unit to draw of these records; None for single records."""
+        """Return the resampled unit for these records; None for single records."""
         return best_cluster(records) if self.cluster == "auto" else self.cluster
 
 
 def best_cluster(records: Sequence[ScoreRecord]) -> Cluster | None:
-    """The widest unit that every record names and that occurs at least twice: subject, else video, else None."""
+    """Return the widest unit that all records name, with at least two clusters: subject, else video, else None."""
     units: tuple[Cluster, ...] = ("subject", "video")
     for cluster in units:
         keys = _cluster_keys(records, cluster)
@@ -61,14 +61,16 @@ def best_cluster(records: Sequence[ScoreRecord]) -> Cluster | None:
 
 
 def cluster_codes(records: Sequence[ScoreRecord], cluster: Cluster) -> Ints:
-    """A number for the cluster of each record, shape (N,): 0 to G - 1 in the order of their names.
+    """Return the index of each record's cluster, 0 to G - 1 in the order of cluster names, shape (N,).
 
     Raises:
-        MetricError: an unknown unit, a record that does not name it, or fewer than two clusters.
+        MetricError: the unit is unknown, a record does not name its cluster, or there are fewer than two clusters.
     """
     keys = _cluster_keys(records, cluster)
     if keys is None:
-        raise MetricError(f"intervals clustered by {cluster} need the {cluster} of every record; some have none")
+        raise MetricError(
+            f"intervals clustered by {cluster} need the {cluster} of every record; some records do not name it"
+        )
     index = {key: place for place, key in enumerate(sorted(set(keys)))}
     if len(index) < 2:
         raise MetricError(f"intervals clustered by {cluster} need at least two {cluster}s, got {len(index)}")
@@ -76,7 +78,7 @@ def cluster_codes(records: Sequence[ScoreRecord], cluster: Cluster) -> Ints:
 
 
 def _cluster_keys(records: Sequence[ScoreRecord], cluster: str) -> list[tuple[str, str]] | None:
-    """The cluster of each record, or None when one has no name."""
+    """Return the cluster of each record, or None if a record does not name its cluster."""
     if cluster == "subject":
         keys = [(record.subject, "") for record in records]
         return keys if all(record.subject for record in records) else None
@@ -87,9 +89,9 @@ def _cluster_keys(records: Sequence[ScoreRecord], cluster: str) -> list[tuple[st
 
 
 def resample_weights(n: int, replicates: int, seed: int) -> Iterator[Ints]:
-    """For each replicate, how often each of ``n`` units is drawn when ``n`` are drawn with replacement, shape (n,).
+    """Draw ``n`` of ``n`` units with replacement, and yield the number of draws of each unit, shape (n,).
 
-    The same seed gives the same draws.
+    One array is yielded per replicate. The same seed gives the same draws.
 
     >>> next(resample_weights(5, 1, seed=0)).sum()
     np.int64(5)

@@ -1,4 +1,4 @@
-"""The scores.csv contract: reading, writing and hashing lists of scores of any system."""
+"""Reading, writing and hashing of scores files (scores.csv)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class ScoreFile:
     """The content of a scores file.
 
     Attributes:
-        records: One per line, in the file's order.
+        records: One record per line, in the order of the file.
         format: ``scores.csv``, ``bob 4-column`` or ``bob 5-column``.
-        notes: Which lines had to be interpreted, one sentence each.
+        notes: Notes on lines that were interpreted.
     """
 
     records: tuple[ScoreRecord, ...]
@@ -42,12 +42,13 @@ class ScoreFile:
 
 
 def read_scores(path: Path) -> ScoreFile:
-    """Read a scores file: facepad's CSV (by its header) or bob's 4 or 5 columns, told apart by the first line.
+    """Read a scores file: facepad's CSV, or bob's format with 4 or 5 columns. The first line decides the format.
 
-    Of the CSV columns only ``label`` and ``score`` must be there; others that facepad does not know are ignored.
+    Only the CSV columns ``label`` and ``score`` are required. Unknown columns are ignored.
 
     Raises:
-        ScoresError: the file cannot be read, is empty or breaks the contract; the message names the line.
+        ScoresError: the file cannot be read, is empty or has an invalid format. For an invalid line, the error message
+            holds the line number.
     """
     path = Path(path)
     try:
@@ -68,19 +69,19 @@ def read_scores(path: Path) -> ScoreFile:
         raise ScoresError(f"{path} holds no scores; expected a header {','.join(SCORE_COLUMNS)} and lines below it")
     repeated = len(records) - len({(r.path, r.video, r.frame) for r in records})
     if repeated:
-        notes.append(f"{repeated} line(s) repeat the path and frame of another; every line is counted")
+        notes.append(f"{repeated} line(s) repeat the path and frame of another line; every line is counted")
     return ScoreFile(tuple(records), kind, tuple(notes))
 
 
 def _parse_csv(text: str, name: str) -> tuple[list[ScoreRecord], list[str]]:
     records: list[ScoreRecord] = []
-    foreign: set[str] = set()
+    unknown_names: set[str] = set()
     for line, row in _csv_rows(text, name):
         try:
-            records.append(_csv_record(row, line, foreign))
+            records.append(_csv_record(row, line, unknown_names))
         except ScoresError as error:
             raise ScoresError(f"{name}, line {line}: {error}") from None
-    return records, [foreign_instruments_note(foreign)] if foreign else []
+    return records, [foreign_instruments_note(unknown_names)] if unknown_names else []
 
 
 def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -96,7 +97,7 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
             elif len(row) != len(header):
                 raise ScoresError(f"{name}, line {reader.line_num}: expected {len(header)} fields, got {len(row)}")
             else:
-                # Paths and names keep their spaces, so that a written record is read back unchanged.
+                # Paths and names keep their spaces, because a record must not change when it is written and read.
                 pairs = zip(header, row, strict=True)
                 yield reader.line_num, {key: text if key in _IDENTITY else text.strip() for key, text in pairs}
     except csv.Error as error:
@@ -113,7 +114,7 @@ def _check_header(header: Sequence[str], name: str) -> None:
         )
 
 
-def _csv_record(row: Mapping[str, str], line: int, foreign: set[str]) -> ScoreRecord:
+def _csv_record(row: Mapping[str, str], line: int, unknown_names: set[str]) -> ScoreRecord:
     label = parse_label(row["label"])
     if label is None:
         raise ScoresError(
@@ -123,21 +124,21 @@ def _csv_record(row: Mapping[str, str], line: int, foreign: set[str]) -> ScoreRe
     split = parse_split(row.get("split", ""))
     if split is None and row.get("split"):
         raise ScoresError(unknown_choice("split", row["split"], [value.value for value in Split]))
-    status, score = _status_and_score(row)
+    status, score = _parse_status_and_score(row)
     return ScoreRecord(
         path=row.get("path") or f"line {line}",
         subject=row.get("subject", ""),
         video=row.get("video") or None,
-        frame=_frame(row.get("frame", "")),
+        frame=_parse_frame(row.get("frame", "")),
         label=label,
-        attack_type=_instrument(row.get("attack_type", ""), label, foreign),
+        attack_type=_parse_instrument(row.get("attack_type", ""), label, unknown_names),
         split=split,
         status=status,
         score=score,
     )
 
 
-def _instrument(text: str, label: Label, foreign: set[str]) -> AttackType | None:
+def _parse_instrument(text: str, label: Label, unknown_names: set[str]) -> AttackType | None:
     empty = text.lower() in _NO_INSTRUMENT
     if label is Label.BONA_FIDE:
         if not empty and parse_label(text) is not Label.BONA_FIDE:
@@ -145,19 +146,19 @@ def _instrument(text: str, label: Label, foreign: set[str]) -> AttackType | None
         return None
     instrument = AttackType.UNKNOWN if empty else parse_attack_type(text)
     if instrument is None:
-        foreign.add(text)
+        unknown_names.add(text)
         return AttackType.UNKNOWN
     return instrument
 
 
-def _frame(text: str) -> int | None:
+def _parse_frame(text: str) -> int | None:
     try:
         return int(text) if text else None
     except ValueError:
         raise ScoresError(f"expected a whole number as frame, got {text!r}") from None
 
 
-def _status_and_score(row: Mapping[str, str]) -> tuple[ScoreStatus, float | None]:
+def _parse_status_and_score(row: Mapping[str, str]) -> tuple[ScoreStatus, float | None]:
     text, word = row["score"], row.get("status", "").lower() or ScoreStatus.SCORED.value
     if word not in _STATUSES:
         raise ScoresError(unknown_choice("status", word, _STATUSES))
@@ -176,7 +177,7 @@ def _status_and_score(row: Mapping[str, str]) -> tuple[ScoreStatus, float | None
 
 
 def _csv_text(rows: Iterable[Sequence[str]]) -> str:
-    # csv.writer leaves a lone carriage return unquoted, and csv.reader would then end the line there.
+    # Not csv.writer: csv.writer does not quote a single carriage return, and csv.reader would end the line there.
     return "".join(",".join(map(_quoted, row)) + "\n" for row in rows)
 
 
@@ -186,7 +187,7 @@ def _quoted(field: str) -> str:
     return field
 
 
-def _fields(record: ScoreRecord) -> tuple[str, ...]:
+def _csv_fields(record: ScoreRecord) -> tuple[str, ...]:
     return (
         record.path,
         record.subject,
@@ -201,7 +202,7 @@ def _fields(record: ScoreRecord) -> tuple[str, ...]:
 
 
 def write_scores(path: Path, records: Iterable[ScoreRecord]) -> None:
-    """Write records as scores.csv, whole or not at all; `read_scores` gives the same records back.
+    """Write records as scores.csv, atomically. `read_scores` reads the same records from the file.
 
     Raises:
         ScoresError: a score is not a finite number.
@@ -211,9 +212,9 @@ def write_scores(path: Path, records: Iterable[ScoreRecord]) -> None:
     for record in records:
         if record.score is not None and not math.isfinite(record.score):
             raise ScoresError(f"{record.path}: expected a finite score, got {record.score}")
-    write_text(Path(path), _csv_text([SCORE_COLUMNS, *map(_fields, records)]))
+    write_text(Path(path), _csv_text([SCORE_COLUMNS, *map(_csv_fields, records)]))
 
 
 def scores_sha256(records: Iterable[ScoreRecord]) -> str:
-    """SHA-256 of the records as sorted scores.csv lines: the same scores in another order hash alike."""
-    return hashlib.sha256(_csv_text(sorted(map(_fields, records))).encode()).hexdigest()
+    """Return the SHA-256 of the sorted lines of scores.csv; it does not depend on the order of the records."""
+    return hashlib.sha256(_csv_text(sorted(map(_csv_fields, records))).encode()).hexdigest()

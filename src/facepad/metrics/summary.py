@@ -1,4 +1,4 @@
-"""All metrics of one list of score records at one threshold, each with its interval: the content of metrics.json."""
+"""All metrics of a list of score records at one threshold, with intervals: the content of metrics.json."""
 
 from __future__ import annotations
 
@@ -25,12 +25,17 @@ from facepad.types import Label, ScoreRecord, ScoreStatus, Split
 
 __all__ = ["InstrumentRates", "PadSummary", "summarize"]
 
-_DEFAULT = Resampling()
+_DEFAULT_RESAMPLING = Resampling()
 
 
 @dataclass(frozen=True, slots=True)
 class InstrumentRates:
-    """One instrument's rates; ``apcer`` is None if no attack of the instrument got a score."""
+    """Rates of one attack instrument.
+
+    Attributes:
+        apcer: Share of the attacks that are accepted; None if no attack with this instrument has a score.
+        apnrr: Share of the attacks without a score.
+    """
 
     apcer: Rate | None
     apnrr: Rate
@@ -38,7 +43,7 @@ class InstrumentRates:
 
 @dataclass(frozen=True, slots=True)
 class PadSummary:
-    """Everything measured on one list of records at one threshold.
+    """All metrics of a list of records at one threshold.
 
     Attributes:
         source: Name of the scores.
@@ -47,20 +52,20 @@ class PadSummary:
         threshold: The threshold with its origin.
         rates: ``accuracy``, ``apcer`` (worst instrument), ``far_pooled``, ``bpcer``, ``hter``, ``acer`` at the
             threshold; ``eer`` and ``auc`` of the evaluated scores themselves; ``apnrr`` and ``bpnrr``.
-        bpcer_at_apcer: BPCER where the evaluated scores reach each of `APCER_LIMITS`.
+        bpcer_at_apcer: Each of `APCER_LIMITS` to BPCER at the lowest threshold that keeps APCER within this limit.
         instruments: Rates of each attack instrument.
         worst_instrument: The instrument with the highest APCER.
-        confusion: Number of right and wrong decisions per class.
+        confusion: Numbers of decisions by class.
         precision_recall: ``precision``, ``recall`` and ``f1`` with ``attack`` and with ``bona_fide`` as the positive
             class; None if the rate is not defined.
-        non_responses: Number of records without a score, by label and status.
+        non_responses: Numbers of records without a score, by label and status.
         non_responses_as_errors: The rates at the threshold with every non-response counted as a wrong decision.
-        cluster: The unit that the intervals resample; None for single records.
+        cluster: The resampled unit of the intervals; None for single records.
         n_clusters: Number of clusters (0 for single records).
         bootstrap: Number of resamples.
         seed: Seed of the resamples.
-        notes: Limits of the figures that a reader must know.
-        aggregation: How the scores of a video's frames were aggregated into the records; None when records are frames.
+        notes: Notes for the reader.
+        aggregation: Aggregation of the frames of a video into a record; None if records are frames.
     """
 
     source: str
@@ -84,11 +89,11 @@ class PadSummary:
 
     @property
     def level(self) -> str:
-        """What one record is: "frame" or "video"."""
+        """The level of the records: "frame" or "video"."""
         return "video" if self.aggregation else "frame"
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of metrics.json: rates are fractions ``{value, low, high, n}``, or None if undefined."""
+        """Return the content of metrics.json; a rate is ``{value, low, high, n}`` in fractions, None if undefined."""
         matrix = self.confusion
         methods = {name: rate.method for name, rate in self.rates.items()}
         methods |= {f"instruments.{k}": v.apcer.method for k, v in self.instruments.items() if v.apcer}
@@ -102,7 +107,7 @@ class PadSummary:
             **{name: rate.to_dict() for name, rate in self.rates.items()},
             "worst_instrument": self.worst_instrument,
             "instruments": {
-                name: {"apcer": _plain(rates.apcer), "apnrr": _plain(rates.apnrr)}
+                name: {"apcer": _rate_dict(rates.apcer), "apnrr": _rate_dict(rates.apnrr)}
                 for name, rates in self.instruments.items()
             },
             "bpcer_at_apcer": {f"{limit:g}": rate.to_dict() for limit, rate in self.bpcer_at_apcer.items()},
@@ -111,7 +116,7 @@ class PadSummary:
                 "attack": {"accepted": matrix.attack_accepted, "rejected": matrix.attack_rejected},
             },
             "precision_recall_f1": {
-                f"{positive}_positive": {key: _plain(rate) for key, rate in rates.items()}
+                f"{positive}_positive": {key: _rate_dict(rate) for key, rate in rates.items()}
                 for positive, rates in self.precision_recall.items()
             },
             "non_responses": {label: dict(counts) for label, counts in self.non_responses.items()},
@@ -128,7 +133,7 @@ class PadSummary:
         }
 
 
-def _plain(rate: Rate | None) -> dict[str, float | int] | None:
+def _rate_dict(rate: Rate | None) -> dict[str, float | int] | None:
     return None if rate is None else rate.to_dict()
 
 
@@ -137,23 +142,23 @@ def summarize(
     threshold: Threshold | float,
     *,
     source: str = "",
-    resampling: Resampling = _DEFAULT,
+    resampling: Resampling = _DEFAULT_RESAMPLING,
     notes: Sequence[Note] = (),
     aggregation: Aggregation | None = None,
 ) -> PadSummary:
-    """Measure everything on one list of records at one threshold.
+    """Compute all metrics of a list of records at one threshold.
 
     Args:
         records: Scored records and non-responses of one split.
         threshold: From `choose_threshold` on dev records, or a plain number.
-        source: Name of the scores, for the reader.
-        resampling: How intervals are computed.
-        notes: Notes to keep in the summary.
-        aggregation: How frames were aggregated, if the records are videos (`to_videos`). The summary names it, too.
+        source: Name of the scores in the output.
+        resampling: Settings of the bootstrap.
+        notes: Notes to copy to the summary.
+        aggregation: Aggregation that made the records, if the records are videos (`to_videos`). It is copied to the
+            summary.
 
     Raises:
-        MetricError: there is no scored bona fide record or no scored attack, a score is NaN, or a record does not name
-            its cluster.
+        MetricError: one class has no scores, a score is NaN, or a record does not name its cluster.
     """
     threshold = threshold if isinstance(threshold, Threshold) else fixed_threshold(threshold)
     cluster = resampling.cluster_of(records)
@@ -169,7 +174,7 @@ def summarize(
         rates=_rates(cells, Basis.THRESHOLD) | curves | _rates(cells, Basis.RESPONSES),
         bpcer_at_apcer=at_limits,
         instruments=instruments,
-        worst_instrument=max(instruments, key=lambda name: _value(instruments[name].apcer)),
+        worst_instrument=max(instruments, key=lambda name: _rate_value(instruments[name].apcer)),
         confusion=ConfusionMatrix.of(cells.total),
         precision_recall={
             "attack": _precision_recall(cells, mirrored=False),
@@ -183,14 +188,14 @@ def summarize(
         seed=resampling.seed,
         aggregation=aggregation,
     )
-    return replace(summary, notes=(*notes, *_one_person(records), *_summary_notes(summary)))
+    return replace(summary, notes=(*notes, *_single_subject_notes(records), *_summary_notes(summary)))
 
 
-def _value(rate: Rate | None) -> float:
+def _rate_value(rate: Rate | None) -> float:
     return -1.0 if rate is None else rate.value
 
 
-def _one_person(records: Sequence[ScoreRecord]) -> Iterator[Note]:
+def _single_subject_notes(records: Sequence[ScoreRecord]) -> Iterator[Note]:
     people = {record.subject for record in records}
     if len(people) == 1 and (only := people.pop()):
         text = f"all samples are of one person ({only}): the intervals say nothing about other people"
@@ -212,13 +217,13 @@ def _summary_notes(summary: PadSummary) -> Iterator[Note]:
 
 
 def _rates(cells: Cells, basis: Basis) -> dict[str, Rate]:
-    """The rates with this basis that are computed from counts; the keys are in the order of `MEASURES`."""
+    """Return the rates with one basis that are computed from counts, by key, in the order of `MEASURES`."""
     rows = [measure for measure in measures.MEASURES if measure.basis is basis]
     return {measure.key: cells.rate(measure.rate) for measure in rows if not isinstance(measure.rate, Curve)}
 
 
 def _curve_rates(table: ScoreTable, resampling: Resampling) -> tuple[dict[str, Rate], dict[float, Rate]]:
-    """The measures that need no threshold, by key, and BPCER at each of `APCER_LIMITS`."""
+    """Return the rates of the evaluated scores by key, and BPCER at each of `APCER_LIMITS`."""
     curves = {m.key: m.rate for m in measures.MEASURES if isinstance(m.rate, Curve)}
     rates = curve_rates(table, [*curves.values(), *map(bpcer_at, APCER_LIMITS)], resampling)
     return dict(zip(curves, rates, strict=False)), dict(zip(APCER_LIMITS, rates[len(curves) :], strict=True))
@@ -234,12 +239,12 @@ def _instruments(table: ScoreTable, cells: Cells) -> dict[str, InstrumentRates]:
 
 
 def _precision_recall(cells: Cells, *, mirrored: bool) -> dict[str, Rate | None]:
-    """`PRECISION_RECALL` with the attack as the positive class, or (mirrored) bona fide; None for an undefined rate."""
+    """Return the rates of `PRECISION_RECALL`; attacks are the positive class, or bona fide samples if mirrored."""
 
     def rate(share: Share) -> Rate | None:
         try:
             return cells.rate(share.mirrored() if mirrored else share)
-        except MetricError:  # `_summary_notes` adds a note that names the undefined rate
+        except MetricError:  # a note of the summary names the undefined rate
             return None
 
     return {key: rate(share) for key, (_, share) in PRECISION_RECALL.items()}

@@ -1,4 +1,4 @@
-"""Score records as arrays: one row per record, with its kind (instrument or bona fide) and its cluster."""
+"""Score records as arrays: the score, kind (instrument or bona fide) and cluster of each record."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ScoreTable:
         scores: P(bona fide), NaN for a record without a score, shape (N,).
         kinds: Index into ``instruments`` for an attack, ``len(instruments)`` for bona fide, shape (N,).
         instruments: Names of the attack instruments that occur, sorted.
-        clusters: Which subject or video each record belongs to, shape (N,); None when frames count one by one.
-        unit: "subjects" or "videos"; None when frames count one by one.
+        clusters: Index of the subject or video of each record, shape (N,); None without clusters.
+        unit: "subjects" or "videos"; None without clusters.
     """
 
     scores: Floats
@@ -38,37 +38,37 @@ class ScoreTable:
 
     @property
     def scored(self) -> npt.NDArray[np.bool_]:
-        """Which records have a score, shape (N,)."""
+        """True for each record with a score, shape (N,)."""
         return ~np.isnan(self.scores)
 
     @property
     def n_clusters(self) -> int:
-        """Number of subjects or videos (0 when frames count one by one)."""
+        """Number of subjects or videos; 0 without clusters."""
         return 0 if self.clusters is None else int(self.clusters.max()) + 1
 
     def _scored_rows(self) -> tuple[Ints, Ints]:
-        """Indices of the scored (bona fide, attack) records."""
+        """Return the indices of the scored bona fide records, and of the scored attacks."""
         bona_fide = self.kinds == len(self.instruments)
         return np.flatnonzero(self.scored & bona_fide), np.flatnonzero(self.scored & ~bona_fide)
 
     def n_scored(self) -> tuple[int, int]:
-        """Scored (bona fide, attack) records."""
+        """Return the numbers of scored bona fide records and of scored attacks."""
         bona_fide, attack = self._scored_rows()
         return bona_fide.size, attack.size
 
     def units(self) -> tuple[int, int]:
-        """Subjects, videos or frames among the scored (bona fide, attack) records."""
+        """Return the numbers of clusters (without clusters: records) with scored bona fide samples and attacks."""
         bona_fide, attack = self._scored_rows()
         if self.clusters is None:
             return bona_fide.size, attack.size
         return np.unique(self.clusters[bona_fide]).size, np.unique(self.clusters[attack]).size
 
     def by_clusters(self) -> bool:
-        """Whether resampling clusters makes sense: both classes have scores in at least two."""
+        """Return whether clusters can be resampled: both classes have scores in at least two clusters."""
         return self.clusters is not None and min(self.units()) >= 2
 
     def ranking(self) -> Ranking:
-        """All scored records on one axis.
+        """Sort the scores of both classes.
 
         Raises:
             MetricError: one class has no scored record.
@@ -79,15 +79,15 @@ class ScoreTable:
     def bootstrap(
         self, ranking: Ranking, read: Callable[[OperatingPoints], Sequence[float]], resampling: Resampling
     ) -> Floats:
-        """Read statistics off resampled scores: clusters are drawn where `by_clusters`, else single records.
+        """Compute statistics of resampled scores. Clusters are drawn if `by_clusters`, else single records.
 
         Args:
-            ranking: This table's `ranking`.
-            read: Operating points -> S statistics.
+            ranking: Result of `ranking` of this table.
+            read: Function from operating points to S statistics.
             resampling: The number of resamples B, and their seed.
 
         Returns:
-            Shape (B, S); NaN rows where a resample holds only one class.
+            The statistics of each resample, shape (B, S). A row is NaN if the resample holds only one class.
         """
         bona_fide, attack = self._scored_rows()
         if self.clusters is not None and self.by_clusters():
@@ -104,17 +104,17 @@ class ScoreTable:
 
 
 def score_table(records: Sequence[ScoreRecord], cluster: Cluster | None) -> ScoreTable:
-    """Turn records into arrays.
+    """Convert records to arrays.
 
     Args:
-        records: At least one.
-        cluster: What to resample as a whole; a video is one (subject, video) pair. None counts frames one by one.
+        records: At least one record.
+        cluster: The resampled unit; a video is one (subject, video) pair. None counts single records.
 
     Raises:
-        MetricError: no records, a record without the cluster's name, or fewer than two clusters.
+        MetricError: there are no records, a record does not name its cluster, or there are fewer than two clusters.
     """
     if not records:
-        raise MetricError("no score records: there is nothing to measure")
+        raise MetricError("no score records: at least one record is required")
     scored = ScoreStatus.SCORED
     scores = np.array([r.score if r.status is scored else np.nan for r in records], dtype=np.float64)
     broken = sum(r.status is scored for r in records) - int(np.count_nonzero(np.isfinite(scores)))
@@ -128,16 +128,16 @@ def score_table(records: Sequence[ScoreRecord], cluster: Cluster | None) -> Scor
 
 
 def common_split(records: Sequence[ScoreRecord]) -> Split | None:
-    """The split that all records share, or None."""
+    """Return the split that all records share, or None if the splits differ."""
     splits = {record.split for record in records}
     return splits.pop() if len(splits) == 1 else None
 
 
 def require_both_classes(records: Iterable[ScoreRecord], what: str) -> None:
-    """Refuse records of one class.
+    """Refuse records that are all of one class.
 
     Args:
-        records: All with a score.
+        records: Records with a score.
         what: The computation that needs both classes, as the subject of the error message.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Summaries and comparisons as plain text for a terminal: compact tables, rates in percent with their intervals."""
+"""Text of summaries and comparisons for a terminal: tables of rates in percent with intervals."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["format_comparison", "format_summary", "format_threshold"]
 
 
 def format_summary(summary: PadSummary) -> str:
-    """Lay a summary out as a table without colours or a final line end.
+    """Format a summary as a table without colours and without a final newline.
 
-    Rates are printed in percent, and the head of the table says so.
+    Rates are in percent, as the head of the table says.
     """
-    return "\n".join(_lines(summary))
+    return "\n".join(_summary_lines(summary))
 
 
-def _lines(summary: PadSummary) -> Iterator[str]:
+def _summary_lines(summary: PadSummary) -> Iterator[str]:
     matrix = summary.confusion
     split = f", {summary.split} split" if summary.split else ""
     level = f", {level_words(summary.aggregation)}" if summary.aggregation else ""
@@ -36,7 +36,7 @@ def _lines(summary: PadSummary) -> Iterator[str]:
     yield from _threshold_lines(summary.threshold)
     yield ""
     yield f"{'':<36}{'%':>8}  {'95 % interval, %':>18}{'n':>9}  interval by"
-    yield from _rates(summary)
+    yield from _rate_lines(summary)
     yield ""
     yield f"{'decisions':<20}{'accepted':>10}{'rejected':>10}{'no response':>13}"
     for name, accepted, rejected in (
@@ -50,7 +50,7 @@ def _lines(summary: PadSummary) -> Iterator[str]:
 
 
 def format_threshold(threshold: Threshold) -> str:
-    """A threshold with where it came from, and a line with its origin's notes if there are any."""
+    """Format a threshold with its origin, and with the notes of the origin on a second line."""
     return "\n".join(_threshold_lines(threshold))
 
 
@@ -67,31 +67,31 @@ def _threshold_lines(threshold: Threshold) -> Iterator[str]:
         yield f"note: {joined(origin.notes)}"
 
 
-def _rates(summary: PadSummary) -> Iterator[str]:
-    yield from _rows(summary, Basis.THRESHOLD)
-    yield from _rows(summary, Basis.SCORES)
+def _rate_lines(summary: PadSummary) -> Iterator[str]:
+    yield from _measure_lines(summary, Basis.THRESHOLD)
+    yield from _measure_lines(summary, Basis.SCORES)
     for limit, rate in summary.bpcer_at_apcer.items():
-        yield _row(f"BPCER where APCER <= {100 * limit:g} %", rate)
+        yield _rate_line(f"BPCER where APCER <= {100 * limit:g} %", rate)
     for positive, rates in summary.precision_recall.items():
         for key, figure in rates.items():
-            yield _row(f"{PRECISION_RECALL[key][0]}, {positive.replace('_', ' ')} = positive", figure)
-    yield from _rows(summary, Basis.RESPONSES)
+            yield _rate_line(f"{PRECISION_RECALL[key][0]}, {positive.replace('_', ' ')} = positive", figure)
+    yield from _measure_lines(summary, Basis.RESPONSES)
     if any(n for counts in summary.non_responses.values() for n in counts.values()):
         for name, rate in summary.non_responses_as_errors.items():
-            yield _row(f"  {name}, no response = error", rate)
+            yield _rate_line(f"  {name}, no response = error", rate)
 
 
-def _rows(summary: PadSummary, basis: Basis) -> Iterator[str]:
+def _measure_lines(summary: PadSummary, basis: Basis) -> Iterator[str]:
     for measure in measures_of(basis):
         title = measure.title.format(worst=summary.worst_instrument, split=summary.split or "same")
-        yield _row(title, summary.rates[measure.key])
+        yield _rate_line(title, summary.rates[measure.key])
         if measure.key == "apcer" and len(summary.instruments) > 1:
             for name, instrument in summary.instruments.items():
                 if instrument.apcer:
-                    yield _row(f"  APCER {name}", instrument.apcer)
+                    yield _rate_line(f"  APCER {name}", instrument.apcer)
 
 
-def _row(title: str, rate: Rate | None) -> str:
+def _rate_line(title: str, rate: Rate | None) -> str:
     if rate is None:
         return f"{title:<36}{'-':>8}  not defined"
     span = f"{100 * rate.low:.3f} to {100 * rate.high:>7.3f}"
@@ -99,7 +99,7 @@ def _row(title: str, rate: Rate | None) -> str:
 
 
 def format_comparison(comparison: Comparison) -> str:
-    """Lay a comparison out as tables without colours or a final line end; the last lines say what it found."""
+    """Format a comparison as tables without colours and without a final newline; the last lines hold the verdict."""
     return "\n".join(_comparison_lines(comparison))
 
 
@@ -116,12 +116,12 @@ def _comparison_lines(found: Comparison) -> Iterator[str]:
     yield ""
     yield f"{'':<32}{'A, %':>8}{'B, %':>8}{'B - A':>9}  {'95 % interval of it':>20}{'p':>10}  interval by"
     for measure in compared_measures():
-        yield _difference_row(measure.compared, found.differences[measure.key])
+        yield _difference_line(measure.compared, found.differences[measure.key])
     yield ""
     yield f"{'decided rightly by':<20}{'both':>10}{'A only':>10}{'B only':>10}{'neither':>10}{'p (McNemar)':>14}"
     for name, tested in found.decisions.items():
         counts = (tested.both_right, tested.only_a, tested.only_b, tested.both_wrong)
-        yield f"{name.replace('_', ' '):<20}{''.join(f'{n:>10}' for n in counts)}{_p(tested.p):>14}"
+        yield f"{name.replace('_', ' '):<20}{''.join(f'{n:>10}' for n in counts)}{_p_value_text(tested.p):>14}"
     yield "McNemar's test takes samples as independent; where they share subjects, its p is too small."
     for note in found.notes:
         yield f"note: {note}"
@@ -130,14 +130,14 @@ def _comparison_lines(found: Comparison) -> Iterator[str]:
         yield f"{name.upper()}: {_verdict(found.differences[name])}"
 
 
-def _p(p: float | None) -> str:
+def _p_value_text(p: float | None) -> str:
     return "-" if p is None else "< 0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
-def _difference_row(title: str, found: Difference) -> str:
+def _difference_line(title: str, found: Difference) -> str:
     span = "-" if found.low is None or found.high is None else f"{100 * found.low:+.3f} to {100 * found.high:>+7.3f}"
     values = f"{100 * found.a:>8.3f}{100 * found.b:>8.3f}{100 * found.difference:>+9.3f}"
-    return f"{title:<32}{values}  {span:>20}{_p(found.p):>10}  {found.method}"
+    return f"{title:<32}{values}  {span:>20}{_p_value_text(found.p):>10}  {found.method}"
 
 
 def _verdict(found: Difference) -> str:
@@ -145,4 +145,5 @@ def _verdict(found: Difference) -> str:
         return "no difference between A and B on these samples."
     better = "B" if found.difference < 0 else "A"
     chance = "more than chance explains" if found.significant else "which may be chance"
-    return f"{better} errs less by {100 * abs(found.difference):.3f} percentage points, {chance} (p {_p(found.p)})."
+    p = _p_value_text(found.p)
+    return f"{better} errs less by {100 * abs(found.difference):.3f} percentage points, {chance} (p {p})."

@@ -1,4 +1,4 @@
-"""Choosing a decision threshold by a named criterion, and keeping its origin."""
+"""Choice of a decision threshold by a named criterion, and the origin of the threshold."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ __all__ = [
 ]
 
 CHOSEN_ON_ITSELF = Note(NoteKind.CHOSEN_ON_ITSELF, "chosen on the evaluated scores themselves: optimistic")
-"""The note on a threshold that was chosen on the scores that it is measured on."""
+"""The note on a threshold that was chosen on the evaluated scores."""
 
-_DEFAULT = Resampling()
+_DEFAULT_RESAMPLING = Resampling()
 _CHOICES = ("eer", "min-hter", "bpcer@apcer=0.05", "apcer@bpcer=0.05", "a number")
 
 
@@ -43,7 +43,7 @@ class Criterion:
 
     Attributes:
         name: ``eer``, ``min-hter``, ``bpcer@apcer``, ``apcer@bpcer`` or ``fixed``.
-        number: The allowed rate of the two ``@`` criteria (a fraction), the threshold of ``fixed``, else None.
+        number: The maximum rate of the two ``@`` criteria (a fraction), or the threshold of ``fixed``, else None.
     """
 
     name: str
@@ -56,14 +56,14 @@ class Criterion:
 
 
 def parse_criterion(criterion: str | float) -> Criterion:
-    """Read a criterion's name.
+    """Parse a criterion.
 
     Args:
-        criterion: ``eer``; ``min-hter``; ``bpcer@apcer=0.05`` (lowest BPCER while no instrument's APCER exceeds 5 %);
-            ``apcer@bpcer=0.05`` (lowest APCER while BPCER does not exceed 5 %); or a number, taken as the threshold.
+        criterion: ``eer``, ``min-hter``, ``bpcer@apcer=0.05`` (lowest BPCER with no instrument's APCER above 5 %),
+            ``apcer@bpcer=0.05`` (lowest APCER with BPCER at most 5 %), or a number, which is the threshold itself.
 
     Raises:
-        MetricError: an unknown name, or a number out of range.
+        MetricError: the name is unknown, or the number is out of range.
 
     >>> parse_criterion("bpcer@apcer=0.05")
     Criterion(name='bpcer@apcer', number=0.05)
@@ -75,11 +75,11 @@ def parse_criterion(criterion: str | float) -> Criterion:
         return Criterion(text)
     name, _, limit = text.partition("=")
     if name in ("bpcer@apcer", "apcer@bpcer"):
-        return Criterion(name, check_limit(_number(limit, text), name.rpartition("@")[2].upper()))
-    return Criterion("fixed", check_threshold(_number(text, text)))
+        return Criterion(name, check_limit(_parse_number(limit, text), name.rpartition("@")[2].upper()))
+    return Criterion("fixed", check_threshold(_parse_number(text, text)))
 
 
-def _number(text: str, whole: str) -> float:
+def _parse_number(text: str, whole: str) -> float:
     try:
         return float(text)
     except ValueError:
@@ -88,18 +88,18 @@ def _number(text: str, whole: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdOrigin:
-    """Where a threshold came from.
+    """The origin of a threshold: the scores on which it was chosen.
 
     Attributes:
-        source: The name of the scores file or data set; "given" for a plain number.
-        split: The split that the scores belong to, if they share one.
-        n_bona_fide: Scored bona fide records it was chosen on.
-        n_attack: Scored attacks it was chosen on.
-        interval: 95 % bootstrap interval of the threshold; the gap itself when the scores are separable; None when
-            given.
-        sha256: `scores_sha256` of the records it was chosen on; None when given.
-        separable: All attacks scored below all bona fide records, so that the criterion could not decide.
-        notes: What else a reader must know.
+        source: Name of the scores file or data set; "given" for a threshold given as a number.
+        split: The split that all scores share, or None.
+        n_bona_fide: Number of scored bona fide records.
+        n_attack: Number of scored attacks.
+        interval: 95 % bootstrap interval of the threshold, or the gap between the classes if the scores are separable.
+            None for a threshold given as a number.
+        sha256: `scores_sha256` of the records; None for a threshold given as a number.
+        separable: Whether all attacks score below all bona fide records.
+        notes: Notes for the reader.
     """
 
     source: str
@@ -114,14 +114,20 @@ class ThresholdOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A threshold (accept when score >= value), the criterion that chose it and its origin."""
+    """A threshold with its criterion and origin.
+
+    Attributes:
+        value: The threshold; a sample is accepted when score >= value.
+        criterion: The criterion as text, as `parse_criterion` reads it.
+        origin: The scores on which the threshold was chosen.
+    """
 
     value: float
     criterion: str
     origin: ThresholdOrigin = field(default_factory=lambda: ThresholdOrigin("given"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return the threshold as plain values for JSON."""
         origin = self.origin
         return {
             "value": self.value,
@@ -140,10 +146,10 @@ class Threshold:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The inverse of `to_dict`.
+        """Make a threshold from the result of `to_dict`.
 
         Raises:
-            ValueError: a part is missing or has a wrong type; a threshold without its origin is refused.
+            ValueError: the value, the criterion or a part of the origin is missing or has a wrong type.
         """
         try:
             origin = dict(values["origin"])
@@ -163,10 +169,10 @@ class Threshold:
 
 
 def fixed_threshold(value: float) -> Threshold:
-    """A threshold that was given and not chosen on data.
+    """Make a threshold that is given as a number and not chosen on data.
 
     Raises:
-        MetricError: it is NaN or infinite.
+        MetricError: the value is NaN or infinite.
     """
     note = Note(NoteKind.GIVEN, "given as a number, not chosen on data")
     return Threshold(check_threshold(value), str(Criterion("fixed", value)), ThresholdOrigin("given", notes=(note,)))
@@ -178,19 +184,20 @@ def threshold_at(
     criterion: str | float = "eer",
     instruments: Sequence[str] | npt.NDArray[np.generic] | None = None,
 ) -> float:
-    """The threshold that a criterion chooses on these scores; the same scores always give the same one.
+    """Choose a threshold on scores by a criterion; the same scores always give the same threshold.
 
-    It lies in the middle between the two neighbouring scores that it separates. When all attacks score below all bona
-    fide samples, every criterion except a number gives the middle of that gap.
+    The threshold lies in the middle between the two neighbouring scores that it separates. If all attacks score below
+    all bona fide samples, every criterion except a number gives the middle of the gap between the classes.
 
     Args:
-        bona_fide: Scores, shape (N,).
-        attack: Scores, shape (M,).
-        criterion: As in `parse_criterion`.
-        instruments: The instrument of each attack, shape (M,), for ``bpcer@apcer``; None treats all attacks as one.
+        bona_fide: Scores of bona fide samples, shape (N,).
+        attack: Scores of attacks, shape (M,).
+        criterion: A criterion as in `parse_criterion`.
+        instruments: The instrument of each attack, shape (M,), for ``bpcer@apcer``. None counts all attacks as one
+            instrument.
 
     Raises:
-        MetricError: one class has no scores, a score is not finite, or an unknown criterion.
+        MetricError: one class has no scores, a score is not finite, or the criterion is unknown.
 
     >>> threshold_at([0.5, 0.8, 0.9], [0.1, 0.2, 0.3])
     0.4
@@ -217,20 +224,20 @@ def choose_threshold(
     criterion: str | float = "eer",
     *,
     source: str,
-    resampling: Resampling = _DEFAULT,
+    resampling: Resampling = _DEFAULT_RESAMPLING,
     notes: Sequence[Note] = (),
 ) -> Threshold:
-    """Choose a threshold on (dev) records, with its origin and 95 % interval.
+    """Choose a threshold on records, usually of the dev split, with its origin and 95 % interval.
 
     Args:
-        records: The records to choose on; records without a score are left out, and a note counts them.
-        criterion: As in `parse_criterion`; a number becomes the threshold itself.
-        source: The name of the scores file or data set, for the origin.
-        resampling: How the interval is made.
-        notes: Notes to keep in the origin.
+        records: Records of both classes. Records without a score are left out, and a note counts them.
+        criterion: A criterion as in `parse_criterion`. A number is the threshold itself.
+        source: Name of the scores file or data set, for the origin.
+        resampling: Settings of the bootstrap for the interval.
+        notes: Notes to copy to the origin.
 
     Raises:
-        MetricError: one class has no scored record, an unknown criterion, or a cluster that the records do not name.
+        MetricError: one class has no scores, the criterion is unknown, or a record does not name its cluster.
     """
     wanted = parse_criterion(criterion)
     if wanted.name == "fixed":

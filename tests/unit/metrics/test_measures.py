@@ -84,7 +84,6 @@ def test_keys_and_rows_are_distinct():
 
 
 def test_documentation_has_a_row_for_every_measure():
-    rows = [line for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    rates = DOCS.read_text(encoding="utf-8").partition("## Rates")[2].partition("## Thresholds")[0].splitlines()
     for measure in MEASURES:
-        named = [line for line in rows if line.startswith(f"| `{measure.key}` |")]
-        assert sum(measure.meaning in line for line in named) == 1, measure.key
+        assert sum(line.startswith(f"| `{measure.key}` |") for line in rates) == 1, measure.key

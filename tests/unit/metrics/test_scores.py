@@ -187,6 +187,6 @@ def test_bob_export_refuses_what_its_columns_cannot_carry(tmp_path):
     with pytest.raises(ScoresError, match="path 'a b'"):
         metrics.write_bob_scores(tmp_path / "s", [spaced])
     twin = ScoreRecord("a", "attack/print", None, None, Label.ATTACK, AttackType.PRINT, None, ScoreStatus.SCORED, 0.5)
-    with pytest.raises(ScoresError, match="would read as bona fide"):
+    with pytest.raises(ScoresError, match="count the attack as bona fide"):
         metrics.write_bob_scores(tmp_path / "s", [twin])
     assert list(tmp_path.iterdir()) == []
