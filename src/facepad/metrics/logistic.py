@@ -8,7 +8,7 @@ from facepad.metrics.arrays import Floats
 
 __all__ = ["balanced_weights", "logistic_regression"]
 
-_MAX_GRADIENT = 1e-12  # at the minimum; the loss is about 1
+_GRADIENT_TOLERANCE = 1e-12  # the fit ends below this norm of the gradient; the loss is near 1
 
 
 def balanced_weights(labels: Floats) -> Floats:
@@ -18,7 +18,7 @@ def balanced_weights(labels: Floats) -> Floats:
 
 
 def logistic_regression(columns: Floats, labels: Floats, weights: Floats, penalty: Floats | float = 0.0) -> Floats:
-    """Find the factors f that minimise the weighted cross-entropy of ``sigmoid(f @ columns)``, a convex function.
+    """Find the factors f that minimise the weighted cross-entropy of ``sigmoid(f @ columns)``, a convex function of f.
 
     Args:
         columns: Inputs, shape (K, N), with values of about unit size. A row of ones gives an offset.
@@ -29,7 +29,7 @@ def logistic_regression(columns: Floats, labels: Floats, weights: Floats, penalt
     Returns:
         The factors, shape (K,).
     """
-    from scipy.optimize import minimize  # slow import: prediction fits nothing, and starts faster without SciPy
+    from scipy.optimize import minimize  # only here: prediction fits nothing and starts faster without SciPy
 
     penalties = np.broadcast_to(penalty, len(columns))
 
@@ -46,11 +46,11 @@ def logistic_regression(columns: Floats, labels: Floats, weights: Floats, penalt
         return slope
 
     def curvature(factors: Floats) -> Floats:
-        found = scores(factors)
-        bend: Floats = (columns * (weights * found * (1 - found))) @ columns.T + np.diag(penalties)
+        score = scores(factors)
+        bend: Floats = (columns * (weights * score * (1 - score))) @ columns.T + np.diag(penalties)
         return bend
 
     start = np.zeros(len(columns))
-    method = {"method": "trust-exact", "options": {"gtol": _MAX_GRADIENT}}
-    found: Floats = minimize(loss, start, jac=gradient, hess=curvature, **method).x
-    return found
+    method = {"method": "trust-exact", "options": {"gtol": _GRADIENT_TOLERANCE}}
+    factors: Floats = minimize(loss, start, jac=gradient, hess=curvature, **method).x
+    return factors

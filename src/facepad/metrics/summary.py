@@ -55,7 +55,7 @@ class PadSummary:
         bpcer_at_apcer: Each of `APCER_LIMITS` to BPCER at the lowest threshold that keeps APCER within this limit.
         instruments: Rates of each attack instrument.
         worst_instrument: The instrument with the highest APCER.
-        confusion: Numbers of decisions by class.
+        confusion: Numbers of correct and wrong decisions per class.
         precision_recall: ``precision``, ``recall`` and ``f1`` with ``attack`` and with ``bona_fide`` as the positive
             class; None if the rate is not defined.
         non_responses: Numbers of records without a score, by label and status.
