@@ -60,7 +60,7 @@ class Fussy(Pipeline):
         if isinstance(image, bytes) and BROKEN in image:
             raise ZeroDivisionError("a library's own fault")
         if isinstance(image, bytes) and NAN in image:
-            raise ModelError("model tiny gives scores that are no numbers (NaN)")
+            raise ModelError("model tiny gives scores that are not numbers (NaN)")
         time.sleep(self.pause)
         return super().examine(image)
 

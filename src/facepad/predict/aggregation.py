@@ -1,4 +1,4 @@
-"""The frames of a video become one decision."""
+"""Aggregation of the frames of a video into one decision."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["FrameTotals", "aggregate_frames", "check_aggregation"]
 
 
 def aggregate_frames(frames: Iterable[FrameDecision], how: Aggregation = "mean") -> Decision:
-    """One decision on frames that show one presentation, from the first, most prominent face of each frame.
+    """Make one decision on frames that show one presentation, from the most prominent face of each frame.
 
     Args:
-        frames: At least one, all decided by the same model.
-        how: How the scores become one: ``mean``, ``median`` or ``min`` (the frame that looks least alive decides).
+        frames: At least one frame. The same model must have decided all frames.
+        how: The aggregation of the scores: ``mean``, ``median`` or ``min`` (the frame with the lowest score decides).
 
     Returns:
-        A decision without a box. Frames without a score count only when no frame has one: it then has no score
-        either, and the reasons of all frames.
+        A decision without a box. Frames without a score are ignored if any frame has a score. If no frame has a score,
+        the decision has no score, and has the reasons of all frames.
 
     Raises:
-        InputError: The method is unknown, or there are no frames.
+        InputError: The aggregation is unknown, or there are no frames.
     """
     totals = FrameTotals()
     for frame in frames:
@@ -33,17 +33,17 @@ def aggregate_frames(frames: Iterable[FrameDecision], how: Aggregation = "mean")
 
 
 def check_aggregation(how: str) -> None:
-    """Refuse an unknown method before any work is done.
+    """Refuse an unknown aggregation before any work is done.
 
     Raises:
-        MetricError: The method is unknown.
+        MetricError: The aggregation is unknown.
     """
     if how not in AGGREGATIONS:
         raise MetricError(unknown_choice("aggregation", how, AGGREGATIONS))
 
 
 class FrameTotals:
-    """The part of a video's frames that its decision needs: 8 bytes a frame, so that a camera may run for days."""
+    """The data of frames that a decision needs. It takes 8 bytes per frame, which lets a camera run for days."""
 
     def __init__(self) -> None:
         self._scores = array("d")
@@ -53,7 +53,7 @@ class FrameTotals:
         self._empty = True
 
     def add(self, frame: FrameDecision) -> None:
-        """Count the first, most prominent face of a frame."""
+        """Count the most prominent face of a frame, which is the first face."""
         first = frame.decisions[0]
         self._empty, self._threshold = False, first.threshold
         if first.score is not None:
@@ -63,7 +63,7 @@ class FrameTotals:
             self._seconds[step] += first.timings.get(step, 0.0)
 
     def decision(self, how: Aggregation = "mean") -> Decision:
-        """The decision on the frames so far; arguments and errors are those of `aggregate_frames`."""
+        """The decision on the frames so far. The argument and the errors are the same as in `aggregate_frames`."""
         check_aggregation(how)
         if self._empty:
             raise InputError("a video's decision needs at least one frame")

@@ -22,14 +22,14 @@ Image = NDArray[np.uint8]
 _COLOURS = {Label.BONA_FIDE: (0, 150, 60), Label.ATTACK: (200, 30, 30), None: (110, 110, 110)}
 _WHITE = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-# The endings that copies keep; others become PNG. WebP has a limit of 16383 pixels a side.
+# Copies keep these file extensions; all other copies are PNG. WebP allows only 16383 pixels a side.
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 
 def annotate(image: Image, decisions: Sequence[Decision]) -> Image:
-    """A copy with each decision's box, verdict and score; depth maps stand at the lower left.
+    """Draw the box, verdict and score of each decision on a copy. Depth maps are drawn at the lower left.
 
-    Bona fide is green, an attack red, undecided grey. A decision without a box frames the whole image.
+    Bona fide is green, attack is red, and undecided is grey. A decision without a box surrounds the whole image.
 
     Args:
         image: uint8 RGB ``(H, W, 3)``.
@@ -60,7 +60,7 @@ def _caption(decision: Decision) -> str:
 
 
 def _write_caption(image: Image, text: str, corner: tuple[int, int], colour: tuple[int, int, int], side: int) -> None:
-    """White text on a bar above the corner, or below it at the upper edge of the image."""
+    """Write white text on a bar above the corner, or below the corner at the upper edge of the image."""
     scale, thick = max(0.35, side / 700), max(1, side // 400)
     (width, height), below = cv2.getTextSize(text, _FONT, scale, thick)
     x = max(0, min(corner[0], image.shape[1] - width))
@@ -80,14 +80,14 @@ def _draw_depth(image: Image, decision: Decision, place: int, side: int) -> None
 
 
 class Annotations:
-    """A folder of annotated copies, whose names mirror the sources; nothing is ever overwritten.
+    """A folder of annotated copies with the relative paths of the sources. A copy never overwrites another file.
 
     Args:
         folder: A new or empty folder.
 
     Raises:
         OutputExistsError: The folder is not empty.
-        InputError: It is a file, or cannot be created.
+        InputError: The path is a file, or the folder cannot be created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -95,12 +95,12 @@ class Annotations:
         self._taken: set[str] = set()
 
     def add(self, source: Source, result: SourceDecision, image: Image | None = None) -> Path:
-        """Write the copy of a source: an image, an MP4 of a video's examined frames, or a camera's frame.
+        """Write a copy of a source: an image, an MP4 with the examined frames of a video, or a camera frame.
 
         Args:
-            source: An image or video is read a second time.
+            source: The source of the result. An image or a video is read again.
             result: The decisions on the source.
-            image: The camera's frame; None for images and videos.
+            image: The camera frame; None for images and videos.
 
         Raises:
             ImageError, VideoError: The source can no longer be read.
@@ -122,7 +122,7 @@ class Annotations:
         return target
 
     def _free_path(self, mirror: PurePath) -> Path:
-        """A path that no earlier copy has: files from several folders may share a name."""
+        """A path that no earlier copy has. Files from several folders may have the same name."""
         name, number = mirror, 1
         while (key := name.as_posix().casefold()) in self._taken:  # Some file systems ignore case.
             number += 1
@@ -132,7 +132,7 @@ class Annotations:
 
 
 def _annotated_frames(path: Path, video: VideoDecision) -> Iterator[Image]:
-    """The examined frames with their decisions, all of the first one's size."""
+    """The annotated examined frames, all in the size of the first frame."""
     decisions = {frame.index: frame.decisions for frame in video.frames}
     size = None
     for frame in read_video(path, count=video.asked):
@@ -143,10 +143,10 @@ def _annotated_frames(path: Path, video: VideoDecision) -> Iterator[Image]:
                 drawn = np.asarray(cv2.resize(drawn, size[::-1]), dtype=np.uint8)
             yield drawn
     if size is None:
-        raise VideoError(path, "none of the examined frames is there any more")
+        raise VideoError(path, "none of the examined frames can be read again")
 
 
 def _frame_rate(video: VideoDecision) -> int:
-    """Frames per second, from 1 to 25, with which the copy takes about as long as the video."""
+    """Frame rate from 1 to 25 per second at which the copy plays about as long as the video."""
     seconds = video.frames[-1].seconds - video.frames[0].seconds
     return min(max(1, round((len(video.frames) - 1) / seconds)), 25) if seconds > 0 else 1

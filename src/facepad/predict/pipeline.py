@@ -1,4 +1,4 @@
-"""The one way from images to decisions: read, find faces, check and cut them, score them in batches, decide."""
+"""The pipeline from images to decisions: read images, find, check and crop faces, score crops in batches, decide."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from facepad.types import Box, Decision, Reason
 __all__ = ["BATCH", "Examined", "ExaminedFace", "ImageInput", "Pipeline"]
 
 BATCH = 32
-"""How many crops a network gets at once, and how many images wait to be scored together."""
+"""Maximum number of crops in one call of a network, and number of images that are scored together."""
 
 ImageInput = str | os.PathLike[str] | bytes | NDArray[np.uint8]
 """An image: the path of a file, the bytes of a file, or a uint8 RGB array ``(H, W, 3)``."""
@@ -37,13 +37,13 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True)
 class ExaminedFace:
-    """A face before its score: its crops, or the reasons why it gets no score.
+    """A face before scoring: the crops, or the reasons why the face gets no score.
 
     Attributes:
         box: The canonical face square; None for models that take the whole frame.
-        crops: What each network of the model sees; None when there are reasons.
-        reasons: Why the face is not scored.
-        seconds: Time spent on checking and cutting it.
+        crops: The input of each network of the model; None if there are reasons.
+        reasons: Reasons why the face is not scored.
+        seconds: Seconds spent on checking and cropping the face.
     """
 
     box: Box | None
@@ -54,11 +54,11 @@ class ExaminedFace:
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """The faces of an image before their scores, the most prominent first; it holds crops, not the image.
+    """The faces of an image before scoring, the most prominent face first. The object holds crops, not the image.
 
     Attributes:
-        faces: None of them when no face was found.
-        seconds: Time spent on finding them.
+        faces: The faces; empty if no face was found.
+        seconds: Seconds spent on finding the faces.
     """
 
     faces: tuple[ExaminedFace, ...]
@@ -66,18 +66,18 @@ class Examined:
 
 
 class Pipeline:
-    """The steps from an image to decisions with one model; threads may share it, and processes get a copy by pickling.
+    """The steps from an image to decisions with one model. Threads may share a pipeline; processes get a pickled copy.
 
-    `run` goes the whole way for many images. Callers that batch in another way, such as the service, use its two
-    halves: `examine` for one image in any thread, and `decide` for several examined images together.
+    `run` does all steps for many images. Callers that make batches themselves, such as the service, use two methods:
+    `examine` for one image in any thread, and `decide` for several examined images together.
 
     Args:
         bundle: The model.
-        detector: A key of `facepad.faces.DETECTORS`; None takes the one that the model was trained with. It is ignored
-            for models that take whole frames.
-        engine: The inference engine; None takes ONNX Runtime, or OpenVINO for a model in its format.
-        threads: Threads of the engine; None takes one per processor.
-        quality: The limits that a face must keep to be scored.
+        detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with. The
+            detector is ignored for models that take whole frames.
+        engine: The inference engine. None means ONNX Runtime, or OpenVINO for a model in OpenVINO format.
+        threads: Number of threads of the engine. None means one thread per processor.
+        quality: The quality limits. A face outside these limits is not scored.
 
     Attributes:
         bundle: The model.
@@ -108,24 +108,26 @@ class Pipeline:
         self._detector = create_detector(self.detector) if self.detector else None
 
     def __reduce__(self) -> tuple[Any, tuple[()]]:
-        """A copy in another process loads the model there: sessions of an engine cannot travel."""
+        """Pickle the arguments only. Engine sessions cannot be pickled, so the other process loads the model again."""
         return partial(type(self), self.bundle, **self._options), ()
 
     @property
     def threshold(self) -> float | None:
-        """The model's threshold: a score of at least this value is bona fide. None leaves everything undecided."""
+        """The threshold of the model. A score of at least this value is bona fide. None leaves all undecided."""
         threshold = self.bundle.description.threshold
         return None if threshold is None else threshold.value
 
     def run(
         self, images: Iterable[tuple[Key, ImageInput]], *, batch: int = BATCH, ahead: int = 0
     ) -> Iterator[tuple[Key, tuple[Decision, ...] | ImageError]]:
-        """Decide on many images, in their order; an image that cannot be read gives its error, and the rest goes on.
+        """Decide on many images, in order. For an image that cannot be read, the result is the error.
 
         Args:
-            images: Each with a key that comes back with its result. They are taken one by one, and not kept.
-            batch: How many images are decided together.
-            ahead: How many images threads may examine ahead of the results; 0 examines them in this thread.
+            images: Pairs of key and image. The key is returned with the result. The images are taken one by one, and
+                are not kept in memory.
+            batch: Number of images that are decided together.
+            ahead: Number of images that threads may examine ahead of the results. With 0 this thread examines the
+                images.
 
         Raises:
             ModelError: The network gives NaN.
@@ -144,7 +146,7 @@ class Pipeline:
             return key, error
 
     def examine(self, image: ImageInput) -> Examined:
-        """Read an image, find its faces, check and cut them.
+        """Read an image, and find, check and crop the faces.
 
         Raises:
             ImageError: The image cannot be read, or the array is not an image.
@@ -167,23 +169,23 @@ class Pipeline:
         """Score the faces of several images together, and decide on each image.
 
         Returns:
-            For each image one decision per face, the most prominent face first; at least one.
+            One tuple per image, with one decision per face, the most prominent face first. A tuple is never empty.
 
         Raises:
             ModelError: The network gives NaN.
         """
-        scores = self._scores(face.crops for image in examined for face in image.faces if face.crops is not None)
+        scores = self._score_crops(face.crops for image in examined for face in image.faces if face.crops is not None)
         return [tuple(self._decide_image(image, scores)) for image in examined]
 
-    def _scores(self, crops: Iterable[Prepared]) -> Iterator[tuple[float, NDArray[np.float32] | None, float]]:
-        """Score, depth map and seconds of each crop."""
+    def _score_crops(self, crops: Iterable[Prepared]) -> Iterator[tuple[float, NDArray[np.float32] | None, float]]:
+        """The score, depth map and seconds of each crop."""
         waiting = iter(crops)
         while batch := list(islice(waiting, BATCH)):
             started = time.perf_counter()
             scores = self._scorer.score(batch)
             seconds = (time.perf_counter() - started) / len(batch)
             if not np.isfinite(scores.values).all():
-                raise ModelError(f"model {self.bundle.description.name} gives scores that are no numbers (NaN)")
+                raise ModelError(f"model {self.bundle.description.name} gives scores that are not numbers (NaN)")
             for index, value in enumerate(scores.values):
                 yield float(value), None if scores.depth is None else scores.depth[index].copy(), seconds
 
@@ -203,10 +205,10 @@ class Pipeline:
                 yield Decision.on_score(score, threshold, box=face.box, depth_map=depth, timings=timings)
 
     def warm(self) -> Examined:
-        """Find faces in noise and cut a face out of it, so that what is created at first use exists afterwards.
+        """Find faces in noise and crop a face from the noise, to create all objects that are created at first use.
 
         Returns:
-            An examined face for `decide`, which warms the networks.
+            An examined face. Pass it to `decide` to warm the networks.
         """
         noise = np.random.default_rng(0).integers(64, 192, (480, 640, 3), dtype=np.uint8)
         self.examine(noise)
@@ -215,7 +217,7 @@ class Pipeline:
 
 
 def _pixels(image: ImageInput) -> NDArray[np.uint8]:
-    """The image as uint8 RGB ``(H, W, 3)``.
+    """Read an image as uint8 RGB ``(H, W, 3)``.
 
     >>> _pixels(np.zeros((4, 4, 3)))
     Traceback (most recent call last):

@@ -1,4 +1,4 @@
-"""A model that decides on images and videos, and how to load one."""
+"""The predictor, which decides on images and videos with one model, and the function that loads a predictor."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from facepad.types import Decision, FrameDecision, VideoDecision
 __all__ = ["DEFAULT_MODEL", "FRAMES", "ImageInput", "Predictor", "load"]
 
 DEFAULT_MODEL = "nuaa-research"
-"""The shipped model that is taken when none is named."""
+"""The shipped model that is used if no model is named."""
 
 FRAMES = 20
-"""How many frames of a video are examined by default."""
+"""Default number of frames of a video to examine."""
 
-_FRAMES_AHEAD = 4  # Threads examine this many frames ahead; each is a whole image in memory.
+_FRAMES_AHEAD = 4  # Few, because each frame is a whole image in memory.
 
 
 class Predictor:
-    """A model ready to decide; `load` makes it. It is loaded once, and threads may share it.
+    """A loaded model, ready to decide. `load` creates a predictor. Threads may share a predictor.
 
     Args:
         pipeline: The steps from an image to decisions with one model.
@@ -39,19 +39,20 @@ class Predictor:
 
     @property
     def bundle(self) -> Bundle:
-        """The model, with its name, licence and threshold."""
+        """The model with its name, licence and threshold."""
         return self.pipeline.bundle
 
     def predict(self, image: ImageInput) -> tuple[Decision, ...]:
         """Decide on every face of an image.
 
         Args:
-            image: A file's path, a file's bytes, or a uint8 array ``(H, W, 3)`` in **RGB** order. An array does not
-                tell its order: OpenCV gives BGR, which must be reversed (``image[..., ::-1]``), or scores are wrong.
+            image: The path of a file, the bytes of a file, or a uint8 array ``(H, W, 3)`` in **RGB** order. facepad
+                cannot check the order of the channels. OpenCV arrays have BGR order. Reverse the channels
+                (``image[..., ::-1]``), or the scores are wrong.
 
         Returns:
-            One decision per face, the most prominent face first; at least one. Without a face it is undecided
-            (``no_face``). Models that take whole frames give one decision without a box.
+            At least one decision: one decision per face, the most prominent face first. An image without a face gets
+            one undecided decision (``no_face``). Models that take whole frames give one decision without a box.
 
         Raises:
             ImageError: The image cannot be read, or the array is not an image.
@@ -60,12 +61,12 @@ class Predictor:
         return self.pipeline.decide([self.pipeline.examine(image)])[0]
 
     def predict_batch(self, images: Iterable[ImageInput]) -> list[tuple[Decision, ...]]:
-        """`predict` for many images: threads decode and examine them, and the network scores them together.
+        """Decide on many images, as `predict` does. Threads examine the images, and the network scores batches.
 
-        The images are taken one by one, so that a generator of arrays is never in memory as a whole.
+        The images are taken one by one. The arrays of a generator are never all in memory.
 
         Raises:
-            ImageError: One of the images cannot be read; `Pipeline.run` goes on without it.
+            ImageError: One of the images cannot be read. `Pipeline.run` continues in this case.
             ModelError: The network gives NaN.
         """
         results = []
@@ -78,20 +79,20 @@ class Predictor:
     def predict_video(
         self, path: str | os.PathLike[str], *, frames: int = FRAMES, aggregation: Aggregation = "mean"
     ) -> VideoDecision:
-        """Decide on a video by frames spread evenly over its time.
+        """Decide on a video by frames at equal distances in time.
 
         Args:
             path: A video file.
-            frames: How many frames to examine, at least 1; all of them when the video has fewer.
-            aggregation: How their scores become one: ``mean``, ``median`` or ``min`` (the frame that looks least alive
+            frames: Number of frames to examine, at least 1. If the video has fewer frames, all frames are examined.
+            aggregation: The aggregation of the scores: ``mean``, ``median`` or ``min`` (the frame with the lowest score
                 decides).
 
         Raises:
             VideoError: The file is not a readable video.
-            InputError: The method is unknown, or ``frames`` is below 1.
+            InputError: The aggregation is unknown, or ``frames`` is below 1.
             ModelError: The network gives NaN.
         """
-        from facepad.media.videos import read_video  # Only here: images need no video decoder.
+        from facepad.media.videos import read_video  # Imported here because images need no video decoder.
 
         check_aggregation(aggregation)
         video = read_video(Path(path), count=frames)
@@ -120,15 +121,15 @@ def load(
     """Load a model by name or path, ready to decide.
 
     Args:
-        path_or_name: A listed model's name, or the path of a model file or of a finished run folder (which needs
-            torch); see `facepad.modelfile.catalog.find_model`. None takes the shipped default.
-        detector: A key of `facepad.faces.DETECTORS`; None takes the one that the model was trained with.
-        engine: The inference engine; None takes ONNX Runtime, or OpenVINO for a model in its format.
-        threads: Threads of the engine; None takes one per processor.
-        quality: The limits that a face must keep to be scored.
+        path_or_name: The name of a listed model, or the path of a model file or of a finished run folder (a run folder
+            needs torch). See `facepad.modelfile.catalog.find_model`. None means the shipped default model.
+        detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with.
+        engine: The inference engine. None means ONNX Runtime, or OpenVINO for a model in OpenVINO format.
+        threads: Number of threads of the engine. None means one thread per processor.
+        quality: The quality limits. A face outside these limits is not scored.
 
     Raises:
-        ModelError: There is no such model, it is broken, or the engine cannot run it.
+        ModelError: The model does not exist, is broken, or cannot run on the engine.
         InputError: The detector is unknown, or ``threads`` is below 1.
     """
     bundle = _default_model() if path_or_name is None else find_model(path_or_name).read()

@@ -1,4 +1,4 @@
-"""The run of ``facepad predict``: sources become outcomes one by one, and outcomes become results and a document."""
+"""The run of ``facepad predict``: it decides on the sources one by one, and collects the results for the document."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from facepad.predict.sources import Source, SourceKind
 from facepad.types import Decision, FrameDecision, Label, SourceDecision, VideoDecision
 
 if TYPE_CHECKING:
-    from facepad.predict.schema import Document  # Building its validators takes a while, and only --json needs them.
+    from facepad.predict.schema import Document  # Slow to import, and only --json needs the schema.
 
 __all__ = ["Outcome", "Results", "decisions_of", "predict_sources"]
 
-_BATCH = 8  # Images that are decided together; Ctrl-C loses at most these.
+_BATCH = 8  # Images per batch. Ctrl-C loses at most one batch.
 _AHEAD = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a source; a camera has one outcome per frame.
+    """The result of a source. A camera has one outcome per frame.
 
     Attributes:
         source: The image, video or camera.
         result: The decisions, or the error of a source that cannot be read.
-        image: The camera's frame, uint8 RGB ``(H, W, 3)``; None for images and videos.
+        image: The camera frame, uint8 RGB ``(H, W, 3)``; None for images and videos.
     """
 
     source: Source
@@ -49,16 +49,17 @@ class Outcome:
 def predict_sources(
     predictor: Predictor, sources: Sequence[Source], *, frames: int | None = None, aggregation: Aggregation = "mean"
 ) -> Iterator[Outcome]:
-    """Decide on each source, in order; images are read ahead and decided in batches.
+    """Decide on each source, in order. Images are read ahead and decided in batches.
 
     Args:
         predictor: The model.
-        sources: The inputs. One that cannot be read has its error as result, and the rest goes on.
-        frames: How many frames of each video (None takes `FRAMES`) or of the camera (None goes on until Ctrl-C).
-        aggregation: How the scores of a video's frames become one.
+        sources: The inputs. If a source cannot be read, the result of this source is the error, and the run continues.
+        frames: Number of frames of each video or of the camera. None means `FRAMES` for a video, and no limit for a
+            camera.
+        aggregation: The aggregation of the frame scores of a video.
 
     Raises:
-        InputError: The method ``aggregation`` is unknown.
+        InputError: The aggregation is unknown.
         ModelError: The network gives NaN.
     """
     for kind, group in groupby(sources, key=lambda source: source.kind):
@@ -85,7 +86,7 @@ def _predict_video(predictor: Predictor, source: Source, frames: int, aggregatio
 
 
 def _predict_camera(predictor: Predictor, source: Source, frames: int | None) -> Iterator[Outcome]:
-    from facepad.media.cameras import read_camera  # Only here: it needs OpenCV.
+    from facepad.media.cameras import read_camera  # Imported here because it needs OpenCV.
 
     assert isinstance(source.content, int)
     try:
@@ -100,8 +101,8 @@ class Results:
     """The decisions of a run, without images and depth maps.
 
     Args:
-        aggregation: How the frames of a camera become one decision.
-        frames: Whether to keep each frame of a camera for the document; without them it may run for days.
+        aggregation: The aggregation of the frames of a camera into one decision.
+        frames: Whether to keep each frame of a camera for the document. False lets a camera run for days.
 
     Attributes:
         failures: Name and reason of each source that cannot be read.
@@ -115,7 +116,7 @@ class Results:
         self._camera_frames: dict[str, list[FrameDecision]] = {}
 
     def add(self, outcome: Outcome) -> None:
-        """Keep an outcome."""
+        """Add an outcome to the results."""
         path, result = outcome.source.name, outcome.result
         if isinstance(result, MediaError):
             self.failures.append((path, printable(result.reason)))
@@ -130,16 +131,16 @@ class Results:
             self._decided.append((path, tuple(map(_without_depth_map, result))))
 
     def decided(self) -> list[tuple[str, tuple[Decision, ...] | VideoDecision]]:
-        """Name and decisions of each source so far; a camera's frames are one video."""
+        """Name and decisions of each source so far. The frames of a camera count as one video."""
         cameras = ((path, self._camera_video(path, totals)) for path, totals in self._camera_totals.items())
         return [*self._decided, *cameras]
 
     def document(self, bundle: Bundle, *, complete: bool = True) -> Document:
-        """The results so far as the document that ``--json`` prints.
+        """The results so far, as the JSON document of ``--json``.
 
         Args:
             bundle: The model that decided.
-            complete: Whether every source had its turn.
+            complete: Whether every source was examined.
         """
         from facepad.predict.schema import Counts, Document, Failure, ImageResult, ModelPart, VideoResult
 
@@ -171,7 +172,7 @@ class Results:
 
 
 def decisions_of(result: tuple[Decision, ...] | VideoDecision) -> tuple[Decision, ...]:
-    """The decisions on each face of an image, or the one decision on a video."""
+    """The decisions on the faces of an image, or the single decision on a video."""
     return (result.decision,) if isinstance(result, VideoDecision) else result
 
 

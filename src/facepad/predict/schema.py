@@ -1,4 +1,4 @@
-"""The JSON document of ``facepad predict --json`` and its parts; docs/predict.schema.json is its schema."""
+"""The JSON document of ``facepad predict --json``. docs/predict.schema.json is the schema of the document."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = [
 
 
 class Part(BaseModel):
-    """A part of a JSON document, frozen and without unknown keys; its docstrings are descriptions in the schema."""
+    """A frozen part of a JSON document that refuses unknown keys. Docstrings become descriptions in the schema."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -39,13 +39,13 @@ class ModelPart(Part):
     """Hash of the model file; null for a run folder and for a described network (see `facepad list models`)."""
     license: str
     scope: str
-    """The use that the model is for; empty when there is no restriction to warn of."""
+    """The intended use of the model; empty if the use is not restricted."""
     threshold: Threshold | None
-    """Bona fide when score >= its value; null leaves everything undecided."""
+    """A score of at least the threshold value is bona fide. Null means that no score is decided."""
 
     @classmethod
     def of(cls, bundle: Bundle) -> ModelPart:
-        """The part of a model."""
+        """Convert a model to a document part."""
         described = bundle.description
         return cls(
             name=described.name,
@@ -63,18 +63,18 @@ class DecisionPart(Part):
     box: tuple[float, float, float, float] | None
     """The face square x1, y1, x2, y2 in pixels of the upright image."""
     score: float | None
-    """P(bona fide) in [0, 1]; null exactly when status is not scored."""
+    """P(bona fide) in [0, 1]; null if and only if the status is not scored."""
     label: Label | None
-    """Null means undecided, for the reasons in `reasons`."""
+    """Null means undecided. `reasons` holds the reasons."""
     threshold: float | None
     status: ScoreStatus
     reasons: tuple[Reason, ...]
     timings: dict[str, float]
-    """Seconds by step."""
+    """Seconds of each step."""
 
     @classmethod
     def of(cls, decision: Decision) -> DecisionPart:
-        """The part of a decision; the depth map is left out."""
+        """Convert a decision to a document part without the depth map."""
         return cls(
             box=None if decision.box is None else decision.box.xyxy,
             score=decision.score,
@@ -90,47 +90,47 @@ class FramePart(Part):
     """One frame of a video."""
 
     index: int
-    """Place in the order of display, from 0."""
+    """Index of the frame in display order, from 0."""
     seconds: float
     decisions: tuple[DecisionPart, ...]
-    """One per face, the most prominent face first."""
+    """One decision per face, the most prominent face first."""
 
     @classmethod
     def of(cls, frame: FrameDecision) -> FramePart:
-        """The part of a frame's decisions."""
+        """Convert the decisions on a frame to a document part."""
         return cls(index=frame.index, seconds=frame.seconds, decisions=tuple(map(DecisionPart.of, frame.decisions)))
 
 
 class ImageResult(Part):
-    """An image."""
+    """The result of an image."""
 
     path: str
     kind: Literal["image"] = "image"
     decisions: tuple[DecisionPart, ...]
-    """One per face, the most prominent face first."""
+    """One decision per face, the most prominent face first."""
 
     @classmethod
     def of(cls, path: str, decisions: tuple[Decision, ...]) -> ImageResult:
-        """The result of an image."""
+        """Convert the decisions on an image to a document part."""
         return cls(path=path, decisions=tuple(map(DecisionPart.of, decisions)))
 
 
 class VideoResult(Part):
-    """A video, or the frames of a camera."""
+    """The result of a video, or of the frames of a camera."""
 
     path: str
     kind: Literal["video"] = "video"
     decisions: tuple[DecisionPart]
     """The decision on the video as a whole."""
     fuse: Aggregation
-    """How the scores of the frames became one."""
+    """Aggregation of the frame scores."""
     frames: tuple[FramePart, ...]
     note: str | None
-    """What is wrong with the file although it can be read."""
+    """Description of a defect in a file that is still readable; null for a sound file."""
 
     @classmethod
     def of(cls, path: str, video: VideoDecision) -> VideoResult:
-        """The result of a video."""
+        """Convert the decisions on a video to a document part."""
         decisions, frames = (DecisionPart.of(video.decision),), tuple(map(FramePart.of, video.frames))
         return cls(path=path, decisions=decisions, fuse=video.aggregation, frames=frames, note=video.note)
 
@@ -143,7 +143,7 @@ class Failure(Part):
 
 
 class Counts(Part):
-    """Numbers of inputs, and of decisions of each kind (a video has one)."""
+    """Number of inputs, and number of decisions of each kind. A video has one decision."""
 
     inputs: int
     decisions: int
@@ -161,4 +161,4 @@ class Document(Part):
     failures: tuple[Failure, ...]
     counts: Counts
     complete: bool
-    """False when the command was stopped before it had examined all inputs."""
+    """False if the command was stopped before it had examined all inputs."""

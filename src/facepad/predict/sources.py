@@ -1,4 +1,4 @@
-"""The inputs of ``facepad predict``: files, folders, patterns, standard input and cameras become sources."""
+"""Finds the sources of ``facepad predict``: files, folders, patterns, standard input and cameras."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Source:
     """One image, video or camera to decide on.
 
     Attributes:
-        kind: Image, video or camera. A file whose name does not end like a video's is an image.
-        name: The name that the caller gave; always valid UTF-8.
-        content: A file's path, an image's bytes, or a camera's number.
-        mirror: The relative path of its copy in an output folder: the name of the caller's folder and the path in it,
-            or a file's name.
+        kind: Image, video or camera. A file without a video file extension is an image.
+        name: The name given by the caller, as valid UTF-8.
+        content: The path of a file, the bytes of an image, or the number of a camera.
+        mirror: The relative path of an annotated copy in an output folder. The path is the file name. For a file found
+            in a folder, the path is the folder name and the path below the folder.
     """
 
     kind: SourceKind
@@ -47,19 +47,19 @@ class Source:
 
 
 def find_sources(words: Sequence[str], stdin: BinaryIO) -> list[Source]:
-    """Every source that the words name, each once, in their order; the files of a folder or pattern are sorted.
+    """Find all sources that the words name, in order, without duplicates. Files of a folder or pattern are sorted.
 
     Args:
-        words: Paths of files, folders (with all images and videos below them, by their endings), patterns (``*``,
-            ``?``, ``[...]``, ``**``), ``-`` for an image on standard input, and last ``camera:0``. A missing file is
-            an error only when it is read.
-        stdin: Read when ``-`` is among the words.
+        words: Paths of files, folders, patterns (``*``, ``?``, ``[...]``, ``**``), ``-`` for an image on standard
+            input, and as the last word ``camera:0``. A folder stands for all images and videos below the folder,
+            recognised by file extension. A missing file is an error only when it is read.
+        stdin: The standard input. It is read if ``-`` is one of the words.
 
     Raises:
         InputError: A folder has no images and videos, or cannot be read; a pattern matches nothing; a camera has no
             number or is not the last input; there are no words.
     """
-    sources: dict[tuple[SourceKind, Path | bytes | int], Source] = {}  # A source with several names keeps the first.
+    sources: dict[tuple[SourceKind, Path | bytes | int], Source] = {}  # The first name of a source is kept.
     for word in dict.fromkeys(words):
         for source in _sources_of(word, stdin):
             sources.setdefault((source.kind, source.content), source)

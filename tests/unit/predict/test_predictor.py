@@ -271,7 +271,7 @@ def test_scores_that_are_nan_are_an_error(predictor, monkeypatch):
         return scores
 
     monkeypatch.setattr(BundleScorer, "score", no_number)
-    with pytest.raises(ModelError, match=r"model tiny gives scores that are no numbers"):
+    with pytest.raises(ModelError, match=r"model tiny gives scores that are not numbers"):
         predictor.predict(picture(RED))
 
 
