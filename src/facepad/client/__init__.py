@@ -1,4 +1,4 @@
-"""Python clients of the service, blocking and asynchronous; they retry when it is busy or unreachable."""
+"""Python clients of the service, blocking and asynchronous. They retry when the service is busy or unreachable."""
 
 from facepad.client.answers import ChallengeSession, LivenessAnswer, ServedModel
 from facepad.client.clients import AsyncClient, Client, Upload

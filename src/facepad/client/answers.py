@@ -14,14 +14,17 @@ from facepad.types import Label, ScoreStatus
 __all__ = ["ChallengeSession", "LivenessAnswer", "ServedModel", "ServedModels", "read", "refused", "unreached"]
 
 
-class _Read(BaseModel):
-    """A part of an answer; unknown keys are ignored, as a newer service may send more."""
+class _AnswerPart(BaseModel):
+    """A part of an answer. Unknown keys are ignored, because a newer service may send more keys."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class ServedModel(_Read):
-    """The model that decided; ``threshold`` holds value, criterion and origin, and is None for a model without one."""
+class ServedModel(_AnswerPart):
+    """The model that decided.
+
+    ``threshold`` holds the value, criterion and origin of the threshold. None means a model without a threshold.
+    """
 
     name: str
     format: int
@@ -31,8 +34,8 @@ class ServedModel(_Read):
     threshold: Mapping[str, Any] | None
 
 
-class LivenessAnswer(_Read):
-    """The answer on a presentation; docs/openapi.json describes its fields."""
+class LivenessAnswer(_AnswerPart):
+    """The answer on a presentation. docs/openapi.json describes the fields."""
 
     request_id: str
     status: ScoreStatus
@@ -50,22 +53,22 @@ class LivenessAnswer(_Read):
 
     @property
     def live(self) -> bool:
-        """Whether the presentation is live; False for an attack and for an undecided one."""
+        """Whether the presentation is live. False means an attack or an undecided presentation."""
         return self.label is Label.BONA_FIDE
 
 
-class ServedModels(_Read):
+class ServedModels(_AnswerPart):
     """The models of the service."""
 
     models: tuple[ServedModel, ...]
 
 
-class _Challenge(_Read):
+class _Challenge(_AnswerPart):
     steps: tuple[str, ...]
 
 
-class ChallengeSession(_Read):
-    """A session of the active check: the steps for the person, and the token that goes back with the clip, once."""
+class ChallengeSession(_AnswerPart):
+    """A session of the active check: the steps for the person, and a single-use token to send with the clip."""
 
     token: str
     challenge: _Challenge
@@ -78,14 +81,14 @@ class ChallengeSession(_Read):
         return self.challenge.steps
 
 
-Read = TypeVar("Read", bound=_Read)
+Part = TypeVar("Part", bound=_AnswerPart)
 
 
-def read(kind: type[Read], response: httpx2.Response) -> Read:
+def read(kind: type[Part], response: httpx2.Response) -> Part:
     """The content of a successful answer.
 
     Raises:
-        ServiceError: The answer has another form, as another program answers at this address.
+        ServiceError: The answer has another form, for example because another program answers at this address.
     """
     try:
         return kind.model_validate_json(response.content)
@@ -93,7 +96,7 @@ def read(kind: type[Read], response: httpx2.Response) -> Read:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the document"
         raise ServiceError(
-            f"{response.url.copy_with(query=None)} answered what no facepad service does ({where}: {first['msg']})"
+            f"{response.url.copy_with(query=None)} answered, but not as a facepad service ({where}: {first['msg']})"
         ) from error
 
 
@@ -104,7 +107,10 @@ def unreached(url: str, error: httpx2.RequestError) -> ServiceError:
 
 
 def refused(response: httpx2.Response) -> ServiceError:
-    """The error for a refusal; a proxy before the service may answer without a problem document."""
+    """The error for a refusal.
+
+    The response may lack a problem document, because a proxy in front of the service may send the refusal.
+    """
     problem: dict[str, Any] = {}
     if response.headers.get("content-type", "").startswith("application/problem+json"):
         try:

@@ -18,7 +18,7 @@ from facepad.errors import InputError, reason
 __all__ = ["AsyncClient", "Client", "Upload"]
 
 Upload = str | os.PathLike[str] | bytes
-"""An image or clip to check: a file's path, or a file's bytes."""
+"""An image or clip to check: the path or the bytes of a file."""
 
 
 class Client:
@@ -29,11 +29,11 @@ class Client:
 
     Args:
         url: Address of the service, such as ``https://liveness.example.org``.
-        key: An API key; None for a service without keys.
+        key: An API key. None means that the service has no keys.
         timeout: Maximum seconds to wait for data from the service.
         total: Maximum seconds of a call with all its attempts.
         tries: Maximum number of attempts of a call.
-        transport: An httpx2 transport, for example for custom certificates, a proxy or tests; None takes the default.
+        transport: An httpx2 transport, for example for custom certificates, a proxy or tests. None means the default.
 
     Raises:
         InputError: The address or the key is malformed.
@@ -60,12 +60,12 @@ class Client:
         self._http = httpx2.Client(headers=self._calls.headers, transport=transport)
 
     def check(self, *files: Upload, depth: bool = False, session: str | None = None) -> LivenessAnswer:
-        """Ask whether images or clips show a live person; all of them are judged as one presentation.
+        """Ask whether images or clips show a live person. The service judges all files as one presentation.
 
         Args:
             files: 1 to 32 images or clips, as paths or bytes.
             depth: Whether the answer includes the depth map of the model.
-            session: The token from `start_session`; ``files`` must then be one clip.
+            session: The token from `start_session`. With a token, ``files`` must be one clip.
 
         Raises:
             InputError: No file is given, or a file cannot be read.
@@ -85,8 +85,8 @@ class Client:
         """Start a session of the active check.
 
         Raises:
-            ServiceError: The service refused (``challenges-off``: the service has no sessions), failed, or could not be
-                reached in time.
+            ServiceError: The service refused, failed, or could not be reached in time. The problem ``challenges-off``
+                means that the service has no sessions.
         """
         return read(ChallengeSession, self._send(self._calls.call(self._http, "POST", "/v1/sessions")))
 
@@ -154,7 +154,7 @@ class AsyncClient:
         self._http = httpx2.AsyncClient(headers=self._calls.headers, transport=transport)
 
     async def check(self, *files: Upload, depth: bool = False, session: str | None = None) -> LivenessAnswer:
-        """Ask whether images or clips show a live person; arguments and errors are those of `Client.check`."""
+        """Ask whether images or clips show a live person. Arguments and errors are the same as in `Client.check`."""
         contents = await asyncio.to_thread(_read_files, files)
         return read(LivenessAnswer, await self._send(self._calls.check(self._http, contents, depth, session)))
 
