@@ -1,4 +1,4 @@
-"""Bulk scoring: many images and videos to Parquet, in local processes or on a Ray cluster."""
+"""Bulk scoring of images and videos into Parquet files, by local processes or on a Ray cluster."""
 
 from facepad.scale.job import BATCH, BulkSettings, score_source
 from facepad.scale.output import SCHEMA, SUMMARY

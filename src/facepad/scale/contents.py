@@ -1,4 +1,4 @@
-"""The bytes of an item: read from its place in a file, in a bucket or at a web address; failed reads are repeated."""
+"""Reads the bytes of an item from a file, a bucket or a web address, and retries failed reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PAUSE = 0.5  # Seconds before the second attempt; each further pause is twice a
 
 
 def read_content(item: Item) -> bytes | GoneError | RefusedError | UnreachedError:
-    """The bytes of an item, or the error of the last attempt. The error is returned, as threads read ahead."""
+    """Read the bytes of an item. The error of the last attempt is returned, not raised, because threads read ahead."""
     if item.problem:
         return RefusedError(item.problem)
     for attempt in range(_ATTEMPTS):
@@ -39,7 +39,7 @@ def read_content(item: Item) -> bytes | GoneError | RefusedError | UnreachedErro
 
 @contextmanager
 def as_file(item: Item) -> Iterator[Path]:
-    """A local file that holds an item: its own, or a temporary one.
+    """Provide an item as a local file. The file is the original file of the item, or a temporary copy.
 
     Raises:
         GoneError, RefusedError, UnreachedError: The item cannot be read.
@@ -57,23 +57,23 @@ def as_file(item: Item) -> Iterator[Path]:
         yield path
 
 
-_row_group_lock = threading.Lock()  # Without it each reading thread would load the same row group.
+_row_group_lock = threading.Lock()  # Without the lock every reading thread would load the same row group.
 
 
 def _read_cell(item: Item) -> bytes:
-    """The bytes in a row of a Parquet file."""
+    """Read the bytes in a cell of a Parquet file."""
     assert item.place is not None
     group, row = item.place
     with _row_group_lock:
         values = _read_row_group(item.url, group, item.column)
     if row >= len(values):
-        raise GoneError("its file has changed: it has fewer rows now")
+        raise GoneError("its file has changed: the file now has fewer rows")
     return values[row].as_py() or b""
 
 
-@lru_cache(maxsize=2)  # The items of a batch follow each other in a file, and may reach into the next row group.
+@lru_cache(maxsize=2)  # Two, because a batch of consecutive items may span two row groups.
 def _read_row_group(url: str, group: int, column: str) -> Any:
-    """The column of bytes of a row group, as an Arrow array."""
+    """Read the bytes column of a row group as an Arrow array."""
     import pyarrow as pa
     from pyarrow import parquet
 

@@ -1,4 +1,4 @@
-"""One input of a bulk run: its stable key, and where its bytes are."""
+"""One input of a bulk run: the stable key, and the location of the bytes."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ Media = Literal["image", "video"]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One input of a bulk run; small, as many of them travel between processes.
+    """One input of a bulk run. An item holds no image data, because many items are sent between processes.
 
     Attributes:
-        key: Names the input within its source, the same in every run; valid UTF-8.
+        key: Name of the input within the source, as valid UTF-8. The key is the same in every run.
         kind: Image or video.
-        url: A local path, or an address (``s3://``, ``gs://``, ``http://``, ``https://``), of the file that holds it.
-        place: Where in that file its bytes are: offset and length, or, with ``column``, row group and row of a Parquet
-            file. None is the whole file.
-        column: The Parquet column of its bytes; empty for other files.
-        sample: The manifest's line, for an input from a manifest.
-        problem: Why it cannot be read although it is listed (a broken shard); empty for all others.
+        url: Local path or address (``s3://``, ``gs://``, ``http://``, ``https://``) of the file with the input.
+        place: Location of the bytes in the file: offset and length, or, with ``column``, row group and row of a Parquet
+            file. None means the whole file.
+        column: The Parquet column with the bytes; empty for other files.
+        sample: The line of the manifest; None for an input from another source.
+        problem: The reason why a listed input cannot be read, such as a broken shard; empty for a readable input.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Item:
 
 
 def media_of(name: str) -> Media | None:
-    """Whether a file is an image or a video by the ending of its name; None is neither.
+    """The kind of a file by its file extension. None means neither an image nor a video.
 
     >>> media_of("a/B.JPG"), media_of("clip.mp4"), media_of("notes.txt")
     ('image', 'video', None)

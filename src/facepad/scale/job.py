@@ -1,4 +1,4 @@
-"""A bulk run from SOURCE to a folder of Parquet: an executor scores the missing inputs, and a summary is written."""
+"""A bulk run from SOURCE to a folder of Parquet files: an executor scores the inputs that have no result yet."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ from facepad.types import ScoreStatus
 __all__ = ["BATCH", "BulkSettings", "batches_of", "score_source"]
 
 BATCH = 32
-"""How many images travel to a process together."""
+"""Number of images that are sent to a process together."""
 
-# Turns batches into results, in any order; closing the generator ends the processes that it started.
+# An executor turns batches into results, in any order. Closing the generator ends the processes of the executor.
 _Executor = Callable[[Iterator[list[Item]]], Generator[BatchResult, None, None]]
 _Watch = Callable[[Progress, Output], None]
 _STATUSES = (*(status.value for status in ScoreStatus), CRASHED)
@@ -44,19 +44,19 @@ _STATUSES = (*(status.value for status in ScoreStatus), CRASHED)
 
 @dataclass(frozen=True, slots=True)
 class BulkSettings:
-    """How a bulk run works.
+    """The settings of a bulk run.
 
     Attributes:
         executor: ``local`` processes, or a ``ray`` cluster.
-        address: Address of a Ray cluster: ``auto``, ``ray://host:port`` or ``host:port``; None starts one on this
+        address: Address of a Ray cluster: ``auto``, ``ray://host:port`` or ``host:port``. None starts a cluster on this
             machine.
-        frames: How many frames of each video are examined.
-        jobs: Processes (Ray: actors); None takes one per processor.
-        batch_size: Images that travel to a process together.
-        column: The Parquet column of the images' bytes; None takes the only one of that type.
+        frames: Number of frames of each video to examine.
+        jobs: Number of processes (Ray: actors). None means one per processor.
+        batch_size: Number of images that are sent to a process together.
+        column: The Parquet column with the bytes of the images. None means the only column of bytes.
 
     Raises:
-        InputError: A number is below 1, or there is an address without Ray.
+        InputError: A number is below 1, or an address is given and the executor is not Ray.
     """
 
     executor: Literal["local", "ray"] = "local"
@@ -68,7 +68,7 @@ class BulkSettings:
 
     def __post_init__(self) -> None:
         if self.address is not None and self.executor != "ray":
-            raise InputError(f"--address {self.address} is a Ray cluster's: it needs --engine ray")
+            raise InputError(f"--address {self.address} is the address of a Ray cluster: it needs --engine ray")
         require_positive("jobs", self.jobs)
         require_positive("batch size", self.batch_size)
 
@@ -81,30 +81,31 @@ def score_source(
     *,
     watch: _Watch = lambda progress, output: None,
 ) -> dict[str, Any]:
-    """Score the inputs of SOURCE that the output folder does not hold yet.
+    """Score the inputs of SOURCE that have no result in the output folder yet.
 
     Args:
-        word: SOURCE, as `facepad.scale.sources.open_source` takes it.
-        out: The output folder, as `facepad.scale.output.open_output` takes it.
-        predictor: The model; every process gets a copy. Load it with ``threads=1``: there is a process per processor.
-        settings: How the run works.
+        word: SOURCE, as described at `facepad.scale.sources.open_source`.
+        out: The output folder, as described at `facepad.scale.output.open_output`.
+        predictor: The model. Every process gets a copy. Load the model with ``threads=1``, because every processor gets
+            a process.
+        settings: The settings of the run.
         watch: Called after each batch.
 
     Returns:
-        The content of _SUMMARY.json; ``complete`` is false after Ctrl-C, or when inputs could not be reached.
+        The content of _SUMMARY.json. ``complete`` is false after Ctrl-C, or if inputs could not be reached.
 
     Raises:
-        InputError: There is no such source, or it is empty; the output folder holds something else, or another run
-            writes to it; there is no such cluster.
+        InputError: The source is missing or empty, the output folder has other content or is in use by another run, or
+            the cluster cannot be reached.
         ModelError: The model cannot be run.
-        RunError: The results cannot be written, or no process lives long enough to load the model.
+        RunError: The results cannot be written, or every process dies before it has loaded the model.
     """
     out = Path(out)
     source = open_source(word, column=settings.column)
     _refuse_output_within(source, out)
     identity = _identity(source, predictor, settings)
     executor = _executor(predictor, settings)
-    items = _not_empty(source)
+    items = _nonempty_items(source)
     progress = Progress()
     facts = identity | {
         "engine": settings.executor,
@@ -124,7 +125,7 @@ def score_source(
 
 
 def batches_of(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Images in batches of ``size``; each video alone, as it takes as long as many images.
+    """Group images in batches of ``size``. A video is a batch of its own, because it takes as long as many images.
 
     >>> [len(batch) for batch in batches_of([Item("a", "image", "a"), Item("b", "video", "b")] * 2, 2)]
     [1, 1, 1, 1]
@@ -145,7 +146,7 @@ def batches_of(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
 def _collect(
     results: Generator[BatchResult, None, None], output: Output, progress: Progress, watching: tuple[_Watch, ...]
 ) -> bool:
-    """Put the results into the output; returns whether Ctrl-C ended that."""
+    """Add the results to the output, and return whether Ctrl-C stopped the run."""
     try:
         with closing(results):
             for result in results:
@@ -161,7 +162,7 @@ def _collect(
 def _executor(predictor: Predictor, settings: BulkSettings) -> _Executor:
     if settings.executor == "local":
         return partial(_run_local, predictor, settings)
-    from facepad.scale.ray_executor import run_ray  # Only here: importing Ray takes a second.
+    from facepad.scale.ray_executor import run_ray  # Imported here because importing Ray takes a second.
 
     return partial(run_ray, predictor=predictor, address=settings.address, jobs=settings.jobs, frames=settings.frames)
 
@@ -173,8 +174,8 @@ def _run_local(
         yield from pool.run(batches)
 
 
-def _not_empty(source: BulkSource) -> Iterator[Item]:
-    """The items; the first one is listed at once, so that a wrong source leaves no output behind."""
+def _nonempty_items(source: BulkSource) -> Iterator[Item]:
+    """Return the items of a source. The first item is listed at once, to find a wrong source before any output."""
     items = source.list_items()
     first = next(items, None)
     if first is None:
@@ -184,7 +185,7 @@ def _not_empty(source: BulkSource) -> Iterator[Item]:
 
 def _refuse_output_within(source: BulkSource, out: Path) -> None:
     if not source.remote and Path(source.name).is_dir() and out.resolve().is_relative_to(Path(source.name).resolve()):
-        raise InputError(f"output {out} lies within SOURCE, which would then list it; choose another folder")
+        raise InputError(f"output {out} lies within SOURCE, and would be scored too; choose another folder")
 
 
 def _identity(source: BulkSource, predictor: Predictor, settings: BulkSettings) -> dict[str, Any]:
@@ -203,7 +204,7 @@ def _identity(source: BulkSource, predictor: Predictor, settings: BulkSettings) 
 
 
 def _digest(bundle: Bundle) -> str:
-    """A hash of a model that has no file."""
+    """The hash of a model that has no file."""
     whole = hashlib.sha256(bundle.description.model_dump_json(exclude={"parts", "facts"}).encode())
     for name, content in sorted(bundle.files.items()):
         whole.update(f"\n{name} {hashlib.sha256(content).hexdigest()}".encode())
@@ -216,13 +217,13 @@ def _summary(facts: dict[str, Any], output: Output, progress: Progress, *, compl
         "inputs": output.rows + progress.missed,
         "counts": {status: output.counts[status] for status in _STATUSES} | {"unreached": progress.missed},
         "decisions": {name: output.decisions[name] for name in ("bona_fide", "attack", "undecided")},
-        "this_run": _this_run(output, progress),
+        "this_run": _run_facts(output, progress),
         "versions": _versions(),
         "machine": {"system": platform.platform(), "cpus": os.cpu_count()},
     }
 
 
-def _this_run(output: Output, progress: Progress) -> dict[str, Any]:
+def _run_facts(output: Output, progress: Progress) -> dict[str, Any]:
     now = time.perf_counter()
     seconds = now - progress.started
     return {

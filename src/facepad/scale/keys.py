@@ -1,4 +1,4 @@
-"""A set of a billion keys in little memory."""
+"""A memory-saving set for up to a billion keys."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 __all__ = ["KeySet"]
 
-_BYTES = 16  # Of a hash: the odds that two of a billion keys collide are 1 in 10^20.
-_LEAST_NEW = 4096  # Fewer new keys are not worth a sort of the array.
+_BYTES = 16  # Bytes of a hash. The probability that two of a billion keys collide is 1 in 10^20.
+_LEAST_NEW = 4096  # The array is not sorted for fewer new keys, because sorting is slow.
 
 
 class KeySet:
-    """Keys as hashes of 16 bytes, in a sorted array; the newest ones are in a small set beside it.
+    """A set of keys, stored as hashes of 16 bytes. Most hashes are in a sorted array, the newest in a small set.
 
     >>> seen = KeySet()
     >>> seen.add("a"), seen.add("b"), seen.add("a"), "b" in seen, len(seen)
@@ -32,12 +32,12 @@ class KeySet:
         return self._has(_digest(key))
 
     def add(self, key: str) -> bool:
-        """Add a key; False when it was there."""
+        """Add a key. Return False if the set already had the key."""
         digest = _digest(key)
         if self._has(digest):
             return False
         self._new.add(digest)
-        # The array grows by a quarter at a time, so that each key is moved only a few times.
+        # The array grows by a quarter each time, to move each key only a few times.
         if len(self._new) > max(_LEAST_NEW, len(self._sorted) // 4):
             fresh = np.array(list(self._new), self._sorted.dtype)
             self._sorted = np.sort(np.concatenate([self._sorted, fresh]))

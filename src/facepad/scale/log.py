@@ -1,4 +1,4 @@
-"""The log of a bulk run, JSON lines beside its results: one for its start, one every half minute, one for its end."""
+"""The log of a bulk run: JSON lines for the start, for the progress every 30 seconds, and for the end."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ LOG = "_LOG.jsonl"
 """The name of the log, in the output folder."""
 
 LOG_SECONDS = 30.0
-"""Least time between two lines of progress."""
+"""Minimum seconds between two progress lines."""
 
 
 class RunLog:
-    """Appends to the log of an output folder; a run that resumes another appends to the same file.
+    """Appends to the log of an output folder. A resumed run appends to the same file.
 
     Args:
         folder: The output folder.
 
     Raises:
-        RunError: The disk is full, or the folder cannot be written (from every method).
+        RunError: The disk is full, or the folder cannot be written. Every method can raise this error.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,16 +47,16 @@ class RunLog:
             stream.write(json.dumps(row) + "\n")
 
     def progress(self, progress: Progress, output: Output) -> None:
-        """Append the progress, at most every half minute."""
+        """Append a progress line, at most every 30 seconds."""
         if time.monotonic() - self._last < LOG_SECONDS:
             return
         self._last = time.monotonic()
-        self.write("progress", _state(progress, output))
+        self.write("progress", _progress_facts(progress, output))
 
 
 @contextmanager
 def logged(folder: Path, identity: Mapping[str, Any]) -> Iterator[RunLog]:
-    """The log of one run; it gets a line for the start, and one for an error that ends the run."""
+    """Open the log of one run. Write a line for the start, and a line for an error that ends the run."""
     log = RunLog(folder)
     log.write("started", identity)
     try:
@@ -67,7 +67,7 @@ def logged(folder: Path, identity: Mapping[str, Any]) -> Iterator[RunLog]:
         raise
 
 
-def _state(progress: Progress, output: Output) -> dict[str, Any]:
+def _progress_facts(progress: Progress, output: Output) -> dict[str, Any]:
     return {
         "done": progress.done,
         "already_there": output.skipped,

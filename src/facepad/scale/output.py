@@ -1,4 +1,4 @@
-"""The output folder of a bulk run: Parquet parts, each written whole or not at all, and a summary."""
+"""The output folder of a bulk run: Parquet parts, which are written atomically, and a summary."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from facepad.scale.scoring import ItemResult
 __all__ = ["PART_ROWS", "PART_SECONDS", "SCHEMA", "SUMMARY", "Output", "open_output"]
 
 SUMMARY = "_SUMMARY.json"
-"""The name of the summary, in the output folder."""
+"""File name of the summary in the output folder."""
 
 PART_ROWS = 8192
-"""Rows of a full part."""
+"""Number of rows in a full part."""
 
 PART_SECONDS = 30.0
-"""A part is written with fewer rows after this time; a killed run loses no more."""
+"""Maximum seconds until a part is written, even if it is not full. A killed run loses at most this time."""
 
 _IDENTITY = "_RUN.json"
-_FAILURE_KINDS = 200  # Failures are counted by at most this many different texts.
+_FAILURE_KINDS = 200  # Maximum number of different texts by which failures are counted.
 
 SCHEMA = pa.schema(
     [
@@ -62,17 +62,17 @@ SCHEMA = pa.schema(
         ("model_sha256", pa.string()),
     ]
 )
-"""The columns of a part: those of scores.csv, then those of a decision."""
+"""The columns of a part: first the columns of scores.csv, then the columns of a decision."""
 
 
 class Output:
-    """The rows of an output folder, to which a run adds; `open_output` makes it.
+    """The rows of an output folder, to which a run adds rows. `open_output` creates the object.
 
     Attributes:
         folder: The output folder.
-        counts: Rows per status, of all runs.
-        decisions: Rows per decision (``bona_fide``, ``attack``, ``undecided``), of all runs.
-        failures: Rows of this run that have a detail, counted by status and detail.
+        counts: Number of rows per status, of all runs.
+        decisions: Number of rows per decision (``bona_fide``, ``attack``, ``undecided``), of all runs.
+        failures: Number of rows of this run per status and detail. Rows without a detail are not counted.
         repeated: Number of items that this run listed a second time.
         skipped: Number of items that an earlier run had scored.
     """
@@ -96,7 +96,7 @@ class Output:
         return self.counts.total()
 
     def missing(self, items: Iterable[Item]) -> Iterator[Item]:
-        """The items that have no result yet, each once."""
+        """Yield the items that have no result yet, without duplicates."""
         for item in items:
             if item.key in self._earlier:
                 self.skipped += 1
@@ -106,7 +106,7 @@ class Output:
                 self.repeated += 1
 
     def add(self, results: Iterable[ItemResult]) -> None:
-        """Keep results; of two results of a key the first one counts. Parts are written when they are full or old.
+        """Add results. If a key has two results, the first result is kept. A part is written when it is full or old.
 
         Raises:
             RunError: The disk is full, or the folder cannot be written.
@@ -124,10 +124,10 @@ class Output:
             self.flush()
 
     def flush(self) -> None:
-        """Write the rows in memory as a part, whole or not at all.
+        """Write the rows in memory as a part, atomically.
 
         Raises:
-            RunError: The disk is full, or the folder cannot be written; another run scores the lost inputs.
+            RunError: The disk is full, or the folder cannot be written. The next run scores the lost inputs again.
         """
         self._since = time.monotonic()
         if not self._rows:
@@ -137,7 +137,7 @@ class Output:
 
     def _write_part(self) -> None:
         rows, self._rows = self._rows, []
-        table = pa.Table.from_pylist([_row(one) | self._fixed for one in rows], schema=SCHEMA)
+        table = pa.Table.from_pylist([_parquet_row(one) | self._fixed for one in rows], schema=SCHEMA)
         content = io.BytesIO()
         parquet.write_table(table, content, compression="zstd")
         write_bytes(self.folder / f"part-{self._next_part:06}.parquet", content.getbuffer())
@@ -156,7 +156,7 @@ class Output:
         self.decisions[decision or "undecided"] += rows
 
     def _read_parts(self) -> None:
-        for stale in self.folder.glob(".part-*.parquet"):  # Half written by a run that was killed.
+        for stale in self.folder.glob(".part-*.parquet"):  # Left incomplete by a killed run.
             stale.unlink(missing_ok=True)
         for path in sorted(self.folder.glob("part-*.parquet")):
             self._read_part(path)
@@ -173,21 +173,21 @@ class Output:
                         self._count(status, decision, 1)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise OutputExistsError(
-                f"{path} cannot be read ({str(error).splitlines()[0]}): remove it, and its inputs are scored again"
+                f"{path} cannot be read ({str(error).splitlines()[0]}): remove the file and run again"
             ) from error
 
 
 @contextmanager
 def open_output(folder: Path, identity: Mapping[str, Any]) -> Iterator[Output]:
-    """Hold a new or empty folder, or one that a run with the same identity has begun; no other run may write to it.
+    """Open and lock an output folder. The folder must be new, empty, or from a run with the same identity.
 
     Args:
         folder: The output folder.
-        identity: The facts that must be the same in every run on it: ``model``, ``model_sha256``, ``threshold``,
-            ``source`` and other settings that change scores.
+        identity: The facts that must be the same in every run on the folder: ``model``, ``model_sha256``,
+            ``threshold``, ``source`` and other settings that change scores.
 
     Raises:
-        OutputExistsError: The folder holds something else, or scores of another identity.
+        OutputExistsError: The folder has other content, or scores of another identity.
         BusyError: Another run is writing to it.
         RunError: The folder cannot be written.
     """
@@ -198,7 +198,7 @@ def open_output(folder: Path, identity: Mapping[str, Any]) -> Iterator[Output]:
     if not ours and any(not path.name.startswith(".lock") for path in folder.iterdir()):
         raise OutputExistsError(f"output folder {folder} is not empty and holds no scores; choose another")
     with exclusive(folder, doing="scoring"):
-        _claim(folder, identity)
+        _require_identity(folder, identity)
         output = Output(folder, identity["threshold"], identity["model_sha256"])
         try:
             yield output
@@ -206,7 +206,7 @@ def open_output(folder: Path, identity: Mapping[str, Any]) -> Iterator[Output]:
             output.flush()
 
 
-def _claim(folder: Path, identity: Mapping[str, Any]) -> None:
+def _require_identity(folder: Path, identity: Mapping[str, Any]) -> None:
     path = folder / _IDENTITY
     if not path.exists():
         write_json(path, identity)
@@ -214,21 +214,21 @@ def _claim(folder: Path, identity: Mapping[str, Any]) -> None:
     try:
         known = dict(json.loads(read_text(path)))
     except ValueError as error:
-        raise OutputExistsError(f"{path} is not what facepad wrote; choose another output folder") from error
+        raise OutputExistsError(f"{path} is not from facepad; choose another output folder") from error
     for name, value in identity.items():
         if known.get(name) != value:
             raise OutputExistsError(
-                f"{folder} holds scores of another {name.replace('_', ' ')}: {_brief(known.get(name))} there, "
-                f"{_brief(value)} now; choose another output folder"
+                f"{folder} holds scores of another {name.replace('_', ' ')}: {_shortened(known.get(name))} there, "
+                f"{_shortened(value)} now; choose another output folder"
             )
 
 
-def _brief(value: object) -> str:
-    """A value as text; a hash is cut short."""
+def _shortened(value: object) -> str:
+    """The value as text. Only the start of a hash is shown."""
     return f"{value[:16]}..." if isinstance(value, str) and len(value) == 64 else str(value)
 
 
-def _row(one: ItemResult) -> dict[str, Any]:
+def _parquet_row(one: ItemResult) -> dict[str, Any]:
     item, sample, box = one.item, one.item.sample, one.box
     known = {} if sample is None else {
         "subject": sample.subject,

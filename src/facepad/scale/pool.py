@@ -1,4 +1,4 @@
-"""Processes that hold the model and score batches; an input that kills its process is found, recorded and skipped."""
+"""A pool of processes that score batches. An input that kills its process is found, recorded and skipped."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from facepad.scale.scoring import BatchResult, crashed, score_batch
 
 __all__ = ["Pool"]
 
-_AHEAD = 2  # Batches that a process holds, so that it never waits for the next one.
-# An input is given up after it alone has killed this many processes. One death may have another cause: the
-# out-of-memory killer, or an operator.
+_AHEAD = 2  # Number of batches that a process holds. With two, the process never waits for the next batch.
+# An input is recorded as crashed after it has killed this many processes, each time as the only input. A single death
+# may have another cause, such as the out-of-memory killer or an operator.
 _DEATHS = 2
-_STARTS = 3  # The run ends after this many processes in a row died before they had loaded the model.
+_STARTS = 3  # The run ends after this many consecutive processes died before they had loaded the model.
 
 
 @dataclass(slots=True)
 class _Task:
-    """A batch, and how many processes died over it."""
+    """A batch, and the number of processes that died while they scored the batch."""
 
     items: Sequence[Item]
     deaths: int = 0
@@ -42,7 +42,10 @@ class _Task:
 
 @dataclass(slots=True)
 class _Worker:
-    """A process, its tasks (the first one is being worked on), and whether it has loaded the model."""
+    """A process and its tasks.
+
+    ``ready`` tells whether the process has loaded the model. The process works on the first of its tasks.
+    """
 
     process: SpawnProcess
     connection: Connection
@@ -51,14 +54,15 @@ class _Worker:
 
 
 class Pool:
-    """Processes that hold a copy of the model each; they start when there is work, and again when one dies.
+    """Processes with one copy of the model each. A process starts when it is needed, and is replaced when it dies.
 
-    A script that uses this needs the ``if __name__ == "__main__"`` guard, as the processes import it again.
+    A script that uses a pool needs the ``if __name__ == "__main__"`` guard, because processes import the script again.
 
     Args:
-        pickled: A pickled `Predictor`. A process unpickles it, and so loads the model, when it can report an error.
-        jobs: How many processes, at least 1.
-        frames: How many frames of each video are examined.
+        pickled: A pickled `Predictor`. Unpickling loads the model. A process unpickles after its start, so it can
+            report an error.
+        jobs: Number of processes, at least 1.
+        frames: Number of frames of each video to examine.
 
     Raises:
         InputError: ``jobs`` is below 1.
@@ -83,14 +87,14 @@ class Pool:
         return tuple(worker.process.pid or 0 for worker in self._workers)
 
     def run(self, batches: Iterable[Sequence[Item]]) -> Iterator[BatchResult]:
-        """The results of batches as they are done, in any order; it may be called again after its end.
+        """Yield the result of each batch when it is ready, in any order. A finished pool can run again.
 
         Args:
-            batches: Taken one by one, a few ahead of the results.
+            batches: The batches. They are taken one by one, a few ahead of the results.
 
         Raises:
             ModelError: The model cannot be loaded, or gives NaN.
-            RunError: No process lives long enough to load the model.
+            RunError: Every process dies before it has loaded the model.
         """
         waiting = iter(batches)
         while True:
@@ -113,7 +117,7 @@ class Pool:
         self._again.clear()
 
     def _feed(self, waiting: Iterator[Sequence[Item]]) -> None:
-        """Give out tasks until each process has enough."""
+        """Send tasks until each process has enough tasks."""
         while True:
             worker = min(self._workers, key=lambda one: len(one.tasks), default=None)
             full = len(self._workers) == self._jobs
@@ -127,7 +131,7 @@ class Pool:
             worker.tasks.append(task)
             try:
                 worker.connection.send(task.items)
-            except OSError:  # The process has just died; `run` meets the end of its connection.
+            except OSError:  # The process has just died. `run` handles the closed connection.
                 return
 
     def _next_task(self, waiting: Iterator[Sequence[Item]]) -> _Task | None:
@@ -137,9 +141,9 @@ class Pool:
         return None if items is None else _Task(items)
 
     def _start(self) -> _Worker:
-        context = get_context("spawn")  # A fork of a process that runs threads (OpenCV, Arrow) may hang.
+        context = get_context("spawn")  # A fork of a process with threads (OpenCV, Arrow) may hang.
         ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, self._pickled, self._frames), daemon=True)
+        process = context.Process(target=_run_worker, args=(theirs, self._pickled, self._frames), daemon=True)
         with interrupt_deferred():
             process.start()
         theirs.close()
@@ -148,11 +152,11 @@ class Pool:
         return worker
 
     def _receive(self, worker: _Worker) -> Iterator[BatchResult]:
-        """Take in a message of a process, or its death."""
+        """Handle a message from a process, or the death of the process."""
         try:
             kind, value = worker.connection.recv()
         except (EOFError, OSError):
-            yield from self._bury(worker)
+            yield from self._remove_dead(worker)
             return
         if kind == "ready":
             worker.ready, self._failed_starts = True, 0
@@ -162,18 +166,18 @@ class Pool:
             worker.tasks.popleft()
             yield value
         else:
-            yield from self._suspect(worker.tasks.popleft(), str(value), _DEATHS)
+            yield from self._retry_singly(worker.tasks.popleft(), str(value), _DEATHS)
 
-    def _bury(self, worker: _Worker) -> Iterator[BatchResult]:
-        """Remove a process that died. The task that it worked on is suspect; its waiting tasks are not."""
+    def _remove_dead(self, worker: _Worker) -> Iterator[BatchResult]:
+        """Remove a dead process. Only the first task may have caused the death. The waiting tasks are sent again."""
         self._workers.remove(worker)
         worker.process.join()
         worker.connection.close()
-        how = _ending(worker.process.exitcode)
+        how = _exit_text(worker.process.exitcode)
         if worker.ready:
             suspect = worker.tasks.popleft()
             self._again.extendleft(reversed(worker.tasks))
-            yield from self._suspect(suspect, f"its process died ({how})", 1)
+            yield from self._retry_singly(suspect, f"its process died ({how})", 1)
             return
         self._again.extendleft(reversed(worker.tasks))
         self._failed_starts += 1
@@ -183,8 +187,8 @@ class Pool:
                 "without an `if __name__ == '__main__'` guard"
             )
 
-    def _suspect(self, task: _Task, detail: str, deaths: int) -> Iterator[BatchResult]:
-        """Try the items of a task one by one; give up on one that fails alone."""
+    def _retry_singly(self, task: _Task, detail: str, deaths: int) -> Iterator[BatchResult]:
+        """Retry the items of a task one by one. An item that fails alone is recorded as crashed."""
         if len(task.items) > 1:
             self._again.extend(_Task([item]) for item in task.items)
         elif task.deaths + deaths < _DEATHS:
@@ -193,10 +197,10 @@ class Pool:
             yield BatchResult([crashed(task.items[0], detail)])
 
 
-def _ending(code: int | None) -> str:
-    """How a process ended, in words.
+def _exit_text(code: int | None) -> str:
+    """The exit code of a process as text.
 
-    >>> _ending(-9), _ending(3)
+    >>> _exit_text(-9), _exit_text(3)
     ('SIGKILL', 'exit code 3')
     """
     if code is not None and code < 0:
@@ -207,8 +211,8 @@ def _ending(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def _work(connection: Connection, pickled: bytes, frames: int) -> None:
-    """The life of a process: load the model once, then score batches until the parent kills the process."""
+def _run_worker(connection: Connection, pickled: bytes, frames: int) -> None:
+    """The main function of a process: load the model once, then score batches until the parent kills the process."""
     become_worker()
     tasks: queue.SimpleQueue[Sequence[Item]] = queue.SimpleQueue()
     threading.Thread(target=_receive_tasks, args=(connection, tasks), daemon=True).start()
@@ -219,21 +223,21 @@ def _work(connection: Connection, pickled: bytes, frames: int) -> None:
         return
     connection.send(("ready", os.getpid()))
     while True:
-        connection.send(_message(predictor, tasks.get(), frames))
+        connection.send(_score_message(predictor, tasks.get(), frames))
 
 
-def _message(predictor: Predictor, items: Sequence[Item], frames: int) -> tuple[str, Any]:
-    """The result of a batch, an error that ends the run, or the failure of a batch."""
+def _score_message(predictor: Predictor, items: Sequence[Item], frames: int) -> tuple[str, Any]:
+    """Score a batch. The message is the result, an error that ends the run, or the failure of this batch."""
     try:
         return "result", score_batch(predictor, items, frames=frames)
     except FacepadError as error:
         return "error", error
-    except Exception as error:  # noqa: BLE001 - no error of a library about an input may end the run
+    except Exception as error:  # noqa: BLE001 - a library error on one input must not end the run
         return "failed", f"{type(error).__name__}: {error}"
 
 
 def _receive_tasks(connection: Connection, tasks: queue.SimpleQueue[Sequence[Item]]) -> None:
-    """Take in tasks at once, so that the parent never waits for this process."""
+    """Receive tasks at once. The parent then never waits for this process."""
     with suppress(EOFError, OSError):  # The parent has closed the connection.
         while True:
             tasks.put(connection.recv())

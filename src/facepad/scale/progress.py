@@ -9,7 +9,7 @@ from facepad.scale.scoring import BatchResult
 
 __all__ = ["Progress"]
 
-_SHOWN = 100  # At most this many unreached inputs are named.
+_SHOWN = 100  # Maximum number of unreached inputs that are listed.
 
 
 @dataclass
@@ -19,11 +19,11 @@ class Progress:
     Attributes:
         done: Number of items with a result.
         missed: Number of items that could not be reached.
-        unreached: Key and reason of the first of those.
-        seconds: Time of all processes together, by step.
-        peaks: Largest memory of each process, in bytes.
+        unreached: Key and reason of the first unreached items.
+        seconds: Seconds of each step, summed over all processes.
+        peaks: Peak memory of each process, in bytes.
         started: Start of the run, on the clock of `time.perf_counter`.
-        first: Time of the first result.
+        first: Time of the first result, on the same clock.
     """
 
     done: int = 0
@@ -35,7 +35,7 @@ class Progress:
     first: float | None = None
 
     def rate(self) -> float:
-        """Items a second since the first result; starting the processes is left out, as it happens once."""
+        """Items per second since the first result. The start of the processes, which happens once, is excluded."""
         since = time.perf_counter() - (self.started if self.first is None else self.first)
         return (self.done + self.missed) / max(since, 1.0)
 

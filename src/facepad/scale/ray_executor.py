@@ -1,4 +1,4 @@
-"""Scoring on a Ray cluster: Ray Data carries batches to actors that hold the model, and carries their results back."""
+"""Scoring on a Ray cluster: Ray Data sends batches to actors that hold the model, and returns the results."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from facepad.scale.scoring import BatchResult
 
 __all__ = ["run_ray"]
 
-_BLOCK = 8  # Batches that an actor gets at once; they are repeated when it is killed.
+_BLOCK = 8  # Batches per block. A block is sent to an actor as a whole, and again if the actor is killed.
 _COLUMN = "pickled"
-# Actors run at the priority of local processes, and Ray sends no usage statistics.
+# Without these variables, actors would run at a low priority, and Ray would send usage statistics.
 _OWN_CLUSTER = {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 class _Scorer:
-    """An actor: it supervises a process that holds the model, so that a poisoned input kills only that process."""
+    """An actor that supervises a process with the model. An input that crashes the process does not kill the actor."""
 
     def __init__(self, pickled: Any, frames: int) -> None:
         self._pool = Pool(ray.get(pickled), 1, frames=frames)
@@ -44,7 +44,7 @@ class _Scorer:
         results: list[BatchResult | FacepadError] = []
         try:
             results += self._pool.run(batches)
-        except FacepadError as error:  # Ray would wrap an error that is raised here.
+        except FacepadError as error:  # Returned as a result, because Ray wraps raised errors.
             results.append(error)
         return _table([pickle.dumps(result) for result in results])
 
@@ -52,29 +52,29 @@ class _Scorer:
 def run_ray(
     batches: Iterator[list[Item]], *, predictor: Predictor, address: str | None, jobs: int | None, frames: int
 ) -> Generator[BatchResult, None, None]:
-    """The results of batches, in any order. Only the driver writes, so that a repeated block counts once.
+    """Yield the results of batches, in any order. Only the driver writes results, so a repeated block is written once.
 
     Args:
-        batches: All are listed first; they wait in Ray's object store, which may spill to disk.
-        predictor: The model, which is pickled; facepad must be installed on every node.
-        address: Address of the cluster; None starts one on this machine.
-        jobs: At most this many actors, of one processor each; None takes one per processor.
-        frames: How many frames of each video are examined.
+        batches: The batches. All batches are put into the object store of Ray first. The store may spill to disk.
+        predictor: The model, which is pickled. Every node needs an installed facepad.
+        address: Address of the cluster. None starts a cluster on this machine.
+        jobs: Maximum number of actors with one processor each. None means one per processor.
+        frames: Number of frames of each video to examine.
 
     Raises:
-        InputError: There is no such cluster, or it has another version.
+        InputError: The cluster cannot be reached, or has another version.
         ModelError: The model cannot be run.
         RunError: The cluster failed.
     """
     own = not ray.is_initialized()
-    with redirect_stdout(sys.stderr):  # Ray prints the last words of a killed actor to stdout, which is for results.
+    with redirect_stdout(sys.stderr):  # Ray prints output of killed actors to stdout, which is reserved for results.
         if own:
             _connect(address, jobs)
         actors = jobs or max(1, int(ray.cluster_resources().get("CPU", 1)))
         try:
-            yield from _results(batches, predictor, actors, frames)
+            yield from _ray_results(batches, predictor, actors, frames)
         except (ray.exceptions.RayError, ConnectionError) as error:
-            raise _explained(error) from error
+            raise _run_error(error) from error
         finally:
             if own:
                 ray.shutdown()
@@ -90,26 +90,26 @@ def _connect(address: str | None, jobs: int | None) -> None:
     try:
         _require_listener(address)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # The error below says it better.
+            warnings.simplefilter("ignore")  # The error below has a clearer text.
             ray.init(address=address, **options)
-    except Exception as error:  # Ray raises its own errors and those of several libraries.
+    except Exception as error:  # Ray raises its own errors and errors of several libraries.
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise InputError(f"cannot connect to {where}: {reason[:300]}") from error
 
 
 def _require_listener(address: str | None) -> None:
-    """Raise an OSError when no process listens at the address: Ray itself would try for minutes."""
+    """Raise an OSError if no process listens at the address. Ray itself would retry for minutes."""
     parts = urlsplit(address if address and "://" in address else f"ray://{address or ''}")
     if parts.hostname and parts.port:
         socket.create_connection((parts.hostname, parts.port), timeout=5).close()
 
 
-def _results(
+def _ray_results(
     batches: Iterator[list[Item]], predictor: Predictor, actors: int, frames: int
 ) -> Generator[BatchResult, None, None]:
     from ray.data import ActorPoolStrategy, DataContext, from_arrow_refs
 
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # Ray raises its errors, too.
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # Ray raises the errors that it logs.
     context = DataContext.get_current()
     context.enable_progress_bars = False
     blocks = [ray.put(block) for block in _blocks(batches)]
@@ -132,7 +132,7 @@ def _results(
                     raise result
                 yield result
     except KeyboardInterrupt as interrupt:
-        # The traceback keeps the frames of Ray Data alive, whose thread would start another cluster after this one.
+        # The traceback keeps frames of Ray Data alive. A thread of Ray Data would then start a second cluster.
         interrupt.__traceback__ = None
         del tables, results
         gc.collect()
@@ -154,8 +154,8 @@ def _table(pickled: list[bytes]) -> pa.Table:
     return pa.table({_COLUMN: pa.array(pickled, pa.binary())})
 
 
-def _explained(error: BaseException) -> RunError:
-    """Ray's error, which may fill pages, as one line: the first line that names an exception, else the first line."""
+def _run_error(error: BaseException) -> RunError:
+    """Shorten an error of Ray to the first line that names an exception, or else to the first line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     named = [line for line in lines if re.match(r"[A-Za-z_.]+(Error|Exception): ", line)]
     return RunError(f"the Ray cluster failed: {(named or lines)[0][:300]}")

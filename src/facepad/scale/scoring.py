@@ -1,4 +1,4 @@
-"""From a batch of items to their results: the code that every executor runs."""
+"""Scoring of a batch of items. Every executor runs this code."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from facepad.types import Box, Decision, ScoreStatus
 __all__ = ["CRASHED", "BatchResult", "ItemResult", "crashed", "peak_memory", "score_batch"]
 
 CRASHED = "crashed"
-"""The status of an input that ends the process that reads it; all other statuses are those of `ScoreStatus`."""
+"""The status of an input that crashes the process that reads it. `ScoreStatus` has all other statuses."""
 
-_READERS = 4  # Threads that wait for files.
+_READERS = 4  # Number of threads that read files.
 
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """The result of an item: for an image that of its first, most prominent face, for a video that of the whole.
+    """The result of an item: of the most prominent face of an image, or of a whole video.
 
     Attributes:
         item: The item.
         status: A `ScoreStatus`, or `CRASHED`.
-        score: P(bona fide) in [0, 1]; None exactly when ``status`` is not ``scored``.
-        decision: ``bona_fide`` or ``attack``; None is undecided.
-        reasons: Why it is undecided.
-        faces: How many faces the image has; None for videos and for images that cannot be read.
-        frames: How many frames of the video were examined; None for images.
-        box: The face's canonical square in pixels.
-        detail: Why the item cannot be read, or what is wrong with its file although it can be read.
+        score: P(bona fide) in [0, 1]; None if and only if ``status`` is not ``scored``.
+        decision: ``bona_fide`` or ``attack``; None means undecided.
+        reasons: Reasons for an undecided item.
+        faces: Number of faces in the image; None for videos and for unreadable images.
+        frames: Number of examined frames of the video; None for images.
+        box: The canonical square of the face in pixels.
+        detail: Reason why the item cannot be read, or description of a defect in a readable file; empty otherwise.
     """
 
     item: Item
@@ -57,12 +57,12 @@ class BatchResult:
     """The result of a batch.
 
     Attributes:
-        items: The results of all items but the unreached ones.
-        unreached: Key and reason of each item that may be reached another time.
-        seconds: Time of the process by step: ``read`` (waiting for files), ``decode``, ``detect``, ``prepare``,
-            ``score``, ``video`` (all steps of videos).
-        process: Host and number of the process.
-        peak: Its largest memory so far, in bytes.
+        items: The results of all items except the unreached items.
+        unreached: Key and reason of each item that could not be reached. Another run may reach the item.
+        seconds: Seconds of each step: ``read`` (waiting for files), ``decode``, ``detect``, ``prepare``, ``score``,
+            ``video`` (all steps of videos).
+        process: Host name and process id.
+        peak: Peak memory of the process so far, in bytes.
     """
 
     items: list[ItemResult] = field(default_factory=list)
@@ -72,11 +72,11 @@ class BatchResult:
     peak: int = 0
 
     def spend(self, step: str, seconds: float) -> None:
-        """Add to the time of a step."""
+        """Add seconds to a step."""
         self.seconds[step] = self.seconds.get(step, 0.0) + seconds
 
     def fail(self, item: Item, error: OSError) -> None:
-        """Count an item that cannot be read: for this run alone when its store does not answer, else for good."""
+        """Record an item that cannot be read. If only the store did not answer, a later run tries the item again."""
         if isinstance(error, UnreachedError):
             self.unreached.append((item.key, str(error)))
         else:
@@ -84,12 +84,12 @@ class BatchResult:
 
 
 def score_batch(predictor: Predictor, items: Sequence[Item], *, frames: int = FRAMES) -> BatchResult:
-    """Read and decide on items; an item that cannot be read has a result, too.
+    """Read and score items. An item that cannot be read has a result, too.
 
     Args:
         predictor: The model.
-        items: Images are decided together, videos one by one.
-        frames: How many frames of each video are examined.
+        items: The items. Images are scored together, and videos one by one.
+        frames: Number of frames of each video to examine.
 
     Raises:
         ModelError: The network gives NaN.
@@ -105,12 +105,12 @@ def score_batch(predictor: Predictor, items: Sequence[Item], *, frames: int = FR
 
 
 def crashed(item: Item, detail: str) -> ItemResult:
-    """The result of an item that no process survives."""
+    """The result of an item that crashes its process."""
     return ItemResult(item, CRASHED, detail=detail)
 
 
 def peak_memory() -> int:
-    """The largest memory that this process has had, in bytes; 0 where the system does not say."""
+    """Peak memory of this process in bytes; 0 if the operating system does not report peak memory."""
     try:
         import resource
     except ImportError:
@@ -125,7 +125,7 @@ def _score_images(predictor: Predictor, items: Sequence[Item], result: BatchResu
         if isinstance(decided, ImageError):
             result.items.append(_unreadable(item, printable(decided.reason)))
             continue
-        result.spend("detect", decided[0].timings["detect"])  # Every decision has the time of the whole image.
+        result.spend("detect", decided[0].timings["detect"])  # Every decision holds the whole time.
         for step in ("prepare", "score"):
             result.spend(step, sum(decision.timings[step] for decision in decided))
         faces = sum(decision.box is not None for decision in decided)
@@ -135,7 +135,7 @@ def _score_images(predictor: Predictor, items: Sequence[Item], result: BatchResu
 
 
 def _contents(items: Sequence[Item], result: BatchResult) -> Iterator[tuple[Item, bytes]]:
-    """Each item that can be read, with its bytes."""
+    """Yield each readable item with its bytes, and record the other items in the result."""
     contents = map_ahead(read_content, items, ahead=2 * _READERS, threads=_READERS)
     for item in items:
         started = time.perf_counter()

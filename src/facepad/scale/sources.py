@@ -1,4 +1,4 @@
-"""SOURCE of a bulk run: folders, patterns, manifests, listings, Parquet files and tar shards become items."""
+"""Lists the items of SOURCE: a folder, pattern, manifest, listing, Parquet file or tar shard."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 @dataclass(frozen=True)
 class BulkSource:
-    """The source of a run's items.
+    """The source of the items of a run.
 
     Attributes:
-        name: The name that is kept with the results; that of a local source is absolute.
-        list_items: Lists the items one by one, from the beginning at every call; memory does not grow with their
-            number. A part that cannot be listed raises an InputError in its turn.
+        name: The name that is stored with the results. A local source has an absolute path as name.
+        list_items: Function that lists the items one by one. Every call starts from the first item. Memory does not
+            grow with the number of items. A part that cannot be listed raises an InputError when it is reached.
     """
 
     name: str
@@ -40,21 +40,22 @@ class BulkSource:
 
     @property
     def remote(self) -> bool:
-        """Whether listing the source takes requests over the network."""
+        """Whether listing the source needs network requests."""
         return is_remote(self.name)
 
 
 def open_source(word: str, *, column: str | None = None) -> BulkSource:
-    """Find out which kind of source a word of the command line names; its items are listed later.
+    """Open the source that a word of the command line names. The items are listed later.
 
     Args:
-        word: A folder, a pattern, an image, a video, ``manifest.csv``, a listing (``.txt``: a path or address per
-            line), ``.parquet`` or ``.tar`` (uncompressed), or the address of one (``s3://``, ``gs://``, ``http://``,
-            ``https://``). Folders and patterns take images, videos, ``.tar`` and ``.parquet`` files.
-        column: The Parquet column that holds the files' bytes; None takes the only one of that type.
+        word: A path or an address (``s3://``, ``gs://``, ``http://``, ``https://``). It names a folder, a pattern, an
+            image, a video, ``manifest.csv``, a listing (``.txt`` with one path or address per line), a ``.parquet``
+            file or an uncompressed ``.tar`` file. Folders and patterns give images, videos, ``.tar`` and ``.parquet``
+            files.
+        column: The Parquet column with the bytes of the files. None means the only column of bytes.
 
     Raises:
-        InputError: The file or folder does not exist, or it is none of these kinds.
+        InputError: The file or folder does not exist, or is of another kind.
     """
     remote = is_remote(word)
     name = word if remote else str(Path(word).absolute())
@@ -76,7 +77,7 @@ def open_source(word: str, *, column: str | None = None) -> BulkSource:
         return BulkSource(name, lambda: iter([_file_item(name, PurePosixPath(plain).name)]))
     raise InputError(
         f"{word}: expected a folder, a pattern, an image or video, manifest.csv, a listing (.txt), .parquet, .tar, "
-        f"or an address of such ({', '.join(f'{scheme}://' for scheme in SCHEMES)})"
+        f"or the address of one of these ({', '.join(f'{scheme}://' for scheme in SCHEMES)})"
     )
 
 
@@ -103,7 +104,7 @@ def _folder_items(url: str, column: str | None) -> Iterator[Item]:
 
 
 def _listed_file_items(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """The items of a file in a folder or of a pattern; files of other kinds have none."""
+    """Yield the items of a file that a folder or pattern lists. Files of other kinds have no items."""
     suffix = PurePosixPath(key).suffix.lower()
     if suffix == _TAR:
         yield from _shard_items(url, key, column)
@@ -114,25 +115,25 @@ def _listed_file_items(url: str, key: str, column: str | None) -> Iterator[Item]
 
 
 def _pattern_items(pattern: str, column: str | None) -> Iterator[Item]:
-    """The items of the files that match; a key is a path below the last folder without a wildcard."""
-    root = _fixed_part(pattern)
+    """Yield the items of the files that match. The key is the path below the last folder without a wildcard."""
+    root = _fixed_folder(pattern)
     if not is_remote(pattern):
         for match in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - Path.glob takes no absolute pattern
             key = Path(match).relative_to(root).as_posix()
             if Path(match).is_file():
                 yield from _listed_file_items(match, key, column)
         return
-    wanted = _regex(unquote(urlsplit(pattern).path))
+    wanted = _pattern_regex(unquote(urlsplit(pattern).path))
     base = root.partition("?")[0]
     for address, key in walk(root):
         if wanted.fullmatch(unquote(urlsplit(base).path) + key):
             yield from _listed_file_items(address, key, column)
 
 
-def _fixed_part(pattern: str) -> str:
+def _fixed_folder(pattern: str) -> str:
     """The folder before the first wildcard.
 
-    >>> _fixed_part("/data/2026-*/**/*.jpg"), _fixed_part("s3://b/x/*.tar?region=eu")
+    >>> _fixed_folder("/data/2026-*/**/*.jpg"), _fixed_folder("s3://b/x/*.tar?region=eu")
     ('/data/', 's3://b/x/?region=eu')
     """
     path, mark, query = pattern.partition("?") if is_remote(pattern) else (pattern, "", "")
@@ -141,8 +142,8 @@ def _fixed_part(pattern: str) -> str:
     return fixed[: fixed.rindex("/") + 1] + mark + query
 
 
-def _regex(pattern: str) -> re.Pattern[str]:
-    """The regular expression of a remote pattern: ``*`` stays within a folder, ``**/`` goes through any, as locally."""
+def _pattern_regex(pattern: str) -> re.Pattern[str]:
+    """The regular expression of a remote pattern, in which ``*`` and ``**/`` match as in a local pattern."""
     from fsspec.utils import glob_translate
 
     try:
@@ -152,23 +153,26 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 
 def _manifest_items(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """The lines of a manifest; their files lie beside it."""
+    """Yield the lines of a manifest. File paths are relative to the folder of the manifest."""
     with _open_text(url) as stream:
         for sample in iter_manifest(stream, url):
             frame = "" if sample.frame is None else f"#{sample.frame}"
             yield Item(
-                f"{sample.path}{frame}", media_of(sample.path) or "image", _beside(url, sample.path), sample=sample
+                f"{sample.path}{frame}",
+                media_of(sample.path) or "image",
+                _path_relative_to(url, sample.path),
+                sample=sample,
             )
 
 
 def _listing_items(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """The lines of a text file, each a path or an address; empty lines and lines that begin with # are skipped."""
+    """Yield the paths and addresses in a text file. Empty lines and lines that begin with # are skipped."""
     with _open_text(url) as stream:
         try:
             for line in stream:
                 name = line.strip()
                 if name and not name.startswith("#"):
-                    yield _file_item(name if is_remote(name) else _beside(url, name), name)
+                    yield _file_item(name if is_remote(name) else _path_relative_to(url, name), name)
         except UnicodeDecodeError as error:
             raise InputError(f"{url} is not a text file in UTF-8 (byte {error.start})") from error
 
@@ -184,8 +188,8 @@ def _open_or_refuse(url: str) -> Any:
         raise InputError(f"cannot read {printable(url)}: {error}") from error
 
 
-def _beside(url: str, name: str) -> str:
-    """The path or address of a file that a listing or manifest names relative to itself."""
+def _path_relative_to(url: str, name: str) -> str:
+    """The path or address of a file, given relative to the folder of a listing or manifest."""
     if not is_remote(url):
         return str(Path(url).parent / name)
     path, mark, query = url.partition("?")
@@ -195,7 +199,7 @@ def _beside(url: str, name: str) -> str:
 
 
 def _shard_items(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """The images and videos of a tar, from its headers; a damaged tar ends with an item that says so."""
+    """Yield the images and videos of a tar file by its headers. A damaged tar file ends with an item with a problem."""
     stream = _open_or_refuse(url)
     try:
         with stream:
@@ -208,7 +212,7 @@ def _shard_items(url: str, key: str, column: str | None) -> Iterator[Item]:
 
 
 def _parquet_items(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """The rows of a Parquet file, counted by its footer."""
+    """Yield the rows of a Parquet file. The footer gives the number of rows."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -228,7 +232,7 @@ def _parquet_items(url: str, key: str, column: str | None) -> Iterator[Item]:
 
 
 def _bytes_column(schema: Any, asked: str | None, url: str) -> str:
-    """The name of the column of bytes; a column inside a struct is named with a dot (``image.bytes``)."""
+    """The name of the bytes column. A column inside a struct has a name with a dot (``image.bytes``)."""
     from pyarrow import types
 
     known: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""One way to list and read local files, buckets (through pyarrow) and web addresses (through fsspec)."""
+"""Lists and reads local files, buckets (with pyarrow) and web addresses (with fsspec)."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from facepad.files.disk import walk_files
 __all__ = ["SCHEMES", "GoneError", "RefusedError", "UnreachedError", "is_remote", "open_file", "read_range", "walk"]
 
 SCHEMES = ("s3", "gs", "http", "https")
-"""The schemes of remote addresses."""
+"""The known schemes of remote addresses."""
 
 _BUCKET_OPTIONS = ("region", "endpoint_override", "scheme", "anonymous")
 _CONNECT_SECONDS, _REQUEST_SECONDS, _ATTEMPTS = 5.0, 30.0, 3
 
 
 class GoneError(OSError):
-    """A file that does not exist, or no longer."""
+    """The file does not exist, or no longer exists."""
 
 
 class RefusedError(OSError):
-    """A file that exists and cannot be read: access is forbidden, or it is damaged."""
+    """The file exists but cannot be read, because access is forbidden or the file is damaged."""
 
 
 class UnreachedError(OSError):
-    """A file that may be read another time: the network, or the store, failed."""
+    """The network or the store failed. A later attempt may read the file."""
 
 
 def is_remote(word: str) -> bool:
-    """Whether a word is an address of a known scheme.
+    """Whether a word is an address with a known scheme.
 
     Raises:
-        InputError: It is an address of another scheme.
+        InputError: The word is an address with another scheme.
 
     >>> is_remote("s3://bucket/faces"), is_remote("photos/a.jpg")
     (True, False)
@@ -57,42 +57,42 @@ def open_file(url: str) -> BinaryIO:
     """Open a file for reading and seeking.
 
     Raises:
-        GoneError, RefusedError, UnreachedError: It cannot be opened.
+        GoneError, RefusedError, UnreachedError: The file cannot be opened.
     """
     try:
         if not is_remote(url):
             return shards.open_file(url)
         if _is_web(url):
-            return cast(BinaryIO, _web().open(url, "rb"))
+            return cast(BinaryIO, _web_filesystem().open(url, "rb"))
         store, path = _bucket_of(url)
         return cast(BinaryIO, store.open_input_file(path))
     except Exception as error:
-        raise _explained(error, url) from error
+        raise _store_error(error, url) from error
 
 
 def read_range(url: str, place: tuple[int, int] | None = None) -> bytes:
-    """The bytes of a file, or ``place`` (offset, length) of them.
+    """Read the bytes of a file, or only the range ``place`` (offset, length).
 
     Raises:
-        GoneError, RefusedError, UnreachedError: They cannot be read.
+        GoneError, RefusedError, UnreachedError: The bytes cannot be read.
     """
     try:
         if is_remote(url) and _is_web(url):
             start, end = (None, None) if place is None else (place[0], sum(place))
-            return cast(bytes, _web().cat_file(url, start=start, end=end))
+            return cast(bytes, _web_filesystem().cat_file(url, start=start, end=end))
         with open_file(url) as stream:
             if place is None:
                 return stream.read()
             stream.seek(place[0])
             return stream.read(place[1])
     except Exception as error:
-        raise _explained(error, url) from error
+        raise _store_error(error, url) from error
 
 
 def walk(url: str) -> Iterator[tuple[str, str]]:
-    """Address and path below ``url`` of every file in a folder or bucket; hidden files and folders are left out.
+    """Yield the address, and the path below ``url``, of every file in a folder or bucket except hidden files.
 
-    One folder at a time is in memory. A folder that vanishes during the listing is skipped.
+    Hidden folders are also skipped. Memory holds one folder at a time. A folder that is deleted meanwhile is skipped.
 
     Raises:
         InputError: A folder or bucket is missing, forbidden or unreachable.
@@ -122,7 +122,7 @@ def _walk_bucket(url: str) -> Iterator[tuple[str, str]]:
                 raise InputError(f"cannot list {scheme}://{root}: there is no such bucket or folder") from error
             continue
         except OSError as error:
-            raise InputError(f"cannot list {scheme}://{folder}: {_short(error)}") from error
+            raise InputError(f"cannot list {scheme}://{folder}: {_first_line(error)}") from error
         for entry in entries:
             if entry.base_name.startswith("."):
                 continue
@@ -138,7 +138,7 @@ def _is_web(url: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _web() -> Any:
+def _web_filesystem() -> Any:
     import aiohttp
     import fsspec
 
@@ -147,13 +147,13 @@ def _web() -> Any:
 
 
 def _bucket_of(url: str) -> tuple[Any, str]:
-    """The store of an address, which is cached, and the path in it: ``bucket/key``."""
+    """The cached store of an address, and the path ``bucket/key`` in the store."""
     parts = urlsplit(url)
-    return _bucket(parts.scheme, parts.netloc, parts.query), f"{parts.netloc}{unquote(parts.path)}"
+    return _bucket_filesystem(parts.scheme, parts.netloc, parts.query), f"{parts.netloc}{unquote(parts.path)}"
 
 
 @lru_cache(maxsize=16)
-def _bucket(scheme: str, bucket: str, query: str) -> Any:
+def _bucket_filesystem(scheme: str, bucket: str, query: str) -> Any:
     from pyarrow import fs
 
     if not bucket:
@@ -166,7 +166,7 @@ def _bucket(scheme: str, bucket: str, query: str) -> Any:
         options.pop("region", None)
         patience = timedelta(seconds=_REQUEST_SECONDS)  # The default is 15 minutes.
         return fs.GcsFileSystem(anonymous=anonymous, retry_time_limit=patience, **options)
-    region = options.pop("region", None) or (None if "endpoint_override" in options else _region(bucket))
+    region = options.pop("region", None) or (None if "endpoint_override" in options else _bucket_region(bucket))
     return fs.S3FileSystem(
         anonymous=anonymous,
         region=region,
@@ -177,8 +177,8 @@ def _bucket(scheme: str, bucket: str, query: str) -> Any:
     )
 
 
-def _region(bucket: str) -> str | None:
-    """The region of a bucket; None leaves it to the environment."""
+def _bucket_region(bucket: str) -> str | None:
+    """The region of a bucket. None means that environment variables set the region."""
     from pyarrow import fs
 
     if any(name in os.environ for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")):
@@ -186,17 +186,17 @@ def _region(bucket: str) -> str | None:
     try:
         return str(fs.resolve_s3_region(bucket))
     except OSError as error:
-        raise InputError(f"cannot reach s3://{bucket}: {_short(error)}") from error
+        raise InputError(f"cannot reach s3://{bucket}: {_first_line(error)}") from error
 
 
-def _explained(error: Exception, url: str) -> Exception:
-    """An error of a store as one of the three errors of this module; other errors stay."""
+def _store_error(error: Exception, url: str) -> Exception:
+    """Convert an error of a store to one of the three errors of this module. Other errors are returned unchanged."""
     if isinstance(error, GoneError | RefusedError | UnreachedError | InputError):
         return error
     if isinstance(error, FileNotFoundError):
         return GoneError("it is not there")
     status = getattr(error, "status", None)  # The HTTP status of a web server's answer.
-    text = _short(error)
+    text = _first_line(error)
     if isinstance(error, PermissionError) or "ACCESS_DENIED" in str(error) or status in (401, 403):
         return RefusedError(f"access is forbidden ({text})" if is_remote(url) else "cannot be read (Permission denied)")
     if isinstance(status, int) and 400 <= status < 500:
@@ -208,7 +208,7 @@ def _explained(error: Exception, url: str) -> Exception:
     return error
 
 
-def _short(error: Exception) -> str:
-    """The first line of a store's message, which may fill a page."""
+def _first_line(error: Exception) -> str:
+    """The first line of an error message. Messages of stores can have many lines."""
     text = str(error).strip().splitlines()
     return (text[0] if text else type(error).__name__)[:200]

@@ -122,7 +122,7 @@ def test_damaged_part_is_refused_by_name(tmp_path):
         out.add([scored("a")])
     part = tmp_path / "out" / "part-000000.parquet"
     part.write_bytes(part.read_bytes()[:100])
-    line = r"part-000000.parquet cannot be read .*remove it, and its inputs"
+    line = r"part-000000.parquet cannot be read .*remove the file and run again"
     with pytest.raises(OutputExistsError, match=line), open_output(tmp_path / "out", IDENTITY):
         pass
     part.unlink()
