@@ -33,25 +33,26 @@ from facepad.service.telemetry import Telemetry
 __all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor"]
 
 SETTINGS = "FACEPAD_SERVICE"
-"""The environment variable that gives worker processes their settings, as JSON."""
+"""The environment variable that passes the settings to worker processes, as JSON."""
 
 SWAGGER_UI = Path(str(resources.files("fastapi_offline"))) / "static"
 
-_ABOUT = """Tells a live face from a printed photo or a screen replay. Only `label: bona_fide` is a yes.
+_ABOUT = """Distinguishes a live face from a printed photo or a screen replay. Only `label: bona_fide` means live.
 
-Presentation attacks are in scope; streams injected behind the camera are not: see the documentation's threat model."""
+Presentation attacks are in scope. Video streams injected behind the camera are not in scope. See the threat model in
+the documentation."""
 
 
 def create_app(settings: Settings | None = None, predictor: Predictor | None = None) -> FastAPI:
-    """The service.
+    """Create the service as an ASGI application.
 
     Args:
-        settings: None takes the default settings.
-        predictor: The model; None loads it when the application starts.
+        settings: The settings. None means the default settings.
+        predictor: The model. None loads the model when the application starts.
 
     Raises:
-        InputError: The key file or the store's address is wrong.
-        ModelError: Challenges need a model file that is missing.
+        InputError: The key file or the address of the store is wrong.
+        ModelError: A model file that challenges need is missing.
     """
     settings = settings or Settings()
     telemetry = Telemetry()
@@ -95,23 +96,23 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
 
 
 def load_predictor(settings: Settings) -> Predictor:
-    """Load the model of a server; its workers share the processors.
+    """Load the model of a server. The engine of each worker gets an equal part of the processors.
 
     Raises:
-        ModelError: There is no such model, or it is broken.
+        ModelError: The model does not exist, or is broken.
         InputError: The detector is unknown.
     """
     return load(settings.model, detector=settings.detector, threads=max(1, available_cpus() // settings.workers))
 
 
 def from_environment() -> FastAPI:
-    """The service in a worker process, with the settings from the environment variable `SETTINGS`."""
-    log_to_stderr("uvicorn")  # uvicorn tells of starts, stops and dead workers.
+    """Create the service in a worker process, with the settings from the environment variable `SETTINGS`."""
+    log_to_stderr("uvicorn")  # uvicorn logs starts, stops and dead workers.
     return create_app(Settings.model_validate_json(os.environ[SETTINGS]))
 
 
 def _answer_problems(app: FastAPI) -> None:
-    """Make every error a problem document."""
+    """Register handlers that answer every error with a problem document."""
 
     @app.exception_handler(Problem)
     async def of_problem(request: Request, problem: Problem) -> Response:

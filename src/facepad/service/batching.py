@@ -1,4 +1,4 @@
-"""Batches across requests: requests that arrive together are scored in one call of the network."""
+"""Batching across requests: the images of concurrent requests are scored in one call of the network."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class _Job(Generic[Item, Result]):
 
 
 class Batcher(Generic[Item, Result]):
-    """Collects items while the last batch is being worked on, and a little longer, and works on them together.
+    """Collects submitted items while a batch is processed, and processes the collected items as the next batch.
 
-    Its `run` must be a running task of the same event loop. The queue has no limit: the caller limits how many requests
-    it admits.
+    `run` must be a running task of the same event loop. The queue has no limit. The caller must limit the number of
+    requests.
 
     Args:
-        work: Gives one result per item; it runs in a thread of its own, one call at a time.
-        size: Most items of a batch; a single submission may have more.
-        wait: Seconds that the first submission of a batch waits for others.
-        observe: Called with the number of items of each batch.
+        work: Function that returns one result per item. It runs in a separate thread, one call at a time.
+        size: Maximum number of items in a batch. A single submission may have more items.
+        wait: Seconds that the first submission of a batch waits for other submissions.
+        observe: Function that is called with the number of items of each batch.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Batcher(Generic[Item, Result]):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
 
     async def submit(self, items: Sequence[Item]) -> list[Result]:
-        """The results of these items, in order.
+        """Return the results of these items, in order.
 
         Raises:
             Exception: The error that ``work`` raises for these items alone.
@@ -56,7 +56,7 @@ class Batcher(Generic[Item, Result]):
         return await done
 
     async def run(self) -> None:
-        """Work until cancelled; waiting submissions are then cancelled, too."""
+        """Process batches until cancelled. Cancelling also cancels the waiting submissions."""
         try:
             while True:
                 await self._work_on(await self._collect())
@@ -90,7 +90,7 @@ class Batcher(Generic[Item, Result]):
             for job in batch:
                 job.done.cancel()
             raise
-        except Exception as error:  # noqa: BLE001 - any error goes to the submission that caused it
+        except Exception as error:  # noqa: BLE001 - every error is passed to the submission that caused it
             if len(batch) == 1:
                 _fail(batch[0], error)
             else:

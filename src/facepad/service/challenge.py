@@ -1,4 +1,4 @@
-"""The active check: a session asks a person for movements of the head, and a clip must show them."""
+"""The active check: a session asks for head movements, and the clip must show these movements."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ __all__ = [
 ]
 
 SAMPLING = 12.0
-"""Frames per second of a clip whose pose is estimated; at this rate a quick turn of the head is not a jump."""
+"""Frames per second at which poses are estimated. At this rate a quick turn of the head is not taken for a jump."""
 
 MAX_SECONDS = 15.0
-"""Length of the longest clip that is accepted for a challenge."""
+"""Maximum seconds of a clip for a challenge."""
 
 _STEPS = 2
 _MIN_SECONDS = 1.0
-_MIN_RATE = 5.0  # The face must be in this many frames per second.
-_MAX_GAP = 0.5  # The face may be out of sight for this many seconds.
+_MIN_RATE = 5.0  # The face must be visible in at least this many frames per second.
+_MAX_GAP = 0.5  # Maximum seconds between two frames with a face.
 
-_NEUTRAL_SECONDS = 0.5  # The first frames of a clip, this long, show the neutral state.
-# Degrees of yaw at which a head counts as turned, and as frontal again. A flat photograph that is tilted before the
-# camera hardly reaches the first (docs/how-to/challenge.md has the figures).
+_NEUTRAL_SECONDS = 0.5  # Seconds at the start of a clip that show the neutral state.
+# Degrees of yaw at which a head is turned, and at which a head is frontal again. A flat photograph that is tilted in
+# front of the camera hardly reaches the first value (docs/how-to/challenge.md has the figures).
 _TURNED, _FRONTAL = 25.0, 12.0
-# Ratios of the face's size to the neutral size: the face has come closer, and it has gone back again.
+# Ratios to the neutral face size at which a face has come closer, and at which a face has gone back again.
 _CLOSER, _GONE_BACK = 1.35, 1.15
 
-# The largest movement of a head between two frames: a fixed part, and a part per second between them. Beyond
-# _JUMP_SECONDS the allowance grows no further, as the unseen time may hide a cut.
+# Limits of a head movement between two frames: a fixed part, and a part per second. The limits do not grow beyond
+# _JUMP_SECONDS, because a longer gap between two frames may hide a cut.
 _JUMP_SECONDS = 0.15
 _YAW_JUMP = (5.0, 200.0)  # In degrees.
 _SHIFT_JUMP = (0.2, 8.0)  # In sizes of the face.
@@ -54,7 +54,7 @@ _GROWTH_JUMP = (0.05, 1.5)  # In the natural logarithm of the size.
 
 
 class Action(StrEnum):
-    """One thing to do; left and right are the person's own."""
+    """One action of the person. Left and right are as seen by the person."""
 
     TURN_LEFT = "turn_left"
     TURN_RIGHT = "turn_right"
@@ -63,7 +63,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """Two different steps in their order; at least one is a turn, which no flat photograph can show.
+    """Two different steps in order. At least one step is a turn, which a flat photograph cannot show.
 
     >>> asked = Challenge((Action.TURN_LEFT, Action.COME_CLOSER))
     >>> asked.to_json()
@@ -79,12 +79,12 @@ class Challenge:
             raise InputError(f"a challenge has {_STEPS} different steps, got {', '.join(self.steps) or 'none'}")
 
     def to_json(self) -> str:
-        """A JSON list of the steps' names."""
+        """The names of the steps as a JSON list."""
         return json.dumps(self.steps)
 
     @classmethod
     def from_json(cls, text: str) -> Challenge:
-        """The challenge that `to_json` wrote.
+        """Read the output of `to_json`.
 
         Raises:
             InputError: The text is not a challenge.
@@ -102,11 +102,11 @@ class Challenge:
 
 
 def draw(rng: SystemRandom) -> Challenge:
-    """Two different actions in random order: one of 6 challenges, each equally likely.
+    """Draw a challenge: two different actions in random order. All 6 challenges are equally likely.
 
-    A recording fulfils at most one of them, as `check_challenge` lets only the exact steps pass. A recording from
-    before the draw therefore passes with a probability of at most 1/6 per attempt. The generator must not be
-    predictable: use ``secrets.SystemRandom()``.
+    A recording passes at most one of the challenges, because `check_challenge` accepts only the exact steps. A
+    recording made before the draw therefore passes with a probability of at most 1/6 per attempt. The generator must
+    not be predictable. Use ``secrets.SystemRandom()``.
     """
     return Challenge(tuple(rng.sample(list(Action), _STEPS)))
 
@@ -117,10 +117,10 @@ class FacePose:
 
     Attributes:
         seconds: Time of the frame in the clip.
-        yaw: Degrees, as in `facepad.faces.pose.HeadPose`: positive when the person turns to their left.
-        size: Root mean square distance of the face's points from their middle, in pixels: about a third of the side of
-            the face square. It is measured in 3D, so that a turn changes it little.
-        center: Middle of the face's points, (x, y) in pixels.
+        yaw: Yaw in degrees, as in `facepad.faces.pose.HeadPose`. It is positive if the person turns to their left.
+        size: Root mean square distance of the face points from the mean point, in pixels. It is about a third of the
+            side of the face square. The distance is measured in 3D, because a turn then changes it only a little.
+        center: Mean of the face points, (x, y) in pixels.
     """
 
     seconds: float
@@ -131,7 +131,13 @@ class FacePose:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """One step: whether it was done in its turn, and when in the clip it was completed (None if it was not)."""
+    """The result of one step.
+
+    Attributes:
+        action: The action of the step.
+        passed: Whether the clip shows this step, after all earlier steps.
+        seconds: Time in the clip at which the step was completed; None if the step was not passed.
+    """
 
     action: Action
     passed: bool
@@ -140,12 +146,12 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeResult:
-    """Whether a clip shows a challenge.
+    """The result of a challenge.
 
     Attributes:
-        passed: Whether the clip shows all steps in order and no other, without cuts.
+        passed: Whether the clip shows all steps in order, no other steps, and no cuts.
         steps: One result per step of the challenge.
-        note: One line on why it did not pass; None when it passed.
+        note: The reason for a failure, in one line; None if the challenge was passed.
     """
 
     passed: bool
@@ -154,51 +160,51 @@ class ChallengeResult:
 
 
 def check_challenge(poses: Sequence[FacePose | None], challenge: Challenge) -> ChallengeResult:
-    """Whether a clip shows exactly the steps of a challenge, in their order, by one face that never jumps.
+    """Check whether a clip shows exactly the steps of a challenge, in order, with one face that never jumps.
 
-    The clip begins with the face looking into the camera, which is the neutral state. A turn is done when the yaw has
-    passed 25 degrees and the face looks into the camera again (12 degrees); coming closer is done when the face is 1.35
-    times as large as in the neutral state. Any other turn or approach before, between or after the steps fails.
-    Otherwise one long recording of all movements would pass every challenge.
+    The clip must begin with the face looking into the camera, which is the neutral state. A turn is complete when the
+    yaw has passed 25 degrees and is back below 12 degrees. Coming closer is complete when the face is 1.35 times as
+    large as in the neutral state. The clip fails if it shows any other turn or approach. Otherwise one long recording
+    of all movements would pass every challenge.
 
     Args:
-        poses: The poses that `facepad.service.poses.PoseEstimator` gives for the frames of a clip, in order,
-            `SAMPLING` per second; None for a frame without a single face.
+        poses: The poses from `facepad.service.poses.PoseEstimator` for `SAMPLING` frames per second of the clip, in
+            order. None means that the frame does not show exactly one face.
         challenge: The challenge of the session.
 
     Raises:
-        InputError: The times do not rise.
+        InputError: The times of the poses do not increase.
     """
     seen = [pose for pose in poses if pose is not None]
     if any(later.seconds <= earlier.seconds for earlier, later in pairwise(seen)):
-        raise InputError("a clip's poses must come in the order of their times")
-    done = _performed(seen)
+        raise InputError("a clip's poses must be in the order of their times")
+    done = _find_actions(seen)
     actions = tuple(action for action, _ in done)
     steps = []
     for count, action in enumerate(challenge.steps, start=1):
         passed = actions[:count] == challenge.steps[:count]
         steps.append(StepResult(action, passed, done[count - 1][1] if passed else None))
-    note = _fault(seen)
+    note = _find_fault(seen)
     if note is None and actions != challenge.steps:
         note = f"asked for {', then '.join(challenge.steps)}; seen: {', then '.join(actions) or 'nothing'}"
     return ChallengeResult(note is None, tuple(steps), note)
 
 
 def with_challenge(decision: Decision, result: ChallengeResult) -> Decision:
-    """The decision on a clip after its challenge: a failed challenge leaves it undecided, as one of the reasons."""
+    """Add the result of a challenge to the decision on a clip. A failed challenge makes the decision undecided."""
     return decision if result.passed else replace(decision, reasons=(*decision.reasons, Reason.CHALLENGE_FAILED))
 
 
-def _neutral(seen: Sequence[FacePose]) -> list[FacePose]:
+def _neutral_poses(seen: Sequence[FacePose]) -> list[FacePose]:
     return [pose for pose in seen if pose.seconds - seen[0].seconds <= _NEUTRAL_SECONDS]
 
 
-def _performed(seen: Sequence[FacePose]) -> list[tuple[Action, float]]:
-    """The actions that the clip shows, and when each was completed."""
+def _find_actions(seen: Sequence[FacePose]) -> list[tuple[Action, float]]:
+    """Find the actions that the clip shows, with the time at which each action was completed."""
     done: list[tuple[Action, float]] = []
     if not seen:
         return done
-    usual_size = median(pose.size for pose in _neutral(seen))
+    usual_size = median(pose.size for pose in _neutral_poses(seen))
     side, near = 0, False  # side is 1 while the head is turned to the person's left, -1 to their right, else 0.
     for pose in seen:
         if side and side * pose.yaw <= _FRONTAL:
@@ -213,21 +219,21 @@ def _performed(seen: Sequence[FacePose]) -> list[tuple[Action, float]]:
     return done
 
 
-def _fault(seen: Sequence[FacePose]) -> str | None:
-    """One line on why this clip cannot show any challenge; None when it can."""
+def _find_fault(seen: Sequence[FacePose]) -> str | None:
+    """Describe in one line why a clip cannot pass any challenge; None if the clip has no fault."""
     seconds = seen[-1].seconds - seen[0].seconds if seen else 0.0
     if not _MIN_SECONDS <= seconds <= MAX_SECONDS:
         return f"expected one face for {_MIN_SECONDS:g} to {MAX_SECONDS:g} seconds, got {seconds:.1f}"
     rate = (len(seen) - 1) / seconds
     if rate < _MIN_RATE:
         return f"expected one face in at least {_MIN_RATE:g} frames per second, got {rate:.1f}"
-    if abs(median(pose.yaw for pose in _neutral(seen))) > _FRONTAL:
+    if abs(median(pose.yaw for pose in _neutral_poses(seen))) > _FRONTAL:
         return "the clip must begin with the face looking into the camera"
-    return next((fault for fault in map(_jump, seen, seen[1:]) if fault), None)
+    return next((fault for fault in map(_find_jump, seen, seen[1:]) if fault), None)
 
 
-def _jump(before: FacePose, after: FacePose) -> str | None:
-    """One line on a movement between two frames that no head can make; None when there is none."""
+def _find_jump(before: FacePose, after: FacePose) -> str | None:
+    """Describe in one line an impossible head movement between two frames; None if the movement is possible."""
     passed = after.seconds - before.seconds
     if passed > _MAX_GAP:
         return f"no single face was seen from {before.seconds:.1f} to {after.seconds:.1f} s"
@@ -239,5 +245,5 @@ def _jump(before: FacePose, after: FacePose) -> str | None:
         (abs(math.log(after.size / before.size)), _GROWTH_JUMP),
     )
     if any(moved > slack + speed * time for moved, (slack, speed) in moves):
-        return f"the face jumped at {after.seconds:.1f} s: the clip is cut, or the movement too quick"
+        return f"the face jumped at {after.seconds:.1f} s: the clip is cut, or the movement is too quick"
     return None

@@ -1,4 +1,4 @@
-"""Uploaded files become examined frames, in threads and within limits; nothing is scored here."""
+"""Examines uploaded files before scoring: decodes frames, finds faces, and enforces limits."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from facepad.types import VideoFrame
 __all__ = ["CLIP_PIXELS", "FACES", "ExaminedFile", "ExaminedFrame", "Examiner"]
 
 FACES = 16
-"""At most this many faces of an image or frame are scored, the most prominent ones."""
+"""Maximum number of faces that are scored per image or frame. The most prominent faces are scored."""
 
-# A file of a few kilobytes may ask for hours of decoding. No file from a camera reaches these limits.
+# Without these limits a file of a few kilobytes could take hours to decode. Files from cameras stay below the limits.
 CLIP_PIXELS = 6e9
-"""Most pixels of all frames of a clip together: a minute of full HD at 50 frames a second."""
-_SCANS = 100  # Most scans of a progressive JPEG; each is a pass over the whole image.
+"""Maximum pixels of all frames of a clip together, as in a minute of full HD at 50 frames per second."""
+_SCANS = 100  # Maximum scans of a progressive JPEG. Each scan is a pass over the whole image.
 _START_OF_SCAN = b"\xff\xda"
 
 
 @dataclass(frozen=True, slots=True)
 class ExaminedFrame:
-    """One frame of a file: its place in the order of display, its time in seconds, and its faces."""
+    """One frame of a file: the index in display order, the time in seconds, and the examined faces."""
 
     index: int
     seconds: float
@@ -48,10 +48,10 @@ class ExaminedFile:
     Attributes:
         kind: Image or clip.
         size: Height and width of the image, or of the clip's last frame.
-        frames: The frames to decide on; an image has one.
-        note: What is wrong with the file although it can be read; None for a sound one.
-        started: When work on it began, on the clock of `time.perf_counter`.
-        poses: The pose of the face in many more frames; empty unless a challenge asks for it.
+        frames: The frames to decide on. An image has one frame.
+        note: Description of a defect in a file that is still readable; None for a sound file.
+        started: Start time of the examination, on the clock of `time.perf_counter`.
+        poses: Poses of the face in many more frames; empty without a challenge.
     """
 
     kind: UploadKind
@@ -63,26 +63,26 @@ class ExaminedFile:
 
 
 class Examiner:
-    """Examines uploaded files; many threads may use it at once.
+    """Examines uploaded files. Threads may share an examiner.
 
     Args:
-        pipeline: Finds and cuts the faces.
-        settings: The limits.
-        poses: Estimates head poses; None where no challenges are offered.
+        pipeline: The pipeline that finds and crops faces.
+        settings: The settings with the limits.
+        poses: The estimator of head poses; None if the service offers no challenges.
     """
 
     def __init__(self, pipeline: Pipeline, settings: Settings, poses: PoseEstimator | None) -> None:
         self._pipeline, self._settings, self._poses = pipeline, settings, poses
 
     def examine(self, file: UploadedFile, stop: Event) -> ExaminedFile:
-        """Examine an image, or frames spread evenly over a clip.
+        """Examine an image, or frames of a clip at equal distances in time.
 
         Args:
             file: The image or clip.
-            stop: Ends the decoding of a clip when it is set.
+            stop: Event that stops the decoding of a clip.
 
         Raises:
-            Problem: The file is beyond a limit.
+            Problem: The file exceeds a limit.
             ImageError, VideoError: The file cannot be read.
         """
         if file.kind == "image":
@@ -90,9 +90,9 @@ class Examiner:
         return self._examine_clip(file.content, stop)
 
     def examine_with_poses(self, file: UploadedFile, stop: Event) -> ExaminedFile:
-        """Examine a clip as `examine` does, and in the same pass estimate the pose in many more of its frames."""
+        """Examine a clip as `examine` does, and also estimate the pose in many more frames, in one decoding pass."""
         estimator = self._poses
-        assert estimator is not None  # Without it no session exists.
+        assert estimator is not None  # Sessions exist only with an estimator.
         poses: list[FacePose | None] = []
         examined = self._examine_clip(
             file.content, stop, lambda frame: poses.append(estimator.estimate(frame.seconds, frame.image))
@@ -104,7 +104,7 @@ class Examiner:
         height, width = image_size(content, max_pixels=2**62)
         if height * width > limit:
             raise Problem("too-large", f"an image of {width}x{height} pixels; the limit is {limit} pixels")
-        # Entropy-coded data cannot contain FF DA, so that counting it counts scans (and those of a thumbnail).
+        # Entropy-coded data cannot contain FF DA. The count therefore is the number of scans, including a thumbnail.
         if content.startswith(b"\xff\xd8") and content.count(_START_OF_SCAN) > _SCANS:
             raise Problem("too-large", f"a JPEG of more than {_SCANS} scans")
         examined = self._most_prominent(read_image(content, max_pixels=limit))
@@ -113,7 +113,7 @@ class Examiner:
     def _examine_clip(
         self, content: bytes, stop: Event, watch: Callable[[VideoFrame], None] | None = None
     ) -> ExaminedFile:
-        """The frames of a clip to decide on; with ``watch`` many more frames are read and given to it."""
+        """Examine the frames of a clip to decide on. With ``watch``, pass many more frames to this function."""
         started, settings = time.perf_counter(), self._settings
         wanted = {"count": settings.frames} if watch is None else {"rate": SAMPLING}
         video = read_video(content, **wanted, max_pixels=settings.max_pixels, threads=1, stopped=stop.is_set)

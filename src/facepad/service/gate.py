@@ -1,4 +1,4 @@
-"""Admission: how many requests a service judges at once, and how many bytes of request bodies it holds."""
+"""Admission control: limits on concurrent requests, and on the bytes of request bodies in memory."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from facepad.service.settings import Settings
 
 __all__ = ["Gate"]
 
-_BODIES = 8  # All request bodies in memory together may take as much as this many of the largest size.
+_BODIES = 8  # All request bodies in memory together may be this many times the limit of a single body.
 
 
 class Gate:
-    """Limits of a process; requests beyond them are refused at once.
+    """The limits of a process. Requests that exceed a limit are refused at once.
 
     Args:
-        requests: Most requests that are judged at once.
-        bytes_: Most bytes of all request bodies that have arrived or are arriving.
+        requests: Maximum number of concurrently judged requests.
+        bytes_: Maximum bytes of all request bodies together, including incomplete bodies.
     """
 
     def __init__(self, requests: int, bytes_: int) -> None:
@@ -28,33 +28,34 @@ class Gate:
 
     @classmethod
     def of(cls, settings: Settings) -> Gate:
-        """The gate of a server."""
+        """Create the gate of a server."""
         return cls(settings.queue, _BODIES * settings.max_bytes)
 
     def check(self) -> None:
         """Refuse a request before its body is read.
 
         Raises:
-            Problem: All places are taken.
+            Problem: The maximum number of requests is in progress.
         """
         if self.inside >= self._requests:
-            raise Problem("busy", "as many requests as this service takes at once are under way", retry_after=1)
+            raise Problem("busy", "as many requests as the limit allows are in progress", retry_after=1)
 
     @contextmanager
     def holding(self) -> Iterator[Callable[[int], None]]:
         """Count the bytes of a body while the block runs.
 
-        A body counts as it arrives. If its announced length counted, a few silent callers could keep everyone out.
+        Only the bytes that have arrived are counted, not the declared length. Otherwise a few callers that declare
+        large bodies and send nothing could block all other callers.
 
         Yields:
-            A function to call with the size of each piece; it raises `Problem` when there is no room.
+            A function to call with the size of each piece. It raises `Problem` if the limit is exceeded.
         """
         mine = 0
 
         def arrived(size: int) -> None:
             nonlocal mine
             if self._held + size > self._bytes:
-                raise Problem("busy", "the bodies under way fill the memory that they may take", retry_after=1)
+                raise Problem("busy", "the bodies under way use all memory for request bodies", retry_after=1)
             mine += size
             self._held += size
 
@@ -68,7 +69,7 @@ class Gate:
         """Hold a place for a request whose body has been read.
 
         Raises:
-            Problem: All places are taken.
+            Problem: The maximum number of requests is in progress.
         """
         self.check()
         self.inside += 1

@@ -1,4 +1,4 @@
-"""From the files of a request to a verdict: threads examine them, and requests share batches for their scores."""
+"""Makes a verdict from the files of a request. Threads examine the files, and requests share batches for scoring."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ __all__ = ["Judge", "Verdict"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer to a request, before it becomes JSON.
+    """The answer to a request, before the conversion to JSON.
 
     Attributes:
         decision: The decision on all files together.
         files: The decisions on each file.
-        depth_map: The depth map of the only file as a data URI; None for several files, and unless it is asked for.
-        waited: Seconds that the request waited for a thread and for its batch.
-        challenge: Whether the clip shows its challenge; None without a session.
+        depth_map: The depth map of a single file as a data URI; None for several files, or if depth was not
+            requested.
+        waited: Seconds that the request waited for a thread and for a batch.
+        challenge: The result of the challenge; None without a session.
     """
 
     decision: Decision
@@ -57,9 +58,9 @@ class Judge:
 
     Args:
         pipeline: The model.
-        settings: The limits.
-        telemetry: Counts batches.
-        poses: Estimates head poses; None where no challenges are offered.
+        settings: The settings with the limits.
+        telemetry: The metrics.
+        poses: The estimator of head poses; None if the service offers no challenges.
     """
 
     def __init__(
@@ -72,14 +73,14 @@ class Judge:
         self._batcher = Batcher(pipeline.decide, observe=telemetry.batch.observe)
 
     async def run(self) -> None:
-        """Work on batches until cancelled."""
+        """Process batches until cancelled."""
         try:
             await self._batcher.run()
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def warm(self) -> None:
-        """Go the whole way once in each thread, so that no request pays for objects that are created at first use."""
+        """Run all steps once in each thread. This creates the objects that would slow down the first request."""
         loop = asyncio.get_running_loop()
         warming = [loop.run_in_executor(self._pool, self._pipeline.warm) for _ in range(self._threads)]
         for examined in await asyncio.gather(*warming):
@@ -91,12 +92,12 @@ class Judge:
         """Decide on the files of one presentation.
 
         Args:
-            files: At least one; a single clip where there is a challenge.
-            depth: Whether to answer with depth maps.
-            challenge: The challenge that the clip must show.
+            files: At least one file. With a challenge, exactly one clip.
+            depth: Whether the answer includes depth maps.
+            challenge: The challenge that the clip must show; None for no challenge.
 
         Raises:
-            Problem: A file cannot be read or is beyond a limit, or the request took longer than the time-out.
+            Problem: A file cannot be read or exceeds a limit, or the request exceeds the timeout.
         """
         stop, submitted = Event(), time.perf_counter()
         seconds = self._settings.challenge_timeout if challenge else self._settings.timeout
@@ -145,12 +146,12 @@ class Judge:
         frames = [frame for of_file in frames_by_file for frame in of_file]
         decision = frames[0].decisions[0] if len(frames) == 1 else aggregate_frames(frames)
         scoring = sum(face.timings.get("score", 0.0) for frame in frames for face in frame.decisions)
-        parts = tuple(_part(*pair, depth=depth) for pair in zip(files, frames_by_file, strict=True))
+        parts = tuple(_file_part(*pair, depth=depth) for pair in zip(files, frames_by_file, strict=True))
         depth_map = _depth_map(parts[0]) if len(parts) == 1 else None
         return Verdict(decision, parts, depth_map, max(0.0, waited) + max(0.0, spent - scoring))
 
     async def _submit(self, examined: Sequence[Examined]) -> list[tuple[Decision, ...]]:
-        """The decisions, asked for in pieces of at most one batch, so that other requests get their turn in between."""
+        """Decide in pieces of about one batch. Other requests are processed between the pieces."""
         decisions: list[tuple[Decision, ...]] = []
         piece: list[Examined] = []
         for number, image in enumerate(examined, start=1):
@@ -161,20 +162,20 @@ class Judge:
         return decisions
 
 
-def _part(file: ExaminedFile, frames: tuple[FrameDecision, ...], *, depth: bool) -> ImagePart | ClipPart:
-    """A file's part of the answer."""
+def _file_part(file: ExaminedFile, frames: tuple[FrameDecision, ...], *, depth: bool) -> ImagePart | ClipPart:
+    """The part of the answer on one file."""
     if file.kind == "image":
         decisions = tuple(_decision_part(decision, depth=depth) for decision in frames[0].decisions)
         return ImagePart(size=file.size, decisions=decisions)
     decision = aggregate_frames(frames)
     if depth and decision.score is not None:
-        decision = replace(decision, depth_map=_typical(frames, decision.score).depth_map)
+        decision = replace(decision, depth_map=_nearest_decision(frames, decision.score).depth_map)
     parts = tuple(map(FramePart.of, frames))
     return ClipPart(decision=_decision_part(decision, depth=depth), frames=parts, note=file.note)
 
 
-def _typical(frames: Sequence[FrameDecision], score: float) -> Decision:
-    """The decision of the frame whose score is nearest to the clip's."""
+def _nearest_decision(frames: Sequence[FrameDecision], score: float) -> Decision:
+    """The decision of the frame whose score is closest to the score of the clip."""
     scored = [frame.decisions[0] for frame in frames if frame.decisions[0].score is not None]
     return min(scored, key=lambda decision: abs((decision.score or 0.0) - score))
 
@@ -189,7 +190,7 @@ def _decision_part(decision: Decision, *, depth: bool) -> SeenDecision:
 
 
 def _data_uri(depth: NDArray[np.float32] | None) -> str | None:
-    """A depth map in [0, 1] as a grey PNG.
+    """Encode a depth map in [0, 1] as a data URI of a grey PNG.
 
     >>> (_data_uri(np.zeros((4, 4), np.float32)) or "")[:30]
     'data:image/png;base64,iVBORw0K'

@@ -1,4 +1,4 @@
-"""API keys: a file of names and hashes, read again when it changes."""
+"""API keys from a file of names and hashes. The file is read again when it changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from facepad.files.disk import read_text
 __all__ = ["CHECK_SECONDS", "ApiKeys", "add_key"]
 
 CHECK_SECONDS = 1.0
-"""The file is checked for changes at most this often."""
+"""Minimum seconds between two checks of the key file for changes."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINE = re.compile(rf"({_NAME.pattern}):([0-9a-f]{{64}})")
@@ -24,14 +24,14 @@ _LOG = logging.getLogger("facepad.service")
 
 
 class ApiKeys:
-    """The keys of a file with one ``name:sha256`` per line; empty lines and comments from ``#`` on are skipped.
+    """The keys of a file with one ``name:sha256`` per line. Empty lines and comments (``#``) are skipped.
 
-    Keys are random (`add_key`), so that one round of SHA-256 protects them: a slow hash is for secrets that can be
-    guessed. When the file later is missing or broken, the keys that were read last stay in force; when it is sound and
-    holds no key, nobody may call.
+    One round of SHA-256 protects the keys, because the keys are random (`add_key`). A slow hash is only needed for
+    secrets that can be guessed. If the file is later missing or malformed, the last valid keys stay in force. If the
+    file is valid but has no keys, every call is refused.
 
     Raises:
-        InputError: The file cannot be read or holds no key, or a line is malformed; the message names file and line.
+        InputError: The file cannot be read, has no key, or has a malformed line. The message names file and line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,7 +41,7 @@ class ApiKeys:
         self._looked = time.monotonic()
 
     def name_of(self, key: str) -> str | None:
-        """The name of the key's owner; None for an unknown key. It takes the same time for every key."""
+        """The name of a key, or None for an unknown key. The comparison takes the same time for every key."""
         self._refresh()
         digest = _digest(key)
         found = None
@@ -65,7 +65,7 @@ class ApiKeys:
 
 
 def add_key(path: Path, name: str) -> str:
-    """Add a new key to a file and return it; a missing file is created, readable by its owner only.
+    """Add a new key to a file, and return the key. A missing file is created, with read permission for the owner only.
 
     Raises:
         InputError: The name is taken or malformed, or the file is broken or cannot be written.
@@ -73,7 +73,7 @@ def add_key(path: Path, name: str) -> str:
     if not _NAME.fullmatch(name):
         raise InputError(f"a key's name has 1 to 64 of A-Z a-z 0-9 . _ -, got {name!r}")
     if path.exists() and name in _read_keys(path, empty=True):
-        raise InputError(f"{path}: has a key {name!r} already; remove its line to withdraw that one")
+        raise InputError(f"{path}: has a key {name!r} already; remove its line to revoke the key")
     key = secrets.token_urlsafe(32)
     try:
         path.touch(mode=0o600)
@@ -90,7 +90,7 @@ def _digest(key: str) -> str:
 
 
 def _file_state(path: Path) -> tuple[int, int, int] | None:
-    """Values that change when the file does; None when it is missing."""
+    """File attributes that change when the file changes; None if the file is missing."""
     try:
         stat = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""The head pose in a frame of a clip: a detector finds the face, and a face mesh measures it once it is upright."""
+"""Estimates the head pose in a frame of a clip, with a face detector and a face mesh."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from facepad.types import Box
 
 __all__ = ["PoseEstimator"]
 
-_RIVAL = 0.5  # A second face narrower than half the first one is ignored.
-_CANDIDATES = 3  # The mesh tells which of the detector's best squares are faces.
+_RIVAL = 0.5  # A second face is ignored if it is narrower than this ratio of the first face.
+_CANDIDATES = 3  # Number of detected squares to examine. The face mesh then decides which squares are faces.
 
-# The square patch around a face in which it is turned upright: in sides of the face square, and in pixels. It holds
-# the mesh's own square at any angle, and has as many pixels as the mesh's network takes.
+# Side of the square patch in which a face is rotated to upright: in sides of the face square, and in pixels. At every
+# angle the patch contains the square of the face mesh. The scale matches the input size of the face mesh network.
 _PATCH, _PATCH_PIXELS = 2.4, 288
-# The network was trained on upright faces: it sees a tilted head as one that is less tilted and more turned, with an
-# error of yaw of up to 20 degrees. So the face is turned upright by the roll measured so far and measured again, until
-# the roll that is left is small, at most this often.
+# The network was trained on upright faces. For a tilted head, it underestimates the roll, and the yaw has an error of
+# up to 20 degrees. The face is therefore rotated by the measured roll and measured again. This stops when the remaining
+# roll is at most _UPRIGHT_DEGREES, or after _ROUNDS rounds.
 _UPRIGHT_DEGREES, _ROUNDS = 4.0, 6
-_MAX_ROLL = 45.0  # Beyond this roll the detector's square is wrong, and so is the mesh.
+_MAX_ROLL = 45.0  # Beyond this roll in degrees, the detected square is wrong, which makes the mesh wrong.
 
 
 class PoseEstimator:
-    """Estimates the pose of the face in frames; threads may share it.
+    """Estimates the pose of the face in a frame. Threads may share an estimator.
 
-    The detector is YuNet, whatever detector the scoring model was trained with, as the others miss turned faces.
+    The detector is always YuNet, because the other detectors miss turned faces.
 
     Raises:
-        ModelError: A model file (YuNet's or the face mesh's) is missing and cannot be downloaded.
+        ModelError: The model file of YuNet or of the face mesh is missing, and cannot be downloaded.
         ModuleNotFoundError: ai-edge-litert, which runs the face mesh, is not installed.
     """
 
@@ -49,10 +49,11 @@ class PoseEstimator:
 
         Args:
             seconds: Time of the frame in the clip.
-            image: uint8 RGB (height, width, 3), upright and **not mirrored**: in a mirrored frame left is right.
+            image: uint8 RGB (height, width, 3), upright and **not mirrored**. A mirrored frame swaps left and right.
 
         Returns:
-            None when there is no face, when a second one is at least half as wide, or beyond 45 degrees of roll.
+            The pose. None if there is no face, if a second face is at least half as wide, or if the roll exceeds 45
+            degrees.
         """
         boxes = [face.box for face in self._detector.detect(image)[:_CANDIDATES]]
         boxes.sort(key=lambda box: box.width, reverse=True)
@@ -84,16 +85,16 @@ class PoseEstimator:
 
 
 def _upright(patch: NDArray[np.uint8], roll: float) -> NDArray[np.uint8]:
-    """The patch, turned about its middle so that a head with that roll stands upright."""
+    """Rotate a patch about its centre, to make a head with this roll upright."""
     if not roll:
         return patch
-    at = (_PATCH_PIXELS - 1) / 2  # Row and column numbers stand for pixel centres.
+    at = (_PATCH_PIXELS - 1) / 2  # Pixel indices are the coordinates of pixel centres.
     turn = cv2.getRotationMatrix2D((at, at), roll, 1)
     return np.asarray(cv2.warpAffine(patch, turn, patch.shape[1::-1], borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
 
 
 def _size_and_center(points: NDArray[np.float64], box: Box, roll: float) -> tuple[float, tuple[float, float]]:
-    """Size and middle of an upright face's mesh in pixels of the frame, which was turned by ``roll`` about the box."""
+    """Size and centre of a face mesh in pixels of the frame. The mesh is of a patch that was rotated by ``roll``."""
     side = box.width * EXTENT
     middle = points.mean(axis=0)
     size = side * math.sqrt(float(np.square(points - middle).sum(axis=1).mean()))

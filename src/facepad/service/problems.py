@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): the answers of the service to requests that it refuses or fails on."""
+"""Problem documents (RFC 9457): the answers of the service to refused and failed requests."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not-ready": (503, "The service is not ready"),
     "timeout": (503, "The request took too long"),
 }
-"""Name of each problem, with its HTTP status and title."""
+"""The problems: name to HTTP status and title."""
 
 
 class ProblemDocument(BaseModel):
-    """A problem, as ``application/problem+json``."""
+    """A problem as ``application/problem+json``."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True)
 
     type: str
-    """``urn:facepad:problem:`` and the problem's name."""
+    """``urn:facepad:problem:`` and the name of the problem."""
     title: str
     status: int
     detail: str
-    """What is wrong with this request, in one line."""
+    """Explanation of the problem with this request, in one line."""
     request_id: str
 
 
-class Problem(Exception):  # noqa: N818 - the name that RFC 9457 gives it
-    """Ends a request with a problem document.
+class Problem(Exception):  # noqa: N818 - RFC 9457 uses this name
+    """An exception that ends a request with a problem document.
 
     Args:
         name: A key of `PROBLEMS`.
-        detail: What is wrong, in one line; it never holds a part of a file's content or name.
+        detail: Explanation of the problem, in one line. It never contains parts of the content or name of a file.
         retry_after: Seconds after which the caller may try again.
-        more: Further members of the document.
+        more: Additional members of the document.
     """
 
     def __init__(self, name: str, detail: str, *, retry_after: int | None = None, **more: Any) -> None:

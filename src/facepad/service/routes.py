@@ -38,7 +38,7 @@ PAGE = Path(str(resources.files("facepad.service"))) / "page"
 
 @dataclass
 class Running:
-    """The parts of a running service; ``model`` and ``judge`` are None until the model is loaded and warm."""
+    """The parts of a running service. ``model`` and ``judge`` are None until the model is loaded and warm."""
 
     settings: Settings
     telemetry: Telemetry
@@ -54,24 +54,24 @@ def _running(request: Request) -> Running:
     return running
 
 
-async def _ready(request: Request) -> Judge:
+async def _ready_judge(request: Request) -> Judge:
     judge = _running(request).judge
     if judge is None:
         raise Problem("not-ready", "the model is being loaded", retry_after=1)
     return judge
 
 
-async def _known_caller(request: Request) -> None:
+async def _require_key(request: Request) -> None:
     await check_key(request, _running(request).keys)
 
 
-async def _not_too_often(request: Request) -> None:
+async def _limit_caller_rate(request: Request) -> None:
     running = _running(request)
     await limit_rate(request, running.store, running.settings.rate)
 
 
 def _problems(*names: str) -> dict[int | str, dict[str, Any]]:
-    """The problems of an address, for its OpenAPI entry."""
+    """The OpenAPI entry of the problems of a route."""
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     found: dict[int | str, dict[str, Any]] = {}
     for name in names:
@@ -81,13 +81,13 @@ def _problems(*names: str) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-_key = HTTPBearer(auto_error=False, description="A key of the service's key file, where it has one.")
+_key = HTTPBearer(auto_error=False, description="A key from the key file of the service, if the service has keys.")
 v1 = APIRouter(
     prefix="/v1",
-    dependencies=[Depends(_key), Depends(_known_caller)],
+    dependencies=[Depends(_key), Depends(_require_key)],
     responses=_problems("unauthorized", "forbidden-origin"),
 )
-"""The interface, version 1; it needs a key where the service has keys."""
+"""Version 1 of the interface. The routes need a key if the service has keys."""
 
 open_routes = APIRouter(responses=_problems("forbidden-origin"))
 """Routes that need no key."""
@@ -123,7 +123,7 @@ _BODY = {
 @v1.post(
     "/liveness",
     summary="Judge a presentation",
-    dependencies=[Depends(_not_too_often)],
+    dependencies=[Depends(_limit_caller_rate)],
     openapi_extra=_BODY,
     responses=_problems(
         "bad-request",
@@ -143,16 +143,16 @@ _BODY = {
 )
 async def liveness(
     request: Request,
-    judge: Annotated[Judge, Depends(_ready)],
-    depth: Annotated[bool, Query(description="Answer with the depth that the model sees.")] = False,
+    judge: Annotated[Judge, Depends(_ready_judge)],
+    depth: Annotated[bool, Query(description="Include the depth map of the model in the answer.")] = False,
     liveness_session: Annotated[
-        str | None, Header(description="Token of a session; the body is then one clip that shows its challenge.")
+        str | None, Header(description="Token of a session. The body must then be one clip that shows the challenge.")
     ] = None,
 ) -> Answer:
-    """Is this a live person? The body is an image or clip, or has 1 to 32 of them as parts named `files`.
+    """Decide whether a person is live. The body is an image or clip, or 1 to 32 multipart parts named `files`.
 
-    All files of a request are judged as one presentation. Only `label: bona_fide` is a yes: `attack` and an undecided
-    `null`, whose `reasons` say why, are not.
+    All files of a request are judged as one presentation. Only `label: bona_fide` means live. `attack` means an
+    attack. `null` means undecided, for the reasons in `reasons`.
     """
     running, started = _running(request), time.perf_counter()
     check_declared(request.headers, running.settings.max_bytes)
@@ -163,7 +163,7 @@ async def liveness(
         with running.gate.admit():
             challenge = None if liveness_session is None else await _take_challenge(running, liveness_session)
             if challenge and [file.kind for file in files] != ["clip"]:
-                raise Problem("bad-request", "a session's request has one clip, and nothing else")
+                raise Problem("bad-request", "a session's request has one clip and no other files")
             verdict = await judge.decide(files, depth=depth, challenge=challenge)
     running.telemetry.decided(verdict.decision)
     total = time.perf_counter() - started
@@ -171,12 +171,12 @@ async def liveness(
 
 
 async def _take_challenge(running: Running, token: str) -> Challenge:
-    """The challenge of a session, which is used up by this."""
+    """Take the challenge of a session. The token is then no longer valid."""
     if not running.settings.challenges:
         raise Problem("challenges-off", "the service was started without --challenges")
     found = await running.store.tokens.take(token)
     if found is None:
-        raise Problem("session-refused", "start another session: this one is unknown, expired or used")
+        raise Problem("session-refused", "start another session: this session is unknown, expired or used")
     return Challenge.from_json(found)
 
 
@@ -211,11 +211,11 @@ def _challenge_answer(result: ChallengeResult) -> ChallengeAnswer:
     "/sessions",
     status_code=201,
     summary="Start an active check",
-    dependencies=[Depends(_not_too_often)],
+    dependencies=[Depends(_limit_caller_rate)],
     responses=_problems("too-many-requests", "challenges-off", "not-ready"),
 )
-async def start_session(request: Request, _: Annotated[Judge, Depends(_ready)]) -> Session:
-    """Get a random challenge, and a token that is valid once and for a minute, for a clip to `/v1/liveness`."""
+async def start_session(request: Request, _: Annotated[Judge, Depends(_ready_judge)]) -> Session:
+    """Get a random challenge and a token for `/v1/liveness`. The token is valid for one minute and one request."""
     running = _running(request)
     if not running.settings.challenges:
         raise Problem("challenges-off", "the service was started without --challenges")
@@ -229,9 +229,9 @@ async def start_session(request: Request, _: Annotated[Judge, Depends(_ready)]) 
     )
 
 
-@v1.get("/models", summary="The model that serves", responses=_problems("not-ready"))
-async def models(request: Request, _: Annotated[Judge, Depends(_ready)]) -> Models:
-    """Name, hash, licence, scope and threshold of the model that serves."""
+@v1.get("/models", summary="The served model", responses=_problems("not-ready"))
+async def models(request: Request, _: Annotated[Judge, Depends(_ready_judge)]) -> Models:
+    """Name, hash, licence, scope and threshold of the served model."""
     model = _running(request).model
     assert model is not None  # It is set together with the judge.
     return Models(models=(ModelPart.of(model),))
@@ -239,13 +239,13 @@ async def models(request: Request, _: Annotated[Judge, Depends(_ready)]) -> Mode
 
 @open_routes.get("/healthz", summary="Is the process alive?")
 async def healthz() -> State:
-    """Answers as long as the process works."""
+    """Answers while the process runs."""
     return State()
 
 
 @open_routes.get("/readyz", summary="Can it judge?", responses=_problems("not-ready"))
-async def readyz(request: Request, _: Annotated[Judge, Depends(_ready)]) -> State:
-    """Ready once the model is loaded and warm, and while the store answers."""
+async def readyz(request: Request, _: Annotated[Judge, Depends(_ready_judge)]) -> State:
+    """Answers `ok` if the model is loaded and warm, and the store answers."""
     if not await _running(request).store.tokens.ready():
         raise Problem("not-ready", "the store does not answer", retry_after=1)
     return State()
@@ -254,22 +254,22 @@ async def readyz(request: Request, _: Annotated[Judge, Depends(_ready)]) -> Stat
 @open_routes.get(
     "/metrics",
     summary="Prometheus metrics",
-    dependencies=[Depends(_key), Depends(_known_caller)],
+    dependencies=[Depends(_key), Depends(_require_key)],
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_problems("unauthorized")},
 )
 async def metrics(request: Request) -> Response:
-    """Requests, seconds, decisions, non-responses, requests under way, batches."""
+    """Metrics: requests, seconds, decisions, non-responses, requests in progress and batches."""
     return Response(_running(request).telemetry.text(), headers={"Content-Type": CONTENT_TYPE})
 
 
 @page_routes.get("/")
 async def page() -> FileResponse:
-    """The page for people."""
+    """The web page of the service."""
     return FileResponse(PAGE / "index.html")
 
 
 @page_routes.get("/docs")
 async def docs() -> FileResponse:
-    """The interface's documentation; FastAPI's own page would load scripts from elsewhere."""
+    """The documentation of the interface. The default page of FastAPI would load scripts from another host."""
     return FileResponse(PAGE / "docs.html")

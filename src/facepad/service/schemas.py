@@ -1,4 +1,4 @@
-"""The answers of the service as pydantic models, from which the OpenAPI document is made."""
+"""The answers of the service as pydantic models, which define the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = [
 
 
 class SeenDecision(DecisionPart):
-    """A decision, with the depth that the model saw."""
+    """A decision, with the depth map of the model."""
 
     depth_map: str | None
-    """Depth in the crop as a grey PNG (data URI), near is white; null unless asked for, or without depth."""
+    """Depth map of the crop as a data URI of a grey PNG (white is near). Null if not requested, or without depth."""
 
 
 class ImagePart(Part):
@@ -35,7 +35,7 @@ class ImagePart(Part):
     size: tuple[int, int]
     """Height and width of the upright image in pixels."""
     decisions: tuple[SeenDecision, ...]
-    """One per face, the most prominent face first."""
+    """One decision per face, the most prominent face first."""
 
 
 class ClipPart(Part):
@@ -43,10 +43,10 @@ class ClipPart(Part):
 
     kind: Literal["clip"] = "clip"
     decision: SeenDecision
-    """The decision on the whole clip, by the mean of its frames' scores."""
+    """The decision on the whole clip, by the mean of the frame scores."""
     frames: tuple[FramePart, ...]
     note: str | None
-    """What is wrong with the file although it can be read."""
+    """Description of a defect in a file that is still readable; null for a sound file."""
 
 
 class StepAnswer(Part):
@@ -55,25 +55,25 @@ class StepAnswer(Part):
     action: str
     passed: bool
     seconds: float | None
-    """Time in the clip at which the step was completed."""
+    """Time in the clip at which the step was completed, in seconds; null if the step was not passed."""
 
 
 class ChallengeAnswer(Part):
-    """Whether the clip shows the steps of its session."""
+    """The result of the challenge: whether the clip shows the steps of the session."""
 
     passed: bool
     steps: tuple[StepAnswer, ...]
     note: str | None
-    """Why the challenge was not passed."""
+    """Reason why the challenge was not passed; null if it was passed."""
 
 
 class Timings(Part):
-    """Seconds; several files are worked on in parallel, so that the steps may add up to more than the total."""
+    """Times in seconds. The sum of the steps may exceed the total, because files are examined in parallel."""
 
     read: float
-    """Until the whole request had arrived."""
+    """Seconds until the whole request had arrived."""
     wait: float
-    """Waiting for a thread and for the batch."""
+    """Seconds of waiting for a thread and for a batch."""
     detect: float
     prepare: float
     score: float
@@ -81,14 +81,14 @@ class Timings(Part):
 
 
 class Answer(DecisionPart):
-    """The answer on a presentation; all files of a request are judged as one presentation.
+    """The answer on a presentation. All files of a request are judged as one presentation.
 
-    The decision is on the image, on the clip, or, for several files, on the mean of their frames' scores.
+    The decision on a clip or on several files uses the mean of the frame scores.
     """
 
     request_id: str
     depth_map: str | None
-    """As in `files`; null when there are several."""
+    """The depth map of the only file, as in `files`; null for several files."""
     model: ModelPart
     files: tuple[ImagePart | ClipPart, ...]
     """The files, in the order of the request."""
@@ -108,12 +108,12 @@ class Session(Part):
     """A session of the active check."""
 
     token: str
-    """Send it once, in the header ``Liveness-Session`` of the request with the clip."""
+    """The token. Send the token once, in the header ``Liveness-Session`` of the request with the clip."""
     challenge: ChallengePart
     expires_in: int
     """Seconds until the token expires."""
     max_seconds: float
-    """Longest length of the clip."""
+    """Maximum seconds of the clip."""
 
 
 class Models(Part):
@@ -123,6 +123,6 @@ class Models(Part):
 
 
 class State(Part):
-    """Whether the service is alive, or ready."""
+    """The state of the service: alive or ready."""
 
     status: Literal["ok"] = "ok"

@@ -1,4 +1,4 @@
-"""Running the service in one process or several, until SIGTERM or Ctrl-C."""
+"""Runs the service in one or several processes, until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ from facepad.service.telemetry import MULTIPROCESS
 __all__ = ["HEAD_SECONDS", "PatientProtocol", "listen", "serve", "server_options"]
 
 HEAD_SECONDS = 10.0
-"""A connection is closed when a request's line and headers take longer than this to arrive."""
+"""Maximum seconds until the request line and headers have arrived. A slower connection is closed."""
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9A-Fa-f:]+\](:\d+)?")
 _BACKLOG = 2048
 
 
-# uvicorn has no time limit for headers, and its supervisor waits for workers that have died. The two classes below mend
-# that with parts of uvicorn that may change in any release: pyproject.toml therefore pins its minor version, and
-# test_service_abuse and test_service_process test the behaviour.
+# uvicorn has no timeout for headers, and the supervisor of uvicorn waits for dead workers. The two classes below
+# correct this. They use parts of uvicorn that may change in any release. pyproject.toml therefore pins the minor version
+# of uvicorn, and test_service_abuse and test_service_process test the behaviour.
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 that closes connections whose request line and headers do not arrive in time."""
+    """HTTP/1.1 protocol with a timeout for the request line and headers."""
 
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the time limit of the first request."""
+        """Start the timeout of the first request."""
         super().connection_made(transport)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
-        """Stop the time limit when a request has begun to be answered, else start it."""
+        """Stop the timeout while a request is answered; otherwise start the timeout."""
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._stop_waiting()
@@ -56,7 +56,7 @@ class PatientProtocol(H11Protocol):
             self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the time limit."""
+        """Stop the timeout."""
         self._stop_waiting()
         super().connection_lost(exc)
 
@@ -76,10 +76,11 @@ class PatientProtocol(H11Protocol):
 
 
 class Workers(Multiprocess):
-    """uvicorn's worker processes, whose parent closes the handles that belong to the workers.
+    """The worker processes of uvicorn, with a parent that closes the handles of the workers.
 
-    uvicorn's parent keeps the worker's end of their pipe open, and so waits for an answer when the worker has died. It
-    also keeps the listening socket open, so that connections are accepted, and never answered, while the workers stop.
+    The parent in uvicorn keeps the worker's end of the pipe open. It therefore waits for an answer from a dead worker.
+    The parent also keeps the listening socket open. While the workers stop, the socket therefore accepts connections
+    that are never answered.
     """
 
     def init_processes(self) -> None:
@@ -88,12 +89,12 @@ class Workers(Multiprocess):
         self._close_child_ends()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace workers that are dead or silent."""
+        """Replace workers that are dead or do not answer."""
         super().keep_subprocess_alive()
         self._close_child_ends()
 
     def terminate_all(self) -> None:
-        """Tell all workers to stop, and refuse new connections."""
+        """Stop all workers, and refuse new connections."""
         for listening in self.sockets:
             listening.close()
         super().terminate_all()
@@ -104,20 +105,21 @@ class Workers(Multiprocess):
 
 
 def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda *_: None) -> None:
-    """Serve until SIGTERM or Ctrl-C; accepted requests are answered first.
+    """Serve until SIGTERM or Ctrl-C. Accepted requests are answered before the server stops.
 
     Args:
         settings: The settings of the server.
-        started: Called with the address, such as ``http://127.0.0.1:8000``, and the model, once the server listens.
+        started: Function that is called when the server listens. The arguments are the address, such as
+            ``http://127.0.0.1:8000``, and the model.
 
     Raises:
         InputError: A setting is unsafe or cannot work, the port is taken, or the model or key file is wrong.
     """
     _refuse_unsafe(settings)
-    log_to_stderr("uvicorn")  # uvicorn tells of starts, stops and dead workers.
-    listening = listen(settings)  # Before the model is loaded, as a taken port is found out faster.
+    log_to_stderr("uvicorn")  # uvicorn logs starts, stops and dead workers.
+    listening = listen(settings)  # Before loading the model, to report a taken port quickly.
     options = server_options(settings)
-    predictor = load_predictor(settings)  # A wrong model is an error here, once, and not in every worker.
+    predictor = load_predictor(settings)  # A wrong model must fail once here, not in every worker.
     app = create_app(settings, predictor)
     started(_address(listening), predictor.bundle)
     if settings.workers == 1:
@@ -132,19 +134,19 @@ def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda 
 
 
 def server_options(settings: Settings) -> dict[str, Any]:
-    """The options with which uvicorn runs the service."""
+    """The uvicorn options of the service."""
     return {
         "http": PatientProtocol,
         "ws": "none",
-        "access_log": False,  # uvicorn would log addresses, names and queries.
+        "access_log": False,  # The access log of uvicorn would contain addresses, names and queries.
         "log_config": None,
         "server_header": False,
         "proxy_headers": False,
-        # The time that a request may take to arrive and to be judged, so that none keeps the process from stopping.
+        # Long enough for every accepted request. A longer request must not prevent the process from stopping.
         "timeout_graceful_shutdown": round(settings.longest + 5),
         "timeout_keep_alive": 15,
         "h11_max_incomplete_event_size": 32 * 1024,
-        # A worker answers only after its imports, which take seconds on a busy machine.
+        # A worker answers only after its imports, which take seconds on a loaded machine.
         "timeout_worker_healthcheck": 30,
     }
 
@@ -154,15 +156,15 @@ def _refuse_unsafe(settings: Settings) -> None:
         ApiKeys(settings.api_keys)
     elif not settings.loopback:
         raise InputError(
-            f"{settings.host} can be reached from elsewhere: give --api-keys FILE (facepad api-key makes it), "
+            f"{settings.host} can be reached from other machines: give --api-keys FILE (facepad api-key makes it), "
             "or listen on 127.0.0.1"
         )
     for origin in settings.cors:
         if not _ORIGIN.fullmatch(origin):
-            raise InputError(f"expected an origin such as https://login.example.org, no path and no *, got {origin}")
+            raise InputError(f"expected an origin such as https://login.example.org, without a path or *, got {origin}")
     if settings.workers > 1 and settings.store is None:
         raise InputError(
-            "several workers need --store redis://HOST:PORT/0, or rate limits and sessions would not hold across them"
+            "several workers need --store redis://HOST:PORT/0, because all workers must share rate limits and sessions"
         )
     open_store(settings.store)
 
@@ -174,7 +176,7 @@ def listen(settings: Settings) -> socket.socket:
         InputError: The port is taken, or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # The protocol is named because asyncio turns Nagle's algorithm (40 ms of waiting per answer) off only for it.
+    # asyncio disables the Nagle algorithm, which delays each answer by 40 ms, only if the protocol is TCP explicitly.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

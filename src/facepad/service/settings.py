@@ -15,27 +15,27 @@ _MB = 1024 * 1024
 
 
 class Settings(Section):
-    """The settings of a server, which worker processes get as JSON.
+    """The settings of a server. Worker processes get the settings as JSON.
 
     Attributes:
-        model: A listed model's name, or the path of a model file or run folder; None takes the shipped default.
-        detector: A key of `facepad.faces.DETECTORS`; None takes the model's own.
-        host, port: The address to listen on. Other addresses than loopback need `api_keys`.
-        api_keys: File of hashed keys, as `facepad.service.keys.ApiKeys` reads it; None lets everyone call.
-        workers: Number of processes; more than one needs `store`.
+        model: The name of a listed model, or the path of a model file or run folder. None means the default model.
+        detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with.
+        host, port: The address to listen on. An address other than loopback needs `api_keys`.
+        api_keys: File of hashed keys, in the format of `facepad.service.keys.ApiKeys`. None allows calls without a key.
+        workers: Number of processes. Several processes need `store`.
         store: Address of a Redis server (``redis://host:port/0``) that holds the rate limits and sessions of all
-            processes. None keeps them in this process.
+            processes. None keeps this state in the memory of the process.
         challenges: Whether to offer the active check.
-        cors: Origins of other sites' pages that may call, such as ``https://login.example.org``.
-        rate: Maximum requests per minute of one key, or of one address if there are no keys; 0 sets no limit.
-        queue: Maximum requests that one process judges at once; it answers further requests with 429.
-        timeout: Maximum seconds from the end of a request's body to its answer.
-        upload_seconds: Maximum seconds until a request's body has arrived.
-        max_bytes: Maximum bytes of a request's body.
-        max_files: Maximum files of a request.
-        max_pixels: Maximum pixels of an image, or of a clip's frame.
-        max_seconds: Longest clip, in seconds.
-        frames: How many frames of a clip are scored.
+        cors: Origins of other web sites whose pages may call, such as ``https://login.example.org``.
+        rate: Maximum requests per minute of one key, or of one address if there are no keys. 0 means no limit.
+        queue: Maximum requests that one process judges at once. The process answers other requests with 429.
+        timeout: Maximum seconds from the end of the request body to the answer.
+        upload_seconds: Maximum seconds until the request body has arrived.
+        max_bytes: Maximum bytes of a request body.
+        max_files: Maximum number of files in a request.
+        max_pixels: Maximum pixels of an image or of a frame.
+        max_seconds: Maximum seconds of a clip.
+        frames: Number of frames of a clip to score.
     """
 
     model: str | None = None
@@ -59,12 +59,12 @@ class Settings(Section):
 
     @property
     def challenge_timeout(self) -> float:
-        """`timeout` for a clip that must show a challenge: the pose is estimated in many more frames."""
+        """The timeout for a clip with a challenge. It is longer, because poses are estimated in many more frames."""
         return 3 * self.timeout
 
     @property
     def longest(self) -> float:
-        """Maximum seconds of a request from its first byte to its answer."""
+        """Maximum seconds from the first byte of a request to the answer."""
         return self.upload_seconds + (self.challenge_timeout if self.challenges else self.timeout)
 
     @property
@@ -78,5 +78,5 @@ class Settings(Section):
             return True
         try:
             return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:  # A host name, which may mean any address.
+        except ValueError:  # A host name may resolve to any address.
             return False

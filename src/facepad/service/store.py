@@ -22,50 +22,50 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryTokens", "RedisTokens", "Store", "Tokens", "open_store"]
 
-_MOST_TOKENS = 10_000  # In memory; only an attacker makes more of them.
+_MOST_TOKENS = 10_000  # Limit in memory. Only an attacker creates more tokens.
 _PREFIX = "facepad:session:"
-_STORE_SECONDS = 2.0  # Time limit of a call of the store.
+_STORE_SECONDS = 2.0  # Timeout of a call of the store.
 
 
 class Tokens(Protocol):
-    """Values under random names that expire, and that can be taken once.
+    """Stores values under random tokens. A value expires, and can be taken only once.
 
     Raises:
-        Problem: The store does not answer (from every method but `ready`).
+        Problem: The store does not answer. Every method except `ready` can raise this error.
     """
 
     async def put(self, token: str, value: str, seconds: int) -> None:
-        """Keep a value for some seconds."""
+        """Store a value that expires after some seconds."""
         ...
 
     async def take(self, token: str) -> str | None:
-        """Take the value out; None when there is none, or none any more."""
+        """Take a value out of the store; None for an unknown, used or expired token."""
         ...
 
     async def ready(self) -> bool:
-        """Whether the store answers."""
+        """Ask whether the store answers."""
         ...
 
 
 class MemoryTokens:
-    """Tokens in the memory of one process, which keeps the newest 10,000."""
+    """Tokens in the memory of one process. Only the newest 10,000 tokens are kept."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     async def put(self, token: str, value: str, seconds: int) -> None:
-        """Keep a value for some seconds."""
+        """Store a value that expires after some seconds."""
         self._values[token] = (value, time.monotonic() + seconds)
         while len(self._values) > _MOST_TOKENS:
             self._values.popitem(last=False)
 
     async def take(self, token: str) -> str | None:
-        """Take the value out; None when there is none, or none any more."""
+        """Take a value out of the store; None for an unknown, used or expired token."""
         value, until = self._values.pop(token, ("", -math.inf))
         return value if time.monotonic() < until else None
 
     async def ready(self) -> bool:
-        """Always true: memory needs no connection."""
+        """Return true, because memory needs no connection."""
         return True
 
 
@@ -76,20 +76,20 @@ class RedisTokens:
         self._client = client
 
     async def put(self, token: str, value: str, seconds: int) -> None:
-        """Keep a value for some seconds."""
-        with _answering():
+        """Store a value that expires after some seconds."""
+        with _store_errors_as_problems():
             await self._client.set(_PREFIX + token, value, ex=seconds)
 
     async def take(self, token: str) -> str | None:
-        """Take the value out; None when there is none, or none any more."""
-        with _answering():
+        """Take a value out of the store; None for an unknown, used or expired token."""
+        with _store_errors_as_problems():
             value = await self._client.getdel(_PREFIX + token)
         return value.decode() if isinstance(value, bytes) else value
 
     async def ready(self) -> bool:
-        """Whether the Redis server answers."""
+        """Ask whether the Redis server answers."""
         try:
-            with _answering():
+            with _store_errors_as_problems():
                 return bool(await self._client.ping())
         except Problem:
             return False
@@ -99,9 +99,9 @@ class Store:
     """Rate limits and session tokens.
 
     Args:
-        limiter: Counts requests.
+        limiter: The rate limiter.
         tokens: The tokens of sessions.
-        close: Closes the connections to the store; None when there are none.
+        close: Function that closes the connections to the store; None without connections.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Store:
         self.tokens = tokens
 
     async def close(self) -> None:
-        """Close the connections; a later call opens them again."""
+        """Close the connections. A later call opens new connections."""
         if self._close is not None:
             await self._close()
 
@@ -122,13 +122,13 @@ class Store:
         """Count a request of a client.
 
         Returns:
-            0 when the request is within the limit, else the seconds after which the client may try again.
+            0 if the request is within the limit, otherwise the seconds until the client may try again.
 
         Raises:
             Problem: The store does not answer.
         """
         limit = RateLimitItemPerMinute(per_minute)
-        with _answering():
+        with _store_errors_as_problems():
             if await self._limiter.hit(limit, client):
                 return 0
             window = await self._limiter.get_window_stats(limit, client)
@@ -136,8 +136,8 @@ class Store:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
-    """Make the errors of an absent store a problem: a request that cannot be counted is not judged."""
+def _store_errors_as_problems() -> Iterator[None]:
+    """Convert errors of an unreachable store to a problem. A request that cannot be counted must not be judged."""
     from redis.exceptions import RedisError
 
     try:
@@ -147,10 +147,10 @@ def _answering() -> Iterator[None]:
 
 
 def open_store(address: str | None) -> Store:
-    """The store at an address; None keeps everything in this process.
+    """Open the store at an address. None means a store in the memory of this process.
 
     Raises:
-        InputError: The address is not one of a Redis server.
+        InputError: The address is not the address of a Redis server.
     """
     if address is None:
         return Store(SlidingWindowCounterRateLimiter(storage_from_string("async+memory://")), MemoryTokens())
@@ -165,7 +165,7 @@ def open_store(address: str | None) -> Store:
             f"async+{address}",
             implementation="redispy",
             wrap_exceptions=True,
-            connection_pool=pool,  # type: ignore[arg-type]  # Documented, but missing from its types.
+            connection_pool=pool,  # type: ignore[arg-type]  # Documented, but missing in the type stubs.
         )
     except (ConfigurationError, ValueError) as error:
         raise InputError("the store's address is wrong: expected redis://HOST:PORT/0") from error

@@ -1,4 +1,4 @@
-"""Telemetry for operators: Prometheus metrics, also over several processes, and one log line per request."""
+"""Telemetry for operators: Prometheus metrics of one or several processes, and one log line per request."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from facepad.types import Decision
 __all__ = ["CONTENT_TYPE", "MULTIPROCESS", "Telemetry"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""The content type of Prometheus' text format."""
+"""The content type of the Prometheus text format."""
 
 MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
-"""The environment variable of the folder in which processes share their metrics; Prometheus' client reads it."""
+"""The environment variable with the folder in which processes share metrics. The Prometheus client reads it."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64)
@@ -29,7 +29,7 @@ _LIVE_FILE = re.compile(r"gauge_live\w*_(\d+)\.db")
 
 
 class Telemetry:
-    """The metrics of a server, in a registry of its own."""
+    """The metrics of a server, in a separate registry, and the request log."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -49,7 +49,7 @@ class Telemetry:
             "facepad_non_responses", "Presentations without a score, by reason.", ("reason",), registry=registry
         )
         self.inside = Gauge(
-            "facepad_requests_inside", "Requests under way.", registry=registry, multiprocess_mode="livesum"
+            "facepad_requests_inside", "Requests in progress.", registry=registry, multiprocess_mode="livesum"
         )
         self.batch = Histogram("facepad_batch_images", "Images in a batch.", buckets=_BATCHES, registry=registry)
 
@@ -61,7 +61,7 @@ class Telemetry:
                 self.non_responses.labels(reason).inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float, request_id: str, client: str) -> None:
-        """Count and log a request by its route, never by the address that the caller wrote."""
+        """Count and log a request. Only the route is logged, because the URL of the caller may hold personal data."""
         self.requests.labels(route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
         record = {
@@ -76,18 +76,18 @@ class Telemetry:
         _LOG.info(json.dumps(record))
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format; those of several processes are added up."""
+        """All metrics in the Prometheus text format. Metrics of several processes are summed."""
         folder = os.environ.get(MULTIPROCESS)
         if folder is None:
             return generate_latest(self.registry)
-        _forget_dead(Path(folder))
+        _forget_dead_workers(Path(folder))
         together = CollectorRegistry()
         multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
         return generate_latest(together)
 
 
-def _forget_dead(folder: Path) -> None:
-    """Drop the requests under way of workers that were killed."""
+def _forget_dead_workers(folder: Path) -> None:
+    """Remove the gauges of killed workers, which would otherwise count requests in progress forever."""
     for file in folder.glob("gauge_live*.db"):
         match = _LIVE_FILE.fullmatch(file.name)
         if match and not Path(f"/proc/{match[1]}").exists():

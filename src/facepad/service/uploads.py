@@ -1,4 +1,4 @@
-"""A request's body becomes files in memory: none is written to disk, and declared names and types are ignored."""
+"""Reads the files of a request body into memory, never to disk. Declared file names and types are ignored."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ __all__ = ["UploadKind", "UploadedFile", "check_declared", "read_uploads", "snif
 _FIELD = "files"
 _MULTIPART = "multipart/form-data"
 _MATROSKA, _ASF, _MPEG_PS = b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x00\x00\x01\xba"
-_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # MP4 and MOV begin with one of these.
+_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # The first box of an MP4 or MOV file.
 
 UploadKind = Literal["image", "clip"]
-"""The kind of a file, by its first bytes."""
+"""The kind of a file, recognised by the first bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class UploadedFile:
 
 
 class _InMemory(MultiPartParser):
-    """Starlette's parser without its files on disk: a face must never reach the disk."""
+    """The multipart parser of Starlette without temporary files. Images of faces must never be written to disk."""
 
-    spool_max_size = 2**62  # The limit of the whole body bounds the memory.
+    spool_max_size = 2**62  # Memory is limited by the limit of the whole body.
 
 
 def sniff(head: bytes) -> UploadKind | None:
-    """Whether a file is an image or a clip by its first bytes; None for neither.
+    """The kind of a file by the first bytes. None means neither an image nor a clip.
 
     >>> sniff(b"\\xff\\xd8\\xff\\xe0"), sniff(b"\\x00\\x00\\x00\\x18ftypmp42"), sniff(b"GIF89a")
     ('image', 'clip', None)
@@ -53,10 +53,10 @@ def sniff(head: bytes) -> UploadKind | None:
 
 
 def check_declared(headers: Mapping[str, str], limit: int) -> None:
-    """Refuse a body by its declared length, before any of it is read.
+    """Refuse a body by the declared length, before the body is read.
 
     Raises:
-        Problem: The length is above the limit, or not a number.
+        Problem: The length exceeds the limit, or is not a number.
     """
     declared = headers.get("content-length", "0")
     if not (declared.isascii() and declared.isdigit()):
@@ -66,24 +66,24 @@ def check_declared(headers: Mapping[str, str], limit: int) -> None:
 
 
 async def read_uploads(request: Request, settings: Settings, arrived: Callable[[int], None]) -> list[UploadedFile]:
-    """The files of a request: its raw body, or the parts named ``files`` of a multipart body.
+    """Read the files of a request: the raw body, or the parts named ``files`` of a multipart body.
 
     Args:
         request: A request whose body has not been read.
-        settings: The limits.
-        arrived: Called with the size of each piece; it may raise a `Problem` to refuse the piece.
+        settings: The settings with the limits.
+        arrived: Function that is called with the size of each piece. It may raise a `Problem` to refuse the piece.
 
     Raises:
-        Problem: The body is too slow, too large, empty or malformed, has too many files, or one that is neither an
-            image nor a clip.
+        Problem: The body is too slow, too large, empty or malformed, or has too many files, or has a file that is
+            neither an image nor a clip.
     """
     try:
         async with asyncio.timeout(settings.upload_seconds):
-            contents = await _contents(request, settings, arrived)
+            contents = await _body_contents(request, settings, arrived)
     except TimeoutError:
-        raise Problem("upload-timeout", f"the request was not here after {settings.upload_seconds:g} s") from None
+        raise Problem("upload-timeout", f"the request was not complete after {settings.upload_seconds:g} s") from None
     except ClientDisconnect:
-        raise Problem("bad-request", "the connection ended before the request was here") from None
+        raise Problem("bad-request", "the connection ended before the request was complete") from None
     if not contents:
         raise Problem("bad-request", f"expected an image or clip as body, or multipart parts named {_FIELD!r}")
     return [_uploaded_file(content, number, len(contents)) for number, content in enumerate(contents)]
@@ -102,8 +102,8 @@ def _uploaded_file(content: bytes, number: int, of: int) -> UploadedFile:
     return UploadedFile(kind, content)
 
 
-async def _contents(request: Request, settings: Settings, arrived: Callable[[int], None]) -> list[bytes]:
-    body = _limited(request, settings.max_bytes, arrived)
+async def _body_contents(request: Request, settings: Settings, arrived: Callable[[int], None]) -> list[bytes]:
+    body = _limited_body(request, settings.max_bytes, arrived)
     if not request.headers.get("content-type", "").lower().startswith("multipart/"):
         whole = bytearray()
         async for chunk in body:
@@ -115,7 +115,7 @@ async def _contents(request: Request, settings: Settings, arrived: Callable[[int
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        # The parser has one error for too many files and for a malformed body; only its message differs.
+        # The parser raises the same error for too many files and for a malformed body. Only the message differs.
         if "Too many files" in error.message:
             raise Problem("too-large", f"the limit is {settings.max_files} files") from None
         if "Too many fields" in error.message:
@@ -123,10 +123,10 @@ async def _contents(request: Request, settings: Settings, arrived: Callable[[int
                 "bad-request", f"expected files in parts named {_FIELD!r}, got a part without a file"
             ) from None
         raise Problem("bad-request", "the multipart body is malformed") from None
-    return await _parts(form)
+    return await _part_contents(form)
 
 
-async def _parts(form: FormData) -> list[bytes]:
+async def _part_contents(form: FormData) -> list[bytes]:
     contents = []
     try:
         for name, part in form.multi_items():
@@ -138,7 +138,7 @@ async def _parts(form: FormData) -> list[bytes]:
     return contents
 
 
-async def _limited(request: Request, limit: int, arrived: Callable[[int], None]) -> AsyncGenerator[bytes]:
+async def _limited_body(request: Request, limit: int, arrived: Callable[[int], None]) -> AsyncGenerator[bytes]:
     received = 0
     async for chunk in request.stream():
         received += len(chunk)
