@@ -33,8 +33,8 @@ _BACKLOG = 2048
 
 
 # uvicorn has no timeout for headers, and the supervisor of uvicorn waits for dead workers. The two classes below
-# correct this. They use parts of uvicorn that may change in any release. pyproject.toml therefore pins the minor version
-# of uvicorn, and test_service_abuse and test_service_process test the behaviour.
+# correct this. They use parts of uvicorn that may change in any release. pyproject.toml therefore pins the minor
+# version of uvicorn, and test_service_abuse and test_service_process test the behaviour.
 
 
 class PatientProtocol(H11Protocol):
