@@ -1,4 +1,4 @@
-"""CASIA-MFSD (also CASIA-FASD): 50 people, 12 videos each, its own train and test folders."""
+"""CASIA-MFSD (also CASIA-FASD): 50 people with 12 videos each, in train and test folders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DEV_OF_TRAIN: Mapping[Split, float] = {Split.TRAIN: 0.75, Split.DEV: 0.25}
 
 @dataclass(frozen=True, slots=True)
 class _Shot:
-    """Quality of the camera, and instrument (None for bona fide), which the name of a video stands for."""
+    """The meaning of a video's name: the quality of the camera, and the instrument (None for bona fide)."""
 
     quality: str
     attack_type: AttackType | None
@@ -43,7 +43,7 @@ _SHOTS: Mapping[str, _Shot] = {
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A folder of the release; test folder k shows another person than train folder k."""
+    """A folder of the release. Test folder k and train folder k show different people."""
 
     folder: str
     split: Split
@@ -53,7 +53,7 @@ class _Part:
 
 _PARTS = (_Part("train_release", Split.TRAIN, 20, 1), _Part("test_release", Split.TEST, 30, 21))
 
-# Protocol -> quality of the videos that it keeps, and protocol -> instrument of the attacks that it keeps.
+# Protocol -> the only quality of its videos, and protocol -> the only instrument of its attacks.
 _QUALITIES = {"low-quality": "low", "normal-quality": "normal", "high-quality": "high"}
 _INSTRUMENTS = {
     "warped": AttackType.WARPED_PRINT,
@@ -82,7 +82,7 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
 
 
 def _locate(root: Path) -> Path:
-    """The folder with train_release: ``root`` itself, or a folder in it, as in the archive."""
+    """The folder that contains train_release: ``root``, or a folder in ``root``, as in the archive."""
     require_folder(root)
     for folder in (root, *sorted(child for child in root.iterdir() if child.is_dir())):
         if all((folder / part.folder).is_dir() for part in _PARTS):
@@ -93,7 +93,7 @@ def _locate(root: Path) -> Path:
 
 
 def _read_part(root: Path, part: _Part, scan: Scan) -> list[Sample]:
-    """Videos and frames of one part, in the order of their names; all other files are counted as skipped."""
+    """Videos and frames of one part, sorted by name. All other files are counted as skipped."""
     samples: list[Sample] = []
     for file in sorted(walk_files(root / part.folder)):
         path = PurePosixPath(file.relative_to(root).as_posix())
@@ -139,7 +139,7 @@ def _belongs(shot: _Shot, protocol: str) -> bool:
     return shot.attack_type is None or shot.attack_type is _INSTRUMENTS.get(protocol, shot.attack_type)
 
 
-_DIVISION = "dev: 5 of the 20 training subjects, seeded"
+_DIVISION = "dev: 5 of the 20 training subjects, chosen with a seed"
 
 CASIA_MFSD = Adapter(
     name="casia-mfsd",
@@ -160,4 +160,4 @@ CASIA_MFSD = Adapter(
     videos=True,
     published_as="CASIA-MFSD",
 )
-"""Person k of test is named k + 20: no person is in train and test."""
+"""The adapter of CASIA-MFSD. Person k of the test folders is named k + 20, because train and test share no person."""

@@ -1,4 +1,4 @@
-"""Checking a manifest: missing, unreadable and unlisted files; duplicates and subjects across its splits."""
+"""Checking a manifest for missing, unreadable and unlisted files, duplicates and subjects in several splits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _Found = TypeVar("_Found")
 
 @dataclass(frozen=True, slots=True)
 class NearDuplicate:
-    """An image and its nearest look-alike in another split; ``distance`` is the number of hash bits that differ."""
+    """An image and the most similar image of another split; ``distance`` counts the different bits of 64."""
 
     path: str
     split: str
@@ -45,15 +45,15 @@ class CheckReport:
 
     Attributes:
         manifest: The file that was checked.
-        samples: How many samples it lists.
+        samples: Number of samples in the manifest.
         balance: Split ("none" for samples without a split) -> label -> number of samples.
         missing: Listed files that do not exist.
-        unreadable: (path, why) for files that cannot be decoded.
+        unreadable: (path, reason) for files that cannot be decoded.
         exact_duplicates: Groups of files with the same bytes but different splits or labels.
-        near_duplicates: Images of the smaller of two splits that have a look-alike in the other split.
+        near_duplicates: Pairs of similar images in two splits: at most one pair for each image of the smaller split.
         shared_subjects: Subject -> splits, for subjects in more than one split.
         without_box: Samples with an empty box.
-        unlisted: Image files in the folders of the listed files that the manifest does not list.
+        unlisted: Image files that are not in the manifest, in folders of listed files.
         changed_shards: Shards of packed sets whose bytes have changed.
     """
 
@@ -71,9 +71,9 @@ class CheckReport:
 
     @property
     def problems(self) -> list[str]:
-        """One line for each kind of finding that spoils a training or an evaluation; empty when there is none.
+        """One line for each kind of finding that makes a training or an evaluation wrong.
 
-        Images without a box and unlisted files do not count as problems: both are often intended.
+        Images without a box and unlisted files do not count as problems, because both are often intended.
         """
         lines = [
             _line(self.missing, "listed files that are missing", str),
@@ -104,7 +104,7 @@ class CheckReport:
         return asdict(self) | {"manifest": str(self.manifest), "problems": self.problems}
 
     def to_text(self) -> str:
-        """The report in lines for the terminal."""
+        """The report as text for the terminal."""
         lines = [f"{self.manifest}: {self.samples} samples"]
         for split, labels in self.balance.items():
             lines.append(f"  {split:5} " + ", ".join(f"{count} {label}" for label, count in labels.items()))
@@ -147,7 +147,7 @@ def check(manifest: Path, *, jobs: int | None = None, progress: bool = False) ->
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What `_inspect` found in one file. A file without a digest is missing, or could not be opened."""
+    """The result of `_inspect` for one file. A file without a digest is missing, or could not be opened."""
 
     digest: str = ""
     bits: Bits | None = None
@@ -222,5 +222,5 @@ def _unlisted(listed: Iterable[str], base: Path) -> list[str]:
 
 
 def _line(found: Sequence[_Found], what: str, describe: Callable[[_Found], str]) -> str:
-    """A line with the number of findings of one kind and the first of them; "" if there are none."""
+    """One kind of finding with the count and the first example; "" if nothing was found."""
     return f"{what}: {len(found)} (first: {describe(found[0])})" if found else ""

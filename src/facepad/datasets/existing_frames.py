@@ -1,4 +1,4 @@
-"""Data sets whose videos were converted to frames by another program: numbered images, named after their video."""
+"""Data sets whose videos were converted to frames by another program: numbered images with the name of the video."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def possible_videos(file: PurePosixPath) -> Iterator[tuple[PurePosixPath, int | 
     (PurePosixPath('real/a_1'), 12)
     """
     ending = file.suffix.lower()
-    if file.name.startswith("."):  # macOS writes a hidden "._NAME" beside each file that it copies
+    if file.name.startswith("."):  # macOS adds a hidden file "._NAME" for each copied file
         return
     if ending in VIDEO_SUFFIXES:
         yield file.with_suffix(""), None

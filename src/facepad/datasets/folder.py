@@ -119,7 +119,10 @@ def _read_names(path: str, scan: Scan) -> _NamedFile | None:
 
 
 def _subject(folders: Sequence[str], names: Sequence[str], class_place: int) -> str | None:
-    """The nearest folder below the class folder, else above it, that names no label, instrument or split."""
+    """The subject folder: the nearest folder whose name is not a label, an instrument or a split.
+
+    Folders below the class folder come before folders above it.
+    """
     known = LABEL_SYNONYMS.keys() | SPLIT_SYNONYMS.keys() | _INSTRUMENTS.keys()
     pairs = list(zip(folders, names, strict=True))
     below = [folder for folder, name in pairs[class_place:] if name not in known]
@@ -128,7 +131,7 @@ def _subject(folders: Sequence[str], names: Sequence[str], class_place: int) -> 
 
 
 def _sample(file: _NamedFile) -> Sample:
-    # Without a subject folder the person is unknown, so that each file gets a subject of its own.
+    # Without a subject folder the person is unknown. Each file then counts as a separate subject.
     subject = file.subject if file.subject is not None else file.path
     return Sample(file.path, subject, file.label, file.attack_type, file.split)
 

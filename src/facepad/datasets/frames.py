@@ -1,4 +1,4 @@
-"""Frames of videos as image files: taken in parallel, with progress, and from each video only once."""
+"""Extracting the frames of videos to image files, in parallel, and only once for each video."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from facepad.runtime.progress import progress_bar
 
 __all__ = ["ExtractedVideo", "FrameChoice", "extract_frames", "take_frames", "unreadable_videos"]
 
-# The same for both classes: a network could tell them apart by a difference in compression.
+# One JPEG quality for both classes. A network could use a difference in compression to separate the classes.
 _QUALITY = 95
 _DONE = "frames.json"
 
 
 @dataclass(frozen=True, slots=True)
 class FrameChoice:
-    """Which frames are taken of each video: a number of them, or a number per second.
+    """The choice of frames in each video: a number of frames, or a number of frames per second.
 
     Attributes:
-        count: Frames per video, at least 1, evenly spread over its time; a shorter video gives all that it has.
-        rate: Instead, frames per second of the video's time, above 0.
+        count: Frames per video, at least 1, evenly spread over the video. A shorter video gives all of its frames.
+        rate: Frames per second of the video, above 0. Exactly one of ``count`` and ``rate`` is given.
 
     Raises:
         InputError: both or neither are given, or the number is out of its range.
@@ -64,13 +64,13 @@ class FrameChoice:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedVideo:
-    """The frames that were taken of one video.
+    """The extracted frames of one video.
 
     Attributes:
-        folder: The folder of its images, relative to the output folder, with forward slashes.
-        frames: (index, seconds) of each frame; its image is ``folder/<index:06d>.jpg``.
-        note: What is wrong with a video that gave frames nevertheless; None for a sound one.
-        error: Why the video cannot be read, in one line that names it; else None.
+        folder: The folder of the frame images, relative to the output folder, with forward slashes.
+        frames: (index, seconds) of each frame. The image of a frame is ``folder/<index:06d>.jpg``.
+        note: A defect of a video that could be read only in part; None for a video without a defect.
+        error: The reason why the video cannot be read, in one line with the video's path; None if it was read.
     """
 
     folder: str
@@ -79,7 +79,7 @@ class ExtractedVideo:
     error: str | None = None
 
     def image(self, index: int) -> str:
-        """The image of one frame, relative to the output folder."""
+        """The path of one frame's image, relative to the output folder."""
         return f"{self.folder}/{index:06d}.jpg"
 
 
@@ -95,12 +95,13 @@ def take_frames(
     """Write frames of a scan's videos to ``out``, as `extract_frames` does.
 
     Returns:
-        A scan of the frames, relative to ``out``: each sample has its video, frame and, where the data set knows it,
-        box. And the frames by video; a video that cannot be read has no samples.
+        A scan of the frames, and the extracted frames by video. In the scan, paths are relative to ``out``, and each
+        sample has a video, a frame and, if the data set annotates the frame, a box. A video that cannot be read has no
+        samples.
 
     Raises:
         DatasetError: the data set's own boxes cannot be read.
-        InputError: jobs below 1, or ``out`` cannot be made.
+        InputError: jobs is below 1, or ``out`` cannot be made.
         RunError: an image cannot be written.
     """
     samples = {sample.path: sample for fold in scan.folds.values() for sample in fold}
@@ -124,7 +125,7 @@ def take_frames(
 
 
 def unreadable_videos(videos: Mapping[str, ExtractedVideo]) -> list[tuple[str, str]]:
-    """(name, why) of each video that cannot be read."""
+    """(name, reason) of each video that cannot be read."""
     return [(name, video.error) for name, video in videos.items() if video.error is not None]
 
 
@@ -139,22 +140,22 @@ def extract_frames(
 ) -> dict[str, ExtractedVideo]:
     """Write frames of each video to ``out``/frames/<video without suffix>/.
 
-    A video is not read again when its frames are there already, from the same file and for the same choice: a run that
-    was stopped goes on where it was. No file is ever removed.
+    A video is not read again if an earlier run extracted the same choice of frames from the same file. An interrupted
+    run can therefore continue. No file is ever removed.
 
     Args:
         names: The videos, relative to ``root``, with forward slashes.
         root: The data set's folder.
         out: The output folder.
-        choice: Which frames are taken.
-        jobs: Videos read at a time (at least 1); None takes one per processor.
-        progress: Show a progress bar on stderr.
+        choice: The choice of frames.
+        jobs: Number of videos that are read in parallel, at least 1; None takes the number of processors.
+        progress: Whether to show a progress bar on stderr.
 
     Returns:
         The result by name, in the order given. A video that cannot be read has an ``error``.
 
     Raises:
-        InputError: jobs below 1, or ``out`` cannot be made.
+        InputError: jobs is below 1, or ``out`` cannot be made.
         RunError: an image cannot be written.
     """
     require_positive("jobs", jobs)
@@ -163,7 +164,7 @@ def extract_frames(
     except OSError as error:
         raise InputError(f"cannot make output folder {out}: {reason(error)}") from error
     jobs = min(jobs or available_cpus(), max(len(names), 1))
-    # Each video is decoded by one thread; where there are more processors than videos, by several.
+    # With more processors than videos, several threads decode one video.
     threads = max(1, available_cpus() // jobs)
     extract = partial(_extract, root=root, out=out, choice=choice, threads=threads)
     folders = _folders(names)
@@ -177,7 +178,7 @@ def extract_frames(
 
 
 def _folders(names: Sequence[str]) -> dict[str, str]:
-    """Video -> folder of its frames; ``a.avi`` beside ``a.mov`` keep their suffixes.
+    """Video -> folder of the video's frames. Names that differ only in the suffix keep the suffix.
 
     >>> _folders(["x/a.avi", "x/b.avi", "x/b.mov"])
     {'x/a.avi': 'frames/x/a', 'x/b.avi': 'frames/x/b.avi', 'x/b.mov': 'frames/x/b.mov'}
@@ -188,7 +189,7 @@ def _folders(names: Sequence[str]) -> dict[str, str]:
 
 
 def _extract(item: tuple[str, str], *, root: Path, out: Path, choice: FrameChoice, threads: int) -> ExtractedVideo:
-    """Take the frames of one video, a (name, folder), unless an earlier run has taken them."""
+    """Extract the frames of one video, given as (name, folder), unless an earlier run extracted them."""
     name, folder = item
     try:
         source = _source(root / name, choice)
@@ -213,14 +214,14 @@ def _extract(item: tuple[str, str], *, root: Path, out: Path, choice: FrameChoic
 
 
 def _source(path: Path, choice: FrameChoice) -> dict[str, Any]:
-    """The facts that the frames of a video depend on: the choice, and the size and time of the file."""
+    """The facts that the frames of a video depend on: the choice of frames, the file's size and modification time."""
     status = path.stat()
     chosen = {"rate": choice.rate} if choice.count is None else {"count": choice.count}
     return {**chosen, "length": status.st_size, "mtime_ns": status.st_mtime_ns}
 
 
 def _earlier(out: Path, folder: str, source: Mapping[str, Any]) -> ExtractedVideo | None:
-    """The frames that an earlier run took of the same file; None where the video must be read (again)."""
+    """The frames that an earlier run extracted from the same file; None if the video must be read."""
     try:
         done = json.loads((out / folder / _DONE).read_text(encoding="utf-8"))
         video = ExtractedVideo(folder, tuple((int(i), float(s)) for i, s in done["frames"]), done["note"])

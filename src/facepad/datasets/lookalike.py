@@ -11,7 +11,7 @@ import numpy.typing as npt
 __all__ = ["NEAR_LIMIT", "Bits", "nearest", "perceptual_hash"]
 
 NEAR_LIMIT = 2
-"""Two images are near duplicates if at most this many of the 64 bits of their perceptual hashes differ.
+"""Maximum number of different bits (of 64) between the perceptual hashes of near duplicates.
 
 If an image is saved again, at quality 50 or at half its size, at most 2 bits change. The hashes of neighbouring frames
 of one session differ by at most 2 bits, too. Photographs of two people in the same place and pose nearly always differ
@@ -46,7 +46,7 @@ def perceptual_hash(image: npt.NDArray[np.uint8]) -> Bits:
 
 
 def nearest(few: Mapping[str, Bits], many: Mapping[str, Bits]) -> Iterator[tuple[str, str, int]]:
-    """For each name in ``few``, its nearest name in ``many`` and their Hamming distance in bits.
+    """Each name in ``few``, with the name of the nearest hash in ``many`` and the Hamming distance in bits.
 
     >>> zero, one = np.zeros(64, bool), np.ones(64, bool)
     >>> list(nearest({"a": zero}, {"b": one, "c": zero}))

@@ -51,10 +51,10 @@ def read_manifest(path: Path) -> list[Sample]:
         path: The CSV file, UTF-8.
 
     Returns:
-        One sample per line, at least one; ``Sample.path`` as written, relative to the manifest's folder.
+        One sample per line, at least one sample. ``Sample.path`` is as written, relative to the manifest's folder.
 
     Raises:
-        ManifestError: the file is missing or breaks the contract; the message names file and line.
+        ManifestError: the file is missing or breaks the contract. The message names the file and the line.
     """
     path = Path(path)
     try:
@@ -67,14 +67,14 @@ def read_manifest(path: Path) -> list[Sample]:
 
 
 def iter_manifest(lines: Iterable[str], name: str) -> Iterator[Sample]:
-    """The samples of a manifest one by one, for manifests that memory cannot hold; duplicate lines are not noticed.
+    """The samples of a manifest one by one, for manifests larger than memory. Duplicate lines are not detected.
 
     Args:
-        lines: Lines of the file, with their line ends.
+        lines: Lines of the file, with line ends.
         name: Name of the file, for messages.
 
     Raises:
-        ManifestError: as :func:`read_manifest`, when the faulty line is reached.
+        ManifestError: as in :func:`read_manifest`, once the iteration reaches the faulty line.
     """
     try:
         for _, sample in _numbered_samples(lines, name):
@@ -84,11 +84,13 @@ def iter_manifest(lines: Iterable[str], name: str) -> Iterator[Sample]:
 
 
 def write_manifest(path: Path, samples: Iterable[Sample]) -> None:
-    """Write ``samples``, in the order given, to ``path`` whole or not at all; the same samples give the same bytes.
+    """Write ``samples`` to ``path`` in the order given. The file is written atomically.
+
+    The same samples always give the same bytes.
 
     Raises:
-        ManifestError: the samples would make a manifest that cannot be read back (as :func:`read_manifest` says).
-        RunError: the place cannot be written.
+        ManifestError: the samples would give a manifest that :func:`read_manifest` refuses.
+        RunError: the file cannot be written.
     """
     write_text(path, manifest_text(samples, str(path)))
 
@@ -101,7 +103,7 @@ def manifest_text(samples: Iterable[Sample], name: str = "manifest") -> str:
     a/1.png,anna,bona_fide,,,,,1,2.5,30,31.13
 
     Raises:
-        ManifestError: as :func:`write_manifest`; the message has ``name`` in the place of the file.
+        ManifestError: as in :func:`write_manifest`; the message names ``name`` instead of a file.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -112,29 +114,29 @@ def manifest_text(samples: Iterable[Sample], name: str = "manifest") -> str:
         writer.writerow([sample.path, sample.subject, sample.label, sample.attack_type or "", sample.split or "",
                          sample.video or "", frame, *box])  # fmt: skip
     text = stream.getvalue()
-    # A text that could not be read back must not be written.
+    # Nothing may be written that `read_manifest` would refuse.
     _parse_text(text, name)
     return text
 
 
 def manifest_hash(path: Path) -> str:
-    """SHA-256 (64 hex digits) of a manifest's canonical text: column order, synonyms and line ends do not matter.
+    """SHA-256 (64 hex digits) of a manifest's canonical text. Column order, synonyms and line ends do not matter.
 
-    For a manifest that facepad wrote, it is the hash of the file's bytes.
+    The hash of a manifest that facepad wrote equals the hash of the file's bytes.
 
     Raises:
-        ManifestError: as :func:`read_manifest`.
+        ManifestError: as in :func:`read_manifest`.
     """
     return hashlib.sha256(manifest_text(read_manifest(path), str(path)).encode()).hexdigest()
 
 
 def manifest_words(manifest: Path) -> str:
-    """A manifest's folder, name and the beginning of its hash, for pages and messages."""
+    """A short text for reports and messages: a manifest's folder, name and the first digits of the hash."""
     return f"{manifest.resolve().parent.name}/{manifest.name} (SHA-256 {manifest_hash(manifest)[:16]})"
 
 
 def resolve(manifest_path: Path, sample: Sample) -> Path:
-    """Where a sample's file lies: its path is relative to the manifest's folder.
+    """Path of a sample's file. The path in the sample is relative to the manifest's folder.
 
     >>> resolve(Path("sets/nuaa/manifest.csv"), Sample("../raw/1.jpg", "anna", Label.BONA_FIDE)).as_posix()
     'sets/nuaa/../raw/1.jpg'
@@ -156,11 +158,11 @@ def require_both_classes(
         samples: The samples, or their scores.
         what: The computation that needs both classes, as the subject of the error message.
         where: The place of the samples, such as ``split 'dev'``.
-        noun: What a sample is, in the plural.
+        noun: Name of the samples in the message, in the plural.
         error: The class of the error.
 
     Raises:
-        InputError: a class has no sample; the message has the number of each.
+        InputError: a class has no sample. The message gives the number of samples of each class.
 
     Example:
         >>> require_both_classes([Sample("1.png", "anna", Label.BONA_FIDE)], "training", where="split 'dev'")
@@ -176,7 +178,7 @@ def require_both_classes(
 
 
 def _compact(value: float) -> str:
-    """At most two decimals: more would store the detector's rounding noise."""
+    """A number with at most two decimals, because further digits of a box are rounding noise of the detector."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
@@ -206,7 +208,7 @@ def _numbered_samples(lines: Iterable[str], name: str) -> Iterator[tuple[int, Sa
 
 
 def _read_rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and column -> text of each line below the header; blank lines are left out."""
+    """Line number and fields (column -> text) of each line below the header; blank lines are left out."""
     reader = csv.reader(lines, strict=True)
     columns: list[str] | None = None
     try:
@@ -239,7 +241,7 @@ def _check_columns(fields: list[str], where: str) -> list[str]:
 
 
 def _parse_row(row: dict[str, str]) -> Sample:
-    """One line as a sample; a ValueError says what is wrong with it."""
+    """One line as a sample. Raise a ValueError with the defect if the line is not valid."""
     for column, text in row.items():
         if _NO_TEXT.search(text):
             raise ValueError(f"{column} holds a control character or is not Unicode: {text!r}")

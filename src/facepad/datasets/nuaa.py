@@ -1,4 +1,4 @@
-"""NUAA Photo Imposter (raw images): reads the official lists and divides them by four protocols."""
+"""NUAA Photo Imposter (raw images): reading the official lists, and dividing them by four protocols."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _NAME = re.compile(r"(?P<id>[0-9]{4})_(?P<glasses>[0-9]{2})_(?P<pos>[0-9]{2})_(?
 _SUBJECTS = frozenset(f"{number:04d}" for number in range(1, 17))
 
 DEV_SUBJECTS = frozenset({"0005", "0009"})
-"""The dev part of the official training lists: two of its nine subjects, sessions 01 and 02.
+"""The dev subjects: two of the nine subjects in the official training lists (sessions 01 and 02).
 
-Both have real images from both sessions (0002, 0003 and 0008 have not), and one of the two wears glasses. No other such
-pair leaves more images in train: 1,340 of 1,743 real and 1,370 of 1,748 attack images. If the sessions were kept apart
-too (dev from one, train from the other), half of the training images would be lost.
+Both subjects have real images from both sessions (0002, 0003 and 0008 have not), and one of the two wears glasses. No
+other pair with these properties leaves more images in train: 1,340 of 1,743 real and 1,370 of 1,748 attack images. Dev
+and train share the sessions, because separate sessions would lose half of the training images.
 """
 
 FOLDS: tuple[frozenset[str], ...] = (
@@ -32,11 +32,11 @@ FOLDS: tuple[frozenset[str], ...] = (
     frozenset({"0005", "0007", "0015"}),
     frozenset({"0008", "0011", "0013", "0016"}),
 )
-"""The five parts of ``subject-kfold``: fold i tests on part i, takes part i + 1 as dev and trains on the rest.
+"""The five parts of ``subject-kfold``. Fold i has part i as test, part i + 1 as dev and the other parts as train.
 
-Of all divisions of the subjects into five groups of three, this one has the least squared deviation from a fifth of
-the 5,105 real and of the 7,509 attack images: each part has 1,000 to 1,070 real and 1,370 to 1,669 attack images. 0013
-has only real and 0016 only attack images; they may be one person and count as one.
+Of all divisions of the subjects into five groups of three, this division has the least squared deviation from a fifth
+of the 5,105 real and of the 7,509 attack images. Each part has 1,000 to 1,070 real and 1,370 to 1,669 attack images.
+Subject 0013 has only real and subject 0016 only attack images. They may be the same person and count as one subject.
 """
 
 
@@ -75,7 +75,7 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
 
 
 def _locate(root: Path) -> Path:
-    """The folder with ClientRaw: ``root`` itself, or its folder ``db``, as in the published archive."""
+    """The folder that contains ClientRaw: ``root``, or ``root``/db, as in the published archive."""
     require_folder(root)
     for folder in (root, root / "db"):
         if (folder / "ClientRaw").is_dir() and (folder / "ImposterRaw").is_dir():
@@ -88,7 +88,7 @@ def _locate(root: Path) -> Path:
 
 def _read_list(root: Path, source: _List, scan: Scan) -> list[Sample]:
     try:
-        # Lines that are not of NUAA may be in any encoding; its own are ASCII.
+        # The lines of NUAA are ASCII. Lines that a user added may be in any encoding.
         lines = (root / source.file).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError as error:
         raise DatasetError(f"cannot read NUAA list {root / source.file}: {reason(error)}") from error
@@ -107,7 +107,7 @@ def _read_list(root: Path, source: _List, scan: Scan) -> list[Sample]:
 
 
 def _sample(entry: str, source: _List) -> Sample | None:
-    """The image that a line of a list names; None where it is not like ``ID/ID_glasses_pos_session_picNo.jpg``."""
+    """The image in a line of a list; None if the line does not match ``ID/ID_glasses_pos_session_picNo.jpg``."""
     folder, _, name = entry.partition("/")
     match = _NAME.fullmatch(name)
     if match is None or match["id"] != folder or folder not in _SUBJECTS:
@@ -125,7 +125,7 @@ def _sample(entry: str, source: _List) -> Sample | None:
 
 
 def _refuse_absent(root: Path, samples: list[Sample]) -> None:
-    # On a network disk, twelve thousand look-ups take long, and thirty folder listings do not.
+    # On a network disk, thirty folder listings are much faster than twelve thousand look-ups of single files.
     folders = {Path(sample.path).parent for sample in samples}
     present = {
         (folder / file.name).as_posix()
@@ -147,7 +147,7 @@ def _order(sample: Sample) -> tuple[int, str, int, str]:
 
 
 def _official(train: list[Sample], test: list[Sample], seed: int) -> dict[str, list[Sample]]:
-    del seed  # nothing here is random
+    del seed  # the protocol is not random
     samples = [replace(s, split=Split.DEV if s.subject in DEV_SUBJECTS else Split.TRAIN) for s in train]
     return {"": samples + [replace(s, split=Split.TEST) for s in test]}
 
@@ -158,7 +158,7 @@ def _official_unseen(train: list[Sample], test: list[Sample], seed: int) -> dict
 
 
 def _subject_kfold(train: list[Sample], test: list[Sample], seed: int) -> dict[str, list[Sample]]:
-    del seed  # the folds are a fixed table, so that results compare
+    del seed  # the folds are a fixed table, which makes results comparable
     part = {subject: index for index, subjects in enumerate(FOLDS) for subject in subjects}
     splits = {0: Split.TEST, 1: Split.DEV}
     return {
@@ -198,9 +198,9 @@ NUAA = Adapter(
     ),
     protocols=(
         ProtocolInfo("official", "train sessions 01-02 (dev: subjects 0005, 0009), test session 03", False),
-        ProtocolInfo("official-unseen", "as official, test on the subjects that training never saw", True),
-        ProtocolInfo("subject-kfold", "5 folds, no subject on two sides; one manifest per fold", True),
-        ProtocolInfo("random80", "random 80/20 of all images: leaky, only to compare with papers", False),
+        ProtocolInfo("official-unseen", "official, but test has only the subjects that are not in train", True),
+        ProtocolInfo("subject-kfold", "5 folds, each subject in one split only; one manifest per fold", True),
+        ProtocolInfo("random80", "random 80/20 of all images; subjects leak, only for comparison with papers", False),
     ),
     scan=_scan,
     published_as="NUAA",

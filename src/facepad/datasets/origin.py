@@ -1,4 +1,4 @@
-"""prepare.json: how the manifests beside it were made."""
+"""The file prepare.json, which describes how the manifests in the same folder were made."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FILE = "prepare.json"
 def origin_of(manifest: Path) -> dict[str, Any]:
     """The run of ``facepad data prepare`` that made a manifest, as `PrepareSummary.to_dict` describes it.
 
-    Empty where no prepare.json beside the manifest tells of it.
+    Empty if the manifest's folder has no prepare.json, or the file does not describe this manifest.
     """
     try:
         runs = read_runs(manifest.parent)
@@ -31,13 +31,15 @@ def origin_of(manifest: Path) -> dict[str, Any]:
 
 
 def copy_origin(source: Path, target: Path, text: str, samples: Sequence[Sample]) -> None:
-    """Write beside a new manifest how the manifest that it is made from was made; nothing where that is not known.
+    """Copy the run that made a manifest to the prepare.json of a manifest derived from it.
+
+    Nothing is written if the run is not known.
 
     Args:
-        source: The manifest that it is made from.
-        target: The new manifest, in a folder without a prepare.json of its own.
-        text: Its content.
-        samples: Its samples.
+        source: The original manifest.
+        target: The derived manifest, in a folder without a prepare.json.
+        text: Content of the derived manifest.
+        samples: Samples of the derived manifest.
 
     Raises:
         RunError: the disk is full.
@@ -48,7 +50,7 @@ def copy_origin(source: Path, target: Path, text: str, samples: Sequence[Sample]
 
 
 def read_runs(out: Path) -> list[dict[str, Any]]:
-    """The runs that prepare.json in a folder tells of; none when there is no such file.
+    """The runs that the prepare.json of a folder describes; an empty list if the file does not exist.
 
     Raises:
         OutputExistsError: the file was not written by facepad.
@@ -66,11 +68,11 @@ def read_runs(out: Path) -> list[dict[str, Any]]:
 
 
 def add_run(out: Path, earlier: Sequence[dict[str, Any]], run: dict[str, Any]) -> None:
-    """Write prepare.json: the earlier runs, and a new one (`PrepareSummary.to_dict`).
+    """Write prepare.json with the earlier runs and a new run (`PrepareSummary.to_dict`).
 
     Raises:
         RunError: the disk is full.
     """
-    # An earlier run whose manifests were removed and made anew has nothing left to tell.
+    # The new run replaces earlier runs that describe the same manifests.
     kept = [other for other in earlier if not other["manifests"].keys() & run["manifests"].keys()]
     write_json(out / _FILE, {"runs": [*kept, run]})

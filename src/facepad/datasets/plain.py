@@ -1,4 +1,4 @@
-"""An existing manifest as a data set: its images, labels and splits stay, and missing boxes are added."""
+"""An existing manifest as a data set. Images, labels and splits stay; missing boxes are added."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["PLAIN"]
 
 
 def _scan(root: Path, protocol: str, seed: int) -> Scan:
-    del protocol, seed  # nothing is divided here
+    del protocol, seed  # the manifest already has its splits
     samples = read_manifest(root)
     refuse_one_class(samples, str(root))
     return Scan(root.parent, {"": samples})

@@ -1,4 +1,4 @@
-"""Preparing a data set: scan it, find the faces once, and write manifests that can be trained on."""
+"""Preparing a data set: scan the folder, find the faces once, and write manifests for training and evaluation."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ _USUAL_FRAMES = FrameChoice(count=20)
 
 @dataclass(frozen=True, slots=True)
 class PrepareSettings:
-    """How a data set is prepared.
+    """Settings of the preparation of a data set.
 
     Attributes:
-        protocol: A protocol of the data set; None takes its first.
+        protocol: A protocol of the data set; None takes the data set's first protocol.
         seed: Seed of random protocols.
         detector: Name of the face detector.
-        detector_model: Its model file, for detectors that need one.
-        frames: For data sets of videos: which frames are taken of each; None takes 20 of each. Where frames lie in the
-            place of a video, they are chosen evenly by number.
+        detector_model: Model file of the detector, for detectors that need a model file.
+        frames: The choice of frames in each video, for data sets of videos; None takes 20 frames of each video. If the
+            folder holds extracted frames in place of the videos, only a number of frames can be chosen.
     """
 
     protocol: str | None = None
@@ -59,25 +59,30 @@ def prepare(
 ) -> PrepareSummary:
     """Write manifests with face boxes for a data set to ``out``.
 
-    ``out`` gets manifest.csv (protocols with folds: manifest-fold0.csv and so on), boxes.jsonl (the box cache; another
-    protocol or seed in the same folder uses it again) and prepare.json (how the manifests were made). Images without a
-    face stay with an empty box; unreadable ones are left out and listed. Of a data set of videos, frames are written
-    to ``out``/frames first, as `facepad.datasets.frames.extract_frames` says; the manifests list those images.
+    ``out`` gets these files:
+
+    - manifest.csv, or manifest-fold0.csv, manifest-fold1.csv and so on if the protocol has folds
+    - boxes.jsonl, the box cache, which other protocols and seeds in the same folder use again
+    - prepare.json, which describes how the manifests were made
+
+    Images without a face keep an empty box. Unreadable images are left out and listed. For a data set of videos,
+    `facepad.datasets.frames.extract_frames` first writes frames to ``out``/frames, and the manifests list these images.
 
     Args:
         dataset: A name in ``DATASETS``.
         root: The data set's folder (for "manifest", the CSV file).
-        out: Output folder; made if missing.
-        settings: Protocol, detector and frames; None takes the usual ones.
+        out: Output folder; created if missing.
+        settings: Protocol, detector and frames; None takes the defaults.
         jobs: Processes for the detection; None uses all cores.
         progress: Whether to show a progress bar on stderr.
 
     Raises:
-        InputError: jobs below 1, or frames are chosen for a data set of images.
-        DatasetError: an unknown data set or protocol; a folder that is not what the adapter expects; a subject in two
-            splits of a subject-disjoint protocol; more than 5 % of the images or videos unreadable.
-        ManifestError: a name that no manifest can hold.
-        OutputExistsError: ``out`` already holds a manifest of that name that says something else.
+        InputError: jobs is below 1, or frames are chosen for a data set of images.
+        DatasetError: the data set or the protocol is unknown, the folder does not have the form that the adapter
+            expects, a subject is in two splits of a subject-disjoint protocol, or more than 5 % of the images or
+            videos are unreadable.
+        ManifestError: a file name cannot be written to a manifest.
+        OutputExistsError: ``out`` already holds a manifest of the same name with other content.
     """
     if dataset not in DATASETS:
         raise DatasetError(unknown_choice("data set", dataset, DATASETS))
@@ -87,17 +92,17 @@ def prepare(
 
 @dataclass(frozen=True, slots=True)
 class PreparePlan:
-    """A preparation whose checks have passed: nothing has been written, and no image or video has been opened.
+    """A preparation that has passed its checks. The checks write nothing and open no image or video.
 
     Attributes:
         adapter: The data set.
-        protocol: Its protocol.
-        root: The data set's folder as it was given.
+        protocol: The protocol of the data set.
+        root: The data set's folder, as the user wrote it.
         out: The output folder.
-        scan: The samples; of a data set of videos, whole videos or chosen ones of the frames in their place.
-        settings: How the faces are found.
-        frames: Which frames are taken of each video; None for data sets of images.
-        earlier: The runs that prepare.json in ``out`` tells of.
+        scan: The samples: images, whole videos, or chosen frames if the folder holds frames in place of videos.
+        settings: The settings of the preparation.
+        frames: The choice of frames in each video; None for data sets of images.
+        earlier: The runs that prepare.json in ``out`` describes.
     """
 
     adapter: Adapter
@@ -110,7 +115,7 @@ class PreparePlan:
     earlier: list[dict[str, Any]]
 
     def run(self, *, jobs: int | None, progress: bool) -> PrepareSummary:
-        """Take the frames, find the faces and write the manifests."""
+        """Extract the frames, find the faces and write the manifests."""
         scan = self.scan
         videos: dict[str, ExtractedVideo] = {}
         if self.frames is not None and not scan.of_frames:
@@ -130,7 +135,7 @@ class PreparePlan:
         return summary
 
     def _find_boxes(self, scan: Scan, jobs: int | None, progress: bool) -> dict[str, FoundBox]:
-        """Sample path -> the detector's result, for images that have no box yet; or why the image is missing."""
+        """Sample path -> the detector's result for each image without a box, or an error for each missing image."""
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -178,7 +183,7 @@ class PreparePlan:
 
 
 def _plan(adapter: Adapter, root: Path, out: Path, settings: PrepareSettings) -> PreparePlan:
-    """Scan a data set, and make every check that needs no image or video to be opened."""
+    """Scan a data set, and make every check that does not open an image or video."""
     protocol = adapter.protocol(settings.protocol)
     if settings.frames is not None and not adapter.videos:
         raise InputError(f"{adapter.name} is a data set of images: {settings.frames.unit} do not apply")
@@ -195,7 +200,7 @@ def _plan(adapter: Adapter, root: Path, out: Path, settings: PrepareSettings) ->
     for fold, samples in scan.folds.items():
         path = _manifest_path(out, fold)
         planned = _relative_to(out, scan.root, samples)
-        # Names that no manifest can hold are refused here, not after minutes of detection.
+        # Invalid names are refused here, before minutes of face detection.
         manifest_text(planned, str(path))
         if adapter.videos and not scan.of_frames:
             _refuse_other_videos(path, samples)
@@ -220,7 +225,7 @@ def _refuse_shared_subjects(scan: Scan, adapter: Adapter, protocol: ProtocolInfo
 
 
 def _refuse_other_frames(path: Path, frames: FrameChoice) -> None:
-    """Refuse to take frames a second time: ``path`` holds a manifest of frames that were chosen otherwise."""
+    """Refuse a run if ``path`` is a manifest of frames that were chosen differently."""
     origin = origin_of(path)
     count, rate = origin.get("frames_per_video"), origin.get("frames_per_second")
     if path.exists() and (count or rate) and (count, rate) != (frames.count, frames.rate):
@@ -229,25 +234,28 @@ def _refuse_other_frames(path: Path, frames: FrameChoice) -> None:
 
 
 def _refuse_other_videos(path: Path, videos: Iterable[Sample]) -> None:
-    """Refuse a manifest of other videos, labels or splits, before hours of decoding."""
+    """Refuse a run if ``path`` is a manifest of other videos, labels or splits. This saves hours of decoding."""
     if path.exists():
         known = {replace(sample, video=sample.path, path="") for sample in videos}
-        rows = {replace(row, path="", frame=None, box=None) for row in _rows(path)}
+        rows = {replace(row, path="", frame=None, box=None) for row in _samples_or_nothing(path)}
         if not rows or not rows <= known:
             raise _other_manifest(path)
 
 
 def _refuse_other_data(path: Path, planned: Iterable[Sample]) -> None:
-    """Refuse a manifest of other images, labels or splits; it may list fewer, as unreadable images are left out."""
+    """Refuse a run if ``path`` is a manifest of other images, labels or splits.
+
+    The manifest may list fewer images than planned, because unreadable images are left out.
+    """
     if path.exists():
         known = {replace(sample, box=None) for sample in planned}
-        rows = _rows(path)
+        rows = _samples_or_nothing(path)
         if not rows or not all(replace(row, box=None) in known for row in rows):
             raise _other_manifest(path)
 
 
-def _rows(path: Path) -> list[Sample]:
-    """The samples of a manifest; none where the file is not a manifest."""
+def _samples_or_nothing(path: Path) -> list[Sample]:
+    """The samples of a manifest; an empty list if the file is not a manifest."""
     try:
         return read_manifest(path)
     except ManifestError:
@@ -273,7 +281,7 @@ def _unreadable(boxes: dict[str, FoundBox]) -> dict[str, str]:
 
 
 def _why_missing(path: Path) -> str:
-    """Why a file, or a member of a shard, cannot be found; empty where it can."""
+    """The reason why a file, or a member of a shard, cannot be found; empty if it exists."""
     try:
         file_stamp(path)
     except (OSError, ValueError) as error:
@@ -282,7 +290,7 @@ def _why_missing(path: Path) -> str:
 
 
 def _with_boxes(samples: Iterable[Sample], boxes: dict[str, FoundBox]) -> list[Sample]:
-    """The readable samples, each with its own box or the detector's."""
+    """The readable samples, each with its own box or the box that the detector found."""
     finished: list[Sample] = []
     for sample in samples:
         found = boxes.get(sample.path)
@@ -299,7 +307,7 @@ def _videos_without_face(samples: Iterable[Sample]) -> list[str]:
 
 
 def _write_manifests(finished: dict[Path, list[Sample]]) -> None:
-    """Write all manifests, or none where one of them is there already with other boxes."""
+    """Write all manifests. If a manifest exists with other boxes, raise an error and write nothing."""
     texts = {path: manifest_text(samples, str(path)) for path, samples in finished.items()}
     for path, text in texts.items():
         if path.exists() and path.read_bytes() != text.encode():

@@ -1,4 +1,4 @@
-"""Replay-Attack (Idiap): 50 people, prints and screens before a webcam; its own train, devel and test folders."""
+"""Replay-Attack (Idiap): 50 people, prints and screens before a webcam, in train, devel and test folders."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _PARTS = tuple(
     )
 )
 
-# The published protocols: whether each keeps an attack, by its device and kind.
+# Published protocol -> function that says whether the protocol has attacks of this device and kind.
 _PROTOCOLS: Mapping[str, Callable[[str, str], bool]] = {
     "grandtest": lambda device, kind: True,
     "print": lambda device, kind: device == "print",
@@ -52,21 +52,23 @@ _PROTOCOLS: Mapping[str, Callable[[str, str], bool]] = {
     "video": lambda device, kind: kind == "video",
 }
 
-# The shipped rectangles come from a detector (Torch3vision's MCT) whose model is 19 pixels wide, with the pupils 10
-# pixels apart and 5 pixels below its top. The side of the canonical square is 2.35 times the distance between the
-# pupils, and its centre lies 0.51 distances below them (medians of dlib's squares and YuNet's eyes on 48 bona fide
-# images of NUAA).
+# The data set contains face rectangles from a detector (Torch3vision's MCT). The detector's model is 19 pixels wide. The
+# pupils are 10 pixels apart and 5 pixels below the top. The side of the canonical square is 2.35 times the distance
+# between the pupils. The centre of the square lies 0.51 times this distance below the pupils. Both numbers are medians
+# of dlib's squares and YuNet's eyes on 48 bona fide images of NUAA.
 _PUPILS, _EYES_BELOW_TOP = 10 / 19, 5 / 19
 _SIDE, _CENTER_BELOW_EYES = 2.35, 0.51
 
 
 def canonical_square(x: float, y: float, width: float, height: float) -> Box:
-    """The canonical face square of a shipped rectangle: 1.24 times as wide, and a little lower.
+    """The canonical face square for a face rectangle of the data set.
+
+    The square is 1.24 times as wide as the rectangle, and a little lower in the image.
 
     >>> [round(value, 1) for value in canonical_square(100, 60, 100, 100).xyxy]
     [88.2, 51.3, 211.8, 175.0]
     """
-    # The rectangles are squares, cut at the edge of the image: the longer side is the whole one.
+    # The rectangles are squares that are cut off at the edge of the image. The longer side is not cut.
     scale = max(width, height)
     center_x, center_y = x + width / 2, y + (_EYES_BELOW_TOP + _CENTER_BELOW_EYES * _PUPILS) * scale
     half = _SIDE * _PUPILS * scale / 2
@@ -74,7 +76,7 @@ def canonical_square(x: float, y: float, width: float, height: float) -> Box:
 
 
 def _scan(root: Path, protocol: str, seed: int) -> Scan:
-    del seed  # nothing here is random
+    del seed  # the protocols are not random
     scan = Scan(root, {})
     found = [s for part, folder in _locate(root) for s in _read_part(root, part, folder, scan)]
     samples = videos_or_frames(found, scan)
@@ -93,9 +95,9 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
 
 
 def _locate(root: Path) -> list[tuple[_Part, Path]]:
-    """The folders train, devel and test: in ``root``, or each in a folder of it, as in the archives."""
+    """The folders train, devel and test: in ``root``, or in folders of ``root``, as in the archives."""
     require_folder(root)
-    # The face locations have folders of the same three names, without videos.
+    # The archive of face locations also has folders named train, devel and test, but without videos.
     folders = [root, *(f for f in sorted(root.iterdir()) if f.is_dir() and _FACES not in f.name.lower())]
     whole = [f for f in folders if all((f / part.folder / "real").is_dir() for part in _PARTS)]
     places = [
@@ -129,7 +131,10 @@ def _read_part(root: Path, part: _Part, folder: Path, scan: Scan) -> list[Sample
 
 
 def _match(video: PurePosixPath) -> re.Match[str] | None:
-    """The parts of a video's name (relative to its part, without ending), if it lies in the folder of its kind."""
+    """The parts of a video's name, if the video lies in the folder for its class; None for other files.
+
+    The path ``video`` is relative to the part's folder and has no suffix.
+    """
     if video.parts[:-1] == ("real",):
         return _REAL.fullmatch(video.name)
     if video.parts[:-1] in (("attack",), ("attack", "fixed"), ("attack", "hand")):
@@ -145,9 +150,9 @@ def _sample(path: str, match: re.Match[str], part: _Part, video: str | None, fra
 
 
 def _device_and_kind(sample: Sample) -> tuple[str, str]:
-    """Device and kind of an attack, from its name."""
+    """Device and kind of an attack, from the video's name."""
     match = _ATTACK.fullmatch(PurePosixPath(sample.video or sample.path).with_suffix("").name)
-    assert match is not None  # the sample was found by this name
+    assert match is not None  # `_read_part` accepts only names that match
     return match["device"].lower(), match["kind"].lower()
 
 
@@ -166,17 +171,17 @@ def _instrument(device: str, kind: str) -> AttackType:
 
 
 def _faces_folder(root: Path) -> Path | None:
-    """The folder of the shipped face locations, which are a separate archive: in the set's folders or beside them."""
+    """The folder of the face locations. They are a separate archive, in the set's folder or in the same parent."""
     folders = (root, *sorted(child for child in root.iterdir() if child.is_dir()), root.parent)
     places = [*(folder / _FACES for folder in folders), *root.parent.glob(f"*{_FACES}*/{_FACES}")]
     return next((place for place in places if place.is_dir()), None)
 
 
 def _video_boxes(root: Path, sample: Sample) -> dict[int, Box]:
-    """Frame index -> canonical square, from the video's .face file; empty where there is none.
+    """Frame index -> canonical square, from the video's .face file; empty if the file does not exist.
 
     Raises:
-        DatasetError: a line that is not ``frame x y width height``.
+        DatasetError: a line of the file is not ``frame x y width height``.
     """
     folder = _faces_folder(root)
     if folder is None:
@@ -196,7 +201,7 @@ def _video_boxes(root: Path, sample: Sample) -> dict[int, Box]:
             frame, x, y, width, height = (int(float(text)) for text in line.split()) if line.strip() else (0,) * 5
         except (ValueError, OverflowError) as error:
             raise DatasetError(f"{path}:{number}: expected 'frame x y width height', got {line!r}") from error
-        if width > 0 and height > 0:  # zeros: the set's detector found no face
+        if width > 0 and height > 0:  # zeros mean that the data set's detector found no face
             boxes[frame] = canonical_square(x, y, width, height)
     return boxes
 
@@ -210,7 +215,7 @@ REPLAY_ATTACK = Adapter(
         "BIOSIG 2012"
     ),
     protocols=(
-        ProtocolInfo("grandtest", "all attacks; the set's own train, devel and test", True),
+        ProtocolInfo("grandtest", "all attacks; the train, devel and test folders of the data set", True),
         ProtocolInfo("print", "attacks with printed photos", True),
         ProtocolInfo("mobile", "attacks with a phone", True),
         ProtocolInfo("highdef", "attacks with a tablet", True),

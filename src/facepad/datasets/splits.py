@@ -1,4 +1,4 @@
-"""Dividing samples: seeded orders that never change, subject-disjoint splits, and subjects in more than one split."""
+"""Dividing samples: seeded reproducible orders, subject-disjoint splits, and subjects in more than one split."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ __all__ = ["class_balance", "seeded_order", "split_subjects", "subjects_across_s
 def seeded_order(names: Iterable[str], seed: int) -> list[str]:
     """``names`` in a random order that depends on the seed and the names alone.
 
-    Sorting by a hash gives the same order on every platform and every version of Python and numpy; their random
-    generators do not promise that.
+    Sorting by a hash gives the same order on every platform and every version of Python and numpy. Random generators
+    do not guarantee the same order.
 
     >>> seeded_order(["a", "b", "c"], 0) == seeded_order(["c", "b", "a"], 0)
     True
@@ -53,12 +53,12 @@ def subjects_across_splits(samples: Iterable[Sample]) -> dict[str, list[Split]]:
 
 
 def split_subjects(samples: Iterable[Sample], shares: Mapping[Split, float], seed: int) -> dict[str, Split]:
-    """Assign each subject to one split so that the image counts of both classes come near ``shares``.
+    """Assign each subject to one split. The image counts of both classes come near ``shares``.
 
     Args:
         samples: The samples to divide; only subject and label matter.
-        shares: Split -> wanted part of the images of each class; the parts sum to 1.
-        seed: Another seed gives another division.
+        shares: Split -> wanted fraction of the images of each class; the fractions sum to 1.
+        seed: Seed of the order in which subjects are assigned.
 
     Returns:
         Subject -> split; each split holds both classes.
@@ -80,11 +80,11 @@ def split_subjects(samples: Iterable[Sample], shares: Mapping[Split, float], see
         held[split].update(counts[subject])
 
     def misfit(split: Split, extra: Counter[Label]) -> float:
-        """How far ``split`` would be from its share, relative to that share."""
+        """Distance of ``split`` from its share with the extra images, relative to the share."""
         wanted = shares[split]
         return sum(((held[split][c] + extra[c]) / total[c] - wanted) ** 2 / wanted for c in total)
 
-    # The smallest splits come first: if they were filled last, no subject of a class might be left for them.
+    # The smallest splits come first. If they were filled last, they might find no subject of one class.
     for split in sorted(shares, key=lambda name: shares[name]):
         while lacking := [label for label in Label if not held[split][label]]:
             useful = [s for s in waiting if any(counts[s][label] for label in lacking)]

@@ -13,7 +13,7 @@ from facepad.files.disk import sha256_file
 
 __all__ = ["PrepareSummary"]
 
-# The terminal shows the first few of a list; prepare.json has them all.
+# The terminal shows only the first names of a list; prepare.json has all names.
 _SHOWN = 5
 
 
@@ -24,17 +24,17 @@ class PrepareSummary:
     Attributes:
         adapter: The data set.
         protocol: Name of the protocol.
-        seed: Seed of its random choices.
-        root: The data set's folder as it was given.
+        seed: Seed of the protocol's random choices.
+        root: The data set's folder, as the user wrote it.
         detector: Name of the face detector.
-        manifests: The files written, in fold order.
-        counts: Manifest file name -> split ("none" without one) -> label -> number of images.
-        skipped: (what, why) for lines and files that are not of the data set.
-        unreadable: (path relative to the data set's folder, why) for images or videos that cannot be read.
-        no_face: Paths, relative to the output folder, of images that stay with an empty box.
-        notes: One line each on things worth knowing.
-        frames: Which frames were taken of each video; None for data sets of images.
-        incomplete: (path relative to the data set's folder, why) for videos that gave fewer frames than they should.
+        manifests: The manifests that were written, in fold order.
+        counts: Manifest file name -> split ("none" for samples without a split) -> label -> number of images.
+        skipped: (name, reason) for lines and files that do not belong to the data set.
+        unreadable: (path relative to the data set's folder, reason) for images or videos that cannot be read.
+        no_face: Paths, relative to the output folder, of images that keep an empty box.
+        notes: Facts that a user should know; one line per fact.
+        frames: The choice of frames in each video; None for data sets of images.
+        incomplete: (path relative to the data set's folder, reason) for videos that gave fewer frames than expected.
         videos_without_face: Paths, relative to the data set's folder, of videos with empty boxes only.
     """
 
@@ -54,7 +54,7 @@ class PrepareSummary:
     videos_without_face: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """The summary as JSON types, with licence, citation and the manifests' hashes: a run in prepare.json."""
+        """The summary as JSON types, with licence, citation and manifest hashes. This is one run in prepare.json."""
         return {
             "dataset": self.adapter.name,
             "protocol": self.protocol,
@@ -82,7 +82,7 @@ class PrepareSummary:
         }
 
     def to_text(self) -> str:
-        """A few lines for the terminal: counts by manifest and split, and what was left out."""
+        """The summary as text for the terminal: counts by manifest and split, and everything that was left out."""
         lines = [f"{self.adapter.name}, protocol {self.protocol}, seed {self.seed}, boxes by {self.detector}"]
         for path in self.manifests:
             lines.append(str(path))

@@ -1,6 +1,6 @@
-"""The synthetic data set: procedural people before a camera, and prints and screens that show them to it.
+"""The synthetic data set: procedural people before a camera, and attacks with prints and screens that show them.
 
-Licence: the pictures are drawn from numbers by this package; they show nobody and may be used freely.
+Licence: this package draws the pictures from random numbers. They show no real person and may be used freely.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from facepad.types import Sample
 
 __all__ = ["SyntheticSet", "generate"]
 
-_MIN_SUBJECTS = 4  # two to train, one each for dev and test
+_MIN_SUBJECTS = 4  # two for train, one for dev, one for test
 _MIN_SIDE = 120
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticSet:
-    """Which synthetic data set to draw.
+    """Settings of a synthetic data set.
 
     Attributes:
         subjects: Number of people, at least 4.
-        seed: Not negative; another seed gives other people.
-        images_per_subject: At least 2; half of them are bona fide.
+        seed: Seed of the people and images, at least 0.
+        images_per_subject: Number of images of each person, at least 2. Half of the images are bona fide.
         size: (height, width) of the images, at least 120 pixels each.
-        video: Write each presentation as a video (MPEG-4, up to 5 images long) instead of images.
+        video: Whether each presentation is written as a video (MPEG-4, up to 5 frames) instead of images.
 
     Raises:
         DatasetError: a value is out of its range.
@@ -63,28 +63,28 @@ class SyntheticSet:
 def generate(out: Path, wanted: SyntheticSet, *, jobs: int | None = None, progress: bool = False) -> list[Sample]:
     """Draw a labelled data set of procedural faces and attacks into ``out``/images/<subject>/.
 
-    Half of each subject's images are bona fide; the others show a print or a photo on a screen. Subjects are divided
-    50/25/25 % into train, dev and test. Camera, compression, framing and light have the same distribution in both
-    classes. The same seed gives the same bytes for any number of jobs (with the same OpenCV and numpy).
+    Half of each subject's images are bona fide. The other images show a print or a photo on a screen. Subjects are
+    divided 50/25/25 % into train, dev and test. Camera, compression, framing and light have the same distribution in
+    both classes. The same seed gives the same bytes for any number of jobs (with the same OpenCV and numpy).
 
-    Videos go into a tree that the data set ``video-folder`` reads: ``out``/<split>/live/<subject>/ and
-    ``out``/<split>/spoof/<instrument>/<subject>/.
+    Videos are written to the folders ``out``/<split>/live/<subject>/ and ``out``/<split>/spoof/<instrument>/<subject>/,
+    which the data set ``video-folder`` can read.
 
     Args:
         out: An absent or empty folder.
-        wanted: What to draw.
-        jobs: Worker processes; None takes one per processor that this process may use. Above 1 they are spawned, so a
-            script needs the usual ``if __name__ == "__main__"`` guard.
-        progress: Show a progress bar on stderr.
+        wanted: The settings of the data set.
+        jobs: Number of worker processes; None takes the number of processors that this process may use. Several workers
+            are spawned; a script therefore needs the usual ``if __name__ == "__main__"`` guard.
+        progress: Whether to show a progress bar on stderr.
 
     Returns:
-        One sample per image in path order; ``path`` is relative to ``out``, ``box`` is the canonical face square as
-        the renderer knows it, ``video`` names the presentation and ``frame`` counts in it. Of videos, one sample per
-        video, with none of these three.
+        One sample per image in path order. ``path`` is relative to ``out``, ``box`` is the exact canonical face square,
+        ``video`` is the name of the presentation and ``frame`` is the image's number in the presentation. For videos,
+        one sample per video, without ``box``, ``video`` and ``frame``.
 
     Raises:
         InputError: ``jobs`` is below 1.
-        OutputExistsError: ``out`` holds something.
+        OutputExistsError: ``out`` is not empty.
         RunError: a file cannot be written.
     """
     require_positive("jobs", jobs)
@@ -101,7 +101,7 @@ def generate(out: Path, wanted: SyntheticSet, *, jobs: int | None = None, progre
 
 
 def _record_all(clips: Sequence[Clip], record: Callable[[Clip], list[Sample]], jobs: int) -> Iterator[list[Sample]]:
-    """Record the clips in order, in this process or in ``jobs`` spawned ones."""
+    """Record the clips in order, in this process or in ``jobs`` spawned processes."""
     if jobs == 1:
         yield from map(record, clips)
         return
@@ -110,7 +110,7 @@ def _record_all(clips: Sequence[Clip], record: Callable[[Clip], list[Sample]], j
 
 
 def _record_images(clip: Clip, out: Path, size: tuple[int, int]) -> list[Sample]:
-    """Render one clip, write its images, and return their samples."""
+    """Render one clip, write the images, and return the images' samples."""
     name = f"s{clip.subject:03d}"
     video = f"{name}/{clip.number:02d}-{clip.kind}"
     samples = []
@@ -122,7 +122,7 @@ def _record_images(clip: Clip, out: Path, size: tuple[int, int]) -> list[Sample]
 
 
 def _record_video(clip: Clip, out: Path, size: tuple[int, int]) -> list[Sample]:
-    """Render one clip, write it as a video, and return its sample."""
+    """Render one clip, write the video, and return the video's sample."""
     name = f"s{clip.subject:03d}"
     folder = f"spoof/{clip.attack_type}" if clip.attack_type else "live"
     path = f"{clip.split}/{folder}/{name}/{clip.number:02d}-{clip.kind}.mp4"

@@ -1,4 +1,4 @@
-"""The limit of unreadable files in a data set: a few are left out and listed, more mean a broken copy."""
+"""The limit of unreadable files in a data set. A few are left out and listed; more mean a broken copy."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from facepad.errors import DatasetError
 __all__ = ["MAX_UNREADABLE", "refuse_mostly_unreadable"]
 
 MAX_UNREADABLE = 0.05
-"""Part of the files that may be unreadable; beyond it the work stops."""
+"""Maximum fraction of the files that may be unreadable. Above the maximum, the command stops."""
 
 
 def refuse_mostly_unreadable(unreadable: Mapping[str, str], total: int, what: str) -> None:
-    """Stop where too many files cannot be read; the caller leaves out fewer.
+    """Raise an error if too many files cannot be read. Below the limit, the caller leaves the files out.
 
     Args:
-        unreadable: Path to reason, of the files found so far.
+        unreadable: Path -> reason, for each unreadable file.
         total: Number of all files.
-        what: What the files are, in the plural.
+        what: Name of the files in the message, in the plural.
 
     Raises:
         DatasetError: more than 5 % are unreadable.

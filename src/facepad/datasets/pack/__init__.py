@@ -1,4 +1,4 @@
-"""Packed data sets: face crops with their labels in tar shards, which are read faster than loose files."""
+"""Packed data sets: face crops and labels in tar shards, which can be read faster than single files."""
 
 from __future__ import annotations
 

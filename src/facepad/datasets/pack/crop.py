@@ -1,4 +1,4 @@
-"""Cutting an image to the part that networks look at: they see the same pixels in the cut-out as in the image."""
+"""Cropping an image to the part that networks use, without a change of the pixels that they see."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _MARGIN = 4
 def cut_out(
     image: NDArray[np.uint8], box: Box | None, *, crop: float | None, size: int | None
 ) -> tuple[NDArray[np.uint8], Box | None]:
-    """The part of an image that crops of up to ``crop`` x the face square need, and the box in it.
+    """The part of an image that crops of up to ``crop`` x the face square need, and the box in this part.
 
-    The part ends where the image ends: crops fill the area beyond from the cut-out as they would from the image. A
-    large part is shrunk by a whole number, and each pixel becomes the mean of a square of pixels. Crops average areas
-    too, so they then differ least.
+    The part does not extend beyond the image. A later crop fills the area outside the part exactly as it would fill the
+    area outside the image. A large part is shrunk by a whole number: each new pixel is the mean of a square of pixels.
+    Crops also average areas, which keeps the difference to a crop of the original image small.
 
     Args:
         image: uint8 RGB ``(H, W, 3)``.
-        box: The face square; without one (or with one wholly outside the image) the whole image is kept.
+        box: The face square. The whole image is kept if the box is None or lies outside the image.
         crop: Side of the square to keep in sides of the face square; None keeps the whole image.
-        size: Pixels that the side of that square, or the shorter side of a whole image, keeps at least when it is
-            shrunk; a side of less than twice as many is not shrunk. None shrinks nothing.
+        size: Minimum side in pixels of the square, or of the shorter side of a whole image, after shrinking. A side of
+            less than twice this size is not shrunk. None shrinks nothing.
 
     Returns:
-        uint8 RGB, and the box in its pixels.
+        The part (uint8 RGB), and the box in pixels of the part.
 
     Example:
         >>> pixels, box = cut_out(np.zeros((480, 640, 3), np.uint8), Box(300, 200, 400, 300), crop=2.0, size=100)
@@ -71,14 +71,14 @@ def _inside(start: float, stop: float, end: int) -> tuple[int, int]:
 
 
 def _in_steps(start: int, stop: int, step: int, end: int) -> tuple[int, int]:
-    """A range of pixels, widened to a whole number of steps as far as the image reaches."""
+    """A range of pixels, widened to a multiple of ``step`` without leaving the image."""
     missing = -(stop - start) % step
     after = min(missing, end - stop)
     return max(0, start - (missing - after)), stop + after
 
 
 def _shrunk(part: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
-    """Means of squares of pixels; squares at the edge that are not whole are filled by reflection, as in crops."""
+    """Means of squares of pixels. Incomplete squares at the edge are filled by reflection, as in crops."""
     if factor == 1:
         return part
     height, width = part.shape[:2]
@@ -88,7 +88,7 @@ def _shrunk(part: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
 
 
 def encoded(image: NDArray[np.uint8], kind: Literal["jpeg", "png"], quality: int) -> bytes:
-    """An image as a file's bytes: JPEG with colour at full resolution, or PNG, compressed little for fast decoding."""
+    """The bytes of an image file: JPEG with full colour resolution, or PNG with low compression for fast decoding."""
     content = io.BytesIO()
     picture = Image.fromarray(np.ascontiguousarray(image))
     if kind == "jpeg":

@@ -1,4 +1,4 @@
-"""pack.json, the inventory of a packed set: its settings and shards, and whether they suffice and are unchanged."""
+"""The inventory (pack.json) of a packed set: settings, shards, and checks of crop sizes and changed shards."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ PackFormat = Literal["jpeg", "png"]
 _FILE = "pack.json"
 _FORMAT = 1
 _MIN_SIZE = 16
-# Crop scales come out of sums of floats: a scale may miss the one that was packed by its last digits.
+# Crop scales are sums of floats. Equal scales may therefore differ in the last digits.
 _TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class PackSettings:
-    """How images are packed.
+    """Settings of packed images.
 
     Attributes:
         crop: Side of the square that is kept, in sides of the face square (at least 1); None keeps whole frames.
-        size: Pixels that the side of the square (of a whole frame: the shorter side) keeps at least. An image of twice
-            as many or more is shrunk by a whole number. None keeps every pixel.
-        format: ``jpeg``, or ``png``, which changes no pixel.
+        size: Minimum side in pixels of the square, or of the shorter side of a whole frame, after shrinking. Images of
+            at least twice this size are shrunk by a whole number. None keeps every pixel.
+        format: ``jpeg`` or ``png``. PNG keeps every pixel value.
         quality: JPEG quality, 1 to 100.
-        per_shard: Lines of the manifest per shard.
+        per_shard: Number of manifest lines per shard.
 
     Raises:
-        InputError: one of them is out of its range.
+        InputError: a value is out of its range.
     """
 
     crop: float | None = 2.7
@@ -69,10 +69,10 @@ class PackedShard:
     """One shard of a packed set.
 
     Attributes:
-        sha256: Of its bytes.
-        sources: A hash of the size and time of the files that it was packed from; None where it is not known.
-        images: Number of its images.
-        unreadable: Path to reason, of the images that were left out.
+        sha256: SHA-256 of the shard's bytes.
+        sources: A hash of the sizes and modification times of the source files; None if not known.
+        images: Number of images in the shard.
+        unreadable: Path -> reason, for the images that were left out.
     """
 
     sha256: str
@@ -89,20 +89,20 @@ class PackedShard:
         """The shard that `to_dict` describes.
 
         Raises:
-            ValueError, KeyError, TypeError: the value is something else.
+            ValueError, KeyError, TypeError: the value does not describe a shard.
         """
         return cls(str(value["sha256"]), value.get("sources"), int(value["images"]), dict(value["unreadable"]))
 
 
 @dataclass(slots=True)
 class Inventory:
-    """The contents of a packed set, and its source.
+    """The contents and the source of a packed set.
 
     Attributes:
         manifest: File name of the manifest that was packed.
-        manifest_sha256: Hash of that manifest (`facepad.datasets.manifest_hash`).
-        settings: How its images were packed.
-        shards: File name -> shard, of the shards that are complete.
+        manifest_sha256: Hash of the manifest that was packed (`facepad.datasets.manifest_hash`).
+        settings: Settings of the packed images.
+        shards: File name -> shard, for each complete shard.
     """
 
     manifest: str
@@ -126,10 +126,10 @@ class Inventory:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """The inventory of the packed set in ``folder``; None where there is no pack.json.
+        """The inventory of the packed set in ``folder``; None if ``folder`` has no pack.json.
 
         Raises:
-            InputError: pack.json was not written by facepad, or by a newer one.
+            InputError: pack.json was not written by facepad, or was written by a newer version.
         """
         path = folder / _FILE
         try:
@@ -146,15 +146,15 @@ class Inventory:
 
 
 def refuse_narrow_crops(root: Path, samples: Iterable[Sample], reach: float | None) -> None:
-    """Refuse packed crops that are narrower than the square that a network looks at; loose files pass.
+    """Refuse packed crops that are narrower than a network's input square. Samples that are not packed are accepted.
 
     Args:
         root: Folder that the samples' paths are relative to.
-        samples: The samples that are to be looked at.
-        reach: Side of the square that is looked at, in sides of the face square; None is the whole frame.
+        samples: The samples that the network will read.
+        reach: Side of the network's input square, in sides of the face square; None is the whole frame.
 
     Raises:
-        InputError: the crops are too narrow; or as `Inventory.read`.
+        InputError: the crops are too narrow, or `Inventory.read` refuses pack.json.
     """
     for folder in _packed_folders(root, samples):
         inventory = Inventory.read(folder)
@@ -168,10 +168,10 @@ def refuse_narrow_crops(root: Path, samples: Iterable[Sample], reach: float | No
 
 
 def changed_shards(root: Path, samples: Sequence[Sample]) -> list[str]:
-    """The shards of packed sets whose bytes have changed since they were packed, by their paths relative to ``root``.
+    """Paths, relative to ``root``, of the shards whose bytes have changed since they were packed.
 
     Raises:
-        InputError: as `Inventory.read`.
+        InputError: as in `Inventory.read`.
     """
     changed = []
     for folder in _packed_folders(root, samples):
@@ -187,7 +187,7 @@ def changed_shards(root: Path, samples: Sequence[Sample]) -> list[str]:
 
 
 def _packed_folders(root: Path, samples: Iterable[Sample]) -> list[Path]:
-    """The folders of the shards that samples lie in, each once."""
+    """The folders of the shards that contain the samples, without repetition."""
     places = (sample.path.partition(SHARD_SUFFIX + "/") for sample in samples)
     folders = dict.fromkeys(head.rpartition("/")[0] for head, inside, _ in places if inside)
     return [root / folder for folder in folders]

@@ -1,4 +1,4 @@
-"""Members of a shard: an image and its label, made from a line of a manifest, written to a tar and read from it."""
+"""Members of a shard: making an image and a label from a manifest line, writing both to a tar, and reading them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _JPEG_SUFFIXES = (".jpg", ".jpeg")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A sample of the source manifest and its number (from 0), which names its member."""
+    """A sample of the source manifest with the sample's number (from 0). The number is part of the member's name."""
 
     number: int
     sample: Sample
@@ -48,7 +48,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A line as it goes into a shard: the packed sample and the bytes of its image, or why it cannot be read."""
+    """The packed sample of a line and the bytes of the image, or the reason why the image cannot be read."""
 
     line: Line
     sample: Sample | None = None
@@ -57,28 +57,28 @@ class Member:
 
 
 def shard_name(number: int, settings: PackSettings) -> str:
-    """The shard of the line with a number."""
+    """The name of the shard that contains the line with this number."""
     return f"shard-{number // settings.per_shard:05d}{SHARD_SUFFIX}"
 
 
 def is_video(sample: Sample) -> bool:
-    """Whether a sample's file is a video, of which the sample is a frame."""
+    """Whether a sample is a frame of a video file, not an image file."""
     return PurePosixPath(sample.path).suffix.lower() in VIDEO_SUFFIXES
 
 
 def source_name(sample: Sample) -> str:
-    """The name of a source: its path, and ``#`` and the number of a frame of a video."""
+    """The name of a source: ``PATH`` for an image, ``PATH#FRAME`` for a frame of a video."""
     return f"{sample.path}#{sample.frame}" if is_video(sample) else sample.path
 
 
 def read_together(lines: Sequence[Line]) -> Iterator[list[Line]]:
-    """Lines that are read together: frames of one video that follow each other; all others one by one."""
+    """Groups of lines. Consecutive frames of one video form a group, because they are read together."""
     for _, group in groupby(lines, key=lambda line: line.sample.path if is_video(line.sample) else line.number):
         yield list(group)
 
 
 def make_members(lines: Sequence[Line], manifest: Path, settings: PackSettings) -> list[Member]:
-    """Read, cut and encode the images of lines that are read together."""
+    """Read, crop and encode the images of one group of `read_together`."""
     if is_video(lines[0].sample):
         return _of_frames(lines, manifest, settings)
     return [_of_image(line, manifest, settings) for line in lines]
@@ -92,7 +92,7 @@ def _of_image(line: Line, manifest: Path, settings: PackSettings) -> Member:
 
 
 def _of_frames(lines: Sequence[Line], manifest: Path, settings: PackSettings) -> list[Member]:
-    """Frames of one video, in the order of the lines; a frame that cannot be decoded has an error."""
+    """Members for frames of one video, in the order of the lines. A frame that cannot be decoded has an error."""
     path = resolve(manifest, lines[0].sample)
     wanted = {line.sample.frame: line for line in lines}
     last = max(line.sample.frame or 0 for line in lines)
@@ -122,7 +122,10 @@ def _packed(line: Line, image: NDArray[np.uint8], settings: PackSettings) -> Mem
 
 
 def _member_name(line: Line, settings: PackSettings) -> str:
-    """``NUMBER/NAME.jpg``: unique by its number, and with the image's own name, which seeds its augmentation."""
+    """The member's name ``NUMBER/NAME.jpg``.
+
+    The number makes the name unique. The image's own name is kept, because it seeds the image's augmentation.
+    """
     path, stem = PurePosixPath(line.sample.path), line.sample.stem
     if is_video(line.sample):
         stem = f"{stem}-{line.sample.frame:06d}"
@@ -131,13 +134,13 @@ def _member_name(line: Line, settings: PackSettings) -> str:
 
 
 def _rounded(box: Box | None) -> Box | None:
-    """The box with the two decimals that a manifest keeps: labels in shards and in the manifest are the same."""
+    """The box with two decimals, as in a manifest. The boxes in shards and in the manifest are then equal."""
     # Adding 0.0 turns -0.0 into 0.0.
     return None if box is None else Box(*(round(value, 2) + 0.0 for value in box.xyxy))
 
 
 def add_member(archive: tarfile.TarFile, member: Member) -> None:
-    """Add an image and its label, as NAME.jpg (or .png) and NAME.json."""
+    """Add an image as NAME.jpg (or NAME.png), and the image's label as NAME.json."""
     sample, source = member.sample, member.line.sample
     assert sample is not None
     name = PurePosixPath(sample.path.partition("/")[2])
@@ -155,16 +158,16 @@ def add_member(archive: tarfile.TarFile, member: Member) -> None:
     }
     text = json.dumps(label, ensure_ascii=False).encode()
     for file, content in ((name, member.content), (name.with_suffix(".json"), text)):
-        header = tarfile.TarInfo(file.as_posix())  # owner, group and time are zero: the same images give the same bytes
+        header = tarfile.TarInfo(file.as_posix())  # zero owner, group and time: equal bytes in each run
         header.size = len(content)
         archive.addfile(header, io.BytesIO(content))
 
 
 def samples_of_shard(shard: Path) -> Iterator[tuple[int, Sample]]:
-    """Line number and packed sample of each image in a shard, from its labels.
+    """Line number and packed sample of each image in a shard, from the labels in the shard.
 
     Raises:
-        OSError, ValueError, KeyError, TypeError: the shard is damaged, or not facepad's.
+        OSError, ValueError, KeyError, TypeError: the shard is damaged, or was not written by facepad.
     """
     for name, text in read_members(shard, ".json").items():
         label = json.loads(text)

@@ -1,4 +1,4 @@
-"""Packing a data set: face crops with their labels as tar shards in WebDataset's layout."""
+"""Packing a data set: writing face crops and labels to tar shards in WebDataset's layout."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ class PackSummary:
     """The packed set that `pack` wrote.
 
     Attributes:
-        manifest: The packed set's own manifest.
-        pairs: Each sample of the source's manifest with its sample in the packed one.
+        manifest: The manifest of the packed set.
+        pairs: (sample of the source manifest, the same sample in the packed manifest).
         shards: Number of shards.
         packed: Number of shards that this run wrote.
-        changed: Shards that this run wrote again, as they or their sources had changed since an earlier run.
-        bytes: Of all shards.
-        unreadable: Path to reason, of images that could not be read and are left out.
+        changed: Shards that this run wrote again, because their bytes or sources had changed since an earlier run.
+        bytes: Size of all shards in bytes.
+        unreadable: Path -> reason, for images that could not be read and are left out.
     """
 
     manifest: Path
@@ -60,7 +60,7 @@ class PackSummary:
     unreadable: dict[str, str]
 
     def to_text(self) -> str:
-        """A few lines for the terminal."""
+        """The summary as text for the terminal."""
         lines = [f"it or its images changed since it was packed, packed again: {name}" for name in self.changed]
         lines += [f"unreadable, left out: {why}" for why in self.unreadable.values()]
         there = f" ({self.shards - self.packed} were there)" if self.packed < self.shards else ""
@@ -79,29 +79,33 @@ def pack(
     jobs: int | None = None,
     progress: bool = False,
 ) -> PackSummary:
-    """Write the parts of a manifest's images that networks look at, with their labels, to shards in ``out``.
+    """Write the crops that networks need from a manifest's images, and the labels, to shards in ``out``.
 
-    ``out`` gets ``shard-00000.tar`` and so on; ``manifest.csv``, whose paths name members of the shards and whose boxes
-    are the face squares in them; ``pack.json`` with settings and checksums; and, where the source has one,
-    ``prepare.json``. A member is ``NUMBER/NAME.jpg`` (or ``.png``) beside ``NUMBER/NAME.json``, its line of the
-    manifest. The same images and settings give the same shards (with the same Pillow and OpenCV).
+    ``out`` gets these files:
 
-    Shards appear whole, and the manifest last. A second run packs the shards that are missing or lack images, and those
-    whose bytes or sources have changed. Images without a face square are kept as whole frames; frames of videos become
-    images; unreadable images are left out and listed.
+    - ``shard-00000.tar`` and so on. Each image is a member ``NUMBER/NAME.jpg`` (or ``.png``) with a label
+      ``NUMBER/NAME.json``, which has the values of the manifest line.
+    - ``manifest.csv``. The paths name members of the shards, and the boxes are in pixels of the packed images.
+    - ``pack.json`` with settings and checksums.
+    - ``prepare.json``, if the source folder has this file.
+
+    The same images and settings give the same shards (with the same Pillow and OpenCV). Each shard is written
+    atomically, and the manifest is written last. A second run packs only the shards that are missing, lack images, or
+    have changed bytes or sources. Images without a face square are kept as whole frames. Frames of videos become
+    images. Unreadable images are left out and listed.
 
     Args:
-        manifest: The source. A line that names a video and a frame stands for that frame.
-        out: A new or empty folder, or one that a run on the same manifest with the same settings has begun.
-        settings: How images are packed; None takes the usual settings.
-        jobs: Threads that decode, cut and encode; None takes one per processor.
-        progress: Show a progress bar on stderr.
+        manifest: The source manifest. A line with a video path and a frame number means this frame of the video.
+        out: A new or empty folder, or the folder of an earlier run with the same manifest and settings.
+        settings: Settings of the packed images; None takes the defaults.
+        jobs: Number of threads that decode, crop and encode; None takes the number of processors.
+        progress: Whether to show a progress bar on stderr.
 
     Raises:
         ManifestError: the manifest is missing or breaks its contract.
-        InputError: jobs below 1, a video that is named without a frame, or a source that is itself a narrower pack.
-        BusyError: another process fills ``out``.
-        OutputExistsError: ``out`` holds something else, or a pack of another manifest or with other settings.
+        InputError: jobs is below 1, a video has no frame number, or the source is a packed set with narrower crops.
+        BusyError: another process writes to ``out``.
+        OutputExistsError: ``out`` holds other files, or a packed set of another manifest or with other settings.
         DatasetError: more than 5 % of the images are unreadable.
         RunError: the disk is full.
     """
@@ -125,7 +129,7 @@ def _refuse_whole_videos(samples: Sequence[Sample]) -> None:
 
 
 def _open_output(out: Path, manifest: Path, settings: PackSettings) -> Inventory:
-    """The inventory of ``out``: a new one, or that of an earlier run with the same manifest and settings."""
+    """The inventory of an earlier run with the same manifest and settings in ``out``, or a new inventory."""
     fresh = Inventory(manifest.name, manifest_hash(manifest), settings)
     found = Inventory.read(out)
     if found is None:
@@ -144,7 +148,7 @@ def _open_output(out: Path, manifest: Path, settings: PackSettings) -> Inventory
 
 
 class _Packer:
-    """One run: it holds the plan of the shards, and keeps the inventory up to date as they are written."""
+    """One run of `pack`: the plan of the shards, and the inventory, which is updated after each shard."""
 
     def __init__(self, manifest: Path, out: Path, samples: Sequence[Sample], inventory: Inventory) -> None:
         self._manifest = manifest
@@ -173,7 +177,7 @@ class _Packer:
         )
 
     def _stamp(self, lines: Sequence[Line]) -> str:
-        """A hash of the size and time of a shard's sources: it tells whether they have changed."""
+        """A hash of the sizes and modification times of a shard's sources. The hash changes if a source changes."""
         stamps: list[Any] = []
         for line in lines:
             try:
@@ -183,12 +187,12 @@ class _Packer:
         return hashlib.sha256(json.dumps(stamps).encode()).hexdigest()
 
     def _remove_leftovers(self) -> None:
-        """Remove the half-written shards of a run that was killed."""
+        """Remove the incomplete shards of a run that was killed."""
         for left in self._out.glob(f".shard-*{SHARD_SUFFIX}"):
             left.unlink()
 
     def _forget_changed(self) -> list[str]:
-        """Drop shards from the inventory that are missing, lack images or have changed; the names of the last."""
+        """Remove missing, incomplete and changed shards from the inventory, and return the names of changed shards."""
         changed = []
         for name, shard in list(self._inventory.shards.items()):
             path = self._out / name
@@ -201,7 +205,7 @@ class _Packer:
         return changed
 
     def _members(self, missing: dict[str, list[Line]], jobs: int) -> Iterator[Member]:
-        """The members of the missing shards in order, made by threads some way ahead of the writing."""
+        """The members of the missing shards in order. Threads make members before they are written."""
         work = (group for lines in missing.values() for group in read_together(lines))
         made = map_ahead(
             lambda group: make_members(group, self._manifest, self._inventory.settings),
@@ -212,7 +216,7 @@ class _Packer:
         return (member for group in made for member in group)
 
     def _write_shard(self, name: str, members: Iterator[Member], advance: Advance) -> None:
-        """Write one shard, and enter it into the inventory as soon as it is complete."""
+        """Write one shard, and then add the complete shard to the inventory."""
         path, images, failed = self._out / name, 0, dict[str, str]()
         earlier = self._unreadable()
         with atomic_path(path) as temporary, tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as archive:
@@ -228,12 +232,12 @@ class _Packer:
         self._inventory.write(self._out)
 
     def _unreadable(self) -> dict[str, str]:
-        """Path to reason, of the images that the shards of the inventory lack, in the order of the shards."""
+        """Path -> reason, for the images that were left out of the shards, in the order of the shards."""
         shards = sorted(self._inventory.shards.items())
         return {path: why for _, shard in shards for path, why in shard.unreadable.items()}
 
     def _pairs(self) -> list[tuple[Sample, Sample]]:
-        """Each sample of the source with its packed one, which is read from the shards' own labels."""
+        """(sample of the source, packed sample) for each packed image. Packed samples are read from the shards."""
         pairs = []
         for name, lines in self._plan.items():
             by_number = {line.number: line.sample for line in lines}
@@ -246,7 +250,7 @@ class _Packer:
         return pairs
 
     def _write_manifest(self, packed: Sequence[Sample]) -> None:
-        """Write the manifest last: a set that has one is complete."""
+        """Write the manifest after all shards, because a packed set with a manifest counts as complete."""
         path = self._out / "manifest.csv"
         text = manifest_text(packed, str(path))
         copy_origin(self._manifest, path, text, packed)

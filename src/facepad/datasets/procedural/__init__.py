@@ -1,1 +1,1 @@
-"""Procedural portraits: subjects, their faces, hair, bodies, rooms and cameras, drawn from numbers alone."""
+"""Procedural portraits: subjects with faces, hair and bodies, rooms and cameras, drawn from random numbers."""

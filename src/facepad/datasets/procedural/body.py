@@ -23,13 +23,13 @@ def draw_body(
 ) -> None:
     """Draw neck, shoulders and clothes on ``canvas`` in place.
 
-    They are computed at half resolution (a camera that is focused on the eyes blurs them anyway).
+    The drawing has half resolution, because a camera that is focused on the eyes blurs the body.
 
     Args:
         canvas: Linear light, float32 (H, W, 3).
-        subject: Whose body.
-        view: Where the head's origin is, and pixels per mm.
-        lighting: The light on it.
+        subject: The subject whose body is drawn.
+        view: Position of the head's origin, and pixels per mm.
+        lighting: The light on the body.
     """
     top = max(int(view.y + 40 * view.scale), 0)
     height, width = canvas.shape[0] - top, canvas.shape[1]
@@ -47,7 +47,7 @@ def draw_body(
 
 
 def _lay(layer: Floats, mask: Floats, colour: Floats) -> None:
-    """Paint over a premultiplied RGBA layer."""
+    """Paint a colour over a premultiplied RGBA layer, in place."""
     over(layer, mask, np.dstack([colour, np.ones(colour.shape[:2], np.float32)]))
 
 
@@ -77,7 +77,7 @@ def _clothes(
     y: Floats,
     lighting: Lighting,
 ) -> None:
-    """A jumper, shirt or v-neck over shoulders that fall off to both sides."""
+    """Paint a jumper, shirt or v-neck over sloping shoulders."""
     ax, cloth = np.abs(x), f32(subject.cloth)
     shoulder = f32(np.interp(ax, _SHOULDER_X, _SHOULDER_Y))
     edge = np.maximum(shoulder, _neckline(subject.collar, ax))
@@ -98,7 +98,7 @@ def _clothes(
 
 
 def _neckline(collar: str, ax: Floats) -> Floats:
-    """Depth of the neck's opening, mm below the pupils, 0 beside it."""
+    """Depth of the neck opening in mm below the pupils; 0 outside the opening."""
     depths = {
         "crew": 20 * np.sqrt(np.clip(1 - (ax / 60) ** 2, 0, 1)),
         "v": 58 * (1 - ax / 58),
@@ -108,7 +108,7 @@ def _neckline(collar: str, ax: Floats) -> Floats:
 
 
 def _cloth_light(subject: Subject, x: Floats, below: Floats, lighting: Lighting) -> Floats:
-    """Light on the cloth (H, W, 3): round shoulders, ``below`` mm under their line, with soft folds."""
+    """Light on the cloth (H, W, 3), with round shoulders and soft folds; ``below`` is mm below the shoulder line."""
     rng = np.random.default_rng([subject.seed, 6])
     shape = (below.shape[0], x.shape[1])
     folds = smooth_noise(rng, shape, 23) + 0.6 * smooth_noise(rng, shape, 8.5)

@@ -1,4 +1,4 @@
-"""The camera that records bona fide and attack presentations alike, so that only the presentation tells them apart."""
+"""The camera for bona fide and attack presentations. It is the same for both, so only the presentation differs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LUMA = np.array([[0.299, 0.587, 0.114]], np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """One camera at one occasion.
+    """One camera with the settings of one recording.
 
     Attributes:
-        target: Mean display luminance that its exposure aims at, in [0, 1].
-        balance: White balance error, gains of red, green and blue.
+        target: Mean display luminance after automatic exposure, in [0, 1].
+        balance: White balance error: gains of red, green and blue.
         vignette: Loss of light in the corners, in [0, 1].
-        blur: Gaussian sigma of lens and focus in pixels.
+        blur: Gaussian sigma of the blur by lens and focus, in pixels.
         noise: Standard deviation of the noise at mid-grey, in [0, 1].
         quality: JPEG quality, 0 to 100.
     """
@@ -37,7 +37,7 @@ class Camera:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> Camera:
-        """Draw a camera; every class of presentation draws from here."""
+        """Draw a random camera. Bona fide and attack presentations share this distribution."""
         red, blue = (float(v) for v in rng.uniform(0.94, 1.06, 2))
         return cls(
             target=float(rng.uniform(0.40, 0.55)),
@@ -49,11 +49,11 @@ class Camera:
         )
 
     def record(self, scene: NDArray[np.uint8], grain: Floats) -> NDArray[np.uint8]:
-        """Record a display-referred scene.
+        """Record a scene that is given in display values.
 
         Args:
             scene: uint8 RGB (H, W, 3).
-            grain: Noise of unit variance, (H, W, 3), see `sensor_grain`.
+            grain: Noise of unit variance, (H, W, 3), from `sensor_grain`.
 
         Returns:
             uint8 RGB (H, W, 3).
@@ -70,19 +70,19 @@ class Camera:
         return _quantised(image)
 
     def encode(self, image: NDArray[np.uint8]) -> bytes:
-        """The recorded picture as a JPEG file's bytes."""
+        """The bytes of a JPEG file with the recorded picture."""
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         return data.tobytes()
 
 
 def sensor_grain(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
-    """Noise of unit variance, (height, width, 3); shifted at random it serves a whole clip."""
+    """Noise of unit variance, (height, width, 3). Random shifts of the same noise give the noise of all frames."""
     return rng.standard_normal((*size, 3), dtype=np.float32)
 
 
 def to_display(light: Floats) -> NDArray[np.uint8]:
-    """Linear light to display values: uint8, square-root transfer curve."""
+    """Convert linear light to display values (uint8) with a square-root transfer curve."""
     return _quantised(np.sqrt(np.clip(light, 0, 1)))
 
 

@@ -1,4 +1,4 @@
-"""The clips of a synthetic set: which presentations there are, and what the camera records of each."""
+"""The clips of a synthetic data set: the list of presentations, and the frames that the camera records."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _INSTRUMENTS = (AttackType.PRINT, AttackType.REPLAY_PHOTO)
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Some frames of one presentation: one subject, one camera, one light, one instrument.
+    """A few frames of one presentation, with one subject, camera, light and instrument.
 
     Attributes:
-        seed: Of the data set.
+        seed: Seed of the data set.
         subject: Number of the person in the data set.
-        split: The subject's split.
-        number: Of the clip among its subject's.
-        frames: How many images it has.
+        split: Split of the subject.
+        number: Number of the clip among the subject's clips.
+        frames: Number of frames.
         attack_type: None for bona fide.
         family: Kind of print or screen; None for bona fide.
     """
@@ -54,7 +54,7 @@ class Clip:
 
 
 def plan_clips(subjects: int, seed: int, images_per_subject: int) -> list[Clip]:
-    """All clips in path order; instruments and their families take turns, across subjects too."""
+    """All clips in path order. Instruments and families alternate, also from subject to subject."""
     order = np.random.default_rng([seed, 0]).permutation(subjects)
     train, dev = round(subjects / 2), max(round(subjects / 4), 1)
     split_of = {int(subject): _split_at(rank, train, dev) for rank, subject in enumerate(order)}
@@ -82,7 +82,7 @@ def _clip_lengths(images: int) -> list[int]:
 
 
 def shots(clip: Clip, size: tuple[int, int]) -> Iterator[tuple[Camera, NDArray[np.uint8], Box]]:
-    """The frames of a clip: the camera, the image (uint8 RGB of (height, width)), and the face square in it."""
+    """The frames of a clip, each as (camera, uint8 RGB image of the given (height, width), face square)."""
     rng = np.random.default_rng([clip.seed, clip.subject, clip.number, 7])
     subject = Subject.sample(clip.seed, clip.subject)
     camera, framing = Camera.sample(rng), Framing.sample(rng, size)

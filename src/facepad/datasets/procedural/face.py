@@ -1,4 +1,4 @@
-"""The bare face of a procedural subject: a height map and the paint on it."""
+"""The face of a procedural subject without hair: a height map and colours."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _EYE_ROWS, _MOUTH_ROWS = _rows(-48, 30), _rows(40, 105)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A painted height map: ``z`` (H, W) mm, linear ``albedo`` (H, W, 3), ``alpha`` and ``gloss`` (H, W)."""
+    """A height map with colours: ``z`` (H, W) in mm, linear ``albedo`` (H, W, 3), ``alpha`` and ``gloss`` (H, W)."""
 
     z: Floats
     albedo: Floats
@@ -48,7 +48,7 @@ class Head:
 
 
 def half_outline(subject: Subject) -> Floats:
-    """Half width of the bare head at each row of the grid, (H, 1) mm; 0 above the crown and below the chin."""
+    """Half width of the hairless head in each row of the grid, (H, 1) in mm; 0 above the crown and below the chin."""
     top = np.clip((-20 - Y) / 92, 0, 1)
     skull = np.clip(1 - top**2.4, 0, 1) ** 0.46
     cheek = 1 - 0.045 * step(Y, 5, 28)
@@ -58,7 +58,7 @@ def half_outline(subject: Subject) -> Floats:
 
 
 def build_face(subject: Subject, expression: Expression) -> Head:
-    """Shape and paint the face of ``subject`` with ``expression``; ears are behind its outline, hair comes later."""
+    """The face of ``subject`` with ``expression``. Ears are included; hair is added later."""
     skin, alpha, gloss = _skin(subject)
     albedo, gloss = skin.copy(), gloss.copy()
     _paint_brows(albedo, subject, expression)
@@ -73,7 +73,7 @@ def build_face(subject: Subject, expression: Expression) -> Head:
 
 @lru_cache(maxsize=2)
 def _rigid_height(subject: Subject) -> Floats:
-    """The head's height map in mm, without hair and without what an expression moves."""
+    """The head's height map in mm, without hair and without the parts that an expression changes."""
     outline = np.maximum(half_outline(subject), 1e-3)
     ratio = np.minimum(np.abs(X) / outline, 1.0)
     chin, eye, mouth = subject.chin, subject.pupil_distance / 2, subject.mouth_y
@@ -90,7 +90,7 @@ def _rigid_height(subject: Subject) -> Floats:
 
 
 def _nose_height(subject: Subject) -> Floats:
-    """The nose alone: a ridge that widens and rises to the tip, wings and nostrils."""
+    """The nose: a ridge that becomes wider and higher towards the tip, with wings and nostrils."""
     length, width = subject.nose_length, subject.nose_width
     along = np.clip((Y + 16) / (length + 12), 0, 1)
     half = 6.0 + 4.5 * along**1.5
@@ -101,7 +101,7 @@ def _nose_height(subject: Subject) -> Floats:
 
 
 def _ears(subject: Subject) -> tuple[Floats, Floats, Floats]:
-    """(ear-red flesh factor (H, W, 3), where an ear shows beside the head, its height there)."""
+    """(red factor of the ear's colour (H, W, 3), mask of the ears beside the head, height of the ears)."""
     x = np.abs(X) - subject.half_width - 2.5 - 0.10 * (14 - Y)
     y = (Y - 14) / 27.0
     r = np.sqrt(np.square(x / (9.5 * (1 - 0.3 * np.clip(y, 0, 1)))) + y * y)
@@ -119,7 +119,7 @@ def _face_alpha(subject: Subject) -> Floats:
 
 @lru_cache(maxsize=2)
 def _skin(subject: Subject) -> tuple[Floats, Floats, Floats]:
-    """(albedo, alpha, gloss) of head and ears: blotches, flush, freckles, beard; what no expression changes."""
+    """(albedo, alpha, gloss) of head and ears: blotches, flush, freckles and beard, without the expression."""
     rng = np.random.default_rng([subject.seed, 3])
     noise = {cell: smooth_noise(rng, _SHAPE, cell) for cell in (40, 12, 5, 1.6)}
     tone = 1 + 0.02 * noise[40] + 0.025 * noise[5] + 0.02 * noise[1.6]
@@ -145,7 +145,7 @@ def _skin(subject: Subject) -> tuple[Floats, Floats, Floats]:
 
 
 def _beard(subject: Subject, rng: np.random.Generator) -> Floats:
-    """Where a beard grows, in [0, 1], with the grain of hair: jaw, chin and moustache, not lips or cheeks."""
+    """Mask of the beard in [0, 1], with the grain of hair: jaw, chin and moustache, without lips and cheeks."""
     mouth, ax = subject.mouth_y, np.abs(X)
     border = mouth + 6 - 0.014 * np.square(X) * (1 - 0.9 * step(ax, 44, 12))
     jaw = step(Y - border + 26 * step(ax, 50, 14), 6.0, 9)
@@ -156,7 +156,7 @@ def _beard(subject: Subject, rng: np.random.Generator) -> Floats:
 
 
 def _lip_line(subject: Subject, expression: Expression) -> tuple[Floats, Floats]:
-    """(position along the mouth, -1 to 1 inside; y of the closed lips' line), both (1, W)."""
+    """(position along the mouth, from -1 to 1 inside the mouth; y of the line between closed lips), both (1, W)."""
     t = X / (subject.mouth_width / 2 * (1 + 0.14 * expression.smile))
     wave = 1.1 * np.exp(-np.square(X / 7)) - 0.8 * np.exp(-np.square((np.abs(X) - 11) / 7))
     curve = (1.2 + 5.0 * expression.smile) * np.minimum(t * t, 1.3) - 2.0 * expression.smile
@@ -164,7 +164,7 @@ def _lip_line(subject: Subject, expression: Expression) -> tuple[Floats, Floats]
 
 
 def _lips_height(subject: Subject, expression: Expression) -> Floats:
-    """Both lips, the crease between them and the dents at the corners; the mouth's rows only."""
+    """Height of the lips, the crease between the lips, and the dents at the corners; only for the mouth's rows."""
     t, line = _lip_line(subject, expression)
     inside = np.clip(1 - t * t, 0, 1)
     y = Y[_MOUTH_ROWS]
@@ -179,7 +179,7 @@ def _lips_height(subject: Subject, expression: Expression) -> Floats:
 
 
 def _folds_height(subject: Subject, expression: Expression) -> Floats:
-    """Folds beside nose and mouth, bags under the eyes, lines on the forehead: deeper with smile and age."""
+    """Folds beside nose and mouth, bags under the eyes, lines on the forehead. Smile and age make them deeper."""
     low, high, ax = subject.nose_length - 2, subject.mouth_y + 4, np.abs(X)
     path = 0.95 * subject.nose_width + 4 + 11.0 * np.clip((Y - low) / (high - low), -0.2, 1.2)
     window = step(Y, low, 5) * (1 - step(Y, high, 6))
@@ -215,7 +215,7 @@ def _paint_brows(albedo: Floats, subject: Subject, expression: Expression) -> No
 
 
 def _paint_eye(albedo: Floats, gloss: Floats, subject: Subject, expression: Expression, side: int) -> None:
-    """One eye (side -1: the image's left): lid and crease, eyeball, inner corner, lashes."""
+    """One eye with lid, crease, eyeball, inner corner and lashes; ``side`` -1 is the left side of the image."""
     columns = slice(0, _MIDDLE) if side < 0 else slice(_MIDDLE, None)
     image, skin = albedo[_EYE_ROWS, columns], f32(subject.skin)
     x = side * X[:, columns] - subject.pupil_distance / 2
@@ -253,7 +253,7 @@ def _eyeball(subject: Subject, expression: Expression, x: Floats, y: Floats, lid
 
 
 def _paint_mouth(albedo: Floats, gloss: Floats, subject: Subject, expression: Expression) -> None:
-    """Lips with a cupid's bow; teeth and the dark of the mouth where it is open."""
+    """Lips with a cupid's bow. An open mouth shows teeth and a dark interior."""
     image = albedo[_MOUTH_ROWS]
     t, line = _lip_line(subject, expression)
     inside = np.clip(1 - t * t, 0, 1)

@@ -1,7 +1,7 @@
-"""Scalar fields to draw with: the head's grid in millimetres, smooth steps, bumps, noise and colours.
+"""Scalar fields for drawing: the head's grid in millimetres, smooth steps, bumps, noise and colours.
 
-Everything is float32: a stray float64 constant would double the cost of each field. Colours are linear light; the
-renderer's transfer curve is a plain square root.
+All values are float32, because a single float64 constant would double the cost of each field. Colours are linear light.
+The renderer's transfer curve is a square root.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ Y: Floats = ((np.arange(504, dtype=np.float32) + 0.5) / TEXELS_PER_MM - 145.0)[:
 
 
 def f32(values: ArrayLike) -> Floats:
-    """The values as a float32 array (no copy where they are one already)."""
+    """The values as a float32 array, without a copy if they are already float32."""
     return np.asarray(values, dtype=np.float32)
 
 
 def linear(*colours: tuple[int, int, int]) -> Floats:
-    """8-bit display colours as linear light, one row each.
+    """Convert 8-bit display colours to linear light, with one row per colour.
 
     >>> linear((255, 0, 51)).round(2).tolist()
     [[1.0, 0.0, 0.03999999910593033]]
@@ -50,13 +50,13 @@ def linear(*colours: tuple[int, int, int]) -> Floats:
 
 
 def hsv(hue: float, saturation: float, value: float) -> Floats:
-    """A display colour by hue, saturation and value in [0, 1], as linear light (3,)."""
+    """Linear light (3,) of a display colour, which is given by hue, saturation and value in [0, 1]."""
     ramp = np.clip(np.abs((hue * 6 + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1, 0, 1)
     return f32(np.square(value * (1 - saturation + saturation * ramp)))
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> Floats:
-    """Smooth noise of about unit variance whose blobs are ``cell`` pixels wide: (height, width)."""
+    """Smooth noise (height, width) of about unit variance, with blobs of ``cell`` pixels."""
     small = rng.standard_normal((int(shape[0] / cell) + 3, int(shape[1] / cell) + 3), dtype=np.float32)
     grown = cv2.resize(small, None, fx=float(cell), fy=float(cell), interpolation=cv2.INTER_CUBIC)
     return f32(grown[: shape[0], : shape[1]])
@@ -69,7 +69,7 @@ def step(x: NDArray[np.floating], edge: float, softness: float) -> Floats:
 
 
 def bump(cx: float, cy: float, sx: float, sy: float) -> Floats:
-    """A Gaussian bump on the head grid; as an outer product it costs one multiplication per texel."""
+    """A Gaussian bump on the head grid. It is an outer product, which needs one multiplication per texel."""
     return f32(np.exp(-np.square((X - cx) / sx)) * np.exp(-np.square((Y - cy) / sy)))
 
 
@@ -87,7 +87,7 @@ def blur(field: Floats, sigma: float) -> Floats:
 def over(target: Floats, mask: NDArray[np.floating], colour: NDArray[np.floating]) -> None:
     """Paint ``colour``, (C,) or (H, W, C), over ``target`` (H, W, C) in place by ``mask`` (H, W) in [0, 1].
 
-    Channel by channel: numpy is several times slower at broadcasting over a last axis of three.
+    The loop over channels is several times faster than numpy's broadcasting over a last axis of three.
     """
     cover, paint = f32(mask), f32(colour)
     for channel in range(target.shape[2]):

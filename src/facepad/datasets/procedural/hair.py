@@ -31,10 +31,11 @@ _SHAPE = (Y.shape[0], X.shape[1])
 
 @dataclass(frozen=True, slots=True)
 class _Cut:
-    """A hair style in mm: volume on top and at the sides, where it ends, the hairline's height and how it falls off.
+    """A hair style, with lengths in mm.
 
-    ``part`` shifts the parting; ``curly`` hair has no strands; ``hanging`` hair falls over the ears; ``cover`` below 1
-    lets the scalp through, with ``soft`` edges.
+    ``top`` and ``side`` are volumes, ``length`` is the lower end of the hair, ``hairline`` the height of the hairline, and
+    ``temple`` its shape towards the temples. ``part`` shifts the parting. ``curly`` hair has no strands. ``hanging``
+    hair covers the ears. With ``cover`` below 1, the scalp is visible through the hair; ``soft`` is the edge's softness.
     """
 
     top: float
@@ -63,7 +64,7 @@ _CUTS = {
 
 @dataclass(frozen=True, slots=True)
 class _Hair:
-    """What a subject's hair adds to any head of theirs: cover, colour, shade on the skin, height of the shell."""
+    """The hair of a subject: cover, colour, shade on the skin, and height of the hair's shell."""
 
     front: Floats
     tint: Floats
@@ -74,10 +75,10 @@ class _Hair:
 
 
 def add_hair(head: Head, subject: Subject) -> Head:
-    """The head with the hair that lies on and before it."""
+    """The head with the hair on top and in front of the head."""
     hair = _hair(subject)
     front = hair.front
-    if _CUTS[subject.hair_style].cover < 1:  # cropped hair is a tint of the scalp, never wider than it
+    if _CUTS[subject.hair_style].cover < 1:  # cropped hair only tints the scalp, without volume
         front = front * head.alpha
     albedo = head.albedo
     dim(albedo, hair.shade)
@@ -87,7 +88,7 @@ def add_hair(head: Head, subject: Subject) -> Head:
 
 
 def hair_behind(subject: Subject) -> Head | None:
-    """The hair that hangs behind head and neck; None for short hair."""
+    """The hair behind head and neck; None for short hair."""
     if not _CUTS[subject.hair_style].hanging:
         return None
     hair = _hair(subject)
@@ -113,7 +114,7 @@ def _hair(subject: Subject) -> _Hair:
 
 
 def _outline(subject: Subject, cut: _Cut) -> Floats:
-    """Half width of the hair at each row, (H, 1) mm."""
+    """Half width of the hair in each row, (H, 1) in mm."""
     dome = np.clip(1 - np.clip((-18 - Y) / (94 + cut.top), 0, 1) ** 2.3, 0, 1) ** 0.5
     below = np.clip(Y, 0, 200)
     sway = 1 + 0.05 * np.sin(below / 26) + 0.0011 * below if cut.hanging else 1.0
@@ -121,7 +122,7 @@ def _outline(subject: Subject, cut: _Cut) -> Floats:
 
 
 def _strands(subject: Subject, cut: _Cut, outline: Floats) -> Floats:
-    """Hair grain of about unit variance that follows the fall of the hair from the parting."""
+    """Hair grain of about unit variance, in the direction of the hair from the parting."""
     rng = np.random.default_rng([subject.seed, 5])
     if cut.curly:
         return f32(0.75 * smooth_noise(rng, _SHAPE, 8) + 0.6 * smooth_noise(rng, _SHAPE, 3))
@@ -136,7 +137,7 @@ def _strands(subject: Subject, cut: _Cut, outline: Floats) -> Floats:
 
 
 def _masks(subject: Subject, cut: _Cut, grain: Floats, outline: Floats) -> tuple[Floats, Floats]:
-    """(front, back): cover of the hair over the skin, and of the hair that hangs behind head and neck."""
+    """(front, back): cover of the hair over the skin, and cover of the hair behind head and neck."""
     ax = np.abs(X)
     swept = 0.25 * np.sign(cut.part) * X if abs(cut.part) > 20 else 0.0
     hairline = cut.hairline + cut.temple * np.square(X - 0.25 * cut.part) + swept
@@ -148,13 +149,13 @@ def _masks(subject: Subject, cut: _Cut, grain: Floats, outline: Floats) -> tuple
     end = cut.length - Y + 4 * grain
     front = np.minimum(np.minimum(np.maximum(hairline - Y, np.minimum(sides, end)) + fuzz, edge), end)
     if not cut.hanging:
-        front = front - 30 * step(Y, -12, 6) * (ax > inner - 1)  # the ears stay free
+        front = front - 30 * step(Y, -12, 6) * (ax > inner - 1)  # hair does not cover the ears
     back = step(np.minimum(edge, end), 0.0, 1.4)
     return cut.cover * step(front, 0.0, cut.soft), back
 
 
 def add_glasses(head: Head, subject: Subject) -> Head:
-    """Paint the subject's frame with its shadow, if they wear one; the lenses get a faint gloss."""
+    """Paint the frame of the subject's glasses with a shadow, and a faint gloss of the lenses, if there are glasses."""
     if subject.glasses is None:
         return head
     frame, shade, lens = _frame(subject)

@@ -1,4 +1,4 @@
-"""What stands before the camera: a procedural person, or a print or screen that shows one."""
+"""Presentations to the camera: a procedural person, or a print or screen that shows a procedural person."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PHOTO_SIZES = ((640, 480), (600, 600), (480, 640))
 
 @dataclass(frozen=True, slots=True)
 class Framing:
-    """Where the canonical face square shall be in a picture: its centre and side in pixels."""
+    """The wanted position of the canonical face square in a picture: centre and side in pixels."""
 
     x: float
     y: float
@@ -43,13 +43,13 @@ class Framing:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, size: tuple[int, int]) -> Framing:
-        """Draw a framing for a picture of (height, width); every class of presentation draws from here."""
+        """Draw a random framing for a picture of (height, width). Both classes share this distribution."""
         height, width = size
         side = rng.uniform(0.30, 0.50) * min(height, 0.75 * width)
         return cls(float(rng.uniform(0.40, 0.60) * width), float(rng.uniform(0.44, 0.58) * height), float(side))
 
     def sway(self, rng: np.random.Generator) -> Framing:
-        """The same a moment later: nobody holds still."""
+        """The framing in the next frame, after a small movement."""
         dx, dy = rng.normal(0, 0.025, 2) * self.side
         return Framing(self.x + float(dx), self.y + float(dy), self.side * float(np.exp(rng.normal(0, 0.015))))
 
@@ -57,7 +57,7 @@ class Framing:
 def present_person(
     subject: Subject, rng: np.random.Generator, size: tuple[int, int], framing: Framing
 ) -> Iterator[tuple[_Image, Box]]:
-    """Frames of a person in a room, without end: (display image, exact face square)."""
+    """An endless sequence of frames of a person in a room, each as (display image, exact face square)."""
     room, lighting = draw_room(rng, size), _sample_lighting(rng)
     pose, expression = _sample_pose(rng), _sample_expression(rng)
     while True:
@@ -76,7 +76,7 @@ def present_attack(
     attack_type: AttackType,
     family: str,
 ) -> Iterator[tuple[_Image, Box]]:
-    """Frames of a print or a screen with one photo of ``subject``, held before a camera, without end."""
+    """An endless sequence of frames of a print or screen that shows one photo of ``subject`` to a camera."""
     photo_size = _PHOTO_SIZES[int(rng.integers(len(_PHOTO_SIZES)))]
     photo, shown = next(present_person(subject, rng, photo_size, Framing.sample(rng, photo_size)))
     room = to_display(draw_room(rng, size))
@@ -94,7 +94,7 @@ def present_attack(
 
 
 def _sample_lighting(rng: np.random.Generator) -> Lighting:
-    """Daylight or lamps from the front half, never so far aside that a face could not be recognised."""
+    """Daylight or lamps from the front. The light is never so far to the side that a face cannot be recognised."""
     direction = np.array([rng.uniform(-0.75, 0.75), rng.uniform(-0.75, 0.05), rng.uniform(0.6, 0.9)])
     direction /= np.linalg.norm(direction)
     warm, share = rng.uniform(-0.10, 0.16), rng.uniform(0.52, 0.74)
@@ -119,14 +119,14 @@ def _sample_expression(rng: np.random.Generator) -> Expression:
 
 
 def _vary(expression: Expression, rng: np.random.Generator) -> Expression:
-    """The expression a moment later."""
+    """The expression in the next frame."""
     lids = float(np.clip(expression.lids + rng.normal(0, 0.05), 0.6, 1.2))
     smile = float(np.clip(expression.smile + rng.normal(0, 0.06), 0, 1))
     return replace(expression, lids=lids, smile=smile)
 
 
 def _view(pose: Pose, framing: Framing) -> View:
-    """The view that brings the face square of ``pose`` to the framing."""
+    """The view in which the face square of a head with ``pose`` has the position of the framing."""
     unit = face_square(pose, View(0.0, 0.0, 1.0))
     scale = framing.side / unit.width
     return View(framing.x - unit.center[0] * scale, framing.y - unit.center[1] * scale, scale)
@@ -140,7 +140,7 @@ def _place(
     angle: float,
     tilt: tuple[float, float],
 ) -> Placement:
-    """The placement that brings the photo's face square to the framing."""
+    """The placement in which the photo's face square has the position of the framing."""
     cover = max(size[0] / photo_size[0], size[1] / photo_size[1])
     loose = Placement(framing.side / shown.width / cover, (0.0, 0.0), angle, tilt)
     x, y, w = loose.matrix(photo_size, size) @ (*shown.center, 1.0)
@@ -148,7 +148,7 @@ def _place(
 
 
 def _placed_square(square: Box, matrix: NDArray[np.float64]) -> Box:
-    """The upright square around a face square's image under a homography (the sheet's slight bend left out)."""
+    """The upright square around a face square that a homography has mapped. The slight bend of the sheet is ignored."""
     (x, y), half = square.center, square.width / 2
     points = matrix @ np.array([[x, x - half, x + half, x, x], [y, y, y, y - half, y + half], [1, 1, 1, 1, 1]])
     px, py = points[:2] / points[2]

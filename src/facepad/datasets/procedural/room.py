@@ -1,4 +1,4 @@
-"""Rooms out of focus, the backgrounds of procedural portraits."""
+"""Blurred rooms as backgrounds of procedural portraits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WOOD = linear((120, 84, 56), (156, 118, 82), (88, 66, 52), (196, 190, 180))
 
 
 def draw_room(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
-    """A room out of focus: linear light, float32 (height, width, 3)."""
+    """A blurred room in linear light, float32 (height, width, 3)."""
     h, w = (size[0] + 1) // 2, (size[1] + 1) // 2
     wall = _WALLS[int(rng.integers(len(_WALLS)))] * rng.uniform(0.5, 1.0)
     x, y = np.linspace(-1, 1, w)[None, :], np.linspace(-1, 1, h)[:, None]
@@ -33,7 +33,7 @@ def draw_room(rng: np.random.Generator, size: tuple[int, int]) -> Floats:
 
 
 def _box(room: Floats, x0: float, y0: float, x1: float, y1: float, colour: NDArray[np.floating]) -> None:
-    """Fill a rectangle given in fractions of the room."""
+    """Fill a rectangle. The coordinates are fractions of the room's width and height."""
     h, w = room.shape[:2]
     room[max(int(y0 * h), 0) : max(int(y1 * h), 0), max(int(x0 * w), 0) : max(int(x1 * w), 0)] = colour
 

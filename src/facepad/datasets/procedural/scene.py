@@ -21,7 +21,7 @@ _SHADOW_STEPS = 9
 def render(
     subject: Subject, expression: Expression, pose: Pose, lighting: Lighting, view: View, background: Floats
 ) -> Floats:
-    """Render one portrait over ``background``: linear light, float32 (H, W, 3), a new array."""
+    """Render one portrait over ``background``. The result is a new array in linear light, float32 (H, W, 3)."""
     canvas = background.copy()
     rotation = pose.matrix()
     behind = hair_behind(subject)
@@ -35,7 +35,7 @@ def render(
 
 
 def _shadow(z: Floats, light: tuple[float, float, float]) -> Floats:
-    """Soft cast shadows in [0, 1] (1 = lit): march over the height map towards the light, at half resolution."""
+    """Soft cast shadows in [0, 1] (1 = lit), by steps over the height map towards the light, at half resolution."""
     small = f32(cv2.resize(z, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     lit = np.ones_like(small)
     flat = max(float(np.hypot(light[0], light[1])), 1e-3)
@@ -50,7 +50,7 @@ def _shadow(z: Floats, light: tuple[float, float, float]) -> Floats:
 
 
 def _shade(head: Head, lighting: Lighting, rotation: NDArray[np.float64]) -> Floats:
-    """Lambertian shading with wrapped red (light that wanders under the skin), ambient occlusion, sheen and shadow."""
+    """Lambertian shading with red subsurface scattering (wrapped lighting), ambient occlusion, sheen and shadow."""
     z = blur(head.z, 1.0)
     gx = np.clip(cv2.Sobel(z, cv2.CV_32F, 1, 0, scale=TEXELS_PER_MM / 8), -4, 4)
     gy = np.clip(cv2.Sobel(z, cv2.CV_32F, 0, 1, scale=TEXELS_PER_MM / 8), -4, 4)
@@ -75,7 +75,7 @@ def _shade(head: Head, lighting: Lighting, rotation: NDArray[np.float64]) -> Flo
 
 
 def _draw(head: Head, lighting: Lighting, rotation: NDArray[np.float64], view: View, canvas: Floats) -> None:
-    """Draw a height map on ``canvas`` in place as the rotated surface looks: inverse mapping by fixed point."""
+    """Draw the rotated surface of a height map on ``canvas``, in place (inverse mapping by fixed-point iteration)."""
     area = _extent(view, canvas)
     if area is None:
         return
@@ -102,7 +102,7 @@ def _draw(head: Head, lighting: Lighting, rotation: NDArray[np.float64], view: V
 
 
 def _extent(view: View, canvas: Floats) -> tuple[slice, slice] | None:
-    """Rows and columns of the canvas that the head can reach; None when it is out of view."""
+    """Rows and columns of the canvas that the head can cover; None if the head is not visible."""
     reach = [
         (view.y - 165 * view.scale, view.y + 185 * view.scale),
         (view.x - 130 * view.scale, view.x + 130 * view.scale),

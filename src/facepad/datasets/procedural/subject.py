@@ -1,4 +1,4 @@
-"""Who a procedural face belongs to, and what it does at a moment."""
+"""The identity and the momentary expression of a procedural face."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _Colour = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One identity: what stays the same in all images of a person.
+    """One identity: the properties that are equal in all images of a person.
 
-    Lengths are millimetres measured from the middle between the pupils (``chin`` and ``nose_length`` downwards,
-    ``brow_height`` upwards); colours are linear RGB; ``jaw``, ``lip_red``, ``beard``, ``wrinkles`` and ``freckles`` lie
-    in [0, 1]; ``lips`` is a factor around 1; ``eye_tilt`` a slope.
+    Lengths are in millimetres from the middle between the pupils (``chin`` and ``nose_length`` downwards,
+    ``brow_height`` upwards). Colours are linear RGB. ``jaw``, ``lip_red``, ``beard``, ``wrinkles`` and ``freckles`` lie
+    in [0, 1]. ``lips`` is a factor around 1, and ``eye_tilt`` is a slope.
     """
 
     seed: int
@@ -58,7 +58,7 @@ class Subject:
 
     @classmethod
     def sample(cls, seed: int, index: int) -> Subject:
-        """Draw member ``index`` of the population ``seed``; neighbours differ in skin, hair and glasses by design."""
+        """Draw person ``index`` of the population ``seed``. Neighbouring persons differ in skin, hair and glasses."""
         rng = np.random.default_rng([seed, index, 1])
         offset = np.random.default_rng([seed, 2]).uniform(size=3)
         spread = (offset + index * np.array([0.618034, 0.754878, 0.569840])) % 1.0
@@ -99,13 +99,13 @@ class Subject:
 
     @property
     def mouth_y(self) -> float:
-        """Height of the closed lips' line, mm below the pupils."""
+        """Position of the line between closed lips, in mm below the pupils."""
         return self.nose_length + (self.chin - self.nose_length) * 0.355
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """What a face does: lids in [0, 1.2] of their usual opening, gaze in mm; smile, mouth and brows in [0, 1]."""
+    """An expression: lid opening in [0, 1.2] (1 = normal), gaze in mm; smile, mouth and brows in [0, 1]."""
 
     lids: float = 1.0
     gaze: tuple[float, float] = (0.0, 0.0)

@@ -1,4 +1,4 @@
-"""How a procedural head is seen: its pose, its place in the picture, and the light on it."""
+"""The view of a procedural head: pose, position in the picture, and light."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from facepad.types import Box
 
 __all__ = ["Lighting", "Pose", "View", "face_square"]
 
-_SQUARE_CENTRE = (0.0, 30.0, 70.0)  # in mm; fitted, with the side, to dlib's boxes on these faces
+_SQUARE_CENTRE = (0.0, 30.0, 70.0)  # in mm; centre and side are fitted to dlib's boxes on rendered faces
 _SQUARE_SIDE = 146.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Head rotation in radians: yaw to the image's right, pitch up, roll clockwise."""
+    """Head rotation in radians: positive yaw to the image's right, positive pitch up, positive roll clockwise."""
 
     yaw: float = 0.0
     pitch: float = 0.0
@@ -36,7 +36,7 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where the head's origin (the middle between the pupils) falls in the image, and pixels per mm."""
+    """Position of the head's origin (the middle between the pupils) in the image, and pixels per mm."""
 
     x: float
     y: float
@@ -53,7 +53,7 @@ class Lighting:
 
 
 def face_square(pose: Pose, view: View) -> Box:
-    """The canonical square of a rendered face in pixels: centred between brow line and chin, sized like dlib's box."""
+    """The canonical face square of a rendered face in pixels, with centre and size as in dlib's boxes."""
     x, y = (pose.matrix() @ np.array(_SQUARE_CENTRE))[:2] * view.scale + (view.x, view.y)
     half = _SQUARE_SIDE * view.scale / 2
     return Box(float(x - half), float(y - half), float(x + half), float(y + half))
