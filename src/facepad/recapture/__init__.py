@@ -1,13 +1,18 @@
-"""A physical model of print and screen re-capture: how a face image changes when it is presented to a camera.
+"""A physical model of re-capture: the changes of a face image that is printed or displayed and shown to a camera.
 
-A presentation attack photographs a photograph. Printing and displaying leave marks: a smaller gamut, a changed tone
-curve, halftone dots or sub-pixels that beat against the camera's own pixels (moire), a sheet that is tilted, bent and
-lit by the room, glare, and an edge with the room behind it. The functions here apply those marks alone.
-Noise, lens blur and compression of the final camera are left to the caller, who adds them to bona fide images and
-attacks alike.
+The functions simulate the traces of prints and screens:
 
-All lengths of patterns are in output pixels, so the same parameters fit whole frames and face crops. All functions are
-pure: the result depends on the arguments, one of which is a numpy generator.
+- a smaller gamut and a changed tone curve
+- halftone dots or sub-pixels, which give moire patterns with the camera's pixels
+- a sheet that is tilted, bent and lit by the room
+- glare
+- the edge of the sheet or screen with the room behind it
+
+The functions do not simulate noise, lens blur and compression of the camera. The caller adds these to bona fide images
+and attacks in the same way.
+
+All lengths of patterns are in output pixels. The same parameters therefore fit whole frames and face crops. The result
+of each function depends only on the arguments, including the state of a numpy generator.
 """
 
 from facepad.recapture.media import (
@@ -37,4 +42,4 @@ __all__ = [
 ]
 
 RECAPTURE_VERSION = 1
-"""Raise it whenever equal parameters and seeds give other pixels: features that training has kept go stale."""
+"""Version of the model. Each change of the pixels must raise the version, to invalidate stored training features."""

@@ -1,4 +1,4 @@
-"""Prints and screens: their parameters, the families with their ranges, and drawing parameters at random."""
+"""Prints and screens: parameters, families with parameter ranges, and random sampling of parameters."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Ranges = Mapping[str, tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where the presented image is in the camera's view.
+    """The position of the presented image in the camera's view.
 
     Attributes:
-        scale: 1 makes the image just cover the output; smaller shows its edge.
-        shift: Offset of the image's centre from the output's, in output widths and heights.
+        scale: Size of the image. At 1 the image just covers the output; below 1 the edge of the image is visible.
+        shift: Offset of the image's centre from the output's centre, in output widths and heights.
         angle: Rotation in radians.
-        tilt: Perspective: how much the sheet shrinks from the centre to the right and to the lower edge.
+        tilt: Perspective shrinkage of the sheet from the centre to the right edge and to the lower edge.
     """
 
     scale: float = 1.0
@@ -63,15 +63,15 @@ class Medium:
     """The parameters that prints and displays have in common.
 
     Attributes:
-        gamma: Exponent of the tone curve (above 1: darker mid-tones).
+        gamma: Exponent of the tone curve; above 1, mid-tones become darker.
         black: Display value of full ink or of a dark pixel, in [0, 1].
         white: Display value of bare paper or of a bright pixel, in [0, 1].
-        saturation: 1 keeps colours, less shrinks the gamut, more makes it vivid.
+        saturation: 1 keeps colours; below 1 they become paler, above 1 more vivid.
         warmth: Colour cast, positive towards yellow, negative towards blue.
         glare: Strength of the specular spot, 0 to 1.
-        blur: Gaussian sigma of the medium and its capture, output pixels.
-        margin: White border or bezel as a fraction of the image's height; 0 keeps the edge out of view.
-        placement: Where the image is in the output.
+        blur: Gaussian sigma of the blur by medium and capture, in output pixels.
+        margin: White border or bezel as a fraction of the image's height; at 0 the edge is not visible.
+        placement: Position of the image in the output.
     """
 
     gamma: float
@@ -90,12 +90,12 @@ class PrintParams(Medium):
     """One print held before a camera.
 
     Attributes:
-        dot_pitch: Distance of halftone dots, output pixels.
-        dot_strength: 0 (continuous tone) to 1 (full dots).
+        dot_pitch: Distance between halftone dots in output pixels.
+        dot_strength: Strength of the dots, from 0 (continuous tone) to 1 (full dots).
         cluster: 1 for a rotated dot screen per ink, 0 for scattered droplets.
-        streaks: Amplitude of the print head's bands.
+        streaks: Amplitude of the bands from the print head.
         bend: Sag of the sheet, in sheet heights.
-        shading: Fall-off of the room's light over the sheet.
+        shading: Decrease of the room's light over the sheet.
     """
 
     dot_pitch: float
@@ -111,11 +111,11 @@ class ScreenParams(Medium):
     """One display held before a camera.
 
     Attributes:
-        pixel_pitch: Distance of display pixels in output pixels (near 1 or 2 it beats against the camera's).
-        grid: Contrast of the sub-pixel grid before the camera's aperture softens it.
+        pixel_pitch: Distance between display pixels in output pixels. Values near 1 or 2 give strong moire.
+        grid: Contrast of the sub-pixel grid before the camera's aperture reduces the contrast.
         diagonal: 0 for RGB stripes, 1 for a diamond (pentile) layout.
         banding: Amplitude of rolling bands from refresh and dimming.
-        reflection: Veil of the room's light on the glass.
+        reflection: Strength of the room's light that the glass reflects.
     """
 
     pixel_pitch: float
@@ -125,7 +125,7 @@ class ScreenParams(Medium):
     reflection: float
 
 
-# Ranges (low, high) of the parameters per family. A family can be left out of training, to test on an unknown one.
+# Ranges (low, high) of the parameters per family. Training can leave out a family, to test on an unknown family.
 # fmt: off
 PRINT_FAMILIES: Mapping[str, Ranges] = MappingProxyType({
     "laser": {
@@ -147,7 +147,7 @@ PRINT_FAMILIES: Mapping[str, Ranges] = MappingProxyType({
         "blur": (0.4, 0.9),
     },
 })
-"""Kinds of print: the ranges from which their parameters are drawn."""
+"""Families of prints: name -> parameter -> range from which the parameter is drawn."""
 
 SCREEN_FAMILIES: Mapping[str, Ranges] = MappingProxyType({
     "lcd": {
@@ -161,15 +161,20 @@ SCREEN_FAMILIES: Mapping[str, Ranges] = MappingProxyType({
         "banding": (0.02, 0.09), "reflection": (0.03, 0.16), "glare": (0.05, 0.6), "blur": (0.35, 0.8),
     },
 })
-"""Kinds of screen: the ranges from which their parameters are drawn."""
+"""Families of screens: name -> parameter -> range from which the parameter is drawn."""
 # fmt: on
 
 
 def sample_print(rng: np.random.Generator, family: str | None = None, *, border: bool = True) -> PrintParams:
-    """Draw a print from ``family`` (None: any of `PRINT_FAMILIES`); ``border`` lets its edge come into view.
+    """Draw random parameters of a print.
+
+    Args:
+        rng: Random generator.
+        family: A key of `PRINT_FAMILIES`; None chooses a random family.
+        border: Whether the edge of the print may be visible.
 
     Raises:
-        InputError: unknown family.
+        InputError: the family is unknown.
     """
     drawn = _draw("print family", family, PRINT_FAMILIES, rng)
     margin = float(rng.uniform(0.02, 0.09)) if border else 0.0
@@ -177,10 +182,15 @@ def sample_print(rng: np.random.Generator, family: str | None = None, *, border:
 
 
 def sample_screen(rng: np.random.Generator, family: str | None = None, *, border: bool = True) -> ScreenParams:
-    """Draw a display from ``family`` (None: any of `SCREEN_FAMILIES`); ``border`` lets its edge come into view.
+    """Draw random parameters of a display.
+
+    Args:
+        rng: Random generator.
+        family: A key of `SCREEN_FAMILIES`; None chooses a random family.
+        border: Whether the edge of the display may be visible.
 
     Raises:
-        InputError: unknown family.
+        InputError: the family is unknown.
     """
     drawn = _draw("screen family", family, SCREEN_FAMILIES, rng)
     margin = float(rng.uniform(0.02, 0.07)) if border else 0.0
@@ -188,7 +198,7 @@ def sample_screen(rng: np.random.Generator, family: str | None = None, *, border
 
 
 def _draw(what: str, name: str | None, table: Mapping[str, Ranges], rng: np.random.Generator) -> dict[str, float]:
-    """One value from each range of a family, in the table's order."""
+    """One random value from each range of a family, in the order of the table."""
     name = name or sorted(table)[int(rng.integers(len(table)))]
     if name not in table:
         raise InputError(unknown_choice(what, name, table))

@@ -1,4 +1,4 @@
-"""The re-capture itself: tone, geometry, dots and grids, light, and the background beside the sheet."""
+"""Simulation of re-capture: tone, geometry, halftone dots, pixel grids, light, and the background beside the sheet."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def print_recapture(
     output_size: tuple[int, int] | None = None,
     background: Image | None = None,
 ) -> Image:
-    """Print ``image``, hold the sheet before a camera, and return the picture before the camera's lens.
+    """Simulate a print of ``image`` that is held before a camera, without the effects of the camera's lens and sensor.
 
     Args:
         image: uint8 RGB (H, W, 3).
-        rng: Source of the textures (dots, glare, light); the same state gives the same bytes.
-        params: The print; None draws one with `sample_print`.
-        output_size: (height, width) of the result; None keeps the image's.
-        background: uint8 RGB of the output's size, visible beside the sheet; None makes a blurred one.
+        rng: Random generator for dots, glare and light. The same state gives the same bytes.
+        params: Parameters of the print; None draws them with `sample_print`.
+        output_size: (height, width) of the result; None keeps the size of ``image``.
+        background: uint8 RGB of the output's size, visible beside the sheet; None makes a blurred background.
 
     Returns:
         uint8 RGB of ``output_size``, a new array.
@@ -63,7 +63,7 @@ def screen_recapture(
     output_size: tuple[int, int] | None = None,
     background: Image | None = None,
 ) -> Image:
-    """Show ``image`` on a display and return the picture before a camera's lens; arguments as for `print_recapture`."""
+    """Simulate a display that shows ``image`` to a camera. Arguments, result and errors are as in `print_recapture`."""
     size = _checked_size(image, output_size, background)
     params = params or sample_screen(rng)
     sheet = _tone(image, params)
@@ -93,7 +93,7 @@ def _f32(values: ArrayLike) -> _Floats:
 
 
 def _tone(image: Image, medium: Medium) -> _Floats:
-    """Tone curve, gamut and colour cast of a medium: float32 in [0, 1]."""
+    """The image (float32 in [0, 1]) after the tone curve, gamut and colour cast of a medium."""
     curve = np.linspace(0, 1, 256) ** medium.gamma
     tones = np.asarray(cv2.LUT(image, (curve * 255 + 0.5).astype(np.uint8)), np.float32)
     mix = (1 - medium.saturation) * np.repeat(_LUMA, 3, axis=0) + medium.saturation * np.eye(3)
@@ -109,7 +109,7 @@ def _cast(medium: Medium) -> NDArray[np.float64]:
 def _place(
     sheet: _Floats, medium: Medium, bend: float, size: tuple[int, int], border: NDArray[np.floating]
 ) -> tuple[_Floats, _Floats | None]:
-    """Warp the sheet into the output: (image, coverage in [0, 1], or None where no edge is in view)."""
+    """Warp the sheet into the output: (image, coverage in [0, 1]). The coverage is None if no edge is visible."""
     h, w = sheet.shape[:2]
     matrix = medium.placement.matrix((h, w), size)
     x, y = np.arange(size[1], dtype=np.float32)[None, :], np.arange(size[0], dtype=np.float32)[:, None]
@@ -130,7 +130,10 @@ def _place(
 
 
 def _wave(size: tuple[int, int], pitch: float, angle: float, phase: float) -> _Floats:
-    """cos of a plane wave, (height, width): an outer product of two phasors, much faster than a cosine per pixel."""
+    """The cosine of a plane wave, (height, width).
+
+    The outer product of two phasors is much faster than a cosine per pixel.
+    """
     step = 2j * pi / pitch
     across = np.exp(step * cos(angle) * np.arange(size[1]) + 1j * phase)
     down = np.exp(step * sin(angle) * np.arange(size[0]))
@@ -139,7 +142,10 @@ def _wave(size: tuple[int, int], pitch: float, angle: float, phase: float) -> _F
 
 
 def _halftone(sheet: _Floats, params: PrintParams, rng: np.random.Generator) -> None:
-    """Replace ``sheet``'s tones by ink dots in place, one screen per ink (cyan 15, magenta 75, yellow 0 degrees)."""
+    """Replace the tones of ``sheet`` by ink dots, in place.
+
+    Each ink has a dot screen with its own angle: 15 degrees for cyan, 75 for magenta and 0 for yellow.
+    """
     if params.dot_strength <= 0:
         return
     size = (sheet.shape[0], sheet.shape[1])
@@ -163,12 +169,12 @@ def _grain(size: tuple[int, int], pitch: float, rng: np.random.Generator) -> _Fl
 
 
 def _subpixels(size: tuple[int, int], params: ScreenParams, rng: np.random.Generator) -> _Floats:
-    """The display's pixel grid as the camera samples it, (H, W, 3) around 1.
+    """The display's pixel grid after sampling by the camera, (H, W, 3) around 1.
 
-    Red and blue are sampled at every second pixel, as under a Bayer filter: fine grids fold back as coloured moire.
+    Red and blue are sampled at every second pixel, as with a Bayer filter. Fine grids then give coloured moire.
     """
     pitch = params.pixel_pitch
-    aperture = exp(-0.5 * (2 * pi * 0.42 / pitch) ** 2)  # the camera pixel averages the grid over its own area
+    aperture = exp(-0.5 * (2 * pi * 0.42 / pitch) ** 2)  # each camera pixel averages the grid over the pixel's area
     strength = np.float32(params.grid * aperture)
     angle, phase = params.placement.angle + float(rng.normal(0, 0.02)), float(rng.uniform(0, 2 * pi))
     lean = angle + params.diagonal * pi / 4
@@ -197,7 +203,7 @@ def _blobs(size: tuple[int, int], rng: np.random.Generator) -> _Floats:
 
 
 def _room_light(size: tuple[int, int], shading: float, bend: float, rng: np.random.Generator) -> _Floats:
-    """Light over the sheet: a gradient, and brighter or darker flanks where it bends; (H, W) around 1."""
+    """Light on the sheet, (H, W) around 1: a gradient, and brighter or darker sides of a bent sheet."""
     angle = rng.uniform(0, 2 * pi)
     x, y = np.linspace(-1, 1, size[1])[None, :], np.linspace(-1, 1, size[0])[:, None]
     light = 1 + shading * (0.7 * (cos(angle) * x + sin(angle) * y)) + 4 * bend * (x**2 - 0.4) * rng.choice([-1, 1])
@@ -205,7 +211,7 @@ def _room_light(size: tuple[int, int], shading: float, bend: float, rng: np.rand
 
 
 def _spot(size: tuple[int, int], strength: float, rng: np.random.Generator) -> _Floats:
-    """A soft elongated specular spot somewhere on the sheet, (H, W) in [0, strength]."""
+    """A soft elongated specular spot at a random position, (H, W) in [0, strength]."""
     cx, cy, angle = rng.uniform(-1.1, 1.1), rng.uniform(-1.1, 1.1), rng.uniform(0, pi)
     wide, narrow = rng.uniform(0.35, 0.9), rng.uniform(0.08, 0.35)
     x, y = np.linspace(-1, 1, 64)[None, :] - cx, np.linspace(-1, 1, 48)[:, None] - cy
@@ -215,7 +221,7 @@ def _spot(size: tuple[int, int], strength: float, rng: np.random.Generator) -> _
 
 
 def _add_light(sheet: _Floats, light: _Floats) -> None:
-    """Add reflected light in place so that nothing exceeds white."""
+    """Add reflected light in place. No pixel becomes brighter than white."""
     for channel in range(3):  # much faster than broadcasting over a last axis of three
         sheet[..., channel] += light * (1 - np.minimum(sheet[..., channel], 1))
 
@@ -223,7 +229,7 @@ def _add_light(sheet: _Floats, light: _Floats) -> None:
 def _finish(
     sheet: _Floats, alpha: _Floats | None, blur: float, background: Image | None, rng: np.random.Generator
 ) -> Image:
-    """Lay the sheet over the background, soften, and quantise."""
+    """Draw the sheet over the background, blur the result, and convert it to uint8."""
     size = (sheet.shape[0], sheet.shape[1])
     if alpha is not None and float(alpha.min()) < 1:
         if background is None:
