@@ -1,4 +1,4 @@
-"""Depth labels: how near each part of a bona fide face is; made once, stored beside the manifest, used in training."""
+"""Depth maps of bona fide faces: making them once, storing them beside the manifest, and loading them for training."""
 
 from facepad.depth.carry import carry_depth
 from facepad.depth.labellers import LABELLERS, DepthLabeller, create_labeller, usual_labeller

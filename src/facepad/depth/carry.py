@@ -1,4 +1,4 @@
-"""Copying depth maps to another manifest of the same faces: a map depends on the face square, not on the rest."""
+"""Copying depth maps to another manifest of the same faces. A map depends only on the face in the face square."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from facepad.types import Label, Sample
 __all__ = ["carry_depth"]
 
 _BATCH = 256
-"""Maps written together; a kill loses at most one batch."""
+"""Number of maps that are written at once. A killed process loses at most this number of maps."""
 
 
 def carry_depth(source: Path, target: Path, pairs: Sequence[tuple[Sample, Sample]]) -> list[str]:
     """Copy the depth maps of every labeller from one manifest to another.
 
-    Maps that the other manifest has stay. The maps of a labeller are not copied if one is missing:
-    ``facepad data depth`` makes them anew.
+    Existing maps of the other manifest are kept. If a map of a labeller is missing, no map of this labeller is copied.
+    ``facepad data depth`` can make new maps.
 
     Args:
-        source: The manifest that has depth maps.
-        target: The manifest that is to have them.
-        pairs: Each sample of ``source`` and what it is in ``target``.
+        source: The manifest with depth maps.
+        target: The manifest that gets the copies.
+        pairs: (sample of ``source``, the same sample in ``target``).
 
     Returns:
-        A line for each labeller: how many maps were copied, or why none.
+        One line for each labeller: the number of maps, or the reason why no map was copied.
 
     Raises:
         BusyError: another process adds maps to the same folder.

@@ -1,4 +1,4 @@
-"""Depth from MediaPipe's face mesh: 468 points of a face crop, triangulated and drawn with a z-buffer."""
+"""Depth from MediaPipe's face mesh: 468 points of a face crop, triangulated and rendered with a z-buffer."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ FACEMESH = PublicFile(
     license="Apache-2.0",
     instead="or give it with --model (facepad data depth); the engine 'template' needs no model",
 )
-"""The file, pinned as in MediaPipe's own build."""
+"""The model file, with the same version as in MediaPipe's own build."""
 
 _SIDE = 192
 _POINTS = 468
 _PRESENT = 0.0
-"""Least logit of a present face, as in MediaPipe: a probability of one half."""
+"""Minimum logit of a detected face: a probability of one half, as in MediaPipe."""
 
 _EYE_LEFT, _EYE_RIGHT = 33, 263
 """Points of the outer corners of the eyes, on the left and on the right of the image."""
@@ -41,15 +41,15 @@ _Mesh = Callable[[NDArray[np.float32]], tuple[NDArray[np.float64], float]]
 
 
 class FaceMeshDepth:
-    """MediaPipe's face mesh (468 points in 3D); threads may share it.
+    """Depth labeller with MediaPipe's face mesh (468 points in 3D). Threads may share one instance.
 
     Args:
-        model: The file face_landmark.tflite. None looks in the folder that FACEPAD_MODELS names, then downloads
-            the file once.
+        model: Path of face_landmark.tflite. None takes the file from the folder FACEPAD_MODELS, or downloads the file
+            once.
 
     Raises:
-        ModelError: the file is missing and cannot be downloaded, or is another network.
-        ModuleNotFoundError: ai-edge-litert, which runs it, is not installed.
+        ModelError: the file is missing and cannot be downloaded, or holds another network.
+        ModuleNotFoundError: ai-edge-litert, which runs the network, is not installed.
     """
 
     name = "facemesh"
@@ -62,21 +62,21 @@ class FaceMeshDepth:
         self.identity = f"facemesh-1-{sha256_file(self.model)[:12]}"
 
     def depth(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8] | None:
-        """The depth map of the face in ``box``, uint8 ``(64, 64)``; None if the network sees no face there."""
+        """The depth map of the face in ``box``, uint8 ``(64, 64)``; None if the network detects no face."""
         points = self.points(image, box)
         return None if points is None else mesh_to_depth(points)
 
     def points(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.float64] | None:
         """The 468 points ``(468, 3)`` in sides of the stored square: x right, y down in [0, 1], z away from the viewer.
 
-        Points may leave the square a little. None if the network sees no face there.
+        Points may lie slightly outside the square. None means that the network detects no face.
         """
         pixels = crop(image, box, scale=EXTENT, size=(_SIDE, _SIDE), border="constant")
         points, presence = self._network()(np.asarray(pixels / 255, dtype=np.float32))
         return points / _SIDE if presence >= _PRESENT and np.isfinite(points).all() else None
 
     def _network(self) -> _Mesh:
-        """One interpreter per thread: it owns its input and output buffers."""
+        """The interpreter of this thread. Threads cannot share an interpreter, because it owns the data buffers."""
         if not hasattr(self._local, "network"):
             self._local.network = _load(self.model)
         network: _Mesh = self._local.network
@@ -87,7 +87,7 @@ def mesh_to_depth(points: NDArray[np.float64]) -> NDArray[np.uint8] | None:
     """A face mesh as a depth map.
 
     Args:
-        points: ``(468, 3)`` as `FaceMeshDepth.points` gives them.
+        points: ``(468, 3)``, from `FaceMeshDepth.points`.
 
     Returns:
         uint8 ``(64, 64)``; None if the mesh lies outside the square.
@@ -96,16 +96,16 @@ def mesh_to_depth(points: NDArray[np.float64]) -> NDArray[np.uint8] | None:
 
 
 def triangulate(points: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Triangles of a face mesh: Delaunay on the face unrolled from a cylinder, eyes and mouth closed.
+    """Triangles of a face mesh: the Delaunay triangulation of the face on an unrolled cylinder, without holes.
 
-    The cylinder stands upright in the head, not in the image: its axis runs from forehead to chin, behind the face. A
-    turned face therefore gets the same triangles as a frontal one, although its far cheek lies behind the near one.
+    The axis of the cylinder runs from forehead to chin, behind the face, and follows the rotation of the head. A turned
+    face therefore gets the same triangles as a frontal face, although the near cheek hides the far cheek.
 
     Args:
         points: ``(468, 3)`` in MediaPipe's order.
 
     Returns:
-        ``(T, 3)`` numbers of points.
+        ``(T, 3)`` indexes of points.
     """
     right = _unit(points[_EYE_RIGHT] - points[_EYE_LEFT])
     down = points[CHIN] - points[FOREHEAD]
@@ -114,7 +114,7 @@ def triangulate(points: NDArray[np.float64]) -> NDArray[np.int64]:
     before_axis = local[:, 2].max() - local[:, 2]
     radius = np.ptp(local[:, 0]) / 2
     angle = np.arctan2(local[:, 0], before_axis)
-    from matplotlib.tri import Triangulation  # only here: the service needs points, but no maps
+    from matplotlib.tri import Triangulation  # lazy: the service uses points without matplotlib
 
     return np.asarray(Triangulation(angle * radius, local[:, 1]).triangles, dtype=np.int64)
 
@@ -124,14 +124,14 @@ def _unit(vector: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _load_runtime() -> type:
-    from ai_edge_litert.interpreter import Interpreter  # only here: an extra
+    from ai_edge_litert.interpreter import Interpreter  # lazy: an optional dependency
 
     runtime: type = Interpreter
     return runtime
 
 
 def _load(model: Path) -> _Mesh:
-    """The network as a function of a float32 crop ``(192, 192, 3)`` in [0, 1]: points in pixels, presence logit."""
+    """The network as a function: float32 crop ``(192, 192, 3)`` in [0, 1] -> (points in pixels, presence logit)."""
     try:
         interpreter = _load_runtime()(model_path=str(model), num_threads=1)  # one image per thread scales better
         interpreter.allocate_tensors()

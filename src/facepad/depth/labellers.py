@@ -1,4 +1,4 @@
-"""What a depth labeller is, and the table of all labellers."""
+"""The interface of depth labellers, and the table of all labellers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ __all__ = ["LABELLERS", "DepthLabeller", "create_labeller", "usual_labeller"]
 
 
 class DepthLabeller(Protocol):
-    """Gives the depth map of a face. Several threads may use one labeller at once.
+    """A depth labeller makes the depth map of a face. Several threads may use one labeller at once.
 
     Attributes:
-        name: Its name in `LABELLERS`.
-        identity: A word that changes whenever its maps may change (labeller, version, model file); stored with them.
+        name: Name of the labeller in `LABELLERS`.
+        identity: Text with labeller, version and model file. It changes if the maps may change, and is stored with
+            the maps.
     """
 
     @property
@@ -39,15 +40,15 @@ class DepthLabeller(Protocol):
             box: The canonical face square in pixels.
 
         Returns:
-            uint8 ``(64, 64)`` over the square of 1.6 x the face square: 255 = nearest point of the face, 0 =
-            background. None: the labeller finds no face there.
+            uint8 ``(64, 64)`` over a square of 1.6 x the face square: 255 = nearest point of the face, 0 = background.
+            None if the labeller finds no face.
         """
         ...
 
 
 def _prnet(model: Path | None) -> DepthLabeller:
-    """PRNet's position-map network, the paper's labeller; needs PyTorch and its converted weights (--model)."""
-    from facepad.depth.prnet import PrnetDepth  # only here: it imports torch
+    """PRNet, the labeller of the AttentionFusion paper. It needs PyTorch and converted weights (--model)."""
+    from facepad.depth.prnet import PrnetDepth  # lazy: importing torch is slow
 
     return PrnetDepth(model)
 
@@ -57,7 +58,7 @@ LABELLERS: dict[str, Callable[[Path | None], DepthLabeller]] = {
     "prnet": _prnet,
     "template": TemplateDepth,
 }
-"""Name -> factory, which takes the path of a model file, or None for the usual one."""
+"""Name -> factory. The factory takes the path of a model file, or None for the default file."""
 
 
 def create_labeller(name: str, *, model: Path | None = None) -> DepthLabeller:
@@ -65,10 +66,10 @@ def create_labeller(name: str, *, model: Path | None = None) -> DepthLabeller:
 
     Args:
         name: A key of `LABELLERS`.
-        model: The labeller's model file, where it has one; None takes the usual one.
+        model: Model file, for labellers that need a model file; None takes the default file.
 
     Raises:
-        InputError: an unknown name, or a model file for a labeller that has none.
+        InputError: the name is unknown, or the labeller takes no model file.
         ModelError: the model file is missing or wrong.
         ModuleNotFoundError: the package that runs the labeller is not installed.
     """
@@ -78,10 +79,10 @@ def create_labeller(name: str, *, model: Path | None = None) -> DepthLabeller:
 
 
 def usual_labeller() -> tuple[DepthLabeller, str | None]:
-    """The labeller to take when none is named: facemesh, or template where facemesh cannot run.
+    """The default labeller: facemesh, or template if facemesh cannot run.
 
     Returns:
-        The labeller, and for template one line that says why it is not facemesh.
+        The labeller, and the reason (one line) why facemesh cannot run; None for facemesh.
     """
     try:
         return FaceMeshDepth(), None

@@ -1,4 +1,4 @@
-"""Making the depth maps of a manifest: every bona fide face once, in threads; a stopped run can be continued."""
+"""Making the depth maps of a manifest's bona fide faces, in threads. An interrupted run can be continued."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from facepad.types import Label, Sample
 __all__ = ["DepthSummary", "make_depth"]
 
 _BATCH = 32
-"""Maps written together; a kill loses at most one batch."""
+"""Number of maps that are written at once. A killed process loses at most this number of maps."""
 _LISTED = 5
-"""Paths that a message lists; it counts the rest."""
+"""Maximum number of paths in a message. Further paths are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class DepthSummary:
-    """What `make_depth` did, and every sample without a map of its own.
+    """The result of `make_depth`: the number of maps, and the samples without a map from the labeller.
 
     Attributes:
-        folder: Where the maps are.
-        labeller: The labeller's identity.
-        made: Maps made in this run.
-        kept: Maps that an earlier run had made.
-        attacks: Attack samples: their label is all zeros and is not stored.
-        fell_back: Paths of images in which the labeller found no face; their map is the template's mean face.
-        no_box: Paths of bona fide samples without a face square; they have no map.
-        unreadable: Path to reason, for bona fide images that could not be read; they have no map.
-        agreement: Median correlation of the labeller's own maps with the template's mean face, over the stored square;
-            None where the labeller made none, or is the template.
+        folder: Folder of the maps.
+        labeller: Identity of the labeller.
+        made: Number of maps that this run made.
+        kept: Number of maps that an earlier run made.
+        attacks: Number of attack samples. The map of an attack is zero everywhere and is not stored.
+        fell_back: Paths of images in which the labeller found no face. Their map is the template's mean face.
+        no_box: Paths of bona fide samples without a face square. They have no map.
+        unreadable: Path -> reason, for bona fide images that could not be read. They have no map.
+        agreement: Median correlation of the labeller's maps with the template's mean face. None if the labeller made no
+            map, or is the template.
     """
 
     folder: Path
@@ -57,7 +57,7 @@ class DepthSummary:
     agreement: float | None
 
     def to_text(self) -> str:
-        """A few lines for the terminal: counts, and the images without a map of their own."""
+        """The summary as text for the terminal: counts, and the images without a map from the labeller."""
         lines = [
             f"{self.folder}: {self.made + self.kept} depth maps by {self.labeller} ({self.kept} from earlier runs); "
             f"{self.attacks} attacks are all zeros"
@@ -85,21 +85,21 @@ def make_depth(
     jobs: int | None = None,
     progress: bool = False,
 ) -> DepthSummary:
-    """Make and store the depth map of every bona fide sample with a face square; attacks need none.
+    """Make and store the depth map of every bona fide sample with a face square. Attacks need no map.
 
-    The maps go to ``depth/LABELLER`` beside the manifest. Maps that an earlier run made of the same image and square
-    are kept; a run that was stopped goes on where it was.
+    The maps are stored in ``depth/LABELLER`` in the manifest's folder. Maps that an earlier run made for the same image
+    and face square are kept. An interrupted run can therefore be continued.
 
     Args:
-        manifest: The manifest, with boxes.
+        manifest: The manifest, with face boxes.
         labeller: A name in ``LABELLERS``, or a labeller.
-        model: The model file, for a labeller given by name that has one; None takes the usual one.
-        jobs: Number of threads; None takes one per CPU that this process may use.
-        progress: Show a progress bar on stderr.
+        model: Model file of a labeller that is given by name; None takes the default file.
+        jobs: Number of threads; None takes the number of CPUs that this process may use.
+        progress: Whether to show a progress bar on stderr.
 
     Raises:
-        InputError: an unknown labeller, jobs below 1, no bona fide sample with a face square, more than 5 % of the
-            bona fide images unreadable, or stored maps of another model.
+        InputError: the labeller is unknown, jobs is below 1, no bona fide sample has a face square, more than 5 % of
+            the bona fide images are unreadable, or the stored maps come from another model.
         BusyError: another process adds maps to the same folder.
         ModelError: the model file is missing or wrong.
         RunError: the disk is full.
@@ -132,7 +132,7 @@ def make_depth(
 
 
 def _agreement(manifest: Path, samples: Sequence[Sample], labeller: str) -> float | None:
-    """Median correlation of stored maps with the mean face; flat maps, which have none, are left out."""
+    """Median correlation of stored maps with the mean face. Flat maps are left out; their correlation is undefined."""
     if labeller == TemplateDepth.name or not samples:
         return None
     maps = load_depth(manifest, samples, labeller)
@@ -144,12 +144,12 @@ def _agreement(manifest: Path, samples: Sequence[Sample], labeller: str) -> floa
 
 @dataclass(frozen=True, slots=True)
 class _Filling:
-    """Makes and stores the maps that are missing.
+    """The work of one run: making and storing the missing maps.
 
     Attributes:
         manifest: The manifest.
-        labeller: Makes the maps; the template makes those of images in which it finds no face.
-        total: Number of bona fide images of the manifest.
+        labeller: The labeller that makes the maps. The template makes the map if the labeller finds no face.
+        total: Number of bona fide images in the manifest.
         jobs: Number of threads.
         progress: Whether to show a progress bar.
     """
@@ -162,7 +162,7 @@ class _Filling:
     template: TemplateDepth = field(default_factory=TemplateDepth)
 
     def fill(self, store: DepthStore, missing: Sequence[Sample]) -> tuple[dict[Sample, str], dict[str, str]]:
-        """Sample to labeller of each map made, and path to reason of each image that could not be read."""
+        """Make the maps. Return sample -> labeller for each new map, and path -> reason for each unreadable image."""
         made: dict[Sample, str] = {}
         unreadable: dict[str, str] = {}
         results = map_ahead(self._make, missing, threads=self.jobs or available_cpus())
@@ -180,7 +180,7 @@ class _Filling:
     def _make(self, sample: Sample) -> DepthLabel | _Unreadable:
         assert sample.box is not None
         path = resolve(self.manifest, sample)
-        sha256 = _digest(path)  # first: an image that changes meanwhile is then made again
+        sha256 = _digest(path)  # before reading: if the file changes now, the next run makes the map again
         try:
             image = read_image(path)
         except ImageError as error:
@@ -193,7 +193,7 @@ class _Filling:
 
 @dataclass(frozen=True, slots=True)
 class _Unreadable:
-    """The path of an image as the manifest writes it, and why it cannot be read."""
+    """The path of an image in the manifest, and the reason why the image cannot be read."""
 
     source: str
     error: ImageError
@@ -203,4 +203,4 @@ def _digest(path: Path) -> str:
     try:
         return sha256_file(path)
     except OSError:
-        return ""  # the error appears when the image is read
+        return ""  # reading the image raises the error

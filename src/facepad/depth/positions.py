@@ -1,4 +1,4 @@
-"""PRNet's geometry without its network: its input square, and the way from position maps to depth maps."""
+"""The geometry of PRNet: the input square, and the conversion from position maps to depth maps."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from facepad.types import Box
 __all__ = ["PRNET_SIDE", "from_prnet", "positions_to_depth", "prnet_square"]
 
 PRNET_SIDE = 256
-"""Rows and columns of PRNet's input and of its position map."""
+"""Rows and columns of PRNet's input image and position map."""
 
 _SCALE, _DOWN = 1.58, 0.14
-"""PRNet's input square, in the authors' code: its side, and how much lower its centre is, in sides of dlib's square."""
+"""Side and downward shift of PRNet's input square, in sides of dlib's square, as in the authors' code."""
 
 
 def prnet_square(box: Box) -> Box:
-    """PRNet's input square: 1.58 x the face square, its centre 0.14 of the face square's side lower.
+    """PRNet's input square: 1.58 x the face square, moved down by 0.14 of the face square's side.
 
     >>> [round(value) for value in prnet_square(Box(0, 0, 100, 100)).xyxy]
     [-29, -15, 129, 143]
@@ -29,14 +29,15 @@ def prnet_square(box: Box) -> Box:
 
 
 def from_prnet(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Positions in PRNet's input square to positions in the stored square.
+    """Convert positions in PRNet's input square to positions in the stored square.
 
     Args:
-        positions: ``(..., 3)``: x right and y down in sides of the input square from its corner, z **towards** the
-            viewer.
+        positions: ``(..., 3)``: x right, y down, z **towards** the viewer, in sides of the input square. The origin is
+            the upper left corner of the input square.
 
     Returns:
-        The same positions in sides of the stored square from its corner, z **away from** the viewer.
+        The same positions in sides of the stored square, z **away from** the viewer. The origin is the upper left
+        corner of the stored square.
     """
     ratio = _SCALE / EXTENT
     offset = ((1 - ratio) / 2, (1 - ratio) / 2 + _DOWN / EXTENT, 0)
@@ -44,11 +45,11 @@ def from_prnet(positions: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def positions_to_depth(positions: NDArray[np.float64], face: NDArray[np.bool_]) -> NDArray[np.uint8] | None:
-    """A position map as a depth map: neighbouring points of the map form triangles.
+    """Convert a position map to a depth map. Neighbouring points of the position map form triangles.
 
     Args:
         positions: ``(H, W, 3)``: x right, y down in [0, 1] across the stored square, z away from the viewer.
-        face: ``(H, W)``: which points belong to the face.
+        face: ``(H, W)``; True for points of the face.
 
     Returns:
         uint8 ``(64, 64)``; None if no part of the face lies in the square.

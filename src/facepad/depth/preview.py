@@ -1,4 +1,4 @@
-"""A contact sheet of faces beside their depth maps, to see at a glance whether the maps fit."""
+"""A contact sheet of faces and depth maps, for a visual check of the maps."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _PAIRS, _COLUMNS, _SIDE = 24, 4, 160
 
 
 def write_preview(manifest: Path, folder: Path, *, labeller: str) -> Path:
-    """Draw 24 evenly chosen bona fide images of a manifest beside their stored maps.
+    """Draw 24 evenly chosen bona fide images of a manifest, each beside the stored map.
 
     Args:
-        manifest: The manifest; its maps were made.
-        folder: Where depth-LABELLER.png goes; made if missing.
-        labeller: Whose maps.
+        manifest: A manifest with depth maps.
+        folder: Output folder for depth-LABELLER.png; created if missing.
+        labeller: Name of the labeller that made the maps.
 
     Returns:
-        The picture's path.
+        Path of the picture.
 
     Raises:
-        InputError: there are no such maps.
+        InputError: the manifest has no maps of this labeller.
         RunError: the picture cannot be written.
     """
     samples = read_manifest(manifest)
@@ -47,7 +47,7 @@ def write_preview(manifest: Path, folder: Path, *, labeller: str) -> Path:
 
 
 def contact_sheet(pairs: list[NDArray[np.uint8]], columns: int = _COLUMNS) -> NDArray[np.uint8]:
-    """Pictures of one size in rows of ``columns``, black where the last row ends early.
+    """Pictures of one size in rows of ``columns`` pictures. The rest of the last row is black.
 
     >>> contact_sheet([np.zeros((2, 4, 3), np.uint8)] * 3, columns=2).shape
     (4, 8, 3)
@@ -61,7 +61,7 @@ def contact_sheet(pairs: list[NDArray[np.uint8]], columns: int = _COLUMNS) -> ND
 def _read(manifest: Path, sample: Sample) -> NDArray[np.uint8]:
     try:
         return read_image(resolve(manifest, sample))
-    except ImageError:  # readable when its map was made, and gone now: shown in grey
+    except ImageError:  # the file was readable when the map was made; a grey square replaces the image
         return np.full((_SIDE, _SIDE, 3), 127, dtype=np.uint8)
 
 

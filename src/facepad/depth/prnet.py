@@ -1,10 +1,11 @@
-"""Depth from PRNet (Feng et al., ECCV 2018): its position-map network in PyTorch, with weights from a file.
+"""Depth from PRNet (Feng et al., ECCV 2018): the position-map network in PyTorch, with weights from a file.
 
-The AttentionFusion paper labels depth with PRNet. PRNet's public weights are a checkpoint of TensorFlow 1, which
-``tools/convert_prnet.py`` converts into a .safetensors file where TensorFlow is installed. The layers, their sizes and
-the padding follow the authors' code; with random weights the network gives the same results as TensorFlow's operations.
-The public weights were not at hand: that their checkpoint loads, and the faces it gives, could not be verified. The
-conversion, the padding rules and the way from positions to depth are tested with made-up numbers.
+The AttentionFusion paper labels depth with PRNet. PRNet's public weights are a checkpoint of TensorFlow 1.
+``tools/convert_prnet.py`` converts the checkpoint to a .safetensors file; the conversion needs TensorFlow. The layers,
+sizes and padding follow the authors' code. With random weights the network gives the same results as TensorFlow's
+operations. The conversion, the padding rules and the conversion from positions to depth are tested with artificial
+numbers. The tests do not use the public weights, because they were not available. It is therefore not verified that the
+public checkpoint loads and gives correct faces.
 """
 
 from __future__ import annotations
@@ -29,12 +30,12 @@ from facepad.types import Box
 __all__ = ["MASK", "PositionNet", "PrnetDepth", "from_tensorflow"]
 
 MASK = "face_mask"
-"""Name of the (256, 256) uint8 tensor in a weights file that marks the points of a position map on the face."""
+"""Name of the (256, 256) uint8 tensor in a weights file that is 1 at the face's points of a position map."""
 
 _EPSILON = 1e-3
 """Epsilon of the batch norm in tf.contrib.layers."""
 _REACH = 1.1
-"""Largest position that the network can give, in sides of its input."""
+"""Maximum position that the network can give, in sides of the input."""
 
 #: Residual blocks (output channels, stride), then transposed convolutions, as in the authors' network.
 _BLOCKS = ((32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1))
@@ -45,13 +46,13 @@ _UPWARD = (
 
 
 class PrnetDepth:
-    """PRNet; threads may share it.
+    """Depth labeller with PRNet. Threads may share one instance.
 
     Args:
-        model: The .safetensors file that ``tools/convert_prnet.py`` wrote.
+        model: The .safetensors file from ``tools/convert_prnet.py``.
 
     Raises:
-        ModelError: no file was given, it is missing, or it belongs to another network.
+        ModelError: ``model`` is None, or the file is missing or belongs to another network.
     """
 
     name = "prnet"
@@ -67,7 +68,7 @@ class PrnetDepth:
         self.identity = f"prnet-1-{sha256_file(self.model)[:12]}"
 
     def depth(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8] | None:
-        """The depth map of the face in ``box``, uint8 ``(64, 64)``; None if the positions lie elsewhere."""
+        """The depth map of the face in ``box``, uint8 ``(64, 64)``; None if all positions lie outside the map."""
         pixels = crop(image, prnet_square(box), scale=1.0, size=(PRNET_SIDE, PRNET_SIDE), border="constant")
         inputs = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(torch.float32) / 255
         with torch.inference_mode():
@@ -76,7 +77,10 @@ class PrnetDepth:
 
 
 class PositionNet(nn.Module):
-    """resfcn256: RGB ``(N, 3, 256, 256)`` in [0, 1] to positions ``(N, 3, 256, 256)`` in [0, 1] of 1.1 x the side."""
+    """The network resfcn256, which maps RGB images in [0, 1] to positions, both ``(N, 3, 256, 256)``.
+
+    Positions lie in [0, 1]. A position of 1 means 1.1 x the side of the input.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +96,7 @@ class PositionNet(nn.Module):
             channels = outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """Positions; axes x, y, z along dimension 1."""
+        """The positions of the images ``x``; dimension 1 holds the coordinates x, y, z."""
         x = self.stem(x)
         for layer in (*self.blocks, *self.upward):
             x = layer(x)
@@ -100,7 +104,7 @@ class PositionNet(nn.Module):
 
 
 class SameConvolution(nn.Module):
-    """Convolution with TensorFlow's "SAME" padding, then (unless plain) batch norm and ReLU."""
+    """Convolution with TensorFlow's "SAME" padding, followed by batch norm and ReLU unless ``plain``."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, *, plain: bool = False) -> None:
         super().__init__()
@@ -109,7 +113,7 @@ class SameConvolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps ``(N, inputs, h, w)`` to ``(N, outputs, h / stride, w / stride)``."""
-        # For even sides, a kernel of 4 and strides of 1 or 2: the odd pixel of the padding comes last.
+        # For even sides, a kernel of 4 and strides of 1 or 2, TensorFlow adds the odd padding pixel at the end.
         total = max(self.conv.kernel_size[0] - self.conv.stride[0], 0)
         before, after = total // 2, total - total // 2
         x = self.conv(functional.pad(x, (before, after, before, after)))
@@ -132,7 +136,10 @@ class _ResBlock(nn.Module):
 
 
 class SameTransposedConvolution(nn.Module):
-    """Transposed convolution, kernel 4, that gives ``stride`` times the side; batch norm; ReLU (at last: sigmoid)."""
+    """Transposed convolution with kernel 4 that multiplies the side by ``stride``, then batch norm and activation.
+
+    The activation is a sigmoid in the last layer and ReLU in all other layers.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int, *, last: bool) -> None:
         super().__init__()
@@ -148,10 +155,11 @@ class SameTransposedConvolution(nn.Module):
 
 
 def from_tensorflow(variables: Mapping[str, NDArray[np.float32]]) -> dict[str, Tensor]:
-    """The state of a `PositionNet` from the variables of PRNet's checkpoint, by their names there.
+    """The state of a `PositionNet` from the variables of PRNet's checkpoint.
 
     Args:
-        variables: Name ("resfcn256/Conv/weights" ...) to value; variables of other networks are ignored.
+        variables: Name in the checkpoint ("resfcn256/Conv/weights" ...) -> value. Variables of other networks are
+            ignored.
 
     Raises:
         ModelError: a variable is missing or has another shape.
@@ -184,7 +192,7 @@ _IN_BLOCK = {"shortcut": "shortcut", "first": "Conv", "second": "Conv_1", "third
 
 
 def _tensorflow_name(name: str) -> str:
-    """The checkpoint's name of one of `PositionNet`'s tensors.
+    """The name in the checkpoint for a tensor of `PositionNet`.
 
     >>> _tensorflow_name("blocks.1.second.norm.weight"), _tensorflow_name("upward.0.conv.weight")
     ('resfcn256/resBlock_1/Conv_1/BatchNorm/gamma', 'resfcn256/Conv2d_transpose/weights')

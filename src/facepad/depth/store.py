@@ -1,4 +1,4 @@
-"""Depth maps kept beside a manifest: written while they are made, read by training."""
+"""Depth maps in files beside a manifest: writing new maps, and reading maps for training."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _Key = tuple[str, _Square]
 
 
 def depth_folder(manifest: Path) -> Path:
-    """The folder with the depth maps of a manifest, one sub-folder per labeller. Manifests in one folder share it."""
+    """The folder with the depth maps of a manifest, one sub-folder per labeller. Manifests in one folder share maps."""
     return Path(manifest).parent / "depth"
 
 
 def depth_labellers(manifest: Path) -> list[str]:
-    """Names of the labellers whose maps are beside a manifest."""
+    """Names of the labellers that made maps for a manifest."""
     return sorted(path.parent.name for path in depth_folder(manifest).glob(f"*/{_META}"))
 
 
@@ -66,10 +66,10 @@ class DepthLabel:
     """A depth map to be stored.
 
     Attributes:
-        sample: Of the manifest; it has a face square.
-        sha256: Of its image.
+        sample: A sample of the manifest, with a face square.
+        sha256: SHA-256 of the image file.
         levels: The map, uint8 ``(64, 64)``.
-        labeller: Name of the labeller that made it.
+        labeller: Name of the labeller that made the map.
     """
 
     sample: Sample
@@ -79,10 +79,10 @@ class DepthLabel:
 
 
 class DepthStore:
-    """The maps of one labeller, open for adding. A kill at any moment loses at most the maps being written.
+    """The maps of one labeller, open for writing. A killed process loses at most the maps of the current `append`.
 
     Attributes:
-        unreadable: Path to reason, of the images that could not be read.
+        unreadable: Path -> reason, for the images that could not be read.
     """
 
     def __init__(self, folder: Path, identity: str) -> None:
@@ -95,22 +95,22 @@ class DepthStore:
     @classmethod
     @contextmanager
     def opened(cls, folder: Path, identity: str) -> Iterator[Self]:
-        """Open the store for this process alone.
+        """Open the store. Other processes cannot open the store at the same time.
 
         Args:
-            folder: The labeller's own folder.
-            identity: The labeller's identity.
+            folder: Folder of the labeller's maps.
+            identity: Identity of the labeller.
 
         Raises:
             InputError: the folder holds maps of another labeller, model or format.
-            BusyError: another process adds maps to it.
+            BusyError: another process adds maps to the folder.
             RunError: the folder cannot be written.
         """
         with exclusive(folder, "adding depth maps"):
             yield cls(folder, identity)
 
     def labeller_of(self, sample: Sample, sha256: str) -> str | None:
-        """The labeller that made the map of this sample (image of this SHA-256); None if there is no such map."""
+        """The labeller that made the map of a sample whose image has this SHA-256; None if no such map exists."""
         row = self._rows.get(_key(sample))
         return row.labeller if row is not None and row.sha256 == sha256 else None
 
@@ -128,7 +128,12 @@ class DepthStore:
         self._rows |= {row.key: row for row in self._store.entries[-len(lines) :]}
 
     def note_unreadable(self, tried: Sequence[str], unreadable: Mapping[str, str]) -> None:
-        """Write down which images could not be read (path to reason), so that training knows why they have no map."""
+        """Store the images that could not be read. Training reads the list to accept images without a map.
+
+        Args:
+            tried: Paths of all images that the run tried to read.
+            unreadable: Path -> reason, for the images that could not be read.
+        """
         normal = {posixpath.normpath(path) for path in tried}
         kept = {path: why for path, why in self.unreadable.items() if path not in normal}
         self.unreadable = kept | {posixpath.normpath(path): why for path, why in unreadable.items()}
@@ -153,8 +158,8 @@ class DepthMaps:
     """The depth maps of one manifest's samples.
 
     Attributes:
-        labeller: Name of the labeller that made them, as `facepad data depth --engine` takes it.
-        identity: Its identity, with version and model.
+        labeller: Name of the labeller that made the maps: a value of `facepad data depth --engine`.
+        identity: Identity of the labeller, with version and model.
     """
 
     def __init__(self, labeller: str, identity: str, maps: NDArray[np.uint8], rows: Sequence[_Row]) -> None:
@@ -165,7 +170,7 @@ class DepthMaps:
         self._labellers = [row.labeller for row in rows]
 
     def __getstate__(self) -> dict[str, Any]:
-        """For other processes: they open the file of the maps, instead of getting its content."""
+        """State for other processes. They open the file of the maps instead of receiving a copy of the maps."""
         maps = self._maps
         file = (maps.filename, maps.shape) if isinstance(maps, np.memmap) and maps.filename else None
         return {**self.__dict__, "_maps": file or maps}
@@ -177,14 +182,14 @@ class DepthMaps:
             self._maps = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
 
     def __contains__(self, sample: Sample) -> bool:
-        """Whether `of` has a map. Bona fide images without a face square, and unreadable images, have none."""
+        """Whether `of` returns a map. Bona fide images without a face square, and unreadable images, have no map."""
         return sample.label is Label.ATTACK or (sample.box is not None and _key(sample) in self._rows)
 
     def of(self, sample: Sample) -> NDArray[np.uint8]:
         """The stored map of a sample, uint8 ``(64, 64)``; zeros for an attack.
 
         Raises:
-            InputError: a bona fide sample without a map; `in` tells beforehand.
+            InputError: the sample is bona fide and has no map (``sample in maps`` is False).
         """
         if sample.label is Label.ATTACK:
             return np.zeros((SIZE, SIZE), dtype=np.uint8)
@@ -193,24 +198,24 @@ class DepthMaps:
         return np.array(self._maps[self._rows[_key(sample)]])
 
     def made_by(self, sample: Sample) -> str:
-        """The labeller that made the map of a bona fide sample that has one: another where this one saw no face."""
+        """The labeller that made the map of a bona fide sample: the template if `labeller` found no face."""
         return self._labellers[self._rows[_key(sample)]]
 
 
 def load_depth(manifest: Path, samples: Sequence[Sample], labeller: str | None = None) -> DepthMaps:
-    """The stored depth maps of ``samples``, after a check that each has its own.
+    """Load the depth maps of ``samples``, and check that no map is missing.
 
-    Attacks need none. Bona fide samples without a face square are passed over, and so are images that could not be read
-    when the maps were made; the maps then do not contain them.
+    Three kinds of samples need no map: attacks, bona fide samples without a face square, and images that could not be
+    read when the maps were made. The result contains no maps for the last two kinds.
 
     Args:
-        manifest: The manifest that the samples are from; the maps are beside it.
-        samples: All or some of its samples.
-        labeller: The labeller whose maps to load; None takes the only one that made maps.
+        manifest: The manifest of the samples. The maps are in the manifest's folder.
+        samples: All or some samples of the manifest.
+        labeller: Name of the labeller that made the maps; None takes the only labeller that made maps.
 
     Raises:
-        InputError: maps are missing, belong to another face square or another image, or are of another format; or
-            several labellers made maps, and none was named. One line that says what to do.
+        InputError: maps are missing, belong to another face square or image, or have another format. Also raised if
+            ``labeller`` is None and several labellers made maps. The message says how to repair the problem.
     """
     folder = _labeller_folder(Path(manifest), labeller)
     command = f"facepad data depth {manifest} --engine {folder.name}"
@@ -270,14 +275,14 @@ def _labeller_folder(manifest: Path, labeller: str | None) -> Path:
 
 
 def _key(sample: Sample) -> _Key:
-    """Normalised path, and the square with two decimals, as in a manifest."""
+    """Key of a sample: the normalised path, and the face square with two decimals, as in a manifest."""
     assert sample.box is not None
     x1, y1, x2, y2 = (round(value, 2) + 0.0 for value in sample.box.xyxy)
     return posixpath.normpath(sample.path), (x1, y1, x2, y2)
 
 
 def _same_image(manifest: Path, sample: Sample, row: _Row) -> bool:
-    """Whether the file has not changed; a missing file is reported by the code that reads it."""
+    """Whether the file is unchanged, or missing. The code that reads the file reports a missing file."""
     try:
         return sha256_file(resolve(manifest, sample)) == row.sha256
     except OSError:

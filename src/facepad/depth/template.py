@@ -1,4 +1,4 @@
-"""Depth without a model file: a mean face, described by a few numbers, in the place of the face square."""
+"""Depth without a model file: a mean face with fixed parameters, placed in the face square."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["TemplateDepth", "mean_face"]
 
 
 class TemplateDepth:
-    """A mean face placed by the face square: no model file, and the same map (`levels`) for every face.
+    """Depth labeller without a model file. The map (`levels`) is the same for every face.
 
     Raises:
         InputError: a model file was given.
@@ -32,15 +32,15 @@ class TemplateDepth:
         self.levels = levels
 
     def depth(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
-        """The depth map of the mean face, uint8 ``(64, 64)``: the same for every image, as maps move with the box."""
+        """The depth map of the mean face, uint8 ``(64, 64)``. It is relative to ``box`` and equal for all images."""
         return self.levels.copy()
 
 
 def mean_face(size: int = SIZE) -> NDArray[np.float64]:
-    """A frontal face as a surface: an ellipsoid cut off by the face's outline, with a nose and eye sockets.
+    """The surface of a frontal face: an ellipsoid, limited by the face's outline, with nose and eye sockets.
 
-    The numbers are in sides of the canonical face square, from its centre; they were fitted by least squares to the
-    mean of MediaPipe's meshes over NUAA's real training images.
+    The parameters are in sides of the canonical face square, relative to the centre of the square. They were fitted by
+    least squares to the mean of MediaPipe's meshes over NUAA's real training images.
 
     Returns:
         float64 ``(size, size)``: the distance from the viewer, infinity outside the face.

@@ -1,4 +1,4 @@
-"""From a stored depth map to the depth label of one crop: pure geometry."""
+"""The geometry that maps a stored depth map to the depth label of one crop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from facepad.types import Box
 __all__ = ["warp_depth"]
 
 _MAX_SAMPLES = 8
-"""Most samples per side of an output pixel; a map that shrinks more is halved beforehand."""
+"""Maximum samples per side of an output pixel. A map that would need more samples is halved first."""
 
 
 def warp_depth(
@@ -28,25 +28,26 @@ def warp_depth(
     size: tuple[int, int] = (32, 32),
     transform: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float32]:
-    """Bring a stored map to the crop that the network sees.
+    """Warp a stored map to the crop that the network sees.
 
-    The map may reach beyond a narrow crop. Where the augmentation moves such a part into the crop, the label has its
-    depth, although the augmentation fills the image there.
+    The map may be larger than a narrow crop. The augmentation can move an area outside the crop into the crop. The
+    label then has the depth of this area, although the augmentation fills the same area of the image.
 
     Args:
-        depth: uint8 ``(S, S)``: covers the square of `EXTENT` x the face square's side around its centre.
-        crop_scale: Side of the crop in sides of the face square; None: the whole frame, squashed.
-        box: The face square in pixels; needed for the whole frame only, since a crop shows the face in the same place.
-        image_size: The image's (height, width) in pixels; needed for the whole frame only.
+        depth: uint8 ``(S, S)``. The map covers a square of `EXTENT` x the face square's side with the same centre.
+        crop_scale: Side of the crop in sides of the face square; None means the whole frame, resized to ``size``.
+        box: The face square in pixels. It matters only for the whole frame, because all crops are centred on the face.
+        image_size: The image's (height, width) in pixels; needed only for the whole frame.
         size: (height, width) of the result.
-        transform: 3 x 3 affine matrix of the augmentation in normalised crop coordinates ([0, 1] each, x right,
-            y down): maps a point (x, y, 1) before the augmentation to the point after it. None: no augmentation.
+        transform: 3 x 3 affine matrix of the augmentation in normalised crop coordinates ([0, 1], x right, y down). The
+            matrix maps a point (x, y, 1) before the augmentation to the point after the augmentation. None means no
+            augmentation.
 
     Returns:
-        float32 of the given size in [0, 1], 1 = nearest, 0 outside the map. A pixel is the mean over its area.
+        float32 of the given size in [0, 1], 1 = nearest, 0 outside the map. Each pixel is the mean over an area.
 
     Raises:
-        InputError: a scale or size that is not positive, or a transform that is not affine or cannot be inverted.
+        InputError: the scale or the size is not positive, or the transform is not affine or cannot be inverted.
 
     Example:
         >>> stored = np.full((64, 64), 255, np.uint8)
@@ -58,13 +59,13 @@ def warp_depth(
         raise InputError(f"a depth label needs a crop scale > 0 and a size of at least 1x1, got {crop_scale}, {size}")
     to_map = _crop_to_map(crop_scale, box, image_size) @ _inverse(transform)
     height, width = size
-    # Pixels of the map per pixel of the result, along its two sides.
+    # Pixels of the map per pixel of the result, in x and y.
     shrink_x, shrink_y = np.linalg.norm(to_map[:2, :2], axis=0) * len(depth) / (width, height)
     depth, shrink_x, shrink_y = _halved(depth, shrink_x, shrink_y)
     samples_y, samples_x = (max(1, math.ceil(shrink - 1e-6)) for shrink in (shrink_y, shrink_x))
     side = len(depth)
     from_samples = np.diag([1 / (width * samples_x), 1 / (height * samples_y), 1.0])
-    # Row and column numbers stand for pixel centres, which lie half a pixel inside.
+    # OpenCV's coordinates refer to pixel centres, half a pixel away from the pixel's corner.
     matrix = _moved(-0.5) @ np.diag([side, side, 1.0]) @ to_map @ from_samples @ _moved(0.5)
     sampled = cv2.warpAffine(
         np.asarray(depth, dtype=np.float32),
@@ -79,7 +80,7 @@ def warp_depth(
 
 
 def _crop_to_map(crop_scale: float | None, box: Box, image_size: tuple[int, int]) -> NDArray[np.float64]:
-    """Normalised crop coordinates to normalised map coordinates."""
+    """The matrix from normalised crop coordinates to normalised map coordinates."""
     if crop_scale is not None:
         ratio = crop_scale / EXTENT
         return np.array([[ratio, 0, (1 - ratio) / 2], [0, ratio, (1 - ratio) / 2], [0, 0, 1]])
@@ -106,7 +107,7 @@ def _inverse(transform: NDArray[np.float64] | None) -> NDArray[np.float64]:
 
 
 def _halved(depth: NDArray[np.uint8], shrink_x: float, shrink_y: float) -> tuple[NDArray[np.uint8], float, float]:
-    """The map, halved (by area) until at least one side of the result can be sampled."""
+    """The map, halved by area averaging until `_MAX_SAMPLES` suffice in at least one direction."""
     while min(shrink_x, shrink_y) > _MAX_SAMPLES and len(depth) % 2 == 0:
         half = len(depth) // 2
         depth = np.asarray(cv2.resize(depth, (half, half), interpolation=cv2.INTER_AREA), dtype=np.uint8)
