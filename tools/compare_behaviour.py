@@ -1,16 +1,18 @@
-"""Compare the command line of two source trees: the same commands on the same data, side by side.
+"""Compare the command lines of two source trees by running the same commands on the same data.
 
 Usage:
     python tools/compare_behaviour.py BEFORE_SRC AFTER_SRC [--keep DIR] [--only WORD]
 
-``BEFORE_SRC`` and ``AFTER_SRC`` are folders that hold the package, such as ``src``. Each command of `CHECKS` runs once
-with each tree (``PYTHONPATH=SRC python -m facepad ...``) in a folder of its own, on data that the first tree draws.
-Compared are the exit code, the numbers and first words of stdout, the first words of stderr, and every file that the
-command writes. Paths, times, dates and versions are taken out first; a list of differences that are wanted is in
-`INTENDED`. Prints one line per command and a summary; exits with 1 if an unwanted difference is found.
+``BEFORE_SRC`` and ``AFTER_SRC`` are folders that contain the package, such as ``src``. Each command of `GOOD` and `BAD`
+runs once with each tree (``PYTHONPATH=SRC python -m facepad ...``). Each tree has its own working folder. The first
+tree makes the data for both.
 
-``--keep DIR`` keeps both folders for a closer look. ``--only WORD`` shows the commands that contain the word (all of
-them run, because later commands need the files of earlier ones). Takes about five minutes on two cores.
+The script compares the exit code, the numbers and first words of stdout, the first words of stderr, and each file that
+the command writes. Paths, times, dates and versions are replaced before the comparison. `INTENDED` lists intended
+differences. The script prints one line per command and a summary, and exits with 1 if it finds another difference.
+
+``--keep DIR`` keeps both working folders. ``--only WORD`` shows only the commands that contain the word. All commands
+still run, because later commands need the files of earlier commands. A run takes about five minutes on two cores.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-# (pattern of the command, pattern of the difference, reason): differences that a change of the package means to make.
+# Intended differences: (pattern of the command, pattern of the difference, reason).
 INTENDED: tuple[tuple[str, str, str], ...] = ()
 
 _DROPPED_KEYS = frozenset(
@@ -63,7 +65,7 @@ _DROPPED_KEYS = frozenset(
     ]
 )
 _FIRST_WORDS = 3
-_TOLERANCE = 1e-6  # relative; networks give the same bits on one machine, sums of floats may be ordered differently
+_TOLERANCE = 1e-6  # relative; the order of floating-point sums may differ between the trees
 
 _RECIPE = """
 summary = "goes on from the shipped model"
@@ -233,7 +235,7 @@ score faces/images scored --model run.facepad
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one command did: its exit code, both streams, and its files by name, normalised."""
+    """The normalised results of one command: exit code, stdout, stderr, and content of written files by name."""
 
     code: int
     stdout: list[str]
@@ -245,13 +247,13 @@ class Outcome:
 
 
 class Normaliser:
-    """Takes paths, times, dates and versions out of text, so that two runs can be compared."""
+    """Replaces paths, times, dates and versions in texts, because they differ between equal runs."""
 
     def __init__(self, folder: Path, source: Path) -> None:
         self._places = ((str(folder), "FOLDER"), (str(source), "SOURCE"))
 
     def text(self, text: str) -> str:
-        """The text with ``FOLDER``, ``SOURCE``, ``DATE``, ``TIME`` and ``VERSION`` in place of what differs anyway."""
+        """The text with ``FOLDER``, ``SOURCE``, ``DATE``, ``TIME`` and ``VERSION`` in place of the actual values."""
         for place, name in self._places:
             text = text.replace(place, name)
         text = re.sub(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", "DATE", text)
@@ -260,7 +262,7 @@ class Normaliser:
         return re.sub(r"\bfacepad \d+\.\d+\S*", "facepad VERSION", text)
 
     def messages(self, text: str) -> list[str]:
-        """The first words of each line of stderr: messages may be reworded, their beginnings are matched by tools."""
+        """The first words of each line of stderr. Other tools rely on these words only."""
         lines = (line for line in re.split(r"[\r\n]+", self.text(text)) if line.strip() and not _is_progress(line))
         return [" ".join(line.split()[:_FIRST_WORDS]) for line in lines]
 
@@ -270,7 +272,7 @@ class Normaliser:
         return [" ".join([*line.split()[:_FIRST_WORDS], "|", *re.findall(r"\d[\d.]*", line)]) for line in lines]
 
     def document(self, value: Any) -> Any:
-        """A JSON value without volatile keys; sentences are cut to their first words."""
+        """A JSON value without volatile keys. Only the first words of each sentence are kept."""
         if isinstance(value, dict):
             return {key: self.document(item) for key, item in value.items() if key not in _DROPPED_KEYS}
         if isinstance(value, list):
@@ -281,7 +283,7 @@ class Normaliser:
         return value
 
     def content(self, name: str, content: bytes) -> Any:
-        """What a file says, as values that `differences` compares; a digest where it is not text."""
+        """The content of a file as values for `differences`. Files of unknown formats give a digest."""
         suffix = Path(name).suffix
         if suffix == ".json":
             return self.document(json.loads(content))
@@ -323,7 +325,7 @@ def _parquet_rows(content: bytes) -> Any:
 
 
 def differences(before: Any, after: Any, where: str = "") -> Iterator[str]:
-    """Where two normalised values differ, one line each; numbers are equal within a relative 1e-6."""
+    """One line for each difference between two normalised values. Numbers are compared with a relative tolerance."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys([*before, *after]):
             place = f"{where}/{key}" if where else str(key)
@@ -357,7 +359,7 @@ def _short(value: Any) -> str:
 
 
 def intended(command: str, difference: str) -> str | None:
-    """Why this difference is wanted, or None if it is not."""
+    """The reason for an intended difference; None if the difference is not in `INTENDED`."""
     for commands, wanted, reason in INTENDED:
         if fnmatch.fnmatchcase(command, commands) and fnmatch.fnmatchcase(difference, wanted):
             return reason
@@ -368,7 +370,7 @@ def intended(command: str, difference: str) -> str | None:
 
 
 class Side:
-    """One source tree and the folder in which its commands run."""
+    """One source tree and the working folder of its commands."""
 
     def __init__(self, source: Path, folder: Path) -> None:
         self.source, self.folder = source.resolve(), folder.resolve()
@@ -383,7 +385,7 @@ class Side:
         }
 
     def facepad(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command line without the word ``facepad`` in this side's folder."""
+        """Run ``facepad`` with the given arguments in this side's folder."""
         words = [sys.executable, "-m", "facepad", *shlex.split(command)]
         return subprocess.run(
             words,
@@ -397,7 +399,7 @@ class Side:
         )
 
     def outcome(self, line: str) -> Outcome:
-        """Run a line of `GOOD` or `BAD`: a command, and after ``>`` the files and folders that it writes."""
+        """Run a line of `GOOD` or `BAD`: a command, ``>``, and the files and folders that the command writes."""
         command, _, written = line.partition(" > ")
         done = self.facepad(command)
         normaliser = self._normaliser
@@ -426,7 +428,7 @@ def _files(place: Path) -> list[Path]:
 
 
 def make_data(side: Side) -> None:
-    """What the commands need, made once with the first source tree: faces, clips, trees, broken files, an old run."""
+    """Make the data for the commands: faces, clips, folder trees, broken files and a run of the first source tree."""
     folder = side.folder
     for name, text in (("quick.toml", _RECIPE), ("plain.toml", _PLAIN_RECIPE)):
         (folder / name).write_text(text)
@@ -463,7 +465,7 @@ def _must(side: Side, command: str) -> None:
 
 
 def _tint(path: Path) -> None:
-    """Turn an attack yellowish, so that a network tells it within seconds of training."""
+    """Make an attack yellowish. A network then learns to detect attacks within seconds of training."""
     image = cv2.imread(str(path))
     cv2.imwrite(str(path), (image * (0.4, 0.9, 1.0)).astype(np.uint8))
 
@@ -481,7 +483,7 @@ def _write_rows(manifest: Path, rows: list[dict[str, str]]) -> None:
 
 
 def _make_tree(folder: Path, rows: list[dict[str, str]]) -> None:
-    """The faces as a folder tree that names class, instrument and person."""
+    """Copy faces to a folder tree. The folder names give class, instrument and person."""
     for row in rows[::3]:
         kind = f"spoof/{row['attack_type']}" if row["attack_type"] else "live"
         target = folder / "tree" / row["split"] / kind / row["subject"] / Path(row["path"]).name
@@ -490,7 +492,7 @@ def _make_tree(folder: Path, rows: list[dict[str, str]]) -> None:
 
 
 def _make_spoilt(folder: Path, rows: list[dict[str, str]]) -> None:
-    """The faces with one broken file, one without a face box, and one duplicate in another split."""
+    """Copy the faces, with one broken file, one image without a face box, and one duplicate in another split."""
     spoilt = folder / "spoilt"
     shutil.copytree(folder / "faces", spoilt)
     test = [row for row in rows if row["split"] == "test"]
@@ -502,7 +504,7 @@ def _make_spoilt(folder: Path, rows: list[dict[str, str]]) -> None:
 
 
 def _four_columns() -> str:
-    """Another system's scores in bob's four columns: claimed and real identity, path, score."""
+    """Scores of another system in bob's four columns: claimed identity, real identity, path, score."""
     live = [f"s{number % 3} s{number % 3} live/{number} {0.9 - number / 40:.3f}" for number in range(20)]
     attacks = [f"s{number % 3} attack/print attack/{number} {0.1 + number / 30:.3f}" for number in range(20)]
     return "\n".join([*live, *attacks]) + "\n"
@@ -512,7 +514,7 @@ def _four_columns() -> str:
 
 
 def compare(before: Side, after: Side, only: str = "") -> tuple[int, int]:
-    """Run all commands on both sides, print a line for each, and count the same and the differing ones."""
+    """Run all commands on both sides, print one line per command, and count equal and different commands."""
     counts = [0, 0]
     with ThreadPoolExecutor(2) as pool:
         for line in (*GOOD.strip().splitlines(), *BAD.strip().splitlines()):
@@ -538,11 +540,11 @@ def _compared(before: Outcome, after: Outcome) -> Iterator[str]:
 
 
 def main() -> int:
-    """Returns 1 if an unwanted difference was found, else 0."""
+    """Run the script. Return 1 if there is a difference that is not intended, otherwise 0."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("before", type=Path, metavar="BEFORE_SRC")
     parser.add_argument("after", type=Path, metavar="AFTER_SRC")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="new folder that keeps what both sides wrote")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="new folder that keeps the files of both sides")
     parser.add_argument("--only", default="", metavar="WORD", help="show only commands that contain this word")
     given = parser.parse_args()
     started = time.monotonic()

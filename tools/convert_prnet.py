@@ -1,8 +1,9 @@
 """Convert PRNet's public TensorFlow 1 checkpoint for `facepad data depth --engine prnet`.
 
-Runs where TensorFlow (1.15 or any 2.x) is installed beside facepad[train]. From the repository of its authors
-(https://github.com/yfeng95/PRNet) it takes the checkpoint 256_256_resfcn256_weight (its .index and .data files) and
-Data/uv-data/face_ind.txt, the places of a position map that are of the face. Mind the licence of the weights.
+The script needs TensorFlow (1.15 or any 2.x) and facepad[train]. The two input files are in the repository of PRNet's
+authors (https://github.com/yfeng95/PRNet): the checkpoint 256_256_resfcn256_weight (.index and .data files), and
+Data/uv-data/face_ind.txt, which lists the points of a position map that belong to the face. Respect the licence of the
+weights.
 
 Example:
     python tools/convert_prnet.py 256_256_resfcn256_weight face_ind.txt prnet.safetensors
@@ -29,7 +30,7 @@ _PLACES = PRNET_SIDE * PRNET_SIDE
 
 
 def read_checkpoint(prefix: Path) -> dict[str, NDArray[np.float32]]:
-    """All variables of PRNet's network in a checkpoint, by name; the optimiser's are left out."""
+    """Name -> value of the network's variables in a checkpoint of PRNet, without variables of the optimiser."""
     import tensorflow as tf  # type: ignore[import-untyped]
 
     try:
@@ -41,10 +42,12 @@ def read_checkpoint(prefix: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def read_mask(face_ind: Path) -> NDArray[np.uint8]:
-    """face_ind.txt, numbers of places in reading order, as a (256, 256) mask of 0 and 1.
+    """The content of face_ind.txt as a (256, 256) mask of 0 and 1.
+
+    The file lists point numbers, which count row by row from the upper left corner.
 
     Raises:
-        InputError: the file is missing, or holds something else.
+        InputError: the file is missing, or is not PRNet's face_ind.txt.
     """
     try:
         numbers = np.array(face_ind.read_text(encoding="utf-8").split(), dtype=np.float64).astype(np.int64)
@@ -58,10 +61,10 @@ def read_mask(face_ind: Path) -> NDArray[np.uint8]:
 
 
 def convert(variables: Mapping[str, NDArray[np.float32]], mask: NDArray[np.uint8], out: Path) -> None:
-    """Write the weights file that `facepad data depth --engine prnet --model` takes.
+    """Write the weights file for `facepad data depth --engine prnet --model`.
 
     Raises:
-        ModelError: the variables are not those of PRNet's network.
+        ModelError: the variables do not belong to PRNet's network.
         RunError: the file cannot be written.
     """
     import torch
@@ -71,7 +74,7 @@ def convert(variables: Mapping[str, NDArray[np.float32]], mask: NDArray[np.uint8
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the script; 0 on success, 2 for wrong input."""
+    """Run the script. Return 0 on success, 2 for wrong input."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, help="path of the checkpoint without .index or .data-00000-of-00001")
     parser.add_argument("face_ind", type=Path, help="PRNet's Data/uv-data/face_ind.txt")

@@ -1,7 +1,7 @@
-"""Hooks of MkDocs: pages made when the site is built, links between the repository and the site, and two checks.
+"""Hooks of MkDocs: generated pages, conversion of repository links to links of the site, and checks of the site.
 
-A public name without a docstring, a public name that the reference lacks, and a page that loads anything from another
-host fail the build, as dead links do under ``mkdocs build --strict``.
+Three defects stop the build: a public name without a docstring, a public name that is not in the reference, and a page
+that loads a file from another host. ``mkdocs build --strict`` also stops at dead links.
 """
 
 from __future__ import annotations
@@ -33,21 +33,20 @@ OUTSIDE = {
     "examples/README.md": "examples.md",
     **{f"examples/{path.name}": f"examples/{path.name}" for path in sorted((ROOT / "examples").glob("*.[pt]*"))},
 }
-"""Files of the repository that are part of the site although they are not in docs/: from where, to where."""
+"""Files of the site that are not in docs/: path in the repository -> path in the site."""
 
 _FIRST_COMMENT = re.compile(r"\A<!--.*?-->\s*", re.DOTALL)
 _SESSION = re.compile(r"^( *)>>> .*(?:\n(?! *$).*)*", re.MULTILINE)
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
-_COMMAND_LISTS = re.compile(
-    r"\*\*Commands\*\*:\n\n(\* .*\n)+\n"
-)  # typer cuts their lines short; the headings say as much
+# Typer cuts the lines of command lists short. The headings already have the same information.
+_COMMAND_LISTS = re.compile(r"\*\*Commands\*\*:\n\n(\* .*\n)+\n")
 _LOADED = re.compile(
     r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']?((?:https?:)?//[^\"'\s>]+)", re.IGNORECASE
 )
 
 
 class DoctestsAsCode(griffe.Extension):
-    """Fences the Python sessions of docstrings, which Markdown would take for quotations and links."""
+    """Adds code fences around doctests in docstrings. Without fences, Markdown reads them as quotations and links."""
 
     def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite the docstring before it is parsed."""
@@ -56,14 +55,14 @@ class DoctestsAsCode(griffe.Extension):
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Replace each pattern in the navigation by the pages that it matches."""
+    """Replace each pattern in the navigation by the matching pages."""
     pages = [path.relative_to(ROOT / "docs").as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))]
     config.nav = _expanded(config.nav, [*pages, *_generated()])
     return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made here, and the files that stand outside docs/."""
+    """Add the generated pages, and the files outside docs/."""
     for source, target in OUTSIDE.items():
         content = (ROOT / source).read_text(encoding="utf-8")
         files.append(File.generated(config, target, content=content))
@@ -73,16 +72,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn links that lead through the repository into links of the site; mark Python sessions as such.
+    """Convert repository links to links of the site, and mark Python sessions as ``pycon``.
 
-    A comment before the title goes, because MkDocs would then take the file's name for the title.
+    A comment before the title is removed, because MkDocs would otherwise use the file name as the title.
     """
     markdown = _FIRST_COMMENT.sub("", markdown)
     return site_links(markdown, page.file.src_uri).replace("```python\n>>>", "```pycon\n>>>")
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Check that the reference is complete, and that no page loads anything from another host."""
+    """Check that the reference is complete, and that no page loads a file from another host."""
     site = Path(config.site_dir)
     pages = {path.relative_to(site): path.read_text(encoding="utf-8") for path in sorted(site.rglob("*.html"))}
     problems = [f"{path} loads {address}" for path, text in pages.items() for address in loaded_from_elsewhere(text)]
@@ -93,11 +92,11 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 
 def site_links(markdown: str, target: str) -> str:
-    """The text of a page, its links as they must be in the site.
+    """Convert the links in a page's text to links of the site.
 
     Args:
-        markdown: The text, whose links lead from the page's place in the repository.
-        target: The page's place in the site.
+        markdown: The text. The links are relative to the page's path in the repository.
+        target: The page's path in the site.
     """
     source = next((name for name, place in OUTSIDE.items() if place == target), f"docs/{target}")
 
@@ -110,12 +109,12 @@ def site_links(markdown: str, target: str) -> str:
 
 
 def loaded_from_elsewhere(page: str) -> list[str]:
-    """Addresses on other hosts from which a browser would load a part of this HTML page."""
+    """Addresses on other hosts that a browser would load for this HTML page."""
     return _LOADED.findall(page)
 
 
 def gaps(package: griffe.Module, anchors: Collection[str]) -> list[str]:
-    """What the reference lacks: public names without a docstring, and names that none of its anchors shows."""
+    """Defects of the reference: public names without a docstring, and public names without an anchor."""
     found = []
     for module in _public_modules(package):
         for name in _all(module):
@@ -128,7 +127,7 @@ def gaps(package: griffe.Module, anchors: Collection[str]) -> list[str]:
 
 
 def _expanded(item: Any, pages: list[str]) -> Any:
-    """The navigation, its patterns replaced; a page that its own list names already is not repeated."""
+    """The navigation with patterns replaced by pages. A page that is already in the same list is not repeated."""
     if isinstance(item, dict):
         return {title: _expanded(below, pages) for title, below in item.items()}
     if not isinstance(item, list):
@@ -144,16 +143,16 @@ def _expanded(item: Any, pages: list[str]) -> Any:
 
 @functools.cache
 def _generated() -> dict[str, str]:
-    """The pages that are made from the sources: the command line, the API, and one page for each room of it."""
+    """The pages that are generated from the sources: the command line, the API, and one page per package of the API."""
     package = _package()
     rooms = [room for name, room in sorted(package.modules.items()) if _is_public(room) and name != "cli"]
     lines = [f"| [`{room.path}`](api/{room.name}.md) | {_first_line(room)} |" for room in rooms]
     top = [f"| [`{name}`][{_place(package, name)}] | {_first_line(package[name])} |" for name in _exported(package)]
     index = [
         "# Python",
-        "Everything in `__all__` of every module. The rooms:",
+        "All names in `__all__` of all modules. The packages:",
         "\n".join(["| module | what is inside |", "|---|---|", *lines]).replace("(api/", "("),
-        "What `from facepad import ...` gives:",
+        "The names that `from facepad import ...` provides:",
         "\n".join(["| name | what it is |", "|---|---|", *top]),
         "::: facepad\n    options:\n      members: false",
     ]
@@ -176,7 +175,7 @@ def _room_page(room: griffe.Module) -> str:
 
 
 def _command_line() -> str:
-    """The help of every command, as typer has it."""
+    """The help texts of all commands, from typer."""
     from facepad.cli import app
 
     command = typer.main.get_command(app)
@@ -192,7 +191,7 @@ def _package() -> griffe.Module:
 
 
 def _public_modules(module: griffe.Module) -> Iterator[griffe.Module]:
-    """The module and all that is below it, without what is private and without the command line."""
+    """The module and the public modules below the module, without the command line."""
     yield module
     for _, below in sorted(module.modules.items()):
         if _is_public(below) and below.path != "facepad.cli":
@@ -204,7 +203,7 @@ def _is_public(module: griffe.Module) -> bool:
 
 
 def _exported(module: griffe.Module) -> list[str]:
-    """The names in ``__all__`` that griffe knows; the check at the end of the build names the others."""
+    """The names in ``__all__`` that griffe knows. `gaps` reports the other names."""
     return [name for name in _all(module) if name in module.members]
 
 

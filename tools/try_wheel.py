@@ -1,8 +1,9 @@
-"""Installs a wheel into an empty virtual environment, outside the checkout, and tries what the README tells a newcomer.
+"""Install a wheel into an empty virtual environment, outside the checkout, and run the first examples of the README.
 
     python tools/try_wheel.py dist/facepad-0.1.0-py3-none-any.whl
 
-Core dependencies alone are installed: a file that the wheel lacks, or an import that needs an extra, fails here.
+Only core dependencies are installed. The script therefore detects a file that is missing in the wheel, and an import
+that needs an optional dependency.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ print(facepad.__version__)
 
 
 def main() -> None:
-    """Try the wheel that the command line names."""
+    """Try the wheel that is given on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("wheel", type=Path)
     wheel = parser.parse_args().wheel.resolve()
@@ -45,10 +46,10 @@ def main() -> None:
 
 
 def try_wheel(wheel: Path, folder: Path) -> None:
-    """Install the wheel in ``folder``, and run a few commands and a program there.
+    """Install the wheel in ``folder``, and run a few commands and a program in this folder.
 
     Raises:
-        subprocess.CalledProcessError: a command failed; its output is on stderr.
+        subprocess.CalledProcessError: a command failed. The messages of the command are on stderr.
     """
     venv.create(folder / "venv", with_pip=True)
     scripts = folder / "venv" / ("Scripts" if os.name == "nt" else "bin")
@@ -72,7 +73,7 @@ def try_wheel(wheel: Path, folder: Path) -> None:
         sys.exit(f"the README's program ends without a decision: {shown}")
     run(scripts / "facepad", "list", "models")
     picture = next((folder / "people").rglob("*.jpg"))
-    run(scripts / "facepad", "predict", picture, "--json", expected=3)  # undecided: this model has no threshold
+    run(scripts / "facepad", "predict", picture, "--json", expected=3)  # 3: this model has no threshold
     if run(scripts / "python", "-c", PROGRAM, picture).strip() != version:
         sys.exit("the program that imports facepad sees another version")
 
