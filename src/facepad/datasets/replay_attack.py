@@ -52,10 +52,10 @@ _PROTOCOLS: Mapping[str, Callable[[str, str], bool]] = {
     "video": lambda device, kind: kind == "video",
 }
 
-# The data set contains face rectangles from a detector (Torch3vision's MCT). The detector's model is 19 pixels wide. The
-# pupils are 10 pixels apart and 5 pixels below the top. The side of the canonical square is 2.35 times the distance
-# between the pupils. The centre of the square lies 0.51 times this distance below the pupils. Both numbers are medians
-# of dlib's squares and YuNet's eyes on 48 bona fide images of NUAA.
+# The data set contains face rectangles from a detector (Torch3vision's MCT). The model of this detector is 19 pixels
+# wide, with the pupils 10 pixels apart and 5 pixels below the top. The side of the canonical square is 2.35 times the
+# distance between the pupils. The centre of the square lies 0.51 times this distance below the pupils. Both numbers are
+# medians of dlib's squares and YuNet's eyes on 48 bona fide images of NUAA.
 _PUPILS, _EYES_BELOW_TOP = 10 / 19, 5 / 19
 _SIDE, _CENTER_BELOW_EYES = 2.35, 0.51
 

@@ -33,9 +33,10 @@ _SHAPE = (Y.shape[0], X.shape[1])
 class _Cut:
     """A hair style, with lengths in mm.
 
-    ``top`` and ``side`` are volumes, ``length`` is the lower end of the hair, ``hairline`` the height of the hairline, and
-    ``temple`` its shape towards the temples. ``part`` shifts the parting. ``curly`` hair has no strands. ``hanging``
-    hair covers the ears. With ``cover`` below 1, the scalp is visible through the hair; ``soft`` is the edge's softness.
+    ``top`` and ``side`` are volumes, ``length`` is the lower end of the hair, ``hairline`` is the height of the
+    hairline, and ``temple`` is the curvature of the hairline towards the temples. ``part`` shifts the parting.
+    ``curly`` hair has no strands. ``hanging`` hair covers the ears. With ``cover`` below 1, the scalp is visible
+    through the hair; ``soft`` is the softness of the hair's edge.
     """
 
     top: float
