@@ -1,7 +1,7 @@
 """A login backend that asks the liveness service: uvicorn --app-dir examples login_backend:app --port 9000.
 
-The picture goes from the user to this backend and from here to the service: the verdict never passes through the user's
-device. LIVENESS_URL and LIVENESS_KEY name the service and the API key.
+The user sends the picture to this backend, and the backend sends it to the service. The verdict never passes through
+the user's device. LIVENESS_URL is the address of the service, and LIVENESS_KEY is the API key.
 """
 
 import os
@@ -17,7 +17,7 @@ TRIES = 5  # per account, not per address: an attacker with unlimited tries gets
 
 
 def create_app(liveness: AsyncClient) -> FastAPI:
-    """The backend before a service. Tries are counted in memory here; several processes need a database."""
+    """Return a backend that uses a service. It counts tries in memory; several processes need a database."""
     app = FastAPI(title="Login")
     failed: Counter[str] = Counter()
 
@@ -27,12 +27,12 @@ def create_app(liveness: AsyncClient) -> FastAPI:
             raise HTTPException(429, "too many tries: use another way to log in")
         try:
             answer = await liveness.check(await picture.read())
-        except ServiceError as error:  # refused (an unreadable picture), or the service is away: never a yes
+        except ServiceError as error:  # an unreadable picture, or no service: never let the user in
             raise HTTPException(422 if error.status in (413, 415, 422) else 503, str(error)) from error
         if not answer.live:
             failed[user] += 1
             raise HTTPException(403, f"no live face: {', '.join(answer.reasons) or 'try again'}")
-        # A live face may be another person's: compare it with the face of the account here.
+        # A live face may be the face of another person. Compare it with the face of the account here.
         failed.pop(user, None)
         return {"user": user, "liveness": "passed"}
 

@@ -1,4 +1,4 @@
-"""A network and a data set of your own, in every command of facepad, without a change of the package.
+"""Use your own network and data set in every command of facepad, without a change of the package.
 
 python examples/own_network_and_data.py list datasets
 python examples/own_network_and_data.py data prepare own PICTURES prepared
@@ -22,7 +22,7 @@ SHARES = {Split.TRAIN: 0.5, Split.DEV: 0.25, Split.TEST: 0.25}
 
 
 class Head(nn.Module):
-    """One logit from a row of features."""
+    """Linear layer from features (N, inputs) to logits (N,)."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -33,9 +33,9 @@ class Head(nn.Module):
 
 
 class TinyNet(StagedModel):
-    """Two convolutions; the children run in the order in which they are assigned.
+    """Network with two convolutions. The children run in the order in which they are assigned.
 
-    The parameters are what a recipe may set under ``[model]``.
+    A recipe may set the parameters of ``__init__`` under ``[model]``.
     """
 
     def __init__(self, *, channels: int = 16) -> None:
@@ -47,7 +47,7 @@ class TinyNet(StagedModel):
 
 
 def scan(root: Path, protocol: str, seed: int) -> Scan:
-    """Pictures called ``anna-live-1.jpg`` or ``anna-print-1.jpg``; people are divided at random by the seed."""
+    """Find pictures called ``anna-live-1.jpg`` or ``anna-print-1.jpg``. The seed divides the people at random."""
     found = Scan(root, {})
     samples = []
     for file in sorted(root.iterdir()):

@@ -1,16 +1,17 @@
-"""Trains and evaluates, cell by cell as in a notebook: python examples/train_and_evaluate.py [OUT].
+"""Train and evaluate, cell by cell as in a notebook: python examples/train_and_evaluate.py [OUT].
 
-Everything is small, so that it takes seconds: the figures show how to go on, not what can be reached.
+The data set and the network are small, so the program takes seconds. The figures do not show
+the accuracy that facepad can reach.
 """
 
-# %% Where everything goes
+# %% Output folder
 import sys
 from pathlib import Path
 
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "example-output")
 manifest = out / "data" / "manifest.csv"
 
-# %% Data: drawn faces, prints and screens; people are divided into train, dev and test
+# %% Data: drawn faces, prints and screens. The people are divided into train, dev and test
 from facepad.datasets import read_manifest, write_manifest
 from facepad.datasets.synthetic import SyntheticSet, generate
 
@@ -18,7 +19,7 @@ samples = generate(out / "data", SyntheticSet(subjects=4, images_per_subject=8, 
 write_manifest(manifest, samples)
 print(len(read_manifest(manifest)), "images")
 
-# %% Training: a recipe, with changes; train is learnt from, dev is watched
+# %% Training: a recipe, with changes. The network learns from train and is monitored on dev
 from facepad.training.recipe import load_recipe
 from facepad.workflow.train import train_run
 
@@ -35,7 +36,7 @@ for name in ("apcer", "bpcer", "acer", "eer"):
     print(f"{name:6} {100 * rate.value:5.1f} %   {100 * rate.low:5.1f} to {100 * rate.high:5.1f}   {rate.method}")
 print("report:", report)
 
-# %% The scores alone are enough to measure again, with another criterion
+# %% Measure again with another criterion: only the scores are needed
 from facepad.metrics import choose_threshold, read_scores
 
 dev = [record for record in read_scores(out / "report" / "scores.csv").records if record.split == "dev"]

@@ -1,4 +1,4 @@
-"""Watches a camera with OpenCV: python examples/webcam.py CAMERA_OR_VIDEO MODEL (a camera is a number, from 0)."""
+"""Watch a camera with OpenCV: python examples/webcam.py CAMERA_OR_VIDEO MODEL (a camera is a number, from 0)."""
 
 import sys
 from collections import deque
@@ -7,7 +7,7 @@ import cv2
 
 import facepad
 
-IN_A_ROW = 5  # one live frame is easily won by trying
+IN_A_ROW = 5  # with many tries an attack easily gets one live frame
 
 
 def main(source: str, model: str) -> bool:
@@ -21,9 +21,8 @@ def main(source: str, model: str) -> bool:
         found, frame = capture.read()
         if not found:
             return False
-        face = predictor.predict(frame[..., ::-1])[
-            0
-        ]  # OpenCV gives BGR, facepad takes RGB; the first face is the largest
+        rgb = frame[..., ::-1]  # OpenCV gives BGR, facepad takes RGB
+        face = predictor.predict(rgb)[0]  # the first face is the most prominent face
         if not recent or recent[-1] != face.verdict:
             print(face.verdict, *face.reasons)
         recent.append(face.verdict)
