@@ -1,4 +1,4 @@
-"""The report of an evaluation: one self-contained report.html; report.md and metrics.json with the same numbers."""
+"""The report of an evaluation as report.html, report.md and metrics.json, with the same numbers in each file."""
 
 from facepad.report.content import DepthExample, ReportContent, ShortcutProbe
 from facepad.report.depth import depth_examples

@@ -1,4 +1,4 @@
-"""The common content of all cards of a report: one image, its decision and its true label."""
+"""The common attributes of all image cards of a report: path, decision, true label and score."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["Card"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One image and its decision.
+    """One image and the decision on it.
 
     Attributes:
-        path: As the record has it.
+        path: Path of the image's record.
         decision: "accepted" or "rejected".
         wrong: Whether the decision is wrong.
-        actual: The label, or the instrument of an attack.
-        score: P(bona fide).
+        actual: True label as text; the instrument if the image is an attack.
+        score: P(bona fide) as text.
     """
 
     path: str
@@ -33,15 +33,15 @@ class Card:
     def of(
         cls, path: str, label: Label, attack_type: AttackType | None, score: float, accepted: bool, **shown: str | None
     ) -> Self:
-        """The card of a decision.
+        """Make the card of an image.
 
         Args:
-            path: As the record has it.
-            label: What was presented.
-            attack_type: The instrument; None exactly for bona fide.
+            path: Path of the image's record.
+            label: True label of the image.
+            attack_type: The instrument; None only for bona fide.
             score: P(bona fide).
-            accepted: How the image was decided.
-            **shown: The attributes that only this kind of card has.
+            accepted: Whether the image was accepted.
+            **shown: The attributes that the subclass adds.
         """
         return cls(
             path=path,

@@ -1,4 +1,4 @@
-"""The content of a report: the measured summary, the scores behind it, and their provenance."""
+"""The content of a report: metrics, scores and provenance."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["DepthExample", "ReportContent", "ShortcutProbe"]
 
 @dataclass(frozen=True, slots=True)
 class ShortcutProbe:
-    """The same network measured on changed images.
+    """The EER of the same network on changed images, to detect short-cuts.
 
     Attributes:
-        name: Such as "face blanked".
-        description: The change, and what the figure tells, in one line.
-        eer: The EER on the changed images.
+        name: Name of the change, such as "face blanked".
+        description: One line that explains the change and the meaning of the EER.
+        eer: EER on the changed images.
     """
 
     name: str
@@ -41,11 +41,11 @@ class DepthExample:
     Attributes:
         path: The path of the image's record.
         label: The label of the presentation.
-        attack_type: The instrument; None exactly for bona fide.
-        score: The image's P(bona fide).
+        attack_type: The instrument; None only for bona fide.
+        score: P(bona fide) of the image.
         accepted: Whether the image was accepted.
         image: The network's input: RGB, uint8, shape (H, W, 3).
-        depth: Predicted depth: 1 is nearest, 0 is background or flat; float, shape (h, w), in [0, 1].
+        depth: Predicted depth, float, shape (h, w), in [0, 1]. 1 is nearest, 0 is background or flat.
     """
 
     path: str
@@ -63,37 +63,37 @@ class DepthExample:
             )
         if self.depth.ndim != 2 or not self.depth.size:
             raise ValueError(f"{self.path}: expected a depth map of shape (h, w), got {self.depth.shape}")
-        if not (self.depth.min() >= 0 and self.depth.max() <= 1):  # NaN fails this, too
+        if not (self.depth.min() >= 0 and self.depth.max() <= 1):  # this form also refuses NaN
             raise ValueError(f"{self.path}: expected depth in [0, 1], got {self.depth.min():g} to {self.depth.max():g}")
 
 
 @dataclass(frozen=True)
 class ReportContent:
-    """Everything that a report shows; an empty or missing part has no section.
+    """The content of a report. An empty optional attribute has no section in the report.
 
     Attributes:
-        title: Headline of the page.
-        summary: The measures, of one split.
+        title: Title of the page.
+        summary: The metrics of one split.
         records: Scores of all splits, as in scores.csv.
-        threshold: The summary's threshold, with its origin.
-        image_root: Folder that the records' paths are relative to; None shows no images.
-        thumbnails: False shows no images in any case, for they may show real people.
-        pictures: Record path to the path of the image to show for it, where they differ (a video and its frame).
-        depth_examples: Images beside predicted depth maps (`facepad.report.depth_examples` makes them).
-        epochs: Rows of the learning curves, in order: ``stage``, ``epoch``, and of ``train_loss``,
-            ``train_accuracy``, ``dev_loss``, ``dev_accuracy`` those that were measured.
-        recipe: The resolved recipe, nested as in its file.
-        facts: Provenance of data, code and machine: name to value.
+        threshold: Threshold of the summary, with its origin.
+        image_root: Base folder of the paths of the records; None shows no images.
+        thumbnails: Whether images are shown. Images may show real people.
+        pictures: Path of a record to path of its image, if the paths differ (a video and the frame to show).
+        depth_examples: Images beside predicted depth maps, from `facepad.report.depth_examples`.
+        epochs: Rows of the learning curves, in order. Each row has ``stage`` and ``epoch``, and may have
+            ``train_loss``, ``train_accuracy``, ``dev_loss`` and ``dev_accuracy``.
+        recipe: The resolved recipe, nested as in the recipe file.
+        facts: Provenance of data, code and machine, by name.
         probes: Short-cut probes.
-        published: Figures of papers, shown beside the result.
-        dataset: The data set's name, as `PublishedRow.dataset` has it; None when not known.
-        protocol: The data set's protocol; None when not known.
-        unreadable: The images that could not be read: path to reason.
-        notes: What else a reader must know.
+        published: Results of papers, shown beside this result.
+        dataset: Name of the data set, as in `PublishedRow.dataset`; None if unknown.
+        protocol: Protocol of the data set; None if unknown.
+        unreadable: Path of each unreadable image to the reason.
+        notes: Notes for the reader.
 
     Raises:
-        ScoresError: the records of the summary's split are not those that it was measured on, or the threshold is not
-            the one that it was measured at.
+        ScoresError: the records of the summary's split differ from the records that were measured, or the threshold
+            differs from the summary's threshold.
     """
 
     title: str
@@ -115,16 +115,16 @@ class ReportContent:
     notes: Sequence[Note] = ()
 
     def __post_init__(self) -> None:
-        # Curves and pictures come from the records, numbers from the summary: both must be of the same scores.
+        # Curves and images are made from the records, numbers from the summary. Both must describe the same scores.
         if scores_sha256(self.measured) != self.summary.sha256:
             raise ScoresError(
-                f"{self.title}: the {len(self.measured)} records of split '{self.summary.split}' are not those that "
-                "the summary was measured on (their SHA-256 differs)"
+                f"{self.title}: the {len(self.measured)} records of split '{self.summary.split}' are not the records "
+                "of the summary (the SHA-256 differs)"
             )
         if self.threshold.value != self.summary.threshold.value:
             raise ScoresError(
                 f"{self.title}: measured at threshold {self.summary.threshold.value}, "
-                f"but the report is to show {self.threshold.value}"
+                f"but the threshold of the report is {self.threshold.value}"
             )
 
     @cached_property
@@ -135,17 +135,17 @@ class ReportContent:
 
     @cached_property
     def dev(self) -> list[ScoreRecord]:
-        """The dev records, empty when they are the measured ones."""
+        """The dev records; empty if the dev split is the measured split."""
         if self.summary.split is Split.DEV:
             return []
         return [record for record in self.records if record.split is Split.DEV]
 
     @property
     def split_name(self) -> str:
-        """The measured split in words."""
+        """Name of the measured split, or "evaluated" without a split."""
         return self.summary.split.value if self.summary.split else "evaluated"
 
     @property
     def things(self) -> str:
-        """The plural of what a record is: images or videos."""
+        """The plural noun for the records: images or videos."""
         return "videos" if self.summary.aggregation else "images"

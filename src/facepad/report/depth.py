@@ -1,4 +1,4 @@
-"""Predicted depth maps beside their images, chosen over the whole range of scores."""
+"""Choice and cards of images that are shown beside their predicted depth maps."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from facepad.types import Label, ScoreRecord
 
 __all__ = ["DepthCard", "depth_cards", "depth_examples", "depth_scale"]
 
-_SIDE = 160  # pixels of a shown image: two fit side by side on a phone
-_COLOURS = "viridis"  # even steps of depth look even, also to the colour-blind and in grey
+_IMAGE_SIDE = 160  # pixels of a shown image; two images fit side by side on a phone
+_COLOUR_MAP = "viridis"  # perceptually uniform, also for colour-blind readers and in greyscale
 _Predict = Callable[[ScoreRecord], tuple[NDArray[np.uint8], NDArray[np.float32]]]
 
 
@@ -27,34 +27,34 @@ def depth_examples(
 ) -> list[DepthExample]:
     """Choose images of both classes, and predict their depth.
 
-    The images of a class are spread evenly over the ranks of its scores, so that sure decisions and mistakes are both
-    shown. Each instrument gets an equal share of the attacks.
+    The chosen images are spread evenly over the sorted scores of a class, from the lowest to the highest score. Each
+    instrument gets an equal share of the attacks.
 
     Args:
-        records: Scores of single images, or of videos; those without a score are left out.
+        records: Records of images or videos. Records without a score are left out.
         threshold: Accept when score >= threshold.
-        predict: Gives, for a record, the image that the network saw, uint8 (H, W, 3), and its depth, (h, w) in [0, 1].
-            If it raises `ImageError`, the image is left out.
-        per_class: Number of images of each class.
+        predict: Function from a record to the network's input, uint8 (H, W, 3), and the predicted depth, (h, w) in
+            [0, 1]. An image is left out if this function raises `ImageError`.
+        per_class: Maximum number of images per class.
 
     Returns:
-        The bona fide examples first; within a class, by ascending score.
+        The bona fide examples, then the attacks; each class in ascending order of scores.
     """
     examples = []
     for label in Label:
-        for record in _spread([r for r in records if r.label is label], per_class):
+        for record in _evenly_spread([r for r in records if r.label is label], per_class):
             assert record.score is not None
             try:
                 image, depth = predict(record)
             except ImageError:
-                continue  # one unreadable picture must not stop a report
+                continue  # an unreadable image must not stop a report
             accepted = record.score >= threshold
             examples.append(DepthExample(record.path, label, record.attack_type, record.score, accepted, image, depth))
     return examples
 
 
-def _spread(records: Sequence[ScoreRecord], n: int) -> list[ScoreRecord]:
-    """``n`` scored records, spread over the ranks of each instrument's scores, in ascending order of scores."""
+def _evenly_spread(records: Sequence[ScoreRecord], n: int) -> list[ScoreRecord]:
+    """Choose ``n`` records spread evenly over the sorted scores of each instrument, in ascending order of scores."""
     scored = sorted((r for r in records if r.score is not None), key=lambda r: (r.score, r.path, r.frame or 0))
     kinds = sorted({str(record.attack_type) for record in scored})
     chosen: list[ScoreRecord] = []
@@ -71,9 +71,9 @@ class DepthCard(Card):
     """One image beside its depth map.
 
     Attributes:
-        mean_depth: Mean of the map, two decimals.
-        aspect: Width / height of the input, as CSS writes it; the map covers the same view.
-        image: The input as a ``data:`` URI.
+        mean_depth: Mean of the depth map, with two decimals.
+        aspect: Width / height of the image in CSS syntax. The depth map has the same field of view.
+        image: The network's input as a ``data:`` URI.
         depth: The depth map in colours as a ``data:`` URI.
     """
 
@@ -84,7 +84,7 @@ class DepthCard(Card):
 
 
 def depth_cards(content: ReportContent) -> dict[Label, list[DepthCard]]:
-    """The cards of the examples by class, in their order; no cards if the report shows no thumbnails."""
+    """Return the cards of the depth examples by class; no cards if the report shows no images."""
     shown = content.depth_examples if content.thumbnails else ()
     return {label: [_depth_card(example) for example in shown if example.label is label] for label in Label}
 
@@ -98,17 +98,17 @@ def _depth_card(example: DepthExample) -> DepthCard:
         example.accepted,
         mean_depth=f"{float(example.depth.mean()):.2f}",
         aspect=f"{example.image.shape[1]} / {example.image.shape[0]}",
-        image=jpeg_uri(example.image, _SIDE),
-        depth=png_uri(_coloured(example.depth)),
+        image=jpeg_uri(example.image, _IMAGE_SIDE),
+        depth=png_uri(_depth_colours(example.depth)),
     )
 
 
 def depth_scale() -> str:
-    """The colours from depth 0 to depth 1 as a ``data:`` URI, one pixel high."""
-    return png_uri(_coloured(np.linspace(0, 1, 64, dtype=np.float32)[None]))
+    """Return the colour scale from depth 0 to depth 1 as a ``data:`` URI of an image one pixel high."""
+    return png_uri(_depth_colours(np.linspace(0, 1, 64, dtype=np.float32)[None]))
 
 
-def _coloured(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Depth (h, w) in [0, 1] as RGB (h, w, 3)."""
-    colours: NDArray[np.uint8] = colormaps[_COLOURS](depth, bytes=True)[..., :3]
+def _depth_colours(depth: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Map depth (h, w) in [0, 1] to RGB colours (h, w, 3)."""
+    colours: NDArray[np.uint8] = colormaps[_COLOUR_MAP](depth, bytes=True)[..., :3]
     return np.ascontiguousarray(colours)

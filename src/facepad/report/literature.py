@@ -1,4 +1,4 @@
-"""The figures that the implemented papers published, as data with their own names, to set beside measured ones."""
+"""Published results of the papers that facepad implements, for comparison with measured results."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ __all__ = ["PUBLISHED", "PublishedRow", "published_rows"]
 
 @dataclass(frozen=True, slots=True)
 class PublishedRow:
-    """One row of a paper; rates are fractions in [0, 1], None is not published.
+    """One published result. Rates are fractions in [0, 1]; None means not published.
 
     Attributes:
-        name: The method's name in the paper.
-        paper: The paper that prints the row.
-        dataset: The data set that it was measured on.
-        protocol: The division of that data.
-        accuracy: Share of images decided rightly.
+        name: Name of the method in the paper.
+        paper: The paper that holds the result.
+        dataset: Name of the data set.
+        protocol: Division of the data set into train and test.
+        accuracy: Share of images that are decided correctly.
         eer: Equal error rate.
         apcer: Share of attacks accepted.
         bpcer: Share of bona fide images rejected.
-        hter: Mean of both.
-        precision: With the attack as the positive class, as are ``recall`` and ``f1``.
-        recall: See ``precision``.
-        f1: See ``precision``.
+        hter: Mean of APCER and BPCER.
+        precision: Precision with attacks as the positive class.
+        recall: Recall with attacks as the positive class.
+        f1: F1 with attacks as the positive class.
         loss: Validation loss.
         seconds: Training time on the authors' GPU.
-        remark: How the printed figures were interpreted; empty when they need no interpretation.
-        consistent: Whether the row's figures can all hold at once.
+        remark: Interpretation of the printed figures; empty if they need no interpretation.
+        consistent: Whether the figures of the row are consistent with each other.
     """
 
     name: str
@@ -118,15 +118,15 @@ def _fusion_rows() -> tuple[PublishedRow, ...]:
 
 
 PUBLISHED: tuple[PublishedRow, ...] = _tla_rows() + _fusion_rows()
-"""All rows, by paper, in the order in which a reader compares them."""
+"""All published results, grouped by paper."""
 
 
 def published_rows(name: str | None, dataset: str | None = None) -> tuple[PublishedRow, ...]:
-    """The rows to set beside a result: those of the named method first, then the others of the same paper.
+    """Return the rows to compare with a result: the rows of the method, then the other rows of the same paper.
 
     Args:
-        name: A method's name in its paper; None gives the rows of the data set alone.
-        dataset: The data set of the result, as the rows name it; unused if a method is named.
+        name: Name of the method in the paper. None returns the rows of the data set.
+        dataset: Name of the data set, as in `PublishedRow.dataset`; used only if ``name`` is None.
 
     Raises:
         InputError: no paper has a method of this name.

@@ -1,4 +1,4 @@
-"""The gallery of the images with the highest loss."""
+"""Cards of the images with the highest loss."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from facepad.types import Label, ScoreRecord
 __all__ = ["TopLoss", "loss", "top_losses"]
 
 _PER_CLASS = 10
-_SIDE = 132  # pixels: sharp enough to see what was shown, a few kB each
+_IMAGE_SIDE = 132  # pixels; an image of this size has a few kB and still shows the details of a presentation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopLoss(Card):
-    """One image of the gallery.
+    """The card of an image with a high loss.
 
     Attributes:
-        loss: Cross-entropy in nats; None when scores are not probabilities.
-        picture: A ``data:`` URI; None when the image cannot be read or is not to be shown.
+        loss: Cross-entropy in nats, as text; None if scores are not probabilities.
+        picture: The image as a ``data:`` URI; None if the image is unreadable or the report shows no images.
     """
 
     loss: str | None
@@ -32,7 +32,7 @@ class TopLoss(Card):
 
 
 def loss(record: ScoreRecord) -> float:
-    """Cross-entropy of a scored record in nats, infinite for a wrong score of exactly 0 or 1.
+    """Return the cross-entropy of a scored record in nats, infinite for a wrong score of exactly 0 or 1.
 
     >>> from facepad.types import ScoreStatus
     >>> loss(ScoreRecord("a.jpg", "anna", None, None, Label.BONA_FIDE, None, None, ScoreStatus.SCORED, 1.0))
@@ -44,10 +44,10 @@ def loss(record: ScoreRecord) -> float:
 
 
 def top_losses(content: ReportContent) -> dict[Label, list[TopLoss]]:
-    """The measured records of each class with the highest loss, highest first.
+    """Return the cards of the measured records with the highest loss, by class, in descending order of loss.
 
-    Loss falls as the score rises for bona fide and the other way round for attacks, so the order is that of the
-    scores; it also serves scores that are not probabilities. Ties keep the records' order.
+    The records are sorted by score, because the loss of bona fide samples falls with the score and the loss of attacks
+    rises with the score. This order also exists for scores that are not probabilities. Ties keep the order of records.
     """
     scored = [(record.score, record) for record in content.measured if record.score is not None]
     probabilities = all(0 <= score <= 1 for score, _ in scored)
@@ -71,15 +71,15 @@ def _top_loss(content: ReportContent, record: ScoreRecord, probabilities: bool) 
         record.score,
         record.score >= content.threshold.value,
         loss=None if value is None else "∞" if math.isinf(value) else f"{value:.3f}",
-        picture=_picture(content, record.path),
+        picture=_picture_uri(content, record.path),
     )
 
 
-def _picture(content: ReportContent, path: str) -> str | None:
+def _picture_uri(content: ReportContent, path: str) -> str | None:
     if content.image_root is None or not content.thumbnails:
         return None
     try:
-        pixels = read_image(content.image_root / content.pictures.get(path, path), min_size=(_SIDE, _SIDE))
+        pixels = read_image(content.image_root / content.pictures.get(path, path), min_size=(_IMAGE_SIDE, _IMAGE_SIDE))
     except ImageError:
-        return None  # the page shows a placeholder: one unreadable picture must not stop a report
-    return jpeg_uri(pixels, _SIDE)
+        return None  # an unreadable image must not stop a report, and the page shows a placeholder
+    return jpeg_uri(pixels, _IMAGE_SIDE)

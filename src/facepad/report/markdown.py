@@ -1,4 +1,4 @@
-"""The report as Markdown without pictures, to be pasted into a pull request or an appendix: report.md."""
+"""The report as Markdown without images (report.md), for example for a pull request."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from facepad.report.text import GAP, count, criterion_words, number
 
 __all__ = ["render_markdown"]
 
-#: Characters that have a meaning in Markdown, in its tables or in GitHub's mathematics.
+#: Characters with a special meaning in Markdown, in Markdown tables or in GitHub's mathematics.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$&])")
 _Lines = Iterator[str]
 
 
 def render_markdown(content: ReportContent) -> str:
-    """The page's sentences and tables in GitHub's Markdown; parts without content are left out."""
+    """Render the sentences and tables of the report in GitHub's Markdown. Empty sections are left out."""
     parts = (_decision, _key_figures, _instruments, _confusion, _unscored, _probes, _published, _threshold, _facts)
     lines = [f"# {_plain(content.title)}", *(line for part in parts for line in part(content))]
     return "\n".join(lines).replace(GAP, " ") + "\n"
 
 
 def _plain(text: object) -> str:
-    """Text escaped so that Markdown shows it unchanged, in one line.
+    """Escape a text for Markdown, and put it on one line.
 
     >>> print(_plain("a|b_c.jpg"))
     a\\|b\\_c.jpg
@@ -35,19 +35,19 @@ def _plain(text: object) -> str:
 
 
 def _bold(markup: str) -> str:
-    """A sentence whose figures stand between <b> and </b>.
+    """Convert HTML with ``<b>`` elements to Markdown.
 
     >>> _bold("<b>2.5 %</b> of A &amp; B")
     '**2.5 %** of A \\\\& B'
     """
     pieces = re.split(r"(</?b>)", markup)
     marks = {"<b>": "**", "</b>": "**"}
-    # _plain would remove the spaces around the figures.
+    # Not `_plain`, which would remove the spaces beside the bold text.
     return "".join(marks.get(piece) or _SPECIAL.sub(r"\\\1", html.unescape(piece)) for piece in pieces)
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> _Lines:
-    """A table with a blank line before it; numbers stand right."""
+    """Yield a blank line and the lines of a table; all columns after the text columns are right-aligned."""
     yield ""
     yield f"| {' | '.join(columns)} |"
     yield f"|{'|'.join('---' if index < text_columns else '---:' for index in range(len(columns)))}|"

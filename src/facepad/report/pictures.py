@@ -1,4 +1,4 @@
-"""Pixels as ``data:`` URIs, so that the page needs no other file."""
+"""Conversion of images to ``data:`` URIs, which the page contains instead of image files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["jpeg_uri", "png_uri"]
 
 
 def jpeg_uri(pixels: NDArray[np.uint8], side: int) -> str:
-    """A photo as a small JPEG.
+    """Convert a photo to the ``data:`` URI of a small JPEG.
 
     Args:
         pixels: RGB, shape (H, W, 3).
-        side: The longer side becomes at most this many pixels.
+        side: Maximum length of the longer side, in pixels. A smaller image keeps its size.
     """
     image = Image.fromarray(pixels)
     image.thumbnail((side, side))
@@ -27,7 +27,7 @@ def jpeg_uri(pixels: NDArray[np.uint8], side: int) -> str:
 
 
 def png_uri(pixels: NDArray[np.uint8]) -> str:
-    """A drawing as a PNG, pixel by pixel.
+    """Convert an image to the ``data:`` URI of a PNG of the same size.
 
     Args:
         pixels: RGB, shape (H, W, 3).

@@ -1,4 +1,4 @@
-"""The report's figures: ROC, DET, score histograms and learning curves, drawn from `facepad.metrics` curves."""
+"""The plots of a report: ROC, DET, score histograms and learning curves."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _DASHES = ("--", "-.", ":")
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One drawn figure and the words below it."""
+    """A plot and its caption."""
 
     svg: Markup
     caption: str
 
 
-def _sides(records: Sequence[ScoreRecord]) -> tuple[Floats, Floats]:
-    """Scores of (bona fide, attack), shapes (N,) and (M,)."""
+def _scores_by_class(records: Sequence[ScoreRecord]) -> tuple[Floats, Floats]:
+    """Return the scores of bona fide samples and of attacks, shapes (N,) and (M,)."""
     scored = [(record.label, record.score) for record in records if record.score is not None]
     bona_fide, attack = (np.array([s for of, s in scored if of is label], dtype=np.float64) for label in Label)
     return bona_fide, attack
@@ -48,8 +48,8 @@ def _percent_ticks(ax: Axes) -> None:
 
 @styled
 def roc_plot(content: ReportContent) -> Plot:
-    """ROC of the measured scores on linear axes, FPR across and TPR up, with a window on the corner of good systems."""
-    curve = roc(*_sides(content.measured))
+    """Draw the ROC of the measured scores with FPR on the x axis, TPR on the y axis and an inset of the upper left."""
+    curve = roc(*_scores_by_class(content.measured))
     rates = content.summary.rates
     eer, at = rates["eer"].value, (rates["far_pooled"].value, 1 - rates["bpcer"].value)
     figure, ax = axes()
@@ -83,8 +83,8 @@ def _draw_roc(ax: Axes, curve: RocCurve, eer: float, at: tuple[float, float], in
 
 @styled
 def det_plot(content: ReportContent) -> Plot:
-    """DET curve on normal-deviate axes, one line per instrument where there are several."""
-    bona_fide, attack = _sides(content.measured)
+    """Draw the DET curve on normal-deviate axes; several instruments also get one line each."""
+    bona_fide, attack = _scores_by_class(content.measured)
     pooled = det(bona_fide, attack)
     figure, ax = axes()
     if len(content.summary.instruments) > 1:
@@ -96,8 +96,8 @@ def det_plot(content: ReportContent) -> Plot:
     rates = content.summary.rates
     eer, far, bpcer = (rates[name].value for name in ("eer", "far_pooled", "bpcer"))
     floors = 0.5 / attack.size, 0.5 / bona_fide.size
-    _mark(ax, (eer, eer), floors, marker="o", color=Ink.BONA_FIDE, label=f"EER {percent(eer)}")
-    _mark(ax, (far, bpcer), floors, marker="D", color=Ink.ATTACK, label="threshold in use")
+    _mark_point(ax, (eer, eer), floors, marker="o", color=Ink.BONA_FIDE, label=f"EER {percent(eer)}")
+    _mark_point(ax, (far, bpcer), floors, marker="D", color=Ink.ATTACK, label="threshold in use")
     _det_axes(ax, floors, max(0.5, 2 * eer, far, bpcer))
     ax.legend(loc="best")
     alt = f"DET curve: the equal error rate is {percent(eer)}."
@@ -116,7 +116,7 @@ def _by_instrument(content: ReportContent) -> dict[str, Floats]:
     return {name: np.array(found[name]) for name in sorted(found)}
 
 
-def _mark(ax: Axes, rates: tuple[float, float], floors: tuple[float, float], **style: Any) -> None:
+def _mark_point(ax: Axes, rates: tuple[float, float], floors: tuple[float, float], **style: Any) -> None:
     x, y = probit([min(max(rate, floor), 1 - floor) for rate, floor in zip(rates, floors, strict=True)]).tolist()
     ax.plot(x, y, linestyle="none", markersize=5.5, clip_on=False, zorder=5, **style)
 
@@ -135,7 +135,7 @@ def _det_axes(ax: Axes, floors: tuple[float, float], top: float) -> None:
 
 @styled
 def histogram_plots(content: ReportContent) -> list[Plot]:
-    """Scores of both classes with the threshold, for dev (if it has both classes) and the measured split."""
+    """Draw histograms of the dev scores and of the measured scores; a split with one class is left out."""
     plots = []
     counts = content.summary.confusion
     decided = (
@@ -147,7 +147,7 @@ def histogram_plots(content: ReportContent) -> list[Plot]:
         ("dev", content.dev, f"Scores on dev{chosen}."),
         (content.split_name, content.measured, decided),
     ):
-        bona_fide, attack = _sides(records)
+        bona_fide, attack = _scores_by_class(records)
         if bona_fide.size and attack.size:
             plots.append(Plot(_histogram(name, bona_fide, attack, content.threshold.value), caption))
     return plots
@@ -156,7 +156,7 @@ def histogram_plots(content: ReportContent) -> list[Plot]:
 def _histogram(name: str, bona_fide: Floats, attack: Floats, threshold: float) -> Markup:
     counted = histogram(bona_fide, attack, bins=50)
     figure, ax = axes(height=3.0, headroom=0.3)
-    floor = 0.5  # below one sample, so that a bin of one still shows on the logarithmic axis
+    floor = 0.5  # less than one sample, so a bin with one sample is visible on the logarithmic axis
     for counts, ink, label in (
         (counted.attack, Ink.ATTACK, f"attacks ({attack.size:,})"),
         (counted.bona_fide, Ink.BONA_FIDE, f"bona fide ({bona_fide.size:,})"),
@@ -185,10 +185,10 @@ def _legend_above(ax: Axes) -> None:
 
 @styled
 def learning_plots(epochs: Sequence[Mapping[str, Any]]) -> list[Plot]:
-    """Loss and accuracy over the epochs of all stages, of train and dev; a series without values is not drawn.
+    """Draw the loss and the accuracy of train and dev over the epochs of all stages. Empty series are left out.
 
     Args:
-        epochs: As in `ReportContent.epochs`. A first row of epoch 0 is the state before training.
+        epochs: Rows as in `ReportContent.epochs`. A first row with epoch 0 is the state before training.
     """
     first = 0 if epochs and epochs[0].get("epoch") == 0 else 1
     names = list(dict.fromkeys(str(row.get("stage", "")) for row in epochs[1 - first :]))
@@ -206,7 +206,7 @@ def _series(epochs: Sequence[Mapping[str, Any]], key: str, first: int) -> list[t
 
 
 def _stage_starts(epochs: Sequence[Mapping[str, Any]], first: int) -> list[float]:
-    """Where each stage begins on the axis, between two epochs; the state before training is no stage."""
+    """Return the x position between two epochs at which each stage begins; epoch 0 does not belong to a stage."""
     stages = [row.get("stage") for row in epochs]
     begins = range(1 - first, len(stages))
     return [first + at - 0.5 for at in begins if at == 1 - first or stages[at] != stages[at - 1]]
@@ -228,7 +228,7 @@ def _learning_plot(
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         ax.yaxis.set_minor_locator(NullLocator())
-    ax.margins(y=0.12)  # room for the stages' numbers above the curves
+    ax.margins(y=0.12)  # space above the curves for the numbers of the stages
     for place, start in enumerate(starts):
         ax.axvline(start, color=Ink.MUTED, linewidth=0.9, linestyle=":")
         ax.text(start, 0.99, f" {place + 1}", color=Ink.MUTED, va="top", transform=ax.get_xaxis_transform())

@@ -1,4 +1,4 @@
-"""The sentences of a report: the decision, warnings and notes."""
+"""The sentences of a report: the result, warnings and notes."""
 
 from __future__ import annotations
 
@@ -25,14 +25,19 @@ _STATUS_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A warning limits how the figures may be used; a note explains them."""
+    """A warning or a note.
+
+    Attributes:
+        kind: "warning" for a limit on the use of the figures, "note" for an explanation.
+        text: One or more sentences.
+    """
 
     kind: Literal["warning", "note"]
     text: str
 
 
 def decision(content: ReportContent) -> Markup:
-    """The result in one sentence, its figures in bold."""
+    """Return the result as one sentence with bold figures."""
     summary, threshold = content.summary, content.threshold
     origin = threshold.origin
     if origin.sha256 is None:
@@ -54,19 +59,19 @@ def decision(content: ReportContent) -> Markup:
         chosen,
         percent(summary.rates["apcer"].value),
         kind,
-        _span(summary.rates["apcer"]),
+        _count_and_interval(summary.rates["apcer"]),
         Markup("<b>{}</b> of the bona fide presentations were rejected ({})").format(
-            percent(summary.rates["bpcer"].value), _span(summary.rates["bpcer"])
+            percent(summary.rates["bpcer"].value), _count_and_interval(summary.rates["bpcer"])
         ),
     )
 
 
-def _span(rate: Rate) -> str:
+def _count_and_interval(rate: Rate) -> str:
     return f"{count(round(rate.value * rate.n))} of {count(rate.n)}; 95 % interval {interval(rate)}"
 
 
 def non_responses(content: ReportContent) -> str:
-    """How many presentations have no score, and why; empty if all have one."""
+    """Return a sentence with the numbers of non-responses and their reasons; empty without non-responses."""
     parts = []
     for label, name in (("attack", "attacks"), ("bona_fide", "bona fide presentations")):
         found = {status: n for status, n in content.summary.non_responses[label].items() if n}
@@ -79,7 +84,7 @@ def non_responses(content: ReportContent) -> str:
 
 
 def remarks(content: ReportContent) -> list[Remark]:
-    """Warnings first, then notes; the same text never twice."""
+    """Return the warnings and then the notes, without duplicates."""
     found = [*_threshold_warnings(content), *_leak_warnings(content), *_notes(content)]
     return sorted(dict.fromkeys(found), key=lambda remark: remark.kind != "warning")
 
@@ -105,7 +110,7 @@ def _threshold_warnings(content: ReportContent) -> Iterator[Remark]:
     if origin.sha256 is None:
         yield Remark("note", "The threshold was given as a number; no data set vouches for it.")
     for note in origin.notes if origin.sha256 else ():
-        if note.kind not in (NoteKind.CHOSEN_ON_ITSELF, NoteKind.SEPARABLE):  # the warnings say these
+        if note.kind not in (NoteKind.CHOSEN_ON_ITSELF, NoteKind.SEPARABLE):  # warnings replace these notes
             yield Remark("note", f"Threshold: {note}.")
 
 

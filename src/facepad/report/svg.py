@@ -1,4 +1,4 @@
-"""Matplotlib figures as inline SVG that takes its colours and font from the page, so it is legible light and dark."""
+"""Matplotlib figures as inline SVG with the colours and the font of the page, for a light and a dark theme."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Result = TypeVar("_Result")
 
 
 class Ink(StrEnum):
-    """Colours by their role. The value is what Matplotlib sees; the page gets the CSS variable ``--ink-...``."""
+    """Colours by role. Matplotlib draws the placeholder value, and the page replaces it by the CSS variable ``css``."""
 
     TEXT = "#010a01"
     MUTED = "#010a02"
@@ -41,12 +41,12 @@ class Ink(StrEnum):
 
     @property
     def css(self) -> str:
-        """The page's variable for this colour."""
+        """The CSS variable of this colour, ``var(--ink-...)``."""
         return f"var(--ink-{self.name.lower().replace('_', '-')})"
 
 
-_STYLE: dict[Any, Any] = {  # Matplotlib types its keys one by one, since 3.11
-    "svg.fonttype": "none",  # text stays text: small, sharp, searchable, and in the page's font
+_STYLE: dict[Any, Any] = {  # Any, because Matplotlib 3.11 types each key separately
+    "svg.fonttype": "none",  # text elements are small, sharp and searchable, and use the font of the page
     "font.size": 9.5,
     "text.color": Ink.TEXT.value,
     "axes.labelcolor": Ink.TEXT.value,
@@ -70,7 +70,10 @@ _STYLE: dict[Any, Any] = {  # Matplotlib types its keys one by one, since 3.11
 
 
 def styled(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
-    """Run a drawing function in the report's style: Matplotlib gives each part its colours when it is made."""
+    """Decorate a drawing function to use the style of the report.
+
+    Matplotlib sets colours when an element of a figure is made, so the style must be active in the whole function.
+    """
 
     @functools.wraps(function)
     def inside(*args: _Args.args, **kwargs: _Args.kwargs) -> _Result:
@@ -81,32 +84,32 @@ def styled(function: Callable[_Args, _Result]) -> Callable[_Args, _Result]:
 
 
 def axes(height: float = 3.5, headroom: float = 0.1) -> tuple[Figure, Axes]:
-    """A figure with one pair of axes (no pyplot: nothing global is kept).
+    """Make a figure with one pair of axes, without pyplot and its global state.
 
     Args:
-        height: In inches.
-        headroom: Inches left free above, for a legend.
+        height: Height of the figure in inches.
+        headroom: Space above the axes for a legend, in inches.
     """
-    width = 5.0  # the page scales the figure to its column: this reads well on a phone and on a desk
+    width = 5.0  # the page scales the figure to its column; text of this size is readable on phones and desktops
     figure = Figure(figsize=(width, height))
     ax = figure.add_subplot()
-    # Fixed margins in inches: figures side by side line up, and no layout has to be searched for.
+    # Fixed margins align the axes of neighbouring figures, and are faster than a layout engine.
     figure.subplots_adjust(left=0.65 / width, right=1 - 0.1 / width, bottom=0.5 / height, top=1 - headroom / height)
     return figure, ax
 
 
 def to_svg(figure: Figure, name: str, alt: str) -> Markup:
-    """Draw a figure as an ``<svg>`` element for the middle of a page.
+    """Convert a figure to an ``<svg>`` element for an HTML page.
 
     Args:
-        figure: From `axes`; its texts must come from the program alone, since they are not escaped.
-        name: Unique on the page; it keeps the ids of several figures apart.
-        alt: The figure in words, for screen readers.
+        figure: Figure from `axes`. Its texts are not escaped, so they must not contain text from users.
+        name: Unique name on the page, used as a prefix of ids.
+        alt: Description of the figure, for screen readers.
     """
     buffer = io.StringIO()
     with mpl.rc_context({**_STYLE, "svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return Markup(_for_page(buffer.getvalue(), name, alt))  # the figure's texts are the program's own, alt is escaped
+    return Markup(_for_page(buffer.getvalue(), name, alt))  # the texts are not from users, and alt is escaped
 
 
 def _for_page(text: str, name: str, alt: str) -> str:

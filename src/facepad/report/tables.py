@@ -1,4 +1,4 @@
-"""The report's tables as rows of ready text: headline numbers, instruments, readings, published figures."""
+"""The tables of a report as rows of formatted text."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MAX_UNSCORED = 25
 
 @dataclass(frozen=True, slots=True)
 class NumberRow:
-    """One measure: its name and meaning, value, interval, sample size and how the interval was made."""
+    """One measure as formatted text: name, meaning, value, interval, unit, sample size and interval method."""
 
     name: str
     meaning: str
@@ -48,13 +48,13 @@ class NumberRow:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows that share a basis."""
+    """Rows of measures with the same `Basis`, and a title."""
 
     title: str
     rows: tuple[NumberRow, ...]
 
 
-def _row(name: str, meaning: str, rate: Rate | None, unit: str = "%") -> NumberRow:
+def _number_row(name: str, meaning: str, rate: Rate | None, unit: str = "%") -> NumberRow:
     if rate is None:
         return NumberRow(name, meaning, "not defined", "", "", "", "")
     value, low, high = (
@@ -64,35 +64,35 @@ def _row(name: str, meaning: str, rate: Rate | None, unit: str = "%") -> NumberR
 
 
 def headline(content: ReportContent) -> list[NumberRow]:
-    """The figures of a report's first screen."""
+    """Return the headline figures of a report."""
     summary = content.summary
     named = {"worst": words(summary.worst_instrument), "split": content.split_name}
     return [
-        _row(measure.name.partition(" ")[0], measure.headline.format(**named), summary.rates[measure.key])
+        _number_row(measure.name.partition(" ")[0], measure.headline.format(**named), summary.rates[measure.key])
         for measure in measures_of(Basis.THRESHOLD, Basis.SCORES)
         if measure.headline
     ]
 
 
 def number_groups(content: ReportContent) -> list[Group]:
-    """All rates of the summary, grouped by what they depend on."""
+    """Return all rates of the summary, grouped by `Basis`."""
     summary = content.summary
     own = f"Of the {content.split_name} scores themselves, without the threshold"
     groups = [
-        Group("At the threshold", _rows(Basis.THRESHOLD, summary.rates, f" ({words(summary.worst_instrument)})")),
-        Group(own, (*_rows(Basis.SCORES, summary.rates), *_bpcer_at_apcer(summary))),
-        Group("Without a score", _rows(Basis.RESPONSES, summary.rates)),
+        Group("At the threshold", _basis_rows(Basis.THRESHOLD, summary.rates, f" ({words(summary.worst_instrument)})")),
+        Group(own, (*_basis_rows(Basis.SCORES, summary.rates), *_bpcer_at_apcer(summary))),
+        Group("Without a score", _basis_rows(Basis.RESPONSES, summary.rates)),
     ]
     if any(n for counts in summary.non_responses.values() for n in counts.values()):
-        rows = _rows(Basis.THRESHOLD, summary.non_responses_as_errors)
+        rows = _basis_rows(Basis.THRESHOLD, summary.non_responses_as_errors)
         groups.append(Group("At the threshold, every missing score counted as a wrong decision", rows))
     return groups
 
 
-def _rows(basis: Basis, rates: Mapping[str, Rate], worst: str = "") -> tuple[NumberRow, ...]:
-    """The measures of a basis; ``worst`` follows the meaning of APCER."""
+def _basis_rows(basis: Basis, rates: Mapping[str, Rate], worst: str = "") -> tuple[NumberRow, ...]:
+    """Return the rows of one basis; ``worst`` is appended to the meaning of APCER."""
     return tuple(
-        _row(
+        _number_row(
             measure.name, measure.meaning + (worst if measure.key == "apcer" else ""), rates[measure.key], measure.unit
         )
         for measure in measures_of(basis)
@@ -101,12 +101,14 @@ def _rows(basis: Basis, rates: Mapping[str, Rate], worst: str = "") -> tuple[Num
 
 def _bpcer_at_apcer(summary: PadSummary) -> Iterator[NumberRow]:
     for limit, rate in summary.bpcer_at_apcer.items():
-        yield _row(f"BPCER @ {100 * limit:g}{GAP}%", f"bona fide rejected where APCER ≤ {100 * limit:g}{GAP}%", rate)
+        yield _number_row(
+            f"BPCER @ {100 * limit:g}{GAP}%", f"bona fide rejected where APCER ≤ {100 * limit:g}{GAP}%", rate
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An interval drawn on a scale: places in percent of the scale's length."""
+    """A rate and its interval on a scale; positions and width are percentages of the length of the scale."""
 
     low: float
     value: float
@@ -114,7 +116,7 @@ class Bar:
 
 
 def bars(rates: Sequence[Rate | None]) -> tuple[list[Bar | None], str]:
-    """Intervals on one scale from 0 to a round number that holds them all, and the words for its end.
+    """Return a bar per rate on a common scale from 0 to a round number, and the label of the end of the scale.
 
     >>> bars([Rate(0.01, 0.0, 0.04, 100, "exact")])[0]
     [Bar(low=0.0, value=20.0, width=80.0)]
@@ -131,7 +133,7 @@ def bars(rates: Sequence[Rate | None]) -> tuple[list[Bar | None], str]:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentRow:
-    """One attack instrument."""
+    """The rates of one attack instrument as formatted text."""
 
     name: str
     worst: bool
@@ -142,7 +144,7 @@ class InstrumentRow:
 
 
 def instruments(content: ReportContent) -> tuple[list[InstrumentRow], str]:
-    """A row per instrument, and where the bars' scale ends."""
+    """Return one row per instrument, and the label of the end of the bars' scale."""
     summary = content.summary
     drawn, end = bars([rates.apcer for rates in summary.instruments.values()])
     rows = []
@@ -151,16 +153,21 @@ def instruments(content: ReportContent) -> tuple[list[InstrumentRow], str]:
         errors = f"{count(round(apcer.value * apcer.n))} of {count(apcer.n)}" if apcer else "none scored"
         worst = len(drawn) > 1 and name == summary.worst_instrument
         rows.append(
-            InstrumentRow(words(name), worst, errors, _row("APCER", "", apcer), _row("APNRR", "", rates.apnrr), bar)
+            InstrumentRow(
+                words(name), worst, errors, _number_row("APCER", "", apcer), _number_row("APNRR", "", rates.apnrr), bar
+            )
         )
     return rows, end
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedGroup:
-    """Published rows of one data set: the row, the number of its remark (empty without one) and its cells.
+    """Published rows of one data set.
 
-    ``own`` says that this result was measured on the same data set.
+    Attributes:
+        title: Name of the data set.
+        own: Whether this result was measured on the same data set.
+        rows: Each published row with the number of its remark (empty without a remark) and its cells.
     """
 
     title: str
@@ -170,13 +177,13 @@ class PublishedGroup:
 
 @dataclass(frozen=True, slots=True)
 class PublishedTable:
-    """This result beside published ones.
+    """This result beside published results.
 
     Attributes:
-        columns: The columns that at least one published row fills.
-        protocol: This result's protocol, or else its title; it also names videos.
-        own: This result's cells.
-        groups: Published rows by data set; this result's data set comes first, if it is among them.
+        columns: Titles of the columns for which a published row has a value.
+        protocol: Protocol of this result, or the title of the report without a protocol; "by video" marks videos.
+        own: Cells of this result.
+        groups: Published rows by data set. The data set of this result is first, if it has published rows.
     """
 
     columns: tuple[str, ...]
@@ -186,7 +193,7 @@ class PublishedTable:
 
     @property
     def rows(self) -> list[tuple[PublishedRow, str, tuple[str, ...]]]:
-        """All published rows in the table's order."""
+        """All published rows in the order of the table."""
         return [row for group in self.groups for row in group.rows]
 
 
@@ -205,7 +212,7 @@ _PUBLISHED_COLUMNS = {
 
 
 def published_table(content: ReportContent) -> PublishedTable:
-    """Published rows beside this result's own, by data set; a figure that was not given is an empty cell."""
+    """Make the table of published rows and this result, by data set. A missing figure is an empty cell."""
     summary = content.summary
     ours = {**summary.rates, **summary.precision_recall["attack"]}
     filled = [c for c in _PUBLISHED_COLUMNS if any(getattr(row, c) is not None for row in content.published)]
@@ -222,7 +229,7 @@ def published_table(content: ReportContent) -> PublishedTable:
         PublishedGroup(name, name == content.dataset, tuple(cells(row) for row in ordered if row.dataset == name))
         for name in datasets
     )
-    known = any(group.own for group in groups)  # else no row says what this result was measured on
+    known = any(group.own for group in groups)  # else no title of a group names the data set of this result
     protocol = f"{(known and content.protocol) or content.title}{', by video' if summary.aggregation else ''}"
     return PublishedTable(tuple(_PUBLISHED_COLUMNS[name] for name in filled), protocol, own, groups)
 
@@ -238,20 +245,25 @@ def _own_cell(name: str, rate: Rate | None) -> str:
 
 
 def _published_cell(name: str, value: float | None) -> str:
-    """As many digits as the papers give, at most four."""
+    """Format a published figure with at most four significant digits."""
     return "" if value is None else f"{100 * value if _in_percent(name) else value:.4g}"
 
 
 @dataclass(frozen=True, slots=True)
 class Unscored:
-    """Images without a score: the first of them as (path, kind, status), and how many more there are."""
+    """Images without a score.
+
+    Attributes:
+        rows: (path, kind, reason) of the first images.
+        more: Number of further images.
+    """
 
     rows: tuple[tuple[str, str, str], ...]
     more: int
 
 
 def unscored(content: ReportContent) -> Unscored:
-    """The measured images without a score."""
+    """Return the measured images without a score."""
     found = [record for record in content.measured if record.score is None]
     rows = [
         (r.path, words(r.attack_type or r.label), content.unreadable.get(r.path) or words(r.status))
@@ -261,7 +273,7 @@ def unscored(content: ReportContent) -> Unscored:
 
 
 def probe_rows(content: ReportContent) -> tuple[list[tuple[str, str, str, str, str, Bar | None]], str]:
-    """EER of the unchanged images and of each probe: name, meaning, value, interval, n, bar; and the scale's end."""
+    """Return rows (name, meaning, EER, interval, n, bar) and the end of the scale; the first row has no probe."""
     plain = ("Images as they are", f"EER of the {content.split_name} scores", content.summary.rates["eer"])
     probes = [plain, *((probe.name, probe.description, probe.eer) for probe in content.probes)]
     drawn, end = bars([eer for _, _, eer in probes])
@@ -274,14 +286,19 @@ def probe_rows(content: ReportContent) -> tuple[list[tuple[str, str, str, str, s
 
 @dataclass(frozen=True, slots=True)
 class MatrixRow:
-    """One class of the confusion matrix: (name, count, share of the row, right / wrong / none) per outcome."""
+    """One class of the confusion matrix.
+
+    Attributes:
+        label: Name of the class.
+        cells: (name, count, share of the row, "right", "wrong" or "none") of each outcome.
+    """
 
     label: str
     cells: tuple[tuple[str, str, str, str], ...]
 
 
 def matrix(content: ReportContent) -> list[MatrixRow]:
-    """Bona fide and attack presentations by outcome; non-responses are a column of their own."""
+    """Return the rows of the confusion matrix, with a column for non-responses."""
     counts, missing = content.summary.confusion, content.summary.non_responses
     rows = []
     for label, accepted, rejected in (
@@ -298,6 +315,6 @@ def matrix(content: ReportContent) -> list[MatrixRow]:
 
 
 def precision_recall_rows(rates: Mapping[str, Rate | None]) -> list[NumberRow]:
-    """Precision, recall and F1 for one reading of "positive"."""
+    """Return precision, recall and F1 for one positive class."""
     names = {key: name[:1].upper() + name[1:] for key, (name, _) in PRECISION_RECALL.items()}
-    return [_row(names[key], "", rate, "fraction") for key, rate in rates.items()]
+    return [_number_row(names[key], "", rate, "fraction") for key, rate in rates.items()]

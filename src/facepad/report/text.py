@@ -1,4 +1,4 @@
-"""Numbers and names in a reader's form: percent with their unit, intervals, counts, words for names."""
+"""Formatting of numbers and names for readers: percentages, intervals, counts and words."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ __all__ = [
 ]
 
 GAP = "\N{NO-BREAK SPACE}"
-"""A space that does not break the line, between a number and its unit."""
+"""The no-break space between a number and its unit."""
 
 
 def percent(value: float, unit: bool = True) -> str:
-    """A fraction in percent: two decimals, three where two would hide the distance to 0 or 100 %; those two exactly.
+    """Format a fraction in percent with two decimals.
+
+    Values near 0 or 100 % have three decimals; exactly 0 and 100 % have none.
 
     >>> percent(0.0287, unit=False), percent(0.00097, unit=False), percent(1.0, unit=False)
     ('2.87', '0.097', '100')
@@ -39,7 +41,7 @@ def percent(value: float, unit: bool = True) -> str:
 
 
 def fraction(value: float) -> str:
-    """A figure in [0, 1] as a fraction: AUC is not a percentage.
+    """Format a number in [0, 1] as a fraction with four decimals.
 
     >>> fraction(0.99987)
     '0.9999'
@@ -48,7 +50,7 @@ def fraction(value: float) -> str:
 
 
 def interval(rate: Rate, unit: bool = True) -> str:
-    """The 95 % interval of a rate in percent.
+    """Format the 95 % interval of a rate in percent.
 
     >>> interval(Rate(0.01, 0.005, 0.02, 100, "exact"), unit=False).replace(GAP, " ")
     '0.50 to 2.00'
@@ -57,7 +59,7 @@ def interval(rate: Rate, unit: bool = True) -> str:
 
 
 def number(value: float) -> str:
-    """A threshold, score or loss: four significant digits, more only where it would round to 0 or 1.
+    """Format a threshold, score or loss with four significant digits, or with ten if four would show 0 or 1.
 
     >>> number(0.43127), number(0.99999987), number(12.0)
     ('0.4313', '0.99999987', '12')
@@ -67,7 +69,7 @@ def number(value: float) -> str:
 
 
 def probability(value: float) -> str:
-    """A score with four decimals, or as `number` where those would hide the distance to 0 or 1.
+    """Format a score with four decimals, or as `number` does if the score would be rounded to 0 or 1.
 
     >>> probability(0.185), probability(0.99999987), probability(12.5)
     ('0.1850', '0.99999987', '12.5')
@@ -76,7 +78,7 @@ def probability(value: float) -> str:
 
 
 def count(n: int) -> str:
-    """A number of things, with separated thousands.
+    """Format an integer with thousands separators.
 
     >>> count(12614)
     '12,614'
@@ -85,7 +87,7 @@ def count(n: int) -> str:
 
 
 def words(name: str) -> str:
-    """A name of the program as words.
+    """Convert a name with underscores to words.
 
     >>> words("warped_print")
     'warped print'
@@ -94,7 +96,7 @@ def words(name: str) -> str:
 
 
 def criterion_words(criterion: str) -> str:
-    """A threshold criterion in words.
+    """Describe a threshold criterion in words.
 
     >>> criterion_words("bpcer@apcer=0.05").replace(GAP, " ")
     'the lowest BPCER while APCER does not exceed 5.00 %'
@@ -107,7 +109,7 @@ def criterion_words(criterion: str) -> str:
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """A nested recipe as (dotted key, value in words), in order; keys without a value are left out.
+    """Flatten a nested recipe to pairs of dotted key and text, in order. Keys with the value None are left out.
 
     >>> list(flatten({"name": "x", "train": {"seed": 0}, "stages": [{"lr": 0.1}], "model": {"width": None}}))
     [('name', 'x'), ('train.seed', '0'), ('stages.0.lr', '0.1')]

@@ -1,4 +1,4 @@
-"""Writing a report folder: report.html with everything inside it, report.md without pictures, and metrics.json."""
+"""Writing of a report folder with report.html, report.md and metrics.json."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from facepad.types import Label
 __all__ = ["MARKDOWN_FILE", "METRICS_FILE", "REPORT_FILE", "metrics_dict", "render", "write_report"]
 
 REPORT_FILE = "report.html"
-"""The name of the page."""
+"""File name of the HTML page."""
 
 MARKDOWN_FILE = "report.md"
-"""The name of the report in Markdown."""
+"""File name of the report in Markdown."""
 
 METRICS_FILE = "metrics.json"
-"""The name of the metrics."""
+"""File name of the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class _Section:
 
 
 def write_report(folder: Path, content: ReportContent) -> Path:
-    """Write ``report.html``, ``report.md`` and ``metrics.json`` into ``folder``, each whole or not at all.
+    """Write ``report.html``, ``report.md`` and ``metrics.json`` into ``folder``, each file atomically.
 
-    The page needs no other file and asks no network for anything.
+    The page is self-contained and needs no network access.
 
     Args:
-        folder: Made when it does not exist; files of these names in it are replaced.
-        content: What to show.
+        folder: Folder of the report. A missing folder is created, and existing files with these names are replaced.
+        content: Content of the report.
 
     Returns:
         The path of ``report.html``.
@@ -58,7 +58,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
 
 
 def metrics_dict(content: ReportContent) -> dict[str, Any]:
-    """The summary as `PadSummary.to_dict` gives it, and the probes' EERs where there are any."""
+    """Return the result of `PadSummary.to_dict`, and the EERs of the probes if the report has probes."""
     metrics = content.summary.to_dict()
     if content.probes:
         metrics["probes"] = {
@@ -68,12 +68,12 @@ def metrics_dict(content: ReportContent) -> dict[str, Any]:
 
 
 def render(content: ReportContent) -> str:
-    """The page as text, ready to be encoded in UTF-8."""
-    return _encodable(_environment().get_template("page.html.j2").render(_view(content)))
+    """Render the HTML page; the text can be encoded in UTF-8."""
+    return _encodable(_environment().get_template("page.html.j2").render(_template_variables(content)))
 
 
 def _encodable(text: str) -> str:
-    # A file name that is not UTF-8 reaches Python as lone surrogates, which no UTF-8 file can hold.
+    # Python decodes a file name that is not valid UTF-8 to lone surrogates, which UTF-8 cannot encode.
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -91,7 +91,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _view(content: ReportContent) -> dict[str, Any]:
+def _template_variables(content: ReportContent) -> dict[str, Any]:
     sections = _sections(content)
     shown = {section.id for section in sections if section.present}
     instrument_rows, instrument_scale = tables.instruments(content)
