@@ -1,1 +1,1 @@
-"""Training: recipes, crops, augmentation, and stages on Lightning that survive a kill."""
+"""Training with Lightning: recipes, crops, augmentation, and stages that can resume after a kill."""

@@ -1,7 +1,7 @@
 """Augmentation of training crops: the effects of cameras, light and encoders, and simulated presentations.
 
-Both classes go through the same operations with the same probabilities; otherwise the degradation itself would tell
-the classes apart. Only a simulated presentation is for one class: it turns a bona fide crop into an attack.
+Both classes go through the same operations with the same probabilities. Otherwise a network could tell the classes
+apart by the degradation. Only simulated presentations are for one class: they turn a bona fide crop into an attack.
 """
 
 from __future__ import annotations
@@ -30,11 +30,10 @@ __all__ = ["FAMILIES", "OPERATIONS", "Augmentation", "present"]
 Image = NDArray[np.uint8]
 Matrix = NDArray[np.float64]
 FAMILIES = (*PRINT_FAMILIES, *SCREEN_FAMILIES)
-"""Kinds of print and screen that a simulated presentation may be shown on."""
-"""Kinds of print and screen that a simulated presentation may take."""
+"""Kinds of print and screen on which a simulated presentation can be shown."""
 
 
-def _frame(rng: np.random.Generator) -> Matrix:
+def _shift_and_scale(rng: np.random.Generator) -> Matrix:
     """Scale by 0.9 to 1.2 about the centre, and shift by up to 6 % of the side."""
     scale = np.exp(rng.uniform(np.log(0.9), np.log(1.2)))
     across, down = rng.uniform(-0.06, 0.06, 2) + (1 - scale) / 2
@@ -74,7 +73,7 @@ def _jpeg(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _resolution(image: Image, rng: np.random.Generator) -> Image:
-    """Shrink to 30 to 90 % and enlarge again, as if the face were further away."""
+    """Shrink to between 30 and 90 % and enlarge again, as if the face were further away."""
     if rng.random() < 0.3:
         height, width = image.shape[:2]
         scale = rng.uniform(0.3, 0.9)
@@ -86,7 +85,7 @@ def _resolution(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _cutout(image: Image, rng: np.random.Generator) -> Image:
-    """Paint a rectangle of 10 to 40 % of each side in one colour, so that no single place decides."""
+    """Fill a rectangle of 10 to 40 % of each side with one colour, because no single place should decide."""
     if rng.random() < 0.3:
         image = image.copy()
         height, width = image.shape[:2]
@@ -101,14 +100,17 @@ Change = TypeVar("Change")
 
 @dataclass(frozen=True)
 class _Operation(Generic[Change]):
-    """A row of the tables below. Raise its version whenever equal seeds give other pixels: kept features go stale."""
+    """A row of the tables below.
+
+    Increase the version whenever equal seeds give other pixels. Kept features are then computed again.
+    """
 
     change: Change
     version: int = 1
 
 
 _GEOMETRIC: dict[str, _Operation[Callable[[np.random.Generator], Matrix]]] = {
-    "frame": _Operation(_frame),
+    "frame": _Operation(_shift_and_scale),
     "mirror": _Operation(_mirror),
 }
 _PHOTOMETRIC: dict[str, _Operation[Callable[[Image, np.random.Generator], Image]]] = {
@@ -119,27 +121,26 @@ _PHOTOMETRIC: dict[str, _Operation[Callable[[Image, np.random.Generator], Image]
     "cutout": _Operation(_cutout),
     "jpeg": _Operation(_jpeg),
 }
-# Version of how `Augmentation` applies its operations and simulates a presentation, as in `_Operation`.
+# The version of the code in `Augmentation` itself: increase it like the version of an `_Operation`.
 _VERSION = 1
 OPERATIONS = (*_GEOMETRIC, *_PHOTOMETRIC)
 """Names for a recipe's ``augment.operations``. Geometric operations run first, the others in the order of the list."""
-"""Names that a recipe's ``augment.operations`` may list: geometric ones run first, the others in the listed order."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """A random change of crops; equal settings and seeds give equal bytes.
+    """A random change of crops. Equal settings and seeds give equal bytes.
 
-    `place` tells without pixels whether a crop becomes an attack and where its places go: labels and depth maps follow
-    a crop in this way even where only its features are kept.
+    `place` gives the label and the geometric change of a crop without its pixels. Labels and depth maps can therefore
+    follow a crop even if only the crop's features are kept.
 
     Attributes:
         operations: Names from `OPERATIONS`.
-        simulate: Fraction in [0, 1] of the bona fide crops that are shown on a simulated print or screen, as attacks.
-        families: Kinds of print and screen to use, from `FAMILIES`; empty uses all.
+        simulate: Fraction in [0, 1] of the bona fide crops that become attacks on a simulated print or screen.
+        families: Kinds of print and screen to use, from `FAMILIES`. Empty uses all kinds.
 
     Raises:
-        InputError: an unknown operation or family, or a fraction outside [0, 1].
+        InputError: an operation or family is unknown, or the fraction is outside [0, 1].
     """
 
     operations: tuple[str, ...] = ()
@@ -155,14 +156,14 @@ class Augmentation:
                 if name not in choices:
                     raise InputError(unknown_choice(what, name, choices))
         if not 0 <= self.simulate <= 1:
-            raise InputError(f"simulate must be a share from 0 to 1, got {self.simulate}")
+            raise InputError(f"simulate must be a fraction from 0 to 1, got {self.simulate}")
 
     def __bool__(self) -> bool:
         return bool(self.operations or self.simulate)
 
     @property
     def identity(self) -> str:
-        """A text that differs where equal seeds may give other pixels: settings, and the versions of all code used.
+        """A text of the settings and the versions of all code: equal texts mean equal pixels for equal seeds.
 
         >>> Augmentation(("mirror", "jpeg")).identity
         'version 1: mirror 1, jpeg 1'
@@ -175,7 +176,10 @@ class Augmentation:
         return f"version {_VERSION}: {', '.join(parts)}"
 
     def place(self, seeds: Sequence[int], *, bona_fide: bool) -> tuple[bool, Matrix]:
-        """Whether the crop becomes an attack, and the 3x3 matrix that moves its places (x, y, 1), x and y in [0, 1]."""
+        """Whether the crop becomes an attack, and the 3x3 matrix that moves the places (x, y, 1) of the crop.
+
+        x and y are in [0, 1].
+        """
         rng = np.random.default_rng([*seeds, 0])
         simulated = bool(rng.random() < self.simulate) and bona_fide
         transform = np.eye(3)
@@ -185,11 +189,11 @@ class Augmentation:
         return simulated, transform
 
     def __call__(self, image: Image, seeds: Sequence[int], *, bona_fide: bool) -> Image:
-        """A changed copy of a crop, uint8 RGB ``(H, W, 3)``, random by ``seeds`` alone."""
+        """Make a randomly changed copy of a crop, uint8 RGB ``(H, W, 3)``. The change depends only on ``seeds``."""
         simulated, transform = self.place(seeds, bona_fide=bona_fide)
         if simulated:
             image = present(image, np.random.default_rng([*seeds, 1]), self.families or FAMILIES)
-        image = _moved(image, transform)
+        image = _warp(image, transform)
         rng = np.random.default_rng([*seeds, 2])
         for name in self.operations:
             if name in _PHOTOMETRIC:
@@ -197,12 +201,12 @@ class Augmentation:
         return image
 
 
-def _moved(image: Image, transform: Matrix) -> Image:
-    """A copy whose places ``transform`` has moved, mirrored at the edges."""
+def _warp(image: Image, transform: Matrix) -> Image:
+    """Move the places of a copy by ``transform``. The image is mirrored at its edges."""
     if np.array_equal(transform, np.eye(3)):
         return image.copy()
     height, width = image.shape[:2]
-    # OpenCV counts from the centre of the first pixel, places count from the edge of the image.
+    # OpenCV's origin is the centre of the first pixel. The origin of places is the edge of the image.
     to_places = np.array([[1 / width, 0, 0.5 / width], [0, 1 / height, 0.5 / height], [0, 0, 1]])
     matrix = np.linalg.inv(to_places) @ transform @ to_places
     moved = cv2.warpAffine(
@@ -212,7 +216,7 @@ def _moved(image: Image, transform: Matrix) -> Image:
 
 
 def present(image: Image, rng: np.random.Generator, families: tuple[str, ...] = FAMILIES) -> Image:
-    """Show a crop on a print or screen of one of ``families``; in half of the cases the medium's edge is visible."""
+    """Show a crop on a print or screen of one of ``families``. The medium's edge is visible in half of the cases."""
     family = families[int(rng.integers(len(families)))]
     border = bool(rng.random() < 0.5)
     if family in PRINT_FAMILIES:

@@ -1,4 +1,4 @@
-"""Which samples make a batch, and which part of each batch a rank takes."""
+"""Batches of a training: their samples, the part of each rank, and the loaders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ __all__ = ["AheadLoader", "Batches", "ProcessLoader", "SeededShuffle", "batch_lo
 
 
 class SeededShuffle(Sampler[int]):
-    """A new order every epoch, which depends on seed and epoch alone: a resumed run sees the same orders."""
+    """A new order of the samples in every epoch.
+
+    The order depends only on seed and epoch, so a resumed run has the same orders.
+    """
 
     def __init__(self, length: int, seed: int) -> None:
         self.length = length
@@ -24,7 +27,7 @@ class SeededShuffle(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the order; Lightning calls this at the start of each epoch."""
+        """Choose the order of an epoch. Lightning calls this at the start of each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -36,17 +39,18 @@ class SeededShuffle(Sampler[int]):
 
 
 class Batches(Sampler[list[int]]):
-    """The batches of an epoch, each dealt like cards into ``parts``, of which this rank takes some.
+    """The parts that this rank takes of the batches of an epoch.
 
-    All ranks iterate over the same batches and therefore make the same number of steps. If the last batch has fewer
-    samples than parts, an empty part gets the batch's first sample, with `weight` 0, so that its rank makes the step,
-    too. If each part's mean loss is multiplied by `weight`, the parts' gradients average to the gradient of the batch.
+    Each batch is split into ``parts``, and sample ``i`` goes to part ``i % parts``. All ranks iterate over the same
+    batches, and therefore make the same number of steps. The last batch can have fewer samples than parts. An empty
+    part then gets the batch's first sample with `weight` 0, because every rank must make the step. If each part's mean
+    loss is multiplied by `weight`, the mean of the parts' gradients is the gradient of the batch.
 
     Args:
-        order: Indices of the samples: a sampler that shuffles them, or a range.
-        size: Samples in a batch, over all parts.
-        parts: Number of ranks times the number of parts that each of them takes one after the other.
-        mine: Which parts this rank takes; every rank takes the same number.
+        order: A sampler that shuffles the samples' indices, or a range of indices.
+        size: Number of samples in a batch, over all parts.
+        parts: Number of parts: the number of ranks x the number of parts that each rank takes one after the other.
+        mine: Numbers of the parts that this rank takes. Every rank takes the same number of parts.
 
     Example:
         >>> list(Batches(range(5), 4, parts=2, mine=[1]))
@@ -69,9 +73,10 @@ class Batches(Sampler[list[int]]):
             yield from (batch[part :: self.parts] or batch[:1] for part in self.mine)
 
     def weight(self, number: int) -> float:
-        """Weight of the mean over the ``number``-th part of this rank's epoch.
+        """Weight of the mean loss over one part. ``number`` counts the parts of this rank's epoch from 0.
 
-        It is 1 where all parts of the batch have the same size, and 0 for a part whose only sample is a stand-in.
+        The weight is 1 if all parts of the batch have the same size. It is 0 for an empty part, which got a sample of
+        another part.
         """
         batch, place = divmod(number, len(self.mine))
         size = min(self.size, len(self.sampler) - batch * self.size)
@@ -79,14 +84,14 @@ class Batches(Sampler[list[int]]):
 
 
 def batch_loader(dataset: Dataset[Any], batches: Batches, processes: CropProcesses | None = None) -> DataLoader[Any]:
-    """A loader of whole batches. Threads make them; ``processes`` do if they are given and the batches are of crops."""
+    """Make a loader of whole batches. ``processes`` make batches of crops; threads make all other batches."""
     if processes is not None and isinstance(dataset, CropDataset):
         return ProcessLoader(processes, dataset, batches)
     return AheadLoader(dataset, batch_sampler=batches, collate_fn=_unchanged)
 
 
 class AheadLoader(DataLoader[Any]):
-    """A loader that makes the next batch while the network learns from the current one; the order stays the same."""
+    """A loader that makes the next batch while the network learns from the current batch."""
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Iterate over the batches of an epoch."""
@@ -94,7 +99,7 @@ class AheadLoader(DataLoader[Any]):
 
 
 class ProcessLoader(DataLoader[Any]):
-    """A loader whose crops are made by `CropProcesses`; the order stays the same."""
+    """A loader of batches that `CropProcesses` make. The order of the batches does not change."""
 
     def __init__(self, processes: CropProcesses, dataset: CropDataset, batches: Batches) -> None:
         super().__init__(dataset, batch_sampler=batches, collate_fn=_unchanged)
@@ -102,7 +107,7 @@ class ProcessLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Iterate over the batches of an epoch."""
-        # A generator reads `epoch` late: on resuming, Lightning calls iter() before it sets the epoch.
+        # A generator reads `epoch` late. This is needed, because on a resume Lightning sets `epoch` after iter().
         for made in self.processes.stream(self.crops.source, self.batches, self.crops.epoch):
             yield self.crops.accept(made)
 

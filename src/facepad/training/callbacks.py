@@ -1,4 +1,4 @@
-"""Lightning callbacks of a training: seeds that survive a resume, shared failures, the epoch log, whole checkpoints."""
+"""Lightning callbacks of a training: seeds, shared failures, the epoch log, and checkpoints."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _COLUMNS = ("train_loss", "train_depth_loss", "train_accuracy", "dev_loss", "dev
 
 
 class EpochSeeds(Callback):
-    """Seeds dropout anew at every step, and sets the epoch of the training data.
+    """Seeds dropout before every step, and sets the epoch of the training data.
 
-    A checkpoint does not hold the state of the random generators. With these seeds it need not.
+    A checkpoint does not hold the state of the random generators. A resumed run gets the same state from these seeds.
     """
 
     def __init__(self, seed: int, dataset: CropDataset | RowDataset) -> None:
@@ -43,21 +43,24 @@ class EpochSeeds(Callback):
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Seed by step (data loaders draw from the same generator at any moment), and by part of the batch."""
+        """Seed by the numbers of the step and the part.
+
+        One seed per epoch is not enough, because data loaders use the same generator at any moment.
+        """
         parts = trainer.accumulate_grad_batches
         part = trainer.global_rank * parts + batch_idx % parts
         torch.manual_seed(self.seed * 1_000_003 + trainer.global_step + part * 1_000_000_007)
 
 
 class SharedUnreadable(Callback):
-    """Shares the ranks' lists of unreadable images, so that all ranks stop where there are too many in total."""
+    """Shares the ranks' lists of unreadable images. All ranks stop if too many images are unreadable in total."""
 
     def __init__(self, ranks: Ranks, *datasets: CropDataset | RowDataset) -> None:
         self.ranks = ranks
         self.datasets = [dataset for dataset in datasets if isinstance(dataset, CropDataset)]
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Merge the lists; an epoch of training ends with its validation.
+        """Merge the lists at the end of a validation, with which each epoch of training ends.
 
         Raises:
             DatasetError: more than 5 % of the images are unreadable.
@@ -69,9 +72,9 @@ class SharedUnreadable(Callback):
 
 
 class EpochLog(Callback):
-    """Writes one line an epoch to ``metrics.jsonl``, and logs it for people.
+    """Writes one line per epoch to ``metrics.jsonl``, and logs the numbers as text.
 
-    A resumed stage first drops the lines of epochs that run again. Only rank 0 writes and logs.
+    A resumed stage first removes the lines of epochs that run again. Only rank 0 writes and logs.
     """
 
     def __init__(self, path: Path, stage: str, epochs: int) -> None:
@@ -81,7 +84,7 @@ class EpochLog(Callback):
         self._started = time.monotonic()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Drop the lines of epochs that run again; Lightning has restored the epoch's number by now."""
+        """Remove the lines of epochs that run again. Lightning has already restored the number of the epoch."""
         if not trainer.is_global_zero:
             return
         rows = [
@@ -90,11 +93,11 @@ class EpochLog(Callback):
         _write_rows(self.path, rows)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
+        """Store the start time of the epoch."""
         self._started = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add this epoch's line; validation has run by now."""
+        """Add the line of this epoch. The validation of the epoch has already run."""
         row = {"stage": self.stage, "epoch": trainer.current_epoch + 1, **self.values(trainer)}
         row["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         row["seconds"] = round(time.monotonic() - self._started, 2)
@@ -106,14 +109,14 @@ class EpochLog(Callback):
         return {name: float(trainer.callback_metrics[name]) for name in _COLUMNS if name in trainer.callback_metrics}
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append a line to the file, and log it."""
+        """Append a line to the file, and log its numbers."""
         _write_rows(self.path, [*read_epochs(self.path), row])
         numbers = "  ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in _COLUMNS if name in row)
         _LOG.info("%s: epoch %d/%d  %s", self.stage, row["epoch"], self.epochs, numbers)
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes Lightning's checkpoints whole or not at all, also when the disk is full."""
+    """Writes each checkpoint of Lightning in one step. A failure, such as a full disk, leaves the old checkpoint."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Replace the checkpoint in one step."""

@@ -1,4 +1,4 @@
-"""What a training learns from: samples with their preprocessing, and batches of crops or of kept features."""
+"""Data of a training: samples with their preprocessing, and batches of crops or of kept features."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ Batch = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The samples of a training, and how they become a network's input.
+    """The samples of a training, and their preprocessing.
 
     Attributes:
         root: Folder that the samples' paths are relative to.
-        train: Samples to learn from.
-        dev: Samples to measure on (dev loss, early stopping); the network never learns from them.
+        train: Training samples.
+        dev: Samples for the dev loss and early stopping. The network never learns from these samples.
         spec: Preprocessing of each image.
         augment: Augmentation of the training crops.
-        views: Number of augmented views of each image whose features are kept, where the lower layers are frozen.
-        cache: Folder where features are kept for other runs; None keeps them in the run folder.
+        views: Number of augmented views of each image whose features are kept, if the lower layers are frozen.
+        cache: Folder of features that other runs use again. None keeps the features in the run folder.
         depth: Depth maps of the samples, for networks that learn them.
     """
 
@@ -50,7 +50,7 @@ class TrainingData:
     depth: DepthMaps | None = None
 
     def class_weights(self) -> tuple[float, float]:
-        """Loss weights of (attack, bona fide) that make both classes count the same, with mean 1 over the samples.
+        """Loss weights of (attack, bona fide) that give both classes the same influence. Their mean over samples is 1.
 
         Simulated presentations count as attacks.
         """
@@ -63,8 +63,7 @@ class TrainingData:
 class CropDataset(Dataset[Batch]):
     """Batches of decoded crops: uint8 RGB ``(N, H, W, 3)``, labels ``(N,)`` (1 = bona fide), and depth maps.
 
-    A batch is read at once (`__getitems__`). Unreadable images are left out of their batch and recorded in
-    `unreadable`.
+    `__getitems__` reads a whole batch. Unreadable images are left out of their batch and recorded in `unreadable`.
     """
 
     def __init__(self, source: CropSource) -> None:
@@ -76,11 +75,11 @@ class CropDataset(Dataset[Batch]):
         return len(self.source)
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """The batch of these samples; every epoch has a view of its own."""
+        """The batch of these samples. Every epoch has another view."""
         return self.accept(self.source.batch(indices, self.epoch))
 
     def accept(self, crops: CropBatch) -> Batch:
-        """The tensors of a batch, made in this process or another; records the batch's unreadable images.
+        """Convert a batch to tensors, and record its unreadable images. Any process may have made the batch.
 
         Raises:
             DatasetError: more than 5 % of the images are unreadable.
@@ -91,13 +90,13 @@ class CropDataset(Dataset[Batch]):
 
 
 class RowDataset(Dataset[Batch]):
-    """Batches of kept features: the frozen front's output for each image, its label, and its depth map.
+    """Batches of kept features: the output of the frozen stages for each image, the label, and the depth map.
 
     Args:
-        features: Float16 ``(rows, C, H, W)`` or ``(rows, C)``, usually a memory map.
-        rows: ``(views, N)``: the row of each sample in each view.
-        source: The crops that the features were computed from.
-        kept: ``(N,)``, the indices of the samples in ``source``.
+        features: Float16 features ``(rows, C, H, W)`` or ``(rows, C)``, usually a memory map.
+        rows: Row numbers ``(views, N)`` of each sample in each view.
+        source: The crops from which the features were computed.
+        kept: Indices ``(N,)`` of the samples in ``source``.
     """
 
     def __init__(
@@ -113,8 +112,8 @@ class RowDataset(Dataset[Batch]):
         return len(self.kept)
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """The batch of these samples; the epochs cycle through the views."""
-        wanted = np.asarray(indices, np.int64)  # int64 even if there are no indices
+        """The batch of these samples. The epochs use the views in turn."""
+        wanted = np.asarray(indices, np.int64)  # the type is explicit, because an empty list would become float64
         view = self.epoch % len(self.rows)
         batch = torch.from_numpy(self.features[self.rows[view, wanted]]).to(torch.float32)
         if batch.ndim == 4:

@@ -1,4 +1,4 @@
-"""Which devices a training uses, and how many processes it needs for them."""
+"""The devices of a training, and the number of processes for these devices."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from facepad.training.ranks import Ranks, launched
 __all__ = ["BEST_DEVICE", "DeviceName", "Devices"]
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-"""The name of a kind of device; ``auto`` takes the best that there is."""
+"""The name of a kind of device. ``auto`` takes the best kind that this machine has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """The devices that a user asks for; one process trains on each.
+    """The devices that a user asks for. One process trains on each device.
 
     Attributes:
         device: ``auto`` takes the best device of this machine.
-        count: Devices of each machine (on ``cpu``: processes). None: one, or as many as a launcher such as torchrun
-            started.
-        machines: Number of machines; more than one need a launcher. None: one, or as many as a launcher started.
+        count: Number of devices of each machine (on ``cpu``: processes). None means one device, or the number of
+            processes that a launcher such as torchrun started on each machine.
+        machines: Number of machines. Several machines need a launcher. None means one machine, or the number of
+            machines of the launcher.
     """
 
     device: DeviceName = "auto"
@@ -36,7 +37,7 @@ class Devices:
         """The accelerator to train on: ``cpu``, ``cuda`` or ``mps``.
 
         Raises:
-            InputError: this machine does not have it.
+            InputError: this machine does not have the device.
         """
         available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
         if self.device == "auto":
@@ -47,16 +48,16 @@ class Devices:
         return self.device
 
     def hardware(self) -> str:
-        """The accelerator, and the model of a GPU: ``cpu``, or ``cuda: NVIDIA H100 80GB HBM3``.
+        """The accelerator, and the model of a GPU, such as ``cpu`` or ``cuda: NVIDIA H100 80GB HBM3``.
 
         Raises:
-            InputError: this machine does not have it.
+            InputError: this machine does not have the device.
         """
         accelerator = self.accelerator()
         return f"cuda: {torch.cuda.get_device_name()}" if accelerator == "cuda" else accelerator
 
     def processes_to_start(self) -> int:
-        """Number of processes to start here; 1 means that this process trains, alone or beside those of a launcher.
+        """Number of processes to start on this machine. 1 means that this process itself trains.
 
         Raises:
             InputError: this machine has fewer devices, a launcher started another number of processes, or several
@@ -86,4 +87,4 @@ class Devices:
 
 
 BEST_DEVICE = Devices()
-"""One device, the best of this machine; under a launcher, the devices of all its processes."""
+"""The best device of this machine. Under a launcher, the devices of all its processes."""

@@ -1,4 +1,4 @@
-"""Outputs of a network's frozen front, computed once per image and kept on disk, so that no epoch repeats the work."""
+"""Features: outputs of a network's frozen stages, computed once per image and kept on disk for all epochs."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class KeptFeatures:
-    """Where the features of one list of samples lie.
+    """The features of one list of samples. A *tap* is a stage whose input is kept.
 
     Attributes:
-        maps: Per tap (the stage whose input was kept) a float16 memory map ``(rows, ...)``.
-        rows: ``(views, N)`` row numbers of the N samples that could be read.
-        kept: Indices of those N samples in the source.
+        maps: A float16 memory map ``(rows, ...)`` for each tap.
+        rows: Row numbers ``(views, N)`` of the N samples that could be read.
+        kept: Indices ``(N,)`` of these samples in the source.
         unreadable: The images that could not be read: path to reason.
     """
 
@@ -48,38 +48,38 @@ class KeptFeatures:
 
 
 class FeatureStore:
-    """Float16 feature rows, one file per tap, and an index of the images that they belong to.
+    """Float16 rows of features, in one file per tap, and an index of their images.
 
     Args:
         folder: Folder of the files.
-        shapes: Shape of a row, per tap.
+        shapes: Shape of a row for each tap.
 
     Attributes:
-        rows: Name of an image (and view) to the number of its row.
+        rows: Row number of each view of an image, by the name of the view.
     """
 
     def __init__(self, folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self._shapes = shapes
-        row_bytes = {_file(tap): 2 * int(np.prod(shape)) for tap, shape in shapes.items()}
+        row_bytes = {_file_name(tap): 2 * int(np.prod(shape)) for tap, shape in shapes.items()}
         self._store = AppendStore(folder, row_bytes, _image_name, what="an index of kept features")
         self.rows = {name: row for row, name in enumerate(self._store.entries)}
 
     def append(self, names: Sequence[str], features: Mapping[str, NDArray[np.floating]]) -> None:
-        """Add one row per name to the file of every tap.
+        """Add one row for each name to the file of every tap.
 
         Raises:
             RunError: the disk is full, or a file cannot be written.
         """
         first = len(self._store.entries)
-        self._store.append(names, {_file(tap): np.asarray(values, np.float16) for tap, values in features.items()})
+        self._store.append(names, {_file_name(tap): np.asarray(values, np.float16) for tap, values in features.items()})
         self.rows |= {name: row for row, name in enumerate(names, start=first)}
 
     def map(self, tap: str) -> NDArray[np.float16]:
         """All rows of a tap, as a read-only memory map ``(rows, ...)``."""
-        return self._store.rows(_file(tap), self._shapes[tap], np.float16)
+        return self._store.rows(_file_name(tap), self._shapes[tap], np.float16)
 
 
-def _file(tap: str) -> str:
+def _file_name(tap: str) -> str:
     return f"{tap}.f16"
 
 
@@ -98,17 +98,17 @@ def keep_features(
     views: int = 1,
     progress: bool = False,
 ) -> KeptFeatures:
-    """Run the frozen front once over every view of every sample, and keep the input of each tap.
+    """Run the frozen stages once on every view of every sample, and keep the input of each tap.
 
-    Features that ``folder`` holds already, of these images with these weights, preprocessing and augmentation, are not
-    computed again. While another process fills the same store, this one waits, and then reads the result.
+    Features that ``folder`` already holds are not computed again, if weights, preprocessing and augmentation are the
+    same. If another process fills the same store, this process waits for it and then reads the result.
 
     Args:
-        model: The network; everything before the last tap must be frozen.
-        taps: Stage names, in the network's order; the input of each is kept.
-        source: The samples; its augmentation makes the views.
-        folder: Folder of all stores. Each front, preprocessing and augmentation has a store in a folder of its own.
-        views: Number of augmented views of each sample to keep; 1 without augmentation.
+        model: The network. All stages before the last tap must be frozen.
+        taps: Names of the stages whose input is kept, in the network's order.
+        source: The samples. The source's augmentation makes the views.
+        folder: Folder of all stores. Weights, preprocessing and augmentation determine the subfolder of a store.
+        views: Number of augmented views of each sample to keep, 1 without augmentation.
         progress: Show a progress bar on stderr.
 
     Raises:
@@ -119,18 +119,18 @@ def keep_features(
     folder = folder / _fingerprint(model, taps, source)
     with exclusive(folder, "computing features", wait=True):
         store = FeatureStore(folder, _tap_shapes(front, source.spec.size))
-        names = [[_name(source, index, view) for index in range(len(source))] for view in range(views)]
-        unreadable = _fill(store, front, source, names, progress=progress)
+        names = [[_view_name(source, index, view) for index in range(len(source))] for view in range(views)]
+        unreadable = _fill_store(store, front, source, names, progress=progress)
     whole = [index for index in range(len(source)) if all(line[index] in store.rows for line in names)]
     kept = np.array(whole, dtype=np.int64)
     rows = np.array([[store.rows[line[index]] for index in kept] for line in names], dtype=np.int64)
     return KeptFeatures({tap: store.map(tap) for tap in taps}, rows, kept, unreadable)
 
 
-def _fill(
+def _fill_store(
     store: FeatureStore, front: Engine, source: CropSource, names: list[list[str]], *, progress: bool
 ) -> dict[str, str]:
-    """Compute the features that the store does not hold yet; return the unreadable images, path to reason."""
+    """Compute the features that the store does not hold yet. Return the unreadable images: path to reason."""
     missing = [
         (index, view) for view, line in enumerate(names) for index, name in enumerate(line) if name not in store.rows
     ]
@@ -150,7 +150,7 @@ def _fill(
 
 
 class _Front(nn.Module):
-    """The stages before the last tap; gives the input of each tap in half precision."""
+    """The stages before the last tap. The output is the input of each tap in half precision."""
 
     def __init__(self, model: StagedModel, taps: Sequence[str]) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ def _tap_shapes(front: Engine, size: tuple[int, int]) -> dict[str, tuple[int, ..
     return {tap: values.shape[1:] for tap, values in front(np.zeros((1, *size, 3), np.uint8)).items()}
 
 
-def _name(source: CropSource, index: int, view: int) -> str:
+def _view_name(source: CropSource, index: int, view: int) -> str:
     """The name of one view of an image: the file's path and stamp, the face square, and the view's identity."""
     sample = source.samples[index]
     path = source.root / sample.path
@@ -184,7 +184,7 @@ def _name(source: CropSource, index: int, view: int) -> str:
 
 
 def _fingerprint(model: StagedModel, taps: Sequence[str], source: CropSource) -> str:
-    """A hash of everything that features depend on beside the image: weights, preprocessing and augmentation."""
+    """A hash of weights, preprocessing and augmentation, on which the features of an image depend."""
     augmentation = source.augment.identity if source.augment else None
     digest = hashlib.sha256(json.dumps([list(taps), source.spec.identity, augmentation]).encode())
     for name, stage in model.between(stop=taps[-1]).items():

@@ -1,4 +1,4 @@
-"""Training a network through its stages into a run folder, from which a killed run continues."""
+"""Training of a network in stages, into a run folder. A killed run can continue."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ def fit(
     devices: Devices = BEST_DEVICE,
     progress: bool = False,
 ) -> dict[str, str]:
-    """Train ``model`` in place, stage after stage; unfinished stages in ``folder`` continue.
+    """Train ``model`` in place, stage after stage. Unfinished stages in ``folder`` continue.
 
-    A stage resumes after its last finished epoch, and ends with the weights that it would have had without the break:
-    order of samples, dropout and augmentation depend on seed, epoch and step only. It may resume on another number of
-    devices, because the batches stay the same.
+    A stage resumes after its last finished epoch, and ends with the same weights as without the break. This is possible
+    because order of samples, dropout and augmentation depend only on seed, epoch and step. A stage may resume on
+    another number of devices, because the batches stay the same.
 
     Args:
-        model: The network, with initial weights (`seed_everything` makes random ones repeatable).
+        model: The network with its initial weights. `seed_everything` makes random weights repeatable.
         data: The samples.
         plan: The stages and their settings.
-        folder: The run folder: checkpoints, TensorBoard events and ``metrics.jsonl`` go there.
-        devices: Where to train. In a process that a launcher such as torchrun has started, all started processes train
-            together.
+        folder: The run folder, for checkpoints, TensorBoard events and ``metrics.jsonl``.
+        devices: Devices to train on. If a launcher such as torchrun has started this process, all processes of the
+            launcher train together.
         progress: Show progress bars on stderr.
 
     Returns:
-        Training images that could not be read: path to reason.
+        The training images that could not be read: path to reason.
 
     Raises:
         InputError: a split has images of one class only, or this machine does not have the devices or the precision.
@@ -64,10 +64,10 @@ def fit(
     options = _trainer_options(plan.train, accelerator, progress=progress)
     run = TrainingRun(model, data, plan, RunFolder(folder), options)
     if processes > 1:
-        start_ranks(processes, accelerator, _fit_as_rank, run)  # `_fit_stages` then only reads the finished stages
+        start_ranks(processes, accelerator, _fit_as_rank, run)  # `_fit_stages` then only reads finished stages
     with joined(accelerator):
         _fit_stages(run)
-    model.float()  # from the precision that it was trained in
+    model.float()  # training may have used another precision
     return run.unreadable
 
 
@@ -80,14 +80,14 @@ def _trainer_options(train: TrainSettings, accelerator: str, *, progress: bool) 
 
 def _fit_as_rank(run: TrainingRun) -> None:
     run.ranks = Ranks.here()
-    run.model = copy.deepcopy(run.model)  # ranks get the model in shared memory, and train in place
+    run.model = copy.deepcopy(run.model)  # the given model is in memory that all ranks share
     _fit_stages(run)
 
 
 def _fit_stages(run: TrainingRun) -> None:
     run.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if run.options.precision == "64-true":
-        run.model.double()  # before it loads weights of earlier stages
+        run.model.double()  # before the weights of earlier stages are loaded
     unreadable, ranks = run.folder.unreadable_file, run.ranks
     for number in range(len(run.plan.stages)):
         weights = run.folder.stage(number).weights_file
@@ -99,7 +99,7 @@ def _fit_stages(run: TrainingRun) -> None:
             StageRun.prepare(run, number).execute()
         for others in ranks.gather(run.unreadable):
             run.unreadable |= others
-        # Without SyncBatchNorm the running statistics differ between ranks: all take those of rank 0.
+        # Without SyncBatchNorm the running statistics differ between ranks. All ranks take the statistics of rank 0.
         run.model.load_state_dict(ranks.on_first(run.model.state_dict))
         if ranks.first:
             write_text(unreadable, json.dumps(run.unreadable))
@@ -107,29 +107,29 @@ def _fit_stages(run: TrainingRun) -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the initial weights of a network that is built next; `fit` seeds everything else by itself."""
+    """Seed the initial weights of the network that is built next. `fit` sets all other seeds."""
     pl.seed_everything(seed, verbose=False)
 
 
 def check_stages(model: StagedModel, stages: Sequence[StageSettings]) -> None:
-    """Refuse stages that this network cannot be trained in.
+    """Refuse stages that do not fit the network.
 
     Raises:
-        ModelError: no parameter has a stage's prefix.
-        InputError: a stage freezes again what an earlier one trains.
+        ModelError: no parameter has the prefix that a stage names.
+        InputError: a stage freezes parameters that an earlier stage trains.
     """
     feature_taps(model, stages)
 
 
 def check_training(data: TrainingData, devices: Devices = BEST_DEVICE, precision: str = "auto") -> None:
-    """Refuse what `fit` would refuse, before any file is written.
+    """Refuse data, devices and precisions that `fit` refuses, before any file is written.
 
     Raises:
         InputError: a split has images of one class only, this machine does not have the device or the precision, or
-            the images are packed in narrower crops than the network takes.
+            the packed images are narrower than the network's crops.
     """
     if devices.accelerator() == "mps" and precision == "64-true":
-        raise InputError("Apple's mps has no double precision: train.precision=64-true takes --device cpu")
+        raise InputError("Apple's mps has no double precision: train.precision=64-true needs --device cpu")
     refuse_narrow_crops(data.root, [*data.train, *data.dev], data.spec.reach)
     for part, samples in (("train", data.train), ("dev", data.dev)):
         require_both_classes(samples, "training", where=f"split {part!r}")

@@ -1,4 +1,4 @@
-"""The losses that training minimises: cross-entropy of the label, and the distance between depth maps."""
+"""The losses of training: cross-entropy of the label, and distance between depth maps."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def label_loss(
     """Mean binary cross-entropy.
 
     Args:
-        logits: ``(N,)``, positive for bona fide.
-        labels: ``(N,)`` in {0, 1}, 1 = bona fide.
+        logits: Logits ``(N,)``, positive for bona fide.
+        labels: Labels ``(N,)`` in {0, 1}, 1 = bona fide.
         class_weights: Weights of (attack, bona fide).
         smoothing: Fraction in [0, 1) by which each label moves to 0.5.
     """
@@ -32,30 +32,30 @@ def depth_loss(predicted: Tensor, label: Tensor, settings: DepthSettings) -> Ten
     """The depth term of a joint loss: ``settings.weight`` times the mean squared distance of depth maps.
 
     Args:
-        predicted: ``(N, 1, H, W)`` in [0, 1].
-        label: ``(N, 1, H, W)`` in [0, 1]; 0 outside the face.
+        predicted: Depth maps ``(N, 1, H, W)`` in [0, 1], given by the network.
+        label: Depth maps ``(N, 1, H, W)`` in [0, 1], 0 outside the face.
         settings: Weight, regions and contrast.
     """
-    loss = _distance((predicted - label) ** 2, label, settings.regions)
+    loss = _mean_distance((predicted - label) ** 2, label, settings.regions)
     if settings.contrast:
         difference = _contrasts(predicted) - _contrasts(label)
         loss = loss + settings.contrast * (difference**2).mean()
     return settings.weight * loss
 
 
-def _distance(squares: Tensor, label: Tensor, regions: str) -> Tensor:
+def _mean_distance(squares: Tensor, label: Tensor, regions: str) -> Tensor:
     if regions == "map":
         return squares.mean()
     face = (label > 0).to(squares)
     inside, outside = face.sum(dim=(1, 2, 3)), (1 - face).sum(dim=(1, 2, 3))
     of_face = (squares * face).sum(dim=(1, 2, 3)) / inside.clamp(min=1)
     of_rest = (squares * (1 - face)).sum(dim=(1, 2, 3)) / outside.clamp(min=1)
-    both = (inside > 0) & (outside > 0)  # the map of an attack has no face; that of a narrow crop may be all face
+    both = (inside > 0) & (outside > 0)  # False for an attack (no face) and for a narrow crop (only face)
     return torch.where(both, (of_face + of_rest) / 2, of_face + of_rest).mean()
 
 
 def _contrasts(maps: Tensor) -> Tensor:
-    """``(N, 1, H, W)`` to ``(N, 8, H - 2, W - 2)``: each of a place's eight neighbours minus the place itself."""
+    """The differences ``(N, 8, H - 2, W - 2)`` between the eight neighbours of each place and the place itself."""
     height, width = maps.shape[2:]
     centre = maps[:, :, 1:-1, 1:-1]
     neighbours = [

@@ -1,4 +1,4 @@
-"""The Lightning module of a stage: its loss, its optimiser, and its batch norms."""
+"""The Lightning module of a stage: loss, optimiser and batch norms."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["PadModule", "WeightedMean"]
 class WeightedMean(Metric):
     """Weighted mean over the batches of all ranks.
 
-    Lightning's own mean has rounding errors where the ranks' parts differ in size. The mean of torchmetrics drops NaN,
-    or else all weights.
+    Two existing means do not fit. Lightning's mean has rounding errors if the ranks' parts differ in size. The mean of
+    torchmetrics ignores NaN, or drops all weights.
     """
 
     total: Tensor
@@ -34,7 +34,7 @@ class WeightedMean(Metric):
         self.add_state("weight", torch.tensor(0.0), dist_reduce_fx="sum")
 
     def update(self, values: Tensor, weight: int) -> None:
-        """Add values that have ``weight`` each."""
+        """Add values with the weight ``weight`` each."""
         self.total += values.sum() * weight
         self.weight += values.numel() * weight
 
@@ -44,19 +44,19 @@ class WeightedMean(Metric):
 
 
 class PadModule(pl.LightningModule):
-    """Trains the part of a network from the stage ``start`` on, with that stage's inputs (pixels, or kept features).
+    """Trains a network from the stage ``start`` to the end. The batches hold pixels, or kept features of this stage.
 
     Args:
-        model: The network; `StagedModel.freeze_before` has chosen the parameters that learn.
-        settings: The stage of training.
-        start: The first of the network's stages that runs here; None takes pixels.
+        model: The network. `StagedModel.freeze_before` has chosen the trainable parameters.
+        settings: Settings of the training stage.
+        start: The first stage of the network that runs. None means that the batches hold pixels.
         class_weights: Loss weights of (attack, bona fide).
-        depth: The depth term of the loss, used where both the network and the batches have depth maps.
+        depth: Settings of the depth term, which is used if both the network and the batches have depth maps.
 
     Attributes:
-        train_weight: Weight of a training batch by its number (`facepad.training.batches.Batches.weight`).
-        dev_weight: The same for dev batches. Only 0 matters: such a batch is not measured.
-        lr: The learning rate; a search may change it.
+        train_weight: Function from the number of a training batch to the batch's weight (`Batches.weight`).
+        dev_weight: The same function for dev batches. A dev batch with weight 0 is not measured.
+        lr: The learning rate. A search may change it.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class PadModule(pl.LightningModule):
         self.means: dict[str, WeightedMean] = {}
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode, except for frozen batch norms: they keep their ImageNet statistics."""
+        """Set training mode. Frozen batch norms stay in eval mode, because they must keep their ImageNet statistics."""
         super().train(mode)
         if mode:
             for module in self._fixed_batch_norms():
@@ -96,10 +96,10 @@ class PadModule(pl.LightningModule):
                     yield module
 
     def training_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> Tensor | None:
-        """One batch's weighted loss.
+        """The weighted loss of one batch.
 
-        Without a loss to learn from (a weight of 0, or no readable image) one process skips the step: it returns None.
-        Several ranks cannot skip it, because the others wait for the gradient of this one: it is zero then.
+        A batch of weight 0, or without readable images, has no loss. A single process then skips the step by returning
+        None. One of several ranks cannot skip the step, because the other ranks wait for its gradient. It returns 0.
         """
         weight = self.train_weight(batch_idx) if len(batch[1]) else 0.0
         if not weight and self.trainer.world_size == 1:
@@ -107,7 +107,7 @@ class PadModule(pl.LightningModule):
         return weight * self._measure("train", batch, weight, self.class_weights, self.settings.label_smoothing)
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_idx: int) -> None:
-        """Measure one dev batch's unweighted loss and its accuracy at P(bona fide) = 0.5."""
+        """Measure the unweighted loss of one dev batch, and the accuracy at P(bona fide) = 0.5."""
         self._measure("dev", batch, self.dev_weight(batch_idx))
 
     def _measure(
@@ -119,10 +119,10 @@ class PadModule(pl.LightningModule):
         smoothing: float = 0.0,
     ) -> Tensor:
         count = len(batch[1]) if weight else 0
-        if not len(batch[1]):  # no image was readable, but every rank must run backward: one dummy, which counts 0
+        if not len(batch[1]):  # every rank must run backward, so one image of zeros, with weight 0, replaces the batch
             batch = tuple(tensor.new_zeros(1, *tensor.shape[1:]) for tensor in batch)
         inputs, labels, *depth = batch
-        if inputs.dtype == torch.uint8:  # crops travel as bytes, a quarter of the size; the device converts them fast
+        if inputs.dtype == torch.uint8:  # crops are moved as bytes, because float32 is four times as large
             inputs = to_input(inputs).to(self.dtype)
         outputs = self.model.run(inputs, start=self.start)
         logits, maps = outputs if isinstance(outputs, tuple) else (outputs, None)
@@ -146,21 +146,21 @@ class PadModule(pl.LightningModule):
             mean.reset()
 
     def on_validation_epoch_end(self) -> None:
-        """Log the epoch's means over the samples of all ranks; an epoch of training ends with its validation."""
+        """Log the epoch's means over the samples of all ranks. Each epoch of training ends with a validation."""
         for name, mean in self.means.items():
             if mean.update_called:
                 self.log(name, mean.compute(), prog_bar=True)
                 mean.reset()
 
     def configure_optimizers(self) -> Any:
-        """The stage's optimiser for the parameters that learn, with its schedule."""
+        """The optimiser of the trainable parameters, with the schedule of the learning rate."""
         parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         decay = self.settings.weight_decay
         optimizer: torch.optim.Optimizer
         if self.settings.optimizer == "sgd":
             optimizer = torch.optim.SGD(parameters, self.lr, momentum=0.9, weight_decay=decay)
         elif self.settings.optimizer == "rmsprop":
-            # The paper used the RMSprop of Keras, whose smoothing is 0.9 and whose epsilon is 1e-7.
+            # The paper used the RMSprop of Keras, with smoothing 0.9 and epsilon 1e-7.
             optimizer = torch.optim.RMSprop(parameters, self.lr, alpha=0.9, eps=1e-7, weight_decay=decay)
         else:
             optimizer = torch.optim.AdamW(parameters, self.lr, weight_decay=decay)
@@ -169,7 +169,7 @@ class PadModule(pl.LightningModule):
         steps = int(self.trainer.estimated_stepping_batches)
         if steps <= 2:  # too few steps for a warm-up
             return optimizer
-        # PyTorch divides by the number of warm-up steps minus 1, which is 0 for a tenth of ten steps.
+        # A short stage has a longer warm-up: PyTorch divides by (warm-up steps - 1), which must not be 0.
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, self.lr, total_steps=steps, pct_start=0.1 if steps > 20 else 0.5, cycle_momentum=False
         )

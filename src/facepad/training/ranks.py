@@ -1,7 +1,8 @@
-"""The ranks of a training: the processes that train one network together, how they start, communicate and end.
+"""The ranks of a training: processes that train one network together.
 
-A rank finds the others through the environment variables of torchrun. `start_ranks` sets these variables for the
-processes that it starts on this machine; torchrun and other launchers set them for theirs.
+This module starts, connects and ends ranks. A rank finds the other ranks through the environment variables of torchrun.
+`start_ranks` sets these variables for the processes that it starts on this machine. Torchrun and other launchers set
+the variables for the processes that they start.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ __all__ = ["Ranks", "joined", "launched", "start_ranks"]
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
-# How long a rank waits for the others: one of them may be computing frozen features or searching a learning rate.
+# Timeout of a rank that waits for other ranks. Another rank may take long to compute frozen features.
 _TIMEOUT = timedelta(hours=2)
-# Seconds that the other ranks have to end by themselves once one has failed.
+# Seconds that ranks get to end by themselves after another rank has failed.
 _GRACE = 5.0
 
 
@@ -41,7 +42,7 @@ def launched() -> bool:
 
 
 class _PeerLostError(RunError):
-    """Another rank has ended; the error of that rank is the one to report."""
+    """Another rank has ended. The error of that rank is reported instead of this error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Ranks:
 
     @classmethod
     def here(cls) -> Ranks:
-        """Read the environment; without a launcher this process is the only rank."""
+        """Read the place from the environment. Without a launcher, this process is the only rank."""
         if not launched():
             return cls()
         count = int(os.environ["WORLD_SIZE"])
@@ -100,7 +101,7 @@ class Ranks:
         return result
 
     def gather(self, value: Result) -> list[Result]:
-        """The values of all ranks, in order, on every rank."""
+        """Return the values of all ranks, in order, on every rank."""
         if self.count == 1:
             return [value]
         values: list[Any] = [None] * self.count
@@ -108,13 +109,13 @@ class Ranks:
         return values
 
     def require_equal(self, given: Mapping[str, object]) -> None:
-        """Refuse, on all ranks, inputs that differ between them.
+        """Refuse inputs that differ between ranks.
 
         Args:
-            given: What each input is called, and its value on this rank.
+            given: Values of the inputs on this rank, by name.
 
         Raises:
-            InputError: names the first input that differs.
+            InputError: an input differs. All ranks raise this error, which names the first such input.
         """
         for number, other in enumerate(self.gather(given)):
             for what, value in given.items():
@@ -124,7 +125,7 @@ class Ranks:
 
 @contextmanager
 def joined(accelerator: str) -> Iterator[Ranks]:
-    """Connect this process with the other ranks, unless it is the only one or already connected.
+    """Connect this process with the other ranks, unless it is the only rank or is already connected.
 
     Args:
         accelerator: ``cpu``, ``cuda`` or ``mps``.
@@ -152,11 +153,11 @@ def joined(accelerator: str) -> Iterator[Ranks]:
 
 @dataclass(frozen=True)
 class _Job:
-    """What the ranks of one machine run, and how they reach each other.
+    """The function that the ranks of one machine run, and their connection.
 
     Attributes:
-        errors: A queue to the process that started them.
-        logs: Whether rank 0 prints the log, as the process that started them does.
+        errors: A queue for errors, to the process that started the ranks.
+        logs: Whether rank 0 prints the log, like the process that started the ranks.
     """
 
     count: int
@@ -174,8 +175,8 @@ def start_ranks(count: int, accelerator: str, function: Callable[..., Any], *arg
     Args:
         count: Number of processes.
         accelerator: ``cpu``, ``cuda`` or ``mps``.
-        function: Importable by name. Its result is dropped.
-        args: Its arguments, picklable. Tensors among them lie in memory that all ranks share: copy one before you
+        function: A function that can be imported by name. Its result is dropped.
+        args: Picklable arguments of the function. Tensors are in memory that all ranks share: copy a tensor before you
             change it.
 
     Raises:
@@ -191,13 +192,13 @@ def start_ranks(count: int, accelerator: str, function: Callable[..., Any], *arg
         while not context.join(grace_period=_GRACE):
             pass
     except (ProcessExitedException, ProcessRaisedException) as stop:
-        raise _cause(errors, context.processes) or stop from None
+        raise _reported_error(errors, context.processes) or stop from None
     finally:
-        _end(context.processes)
+        _end_processes(context.processes)
 
 
-def _cause(errors: Any, processes: list[Any]) -> FacepadError | None:
-    """The error that ended the training: one that a rank raised, or that a rank was killed."""
+def _reported_error(errors: Any, processes: list[Any]) -> FacepadError | None:
+    """The error that ended the training. An error for a killed rank comes second, a lost connection last."""
     raised: list[FacepadError] = []
     while not errors.empty():
         raised.append(errors.get())
@@ -206,7 +207,7 @@ def _cause(errors: Any, processes: list[Any]) -> FacepadError | None:
             return error
     for number, process in enumerate(processes):
         code = process.exitcode
-        if code is not None and code < 0 and code != -signal.SIGTERM:  # `_end` sends SIGTERM
+        if code is not None and code < 0 and code != -signal.SIGTERM:  # `_end_processes` sends SIGTERM
             return RunError(
                 f"training process {number + 1} of {len(processes)} was killed ({signal.Signals(-code).name}); "
                 "go on from the last whole epoch: --resume"
@@ -214,7 +215,7 @@ def _cause(errors: Any, processes: list[Any]) -> FacepadError | None:
     return raised[0] if raised else None
 
 
-def _end(processes: list[Any]) -> None:
+def _end_processes(processes: list[Any]) -> None:
     for process in processes:
         process.terminate()
     for process in processes:

@@ -1,6 +1,6 @@
-"""Recipes: validated TOML files that say how a network is trained.
+"""Recipes: validated TOML files that define the training of a network.
 
-Listing recipes needs no PyTorch. Validating one does, since the networks themselves name their options.
+Listing recipes does not need PyTorch. Validating a recipe needs PyTorch, because the networks name their own options.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = ["Recipe", "list_recipes", "load_recipe", "validate_recipe"]
 
 
 class ModelSection(Section):
-    """``[model]``: which network, from which weights, with which options.
+    """``[model]``: the network, its initial weights and its options.
 
-    Its other keys are options of the network, such as ``width``: the parameters of the network's class in
-    `facepad.models` name them, and give their types and ranges.
+    All other keys are options of the network, such as ``width``. The parameters of the network's class in
+    `facepad.models` define the options with their types and ranges.
 
     Attributes:
         name: A name in `facepad.models.MODELS`.
-        weights: Where the initial weights come from (`facepad.modelfile.catalog.start.starting_network`).
+        weights: Source of the initial weights (`facepad.modelfile.catalog.start.starting_network`).
     """
 
     model_config = ConfigDict(extra="allow")
@@ -46,13 +46,13 @@ class ModelSection(Section):
 
 
 class PreprocessSection(Section):
-    """``[preprocess]``: which part of the image the network sees, and at what size.
+    """``[preprocess]``: the crop of the image, and its size.
 
     Attributes:
         crop: ``frame``, or the side of the crop as a multiple of the face square's side.
         size: Side of the network's input in pixels.
         resolution: Factor of ``size``: the resolution multiplier (rho) of MobileNet.
-        border: What fills the part of a crop that lies outside the image.
+        border: Method that fills the part of a crop outside the image.
     """
 
     crop: Literal["frame"] | Annotated[float, Field(ge=1, le=100, allow_inf_nan=False)] = "frame"
@@ -73,8 +73,8 @@ class AugmentSection(Section):
     Attributes:
         operations: Names from `facepad.training.augment.OPERATIONS`.
         simulate: Fraction of the bona fide crops that become simulated presentations.
-        families: Kinds of print and screen to simulate; empty uses all.
-        views: Number of augmented views of an image whose features are kept, where the lower layers are frozen.
+        families: Kinds of print and screen to simulate. Empty uses all kinds.
+        views: Number of augmented views of an image whose features are kept, if the lower layers are frozen.
     """
 
     operations: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ class AugmentSection(Section):
         """The augmentation that these keys describe.
 
         Raises:
-            InputError: an unknown operation or family.
+            InputError: an operation or family is unknown.
         """
         return Augmentation(self.operations, self.simulate, self.families)
 
@@ -98,11 +98,11 @@ class Recipe(Section):
         name: Stem of the recipe file's name.
         summary: One line for `facepad list recipes`.
         published: Name of a published figure that reports show beside the result.
-        criterion: How the threshold is chosen on dev.
+        criterion: Criterion that chooses the threshold on the dev split.
         model: The network.
-        preprocess: Its input.
+        preprocess: Preprocessing of the network's input.
         augment: Augmentation of the training crops.
-        depth: The depth term of the loss.
+        depth: Settings of the depth term of the loss.
         train: Settings that all stages share.
         stages: The stages, in order.
     """
@@ -131,20 +131,20 @@ def _recipes_folder() -> Path:
 
 
 def list_recipes() -> dict[str, str]:
-    """The recipes in the package: name to one-line summary."""
+    """The recipes of the package: name to one-line summary."""
     return {path.stem: str(_read(path).get("summary", "")) for path in sorted(_recipes_folder().glob("*.toml"))}
 
 
 def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe:
-    """Read a recipe of the package by its name, or any recipe by the path of its ``.toml`` file.
+    """Read a recipe of the package by its name, or another recipe by the path of its ``.toml`` file.
 
     Args:
         name_or_path: A name such as ``tla-mobilenetv2``, or a path such as ``mine.toml``.
-        overrides: Values to change, such as ``train.seed=1`` or ``stages.0.epochs=3``. They are read as TOML; a bare
-            word is a string.
+        overrides: Values to change, such as ``train.seed=1`` or ``stages.0.epochs=3``. The values are read as
+            TOML. A word without quotes is a string.
 
     Raises:
-        RecipeError: an unknown recipe, key or value.
+        RecipeError: the recipe, a key or a value is unknown.
     """
     path = Path(name_or_path) if name_or_path.endswith(".toml") else _recipes_folder() / f"{name_or_path}.toml"
     if not path.is_file():
@@ -158,14 +158,14 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
 
 
 def validate_recipe(values: dict[str, Any], source: str) -> Recipe:
-    """Check every key and value.
+    """Check every key and value of a recipe.
 
     Args:
         values: The content of a recipe file, and the recipe's ``name``.
-        source: Where the values come from, for messages.
+        source: Name of the recipe file in error messages.
 
     Raises:
-        RecipeError: names the first wrong key, its value, and the choices.
+        RecipeError: a key or value is wrong. The message names the first wrong key, its value, and the choices.
     """
     try:
         recipe = _with_checked_options(_validated(values, Recipe))
@@ -173,7 +173,7 @@ def validate_recipe(values: dict[str, Any], source: str) -> Recipe:
             raise RecipeError("augment.views: several views need some augmentation")
         published_rows(recipe.published)
         parse_criterion(recipe.criterion)
-        _check_depth(recipe)
+        _require_depth_network(recipe)
     except InputError as error:
         raise RecipeError(f"{source}: {error}") from error
     names = [stage.name for stage in recipe.stages]
@@ -190,7 +190,7 @@ def _validated(values: dict[str, Any], file: type[_File]) -> _File:
 
 
 def _with_checked_options(recipe: Recipe) -> Recipe:
-    """The recipe, with the options of its network checked against the network's signature and converted."""
+    """Check the options of the recipe's network against the signature of the network, and convert their values."""
     from facepad.models import MODELS  # here, because networks need PyTorch and listing recipes must not
 
     name = recipe.model.name
@@ -203,7 +203,7 @@ def _with_checked_options(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"model": ModelSection.model_validate(checked["model"])})
 
 
-def _check_depth(recipe: Recipe) -> None:
+def _require_depth_network(recipe: Recipe) -> None:
     from facepad.models import MODELS  # here, because networks need PyTorch and listing recipes must not
 
     engine, given = recipe.depth.engine, sorted(recipe.depth.model_fields_set)
@@ -213,7 +213,7 @@ def _check_depth(recipe: Recipe) -> None:
     if given and not MODELS[recipe.model.name].gives_depth(options):
         network = recipe.model.name + (" with model.depth = false" if "depth" in options else "")
         raise RecipeError(
-            f"depth.{given[0]}: {network} gives no depth map that could be learnt; remove the section [depth] "
+            f"depth.{given[0]}: {network} gives no depth map that could be learned; remove the section [depth] "
             "(--set depth={}), or take a network that gives one: "
             + ", ".join(name for name, entry in MODELS.items() if entry.gives_depth({}))
         )

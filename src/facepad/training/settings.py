@@ -1,4 +1,4 @@
-"""The settings of a training; each class is also a section of a recipe. Nothing here needs PyTorch."""
+"""The settings of a training, which are also sections of a recipe. This module does not need PyTorch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["DepthSettings", "StageSettings", "TrainSettings", "TrainingPlan"]
 
 
 class StageSettings(Section):
-    """``[[stages]]``: what learns in one stage of training, how long, and how fast.
+    """``[[stages]]``: the trainable parameters, the length and the learning rate of one stage.
 
     Attributes:
         name: Name of the stage in logs and reports.
@@ -20,14 +20,14 @@ class StageSettings(Section):
             parameters before it stay frozen. None trains the whole network.
         epochs: Maximum number of passes over the training data.
         optimizer: ``sgd`` (momentum 0.9), ``rmsprop`` or ``adamw``.
-        lr: Learning rate. With ``find_lr`` it is only the value before the search.
-        schedule: ``constant``, or ``one-cycle`` (Smith 2018: warm-up over a tenth of the steps, then a cosine to nearly
-            zero).
+        lr: Learning rate. With ``find_lr``, the search replaces this value.
+        schedule: ``constant``, or ``one-cycle`` (Smith 2018). One-cycle is a warm-up over a tenth of the steps, then a
+            cosine that falls to nearly 0.
         weight_decay: L2 penalty (decoupled for ``adamw``).
         find_lr: Search the learning rate before the stage (Lightning's range test).
         patience: Stop after this number of epochs in which the dev loss has not fallen. None never stops early.
-        batch_norm: ``frozen`` keeps the batch norms of the pre-trained trunk in eval mode, ``update`` lets those of the
-            learning part adapt. Batch norms of parts that start at random always adapt.
+        batch_norm: ``frozen`` keeps the batch norms of the pre-trained trunk in eval mode. ``update`` updates the batch
+            norms of all trainable layers. The batch norms of randomly initialised parts are always updated.
         label_smoothing: Fraction in [0, 1) by which each target moves to 0.5.
     """
 
@@ -45,14 +45,14 @@ class StageSettings(Section):
 
 
 class DepthSettings(Section):
-    """``[depth]``: the depth term of the loss, and which depth labels it uses.
+    """``[depth]``: the depth term of the loss, and the depth labels that it uses.
 
     Attributes:
         weight: Factor of the depth term, the paper's lambda.
-        regions: ``map`` averages over the whole map, as the paper does. ``face`` gives the face (where the label is
-            above 0) and its surroundings half the weight each, so that the background of a wide crop does not dominate.
+        regions: ``map`` averages over the whole map, as the paper does. ``face`` gives half the weight to the face
+            (places with a label above 0) and half to the background. A wide crop's background then does not dominate.
         contrast: Weight of the contrastive depth loss (Wang et al. 2020) within the depth term.
-        engine: Name of the depth labeller whose maps are used. None takes the only one there is.
+        engine: Name of the depth labeller whose maps are used. None takes the only labeller whose maps exist.
     """
 
     weight: float = Field(default=1.0, ge=0)
@@ -62,18 +62,18 @@ class DepthSettings(Section):
 
 
 class TrainSettings(Section):
-    """``[train]``: what all stages share.
+    """``[train]``: settings that all stages share.
 
     Attributes:
         seed: Seed of sample order, dropout and augmentation (and, in a recipe, of the initial weights).
-        batch_size: Images of one step, over all devices.
+        batch_size: Number of images in one step, over all devices.
         accumulate: Number of parts into which a device splits its images of a step, to save memory.
-        lr_batch_size: Batch size that the stages' learning rates are meant for. They grow in proportion to
-            ``batch_size`` (linear scaling, Goyal et al. 2017). None: they are meant for ``batch_size``.
-        balance_classes: Weight the loss so that both classes count the same.
-        deterministic: Refuse PyTorch operations whose results are not repeatable.
-        precision: A precision of Lightning, or ``auto``: bfloat16 on CUDA, 32 bit elsewhere. ``64-true`` makes rounding
-            negligible, to compare two runs that should be equal. The trained network has 32 bit in any case.
+        lr_batch_size: Batch size for which the stages' learning rates were chosen. The rates are multiplied by
+            ``batch_size`` / ``lr_batch_size`` (linear scaling, Goyal et al. 2017). None does not change the rates.
+        balance_classes: Whether the loss is weighted to give both classes the same influence.
+        deterministic: Whether to refuse PyTorch operations whose results are not repeatable.
+        precision: A precision of Lightning, or ``auto`` (bfloat16 on CUDA, 32 bit elsewhere). ``64-true`` makes
+            rounding negligible, for comparing two runs that should be equal. The trained network always has 32 bit.
     """
 
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
@@ -86,12 +86,12 @@ class TrainSettings(Section):
 
 
 class TrainingPlan(Section):
-    """How a network is trained, apart from the network and its data.
+    """All settings of a training, without the network and its data.
 
     Attributes:
         stages: The stages, in order.
         train: Settings that all stages share.
-        depth: The depth term of the loss, for networks that give a depth map.
+        depth: Settings of the depth term of the loss, for networks that give a depth map.
     """
 
     stages: tuple[StageSettings, ...] = Field(min_length=1)
@@ -99,7 +99,7 @@ class TrainingPlan(Section):
     depth: DepthSettings = DepthSettings()
 
     def scaled_stages(self) -> tuple[StageSettings, ...]:
-        """The stages with learning rates for this plan's batch size.
+        """The stages with their learning rates scaled to the plan's batch size.
 
         >>> train = TrainSettings(batch_size=512, lr_batch_size=128)
         >>> plan = TrainingPlan(stages=(StageSettings(name="head", epochs=3, lr=0.1),), train=train)

@@ -1,4 +1,4 @@
-"""One stage of a training: its data, its learning rate, and its epochs, from the start or from a checkpoint."""
+"""One stage of a training: its data, its learning rate, and its epochs. A stage can start from a checkpoint."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ from facepad.training.trainer import TrainerOptions, found_lr, make_trainer, sto
 __all__ = ["BEFORE_TRAINING", "StageRun", "TrainingRun", "feature_taps"]
 
 BEFORE_TRAINING = "before training"
-"""Stage name of the metrics line that is written before the first step."""
+"""Stage name of the line of ``metrics.jsonl`` that is written before the first step."""
 
 
 @dataclass
 class TrainingRun:
-    """What all stages of one run share.
+    """The state of one run that all stages share.
 
     Attributes:
-        model: The network, trained in place.
-        data: Its samples.
-        plan: The settings.
-        folder: The run folder, and the names of its files.
-        options: The trainer's settings.
-        ranks: This process among the ranks.
+        model: The network, which is trained in place.
+        data: Samples of the training.
+        plan: Settings of the training.
+        folder: The run folder.
+        options: Settings of the trainer.
+        ranks: The place of this process among the ranks.
         unreadable: Training images that could not be read so far: path to reason.
-        features: Kept features by split, which later stages use again.
+        features: Kept features by split. Later stages use these features again.
     """
 
     model: StagedModel
@@ -60,11 +60,11 @@ class StageRun:
     """A stage that is ready to run.
 
     Attributes:
-        run: The run that it belongs to.
-        settings: The stage.
-        files: Its files in the run folder.
-        train: Batches' source of the training data; ``dev`` likewise.
-        batches: This rank's parts of the training batches; ``dev_batches`` likewise.
+        run: The run of this stage.
+        settings: Settings of the stage.
+        files: Files of the stage in the run folder.
+        train, dev: Data sets of the training data and the dev data.
+        batches, dev_batches: This rank's parts of the training batches and the dev batches.
         module: The network with its losses.
         log: The epoch log.
         trainer: Lightning's trainer.
@@ -83,11 +83,11 @@ class StageRun:
 
     @classmethod
     def prepare(cls, run: TrainingRun, number: int) -> Self:
-        """Freeze the parameters that do not learn, compute features of frozen layers, and set up Lightning.
+        """Freeze parameters, compute the features of frozen layers, and set up Lightning.
 
         Args:
             run: The run.
-            number: Which of the plan's stages, from 0.
+            number: Number of the stage in the plan, from 0.
 
         Raises:
             DatasetError: more than 5 % of the images are unreadable.
@@ -97,16 +97,16 @@ class StageRun:
         settings, files = stages[number], run.folder.stage(number)
         taps = feature_taps(run.model, stages)
         first = run.model.freeze_before(settings.trainable_from)
-        start = first if first in taps else None  # None: from pixels, through the whole network
+        start = first if first in taps else None  # None: the stage takes pixels and runs the whole network
         train, dev = _datasets(run, start, taps)
         _require_same_images(run.ranks, train, dev)
         weights = run.data.class_weights() if run.plan.train.balance_classes else (1.0, 1.0)
-        # Lightning leaves train and eval mode alone: `train` puts the batch norms of frozen parts in eval mode.
+        # `train` is called here, because Lightning does not set the mode. It puts frozen batch norms in eval mode.
         module = PadModule(run.model, settings, start=start, class_weights=weights, depth=run.plan.depth).train()
         log = EpochLog(run.folder.epochs_file, settings.name, settings.epochs)
         others = EpochSeeds(run.plan.train.seed, train), SharedUnreadable(run.ranks, train, dev)
         trainer = make_trainer(run.options, settings, run.folder, files, log, *others)
-        batches, dev_batches = _dealt(run, train), _dealt(run, dev, shuffled=False)
+        batches, dev_batches = _rank_batches(run, train), _rank_batches(run, dev, shuffled=False)
         return cls(run, settings, files, train, dev, batches, dev_batches, module, log, trainer)
 
     def execute(self) -> None:
@@ -129,7 +129,7 @@ class StageRun:
         self._finish()
 
     def _crop_processes(self) -> AbstractContextManager[CropProcesses | None]:
-        """Processes that make crops, where the device is faster than this process alone could be."""
+        """Processes that make crops, if the device trains faster than this process could make crops."""
         sources = [dataset.source for dataset in (self.train, self.dev) if isinstance(dataset, CropDataset)]
         count = processes_for(self.run.options.accelerator, self.run.ranks.on_machine) if sources else 0
         return CropProcesses(sources, count) if count else nullcontext()
@@ -169,11 +169,11 @@ class StageRun:
 
 
 def feature_taps(model: StagedModel, stages: Sequence[StageSettings]) -> list[str]:
-    """The network's stages whose inputs are kept as features: one pass through the frozen front serves all of them.
+    """Choose the stages of the network whose inputs are kept as features. One pass computes all features.
 
     Raises:
-        ModelError: no parameter has a stage's prefix.
-        InputError: a stage freezes again what an earlier one has trained: its features would be of the old weights.
+        ModelError: no parameter has the prefix that a stage names.
+        InputError: a stage freezes parameters that an earlier stage trains. Features would then be of the old weights.
     """
     names = list(model.stages())
     starts: list[str] = []
@@ -181,32 +181,33 @@ def feature_taps(model: StagedModel, stages: Sequence[StageSettings]) -> list[st
         start = model.freeze_before(settings.trainable_from) or names[0]
         if starts and names.index(start) > names.index(starts[-1]):
             raise InputError(
-                f"stage {settings.name!r} freezes again what the stage before it trains; thaw from the back"
+                f"stage {settings.name!r} freezes again parameters that the stage before it trains; "
+                "each stage must train at least the parameters of the stage before it"
             )
         starts.append(start)
     return sorted({start for start in starts if _has_weights(model, start)}, key=names.index)
 
 
 def _has_weights(model: StagedModel, stop: str) -> bool:
-    """Whether any stage before ``stop`` has parameters: only then are its features worth keeping."""
+    """Whether a stage before ``stop`` has parameters. Features of stages without parameters need not be kept."""
     return any(True for stage in model.between(stop=stop).values() for _ in stage.parameters())
 
 
 def _datasets(
     run: TrainingRun, start: str | None, taps: Sequence[str]
 ) -> tuple[CropDataset | RowDataset, CropDataset | RowDataset]:
-    """Training and dev data: crops, or features kept where the network's stage ``start`` begins."""
+    """Training and dev data: crops, or the kept features at the input of the stage ``start``."""
     data = run.data
-    # Kept views do not depend on the run's seed, so that all runs on these images share them.
+    # Kept views do not depend on the run's seed, because all runs on these images share the views.
     seed = run.plan.train.seed if start is None else 0
     train = CropSource(data.root, data.train, data.spec, augment=data.augment, depth=data.depth, seed=seed)
     dev = CropSource(data.root, data.dev, data.spec, depth=data.depth)
     if start is None:
         return CropDataset(train), CropDataset(dev)
-    return _rows(run, "train", train, start, taps), _rows(run, "dev", dev, start, taps)
+    return _feature_rows(run, "train", train, start, taps), _feature_rows(run, "dev", dev, start, taps)
 
 
-def _rows(run: TrainingRun, split: str, source: CropSource, start: str, taps: Sequence[str]) -> RowDataset:
+def _feature_rows(run: TrainingRun, split: str, source: CropSource, start: str, taps: Sequence[str]) -> RowDataset:
     if split not in run.features or start not in run.features[split].maps:
         views = run.data.views if split == "train" else 1
         folder = run.data.cache or run.folder.features
@@ -217,17 +218,17 @@ def _rows(run: TrainingRun, split: str, source: CropSource, start: str, taps: Se
 
 
 def _require_same_images(ranks: Ranks, *datasets: CropDataset | RowDataset) -> None:
-    """Refuse, on all ranks, to train where one could read other images than the rest: their batches would differ.
+    """Refuse to train if the ranks could read different images, because their batches would differ.
 
     Raises:
-        RunError: on all ranks.
+        RunError: the images differ. All ranks raise this error.
     """
     found = [(dataset.kept.tolist() if isinstance(dataset, RowDataset) else len(dataset)) for dataset in datasets]
     if any(other != found for other in ranks.gather(found)):
-        raise RunError("the processes could not read the same images; see that all do, and go on: --resume")
+        raise RunError("the processes could not read the same images; make all images readable, then go on: --resume")
 
 
-def _dealt(run: TrainingRun, dataset: CropDataset | RowDataset, *, shuffled: bool = True) -> Batches:
+def _rank_batches(run: TrainingRun, dataset: CropDataset | RowDataset, *, shuffled: bool = True) -> Batches:
     """This rank's parts of the batches."""
     train, ranks = run.plan.train, run.ranks
     order = SeededShuffle(len(dataset), train.seed) if shuffled else range(len(dataset))

@@ -1,4 +1,4 @@
-"""Lightning's trainer, its learning-rate search and its messages, as facepad configures them."""
+"""Configuration of Lightning: the trainer, the learning-rate search, and the messages."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class TrainerOptions:
     Attributes:
         accelerator: ``cpu``, ``cuda`` or ``mps``.
         precision: A precision of Lightning.
-        deterministic: Refuse PyTorch operations whose results are not repeatable.
-        accumulate: Parts of a batch that a rank takes one after the other before it makes a step.
-        progress: Show progress bars on stderr.
+        deterministic: Whether to refuse PyTorch operations whose results are not repeatable.
+        accumulate: Number of parts of a batch that a rank takes one after the other before a step.
+        progress: Whether to show progress bars on stderr.
     """
 
     accelerator: str
@@ -69,7 +69,7 @@ def make_trainer(
     log: EpochLog,
     *others: Callback,
 ) -> pl.Trainer:
-    """The trainer of one stage, on the devices of all ranks.
+    """Make the trainer of one stage, on the devices of all ranks.
 
     Args:
         options: Settings of the run.
@@ -83,7 +83,7 @@ def make_trainer(
     callbacks: list[Callback] = [
         *others,
         log,
-        # Saved at the end of the training epoch, not of its validation: a resumed run then starts with the next epoch.
+        # Saving must follow the training epoch, not its validation: a resumed run then starts with the next epoch.
         ModelCheckpoint(last.parent, filename=last.stem, enable_version_counter=False, save_on_train_epoch_end=True),
     ]
     if settings.patience is not None:
@@ -123,21 +123,21 @@ def _rank_arguments(accelerator: str, ranks: Ranks) -> dict[str, Any]:
         "devices": ranks.on_machine,
         "num_nodes": ranks.machines,
         "strategy": DDPStrategy(),
-        "sync_batchnorm": accelerator
-        == "cuda",  # PyTorch has it for CUDA only; elsewhere each part is normalised by itself
+        "sync_batchnorm": accelerator == "cuda",  # PyTorch synchronises batch norms on CUDA only
         "plugins": [WholeCheckpoints(), TorchElasticEnvironment()],
     }
 
 
 def found_lr(options: TrainerOptions, module: PadModule, loader: DataLoader[Any], folder: Path, path: Path) -> float:
-    """The learning rate that a range test suggests. It is found once per run, and read from ``path`` on a resume.
+    """The learning rate that a range test suggests. A resumed run reads the rate from ``path``.
 
-    Lightning cannot distribute the test. Every rank runs all of it on its own device, and all use the result of rank 0.
+    Lightning cannot distribute the test. Every rank runs the whole test on its own device, and all ranks use the result
+    of rank 0.
 
     Args:
         options: Settings of the run.
-        module: The stage.
-        loader: All training data, each batch split into the parts of all ranks.
+        module: The Lightning module of the stage.
+        loader: Loader of all training data, each batch split into the parts of all ranks.
         folder: Folder for Lightning's temporary checkpoint.
         path: JSON file that keeps the result.
 
@@ -159,16 +159,16 @@ def found_lr(options: TrainerOptions, module: PadModule, loader: DataLoader[Any]
             default_root_dir=str(folder),
             **_common_arguments(options),
         )
-        # The search may not be longer than the stage. A short search raises the rate in fewer, larger steps.
+        # A search must not be longer than the stage. A short search increases the rate in fewer, larger steps.
         steps = min(100, module.settings.epochs * len(loader) // parts)
-        with nullcontext() if ranks.first else redirect_stderr(io.StringIO()):  # one progress bar is enough
+        with nullcontext() if ranks.first else redirect_stderr(io.StringIO()):  # only rank 0 shows a progress bar
             finder = Tuner(trainer).lr_find(
                 module, loader, min_lr=1e-6, max_lr=1.0, num_training=steps, update_attr=False
             )
         suggestion = finder.suggestion() if finder is not None else None
         if finder is None or suggestion is None:
             raise RunError(
-                f"the learning-rate search found no falling loss in {steps} steps; give a rate and find_lr = false"
+                f"the learning-rate search found no falling loss in {steps} steps; set lr, and find_lr = false"
             )
         found = {"lr": suggestion, "curve": finder.results}
         ranks.on_first(write_text, path, json.dumps(found) + "\n")
@@ -189,7 +189,7 @@ def stopped_early(last: Path, settings: StageSettings) -> bool:
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Silence Lightning's hints to developers, and warnings about its use of deprecated PyTorch names."""
+    """Suppress Lightning's hints to developers, and warnings about deprecated PyTorch names in Lightning."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     with warnings.catch_warnings(), _quiet_threads():
         warnings.simplefilter("ignore", PossibleUserWarning)
@@ -201,7 +201,7 @@ def quiet_lightning() -> Iterator[None]:
 
 @contextmanager
 def _quiet_threads() -> Iterator[None]:
-    """Silence an OSError (such as a full disk) in TensorBoard's thread: the next write raises the same error."""
+    """Suppress an OSError (such as a full disk) in TensorBoard's thread, because the next write raises it again."""
     print_error = threading.excepthook
 
     def print_all_but_os_errors(arguments: threading.ExceptHookArgs) -> None:

@@ -1,4 +1,4 @@
-"""Crops of a training: decoded and augmented, by threads or by processes."""
+"""Crops of a training, which threads or processes decode and augment."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Crops made by several processes, for devices that learn faster than one process can decode images.
+"""Processes that make crops, for devices that train faster than one process can decode images.
 
-Threads do not scale as far: they share the interpreter lock, which much of the work on an image needs.
+Threads are not enough for these devices, because much of the work on an image holds the global interpreter lock (GIL).
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from facepad.training.crops.source import CropBatch, CropSource
 __all__ = ["CropProcesses", "processes_for"]
 
 # Maximum number of processes.
-_MOST = 8
-# Number of batches per process that are made ahead.
+_MAX_PROCESSES = 8
+# Number of batches that each process makes in advance.
 _AHEAD = 2
 
 
 def processes_for(accelerator: str, trainings: int = 1) -> int:
-    """Number of processes to make a rank's crops with; 0 leaves the work to the rank's own threads.
+    """Number of processes that make a rank's crops. 0 means that the rank's own threads make the crops.
 
     Args:
-        accelerator: On ``cpu`` there are no processors to spare: the network itself uses all of them.
+        accelerator: ``cpu``, ``cuda`` or ``mps``. On ``cpu`` the result is 0, because the network uses all processors.
         trainings: Number of ranks on this machine, which share its processors.
     """
-    count = min(_MOST, available_cpus() // trainings - 1)  # one processor is left for the rank itself
+    count = min(_MAX_PROCESSES, available_cpus() // trainings - 1)  # - 1: the rank needs one processor
     return count if accelerator != "cpu" and count > 1 else 0
 
 
 class CropProcesses:
-    """Processes that make batches of crops, as a context manager; they start with the first batch.
+    """Processes that make batches of crops, as a context manager. The processes start with the first batch.
 
     Args:
-        sources: Where the crops come from; each process gets a copy.
+        sources: Sources of the crops. Each process gets a copy of all sources.
         count: Number of processes.
     """
 
@@ -61,7 +61,7 @@ class CropProcesses:
         self._resources.close()
 
     def stream(self, source: CropSource, order: Iterable[Sequence[int]], view: int) -> Iterator[CropBatch]:
-        """`CropSource.batch` of each list of indices, in order, a few made ahead.
+        """Make the batch (`CropSource.batch`) of each list of indices. The batches keep the order of the lists.
 
         Raises:
             RunError: a process died.
@@ -92,8 +92,8 @@ class CropProcesses:
 
     def _started(self) -> Executor:
         if self._pool is None:
-            # The sources go through a file. Through the pipe that starts a process they could block for ever: the pipe
-            # holds little, and a process that dies early never reads it.
+            # The sources go through a file, because the pipe that starts a process could block forever. The pipe holds
+            # few bytes, and a process that dies early never reads them.
             path = Path(self._resources.enter_context(TemporaryDirectory()), "sources.pickle")
             with writing(path):
                 path.write_bytes(pickle.dumps(self._sources))

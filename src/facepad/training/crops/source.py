@@ -1,4 +1,4 @@
-"""Crops of a manifest's samples, augmented in training, with their labels and depth maps; no PyTorch needed."""
+"""Crops of a manifest's samples with their labels and depth maps. This module does not need PyTorch."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ __all__ = ["Crop", "CropBatch", "CropSource", "Targets"]
 
 Targets = tuple[NDArray[np.float32], ...]
 """float32 labels ``(N,)`` (1 = bona fide), then depth maps ``(N, 1, 32, 32)`` for networks that learn them."""
-"""Labels ``(N,)`` (1 = bona fide), then depth maps ``(N, 1, 32, 32)`` for networks that learn them; float32."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """One image as the network sees it, or why it could not be read.
+    """The crop of one image, or the reason why the image could not be read.
 
     Attributes:
         index: Index of the sample.
         pixels: uint8 RGB ``(H, W, 3)``; None if the image could not be read.
-        error: Why it could not be read.
+        error: Reason why the image could not be read. None if the image was read.
     """
 
     index: int
@@ -46,7 +45,7 @@ class CropBatch:
 
     Attributes:
         pixels: uint8 RGB ``(N, H, W, 3)``.
-        targets: Labels, and depth maps if there are any, of these N crops.
+        targets: Labels of these N crops, and depth maps if the source has depth maps.
         unreadable: The images that are left out: path to reason.
     """
 
@@ -58,15 +57,16 @@ class CropBatch:
 class CropSource:
     """Reads, crops and (in training) augments the samples of one manifest.
 
-    An augmentation gives every sample any number of *views*, numbered from 0: the same crop, randomly changed.
+    An augmentation makes any number of *views* of every sample. Views are numbered from 0. Each view is the same crop
+    with another random change.
 
     Args:
         root: Folder that the samples' paths are relative to.
         samples: The samples.
         spec: Preprocessing of each image.
-        augment: Makes the views; without it all views are the plain crop.
+        augment: The augmentation that makes the views. None makes all views equal to the unchanged crop.
         depth: Depth maps of the samples, for networks that learn them.
-        seed: Seed of the augmentation, beside the sample's name and the number of the view.
+        seed: Seed of the augmentation. The sample's name and the number of the view are further seeds.
     """
 
     def __init__(
@@ -102,11 +102,11 @@ class CropSource:
         return self.augment(pixels, self._seeds(sample, view), bona_fide=sample.label is Label.BONA_FIDE)
 
     def label(self, index: int, view: int = 0) -> bool:
-        """Whether this view is bona fide: a simulated presentation is an attack."""
+        """Whether this view is bona fide. A simulated presentation is an attack."""
         return self.place(index, view)[0]
 
     def depth_map(self, index: int, view: int = 0) -> NDArray[np.float32]:
-        """The depth map of one view, float32 `MAP_SIZE` in [0, 1]; zeros for attacks and simulated presentations."""
+        """The depth map of one view, float32 `MAP_SIZE` in [0, 1]. It is 0 for attacks and simulated presentations."""
         bona_fide, transform = self.place(index, view)
         sample = self.samples[index]
         if not bona_fide or self.depth is None or sample.box is None:
@@ -122,7 +122,7 @@ class CropSource:
         )
 
     def place(self, index: int, view: int) -> tuple[bool, NDArray[np.float64]]:
-        """Whether this view is bona fide, and where its places have gone (`Augmentation.place`)."""
+        """Whether this view is bona fide, and the matrix that moves its places (`Augmentation.place`)."""
         sample = self.samples[index]
         bona_fide = sample.label is Label.BONA_FIDE
         if self.augment is None:
@@ -131,17 +131,17 @@ class CropSource:
         return bona_fide and not simulated, transform
 
     def view_identity(self, index: int, view: int) -> str:
-        """A text that differs between an image's views: its seeds, and the label that chose the presentation."""
+        """A text that differs between an image's views: the seeds of the view, and the label of the sample."""
         sample = self.samples[index]
         return f"{self._seeds(sample, view)} {sample.label}" if self.augment else "plain"
 
     def _seeds(self, sample: Sample, view: int) -> list[int]:
-        # By name, not by index: an image has the same views in every fold, split and folder.
+        # The seeds use the name, not the index: an image must have the same views in every fold, split and folder.
         name = f"{sample.subject}/{sample.video}/{sample.stem}/{sample.frame}"
         return [self.seed, view, int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")]
 
     def targets(self, indices: Sequence[int], views: Sequence[int]) -> Targets:
-        """Labels, and depth maps if there are any, of one view of each of these samples."""
+        """Labels of one view of each of these samples, and depth maps if the source has depth maps."""
         pairs = list(zip(indices, views, strict=True))
         labels = np.array([self.label(*pair) for pair in pairs], np.float32)
         if self.depth is None:
@@ -154,12 +154,12 @@ class CropSource:
     def stream(
         self, indices: Sequence[int], *, views: Sequence[int] | None = None, threads: int | None = None
     ) -> Iterator[Crop]:
-        """Crops in the order of ``indices``, decoded ahead by threads (`facepad.runtime.parallel.map_ahead`).
+        """Make crops in the order of ``indices``. Threads decode the images in advance (`map_ahead`).
 
         Args:
-            indices: Which samples.
-            views: The view of each; None takes view 0.
-            threads: Number of threads; None takes one per processor.
+            indices: Indices of the samples.
+            views: Number of the view of each sample. None takes view 0.
+            threads: Number of threads. None takes one thread per processor.
 
         Yields:
             One crop per index. An unreadable image gives a crop with its error.
@@ -174,10 +174,10 @@ class CropSource:
             return Crop(index, None, str(error))
 
     def batch(self, indices: Sequence[int], view: int, *, threads: int | None = None) -> CropBatch:
-        """The crops of these samples, all in the same view; unreadable images are left out and listed."""
+        """Make the crops of these samples, all in the same view. Unreadable images are left out and listed."""
         crops = list(self.stream(indices, views=[view] * len(indices), threads=threads))
         unreadable = {self.samples[crop.index].path: crop.error for crop in crops if crop.error is not None}
         kept = [crop.index for crop in crops if crop.pixels is not None]
         pixels = np.array([crop.pixels for crop in crops if crop.pixels is not None], np.uint8)
-        shape = (len(kept), *self.spec.size, 3)  # spelt out for a batch without one readable image
+        shape = (len(kept), *self.spec.size, 3)  # needed for a batch without any readable image
         return CropBatch(pixels.reshape(shape), self.targets(kept, [view] * len(kept)), unreadable)
