@@ -23,7 +23,7 @@ print(len(read_manifest(manifest)), "images")
 from facepad.training.recipe import load_recipe
 from facepad.workflow.train import train_run
 
-recipe = load_recipe("demo", ["preprocess.size=64", "model.width=0.25", "stages.0.epochs=2", "train.batch_size=8"])
+recipe = load_recipe("demo", ["preprocess.size=64", "stages.0.epochs=2", "train.batch_size=8"])
 train_run(recipe, manifest, out / "run")
 
 # %% Evaluation: the threshold is chosen on dev and applied to test

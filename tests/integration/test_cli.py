@@ -114,10 +114,7 @@ def test_killed_run_resumes_to_the_same_end(run_folder, tiny_manifest, recipe, t
         (["data", "prepare", "video-folder", "{new}", "{new}", "--frames-per-second", "0"], "number above 0, got 0"),
         (["data", "prepare", "video-folder", "{new}", "{new}", "--frames-per-second", "x"], "frames-per-second"),
         (["data", "prepare", "folder", "{new}", "{new}", "--frames-per-second", "2"], "a data set of images"),
-        (
-            ["data", "prepare", "nuaa", "{new}", "{new}", "--frames-per-second", "2", "--frames-per-video", "3"],
-            "a data set of images",
-        ),
+        (["data", "prepare", "nuaa", "{new}", "{new}", "--frames-per-video", "3"], "a data set of images"),
         (
             ["data", "prepare", "casia-mfsd", "{new}", "{new}", "--frames-per-second", "2", "--frames-per-video", "3"],
             "either frames per video or frames per second, got 3 and 2",
