@@ -54,7 +54,7 @@ class System:
     Attributes:
         name: Name of the system in the output.
         records: Scores of the system, of one split.
-        threshold: Threshold of the system; a sample is accepted when its score >= ``threshold.value``.
+        threshold: Threshold of the system; a sample is accepted when score >= ``threshold.value``.
     """
 
     name: str
@@ -274,8 +274,8 @@ def compare_records(
 def mcnemar(right_a: npt.ArrayLike, right_b: npt.ArrayLike) -> McNemar:
     """Run McNemar's exact test on paired decisions (McNemar, Psychometrika 1947; exact binomial form).
 
-    The test uses only the samples that exactly one system decides correctly. If both systems are equally good, this is
-    system A with probability 1/2. The test assumes independent samples.
+    The test uses only the samples that exactly one system decides correctly. If both systems are equally good, each of
+    these samples belongs to A or B with probability 1/2. The test assumes independent samples.
 
     Args:
         right_a: Whether the first system decided each sample correctly, bool, shape (N,).
