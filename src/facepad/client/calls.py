@@ -95,7 +95,7 @@ class Calls:
         self._timeout, self._total, self._tries = timeout, total, tries
 
     def call(self, http: Any, method: str, path: str, *, once: bool = False, **content: Any) -> Call:
-        """Make the call of one path; ``http`` is the httpx2 client that will send its request."""
+        """Make the call of one path. ``http`` is the httpx2 client that will send the request."""
 
         def build(seconds: float) -> httpx2.Request:
             request: httpx2.Request = http.build_request(method, f"{self.url}{path}", timeout=seconds, **content)

@@ -22,7 +22,7 @@ Image = NDArray[np.uint8]
 _COLOURS = {Label.BONA_FIDE: (0, 150, 60), Label.ATTACK: (200, 30, 30), None: (110, 110, 110)}
 _WHITE = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-# Copies keep these file extensions; all other copies are PNG. WebP allows only 16383 pixels a side.
+# Copies keep these file extensions. All other copies are PNG. WebP allows only 16383 pixels a side.
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 

@@ -66,7 +66,7 @@ def find_sources(words: Sequence[str], stdin: BinaryIO) -> list[Source]:
     if not sources:
         raise InputError("no input: name images, videos, folders, patterns, - or camera:0")
     if any(kind is SourceKind.CAMERA for kind, _ in list(sources)[:-1]):
-        raise InputError("a camera does not end by itself: name one at most, after the other inputs")
+        raise InputError("a camera does not end by itself: name at most one camera, after the other inputs")
     return list(sources.values())
 
 

@@ -18,7 +18,7 @@ from facepad.scale.stores import GoneError, RefusedError, UnreachedError, is_rem
 __all__ = ["as_file", "read_content"]
 
 _ATTEMPTS = 3
-_PAUSE = 0.5  # Seconds before the second attempt; each further pause is twice as long.
+_PAUSE = 0.5  # Seconds before the second attempt. Every further pause is twice as long.
 
 
 def read_content(item: Item) -> bytes | GoneError | RefusedError | UnreachedError:

@@ -31,7 +31,7 @@ PART_ROWS = 8192
 """Number of rows in a full part."""
 
 PART_SECONDS = 30.0
-"""Maximum seconds until a part is written, even if it is not full. A killed run loses at most this time."""
+"""Maximum seconds until a part is written. A killed run loses at most the results of this time."""
 
 _IDENTITY = "_RUN.json"
 _FAILURE_KINDS = 200  # Maximum number of different texts by which failures are counted.

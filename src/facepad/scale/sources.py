@@ -246,7 +246,7 @@ def _bytes_column(schema: Any, asked: str | None, url: str) -> str:
     if asked is None and len(binary) == 1:
         return binary[0]
     what = "no column" if asked is None and not binary else f"columns {', '.join(binary)}"
-    wrong = "name one with --column" if asked is None else f"expected one of these, got {asked!r}"
+    wrong = "name a column with --column" if asked is None else f"expected one of these, got {asked!r}"
     if not binary:
         raise InputError(f"{printable(url)}: no column holds bytes of images; columns: {', '.join(known)}")
     raise InputError(f"{printable(url)}: {what} hold bytes; {wrong}")

@@ -159,7 +159,7 @@ def test_parquet_gives_bytes_within_a_struct(tmp_path):
 def test_parquet_without_a_clear_column_is_refused_with_the_choices(tmp_path):
     binary = pa.array([LIVE], pa.binary())
     parquet.write_table(pa.table({"one": binary, "two": binary}), tmp_path / "two.parquet")
-    with pytest.raises(InputError, match="one, two hold bytes; name one with --column"):
+    with pytest.raises(InputError, match="one, two hold bytes; name a column with --column"):
         items(tmp_path / "two.parquet")
     with pytest.raises(InputError, match="expected one of these, got 'three'"):
         items(tmp_path / "two.parquet", column="three")

@@ -36,22 +36,22 @@ export function showNoVerdict(reason) {
   said = ""; // The next answer is announced even if it equals the last one.
 }
 
-/** Announce text to screen readers; with `kind`, the same kind is not announced twice in a row (in a live view). */
+/** Announce text to screen readers. With `kind`, the same kind is not announced twice in a row (in a live view). */
 export function announce(sentence, kind = null) {
   if (kind !== null && kind === said) return;
   said = kind ?? "";
-  // Screen readers ignore an equal text: a small change makes them read it again.
+  // Screen readers ignore an unchanged text. A small change makes screen readers read the text again.
   const same = at("announce").textContent === sentence;
   at("announce").textContent = same ? `${sentence}\u00a0` : sentence;
 }
 
-/** Mark whether an answer is awaited. */
+/** Show whether the page waits for an answer. */
 export function showWorking(on) {
   at("result").classList.toggle("working", on);
   at("result").setAttribute("aria-busy", String(on));
 }
 
-/** Show a problem (a title and advice) above the verdict; null removes it. */
+/** Show a problem (a title and advice) above the verdict. Null removes the problem. */
 export function showProblem(advice) {
   const box = at("problem");
   box.hidden = advice === null;
@@ -59,7 +59,7 @@ export function showProblem(advice) {
   box.querySelector("p").textContent = advice?.text ?? "";
 }
 
-/** Draw face boxes into an SVG that covers a picture of `size` [height, width]; the first box is the judged face. */
+/** Draw face boxes into an SVG that covers a picture of `size` [height, width]. The first box is the judged face. */
 export function drawBoxes(svg, boxes, size) {
   svg.replaceChildren();
   if (!size) return;
@@ -71,7 +71,7 @@ export function drawBoxes(svg, boxes, size) {
   });
 }
 
-/** The boxes of an answer's first file, the judged face first, and the picture's size; a clip has no boxes. */
+/** The picture size and the face boxes of the first file, the judged face first. A clip has no boxes. */
 export function boxesOf(answer) {
   const file = answer.files[0];
   if (answer.files.length !== 1 || file.kind !== "image") return { boxes: [], size: null };
@@ -87,7 +87,7 @@ function showBar({ score, threshold }) {
   at("bar-threshold").hidden = threshold === null;
   at("bar-threshold").style.left = `${100 * (threshold ?? 0)}%`;
   at("bar-label").textContent = threshold === null ? "no threshold" : `threshold ${numbers.threshold}`;
-  // The label is below the threshold's mark, unless the words at the ends need the room.
+  // The label is below the mark of the threshold, unless the words at the ends need this space.
   at("bar-label").style.left = `${Math.min(Math.max(100 * (threshold ?? 0.5), 32), 68)}%`;
   const against = threshold === null ? "no threshold" : `threshold ${numbers.threshold}`;
   at("bar").setAttribute("aria-label", `Score ${numbers.score} between 0 for an attack and 1 for live, ${against}`);
@@ -194,7 +194,7 @@ function showFacts(answer) {
   at("details").hidden = false;
 }
 
-/** Such as "0.610 (eer, dev.csv, dev)": the value, its criterion, and the data that it was chosen on. */
+/** The threshold with its criterion and the data on which it was chosen, such as "0.610 (eer, dev.csv, dev)". */
 function originOf(threshold) {
   if (threshold === null) return "none";
   const given = Number.isFinite(Number(threshold.criterion)); // The user gave a number, not a criterion.

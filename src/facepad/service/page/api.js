@@ -1,20 +1,20 @@
-// Calls of the service. Addresses are relative, so that the page also works below a path of a reverse proxy.
+// Calls of the service. Addresses are relative, because the page may be below a path of a reverse proxy.
 
-// Milliseconds to wait for an answer; the time limits of the service are shorter.
+// Timeouts in milliseconds, longer than the timeouts of the service.
 const PATIENCE = 45_000;
-const PATIENCE_WITH_A_CHECK = 75_000; // A long clip must be sent, and many of its frames examined.
+const PATIENCE_WITH_A_CHECK = 75_000; // The page sends a long clip, and the service examines many frames.
 const TRIES = 4;
 
-// The key is only in memory, so that no later script and no other user of this browser finds it; a password manager
-// can fill it in again.
+// The key is only in memory, to hide it from later scripts and from other users of this browser. A password manager can
+// fill in the key again.
 let key = "";
 
-/** Use an API key from now on; an empty string means no key. */
+/** Set the API key. An empty string means no key. */
 export function setKey(value) {
   key = value;
 }
 
-/** The reason for a missing answer: a problem of the service, "unreachable", or "slow". */
+/** The reason for a missing answer: a problem from the service, "unreachable" or "slow". */
 export class Problem extends Error {
   constructor({ slug, title = "", detail = "", retryAfter = null }) {
     super(`${slug}: ${detail || title}`);
@@ -40,7 +40,7 @@ export function judge(blob, { session = null, signal = null } = {}) {
   return call("v1/liveness?depth=true", { method: "POST", headers, body: blob, patience }, signal);
 }
 
-/** A session of the active check; null if the service offers none. */
+/** A session of the active check; null if the service does not offer the active check. */
 export async function openSession() {
   try {
     return await call("v1/sessions", { method: "POST" });
@@ -50,7 +50,7 @@ export async function openSession() {
   }
 }
 
-/** Repeat a call while the service is busy, after the time that it names; `waiting` gets the seconds. */
+/** Repeat a call while the service is busy, after the time in Retry-After. `waiting` gets the seconds. */
 export async function patiently(work, waiting) {
   for (let left = TRIES - 1; ; left -= 1) {
     try {
@@ -90,7 +90,7 @@ async function call(path, { headers = {}, patience = PATIENCE, ...options } = {}
 }
 
 async function problemOf(response) {
-  // A proxy may answer with a page of its own.
+  // A proxy may answer with an HTML page.
   const document = await response.json().catch(() => ({}));
   const named = /^urn:facepad:problem:(.+)$/.exec(document.type ?? "");
   const usual = { 401: "unauthorized", 413: "too-large", 429: "busy", 503: "not-ready" };

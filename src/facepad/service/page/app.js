@@ -14,7 +14,7 @@ const RESTING = matchMedia("(any-hover: hover)").matches ? "Files can also be dr
 const WAIT = "One thing at a time: ask again when this is done.";
 const READY = "Fill the oval with your face, and look into the camera.";
 
-// Problems that concern one file and not the next.
+// Problems of a single file. The next file may have no problem.
 const OF_A_FILE = ["unsupported-media", "unreadable", "too-large", "bad-request"];
 
 const at = (id) => document.getElementById(id);
@@ -26,11 +26,11 @@ const camera = new Camera(at("camera"), () => {
 });
 const history = new History(at("history"), at("history-empty"), [at("download"), at("clear")]);
 
-let busy = false; // A judgement, a recording or a check is running; only one of them may.
-let live = null; // The controller that stops the live view, while it runs.
-let ofCamera = false; // Whether the shown verdict is about the camera, not about a file.
+let busy = false; // Whether a judgement, a recording or a check is running. Only one may run at a time.
+let live = null; // The controller that stops the live view; null if no live view is running.
+let ofCamera = false; // Whether the shown verdict is on a camera picture.
 let starting = false; // Whether the camera is starting.
-let offersChecks = null; // Whether the service offers the active check; null until it was asked.
+let offersChecks = null; // Whether the service offers the active check; null if not known yet.
 
 // --- one thing at a time ---
 
@@ -57,12 +57,12 @@ async function exclusively(work) {
 
 function setBusy(on) {
   busy = on;
-  // Not `disabled`: a disabled button loses the keyboard's focus.
+  // Not `disabled`, because a disabled button loses the keyboard focus.
   for (const button of document.querySelectorAll(".toolbar button")) button.setAttribute("aria-disabled", String(on));
   document.querySelector(".picker").classList.toggle("waiting", on);
 }
 
-/** Show a problem; returns its title. */
+/** Show a problem, and return the title of the problem. */
 function fail(error) {
   const advice = adviceOnError(error);
   showProblem(advice);
@@ -119,7 +119,7 @@ async function judged(source, blob, options) {
 // --- files ---
 
 async function judgeFiles(files) {
-  // Each file is judged alone, as files that are dropped together may show several people.
+  // Each file is judged separately, because the files may show different people.
   const refused = [];
   for (const file of files) {
     try {
@@ -140,13 +140,13 @@ function takeFiles(files) {
 
 at("file").addEventListener("change", (event) => {
   takeFiles(event.target.files);
-  event.target.value = ""; // Choosing the same file again must be a change.
+  event.target.value = ""; // Otherwise choosing the same file again would fire no event.
 });
 
 const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
 document.addEventListener("dragover", (event) => {
   if (!holdsFiles(event)) return;
-  event.preventDefault(); // On the whole page: a file that misses the stage must not replace the page.
+  event.preventDefault(); // On the whole page, because the browser would open a file that is dropped beside the stage.
   at("drop").hidden = false;
 });
 document.addEventListener("dragleave", (event) => {
@@ -161,7 +161,7 @@ document.addEventListener("drop", (event) => {
 
 // --- camera ---
 
-// Starting the camera does not make the page busy: the browser's question may stay open, and files need not wait.
+// Starting the camera does not make the page busy. Files can be judged while the browser asks for permission.
 async function startCamera(device = "") {
   if (starting) return;
   starting = true;
@@ -189,7 +189,7 @@ async function askForChecks() {
   try {
     offersChecks = (await openSession()) !== null;
   } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem; // A problem is ignored: the next start asks again.
+    if (!(problem instanceof Problem)) throw problem; // A problem is ignored, because the next start asks again.
   }
 }
 
@@ -370,7 +370,7 @@ async function showModel() {
 at("key-form").addEventListener("submit", async (event) => {
   event.preventDefault();
   const key = at("key").value.trim();
-  setKey(/^[!-~]*$/.test(key) ? key : "no-key"); // A header cannot hold other characters, so they are not a key.
+  setKey(/^[!-~]*$/.test(key) ? key : "no-key"); // A header cannot hold other characters.
   try {
     await showModel();
   } catch (error) {

@@ -1,6 +1,6 @@
 // The camera: starting and stopping it, single pictures, short clips.
 
-const LONGEST = 1280; // Most pixels of a picture's longer side; more would only take time.
+const LONGEST = 1280; // Maximum pixels of the longer side. Larger pictures would only be slower.
 const CLIP_TYPES = ["video/webm;codecs=vp8", "video/webm", "video/mp4"];
 
 export class CameraError extends Error {
@@ -14,7 +14,7 @@ export class Camera {
   #video;
   #stream = null;
 
-  /** Shows the camera in `video`; `ended` is called when the camera stops by itself. */
+  /** Shows the camera in `video`. `ended` is called when the camera stops unexpectedly. */
   constructor(video, ended) {
     this.#video = video;
     this.ended = ended;
@@ -24,12 +24,12 @@ export class Camera {
     return this.#stream !== null;
   }
 
-  /** Whether the picture is mirrored: it is for all cameras but a phone's rear camera. */
+  /** Whether the shown picture is mirrored. Only the picture of the rear camera of a phone is not mirrored. */
   get mirrored() {
     return this.#stream?.getVideoTracks()[0]?.getSettings().facingMode !== "environment";
   }
 
-  /** The device in use. */
+  /** The id of the device in use. */
   get device() {
     return this.#stream?.getVideoTracks()[0]?.getSettings().deviceId ?? "";
   }
@@ -39,7 +39,7 @@ export class Camera {
     return [this.#video.videoHeight, this.#video.videoWidth];
   }
 
-  /** Start the camera `device`, or any camera without it. Throws CameraError. */
+  /** Start the camera `device`, or any camera if `device` is not given. Throws CameraError. */
   async start(device = "") {
     if (!window.isSecureContext || !navigator.mediaDevices) throw new CameraError("insecure");
     this.stop();
@@ -83,7 +83,7 @@ export class Camera {
     canvas.width = Math.round(width * scale);
     canvas.height = Math.round(height * scale);
     canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
-    // Low compression: the traces of a print or a screen are fine.
+    // Low compression, to keep the fine traces of a print or a screen.
     return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
   }
 
@@ -92,7 +92,7 @@ export class Camera {
     return typeof MediaRecorder === "function" && CLIP_TYPES.some((type) => MediaRecorder.isTypeSupported(type));
   }
 
-  /** Record until `work` is done; returns the clip as a blob. */
+  /** Record until `work` is done, and return the clip as a blob. */
   async clip(work) {
     const mimeType = CLIP_TYPES.find((type) => MediaRecorder.isTypeSupported(type));
     const recorder = new MediaRecorder(this.#stream, { mimeType, videoBitsPerSecond: 2_500_000 });

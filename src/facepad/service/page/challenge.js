@@ -3,18 +3,18 @@
 import { sleep } from "./api.js";
 import { stepOf } from "./words.js";
 
-const NEUTRAL = 1.5; // Seconds of looking into the camera at the start, with which the steps are compared.
-const LONGEST_STEP = 4; // Seconds.
-const SPARE = 1; // Seconds by which a recording may end too late.
+const NEUTRAL = 1.5; // Seconds of looking into the camera at the start. The steps are compared with this state.
+const LONGEST_STEP = 4; // Maximum seconds of a step.
+const SPARE = 1; // Seconds of delay that are allowed at the end of a recording.
 
-/** The parts of an active check in order, as [{text, arrow, seconds}]; together shorter than `maxSeconds`. */
+/** The parts of an active check in order, as [{text, arrow, seconds}]. The total is shorter than `maxSeconds`. */
 export function planOf(actions, maxSeconds) {
   const seconds = Math.min(LONGEST_STEP, (maxSeconds - NEUTRAL - SPARE) / actions.length);
   const steps = actions.map((action) => ({ ...stepOf(action), seconds }));
   return [{ text: "Look straight at the camera", arrow: "", seconds: NEUTRAL }, ...steps];
 }
 
-/** Show each part for its time; `show(part, done)` gets the part and the progress of the whole, 0 to 1. */
+/** Show each part for its time. `show(part, done)` gets the part and the total progress from 0 to 1. */
 export async function guideThrough(plan, show) {
   const whole = plan.reduce((sum, part) => sum + part.seconds, 0);
   let done = 0;

@@ -1,3 +1,3 @@
-// The HTTP interface's documentation: Swagger UI over the service's own OpenAPI document.
-// The address is relative, so that it also works below a path of a reverse proxy.
+// The documentation of the HTTP interface: Swagger UI with the OpenAPI document of the service.
+// The address is relative, because the page may be below a path of a reverse proxy.
 SwaggerUIBundle({ url: "openapi.json", dom_id: "#docs", deepLinking: true, validatorUrl: null });

@@ -6,7 +6,7 @@ export class History {
   #table;
   #entries = [];
 
-  /** Lists in `table`; while the list is empty, `empty` is shown and `buttons` are disabled. */
+  /** Shows the list in `table`. While the list is empty, `empty` is shown and `buttons` are disabled. */
   constructor(table, empty, buttons) {
     this.#table = table;
     this.empty = empty;
@@ -23,7 +23,7 @@ export class History {
     this.#changed();
   }
 
-  /** Begin an entry for a live view; returns a function that adds an answer to it. */
+  /** Begin an entry for a live view, and return a function that adds an answer to the entry. */
   addLive() {
     const entry = { at: new Date().toISOString(), source: "Live view", model: null, pictures: [] };
     const started = performance.now();
@@ -83,7 +83,7 @@ function scoreOf(answer) {
   return answer.score === null ? "none" : numbersOf(answer.score, answer.threshold).score;
 }
 
-/** Such as "12 live, 3 undecided". */
+/** The counts as text, such as "12 live, 3 undecided". */
 function countsOf(pictures) {
   const counts = new Map();
   for (const { label } of pictures) {

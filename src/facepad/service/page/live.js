@@ -1,18 +1,18 @@
-// Live view: a few pictures a second, one at a time, and none while the page is hidden.
+// Live view: judges a few pictures per second, one at a time. It pauses while the page is hidden.
 
 import { Problem, sleep } from "./api.js";
 
-const PACE = 330; // Least milliseconds from one picture to the next.
-const LONGEST_PAUSE = 15; // Seconds, when the service cannot be reached.
-const LONGEST_LOOK = 3000; // Milliseconds; after that, the last answer is out of date.
+const PACE = 330; // Minimum milliseconds from one picture to the next.
+const LONGEST_PAUSE = 15; // Maximum seconds of a pause if the service cannot be reached.
+const LONGEST_LOOK = 3000; // Milliseconds after which the last answer is out of date.
 
 /** Judge picture after picture until `signal` stops it.
  *
  * @param {object} does
- *   look():       gives a promise of the answer on the current picture
+ *   look():       returns a promise of the answer on the current picture
  *   seen(answer): gets each answer
- *   waits(text):  gets the reason of a pause, and null after it
- * @returns a promise that is fulfilled after the stop; a lasting problem rejects it.
+ *   waits(text):  gets the reason of a pause, and null after the pause
+ * @returns a promise that is fulfilled after the stop. A permanent problem rejects the promise.
  */
 export async function watch(signal, { look, seen, waits }) {
   let failures = 0;

@@ -23,13 +23,13 @@ const REASONS = {
   ],
 };
 
-/** The meaning of a reason, and advice; an unknown reason is shown by its name. */
+/** The meaning of a reason, and advice. An unknown reason is shown by its name. */
 export function reasonOf(reason) {
   const [what, improve] = REASONS[reason] ?? [reason.replaceAll("_", " ") + ".", ""];
   return { what, improve };
 }
 
-/** Score and threshold with three to six decimal places, as many as tell them apart. */
+/** Score and threshold with three to six decimal places, enough to show a difference. */
 export function numbersOf(score, threshold) {
   let places = 3;
   if (threshold !== null && score !== threshold) {
@@ -38,7 +38,7 @@ export function numbersOf(score, threshold) {
   return { score: score.toFixed(places), threshold: threshold === null ? null : threshold.toFixed(places) };
 }
 
-/** The answer in one sentence, without its verdict. */
+/** The answer in one sentence, without the verdict. */
 export function sentenceOf(answer) {
   if (answer.score === null) return reasonOf(answer.reasons[0] ?? "no_score").what;
   const { score, threshold } = numbersOf(answer.score, answer.threshold);
@@ -53,13 +53,13 @@ const STEPS = {
   come_closer: ["Come slowly closer to the camera, and back", "↕"],
 };
 
-/** A step of the active check in words, with an arrow that fits the mirrored picture. */
+/** The text of a step of the active check, with an arrow for the mirrored picture. */
 export function stepOf(action) {
   const [text, arrow] = STEPS[action] ?? [action.replaceAll("_", " "), ""];
   return { text, arrow };
 }
 
-/** A problem in words for the person: a title and advice. */
+/** The texts of a problem for the user: a title and advice. */
 export function adviceOn(problem) {
   const seconds = problem.retryAfter;
   const later = seconds ? `Try again in ${seconds} s.` : "Try again in a moment.";
@@ -81,13 +81,13 @@ export function adviceOn(problem) {
   return { title, text };
 }
 
-/** The unreadable files of a request with several files. */
+/** The title and text for the unreadable files of a request with several files. */
 export function adviceOnFiles(names, count) {
   const which = names.length === 1 ? "One" : names.length;
   return { title: `${which} of ${count} files cannot be judged`, text: names.join(", ") };
 }
 
-/** Why the camera does not start, and advice; `name` is the name of the browser's error. */
+/** The reason why the camera does not start, and advice. `name` is the name of the browser error. */
 export function adviceOnCamera(name) {
   const upload = "You can choose a picture or a clip instead.";
   const known = {
