@@ -242,7 +242,7 @@ def test_model_that_fails_ends_the_run_and_keeps_the_results(run, tmp_path):
     folder = pictures(tmp_path / "in", 4)
     (folder / "list.txt").write_text("0000.png\n0001.png\n0002.png\n0003.png\n")
     (folder / "0003.png").write_bytes(picture(RED) + NAN)
-    with pytest.raises(ModelError, match="no numbers"):
+    with pytest.raises(ModelError, match="not numbers"):
         run(folder / "list.txt", batch_size=1)
     assert "0000.png" in [row["key"] for row in rows_of(tmp_path / "out")]
     last = log_of(tmp_path / "out")[-1]

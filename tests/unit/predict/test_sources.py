@@ -90,7 +90,7 @@ def test_camera_is_a_number_and_comes_last(tree):
             find(wrong)
     assert [source.kind for source in find("photos/b.jpg", "camera:0")] == [SourceKind.IMAGE, SourceKind.CAMERA]
     for words in (("camera:0", "photos/b.jpg"), ("camera:0", "camera:1")):
-        with pytest.raises(InputError, match="at most, after the other inputs"):
+        with pytest.raises(InputError, match="at most one camera, after the other inputs"):
             find(*words)
 
 
