@@ -246,7 +246,7 @@ def test_model_that_fails_ends_the_run_and_keeps_the_results(run, tmp_path):
         run(folder / "list.txt", batch_size=1)
     assert "0000.png" in [row["key"] for row in rows_of(tmp_path / "out")]
     last = log_of(tmp_path / "out")[-1]
-    assert (last["event"], last["error"]) == ("failed", "ModelError") and "no numbers" in last["message"]
+    assert (last["event"], last["error"]) == ("failed", "ModelError") and "not numbers" in last["message"]
 
 
 def test_log_holds_progress_and_failures(run, tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ def test_killed_actor_costs_no_input(run, model, tmp_path):
 def test_model_that_fails_ends_the_run_with_its_error(run, tmp_path):
     folder = pictures(tmp_path / "in", 2)
     (folder / "0001.png").write_bytes(picture(RED) + NAN)
-    with pytest.raises(ModelError, match="no numbers"):
+    with pytest.raises(ModelError, match="not numbers"):
         run(folder)
 
 
