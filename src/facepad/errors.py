@@ -1,4 +1,4 @@
-"""The exception tree: all errors that facepad raises on purpose have one base.
+"""The exception classes: every error that facepad raises on purpose derives from `FacepadError`.
 
 FacepadError
 ├── InputError                 the caller's input is wrong (command line: exit code 2)
@@ -6,16 +6,16 @@ FacepadError
 │   │   ├── ImageError         a file, byte string or array that is not a readable image
 │   │   └── VideoError         a file, byte string or camera that is not a readable video
 │   ├── ManifestError          a manifest.csv that breaks its contract
-│   ├── DatasetError           a data set in another form than its adapter expects, or mostly unreadable
+│   ├── DatasetError           a data set folder in an unexpected form, or with mostly unreadable files
 │   ├── ScoresError            a scores file that breaks its contract
-│   ├── MetricError            a metric that is not defined for these scores (one class only), or an unknown criterion
-│   │   └── SeparableError     scores whose classes do not overlap, so that no slope can be fitted
+│   ├── MetricError            a metric that is not defined for the scores (one class only), or an unknown criterion
+│   │   └── SeparableError     separable scores (the classes do not overlap), to which no slope can be fitted
 │   ├── RecipeError            an unknown recipe, key or value
 │   ├── ModelError             an unknown model, or weights that are missing or do not fit
-│   │   └── BundleError        a model file that is changed, truncated or newer than this facepad; another file
+│   │   └── BundleError        a file that is not a model file, or a changed, truncated or too new model file
 │   ├── OutputExistsError      an output folder or file that already exists
 │   └── BusyError              a folder that another process is working in
-└── RunError                   the work itself failed (command line: exit code 1)
+└── RunError                   the work failed although the input is right (command line: exit code 1)
     └── ServiceError           a liveness service that refused, failed or could not be reached
 """
 
@@ -50,19 +50,19 @@ __all__ = [
 
 
 class FacepadError(Exception):
-    """Base of every error that facepad raises on purpose; its text is one clear line."""
+    """Base class of every error that facepad raises on purpose. The text of an error is one line."""
 
 
 class InputError(FacepadError):
-    """The caller's input is wrong; the message says what was expected, what was given, and what to do."""
+    """Wrong input of the caller. The message names the expected input, the given input and the remedy."""
 
 
 class MediaError(InputError):
-    """An image or video that cannot be read; its text is "source: reason".
+    """An image or video that cannot be read. The text of the error is "source: reason".
 
     Args:
-        source: Path or other name of the image or video; None for one without a name, such as an array.
-        reason: Why it cannot be read, without its name.
+        source: Path or other name of the image or video; None if it has no name (an array).
+        reason: The reason why the image or video cannot be read, without the name.
 
     >>> error = ImageError("a.jpg", "is empty")
     >>> str(error), error.source, error.reason
@@ -72,7 +72,7 @@ class MediaError(InputError):
     def __init__(self, source: Path | str | None, reason: str) -> None:
         self.source = None if source is None else str(source)
         self.reason = reason
-        super().__init__(self.source, reason)  # both: pickle calls the class with these arguments
+        super().__init__(self.source, reason)  # both arguments: pickle calls the class with `args`
 
     def __str__(self) -> str:
         return self.reason if self.source is None else f"{self.source}: {self.reason}"
@@ -91,7 +91,7 @@ class ManifestError(InputError):
 
 
 class DatasetError(InputError):
-    """A data set folder in another form than its adapter expects, or whose files are mostly unreadable."""
+    """A data set folder in a form that its adapter does not expect, or with mostly unreadable files."""
 
 
 class ScoresError(InputError):
@@ -103,7 +103,7 @@ class MetricError(InputError):
 
 
 class SeparableError(MetricError):
-    """Scores whose classes do not overlap: no slope is steep enough for them."""
+    """Separable scores: the classes do not overlap, and the best slope of a calibration would be infinite."""
 
 
 class RecipeError(InputError):
@@ -111,15 +111,15 @@ class RecipeError(InputError):
 
 
 class ModelError(InputError):
-    """An unknown model, or weights that are missing or do not fit it."""
+    """An unknown model, or weights that are missing or do not fit the model."""
 
 
 class BundleError(ModelError):
-    """A model file that is changed, truncated or newer than this facepad, or another file; the message names it."""
+    """A file that is not a model file, or a changed, truncated or too new model file. The message names the file."""
 
 
 class OutputExistsError(InputError):
-    """An output folder or file that exists and that facepad will not overwrite."""
+    """An output folder or file that already exists. facepad does not overwrite it."""
 
 
 class BusyError(InputError):
@@ -127,16 +127,16 @@ class BusyError(InputError):
 
 
 class RunError(FacepadError):
-    """The work itself failed although the input was right."""
+    """The work failed although the input was right."""
 
 
 class ServiceError(RunError):
     """A liveness service that refused, failed, or could not be reached.
 
     Args:
-        message: One line.
-        status: The HTTP status; None when there was no answer.
-        problem: The problem document (RFC 9457); empty when there was none.
+        message: The message, one line.
+        status: The HTTP status; None if there was no answer.
+        problem: The problem document (RFC 9457); empty if the answer had no problem document.
 
     >>> ServiceError("busy", 429, {"type": "urn:facepad:problem:busy"}).name
     'busy'
@@ -149,15 +149,15 @@ class ServiceError(RunError):
 
     @property
     def name(self) -> str:
-        """The problem's name, such as ``busy`` or ``unreadable``; empty when there was no problem document."""
+        """The problem's name, such as ``busy`` or ``unreadable``; empty without a problem document."""
         return str(self.problem.get("type", "")).rpartition(":")[2]
 
 
 def reason(error: Exception) -> str:
-    """Why a file operation failed: the system's own words without error number and path, where it has any.
+    """The reason for a failed file operation: the system's message, without error number and path.
 
     Args:
-        error: Usually an `OSError`; another exception gives its whole text.
+        error: Usually an `OSError`. For an exception without a system message, the result is the whole text.
 
     >>> reason(FileNotFoundError(2, "No such file or directory", "a.jpg")), reason(ValueError("embedded null byte"))
     ('No such file or directory', 'embedded null byte')
@@ -166,7 +166,7 @@ def reason(error: Exception) -> str:
 
 
 def unknown_choice(what: str, got: str, choices: Iterable[str]) -> str:
-    """One line for an unknown name: the name, the nearest choice, all choices.
+    """The error message for an unknown name: one line with the name, the most similar choice and all choices.
 
     >>> unknown_choice("protocol", "oficial", ["official", "random80"])
     "unknown protocol 'oficial' (did you mean 'official'?); choices: official, random80"

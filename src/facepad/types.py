@@ -37,18 +37,18 @@ __all__ = [
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".dv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}
 )
-"""Endings, in lower case, of the names of files that facepad reads as videos."""
+"""The file name endings of videos, in lower case."""
 
 MAP_SIZE = (32, 32)
 """Size (height, width) of the depth maps that networks predict."""
 
 
 DEFAULT_DETECTOR = "dlib"
-"""The face detector that is used where none is named; a key of `facepad.faces.DETECTORS`."""
+"""The default face detector; a key of `facepad.faces.DETECTORS`."""
 
 
 class Label(StrEnum):
-    """What was presented to the camera (ISO/IEC 30107-3 words)."""
+    """The kind of presentation to the camera, in the terms of ISO/IEC 30107-3."""
 
     BONA_FIDE = "bona_fide"
     ATTACK = "attack"
@@ -67,7 +67,7 @@ class AttackType(StrEnum):
 
 
 class Split(StrEnum):
-    """The part of a protocol that a sample belongs to."""
+    """The split of a protocol that a sample belongs to."""
 
     TRAIN = "train"
     DEV = "dev"
@@ -75,7 +75,10 @@ class Split(StrEnum):
 
 
 class ScoreStatus(StrEnum):
-    """Whether a sample has a score, and why not (a non-response is neither accepted nor blocked)."""
+    """The status of a sample: scored, or the reason for a missing score.
+
+    A sample without a score is a non-response: it is neither accepted nor rejected.
+    """
 
     SCORED = "scored"
     NO_FACE = "no_face"
@@ -84,7 +87,7 @@ class ScoreStatus(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a presentation is undecided."""
+    """The reason why a presentation is undecided."""
 
     NO_FACE = "no_face"
     FACE_TOO_SMALL = "face_too_small"
@@ -96,12 +99,12 @@ class Reason(StrEnum):
 
 
 Aggregation = Literal["mean", "median", "min"]
-"""How the scores of a video's frames become one."""
+"""The rule that turns the scores of a video's frames into one score of the video."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An axis-aligned box in pixels, xyxy: ``x1 <= x < x2``, ``y1 <= y < y2``; it may leave the image.
+    """An axis-aligned box in pixels: ``x1 <= x < x2``, ``y1 <= y < y2``. Parts of the box may lie outside the image.
 
     >>> Box(10, 20, 30, 60).height
     40
@@ -147,7 +150,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One detected face: its canonical square, and the confidence on the detector's own scale (higher is surer)."""
+    """One detected face: the canonical square, and the confidence on the detector's own scale (higher is better)."""
 
     box: Box
     confidence: float
@@ -159,13 +162,13 @@ class Sample:
 
     Attributes:
         path: File path as the manifest writes it (relative to the manifest's folder, forward slashes).
-        subject: The person shown; protocols never split one person's samples.
+        subject: The person in the image. A protocol never puts one person's samples into two splits.
         label: Bona fide or attack.
-        attack_type: The instrument; None exactly for bona fide.
-        split: Part of the protocol; None when the data has no protocol.
-        video: The clip (or capture session) that the image was taken from; None when unknown.
-        frame: Index within that clip; None when unknown.
-        box: Canonical face square in pixels; None when no face was found.
+        attack_type: The attack instrument; always None for bona fide, and never None for attacks.
+        split: Split of the protocol; None if the data has no protocol.
+        video: The video (or capture session) that the image was taken from; None if unknown.
+        frame: Index of the frame in the video; None if unknown.
+        box: Canonical face square in pixels; None if no face was found.
     """
 
     path: str
@@ -183,7 +186,7 @@ class Sample:
 
     @property
     def stem(self) -> str:
-        """The file's name without folders, ending and dots; a packed image keeps it.
+        """The file's name without folders and ending; other dots become underscores. A packed image keeps this name.
 
         >>> Sample("0001/a.b.JPG", "anna", Label.BONA_FIDE).stem
         'a_b'
@@ -193,9 +196,9 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRecord:
-    """One line of scores.csv: a sample and its P(bona fide) in [0, 1], or the reason for a missing score.
+    """One line of scores.csv: a sample with its score, or with the reason for a missing score.
 
-    Scores of other systems may lie outside [0, 1]; then only their order has a meaning.
+    The score is P(bona fide) in [0, 1]. Scores of other systems may lie outside [0, 1]; only their order has a meaning.
     """
 
     path: str
@@ -215,20 +218,20 @@ class ScoreRecord:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a model decides on one presentation: a face of an image, a whole image, or a video.
+    """A model's decision on one presentation: a face of an image, a whole image, or a video.
 
-    A decision is undecided exactly when it has reasons; `label` and `status` follow from score, threshold and reasons.
+    A decision with reasons is undecided. `label` and `status` follow from score, threshold and reasons.
 
     Attributes:
         box: The canonical face square in pixels; None without a face, for models that take the whole frame, and for
             videos.
-        score: P(bona fide) in [0, 1]; None when nothing was scored.
-        threshold: The model's threshold; None when it has none.
-        reasons: Why the presentation is undecided; empty when it is decided.
-        depth_map: The depth that the model sees in its crop, float32 ``(h, w)`` in [0, 1], near = 1; None for models
-            that see none, and without a score. It is left out of comparisons.
-        timings: Seconds by step: ``detect`` (for the whole image), ``prepare`` (quality and crop) and ``score`` (an
-            equal part of the batch's time). They are left out of comparisons.
+        score: P(bona fide) in [0, 1]; None if the presentation was not scored.
+        threshold: The model's threshold; None if the model has no threshold.
+        reasons: The reasons why the presentation is undecided; empty for a decided presentation.
+        depth_map: The depth map that the model predicts for its crop, float32 ``(h, w)`` in [0, 1], near = 1; None for
+            models that predict no depth, and without a score. Comparisons ignore it.
+        timings: Step -> seconds: ``detect`` (for the whole image), ``prepare`` (quality and crop) and ``score`` (an
+            equal share of the batch's time). Comparisons ignore them.
 
     >>> decision = Decision(Box(0, 0, 9, 9), 0.75, threshold=0.5)
     >>> decision.label, decision.status, decision.verdict
@@ -259,20 +262,20 @@ class Decision:
         depth_map: NDArray[np.float32] | None = None,
         timings: Mapping[str, float],
     ) -> Decision:
-        """The decision on a presentation that has a score; without a threshold it is undecided (``no_threshold``)."""
+        """The decision on a scored presentation. Without a threshold, the decision is undecided (``no_threshold``)."""
         reasons = (Reason.NO_THRESHOLD,) if threshold is None else ()
         return cls(box, score, threshold, reasons, depth_map, timings)
 
     @property
     def label(self) -> Label | None:
-        """Bona fide when the score is at least the threshold, else attack; None is undecided."""
+        """Bona fide if the score is at least the threshold, else attack; None if undecided."""
         if self.reasons or self.score is None or self.threshold is None:
             return None
         return Label.BONA_FIDE if self.score >= self.threshold else Label.ATTACK
 
     @property
     def status(self) -> ScoreStatus:
-        """Whether there is a score, and if not, why."""
+        """Scored, or the reason for a missing score."""
         if self.score is not None:
             return ScoreStatus.SCORED
         return ScoreStatus.NO_FACE if Reason.NO_FACE in self.reasons else ScoreStatus.LOW_QUALITY
@@ -288,9 +291,9 @@ class VideoFrame:
     """One frame of a video.
 
     Attributes:
-        index: Position in the order of display, from 0.
-        seconds: Time of display after the first frame.
-        image: uint8 RGB of shape (height, width, 3), upright, writable.
+        index: Index of the frame in display order, from 0.
+        seconds: Display time in seconds, relative to the first frame.
+        image: The frame as a writable uint8 RGB array of shape (height, width, 3), upright.
     """
 
     index: int
@@ -300,7 +303,13 @@ class VideoFrame:
 
 @dataclass(frozen=True, slots=True)
 class FrameDecision:
-    """The decisions on one frame of a video, one per face; its position in the order of display, and its seconds."""
+    """The decisions on one frame of a video or camera.
+
+    Attributes:
+        index: Index of the frame in display order, from 0.
+        seconds: Display time in seconds, relative to the first frame.
+        decisions: One decision per face.
+    """
 
     index: int
     seconds: float
@@ -309,14 +318,14 @@ class FrameDecision:
 
 @dataclass(frozen=True, slots=True)
 class VideoDecision:
-    """What a model decides on a video.
+    """A model's decision on a video.
 
     Attributes:
-        decision: The decision on the whole video, from the first, most prominent face of each frame with a score.
-        frames: The decisions on the examined frames.
-        aggregation: How the scores of the frames became one.
-        note: A fault of the file that does not prevent reading it, in one line; None for a sound file.
-        asked: How many frames were asked for, which determines the frames that are examined; None for all.
+        decision: The decision on the whole video, from the scores of the first (most prominent) face of each frame.
+        frames: The decisions on each of the chosen frames.
+        aggregation: The rule that turned the scores of the frames into the score of the video.
+        note: A defect of the file that did not prevent reading, one line; None for a file without defects.
+        asked: The requested number of frames; None for all frames. The frames are chosen by this number.
     """
 
     decision: Decision
@@ -327,4 +336,4 @@ class VideoDecision:
 
 
 SourceDecision = tuple[Decision, ...] | VideoDecision | FrameDecision
-"""What a model decides on a source: on each face of an image, on a video, or on each face of a camera's frame."""
+"""The decisions on a source: on each face of an image, on a video, or on each face of a camera's frame."""
