@@ -1,4 +1,4 @@
-"""Stores that only grow: rows of fixed size in flat files, and an index with one JSON line per row."""
+"""Append-only stores: rows of fixed size in flat files, and an index with one JSON line per row."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ Entry = TypeVar("Entry")
 
 
 class AppendStore(Generic[Entry]):
-    """Rows and their index, open for adding by one process at a time (see `facepad.files.locks.exclusive`).
+    """Rows and their index. Only one process at a time may open a store (see `facepad.files.locks.exclusive`).
 
-    Rows are written before their index lines, and all files are cut back to whole entries on opening: a kill at any
-    moment loses at most the entries being written.
+    Rows are written before their index lines, and opening a store truncates all files to complete entries. A process
+    that is killed therefore loses at most the entries that it was writing.
 
     Args:
-        folder: Where the files are; it is made if it is missing.
-        row_bytes: Name of each file of rows, and the length of its rows in bytes; empty for an index alone.
-        parse: Makes an entry of the value of an index line; it raises ``ValueError``, ``KeyError`` or ``TypeError``
-            for a line that is not of this store.
+        folder: The folder of the files; it is created if it is missing.
+        row_bytes: File name -> length of a row in bytes; empty for a store with only an index.
+        parse: A function that converts the JSON value of an index line to an entry. It raises ``ValueError``,
+            ``KeyError`` or ``TypeError`` for a line of another kind of file.
         index: Name of the index file.
-        what: The kind of store, such as "a box cache"; the error for a foreign file names this kind.
+        what: The kind of store, such as "a box cache", for error messages.
 
     Attributes:
-        entries: One per row, in the order of the rows.
+        entries: One entry per row, in the order of the rows.
 
     Raises:
-        InputError: the index holds a line that is not of this store.
+        InputError: the index holds a line of another kind of file.
         RunError: the folder or a file cannot be written.
 
     >>> import tempfile
@@ -66,11 +66,11 @@ class AppendStore(Generic[Entry]):
             _write_at(self._index, self._index_length, b"")
 
     def append(self, lines: Sequence[Any], rows: Mapping[str, NDArray[Any]]) -> None:
-        """Add entries at the end. If that fails, the next call or opening drops the bytes that were written.
+        """Append entries. After a failure, the next call or the next opening removes the incomplete entries.
 
         Args:
-            lines: Per entry the value that goes into the index.
-            rows: Per file an array ``(len(lines), ...)``.
+            lines: The JSON values of the index lines, one per entry.
+            rows: File name -> array ``(len(lines), ...)``.
 
         Raises:
             RunError: the disk is full, or a file cannot be written.
@@ -88,7 +88,7 @@ class AppendStore(Generic[Entry]):
         self._index_length += len(text)
 
     def rows(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """The rows of a file so far, as a read-only memory map ``(len(entries), *shape)``; there must be some."""
+        """All rows of a file, as a read-only memory map ``(len(entries), *shape)``; the store must not be empty."""
         return np.memmap(self._folder / name, dtype=dtype, mode="r", shape=(len(self.entries), *shape))
 
 
@@ -100,10 +100,12 @@ def read_entries(
     index: str = "index.jsonl",
     what: str = "an index",
 ) -> list[Entry]:
-    """The entries of a store that are whole in all of its files, in order; `AppendStore` explains the arguments.
+    """The entries of a store that are complete in all of its files, in order.
+
+    The arguments are those of `AppendStore`.
 
     Raises:
-        InputError: the index holds a line that is not of this store.
+        InputError: the index holds a line of another kind of file.
         OSError: a file cannot be read.
     """
     path = Path(folder, index)
@@ -131,7 +133,7 @@ def _length_of_lines(index: Path, count: int) -> int:
 
 
 def _write_at(path: Path, position: int, data: bytes | memoryview) -> None:
-    """Write data at a position, and drop the rest of the file from there on."""
+    """Write data at a position, and remove the rest of the file."""
     with path.open("ab") as stream:
         stream.truncate(position)
         stream.write(data)

@@ -1,4 +1,4 @@
-"""Settings in TOML files: reading them, the base of their sections, and a problem with one in a line."""
+"""Settings in TOML files: the reader, the base class of sections, and one-line error messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Section", "explain", "read_toml"]
 
 
 class Section(BaseModel):
-    """A frozen section of a file; it refuses unknown keys."""
+    """Base class of the sections of a settings file. A section is frozen and refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -24,7 +24,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The content of a TOML file.
 
     Raises:
-        InputError: it cannot be read, or is not TOML; the message does not name the file, which the caller does.
+        InputError: the file cannot be read, or is not TOML. The message does not name the file; the caller adds the
+            name.
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -33,11 +34,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def explain(error: ValidationError, file: type[BaseModel]) -> str:
-    """The first problem with a file's content, in one line, with the choices where there are any.
+    """The first problem with a file's content, in one line. For an unknown key, the line names the known keys.
 
     Args:
-        error: pydantic's error.
-        file: The model of the whole file.
+        error: The error that pydantic raised.
+        file: The pydantic model of the whole file.
 
     >>> class Net(Section):
     ...     size: int = 80
@@ -47,8 +48,8 @@ def explain(error: ValidationError, file: type[BaseModel]) -> str:
     ...     explain(error, Net)
     "unknown key 'sise' (did you mean 'size'?); choices: size"
     """
-    # pydantic reports every branch of a union. Prefer another branch to that of a fixed word (a number to "frame"), and
-    # an unknown key to the missing key that it may misspell.
+    # pydantic reports a problem for every branch of a union. The branches of literals (such as "frame") come last. An
+    # unknown key comes before a missing key, because the unknown key may be the missing key, misspelt.
     problem = min(
         error.errors(),
         key=lambda entry: (
@@ -56,7 +57,7 @@ def explain(error: ValidationError, file: type[BaseModel]) -> str:
             entry["type"] != "extra_forbidden",
         ),
     )
-    keys, section = _keys(problem["loc"], file)
+    keys, section = _keys_to_problem(problem["loc"], file)
     key = ".".join(keys)
     if problem["type"] == "extra_forbidden":
         unknown, prefix = str(problem["loc"][-1]), "".join(f"{name}." for name in keys)
@@ -68,8 +69,8 @@ def explain(error: ValidationError, file: type[BaseModel]) -> str:
     return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
 
 
-def _keys(location: Sequence[int | str], file: type[BaseModel]) -> tuple[list[str], type[BaseModel]]:
-    """The keys and positions that lead to a problem, without the names of a union's branches; and the last section."""
+def _keys_to_problem(location: Sequence[int | str], file: type[BaseModel]) -> tuple[list[str], type[BaseModel]]:
+    """The keys and list indexes that lead to a problem, without the names of union branches, and the last section."""
     keys: list[str] = []
     section, fields = file, file.model_fields
     for part in location:
@@ -83,7 +84,7 @@ def _keys(location: Sequence[int | str], file: type[BaseModel]) -> tuple[list[st
 
 
 def _section_in(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field holds, if it holds one (alone, in a list, or as one of several types)."""
+    """The section class in a field's type (alone, in a list, or in a union); None if the type has no section."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next(filter(None, map(_section_in, get_args(annotation))), None)

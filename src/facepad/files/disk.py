@@ -1,4 +1,4 @@
-"""Writing files whole or not at all, reading and hashing them, walking folders, and claiming output folders."""
+"""Atomic writing, reading and hashing of files, listing of folders, and creation of output folders."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ __all__ = [
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn errors of writing ``path``, such as a full disk, into a `RunError` that names it.
+    """Convert errors of writing ``path``, such as a full disk, into a `RunError` that names ``path``.
 
-    A pipe whose reader has gone stays a BrokenPipeError: that is not a fault, but the reader has seen enough.
+    A BrokenPipeError is not converted: it only means that the reader of a pipe has stopped reading.
     """
     try:
         yield
@@ -45,10 +45,12 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary sibling of ``path`` that replaces it when the block ends well, and is removed otherwise.
+    """Yield a temporary file beside ``path``, which replaces ``path`` at the end of the block.
+
+    If the block raises, the temporary file is removed.
 
     Raises:
-        RunError: the disk is full, or the folder cannot be written; ``path`` is then as it was before.
+        RunError: the disk is full, or the folder cannot be written. ``path`` is unchanged then.
     """
     path = Path(path)
     with writing(path):
@@ -71,10 +73,10 @@ def _umask() -> int:
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:
-    """Write ``data`` to ``path`` whole or not at all; folders on the way are made.
+    """Write ``data`` to ``path`` atomically; missing parent folders are created.
 
-    Let libraries write to memory and give the result to this function: their own writers report a full disk in various
-    ways, or not at all.
+    Let other libraries write to memory, and pass the result to this function: the writers of these libraries report a
+    full disk in different ways, or not at all.
 
     Raises:
         RunError: see `atomic_path`.
@@ -84,22 +86,22 @@ def write_bytes(path: Path, data: bytes | memoryview) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` in UTF-8 to ``path`` as `write_bytes` does; line ends are not changed."""
+    """Write ``text`` to ``path`` in UTF-8, atomically; line ends are not changed."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def printable(name: object) -> str:
-    """A file name as text that can be printed and stored: bytes that are not UTF-8 stand as escapes."""
+    """A file name as text that can be printed and stored. Bytes that are not UTF-8 become escapes."""
     return str(name).encode("utf-8", "backslashreplace").decode()
 
 
 def json_text(value: Any) -> str:
-    """A value as facepad writes JSON: indented by two, not sorted, with a line end.
+    """A value as JSON text: indented by two, keys not sorted, with a line end.
 
-    Text stays readable (not escaped); only what UTF-8 cannot hold, of a file name in another encoding, is escaped.
+    Text is not escaped, except bytes of file names that are not UTF-8.
 
     Raises:
-        ValueError: the value holds NaN or an infinity, for which JSON has no number.
+        ValueError: the value holds NaN or an infinity, which JSON cannot represent.
 
     >>> print(json_text({"subject": "Zoë", "score": None}), end="")
     {
@@ -111,7 +113,7 @@ def json_text(value: Any) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `json_text` of a value to ``path`` as `write_bytes` does.
+    """Write the `json_text` of a value to ``path`` atomically.
 
     Raises:
         RunError: see `atomic_path`.
@@ -121,10 +123,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_text(path: Path) -> str:
-    """The content of a text file that a user named.
+    """The content of a text file that is part of the user's input.
 
     Raises:
-        InputError: it cannot be read, or is not UTF-8.
+        InputError: the file cannot be read, or is not UTF-8.
     """
     try:
         return Path(path).read_text(encoding="utf-8")
@@ -141,11 +143,11 @@ def sha256_file(path: Path) -> str:
 
 
 def claim_output(folder: Path) -> Path:
-    """Create ``folder`` (or take it if it is empty) for a new result.
+    """Create the output folder ``folder``; an existing empty folder is also accepted.
 
     Raises:
-        OutputExistsError: it already holds something.
-        InputError: it is a file, or cannot be made.
+        OutputExistsError: the folder is not empty.
+        InputError: the path is a file, or the folder cannot be created.
     """
     folder = Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
@@ -158,13 +160,14 @@ def claim_output(folder: Path) -> Path:
 
 
 def walk_files(root: Path, *, hidden: bool = True) -> Iterator[Path]:
-    """All files below ``root``, folder by folder; symlinks to folders are followed, each real folder once.
+    """All files below ``root``, folder by folder. Symlinks to folders are followed; each real folder is visited once.
 
-    A folder's entries are not kept in memory, so it may hold millions. A folder that vanishes meanwhile is passed over.
+    The files of a folder are not collected in memory, so a folder may hold millions of files. A folder that is deleted
+    during the walk is skipped.
 
     Args:
         root: A folder.
-        hidden: Whether to visit files and folders whose name begins with a dot.
+        hidden: Whether to visit files and folders with a name that begins with a dot.
 
     Raises:
         InputError: a folder cannot be read, or ``root`` is missing.
@@ -173,7 +176,7 @@ def walk_files(root: Path, *, hidden: bool = True) -> Iterator[Path]:
     waiting = [os.fspath(root)]
     while waiting:
         folder = waiting.pop()
-        real = os.path.realpath(folder)  # symlinks may form a circle
+        real = os.path.realpath(folder)  # symlinks may form a loop
         if real in visited:
             continue
         visited.add(real)

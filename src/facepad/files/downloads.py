@@ -1,4 +1,4 @@
-"""Public files, such as networks: find them in the user's folders, or download them from a pinned address."""
+"""Public files, such as networks: local copies, or downloads from a pinned URL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 _TIMEOUT = 30.0
 """Maximum seconds without data from the server."""
 _CHUNK = 1 << 16
-"""Bytes per write. A broken connection loses at most one chunk."""
+"""Bytes per write; a broken connection loses at most this number of bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def cache_folder() -> Path:
 def find_local(file: PublicFile) -> Path | None:
     """The file's path on this machine, in the folder that FACEPAD_MODELS names or among earlier downloads; else None.
 
-    A file in FACEPAD_MODELS is trusted: its hash is not compared.
+    The hash of the file is not verified.
     """
     folder = os.environ.get("FACEPAD_MODELS")
     named = [Path(folder, name) for name in (*file.other_names, file.name)] if folder else []
@@ -91,7 +91,7 @@ def fetch(file: PublicFile, path: Path | None = None) -> Path:
         with exclusive(file.kept.parent, f"downloading {file.name}", wait=True):
             if not _is_whole(file):  # another process may have downloaded it meanwhile
                 _download(file)
-    except (OSError, FacepadError) as error:  # no network, a proxy's page, a full disk: all have the same remedy
+    except (OSError, FacepadError) as error:  # no network, a proxy's page or a full disk: the remedy is the same
         also = f"; {file.instead}" if file.instead else ""
         raise ModelError(
             f"cannot download {file.title} ({_why(error)}): get {file.url} on another machine and copy "
@@ -123,7 +123,7 @@ def _continue(file: PublicFile, part: Path) -> None:
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     with requests.get(file.url, headers=headers, stream=True, timeout=_TIMEOUT) as answer:
         if answer.status_code == requests.codes.requested_range_not_satisfiable:
-            return  # the part is complete, or longer than the file: the caller compares the hash
+            return  # the part is complete or too long; the caller checks the hash
         answer.raise_for_status()
         if answer.status_code != requests.codes.partial_content:
             start = 0  # the server sends the whole file

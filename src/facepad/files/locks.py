@@ -1,4 +1,4 @@
-"""Working in a folder while no other process does."""
+"""Locks on folders: only one process at a time works in a folder."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ _LOCK, _OWNER = ".lock", ".lock-owner.json"
 
 @contextmanager
 def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]:
-    """Work in ``folder`` while no other process holds it; the folder is made if it is missing.
+    """Lock ``folder`` during the block; a missing folder is created.
 
-    The operating system frees the lock when its process ends, however it ends. The file ``.lock`` stays in the folder:
-    if its holder removed it, two processes could lock two different files of that name.
+    The operating system releases the lock when the process ends, even after a crash. The file ``.lock`` is never
+    deleted. Otherwise two processes could lock two different files with this name.
 
     Args:
-        folder: The folder to hold. The lock does not cover folders inside it.
-        doing: The activity of this process, such as "training", for the error message of the other process.
-        wait: Wait until the folder is free, and log that, instead of raising `BusyError`.
+        folder: The folder to lock. The lock does not cover subfolders.
+        doing: The activity of this process, such as "training", for the error messages of other processes.
+        wait: Wait until the folder is free (with a line in the log), instead of raising `BusyError`.
 
     Raises:
-        BusyError: another process, or another block of this process, holds the folder.
-        RunError: the folder cannot be made, or its file system has no locks.
+        BusyError: another process, or another block in this process, holds the lock.
+        RunError: the folder cannot be created, or its file system does not support locks.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as name, exclusive(Path(name), "training"):
     ...     sorted(path.name for path in Path(name).iterdir())
     ['.lock', '.lock-owner.json']
     """
-    from filelock import FileLock  # only here: it takes a while to import, and predicting locks nothing
+    from filelock import FileLock  # imported late: the import is slow, and prediction needs no lock
 
     folder = Path(folder)
     with writing(folder):
@@ -78,7 +78,7 @@ def _acquire(lock: FileLock, folder: Path, owner: Path, wait: bool) -> None:
 
 
 def _holder(owner: Path, folder: Path) -> str:
-    """The activity and the process of the holder of a lock, as far as its owner file names them."""
+    """The activity and the process of the lock's holder, from the owner file if it is readable."""
     try:
         known = json.loads(owner.read_text(encoding="utf-8"))
         since = f"process {known['process']} on {known['host']}, since {known['since']}"

@@ -1,4 +1,4 @@
-"""Reading files, and members of tar shards, which are named as in a folder: ``set/shard-00000.tar/000000/a.jpg``."""
+"""Reading files and members of tar shards. A member has a path like a file: ``set/shard-00000.tar/000000/a.jpg``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ from typing import BinaryIO
 __all__ = ["SHARD_SUFFIX", "file_stamp", "open_file", "read_members", "tar_headers"]
 
 SHARD_SUFFIX = ".tar"
-"""How the name of a shard ends. A compressed tar file cannot be a shard: it cannot be read from the middle."""
+"""The file name ending of shards. A compressed tar file cannot be a shard, because it allows no random access."""
 
 _INSIDE = re.compile(re.escape(SHARD_SUFFIX) + "/")
 
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Offset and length of each member of a shard by name, as long as the file has this stamp."""
+    """The members of a shard.
+
+    Attributes:
+        stamp: Size, modification time and inode of the shard. If they change, the index is read again.
+        members: Name -> (offset, length).
+        problem: The defect of a damaged shard; empty for a complete shard.
+    """
 
     stamp: tuple[int, int, int]
     members: dict[str, tuple[int, int]]
@@ -35,9 +41,9 @@ _indexing = threading.Lock()
 
 
 def open_file(path: Path | str) -> io.BufferedReader | io.BytesIO:
-    """Open a file for reading; the bytes of a shard's member are read into memory.
+    """Open a file, or a member of a shard, for reading. A member is read into memory.
 
-    A shard's headers are read once per process, and again when the file has changed.
+    The headers of a shard are read once per process, and again if the shard has changed.
 
     Raises:
         OSError: the file or member does not exist, or cannot be read.
@@ -51,13 +57,13 @@ def open_file(path: Path | str) -> io.BufferedReader | io.BytesIO:
         offset, length = _find(shard, name, stream)
         stream.seek(offset)
         content = stream.read(length)
-    if len(content) < length:  # the file was cut off after its headers were read
+    if len(content) < length:  # the shard was truncated after its headers were read
         raise OSError(errno.EIO, f"{Path(shard).name} ends within it", str(path))
     return io.BytesIO(content)
 
 
 def file_stamp(path: Path | str) -> tuple[int, int]:
-    """Length and modification time (nanoseconds) of a file; a shard's member has its length and the shard's time.
+    """Length and modification time (nanoseconds) of a file. A member of a shard has the shard's modification time.
 
     Raises:
         OSError, ValueError: as `open_file`.
@@ -72,10 +78,10 @@ def file_stamp(path: Path | str) -> tuple[int, int]:
 
 
 def read_members(shard: Path, suffix: str) -> dict[str, bytes]:
-    """Name to content of the members whose names end in ``suffix``, in the order of the shard.
+    """Name -> content of the members with a name that ends in ``suffix``, in the order of the shard.
 
     Raises:
-        OSError: the shard is missing, or not a whole tar file.
+        OSError: the shard is missing, or not a complete tar file.
     """
     with shard.open("rb") as stream:
         index = _index(str(shard), stream)
@@ -90,13 +96,13 @@ def read_members(shard: Path, suffix: str) -> dict[str, bytes]:
 
 
 def tar_headers(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """The headers of an uncompressed tar file in their order, one in memory at a time.
+    """The headers of an uncompressed tar file, in order. Only one header is kept in memory at a time.
 
     Args:
-        stream: The tar file, which can seek.
+        stream: The tar file, a seekable stream.
 
     Raises:
-        tarfile.TarError, OSError, EOFError: it is damaged from here on, or is not a tar file.
+        tarfile.TarError, OSError, EOFError: the file is damaged at this point, or is not a tar file.
     """
     with tarfile.open(fileobj=stream, mode="r:") as archive:
         while (member := archive.next()) is not None:
@@ -105,11 +111,11 @@ def tar_headers(stream: BinaryIO) -> Iterator[tarfile.TarInfo]:
 
 
 def _place(path: Path | str) -> tuple[str, str] | None:
-    """Shard and name of a member; None for an ordinary file, even one in a folder that is named like a shard."""
+    """Shard and name of a member; None for an ordinary file, even in a folder with a name that ends in ``.tar``."""
     text = Path(path).as_posix() if os.sep != "/" else os.fspath(path)
     for match in _INSIDE.finditer(text):
         shard = text[: match.end() - 1]
-        if os.path.isfile(shard):  # noqa: PTH113 - once per image
+        if os.path.isfile(shard):  # noqa: PTH113 - called once per image, and faster than pathlib
             return shard, text[match.end() :]
     return None
 
@@ -131,7 +137,7 @@ def _index(shard: str, stream: BinaryIO) -> _Index:
     stamp = (status.st_size, status.st_mtime_ns, status.st_ino)
     known = _indexes.get(shard)
     if known is None or known.stamp != stamp:
-        with _indexing:  # one thread reads the headers, and the others wait
+        with _indexing:  # one thread reads the headers; the other threads wait
             known = _indexes.get(shard)
             if known is None or known.stamp != stamp:
                 known = _indexes[shard] = _read_headers(stream, stamp)
@@ -139,7 +145,7 @@ def _index(shard: str, stream: BinaryIO) -> _Index:
 
 
 def _read_headers(stream: BinaryIO, stamp: tuple[int, int, int]) -> _Index:
-    """The members of a shard; of a damaged shard, those before the damage."""
+    """The members of a shard; for a damaged shard, the members before the damage."""
     members: dict[str, tuple[int, int]] = {}
     try:
         for member in tar_headers(stream):

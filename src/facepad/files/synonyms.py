@@ -1,4 +1,4 @@
-"""Words that files and folders use for labels, instruments and splits, read into facepad's names."""
+"""The words for labels, attack instruments and splits in files of other systems, converted to facepad's names."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ATTACK_TYPE_SYNONYMS: Mapping[str, AttackType] = {
 }
 """Words for attack instruments, normalised."""
 
-# First match wins, so the more specific words stand first ("cut photo" is not a plain photo).
+# The first match wins. More specific words come first, because "cut photo" is not a plain photo.
 _INSTRUMENT_WORDS: tuple[tuple[frozenset[str], AttackType], ...] = (
     (frozenset({"mask", "mask3d", "3dmask"}), AttackType.MASK_3D),
     (frozenset({"cut"}), AttackType.CUT_PRINT),
@@ -58,7 +58,7 @@ _NO_INSTRUMENT = frozenset({"", "unknown", *(word for word, label in LABEL_SYNON
 
 
 def normalise_name(text: str) -> str:
-    """The form in which labels, attack types and splits are looked up.
+    """A word in the form of the keys of the tables of synonyms: lower case, with underscores.
 
     >>> normalise_name(" Bona-Fide ")
     'bona_fide'
@@ -68,8 +68,9 @@ def normalise_name(text: str) -> str:
 
 @lru_cache(maxsize=1024)  # a file repeats a few words in every line
 def parse_label(text: str) -> Label | None:
-    """The label that a word means; None when it means neither. A number never does: 1 is "real" in one file, and
-    "attack" in another.
+    """The label that a word stands for; None for an unknown word.
+
+    Numbers are unknown: 1 means "real" in some files, and "attack" in others.
 
     >>> parse_label("Genuine"), parse_label("spoof"), parse_label("1")
     (<Label.BONA_FIDE: 'bona_fide'>, <Label.ATTACK: 'attack'>, None)
@@ -79,7 +80,7 @@ def parse_label(text: str) -> Label | None:
 
 @lru_cache(maxsize=1024)
 def parse_split(text: str) -> Split | None:
-    """The split that a word means, or None.
+    """The split that a word stands for; None for an unknown word.
 
     >>> parse_split("devel")
     <Split.DEV: 'dev'>
@@ -89,9 +90,10 @@ def parse_split(text: str) -> Split | None:
 
 @lru_cache(maxsize=1024)
 def parse_attack_type(text: str) -> AttackType | None:
-    """The instrument that a name means; `UNKNOWN` when the name says only "attack"; None when it is unknown.
+    """The attack instrument that a name stands for; None for an unknown name.
 
-    A bare "photo" is read as a print, a bare "replay" (or a screen's name) as a video replay.
+    A name such as "attack", without an instrument, gives `AttackType.UNKNOWN`. The word "photo" alone gives a print.
+    The word "replay" alone, or a screen such as "tablet", gives a video replay.
 
     >>> parse_attack_type("mobile/photo")
     <AttackType.REPLAY_PHOTO: 'replay_photo'>
