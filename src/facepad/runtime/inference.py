@@ -1,4 +1,4 @@
-"""Inference engines, which run a network's graph on the CPU: ONNX Runtime and OpenVINO, behind one interface."""
+"""Inference engines that run a network on the CPU: ONNX Runtime and OpenVINO, with one interface."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 EngineName = Literal["onnxruntime", "openvino"]
 """The name of an inference engine."""
 
-_MAKING_CORE = threading.Lock()  # without it, two threads could each make a core
+_MAKING_CORE = threading.Lock()  # without this lock, two threads could each create a core
 ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
 """The names of the inference engines."""
 
@@ -37,16 +37,16 @@ class Engine(Protocol):
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Names of its inputs."""
+        """Names of the network's inputs."""
         ...
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """Names of its outputs, in order."""
+        """Names of the network's outputs, in order."""
         ...
 
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
-        """Every output by name, ``(N, ...)``, for a batch ``(N, ...)`` in the graph's input format."""
+        """Name -> output ``(N, ...)``, for a batch ``(N, ...)`` in the graph's input format."""
         ...
 
 
@@ -62,16 +62,16 @@ class OnnxNetwork:
     """
 
     def __init__(self, graph: bytes, threads: int | None = None) -> None:
-        import onnxruntime  # only here: it takes a third of a second, too much for 'facepad --help'
+        import onnxruntime  # imported late: the import takes a third of a second, too long for 'facepad --help'
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or available_cpus()
         options.log_severity_level = 3
-        # Idle threads would otherwise spin, and take processors from the threads that decode the next images.
+        # By default, idle threads spin, and so take processor time from the threads that decode the next images.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # its exceptions have no common base class
+        except Exception as error:  # the exceptions of ONNX Runtime have no common base class
             raise ModelError(f"ONNX Runtime cannot load the network: {str(error).splitlines()[0]}") from error
         self.inputs = tuple(value.name for value in self._session.get_inputs())
         self.outputs = tuple(value.name for value in self._session.get_outputs())
@@ -87,11 +87,11 @@ class OnnxNetwork:
 
 
 class OpenVinoNetwork:
-    """A graph in OpenVINO: its own format (``xml`` and ``weights``), or an ONNX graph alone.
+    """A graph in OpenVINO, from OpenVINO's own format or from ONNX.
 
     Args:
-        graph: The XML, or the ONNX graph.
-        weights: The weights of an XML; empty for ONNX.
+        graph: The XML file of OpenVINO's format, or the ONNX graph.
+        weights: The weights of OpenVINO's format; empty for ONNX.
         threads: Threads of the engine; None takes one per processor.
 
     Raises:
@@ -100,7 +100,7 @@ class OpenVinoNetwork:
 
     def __init__(self, graph: bytes, weights: bytes = b"", threads: int | None = None) -> None:
         core = openvino_core()
-        # On processors with bfloat16 OpenVINO would otherwise calculate in that format, and scores would differ.
+        # By default, OpenVINO calculates in bfloat16 on processors that support it, and the scores would differ.
         hints = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": str(threads or available_cpus()),
@@ -127,13 +127,13 @@ class OpenVinoNetwork:
 def _one_by_one(
     run: Callable[[NDArray[Any]], dict[str, NDArray[np.floating]]], batch: NDArray[Any]
 ) -> dict[str, NDArray[np.floating]]:
-    """Run a graph that was exported for one image at a time."""
+    """Run a graph with a fixed batch size of 1 once per image."""
     results = [run(batch[index : index + 1]) for index in range(len(batch))]
     return {name: np.concatenate([result[name] for result in results]) for name in results[0]}
 
 
 def import_openvino() -> Any:
-    """The module ``openvino``, imported only when it is needed.
+    """The module ``openvino``, imported on demand.
 
     Raises:
         ModelError: OpenVINO is not installed.
@@ -146,11 +146,11 @@ def import_openvino() -> Any:
 
 
 def openvino_core() -> Any:
-    """The only `openvino.Core` of this process, kept until the process ends.
+    """The only `openvino.Core` of this process. It lives until the process ends.
 
-    A core gives the thread that first compiles with it an alternate signal stack, and frees that stack when it is
-    dropped. After a second core the thread is left with the freed stack of the first (OpenVINO 2026.4): the next signal
-    that Python handles in that thread, such as Ctrl-C or the end of a child, is a segmentation fault.
+    A second core can crash the process (OpenVINO 2026.4). A core gives an alternate signal stack to the thread that
+    first compiles a network, and frees this stack when the core is deleted. After a second core, the thread still uses
+    the freed stack. The next signal in this thread, such as Ctrl-C, then causes a segmentation fault.
 
     Raises:
         ModelError: OpenVINO is not installed.
@@ -165,20 +165,20 @@ def _core() -> Any:
 
 
 def load_network(files: Sequence[bytes], engine: EngineName, threads: int | None = None) -> Engine:
-    """Load a network.
+    """Load a network into an inference engine.
 
     Args:
-        files: The ONNX graph alone, or OpenVINO's XML and weights.
-        engine: Which engine; OpenVINO runs both formats, ONNX Runtime the first.
+        files: The ONNX graph, or the XML and the weights of OpenVINO's format.
+        engine: The engine. OpenVINO runs both formats; ONNX Runtime runs only ONNX.
         threads: Threads of the engine; None takes one per processor.
 
     Raises:
-        ModelError: an unknown engine, one that cannot run this format or is not installed, or a broken graph.
+        ModelError: the engine is unknown, not installed or cannot run this format, or the graph is damaged.
     """
     if engine not in ENGINES:
         raise ModelError(unknown_choice("engine", engine, ENGINES))
     if engine == "openvino":
         return OpenVinoNetwork(files[0], files[1] if len(files) > 1 else b"", threads)
     if len(files) != 1:
-        raise ModelError("this model is in OpenVINO's format, which ONNX Runtime cannot run; take the engine openvino")
+        raise ModelError("this model is in OpenVINO's format, which ONNX Runtime cannot run; use the engine openvino")
     return OnnxNetwork(files[0], threads)

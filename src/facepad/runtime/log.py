@@ -1,4 +1,4 @@
-"""facepad's log on stderr, for the command line and the service; the library alone logs to nobody."""
+"""facepad's log on stderr, for the command line and the service. The library adds no log handler by itself."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ __all__ = ["log_to_stderr"]
 
 
 class _StderrHandler(logging.Handler):
-    """Prints to the stderr of the moment, which a progress bar replaces while it is drawn."""
+    """A handler that looks up `sys.stderr` for each line, because progress bars replace it temporarily."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record), file=sys.stderr, flush=True)
 
 
 def log_to_stderr(*others: str) -> None:
-    """Print the log of facepad, and of the ``others``' loggers, from INFO on; a second call changes nothing."""
+    """Print the log of facepad and of the loggers ``others`` on stderr, from level INFO.
+
+    A second call adds no second handler.
+    """
     for name in ("facepad", *others):
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)

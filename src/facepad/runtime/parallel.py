@@ -1,4 +1,4 @@
-"""Threads and processes: results computed ahead of their consumer, process pools, and the number of processors."""
+"""Threads and processes: computation ahead of the consumer, process pools, and the number of processors."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def available_cpus(quota: Path = _QUOTA) -> int:
-    """Processors that this process may use: ``taskset`` may allow fewer than there are, and a container less time.
+    """The number of processors that this process may use, with the limits of ``taskset`` and of the container.
 
     Args:
-        quota: The file with the processor time of the container that this process is in (cgroup 2).
+        quota: The file with the CPU quota of the container (cgroup 2).
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         time, _, of = quota.read_text(encoding="ascii").partition(" ")
         return max(1, min(allowed, math.ceil(int(time) / int(of))))
-    except (OSError, ValueError, ZeroDivisionError):  # no such file, or "max": no limit
+    except (OSError, ValueError, ZeroDivisionError):  # the file is missing or says "max": there is no limit
         return allowed
 
 
 def require_positive(name: str, number: int | None) -> None:
-    """Refuse a number of threads, processes or the like below 1; None, the default of most of them, passes.
+    """Refuse a number (such as a number of processes) below 1. None, the usual default, is accepted.
 
     Raises:
         InputError: ``number`` is below 1.
@@ -65,17 +65,17 @@ def require_positive(name: str, number: int | None) -> None:
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], *, ahead: int = 64, threads: int | None = None
 ) -> Iterator[Result]:
-    """``function`` of each item, in order; threads compute the next results while the caller uses the earlier ones.
+    """The results of ``function`` for the items, in order. Threads compute results ahead of the consumer.
 
     Args:
-        function: Should spend its time outside the interpreter lock, as when it decodes or resizes images.
-        items: Taken one by one, never more than ``ahead`` before the consumer.
-        ahead: How many results may wait, which bounds memory.
-        threads: None takes one per processor, and at least two; the processes that torchrun starts on one machine share
-            the processors.
+        function: A function that mostly runs outside the global interpreter lock, such as decoding of images.
+        items: The items. At most ``ahead`` items are taken before the consumer needs them.
+        ahead: Maximum number of waiting results; it limits the memory.
+        threads: Number of threads; None takes one per processor, and at least two. The processes that torchrun starts
+            on one machine share the processors.
 
     Raises:
-        Exception: whatever ``function`` raises, when its item's turn comes.
+        Exception: an exception of ``function``, at the item that caused it.
 
     Example:
         >>> list(map_ahead(abs, [-2, 1, -3]))
@@ -96,10 +96,10 @@ def map_ahead(
 
 
 def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """The items in order; a thread makes the next one while the caller uses the current one.
+    """The items in order. A thread produces the next item while the caller uses the current item.
 
     Raises:
-        Exception: whatever making an item raises, when its turn comes.
+        Exception: an exception of the iterator ``items``, at the item that caused it.
 
     Example:
         >>> list(one_ahead(abs(number) for number in [-2, 1, -3]))
@@ -115,7 +115,10 @@ def one_ahead(items: Iterable[Item]) -> Iterator[Item]:
 
 @contextmanager
 def interrupt_deferred() -> Iterator[None]:
-    """Hold Ctrl-C back while processes start: they inherit the mask, so Ctrl-C cannot hit them half started."""
+    """Block Ctrl-C (SIGINT) during the block, while processes start.
+
+    New processes inherit the signal mask, so that Ctrl-C cannot interrupt their start.
+    """
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -127,12 +130,12 @@ def interrupt_deferred() -> Iterator[None]:
 
 
 class _WorkerPool(ProcessPoolExecutor):
-    """A pool whose processes cannot be hit by Ctrl-C while they start, and whose end drops the work that waits."""
+    """A pool that blocks Ctrl-C while its processes start, and cancels the waiting tasks at its end."""
 
     def submit(
         self, function: Callable[Parameters, Result], /, *args: Parameters.args, **options: Parameters.kwargs
     ) -> Future[Result]:
-        with interrupt_deferred():  # a process may start with any task
+        with interrupt_deferred():  # each call may start a process
             return super().submit(function, *args, **options)
 
     def __exit__(self, *error: object) -> None:
@@ -142,19 +145,19 @@ class _WorkerPool(ProcessPoolExecutor):
 def worker_pool(
     count: int, start: Callable[..., None] | None = None, args: tuple[Any, ...] = ()
 ) -> ProcessPoolExecutor:
-    """A pool of processes that share the processors: each has one OpenCV thread and leaves Ctrl-C to this process.
+    """A pool of worker processes. Each worker uses one OpenCV thread and ignores Ctrl-C.
 
-    The processes are spawned: a fork of a process that runs threads (torch, OpenCV) may hang. They import the main
-    script again, which therefore needs the ``if __name__ == "__main__"`` guard; without it, and when a process dies,
-    results raise `concurrent.futures.process.BrokenProcessPool`.
+    The processes are spawned, because a fork of a process with threads (torch, OpenCV) may hang. A spawned process
+    imports the main script again. The script therefore needs the ``if __name__ == "__main__"`` guard. Without the
+    guard, or if a process dies, results raise `concurrent.futures.process.BrokenProcessPool`.
 
     Args:
         count: Number of processes, at least 1.
-        start: Called in each process before its first task; must be importable.
-        args: Arguments of ``start``; they must be small, as they go through the pipe that starts the process.
+        start: A function that each process calls before its first task; it must be importable.
+        args: Arguments of ``start``. They must be small, because they are sent through a pipe.
 
     Returns:
-        The pool, a context manager; leaving it cancels the tasks that wait.
+        The pool, a context manager. At the end of the block, the waiting tasks are cancelled.
 
     Raises:
         InputError: ``count`` is below 1.
@@ -170,16 +173,16 @@ def _start_worker(start: Callable[..., None] | None, args: tuple[Any, ...]) -> N
 
 
 def become_worker() -> None:
-    """Make this process one that works for its parent: one OpenCV thread, Ctrl-C ignored, ended with the parent."""
-    import cv2  # only here: most users of this module need no OpenCV
+    """Make this process a worker: it uses one OpenCV thread, ignores Ctrl-C, and ends with its parent."""
+    import cv2  # imported late: most users of this module need no OpenCV
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends the others
-    cv2.setNumThreads(1)  # the processes already use every processor
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends the workers
+    cv2.setNumThreads(1)  # the workers together already use every processor
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """End this process with its parent; a killed parent cannot tell it to, and it would wait for work for ever."""
+    """End this process when its parent ends. Without this, the workers of a killed parent would wait for ever."""
     parent = parent_process()
     if parent is not None:
         parent.join()

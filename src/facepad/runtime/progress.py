@@ -1,4 +1,4 @@
-"""Progress bars on stderr, so that stdout stays for results."""
+"""Progress bars on stderr; stdout is only for results."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ __all__ = ["Advance", "progress_bar"]
 
 
 class Advance(Protocol):
-    """Called when items are finished."""
+    """A function that moves a progress bar."""
 
     def __call__(self, count: int = 1, *, total: int | None = None) -> None:
-        """Move the bar on by ``count`` items; ``total`` sets their number when it has become known."""
+        """Add ``count`` finished items; ``total`` sets the total number of items if it was unknown before."""
         ...
 
 
 @contextmanager
 def progress_bar(title: str, total: int | None, *, shown: bool = False, unit: str = "items") -> Iterator[Advance]:
-    """Draw a bar on stderr while the block runs.
+    """Draw a progress bar on stderr during the block.
 
     Args:
-        title: What is being done, in a word or two.
-        total: Number of items; None if it is not known.
-        shown: Whether to draw at all. The library does not, unless it is asked to; the command line does.
-        unit: "items", or "bytes", which are shown as megabytes with their speed.
+        title: The activity, in one or two words.
+        total: Number of items; None if unknown.
+        shown: Whether to draw the bar. By default, the library draws no bar; the command line does.
+        unit: "items" or "bytes". Bytes are shown as megabytes, with the speed.
 
     Yields:
-        A function to call as items are finished; it may be called from any thread.
+        A function that the caller calls for finished items, from any thread.
 
     >>> with progress_bar("counting", 3) as advance:
     ...     advance()
@@ -37,11 +37,11 @@ def progress_bar(title: str, total: int | None, *, shown: bool = False, unit: st
     if not shown:
         yield lambda count=1, *, total=None: None
         return
-    from rich.console import Console  # only here: rich takes a while to import
+    from rich.console import Console  # imported late: the import of rich is slow
     from rich.progress import DownloadColumn, MofNCompleteColumn, Progress, TransferSpeedColumn
 
     counts = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
-    # Without `redirect_stdout=False` results that are printed meanwhile would go to stderr with the bar.
+    # Without `redirect_stdout=False`, results that are printed during the block would go to stderr.
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), *counts, console=console, redirect_stdout=False) as bar:
         task = bar.add_task(title, total=total)
