@@ -1,1 +1,1 @@
-"""Read images, videos and cameras; write images and videos."""
+"""Reading of images, videos and cameras, and writing of images and videos."""

@@ -17,14 +17,14 @@ __all__ = ["read_camera"]
 
 
 def read_camera(number: int, *, count: int | None = None) -> Iterator[VideoFrame]:
-    """Frames of a camera through OpenCV; frames that arrive while the caller is busy are dropped.
+    """The frames of a camera, read with OpenCV. Frames that arrive while the caller is busy are dropped.
 
     Args:
-        number: The camera, from 0.
-        count: How many frames; None goes on until the camera ends.
+        number: Number of the camera, from 0.
+        count: Number of frames; None reads until the camera stops.
 
     Yields:
-        uint8 RGB frames with the seconds since the first one.
+        uint8 RGB frames with the seconds since the first frame.
 
     Raises:
         VideoError: the camera does not exist, or gives no picture.

@@ -1,4 +1,4 @@
-"""Reading an image file or byte string into uint8 RGB, and writing one."""
+"""Reading an image file or byte string as uint8 RGB, and writing an image file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from facepad.files.shards import open_file
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_size", "looks_like_image", "read_image", "write_image"]
 
 MAX_PIXELS = 64_000_000
-"""Default limit of the number of pixels. Phones take smaller photographs by default; larger images may fill memory."""
+"""Default pixel limit of one image: above the size of a phone's photographs, and small enough for the memory."""
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""Endings, in lower case, of the names of files that facepad reads as images."""
+"""The file name endings of images, in lower case."""
 
-# Only these parsers are tried, because every further parser is one more target for a hostile file. They are called
-# directly: `Image.open` would apply Pillow's process-wide pixel limit, and its warning, before our own limit.
+# Only these parsers are tried, because a hostile file could attack every parser. Pillow's classes are called directly.
+# Pillow's own pixel limit, which holds for the whole process, and its warning then do not apply.
 _FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
     (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
     (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
@@ -44,7 +44,7 @@ _WRITERS = {
     ".bmp": "BMP",
 }
 _ORIENTATION = 0x0112
-# `PIL.ImageOps.exif_transpose` is not used: it also rewrites the EXIF data, and fails if they are damaged.
+# Not `PIL.ImageOps.exif_transpose`: that function also rewrites the EXIF data, and fails if the data is damaged.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -60,28 +60,28 @@ _SIDEWAYS = (5, 6, 7, 8)
 def read_image(
     source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS, min_size: tuple[int, int] | None = None
 ) -> NDArray[np.uint8]:
-    """Decode a JPEG, PNG, WebP, BMP or TIFF image to RGB, turned upright by its EXIF orientation.
+    """Decode a JPEG, PNG, WebP, BMP or TIFF image to RGB, and rotate it upright by its EXIF orientation.
 
-    Grey, palette, CMYK and 16 bit images become 8 bit RGB (16 bit: the high byte, so the range is scaled, not
-    clipped). Transparent pixels are composited on white, as a viewer shows them. Colour profiles are not applied. Of
-    an animation or a multi-page file, the first image is read.
+    Grey, palette, CMYK and 16 bit images become 8 bit RGB. A 16 bit value becomes its high byte. Transparent pixels are
+    composited on white. Colour profiles are not applied. Of an animation or a multi-page file, only the first image is
+    read.
 
     Args:
         source: A file path, which may name a member of a tar shard (`facepad.files.shards`), or the bytes of a file.
-        max_pixels: Refuse images of more pixels; the header is checked before anything is decoded.
-        min_size: The (height, width) that the caller needs. A JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size,
-            which is faster, but not below this size. Other formats are decoded at full size.
+        max_pixels: Maximum number of pixels. The header is checked before the image is decoded.
+        min_size: A sufficient (height, width). A JPEG may then be decoded at 1/2, 1/4 or 1/8 of its size, which is
+            faster, as long as both sides are at least this long. Other formats are decoded at full size.
 
     Returns:
         A writable uint8 array of shape (height, width, 3).
 
     Raises:
-        ImageError: the source is missing, empty, truncated, too large, or not of these formats. The message names the
+        ImageError: the source is missing, empty, truncated, too large, or has another format. The message names the
             file.
     """
     with _opened(source, max_pixels) as image:
         if min_size is not None:
-            # The orientation may still swap the sides: ask for the longer one in both directions.
+            # The EXIF orientation may swap the sides, so both sides must be at least the longer one.
             image.draft(None, (max(min_size), max(min_size)))
         image.load()
         turn = _TURNS.get(_orientation(image))
@@ -90,22 +90,22 @@ def read_image(
 
 
 def image_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """The (height, width) that `read_image` gives at full size, from the header alone.
+    """The (height, width) of the upright image at full size, read from the header.
 
     Raises:
-        ImageError: as `read_image`, for the faults that the header shows.
+        ImageError: the source is missing, empty, too large, or has another format or a damaged header.
     """
     with _opened(source, max_pixels) as image:
         width, height = image.size
         if isinstance(image, TiffImagePlugin.TiffImageFile):
-            # For a sideways TIFF, newer versions of Pillow give the upright size, older ones the stored size. These
-            # tags always hold the stored size.
+            # For a rotated TIFF, newer versions of Pillow give the upright size, and older versions the stored size.
+            # These tags always hold the stored size.
             width, height = image.tag_v2[256], image.tag_v2[257]
         return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
 
 
 def looks_like_image(head: bytes) -> bool:
-    """Whether a file that begins with these bytes (12 are enough) has a format that `read_image` reads.
+    """Whether the first bytes of a file (12 are enough) are those of a format that `read_image` reads.
 
     >>> looks_like_image(b"BM......"), looks_like_image(b"GIF89a")
     (True, False)
@@ -114,15 +114,15 @@ def looks_like_image(head: bytes) -> bool:
 
 
 def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None:
-    """Write an RGB image whole or not at all; the format follows the file name.
+    """Write an RGB image atomically. The ending of the file name chooses the format.
 
     Args:
-        path: File to write: .jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff. Missing folders are created.
+        path: File to write: .jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff. Missing parent folders are created.
         image: uint8 array of shape (height, width, 3).
-        quality: 1 to 100, for JPEG and WebP.
+        quality: Quality of JPEG and WebP, 1 to 100.
 
     Raises:
-        InputError: the file ending is unknown, or the array has another dtype or shape.
+        InputError: an unknown file name ending, or an array of another type or shape.
         RunError: the file cannot be written.
     """
     path = Path(path)
@@ -138,7 +138,7 @@ def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None
 
 @contextmanager
 def _opened(source: Path | str | bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """The image with its header read; every error inside the block becomes an ImageError."""
+    """The image, of which only the header is read. Every error inside the block becomes an ImageError."""
     name = f"image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
     with _stream(source, name) as stream, _QuietPillow():
         try:
@@ -149,7 +149,7 @@ def _opened(source: Path | str | bytes, max_pixels: int) -> Iterator[ImageFile.I
             yield image
         except ImageError:
             raise
-        except Exception as error:  # a hostile file makes Pillow's parsers raise nearly any exception
+        except Exception as error:  # hostile files make Pillow's parsers raise nearly any exception
             lines = str(error).strip().splitlines()
             raise ImageError(name, f"cannot be decoded ({lines[0] if lines else type(error).__name__})") from error
 
@@ -183,7 +183,7 @@ def _parser_of(head: bytes) -> type[ImageFile.ImageFile] | None:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - an image with damaged metadata is still read, whatever Pillow raises
+    except Exception:  # noqa: BLE001 - an image with damaged metadata stays readable, whatever Pillow raises
         return 1
 
 
@@ -197,15 +197,15 @@ def _to_rgb(image: Image.Image, *, png: bool) -> NDArray[np.uint8]:
     if image.has_transparency_data:
         canvas = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(canvas, image.convert("RGBA"))
-    # np.array, not np.asarray: torch and OpenCV need an array that may be written, and only the copy may.
+    # np.array makes a writable copy, which torch and OpenCV need; np.asarray gives a read-only view.
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 class _QuietPillow:
-    """Hide the warnings of Pillow's parsers (odd metadata) while any thread decodes.
+    """Hide the warnings of Pillow's parsers (about unusual metadata) while any thread decodes.
 
-    `warnings.catch_warnings` restores the filters that it found, so overlapping threads would leave each other's
-    filters behind. Here the first thread sets the filter, and the last thread restores the original filters.
+    `warnings.catch_warnings` is not safe with threads: each thread would restore the filters of another thread. Here
+    the first thread sets the filter, and the last thread restores the previous filters.
     """
 
     _lock: ClassVar[threading.Lock] = threading.Lock()

@@ -1,4 +1,4 @@
-"""Keeping OpenCV's own log off stderr."""
+"""A context manager that silences OpenCV's log."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ _lock = threading.Lock()
 
 @contextmanager
 def quiet_opencv() -> Iterator[None]:
-    """Keep OpenCV's own log off stderr: it repeats errors that are raised anyway; version 5 also warns of nothing."""
-    # The function has moved between versions of OpenCV. It returns the previous level; 0 is silence.
+    """Silence OpenCV's log on stderr during the block.
+
+    The log only repeats errors that OpenCV also raises. Version 5 also prints needless warnings.
+    """
+    # `setLogLevel` is in different modules in different versions of OpenCV. It returns the previous level; 0 is silent.
     set_level = getattr(cv2.utils, "logging", cv2).setLogLevel
     with _lock:
         level = set_level(0)

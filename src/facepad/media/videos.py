@@ -1,4 +1,4 @@
-"""Reading a video file as upright RGB frames with their times, in one decoding pass; and writing one."""
+"""Reading a video file as upright RGB frames with their times, and writing a video file."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ from facepad.types import VIDEO_SUFFIXES, VideoFrame
 __all__ = ["MAX_PIXELS", "VIDEO_SUFFIXES", "VideoFrame", "VideoFrames", "read_video", "write_video"]
 
 MAX_PIXELS = 64_000_000
-"""Default pixel limit of one frame: far above the frames of any camera, below what fills the memory."""
+"""Default pixel limit of one frame: above the size of any camera's frames, and small enough for the memory."""
 
-# No other format is tried: a playlist could name other files or addresses, and a hostile file reaches fewer parsers.
+# No other format is tried. A playlist could name other files or URLs, and a hostile file could attack every parser.
 _FORMATS = "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,dv,mpeg,mpegts"
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-_OPTIONS_OF_BYTES = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}  # bytes may refer to no file at all
-# Metadata that is not UTF-8 does not make a video unreadable. PyAV 19 never raises for it, and lacks this argument.
+_OPTIONS_OF_BYTES = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}  # bytes must not refer to files
+# A video with metadata that is not UTF-8 stays readable. PyAV 19 needs no argument for this.
 _LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
-# The same quantizer for every frame, so that quality does not depend on motion (1 is the best, 31 the worst).
+# A fixed quantizer (1 is the best, 31 the worst): the quality of a frame then does not depend on motion.
 _QUALITY = {"qmin": "3", "qmax": "3"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The frames of a file, from its packets, without decoding.
+    """The list of a file's frames, from its packets, without decoding.
 
     Attributes:
-        stamps: Times of display, sorted, int64, in units of ``unit`` seconds; frame i is shown at ``stamps[i]``.
-        end: When the last frame's display ends.
-        unit: Seconds.
-        numbered: Whether the time of a decoded frame tells which frame it is; else frames are counted.
-        promised: Number of frames by the header; 0 when the header has none.
-        frame_pixels: Pixels of a frame, by the header.
+        stamps: Display times of the frames, sorted, int64, in units of ``unit`` seconds.
+        end: End of the display of the last frame, in the same units.
+        unit: The unit of time, in seconds.
+        numbered: Whether the display time of a decoded frame identifies the frame. If not, frames are counted.
+        promised: Number of frames in the header; 0 if the header has no number.
+        frame_pixels: Number of pixels of a frame, from the header.
     """
 
     stamps: NDArray[np.int64]
@@ -72,28 +72,30 @@ def read_video(
     threads: int = 0,
     stopped: Callable[[], bool] = lambda: False,
 ) -> VideoFrames:
-    """Decode frames of a video: all of them, ``count`` evenly spread over its time, or ``rate`` per second.
+    """Decode frames of a video: all frames, ``count`` frames at even intervals, or ``rate`` frames per second.
 
-    The file is read twice: once without decoding, for the times of its frames (the number in its header is not
-    trusted), and once to decode. Frames are upright by the file's rotation mark; pixels that are not square are not
-    rescaled. A frame that is damaged or cannot be decoded is left out (`VideoFrames.missing` counts them).
+    The file is read twice. The first pass reads the display times of the frames without decoding, because the number of
+    frames in a header may be wrong. The second pass decodes. Frames are rotated upright by the file's rotation tag.
+    Frames with pixels that are not square are not rescaled. A frame that is damaged or cannot be decoded is left out
+    (`VideoFrames.missing` counts these frames).
 
     Args:
-        source: A video file (AVI, MOV, MP4, Matroska, WebM, MPEG, ASF or DV), or the bytes of one.
-        count: How many frames, at least 1; all when there are fewer. The video's time is cut into this number of equal
-            parts; each part gives the frame shown in its middle, or the next one if that frame is taken already.
-        rate: Frames per second of the video's time, above 0; no frame is given twice.
-        max_pixels: Refuse frames of more pixels than this.
+        source: A video file (AVI, MOV, MP4, Matroska, WebM, MPEG, ASF or DV), or the bytes of such a file.
+        count: Number of frames, at least 1. The duration is divided into this number of equal parts. Each part gives
+            the frame in its middle, or the next frame if another part gives that frame. A shorter video gives all
+            frames.
+        rate: Frames per second of the video's duration, above 0. No frame occurs twice.
+        max_pixels: Maximum number of pixels of a frame.
         threads: Decoding threads; 0 takes one per processor.
-        stopped: Called before each frame is decoded, wanted or not; when it returns True, the iteration ends.
+        stopped: A function that is called before each packet is decoded. If it returns True, the iteration ends.
 
     Returns:
         An iterator that holds one frame at a time.
 
     Raises:
-        VideoError: the file is missing, empty, not a video, without frames, or too large; names the file. While
-            iterating: a frame is too large, or none can be decoded.
-        InputError: both count and rate, or one of them out of its range.
+        VideoError: the file is missing, empty, not a video, without frames, or too large. The message names the file.
+            During the iteration: a frame is too large, or not one frame can be decoded.
+        InputError: count and rate are both given, or one of them is out of range.
     """
     if count is not None and rate is not None:
         raise InputError("read_video takes count or rate, not both")
@@ -104,14 +106,14 @@ def read_video(
 
 
 class VideoFrames(Iterator[VideoFrame]):
-    """The frames that `read_video` was asked for, decoded as they are taken.
+    """The iterator that `read_video` returns. Frames are decoded during the iteration.
 
     Attributes:
-        seconds: How long the whole video lasts, from its packets.
-        frames: How many frames it holds.
-        frame_pixels: Pixels of a frame, by the header.
-        wanted: How many of its frames were asked for.
-        missing: How many of them could not be decoded; known when the iteration has ended.
+        seconds: Duration of the whole video in seconds, from its packets.
+        frames: Number of frames of the whole video.
+        frame_pixels: Number of pixels of a frame, from the header.
+        wanted: Number of requested frames.
+        missing: Number of requested frames that could not be decoded; valid after the end of the iteration.
     """
 
     def __init__(
@@ -142,12 +144,12 @@ class VideoFrames(Iterator[VideoFrame]):
 
     @property
     def missing(self) -> int:
-        """Number of wanted frames that could not be decoded."""
+        """Number of requested frames that could not be decoded; valid after the end of the iteration."""
         return self.wanted - self._given
 
     @property
     def note(self) -> str | None:
-        """A fault of the file that does not prevent reading it, in one line; None for a sound file."""
+        """A defect of the file that did not prevent reading, one line; None for a file without defects."""
         found, promised = len(self._listing.stamps), self._listing.promised
         notes = []
         if promised > found:
@@ -186,8 +188,8 @@ class VideoFrames(Iterator[VideoFrame]):
             raise VideoError(_name(self._source), f"none of its {len(listing.stamps)} frames can be decoded{why}")
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[DecodedFrame]:
-        """The frames that can be decoded, in order of display; an error is noted, and decoding goes on."""
-        # Where no frame depends on another, only the wanted ones are decoded.
+        """The decodable frames, in display order. An error is noted, and decoding continues."""
+        # If frames do not depend on other frames, only the requested frames are decoded.
         alone = self._listing.numbered and stream.codec_context.codec.intra_only
         picked = set(self._listing.stamps[self._picked].tolist()) if alone else None
         for packet in self._packets(container, stream):
@@ -203,7 +205,7 @@ class VideoFrames(Iterator[VideoFrame]):
             yield from (frame for frame in frames if not frame.is_corrupt)
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream] | None]:
-        """The whole packets, then None, which makes the decoder give the frames that it still holds."""
+        """The complete packets, then None, which flushes the decoder."""
         try:
             for packet in container.demux(stream):
                 if packet.is_corrupt:
@@ -223,15 +225,15 @@ class VideoFrames(Iterator[VideoFrame]):
 
 
 def write_video(path: Path, images: Iterable[NDArray[np.uint8]], *, rate: int = 25) -> None:
-    """Write RGB images as an MPEG-4 video, whole or not at all; the same images give the same bytes.
+    """Write RGB images as an MPEG-4 video, atomically. The same images give the same bytes.
 
     Args:
-        path: File to write: .mp4, .avi, .mov or .mkv. Folders on the way are made.
-        images: At least one, uint8 (height, width, 3), all of one size.
+        path: File to write: .mp4, .avi, .mov or .mkv. Missing parent folders are created.
+        images: At least one image, uint8 (height, width, 3), all of the same size.
         rate: Frames per second.
 
     Raises:
-        InputError: no images, or images of different sizes.
+        InputError: ``images`` is empty, or the images have different sizes.
         RunError: the file cannot be written.
     """
     waiting = iter(images)
@@ -255,14 +257,14 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]], *, rate: int = 
 
 @contextmanager
 def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The file with its header read, and its video stream."""
+    """The opened file, and its video stream."""
     name = _name(source)
     if not _length(source, name):
         raise VideoError(name, "is empty")
     try:
         if isinstance(source, bytes):
             container = av.open(io.BytesIO(source), "r", options=_OPTIONS_OF_BYTES, **_LENIENT)
-        else:  # with the prefix, a name like "http:..." is a file's name
+        else:  # with the prefix "file:", a name such as "http:..." is a file name, not a URL
             container = av.open(f"file:{source.absolute()}", "r", options=_OPTIONS, **_LENIENT)
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(name, f"cannot be opened as a video ({reason(error)})") from error
@@ -270,7 +272,7 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContai
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise VideoError(name, "holds no video stream; is the copy complete?")
-        # PyAV's types leave out that a stream may have a codec that FFmpeg does not know.
+        # PyAV's type hints do not say that the codec context is missing if FFmpeg does not know the codec.
         if getattr(stream, "codec_context", None) is None:
             raise VideoError(name, "its codec is not known")
         _refuse_size(name, stream.codec_context.width, stream.codec_context.height, max_pixels)
@@ -296,14 +298,14 @@ def _refuse_size(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
-    """Read the packets' times alone; packets that only help to decode others are not frames."""
-    # 8 bytes a frame: an hour of video takes less than a megabyte.
+    """List the frames from the display times of the packets. Packets that are not displayed are not frames."""
+    # 8 bytes per frame: an hour of video takes less than a megabyte.
     stamps, timed, hidden, ends = array("q"), True, 0, 0
     with _opened(source, max_pixels) as (container, stream):
         promised, unit, rate = stream.frames, stream.time_base, stream.average_rate
         reordered, is_avi = bool(stream.codec_context.has_b_frames), container.format.name == "avi"
         pixels = stream.codec_context.width * stream.codec_context.height
-        # Keep the packets read before a demux error.
+        # After a demux error, the packets before the error are still used.
         with suppress(av.FFmpegError):
             for packet in container.demux(stream):
                 if packet.is_discard:
@@ -321,10 +323,10 @@ def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
         )
     in_file = np.frombuffer(stamps, np.int64)
     times = np.unique(in_file)
-    # Frames that are stored in another order than shown, yet with rising times: the container keeps only the times of
-    # decoding, and FFmpeg guesses the times of display. For AVI it always guesses.
+    # If the frames are stored in another order than the display order, but the times rise, the container stores only
+    # decoding times, and FFmpeg guesses the display times. For AVI, FFmpeg always guesses.
     guessed = reordered and (is_avi or bool((np.diff(in_file) > 0).all()))
-    # Not every file has durations: the last frame then lasts as long as the others.
+    # Some files have no durations. The last frame then gets the mean duration of the other frames.
     typical = (int(times[-1]) - int(times[0])) // max(len(times) - 1, 1) or 1
     end = ends if ends > times[-1] else int(times[-1]) + typical
     return _Listing(times, end, unit, not guessed, promised - hidden, pixels)
@@ -340,7 +342,7 @@ def _pick(listing: _Listing, count: int | None, rate: float | None) -> NDArray[n
 
 
 def _index(listing: _Listing, stamps: Sequence[int], stamp: int | None, last: int) -> int:
-    """Index of the frame with this time; where the time does not tell, the index after the last one."""
+    """Index of the frame with this display time. If the time does not identify a frame, the index after ``last``."""
     following = last + 1
     if not listing.numbered or stamp is None or (following < len(stamps) and stamps[following] == stamp):
         return following
