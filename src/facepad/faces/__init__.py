@@ -1,4 +1,4 @@
-"""Finding faces as canonical squares, once per image, and cutting them out."""
+"""Face detection (faces as canonical squares), crops of faces, head pose, and image quality."""
 
 from facepad.faces.box_cache import FoundBox
 from facepad.faces.boxes import find_boxes

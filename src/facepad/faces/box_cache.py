@@ -1,4 +1,4 @@
-"""A file of found boxes (JSON lines), written while they are found, so that a later run can go on."""
+"""The box cache: a file with one JSON line per detection result, from which an interrupted run can continue."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class FoundBox:
     """The result of face detection in one image file.
 
     Attributes:
-        box: Canonical square of the best face; None when there is no face, or the image cannot be read.
-        size: (height, width) of the upright image in pixels; (0, 0) when it cannot be read.
-        error: Why the image cannot be read (one line that names it), else None.
-        sha256: Of the file's bytes, 64 hex digits; "" when the file cannot be opened.
+        box: Canonical square of the best face; None if no face was found, or the image cannot be read.
+        size: (height, width) of the upright image in pixels; (0, 0) if the image cannot be read.
+        error: The error of an unreadable image, one line with the file name; None for a readable image.
+        sha256: SHA-256 of the file, 64 hex digits; "" if the file cannot be opened.
     """
 
     box: Box | None
@@ -32,20 +32,20 @@ class FoundBox:
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """Length and modification time of a file: they tell whether it has changed, without reading it."""
+    """Length and modification time of a file, which show a change of the file without reading it."""
 
     length: int
     mtime_ns: int
 
     @classmethod
     def of(cls, path: Path) -> FileStamp:
-        """The present stamp of a file (OSError when the file is missing)."""
+        """The current stamp of a file; raises OSError if the file is missing."""
         return cls(*file_stamp(path))
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """One result, and the detector and file that it is of."""
+    """One detection result, with its detector and its image file."""
 
     detector: str
     path: str
@@ -61,15 +61,17 @@ class _Line:
 
 
 class BoxCache:
-    """Boxes by detector, file name, file length and modification time; a killed run loses at most its last line.
+    """Detection results by detector, file name, file length and modification time.
+
+    A run that is killed loses at most the last line.
 
     Args:
-        path: The file; it is made if it is missing. None remembers nothing.
-        detector: `Detector.identity`; lines of other detectors stay as they are.
+        path: The cache file; it is created if it is missing. None stores no results.
+        detector: The `Detector.identity`. Lines of other detectors stay in the file, and are not used.
 
     Raises:
-        InputError: the file holds something else.
-        RunError: it cannot be written.
+        InputError: the file is not a box cache.
+        RunError: the file cannot be written.
     """
 
     def __init__(self, path: Path | None, detector: str) -> None:
@@ -81,7 +83,7 @@ class BoxCache:
         self._known = {(line.path, line.stamp): line.found for line in lines if line.detector == detector}
 
     def get(self, path: Path) -> FoundBox | None:
-        """The result for this file, if it has not changed since."""
+        """The stored result of an image file; None without a result, or if the file has changed."""
         if self._store is None:
             return None
         try:
@@ -90,7 +92,7 @@ class BoxCache:
             return None
 
     def add(self, path: Path, stamp: FileStamp | None, found: FoundBox) -> None:
-        """Write one result down at once. Without a stamp, the file could not be opened: that is not remembered."""
+        """Append one result to the file. Without a stamp, the image file could not be opened; this is not stored."""
         if self._store is None or stamp is None:
             return
         line = {

@@ -1,4 +1,4 @@
-"""Finding the face of each of many image files: in parallel, with a cache of the results."""
+"""Face detection in many image files, in parallel, with a cache of the results."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ __all__ = ["find_boxes"]
 _Result = tuple[Path, FileStamp | None, FoundBox]
 
 _IMAGES_PER_PROCESS = 16
-"""Starting a process takes as long as detection in about this many images."""
+"""The start of a process takes as long as the detection in about 16 images."""
 _AHEAD = 4
-"""Images that wait per process: enough to keep it busy, few enough for a quick end at Ctrl-C."""
+"""Waiting images per process: enough to keep the process busy, and few enough for a quick end after Ctrl-C."""
 
 
 def find_boxes(
@@ -38,22 +38,22 @@ def find_boxes(
 ) -> dict[Path, FoundBox]:
     """Find the best face of every image, in parallel processes.
 
-    A script that calls this needs the ``if __name__ == "__main__"`` guard, as the processes import it again.
+    A script that calls this function needs the ``if __name__ == "__main__"`` guard, because each process imports the
+    script again.
 
     Args:
         paths: Image files.
         detector: A key of `DETECTORS`.
-        detector_model: The detector's model file, where it has one; None takes the usual one.
-        cache: A file that keeps each result at once: a run that was killed goes on where it stopped, and an image that
-            has not changed is not searched again.
-        jobs: Number of processes (at least 1); None takes one per CPU that this process may use.
+        detector_model: The model file of a detector that needs one; None takes the default file.
+        cache: A file that stores each result immediately. A new run takes the results of unchanged images from it.
+        jobs: Number of processes (at least 1); None takes one per processor that this process may use.
         progress: Show a progress bar on stderr.
 
     Returns:
-        The result per path, in the order given. The result of an image that cannot be read has an ``error``.
+        Path -> result, in the order of ``paths``. The result of an image that cannot be read has an ``error``.
 
     Raises:
-        InputError: an unknown detector, jobs below 1, or a file that is not such a cache.
+        InputError: an unknown detector, jobs below 1, or a cache file that is not a box cache.
         ModelError: the detector's model file is missing or wrong.
         RunError: a process died, or the cache cannot be written.
     """
@@ -108,7 +108,7 @@ def _in_order_of_completion(pool: Executor, paths: Sequence[Path], ahead: int) -
 
 
 def _detect(path: Path, detector: Detector) -> _Result:
-    """Detect in one file. The stamp is taken first: a file that changes meanwhile is then searched again."""
+    """Detect the face in one file. The stamp is read first, so that a change during detection shows later."""
     try:
         stamp = FileStamp.of(path)
         digest = sha256_file(path)

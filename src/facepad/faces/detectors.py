@@ -1,4 +1,4 @@
-"""What a face detector is, and the table of all detectors."""
+"""The interface of face detectors, and the table of all detectors."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["DEFAULT_DETECTOR", "DETECTORS", "Detector", "create_detector"]
 
 
 class Detector(Protocol):
-    """Finds faces as **canonical face squares**: dlib's own square, to which other detectors are calibrated.
+    """A face detector that gives **canonical face squares**.
 
-    A model therefore does not depend on the detector that cropped its training data. Several threads may use one
-    detector at once.
+    The canonical face square is the square that dlib's detector gives. Other detectors are calibrated to it, so that
+    a model can be used with every detector. Several threads may use one detector at the same time.
 
     Attributes:
-        name: Its name in `DETECTORS`.
-        identity: A word that changes whenever its squares may change (backend, model file, calibration).
+        name: The detector's name in `DETECTORS`.
+        identity: A text that changes if the squares may change (another backend, model file or calibration).
     """
 
     @property
@@ -35,30 +35,33 @@ class Detector(Protocol):
     def identity(self) -> str: ...  # noqa: D102
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Faces of an RGB image (height, width, 3), best first; their squares, in pixels, may leave the image."""
+        """The faces in an RGB image (height, width, 3), best first.
+
+        The squares are in pixels. Parts of a square may lie outside the image.
+        """
         ...
 
 
 def _dlib(model: Path | None) -> Detector:
-    """dlib's HOG detector; works offline, and its square is the canonical one."""
+    """dlib's HOG detector; works offline, and its square is the canonical face square."""
     if model is not None:
         raise InputError(f"the detector 'dlib' takes no model file, got {model}")
     return DlibDetector()
 
 
 DETECTORS: dict[str, Callable[[Path | None], Detector]] = {"dlib": _dlib, "yunet": YuNetDetector}
-"""Name -> factory, which takes the path of a model file, or None for the usual one."""
+"""Name -> factory. A factory takes the path of a model file, or None for the default file."""
 
 
 def create_detector(name: str = DEFAULT_DETECTOR, *, model: Path | None = None) -> Detector:
-    """A detector by name.
+    """Create a detector by name.
 
     Args:
         name: A key of `DETECTORS`: "dlib" works offline, "yunet" is better at small and turned faces.
-        model: The detector's model file, where it has one; None takes the usual one.
+        model: The model file of a detector that needs one; None takes the default file.
 
     Raises:
-        InputError: an unknown name, or a model file for a detector that has none.
+        InputError: an unknown name, or a model file for a detector that needs no model file.
         ModelError: the model file is missing or wrong.
     """
     if name not in DETECTORS:

@@ -1,4 +1,4 @@
-"""The dlib HOG face detector, whose own square is the canonical face square."""
+"""The HOG face detector of dlib, which defines the canonical face square."""
 
 from __future__ import annotations
 
@@ -17,34 +17,35 @@ from facepad.types import Box, Face
 __all__ = ["DlibDetector"]
 
 _FLOOR = -0.5
-"""Least score that is returned. Scores from -0.5 to 0, dlib's own threshold, are weak detections (dark, turned or
-overexposed faces); below -0.5 false positives dominate."""
+"""Minimum score of a detection. dlib's own threshold is 0. Scores from -0.5 to 0 are weak detections (dark, turned or
+overexposed faces). Below -0.5, most detections are false positives."""
 
 _LONGEST_SIDE = 1280
-"""Larger images are shrunk to this, which bounds time and memory. A face must then have 73 pixels (37 in the closest
-search)."""
+"""Larger images are shrunk to this longest side, which limits time and memory. In the shrunk image, a face must have 73
+pixels (37 pixels in the search at twice the size)."""
 
 _COARSE_SIDE, _STEP, _LEAST_LEVEL = 320, 4, 3
-"""The first coarse search begins on the level whose longest side is at most 320 pixels, each further one 4 levels
-finer. Below level 3 a coarse search saves no time over a search of the whole image."""
+"""The first coarse search begins on the level with a longest side of at most 320 pixels. Each further search begins 4
+levels finer. A coarse search below level 3 is not faster than a search of the whole image."""
 
 _LEAD = 0.9
-"""A coarse hit ends the search only if its rank is at least 0.9 of the best rank that a face too small for this level
-could have."""
+"""A face of a coarse search ends the search only if its rank (`_rank`) is at least 0.9 of the highest rank that a face
+too small for this level could have."""
 
 
 class DlibDetector:
-    """dlib's histogram-of-gradients frontal face detector; needs no model file; safe to share between threads.
+    """dlib's histogram-of-gradients detector for frontal faces. It needs no model file, and threads may share it.
 
-    1. It looks for large faces first, from about a quarter of the image's longer side on. A clear one ends the search:
-       **smaller faces beside a clear large face are not found.**
-    2. Otherwise it searches the whole image (faces from 73 pixels on).
-    3. Without a sure face there, it searches the image at twice its size (from 37 pixels on).
-    4. Without a sure face there either, it takes the unsure faces of 2 and 3.
+    A face is certain if its score is at least 0. The detector searches in steps:
 
-    All searches use levels of one pyramid (`Pyramid`), so that nearly all of them give a face the same square.
-    Confidence is dlib's score: 0 is its own threshold, -0.5 is the least that is returned, and a clear frontal face has
-    1 to 3.
+    1. It searches for large faces, with a side of at least about a quarter of the image's longer side. A clear large
+       face ends the search: **smaller faces beside a clear large face are not found.**
+    2. Otherwise, it searches the whole image (faces of at least 73 pixels).
+    3. If step 2 found no certain face, it searches the image at twice its size (faces of at least 37 pixels).
+    4. If step 3 found no certain face either, it returns the uncertain faces of steps 2 and 3.
+
+    All searches use levels of one pyramid (`Pyramid`), so that a face nearly always gets the same square. The
+    confidence is dlib's score: at least -0.5, and 1 to 3 for a clear frontal face.
     """
 
     name = "dlib"
@@ -54,9 +55,9 @@ class DlibDetector:
         self._local = threading.local()
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Faces of an RGB image (height, width, 3), best first: the larger and the surer.
+        """The faces in an RGB image (height, width, 3), ordered by size and confidence, best first.
 
-        The subject of a presentation stands in front; a sure but small face is someone in the background.
+        Size counts because the subject of a presentation is in front; a small face is a person in the background.
         """
         small = limit_size(image, _LONGEST_SIDE)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
@@ -64,7 +65,7 @@ class DlibDetector:
         return [Face(map_box(face.box, small.shape[:2], image.shape[:2]), face.confidence) for face in faces]
 
     def search_large(self, grey: NDArray[Any]) -> list[Face]:
-        """Large faces of a grey image (height, width), best first; none if a finer search might find a better one."""
+        """The large faces in a grey image (height, width), best first; empty if a finer search may be better."""
         pyramid = Pyramid(grey, _COARSE_SIDE)
         for level in range(len(pyramid.levels) - 1, _LEAST_LEVEL - 1, -_STEP):
             sure = [face for face in self.search(pyramid.levels[level]) if face.confidence >= 0]
@@ -75,7 +76,7 @@ class DlibDetector:
         return []
 
     def search_all(self, grey: NDArray[Any]) -> list[Face]:
-        """Faces of a grey image (height, width) of any size from 73 pixels on, without a coarse search; best first."""
+        """The faces of at least 73 pixels in a grey image (height, width), without a coarse search, best first."""
         faces = self.search(grey)
         if not any(face.confidence >= 0 for face in faces):
             closer = self.search(grey, upsample=1)
@@ -84,32 +85,32 @@ class DlibDetector:
         return sorted(sure or faces, key=_rank, reverse=True)
 
     def search(self, grey: NDArray[Any], upsample: int = 0) -> list[Face]:
-        """What one call of dlib finds in a grey image, enlarged to twice its size ``upsample`` times."""
+        """The faces that one call of dlib finds in a grey image, which is doubled in size ``upsample`` times."""
         boxes, scores, _ = self._backend().run(grey, upsample, _FLOOR)
         return [
-            # dlib's right and bottom are the last pixels inside.
+            # dlib's right and bottom are the last pixels inside the box.
             Face(Box(box.left(), box.top(), box.right() + 1, box.bottom() + 1), score)
             for box, score in zip(boxes, scores, strict=True)
         ]
 
     def _backend(self) -> Any:
-        """One backend per thread: dlib keeps the image inside it and lets other threads run meanwhile."""
+        """The backend of this thread. Threads cannot share a backend, because it holds the image during a search."""
         if not hasattr(self._local, "backend"):
             self._local.backend = _new_backend()
         return self._local.backend
 
 
 def _new_backend() -> Any:
-    """dlib's own detector, from a file that dlib wrote: unpacking the one inside dlib takes half a second each time."""
-    import dlib  # only here: everything else works where dlib cannot be loaded
+    """dlib's own detector, loaded from a file that dlib wrote. dlib's built-in copy takes half a second to unpack."""
+    import dlib  # imported late: all other code works if dlib cannot be loaded
 
     try:
         with resources.as_file(resources.files("facepad.faces") / "dlib-frontal-face.svm") as file:
             return dlib.fhog_object_detector(str(file))
-    except RuntimeError:  # this build of dlib cannot open that path: unpack the same detector
+    except RuntimeError:  # this build of dlib cannot open the path; the built-in copy is the same detector
         return dlib.get_frontal_face_detector()
 
 
 def _rank(face: Face) -> float:
-    """Side in pixels, times how sure the detector is (0 at the floor, 1 from a score of 1)."""
+    """The side in pixels times a certainty, which rises from 0 at the minimum score to 1 at a score of 1."""
     return face.box.width * min((face.confidence - _FLOOR) / (1 - _FLOOR), 1.0)

@@ -1,11 +1,11 @@
-"""The image pyramid of dlib's detector, level by level, so that a search can begin with the small levels.
+"""The image pyramid of dlib's detector as separate levels, so that a search can begin with the small levels.
 
-dlib's detector knows faces of one size, 73 pixels. To find larger ones it shrinks the image by 5/6 again and again, and
-looks at every level. A square that it finds on a level is brought back to the image with two roundings to whole pixels.
+dlib's detector finds faces of one size, 73 pixels. To find larger faces, it shrinks the image repeatedly by 5/6, and
+searches every level. It maps a square on a level back to the image, with two roundings to whole pixels.
 
-A search that begins at level 4 takes a quarter of the time, and must still give the squares of a search of the whole
-image, since models are trained on those squares. So this module makes the same levels as dlib, and repeats its two
-roundings. `benchmarks/detectors.py` compares both searches.
+A search that begins at level 4 takes a quarter of the time. It must give the same squares as a search of the whole
+image, because models are trained on these squares. This module therefore makes the same levels as dlib, and repeats
+dlib's two roundings. `benchmarks/detectors.py` compares both searches.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from facepad.types import Box, Face
 __all__ = ["GROWTH", "WINDOW", "Pyramid"]
 
 WINDOW = 73
-"""Side of the smallest face that the detector finds, in pixels."""
+"""Side in pixels of the smallest face that the detector finds."""
 
 _SHRINK = 6
 GROWTH = _SHRINK / (_SHRINK - 1)
-"""How much larger a face on one level is in the next finer one."""
+"""The factor by which a face is larger on the next finer level."""
 
 _GRID = 8 * _SHRINK
-"""A part of a level that begins at a multiple of this has the same gradient cells (8 pixels) as the whole level has
-there, and so has the part's own next level."""
+"""Step in pixels for the start of a part of a level. At multiples of this step, the part has the same gradient cells
+(8 pixels) as the whole level, and so has the next coarser level of the part."""
 
 Search = Callable[[NDArray[Any]], list[Face]]
 
@@ -41,14 +41,14 @@ class Pyramid:
 
     Args:
         grey: uint8 ``(height, width)``.
-        longest_side: No further level is made below this size.
+        longest_side: The longest side at which the pyramid ends, in pixels.
 
     Attributes:
-        levels: uint8 ``(height, width)`` each, the finest first.
+        levels: The levels, uint8 ``(height, width)`` each, the finest first.
     """
 
     def __init__(self, grey: NDArray[Any], longest_side: int) -> None:
-        import dlib  # only here: everything else works where dlib cannot be loaded
+        import dlib  # imported late: all other code works if dlib cannot be loaded
 
         down = dlib.pyramid_down(_SHRINK)
         self.levels = [grey]
@@ -56,14 +56,14 @@ class Pyramid:
             self.levels.append(down(self.levels[-1]))
 
     def at_full_size(self, face: Face, level: int, search: Search) -> Face:
-        """A face that was found on a level, as a search of the whole image gives it.
+        """Map a face from a level to the image, to the same square that a search of the whole image gives.
 
-        A face of the smallest size may fit the next finer level better: that level is then searched around the face.
+        A face of the smallest size may fit the next finer level better. That level is then searched around the face.
 
         Args:
-            face: Found on ``level``, in its pixels.
-            level: Number of that level.
-            search: Finds the faces of a grey image.
+            face: A face that was found on ``level``, in pixels of this level.
+            level: Number of the level.
+            search: A function that finds the faces in a grey image.
         """
         faces = [Face(_raised(face.box, level), face.confidence)]
         if _own_level(face.box) == 0:
@@ -77,14 +77,14 @@ class Pyramid:
 
 
 def _own_level(box: Box) -> int:
-    """The level on which dlib found a square, counted from the level that was searched."""
+    """The level on which dlib found a square, relative to the level on which the search began."""
     return round(math.log(box.width / WINDOW, GROWTH))
 
 
 def _raised(box: Box, levels: int) -> Box:
-    """A square that dlib found on a level, in pixels of the image that is ``levels`` finer.
+    """Map a square that dlib found to the pixels of an image that is ``levels`` levels finer.
 
-    dlib rounds to whole pixels on the square's own level, and again on the image.
+    As dlib does, this function rounds to whole pixels on the square's own level, and again on the image.
     """
     import dlib
 

@@ -1,4 +1,4 @@
-"""Boxes and crops as pure geometry: squares, overlap, sub-pixel crops, and masks of the face."""
+"""Geometry of boxes and crops: squares, overlap, sub-pixel crops, and masks of the face."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ __all__ = [
 ]
 
 Border = Literal["reflect", "constant"]
-"""What fills the part of a crop outside the image: the mirror image, or mid grey."""
+"""The filling of a crop outside the image: the mirrored image, or mid grey."""
 
 Interpolation = Literal["linear", "lanczos"]
-"""How an image is enlarged; shrinking averages areas."""
+"""The interpolation for enlarging. Shrinking averages areas."""
 
 _BORDERS = {"reflect": cv2.BORDER_REFLECT, "constant": cv2.BORDER_CONSTANT}
 _INTERPOLATIONS = {"linear": cv2.INTER_LINEAR, "lanczos": cv2.INTER_LANCZOS4}
 _MID_GREY = (127, 127, 127)
 
 _MAX_SHRINK = 8
-"""A crop that shrinks by more than twice this is taken from an image shrunk beforehand, which bounds its memory."""
+"""If a crop shrinks the image by at least twice this factor, the image is shrunk first, which limits the memory."""
 _MAX_WARP_SIDE = 32_000
-"""OpenCV's warps refuse images whose sides exceed a signed 16 bit number."""
+"""Maximum side of an image for OpenCV's warps, which use signed 16 bit coordinates."""
 _MAX_REGION = 1000
-"""Side of the largest crop, in longer sides of the image."""
+"""Maximum side of a crop, as a multiple of the image's longer side."""
 
 
 def square_around(box: Box) -> Box:
-    """The smallest square with the same centre that covers the box.
+    """The smallest square that covers the box and has the same centre.
 
     >>> square_around(Box(0, 0, 10, 20)).xyxy
     (-5.0, 0.0, 15.0, 20.0)
@@ -54,7 +54,7 @@ def square_around(box: Box) -> Box:
 
 
 def scale_box(box: Box, scale: float) -> Box:
-    """The box with both sides times ``scale`` (> 0) around the same centre.
+    """The box with both sides multiplied by ``scale`` (> 0), around the same centre.
 
     >>> scale_box(Box(0, 0, 10, 20), 2.0).xyxy
     (-5.0, -10.0, 15.0, 30.0)
@@ -65,7 +65,7 @@ def scale_box(box: Box, scale: float) -> Box:
 
 
 def map_box(box: Box, old: tuple[int, int], new: tuple[int, int]) -> Box:
-    """The box after its image was resized from ``old`` to ``new`` (height, width).
+    """The box in an image that was resized from ``old`` to ``new`` (height, width).
 
     >>> map_box(Box(0, 0, 10, 20), (480, 640), (240, 320)).xyxy
     (0.0, 0.0, 5.0, 10.0)
@@ -97,25 +97,27 @@ def crop(
     border: Border = "reflect",
     interpolation: Interpolation = "linear",
 ) -> NDArray[np.uint8]:
-    """Cut the square of ``scale`` x the box's side around the box's centre, resized to ``size``.
+    """Crop a square around the box's centre, and resize the crop to ``size``.
 
-    Pixel (row, column) covers ``[column, column + 1) x [row, row + 1)``; the square is taken at its exact, fractional
-    place. Shrinking averages the area that a new pixel covers, enlarging interpolates.
+    The side of the square is ``scale`` times the box's side. Pixel (row, column) covers
+    ``[column, column + 1) x [row, row + 1)``. The square is cut at its exact position, in fractions of a pixel.
+    Shrinking averages the area that a new pixel covers. Enlarging interpolates.
 
     Args:
         image: uint8 (height, width, 3).
-        box: The face square (of a box that is not square, the longer side counts); None takes the whole image.
-        scale: Side of the square in sides of the box (> 0); None takes the whole image, squashed to ``size``.
+        box: The face square; the longer side is used for a box that is not square. None takes the whole image.
+        scale: Side of the square as a multiple of the box's side (> 0); None takes the whole image, resized to ``size``
+            with another aspect ratio.
         size: (height, width) of the result in pixels.
-        border: What fills the part outside the image: the mirror image (repeated as often as needed), or mid grey.
-        interpolation: How a square is enlarged.
+        border: The filling outside the image: the mirrored image (repeated if necessary), or mid grey.
+        interpolation: The interpolation for enlarging.
 
     Returns:
-        uint8 (height, width, 3) of the given size; never a view of ``image``.
+        A uint8 array (height, width, 3) of the given size; never a view of ``image``.
 
     Raises:
-        InputError: an unknown border or interpolation, a scale or size that is not positive, or a square over 1000
-            times the image, which must be a mistake.
+        InputError: an unknown border or interpolation, a scale or size that is not positive, or a square with a side of
+            more than 1000 times the image's longer side.
     """
     if border not in _BORDERS:
         raise InputError(unknown_choice("border", border, _BORDERS))
@@ -139,14 +141,14 @@ def crop(
 
 
 def blank_face(image: NDArray[np.uint8], box: Box, scale: float = 1.0) -> NDArray[np.uint8]:
-    """A copy with the square of ``scale`` x the face filled with the image's mean colour (it probes for short cuts)."""
+    """A copy of the image, in which the square of ``scale`` times the face has the image's mean colour."""
     blanked = image.copy()
     blanked[_pixels(image, box, scale)] = _mean_colour(image)
     return blanked
 
 
 def keep_only_face(image: NDArray[np.uint8], box: Box, scale: float = 1.0) -> NDArray[np.uint8]:
-    """A copy that keeps only the square of ``scale`` x the face; the rest has the image's mean colour."""
+    """A copy of the image, in which all but the square of ``scale`` times the face has the image's mean colour."""
     kept = np.empty_like(image)
     kept[:] = _mean_colour(image)
     inside = _pixels(image, box, scale)
@@ -155,7 +157,7 @@ def keep_only_face(image: NDArray[np.uint8], box: Box, scale: float = 1.0) -> ND
 
 
 def limit_size(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
-    """The image itself if no side is over ``longest`` pixels, else shrunk (by area) so that none is."""
+    """The image, shrunk (by area) if its longer side has more than ``longest`` pixels; else the image itself."""
     height, width = image.shape[:2]
     factor = longest / max(height, width)
     if factor >= 1:
@@ -164,18 +166,18 @@ def limit_size(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
 
 
 def _shrink(image: NDArray[np.uint8], region: Box, size: tuple[int, int], border: Border) -> NDArray[np.uint8]:
-    """Average the exact area that each new pixel covers; the region is no smaller than ``size``."""
+    """Average the exact area that each new pixel covers. The region must be at least as large as ``size``."""
     left, top = math.floor(region.x1), math.floor(region.y1)
     window = _window(image, (top, left), (math.ceil(region.height) + 1, math.ceil(region.width) + 1), border)
     shifted = _shift(window, region.y1 - top, region.x1 - left)
-    # With factors instead of a target size OpenCV keeps the fractional scale; a part of a pixel may then be left over.
+    # With factors instead of a target size, OpenCV keeps the fractional scale. The result may then be a pixel larger.
     by_x, by_y = size[1] / region.width, size[0] / region.height
     resized = cv2.resize(shifted, None, fx=by_x, fy=by_y, interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(resized[: size[0], : size[1]], dtype=np.uint8)
 
 
 def _folded(region: Box, image_size: tuple[int, int]) -> Box:
-    """The region moved near the image: mirroring repeats after two image sizes, so it shows the same pixels."""
+    """The region moved near the image. Mirroring has a period of two image sizes, so the pixels stay the same."""
     period_y, period_x = 2 * image_size[0], 2 * image_size[1]
     left, top = math.fmod(region.x1, period_x), math.fmod(region.y1, period_y)
     return Box(left, top, left + region.width, top + region.height)
@@ -184,7 +186,7 @@ def _folded(region: Box, image_size: tuple[int, int]) -> Box:
 def _window(
     image: NDArray[np.uint8], start: tuple[int, int], size: tuple[int, int], border: Border
 ) -> NDArray[np.uint8]:
-    """The whole-pixel window that starts at (row, column), filled up by the border where it leaves the image."""
+    """The window of whole pixels that starts at (row, column), with the border as filling outside the image."""
     (top, left), (bottom, right) = start, (start[0] + size[0], start[1] + size[1])
     height, width = image.shape[:2]
     above, below = max(0, -top), max(0, bottom - height)
@@ -196,7 +198,10 @@ def _window(
 
 
 def _shift(window: NDArray[np.uint8], down: float, right: float) -> NDArray[np.uint8]:
-    """Sample at an offset by fractions of a pixel (each in [0, 1)), linearly; one row and one column are lost."""
+    """Shift the window by fractions of a pixel (in [0, 1)), with linear interpolation.
+
+    The result has one row and one column less than the window.
+    """
     moved = cv2.addWeighted(window[:-1], 1 - down, window[1:], down, 0) if down else window[:-1]
     moved = cv2.addWeighted(moved[:, :-1], 1 - right, moved[:, 1:], right, 0) if right else moved[:, :-1]
     return np.asarray(moved, dtype=np.uint8)
@@ -205,13 +210,13 @@ def _shift(window: NDArray[np.uint8], down: float, right: float) -> NDArray[np.u
 def _warp(
     image: NDArray[np.uint8], region: Box, size: tuple[int, int], border: Border, interpolation: Interpolation
 ) -> NDArray[np.uint8]:
-    """Interpolate on a grid no coarser than the pixels, then average it down where an axis shrinks."""
+    """Interpolate on a grid at least as fine as the pixels, then average along an axis that shrinks."""
     height, width = size
     grid_height, grid_width = (
         pixels * math.ceil(max(side / pixels, 1)) for pixels, side in ((height, region.height), (width, region.width))
     )
     step_x, step_y = region.width / grid_width, region.height / grid_height
-    # Row and column numbers stand for pixel centres, which lie half a pixel inside.
+    # OpenCV's coordinates are those of pixel centres, half a pixel from the edge.
     to_source = np.array([[step_x, 0, region.x1 + step_x / 2 - 0.5], [0, step_y, region.y1 + step_y / 2 - 0.5]])
     grid = cv2.warpAffine(
         image,
@@ -227,7 +232,7 @@ def _warp(
 
 
 def _reduced(image: NDArray[np.uint8], region: Box, size: tuple[int, int]) -> tuple[NDArray[np.uint8], Box]:
-    """The image shrunk by a whole factor where the crop shrinks it far more, and the region in it."""
+    """The image and the region, both shrunk by an integer factor if the crop shrinks the image far more."""
     height, width = image.shape[:2]
     shrink = min(region.height / size[0], region.width / size[1])
     factor = max(int(shrink / _MAX_SHRINK), math.ceil(max(height, width) / _MAX_WARP_SIDE))
@@ -240,7 +245,7 @@ def _reduced(image: NDArray[np.uint8], region: Box, size: tuple[int, int]) -> tu
 def _resize(
     image: NDArray[np.uint8], size: tuple[int, int], interpolation: Interpolation = "linear"
 ) -> NDArray[np.uint8]:
-    """Squash to (height, width): each axis by area when it shrinks, interpolated when it grows."""
+    """Resize to (height, width). An axis that shrinks is averaged by area; an axis that grows is interpolated."""
     shrunk = (min(size[0], image.shape[0]), min(size[1], image.shape[1]))
     resized = cv2.resize(image, shrunk[::-1], interpolation=cv2.INTER_AREA)
     if shrunk != size:
@@ -249,7 +254,7 @@ def _resize(
 
 
 def _pixels(image: NDArray[np.uint8], box: Box, scale: float) -> tuple[slice, slice]:
-    """Rows and columns of the pixels whose centres lie in the scaled square."""
+    """Rows and columns of the pixels with centres inside the scaled square."""
     region = scale_box(square_around(box), scale)
 
     def inside(start: float, stop: float, length: int) -> slice:

@@ -13,13 +13,13 @@ __all__ = ["CHIN", "FOREHEAD", "LEFT", "RIGHT", "HeadPose", "head_pose"]
 
 _POINTS = 468
 
-# Indices in MediaPipe's order. The points of RIGHT and LEFT mirror each other: corners of the eyes, brows, temples,
-# cheeks, nose wings, corners of the mouth, jaw. With many points a grimace has little effect.
+# Indices in MediaPipe's order: corners of the eyes, brows, temples, cheeks, nose wings, corners of the mouth, jaw. Many
+# points are used, so that a facial expression has little effect.
 RIGHT = (33, 133, 70, 105, 127, 234, 50, 98, 61, 58, 172)
-"""Points on the person's right, which is left in the image."""
+"""Points on the person's right side, which is left in the image."""
 
 LEFT = (263, 362, 300, 334, 356, 454, 280, 327, 291, 288, 397)
-"""Points on the person's left; each mirrors the point of `RIGHT` at the same index."""
+"""Points on the person's left side; each is the mirror point of the point in `RIGHT` with the same index."""
 
 FOREHEAD = 10
 """The point at the top of the forehead, on the middle line of the head."""
@@ -30,14 +30,14 @@ CHIN = 152
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """The rotation of a head in degrees, in an image that is not mirrored; with three zeros the head faces the camera.
+    """The rotation of a head in degrees, in an image that is not mirrored. A head that faces the camera has zeros.
 
-    The rotations are applied in the order pitch, yaw, roll. If the image is rotated, only roll changes.
+    The order of rotations is pitch, yaw, roll. A rotation of the image in its plane therefore changes only the roll.
 
     Attributes:
-        yaw: Positive when the person turns to **their** left, so that the nose goes to the right in the image; -90..90.
-        pitch: Positive when they look up. Zero when chin and forehead are equally far from the camera.
-        roll: Positive when the head is tilted clockwise in the image: their left ear goes down.
+        yaw: Positive if the person turns to **their** left: the nose moves to the right in the image. -90 to 90.
+        pitch: Positive if the person looks up. Zero means that chin and forehead have the same distance.
+        roll: Positive if the head is tilted clockwise in the image: the person's left ear moves down.
     """
 
     yaw: float
@@ -46,17 +46,17 @@ class HeadPose:
 
 
 def head_pose(points: NDArray[np.float64]) -> HeadPose:
-    """The pose of a head, from its face mesh.
+    """The pose of a head from its face mesh.
 
-    A face is symmetric. Each left point minus its mirrored right point is a vector along the head's axis from right to
-    left. The mean of these vectors gives yaw and roll. The line from forehead to chin gives pitch.
+    A face is symmetric. The mean difference of the left and right mirror points is the head's axis from right to left,
+    which gives yaw and roll. The line from forehead to chin gives pitch.
 
     Args:
-        points: ``(468, 3)`` in MediaPipe's order, as `facepad.depth.facemesh.FaceMeshDepth.points` gives them: x right,
-            y down, z away from the viewer, all three in one unit.
+        points: Points of `facepad.depth.facemesh.FaceMeshDepth.points`, ``(468, 3)``, in MediaPipe's order: x to the
+            right, y down, z away from the camera, all in the same unit.
 
     Raises:
-        InputError: the points have another shape, are not finite, or all coincide.
+        InputError: another shape, coordinates that are not finite, or left and right points that coincide.
 
     Example:
         >>> face = np.zeros((468, 3))
@@ -80,7 +80,7 @@ def head_pose(points: NDArray[np.float64]) -> HeadPose:
 
 
 def _unturn(yaw: float, roll: float) -> NDArray[np.float64]:
-    """The rotation matrix (3, 3) that first undoes roll, then yaw."""
+    """The rotation matrix (3, 3) that reverses first the roll, then the yaw of a direction."""
     (cy, sy), (cr, sr) = ((np.cos(angle), np.sin(angle)) for angle in (yaw, roll))
     yawed, rolled = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]), np.array([[cr, sr, 0], [-sr, cr, 0], [0, 0, 1]])
     return np.asarray(yawed @ rolled)

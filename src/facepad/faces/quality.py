@@ -1,4 +1,4 @@
-"""Whether a picture of a face is good enough to be judged: size, light and sharpness."""
+"""The quality of a face image (size, light and sharpness), and the limits for a decision."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from facepad.types import Box, Reason
 __all__ = ["USUAL_QUALITY", "Quality", "luminance", "sharpness"]
 
 _SIDE = 64
-"""Light and sharpness are measured on the face square at this size. Larger faces are shrunk to it, so the measures do
-not depend on the camera's resolution."""
+"""Side in pixels to which the face square is resized before light and sharpness are measured. The measures then do not
+depend on the camera's resolution."""
 _FLAT = 1e-6
-"""An image whose grey levels vary less than this is uniform: it holds nothing that could be sharp."""
+"""Maximum variance of the grey levels of a uniform image, for which sharpness is 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Limits within which a face is judged; outside them it is undecided. None turns a limit off.
+    """Limits of quality. A face outside the limits is undecided. None turns a limit off.
 
-    The usual limits are lenient: they stop pictures that show nothing, and do not select good ones.
+    The default limits are lenient. They reject images without a recognisable face, and do not select good images.
 
     Attributes:
-        min_face: Least side of the face square, in pixels.
+        min_face: Minimum side of the face square in pixels.
         min_luminance, max_luminance: Limits of the face square's mean luminance, in grey levels (0 to 255).
-        min_sharpness: Least `sharpness` of the face square. A sharp face has 0.2 to 1. Blurred by a Gaussian with a
-            deviation of one twentieth of its side, it has about 0.02.
+        min_sharpness: Minimum `sharpness` of the face square. A sharp face has 0.2 to 1. After a Gaussian blur with a
+            standard deviation of one twentieth of the side, a face has about 0.02.
     """
 
     min_face: float | None = 32
@@ -40,11 +40,11 @@ class Quality:
     min_sharpness: float | None = 0.02
 
     def reasons(self, image: NDArray[np.uint8], box: Box | None) -> tuple[Reason, ...]:
-        """Why a face cannot be judged; empty when it can.
+        """The reasons why a face is undecided; empty for a face inside the limits.
 
         Args:
             image: uint8 RGB ``(H, W, 3)``.
-            box: The canonical face square; None looks at the whole frame, whose size has no limit.
+            box: The canonical face square; None takes the whole frame, for which `min_face` does not apply.
         """
         return tuple(self._reasons(image, box))
 
@@ -62,7 +62,7 @@ class Quality:
 
 
 USUAL_QUALITY = Quality()
-"""The limits that apply unless others are given."""
+"""The default limits."""
 
 
 def luminance(image: NDArray[np.uint8]) -> float:
@@ -75,9 +75,10 @@ def luminance(image: NDArray[np.uint8]) -> float:
 
 
 def sharpness(image: NDArray[np.uint8]) -> float:
-    """Variance of the Laplacian of the luminance over the luminance's own variance: at least 0, higher is sharper.
+    """Sharpness: the variance of the luminance's Laplacian, divided by the variance of the luminance.
 
-    The quotient does not depend on exposure and contrast. It does depend on the size: compare images of one size.
+    The sharpness is at least 0; higher is sharper. It does not depend on exposure and contrast, but on the image size:
+    compare only images of the same size.
 
     >>> checks = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((8, 8))).astype(np.uint8)[..., None] * 200
     >>> sharp = np.repeat(checks, 3, axis=2)

@@ -20,9 +20,10 @@ from facepad.types import Box, Face
 __all__ = ["CALIBRATION", "YUNET", "YuNetDetector", "canonical_square"]
 
 CALIBRATION = {"eyes_x": 0.7762, "eyes_y": 0.5734, "height_y": 0.1337, "width": 0.8272, "height": 0.2064}
-"""The canonical square from YuNet's box and eyes, in `canonical_square`'s terms.
+"""Coefficients of `canonical_square`, which computes the canonical square from YuNet's box and eyes.
 
-Least absolute deviations from dlib's squares on NUAA's training lists; `benchmarks/detectors.py ROOT --fit` does it.
+`benchmarks/detectors.py ROOT --fit` fitted them to dlib's squares on NUAA's training lists, by least absolute
+deviations.
 """
 
 _FILE = "face_detection_yunet_2023mar.onnx"
@@ -36,20 +37,21 @@ YUNET = PublicFile(
     instead="or give it with --detector-model (facepad data prepare); the detector 'dlib' needs no model",
     other_names=("yunet_n_640_640.onnx",),
 )
-"""The network's file in OpenCV's model zoo; its authors publish it under another name."""
+"""The network's file in OpenCV's model zoo. The authors publish the same network under another file name."""
 
 _LONGEST_SIDE = 640
-"""Larger images are shrunk to this. The network was trained on faces of about 10 to 300 pixels, and shrinking brings a
-photograph's large faces into that range; it also bounds the time."""
+"""Larger images are shrunk to this longest side. The network was trained on faces of about 10 to 300 pixels. Shrinking
+brings the large faces of a photograph into this range, and limits the time."""
 _STEP = 32
 _SCORE_THRESHOLD = 0.6
 
 
 class YuNetDetector:
-    """YuNet through OpenCV; safe to share between threads. Confidence is its score, 0.6 to 1.
+    """YuNet with OpenCV; safe to share between threads. Confidence is YuNet's score, 0.6 to 1.
 
     Args:
-        model: The ONNX file. None looks in the folder that the variable FACEPAD_MODELS names, then downloads it once.
+        model: The ONNX file. None takes the file from the folder that the environment variable FACEPAD_MODELS names, or
+            downloads it once.
 
     Raises:
         ModelError: the file is missing and cannot be downloaded, or is not YuNet.
@@ -64,37 +66,38 @@ class YuNetDetector:
         self.identity = f"yunet-1-{sha256_file(self.model)[:12]}"
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
-        """Faces of an RGB image (height, width, 3), best first: the larger and the surer."""
+        """The faces in an RGB image (height, width, 3), ordered by width times confidence, best first."""
         small = limit_size(image, _LONGEST_SIDE)
         faces = [Face(canonical_square(row), float(row[14])) for row in self.rows(small)]
         faces.sort(key=lambda face: face.box.width * face.confidence, reverse=True)
         return [Face(map_box(face.box, small.shape[:2], image.shape[:2]), face.confidence) for face in faces]
 
     def rows(self, image: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """The network's output for an RGB image: (N, 15), each x, y, width, height, 5 landmarks (x, y), score."""
+        """The network's output for an RGB image, (N, 15): x, y, width, height, 5 landmarks (x, y), score per face."""
         height, width = image.shape[:2]
-        # The network needs multiples of 32. OpenCV 4 pads by itself, but thin images not always with black.
+        # The network needs sides that are multiples of 32. OpenCV 4 also pads, but not always with black.
         below, right = -height % _STEP, -width % _STEP
         padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
         backend = self._backend()
         backend.setInputSize((width + right, height + below))
         found = backend.detect(cv2.cvtColor(padded, cv2.COLOR_RGB2BGR))[1]
         rows: NDArray[np.float64] = np.asarray(np.zeros((0, 15)) if found is None else found, dtype=np.float64)
-        # On very thin images the network gives boxes up to the largest float32.
+        # On very thin images, the network gives boxes with coordinates up to the largest float32.
         sane = (rows[:, 2:4] > 0).all(axis=1) & (np.abs(rows) < 10 * max(height, width) + 10).all(axis=1)
         return np.asarray(rows[sane])
 
     def _backend(self) -> Any:
-        """One backend per thread: it keeps the input size and the network's buffers."""
+        """The backend of this thread. Threads cannot share a backend, because it holds the input size and buffers."""
         if not hasattr(self._local, "backend"):
             self._local.backend = _load(self.model)
         return self._local.backend
 
 
 def canonical_square(row: NDArray[np.float64]) -> Box:
-    """The canonical face square of one row of YuNet (see `YuNetDetector.rows`).
+    """The canonical face square for one row of YuNet's output (`YuNetDetector.rows`).
 
-    Its centre lies between the centre of the box and the eyes, a little lower; its side is a mix of the box's sides.
+    The centre of the square lies between the box's centre and the eyes, shifted down a little. The side of the square
+    is a weighted sum of the box's width and height.
 
     >>> row = np.array([100.0, 100, 80, 100, 125, 140, 155, 140, 140, 160, 125, 180, 155, 180, 0.9])
     >>> [round(value, 1) for value in canonical_square(row).xyxy]
@@ -110,7 +113,7 @@ def canonical_square(row: NDArray[np.float64]) -> Box:
 
 
 def _load(model: Path) -> Any:
-    """Create the backend and run it once: OpenCV notices a wrong network only when it runs."""
+    """Create the backend, and run it once, because OpenCV detects a wrong network only during a run."""
     with quiet_opencv():
         try:
             backend = cv2.FaceDetectorYN.create(str(model), "", (64, 64), _SCORE_THRESHOLD)
