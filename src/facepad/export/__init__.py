@@ -1,1 +1,1 @@
-"""Graphs for deployment: 8 bit integers, OpenVINO's format, and their parity with the trained network."""
+"""Conversion of networks to 8 bit integers and to OpenVINO's format, and the parity with the trained network."""

@@ -1,4 +1,4 @@
-"""An ONNX graph in 8 bit integers (ONNX Runtime's static quantisation)."""
+"""Quantisation of an ONNX graph to 8 bit integers (static quantisation of ONNX Runtime)."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ from facepad.errors import RunError
 
 __all__ = ["quantize"]
 
-#: The operators with nearly all arithmetic. Nodes before the first and after the last of them cost little in floats.
+#: The operators with nearly all of the arithmetic. Nodes before the first and after the last of these operators stay in
+#: floats, because they take little time.
 _HEAVY = ("Conv", "Gemm", "MatMul")
 
 
 def quantize(graph: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
-    """The graph with weights and activations of 8 bits, in the QDQ form that ONNX Runtime and OpenVINO both run.
+    """Quantise a graph: weights and activations get 8 bits, in the QDQ form that ONNX Runtime and OpenVINO both run.
 
-    The normalisation of the pixels, the last layers (logit and depth) and the nodes behind them stay in floats. Weights
-    have a scale per channel and use 7 bits: sums of 8 bit products overflow on processors without VNNI, and a graph
-    must decide alike on all processors.
+    The normalisation of the pixels, the last layers (logit and depth) and all nodes after the last layers stay in
+    floats. Weights have a scale per channel, and use only 7 bits. With 8 bits, sums of products overflow on processors
+    without VNNI, and the graph would give other scores there.
 
     Args:
         graph: A graph of `facepad.models.to_onnx`.
-        batches: The quantisation images, uint8 RGB ``(N, H, W, 3)``: they show how large activations become.
+        batches: The quantisation images, uint8 RGB ``(N, H, W, 3)``, on which the range of each activation is measured.
 
     Returns:
-        The serialised graph; inputs and outputs stay.
+        The serialised graph, with the same inputs and outputs.
 
     Raises:
         RunError: ONNX Runtime cannot quantise the graph.
@@ -61,8 +62,8 @@ def quantize(graph: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
         return quantised.read_bytes()
 
 
-class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its base has no types
-    """The quantisation images as ONNX Runtime asks for them."""
+class _Batches(CalibrationDataReader):  # type: ignore[misc]  # the base class has no types
+    """The quantisation images in the interface that ONNX Runtime needs."""
 
     def __init__(self, name: str, batches: Iterable[NDArray[np.uint8]]) -> None:
         self._name, self._batches = name, iter(batches)
@@ -74,7 +75,7 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]  # its base has no 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Drop what ONNX Runtime's tools print and log."""
+    """Suppress the output and the log of ONNX Runtime's tools."""
     logger = logging.getLogger()
     before = logger.level
     logger.setLevel(logging.ERROR)
@@ -86,7 +87,7 @@ def _silence() -> Iterator[None]:
 
 
 def _float_nodes(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes before all heavy ones, of the last heavy ones, and of the nodes behind those."""
+    """Names of the nodes that stay in floats: before and after all heavy nodes, and the last heavy nodes."""
     maker = {output: node for node in graph.node for output in node.output}
     takers: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
@@ -111,7 +112,10 @@ def _float_nodes(graph: onnx.GraphProto) -> list[str]:
 def _reached(
     nodes: Iterable[onnx.NodeProto], neighbours: Callable[[onnx.NodeProto], Sequence[onnx.NodeProto]]
 ) -> set[str]:
-    """Names of the nodes that reach a heavy node through their neighbours, which come before them in ``nodes``."""
+    """Names of the nodes that are connected to a heavy node through ``neighbours``.
+
+    In ``nodes``, the neighbours of a node must come before the node.
+    """
     reached: set[str] = set()
     for node in nodes:
         if any(other.name in reached or other.op_type in _HEAVY for other in neighbours(node)):

@@ -1,4 +1,4 @@
-"""An ONNX graph in OpenVINO's own format."""
+"""Conversion of an ONNX graph to OpenVINO's own format."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["to_openvino"]
 
 
 def to_openvino(graph: bytes) -> tuple[bytes, bytes]:
-    """The XML and the weights of an ONNX graph; a graph of 8 bits stays one, and floats keep their 32 bits.
+    """Convert an ONNX graph to the XML and the weights of OpenVINO's format. The precision does not change.
 
     Raises:
         ModelError: OpenVINO is not installed.

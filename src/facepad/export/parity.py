@@ -1,4 +1,4 @@
-"""Parity: how far an exported model's decisions are from the trained network's, on a test set."""
+"""Parity: the comparison of an exported model's scores and decisions with the trained network's, on a test set."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ __all__ = ["Changed", "Parity", "Precision", "Scored", "Variant", "compare_varia
 
 Precision = Literal["fp32", "int8"]
 """The precision of a network's weights and arithmetic."""
-#: Limits of parity: the distance of a score of 32 bit floats from the network's, and how much higher ACER and EER of 8
-#: bit integers may be.
+#: Limits of parity: the maximum difference of scores (for 32 bit floats), and the maximum increase of ACER and EER (for
+#: 8 bit integers).
 SCORE_LIMIT, RATE_LIMIT = 1e-4, 0.002
 _PRECISE = 1e-12  # the rounding error of a rate
 
 
 @dataclass(frozen=True)
 class Scored:
-    """The scores of one way to run a model.
+    """The scores of one variant. A variant is the model in one engine with one precision.
 
     Attributes:
-        name: Engine and precision.
+        name: Engine and precision of the variant.
         precision: Precision of weights and arithmetic.
-        threshold: Its own threshold, of its calibrated scores.
-        records: Its scores with its own calibration, by which it decides.
-        compared: Its scores with the reference's calibration, so that they differ only if the networks do; None for a
-            variant whose own calibration is the reference's.
+        threshold: The threshold of the variant.
+        records: Scores with the calibration of the variant, for the decisions.
+        compared: Scores with the calibration of the reference, for the score differences. None if the variant has the
+            same calibration as the reference.
     """
 
     name: str
@@ -44,7 +44,13 @@ class Scored:
 
 @dataclass(frozen=True)
 class Changed:
-    """A test image that a variant decides in another way than the trained network."""
+    """A test image on which a variant and the trained network decide differently.
+
+    Attributes:
+        record: The record of the variant.
+        reference: The score of the trained network.
+        score: The score of the variant.
+    """
 
     record: ScoreRecord
     reference: float
@@ -64,14 +70,14 @@ class Changed:
 
 @dataclass(frozen=True)
 class Variant:
-    """The measures of one way to run a model.
+    """The measures of one variant.
 
     Attributes:
-        name: Engine and precision.
+        name: Engine and precision of the variant.
         precision: Precision of weights and arithmetic.
-        summary: The metrics of its test scores, with its own calibration and threshold.
-        difference: The largest |score - reference score|, both with the reference's calibration, in [0, 1].
-        changed: The images that it decides in another way than the reference.
+        summary: The metrics of the test scores, with the calibration and threshold of the variant.
+        difference: The maximum of |score - reference score|, both with the reference's calibration, in [0, 1].
+        changed: The images on which the variant and the reference decide differently.
     """
 
     name: str
@@ -93,7 +99,13 @@ class Variant:
 
 @dataclass(frozen=True)
 class Parity:
-    """All variants on the same images; the first, the trained network in PyTorch, is the reference of the others."""
+    """The comparison of all variants on the same images.
+
+    Attributes:
+        data: The name of the images.
+        variants: The variants. The first variant, the trained network in PyTorch, is the reference.
+        notes: Notes for the reader, one line each.
+    """
 
     data: str
     variants: Sequence[Variant]
@@ -101,12 +113,12 @@ class Parity:
 
     @property
     def failures(self) -> list[str]:
-        """One line for each way in which a variant is further from the reference than it may be."""
+        """One line for each exceeded limit of parity; empty if the parity did not fail."""
         reference, *others = self.variants
         return [line for variant in others for line in _failures(reference.summary, variant)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of the JSON file: every variant with its metrics and changed decisions."""
+        """The content of the JSON file: each variant with its metrics and changed decisions."""
         return {
             "data": self.data,
             "notes": list(self.notes),
@@ -116,7 +128,7 @@ class Parity:
         }
 
     def lines(self) -> list[str]:
-        """One line per variant, for a terminal."""
+        """A title line, and one line per variant, for a terminal."""
         return [f"parity on {self.data}"] + [
             f"  {variant.name:<20} largest score difference {variant.difference:.2g}, "
             f"{len(variant.changed)} decisions changed, ACER {_percent(variant.summary.rates['acer'])} %, "
@@ -125,7 +137,7 @@ class Parity:
         ]
 
     def facts(self) -> dict[str, Any]:
-        """The short form that the model file remembers."""
+        """The short form for the facts of the model file."""
         return {
             "data": self.data,
             **({"notes": list(self.notes)} if self.notes else {}),
@@ -142,12 +154,12 @@ class Parity:
 
 
 def compare_variants(data: str, scored: Sequence[Scored], notes: Sequence[str] = ()) -> Parity:
-    """Measure several ways to run one model against the first of them.
+    """Compare the variants of a model with the first variant.
 
     Args:
         data: The name of the images.
-        scored: The variants; their records must be of the same images in the same order.
-        notes: What else a reader must know, one line each.
+        scored: The scores of the variants. All variants must have the same images in the same order.
+        notes: Notes for the reader, one line each.
 
     Raises:
         MetricError: one class has no scored images.
@@ -186,7 +198,8 @@ def _failures(reference: PadSummary, variant: Variant) -> Iterator[str]:
             yield f"{variant.name}: a score differs by {variant.difference:.2g}, more than {SCORE_LIMIT:g}"
         return
     summary = variant.summary
-    for rate in ("acer", "eer"):  # each variant has its own threshold, which can mask a worse ranking; EER has none
+    # ACER alone is not enough: a variant's own threshold can hide worse scores. EER does not depend on a threshold.
+    for rate in ("acer", "eer"):
         worse = summary.rates[rate].value - reference.rates[rate].value
         if worse > RATE_LIMIT + _PRECISE:
             yield f"{variant.name}: {rate.upper()} is {100 * worse:.2f} points higher, more than {100 * RATE_LIMIT:g}"
@@ -195,7 +208,7 @@ def _failures(reference: PadSummary, variant: Variant) -> Iterator[str]:
         if rates.apcer and before and rates.apcer.value > before.high + _PRECISE:
             yield (
                 f"{variant.name}: APCER of {instrument} is {_percent(rates.apcer)} %, "
-                f"beyond the interval of the trained network's {_percent(before)} %"
+                f"above the interval of the trained network's {_percent(before)} %"
             )
 
 
@@ -204,7 +217,7 @@ def _percent(rate: Rate) -> str:
 
 
 def write_parity(path: Path, parity: Parity, *, forced: bool) -> tuple[Path, Path]:
-    """Write ``NAME.parity.json`` and ``NAME.parity.md`` beside the model file of that full name.
+    """Write ``NAME.parity.json`` and ``NAME.parity.md`` beside the model file ``NAME``, and return their paths.
 
     Raises:
         RunError: the files cannot be written.
@@ -221,14 +234,14 @@ def _page(name: str, parity: Parity, *, forced: bool) -> Iterator[str]:
     yield ""
     yield (
         f"Measured on {parity.data}, {reference.summary.confusion.total} scored images, against {reference.name}. "
-        f"Score differences are those of the networks: all with the calibration of {reference.name}. Decisions, "
-        "ACER, APCER and BPCER are each variant's with its own calibration and threshold (8 bits have their own, "
-        "from dev); EER needs neither. Rates are in %, with 95 % intervals."
+        f"Score differences use the calibration of {reference.name} for all variants. Decisions, ACER, APCER and BPCER "
+        "use the calibration and threshold of each variant (a variant of 8 bits has its own, from dev). EER does not "
+        "depend on calibration or threshold. Rates are in %, with 95 % intervals."
     )
     for note in parity.notes:
         yield f"\n**Note:** {note}."
     for failure in parity.failures:
-        yield f"\n**Failed{', but written all the same (--force)' if forced else ''}:** {failure}."
+        yield f"\n**Failed{', but written anyway (--force)' if forced else ''}:** {failure}."
     yield ""
     yield "| variant | largest score difference | decisions changed | threshold | ACER | BPCER | EER |"
     yield "|---|---|---|---|---|---|---|"
@@ -261,9 +274,9 @@ def _changes(parity: Parity) -> Iterator[str]:
         if not variant.changed:
             continue
         yield ""
-        yield f"## Decided in another way by {variant.name}"
+        yield f"## Other decisions of {variant.name}"
         yield ""
-        yield "Scores are each variant's own, to be read against its own threshold."
+        yield "Compare each score with the threshold of the same variant."
         yield ""
         yield "| image | kind | score before | score now |"
         yield "|---|---|---|---|"

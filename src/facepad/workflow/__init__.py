@@ -1,1 +1,1 @@
-"""The long jobs as a user knows them: train, evaluate, calibrate and export."""
+"""The functions behind the commands train, evaluate, calibrate, export, fuse and demo."""

@@ -1,4 +1,4 @@
-"""Calibrating a model: a dev set gives it its calibration and its threshold."""
+"""Calibration of a model: a dev set determines the calibration and the threshold."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ __all__ = [
 
 _Fit = Literal["platt", "temperature"]
 Method = _Fit | Literal["none"]
-"""How a calibration is fitted; ``none`` keeps the one that there is."""
-#: A separable dev set is degraded by these operations, _TURNS times. They neither move the face nor imitate an attack.
+"""The method that fits a calibration; ``none`` keeps the model's present calibration."""
+#: A separable dev set is degraded by these operations, _TURNS times. They do not move the face or imitate an attack.
 _DEGRADE = Augmentation(operations=("blur", "resolution", "noise", "jpeg"))
 _TURNS = 3
 
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A model that a dev set gave its calibration and its threshold.
+    """A calibrated model.
 
     Attributes:
-        bundle: The model with both.
-        unreadable: The dev images that could not be read: path to reason.
-        notes: What is known of dev images in the model's training; the threshold's origin says it too.
+        bundle: The model with its new calibration and threshold.
+        unreadable: Path -> reason, for each dev image that could not be read.
+        notes: Notes on dev images that the model was trained on. The threshold's origin has the same notes.
     """
 
     bundle: Bundle
@@ -78,22 +78,23 @@ def calibrate_model(
     method: Method = "platt",
     progress: bool = False,
 ) -> Calibrated:
-    """Give a model the calibration and the threshold that a dev set chooses, and write it.
+    """Calibrate a model on a dev set, choose its threshold on the same dev set, and write the model.
 
     Args:
-        model: A model file, which is replaced as a whole without ``out``; a run folder or a listed model's name.
-        manifest: Its dev samples calibrate, or all its samples if it has no splits.
+        model: A model file, a run folder or a listed model's name. Without ``out``, it must be a model file, which is
+            then rewritten.
+        manifest: The manifest with the dev samples. A manifest without splits gives all of its samples.
         out: A new model file.
-        criterion: How the threshold is chosen (`facepad.metrics.parse_criterion`).
-        method: What is fitted, as in `calibrate_bundle`.
+        criterion: The rule that chooses the threshold (`facepad.metrics.parse_criterion`).
+        method: The fitted parameters, as in `calibrate_bundle`.
         progress: Draw progress bars on stderr.
 
     Raises:
-        InputError: the input is wrong in any way; nothing is written then.
+        InputError: the input is wrong. Then no file is written.
     """
     found = look_up(model)
     if out is None and not (found and found.kind == "file"):
-        raise InputError(f"{model} is no model file that could take its calibration; name a new file: --out FILE")
+        raise InputError(f"{model} is no model file, so it cannot be rewritten; name a new file: --out FILE")
     if out is not None and out.exists():
         raise OutputExistsError(f"{out} exists already; choose another file, or remove it first")
     found = found or find_model(model)
@@ -113,24 +114,27 @@ def calibrate_bundle(
     progress: bool = False,
     notes: Sequence[str] = (),
 ) -> Calibrated:
-    """Give a model in memory a calibration and a threshold from a manifest's dev samples.
+    """Calibrate a model in memory on a manifest's dev samples, and choose its threshold on the same samples.
 
-    The calibration is fitted to the dev logits; the threshold is then chosen on the calibrated dev scores. A dev set
-    whose classes do not overlap determines no calibration. The calibration is then fitted to the same images blurred,
-    shrunk, noised and compressed. If the classes do not overlap even so, the calibration stays, and its note says so.
-    The model's parity figures are dropped: they were measured at another threshold.
+    The calibration is fitted to the dev logits. The threshold is then chosen on the calibrated dev scores.
+
+    If the dev scores are separable (the classes do not overlap), they determine no calibration. The calibration is then
+    fitted to degraded images: the same images blurred, shrunk, noised and compressed. If the scores of the degraded
+    images are separable too, the model keeps its present calibration, with a note.
+
+    The model's parity figures are removed, because they were measured at another threshold.
 
     Args:
         bundle: The model.
-        manifest: Its dev samples calibrate, or all its samples if it has no splits.
-        criterion: How the threshold is chosen (`facepad.metrics.parse_criterion`).
-        method: ``platt`` fits slope and offset, ``temperature`` the slope alone; ``none`` keeps the calibration.
+        manifest: The manifest with the dev samples. A manifest without splits gives all of its samples.
+        criterion: The rule that chooses the threshold (`facepad.metrics.parse_criterion`).
+        method: ``platt`` fits slope and offset; ``temperature`` fits only the slope; ``none`` keeps the calibration.
         progress: Draw progress bars on stderr.
-        notes: Remarks that the threshold's origin keeps.
+        notes: Notes for the threshold's origin.
 
     Raises:
-        InputError: dev has no samples of one class, or none that can be scored; the criterion is unknown; the scores do
-            not rise with bona fide.
+        InputError: one class has no dev samples or no scored dev samples; the criterion is unknown; or bona fide
+            samples do not have the higher scores.
     """
     parse_criterion(criterion)
     samples, source = dev_samples(manifest), manifest_words(manifest)
@@ -152,7 +156,7 @@ def calibrate_bundle(
 
 
 def calibration_words(bundle: Bundle) -> str:
-    """A model's calibration and threshold in lines for a terminal."""
+    """A model's calibration and threshold as text for a terminal."""
     found, threshold = bundle.description.calibration, bundle.description.threshold
     lines = [f"calibration: {found.method}"]
     if found.method != "none":
@@ -164,7 +168,7 @@ def calibration_words(bundle: Bundle) -> str:
 
 
 def with_calibration(logits: Sequence[ScoreRecord], calibration: Calibration) -> list[ScoreRecord]:
-    """The records of a `LogitScorer` with calibrated scores, P(bona fide) in [0, 1]."""
+    """The records of a `LogitScorer`, with calibrated scores (P(bona fide) in [0, 1]) instead of logits."""
     return [
         record
         if record.score is None
@@ -174,11 +178,11 @@ def with_calibration(logits: Sequence[ScoreRecord], calibration: Calibration) ->
 
 
 class LogitScorer:
-    """A scorer whose scores are the logits of another scorer, of plain or degraded images.
+    """A scorer that gives the logits of another scorer as scores, for original or degraded images.
 
     Args:
         scorer: The other scorer.
-        degrade: Whether its input is degraded.
+        degrade: Whether the images are degraded.
     """
 
     def __init__(self, scorer: Scorer, *, degrade: bool = False) -> None:
@@ -186,22 +190,25 @@ class LogitScorer:
 
     @property
     def preprocess(self) -> tuple[PreprocessSpec, ...]:
-        """How each network's input is preprocessed."""
+        """The preprocessing of each network's input."""
         return self._scorer.preprocess
 
     def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
-        """The networks' input of an image with its face square, degraded if asked for."""
+        """The networks' input for an image with its face square, degraded if the scorer degrades."""
         prepared = self._scorer.prepare(image, box)
         return tuple(map(degraded, prepared)) if self._degrade else prepared
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
-        """The logits of a batch, as values too."""
+        """The scores of a batch; values and logits are both the logits."""
         logits = self._scorer.score(batch).logits
         return Scores(logits, logits)
 
 
 def degraded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A uint8 RGB crop ``(H, W, 3)`` blurred, shrunk, noised and compressed; the same crop always gives the same."""
+    """A degraded copy of a uint8 RGB crop ``(H, W, 3)``: blurred, shrunk, noised and compressed.
+
+    The same crop always gives the same copy.
+    """
     seed = zlib.crc32(crop.tobytes())
     for turn in range(_TURNS):
         crop = _DEGRADE(crop, (seed, turn), bona_fide=False)
@@ -209,7 +216,7 @@ def degraded(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _fitted(records: Sequence[ScoreRecord], method: _Fit, source: str) -> Calibration | None:
-    """The calibration of logits; None if they are separable."""
+    """The calibration that fits the logits; None if the logits are separable."""
     bona_fide, attack = (
         np.array([record.score for record in records if record.label is label and record.score is not None])
         for label in Label
@@ -227,20 +234,20 @@ def _fitted(records: Sequence[ScoreRecord], method: _Fit, source: str) -> Calibr
 
 
 def _fitted_degraded(records: Sequence[ScoreRecord], method: _Fit, source: str, before: Calibration) -> Calibration:
-    """The calibration of degraded images; if they determine none, the one before, with a note."""
+    """The calibration that fits the degraded images, else the calibration ``before``, with a note."""
     try:
         found = _fitted(records, method, source)
-    except MetricError:  # images so degraded that their scores no longer rise with bona fide
+    except MetricError:  # on strongly degraded images, bona fide samples may not have the higher scores
         found = None
     if found is not None:
         note = Note(NoteKind.SEPARABLE, "the dev scores are separable: fitted to degraded dev images")
         return found.model_copy(update={"notes": (note,)})
     note = Note(
         NoteKind.SEPARABLE,
-        f"the scores of {source} are separable, those of its images degraded too, and determine no calibration",
+        f"the scores of {source} are separable, also on degraded images, and determine no calibration",
     )
     if before.method == "none":
         return Calibration(notes=(note,))
     if note in before.notes:
         return before
-    return before.model_copy(update={"notes": (*before.notes, note, *remarks(["it stayed as it was"]))})
+    return before.model_copy(update={"notes": (*before.notes, note, *remarks(["the calibration was not changed"]))})

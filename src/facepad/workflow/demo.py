@@ -1,4 +1,4 @@
-"""The demo: the whole path on made-up data, so that a newcomer sees every step work within minutes."""
+"""The demo: all steps of facepad on synthetic data, in a few minutes."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _log = logging.getLogger(__name__)
 _DATA = SyntheticSet(subjects=40, images_per_subject=20)
 _WORDING = Wording(
     "demo",
-    license="LicenseRef-NUAA-research-only",  # that of the model from which the demo's recipes go on
+    license="LicenseRef-NUAA-research-only",  # the licence of the model that the demo's recipes start from
     scope="a demonstration: it has learnt from drawings, and knows nothing of real faces",
 )
-_SHOWN = 60  # test images that are predicted, spread over the set
+_SHOWN = 60  # number of test images for the prediction, at even intervals
 
 
 def run_demo(out: Path) -> str:
-    """Make data, check it, train, choose the threshold on dev, evaluate on test, export, predict; all goes to ``out``.
+    """Make and check data, train, choose thresholds on dev, evaluate on test, export and predict, all in ``out``.
 
-    Progress goes to the log and, as bars, to stderr.
+    The steps are logged, and stderr shows progress bars.
 
     Returns:
-        The metrics and where the reports lie, for a terminal.
+        The metrics and the paths of the reports, as text for a terminal.
 
     Raises:
         OutputExistsError: ``out`` is not empty.
@@ -70,7 +70,7 @@ def run_demo(out: Path) -> str:
 
 
 def _make_data(manifest: Path) -> list[Sample]:
-    """Draw the images and check them."""
+    """Draw the images, check them, and return their samples."""
     _log.info("== 1/8 make synthetic faces and attacks")
     samples = generate(manifest.parent, _DATA, progress=True)
     write_manifest(manifest, samples)
@@ -81,7 +81,7 @@ def _make_data(manifest: Path) -> list[Sample]:
 
 
 def _train_on_images(manifest: Path, out: Path) -> str:
-    """Train and evaluate the first network; returns its metrics as text."""
+    """Train and evaluate the first network, and return its metrics as text."""
     _log.info("== 3/8 train")
     train_run(load_recipe("demo"), manifest, out / "run", progress=True)
     _log.info("== 4/8 choose the threshold on dev, evaluate on test")
@@ -90,7 +90,7 @@ def _train_on_images(manifest: Path, out: Path) -> str:
 
 
 def _train_with_depth(manifest: Path, out: Path) -> str:
-    """Make depth labels, train the second network with them, and evaluate it; returns its metrics as text."""
+    """Make depth labels, train and evaluate the second network with them, and return its metrics as text."""
     _log.info("== 5/8 make depth labels, train a network that learns them")
     make_depth(manifest, labeller="template", progress=True)
     train_run(load_recipe("demo-depth"), manifest, out / "run-depth", progress=True)
@@ -101,7 +101,7 @@ def _train_with_depth(manifest: Path, out: Path) -> str:
 
 
 def _export(manifest: Path, out: Path) -> None:
-    """Export the second network, and log how its decisions compare with the run's."""
+    """Export the second network, and log a comparison of its decisions with the decisions of the run."""
     _log.info("== 7/8 export it as a model file, and see that its decisions stay")
     model = out / "demo.facepad"
     exported = export_run(out / "run-depth", model, manifest=manifest, wording=_WORDING, progress=True)
@@ -110,7 +110,7 @@ def _export(manifest: Path, out: Path) -> None:
 
 
 def _predict(model: Path, images: Sequence[Path], out: Path) -> None:
-    """Decide on images, and write copies that show the decisions."""
+    """Decide on images, and write copies of the images with the decisions."""
     predictor, copies = load(model), Annotations(out)
     sources = find_sources([str(path) for path in images], sys.stdin.buffer)
     for outcome in predict_sources(predictor, sources):

@@ -1,4 +1,4 @@
-"""Evaluate a model on a manifest, and write a report folder."""
+"""Evaluation of a model on a manifest, with a report folder as the result."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ _NO_LIMITS = "poor faces are scored too: predict's limits of size, light and sha
 
 
 @dataclass(frozen=True)
-class _Evaluated:
-    """The evaluated model, and what the report says about it.
+class _Subject:
+    """The evaluated model and its origin.
 
     Attributes:
         bundle: The model.
-        title: Its name in the report.
-        criterion: How the threshold is chosen, if the caller gives no criterion.
-        notes: Limits of the figures that a reader must know.
+        title: The model's name in the report.
+        criterion: The default criterion or threshold.
+        notes: Notes for the reader of the report, such as test images that the model was trained on.
         facts: The report's table of facts.
         recipe: The recipe of a run; None for a model file.
-        epochs: The epoch log of a run.
+        epochs: The epoch log of a run; empty for a model file.
     """
 
     bundle: Bundle
@@ -64,22 +64,22 @@ def evaluate_model(
     thumbnails: bool = True,
     progress: bool = False,
 ) -> tuple[Evaluation, Path]:
-    """Score a manifest's dev and test samples with a model; write scores, metrics and report to ``out``.
+    """Score a manifest's dev and test samples with a model, and write scores, metrics and report to ``out``.
 
     Args:
         model: A finished run folder, a model file, or a listed model's name.
-        manifest: The data to evaluate on.
+        manifest: The manifest with the dev and test samples.
         out: New folder for ``scores.csv``, ``metrics.json``, ``report.html`` and ``report.md``.
-        options: How to evaluate. If they name no criterion, a run takes its recipe's criterion. A model file takes its
-            own threshold, and then needs no dev samples; without a threshold it takes ``eer``.
-        thumbnails: Show images in the report, such as the images with the highest losses. They may show real people.
+        options: The options of the evaluation. Without a criterion, a run takes the criterion of its recipe. A model
+            file takes its own threshold, which needs no dev samples; a model file without a threshold takes ``eer``.
+        thumbnails: Show images in the report, such as the images with the highest losses. Images may show real people.
         progress: Draw progress bars on stderr.
 
     Returns:
-        The evaluation, and the report's path.
+        The evaluation, and the path of the report.
 
     Raises:
-        InputError: the input is wrong in any way; nothing is written then.
+        InputError: the input is wrong. Then no file is written.
     """
     options = options or EvaluationOptions()
     samples = read_manifest(manifest)
@@ -103,7 +103,7 @@ def evaluate_model(
 def _content(
     model: _Evaluated, manifest: Path, evaluation: Evaluation, aggregation: Aggregation | None
 ) -> ReportContent:
-    """The report without pictures of the data."""
+    """The content of the report, without images of the data."""
     origin = origin_of(manifest)
     adapter = DATASETS.get(origin.get("dataset", ""))
     dataset = adapter.published_as if adapter else None
@@ -161,8 +161,8 @@ def _of_run(run: RunFolder, bundle: Bundle, manifest: Path, samples: Sequence[Sa
     trained = bundle.description.facts
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if number)
     machine = [environment["python"], environment["platform"], f"{environment['cpu_count']} cores"]
-    machine += filter(None, [environment.get("device")])  # runs before 2026-11-26 did not record it
-    return _Evaluated(
+    machine += filter(None, [environment.get("device")])  # environment files before 2026-11-26 lack this key
+    return _Subject(
         bundle=bundle,
         title=str(trained["recipe"]),
         criterion=str(recipe["criterion"]),
@@ -196,9 +196,9 @@ def _depth_examples(
     evaluation: Evaluation,
     aggregation: Aggregation | None,
 ) -> list[DepthExample]:
-    """Test images with the depth maps of the first network that predicts depth; empty without such a network.
+    """Test images, each with the depth map of the first network that predicts depth; empty without such a network.
 
-    For a video, the image is the frame that the report shows, and the decision is that of the video.
+    A video is represented by the same frame as in the rest of the report, with the decision on the video.
     """
     with_depth = [place for place, network in enumerate(scorer.bundle.description.networks) if network.output.depth]
     if not with_depth:

@@ -1,4 +1,4 @@
-"""Exporting a run: it becomes a model file, with a report on how far the decisions changed."""
+"""Export of a run as a model file, with a report that compares its decisions with the trained network's."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _PACKAGES = ("facepad", "torch", "onnx", "onnxruntime", "openvino")
 
 @dataclass(frozen=True)
 class Wording:
-    """What a model file says of itself in words; empty is left out.
+    """The texts in a model file.
 
     Attributes:
-        name: Name of the model; empty takes the run folder's.
-        license: SPDX expression or short text.
-        scope: What the model may be used for, in a line that every user sees.
-        card: The model card, Markdown.
+        name: Name of the model; if empty, the name of the run folder.
+        license: SPDX expression or short text; may be empty.
+        scope: The permitted use, one line that every user sees; may be empty.
+        card: The model card, Markdown; if empty, the model file has no card.
     """
 
     name: str = ""
@@ -50,14 +50,14 @@ class Wording:
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What kind of model file a run becomes.
+    """The options of an export.
 
     Attributes:
-        format: The format of its network.
-        quantise_on: The manifest whose train images show a quantised network how large its activations become: weights
-            and activations then have 8 bits. None keeps floats of 32 bits.
-        threshold: Whether the model keeps its threshold.
-        force: Write the file although parity failed, or although there is no manifest to measure 8 bits on.
+        format: The file format of the network.
+        quantise_on: A manifest with quantisation images in its train split. Weights and activations then have 8 bits.
+            None keeps 32 bit floats.
+        threshold: Whether the model file holds the threshold.
+        force: Write the file although parity failed, or although parity of 8 bits cannot be measured.
     """
 
     format: Literal["onnx", "openvino"] = "onnx"
@@ -68,15 +68,15 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class Exported:
-    """What `export_run` made.
+    """The result of `export_run`.
 
     Attributes:
-        bundle: The model as written.
-        parity: How far its decisions are from the trained network's; None without a manifest.
-        files: All written files, the model first.
-        note: Why there is no calibration, threshold and parity; empty when there are.
-        warnings: What else a user must know, such as dev and test images that the network was trained on.
-        unreadable: The images that could not be read: path to reason.
+        bundle: The written model.
+        parity: The comparison with the trained network; None without a manifest.
+        files: Paths of all written files, first the model.
+        note: The reason for a missing calibration, threshold and parity; empty if they exist.
+        warnings: Warnings, such as dev and test images that the network was trained on.
+        unreadable: Path -> reason, for each image that could not be read.
     """
 
     bundle: Bundle
@@ -96,24 +96,26 @@ def export_run(
     wording: Wording | None = None,
     progress: bool = False,
 ) -> Exported:
-    """Write a run's network as a model file, calibrated, with its threshold, and measured against the network.
+    """Write a run's network as a calibrated model file with a threshold, and compare it with the trained network.
 
-    The file also holds the run's weights, so that training can go on from it.
+    The file also holds the run's weights, as a start for further training. The parity of a network of 32 bit floats
+    fails if a score differs by more than 1e-4. The parity of 8 bits fails if ACER or EER is more than 0.2 percentage
+    points higher, or if the APCER of an instrument is above the confidence interval of the trained network's APCER.
 
     Args:
         run: A finished run folder.
-        out: The new model file; ``NAME.parity.json`` and ``NAME.parity.md`` are written beside it.
-        options: The kind of model file.
-        manifest: Its dev samples calibrate, and choose the threshold by the recipe's criterion; parity is measured on
-            its test samples (on dev if it has none). None takes the manifest of the training, if it still is where it
-            was and unchanged; otherwise the model has no calibration and no threshold.
-        wording: What the file says of itself.
+        out: The new model file. ``NAME.parity.json`` and ``NAME.parity.md`` are written beside it.
+        options: The options of the export.
+        manifest: The manifest for calibration, threshold and parity. Dev samples determine the calibration, and choose
+            the threshold by the recipe's criterion. Parity is measured on test samples (on dev samples, if the test
+            split lacks a class). None takes the training manifest, if it is unchanged and still at its path. Without a
+            manifest, the model has no calibration and no threshold.
+        wording: The texts in the model file.
         progress: Draw progress bars on stderr.
 
     Raises:
-        InputError: the input is wrong in any way; nothing is written then.
-        RunError: parity failed (32 bit floats: a score further than 1e-4 from the network's; 8 bits: ACER or EER more
-            than 0.2 points higher, or an instrument's APCER beyond its interval); nothing is written then.
+        InputError: the input is wrong. Then no file is written.
+        RunError: parity failed. Then no file is written.
     """
     options = options or ExportOptions()
     if out.exists():
@@ -125,7 +127,7 @@ def export_run(
     if manifest:
         dev_samples(manifest)
     elif options.quantise_on and not options.force:
-        raise InputError(f"8 bits are not written unmeasured: {note} (--force writes them all the same)")
+        raise InputError(f"8 bits are not written without a measured parity: {note} (--force writes the file anyway)")
     made = _build(source, options)
     if manifest:
         made = _measure(source, made, manifest, options)
@@ -138,7 +140,7 @@ def export_run(
 
 @dataclass(frozen=True)
 class _Source:
-    """What is exported."""
+    """The run to export, with its trained network."""
 
     run: RunFolder
     trained: TrainedModel
@@ -147,7 +149,15 @@ class _Source:
 
 @dataclass(frozen=True)
 class _Made:
-    """The model on its way into the file: the network as trained, the one that is written, and what was measured."""
+    """The model during the export.
+
+    Attributes:
+        plain: The trained network as an ONNX graph of 32 bit floats.
+        written: The network in the format and precision of the model file.
+        parity: The comparison with the trained network; None if not measured.
+        warnings: Warnings for the user.
+        unreadable: Path -> reason, for each image that could not be read.
+    """
 
     plain: Bundle
     written: Bundle
@@ -157,19 +167,19 @@ class _Made:
 
 
 def _trained_manifest(run: RunFolder) -> tuple[Path | None, str]:
-    """The manifest of the training, or why it cannot serve."""
+    """The training manifest, or None with the reason why it cannot be used."""
     environment = run.read(run.environment_file)
     path = Path(environment["manifest"])
     lacks = "exported without calibration, threshold and parity: the manifest of the training"
     if not path.is_file():
-        return None, f"{lacks} is not at {path} any more; --manifest names another"
+        return None, f"{lacks} is not at {path} any more; name another manifest with --manifest"
     if manifest_hash(path) != environment["manifest_sha256"]:
-        return None, f"{lacks}, {path}, was changed since; --manifest takes it all the same"
+        return None, f"{lacks}, {path}, was changed after the training; to use the file anyway, name it with --manifest"
     return path, ""
 
 
 def _build(source: _Source, options: ExportOptions) -> _Made:
-    """The network as a graph, in the format and precision of the file."""
+    """Convert the network to the format and precision of the model file."""
     plain = bundle_of(source.trained, name=source.run.path.name)
     written, unreadable = plain, dict[str, str]()
     if options.quantise_on:
@@ -189,10 +199,10 @@ def _in_openvino(bundle: Bundle) -> Bundle:
 
 
 def _measure(source: _Source, made: _Made, manifest: Path, options: ExportOptions) -> _Made:
-    """Both networks calibrated, with their thresholds, and how far their decisions are apart.
+    """Calibrate both networks, choose their thresholds, and measure the parity.
 
     Raises:
-        RunError: the written network is further from the trained one than it may be.
+        RunError: the parity failed.
     """
     notes = dev_notes(source.run, made.plain, manifest, dev_samples(manifest))
     criterion = str(source.run.read_recipe()["criterion"])
@@ -201,7 +211,7 @@ def _measure(source: _Source, made: _Made, manifest: Path, options: ExportOption
     if options.quantise_on:
         try:
             written = calibrate(made.written).bundle
-        except MetricError as error:  # the floats could be calibrated, so that the quantisation is the cause
+        except MetricError as error:  # the network of floats could be calibrated, so the quantisation is the cause
             raise RunError(f"not exported: the network of 8 bits cannot be calibrated: {error}") from error
     else:
         described = plain.bundle.description
@@ -209,12 +219,12 @@ def _measure(source: _Source, made: _Made, manifest: Path, options: ExportOption
     made = replace(made, plain=plain.bundle, written=written, unreadable=made.unreadable | plain.unreadable)
     parity, unreadable = _parity(source, made, manifest, kept=options.threshold)
     if parity.failures and not options.force:
-        raise RunError(f"not exported: {'; '.join(parity.failures)} (--force writes it all the same)")
+        raise RunError(f"not exported: {'; '.join(parity.failures)} (--force writes the file anyway)")
     return replace(made, parity=parity, warnings=(*notes, *parity.notes), unreadable=made.unreadable | unreadable)
 
 
 def _parity(source: _Source, made: _Made, manifest: Path, *, kept: bool) -> tuple[Parity, dict[str, str]]:
-    """The parity on test, or on dev if there is no test split of both classes, and the images it could not read."""
+    """The parity on test, or on dev if the test split lacks a class; and path -> reason of the unreadable images."""
     test = [sample for sample in read_manifest(manifest) if sample.split is Split.TEST]
     samples, split = test, "test split"
     if {sample.label for sample in test} != set(Label):
@@ -222,7 +232,7 @@ def _parity(source: _Source, made: _Made, manifest: Path, *, kept: bool) -> tupl
         split = "the samples that chose the threshold, as it has no test split of both classes"
     notes = measured_notes(source.run, manifest, test)
     if not kept:
-        notes.append("the decisions are at thresholds that were chosen for this comparison; the model holds none")
+        notes.append("the decisions use thresholds that were chosen only for this comparison; the model file has none")
     scored, unreadable = [], dict[str, str]()
     for variant in _variants(source.trained, made):
         one, images = _scored(variant, made.plain, manifest, samples, source.progress)
@@ -242,7 +252,7 @@ class _Variant:
 
 
 def _variants(trained: TrainedModel, made: _Made) -> list[_Variant]:
-    """The trained network first, then its graph in each engine, then 8 bits."""
+    """The trained network, then the graph of 32 bit floats in each engine, then the graph of 8 bits."""
     plain, written = made.plain, made.written.description.networks[0]
     variants = [
         _Variant("PyTorch", "fp32", plain, EagerScorer(trained, plain.description.calibration)),
@@ -272,7 +282,7 @@ def _scored(
 
 
 def _described(source: _Source, made: _Made, wording: Wording, options: ExportOptions) -> Bundle:
-    """The written model with everything that is said of it, and the run's own files."""
+    """The written model with its texts and facts, and with the run's weights."""
     trained, run = source.trained, source.run
     facts: dict[str, Any] = {
         **trained.facts,

@@ -1,4 +1,4 @@
-"""Several models as one: their calibrated logits, weighted and summed, with a threshold chosen on dev."""
+"""Fusion of several models into one model: a weighted sum of calibrated logits, with a threshold chosen on dev."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from facepad.workflow.scoring import dev_samples, score_samples
 __all__ = ["FUSIONS", "Fused", "FusionMethod", "fuse_models"]
 
 FusionMethod = Literal["mean-logit", "logistic"]
-"""How models are fused: equal weights, or weights learnt on dev."""
+"""The fusion method: equal weights, or weights learnt on dev."""
 FUSIONS: tuple[FusionMethod, ...] = get_args(FusionMethod)
-"""The names of the ways to fuse models."""
-#: The facts of a member that say what it was trained on, and what its own members are.
+"""The names of the fusion methods."""
+#: The facts of a member that describe its training data and its own members. The fused model keeps these facts.
 _ORIGIN = ("manifest", "manifest_sha256", "members")
 
 
 @dataclass(frozen=True)
 class Fused:
-    """What `fuse_models` made.
+    """The result of `fuse_models`.
 
     Attributes:
         bundle: The fused model.
-        unreadable: The dev images that could not be read: path to reason.
+        unreadable: Path -> reason, for each dev image that could not be read.
     """
 
     bundle: Bundle
@@ -52,20 +52,22 @@ def fuse_models(
     criterion: str | float = "eer",
     progress: bool = False,
 ) -> Fused:
-    """One model that weighs the calibrated logits of several; every member's calibration becomes part of its weights.
+    """Fuse several models into one model: the weighted sum of their calibrated logits.
+
+    The slopes and offsets of the members' calibrations become part of the weights and the offset of the fused model.
 
     Args:
         models: At least two models.
-        manifest: Its dev samples choose the threshold, and fit the weights of ``logistic``; without splits, all samples
-            do.
+        manifest: The manifest with the dev samples, on which the threshold and the weights of ``logistic`` are learnt.
+            A manifest without splits gives all of its samples.
         name: Name of the fused model.
-        method: ``mean-logit`` weighs all members alike. ``logistic`` learns weights and an offset: logistic regression
-            with L2 penalty on standardised logits, in which both classes have the same weight.
-        criterion: How dev chooses the threshold (`facepad.metrics.parse_criterion`).
+        method: ``mean-logit`` gives all members the same weight. ``logistic`` learns weights and an offset by logistic
+            regression with an L2 penalty on standardised logits; both classes have the same weight.
+        criterion: The rule that chooses the threshold on dev (`facepad.metrics.parse_criterion`).
         progress: Draw a progress bar on stderr.
 
     Raises:
-        InputError: there are fewer than two models, the method is unknown, or dev lacks scored samples of one class.
+        InputError: there are fewer than two models, the method is unknown, or one class has no scored dev samples.
         ModelError: a member cannot run.
         MetricError: the criterion is unknown.
     """
@@ -96,7 +98,7 @@ def fuse_models(
 
 
 class _Members:
-    """The models side by side, as one scorer that keeps the calibrated logits of each, ``(N, members)``."""
+    """A scorer that runs all models, and collects their calibrated logits ``(N, members)`` in `logits`."""
 
     def __init__(self, models: Sequence[Bundle]) -> None:
         self._scorers = [BundleScorer(model) for model in models]
@@ -129,7 +131,7 @@ def _learn(logits: NDArray[np.float64], bona_fide: NDArray[np.bool_]) -> tuple[N
     spread = np.where(spread > 0, spread, 1.0)
     columns = np.vstack([((logits - mean) / spread).T, np.ones(n)])
     labels = bona_fide.astype(np.float64)
-    penalty = np.append(np.full(members, 1 / n), 0.0)  # L2 that weighs as much as one sample; the offset is free
+    penalty = np.append(np.full(members, 1 / n), 0.0)  # the penalty weighs as much as one sample; the offset has none
     factors = logistic_regression(columns, labels, balanced_weights(labels), penalty)
     weights = factors[:-1] / spread
     return weights, float(factors[-1] - weights @ mean)
@@ -186,7 +188,7 @@ def _member_network(number: int, member: Description, network: Network, weight: 
 
 
 def _files(models: Sequence[Bundle]) -> dict[str, bytes]:
-    """The networks of all members, and the texts of their licences."""
+    """The files of all members' networks, and the members' licence texts."""
     return {
         _part(number, name): model.files[name]
         for number, model in enumerate(models, start=1)

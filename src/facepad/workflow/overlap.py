@@ -1,4 +1,4 @@
-"""Overlap of a network's training data with the data that it is calibrated or measured on, which flatters it."""
+"""Notes on an overlap of a model's training data with its dev or test data, which makes metrics too good."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["dev_notes", "measured_notes", "origin_notes"]
 
 
 def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequence[Sample]) -> list[str]:
-    """What a reader of a threshold must know of the samples that choose it, one line each.
+    """Notes on an overlap of the training data with the dev samples on which a threshold is chosen, one line each.
 
     Args:
-        run: The run that the model is of, which lists its training samples; None for any other model, of which only the
-            hash of the training manifest is known.
+        run: The run folder of the model, which lists the training samples. None for another model; only the hash of its
+            training manifest is known.
         bundle: The model.
-        manifest: The manifest that holds the samples.
-        dev: The samples that choose the threshold.
+        manifest: The manifest with the dev samples.
+        dev: The dev samples.
     """
     if run is None:
         return origin_notes(manifest, bundle.description.facts)
@@ -37,7 +37,7 @@ def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequen
 
 
 def measured_notes(run: RunFolder, manifest: Path, test: Sequence[Sample]) -> list[str]:
-    """What a reader of figures must know of the samples that a run is measured on, one line each."""
+    """Notes on an overlap of a run's training data with the test samples, one line each."""
     seen = run.read(run.samples_file)
     paths, subjects = _paths(manifest, test), {sample.subject for sample in test}
     notes = [
@@ -54,10 +54,12 @@ def measured_notes(run: RunFolder, manifest: Path, test: Sequence[Sample]) -> li
 
 
 def origin_notes(manifest: Path, facts: Mapping[str, Any]) -> list[str]:
-    """A note if the model was trained on another manifest: a model file does not list its training images.
+    """A note if the model was trained on another manifest; else empty.
+
+    A model file does not list its training images, so the images of two manifests cannot be compared.
 
     Args:
-        manifest: The manifest that the model is used on.
+        manifest: The manifest with the dev or test samples.
         facts: The facts of the model.
     """
     here = manifest_hash(manifest)
@@ -71,7 +73,7 @@ def origin_notes(manifest: Path, facts: Mapping[str, Any]) -> list[str]:
 
 
 def _origins(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name and hash of each manifest that the model's facts name, those of a fused model's members too."""
+    """Name and hash of each training manifest in the model's facts, including the members of a fused model."""
     if "manifest_sha256" in facts:
         yield facts.get("manifest", "unnamed"), facts["manifest_sha256"]
     for member in facts.get("members", ()):

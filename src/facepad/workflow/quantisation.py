@@ -1,4 +1,4 @@
-"""A network in 8 bit integers: the images that it is quantised on, and the quantised model."""
+"""Quantisation of a model to 8 bit integers, and the choice of the quantisation images."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class QuantisationImages:
-    """The images that show a quantised network how large its activations become.
+    """The quantisation images, on which the range of each activation is measured.
 
     Attributes:
-        crops: The network's input, uint8 RGB ``(H, W, 3)`` each.
-        unreadable: The images that could not be read: path to reason.
+        crops: Inputs of the network, uint8 RGB ``(H, W, 3)`` each.
+        unreadable: Path -> reason, for each image that could not be read.
     """
 
     crops: list[NDArray[np.uint8]]
@@ -38,15 +38,17 @@ class QuantisationImages:
 
 
 def quantisation_images(manifest: Path, spec: PreprocessSpec, *, limit: int = 200) -> QuantisationImages:
-    """Train samples of a manifest, drawn evenly from bona fide and every kind of attack; always the same.
+    """Draw quantisation images from the train samples of a manifest, evenly from bona fide and each kind of attack.
+
+    The same manifest always gives the same images.
 
     Args:
         manifest: The manifest.
-        spec: How the network's input is preprocessed.
-        limit: The largest number of images.
+        spec: The preprocessing of the network's input.
+        limit: Maximum number of images.
 
     Raises:
-        InputError: the train split has no usable image, or its packed crops are narrower than the network looks at.
+        InputError: the train split has no usable image, or its packed crops are smaller than the network's crop.
     """
     kinds: dict[str, list[Sample]] = defaultdict(list)
     for sample in read_manifest(manifest):
@@ -69,12 +71,12 @@ def quantisation_images(manifest: Path, spec: PreprocessSpec, *, limit: int = 20
 
 
 def quantised(bundle: Bundle, crops: Sequence[NDArray[np.uint8]]) -> Bundle:
-    """A model of one ONNX graph, its graph in 8 bit integers.
+    """The model, with its only ONNX graph quantised to 8 bit integers.
 
     Raises:
         RunError: ONNX Runtime cannot quantise the graph.
     """
-    from facepad.export.int8 import quantize  # only here: ONNX Runtime's tools take a second to import
+    from facepad.export.int8 import quantize  # imported late: ONNX Runtime's tools take a second to import
 
     [(name, graph)] = bundle.files.items()
     batches = (np.stack(crops[first : first + _BATCH]) for first in range(0, len(crops), _BATCH))

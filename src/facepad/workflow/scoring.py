@@ -89,7 +89,7 @@ class ScoredSamples:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    """How a model is evaluated.
+    """The options of an evaluation.
 
     Attributes:
         criterion: The rule that chooses the threshold on dev (`facepad.metrics.parse_criterion`), or a threshold, which
@@ -181,7 +181,7 @@ def _refuse_all_unreadable(scored: ScoredSamples) -> None:
 
 
 def _eer(records: list[ScoreRecord], threshold: Threshold, aggregation: Aggregation | None) -> Rate | None:
-    """The EER of the images (of the videos, with an aggregation); None if a class has no scores."""
+    """The EER of the images, or with an aggregation of the videos; None if a class has no scores."""
     records = to_videos(records, aggregation) if aggregation else records
     if len({record.label for record in records if record.score is not None}) < len(Label):
         return None
@@ -191,12 +191,12 @@ def _eer(records: list[ScoreRecord], threshold: Threshold, aggregation: Aggregat
 def check_evaluation(
     samples: Sequence[Sample], criterion: str | float | Threshold, aggregation: Aggregation | None = None
 ) -> None:
-    """Raise the errors of `evaluate_samples` that need no scores.
+    """Check samples and options before an evaluation, so that errors appear before the slow scoring.
 
     Raises:
-        InputError: the test split lacks images of one class; the dev split does, and the criterion needs dev; or
-            there is an aggregation, but no test sample names its video.
-        ScoresError: there is an aggregation, and a video holds more than one kind of presentation.
+        InputError: the test split lacks images of one class; the criterion needs the dev split, and the dev split lacks
+            images of one class; or videos are evaluated, but the test samples do not name their videos.
+        ScoresError: videos are evaluated, and a video holds more than one kind of presentation.
         MetricError: the criterion or aggregation is unknown.
     """
     if aggregation:
@@ -234,7 +234,7 @@ def score_samples(
     batch_size: int = 32,
     title: str | None = None,
 ) -> ScoredSamples:
-    """Score samples. An image that is unreadable, or has no face box, gets a status instead of a score.
+    """Score samples. An image that is unreadable or has no face box gets a status instead of a score.
 
     Args:
         scorer: The network.

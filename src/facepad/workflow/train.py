@@ -1,4 +1,4 @@
-"""Training: a recipe and a manifest become a run folder."""
+"""Training of a recipe on a manifest, with a run folder as the result."""
 
 from __future__ import annotations
 
@@ -46,24 +46,24 @@ def train_run(
     devices: Devices = BEST_DEVICE,
     progress: bool = False,
 ) -> dict[str, str]:
-    """Train ``recipe`` on a manifest's train and dev samples into the run folder ``out``.
+    """Train ``recipe`` on a manifest's train and dev samples, and write the run folder ``out``.
 
-    If it is called in every process that a launcher such as torchrun has started, these processes train together, and
-    the first one writes. ``out`` must then be a folder that all machines share.
+    Every process of a launcher such as torchrun may call this function. The processes then train together, and the
+    process of rank 0 writes the files. All machines must share the folder ``out``.
 
     Args:
         recipe: The recipe.
-        manifest: The data; its test samples take no part.
-        out: New run folder; with ``resume`` an unfinished one of the same recipe and data.
-        resume: Go on with an unfinished run.
-        devices: Where to train.
-        progress: Show progress bars on stderr.
+        manifest: The manifest. Its test samples are not used.
+        out: New run folder; with ``resume``, the folder of an unfinished run of the same recipe and data.
+        resume: Continue an unfinished run.
+        devices: The devices for the training.
+        progress: Draw progress bars on stderr.
 
     Returns:
-        The training images that were left out: path to reason, such as unreadable or without a face.
+        Path -> reason, for each image that was left out, such as an unreadable image.
 
     Raises:
-        InputError: the input is wrong in any way; nothing is written then.
+        InputError: the input is wrong. Then no file is written.
         BusyError: another process trains in the folder.
         RunError: the training failed, or the folder cannot be written.
     """
@@ -85,7 +85,7 @@ def train_run(
             write_json(run.samples_file, _samples_of(manifest, data))
         try:
             left_out |= fit(model, data, recipe.plan(), out, devices=devices, progress=progress)
-        except InputError:  # the images are at fault, and nothing was learnt that would be worth resuming
+        except InputError:  # without a checkpoint the run cannot be resumed, so the folder has no use
             if ranks.first and fresh and not any(run.checkpoints.rglob("*.*")):
                 shutil.rmtree(out)
             raise
@@ -107,14 +107,14 @@ def train_run(
 
 @dataclass(frozen=True)
 class _Opening:
-    """What a run is begun with, and must be resumed with.
+    """The settings of a run. A resumed run must have the same settings, except for the devices.
 
     Attributes:
         recipe: The recipe.
         manifest: The manifest.
-        manifest_sha256: Its hash.
-        depth: The identity of the depth labels; None for a network without a depth map.
-        devices: Where to train; a run may be resumed elsewhere.
+        manifest_sha256: The SHA-256 of the manifest.
+        depth: The identity of the depth labels; None for a network without depth maps.
+        devices: The devices for the training. A run may be resumed on other devices.
     """
 
     recipe: Recipe
@@ -124,15 +124,17 @@ class _Opening:
     devices: Devices
 
     def compared(self) -> dict[str, object]:
-        """What all processes must have been given alike."""
+        """The settings that must be the same in all processes."""
         return {"recipe": self.recipe, "manifest": self.manifest_sha256, "depth labels": self.depth}
 
     def open(self, run: RunFolder, resume: bool, held: ExitStack) -> bool:
-        """Begin a run folder (True) or go on with one (False), and hold it until ``held`` is closed.
+        """Create a run folder (returns True) or resume a run (returns False), and lock the folder.
+
+        The lock is released when ``held`` is closed.
 
         Raises:
-            InputError: the folder holds another run, a finished one or other files, or another process trains in it.
-            RunError: the folder cannot be written; it is removed then.
+            InputError: the folder holds another run, a finished run or other files, or another process trains in it.
+            RunError: the folder cannot be written. The new folder is removed then.
         """
         if resume and run.is_begun:
             self._require_same(run)
@@ -147,7 +149,7 @@ class _Opening:
             held.enter_context(exclusive(run.path, "training"))
             write_json(run.environment_file, self._environment())
             write_json(run.recipe_file, self._recorded())
-        except RunError:  # a folder with only one of the two files could be neither resumed nor begun again
+        except RunError:  # a folder with only one of the two files could not be resumed or used again
             shutil.rmtree(run.path)
             raise
         return True
@@ -186,7 +188,7 @@ class _Opening:
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
-    """The first key whose value changed, in words; a missing key and a key without a value are the same."""
+    """The first key with another value, and both values, as text; None if the mappings are equal."""
     old, new = dict(flatten(before)), dict(flatten(now))
     for key in old | new:
         if old.get(key) != new.get(key):
@@ -195,7 +197,7 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None
 
 
 def _training_data(recipe: Recipe, manifest: Path) -> tuple[TrainingData, dict[str, str]]:
-    """The usable samples of train and dev, and those without a face that the network needs: path to reason."""
+    """The usable train and dev samples, and path -> reason for each sample that lacks the necessary face box."""
     samples = read_manifest(manifest)
     spec = replace(recipe.preprocess.spec(), detector=origin_of(manifest).get("detector", PreprocessSpec().detector))
     usable = [sample for sample in samples if sample.box is not None or not spec.needs_face]
@@ -223,14 +225,17 @@ def _training_data(recipe: Recipe, manifest: Path) -> tuple[TrainingData, dict[s
 
 
 def _with_depth(data: TrainingData, depth: DepthMaps) -> tuple[TrainingData, dict[str, str]]:
-    """The samples with depth maps, and the bona fide images without one (no face, or unreadable): path to reason."""
+    """The samples with depth maps, and path -> reason for each bona fide image without a depth map.
+
+    An image without a face, or an unreadable image, has no depth map.
+    """
     without = {sample.path: "no depth map" for sample in (*data.train, *data.dev) if sample not in depth}
     train, dev = ([sample for sample in part if sample in depth] for part in (data.train, data.dev))
     return replace(data, depth=depth, train=train, dev=dev), without
 
 
 def _samples_of(manifest: Path, data: TrainingData) -> dict[str, dict[str, list[str]]]:
-    """The images and subjects of train and dev: an evaluation on any manifest can tell which of them it shares."""
+    """The images and subjects of train and dev, with which a later evaluation detects an overlap."""
     return {
         str(split): {
             "images": sorted(os.path.realpath(resolve(manifest, sample)) for sample in part),
@@ -241,5 +246,8 @@ def _samples_of(manifest: Path, data: TrainingData) -> dict[str, dict[str, list[
 
 
 def _feature_folder(folder: Path) -> Path | None:
-    """The folder of frozen features beside the manifest, for all its runs; None, the run itself, if it is read-only."""
+    """The folder beside the manifest in which all runs store frozen features; None if the folder is read-only.
+
+    With None, the features are stored in the run folder.
+    """
     return folder / "features" if os.access(folder, os.W_OK) else None

@@ -9,7 +9,7 @@ __all__ = ["installed_versions"]
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str | None]:
-    """Package to version; None for a package that is not installed."""
+    """Package -> version; None for a package that is not installed."""
     return {name: _version(name) for name in packages}
 
 

@@ -129,7 +129,9 @@ def test_separable_dev_is_calibrated_on_degraded_images_or_not_at_all(plain, sep
     done = calibrate_bundle(fused, separable).bundle.description
     assert (done.calibration.method, done.calibration.offset) == ("platt", -1.5)
     texts = [note.text for note in done.calibration.notes]
-    assert (texts[0], texts[2]) == ("of the members", "it stayed as it was") and texts[1].startswith("the scores of")
+    assert (texts[0], texts[2]) == ("of the members", "the calibration was not changed") and texts[1].startswith(
+        "the scores of"
+    )
     again = type(plain)(plain.description.model_copy(update={"calibration": done.calibration}), plain.files)
     assert calibrate_bundle(again, separable).bundle.description.calibration == done.calibration
     shuffled = dev_records(plain, separable)

@@ -89,7 +89,7 @@ def test_int8_is_not_written_unmeasured(tiny_run, noisy_manifest, tmp_path):
     run = shutil.copytree(tiny_run, tmp_path / "run")
     environment = json.loads((run / "environment.json").read_text())
     (run / "environment.json").write_text(json.dumps(environment | {"manifest": str(tmp_path / "gone.csv")}))
-    with pytest.raises(InputError, match="8 bits are not written unmeasured: .*--manifest names another"):
+    with pytest.raises(InputError, match="8 bits are not written without a measured parity: .*name another manifest"):
         export_run(run, tmp_path / "a.facepad", ExportOptions(quantise_on=noisy_manifest))
     assert not (tmp_path / "a.facepad").exists()
     assert export_run(run, tmp_path / "a.facepad", ExportOptions(quantise_on=noisy_manifest, force=True)).parity is None
@@ -100,8 +100,8 @@ def test_the_threshold_may_stay_out(tiny_run, tmp_path):
     assert done.parity is not None
     description = read_bundle(tmp_path / "a.facepad").description
     assert (description.threshold, description.calibration.method) == (None, "platt")
-    assert "the model holds none" in description.facts["parity"]["notes"][0]
-    assert "the model holds none" in (tmp_path / "a.facepad.parity.md").read_text()
+    assert "the model file has none" in description.facts["parity"]["notes"][0]
+    assert "the model file has none" in (tmp_path / "a.facepad.parity.md").read_text()
 
 
 def test_images_that_were_learnt_from_are_named(tiny_run, manifest_like, tmp_path, facepad):
@@ -213,7 +213,7 @@ def test_a_graph_that_scores_otherwise_is_not_written(tiny_run, tmp_path, monkey
     assert code == 0, err
     assert "written but" not in err
     assert json.loads((tmp_path / "a.facepad.parity.json").read_text())["forced"] is True
-    assert "**Failed, but written all the same (--force):**" in (tmp_path / "a.facepad.parity.md").read_text()
+    assert "**Failed, but written anyway (--force):**" in (tmp_path / "a.facepad.parity.md").read_text()
     assert read_bundle(tmp_path / "a.facepad").description.facts["parity"]["failures"]
 
 
