@@ -1,4 +1,4 @@
-"""The command line: thin commands over the library; heavy imports wait until a command needs them."""
+"""The command line. Commands call the library, and import slow modules only when they run."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ from facepad.runtime.log import log_to_stderr
 
 __all__ = ["app", "main"]
 
-#: Modules whose name is not the name of the package that brings them, as facepad's own requirements spell it.
-_BROUGHT_BY = {"aiohttp": "fsspec", "skimage": "scikit-image", "sklearn": "scikit-learn", "starlette": "fastapi"}
+#: Module -> package in facepad's requirements that installs the module, if the names differ.
+_PACKAGE_OF = {"aiohttp": "fsspec", "skimage": "scikit-image", "sklearn": "scikit-learn", "starlette": "fastapi"}
 
 
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0 success, 1 the run failed, 2 wrong usage or input, 3 an input among others could not be read or
-    decided (`predict`, `score`), 4 `--fail-on` matched, 130 Ctrl-C, 141 the reader of a pipe has gone.
+    Exit codes: 0 success, 1 the run failed, 2 wrong usage or input, 3 some inputs could not be read or decided
+    (`predict`, `score`), 4 `--fail-on` matched, 130 Ctrl-C, 141 the reader of a pipe has stopped reading.
     """
     log_to_stderr()
     try:
         code = _run()
     except BrokenPipeError:
-        # The code that a shell shows of a tool that SIGPIPE ended, as it ends cat and grep. Python ignores that signal,
-        # which would also end a process whose network connection breaks. The work has neither succeeded nor failed.
+        # 141 is the exit code of a tool that SIGPIPE ended, such as cat. Python ignores SIGPIPE, because this signal
+        # would also end a process if a network connection breaks.
         code = ExitCode.READER_GONE
     _drop_output()
     sys.exit(code)
 
 
 def _run() -> int:
-    """Run a command, and print its error on stderr; the exit code."""
+    """Run a command, print an error on stderr, and return the exit code."""
     try:
         code = app(standalone_mode=False) or 0
         with writing(OUTPUT):
             sys.stdout.flush()
     except BrokenPipeError:
         raise
-    except SystemExit as stop:  # typer answers a broken pipe with code 1, as if the run had failed
+    except SystemExit as stop:  # typer turns a broken pipe into exit code 1, the code of a failed run
         if isinstance(stop.__context__, BrokenPipeError):
             raise stop.__context__ from None
         raise
@@ -71,15 +71,15 @@ def _run() -> int:
         if os.environ.get("FACEPAD_DEBUG"):
             raise
         code, line = _explain(error)
-        if line:  # typer has shown the help where there were no arguments
+        if line:  # the line is empty if there were no arguments: typer has shown the help then
             say(f"facepad: {line}")
-    if code == ExitCode.CTRL_C:  # some versions of typer return it, some raise
+    if code == ExitCode.CTRL_C:  # after Ctrl-C, some versions of typer return this code, and other versions raise
         say("facepad: stopped by Ctrl-C")
     return code
 
 
 def _drop_output() -> None:
-    """Drop output that could not be written: otherwise the interpreter tries again at its end, and complains."""
+    """Discard output that could not be written. Otherwise the interpreter tries again at exit, and prints an error."""
     for stream in filter(None, (sys.__stdout__, sys.__stderr__)):  # typer replaces sys.stdout after a broken pipe
         try:
             stream.flush()
@@ -104,15 +104,15 @@ def _explain(error: Exception) -> tuple[int, str]:
 
 
 def _package_with(module: str) -> str:
-    """The package to install for a missing module: facepad with the extra that brings it, quoted for a shell.
+    """The pip requirement that installs a missing module: facepad with an extra, quoted for a shell.
 
     >>> _package_with("starlette.requests"), _package_with("sklearn"), _package_with("numpy")
     ("'facepad[serve]'", "'facepad[train]'", 'facepad')
     """
     name = module.partition(".")[0]
-    wanted = _BROUGHT_BY.get(name, name.replace("_", "-"))
+    wanted = _PACKAGE_OF.get(name, name.replace("_", "-"))
     found = (re.match(r"""([\w.-]+).*extra == ['"]([\w-]+)['"]""", line) for line in requires("facepad") or ())
-    extras = {match[2] for match in found if match and match[1] == wanted} - {"dev"}  # which holds all others
+    extras = {match[2] for match in found if match and match[1] == wanted} - {"dev"}  # dev contains all other extras
     if not extras:
         return "facepad"
-    return f"'facepad[{'train' if 'train' in extras else min(extras)}]'"  # export holds all of train
+    return f"'facepad[{'train' if 'train' in extras else min(extras)}]'"  # export contains all of train

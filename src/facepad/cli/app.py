@@ -1,4 +1,4 @@
-"""The command line's root, and what commands share: options, exit codes, and output."""
+"""The root of the command line, and the shared options, exit codes and output functions of the commands."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ Out = Annotated[Path, typer.Argument(help="New (or empty) output folder.", show_
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")]
 CriterionOption = Annotated[
     str | None,
-    typer.Option(help="How dev chooses the threshold: eer, min-hter, bpcer@apcer=0.05, apcer@bpcer=0.05, or a number."),
+    typer.Option(help="Threshold criterion on dev: eer, min-hter, bpcer@apcer=0.05, apcer@bpcer=0.05, or a number."),
 ]
 
 
 class ExitCode(IntEnum):
-    """How a command ended, where it has not succeeded; the codes of a shell for signals are 128 + the signal."""
+    """The exit codes of commands that did not succeed. As in a shell, the code of a signal is 128 + its number."""
 
     FAILED = 1
     WRONG_INPUT = 2
@@ -82,14 +82,14 @@ class ExitCode(IntEnum):
 
 
 class Level(StrEnum):
-    """What is measured."""
+    """The unit of the metrics: single images, or whole videos."""
 
     FRAME = "frame"
     VIDEO = "video"
 
 
 class Device(StrEnum):
-    """Where to train."""
+    """The device for training."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -98,22 +98,20 @@ class Device(StrEnum):
 
 
 LevelOption = Annotated[Level, typer.Option(help="The unit of the metrics: single images, or whole videos.")]
-FuseOption = Annotated[
-    Aggregation | None, typer.Option(help="How the frames of a video become one score; default: mean.")
-]
+FuseOption = Annotated[Aggregation | None, typer.Option(help="Aggregation of a video's frame scores; default: mean.")]
 
 
 def aggregation_of(level: Level, fuse: Aggregation | None) -> Aggregation | None:
-    """How the frames of a video are aggregated; None where single images are measured."""
+    """The aggregation of a video's frame scores; None at frame level."""
     if level is Level.VIDEO:
         return fuse or "mean"
     if fuse:
-        raise InputError(f"--fuse {fuse} fuses the frames of videos: it needs --level video")
+        raise InputError(f"--fuse {fuse} fuses the frames of videos, which needs --level video")
     return None
 
 
 def say(text: str) -> None:
-    """Print a line for a person on stderr, so that stdout stays for results."""
+    """Print a message on stderr; stdout is only for results."""
     print(text, file=sys.stderr)
 
 
@@ -128,7 +126,7 @@ def report_written(*files: Path, notes: Iterable[str] = (), unreadable: Mapping[
 
 
 def show(text: str) -> None:
-    """Print a result on stdout, and flush it: a full disk or a closed pipe then fails here.
+    """Print a result on stdout, and flush stdout, so that a full disk or a closed pipe raises here.
 
     Raises:
         RunError: stdout cannot be written.
@@ -138,7 +136,7 @@ def show(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """Print the one JSON document of a command with --json."""
+    """Print the JSON document of a command with --json on stdout."""
     show(json.dumps(value, indent=2))
 
 

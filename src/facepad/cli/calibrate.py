@@ -1,4 +1,4 @@
-"""facepad calibrate: a dev set gives a model its calibration and its threshold."""
+"""facepad calibrate: calibrate a model on a dev set, and choose its threshold."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from facepad.cli.app import CriterionOption, Manifest, ModelArgument, app, repor
 
 
 class FitMethod(StrEnum):
-    """What calibration fits."""
+    """The parameters that calibration fits."""
 
     PLATT = "platt"
     TEMPERATURE = "temperature"

@@ -1,4 +1,4 @@
-"""facepad compare: test whether the difference between two systems is significant."""
+"""facepad compare: compare the scores of two systems, with a test of significance."""
 
 from __future__ import annotations
 
@@ -21,10 +21,7 @@ def compare(
     level: LevelOption = Level.FRAME,
     fuse: FuseOption = None,
 ) -> None:
-    """Test whether the difference between two systems is significant.
-
-    Each system is measured at a threshold that is chosen on its own dev scores.
-    """
+    """Test whether one of two systems is significantly better. Each system has its own threshold, chosen on dev."""
     from facepad.metrics import compare_files, format_comparison
 
     comparison = compare_files(scores_a, scores_b, criterion or "eer", aggregation=aggregation_of(level, fuse))

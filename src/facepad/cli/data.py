@@ -16,13 +16,13 @@ from facepad.types import DEFAULT_DETECTOR
 @data_app.command("synthetic", epilog="Example: facepad data synthetic faces --subjects 12 --seed 0")
 def data_synthetic(
     out: Out,
-    subjects: Annotated[int, typer.Option(help="How many people.")] = 12,
+    subjects: Annotated[int, typer.Option(help="Number of people.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same bytes.")] = 0,
     images: Annotated[int, typer.Option(min=4, help="Images per person.")] = 50,
     video: Annotated[bool, typer.Option("--video", help="Videos, for 'data prepare video-folder'.")] = False,
     jobs: Jobs = None,
 ) -> None:
-    """Make a small labelled set of procedural faces, prints and replays: images with their manifest, or videos."""
+    """Make a small synthetic data set of faces, prints and replays: images with a manifest, or videos."""
     from facepad.datasets.manifest import write_manifest
     from facepad.datasets.synthetic import SyntheticSet, generate
     from facepad.files.disk import claim_output
@@ -41,18 +41,18 @@ def data_synthetic(
 def data_prepare(
     dataset: Annotated[str, typer.Argument(help="A data set's name; see 'facepad list datasets'.", show_default=False)],
     root: Annotated[Path, typer.Argument(help="The data set's folder.", show_default=False)],
-    out: Annotated[Path, typer.Argument(help="Where manifest and box cache go.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="Folder for the manifest and the box cache.", show_default=False)],
     protocol: Annotated[str | None, typer.Option(help="Default: the data set's own first protocol.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random protocols.")] = 0,
     detector: Annotated[str, typer.Option(help="Face detector; see 'facepad list detectors'.")] = DEFAULT_DETECTOR,
     detector_model: Annotated[Path | None, typer.Option(help="The detector's model file, if it needs one.")] = None,
     frames_per_video: Annotated[int | None, typer.Option(help="For data sets of videos; default: 20.")] = None,
     frames_per_second: Annotated[
-        float | None, typer.Option(metavar="RATE", help="Frames by the videos' time, instead of a number of each.")
+        float | None, typer.Option(metavar="RATE", help="Frames per second of video, instead of a number per video.")
     ] = None,
     jobs: Jobs = None,
 ) -> None:
-    """Find faces once, and write OUT/manifest.csv (k-fold protocols: OUT/manifest-fold0.csv and so on)."""
+    """Find the faces of a data set, and write OUT/manifest.csv (k-fold protocols: OUT/manifest-fold0.csv and so on)."""
     from facepad.datasets.frames import FrameChoice
     from facepad.datasets.prepare import PrepareSettings, prepare
 
@@ -70,10 +70,10 @@ def data_depth(
         typer.Option(help="facemesh, prnet or template; default: facemesh, else template."),
     ] = None,
     model: Annotated[Path | None, typer.Option(help="The engine's model file.", show_default=False)] = None,
-    preview: Annotated[Path | None, typer.Option(help="Folder for a picture of some faces and their maps.")] = None,
+    preview: Annotated[Path | None, typer.Option(help="Folder for an image of some faces and depth maps.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
 ) -> None:
-    """Make depth maps of the bona fide faces, for training with depth; they are stored beside the manifest."""
+    """Make depth maps of the bona fide faces for training with depth, and store them beside the manifest."""
     from facepad.depth import create_labeller, make_depth, usual_labeller, write_preview
 
     named = engine or (model and "facemesh")
@@ -86,7 +86,7 @@ def data_depth(
 
 
 class ImageFormat(StrEnum):
-    """How images are packed."""
+    """The file format of packed images."""
 
     JPEG = "jpeg"
     PNG = "png"
@@ -99,17 +99,19 @@ def data_pack(
         Path, typer.Argument(help="Output folder: new, empty, or begun by the same command.", show_default=False)
     ],
     crop: Annotated[
-        str, typer.Option(help="Crop: its side in sides of the face square, or frame for the whole image.")
+        str, typer.Option(help="Side of the crop as a multiple of the face square's side, or frame for whole images.")
     ] = "2.7",
-    size: Annotated[int, typer.Option(help="Pixels a side keeps at least; twice as many are shrunk. 0: all.")] = 480,
+    size: Annotated[
+        int, typer.Option(help="Minimum side in pixels; an image of twice the size is shrunk. 0: never shrink.")
+    ] = 480,
     image_format: Annotated[
-        ImageFormat, typer.Option("--format", help="png changes no pixel, and is larger and slower to read.")
+        ImageFormat, typer.Option("--format", help="png is lossless, but larger and slower to read.")
     ] = ImageFormat.JPEG,
     quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality.")] = 95,
     per_shard: Annotated[int, typer.Option(min=1, help="Images in a shard.")] = 1000,
     jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
 ) -> None:
-    """Pack what networks look at into tar shards, which train and evaluate faster than loose files."""
+    """Pack crops of the faces into tar shards, which are faster to train and evaluate on than single files."""
     from facepad.datasets.pack import PackSettings, pack
     from facepad.depth import carry_depth
 
@@ -121,7 +123,7 @@ def data_pack(
 
 
 def _crop(word: str) -> float | None:
-    """The number of a --crop; None for whole frames."""
+    """The value of --crop; None for whole images."""
     try:
         return None if word == "frame" else float(word)
     except ValueError:

@@ -1,4 +1,4 @@
-"""facepad demo: every step from data to predictions, on synthetic data."""
+"""facepad demo: all steps of facepad on synthetic data."""
 
 from __future__ import annotations
 

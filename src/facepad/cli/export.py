@@ -1,4 +1,4 @@
-"""facepad export: a run becomes a model file."""
+"""facepad export: write a run as a model file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from facepad.cli.app import app, report_written, show
 
 
 class Format(StrEnum):
-    """What engine a model file is for."""
+    """The file format of the network, which depends on the inference engine."""
 
     ONNX = "onnx"
     OPENVINO = "openvino"
 
 
 class Quantize(StrEnum):
-    """What a network is quantised to."""
+    """The precision of a quantised network."""
 
     INT8 = "int8"
 
@@ -28,24 +28,24 @@ class Quantize(StrEnum):
 def export(
     run: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
     out: Annotated[Path, typer.Argument(help="New model file, such as first.facepad.", show_default=False)],
-    file_format: Annotated[Format, typer.Option("--format", help="Inference engine of the file.")] = Format.ONNX,
+    file_format: Annotated[Format, typer.Option("--format", help="File format of the network.")] = Format.ONNX,
     quantize: Annotated[Quantize | None, typer.Option(help="Weights and activations of 8 bits.")] = None,
     calibration: Annotated[
-        Path | None, typer.Option(help="Manifest whose train images calibrate the quantisation.")
+        Path | None, typer.Option(help="Manifest with quantisation images in its train split.")
     ] = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="Its dev chooses the threshold, its test shows parity; default: the training's.")
+        Path | None, typer.Option(help="Manifest for threshold (dev) and parity (test); default: that of the training.")
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the model; default: the run folder's.")] = "",
     license_: Annotated[str, typer.Option("--license", help="SPDX expression or short text.")] = "",
     scope: Annotated[str, typer.Option(help="The permitted use, in a line that every user sees.")] = "",
-    card: Annotated[Path | None, typer.Option(help="Model card to put in, Markdown.")] = None,
+    card: Annotated[Path | None, typer.Option(help="Model card (Markdown) for the model file.")] = None,
     threshold: Annotated[bool, typer.Option(help="Keep the threshold in the model.")] = True,
     force: Annotated[
-        bool, typer.Option("--force", help="Write it although its decisions differ too much, or unmeasured.")
+        bool, typer.Option("--force", help="Write the model although parity failed or cannot be measured.")
     ] = False,
 ) -> None:
-    """Make a run a model file: calibrated, with threshold, and measured against the network that was trained."""
+    """Write a run as a calibrated model file with a threshold, and compare it with the trained network."""
     from facepad.errors import InputError
     from facepad.files.disk import read_text
     from facepad.workflow.calibrate import calibration_words

@@ -47,7 +47,7 @@ def _listing(what: Listing) -> dict[str, str]:
 
 
 def _models_text() -> str:
-    """Two tables: the models that predict and evaluate can use, and the networks that recipes can train."""
+    """Two tables as text: the models for predict and evaluate, and the networks that recipes can train."""
     from facepad.modelfile.catalog import list_catalog
 
     lines, entries = ["models to use (with facepad evaluate and facepad predict)"], list_catalog()

@@ -1,4 +1,4 @@
-"""facepad metrics: measures from any system's scores."""
+"""facepad metrics: compute metrics from the scores of any system."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def metrics(
     fuse: FuseOption = None,
     dev: Annotated[Path | None, typer.Option(help="A second scores file that chooses the threshold.")] = None,
 ) -> None:
-    """Measure any system's scores; the threshold is chosen on dev and applied to test."""
+    """Compute metrics from the scores of any system. The threshold is chosen on dev and applied to test."""
     from facepad.metrics import format_summary, metrics_from_file
 
     summary = metrics_from_file(scores, criterion or "eer", dev=dev, aggregation=aggregation_of(level, fuse))

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from facepad.predict.sources import Source
     from facepad.types import Decision
 
-_WIDEST = 60  # Characters of the column of names.
+_WIDEST = 60  # Maximum width of the column of names, in characters.
 
 
 class FailOn(StrEnum):
-    """What makes the command fail."""
+    """The decision that makes the command fail."""
 
     ATTACK = "attack"
 
@@ -51,14 +51,14 @@ def predict(
     annotate: Annotated[
         Path | None, typer.Option(metavar="DIR", help="New (or empty) folder for copies that show the decisions.")
     ] = None,
-    fail_on: Annotated[FailOn | None, typer.Option(help="Exit with 4 when at least one decision is this.")] = None,
+    fail_on: Annotated[FailOn | None, typer.Option(help="Exit with code 4 if a decision has this value.")] = None,
     detector: DetectorOption = None,
     frames: Annotated[
         int | None, typer.Option(min=1, help="Frames of each video (default: 20) or the camera (until Ctrl-C).")
     ] = None,
     fuse: FuseOption = None,
 ) -> None:
-    """Tell for each face whether it is live or an attack, or why that is undecided."""
+    """Decide for each face: live, attack, or undecided with the reasons."""
     from facepad.predict.predictor import load
     from facepad.predict.run import Results, predict_sources
     from facepad.predict.sources import find_sources
@@ -87,13 +87,13 @@ def predict(
 def _copies(folder: Path | None) -> Annotations | None:
     if folder is None:
         return None
-    from facepad.predict.annotate import Annotations  # only here: most calls ask for no copies
+    from facepad.predict.annotate import Annotations  # imported late: most calls need no copies
 
     return Annotations(folder)
 
 
 def _copy(outcome: Outcome, copies: Annotations | None) -> None:
-    """Write the annotated copy, if wanted; a source that cannot be read again is reported, and the rest goes on."""
+    """Write an annotated copy, if requested. A source that cannot be read again is reported, and the loop continues."""
     if copies is None or isinstance(outcome.result, MediaError):
         return
     try:
@@ -103,7 +103,7 @@ def _copy(outcome: Outcome, copies: Annotations | None) -> None:
 
 
 def _exit_code(results: Results, complete: bool, fail_on: FailOn | None) -> int:
-    """Ctrl-C first, then --fail-on, then nothing readable, then some undecided or unreadable; else 0."""
+    """The exit code of the first case that applies: Ctrl-C, --fail-on, all unreadable, some undecided, success."""
     from facepad.predict.run import decisions_of
     from facepad.types import Label
 
@@ -118,7 +118,7 @@ def _exit_code(results: Results, complete: bool, fail_on: FailOn | None) -> int:
 
 
 def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: bool) -> Iterator[Outcome]:
-    """The outcomes, with a progress bar if their lines do not appear on this terminal."""
+    """The outcomes, with a progress bar if the results are not printed on this terminal."""
     from facepad.runtime.progress import progress_bar
 
     lines_seen = sys.stdout.isatty() and not as_json
@@ -131,7 +131,7 @@ def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: b
 
 
 def _show(outcome: Outcome, as_json: bool, width: int) -> None:
-    """Print lines for a person: unreadable sources on stderr and, without --json, decisions on stdout."""
+    """Print an outcome as text: an unreadable source on stderr, and without --json the decisions on stdout."""
     from facepad.types import FrameDecision, VideoDecision
 
     name, found = _printable(outcome.source.name), outcome.result
@@ -169,7 +169,7 @@ def _line(name: str, width: int, decision: Decision, remark: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Escape control characters: a file name could hold commands for the terminal.
+    """Escape control characters, because a file name could contain commands for the terminal.
 
     >>> _printable("a\\x1b[31m é")
     'a\\\\x1b[31m é'

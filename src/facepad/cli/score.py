@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from facepad.scale.output import Output
     from facepad.scale.progress import Progress
 
-_MOST_FAILURES = 20  # Lines about failures: one for each kind.
-LINE_SECONDS = 30.0  # Between two lines of progress, where there is no terminal for a bar.
+_MOST_FAILURES = 20  # Maximum number of lines about failures, one line per kind.
+LINE_SECONDS = 30.0  # Seconds between two lines of progress if stderr is not a terminal.
 
 
 class EngineChoice(StrEnum):
@@ -53,13 +53,13 @@ def score(
     jobs: Jobs = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of each video.")] = 20,
     detector: DetectorOption = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images that travel to a process together.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per task of a process.")] = 32,
     column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Parquet column of the bytes; default: the only one of its type.")
+        str | None, typer.Option(metavar="NAME", help="Parquet column of the images; default: the only binary column.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON document on stdout.")] = False,
 ) -> None:
-    """Score any number of images and videos to Parquet; a second run scores what is missing."""
+    """Score any number of images and videos to Parquet. A second run scores only the missing inputs."""
     from facepad.predict.predictor import load
     from facepad.scale import BulkSettings, score_source
 
@@ -78,14 +78,14 @@ def score(
 
 
 def _exit_code(summary: dict[str, Any]) -> int:
-    """130 after Ctrl-C; 3 when an input could not be read or decided; else 0."""
+    """The exit code: 130 after Ctrl-C; 3 if an input could not be read or decided; else 0."""
     if summary["interrupted"]:
         return ExitCode.CTRL_C
     return ExitCode.UNDECIDED if summary["decisions"]["undecided"] or summary["counts"]["unreached"] else 0
 
 
 def _tell(summary: dict[str, Any], out: Path) -> None:
-    """Print a summary for a person."""
+    """Print a summary as text on stderr."""
     run = summary["this_run"]
     for kind, count in list(run["failures"].items())[:_MOST_FAILURES]:
         say(f"{count} x {kind}")
@@ -101,7 +101,7 @@ def _tell(summary: dict[str, Any], out: Path) -> None:
 
 @contextmanager
 def _watching(source: str, column: str | None) -> Iterator[Callable[[Progress, Output], None]]:
-    """A function that shows the progress: a bar on a terminal, elsewhere a line every half minute."""
+    """A function that shows the progress: a bar on a terminal; otherwise a line every half minute."""
     from facepad.runtime.progress import progress_bar
 
     total = _Total(source, column)
@@ -121,7 +121,7 @@ def _watching(source: str, column: str | None) -> Iterator[Callable[[Progress, O
 
 
 class _Total:
-    """The number of inputs, counted in the background where that takes no requests; None until it is known."""
+    """The number of inputs, counted by a thread; None until it is known, and for remote sources."""
 
     def __init__(self, source: str, column: str | None) -> None:
         self.value: int | None = None
@@ -136,11 +136,11 @@ class _Total:
             if not opened.remote:
                 self.value = sum(1 for _ in opened.list_items())
         except (FacepadError, ImportError):
-            return  # The run meets the same error and reports it.
+            return  # The scoring itself raises and reports the same error.
 
 
 class _Lines:
-    """A line every half minute, for logs."""
+    """A function that prints a line of progress every half minute, for logs."""
 
     def __init__(self, total: _Total) -> None:
         self._total, self._last = total, time.monotonic()

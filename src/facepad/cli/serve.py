@@ -1,4 +1,4 @@
-"""facepad serve and api-key: the HTTP service, and who may call it."""
+"""facepad serve and api-key: the HTTP service, and its API keys."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _MB = 1024 * 1024
 @app.command(epilog="Example: facepad serve --model liveness.facepad --host 0.0.0.0 --api-keys keys.txt")
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on; other than loopback needs --api-keys.")
+        str, typer.Option(help="Address to listen on; an address that is not loopback needs --api-keys.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free port.")] = 8000,
     model: ModelOption = None,
     detector: DetectorOption = None,
-    api_keys: Annotated[Path | None, typer.Option(help="File of hashed keys; read again when it changes.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one needs --store.")] = 1,
+    api_keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; read again after a change.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes; more than one process needs --store.")] = 1,
     store: Annotated[
         str | None,
         typer.Option(envvar="FACEPAD_STORE", help="Redis server that workers share, such as redis://127.0.0.1:6379/0."),
     ] = None,
-    rate: Annotated[int, typer.Option(min=0, help="Requests a minute of one caller; 0: no limit.")] = 600,
-    queue: Annotated[int, typer.Option(min=1, help="Requests judged at once by a worker; more get 429.")] = 64,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that a request may take.")] = 10,
-    max_mb: Annotated[int, typer.Option(min=1, help="Megabytes of a request.")] = 32,
+    rate: Annotated[int, typer.Option(min=0, help="Rate limit: requests per minute and caller; 0: no limit.")] = 600,
+    queue: Annotated[int, typer.Option(min=1, help="Maximum requests in a worker; further requests get 429.")] = 64,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Timeout of a request in seconds.")] = 10,
+    max_mb: Annotated[int, typer.Option(min=1, help="Maximum size of a request in megabytes.")] = 32,
     challenges: Annotated[
         bool, typer.Option("--challenges", help="Offer the active check; needs the models of YuNet and the face mesh.")
     ] = False,
     cors: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="Page elsewhere that may call, such as https://a.example."),
+        typer.Option(metavar="ORIGIN", help="Origin of web pages that may call (CORS), such as https://a.example."),
     ] = None,
 ) -> None:
     """Serve liveness checks over HTTP, with a web page, until Ctrl-C."""
@@ -60,10 +60,10 @@ def serve(
         max_bytes=max_mb * _MB,
         cors=tuple(cors or ()),
     )
-    run(settings, started=_say_what_serves)
+    run(settings, started=_announce)
 
 
-def _say_what_serves(address: str, model: Bundle) -> None:
+def _announce(address: str, model: Bundle) -> None:
     described = model.description
     if described.scope:
         say(described.scope)
@@ -73,11 +73,11 @@ def _say_what_serves(address: str, model: Bundle) -> None:
 
 @app.command("api-key", epilog="Example: facepad api-key login-service keys.txt")
 def api_key(
-    name: Annotated[str, typer.Argument(help="Who will use it; stands in the log.", show_default=False)],
-    file: Annotated[Path, typer.Argument(help="File of keys; made if it is not there.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Name of the caller, for the log.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="File of keys; created if it is missing.", show_default=False)],
 ) -> None:
-    """Add a key to a file of API keys, and show it: only its hash is kept."""
+    """Add a new API key to a file of keys, and print the key. The file holds only the hash of the key."""
     from facepad.service.keys import add_key
 
     show(add_key(file, name))
-    say(f"added {name} to {file}; the key above is shown this once")
+    say(f"added {name} to {file}; the key above is not shown again")

@@ -1,4 +1,4 @@
-"""facepad train: a recipe and a manifest become a run folder."""
+"""facepad train: train a recipe on a manifest, and write a run folder."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ def train(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the recipe; repeatable.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
-    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an unfinished run.")] = False,
+    device: Annotated[Device, typer.Option(help="Device for the training.")] = Device.AUTO,
     devices: Annotated[
-        int | None, typer.Option(min=1, help="Devices of each machine; on cpu: processes. Default: 1, or torchrun's.")
+        int | None, typer.Option(min=1, help="Devices per machine; on cpu: processes. Default: 1, or torchrun's value.")
     ] = None,
     nodes: Annotated[
-        int | None, typer.Option(min=1, help="Machines; more than one need torchrun. Default: 1, or torchrun's.")
+        int | None, typer.Option(min=1, help="Machines; more than one needs torchrun. Default: 1, or torchrun's value.")
     ] = None,
 ) -> None:
-    """Train a recipe on a manifest's train and dev splits; the batch of a step is shared by all devices."""
+    """Train a recipe on a manifest's train and dev splits. All devices share the batch of a step."""
     from facepad.modelfile.run_folder import RunFolder
     from facepad.training.devices import Devices
     from facepad.training.recipe import load_recipe
