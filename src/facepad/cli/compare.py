@@ -1,4 +1,4 @@
-"""facepad compare: compare the scores of two systems, with a test of significance."""
+"""facepad compare: test whether the difference between two systems is significant."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def compare(
     level: LevelOption = Level.FRAME,
     fuse: FuseOption = None,
 ) -> None:
-    """Test whether one of two systems is significantly better. Each system has its own threshold, chosen on dev."""
+    """Test whether the difference between two systems is significant.
+
+    Each system is measured at a threshold that is chosen on its own dev scores.
+    """
     from facepad.metrics import compare_files, format_comparison
 
     comparison = compare_files(scores_a, scores_b, criterion or "eer", aggregation=aggregation_of(level, fuse))

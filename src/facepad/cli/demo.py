@@ -1,4 +1,4 @@
-"""facepad demo: all steps of facepad on synthetic data."""
+"""facepad demo: all steps from data to predictions, on synthetic data."""
 
 from __future__ import annotations
 

@@ -25,11 +25,9 @@ class Method(StrEnum):
 
 @model_app.command("add", epilog="Example: facepad model add mynet.toml")
 def model_add(
-    description: Annotated[
-        Path, typer.Argument(help="A .toml file that describes an ONNX network and its input.", show_default=False)
-    ],
+    description: Annotated[Path, typer.Argument(help="A .toml file that describes the network.", show_default=False)],
 ) -> None:
-    """Check a described ONNX network, and store it under its name for predict and evaluate."""
+    """Check an ONNX network and copy it to the catalogue, where predict and evaluate find it by its name."""
     from facepad.modelfile.catalog.add import add_model
     from facepad.modelfile.catalog.store import user_folder
 
@@ -41,11 +39,11 @@ def model_add(
 def model_fuse(
     models: Annotated[list[str], typer.Argument(help="Names, model files or run folders.", show_default=False)],
     out: Annotated[Path, typer.Argument(help="New model file.", show_default=False)],
-    on: Annotated[Path, typer.Option("--on", help="manifest.csv with the dev samples that choose the threshold.")],
+    on: Annotated[Path, typer.Option("--on", help="manifest.csv; the threshold is chosen on its dev samples.")],
     method: Annotated[Method, typer.Option(help="Equal weights, or weights learnt on dev.")] = Method.MEAN_LOGIT,
     criterion: CriterionOption = "eer",
 ) -> None:
-    """Fuse models into one model: a weighted sum of calibrated logits, with a threshold chosen on dev."""
+    """Fuse models into one model: the weighted sum of their calibrated logits. The threshold is chosen on dev."""
     from facepad.errors import OutputExistsError
     from facepad.modelfile.bundle import write_bundle
     from facepad.modelfile.catalog import find_model

@@ -30,13 +30,13 @@ CHIN = 152
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """The rotation of a head in degrees, in an image that is not mirrored. A head that faces the camera has zeros.
+    """The rotation of a head in degrees, in an image that is not mirrored; with three zeros the head faces the camera.
 
     The order of rotations is pitch, yaw, roll. A rotation of the image in its plane therefore changes only the roll.
 
     Attributes:
         yaw: Positive if the person turns to **their** left: the nose moves to the right in the image. -90 to 90.
-        pitch: Positive if the person looks up. Zero means that chin and forehead have the same distance.
+        pitch: Positive if the person looks up. Zero if chin and forehead are equally far from the camera.
         roll: Positive if the head is tilted clockwise in the image: the person's left ear moves down.
     """
 
@@ -48,8 +48,8 @@ class HeadPose:
 def head_pose(points: NDArray[np.float64]) -> HeadPose:
     """The pose of a head from its face mesh.
 
-    A face is symmetric. The mean difference of the left and right mirror points is the head's axis from right to left,
-    which gives yaw and roll. The line from forehead to chin gives pitch.
+    A face is symmetric. Each left point minus its mirrored right point is a vector along the head's axis from right to
+    left. The mean of these vectors gives yaw and roll. The line from forehead to chin gives pitch.
 
     Args:
         points: Points of `facepad.depth.facemesh.FaceMeshDepth.points`, ``(468, 3)``, in MediaPipe's order: x to the

@@ -23,17 +23,18 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class PublicFile:
-    """A file at a public address, and the words for it in messages.
+    """A file at a public URL.
 
     Attributes:
-        title: Its name in messages, such as "YuNet".
-        name: The file's name in a user's folder.
-        url: Its public address.
-        sha256: Hash of the whole file, 64 hex digits.
-        license: SPDX expression; empty if it is not known.
-        instead: Alternative to the download, as the end of an error message; empty if there is none.
-        other_names: Other file names that are accepted in the folder FACEPAD_MODELS, and are tried first.
-        folder: Subfolder of `cache_folder` for the download.
+        title: Name of the network in messages, such as "YuNet".
+        name: Name of the local file.
+        url: The URL.
+        sha256: SHA-256 of the whole file, 64 hex digits.
+        license: SPDX expression; empty if unknown.
+        instead: An alternative to the download, as the end of an error message; empty without an alternative.
+        other_names: Other accepted file names in the folder that the environment variable FACEPAD_MODELS names. These
+            names are tried before ``name``.
+        folder: Subfolder of `cache_folder` for the file, a relative path.
     """
 
     title: str

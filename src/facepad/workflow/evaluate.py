@@ -33,7 +33,7 @@ _NO_LIMITS = "poor faces are scored too: predict's limits of size, light and sha
 
 
 @dataclass(frozen=True)
-class _Subject:
+class _Evaluated:
     """The evaluated model and its origin.
 
     Attributes:
@@ -162,7 +162,7 @@ def _of_run(run: RunFolder, bundle: Bundle, manifest: Path, samples: Sequence[Sa
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if number)
     machine = [environment["python"], environment["platform"], f"{environment['cpu_count']} cores"]
     machine += filter(None, [environment.get("device")])  # environment files before 2026-11-26 lack this key
-    return _Subject(
+    return _Evaluated(
         bundle=bundle,
         title=str(trained["recipe"]),
         criterion=str(recipe["criterion"]),
