@@ -123,15 +123,14 @@ def test_separable_dev_is_calibrated_on_degraded_images_or_not_at_all(plain, sep
     monkeypatch.setattr(module, "degraded", lambda crop: crop)  # still separable
     done = calibrate_bundle(plain, separable).bundle.description
     assert (done.calibration.method, done.calibration.slope) == ("none", 1)
-    assert "its images degraded too" in joined(done.calibration.notes)
+    assert "also on degraded images" in joined(done.calibration.notes)
     line = Calibration(method="platt", offset=-1.5, notes=remarks(["of the members"]))  # as fusing makes it
     fused = type(plain)(plain.description.model_copy(update={"calibration": line}), plain.files)
     done = calibrate_bundle(fused, separable).bundle.description
     assert (done.calibration.method, done.calibration.offset) == ("platt", -1.5)
     texts = [note.text for note in done.calibration.notes]
-    assert (texts[0], texts[2]) == ("of the members", "the calibration was not changed") and texts[1].startswith(
-        "the scores of"
-    )
+    assert (texts[0], texts[2]) == ("of the members", "the calibration was not changed")
+    assert texts[1].startswith("the scores of")
     again = type(plain)(plain.description.model_copy(update={"calibration": done.calibration}), plain.files)
     assert calibrate_bundle(again, separable).bundle.description.calibration == done.calibration
     shuffled = dev_records(plain, separable)
