@@ -29,10 +29,16 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float32]
+"""A field: float32, usually ``(504, 384)``, or a shape that broadcasts to it."""
 
 TEXELS_PER_MM = 1.6
+"""Resolution of the head's grid, in grid points per millimetre."""
+
 X: Floats = ((np.arange(384, dtype=np.float32) + 0.5) / TEXELS_PER_MM - 120.0)[None, :]
+"""Horizontal coordinate of the grid's columns in millimetres, ``(1, 384)``; 0 is the middle of the face."""
+
 Y: Floats = ((np.arange(504, dtype=np.float32) + 0.5) / TEXELS_PER_MM - 145.0)[:, None]
+"""Vertical coordinate of the grid's rows in millimetres, ``(504, 1)``, downwards."""
 
 
 def f32(values: ArrayLike) -> Floats:

@@ -28,6 +28,7 @@ from facepad.types import AttackType, Box
 __all__ = ["FAMILIES", "Framing", "present_attack", "present_person"]
 
 FAMILIES = {AttackType.PRINT: tuple(PRINT_FAMILIES), AttackType.REPLAY_PHOTO: tuple(SCREEN_FAMILIES)}
+"""Names of the printer or screen families that each attack instrument is drawn with."""
 
 _Image = NDArray[np.uint8]
 _PHOTO_SIZES = ((640, 480), (600, 600), (480, 640))

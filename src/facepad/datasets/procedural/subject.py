@@ -11,6 +11,7 @@ from facepad.datasets.procedural.fields import Floats, f32, hsv, linear
 __all__ = ["HAIR_STYLES", "Expression", "Subject"]
 
 HAIR_STYLES = ("short", "long", "side", "buzz", "bob", "curly", "fringe", "bald")
+"""Names of the hair styles that a drawn subject can have."""
 _LONG_STYLES = ("long", "bob", "fringe")
 _SKIN = linear((246, 214, 194), (232, 187, 158), (208, 156, 122), (170, 116, 84), (126, 82, 60))
 _HAIR = linear((38, 30, 28), (74, 50, 36), (122, 82, 52), (196, 158, 104), (142, 66, 36), (150, 148, 146))
