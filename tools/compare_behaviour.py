@@ -50,7 +50,11 @@ INTENDED: tuple[tuple[str, str, str], ...] = (
     ("*", "*notes/*", "notes are lists of a kind and a text"),
     ("*", "*/.lock is new", "one lock file, by one name, that stays in its folder"),
     ("*", "*lock is gone", "one lock file, by one name, that stays in its folder"),
+    ("*", "*_LOCK is gone", "one lock file, by one name, that stays in its folder"),
     ("train *", "*/recipe.json/recipe/model/* is gone", "options of a network that were not set are not listed"),
+    ("list recipes", "*'demo *", "the demo's recipes start from the shipped model"),
+    ("data prepare *", "*/licence: *", "the licence of a folder of one's own is worded differently"),
+    ("model fuse * --method logistic", "*", "one logistic regression, which ends nearer to the optimum (up to 7e-4)"),
 )
 
 _DROPPED_KEYS = frozenset(
@@ -69,6 +73,10 @@ _DROPPED_KEYS = frozenset(
         "seconds_by_step",
         "seconds_to_first_result",
         "peak_memory_bytes",
+        # Digests of files that hold times or sentences; the files themselves are compared.
+        "sha256",
+        "scores_sha256",
+        "model_sha256",
     ]
 )
 _FIRST_WORDS = 3
@@ -263,6 +271,7 @@ class Normaliser:
         """The text with ``FOLDER``, ``SOURCE``, ``DATE``, ``TIME`` and ``VERSION`` in place of the actual values."""
         for place, name in self._places:
             text = text.replace(place, name)
+        text = re.sub(r"\b[0-9a-f]{64}\b", "DIGEST", text)
         text = re.sub(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?", "DATE", text)
         text = re.sub(r"\b\d+:\d\d(:\d\d)?\b", "TIME", text)
         text = re.sub(r"\b\d+ min\b( \d+ s\b)?|\b\d+(\.\d+)? (ms|s|seconds|hours)\b|\b\d+(\.\d+)?/s\b", "TIME", text)
@@ -276,7 +285,10 @@ class Normaliser:
     def output(self, text: str) -> list[str]:
         """The first words and all numbers of each line of stdout."""
         lines = (line for line in self.text(text).splitlines() if line.strip())
-        return [" ".join([*line.split()[:_FIRST_WORDS], "|", *re.findall(r"\d[\d.]*", line)]) for line in lines]
+        return [
+            " ".join([*line.split()[:_FIRST_WORDS], "|", *map(_rounded, re.findall(r"\d[\d.]*", line))])
+            for line in lines
+        ]
 
     def document(self, value: Any) -> Any:
         """A JSON value without volatile keys. Only the first words of each sentence are kept."""
@@ -299,7 +311,7 @@ class Normaliser:
         if suffix == ".csv":
             return list(csv.DictReader(io.StringIO(self.text(content.decode()))))
         if suffix in (".md", ".html", ".toml", ".txt"):
-            return self.text(content.decode()).splitlines()
+            return self.output(content.decode())
         if suffix == ".parquet":
             return _parquet_rows(content)
         if suffix == ".facepad":
@@ -322,10 +334,31 @@ def _is_progress(line: str) -> bool:
     return "━" in line or re.search(r"\d+%\||^scoring: \d+ of", line) is not None
 
 
+def _rounded(number: str) -> str:
+    """The number with nine digits, as sums of floats may be ordered differently."""
+    try:
+        return f"{float(number):.9g}"
+    except ValueError:
+        return number
+
+
 def _parquet_rows(content: bytes) -> Any:
     import pyarrow.parquet
 
     return pyarrow.parquet.read_table(io.BytesIO(content)).to_pylist()
+
+
+def _pooled(files: dict[str, Any]) -> dict[str, Any]:
+    """The files with the rows of all parts of one folder in order of their keys: parts are closed by time."""
+    pooled: dict[str, Any] = {}
+    for name, content in files.items():
+        if not name.endswith(".parquet"):
+            pooled[name] = content
+            continue
+        rows = pooled.setdefault(str(Path(name).parent / "parts"), {})
+        for row in content:
+            rows[f"{row['key']}:{row['frame']}"] = {k: v for k, v in row.items() if k not in _DROPPED_KEYS}
+    return pooled
 
 
 # Comparing
@@ -418,7 +451,7 @@ class Side:
             for name in written.split()
             for path in _files(self.folder / name)
         }
-        return Outcome(done.returncode, stdout, normaliser.messages(done.stderr), files)
+        return Outcome(done.returncode, stdout, normaliser.messages(done.stderr), _pooled(files))
 
 
 def _files(place: Path) -> list[Path]:

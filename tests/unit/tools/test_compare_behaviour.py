@@ -68,12 +68,22 @@ def test_archives_are_compared_by_their_members(normaliser):
         member.size, member.mtime = 3, 12345
         archive.addfile(member, io.BytesIO(b"one"))
     assert normaliser.content("a.facepad", bundle.getvalue()) == {"bundle.json": {"name": "first"}}
-    assert normaliser.content("a.tar", shard.getvalue()) == {"0.txt": ["one"]}
+    assert normaliser.content("a.tar", shard.getvalue()) == {"0.txt": ["one |"]}
 
 
 def test_other_files_are_compared_by_their_bytes(normaliser):
     assert normaliser.content("a.png", b"one") == normaliser.content("b.png", b"one")
     assert normaliser.content("a.png", b"one") != normaliser.content("a.png", b"two")
+
+
+def test_pages_are_compared_by_the_first_words_and_the_numbers_of_each_line(normaliser):
+    before, after, other = (
+        normaliser.content("report.md", f"| EER | 0.3894831870884{end} | of {kind} people |".encode())
+        for end, kind in (("232", "all"), ("2342", "many"), ("1", "all"))
+    )
+    assert before == after
+    assert normaliser.content("report.md", b"| EER | 0.4 | of all people |") != before
+    assert other == before  # nine digits
 
 
 def test_table_of_scores_is_compared_number_by_number(normaliser):
