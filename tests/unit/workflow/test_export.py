@@ -68,7 +68,10 @@ def test_a_run_becomes_a_model_file_that_decides_like_it(tiny_run, noisy_manifes
 def test_without_its_manifest_a_run_is_exported_without_threshold(tiny_run, noisy_manifest, tmp_path, facepad):
     run = tmp_path / "run"
     for number, (change, words) in enumerate(
-        (({"manifest": str(tmp_path / "gone.csv")}, "is not at"), ({"manifest_sha256": "0" * 64}, "was changed after the training"))
+        (
+            ({"manifest": str(tmp_path / "gone.csv")}, "is not at"),
+            ({"manifest_sha256": "0" * 64}, "was changed after the training"),
+        )
     ):
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(tiny_run, run)
