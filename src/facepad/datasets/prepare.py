@@ -199,10 +199,11 @@ def _plan(adapter: Adapter, root: Path, out: Path, settings: PrepareSettings) ->
             _refuse_other_frames(_manifest_path(out, fold), frames)
     for fold, samples in scan.folds.items():
         path = _manifest_path(out, fold)
-        planned = _relative_to(out, scan.root, samples)
+        videos = adapter.videos and not scan.of_frames  # the manifest will list their frames, which lie in ``out``
+        planned = samples if videos else _relative_to(out, scan.root, samples)
         # Invalid names are refused here, before minutes of face detection.
         manifest_text(planned, str(path))
-        if adapter.videos and not scan.of_frames:
+        if videos:
             _refuse_other_videos(path, samples)
         else:
             _refuse_other_data(path, planned)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -83,7 +85,10 @@ class AppendStore(Generic[Entry]):
                 if data.nbytes != len(lines) * length:
                     raise ValueError(f"{name}: expected {len(lines)} rows of {length} bytes, got {data.nbytes} bytes")
                 _write_at(self._folder / name, len(self.entries) * length, data)
-            _write_at(self._index, self._index_length, text)
+            if self._row_bytes:
+                _write_at(self._index, self._index_length, text)
+            else:
+                _write_at_end(self._index, text)
         self.entries.extend(entries)
         self._index_length += len(text)
 
@@ -137,3 +142,15 @@ def _write_at(path: Path, position: int, data: bytes | memoryview) -> None:
     with path.open("ab") as stream:
         stream.truncate(position)
         stream.write(data)
+
+
+def _write_at_end(path: Path, data: bytes) -> None:
+    """Write whole lines after all others: several processes may share an index without rows, such as a box cache."""
+    with path.open("ab", buffering=0) as stream:
+        end = stream.tell()
+        try:
+            if stream.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            stream.truncate(end)
+            raise

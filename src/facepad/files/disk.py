@@ -186,7 +186,7 @@ def walk_files(root: Path, *, hidden: bool = True) -> Iterator[Path]:
                 for entry in entries:
                     if entry.name.startswith(".") and not hidden:
                         continue
-                    if entry.is_dir():
+                    if _is_folder(entry):
                         below.append(entry.path)
                     else:
                         yield Path(entry.path)
@@ -195,3 +195,11 @@ def walk_files(root: Path, *, hidden: bool = True) -> Iterator[Path]:
                 continue
             raise InputError(f"cannot read folder {printable(folder)}: {reason(error)}") from error
         waiting += sorted(below, reverse=True)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder or a symlink to one. A broken or circular symlink counts as a file."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +60,8 @@ def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]
         write_text(owner, json.dumps(facts) + "\n")
         yield
     finally:
-        owner.unlink(missing_ok=True)
+        with suppress(OSError):  # on Windows, while another process reads the file
+            owner.unlink(missing_ok=True)
         lock.release()
 
 
@@ -73,8 +74,11 @@ def _acquire(lock: FileLock, folder: Path, owner: Path, wait: bool) -> None:
         busy = f"another process is {_holder(owner, folder)}"
         if not wait:
             raise BusyError(f"{busy}; wait for it, or end it") from None
-        _LOG.warning("%s; waiting for it to end", busy)
-        lock.acquire()
+        _LOG.info("%s; waiting for it to end", busy)
+        try:
+            lock.acquire()
+        except RuntimeError as error:  # filelock's answer if another block of this thread holds the folder
+            raise BusyError(f"this process is already at work in {folder}") from error
 
 
 def _holder(owner: Path, folder: Path) -> str:

@@ -12,7 +12,10 @@ class _StderrHandler(logging.Handler):
     """A handler that looks up `sys.stderr` for each line, because progress bars replace it temporarily."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(self.format(record), file=sys.stderr, flush=True)
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)
+        except Exception:  # noqa: BLE001 - a closed stderr must not stop the work that is logged
+            self.handleError(record)
 
 
 def log_to_stderr(*others: str) -> None:

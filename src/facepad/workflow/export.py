@@ -126,6 +126,7 @@ def export_run(
     manifest, note = (manifest, "") if manifest else _trained_manifest(source.run)
     if manifest:
         dev_samples(manifest)
+        source.run.read_recipe()  # refuses a folder without a recipe before the network is quantised
     elif options.quantise_on and not options.force:
         raise InputError(f"8 bits are not written without a measured parity: {note} (--force writes the file anyway)")
     made = _build(source, options)

@@ -150,6 +150,7 @@ class _Opening:
             write_json(run.environment_file, self._environment())
             write_json(run.recipe_file, self._recorded())
         except RunError:  # a folder with only one of the two files could not be resumed or used again
+            held.close()  # Windows removes no open file
             shutil.rmtree(run.path)
             raise
         return True

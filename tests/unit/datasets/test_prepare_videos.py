@@ -195,6 +195,12 @@ def test_names_that_no_manifest_can_hold_are_refused_before_extraction(tree, tmp
     assert reads == []
 
 
+def test_folder_with_a_name_that_no_manifest_can_hold_is_no_obstacle_to_its_videos(tree, tmp_path):
+    moved = tree.rename(tree.parent / "my\\videos")
+    prepare_videos("video-folder", moved, tmp_path / "out", count=2)
+    assert len(read_manifest(tmp_path / "out/manifest.csv")) == 48
+
+
 def test_manifest_that_names_frames_passes_unchanged(named_frames):
     prepare("manifest", named_frames, named_frames.parent, jobs=1)
     assert (named_frames.parent / "manifest.csv").read_bytes() == named_frames.read_bytes()

@@ -177,6 +177,8 @@ def test_command_without_the_mesh_says_that_it_takes_the_template(facepad, manif
     ],
 )
 def test_command_refuses_wrong_labellers_and_models_in_one_line(facepad, manifest, options, line):
+    pytest.importorskip("torch")
+    pytest.importorskip("ai_edge_litert")
     code, out, err = facepad("data", "depth", manifest, *options)
     assert code == 2 and not out and re.search(line, err) and err.count("\n") == 1
 

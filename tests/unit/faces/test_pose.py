@@ -75,6 +75,7 @@ def test_what_is_no_mesh_is_refused(points):
 @pytest.fixture(scope="module")
 def look():
     """The pose of the most prominent face in an image."""
+    pytest.importorskip("ai_edge_litert")
     detector, mesh = create_detector("yunet"), FaceMeshDepth()
 
     def pose(image):

@@ -125,6 +125,14 @@ def test_an_index_alone_is_a_store_of_lines(tmp_path):
         AppendStore(tmp_path, {}, str, index="names.jsonl", what="a list of names")
 
 
+def test_an_index_alone_takes_lines_of_several_stores_at_once(tmp_path):
+    one, two = (AppendStore(tmp_path, {}, str, index="names.jsonl") for _ in range(2))
+    for number in range(5):
+        one.append([f"one {number}"], {})
+        two.append([f"a longer line of store two, number {number}"], {})
+    assert len(AppendStore(tmp_path, {}, str, index="names.jsonl").entries) == 10
+
+
 APPENDING = """
 import sys
 from itertools import count

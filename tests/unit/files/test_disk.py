@@ -51,7 +51,8 @@ def test_walk_visits_a_linked_folder_once_under_its_first_name(tree):
     (tree / "a" / "round").symlink_to(tree, target_is_directory=True)
     (tree / "again").symlink_to(tree / "b", target_is_directory=True)
     (tree / "nowhere").symlink_to(tree / "missing")
-    assert sorted(names(tree, hidden=False)) == ["a/1.txt", "again/2.txt", "nowhere", "top.txt"]
+    (tree / "self").symlink_to(tree / "self")
+    assert sorted(names(tree, hidden=False)) == ["a/1.txt", "again/2.txt", "nowhere", "self", "top.txt"]
 
 
 def test_walk_names_a_folder_that_is_missing_or_cannot_be_read(tree):

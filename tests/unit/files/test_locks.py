@@ -1,3 +1,4 @@
+import logging
 import os
 import signal
 import subprocess
@@ -49,6 +50,15 @@ def test_lock_of_a_killed_process_is_free(tmp_path):
             pass
 
 
+def test_a_second_block_of_one_thread_never_waits_for_the_first(tmp_path):
+    with (
+        exclusive(tmp_path, "training"),
+        pytest.raises(BusyError, match="already at work"),
+        exclusive(tmp_path, "training", wait=True),
+    ):
+        pass
+
+
 def test_two_blocks_of_one_process_exclude_each_other(tmp_path):
     with (
         exclusive(tmp_path, "training"),
@@ -83,6 +93,7 @@ def test_holder_that_wrote_nothing_down_is_still_refused(tmp_path):
 
 
 def test_waiting_ends_with_the_other_process_and_is_logged(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="facepad")
     entered = threading.Event()
 
     def work():
