@@ -539,7 +539,7 @@ def test_gate_limits_the_requests_inside():
     gate = Gate(2, 100)
     with gate.admit(), gate.admit():
         for admitting in (gate.check, gate.admit().__enter__):
-            with pytest.raises(Problem, match="at once"):
+            with pytest.raises(Problem, match="in progress"):
                 admitting()
     with gate.admit():
         gate.check()
