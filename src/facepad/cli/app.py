@@ -137,7 +137,7 @@ def show(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """Print the JSON document of a command with --json on stdout."""
-    show(json.dumps(value, indent=2))
+    show(json.dumps(value, indent=2))  # not `json_text`: stdout may not be UTF-8, so the document is ASCII
 
 
 def _version(asked: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from facepad.datasets.adapter import Adapter, Scan
 from facepad.errors import InputError, VideoError, reason
-from facepad.files.disk import write_text
+from facepad.files.disk import json_line, write_text
 from facepad.media.images import write_image
 from facepad.media.videos import read_video
 from facepad.runtime.parallel import available_cpus, map_ahead, require_positive
@@ -208,8 +208,8 @@ def _extract(item: tuple[str, str], *, root: Path, out: Path, choice: FrameChoic
     except VideoError as error:
         return ExtractedVideo(folder, error=str(error))
     result = ExtractedVideo(folder, tuple(frames), video.note)
-    done_text = json.dumps({**source, "frames": result.frames, "note": result.note})
-    write_text(out / folder / _DONE, done_text + "\n")
+    facts = {**source, "frames": result.frames, "note": result.note}
+    write_text(out / folder / _DONE, json_line(facts))
     return result
 
 

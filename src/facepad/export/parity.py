@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from facepad.files.disk import write_text
+from facepad.files.disk import write_json, write_text
 from facepad.metrics import PadSummary, Rate, Threshold, summarize
 from facepad.types import ScoreRecord
 
@@ -223,7 +222,7 @@ def write_parity(path: Path, parity: Parity, *, forced: bool) -> tuple[Path, Pat
         RunError: the files cannot be written.
     """
     data, page = (path.with_name(f"{path.name}.parity.{end}") for end in ("json", "md"))
-    write_text(data, json.dumps({**parity.to_dict(), "forced": forced}, indent=1) + "\n")
+    write_json(data, {**parity.to_dict(), "forced": forced})
     write_text(page, "\n".join(_page(path.name, parity, forced=forced)) + "\n")
     return data, page
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from facepad.errors import InputError
-from facepad.files.disk import writing
+from facepad.files.disk import json_line, writing
 
 __all__ = ["AppendStore", "read_entries"]
 
@@ -78,7 +78,7 @@ class AppendStore(Generic[Entry]):
             RunError: the disk is full, or a file cannot be written.
         """
         entries = [self._parse(line) for line in lines]
-        text = "".join(f"{json.dumps(line)}\n" for line in lines).encode()
+        text = "".join(map(json_line, lines)).encode()
         with writing(self._folder):
             for name, length in self._row_bytes.items():
                 data = np.ascontiguousarray(rows[name]).data

@@ -17,6 +17,7 @@ from facepad.files.shards import open_file
 __all__ = [
     "atomic_path",
     "claim_output",
+    "json_line",
     "json_text",
     "printable",
     "read_text",
@@ -93,6 +94,15 @@ def write_text(path: Path, text: str) -> None:
 def printable(name: object) -> str:
     """A file name as text that can be printed and stored. Bytes that are not UTF-8 become escapes."""
     return str(name).encode("utf-8", "backslashreplace").decode()
+
+
+def json_line(value: Any) -> str:
+    """A value as one line of JSON in ASCII, with a line end: a line of a file of JSON lines, or a small file.
+
+    >>> print(json_line({"subject": "Zoë", "score": None}), end="")
+    {"subject": "Zo\\u00eb", "score": null}
+    """
+    return json.dumps(value) + "\n"
 
 
 def json_text(value: Any) -> str:

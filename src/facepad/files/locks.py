@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facepad.errors import BusyError, RunError, reason
-from facepad.files.disk import write_text, writing
+from facepad.files.disk import json_line, write_text, writing
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -57,7 +57,7 @@ def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]
         raise RunError(f"cannot lock {folder}: {reason(error)}") from error
     try:
         facts = {"doing": doing, "process": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        write_text(owner, json.dumps(facts) + "\n")
+        write_text(owner, json_line(facts))
         yield
     finally:
         with suppress(OSError):  # on Windows, while another process reads the file

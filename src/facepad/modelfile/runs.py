@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from facepad.errors import ModelError
-from facepad.files.disk import sha256_file, write_bytes, write_text
+from facepad.files.disk import sha256_file, write_bytes, write_json
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.run_folder import WEIGHTS_FILE, RunFolder
 from facepad.models import StagedModel, create_model
@@ -61,7 +61,7 @@ def save_trained(folder: Path, trained: TrainedModel) -> None:
         "weights_sha256": sha256_file(run.weights_file),
         "facts": trained.facts,
     }
-    write_text(run.description_file, json.dumps(description, indent=2) + "\n")
+    write_json(run.description_file, description)
 
 
 def load_trained(folder: Path) -> TrainedModel:

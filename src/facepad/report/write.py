@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from facepad.files.disk import write_text
+from facepad.files.disk import write_json, write_text
 from facepad.report import depth, losses, plots, sentences, tables, text
 from facepad.report.content import ReportContent
 from facepad.report.markdown import render_markdown
@@ -50,8 +49,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
         RunError: the folder cannot be written.
     """
     page, markdown = render(content), _encodable(render_markdown(content))
-    metrics = json.dumps(metrics_dict(content), indent=2, allow_nan=False)
-    write_text(folder / METRICS_FILE, metrics + "\n")
+    write_json(folder / METRICS_FILE, metrics_dict(content))
     write_text(folder / MARKDOWN_FILE, markdown)
     write_text(folder / REPORT_FILE, page)
     return folder / REPORT_FILE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
@@ -12,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from facepad.files.disk import writing
+from facepad.files.disk import json_line, writing
 from facepad.scale.output import Output
 from facepad.scale.progress import Progress
 
@@ -44,7 +43,7 @@ class RunLog:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         row = {"time": now, "event": event, "host": socket.gethostname(), "process": os.getpid(), **facts}
         with writing(self._path), self._path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(row) + "\n")
+            stream.write(json_line(row))
 
     def progress(self, progress: Progress, output: Output) -> None:
         """Append a progress line, at most every 30 seconds."""

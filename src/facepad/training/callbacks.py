@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from facepad.datasets.unreadable import refuse_mostly_unreadable
-from facepad.files.disk import write_bytes, write_text
+from facepad.files.disk import json_line, write_bytes, write_text
 from facepad.modelfile.run_folder import read_epochs
 from facepad.training.data import CropDataset, RowDataset
 from facepad.training.ranks import Ranks
@@ -126,4 +125,4 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    write_text(path, "".join(f"{json.dumps(row)}\n" for row in rows))
+    write_text(path, "".join(map(json_line, rows)))

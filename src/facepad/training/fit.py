@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 from facepad.datasets.manifest import require_both_classes
 from facepad.datasets.pack import refuse_narrow_crops
 from facepad.errors import InputError
-from facepad.files.disk import write_bytes, write_text, writing
+from facepad.files.disk import write_bytes, write_json, writing
 from facepad.modelfile.run_folder import RunFolder
 from facepad.models import StagedModel
 from facepad.training.data import TrainingData
@@ -102,7 +102,7 @@ def _fit_stages(run: TrainingRun) -> None:
         # Without SyncBatchNorm the running statistics differ between ranks. All ranks take the statistics of rank 0.
         run.model.load_state_dict(ranks.on_first(run.model.state_dict))
         if ranks.first:
-            write_text(unreadable, json.dumps(run.unreadable))
+            write_json(unreadable, run.unreadable)
             write_bytes(weights, save({key: value.contiguous() for key, value in run.model.state_dict().items()}))
 
 

@@ -26,7 +26,7 @@ from lightning.pytorch.tuner.tuning import Tuner
 from torch.utils.data import DataLoader
 
 from facepad.errors import RunError
-from facepad.files.disk import write_text
+from facepad.files.disk import json_line, write_text
 from facepad.modelfile.run_folder import RunFolder, StageFiles
 from facepad.training.callbacks import EpochLog, WholeCheckpoints
 from facepad.training.module import PadModule
@@ -171,7 +171,7 @@ def found_lr(options: TrainerOptions, module: PadModule, loader: DataLoader[Any]
                 f"the learning-rate search found no falling loss in {steps} steps; set lr, and find_lr = false"
             )
         found = {"lr": suggestion, "curve": finder.results}
-        ranks.on_first(write_text, path, json.dumps(found) + "\n")
+        ranks.on_first(write_text, path, json_line(found))
     return float(json.loads(ranks.on_first(path.read_text, encoding="utf-8"))["lr"])
 
 
