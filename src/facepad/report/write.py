@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from facepad.files.disk import write_json, write_text
+from facepad.files.disk import printable, write_json, write_text
 from facepad.report import depth, losses, plots, sentences, tables, text
 from facepad.report.content import ReportContent
 from facepad.report.markdown import render_markdown
@@ -48,7 +48,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
     Raises:
         RunError: the folder cannot be written.
     """
-    page, markdown = render(content), _encodable(render_markdown(content))
+    page, markdown = render(content), printable(render_markdown(content))
     write_json(folder / METRICS_FILE, metrics_dict(content))
     write_text(folder / MARKDOWN_FILE, markdown)
     write_text(folder / REPORT_FILE, page)
@@ -67,12 +67,7 @@ def metrics_dict(content: ReportContent) -> dict[str, Any]:
 
 def render(content: ReportContent) -> str:
     """Render the HTML page; the text can be encoded in UTF-8."""
-    return _encodable(_environment().get_template("page.html.j2").render(_template_variables(content)))
-
-
-def _encodable(text: str) -> str:
-    # Python decodes a file name that is not valid UTF-8 to lone surrogates, which UTF-8 cannot encode.
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return printable(_environment().get_template("page.html.j2").render(_template_variables(content)))
 
 
 def _environment() -> Environment:
