@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -19,7 +17,7 @@ from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.errors import ImageError, reason
 from facepad.files.disk import sha256_file
 from facepad.media.images import IMAGE_SUFFIXES, read_image
-from facepad.runtime.parallel import require_positive
+from facepad.runtime.parallel import available_cpus, map_ahead, require_positive
 from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample, Split
 
@@ -118,7 +116,7 @@ def check(manifest: Path, *, jobs: int | None = None, progress: bool = False) ->
 
     Args:
         manifest: A manifest.csv.
-        jobs: Threads that decode images; None uses all cores.
+        jobs: Threads that decode images; None uses one per processor.
         progress: Whether to show a progress bar on stderr.
 
     Raises:
@@ -170,18 +168,14 @@ def _inspect(path: Path) -> _File:
 
 def _inspect_all(paths: Mapping[str, Path], jobs: int | None, progress: bool) -> dict[str, _File]:
     # Threads are enough: decoding, resizing and hashing all release the interpreter lock.
-    pool = ThreadPoolExecutor(jobs or os.cpu_count())
-    try:
-        results = pool.map(_inspect, paths.values())
+    jobs = jobs or available_cpus()
+    results = map_ahead(_inspect, paths.values(), ahead=2 * jobs, threads=jobs)
+    with progress_bar("checking images", len(paths), shown=progress) as advance:
         files = {}
-        with progress_bar("checking images", len(paths), shown=progress) as advance:
-            for path, file in zip(paths, results, strict=True):
-                files[path] = file
-                advance()
-        return files
-    finally:
-        # After Ctrl-C, the remaining files are not read.
-        pool.shutdown(cancel_futures=True)
+        for path, file in zip(paths, results, strict=True):
+            files[path] = file
+            advance()
+    return files
 
 
 def _exact_duplicates(samples: Sequence[Sample], files: Mapping[str, _File]) -> list[list[str]]:
