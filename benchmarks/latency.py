@@ -40,6 +40,7 @@ from facepad.modelfile.runs import TrainedModel, save_trained
 from facepad.modelfile.scorers import BundleScorer, Prepared
 from facepad.modelfile.scorers.run_scorer import bundle_of
 from facepad.models import create_model
+from facepad.models.pixels import to_input
 from facepad.predict.pipeline import Pipeline
 from facepad.predict.predictor import Predictor
 from facepad.runtime.inference import ENGINES, EngineName
@@ -78,6 +79,7 @@ import pathlib, torch
 from facepad.faces import create_detector
 from facepad.media.images import read_image
 from facepad.modelfile.runs import load_trained
+from facepad.models.pixels import to_input
 torch.set_num_threads(1)
 {MARK.format("import")}
 trained = load_trained(pathlib.Path(sys.argv[2]))
@@ -85,7 +87,7 @@ trained = load_trained(pathlib.Path(sys.argv[2]))
 image = read_image(sys.argv[3])
 crop = trained.preprocess.apply(image, create_detector().detect(image)[0].box)
 with torch.inference_mode():
-    trained.network(torch.from_numpy(crop)[None].permute(0, 3, 1, 2).float() / 255)
+    trained.network(to_input(torch.from_numpy(crop)[None]))
 {MARK.format("first")}{END}"""
 
 
@@ -237,7 +239,7 @@ def on_torch(trained: TrainedModel) -> Callable[[Sequence[Prepared]], object]:
     def score(batch: Sequence[Prepared]) -> object:
         crops = torch.from_numpy(np.stack([crops[0] for crops in batch]))
         with torch.inference_mode():
-            return trained.network(crops.permute(0, 3, 1, 2).float() / 255)
+            return trained.network(to_input(crops))
 
     return score
 

@@ -25,6 +25,7 @@ from facepad.depth.positions import PRNET_SIDE, from_prnet, positions_to_depth, 
 from facepad.errors import ModelError
 from facepad.faces import crop
 from facepad.files.disk import sha256_file
+from facepad.models.pixels import to_input
 from facepad.types import Box
 
 __all__ = ["MASK", "PositionNet", "PrnetDepth", "from_tensorflow"]
@@ -70,9 +71,9 @@ class PrnetDepth:
     def depth(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8] | None:
         """The depth map of the face in ``box``, uint8 ``(64, 64)``; None if all positions lie outside the map."""
         pixels = crop(image, prnet_square(box), scale=1.0, size=(PRNET_SIDE, PRNET_SIDE), border="constant")
-        inputs = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(torch.float32) / 255
         with torch.inference_mode():
-            positions = self._network(inputs)[0].permute(1, 2, 0).numpy().astype(np.float64)
+            output = self._network(to_input(torch.from_numpy(pixels)[None]))[0]
+        positions = output.permute(1, 2, 0).numpy().astype(np.float64)
         return positions_to_depth(from_prnet(positions * _REACH), self._face)
 
 
