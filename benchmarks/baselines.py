@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from _common import packages, parser
+from _lbp_svm import LBP_SPEC, LbpSvmScorer, train_lbp_svm
 from facepad.datasets.manifest import manifest_hash, read_manifest
 from facepad.datasets.origin import origin_of
 from facepad.datasets.splits import subjects_across_splits
@@ -24,7 +25,6 @@ from facepad.files.disk import claim_output
 from facepad.report import ReportContent, ShortcutProbe, write_report
 from facepad.types import Sample, Split
 from facepad.workflow.scoring import PROBES, EvaluationOptions, check_evaluation, evaluate_samples
-from lbp_svm import LBP_SPEC, LbpSvmScorer, train_lbp_svm
 
 PACKAGES = ("facepad", "numpy", "opencv-python-headless", "scikit-image", "scikit-learn")
 

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
+from _lbp_svm import LBP_SPEC, colour_texture, train_lbp_svm
 from facepad.datasets.manifest import read_manifest
 from facepad.errors import InputError, RunError
 from facepad.media.images import read_image
 from facepad.types import Label, Split
 from facepad.workflow.scoring import EvaluationOptions, evaluate_samples, score_samples
-from lbp_svm import LBP_SPEC, colour_texture, train_lbp_svm
 
 
 def uniform_patterns() -> list[int]:
