@@ -119,6 +119,10 @@ def test_killed_run_resumes_to_the_same_end(run_folder, tiny_manifest, recipe, t
             ["data", "prepare", "casia-mfsd", "{new}", "{new}", "--frames-per-second", "2", "--frames-per-video", "3"],
             "either frames per video or frames per second, got 3 and 2",
         ),
+        (
+            ["data", "prepare", "folder", "{new}", "{new}", "--frames-per-second", "2", "--frames-per-video", "3"],
+            "either frames per video or frames per second, got 3 and 2",
+        ),
         (["data", "synthetic", "{run}"], "is not empty"),
         (["data", "synthetic", "{new}", "--subjects", "2"], "4"),
         (["data", "check", "{new}.csv"], "cannot read manifest"),
