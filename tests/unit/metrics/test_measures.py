@@ -10,19 +10,17 @@ import pytest
 from facepad.metrics import (
     MEASURES,
     Basis,
-    Measure,
     Resampling,
     System,
     compare_records,
     fixed_threshold,
     format_comparison,
     format_summary,
-    measures,
     measures_of,
     summarize,
 )
-from facepad.metrics.counts import Mean
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
+from helpers.new_measure import add_measure
 
 FAST = Resampling(replicates=100)
 DOCS = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -42,17 +40,7 @@ def records(seed=0):
 
 @pytest.fixture
 def new_row(monkeypatch):
-    row = Measure(
-        key="balanced_error",
-        name="Balanced",
-        title="balanced error of the whole",
-        meaning="mean of wrong acceptances and wrong rejections",
-        basis=Basis.THRESHOLD,
-        rate=Mean(measures.FAR, measures.BPCER),
-        compared="Balanced error",
-    )
-    monkeypatch.setattr(measures, "MEASURES", (*MEASURES, row))
-    return row
+    return add_measure(monkeypatch)
 
 
 def test_new_row_is_measured_with_its_interval(new_row):

@@ -12,16 +12,6 @@ from helpers.squares import BLUE, RED, picture
 pytestmark = pytest.mark.usefixtures("stub_detector")
 
 
-@pytest.fixture(scope="module")
-def model(make_model, tmp_path_factory):
-    return make_model(tmp_path_factory.mktemp("model") / "tiny.facepad")
-
-
-@pytest.fixture
-def predictor(model):
-    return facepad.load(model, detector="stub", threads=1)
-
-
 @pytest.mark.parametrize("ahead", [0, 4])
 def test_results_come_in_order_and_an_unreadable_image_gives_its_error(predictor, ahead):
     images = [picture(RED), b"broken", picture(BLUE, RED), np.zeros((64, 64, 3), np.uint8)] * 3

@@ -22,16 +22,6 @@ from helpers.squares import BLUE, RED, Squares, picture
 pytestmark = pytest.mark.usefixtures("stub_detector")
 
 
-@pytest.fixture(scope="module")
-def model(make_model, tmp_path_factory):
-    return make_model(tmp_path_factory.mktemp("model") / "tiny.facepad")
-
-
-@pytest.fixture
-def predictor(model):
-    return facepad.load(model, detector="stub", threads=1)
-
-
 def by_hand(colour):
     return 1 / (1 + np.exp(-10 * (colour[0] - colour[2]) / 255))
 

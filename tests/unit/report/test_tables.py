@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from facepad.metrics import MEASURES, Basis, Measure, Rate, measures
-from facepad.metrics.counts import Mean
+from facepad.metrics import Rate
 from facepad.report.literature import published_rows
 from facepad.report.markdown import render_markdown
 from facepad.report.sentences import non_responses
@@ -13,6 +12,7 @@ from facepad.report.tables import bars, headline, instruments, published_table, 
 from facepad.report.text import GAP, percent
 from facepad.report.write import render
 from facepad.types import ScoreStatus, Split
+from helpers.new_measure import add_measure
 from helpers.reports import Page, content_of, simulated
 
 
@@ -92,19 +92,10 @@ def test_this_result_beside_published_ones_names_its_protocol_and_level(full):
 
 
 def test_new_row_of_the_measures_is_in_report_and_markdown(monkeypatch):
-    row = Measure(
-        key="balanced_error",
-        name="Balanced",
-        title="balanced error",
-        meaning="mean of wrong acceptances and wrong rejections",
-        basis=Basis.THRESHOLD,
-        rate=Mean(measures.FAR, measures.BPCER),
-        headline="all in one",
-    )
-    monkeypatch.setattr(measures, "MEASURES", (*MEASURES, row))
+    row = add_measure(monkeypatch)
     content = content_of(simulated(Split.DEV, seed=1), simulated(Split.TEST, seed=2))
     page, text = render(content), render_markdown(content)
     value = percent(content.summary.rates["hter"].value, unit=False)
     assert page.count('<th scope="row">Balanced<') == 2  # at the threshold, and with missing scores as errors
     assert f"| Balanced | {row.meaning} | {value} % |" in text
-    assert ("Balanced", "all in one", value) in [(tile.name, tile.meaning, tile.value) for tile in headline(content)]
+    assert (row.name, row.headline, value) in [(tile.name, tile.meaning, tile.value) for tile in headline(content)]
