@@ -96,7 +96,7 @@ def test_shipped_descriptions_are_whole():
 
 
 def test_the_guide_shows_a_valid_description_and_every_shipped_one(tmp_path):
-    guide = (Path(__file__).parents[3] / "docs" / "how-to" / "add-a-network.md").read_text(encoding="utf-8")
+    guide = (Path(__file__).parents[4] / "docs" / "how-to" / "add-a-network.md").read_text(encoding="utf-8")
     example = guide.partition("```toml\n")[2].partition("```")[0]
     (tmp_path / "example.toml").write_text(example)
     assert read_described(tmp_path / "example.toml").name == "mynet"
