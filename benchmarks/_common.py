@@ -1,4 +1,4 @@
-"""What the benchmark scripts share: the command line, where and when a result was made, timing, Markdown tables."""
+"""Shared code of the benchmark scripts: command lines, the origin of a result, timing and Markdown tables."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ FACEPAD = (sys.executable, "-m", "facepad")
 
 
 def parser(doc: str | None) -> argparse.ArgumentParser:
-    """A parser whose help is a script's docstring."""
+    """An argument parser. Its help text is the docstring of the script."""
     return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def facepad(*words: object) -> None:
-    """Run a command of facepad in a new process; a command that fails ends the script."""
+    """Run a facepad command in a new process. If the command fails, the script stops with an exception."""
     subprocess.run([*FACEPAD, *map(str, words)], check=True)
 
 
 def publish(text: str, out: Path | None) -> None:
-    """Print a page, and write it to a file where one is named."""
+    """Print a page. If ``out`` is given, write the page to this file as well."""
     text = text.rstrip("\n") + "\n"
     print(text, end="")
     if out:
@@ -39,13 +39,13 @@ def publish(text: str, out: Path | None) -> None:
 
 
 def commit() -> str:
-    """The short hash of the checkout's commit; empty outside a checkout."""
+    """The short hash of the checkout's commit. Empty outside a checkout."""
     git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     return subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def machine() -> str:
-    """Processor architecture, processors that this process may use, system and Python."""
+    """CPU architecture, number of CPU cores that this process may use, operating system and Python version."""
     return (
         f"{platform.machine()} with {available_cpus()} CPU cores, {platform.system()}, "
         f"Python {platform.python_version()}"
@@ -53,7 +53,7 @@ def machine() -> str:
 
 
 def packages(*names: str) -> str:
-    """The installed versions of those of the named packages that are there."""
+    """Names and versions of the given packages. A package that is not installed is left out."""
     installed = {package.name: package.version for package in distributions()}
     return ", ".join(f"{name} {installed[name]}" for name in names if name in installed)
 
@@ -70,22 +70,22 @@ def markdown(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def timed(work: Callable[[], object], clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds that one run takes."""
+    """Duration of one run, in seconds."""
     start = clock()
     work()
     return clock() - start
 
 
 def best(work: Callable[[], object], repeat: int, clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds of the fastest run, after one that does not count."""
+    """Duration of the fastest of ``repeat`` runs, in seconds. One run before them is not counted."""
     work()
     return min(timed(work, clock) for _ in range(repeat))
 
 
 def interleaved(ways: Mapping[Any, Callable[[], object]], repeat: int) -> dict[Any, list[Any]]:
-    """The results of each way, ``repeat`` of them after a first that does not count.
+    """Each function's ``repeat`` results. The result of one more run, before them, is dropped.
 
-    The ways take turns: a busy moment of the machine then slows all of them.
+    The functions take turns. Other load on the machine then slows all functions, and not only one function.
     """
     results: dict[Any, list[Any]] = {name: [] for name in ways}
     for turn in range(repeat + 1):
@@ -102,6 +102,6 @@ def medians(rows: Sequence[Sequence[float]]) -> list[float]:
 
 
 def processor_time() -> float:
-    """Processor seconds of this process and of its children that have ended."""
+    """CPU seconds of this process and of its child processes that have ended."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system

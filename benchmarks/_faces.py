@@ -1,4 +1,4 @@
-"""Procedural faces for benchmarks, pictures of them, and dlib's detector without its quick looks."""
+"""Procedural faces for benchmarks, images of these faces, and dlib's detector without its first step."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from facepad.types import Face
 
 VGA = (480, 640)
 GRIDS = {1: (1, 1), 2: (1, 2), 4: (2, 2)}
-"""Number of faces in a picture -> (rows, columns)."""
+"""Number of faces in an image -> (rows, columns) of the faces."""
 
 
 class WholeImage(DlibDetector):
-    """dlib without its quick looks at large faces."""
+    """dlib's detector without the first step, the search for large faces. It always searches the whole image."""
 
     name = "dlib, whole"
 
@@ -30,14 +30,14 @@ class WholeImage(DlibDetector):
 
 
 def portraits(folder: Path) -> list[NDArray[np.uint8]]:
-    """The faces of four procedural people, with as much around them as networks look at."""
+    """The faces of four procedural people, with the surroundings that are part of the networks' crops."""
     samples = generate(folder, SyntheticSet(subjects=4, images_per_subject=4), jobs=1)
     firsts = {sample.subject: sample for sample in reversed(samples) if sample.attack_type is None}
     return [crop(read_image(folder / one.path), one.box, scale=2.4, size=(480, 480)) for one in firsts.values()]
 
 
 def picture(path: Path, people: Sequence[NDArray[np.uint8]], size: tuple[int, int] = VGA, faces: int = 1) -> bytes:
-    """A JPEG of (height, width) with one, two or four faces, all of the same size, on a grey wall."""
+    """A JPEG of ``size`` (height, width) with one, two or four faces of equal size on a grey background."""
     rows, columns = GRIDS[faces]
     height, width = size[0] // rows, size[1] // columns
     side = min(height, width)

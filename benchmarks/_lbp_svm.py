@@ -1,4 +1,4 @@
-"""Colour texture and a linear SVM: uniform LBP histograms of the HSV and YCbCr channels of a face."""
+"""A linear SVM on colour texture: histograms of uniform LBP codes in the HSV and YCbCr channels of a face."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ __all__ = ["LBP_SPEC", "LbpSvmScorer", "colour_texture", "train_lbp_svm"]
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
-#: The face square alone, at the size that the method is defined for.
+#: The face square without surroundings, in the size of the papers.
 LBP_SPEC = PreprocessSpec(crop_scale=1.0, size=(64, 64))
-#: LBP with 8 neighbours: 58 uniform codes (at most two changes around the circle), and one for all others.
+#: LBP with 8 neighbours has 58 uniform codes (at most two changes around the circle). All other codes share one bin.
 _BINS = 59
-#: Costs of the SVM that are tried.
+#: The tested costs (C) of the SVM.
 _COSTS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 _FOLDS = 5
 
 
 def colour_texture(image: Image) -> Floats:
-    """Histograms of uniform LBP(8, 1) codes in the channels H, S, V, Y, Cr, Cb, one after the other.
+    """Concatenated histograms of uniform LBP(8, 1) codes in the channels H, S, V, Y, Cr, Cb.
 
-    The descriptor of Boulkenafet, Komulainen & Hadid ("Face anti-spoofing based on color texture analysis", ICIP 2015;
-    "Face spoofing detection using colour texture analysis", IEEE TIFS 2016), who take it from faces of 64x64.
+    This is the descriptor of Boulkenafet, Komulainen & Hadid ("Face anti-spoofing based on color texture analysis",
+    ICIP 2015; "Face spoofing detection using colour texture analysis", IEEE TIFS 2016). They use faces of 64x64 pixels.
 
     Args:
         image: uint8 RGB ``(H, W, 3)`` of at least 3x3 pixels.
 
     Returns:
-        ``(354,)`` in [0, 1]: 59 numbers per channel, which sum to 1.
+        ``(354,)`` in [0, 1]: 59 numbers per channel. The numbers of a channel sum to 1.
 
     Example:
         >>> texture = colour_texture(np.full((64, 64, 3), 128, dtype=np.uint8))
@@ -72,17 +72,17 @@ def _histogram(channel: NDArray[Any]) -> Floats:
 
 @dataclass(frozen=True)
 class LbpSvmScorer:
-    """A trained colour texture SVM: a `facepad.modelfile.scorers.Scorer` of one weight per histogram bin.
+    """A trained colour texture SVM, as a `facepad.modelfile.scorers.Scorer` with one weight per histogram bin.
 
-    Standardisation, SVM and calibration are affine: together they are kept as one affine map.
+    Standardisation, SVM and calibration are affine. They are stored as one affine map.
 
     Attributes:
-        spec: How its input is preprocessed.
-        weights: ``(354,)``, of `colour_texture`.
-        bias: Added to the weighted sum.
-        cost: The SVM's C that was chosen.
-        train_images: Number of images that it has learnt from.
-        left_out: Path and reason, of train images that could not be used.
+        spec: Preprocessing of the input.
+        weights: ``(354,)``, the weights of the values of `colour_texture`.
+        bias: The number that is added to the weighted sum.
+        cost: The chosen C of the SVM.
+        train_images: Number of training images.
+        left_out: Path -> reason, for train images that could not be used.
     """
 
     spec: PreprocessSpec
@@ -94,7 +94,7 @@ class LbpSvmScorer:
 
     @property
     def preprocess(self) -> tuple[PreprocessSpec, ...]:
-        """The one preparation of its input."""
+        """The preprocessing of the input."""
         return (self.spec,)
 
     def prepare(self, image: Image, box: Box | None) -> Prepared:
@@ -103,7 +103,7 @@ class LbpSvmScorer:
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
         """Scores in [0, 1] and logits of prepared crops."""
-        # Row by row, so that the last digits of a score do not depend on the batch that its image came in.
+        # Row by row, because the last digits of a matrix product would depend on the other images of the batch.
         textures = map_ahead(colour_texture, [prepared[0] for prepared in batch])
         logits = np.array([np.dot(texture, self.weights) for texture in textures]) + self.bias
         return Scores(sigmoid(logits), logits)
@@ -116,21 +116,22 @@ def train_lbp_svm(
     *,
     progress: bool = False,
 ) -> LbpSvmScorer:
-    """Train the colour texture SVM on the train samples; dev and test are not opened.
+    """Train the colour texture SVM on the train samples. Files of dev and test are not opened.
 
-    The paper gives histograms and SVM; the rest is ours: bins are standardised, classes count the same, and C and the
-    calibration come from decisions on held-out training subjects (the C whose calibrated decisions lose least). The
-    calibration is a rising logistic function, so that the score ranks as the SVM's decision does.
+    Histograms and SVM are those of the paper. The other parts are not: the bins are standardised, the classes have
+    equal weight, and C and the calibration are chosen on held-out training subjects (the C with the smallest log loss
+    of the calibrated decisions). The calibration is an increasing logistic function. The scores therefore have the
+    order of the SVM's decision values.
 
     Args:
-        root: Folder that the samples' paths are relative to.
-        samples: Of all splits.
-        spec: How the images are preprocessed.
+        root: Folder of the samples. Their paths are relative to this folder.
+        samples: The samples of all splits.
+        spec: Preprocessing of the images.
         progress: Draw a progress bar on stderr.
 
     Raises:
         InputError: fewer than two train subjects of a class, or too many unreadable images.
-        RunError: what is learnt from some training subjects says nothing about the others.
+        RunError: for each C, held-out attacks have higher decision values than held-out bona fide images.
     """
     train = [sample for sample in samples if sample.split is Split.TRAIN]
     usable = [sample for sample in train if sample.box is not None or not spec.needs_face]
@@ -150,18 +151,18 @@ def _check_subjects(samples: Sequence[Sample]) -> None:
     counts = [len({sample.subject for sample in samples if sample.label is label}) for label in Label]
     if min(counts) < 2:
         raise InputError(
-            "training needs usable images of at least two subjects of each class in split 'train' (one learns, one "
-            f"judges), got {counts[0]} with bona fide and {counts[1]} with attack images"
+            "training needs usable images of at least two subjects of each class in split 'train' (one for "
+            f"training, one for validation), got {counts[0]} with bona fide and {counts[1]} with attack images"
         )
 
 
 def _textures(
     root: Path, samples: Sequence[Sample], spec: PreprocessSpec, progress: bool
 ) -> tuple[Floats, list[Sample], dict[str, str]]:
-    """The descriptors ``(n, 354)`` of the readable samples, these samples, and path and reason of the others.
+    """The descriptors ``(n, 354)`` of the readable samples, these samples, and path -> reason for unreadable samples.
 
     Raises:
-        DatasetError: more than 5 % cannot be read.
+        DatasetError: more than 5 % of the samples cannot be read.
     """
 
     def texture(sample: Sample) -> Floats | ImageError:
@@ -191,17 +192,17 @@ def _classifier(cost: float) -> Pipeline:
 def _choose(
     rows: Floats, labels: NDArray[np.bool_], subjects: Sequence[str], progress: bool
 ) -> tuple[float, float, float]:
-    """The cost, and slope and offset of its calibration, whose decisions on held-out subjects lose least.
+    """The cost with the smallest log loss on held-out subjects, and the slope and offset of its calibration.
 
     Raises:
-        InputError: the subjects cannot be divided so that both classes are learnt from.
-        RunError: no cost ranks held-out bona fide images above held-out attacks.
+        InputError: the subjects cannot be divided so that training and validation have both classes.
+        RunError: for each cost, held-out attacks have higher decision values than held-out bona fide images.
     """
     folds = list(_folds(labels, subjects))
     held = np.concatenate([test for _, test in folds]) if folds else np.empty(0, np.intp)
     if len(np.unique(labels[held])) < 2:
         raise InputError(
-            "the train subjects cannot be divided so that both classes are learnt from some and judged on others; "
+            "the train subjects cannot be divided so that training and validation have both classes; "
             "training needs more subjects of each class"
         )
     truth = labels[held]
@@ -212,7 +213,7 @@ def _choose(
             decisions = np.concatenate(
                 [_classifier(cost).fit(rows[fit], labels[fit]).decision_function(rows[test]) for fit, test in folds]
             )
-            # Its penalty keeps the slope finite where the held-out classes are apart.
+            # The penalty of LogisticRegression keeps the slope finite if the held-out classes are separable.
             logistic = LogisticRegression(class_weight="balanced").fit(decisions[:, None], truth)
             weights = np.where(truth, 1 / truth.sum(), 1 / (~truth).sum())
             loss = log_loss(truth, logistic.predict_proba(decisions[:, None])[:, 1], sample_weight=weights)
@@ -220,15 +221,15 @@ def _choose(
     rising = [entry for entry in found if entry[2] > 0]
     if not rising:
         raise RunError(
-            "the texture that some training subjects teach says nothing about the others: held-out attacks rank above "
-            "bona fide images; check the labels, or train on more subjects"
+            "the texture that separates the classes of some training subjects does not separate those of other subjects "
+            "(held-out attacks have higher scores than bona fide images); check the labels, or train on more subjects"
         )
     _, cost, slope, offset = min(rising)
     return cost, slope, offset
 
 
 def _folds(labels: NDArray[np.bool_], subjects: Sequence[str]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Rows to learn from and rows to judge, no subject in both, for each fold that has both classes to learn from."""
+    """Training and validation rows, without shared subjects, for each fold with both classes in the training rows."""
     names = np.array(subjects)
     count = min(_FOLDS, *(len(np.unique(names[labels == label])) for label in (True, False)))
     for fit, test in StratifiedGroupKFold(count).split(names, labels, names):

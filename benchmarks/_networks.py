@@ -1,4 +1,4 @@
-"""The networks that benchmarks measure, and their multiply-adds."""
+"""The networks that the benchmarks measure, and a counter of multiply-adds."""
 
 from __future__ import annotations
 

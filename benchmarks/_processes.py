@@ -1,4 +1,4 @@
-"""Whole processes of facepad: their time, processor time and peak memory, beside bare imports."""
+"""Wall time, CPU time and peak memory of facepad's commands, and of a process that only imports the libraries."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from pathlib import Path
 from _common import interleaved, markdown, medians
 
 IMPORTS = "import numpy, cv2, onnxruntime, dlib"
-# Runs a module with its arguments, or code, and writes /proc/self/status when the process ends. (The peak memory that
-# the kernel reports to a parent includes the parent's own, from before the child became another program.)
+# Runs a module or a code string. When the process ends, it copies /proc/self/status to the file `note`, which then has
+# the peak memory. (The ru_maxrss of wait4 is not usable: it includes the parent's memory, which the child holds between
+# fork and exec.)
 WATCHED = """
 import atexit, runpy, sys
 _, note, kind, what, *rest = sys.argv
@@ -27,7 +28,7 @@ exec(what) if kind == "-c" else runpy.run_module(what, run_name="__main__", alte
 
 
 def command_table(image: Path, repeat: int) -> str:
-    """Milliseconds, processor milliseconds and peak memory of whole processes: medians over the rounds."""
+    """A table of wall time, CPU time and peak memory per process. Each value is the median over the rounds."""
     found = commands(image)
     results = interleaved({name: partial(command, arguments) for name, arguments in found.items()}, repeat)
     measured = {name: medians(results[name]) for name in found}
@@ -36,12 +37,12 @@ def command_table(image: Path, repeat: int) -> str:
     for name, (*taken, peak) in measured.items():
         times = [(f"{1000 * spent:.0f}", f"{spent / base:.2f}") for spent, base in zip(taken, bare[:-1], strict=True)]
         rows.append((f"`{name}`", *chain.from_iterable(times), f"{peak:.0f}"))
-    columns = ["process", "ms", "x bare imports", "processor ms", "x bare imports", "peak memory, MiB"]
+    columns = ["process", "ms", "x imports only", "CPU ms", "x imports only", "peak memory, MiB"]
     return markdown(columns, rows)
 
 
 def commands(image: Path) -> dict[str, list[str]]:
-    """Title -> Python's arguments; the others are compared with the last."""
+    """Title -> arguments of the Python interpreter. The last entry is the baseline of the other entries."""
     predict = ["-m", "facepad", "predict", str(image)]
     return {
         "facepad predict one.jpg": predict,
@@ -52,9 +53,9 @@ def commands(image: Path) -> dict[str, list[str]]:
 
 
 def command(arguments: list[str]) -> tuple[float, float, float]:
-    """Seconds, processor seconds and peak MiB of a process.
+    """Seconds, CPU seconds and peak memory (MiB) of a process.
 
-    Exit code 3 is accepted: without a threshold, a model leaves the image undecided.
+    Exit code 3 is accepted: it means "undecided", the result of a model without a threshold.
     """
     with tempfile.NamedTemporaryFile("r") as status:
         start = time.perf_counter()
@@ -71,5 +72,5 @@ def command(arguments: list[str]) -> tuple[float, float, float]:
 
 
 def with_bytecode() -> dict[str, str]:
-    """The environment of new processes: modules are compiled once, in the untimed round, as after an installation."""
+    """The environment without PYTHONDONTWRITEBYTECODE, so that only the first round, which is not counted, compiles."""
     return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}

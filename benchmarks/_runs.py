@@ -1,4 +1,4 @@
-"""Runs on NUAA: prepare, train and evaluate what is not there yet, and presentations that no training used."""
+"""Runs on NUAA: prepare, train and evaluate missing runs, and make presentations of held-out kinds."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from facepad.recapture import PRINT_FAMILIES
 from facepad.training.augment import present
 from facepad.types import AttackType, Label, Sample, Split
 
-#: Protocols with several manifests in one folder, and how those are called.
+#: Protocols with several manifests in one folder -> first part of the manifests' names.
 NUMBERED = {"subject-kfold": "manifest-fold", "choice": "manifest-"}
 
 
-#: Kinds of re-capture that no training here uses: one print, one screen.
+#: Kinds of re-capture that are held out from training: one print and one screen.
 HELD_OUT = ("inkjet", "oled")
 
 
@@ -35,7 +35,7 @@ class Run:
     row: str
     recipe: str
     protocol: str
-    part: int  # seed, or fold of subject-kfold
+    part: int  # seed, or number of the fold of subject-kfold
     overrides: tuple[str, ...] = ()
     probes: bool = False
     criterion: str | None = None
@@ -52,7 +52,7 @@ class Run:
 
 
 def execute(root: Path, work: Path, runs: Sequence[Run], *, depth: bool = False) -> None:
-    """Make everything that is not there yet; ``depth`` makes depth maps as well."""
+    """Make all missing manifests, models and reports. If ``depth`` is true, make missing depth maps as well."""
     (work / "features").mkdir(parents=True, exist_ok=True)
     for entry in runs:
         manifest = work / entry.manifest
@@ -65,7 +65,7 @@ def execute(root: Path, work: Path, runs: Sequence[Run], *, depth: bool = False)
 
 
 def _prepare(root: Path, work: Path, entry: Run) -> None:
-    """Write the manifest; one box cache and one feature folder serve all protocols."""
+    """Write the manifest of a run. All protocols share the face boxes and one feature folder."""
     out = (work / entry.manifest).parent
     out.mkdir(parents=True, exist_ok=True)
     if not (out / "features").exists():
@@ -78,7 +78,7 @@ def _prepare(root: Path, work: Path, entry: Run) -> None:
 
 
 def make_depth_maps(manifest: Path) -> None:
-    """Make the depth maps of a manifest, once."""
+    """Make the depth maps of a manifest, unless an earlier call has made them."""
     done = manifest.parent / "depth" / f"{manifest.stem}.done"
     if not done.exists():
         facepad("data", "depth", manifest, "--engine", "facemesh")
@@ -93,7 +93,7 @@ def _train_and_evaluate(work: Path, entry: Run) -> None:
         settings = [word for override in entry.overrides for word in ("--set", override)]
         facepad("train", entry.recipe, manifest, folder, "--resume", *settings)
     trained = time.monotonic()
-    shutil.rmtree(report, ignore_errors=True)  # of an evaluation that was stopped
+    shutil.rmtree(report, ignore_errors=True)  # left by an interrupted evaluation
     criterion = ["--criterion", entry.criterion] if entry.criterion else []
     probes = [] if entry.probes else ["--no-probes"]
     facepad("evaluate", folder, manifest, report, "--no-thumbnails", *criterion, *probes)
@@ -109,24 +109,26 @@ def _train_and_evaluate(work: Path, entry: Run) -> None:
 
 
 def measured(model: object, manifest: Path, report: Path, *options: str) -> dict[str, Any]:
-    """The metrics of a model on a manifest; a finished report is read, and not made again."""
+    """The metrics of a model on a manifest. If the report exists, it is read and not made again."""
     if not (report / "metrics.json").exists():
-        shutil.rmtree(report, ignore_errors=True)  # of an evaluation that was stopped
+        shutil.rmtree(report, ignore_errors=True)  # left by an interrupted evaluation
         facepad("evaluate", model, manifest, report, "--no-thumbnails", *options)
     metrics: dict[str, Any] = json.loads((report / "metrics.json").read_text(encoding="utf-8"))
     return metrics
 
 
 def machine_of(run: Path) -> str:
-    """The machine that a run was trained on."""
+    """Device, number of CPU cores and torch version of a run's training."""
     environment = json.loads((run / "environment.json").read_text(encoding="utf-8"))
-    return f"{environment['device']}, {environment['cpu_count']} processors, torch {environment['packages']['torch']}"
+    return f"{environment['device']}, {environment['cpu_count']} CPU cores, torch {environment['packages']['torch']}"
 
 
 def unseen_presentations(source: Path, folder: Path, *, split: Split = Split.TEST, every: int = 4) -> Path:
-    """A manifest of the dev images, and as its test every Nth bona fide image of a split, unchanged and re-captured.
+    """Make and prepare a manifest with re-captures of held-out kinds as test attacks, and return its path.
 
-    Both classes of test pass the same encoder, and faces are found anew: a sheet is held elsewhere than the face was.
+    The dev images are those of ``source``. The test has about every Nth bona fide image of ``split`` twice: not
+    re-captured, as bona fide, and re-captured, as an attack. Both are encoded with the same JPEG quality, so that
+    compression does not separate the classes. Faces are detected again, because re-capture moves the face.
     """
     manifest = folder / "prepared" / "manifest.csv"
     if manifest.exists():
@@ -155,7 +157,7 @@ Stage = Callable[[Path, Path], None]
 
 
 def command_line(doc: str | None, run: Stage, tables: Stage, words: Sequence[str] | None = None) -> None:
-    """``run NUAA_FOLDER WORK`` and ``tables WORK OUT``."""
+    """Run the command line of a script: ``run NUAA_FOLDER WORK`` and ``tables WORK OUT``."""
     every = parser(doc)
     commands = every.add_subparsers(required=True)
     for name, first, second, stage in (("run", "root", "work", run), ("tables", "work", "out", tables)):

@@ -1,4 +1,4 @@
-"""A running `facepad serve`: its processes, its log, and a Redis server for its workers."""
+"""Starts `facepad serve` and a Redis server for its workers, and reads the service's log and resource use."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MOST = 1500
-"""Requests that may be under way at a time."""
+"""Maximum number of concurrent requests."""
 
 Row = tuple[int, str, float, float, int, bool, str]
-"""Phase, request id, due and done (seconds of the monotonic clock), status, whether the answer is right, error."""
+"""Phase, request id, due time and end (seconds of the monotonic clock), status, whether the answer is right, error."""
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Server:
         return spawned or [pid]
 
     def logged(self) -> dict[str, int]:
-        """Status by request id, of the requests that were accepted."""
+        """Request id -> status, for the accepted requests."""
         lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith('{"time"')]
         return {line["request_id"]: line["status"] for line in lines if line["request_id"].startswith("load-")}
 
@@ -54,7 +54,7 @@ class Server:
 
 @contextmanager
 def serving(folder: Path, *words: str) -> Iterator[Server]:
-    """A service with the usual settings, except that the rate of one caller is not limited."""
+    """A service with the default settings, but without a rate limit per caller."""
     log = folder / "serve.log"
     command = [sys.executable, "-m", "facepad", "serve", "--port", "0", "--rate", "0", *words]
     with log.open("wb") as file:
@@ -70,7 +70,7 @@ def serving(folder: Path, *words: str) -> Iterator[Server]:
 
 
 def listening(process: subprocess.Popen[bytes], log: Path) -> int:
-    """The port, once the service is ready."""
+    """Wait until the service is ready, and return its port."""
     until = time.monotonic() + 120
     while time.monotonic() < until and process.poll() is None:
         match = re.search(r"serving on http://127\.0\.0\.1:(\d+)", log.read_text())
@@ -81,22 +81,22 @@ def listening(process: subprocess.Popen[bytes], log: Path) -> int:
 
 
 def resident(pid: int) -> float:
-    """Resident memory of a process in MiB."""
+    """Resident memory of a process, in MiB."""
     status = Path(f"/proc/{pid}/status").read_text()
     match = re.search(r"VmRSS:\s+(\d+)", status)
     return int(match[1]) / 1024 if match else 0.0
 
 
 def processor_seconds(pid: int) -> float:
-    """Processor seconds that a process has used."""
+    """CPU seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
 def redis(folder: Path) -> Iterator[str]:
-    """The address of a new Redis server, which stores nothing on disk."""
-    command = shutil.which("redis-server") or sys.exit("several workers need redis-server (a package of that name)")
+    """Start a Redis server that stores nothing on disk, and return its URL."""
+    command = shutil.which("redis-server") or sys.exit("several workers need redis-server: install this package")
     listening = folder / "redis.sock"
     port = 20000 + os.getpid() % 20000
     words = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]

@@ -1,11 +1,11 @@
-"""AttentionFusion on NUAA: its parts added one by one, against TLA-MobileNetV2, and on presentations it never saw.
+"""AttentionFusion on NUAA: an ablation, a comparison with TLA-MobileNetV2, and a test on held-out kinds of attacks.
 
-    python benchmarks/attention_fusion.py run NUAA_FOLDER WORK      prepare, depth maps, train, evaluate; resumes
-    python benchmarks/attention_fusion.py tables WORK docs/results  attention-fusion.md and .json from what is finished
+    python benchmarks/attention_fusion.py run NUAA_FOLDER WORK      make all missing files, models and reports
+    python benchmarks/attention_fusion.py tables WORK docs/results  write attention-fusion.md and .json
 
-All networks of a table see the same crops at 128 px for the same 5 epochs, with the trunk up to features.3 as ImageNet
-left it. WORK may be the one of benchmarks/nuaa.py; manifests and boxes are then used again. Depth maps are facemesh's
-(FACEPAD_MODELS or a download).
+In the ablation, all networks are trained on the same crops (128 px) for 5 epochs, and the trunk up to features.3 is
+frozen at the ImageNet weights. WORK may be the work folder of benchmarks/nuaa.py. Its manifests and face boxes are then
+used again. The labeller `facemesh` makes the depth maps. Its model file is in FACEPAD_MODELS, or is downloaded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CROPS = (2.7, 1.6)
 SEEDS = (0, 1, 2)
 FAMILIES = 'augment.families=["laser", "photo_paper", "lcd"]'
 PLAIN_INPUT = ("augment.operations=[]", "augment.simulate=0", "augment.views=1")
-#: Each step keeps what the ones before it added.
+#: Each step adds one part to the previous step.
 STEPS = {
     "plain": ("model.attention=false", "model.fusion=false", "model.depth=false", *PLAIN_INPUT),
     "+ attention": ("model.fusion=false", "model.depth=false", *PLAIN_INPUT),
@@ -42,14 +42,15 @@ STEPS = {
 }
 WHOLE = list(STEPS)[-1]
 OURS = "attention-fusion"
-#: Beside our recipe: TLA-MobileNetV2 on the same crops and epochs, learning from where our recipe does.
+#: For comparison with our recipe: TLA-MobileNetV2 with the same crops, number of epochs and trainable layers.
 PEER = "TLA-MobileNetV2, from features.12 on"
 STAGE = (
     'stages=[{name="fuse", trainable_from="features.4", epochs=5, optimizer="adamw", lr=1e-3, schedule="one-cycle", '
     'weight_decay=0.01, batch_norm="frozen", label_smoothing=0.1}]'
 )
 OPERATIONS = 'augment.operations=["frame", "mirror", "light", "blur", "resolution", "noise", "cutout", "jpeg"]'
-#: TLA-MobileNetV2 under the same budget, with its own augmentation, and with the whole network's.
+#: TLA-MobileNetV2 with the same crops and number of epochs: once with the augmentation of its own recipe, once with the
+#: augmentation of the complete AttentionFusion network.
 TLA = {
     "TLA-MobileNetV2": ("preprocess.size=128",),
     "TLA-MobileNetV2 with all augmentation": (
@@ -61,8 +62,8 @@ TLA = {
 }
 
 
-#: The paper's recipe, on whole frames packed to 320 x 240. It asks for 100 epochs; GPU time sufficed for PAPER_EPOCHS.
-#: As its learning rate is constant, they are the first of the hundred.
+#: The paper's recipe, on whole frames packed to 320 x 240. The recipe has 100 epochs, but there was GPU time for only
+#: PAPER_EPOCHS. The learning rate is constant, so this run equals the first PAPER_EPOCHS epochs of a complete run.
 PAPER_EPOCHS = 26
 PAPER = Run(
     "attention-fusion-paper", "attention-fusion-paper", "official-frames", 0, (f"stages.0.epochs={PAPER_EPOCHS}",)
@@ -70,7 +71,7 @@ PAPER = Run(
 
 
 def runs() -> list[Run]:
-    """By crop and seed; within them the whole network first, so that a broken-off `run` tells the most."""
+    """All runs, the most important runs first, so that an interrupted `run` has the most useful results."""
     steps = list(STEPS)
     order = [steps[0], steps[-1], *TLA, *reversed(steps[1:-1])]
     rows = []
@@ -92,7 +93,7 @@ def runs() -> list[Run]:
 
 
 def run(root: Path, work: Path) -> None:
-    """Train and evaluate everything, then score presentations of kinds that training never used."""
+    """Train and evaluate all networks, then evaluate some of them on presentations of held-out kinds."""
     execute(root, work, runs(), depth=True)
     frames = work / PAPER.manifest
     if not frames.exists():
@@ -103,27 +104,39 @@ def run(root: Path, work: Path) -> None:
         out = work / "reports" / f"{entry.name}-unseen-kinds"
         wanted = (entry.protocol == "official" and "ugmentation" in entry.row) or "simulated" in entry.row
         if wanted and not (out / "metrics.json").exists():
-            shutil.rmtree(out, ignore_errors=True)  # of an evaluation that was broken off
+            shutil.rmtree(out, ignore_errors=True)  # left by an interrupted evaluation
             facepad("evaluate", work / "runs" / entry.name, unseen, out, "--no-probes", "--no-thumbnails")
 
 
 INTRODUCTION = """<!-- written by benchmarks/attention_fusion.py; do not edit by hand -->
 # AttentionFusion on NUAA
 
-Each step keeps what the ones before it added: **plain** is MobileNetV2 without its last block, a 1x1 projection and the
-mean of the binary map; then attention on the deep tap; the shallow and middle tap, fused with 1/3 each; learned alpha;
-the depth map (`facemesh` labels); augmentation; a third of the bona fide crops shown on made-up prints and screens. All
-see the same crops at 128 px for 5 epochs, `features.0` to `features.3` as ImageNet left them, and so does
-TLA-MobileNetV2, with the augmentation of its own recipe and with all of it. Protocol `official`: the test is a later
-session; the threshold is chosen on dev by `eer`. Figures in percent, mean over seeds with their range. Nothing was
-chosen on test.
+Each step adds one part to the previous step:
 
-NUAA is one attack instrument of 15 people from one webcam: these figures say little about any other camera or attack.
+- **plain**: MobileNetV2 up to `features.17`, a 1x1 projection, and the binary map. The output is the mean of the map.
+- **+ attention**: attention blocks on the deep tap.
+- **+ fusion**: also the shallow and the middle tap. The three taps are fused with a weight of 1/3 each.
+- **+ alpha**: the weights of the taps (alpha) are learned.
+- **+ depth**: the depth map, trained on the labels of `facemesh`.
+- **+ capture augmentation**: augmentation of the crops.
+- **+ simulated presentation**: a third of the bona fide crops is shown on simulated prints and screens, as attacks.
+  This is the complete network.
+
+All networks are trained on the same crops (128 px) for 5 epochs. `features.0` to `features.3` are frozen at their
+ImageNet weights. TLA-MobileNetV2 is trained in the same way, once with the augmentation of its own recipe, and once
+with the augmentation of the complete network. In the protocol `official`, the test is a later session. The threshold is
+chosen on dev by `eer`. The figures are in percent: the mean over the seeds, with the range. Nothing was chosen on test.
+
+NUAA has one attack instrument (printed photos), 15 people and one webcam. These figures say little about other cameras
+or attacks.
 """
 
 
 def tables(work: Path, out: Path) -> None:
-    """Write attention-fusion.md and .json from the finished runs; what is not finished is named."""
+    """Write attention-fusion.md and .json from the finished runs.
+
+    Each row has the number of finished and of planned runs.
+    """
     entries = [*runs(), PAPER]
     found = {entry: _metrics(work / "reports" / entry.name) for entry in entries}
     found = {entry: metrics for entry, metrics in found.items() if metrics}
@@ -141,7 +154,7 @@ def tables(work: Path, out: Path) -> None:
         *_probe_lines(work),
         *_paper_lines(work),
         "",
-        *_against(work, PEER, OURS, f"{OURS} minus {PEER}"),
+        *_against(work, PEER, OURS, f"{OURS} - {PEER}"),
     ]
     lines += _unseen_lines(work)
     made = [json.loads((work / "reports" / entry.name / "made.json").read_text(encoding="utf-8")) for entry in found]
@@ -176,16 +189,16 @@ def _mean(group: list[dict[str, dict[str, float]]], name: str) -> str:
 
 
 def _paired(work: Path, crop: float) -> list[str]:
-    """The full network against TLA-MobileNetV2 on the same images."""
+    """Lines that compare the complete network with TLA-MobileNetV2 on the same images."""
     return [
         line
         for other in TLA
-        for line in _against(work, f"{other}, crop {crop}", f"{WHOLE}, crop {crop}", f"the whole network minus {other}")
+        for line in _against(work, f"{other}, crop {crop}", f"{WHOLE}, crop {crop}", f"complete network - {other}")
     ]
 
 
 def _against(work: Path, one: str, other: str, words: str) -> list[str]:
-    """EER of one row minus that of another, seed by seed and all seeds together."""
+    """Lines with the EER of row ``other`` minus the EER of row ``one``: for each seed, and the mean over the seeds."""
     found = {}
     for seed in SEEDS:
         reports = [work / "reports" / Run(row, "", "official", seed).name for row in (one, other)]
@@ -196,15 +209,19 @@ def _against(work: Path, one: str, other: str, words: str) -> list[str]:
         eer = compare_files(*pair).differences["eer"]
         p = "not defined" if eer.p is None else f"{eer.p:.3f}"
         lines.append(
-            f"- EER of {words}, seed {seed}: {100 * eer.difference:+.3f} points, paired bootstrap by subject p = {p}"
+            f"- EER difference ({words}), seed {seed}: {100 * eer.difference:+.3f} points, "
+            f"paired bootstrap by subject p = {p}"
         )
     if len(found) == len(SEEDS):
-        lines.append(f"- **EER of {words}, all seeds together**: {_together(list(found.values()))}")
+        lines.append(f"- **EER difference ({words}), all seeds**: {_together(list(found.values()))}")
     return lines
 
 
 def _together(pairs: list[list[Path]], replicates: int = 2000) -> str:
-    """The mean over seeds of the difference in EER, when the same subjects are drawn for all of them."""
+    """The mean EER difference over the seeds, with its bootstrap interval.
+
+    Each bootstrap replicate uses the same subjects for all seeds.
+    """
     found, drawn = [], []
     for pair in pairs:
         values, draws = [], []
@@ -218,20 +235,19 @@ def _together(pairs: list[list[Path]], replicates: int = 2000) -> str:
         drawn.append(draws[1] - draws[0])
     mean, means = statistics.mean(found), np.mean(drawn, axis=0)
     low, high = percentile_interval(mean, means[~np.isnan(means)])
-    return (
-        f"{100 * mean:+.2f} points on average, 95 % interval {100 * low:+.2f} to {100 * high:+.2f} (subjects resampled)"
-    )
+    return f"{100 * mean:+.2f} points (mean), 95 % interval {100 * low:+.2f} to {100 * high:+.2f} (subjects resampled)"
 
 
 def _recipe_lines(found: dict[Run, dict[str, dict[str, float]]]) -> list[str]:
-    """The two recipes as they are shipped."""
+    """The table that compares our recipe, TLA-MobileNetV2 and the paper's recipe."""
     lines = [
-        "\n## The recipes as they are\n",
-        "`attention-fusion` (2.7 x the face, 128 px, 5 epochs, learning from `features.12` on); beside it "
-        "TLA-MobileNetV2 on the same crops for the same epochs, learning from the same block on; and the paper's "
-        f"recipe (whole frames at 224 px, SGD at 1e-4) after {PAPER_EPOCHS} of its 100 epochs. `subject-kfold` tests "
-        "on subjects never seen; what learns was chosen on the official training sessions "
-        "(attention-fusion-choice.md), whose people stand in the tests of some folds.\n",
+        "\n## The recipes\n",
+        "The recipe `attention-fusion` uses crops of 2.7 x the face at 128 px and 5 epochs, and trains the layers from "
+        "`features.12` on. TLA-MobileNetV2 is trained with the same crops, number of epochs and trainable layers. "
+        "`attention-fusion-paper` is the paper's recipe (whole frames at 224 px, SGD with a learning rate of 1e-4) "
+        f"after {PAPER_EPOCHS} of its 100 epochs. The test subjects of `subject-kfold` are not in its training data. "
+        "However, the trainable layers were chosen on the official training sessions (attention-fusion-choice.md), and "
+        "some subjects of these sessions are test subjects of a fold.\n",
         "| network | protocol | runs | EER | APCER | BPCER | ACER |",
         "|---|---|---|---|---|---|---|",
     ]
@@ -253,7 +269,7 @@ def _probe_lines(work: Path) -> list[str]:
     if not probes:
         return []
     eers = ", ".join(f"{name} {100 * probe['eer']['value']:.2f}" for name, probe in probes.items())
-    return [f"\nShort-cut probes of {OURS}, official, seed 0 (EER in percent): {eers}."]
+    return [f"\nEER of the short-cut probes of {OURS}, protocol `official`, seed 0, in percent: {eers}."]
 
 
 def _paper_lines(work: Path) -> list[str]:
@@ -263,16 +279,17 @@ def _paper_lines(work: Path) -> list[str]:
     seconds = [row["seconds"] for line in log.read_text("utf-8").splitlines() if "seconds" in (row := json.loads(line))]
     machine = machine_of(log.parent)
     return [
-        f"\nThe paper's recipe took {statistics.median(seconds):.0f} s an epoch (median; {machine}), beside others."
+        f"\nAn epoch of the paper's recipe took {statistics.median(seconds):.0f} s (median; {machine}). "
+        "Other jobs ran on the machine at the same time."
     ]
 
 
 def _unseen_lines(work: Path) -> list[str]:
-    """APCER and BPCER at the dev threshold on kinds of re-capture that no training used."""
+    """The table of APCER and BPCER, at the dev threshold, on the held-out kinds of re-capture."""
     lines = [
-        f"\n## Presentations of kinds that training never used ({' and '.join(HELD_OUT)})\n",
-        "Every fourth bona fide test image, as it is and shown on a made-up print or screen of these kinds, at the "
-        "threshold chosen on NUAA's dev.\n",
+        f"\n## Presentations of held-out kinds ({' and '.join(HELD_OUT)})\n",
+        "The test has about every fourth bona fide test image twice: without re-capture, and as a simulated "
+        "print or screen of a kind that no training used. The threshold was chosen on NUAA's dev.\n",
         "| network | seed | APCER (worst) | APCER print | APCER screen | BPCER | EER |",
         "|---|---|---|---|---|---|---|",
     ]

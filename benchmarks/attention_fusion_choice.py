@@ -1,11 +1,12 @@
-"""How the recipe attention-fusion was chosen: candidates compared on NUAA's official training sessions alone.
+"""Choosing the recipe attention-fusion: compares candidates on NUAA's official training sessions only.
 
-    python benchmarks/attention_fusion_choice.py run NUAA_FOLDER WORK      train and evaluate; skips what WORK holds
-    python benchmarks/attention_fusion_choice.py tables WORK docs/results  attention-fusion-choice.md
+    python benchmarks/attention_fusion_choice.py run NUAA_FOLDER WORK      train and evaluate all missing runs
+    python benchmarks/attention_fusion_choice.py tables WORK docs/results  write attention-fusion-choice.md
 
-WORK is the one of benchmarks/attention_fusion.py, whose manifest and depth maps are used. Three times, three people are
-kept out of training: train is the first session of the others, dev their own first session, and test the second session
-of all. No test image of NUAA's is looked at.
+WORK is the work folder of benchmarks/attention_fusion.py. Its manifest and depth maps are used. There are three
+divisions, with three people held out from training in each division: train is the first session of the other people,
+dev is the first session of the three people, and test is the second session of all people. NUAA's test images are not
+used.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ FROM_12 = "features.12.conv.1"
 
 
 def stage(start: str | None = "features.4", epochs: int = 5, **changes: object) -> str:
-    """The recipe's stage with some values changed."""
+    """The stage of the recipe with changed values, as an argument of `--set`."""
     values = {
         "name": "fuse",
         "trainable_from": start,
@@ -44,7 +45,7 @@ def stage(start: str | None = "features.4", epochs: int = 5, **changes: object) 
 HEADS_FIRST = (
     f"{stage('attention', 4, name='heads')[:-1]}, {stage(FROM_12, 4, lr=5e-4)[len('stages=[') :]}"  # two stages
 )
-#: What each candidate changes of the one that learns from features.4 on.
+#: Candidate -> changes of the first candidate, which trains the layers from features.4 on.
 CANDIDATES: dict[str, tuple[str, ...]] = {
     "from features.4 on": (),
     "from features.9 on": (stage("features.9"),),
@@ -68,7 +69,7 @@ CANDIDATES: dict[str, tuple[str, ...]] = {
 
 
 def runs() -> list[Run]:
-    """Every candidate on every group left out; the group's number is the seed, too."""
+    """All candidates in all divisions. The number of the division is also the seed."""
     common = (f"preprocess.crop={CROP}", stage())
     return [
         Run(f"choice {name}", "attention-fusion", "choice", part, (f"train.seed={part}", *common, *changes))
@@ -78,7 +79,7 @@ def runs() -> list[Run]:
 
 
 def make_manifests(work: Path) -> None:
-    """One manifest for each group of people left out, beside the official one's depth maps."""
+    """Write one manifest per division. Symlinks give them the depth maps and features of the official manifest."""
     folder = work / "choice"
     folder.mkdir(exist_ok=True)
     for name in ("depth", "features"):
@@ -104,17 +105,19 @@ def run(root: Path, work: Path) -> None:
 INTRODUCTION = """<!-- written by benchmarks/attention_fusion_choice.py; do not edit by hand -->
 # How the recipe attention-fusion was chosen
 
-Candidates on the official *training* sessions of NUAA, crops of 2.7 x the face. Three times, three people are kept out
-of training; train is the first session of the others, the threshold comes from the first session of those three, and
-what is measured is the second session of all: a new session with known and unknown people, as in the official test.
-Mean over the three, in percent, with the single values. What is not named is as in the recipe, but for the trunk, which
-learns from `features.4` on.
+The candidates are compared on the official *training* sessions of NUAA only, with crops of 2.7 x the face. There are
+three divisions, with three people held out from training in each division. Train is the first session of the other
+people. The threshold is chosen on the first session of the three people (dev). The test is the second session of all
+people: a new session with known and unknown people, as in the official test. The figures are in percent: the mean over
+the three divisions, with the three values. Settings that the name of a candidate does not mention are those of the
+recipe, except the trunk, which is trained from `features.4` on.
 
-The first candidate on two machines shows how much is chance: the other machine moves an EER by a point, and a
-threshold's errors by more; each candidate has one run a group. So only what learns was changed, where the difference
-is largest: from `features.12` on (the part that TLA's recipes train, too) the HTER is a third of before at as good a
-ranking. `features.9` does nearly as well; `features.15`, the heads first, or 160 px do not. Runs on a second machine
-lay in folders whose names end in `-cpu`.
+The first candidate was run on two machines, which shows the random variation: on the other machine an EER changes by up
+to about a point, and an HTER changes by more. Each candidate has one run per division. Therefore only the choice of the
+trainable layers, which has the largest effect, was changed: if the layers from `features.12` on are trained (as in
+TLA's recipes), the HTER is a third of the former value, and the EER is similar. `features.9` is nearly as good.
+`features.15`, training the heads first, and 160 px are worse. Runs of a second machine are in folders whose names end
+in `-cpu`.
 
 | candidate | trained on | EER | HTER |
 |---|---|---|---|"""

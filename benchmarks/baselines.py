@@ -1,9 +1,10 @@
-"""Older methods on a manifest, in the same files as `facepad evaluate`: scores.csv, metrics.json and the reports.
+"""Train and evaluate an older method on a manifest.
 
     python benchmarks/baselines.py lbp-svm MANIFEST OUT [--crop 1.0] [--no-probes] [--no-thumbnails]
 
-It learns from the manifest's train samples, chooses the threshold on dev and measures test. FASNet, the other baseline,
-is a recipe: `facepad train fasnet MANIFEST RUN`, then `facepad evaluate RUN MANIFEST OUT`.
+The script trains on the manifest's train samples, chooses the threshold on dev and measures on test. OUT gets the same
+files as from `facepad evaluate`: scores.csv, metrics.json and the reports. FASNet, the other baseline, is a recipe:
+`facepad train fasnet MANIFEST RUN`, then `facepad evaluate RUN MANIFEST OUT`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ PACKAGES = ("facepad", "numpy", "opencv-python-headless", "scikit-image", "sciki
 
 
 def lbp_svm(manifest: Path, out: Path, crop: float, criterion: str, probes: bool, thumbnails: bool) -> Path:
-    """Train, evaluate, report; prints the figures and the times."""
+    """Train, evaluate and write the report, print the figures and times, and return the path of the report."""
     samples = read_manifest(manifest)
     check_evaluation(samples, criterion)
     spec = replace(LBP_SPEC, crop_scale=crop, detector=origin_of(manifest).get("detector", LBP_SPEC.detector))
@@ -61,7 +62,7 @@ def lbp_svm(manifest: Path, out: Path, crop: float, criterion: str, probes: bool
     )
     page = write_report(out, content)
     done = time.perf_counter()
-    print(f"C {scorer.cost:g}, {scorer.train_images} images learnt from, {len(scorer.left_out)} left out")
+    print(f"C {scorer.cost:g}, trained on {scorer.train_images} images, {len(scorer.left_out)} left out")
     for name in ("eer", "auc", "apcer", "bpcer", "acer", "hter"):
         rate = summary.rates[name]
         print(f"{name} {rate.value:.4f} [{rate.low:.4f}, {rate.high:.4f}]")
@@ -72,13 +73,13 @@ def lbp_svm(manifest: Path, out: Path, crop: float, criterion: str, probes: bool
 
 
 def seen_subjects(samples: Sequence[Sample]) -> list[str]:
-    """A note for readers where test subjects are in train, too."""
+    """A note for the report if test subjects are also train subjects; otherwise an empty list."""
     test = {sample.subject for sample in samples if sample.split is Split.TEST}
     both = {name for name, splits in subjects_across_splits(samples).items() if {Split.TRAIN, Split.TEST} <= {*splits}}
     if not both:
         return []
     shared = f"{len(both)} of {len(test)} test subjects"
-    return [f"{shared} have names that also stand in training: the figures say little about new people"]
+    return [f"{shared} are also train subjects (same name): the figures say little about new people"]
 
 
 def facts(manifest: Path, scorer: LbpSvmScorer) -> dict[str, str]:
@@ -86,7 +87,7 @@ def facts(manifest: Path, scorer: LbpSvmScorer) -> dict[str, str]:
         "method": "uniform LBP(8, 1) of H, S, V, Y, Cr, Cb; linear SVM; calibrated on held-out train subjects",
         "C of the SVM": f"{scorer.cost:g}",
         "trained and evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}",
-        "images learnt from": f"{scorer.train_images}, {len(scorer.left_out)} left out (no face, or unreadable)",
+        "training images": f"{scorer.train_images}, {len(scorer.left_out)} left out (no face, or unreadable)",
         "input": str(scorer.spec.to_dict()),
         "packages": packages(*PACKAGES),
         "python and machine": f"{platform.python_version()}, {platform.platform()}",
@@ -99,10 +100,15 @@ def main(words: Sequence[str] | None = None) -> None:
     command = commands.add_parser("lbp-svm", help="colour-texture LBP and a linear SVM")
     command.add_argument("manifest", type=Path)
     command.add_argument("out", type=Path, help="new folder")
-    command.add_argument("--crop", type=float, default=LBP_SPEC.crop_scale, help="in sides of the face square, >= 1")
-    command.add_argument("--criterion", default="eer", help="how the threshold is chosen on dev (default: eer)")
-    command.add_argument("--no-probes", action="store_true", help="leave out the short-cut probes")
-    command.add_argument("--no-thumbnails", action="store_true", help="a report without pictures of people")
+    command.add_argument(
+        "--crop",
+        type=float,
+        default=LBP_SPEC.crop_scale,
+        help="side of the crop / side of the face square, at least 1",
+    )
+    command.add_argument("--criterion", default="eer", help="criterion of the threshold, on dev (default: eer)")
+    command.add_argument("--no-probes", action="store_true", help="skip the short-cut probes")
+    command.add_argument("--no-thumbnails", action="store_true", help="write a report without images of people")
     given = options.parse_args(words)
     if not given.crop >= 1:
         options.error(f"--crop must be at least 1 (the face square itself), got {given.crop:g}")

@@ -1,8 +1,8 @@
-"""What a new process of facepad takes: python benchmarks/cold_start.py [IMAGE] [--repeat 20]
+"""Time and memory of a new facepad process: python benchmarks/cold_start.py [IMAGE] [--repeat 20]
 
-Prints Markdown: `facepad predict` of one image with the model that comes with facepad, beside bare imports of the
-packages that it needs, all taking turns. Without an image it is a procedural face of 640x480 pixels. `latency.py` has
-the same table.
+Prints a Markdown table. It compares `facepad predict` of one image, with the shipped model, with a process that only
+imports the packages that the command needs. The processes take turns. The default image is a procedural face of 640x480
+pixels. `latency.py` prints the same table.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Depth labels of a data set: time, agreement, and faces that an engine does not see.
+"""Measure the depth labellers on a manifest: time, correlation with the template, and images without a found face.
 
     python benchmarks/depth.py nuaa/manifest.csv [--out docs/results/depth.md]
 
-Makes all maps of a manifest anew, with the face mesh and with the template, in a temporary folder.
+Each labeller makes the depth maps of all bona fide images with a face square. The maps are in a temporary folder.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ def main(words: Sequence[str] | None = None) -> None:
     options.add_argument("--engines", nargs="+", default=ENGINES, choices=ENGINES, metavar="ENGINE")
     arguments = options.parse_args(words)
     command = f"python benchmarks/depth.py {arguments.manifest.parent.name}/{arguments.manifest.name}"
-    columns = ["engine", "maps", "seconds", "maps a second", "no face seen: template"]
+    columns = ["labeller", "maps", "seconds", "maps/s", "images without a found face (map of the template)"]
     columns.append("median correlation with the template")
     rows = [_row(arguments.manifest, engine) for engine in arguments.engines]
     text = (
-        f"# Depth labels\n\n{made_by(command)}. All bona fide images of the manifest, from the files to the stored "
-        f"maps.\n\n{markdown(columns, rows)}"
+        f"# Depth labels\n\n{made_by(command)}. The maps are those of all bona fide images of the manifest. "
+        f"The time includes reading the images and storing the maps.\n\n{markdown(columns, rows)}"
     )
     publish(text, arguments.out)
 

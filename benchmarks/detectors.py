@@ -1,11 +1,12 @@
-"""How the two face detectors compare on NUAA: agreement of their squares, recall against face size, speed.
+"""Compare the two face detectors on NUAA: agreement of their squares, recall by face size, and speed.
 
-And dlib's quick looks at large faces beside a look at the whole image every time ("dlib, whole").
+The script also measures "dlib, whole". This is dlib's detector without its first step, the search for large faces: it
+always searches the whole image.
 
     python benchmarks/detectors.py ROOT [--every 10] [--sweep 1000] [--out docs/results/detectors.md]
     python benchmarks/detectors.py ROOT --fit [--every 1]                     prints YuNet's calibration
 
-ROOT holds ClientRaw, ImposterRaw and the official lists. One thread does everything, so that the speeds are per core.
+ROOT contains ClientRaw, ImposterRaw and the official lists. Each detector runs in one thread, so speeds are per core.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ SAME_FACE = 0.5
 WALL = 127
 KINDS = {
     "shrunk": "The whole image shrunk",
-    "framed": "The shrunk image in the middle of a grey frame of the first size: a small face in a large picture",
+    "framed": "The shrunk image in the middle of a grey image of the original size (a small face in a large image)",
 }
 
 T = TypeVar("T")
@@ -47,14 +48,14 @@ T = TypeVar("T")
 
 @dataclass
 class Found:
-    """The best squares of one image, by detector name."""
+    """The best square of each detector in one image. The keys of ``boxes`` are detector names."""
 
     path: Path
     boxes: dict[str, Box | None]
 
     @property
     def agreement(self) -> float:
-        """IoU of the two detectors' squares; 0 where one is missing."""
+        """IoU of the squares of dlib and YuNet. 0 if a square is missing."""
         return self.agreement_of("dlib", "yunet")
 
     def agreement_of(self, one: str, other: str) -> float:
@@ -65,14 +66,14 @@ class Found:
 def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("root", type=Path)
-    options.add_argument("--every", type=int, default=10, help="take every Nth image")
+    options.add_argument("--every", type=int, default=10, help="use only every Nth image")
     options.add_argument(
-        "--sweep", type=int, default=1000, help="images of the size sweep, spread evenly (default: 1000)"
+        "--sweep", type=int, default=1000, help="number of images for the table of face sizes (default: 1000)"
     )
-    options.add_argument("--sizes", type=int, nargs="+", default=FACE_SIZES, help="sides of the faces of the sweep")
+    options.add_argument("--sizes", type=int, nargs="+", default=FACE_SIZES, help="face sizes in that table, in pixels")
     options.add_argument("--yunet-model", type=Path)
-    options.add_argument("--out", type=Path, help="also write the Markdown there")
-    options.add_argument("--fit", action="store_true", help="fit YuNet's calibration on the training lists instead")
+    options.add_argument("--out", type=Path, help="also write the page to this file")
+    options.add_argument("--fit", action="store_true", help="only fit YuNet's calibration, on NUAA's training lists")
     arguments = options.parse_args(words)
     cv2.setNumThreads(1)
     yunet = YuNetDetector(arguments.yunet_model)
@@ -87,7 +88,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def page(arguments: argparse.Namespace, images: list[Path], detectors: list[Detector]) -> str:
-    """All tables."""
+    """The page with all tables."""
     found, seconds = detect(images, detectors)
     tables = [
         head(arguments, len(images), detectors),
@@ -102,14 +103,15 @@ def page(arguments: argparse.Namespace, images: list[Path], detectors: list[Dete
 
 def head(arguments: argparse.Namespace, images: int, detectors: list[Detector]) -> str:
     command = f"python benchmarks/detectors.py NUAA_FOLDER --every {arguments.every} --sweep {arguments.sweep}"
-    which = "All of" if arguments.every == 1 else f"Every {arguments.every}th of"
+    which = "all images" if arguments.every == 1 else f"every {arguments.every}th image"
     identities = ", ".join(f"`{one.identity}`" for one in detectors if not isinstance(one, WholeImage))
     return (
         "<!-- written by benchmarks/detectors.py --out; the remark in italics by hand -->\n# Face detectors on NUAA\n\n"
         f"{made_by(command)}, {packages('dlib-bin', 'opencv-python-headless', 'numpy')}.\n"
-        f"{which} NUAA's images ({images}, 640x480), detectors {identities}.\n**dlib, whole** is dlib without its "
-        "quick looks at large faces: the whole image every time. Only a detector's best square\ncounts. Intervals are "
-        "95 % (Clopper-Pearson) and assume independent frames; these frames show 15 people.\n"
+        f"The data are {which} of NUAA ({images} images of 640x480 pixels). The detectors are {identities} and\n"
+        "**dlib, whole**: dlib without its first step, the search for large faces, so that it always searches the "
+        "whole\nimage. Only the best square of a detector counts. The 95 % intervals (Clopper-Pearson) assume "
+        "independent\nframes, but these frames show only 15 people.\n"
     )
 
 
@@ -134,7 +136,7 @@ def found_table(found: list[Found]) -> str:
     for name in found[0].boxes:
         faces = sum(one.boxes[name] is not None for one in found)
         rows.append((name, str(len(found) - faces), rate(faces, len(found))))
-    columns = ["detector", "images without a face", "images with one, %"]
+    columns = ["detector", "images without a face", "images with a face, %"]
     return f"## Faces found\n\n{markdown(columns, rows)}"
 
 
@@ -157,10 +159,11 @@ def speed_table(seconds: dict[str, list[float]]) -> str:
         ratios = [one / other for one, other in zip(spent, whole, strict=True)]
         numbers = (1000 * statistics.median(spent), 1000 * statistics.mean(spent), statistics.median(ratios))
         rows.append((name, *(f"{value:.2f}" for value in numbers), f"{sum(spent) / sum(whole):.2f}"))
-    columns = ["detector", "median ms", "mean ms", "median of the ratios to dlib, whole", "ratio of the sums"]
+    columns = ["detector", "median ms", "mean ms", "median ratio to dlib, whole", "ratio of the total times"]
     return (
-        "## Time per image\n\nProcessor time of one thread, decoding apart. The detectors take turns on every image: "
-        f"a busy machine slows\nthem all; read the ratios.\n\n{markdown(columns, rows)}"
+        "## Time per image\n\nThe times are the CPU time of one thread, without decoding. The detectors take turns on "
+        "each image. Other load on\nthe machine slows all of them, so the ratios are more reliable than the times.\n\n"
+        f"{markdown(columns, rows)}"
     )
 
 
@@ -169,25 +172,25 @@ def quick_table(found: list[Found]) -> str:
     both = [one for one in whole if one.boxes["dlib"]]
     agreements = [one.agreement_of("dlib", "dlib, whole") for one in both]
     rows = [
-        ("the very same square", share(agreements, 1.0)),
+        ("identical squares", share(agreements, 1.0)),
         ("mean IoU of the squares", f"{statistics.mean(agreements):.4f}"),
-        ("faces that only the whole image shows", str(len(whole) - len(both))),
-        (f"another face (IoU < {SAME_FACE})", str(sum(value < SAME_FACE for value in agreements))),
+        ("images in which only dlib, whole finds a face", str(len(whole) - len(both))),
+        (f"different faces (IoU < {SAME_FACE})", str(sum(value < SAME_FACE for value in agreements))),
     ]
-    return f"## dlib's quick looks beside the whole image\n\n{markdown(['', ''], rows)}"
+    return f"## Agreement of dlib and dlib, whole\n\n{markdown(['', ''], rows)}"
 
 
 def sweep_tables(found: list[Found], count: int, sizes: Sequence[int], detectors: list[Detector]) -> str:
-    """Recall by size of the face."""
+    """The tables of recall by face size."""
     agreed = [one for one in found if one.agreement >= SAME_FACE]
     count = min(count, len(agreed))
     names = [detector.name for detector in detectors]
     images, hits = sweep([agreed[index * len(agreed) // count] for index in range(count)], sizes, detectors)
     text = (
-        f"## Recall against size of the face\n\n{count} images, spread evenly over the {len(agreed)} (of {len(found)}) "
-        "in which dlib and YuNet see the same face at full size.\nThe face is the mean of their squares; an image "
-        "takes part in the sizes that its face has or exceeds. Percent of the\n"
-        f"images whose best square lies on the face (IoU >= {SAME_FACE}).\n"
+        f"## Recall by size of the face\n\nThe tables use {count} images, evenly spread over the {len(agreed)} images "
+        f"(of {len(found)}) in which dlib and YuNet find the\nsame face at full size. The mean of the two squares "
+        "counts as the true face. An image is used for each size up to the size\nof its face. The figures are the "
+        f"percentage of images in which the best square is on the face (IoU >= {SAME_FACE}).\n"
     )
     for kind, title in KINDS.items():
         rows = [
@@ -201,10 +204,10 @@ def sweep_tables(found: list[Found], count: int, sizes: Sequence[int], detectors
 def sweep(
     found: list[Found], sizes: Sequence[int], detectors: list[Detector]
 ) -> tuple[Counter[int], Counter[tuple[str, int, str]]]:
-    """Images by side, and hits by kind of picture, side and detector: best squares with IoU >= 0.5."""
+    """Side -> number of images, and (kind, side, detector) -> number of best squares with IoU >= 0.5."""
     images: Counter[int] = Counter()
     hits: Counter[tuple[str, int, str]] = Counter()
-    for one in shown(found, "faces of all sizes"):
+    for one in shown(found, "face sizes"):
         for side, pictures in shrunk(one, sizes):
             images[side] += 1
             for kind, (image, face) in pictures.items():
@@ -215,7 +218,10 @@ def sweep(
 
 
 def shrunk(one: Found, sizes: Sequence[int]) -> Iterator[tuple[int, dict[str, tuple[NDArray[np.uint8], Box]]]]:
-    """The image shrunk until its face has each of the sizes, in both kinds, with the face's place."""
+    """Each side, and kind -> image shrunk to a face of this side and square of the face.
+
+    Sides above the side of the original face are skipped.
+    """
     face = mean_box([box for name, box in one.boxes.items() if box and name != WholeImage.name])
     image = read_image(one.path)
     old = image.shape[:2]
@@ -233,7 +239,7 @@ def shrunk(one: Found, sizes: Sequence[int]) -> Iterator[tuple[int, dict[str, tu
 
 
 def fit(paths: list[Path], yunet: YuNetDetector) -> str:
-    """YuNet's calibration: least absolute deviations from dlib's squares, in units of the box's height."""
+    """YuNet's calibration as a line of Python: the least absolute deviations from dlib's squares, in box heights."""
     dlib = create_detector("dlib")
     rows, squares = [], []
     for path in shown(paths, "detecting"):
@@ -243,7 +249,7 @@ def fit(paths: list[Path], yunet: YuNetDetector) -> str:
         if square is None or not len(candidates):
             continue
         row = max(candidates, key=lambda row: iou(canonical_square(row), square))
-        if iou(canonical_square(row), square) >= 0.3:  # else they look at different faces
+        if iou(canonical_square(row), square) >= 0.3:  # otherwise the squares are on different faces
             rows.append(row)
             squares.append((*square.center, square.width))
     table, target = np.array(rows), np.array(squares)
@@ -261,7 +267,10 @@ def fit(paths: list[Path], yunet: YuNetDetector) -> str:
 
 
 def least_absolute(columns: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Coefficients of least absolute deviation, by reweighted least squares: a few wrong boxes then do not matter."""
+    """Coefficients of least absolute deviation, by iteratively reweighted least squares.
+
+    Unlike plain least squares, a few wrong boxes have little effect.
+    """
     weights = np.ones(len(target))
     for _ in range(100):
         root = np.sqrt(weights)
@@ -292,7 +301,7 @@ def share(values: list[float], least: float) -> str:
 
 
 def rate(hits: int, count: int) -> str:
-    """In percent, with its interval."""
+    """The rate in percent, with its interval."""
     low, high = clopper_pearson(hits, count)
     return f"{100 * hits / count:.2f} ({100 * low:.2f} to {100 * high:.2f})"
 

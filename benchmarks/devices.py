@@ -1,9 +1,12 @@
-"""One process beside two, same batches: python benchmarks/devices.py [--subjects 12] [--out docs/results/devices.md]
+"""Compare training in two processes with training in one process.
 
-Trains tla-mobilenetv2 on the synthetic set: in one process, in two that facepad starts, in two that torchrun starts,
-and in one that takes each batch in parts; with SGD and with the recipe's AdamW, in double and in single precision.
-Batch norm is frozen, dropout and augmentation are off, so that only rounding may tell the curves apart. Needs the
-ImageNet weights (FACEPAD_MODELS, or the network). Speed is not measured: the processes share the cores of one.
+    python benchmarks/devices.py [--subjects 12] [--out docs/results/devices.md]
+
+The script trains tla-mobilenetv2 on the synthetic set in four ways: in one process, in two processes that facepad
+starts, in two processes that torchrun starts, and in one process that divides each batch into parts. It uses SGD and
+the recipe's AdamW, in double and in single precision. Batch norm is frozen, and dropout and augmentation are off, so
+that the curves may differ only by rounding. The ImageNet weights come from FACEPAD_MODELS, or are downloaded. Speed is
+not measured, because the processes share the CPU cores.
 """
 
 from __future__ import annotations
@@ -34,16 +37,16 @@ SECTIONS = {
 Epochs = list[dict[str, Any]]
 RUNS = {
     "one process": (FACEPAD, []),
-    "two, `--devices 2`": (FACEPAD, ["--devices", "2"]),
-    "two, torchrun": (TORCHRUN, []),
-    "one, in 4 parts (`accumulate`)": (FACEPAD, ["--set", "train.accumulate=4"]),
+    "two processes, `--devices 2`": (FACEPAD, ["--devices", "2"]),
+    "two processes, torchrun": (TORCHRUN, []),
+    "one process, batches in 4 parts (`accumulate`)": (FACEPAD, ["--set", "train.accumulate=4"]),
 }
 
 
 def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
-    options.add_argument("--subjects", type=int, default=12, help="of the synthetic set, 50 images each")
-    options.add_argument("--out", type=Path, help="write the page there, too")
+    options.add_argument("--subjects", type=int, default=12, help="subjects in the synthetic set, 50 images each")
+    options.add_argument("--out", type=Path, help="also write the page to this file")
     arguments = options.parse_args(words)
     with tempfile.TemporaryDirectory(prefix="facepad-devices-") as name:
         folder = Path(name)
@@ -60,7 +63,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def trained(out: Path, command: tuple[str, ...], options: list[str], changes: list[str]) -> Epochs:
-    """The epochs of one run."""
+    """Train, and return the metrics of all epochs."""
     sets = [word for change in PLAIN + changes for word in ("--set", change)]
     words = ["train", "tla-mobilenetv2", str(out.parent / "data" / "manifest.csv"), str(out), "--device", "cpu"]
     subprocess.run([*command, *words, *sets, *options], check=True)
@@ -69,15 +72,15 @@ def trained(out: Path, command: tuple[str, ...], options: list[str], changes: li
 
 def page(arguments: argparse.Namespace, curves: list[list[Epochs]]) -> str:
     lines = [
-        "# Several processes beside one",
+        "# Two processes compared with one",
         "",
         f"{made_by(f'python benchmarks/devices.py --subjects {arguments.subjects}')}. tla-mobilenetv2, "
         f"{len(curves[0][0]) - 1} epochs, {', '.join(PLAIN)}.",
         "",
-        "In double precision, where rounding has next to no say, the curves should be one. In single precision they "
-        "differ by the rounding of another order of a sum, and training makes that grow, with AdamW most: it divides a "
-        "gradient by its usual size, and where that is next to nothing, rounding decides about the step. One process "
-        "that takes its batch in parts differs, too.",
+        "In double precision, rounding has almost no effect, and the curves should be equal. In single precision, the "
+        "curves differ, because another order of a sum gives another rounding. Training makes the differences grow, "
+        "most of all with AdamW: it divides a gradient by the gradient's usual size. If this size is almost zero, "
+        "rounding determines the step. One process that divides its batches into parts also differs.",
     ]
     for title, runs in zip(SECTIONS, curves, strict=True):
         lines += ["", f"## {title}", "", *table(runs)]
@@ -86,7 +89,8 @@ def page(arguments: argparse.Namespace, curves: list[list[Epochs]]) -> str:
 
 def table(runs: list[Epochs]) -> list[str]:
     lines = [
-        "| run | largest difference of a loss | epoch by epoch | of an accuracy | dev loss at the end | dev accuracy |",
+        "| run | largest loss difference | loss difference per epoch | largest accuracy difference | last dev loss "
+        "| last dev accuracy |",
         "|---|---|---|---|---|---|",
     ]
     for name, rows in zip(RUNS, runs, strict=True):
@@ -98,7 +102,7 @@ def table(runs: list[Epochs]) -> list[str]:
 
 
 def difference(rows: Epochs, others: Epochs, kind: str) -> float:
-    """The largest one of any epoch, in train and dev."""
+    """The largest difference in loss or accuracy (``kind``) over all epochs, on train and dev."""
     assert [(row["stage"], row["epoch"]) for row in rows] == [(row["stage"], row["epoch"]) for row in others]
     pairs = zip(rows, others, strict=True)
     return max(abs(row[key] - other[key]) for row, other in pairs for key in row if key.endswith(kind))

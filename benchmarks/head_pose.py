@@ -1,8 +1,9 @@
-"""The yaw that the active check measures: of heads turned by a known angle, of turned sheets, and of NUAA.
+"""Measure the yaw as the active check does: of heads with a known yaw, of photographs as sheets, and of NUAA's images.
 
     FACEPAD_MODELS=DIR python benchmarks/head_pose.py [NUAA_DB] [--images 300]
 
-Prints Markdown. Needs YuNet and the face mesh, and `pip install '.[train]'`. NUAA's images are never written anywhere.
+Prints Markdown tables. The script needs the model files of YuNet and of the face mesh, and `pip install '.[train]'`. It
+does not store NUAA's images.
 """
 
 from __future__ import annotations
@@ -30,37 +31,38 @@ Floats = NDArray[np.float32]
 
 HEADS = 8
 TURNS = (-40, -30, -25, -20, -10, 0, 10, 20, 25, 30, 40)
-FRAME = 480  # pixels; the face in it has a side of 200
-FACE = 200
-REACH, STRIPS = 1.1, 44  # half a sheet's side in sides of the face; flat parts of a bent one
+FRAME, FACE = 480, 200  # sides of a frame and of the face in a frame, in pixels
+REACH = 1.1  # half the side of a sheet, in sides of the face
+STRIPS = 44  # number of flat strips of a bent sheet
 SHEETS_OF_ONE = 250
+BENT = "the same as a sheet, bent by 30 to 120 degrees over the width of the face"
 
 
 def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
-    options.add_argument("nuaa", nargs="?", type=Path, help="NUAA's db folder")
-    options.add_argument("--images", type=int, default=300, help="of each of NUAA's two classes")
+    options.add_argument("nuaa", nargs="?", type=Path, help="folder `db` of NUAA")
+    options.add_argument("--images", type=int, default=300, help="images of each class of NUAA (default: 300)")
     arguments = options.parse_args(words)
     estimator = PoseEstimator()
     known_turns(estimator)
     rng = np.random.default_rng(0)
-    rows = [("one photograph (scikit-image's astronaut), flat", _flat([data.astronaut()] * SHEETS_OF_ONE, rng))]
-    rows.append(("the same, bent by 30 to 120 degrees per face", _bent([data.astronaut()] * SHEETS_OF_ONE, rng)))
+    rows = [("scikit-image's astronaut as a flat sheet", _flat([data.astronaut()] * SHEETS_OF_ONE, rng))]
+    rows.append((BENT, _bent([data.astronaut()] * SHEETS_OF_ONE, rng)))
     if arguments.nuaa:
         clients = _files(arguments.nuaa / "ClientRaw", arguments.images)
-        rows.append(("photographs of NUAA's clients, flat", _flat(map(read_image, clients), rng)))
-        rows.append(("the same, bent by 30 to 120 degrees per face", _bent(map(read_image, clients), rng)))
-        rows.append(("NUAA, clients as they are", map(read_image, clients)))
+        rows.append(("photographs of NUAA's clients as flat sheets", _flat(map(read_image, clients), rng)))
+        rows.append((BENT, _bent(map(read_image, clients), rng)))
+        rows.append(("NUAA: unchanged images of clients", map(read_image, clients)))
         prints = _files(arguments.nuaa / "ImposterRaw", arguments.images)
-        rows.append(("NUAA, imposters (prints held by hand) as they are", map(read_image, prints)))
-    print("| shown | images | with a face | median | 99 % | largest | from 20 | from 25 |")
+        rows.append(("NUAA: unchanged images of imposters (prints held by hand)", map(read_image, prints)))
+    print("| shown | images | with a pose | median | 99th percentile | largest | 20 or more | 25 or more |")
     print("|---|---|---|---|---|---|---|---|")
     for name, images in rows:
         print(_row(name, estimator, images))
 
 
 def known_turns(estimator: PoseEstimator) -> None:
-    """Procedural heads: their true yaw is known."""
+    """Print the table of procedural heads, whose true yaw is known."""
     print(f"| true yaw of {HEADS} procedural heads | " + " | ".join(map(str, TURNS)) + " |")
     print("|---" * (len(TURNS) + 1) + "|")
     wall = np.full((FRAME, FRAME, 3), 0.3, np.float32)
@@ -82,14 +84,17 @@ def _row(name: str, estimator: PoseEstimator, images: Iterator[Image]) -> str:
 
 
 def _flat(photos: Iterator[Image] | Sequence[Image], rng: np.random.Generator) -> Iterator[Image]:
-    """Each photograph as a flat sheet, tilted and rolled at random, 2 to 8 face sides from the camera."""
+    """Each photograph as a flat sheet with random yaw, pitch and roll, at a distance of 2 to 8 face sides."""
     for photo, box in _with_boxes(photos):
         tilts = rng.uniform(-1, 1, 3) * (65, 45, 45)
         yield _shown(photo, box, 0.0, tilts, rng.uniform(2, 8))
 
 
 def _bent(photos: Iterator[Image] | Sequence[Image], rng: np.random.Generator) -> Iterator[Image]:
-    """Each photograph as a sheet bent about an upright axis, its middle nearest to the camera, and turned."""
+    """Each photograph as a sheet with random yaw, pitch and roll, bent about the vertical axis.
+
+    The middle of the sheet is nearest to the camera. The bend is 30 to 120 degrees over the width of the face.
+    """
     for photo, box in _with_boxes(photos):
         tilts = rng.uniform(-1, 1, 3) * (65, 20, 20)
         yield _shown(photo, box, np.radians(rng.uniform(30, 120)), tilts, rng.uniform(2, 8))
@@ -104,7 +109,7 @@ def _with_boxes(photos: Iterator[Image] | Sequence[Image]) -> Iterator[tuple[Ima
 
 
 def _shown(photo: Image, box: Box, bend: float, tilts: NDArray[np.float64], distance: float) -> Image:
-    """A sheet as flat upright strips before a pinhole camera, drawn from the farthest to the nearest."""
+    """A pinhole camera's image of a sheet, which is drawn as flat vertical strips, the farthest strip first."""
     across, down = np.meshgrid(np.linspace(-REACH, REACH, STRIPS + 1 if bend else 2), (-REACH, REACH))
     x, z = (np.sin(across * bend) / bend, (1 - np.cos(across * bend)) / bend) if bend else (across, 0 * across)
     corners = np.stack([x, down, z], axis=-1) @ _rotation(*np.radians(tilts)).T
@@ -120,7 +125,7 @@ def _shown(photo: Image, box: Box, bend: float, tilts: NDArray[np.float64], dist
 
 
 def _draw(map_x: Floats, map_y: Floats, seen: Floats, source: Floats) -> None:
-    """Enter one strip into the maps of source pixels; a strip that shows its back hides the strips behind it."""
+    """Enter one strip into the maps of source pixels. A strip whose back is visible hides the strips behind it."""
     first, second = seen[1] - seen[0], seen[3] - seen[0]
     front = first[0] * second[1] - first[1] * second[0] > 0
     low = np.clip(np.floor(seen.min(axis=0)).astype(int), 0, FRAME)

@@ -1,9 +1,10 @@
-"""What a face costs, from the JPEG to the score: python benchmarks/latency.py [--model FILE ...] [--out FILE]
+"""Time per face, from the JPEG to the score: python benchmarks/latency.py [--model FILE ...] [--out FILE]
 
-Prints Markdown. Networks have random weights; model files that are named (int8 ones, say) are measured beside them.
-All ways that are compared take turns within one run, and medians over the rounds are given. Read the ratios: machines
-are noisy. The picture is a procedural face, so no data is needed. "Floor" is a network's multiply-adds at
-the rate at which this machine multiplies matrices of 768 x 768 in one thread, measured in the same rounds.
+Prints a Markdown page. The networks have random weights. Model files that are given with --model, for example with
+8 bits, are measured as well. All compared variants take turns within one run, and the page gives medians over the
+rounds. Machines are noisy, so the ratios are more reliable than the times. The image is a procedural face, so the
+script needs no data. "Floor" is the time of a network's multiply-adds at the rate at which this machine multiplies
+matrices of 768 x 768 in one thread. This rate is measured in the same rounds.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ from facepad.runtime.parallel import map_ahead
 CROP_SCALE = 2.7
 STAGES = ("read", "detect", "prepare", "score")
 
-# Programs that run in a new process; their arguments are the engine, the model and an image.
+# Programs that run in a new process. Their arguments are the engine, the model and an image.
 START = "import json, sys, time; start = time.perf_counter(); marks = {}\n"
 MARK = "marks['{}'] = time.perf_counter() - start\n"
 END = """
@@ -93,16 +94,16 @@ with torch.inference_mode():
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large everything is that is measured.
+    """The networks, images and numbers of rounds of the measurements.
 
     Attributes:
-        networks: Title -> name and options, of the networks with random weights.
+        networks: Title -> name and options of a network with random weights.
         input: Side of the networks' input in pixels.
-        pictures: Title -> (height, width) of the images whose size is compared.
-        faces: Numbers of faces in them.
+        pictures: Title -> (height, width) of the images in the table of image sizes.
+        faces: Numbers of faces in these images.
         batch: Images in a batch.
-        gemm: Rows and columns of the matrices whose product gives the machine's rate.
-        repeat: Rounds; slow tables take a tenth.
+        gemm: Rows and columns of the square matrices whose product gives the rate for the floor.
+        repeat: Number of rounds. Slow tables use a tenth.
     """
 
     networks: Mapping[str, tuple[str, Mapping[str, Any]]]
@@ -117,7 +118,7 @@ class Sizes:
 
     @property
     def few(self) -> int:
-        """Rounds of slow tables."""
+        """Number of rounds of slow tables."""
         return max(1, self.repeat // 10)
 
 
@@ -126,12 +127,12 @@ USUAL = {
     for title, name, options, size in NETWORKS
     if size == 224 and name in ("mobilenet_v2", "attention_fusion")
 }
-"""AttentionFusion, and the plain network that its trunk is."""
+"""AttentionFusion, and MobileNetV2, which is the trunk of AttentionFusion."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """A network with what runs it."""
+    """A network in one engine."""
 
     title: str
     engine: str
@@ -146,7 +147,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Bench:
-    """The models, and the picture that they see."""
+    """The models and the images of the measurements."""
 
     folder: Path
     sizes: Sizes
@@ -154,36 +155,36 @@ class Bench:
 
     @cached_property
     def trained(self) -> dict[str, TrainedModel]:
-        """Networks with random weights."""
+        """Title -> network with random weights."""
         return {title: network(*chosen, self.sizes.input) for title, chosen in self.sizes.networks.items()}
 
     @cached_property
     def bundles(self) -> dict[str, Bundle]:
-        """The same networks as model files, and the model files that were named."""
+        """Title -> the same networks as model files, and the model files from the command line."""
         made = {title: bundle_of(one, name=title) for title, one in self.trained.items()}
         return made | {path.stem: read_bundle(path) for path in self.models}
 
     @cached_property
     def people(self) -> list[NDArray[np.uint8]]:
-        """Four faces."""
+        """The images of four faces."""
         return portraits(self.folder / "people")
 
     @cached_property
     def jpeg(self) -> bytes:
-        """A picture of one face."""
+        """A JPEG of 640x480 pixels with one face."""
         return picture(self.folder / "vga.jpg", self.people)
 
     @property
     def fusion(self) -> str:
-        """The network that stands for all where one is enough."""
+        """Title of the network in tables that measure only one network."""
         return next(title for title in self.bundles if title.startswith("AttentionFusion"))
 
 
 def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--model", type=Path, action="append", default=[], help="a model file to measure as well")
-    options.add_argument("--repeat", type=int, default=100, help="rounds (default: 100); slow tables take a tenth")
-    options.add_argument("--out", type=Path, help="also write the Markdown there")
+    options.add_argument("--repeat", type=int, default=100, help="rounds (default: 100); slow tables use a tenth")
+    options.add_argument("--out", type=Path, help="also write the page to this file")
     chosen = options.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), Sizes(USUAL, repeat=chosen.repeat), chosen.model)
@@ -195,13 +196,14 @@ def head(repeat: int) -> str:
     return (
         "# Latency, throughput, memory\n\n"
         f"{made_by(f'python benchmarks/latency.py --repeat {repeat}')},\n{packages(*names)}.\n"
-        "Times are medians in milliseconds; what is compared took turns in one run. Where one thread works, they are\n"
-        "processor time, which other work on the machine hardly lengthens. Elsewhere read the ratios.\n"
+        "Times are medians in milliseconds. The compared variants took turns in one run. Times of one thread are CPU\n"
+        "time, which other load on the machine hardly changes. The other times are wall time: only their ratios are "
+        "reliable.\n"
     )
 
 
 def tables(bench: Bench) -> list[str]:
-    """Every table; one thread works unless a table says otherwise."""
+    """All tables. They are measured with one thread unless a table says otherwise."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     every = (latency_table, detector_table, throughput_table, size_table, start_table)
@@ -230,7 +232,7 @@ def contestants(bench: Bench, threads: int) -> list[Contestant]:
 
 
 def usable_engines(bundle: Bundle) -> tuple[EngineName, ...]:
-    """The installed engines that run a model: OpenVINO's format runs in OpenVINO alone."""
+    """The installed engines that can run a model. Only OpenVINO runs OpenVINO's format."""
     onnx = all(one.format == "onnx" for one in bundle.description.networks)
     return tuple(engine for engine in ENGINES if find_spec(engine) and (onnx or engine == "openvino"))
 
@@ -245,7 +247,7 @@ def on_torch(trained: TrainedModel) -> Callable[[Sequence[Prepared]], object]:
 
 
 def stages(jpeg: bytes, detector: Detector, contestant: Contestant) -> tuple[float, ...]:
-    """Milliseconds on a processor of each of `STAGES`, then the number of faces."""
+    """CPU milliseconds of each of `STAGES`, and at the end the number of faces."""
     marks = [time.process_time()]
     image = read_image(jpeg)
     marks.append(time.process_time())
@@ -259,7 +261,7 @@ def stages(jpeg: bytes, detector: Detector, contestant: Contestant) -> tuple[flo
 
 
 def gemm(size: int) -> float:
-    """Processor seconds of a product of two square matrices."""
+    """CPU seconds of the product of two square matrices."""
     first, second = torch.ones(size, size), torch.ones(size, size)
     return timed(lambda: first @ second, time.process_time)
 
@@ -273,29 +275,30 @@ def latency_table(bench: Bench) -> str:
     results = interleaved(ways, bench.sizes.repeat)
     rate = bench.sizes.gemm**3 / statistics.median(results.pop("gemm"))
     predict = 1000 * statistics.median(results.pop("predict"))
-    columns = ["network", "engine", "precision", *STAGES, "all", "score / MobileNetV2's", "floor", "score / floor"]
+    columns = ["network", "engine", "precision", *STAGES, "total", "score, x MobileNetV2", "floor", "score, x floor"]
     return (
         f"## One face of a 640x480 JPEG, one thread, one at a time\n\n"
         f"{markdown(columns, latency_rows(bench, results, rate))}\n"
         f"`Predictor.predict` (quality checks included), {bench.fusion}, ONNX Runtime: {predict:.2f} ms. "
-        f"Matrix products run at {rate / 1e9:.1f} G multiply-adds a second.\n"
+        f"The floor is the time of the network's multiply-adds at the rate of matrix products, {rate / 1e9:.1f} G "
+        "multiply-adds per second.\n"
     )
 
 
 def latency_rows(bench: Bench, results: Mapping[Any, Any], rate: float) -> list[tuple[str, ...]]:
-    """A row for each contestant; ``rate`` in multiply-adds a second gives the floors."""
+    """A row for each contestant. ``rate`` (multiply-adds per second) gives the floor."""
     times = {names: medians(rows)[:-1] for names, rows in results.items()}
     plain = {engine: spent[-1] for (title, engine, _), spent in times.items() if title.startswith("MobileNetV2")}
     rows = []
     for names, spent in times.items():
         title, engine, _ = names
         total = statistics.median(sum(row[:-1]) for row in results[names])
-        beside = f"{spent[-1] / plain[engine]:.2f}" if engine in plain else ""
+        ratio = f"{spent[-1] / plain[engine]:.2f}" if engine in plain else ""
         bound = ("", "")
         if title in bench.trained:
             floor = 1000 * multiply_adds(bench.trained[title].network, bench.sizes.input) / rate
             bound = (f"{floor:.2f}", f"{spent[-1] / floor:.2f}")
-        rows.append((*names, *(f"{value:.2f}" for value in (*spent, total)), beside, *bound))
+        rows.append((*names, *(f"{value:.2f}" for value in (*spent, total)), ratio, *bound))
     return rows
 
 
@@ -305,12 +308,12 @@ def detector_table(bench: Bench) -> str:
     try:
         detectors.append(create_detector("yunet"))
     except ModelError as error:
-        print(f"without YuNet: {error}", file=sys.stderr)
+        print(f"YuNet is not measured: {error}", file=sys.stderr)
     ways = {one.name: partial(timed, partial(one.detect, image), time.process_time) for one in detectors}
     results = interleaved(ways, bench.sizes.repeat)
     times = {name: 1000 * statistics.median(found) for name, found in results.items()}
     rows = [(name, f"{spent:.2f}", f"{spent / times[WholeImage.name]:.2f}") for name, spent in times.items()]
-    return "## Detectors on that image\n\n" + markdown(["detector", "ms", "x dlib on the whole image"], rows)
+    return "## Detectors on the same image\n\n" + markdown(["detector", "ms", "x dlib, whole"], rows)
 
 
 def throughput_table(bench: Bench) -> str:
@@ -333,7 +336,7 @@ def throughput_table(bench: Bench) -> str:
     times = {name: statistics.median(spent) for name, spent in interleaved(ways, bench.sizes.few).items()}
     torch.set_num_threads(1)
     rows = [(*one.names, *(f"{batch / times[part, one.names]:.0f}" for part in ("score", "chain"))) for one in found]
-    columns = ["network", "engine", "precision", "scored, faces/s", "from JPEG to score, faces/s"]
+    columns = ["network", "engine", "precision", "score, faces/s", "from JPEG to score, faces/s"]
     return f"## Two threads, batches of {batch}\n\n" + markdown(columns, rows)
 
 
@@ -353,7 +356,7 @@ def size_table(bench: Bench) -> str:
         *spent, found = medians(results)
         total = statistics.median(sum(row[:-1]) for row in results)
         rows.append((name, str(faces), f"{found:.0f}", *(f"{value:.1f}" for value in (*spent, total, total / faces))))
-    columns = ["image", "faces", "found", *STAGES, "all", "a face"]
+    columns = ["image", "faces", "found", *STAGES, "total", "per face"]
     return f"## Size of the image and number of faces\n\n{title}, ONNX Runtime, one thread.\n\n" + markdown(
         columns, rows
     )
@@ -378,14 +381,15 @@ def start_table(bench: Bench) -> str:
         numbers = [statistics.median(marks[key]) for key in ("facepad", "import", "load", "first", "whole")]
         memory = "" if None in marks["memory"] else f"{statistics.median(marks['memory']):.0f}"
         rows.append((*names, *(f"{number:.2f}" for number in numbers), memory))
-    columns = ["network", "engine", "import facepad", "everything imported", "loaded", "first score", "process ended"]
+    columns = ["network", "engine", "import facepad", "all imports", "model loaded", "first score", "process end"]
     text = markdown([*columns, "peak memory, MiB"], rows)
-    text += f"\n## The whole command\n\nWith the model that comes with facepad.\n\n{command_table(image, repeat)}"
-    return f"## A new process that scores one image\n\nSeconds since its start, with the usual detector.\n\n{text}"
+    text += f"\n## The complete command\n\nThe command uses the shipped model.\n\n{command_table(image, repeat)}"
+    words = "The figures are seconds since the start of the process, with the default detector."
+    return f"## A new process that scores one image\n\n{words}\n\n{text}"
 
 
 def child(arguments: list[str]) -> dict[str, float]:
-    """The marks that a new process prints, with its whole time in seconds."""
+    """The times that a new process prints, and ``whole``, the duration of the process, in seconds."""
     start = time.perf_counter()
     run = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True, env=with_bytecode())
     return {**json.loads(run.stdout), "whole": time.perf_counter() - start}

@@ -1,13 +1,18 @@
-"""Load on a service, from a separate process: python benchmarks/load.py < plan.json > rows.json
+"""Send load to a service, as a separate process: python benchmarks/load.py < plan.json > rows.json
 
-It speaks plain HTTP/1.1 over a few sockets, so that it uses as little as possible of the processors that it shares with
-the service. A plan has: `port`, `requests` (each with `body`, the path of a file, and what is expected: `status`,
-`score`), and `phases` that follow one another, each with `seconds` and one of `clients` (clients that each wait for an
-answer before they ask again) and `rate` (requests a second, at random times that do not wait for answers). With
-`client`, requests are made by facepad.client.AsyncClient, which tries again.
+The script sends plain HTTP/1.1 over a few sockets, because it shares the CPU cores with the service and must use little
+CPU time. The plan has these keys:
 
-Rows come as JSON: phase, request id, due, done (seconds of the system's monotonic clock), status (0: no answer; -1: was
-not sent, as too many were under way), whether the answer is the expected one, and what broke.
+- `port`: the port of the service
+- `requests`: the requests, each with `body` (path of a file) and the expected `status` and `score`
+- `phases`: the phases, which run one after the other. Each phase has `seconds`, and either `clients` or `rate`.
+  `clients` is a number of clients that wait for each answer before the next request. `rate` is a number of requests per
+  second, at random times and without waiting for answers.
+- `client`: if true, facepad.client.AsyncClient sends the requests, with retries
+- `seed`: the seed of the random times
+
+The output is JSON. Each row has: phase, request id, due time and end (seconds of the system's monotonic clock), status
+(0: no answer; -1: not sent, because too many requests were running), whether the answer is as expected, and the error.
 """
 
 from __future__ import annotations
@@ -26,12 +31,12 @@ from typing import Any
 from _common import parser
 from _server import MOST, Row
 
-SLACK = 60.0  # seconds after which a request counts as hung
-TOLERANCE = 1e-3  # of a score: other images of its batch may change its last digits
+SLACK = 60.0  # timeout of a request in seconds
+TOLERANCE = 1e-3  # of a score, because other images in the batch may change the last digits
 
 
 class Sockets:
-    """Sends requests over connections that are kept open."""
+    """Sends requests over connections that stay open."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -66,7 +71,7 @@ class Sockets:
 
 
 class ThroughClient:
-    """Sends requests through facepad's client, as a user's program does."""
+    """Sends requests with facepad's client, as a user's program does."""
 
     def __init__(self, port: int) -> None:
         from facepad.client import AsyncClient
@@ -86,7 +91,7 @@ class ThroughClient:
 
 
 class Load:
-    """The requests of a plan, and a row for the result of each."""
+    """Sends the requests of a plan, and stores a row for each result."""
 
     def __init__(self, plan: Mapping[str, Any]) -> None:
         self._plan = plan
@@ -116,7 +121,7 @@ class Load:
 
     async def _client(self, phase: int, until: float) -> None:
         while (now := time.monotonic()) < until:
-            if not await self._one(phase, now):  # a service that is going away: do not spin
+            if not await self._one(phase, now):  # the service is stopping: avoid a busy loop
                 await asyncio.sleep(0.05)
 
     async def _one(self, phase: int, due: float) -> bool:

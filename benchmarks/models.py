@@ -1,9 +1,9 @@
-"""Models side by side on one manifest: the page from which an integrator chooses.
+"""Compare models on one manifest, and write the page that helps an integrator to choose a model.
 
     python benchmarks/models.py MANIFEST WORK docs/results MODEL...     writes models.md and models.json
 
-Every model chooses its threshold on the manifest's dev by `eer` and is measured on its test; a model that brings a
-threshold is measured at that one as well. Reports that WORK already holds are not made again.
+Each model is measured on the manifest's test, with a threshold chosen on the manifest's dev by `eer`. A model file with
+a threshold is also measured at this threshold. Reports that are already in WORK are not made again.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ RATES = ("eer", "apcer", "bpcer", "acer")
 INTRODUCTION = """<!-- written by benchmarks/models.py; do not edit by hand -->
 # Models on NUAA
 
-All models see the same images with the same face squares (fold 0 of `subject-kfold`: test people are in no training of
-ours). **on dev**: the threshold is chosen on the manifest's dev by `eer`; **its own**: the one that the model brings.
-Figures in percent with their 95 % intervals. Milliseconds are of the networks alone, one face on one thread, the median
-of 50 rounds in which the models took turns. NUAA is one attack instrument (prints) of 15 people from one webcam: the
-order of rows may differ anywhere else.
+All models are measured on the same images with the same face squares. The images are fold 0 of `subject-kfold`: the
+test people are not in the training data of our models. The threshold **on dev** is chosen on the manifest's dev by
+`eer`. The threshold **its own** is the threshold in the model file. Rates are in percent, with 95 % intervals. **ms**
+is the time of the networks for one face on one thread: the median of 50 rounds in which the models took turns. NUAA has
+one attack instrument (prints), 15 people and one webcam. On other data the order of the models may be different.
 
 | model | threshold | EER | APCER | BPCER | ACER | networks MB | ms | licence |
 |---|---|---|---|---|---|---|---|---|
@@ -81,13 +81,13 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def megabytes(bundle: Bundle) -> float:
-    """Of the networks' files; weights that training may go on from are not counted."""
+    """Size of the network files, in megabytes. Weights for further training are not counted."""
     files = {name for network in bundle.description.networks for name in network.files}
     return sum(len(bundle.files[name]) for name in files) / 1e6
 
 
 def milliseconds(bundles: dict[str, Bundle]) -> dict[str, float]:
-    """Median of scoring one prepared face on one thread; the models take turns."""
+    """Model -> median wall time of scoring one prepared face on one thread, in ms. The models take turns."""
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     scorers = {name: BundleScorer(bundle, threads=1) for name, bundle in bundles.items()}
     prepared = {name: [scorer.prepare(image, Box(220, 140, 420, 340))] for name, scorer in scorers.items()}

@@ -1,10 +1,10 @@
-"""The NUAA results: every run behind docs/results/nuaa.md, and the tables made from what the runs wrote.
+"""Make the runs and the tables of docs/results/nuaa.md.
 
-    python benchmarks/nuaa.py run NUAA_FOLDER WORK        prepare, train, evaluate; skips what WORK already holds
-    python benchmarks/nuaa.py tables WORK docs/results    tables from the metrics.json of the finished runs
+    python benchmarks/nuaa.py run NUAA_FOLDER WORK        prepare, train and evaluate all missing runs
+    python benchmarks/nuaa.py tables WORK docs/results    write nuaa.md and nuaa.json from the finished runs
 
-Both stages only call the facepad command line and read the files it wrote. The most telling runs come first; a `run`
-that was stopped goes on where it was.
+`run` uses only the facepad command line, and `tables` reads the files that the runs wrote. The most important runs come
+first. An interrupted `run` continues with the next call.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from facepad.metrics import choose_threshold, read_scores, summarize
 from facepad.report.literature import PUBLISHED
 from facepad.types import Label, Split
 
-#: Short runs on 64 px from random weights: there are no ImageNet weights for ResNet-34 where these were made.
+#: Short runs at 64 px from random weights, because ImageNet weights of ResNet-34 were not available on the machine.
 RESNET = ["model.weights=none", "preprocess.size=64", "stages.0.epochs=1", "stages.1.epochs=3"]
 
 
@@ -33,7 +33,7 @@ def runs() -> list[Run]:
         "no-smoothing": ["stages.0.label_smoothing=0", "stages.1.label_smoothing=0"],
         "no-class-weights": ["train.balance_classes=false"],
     }
-    # One run of each kind first, so that a broken-off `run` leaves a table with few holes.
+    # One run of each kind comes first, so that the table after an interrupted `run` has few missing rows.
     rows = [Run("ours", ours, "official", 0, (), True), Run("ours", ours, "random80", 0, criterion="0.5")]
     rows += [Run("paper", paper, "official", 0), Run("ours", ours, "subject-kfold", 0)]
     rows += [Run("resnet34", resnet, "official", 0, tuple(RESNET))]
@@ -50,7 +50,7 @@ def runs() -> list[Run]:
 
 
 def tables(work: Path, out: Path) -> None:
-    """Write nuaa.md and nuaa.json from the finished runs; what is not finished is named."""
+    """Write nuaa.md and nuaa.json from the finished runs. The page also lists the missing runs."""
     results = [_result(work, entry) for entry in runs() if (work / "reports" / entry.name / "made.json").exists()]
     results += [_unseen(work, result) for result in results if result["protocol"] == "official"]
     out.mkdir(parents=True, exist_ok=True)
@@ -67,20 +67,29 @@ def tables(work: Path, out: Path) -> None:
 INTRODUCTION = """<!-- written by benchmarks/nuaa.py; do not edit by hand -->
 # NUAA Photo Imposter Database
 
-Rows: **paper** is `tla-mobilenetv2-paper` (whole frames at 160 px, the paper's hyper-parameters); **ours** is
-`tla-mobilenetv2` (2.7 x the face at 160 px; what differs is listed in the recipe); **ours, ...** leaves one of those
-differences out; **resnet34** is `tla-resnet34-paper` from *random* weights at 64 px for 1 + 3 epochs, a proof of the
-mechanics only, as its ImageNet weights were not to be had where this was run.
+The rows:
 
-Protocols: `random80` is the paper's random 80/20 split, in which neighbouring frames of one clip stand on both
-sides: it **leaks**, and its threshold is 0.5. `official` tests on a later session, `official-unseen` only on its
-subjects that were not trained on, `subject-kfold` on subjects never seen. There the threshold is chosen on dev by
-`eer`; a separable dev gives the middle of its gap. Nothing was chosen on test.
+- **paper**: the recipe `tla-mobilenetv2-paper` (whole frames at 160 px, the hyper-parameters of the paper).
+- **ours**: the recipe `tla-mobilenetv2` (2.7 x the face at 160 px). The recipe lists its differences from the paper.
+- **ours, ...**: the recipe `tla-mobilenetv2` without one of these differences.
+- **resnet34**: the recipe `tla-resnet34-paper` from *random* weights, at 64 px and for 1 + 3 epochs. It only shows that
+  the recipe runs: the ImageNet weights were not available on the machine.
 
-All figures in percent, means over seeds or folds with their range; precision, recall and F1 with the attack as the
-positive class. NUAA is one attack instrument (prints) of 15 people from one webcam, and its surroundings give much
-away: where the EER with the face blanked is low (short-cut probes, below), the network does not need the face. These
-figures say little about any other camera, room or attack.
+The protocols:
+
+- `random80`: the paper's random 80/20 split. Neighbouring frames of one clip are in both parts: the split **leaks**.
+  The threshold is 0.5.
+- `official`: the test is a later session.
+- `official-unseen`: the test of `official`, but only the subjects that are not in train or dev.
+- `subject-kfold`: the test subjects are not in train or dev.
+
+Except for `random80`, the threshold is chosen on dev by `eer`. If dev is separable, the threshold is the middle of the
+gap. Nothing was chosen on test.
+
+All figures are in percent: the mean over seeds or folds, with the range. For precision, recall and F1 the attack is the
+positive class. NUAA has one attack instrument (prints), 15 people and one webcam, and the surroundings of the face
+often reveal the class. If the EER with the face blanked is low (short-cut probes, below), the network does not need the
+face. These figures say little about other cameras, rooms or attacks.
 
 ## Results
 """
@@ -109,7 +118,7 @@ def _result(work: Path, entry: Run) -> dict[str, object]:
 
 
 def _unseen(work: Path, official: dict[str, object]) -> dict[str, object]:
-    """The official run, measured on test images of subjects that training never saw, at the same threshold rule."""
+    """The result of an official run on the test subjects that are not in train or dev, with the same criterion."""
     name = Run(str(official["row"]), "", "official", int(str(official["part"]))).name
     records = read_scores(work / "reports" / name / "scores.csv").records
     dev = [record for record in records if record.split is Split.DEV]
@@ -153,10 +162,10 @@ def _markdown(results: list[dict[str, object]], facts: dict[str, str]) -> str:
         lines.append(f"| {row} | {protocol} | {share} | {errors} / {group[0]['scored']} | {' | '.join(cells)} |")
     left = {key: count - len(groups.get(key, ())) for key, count in planned.items()}
     missing = [f"{row} {protocol} ({count})" for (row, protocol), count in left.items() if count]
-    lines += ["", f"Not run yet: {', '.join(missing) or 'nothing'}.", "", *_published_lines()]
+    lines += ["", f"Missing runs: {', '.join(missing) or 'none'}.", "", *_published_lines()]
     lines += ["", "## Each run with its 95 % interval", ""]
     lines += [
-        f"| run | {' | '.join(columns)} | train s (features partly kept from earlier runs) | evaluate s |",
+        f"| run | {' | '.join(columns)} | training, s (partly with stored features) | evaluation, s |",
         "|---|" + "---|" * (len(columns) + 2),
     ]
     for result in results:
@@ -164,7 +173,7 @@ def _markdown(results: list[dict[str, object]], facts: dict[str, str]) -> str:
         made = result["made"]
         name = f"{result['row']} {result['protocol']} {result['part']}"
         lines.append(f"| {name} | {' | '.join(cells)} | {made['train_seconds']} | {made['evaluate_seconds']} |")
-    lines += ["", "## Short-cut probes: test EER in percent", "", "| run | as it is | face blanked | only face |"]
+    lines += ["", "## Short-cut probes: test EER in percent", "", "| run | unchanged | face blanked | only face |"]
     lines += ["|---|---|---|---|"]
     for result in results:
         if probes := result.get("probes"):

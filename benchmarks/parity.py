@@ -1,10 +1,10 @@
-"""Whether an exported network decides as the trained one does: every engine, floats and 8 bits, on one manifest.
+"""Compare the decisions of an exported network with the trained network: all engines, floats and 8 bits, one manifest.
 
     python benchmarks/parity.py RUN MANIFEST WORK docs/results     writes parity.md
 
-RUN is exported twice with 8 bits, for ONNX Runtime and for OpenVINO, by `facepad export`; each export measures PyTorch
-and both engines in floats beside itself. Exports that WORK already holds are not made again. Milliseconds are those on
-a processor for one prepared face on one thread, the median of rounds in which the variants took turns.
+`facepad export` exports RUN twice with 8 bits, for ONNX Runtime and for OpenVINO. Each export also measures PyTorch and
+the engines with floats. Exports that are already in WORK are not made again. The times are the CPU time for one
+prepared face on one thread: the median of rounds in which the variants take turns.
 """
 
 from __future__ import annotations
@@ -37,12 +37,14 @@ ROUNDS = 200
 INTRODUCTION = """<!-- written by benchmarks/parity.py; do not edit by hand -->
 # Parity
 
-One trained network, as `facepad export` writes it, on {images} test images of {data}. **Score difference** is the
-largest, all variants under the calibration of PyTorch. **Changed** counts test images that a variant decides in another
-way than PyTorch, each at its own threshold: 8 bits are another network, with a calibration and a threshold of their own
-from dev. An export fails if a score of floats differs by more than {score_limit:g}, if ACER or EER of 8 bits is more
-than {rate_limit:g} points higher, or if an instrument's APCER leaves its interval. Rates in percent with their 95 %
-intervals. Milliseconds on one processor for one face, preparation apart, and beside 32 bit floats in the same engine.
+The table compares variants of one trained network, as `facepad export` writes them, on {images} test images of {data}.
+**Score difference** is the largest difference from PyTorch. All variants use the calibration of PyTorch for it.
+**Changed** is the number of test images on which a variant and PyTorch decide differently. Each variant uses its own
+threshold for it: the variants of 8 bits have their own calibration and threshold, from dev. An export fails if a score
+with floats differs by more than {score_limit:g}, if the ACER or EER with 8 bits is more than {rate_limit:g} points
+higher, or if with 8 bits the APCER of an instrument is above the interval of PyTorch's APCER. Rates are in percent,
+with 95 % intervals. **ms** is the CPU time for one face on one thread, without preprocessing. **x floats** is this time
+divided by the time of 32 bit floats in the same engine.
 
 """
 
@@ -69,7 +71,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def milliseconds(trained: TrainedModel, in_int8: dict[str, Bundle]) -> dict[str, float]:
-    """Median of scoring one prepared face on one thread, by variant."""
+    """Variant -> median CPU time of scoring one prepared face on one thread, in ms."""
     torch.set_num_threads(1)
     network = bundle_of(trained)
     scorers: dict[str, Any] = {"PyTorch": EagerScorer(trained, network.description.calibration)}
@@ -113,10 +115,10 @@ def page(measured: dict[str, dict[str, Any]], speeds: dict[str, float], manifest
     failures = [f"- failed: {failure}\n" for one in measured.values() for failure in one["failures"]]
     facts = (
         f"- command: python benchmarks/parity.py RUN MANIFEST WORK docs/results\n- commit: {commit()}\n"
-        f"- date: {time.strftime('%Y-%m-%d')}\n- machine: {machine()}, {processor()}\n"
+        f"- date: {time.strftime('%Y-%m-%d')}\n- machine: {machine()}, {instruction_set()}\n"
     )
     head, _, prose = introduction.partition("# Parity\n\n")
-    introduction = f"{head}# Parity\n\n{textwrap.fill(prose, 120)}\n\n"
+    introduction = f"{head}# Parity\n\n{textwrap.fill(prose, 120, break_on_hyphens=False)}\n\n"
     return f"{introduction}{table}\n{''.join(failures)}{facts}"
 
 
@@ -124,21 +126,21 @@ def row(name: str, variant: dict[str, Any], instruments: list[str], speeds: dict
     metrics = variant["metrics"]
     rates = [metrics[rate] for rate in ("acer", "eer", "bpcer")]
     rates += [metrics["instruments"][instrument]["apcer"] for instrument in instruments]
-    beside = speeds[name] / speeds[name.removesuffix(", int8")]
+    ratio = speeds[name] / speeds[name.removesuffix(", int8")]
     difference, changed = f"{variant['max_score_difference']:.2g}", str(len(variant["decisions_changed"]))
-    return [name, difference, changed, *map(percent, rates), f"{speeds[name]:.2f}", f"{beside:.2f}"]
+    return [name, difference, changed, *map(percent, rates), f"{speeds[name]:.2f}", f"{ratio:.2f}"]
 
 
 def percent(rate: dict[str, float]) -> str:
     return f"{100 * rate['value']:.2f} [{100 * rate['low']:.2f}, {100 * rate['high']:.2f}]"
 
 
-def processor() -> str:
-    """The processor's best instructions for 8-bit products, which decide how fast int8 networks are."""
+def instruction_set() -> str:
+    """The CPU's best instruction set for 8 bit products. It determines the speed of int8 networks."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:
-        return "processor not known"
+        return "CPU not known"
     return next((name for name in ("amx_int8", "avx512_vnni", "avx_vnni", "avx2") if name in flags), "no AVX2")
 
 

@@ -1,11 +1,12 @@
-"""The input of training: what an image costs by step, packed shards beside loose files, and how busy the cores are.
+"""Measure the input of training: time per image and step, packed shards compared with loose files, and CPU load.
 
     python benchmarks/pipeline.py [--images 1024] [--repeat 3] [--model NAME] [--out docs/results/pipeline.md]
 
-Files are generated: 64 different synthetic images per kind, JPEG as a webcam's (640x480, the size of NUAA's images too)
-and a photo's (1920x1080), linked as often as --images asks; all of them are in the system's cache. What is fed is the
-training input of the recipe tla-mobilenetv2: 2.7 x the face square at 160 px, augmented, in batches of 64. Steps of an
-image are processor time of one thread; all else is time on the clock, the best of --repeat. Run it on a quiet machine.
+The script generates the files: 64 different synthetic JPEGs per kind, in the size of a webcam (640x480, like NUAA's
+images) and of a photo (1920x1080). Hard links give the number of --images. All files are in the system's cache. The
+input is the training input of the recipe tla-mobilenetv2: 2.7 x the face square at 160 px, augmented, in batches of 64.
+The times of the steps are CPU time of one thread. All other times are wall time, the best of --repeat runs. Run the
+script on a machine without other load.
 """
 
 from __future__ import annotations
@@ -56,26 +57,27 @@ PACKS = {
     "PNG, every pixel": PackSettings(size=None, format="png"),
 }
 LOOSE = "loose JPEG"
-REDUCED = "loose JPEG, decoded at 1/2 to 1/8 where the crop allows (not done)"
+REDUCED = "loose JPEG, decoded at 1/2 to 1/8 size if the crop allows it (facepad does not do this)"
 USUAL, SMALLER = "JPEG, 480 px", "JPEG, 240 px"
-# Who makes the batches: a number of processes, or none: threads, while the network waits (in turn) or learns.
+# Loader -> number of processes that make the batches. With 0 processes, threads make them: while the network waits ("in
+# turn"), or while it is trained on the previous batch ("a batch ahead").
 LOADERS = {"in turn": 0, "a batch ahead": 0, "1 process": 1, "2 processes": 2}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured.
+    """The extent of the measurements.
 
     Attributes:
-        images: Images of each kind.
-        repeat: Runs, of which the best counts.
-        model: The model whose scores are compared; None takes the shipped one.
-        kinds: Title -> (height, width).
-        different: Different images of each kind.
-        batch: Images in a batch.
-        loaders: The loaders that training is tried with.
-        rated: The loaders whose input alone is timed; the first decodes in threads of the process itself.
-        groups: Rows of a Parquet file that are stored together.
+        images: Number of images of each kind.
+        repeat: Number of runs. The best run counts.
+        model: The model whose scores are compared. None means the shipped model.
+        kinds: Title of a kind of images -> (height, width).
+        different: Number of different images of each kind.
+        batch: Number of images in a batch.
+        loaders: The loaders for the table of training.
+        rated: The loaders for the table of the input without training. The first loader decodes in threads.
+        groups: Numbers of rows in a row group of a Parquet file.
     """
 
     images: int = 1024
@@ -93,7 +95,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Set:
-    """A manifest of generated images, loose or packed."""
+    """A manifest of generated images, as loose files or packed."""
 
     manifest: Path
 
@@ -122,10 +124,10 @@ Sets = Mapping[str, Mapping[str, Set]]
 
 def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
-    options.add_argument("--images", type=int, default=1024, help="of each kind (default: 1024)")
-    options.add_argument("--repeat", type=int, default=3, help="runs, of which the best counts (default: 3)")
-    options.add_argument("--model", help="the model whose scores are compared; default: the shipped one")
-    options.add_argument("--out", type=Path, help="write the page there, too")
+    options.add_argument("--images", type=int, default=1024, help="number of images of each kind (default: 1024)")
+    options.add_argument("--repeat", type=int, default=3, help="number of runs, of which the best counts (default: 3)")
+    options.add_argument("--model", help="the model whose scores are compared (default: the shipped model)")
+    options.add_argument("--out", type=Path, help="also write the page to this file")
     chosen = options.parse_args(words)
     plan = Plan(chosen.images, chosen.repeat, chosen.model)
     with tempfile.TemporaryDirectory(prefix="facepad-pipeline-") as name:
@@ -134,7 +136,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def tables(plan: Plan, folder: Path) -> list[str]:
-    """Every table, of sets that are made in ``folder``."""
+    """All tables. Their sets are made in ``folder``."""
     sets = {kind: make_sets(plan, folder / str(n), size) for n, (kind, size) in enumerate(plan.kinds.items())}
     return [
         steps(plan, sets),
@@ -146,7 +148,7 @@ def tables(plan: Plan, folder: Path) -> list[str]:
 
 
 def make_sets(plan: Plan, folder: Path, size: tuple[int, int]) -> dict[str, Set]:
-    """The loose set, each of its files a link to one of a few, and its packs."""
+    """Store -> set: the set of loose files, which are hard links to few files, and its packed copies."""
     few = generate(folder / "few", SyntheticSet(subjects=8, images_per_subject=plan.different // 8, size=size))
     samples = []
     for number in range(plan.images):
@@ -165,8 +167,8 @@ def make_sets(plan: Plan, folder: Path, size: tuple[int, int]) -> dict[str, Set]
 def heading(plan: Plan) -> str:
     command = f"python benchmarks/pipeline.py --images {plan.images} --repeat {plan.repeat}"
     return (
-        f"# The input of training\n\n{made_by(command)}, torch {torch.__version__}. Generated images; 2.7 x the face "
-        f"square at 160 px, augmented, batches of {plan.batch}."
+        f"# The input of training\n\n{made_by(command)}, torch {torch.__version__}. The images are generated. The "
+        f"input is 2.7 x the face square at 160 px, augmented, in batches of {plan.batch}."
     )
 
 
@@ -175,7 +177,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Iterable[object]], 
 
 
 def steps(plan: Plan, sets: Sets) -> str:
-    """Milliseconds of one thread per image, by step, and those of a training step."""
+    """The table of CPU milliseconds per image for each step of the input, and for a training step."""
     rows = []
     for kind, stores in sets.items():
         for name in (LOOSE, *PACKS):
@@ -187,16 +189,26 @@ def steps(plan: Plan, sets: Sets) -> str:
     compute = {name: best(work, plan.repeat, time.process_time) / plan.batch for name, work in works.items()}
     feeding = ", ".join(f"{name} {1000 * seconds:.1f}" for name, seconds in compute.items())
     return table(
-        "An image, step by step",
-        ["images", "store", "read, ms", "decode, ms", "cut, ms", "augment, ms", "to tensor, ms", "all, ms", "limit"],
+        "Time per image, by step",
+        [
+            "images",
+            "store",
+            "read, ms",
+            "decode, ms",
+            "cut, ms",
+            "augment, ms",
+            "to tensor, ms",
+            "total, ms",
+            "slowest",
+        ],
         rows,
-        f"Processor time per image of a training step of MobileNetV2 at 160 px, in ms: {feeding}. Input limits a "
-        "training where an image's input takes longer than its step.",
+        f"CPU time per image of a training step of MobileNetV2 at 160 px, in ms: {feeding}. The input limits the speed "
+        "of training if the input of an image takes longer than its training step.",
     )
 
 
 def step_times(plan: Plan, stored: Set) -> dict[str, float]:
-    """Seconds of one thread per image: each step on its own, on the first images."""
+    """Step -> CPU seconds per image, measured for each step alone, on the first images."""
     source, few = stored.source(), stored.samples()[: plan.different]
     contents = [open_bytes(stored.root / sample.path) for sample in few]
     images = [read_image(content) for content in contents]
@@ -219,9 +231,9 @@ def open_bytes(path: Path) -> bytes:
 
 
 def compute_steps(size: int) -> dict[str, Callable[[], object]]:
-    """A step of training everything, and of what the recipe's second stage trains."""
+    """Name -> training step: of all layers, and of the layers that the recipe's second stage trains."""
     works = {}
-    for name, start in (("whole network", None), ("from features.12.conv.1", "features.12.conv.1")):
+    for name, start in (("all layers", None), ("layers from features.12.conv.1", "features.12.conv.1")):
         network = create_model("mobilenet_v2", weights="none")
         network.freeze_before(start)
         works[name] = trainer(network)
@@ -231,7 +243,7 @@ def compute_steps(size: int) -> dict[str, Callable[[], object]]:
 
 
 def trainer(network: Any) -> Callable[[torch.Tensor, torch.Tensor], None]:
-    """One step of training a network on a batch."""
+    """A function that makes one training step of a network on a batch."""
     network.train().to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW([value for value in network.parameters() if value.requires_grad], lr=1e-4)
     loss = torch.nn.BCEWithLogitsLoss()
@@ -261,7 +273,7 @@ def as_is(batch: Any) -> Any:
 
 
 def rates(plan: Plan, sets: Sets) -> str:
-    """Samples a second of the input alone, by store and loader."""
+    """The table of samples per second of the input without training, by store and loader."""
     rows = []
     for kind, stores in sets.items():
         loose: dict[str, float] = {}
@@ -269,20 +281,20 @@ def rates(plan: Plan, sets: Sets) -> str:
             cells = []
             for how in plan.rated:
                 with loader_of(stored, how, plan.batch) as loader:
-                    next(iter(loader))  # processes have started then
+                    next(iter(loader))  # starts the processes
                     rate = len(loader.dataset) / best(lambda loader=loader: list(loader), plan.repeat)  # type: ignore[arg-type, misc]
                 loose.setdefault(how, rate)
                 cells.append(f"{rate:.0f} ({rate / loose[how]:.2f})")
             rows.append([kind, name, f"{stored.bytes_per_image() / 1000:.1f}", *cells])
     return table(
-        "Samples a second, input alone (times loose JPEG)",
-        ["images", "store", "kB an image", *plan.rated],
+        "Samples per second without training (x loose JPEG)",
+        ["images", "store", "kB per image", *plan.rated],
         rows,
     )
 
 
 def training(plan: Plan, sets: Sets) -> str:
-    """Samples a second and how busy the processors are while MobileNetV2 is trained."""
+    """The table of samples per second and CPU load of a training of MobileNetV2."""
     rows = []
     for kind, stores in sets.items():
         for name in (LOOSE, USUAL, SMALLER):
@@ -290,32 +302,32 @@ def training(plan: Plan, sets: Sets) -> str:
                 rate, busy = max(train_epoch(stores[name], how, plan.batch) for _ in range(plan.repeat))
                 rows.append([kind, name, how, f"{rate:.1f}", f"{100 * busy:.0f}"])
     return table(
-        "Training the whole of MobileNetV2 on processors",
-        ["images", "store", "batches", "samples/s", "processors busy, %"],
+        "Training all layers of MobileNetV2 on CPUs",
+        ["images", "store", "loader", "samples/s", "CPU load, %"],
         rows,
-        "Busy is the processor time of this process and those that make its batches, in parts of all processors; what "
-        "else the machine does shows as idle.",
+        "The CPU load is the CPU time of this process and of the processes that make its batches, as a share of all "
+        "CPU cores. Other work on the machine counts as idle.",
     )
 
 
 def train_epoch(stored: Set, how: str, batch: int) -> tuple[float, float]:
-    """Samples a second and the share of the processors' time, over one epoch after a first batch."""
+    """Samples per second and CPU load (0 to 1) of one epoch, without its first batch."""
     step = trainer(create_model("mobilenet_v2", weights="none"))
     step(torch.rand(batch, 3, 160, 160).contiguous(memory_format=torch.channels_last), torch.zeros(batch))
     spent, count = processor_time(), 0
     with loader_of(stored, how, batch) as loader:
-        next(iter(loader))  # processes have started then
+        next(iter(loader))  # starts the processes
         started = time.perf_counter()
         for pixels, labels in loader:
             step(to_input(pixels), labels)
             count += len(labels)
         seconds = time.perf_counter() - started
-    spent = processor_time() - spent  # also of the processes, which have ended
+    spent = processor_time() - spent  # includes the loader's processes, because they have ended
     return count / seconds, spent / seconds / available_cpus()
 
 
 def reading(plan: Plan, sets: Sets, folder: Path) -> str:
-    """The bytes of images in a random order, from files, from tar shards, and from Parquet."""
+    """The table of reading images in random order: from loose files, tar shards and Parquet files."""
     stored = next(iter(sets.values()))[USUAL]
     names = [sample.path for sample in stored.samples()]
     contents = {name: open_bytes(stored.root / name) for name in names}
@@ -328,14 +340,14 @@ def reading(plan: Plan, sets: Sets, folder: Path) -> str:
         "loose files": lambda: [open_bytes(loose / name) for name in names],
         "tar shards": lambda: [open_bytes(stored.root / name) for name in names],
     }
-    works |= {f"Parquet, {rows} rows a group": parquet_reader(folder, contents, rows) for rows in plan.groups}
+    works |= {f"Parquet, {rows} rows per group": parquet_reader(folder, contents, rows) for rows in plan.groups}
     rows = [[name, f"{1e6 * best(work, plan.repeat) / len(names):.0f}"] for name, work in works.items()]
-    return table("Reading in random order, from the system's cache", ["store", "microseconds an image"], rows)
+    return table("Reading in random order, from the system's cache", ["store", "microseconds per image"], rows)
 
 
 def parquet_reader(folder: Path, contents: dict[str, bytes], rows: int) -> Callable[[], object]:
-    """Read every image of a Parquet file in a random order: the row group, then the row."""
-    import pyarrow as pa  # only here: it is of facepad[scale]
+    """A function that reads all images of a Parquet file in random order, each with its complete row group."""
+    import pyarrow as pa  # imported late, because pyarrow is in facepad[scale]
     from pyarrow import parquet
 
     path = folder / f"{rows}.parquet"
@@ -347,7 +359,7 @@ def parquet_reader(folder: Path, contents: dict[str, bytes], rows: int) -> Calla
 
 
 def changes_table(plan: Plan, sets: Sets) -> str:
-    """How far the scores of a model move when its images are packed, or when JPEG is decoded at a reduced size."""
+    """The table of score changes if images are packed, or if JPEG is decoded at a reduced size."""
     bundle = facepad.load(plan.model).bundle
     rows = []
     for kind, stores in sets.items():
@@ -356,22 +368,22 @@ def changes_table(plan: Plan, sets: Sets) -> str:
             decided = f"{change.flipped} of {len(change.scores)}"
             rows.append([kind, name, *moved, f"{change.scores.mean():+.4f}", decided])
     return table(
-        f"What packing changes: scores of {bundle.description.name}, {plan.different} different images",
-        ["images", "store", "mean difference", "largest", "with its sign", "other decisions"],
+        f"Effect of packing on the scores of {bundle.description.name}, {plan.different} different images",
+        ["images", "store", "mean absolute difference", "largest", "mean difference", "changed decisions"],
         rows,
     )
 
 
 @dataclass(frozen=True)
 class Change:
-    """How scores move: their differences, and the number of decisions that are others."""
+    """The differences of the scores, and the number of changed decisions."""
 
     scores: Floats
     flipped: int
 
 
 def changes(bundle: Bundle, stores: Mapping[str, Set], count: int) -> dict[str, Change]:
-    """Store -> how the scores of its first images differ from those of the loose files."""
+    """Store -> change of the scores of the first images, compared with the loose files."""
     plain = scores_of(bundle, stores[LOOSE], count)
     others = {name: scores_of(bundle, stored, count) for name, stored in stores.items() if name != LOOSE}
     others[REDUCED] = reduced_scores(bundle, stores[LOOSE], count)
@@ -389,7 +401,7 @@ def scores_of(bundle: Bundle, stored: Set, count: int) -> Floats:
 
 
 def reduced_scores(bundle: Bundle, stored: Set, count: int) -> Floats:
-    """Scores where each JPEG is decoded as small as its crop may be."""
+    """Scores if each JPEG is decoded at the smallest size that the crop allows."""
     scorer, found = BundleScorer(bundle), []
     for sample in stored.samples()[:count]:
         path, box = resolve(stored.manifest, sample), sample.box

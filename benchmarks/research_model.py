@@ -1,11 +1,12 @@
-"""Makes the model nuaa-research: trained on NUAA, chosen and measured on people it never saw.
+"""Make the model nuaa-research: train it on NUAA, and choose its threshold and measure it on held-out people.
 
-    python benchmarks/research_model.py NUAA_FOLDER WORK FOLDER     FOLDER/nuaa-research.facepad, and its figures
+    python benchmarks/research_model.py NUAA_FOLDER WORK FOLDER     write FOLDER/nuaa-research.facepad
 
-Fold 0 of `subject-kfold`: a network learns from its train people; its dev people choose the threshold, and are shown on
-two kinds of made-up presentation that training never used. The threshold stays in the model only if the HTER of these
-is at most 10 %. The test people of the fold are measured last and change nothing. WORK is resumed; the report on parity
-is in WORK/models. The model card and the licence go into the file.
+The data are fold 0 of `subject-kfold`. The network is trained on the train people, and the threshold is chosen on the
+dev people. Bona fide images of the dev people are also shown on simulated prints and screens of two kinds that are held
+out from training. The model file keeps the threshold only if the HTER on these presentations is at most 10 %. The test
+people are measured last, and the result changes nothing. An interrupted run continues in WORK. The parity report is in
+WORK/models. The model file contains the model card and the licence.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def make(root: Path, work: Path, assets: Path) -> None:
-    """Everything that is not there yet."""
+    """Make all missing files, and print the rates of the model."""
     manifest = work / "subject-kfold" / "manifest-fold0.csv"
     if not manifest.exists():
         facepad("data", "prepare", "nuaa", root, manifest.parent, "--protocol", "subject-kfold")

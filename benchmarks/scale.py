@@ -1,11 +1,12 @@
-"""Bulk scoring: processes, Ray beside local, memory at ten times the inputs, and what kill -9 costs.
+"""Measure bulk scoring: processes, Ray compared with local, memory by number of inputs, and the effect of kill -9.
 
     python benchmarks/scale.py [--faces 2000] [--inputs 10000] [--many 100000] [--clips 200]
                                [--out docs/results/scale.md]
 
-Every run is `facepad score` in a new process, on generated files of this machine: "faces" are synthetic images with a
-face to find, "small" ones have 64 pixels a side and none. Both are hard links of 64 different ones. Where processes and
-engines are compared, a run on 512 images is taken off, so that starting does not count. Run it on a quiet machine.
+Every run is `facepad score` in a new process, on generated local files. Images of the kind "faces" are synthetic, with
+a face. Images of the kind "small" have 64 x 64 pixels and no face. Both kinds are hard links to 64 different images. In
+the comparisons of processes and engines, the time of a run on 512 images is subtracted, to exclude the start-up time.
+Run the script on a machine without other load.
 """
 
 from __future__ import annotations
@@ -29,18 +30,20 @@ from facepad.media.images import read_image, write_image
 from facepad.media.videos import write_video
 
 DIFFERENT = 64
-SMALL = 64  # pixels
+SMALL = 64  # width and height in pixels
 CLIP = 10  # seconds of a video, at 25 frames a second and 640 x 480
-FEW = 512  # images of the run whose time is taken off, as that of starting
+FEW = 512  # images of the run whose time is subtracted to exclude the start-up time
 
 
 def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
-    options.add_argument("--faces", type=int, default=2000, help="images with faces, for 1 and 2 processes")
-    options.add_argument("--inputs", type=int, default=10_000, help="for Ray beside local, memory and kills")
-    options.add_argument("--many", type=int, default=100_000, help="small images, for memory and two nodes")
-    options.add_argument("--clips", type=int, default=200, help=f"videos of {CLIP} s with faces")
-    options.add_argument("--out", type=Path, help="write the page there, too")
+    options.add_argument("--faces", type=int, default=2000, help="number of images with faces, for 1 and 2 processes")
+    options.add_argument(
+        "--inputs", type=int, default=10_000, help="number of images to compare engines, for memory and kills"
+    )
+    options.add_argument("--many", type=int, default=100_000, help="number of small images, for memory and two nodes")
+    options.add_argument("--clips", type=int, default=200, help=f"number of videos of {CLIP} s with faces")
+    options.add_argument("--out", type=Path, help="also write the page to this file")
     arguments = options.parse_args(words)
     if min(arguments.faces, arguments.inputs) <= FEW:
         options.error(f"--faces and --inputs must be more than {FEW}")
@@ -63,20 +66,20 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 class Bench:
-    """A folder with the generated images, and runs on them."""
+    """Generates images in a folder, and starts runs of `facepad score` on them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._runs: list[subprocess.Popen[str]] = []
 
     def stop(self) -> None:
-        """End what still runs."""
+        """Kill the runs that have not ended."""
         for run in self._runs:
             if run.poll() is None:
                 os.killpg(run.pid, signal.SIGKILL)
 
     def images(self, kind: str, count: int) -> Path:
-        """A folder of ``count`` images, each a link to one of a few."""
+        """A folder of ``count`` images, which are hard links to few different images."""
         folder = self.folder / f"{kind}-{count}"
         if folder.is_dir():
             return folder
@@ -88,7 +91,7 @@ class Bench:
         return folder
 
     def clips(self, count: int) -> Path:
-        """A folder of ``count`` videos, each a link to one of a few."""
+        """A folder of ``count`` videos, which are hard links to few different videos."""
         folder, faces = self.folder / f"clips-{count}", [read_image(path) for path in self._faces()]
         for number in range(count):
             original = self.folder / "originals-clips" / f"{number % 8}.mp4"
@@ -115,7 +118,7 @@ class Bench:
         return paths
 
     def start(self, images: Path, *options: object, out: Path | None = None) -> tuple[subprocess.Popen[str], Path]:
-        """A run of the command on a new output."""
+        """Start `facepad score`. Return the process and its output folder, which is new unless ``out`` is given."""
         out = out or self.folder / f"out-{len(self._runs)}"
         command = [*FACEPAD, "score", images, out, "--json", *options]
         run = subprocess.Popen(
@@ -125,13 +128,13 @@ class Bench:
         return run, out
 
     def score(self, images: Path, *options: object, out: Path | None = None) -> dict[str, Any]:
-        """The summary of a run."""
+        """Run `facepad score`, and return the summary."""
         run, _ = self.start(images, *options, out=out)
         return summary_of(run)
 
 
 def summary_of(run: subprocess.Popen[str]) -> dict[str, Any]:
-    """The summary of a run that ends by itself; exit code 3 means that some of its images are undecided."""
+    """Wait for the end of a run, and return its summary. Exit code 3 means that some images are undecided."""
     out, err = run.communicate()
     if run.returncode not in (0, 3):
         raise SystemExit(f"facepad score ended with {run.returncode}: {err[-2000:]}")
@@ -139,7 +142,7 @@ def summary_of(run: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def throughput(bench: Bench, count: int, *options: object) -> tuple[float, dict[str, Any]]:
-    """Images with faces a second, beyond a run on few of them; and the summary of the run on all."""
+    """Images with faces per second without the start-up time, and the summary of the run on all images."""
     few = bench.score(bench.images("faces", FEW), *options)["this_run"]
     summary = bench.score(bench.images("faces", count), *options)
     return (count - FEW) / (summary["this_run"]["seconds"] - few["seconds"]), summary
@@ -149,19 +152,23 @@ def heading(arguments: argparse.Namespace) -> str:
     count = f"--faces {arguments.faces} --inputs {arguments.inputs} --many {arguments.many} --clips {arguments.clips}"
     return (
         f"# Bulk scoring\n\n{made_by(f'python benchmarks/scale.py {count}')}. "
-        "What starting takes is left out of the first two tables, and is in the others."
+        "The rates of the first three tables exclude the start-up time. The other rates include it."
     )
 
 
 def processes(bench: Bench, count: int) -> str:
     runs = {jobs: throughput(bench, count, "--jobs", jobs) for jobs in (1, 2)}
-    lines = [f"## Processes, {count} images with faces", "", "| processes | images/s | times one | million images, h |"]
+    lines = [
+        f"## Processes, {count} images with faces",
+        "",
+        "| processes | images/s | x one process | hours per million images |",
+    ]
     lines.append("|---|---|---|---|")
     for jobs, (rate, _) in runs.items():
         lines.append(f"| {jobs} | {rate:.1f} | {rate / runs[1][0]:.2f} | {1e6 / rate / 3600:.1f} |")
     spent = runs[1][1]["this_run"]["seconds_by_step"]
     steps = ", ".join(f"{step} {1000 * seconds / count:.1f}" for step, seconds in spent.items())
-    return "\n".join([*lines, "", f"Milliseconds of one process per image: {steps}."])
+    return "\n".join([*lines, "", f"Milliseconds per image in one process: {steps}."])
 
 
 def engines(bench: Bench, count: int) -> str:
@@ -169,7 +176,7 @@ def engines(bench: Bench, count: int) -> str:
     lines = [
         f"## Engines, {count} images with faces, 2 processes",
         "",
-        "| engine | images/s | times local | to start, s |",
+        "| engine | images/s | x local | time to first result, s |",
     ]
     lines.append("|---|---|---|---|")
     for name, (rate, summary) in runs.items():
@@ -185,13 +192,13 @@ def videos(bench: Bench, count: int) -> str:
     spent = sum(run["seconds_by_step"].values())
     steps = ", ".join(f"{step} {1000 * part / count:.0f}" for step, part in run["seconds_by_step"].items())
     lines = [
-        f"## Videos, {count} of {CLIP} s, 20 frames of each, 2 processes",
+        f"## Videos: {count} videos of {CLIP} s, 20 frames of each, 2 processes",
         "",
-        "| videos/s | an hour of such videos, s | of one process, s |",
+        "| videos/s | seconds per hour of video | the same with one process |",
         "|---|---|---|",
         f"| {count / seconds:.2f} | {hour:.0f} | {3600 * spent / (count * CLIP):.0f} |",
         "",
-        f"Milliseconds of one process per video: {steps}.",
+        f"Milliseconds per video in one process: {steps}.",
     ]
     return "\n".join(lines)
 
@@ -200,7 +207,7 @@ def memory(bench: Bench, few: int, many: int) -> str:
     lines = [
         "## Memory, small images, 2 processes",
         "",
-        "| images | images/s | driver, MB | times | process, MB | times |",
+        f"| images | images/s | driver, MB | x {few} images | largest process, MB | x {few} images |",
     ]
     lines.append("|---|---|---|---|---|---|")
     first: tuple[float, float] | None = None
@@ -227,7 +234,7 @@ def kills(bench: Bench, count: int) -> str:
     lines = [
         f"## kill -9, {count} small images",
         "",
-        "| what | runs | rows | different keys | missing |",
+        "| killed process | runs | rows | distinct keys | missing keys |",
         "|---|---|---|---|---|",
     ]
     for name, options, wanted in cases:
@@ -260,12 +267,12 @@ def two_nodes(bench: Bench, count: int) -> str:
     finally:
         cluster.shutdown()
     lines = [f"## Two nodes on this machine, {count} small images, an actor killed", ""]
-    lines += ["| images/s | rows | different keys | missing |", "|---|---|---|---|"]
+    lines += ["| images/s | rows | distinct keys | missing keys |", "|---|---|---|---|"]
     return "\n".join([*lines, f"| {summary['this_run']['inputs_per_second']:.0f} | {counts(out, count)} |"])
 
 
 def counts(out: Path, expected: int) -> str:
-    from pyarrow import parquet  # only here: it is of facepad[scale]
+    from pyarrow import parquet  # imported late, because pyarrow is in facepad[scale]
 
     keys = [
         key for part in out.glob("part-*.parquet") for key in parquet.read_table(part, columns=["key"])[0].to_pylist()
@@ -274,7 +281,7 @@ def counts(out: Path, expected: int) -> str:
 
 
 def wait_for_output(run: subprocess.Popen[str], out: Path, *, part: bool) -> None:
-    """Until a run has begun to score, or has written its first part."""
+    """Wait until a run has scored for five seconds, or, if ``part`` is true, until it has written its first part."""
     begun = None
     while run.poll() is None:
         if part and list(out.glob("part-*.parquet")):
@@ -283,11 +290,11 @@ def wait_for_output(run: subprocess.Popen[str], out: Path, *, part: bool) -> Non
         if not part and begun and time.monotonic() - begun > 5:
             return
         time.sleep(0.05)
-    raise SystemExit(f"a run ended before it could be disturbed; take more --inputs: {run.communicate()[1][-2000:]}")
+    raise SystemExit(f"a run ended before a process was killed; use a larger --inputs: {run.communicate()[1][-2000:]}")
 
 
 def kill_below(run: subprocess.Popen[str] | None, wanted: Callable[[str], bool]) -> None:
-    """Kill -9 a process among the descendants of a run (None: of this process) by its command line."""
+    """Kill (-9) a descendant of a run, or of this process if ``run`` is None. ``wanted`` selects by command line."""
     root = run.pid if run else os.getpid()
     while run is None or run.poll() is None:
         parents, words = processes_of_machine()
@@ -296,11 +303,11 @@ def kill_below(run: subprocess.Popen[str] | None, wanted: Callable[[str], bool])
                 os.kill(process, signal.SIGKILL)
                 return
         time.sleep(0.05)
-    raise SystemExit("a run ended before it could be disturbed; take more --inputs")
+    raise SystemExit("a run ended before a process was killed; use a larger --inputs")
 
 
 def processes_of_machine() -> tuple[dict[int, int], dict[int, str]]:
-    """Parent and command line of each process."""
+    """Process id -> parent's process id, and process id -> command line, for all processes of the machine."""
     parents, words = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

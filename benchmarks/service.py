@@ -1,9 +1,9 @@
-"""The service under load, on loopback: python benchmarks/service.py [--seconds S] [--soak-minutes M] [--out FILE]
+"""Measure the service under load: python benchmarks/service.py [--seconds S] [--soak-minutes M] [--out FILE]
 
-Prints Markdown. The service is `facepad serve` with the shipped model, the load comes from separate processes
-(benchmarks/load.py), and all share the machine's processors: the page gives the load generator's share. Images are
-procedural people, 640x480 JPEGs in which the detector finds a face. Everything is bounded in time and stops by itself.
-Needs redis-server for what several workers do.
+Prints a Markdown page. The service is `facepad serve` with the shipped model, on the loopback interface. Separate
+processes (benchmarks/load.py) make the load. All processes share the CPU cores of the machine, and the page gives the
+CPU use of the load generator. The images are 640x480 JPEGs of procedural people in which the detector finds a face. All
+measurements have a time limit. The measurement with several workers needs redis-server.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from facepad.predict.predictor import Predictor
 
 CLIENTS = 16
 IMAGES = 16
-BATCH = 32  # images that the predictor gets at once
-HALF_ALL = (0.5, 1)  # quantiles
-TIMEOUT = 10.0  # of `facepad serve`
+BATCH = 32  # images in one call of the predictor
+HALF_ALL = (0.5, 1)  # quantiles: the median and the maximum
+TIMEOUT = 10.0  # timeout of `facepad serve` in seconds
 
 
 Phase = Mapping[str, Any]
-"""``seconds``, and ``clients`` or ``rate``: see load.py."""
+"""A phase of a plan of load.py: ``seconds``, and ``clients`` or ``rate``."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """How a load is made, and what happens meanwhile.
+    """The settings of a load, and the functions that are called during the load.
 
     Attributes:
-        requests: Other requests than the bench's.
-        client: Whether facepad's own client asks, which tries again.
-        after: Seconds until ``once`` is called.
-        once: Called once.
-        tick: Called over and over.
-        every: Seconds between its calls.
+        requests: The requests. If empty, the requests of the bench are used.
+        client: Whether facepad's client sends the requests, with retries.
+        after: Seconds from the start to the call of ``once``.
+        once: A function that is called once.
+        tick: A function that is called repeatedly.
+        every: Seconds between the calls of ``tick``.
     """
 
     requests: Sequence[Mapping[str, Any]] = ()
@@ -65,7 +65,7 @@ class Load:
 
 @dataclass
 class Bench:
-    """The images and settings that measurements share, and their results: rows of the first table, and sections."""
+    """Images and settings that the measurements share, and results: rows of the first table, and page sections."""
 
     folder: Path
     images: Sequence[Path]
@@ -82,12 +82,14 @@ class Bench:
 
 def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
-    options.add_argument("--seconds", type=float, default=12, help="of each measurement (default: 12)")
-    options.add_argument("--soak-minutes", type=float, default=30, help="of the soak (default: 30); 0 leaves it out")
+    options.add_argument("--seconds", type=float, default=12, help="seconds of each measurement (default: 12)")
     options.add_argument(
-        "--only", nargs="+", choices=MEASUREMENTS, help="measure these alone; rates are always measured"
+        "--soak-minutes", type=float, default=30, help="minutes of the soak test (default: 30); 0 skips the test"
     )
-    options.add_argument("--out", type=Path, help="also write the Markdown there")
+    options.add_argument(
+        "--only", nargs="+", choices=MEASUREMENTS, help="measure only these; the request rate is always measured"
+    )
+    options.add_argument("--out", type=Path, help="also write the page to this file")
     chosen = options.parse_args(words)
     names = [name for name in MEASUREMENTS if not chosen.only or name in chosen.only]
     if not chosen.soak_minutes and "soak" in names:
@@ -103,7 +105,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def prepare(folder: Path, seconds: float) -> Bench:
-    """Images with a face, and the predictor's score of each."""
+    """Make images in which the detector finds a face, with the predictor's scores as the expected answers."""
     predictor = facepad.load()
     samples = generate(folder / "people", SyntheticSet(subjects=6, images_per_subject=6), jobs=1)
     paths = [folder / "people" / sample.path for sample in samples]
@@ -114,7 +116,7 @@ def prepare(folder: Path, seconds: float) -> Bench:
 
 
 def one_by_one(bench: Bench) -> float:
-    """Seconds of one prediction, the median, on a machine that does nothing else."""
+    """Median seconds of one prediction, while the machine has no other load from this script."""
     spent = []
     for path in [*bench.images] * 4:
         content = path.read_bytes()
@@ -125,7 +127,7 @@ def one_by_one(bench: Bench) -> float:
 
 
 def rates(bench: Bench) -> float:
-    """The service's requests a second with all its clients, beside the predictor's own; they take turns."""
+    """Measure requests per second of the service and images per second of the predictor, in turns. Return the first."""
     contents = [path.read_bytes() for path in bench.images]
     rows, ratios, served = [], [], []
     with serving(bench.folder) as server:
@@ -137,21 +139,21 @@ def rates(bench: Bench) -> float:
             cost = (processor_seconds(server.process.pid) - before) / len(load["rows"])
             good = [row for row in load["rows"] if row[5]]
             rate = len(good) / (max(row[3] for row in good) - load["started"])
-            served.append(rate)  # of answers that were right
+            served.append(rate)  # only correct answers count
             ratios.append(rate / own)
             numbers = (f"{own:.1f}", f"{rate:.1f}", f"{rate / own:.2f}", f"{own_cost * 1000:.1f}", f"{cost * 1000:.1f}")
             rows.append([*numbers, f"{load['processors']:.2f}", str(len(load["rows"]) - len(good))])
     ratio, rate = statistics.median(ratios), statistics.median(served)
-    measured = f"{rate:.0f} requests/s, {ratio:.0%} of the predictor's"
-    bench.reach(f"requests/s, {CLIENTS} clients", ">= 80 % of the predictor's", measured, reached=ratio >= 0.8)
-    columns = ["`predict_batch`, images/s", "service, requests/s", "ratio", "an image, ms of a processor"]
-    columns += ["a request, ms of a processor", "processors that the load took", "not right"]
-    bench.sections.append("## Requests a second, round by round\n\n" + markdown(columns, rows))
+    measured = f"{rate:.0f} requests/s, {ratio:.0%} of the predictor's rate"
+    bench.reach(f"requests/s, {CLIENTS} clients", ">= 80 % of the predictor's rate", measured, reached=ratio >= 0.8)
+    columns = ["`predict_batch`, images/s", "service, requests/s", "ratio", "CPU ms per image"]
+    columns += ["CPU ms per request", "CPU cores used by the load generator", "missing or wrong answers"]
+    bench.sections.append("## Requests per second in each round\n\n" + markdown(columns, rows))
     return rate
 
 
 def batches(predictor: Predictor, contents: Sequence[bytes], seconds: float) -> tuple[float, float]:
-    """Images a second of `Predictor.predict_batch`, and the processor's seconds for one."""
+    """Images per second of `Predictor.predict_batch`, and CPU seconds per image."""
     done, start, used = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - start < seconds:
         predictor.predict_batch(contents[number % len(contents)] for number in range(2 * BATCH))
@@ -160,7 +162,7 @@ def batches(predictor: Predictor, contents: Sequence[bytes], seconds: float) -> 
 
 
 def latency(bench: Bench, rate: float, alone: float) -> None:
-    """Half of that load, at random times."""
+    """Measure the latency at half of the maximum rate, with requests at random times."""
     with serving(bench.folder) as server:
         loaded(bench, server, [{"clients": 4, "seconds": 2}])
         load = loaded(bench, server, [{"rate": rate / 2, "seconds": bench.seconds * 2}])
@@ -170,16 +172,16 @@ def latency(bench: Bench, rate: float, alone: float) -> None:
     p50, p90, p99 = (float(np.quantile(spent, part)) for part in (0.5, 0.9, 0.99))
     right = len(spent) == len(load["rows"])
     measured = f"{p99 * 1000:.0f} ms, {p99 / one:.1f} x one prediction ({one * 1000:.1f} ms)"
-    bench.reach("p99 latency at half that load", "<= 5 x one prediction", measured, reached=right and p99 <= 5 * one)
+    bench.reach("p99 latency at half of this rate", "<= 5 x one prediction", measured, reached=right and p99 <= 5 * one)
     row = [f"{rate / 2:.1f}", str(len(spent)), *(f"{value * 1000:.1f}" for value in (p50, p90, p99, max(spent)))]
     columns = ["requests/s", "answers", "p50, ms", "p90, ms", "p99, ms", "longest, ms"]
-    text = f"Requests come at random times and do not wait for each other. One prediction took {alone * 1000:.1f} ms "
+    text = f"Requests are sent at random times and do not wait for answers. One prediction took {alone * 1000:.1f} ms "
     text += f"before and {again * 1000:.1f} ms after.\n\n"
-    bench.sections.append(f"## Latency at half the load\n\n{text}{markdown(columns, [row])}")
+    bench.sections.append(f"## Latency at half of the maximum rate\n\n{text}{markdown(columns, [row])}")
 
 
 def overload(bench: Bench, rate: float, alone: float) -> None:
-    """Four times the load; then a little, from which the recovery is seen."""
+    """Measure four times the maximum rate, and then the recovery, with a low rate."""
     with serving(bench.folder) as server:
         phases = [{"rate": 4 * rate, "seconds": bench.seconds}, {"rate": max(4.0, rate / 10), "seconds": 5}]
         load = loaded(bench, server, phases)
@@ -193,11 +195,11 @@ def overload(bench: Bench, rate: float, alone: float) -> None:
     quick = float(np.quantile(refused, 0.99)) if refused else 0.0
     measured = (
         f"{len(accepted)} answered, the longest after {max(accepted):.1f} s; {len(refused)} refused (429), p99 "
-        f"{quick * 1000:.0f} ms; {len(other)} others; recovery {recovery:.1f} s"
+        f"{quick * 1000:.0f} ms; {len(other)} other answers; recovery {recovery:.1f} s"
     )
     fine = max(accepted) <= TIMEOUT and not other and quick < 0.5 and recovery < 2
-    target = f"accepted within {TIMEOUT:.0f} s, the rest 429 at once, none hangs, recovery < 2 s"
-    bench.reach("overload at 4 x", target, measured, reached=fine)
+    target = f"accepted requests answered within {TIMEOUT:.0f} s, others refused (429) at once, recovery < 2 s"
+    bench.reach("overload with 4 x this rate", target, measured, reached=fine)
     kinds = sorted({(row[4], row[6]) for row in flood})
     table = []
     for kind in kinds:
@@ -205,13 +207,13 @@ def overload(bench: Bench, rate: float, alone: float) -> None:
         table.append(
             [f"{kind[0]} {kind[1]}".strip(), str(len(spent)), *(f"{q:.3f}" for q in np.quantile(spent, HALF_ALL))]
         )
-    text = "Recovered means that from then on every answer is right and takes no longer than ten predictions. "
-    text += f"The load took {load['processors']:.2f} processors; at most {MOST} requests are under way.\n\n"
+    text = "The service has recovered if all later answers are right and take at most the time of ten predictions. "
+    text += f"The load generator used {load['processors']:.2f} CPU cores. At most {MOST} requests ran at once.\n\n"
     bench.sections.append(f"## Overload\n\n{text}{markdown(['answer', 'requests', 'p50, s', 'longest, s'], table)}")
 
 
 def stop(bench: Bench, rate: float, alone: float) -> None:
-    """SIGTERM while all clients ask."""
+    """Send SIGTERM to the service while all clients send requests."""
     with serving(bench.folder) as server:
         told = {}
 
@@ -226,12 +228,13 @@ def stop(bench: Bench, rate: float, alone: float) -> None:
     lost = [name for name, status in logged.items() if answered.get(name) != status]
     since = sum(row[3] > told["at"] for row in load["rows"] if row[5])
     ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    measured = f"{len(logged)} accepted, {len(lost)} of them not answered; {since} answered after the signal; {ended}"
+    measured = f"{len(logged)} accepted, {len(lost)} of them not answered; {since} answered after the signal; "
+    measured += f"ended with {ended}"
     bench.reach("kill -TERM under load", "every accepted request answered", measured, reached=not lost)
 
 
 def crash(bench: Bench, rate: float, alone: float) -> None:
-    """kill -9 of one of two workers, under clients that try again."""
+    """Kill (-9) one of two workers, while clients with retries send requests."""
     with redis(bench.folder) as store, serving(bench.folder, "--workers", "2", "--store", store) as server:
         before, killed = server.workers, 0.0
 
@@ -251,14 +254,14 @@ def crash(bench: Bench, rate: float, alone: float) -> None:
     ends = sorted([killed, *(row[3] for row in rows if row[5] and row[3] > killed)])
     gap = max(np.diff(ends))
     back = watch.replaced - killed if watch.replaced else float("inf")
-    measured = f"{len(rows)} asked, {len(lost)} lost; longest time without an answer {gap:.1f} s; "
+    measured = f"{len(rows)} requests, {len(lost)} lost; longest time without an answer {gap:.1f} s; "
     measured += f"new worker after {back:.1f} s"
-    target = "service back in < 5 s, clients with retries lose nothing"
+    target = "service works again after < 5 s, clients with retries lose no request"
     bench.reach("kill -9 of a worker under load", target, measured, reached=gap < 5 and back < 5 and not lost)
 
 
 class Watch:
-    """Notes the time when the log tells of a third worker."""
+    """Stores the time at which the log reports the start of a third worker."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -270,7 +273,7 @@ class Watch:
 
 
 def soak(bench: Bench, rate: float, minutes: float) -> None:
-    """70 % of the load for long; one request in 17 is a truncated file."""
+    """Send 70 % of the maximum rate for a long time. One of 17 requests has a truncated file."""
     broken = bench.folder / "broken.jpg"
     broken.write_bytes(bench.images[0].read_bytes()[:4000])
     requests = [*bench.requests, {"body": str(broken), "status": 422, "score": None}]
@@ -295,13 +298,13 @@ def soak(bench: Bench, rate: float, minutes: float) -> None:
     )
     bench.reach(
         f"{minutes:g} minutes at 70 % load",
-        "memory < 5 % growth after warm-up, none lost, none wrong",
+        "memory growth < 5 % after warm-up, no request lost or wrong",
         measured,
         reached=not wrong and growth < 0.05,
     )
     table = [[f"{minutes * k / 20:.1f}", f"{size:.0f}"] for k, size in enumerate(sizes)]
-    text = "Resident memory of the process that answers; the first twentieth is its warm-up. Latency: p50 "
-    text += f"{spent[0] * 1000:.0f} ms, p99 {spent[1] * 1000:.0f} ms.\n\n"
+    text = "The table gives the resident memory of the worker. The first twentieth of the time is the warm-up. "
+    text += f"Latency: p50 {spent[0] * 1000:.0f} ms, p99 {spent[1] * 1000:.0f} ms.\n\n"
     bench.sections.append(f"## Soak\n\n{text}{markdown(['minute', 'MiB'], table)}")
 
 
@@ -315,7 +318,7 @@ MEASUREMENTS: Mapping[str, Any] = {
 
 
 def loaded(bench: Bench, server: Server, phases: Sequence[Phase], load: Load | None = None) -> dict[str, Any]:
-    """Run load.py against a server, and read the rows that it wrote."""
+    """Run load.py with a server, and return the output of load.py."""
     load = load or Load()
     plan = {"port": server.port, "phases": phases, "requests": load.requests or bench.requests, "client": load.client}
     asked = bench.folder / "plan.json"
@@ -343,10 +346,10 @@ def page(bench: Bench, names: Sequence[str], chosen: argparse.Namespace) -> str:
     text = (
         "<!-- written by benchmarks/service.py --out -->\n# The service under load\n\n"
         f"{made_by(command + only)}, {packages('fastapi', 'uvicorn', 'onnxruntime', 'dlib-bin')}.\n"
-        f"The shipped model, 640x480 JPEGs of {size:.0f} KiB; one worker unless another number is given. The load "
-        "generator\nruns on the same machine, and takes its part of it.\n\n"
+        "The service has the shipped model, and one worker unless a row says otherwise. The images are 640x480 JPEGs "
+        f"of\n{size:.0f} KiB. The load generator runs on the same machine and uses some of its CPU time.\n\n"
     )
-    text += markdown(["what", "to reach", "measured", "reached"], bench.found)
+    text += markdown(["measurement", "target", "result", "reached"], bench.found)
     return "\n".join([text, *bench.sections])
 
 

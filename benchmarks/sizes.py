@@ -1,7 +1,7 @@
-"""Parameters and multiply-adds of the networks at their usual input: python benchmarks/sizes.py
+"""Parameters and multiply-adds of the networks at their usual input sizes: python benchmarks/sizes.py
 
-Prints a Markdown table. Multiply-adds are those of convolutions, fully connected layers and AttentionFusion's resizing
-(matrix products), for one image.
+Prints a Markdown table. The multiply-adds are for one image. They include convolutions, fully connected layers, and the
+resizing in AttentionFusion (matrix products).
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Speed on NUAA beside the bare parts, in one run: python benchmarks/speed.py NUAA_FOLDER [--images N]
+"""Speed on NUAA, compared with the libraries alone: python benchmarks/speed.py NUAA_FOLDER [--images N]
 
-Prints Markdown tables. "Trunk, PyTorch" is one pass of MobileNetV2's features as PyTorch runs them (eval mode, channels
-last) over random inputs of 160 px in batches of 32, "trunk, ONNX Runtime" the same by what facepad runs frozen networks
-with: no decoding, no cutting. "dlib alone" is its detector, without second looks, over grey images that OpenCV decodes,
-in two processes that are already up. Ratios are what to read; the machine may be noisy.
+Prints Markdown tables. "Trunk, PyTorch" is one pass of MobileNetV2's features in PyTorch (eval mode, channels last)
+over random inputs of 160 px in batches of 32. "Trunk, ONNX Runtime" is the same pass in ONNX Runtime, with the code
+that facepad uses for frozen networks. Both exclude decoding and cropping. "dlib alone" is one search by dlib's detector
+per image, in two running processes. OpenCV decodes the images to grey. The ratios are more reliable than the times, because
+the machine may have other load.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def trunk_onnx(images: int) -> float:
 
 
 def stage_1(root: Path, samples: list[Sample]) -> float:
-    """The paper's first stage on whole frames: decoding, one trunk pass, twenty epochs of the head."""
+    """Seconds of the paper's first stage on whole frames: decoding, one trunk pass, twenty epochs of the head."""
     settings = StageSettings(
         name="head", trainable_from="head", epochs=20, optimizer="rmsprop", lr=1e-4, batch_norm="frozen"
     )
@@ -64,7 +65,7 @@ def stage_1(root: Path, samples: list[Sample]) -> float:
 
 
 def evaluation(root: Path, samples: list[Sample]) -> float:
-    """Scores from JPEG files at 2.7 x the face, boxes known."""
+    """Seconds of scoring JPEG files at 2.7 x the face, with known face boxes."""
     model = create_model("mobilenet_v2", weights="none").eval()
     spec = PreprocessSpec(crop_scale=2.7, size=(160, 160))
     scorer = BundleScorer(bundle_of(TrainedModel(model, "mobilenet_v2", {}, spec, {})))
@@ -90,8 +91,10 @@ def dlib_alone(paths: list[Path]) -> float:
 
 def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
-    options.add_argument("nuaa", type=Path, help="the folder that holds ClientRaw and ImposterRaw")
-    options.add_argument("--images", type=int, default=2016, help="how many to train on and to score (default: 2016)")
+    options.add_argument("nuaa", type=Path, help="the folder that contains ClientRaw and ImposterRaw")
+    options.add_argument(
+        "--images", type=int, default=2016, help="number of images for training and scoring (default: 2016)"
+    )
     arguments = options.parse_args(words)
     paths = sorted(arguments.nuaa.glob("*Raw/*/*.jpg"))
     bare = dlib_alone(paths)
@@ -106,8 +109,8 @@ def main(words: Sequence[str] | None = None) -> None:
         scoring = evaluation(manifest.parent, samples)
         trunks.append((trunk_torch(count), trunk_onnx(count)))
     torch_alone, onnx_alone = (min(times) for times in zip(*trunks, strict=True))
-    print(f"{count} of {len(every)} images; detection on all {len(paths)}\n")
-    print("| what | seconds | images/s | x trunk, PyTorch | x trunk, ONNX Runtime |\n|---|---|---|---|---|")
+    print(f"{count} of {len(every)} images; detection on all {len(paths)} images\n")
+    print("| task | seconds | images/s | x trunk, PyTorch | x trunk, ONNX Runtime |\n|---|---|---|---|---|")
     rows = [
         (f"trunk, {name}, pass {part + 1}", times[column])
         for column, name in enumerate(("PyTorch", "ONNX Runtime"))
@@ -116,7 +119,7 @@ def main(words: Sequence[str] | None = None) -> None:
     rows += [("stage 1 of tla-mobilenetv2-paper, from JPEG", stage), ("scoring from JPEG at 2.7 x the face", scoring)]
     for name, took in rows:
         print(f"| {name} | {took:.1f} | {count / took:.0f} | {took / torch_alone:.2f} | {took / onnx_alone:.2f} |")
-    print("\n| what | seconds | images/s | x dlib alone |\n|---|---|---|---|")
+    print("\n| task | seconds | images/s | x dlib alone |\n|---|---|---|---|")
     for name, took in (("dlib alone, 2 processes", bare), ("data prepare nuaa, 2 processes", prepared)):
         print(f"| {name} | {took:.1f} | {len(paths) / took:.0f} | {took / bare:.2f} |")
 

@@ -1,11 +1,12 @@
-"""How fast frames come out of a video, beside decoding alone: same files, one run.
+"""Measure the time for reading frames of a video, compared with decoding alone.
 
     python benchmarks/video.py [VIDEO ...] [--repeat 5] [--threads 1]     prints Markdown
 
-Without files it makes two in a temporary folder (320x240, 10 s at 25 frames a second, as Replay-Attack's
-are): H.264 in MP4 and MJPEG in MOV. "decode" is ffmpeg (``-f null``) where it is on the PATH, else PyAV's bare loop;
-neither converts to RGB. No face is searched and no image is written. Times are processor time (user and system, of this
-process and its children), the best of the repeats, so that other work on the machine matters little.
+Without files, the script makes two videos in a temporary folder: H.264 in MP4 and MJPEG in MOV (320x240, 10 s at 25
+frames per second, like Replay-Attack). "decode" is ffmpeg (``-f null``) if it is on the PATH, and otherwise PyAV's
+decoding loop. Neither converts the frames to RGB. The script does not detect faces or write images. The times are CPU
+time (user and system, of this process and its children), the best of the repeats. Other load on the machine therefore
+has little effect.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("videos", type=Path, nargs="*")
     options.add_argument("--repeat", type=int, default=5)
-    options.add_argument("--threads", type=int, default=1, help="decoding threads on both sides")
+    options.add_argument("--threads", type=int, default=1, help="decoding threads of ffmpeg (or PyAV) and of facepad")
     arguments = options.parse_args(words)
     ffmpeg = shutil.which("ffmpeg")
     print(f"{platform.machine()}, {platform.system()}, PyAV {av.__version__}, decode by {ffmpeg or 'PyAV'}, ", end="")
@@ -44,7 +45,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def made(folder: Path) -> list[Path]:
-    """Moving, slightly noisy pictures, so that the codecs have something to do."""
+    """Make videos with motion and slight noise, like real videos, and return their paths."""
     rng = np.random.default_rng(0)
     rough = rng.integers(40, 215, (SIZE[0] // 8 + 40, SIZE[1] // 8 + 40, 3), dtype=np.uint8)
     scene = np.kron(rough, np.ones((8, 8, 1), np.uint8))
@@ -61,7 +62,7 @@ def made(folder: Path) -> list[Path]:
 
 
 def row(video: Path, ffmpeg: str | None, repeat: int, threads: int) -> str:
-    """The three ways take turns, so that a busy moment hits all of them."""
+    """A row of the table. The three functions take turns, so that other load on the machine slows all of them."""
     ways: list[Callable[[], int]] = [
         lambda: decode(video, ffmpeg, threads),
         lambda: sum(1 for _ in read_video(video, threads=threads)),
@@ -80,7 +81,7 @@ def row(video: Path, ffmpeg: str | None, repeat: int, threads: int) -> str:
 
 
 def decode(video: Path, ffmpeg: str | None, threads: int) -> int:
-    """Decode every frame, and do nothing with it."""
+    """Decode all frames without using them."""
     if ffmpeg:
         options = ["-v", "error", "-threads", str(threads)]
         subprocess.run([ffmpeg, *options, "-i", str(video), "-map", "0:v:0", "-f", "null", "-"], check=True)

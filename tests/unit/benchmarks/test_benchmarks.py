@@ -130,7 +130,7 @@ def test_pipeline_times_every_store_and_loader(tmp_path):
     trained = rows(training).popitem()[1]
     assert {row[2] for row in trained} == set(plan.loaders)
     assert all(float(row[3]) > 0 and math.isfinite(float(row[3])) for row in trained)
-    assert [row[0] for row in rows(reading).popitem()[1]][-1] == "Parquet, 4 rows a group"
+    assert [row[0] for row in rows(reading).popitem()[1]][-1] == "Parquet, 4 rows per group"
 
 
 def test_depth_benchmark_makes_every_map_and_leaves_the_manifest_alone(tiny_manifest, tmp_path, capsys):

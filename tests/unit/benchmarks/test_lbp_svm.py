@@ -178,7 +178,7 @@ def test_training_lists_what_it_leaves_out(tiny_manifest, tmp_path):
 
 
 def test_training_says_so_when_nothing_carries_over_to_other_subjects(tiny_manifest):
-    """Each subject's labels turned against the others': what two subjects teach is wrong for the third."""
+    """The labels of one subject are swapped, so the texture of one subject is wrong for the other."""
     samples = [sample for sample in read_manifest(tiny_manifest) if sample.split is Split.TRAIN]
     other = {Label.BONA_FIDE: Label.ATTACK, Label.ATTACK: Label.BONA_FIDE}
     kinds = {sample.label: sample.attack_type for sample in samples}
@@ -188,7 +188,7 @@ def test_training_says_so_when_nothing_carries_over_to_other_subjects(tiny_manif
         else replace(sample, subject="train-1")
         for sample in samples
     ]
-    with pytest.raises(RunError, match="says nothing about the others"):
+    with pytest.raises(RunError, match="does not separate those of other subjects"):
         train_lbp_svm(tiny_manifest.parent, turned)
 
 
