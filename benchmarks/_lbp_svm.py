@@ -221,8 +221,8 @@ def _choose(
     rising = [entry for entry in found if entry[2] > 0]
     if not rising:
         raise RunError(
-            "the texture that separates the classes of some training subjects does not separate those of other subjects "
-            "(held-out attacks have higher scores than bona fide images); check the labels, or train on more subjects"
+            "the texture that separates the classes of some training subjects does not separate those of the others: "
+            "held-out attacks have higher scores than bona fide images; check the labels, or train on more subjects"
         )
     _, cost, slope, offset = min(rising)
     return cost, slope, offset

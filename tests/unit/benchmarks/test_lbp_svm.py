@@ -188,7 +188,7 @@ def test_training_says_so_when_nothing_carries_over_to_other_subjects(tiny_manif
         else replace(sample, subject="train-1")
         for sample in samples
     ]
-    with pytest.raises(RunError, match="does not separate those of other subjects"):
+    with pytest.raises(RunError, match="does not separate those of the others"):
         train_lbp_svm(tiny_manifest.parent, turned)
 
 
