@@ -34,4 +34,4 @@ def calibrate(
 
     done = calibrate_model(model, manifest, out, criterion=criterion or "eer", method=method.value, progress=True)
     show(calibration_words(done.bundle))
-    report_written(out or Path(model), notes=done.notes, unreadable=done.unreadable)
+    report_written(out or Path(model), unreadable=done.unreadable)

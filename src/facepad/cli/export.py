@@ -61,4 +61,7 @@ def export(
     show(done.note or calibration_words(done.bundle))
     if done.parity:
         show("\n".join(done.parity.lines()))
-    report_written(*done.files, notes=done.warnings, unreadable=done.unreadable)
+    kept = done.bundle.description.threshold
+    shown = {note.text for note in kept.origin.notes} if kept else set()  # with the threshold, on stdout
+    notes = [warning for warning in done.warnings if warning not in shown]
+    report_written(*done.files, notes=notes, unreadable=done.unreadable)

@@ -27,7 +27,7 @@ from facepad.metrics import (
     remarks,
 )
 from facepad.modelfile.bundle import Bundle, Calibration, write_bundle
-from facepad.modelfile.catalog import find_model, look_up
+from facepad.modelfile.catalog import find_model
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import BundleScorer, Prepared, Scorer, Scores, calibrated
 from facepad.training.augment import Augmentation
@@ -61,12 +61,10 @@ class Calibrated:
     Attributes:
         bundle: The model with its new calibration and threshold.
         unreadable: Path -> reason, for each dev image that could not be read.
-        notes: Notes on dev images that the model was trained on. The threshold's origin has the same notes.
     """
 
     bundle: Bundle
     unreadable: dict[str, str]
-    notes: Sequence[str] = ()
 
 
 def calibrate_model(
@@ -92,12 +90,12 @@ def calibrate_model(
     Raises:
         InputError: the input is wrong. Then no file is written.
     """
-    found = look_up(model)
-    if out is None and not (found and found.kind == "file"):
-        raise InputError(f"{model} is no model file, so it cannot be rewritten; name a new file: --out FILE")
+    found = find_model(model)
+    if out is None and found.kind != "file":
+        what = "run folder" if found.run else "listed model"
+        raise InputError(f"{model} is a {what}, and calibrate rewrites only model files; name a new file: --out FILE")
     if out is not None and out.exists():
         raise OutputExistsError(f"{out} exists already; choose another file, or remove it first")
-    found = found or find_model(model)
     bundle = found.read()
     notes = dev_notes(found.run, bundle, manifest, dev_samples(manifest))
     done = calibrate_bundle(bundle, manifest, criterion=criterion, method=method, progress=progress, notes=notes)
@@ -152,7 +150,7 @@ def calibrate_bundle(
     facts = {name: value for name, value in bundle.description.facts.items() if name != "parity"}
     update = {"calibration": calibration, "threshold": threshold, "facts": facts}
     described = bundle.description.model_copy(update=update)
-    return Calibrated(Bundle(described, bundle.files), scored.unreadable, notes)
+    return Calibrated(Bundle(described, bundle.files), scored.unreadable)
 
 
 def calibration_words(bundle: Bundle) -> str:

@@ -120,6 +120,8 @@ def test_images_that_were_learnt_from_are_named(tiny_run, manifest_like, tmp_pat
     [line] = done.warnings
     assert "24 of 72 dev images were learnt from" in line
     assert line in joined(read_bundle(tmp_path / "a.facepad").description.threshold.origin.notes)
+    _, said, err = facepad("export", tiny_run, tmp_path / "c.facepad", "--manifest", manifests[0], "--force")
+    assert (said + err).count("24 of 72 dev images were learnt from") == 1
     code, _, err = facepad("export", tiny_run, tmp_path / "b.facepad", "--manifest", manifests[1])
     assert code == 0
     assert "note: 24 of 24 test images were learnt from" in err
