@@ -23,8 +23,10 @@ import pytest
 from facepad.datasets.manifest import read_manifest
 from facepad.depth import make_depth
 from facepad.errors import RunError
+from facepad.files.disk import sha256_file
 from facepad.modelfile.bundle import Bundle, Description, Network, write_bundle
 from facepad.modelfile.preprocess import PreprocessSpec
+from helpers.digests import digests
 
 resource = pytest.importorskip("resource", reason="files cannot be limited in length here")
 
@@ -78,10 +80,6 @@ def fails_at(facepad):
     return run
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.fixture
 def data(tiny_manifest, tmp_path) -> Path:
     """A manifest of its own: no features, no depth maps."""
@@ -105,7 +103,7 @@ def test_preparing_goes_on_from_every_file(fails_at, facepad, data, tmp_path):
         assert name == "boxes.jsonl" or not (out / name).exists()
     assert facepad(*words)[0] == 0
     assert facepad(*words[:4], tmp_path / "whole", "--jobs", 1)[0] == 0
-    assert contents(out) == contents(tmp_path / "whole")
+    assert digests(out) == digests(tmp_path / "whole")
 
 
 def test_frames_of_videos_go_on_from_every_file(fails_at, facepad, tmp_path):
@@ -129,7 +127,7 @@ def test_packing_goes_on_from_every_file(fails_at, facepad, data, tmp_path):
         assert not (out / "manifest.csv").exists()
     assert facepad(*words)[0] == 0
     assert facepad(*words[:3], tmp_path / "whole", *words[4:])[0] == 0
-    assert contents(out) == contents(tmp_path / "whole")
+    assert digests(out) == digests(tmp_path / "whole")
 
 
 def test_depth_maps_go_on_from_every_file(fails_at, facepad, data, tmp_path):
@@ -137,10 +135,10 @@ def test_depth_maps_go_on_from_every_file(fails_at, facepad, data, tmp_path):
     for pattern in (r"^\.meta", r"^maps", r"^\.unreadable", r"^\.depth-template"):
         fails_at(pattern, tmp_path, *words)
     assert not list((tmp_path / "look").iterdir())
-    made = contents(data.parent / "depth")
+    made = digests(data.parent / "depth")
     shutil.rmtree(data.parent / "depth")
     make_depth(data, labeller="template")
-    assert made == contents(data.parent / "depth")
+    assert made == digests(data.parent / "depth")
 
 
 def test_training_goes_on_from_every_file_to_the_same_weights(fails_at, facepad, run_folder, recipe, data, tmp_path):
@@ -154,7 +152,7 @@ def test_training_goes_on_from_every_file_to_the_same_weights(fails_at, facepad,
         fails_at(pattern, tmp_path, *words)
         assert not (out / "model.json").exists()
     assert facepad(*words)[0] == 0
-    assert (out / "model.safetensors").read_bytes() == (run_folder / "model.safetensors").read_bytes()
+    assert sha256_file(out / "model.safetensors") == sha256_file(run_folder / "model.safetensors")
 
 
 def test_bulk_scores_go_on_from_every_file(fails_at, facepad, make_model, tiny_manifest, tmp_path):
@@ -192,9 +190,9 @@ def test_old_content_stays(fails_at, facepad, data):
     """What a command replaces is as it was before."""
     words = ("data", "depth", data, "--engine", "template")
     assert facepad(*words)[0] == 0
-    before = contents(data.parent / "depth")
+    before = digests(data.parent / "depth")
     fails_at(r"^\.unreadable", data.parent, *words)
-    assert contents(data.parent / "depth") == before
+    assert digests(data.parent / "depth") == before
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")

@@ -26,6 +26,7 @@ from facepad.predict.run import Outcome, Results, predict_sources
 from facepad.predict.schema import Document
 from facepad.predict.sources import Source, SourceKind
 from facepad.types import FrameDecision
+from helpers.digests import digests
 from helpers.squares import BLUE, NOBODY, RED, picture
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "predict.schema.json"
@@ -331,9 +332,9 @@ def test_camera_without_json_keeps_no_frames_and_decides_alike(model):
 def test_annotated_copies_mirror_the_inputs(predict, photos, tmp_path):
     write_video(photos / "ben" / "clip.avi", [picture(BLUE)] * 3)
     (photos / "broken.jpg").write_bytes(b"")
-    before = {path: path.read_bytes() for path in photos.rglob("*.*")}
+    before = digests(photos)
     code, _, _ = predict(photos, "--annotate", tmp_path / "out")
-    assert code == 3 and {path: path.read_bytes() for path in photos.rglob("*.*")} == before
+    assert code == 3 and digests(photos) == before
     copies = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
     names = ["anna/live.png", "ben/attack.png", "ben/clip.mp4", "ben/nobody.png", "two.png"]
     assert copies == [f"photos/{name}" for name in names]

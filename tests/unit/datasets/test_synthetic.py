@@ -15,6 +15,7 @@ import pytest
 from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.errors import DatasetError, InputError, OutputExistsError
 from facepad.types import AttackType, Label
+from helpers.digests import digests
 
 SUBJECTS, IMAGES = 4, 10
 
@@ -23,10 +24,6 @@ SUBJECTS, IMAGES = 4, 10
 def small_set(tmp_path_factory):
     out = tmp_path_factory.mktemp("synthetic")
     return out, generate(out, SyntheticSet(SUBJECTS, images_per_subject=IMAGES), jobs=1)
-
-
-def _files(folder: Path):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
 
 
 def _rgb(path: Path):
@@ -42,7 +39,7 @@ def _iou(box, x1, y1, x2, y2):
 def test_generate_writes_exactly_the_images_it_returns(small_set):
     out, samples = small_set
     assert len(samples) == SUBJECTS * IMAGES
-    assert [s.path for s in samples] == sorted(s.path for s in samples) == list(_files(out))
+    assert [s.path for s in samples] == sorted(s.path for s in samples) == list(digests(out))
     assert all(_rgb(out / s.path).shape == (480, 640, 3) for s in samples[::7])
     assert len({(s.video, s.frame) for s in samples}) == len(samples)
 
@@ -62,9 +59,9 @@ def test_same_seed_gives_the_same_bytes_for_any_number_of_jobs(tmp_path):
     two = generate(tmp_path / "two", few, jobs=2)
     other = generate(tmp_path / "other", replace(few, seed=1), jobs=1)
     assert one == two
-    assert _files(tmp_path / "one") == _files(tmp_path / "two")
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
     assert [s.label for s in other] == [s.label for s in one]
-    assert set(_files(tmp_path / "one").values()).isdisjoint(_files(tmp_path / "other").values())
+    assert set(digests(tmp_path / "one").values()).isdisjoint(digests(tmp_path / "other").values())
 
 
 def test_dlib_finds_the_faces_where_the_renderer_says(small_set):

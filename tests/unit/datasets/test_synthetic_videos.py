@@ -11,6 +11,7 @@ from facepad.datasets.frames import FrameChoice, extract_frames
 from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.media.images import read_image
 from facepad.media.videos import read_video
+from helpers.digests import digests
 
 FEW = SyntheticSet(subjects=4, images_per_subject=2, size=(120, 160))
 
@@ -33,6 +34,5 @@ def test_synthetic_videos_of_one_seed_are_the_same_bytes(tmp_path):
     wanted = replace(FEW, images_per_subject=12, seed=7, video=True)
     first, second = (generate(tmp_path / name, wanted, jobs=1) for name in ("a", "b"))
     assert first == second
-    for video in first:
-        assert (tmp_path / "a" / video.path).read_bytes() == (tmp_path / "b" / video.path).read_bytes()
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
     assert max(len(list(read_video(tmp_path / "a" / video.path))) for video in first) > 1

@@ -8,6 +8,7 @@ import pytest
 
 from facepad.datasets.manifest import manifest_hash, read_manifest
 from facepad.errors import InputError, MetricError
+from facepad.files.disk import sha256_file
 from facepad.metrics import choose_threshold, expected_calibration_error, joined, remarks
 from facepad.modelfile.bundle import Calibration, read_bundle, write_bundle
 from facepad.modelfile.catalog import find_model
@@ -165,11 +166,11 @@ def test_degradation_is_a_function_of_the_crop():
 
 def test_a_model_file_is_rewritten_in_place_or_left_as_it_is(plain, noisy_manifest, tmp_path, facepad):
     path = write_bundle(tmp_path / "a.facepad", plain)
-    first = path.read_bytes()
+    first = sha256_file(path)
     code, out, err = facepad("calibrate", path, noisy_manifest, "--out", tmp_path / "b.facepad")
     assert code == 0, err
     assert "expected calibration error there" in out and "threshold" in out
-    assert path.read_bytes() == first
+    assert sha256_file(path) == first
     code, _, err = facepad("calibrate", path, noisy_manifest, "--criterion", "bpcer@apcer=0.4")
     assert code == 0, err
     again = read_bundle(path).description
@@ -198,7 +199,7 @@ def test_bad_input_is_refused_before_anything_is_scored(plain, tiny_run, noisy_m
         return manifest_like(folder, lambda s: None if s.split is split and label in (None, s.label) else s)
 
     model = write_bundle(tmp_path / "a.facepad", plain)
-    first = model.read_bytes()
+    first = sha256_file(model)
     for arguments, message in (
         ((model, without(Split.DEV, Label.ATTACK)), "got 12 bona fide and 0 attack"),
         ((model, without(Split.DEV)), "got 0 bona fide and 0 attack"),
@@ -211,4 +212,4 @@ def test_bad_input_is_refused_before_anything_is_scored(plain, tiny_run, noisy_m
             calibrate_model(*arguments)
     with pytest.raises(MetricError, match="did you mean 'eer'"):
         calibrate_model(model, noisy_manifest, criterion="err")
-    assert model.read_bytes() == first
+    assert sha256_file(model) == first
