@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
@@ -31,6 +31,15 @@ if os.environ.get("CI"):
 # What a script starts in the background ignores Ctrl-C, and so would the processes that tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _same_torch_threads() -> Iterator[None]:
+    """Restore torch's number of threads, which changes the last digits of a training, if torch is loaded."""
+    threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
+    yield
+    if threads is not None and sys.modules["torch"].get_num_threads() != threads:
+        sys.modules["torch"].set_num_threads(threads)
 
 
 def _folder(variable: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,9 +42,18 @@ def recipe(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def run_folder(tmp_path_factory, tiny_manifest, recipe) -> Path:
+def train(recipe) -> Callable[[Path, Path], Path]:
+    """Train by the recipe in another process, whose threads no test has changed: manifest and new run folder."""
+
+    def train(manifest: Path, folder: Path) -> Path:
+        command = [sys.executable, "-m", "facepad", "train", str(recipe), manifest.name, str(folder)]
+        subprocess.run(command, check=True, timeout=200, cwd=manifest.parent)
+        return folder
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory, tiny_manifest, train) -> Path:
     """A finished run."""
-    folder = tmp_path_factory.mktemp("runs") / "run"
-    command = [sys.executable, "-m", "facepad", "train", str(recipe), tiny_manifest.name, str(folder)]
-    subprocess.run(command, check=True, timeout=200, cwd=tiny_manifest.parent)
-    return folder
+    return train(tiny_manifest, tmp_path_factory.mktemp("runs") / "run")

@@ -26,10 +26,9 @@ def scores(folder: Path) -> list[tuple[str, str, str]]:
         return [(Path(row["path"]).name, row["status"], row["score"]) for row in csv.DictReader(stream)]
 
 
-def test_training_on_a_packed_set_gives_the_same_weights(facepad, packed, recipe, run_folder, tmp_path):
-    code, _, err = facepad("train", recipe, packed, tmp_path / "run")
-    assert code == 0, err
-    assert sha256_file(tmp_path / "run" / "model.safetensors") == sha256_file(run_folder / "model.safetensors")
+def test_training_on_a_packed_set_gives_the_same_weights(packed, train, run_folder, tmp_path):
+    run = train(packed, tmp_path / "run")
+    assert sha256_file(run / "model.safetensors") == sha256_file(run_folder / "model.safetensors")
 
 
 def test_evaluation_of_a_packed_set_gives_the_same_scores(facepad, packed, run_folder, tiny_manifest, tmp_path):
