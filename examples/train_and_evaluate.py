@@ -11,7 +11,7 @@ from pathlib import Path
 out = Path(sys.argv[1] if len(sys.argv) > 1 else "example-output")
 manifest = out / "data" / "manifest.csv"
 
-# %% Data: drawn faces, prints and screens. The people are divided into train, dev and test
+# %% Data: rendered faces, prints and screens. The people are divided into train, dev and test
 from facepad.datasets import read_manifest, write_manifest
 from facepad.datasets.synthetic import SyntheticSet, generate
 
@@ -36,7 +36,7 @@ for name in ("apcer", "bpcer", "acer", "eer"):
     print(f"{name:6} {100 * rate.value:5.1f} %   {100 * rate.low:5.1f} to {100 * rate.high:5.1f}   {rate.method}")
 print("report:", report)
 
-# %% Measure again with another criterion: only the scores are needed
+# %% Choose another threshold from the stored scores. The network is not needed
 from facepad.metrics import choose_threshold, read_scores
 
 dev = [record for record in read_scores(out / "report" / "scores.csv").records if record.split == "dev"]

@@ -1,6 +1,6 @@
 """facepad: face presentation attack detection.
 
-Importing this package imports neither torch nor OpenCV: the names of the heavier half load when they are first used.
+Importing this package imports neither torch nor OpenCV. The modules of some names are imported at the first use.
 """
 
 import os
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Newer builds of ONNX Runtime keep an id of the machine in the home folder and report home, unless told not to.
+# Newer builds of ONNX Runtime store a machine id in the home folder and send telemetry to Microsoft. This variable
+# turns the telemetry off.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
@@ -72,7 +73,7 @@ _LATER = {
     "read_image": "facepad.media.images",
     "read_video": "facepad.media.videos",
 }
-"""Names that load when they are first used, and their modules."""
+"""Name -> module, for the names whose module is imported at the first use."""
 
 
 def __getattr__(name: str) -> Any:

@@ -20,8 +20,9 @@ __all__ = ["DEFAULT_DETECTOR", "DETECTORS", "Detector", "create_detector"]
 class Detector(Protocol):
     """A face detector that gives **canonical face squares**.
 
-    The canonical face square is the square that dlib's detector gives. Other detectors are calibrated to it, so that
-    a model can be used with every detector. Several threads may use one detector at the same time.
+    The canonical face square is the square that dlib's detector gives. The squares of other detectors are calibrated
+    to this square, so that every PAD model works with every detector. Several threads may use one detector at the same
+    time.
 
     Attributes:
         name: The detector's name in `DETECTORS`.
@@ -43,7 +44,7 @@ class Detector(Protocol):
 
 
 def _dlib(model: Path | None) -> Detector:
-    """dlib's HOG detector; works offline, and its square is the canonical face square."""
+    """dlib's HOG detector. It needs no model file, and its square is the canonical face square."""
     if model is not None:
         raise InputError(f"the detector 'dlib' takes no model file, got {model}")
     return DlibDetector()
@@ -57,8 +58,9 @@ def create_detector(name: str = DEFAULT_DETECTOR, *, model: Path | None = None) 
     """Create a detector by name.
 
     Args:
-        name: A key of `DETECTORS`: "dlib" works offline, "yunet" is better at small and turned faces.
-        model: The model file of a detector that needs one; None takes the default file.
+        name: A key of `DETECTORS`. "dlib" needs no model file. "yunet" downloads its model file once, and finds more
+            small and turned faces.
+        model: The detector's model file, if it needs a model file. None means the default file.
 
     Raises:
         InputError: an unknown name, or a model file for a detector that needs no model file.

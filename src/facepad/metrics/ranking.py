@@ -179,7 +179,7 @@ class OperatingPoints:
     def lowest_hter(self) -> int:
         """Return the point with the lowest FAR + BPCER.
 
-        Of several such points, the point with the smallest difference of FAR and BPCER is chosen, or else the highest.
+        Of several such points, the smallest difference of FAR and BPCER decides, and then the highest threshold.
         """
         rejected = self.bona_fide[self.ranking.bona_fide.below] * self.n_attack
         accepted = (self.n_attack - self.attack[self.ranking.attack.below]) * self.n_bona_fide

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MemoryTokens", "RedisTokens", "Store", "Tokens", "open_store"]
 
-_MOST_TOKENS = 10_000  # Limit in memory. Only an attacker creates more tokens.
+_MOST_TOKENS = 10_000  # Maximum number of tokens that `MemoryTokens` keeps.
 _PREFIX = "facepad:session:"
 _STORE_SECONDS = 2.0  # Timeout of a call of the store.
 
@@ -101,7 +101,7 @@ class Store:
     Args:
         limiter: The rate limiter.
         tokens: The tokens of sessions.
-        close: Function that closes the connections to the store; None without connections.
+        close: Function that closes the connections to the store. None if there are no connections.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Store:
         self.tokens = tokens
 
     async def close(self) -> None:
-        """Close the connections. A later call opens new connections."""
+        """Close the connections. A later use of the store opens new connections."""
         if self._close is not None:
             await self._close()
 
@@ -137,7 +137,7 @@ class Store:
 
 @contextmanager
 def _store_errors_as_problems() -> Iterator[None]:
-    """Convert errors of an unreachable store to a problem. A request that cannot be counted must not be judged."""
+    """Convert errors of an unreachable store to a problem: rates and sessions cannot be checked without the store."""
     from redis.exceptions import RedisError
 
     try:

@@ -34,14 +34,14 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         self.requests = Counter(
-            "facepad_requests", "Requests by address and HTTP status.", ("route", "status"), registry=registry
+            "facepad_requests", "Requests by route and HTTP status.", ("route", "status"), registry=registry
         )
         self.seconds = Histogram(
             "facepad_request_seconds", "Seconds until the answer.", ("route",), buckets=_SECONDS, registry=registry
         )
         self.decisions = Counter(
             "facepad_decisions",
-            "Presentations: bona_fide, attack, undecided.",
+            "Presentations by decision (bona_fide, attack or undecided).",
             ("label",),
             registry=registry,
         )
@@ -61,7 +61,7 @@ class Telemetry:
                 self.non_responses.labels(reason).inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float, request_id: str, client: str) -> None:
-        """Count and log a request. Only the route is logged, because the URL of the caller may hold personal data."""
+        """Count and log a request. The log has the route, and not the URL, as a URL may contain personal data."""
         self.requests.labels(route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
         record = {
