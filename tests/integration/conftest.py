@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from facepad.cli import main
 
 RECIPE = """
 summary = "small and quick"
@@ -43,11 +44,14 @@ def recipe(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def train(recipe) -> Callable[[Path, Path], Path]:
-    """Train by the recipe in another process, whose threads no test has changed: manifest and new run folder."""
+    """Train by the recipe in this process: manifest, which is given relative to its folder, and new run folder."""
 
     def train(manifest: Path, folder: Path) -> Path:
-        command = [sys.executable, "-m", "facepad", "train", str(recipe), manifest.name, str(folder)]
-        subprocess.run(command, check=True, timeout=200, cwd=manifest.parent)
+        with pytest.MonkeyPatch.context() as patched, pytest.raises(SystemExit) as stop:
+            patched.chdir(manifest.parent)
+            patched.setattr(sys, "argv", ["facepad", "train", str(recipe), manifest.name, str(folder)])
+            main()
+        assert not stop.value.code
         return folder
 
     return train
