@@ -48,13 +48,17 @@ INTENDED: tuple[tuple[str, str, str], ...] = (
     ("*", "*note* is new", "notes are lists of a kind and a text"),
     ("*", "*note* is gone", "notes are lists of a kind and a text"),
     ("*", "*notes/*", "notes are lists of a kind and a text"),
-    ("*", "*/.lock is new", "one lock file, by one name, that stays in its folder"),
-    ("*", "*lock is gone", "one lock file, by one name, that stays in its folder"),
-    ("*", "*_LOCK is gone", "one lock file, by one name, that stays in its folder"),
-    ("train *", "*/recipe.json/recipe/model/* is gone", "options of a network that were not set are not listed"),
+    ("*", "*/.lock is new", "one lock file per folder, with a fixed name; it stays"),
+    ("*", "*lock is gone", "one lock file per folder, with a fixed name; it stays"),
+    ("*", "*_LOCK is gone", "one lock file per folder, with a fixed name; it stays"),
+    ("train *", "*/recipe.json/recipe/model/* is gone", "only the options of a network that were set are listed"),
     ("list recipes", "*'demo *", "the demo's recipes start from the shipped model"),
-    ("data prepare *", "*/licence: *", "the licence of a folder of one's own is worded differently"),
-    ("model fuse * --method logistic", "*", "one logistic regression, which ends nearer to the optimum (up to 7e-4)"),
+    ("data prepare *", "*/licence: *", "the licence of the user's own folder has other words"),
+    (
+        "model fuse * --method logistic",
+        "*",
+        "another logistic regression, nearer to the optimum (up to 7e-4)",
+    ),
 )
 
 _DROPPED_KEYS = frozenset(
@@ -335,7 +339,7 @@ def _is_progress(line: str) -> bool:
 
 
 def _rounded(number: str) -> str:
-    """The number with nine digits, as sums of floats may be ordered differently."""
+    """The number with nine digits, because the order of floating-point sums may differ between the trees."""
     try:
         return f"{float(number):.9g}"
     except ValueError:
@@ -349,7 +353,7 @@ def _parquet_rows(content: bytes) -> Any:
 
 
 def _pooled(files: dict[str, Any]) -> dict[str, Any]:
-    """The files with the rows of all parts of one folder in order of their keys: parts are closed by time."""
+    """The files, with the rows of all parts of a folder together, by key. The parts end at times that differ."""
     pooled: dict[str, Any] = {}
     for name, content in files.items():
         if not name.endswith(".parquet"):
@@ -544,7 +548,7 @@ def _make_spoilt(folder: Path, rows: list[dict[str, str]]) -> None:
 
 
 def _four_columns() -> str:
-    """Scores of another system in bob's four columns: claimed identity, real identity, path, score."""
+    """Scores of another system in the Bob toolbox's four columns: claimed identity, real identity, path, score."""
     live = [f"s{number % 3} s{number % 3} live/{number} {0.9 - number / 40:.3f}" for number in range(20)]
     attacks = [f"s{number % 3} attack/print attack/{number} {0.1 + number / 30:.3f}" for number in range(20)]
     return "\n".join([*live, *attacks]) + "\n"

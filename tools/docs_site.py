@@ -49,7 +49,7 @@ class DoctestsAsCode(griffe.Extension):
     """Adds code fences around doctests in docstrings. Without fences, Markdown reads them as quotations and links."""
 
     def on_instance(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Rewrite the docstring before it is parsed."""
+        """Rewrite a docstring before griffe parses it."""
         if obj.docstring and ">>>" in obj.docstring.value:
             obj.docstring.value = _SESSION.sub(r"\1```pycon\n\g<0>\n\1```", obj.docstring.value)
 
@@ -109,7 +109,7 @@ def site_links(markdown: str, target: str) -> str:
 
 
 def loaded_from_elsewhere(page: str) -> list[str]:
-    """Addresses on other hosts that a browser would load for this HTML page."""
+    """URLs of files on other hosts that a browser would load for this HTML page."""
     return _LOADED.findall(page)
 
 
@@ -151,9 +151,9 @@ def _generated() -> dict[str, str]:
     index = [
         "# Python",
         "All names in `__all__` of all modules. The packages:",
-        "\n".join(["| module | what is inside |", "|---|---|", *lines]).replace("(api/", "("),
+        "\n".join(["| module | contents |", "|---|---|", *lines]).replace("(api/", "("),
         "The names that `from facepad import ...` provides:",
-        "\n".join(["| name | what it is |", "|---|---|", *top]),
+        "\n".join(["| name | description |", "|---|---|", *top]),
         "::: facepad\n    options:\n      members: false",
     ]
     pages = {"cli.md": _command_line(), "api/index.md": "\n\n".join(index) + "\n"}
@@ -191,7 +191,7 @@ def _package() -> griffe.Module:
 
 
 def _public_modules(module: griffe.Module) -> Iterator[griffe.Module]:
-    """The module and the public modules below the module, without the command line."""
+    """The module and all public modules below the module, without the command line."""
     yield module
     for _, below in sorted(module.modules.items()):
         if _is_public(below) and below.path != "facepad.cli":

@@ -39,7 +39,7 @@ def main() -> None:
     wheel = parser.parse_args().wheel.resolve()
     held = set(zipfile.ZipFile(wheel).namelist())
     if "facepad/py.typed" not in held:
-        sys.exit(f"{wheel.name} holds no facepad/py.typed: type checkers would ignore its types")
+        sys.exit(f"{wheel.name} contains no facepad/py.typed: type checkers would ignore the types of facepad")
     with tempfile.TemporaryDirectory() as folder:
         try_wheel(wheel, Path(folder))
     print(f"{wheel.name} works in an environment of its own")
@@ -75,7 +75,7 @@ def try_wheel(wheel: Path, folder: Path) -> None:
     picture = next((folder / "people").rglob("*.jpg"))
     run(scripts / "facepad", "predict", picture, "--json", expected=3)  # 3: this model has no threshold
     if run(scripts / "python", "-c", PROGRAM, picture).strip() != version:
-        sys.exit("the program that imports facepad sees another version")
+        sys.exit("the program that imports facepad has another version")
 
 
 if __name__ == "__main__":

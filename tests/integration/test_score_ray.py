@@ -29,7 +29,7 @@ def model(make_model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
-    """Two nodes of one processor each."""
+    """Two nodes of one CPU core each."""
     from ray.cluster_utils import Cluster
 
     patch = pytest.MonkeyPatch()

@@ -116,7 +116,7 @@ def check(manifest: Path, *, jobs: int | None = None, progress: bool = False) ->
 
     Args:
         manifest: A manifest.csv.
-        jobs: Threads that decode images; None uses one per processor.
+        jobs: Threads that decode images; None uses one per CPU core.
         progress: Whether to show a progress bar on stderr.
 
     Raises:

@@ -148,7 +148,7 @@ def extract_frames(
         root: The data set's folder.
         out: The output folder.
         choice: The choice of frames.
-        jobs: Number of videos that are read in parallel, at least 1; None takes the number of processors.
+        jobs: Number of videos that are read in parallel, at least 1; None takes the number of CPU cores.
         progress: Whether to show a progress bar on stderr.
 
     Returns:
@@ -164,7 +164,7 @@ def extract_frames(
     except OSError as error:
         raise InputError(f"cannot make output folder {out}: {reason(error)}") from error
     jobs = min(jobs or available_cpus(), max(len(names), 1))
-    # With more processors than videos, several threads decode one video.
+    # With more CPU cores than videos, several threads decode one video.
     threads = max(1, available_cpus() // jobs)
     extract = partial(_extract, root=root, out=out, choice=choice, threads=threads)
     folders = _folders(names)

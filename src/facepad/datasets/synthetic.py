@@ -73,7 +73,7 @@ def generate(out: Path, wanted: SyntheticSet, *, jobs: int | None = None, progre
     Args:
         out: An absent or empty folder.
         wanted: The settings of the data set.
-        jobs: Number of worker processes; None takes the number of processors that this process may use. Several workers
+        jobs: Number of worker processes; None takes the number of CPU cores that this process may use. Several workers
             are spawned; a script therefore needs the usual ``if __name__ == "__main__"`` guard.
         progress: Whether to show a progress bar on stderr.
 

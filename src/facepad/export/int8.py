@@ -28,7 +28,7 @@ def quantize(graph: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
     """Quantise a graph: weights and activations get 8 bits, in the QDQ form that ONNX Runtime and OpenVINO both run.
 
     The normalisation of the pixels, the last layers (logit and depth) and all nodes after the last layers stay in
-    floats. Weights have a scale per channel, and use only 7 bits. With 8 bits, sums of products overflow on processors
+    floats. Weights have a scale per channel, and use only 7 bits. With 8 bits, sums of products overflow on CPUs
     without VNNI, and the graph would give other scores there.
 
     Args:

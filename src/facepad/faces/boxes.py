@@ -46,7 +46,7 @@ def find_boxes(
         detector: A key of `DETECTORS`.
         detector_model: The model file of a detector that needs one; None takes the default file.
         cache: A file that stores each result immediately. A new run takes the results of unchanged images from it.
-        jobs: Number of processes (at least 1); None takes one per processor that this process may use.
+        jobs: Number of processes (at least 1); None takes one per CPU core that this process may use.
         progress: Show a progress bar on stderr.
 
     Returns:

@@ -86,7 +86,7 @@ def read_video(
             frames.
         rate: Frames per second of the video's duration, above 0. No frame occurs twice.
         max_pixels: Maximum number of pixels of a frame.
-        threads: Decoding threads; 0 takes one per processor.
+        threads: Decoding threads; 0 takes one per CPU core.
         stopped: A function that is called before each packet is decoded. If it returns True, the iteration ends.
 
     Returns:

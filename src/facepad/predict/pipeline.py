@@ -76,7 +76,7 @@ class Pipeline:
         detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with. The
             detector is ignored for models that take whole frames.
         engine: The inference engine. None means ONNX Runtime, or OpenVINO for a model in OpenVINO format.
-        threads: Number of threads of the engine. None means one thread per processor.
+        threads: Number of threads of the engine. None means one thread per CPU core.
         quality: The quality limits. A face outside these limits is not scored.
 
     Attributes:

@@ -125,7 +125,7 @@ def load(
             needs torch). See `facepad.modelfile.catalog.find_model`. None means the shipped default model.
         detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with.
         engine: The inference engine. None means ONNX Runtime, or OpenVINO for a model in OpenVINO format.
-        threads: Number of threads of the engine. None means one thread per processor.
+        threads: Number of threads of the engine. None means one thread per CPU core.
         quality: The quality limits. A face outside these limits is not scored.
 
     Raises:

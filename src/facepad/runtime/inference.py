@@ -55,7 +55,7 @@ class OnnxNetwork:
 
     Args:
         graph: The serialised graph.
-        threads: Threads of the engine; None takes one per processor.
+        threads: Threads of the engine; None takes one per CPU core.
 
     Raises:
         ModelError: this ONNX Runtime cannot run the graph.
@@ -67,7 +67,7 @@ class OnnxNetwork:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or available_cpus()
         options.log_severity_level = 3
-        # By default, idle threads spin, and so take processor time from the threads that decode the next images.
+        # By default, idle threads spin, and so take CPU time from the threads that decode the next images.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -92,7 +92,7 @@ class OpenVinoNetwork:
     Args:
         graph: The XML file of OpenVINO's format, or the ONNX graph.
         weights: The weights of OpenVINO's format; empty for ONNX.
-        threads: Threads of the engine; None takes one per processor.
+        threads: Threads of the engine; None takes one per CPU core.
 
     Raises:
         ModelError: OpenVINO is not installed, or cannot load the graph.
@@ -100,7 +100,7 @@ class OpenVinoNetwork:
 
     def __init__(self, graph: bytes, weights: bytes = b"", threads: int | None = None) -> None:
         core = openvino_core()
-        # By default, OpenVINO calculates in bfloat16 on processors that support it, and the scores would differ.
+        # By default, OpenVINO calculates in bfloat16 on CPUs that support it, and the scores would differ.
         hints = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_NUM_THREADS": str(threads or available_cpus()),
@@ -170,7 +170,7 @@ def load_network(files: Sequence[bytes], engine: EngineName, threads: int | None
     Args:
         files: The ONNX graph, or the XML and the weights of OpenVINO's format.
         engine: The engine. OpenVINO runs both formats; ONNX Runtime runs only ONNX.
-        threads: Threads of the engine; None takes one per processor.
+        threads: Threads of the engine; None takes one per CPU core.
 
     Raises:
         ModelError: the engine is unknown, not installed or cannot run this format, or the graph is damaged.

@@ -1,4 +1,4 @@
-"""Threads and processes: computation ahead of the consumer, process pools, and the number of processors."""
+"""Threads and processes: computation ahead of the consumer, process pools, and the number of CPU cores."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def available_cpus(quota: Path = _QUOTA) -> int:
-    """The number of processors that this process may use, with the limits of ``taskset`` and of the container.
+    """The number of CPU cores that this process may use, with the limits of ``taskset`` and of the container.
 
     Args:
         quota: The file with the CPU quota of the container (cgroup 2).
@@ -71,8 +71,8 @@ def map_ahead(
         function: A function that mostly runs outside the global interpreter lock, such as decoding of images.
         items: The items. At most ``ahead`` items are taken before the consumer needs them.
         ahead: Maximum number of waiting results; it limits the memory.
-        threads: Number of threads; None takes one per processor, and at least two. The processes that torchrun starts
-            on one machine share the processors.
+        threads: Number of threads; None takes one per CPU core, and at least two. The processes that torchrun starts
+            on one machine share the CPU cores.
 
     Raises:
         Exception: an exception of ``function``, at the item that caused it.
@@ -177,7 +177,7 @@ def become_worker() -> None:
     import cv2  # imported late: most users of this module need no OpenCV
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends the workers
-    cv2.setNumThreads(1)  # the workers together already use every processor
+    cv2.setNumThreads(1)  # the workers together already use every CPU core
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

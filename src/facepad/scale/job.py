@@ -51,7 +51,7 @@ class BulkSettings:
         address: Address of a Ray cluster: ``auto``, ``ray://host:port`` or ``host:port``. None starts a cluster on this
             machine.
         frames: Number of frames of each video to examine.
-        jobs: Number of processes (Ray: actors). None means one per processor.
+        jobs: Number of processes (Ray: actors). None means one per CPU core.
         batch_size: Number of images that are sent to a process together.
         column: The Parquet column with the bytes of the images. None means the only column of bytes.
 
@@ -86,7 +86,7 @@ def score_source(
     Args:
         word: SOURCE, as described at `facepad.scale.sources.open_source`.
         out: The output folder, as described at `facepad.scale.output.open_output`.
-        predictor: The model. Every process gets a copy. Load the model with ``threads=1``, because every processor gets
+        predictor: The model. Every process gets a copy. Load the model with ``threads=1``, because every CPU core gets
             a process.
         settings: The settings of the run.
         watch: Called after each batch.

@@ -58,7 +58,7 @@ def run_ray(
         batches: The batches. All batches are put into the object store of Ray first. The store may spill to disk.
         predictor: The model, which is pickled. Every node needs an installed facepad.
         address: Address of the cluster. None starts a cluster on this machine.
-        jobs: Maximum number of actors with one processor each. None means one per processor.
+        jobs: Maximum number of actors with one CPU core each. None means one per CPU core.
         frames: Number of frames of each video to examine.
 
     Raises:

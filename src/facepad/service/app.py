@@ -96,7 +96,7 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
 
 
 def load_predictor(settings: Settings) -> Predictor:
-    """Load the model of a server. The engine of each worker gets an equal part of the processors.
+    """Load the model of a server. The engine of each worker gets an equal part of the CPU cores.
 
     Raises:
         ModelError: The model does not exist, or is broken.

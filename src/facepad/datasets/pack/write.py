@@ -98,7 +98,7 @@ def pack(
         manifest: The source manifest. A line with a video path and a frame number means this frame of the video.
         out: A new or empty folder, or the folder of an earlier run with the same manifest and settings.
         settings: Settings of the packed images; None takes the defaults.
-        jobs: Number of threads that decode, crop and encode; None takes the number of processors.
+        jobs: Number of threads that decode, crop and encode; None takes the number of CPU cores.
         progress: Whether to show a progress bar on stderr.
 
     Raises:

@@ -27,7 +27,7 @@ class BundleScorer:
     Args:
         bundle: The model.
         engine: The inference engine. None takes OpenVINO for a model in OpenVINO's format, else ONNX Runtime.
-        threads: Number of threads of the engine. None takes one thread per processor.
+        threads: Number of threads of the engine. None takes one thread per CPU core.
 
     Raises:
         ModelError: the engine cannot run the model or is not installed, or a graph does not fit its description.

@@ -33,10 +33,10 @@ def processes_for(accelerator: str, trainings: int = 1) -> int:
     """Number of processes that make a rank's crops. 0 means that the rank's own threads make the crops.
 
     Args:
-        accelerator: ``cpu``, ``cuda`` or ``mps``. On ``cpu`` the result is 0, because the network uses all processors.
-        trainings: Number of ranks on this machine, which share its processors.
+        accelerator: ``cpu``, ``cuda`` or ``mps``. On ``cpu`` the result is 0, because the network uses all CPU cores.
+        trainings: Number of ranks on this machine, which share its CPU cores.
     """
-    count = min(_MAX_PROCESSES, available_cpus() // trainings - 1)  # - 1: the rank needs one processor
+    count = min(_MAX_PROCESSES, available_cpus() // trainings - 1)  # - 1: the rank needs one CPU core
     return count if accelerator != "cpu" and count > 1 else 0
 
 

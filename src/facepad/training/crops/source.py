@@ -159,7 +159,7 @@ class CropSource:
         Args:
             indices: Indices of the samples.
             views: Number of the view of each sample. None takes view 0.
-            threads: Number of threads. None takes one thread per processor.
+            threads: Number of threads. None takes one thread per CPU core.
 
         Yields:
             One crop per index. An unreadable image gives a crop with its error.
