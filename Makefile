@@ -34,8 +34,8 @@ demo: install
 	@rm -rf '$(DEMO_OUT)'
 	$(BIN)/facepad demo '$(DEMO_OUT)'
 
-# Two processes take the tests file by file; pages mostly wait for their browser.
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+# Three processes take the tests file by file: many tests wait, for a browser or for the processes that they started.
+PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 test: install
 	$(PYTEST)

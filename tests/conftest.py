@@ -8,9 +8,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
+
+# One thread of arithmetic a process: the test processes share the processors, and threads that spin while they wait for
+# others take most of the time. A training in a test then also gives the same bytes in this process and in a new one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import cv2
 import numpy as np
-import pytest
 import requests
 from hypothesis import settings
 

@@ -34,6 +34,8 @@ Result = TypeVar("Result")
 _TIMEOUT = timedelta(hours=2)
 # Seconds that ranks get to end by themselves after another rank has failed.
 _GRACE = 5.0
+# The fork server imports this module once, and each rank starts as a copy of the server. The import takes seconds.
+_PRELOADED = "facepad.training.fit"
 
 
 def launched() -> bool:
@@ -183,11 +185,15 @@ def start_ranks(count: int, accelerator: str, function: Callable[..., Any], *arg
         FacepadError: a rank raised this error.
         RunError: a rank was killed.
     """
-    errors = multiprocessing.get_context("spawn").SimpleQueue()
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    multiprocessing.set_forkserver_preload([_PRELOADED])
+    errors = multiprocessing.get_context(method).SimpleQueue()
     logs = bool(logging.getLogger("facepad").handlers)
     job = _Job(count, _free_port(), accelerator, errors, function, args, logs)
     with interrupt_deferred():
-        context = start_processes(_run_rank, (job,), count, join=False)  # type: ignore[no-untyped-call]
+        context = start_processes(  # type: ignore[no-untyped-call]
+            _run_rank, (job,), count, join=False, start_method=method
+        )
     try:
         while not context.join(grace_period=_GRACE):
             pass
