@@ -2,7 +2,7 @@
 
 What fills the disk is the kernel's limit for the length of a file: it is set at the moment when a file of a certain
 name is opened for writing. So libraries written in C meet it as well, after the first bytes, as on a real disk. The
-reason then reads "File too large". It is "No space left on device" where facepad itself sees that a write was cut short.
+reason then reads "File too large". It is "No space left on device" where facepad itself notices a short write.
 """
 
 from __future__ import annotations
