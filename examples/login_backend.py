@@ -1,7 +1,7 @@
 """A login backend that asks the liveness service: uvicorn --app-dir examples login_backend:app --port 9000.
 
 The user sends the picture to this backend, and the backend sends it to the service. The verdict never passes through
-the user's device. LIVENESS_URL is the address of the service, and LIVENESS_KEY is the API key.
+the user's device. LIVENESS_URL is the URL of the service, and LIVENESS_KEY is the API key.
 """
 
 import os

@@ -106,7 +106,7 @@ class Bucket:
 
     @property
     def web(self) -> str:
-        """The web address of the same objects."""
+        """The URL of the same objects."""
         return f"http://127.0.0.1:{self.port}/"
 
 

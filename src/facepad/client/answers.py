@@ -88,7 +88,7 @@ def read(kind: type[Part], response: httpx2.Response) -> Part:
     """The content of a successful answer.
 
     Raises:
-        ServiceError: The answer has another form, for example because another program answers at this address.
+        ServiceError: The answer has another form, for example because another program answers at this URL.
     """
     try:
         return kind.model_validate_json(response.content)

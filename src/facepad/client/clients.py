@@ -36,7 +36,7 @@ class Client:
         transport: An httpx2 transport, for example for custom certificates, a proxy or tests. None means the default.
 
     Raises:
-        InputError: The address or the key is malformed.
+        InputError: The URL or the key is malformed.
 
     >>> def service(request):
     ...     model = {"name": "m", "format": 1, "sha256": None, "license": "", "scope": "", "threshold": None}

@@ -83,7 +83,7 @@ class BoxCache:
         self._known = {(line.path, line.stamp): line.found for line in lines if line.detector == detector}
 
     def get(self, path: Path) -> FoundBox | None:
-        """The stored result of an image file; None without a result, or if the file has changed."""
+        """The stored result of an image file. None if there is no result, or if the file has changed."""
         if self._store is None:
             return None
         try:

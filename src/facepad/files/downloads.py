@@ -112,7 +112,7 @@ def _download(file: PublicFile) -> None:
     found = sha256_file(part)
     if found != file.sha256:
         part.unlink()
-        raise FacepadError(f"another file is at this address: its SHA-256 is {found}, expected {file.sha256}")
+        raise FacepadError(f"another file is at this URL: its SHA-256 is {found}, expected {file.sha256}")
     part.replace(file.kept)
 
 

@@ -35,8 +35,8 @@ class Cells:
 
     Attributes:
         counted: Counts of all records, shape (K + 1, 3).
-        by_cluster: Counts per subject or video, shape (G, K + 1, 3); None without clusters.
-        unit: "subjects" or "videos"; None without clusters.
+        by_cluster: Counts per subject or video, shape (G, K + 1, 3). None if there are no clusters.
+        unit: "subjects" or "videos". None if there are no clusters.
         resampling: Number of resamples, and their seed.
         strict: Whether a non-response counts as a wrong decision.
     """

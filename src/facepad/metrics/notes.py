@@ -20,7 +20,7 @@ class NoteKind(StrEnum):
     UNSCORED = "unscored"  #: Some samples have no score.
     LEVEL = "level"  #: The aggregation of frames into videos, or the level that was measured.
     READING = "reading"  #: The lines of a scores file that were interpreted or left out.
-    INTERVAL = "interval"  #: A limit of the intervals.
+    INTERVAL = "interval"  #: A limitation of the intervals.
     UNDEFINED = "undefined"  #: A measure has no value.
     REMARK = "remark"  #: Any other remark of the caller.
 

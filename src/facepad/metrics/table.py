@@ -26,8 +26,8 @@ class ScoreTable:
         scores: P(bona fide), NaN for a record without a score, shape (N,).
         kinds: Index into ``instruments`` for an attack, ``len(instruments)`` for bona fide, shape (N,).
         instruments: Names of the attack instruments that occur, sorted.
-        clusters: Index of the subject or video of each record, shape (N,); None without clusters.
-        unit: "subjects" or "videos"; None without clusters.
+        clusters: Index of the subject or video of each record, shape (N,). None if there are no clusters.
+        unit: "subjects" or "videos". None if there are no clusters.
     """
 
     scores: Floats

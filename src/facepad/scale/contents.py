@@ -1,4 +1,4 @@
-"""Reads the bytes of an item from a file, a bucket or a web address, and retries failed reads."""
+"""Reads the bytes of an item from a file, a bucket or a URL, and retries failed reads."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Item:
     Attributes:
         key: Name of the input within the source, as valid UTF-8. The key is the same in every run.
         kind: Image or video.
-        url: Local path or address (``s3://``, ``gs://``, ``http://``, ``https://``) of the file with the input.
+        url: Local path or URL (``s3://``, ``gs://``, ``http://``, ``https://``) of the file with the input.
         place: Location of the bytes in the file: offset and length, or, with ``column``, row group and row of a Parquet
             file. None means the whole file.
         column: The Parquet column with the bytes; empty for other files.

@@ -48,8 +48,8 @@ def open_source(word: str, *, column: str | None = None) -> BulkSource:
     """Open the source that a word of the command line names. The items are listed later.
 
     Args:
-        word: A path or an address (``s3://``, ``gs://``, ``http://``, ``https://``). It names a folder, a pattern, an
-            image, a video, ``manifest.csv``, a listing (``.txt`` with one path or address per line), a ``.parquet``
+        word: A path or a URL (``s3://``, ``gs://``, ``http://``, ``https://``). It names a folder, a pattern, an
+            image, a video, ``manifest.csv``, a listing (``.txt`` with one path or URL per line), a ``.parquet``
             file or an uncompressed ``.tar`` file. Folders and patterns give images, videos, ``.tar`` and ``.parquet``
             files.
         column: The Parquet column with the bytes of the files. None means the only column of bytes.
@@ -166,7 +166,7 @@ def _manifest_items(url: str, key: str, column: str | None) -> Iterator[Item]:
 
 
 def _listing_items(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """Yield the paths and addresses in a text file. Empty lines and lines that begin with # are skipped."""
+    """Yield the paths and URLs in a text file. Empty lines and lines that begin with # are skipped."""
     with _open_text(url) as stream:
         try:
             for line in stream:
@@ -189,7 +189,7 @@ def _open_or_refuse(url: str) -> Any:
 
 
 def _path_relative_to(url: str, name: str) -> str:
-    """The path or address of a file, given relative to the folder of a listing or manifest."""
+    """The path or URL of a file, given relative to the folder of a listing or manifest."""
     if not is_remote(url):
         return str(Path(url).parent / name)
     path, mark, query = url.partition("?")

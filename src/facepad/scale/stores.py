@@ -1,4 +1,4 @@
-"""Lists and reads local files, buckets (with pyarrow) and web addresses (with fsspec)."""
+"""Lists and reads local files, buckets (with pyarrow) and URLs (with fsspec)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from facepad.files.disk import walk_files
 __all__ = ["SCHEMES", "GoneError", "RefusedError", "UnreachedError", "is_remote", "open_file", "read_range", "walk"]
 
 SCHEMES = ("s3", "gs", "http", "https")
-"""The known schemes of remote addresses."""
+"""The known schemes of URLs."""
 
 _BUCKET_OPTIONS = ("region", "endpoint_override", "scheme", "anonymous")
 _CONNECT_SECONDS, _REQUEST_SECONDS, _ATTEMPTS = 5.0, 30.0, 3
@@ -37,10 +37,10 @@ class UnreachedError(OSError):
 
 
 def is_remote(word: str) -> bool:
-    """Whether a word is an address with a known scheme.
+    """Whether a word is a URL with a known scheme.
 
     Raises:
-        InputError: The word is an address with another scheme.
+        InputError: The word is a URL with another scheme.
 
     >>> is_remote("s3://bucket/faces"), is_remote("photos/a.jpg")
     (True, False)
@@ -90,7 +90,7 @@ def read_range(url: str, place: tuple[int, int] | None = None) -> bytes:
 
 
 def walk(url: str) -> Iterator[tuple[str, str]]:
-    """Yield the address, and the path below ``url``, of every file in a folder or bucket except hidden files.
+    """Yield the URL, and the path below ``url``, of every file in a folder or bucket except hidden files.
 
     Hidden folders are also skipped. Memory holds one folder at a time. A folder that is deleted meanwhile is skipped.
 
@@ -147,7 +147,7 @@ def _web_filesystem() -> Any:
 
 
 def _bucket_of(url: str) -> tuple[Any, str]:
-    """The cached store of an address, and the path ``bucket/key`` in the store."""
+    """The cached store of a URL, and the path ``bucket/key`` in the store."""
     parts = urlsplit(url)
     return _bucket_filesystem(parts.scheme, parts.netloc, parts.query), f"{parts.netloc}{unquote(parts.path)}"
 

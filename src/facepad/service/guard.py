@@ -119,7 +119,7 @@ async def check_key(request: Request, keys: ApiKeys | None) -> None:
 async def limit_rate(request: Request, store: Store, per_minute: int) -> None:
     """Refuse a caller beyond the rate limit.
 
-    Requests are counted per API key, or per address if the service has no keys.
+    Requests are counted per API key, or per IP address if the service has no keys.
 
     Raises:
         Problem: The limit is reached, or the store does not answer.

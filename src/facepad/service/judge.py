@@ -43,7 +43,7 @@ class Verdict:
         depth_map: The depth map of a single file as a data URI; None for several files, or if depth was not
             requested.
         waited: Seconds that the request waited for a thread and for a batch.
-        challenge: The result of the challenge; None without a session.
+        challenge: The result of the challenge. None if the request has no session.
     """
 
     decision: Decision

@@ -138,7 +138,7 @@ def server_options(settings: Settings) -> dict[str, Any]:
     return {
         "http": PatientProtocol,
         "ws": "none",
-        "access_log": False,  # The access log of uvicorn would contain addresses, names and queries.
+        "access_log": False,  # The access log of uvicorn would contain IP addresses, names and queries.
         "log_config": None,
         "server_header": False,
         "proxy_headers": False,

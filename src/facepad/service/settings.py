@@ -27,7 +27,7 @@ class Settings(Section):
             processes. None keeps this state in the memory of the process.
         challenges: Whether to offer the active check.
         cors: Origins of other web sites whose pages may call, such as ``https://login.example.org``.
-        rate: Maximum requests per minute of one key, or of one address if there are no keys. 0 means no limit.
+        rate: Maximum requests per minute of one key, or of one IP address if there are no keys. 0 means no limit.
         queue: Maximum requests that one process judges at once. The process answers other requests with 429.
         timeout: Maximum seconds from the end of the request body to the answer.
         upload_seconds: Maximum seconds until the request body has arrived.

@@ -14,7 +14,7 @@ from facepad.training.ranks import Ranks, launched
 __all__ = ["BEST_DEVICE", "DeviceName", "Devices"]
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
-"""The name of a kind of device. ``auto`` takes the best kind that this machine has."""
+"""The name of a type of device. ``auto`` means the best type that this machine has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Exported:
 
     Attributes:
         bundle: The written model.
-        parity: The comparison with the trained network; None without a manifest.
+        parity: The comparison with the trained network. None if no manifest was given.
         files: Paths of all written files, first the model.
         note: The reason for a missing calibration, threshold and parity; empty if they exist.
         warnings: Warnings, such as dev and test images that the network was trained on.

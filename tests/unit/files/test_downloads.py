@@ -150,7 +150,7 @@ def test_part_of_any_kind_ends_in_the_right_file_or_is_dropped(file, kept):
 
 def test_another_file_at_the_address_is_refused_and_not_kept(file, server):
     (server.folder / "net.onnx").write_bytes(b"a page that asks for a password")
-    message = rf"another file is at this address: its SHA-256 is \w+, expected {file.sha256}"
+    message = rf"another file is at this URL: its SHA-256 is \w+, expected {file.sha256}"
     with pytest.raises(ModelError, match=message):
         fetch(file)
     assert [path.name for path in file.kept.parent.iterdir()] == [".lock"]

@@ -58,7 +58,7 @@ class NetworkSection(Section):
         name: Name of the network in listings and messages.
         file: Name of the ONNX file, without a folder.
         sha256: SHA-256 of the ONNX file. A file with another hash is refused.
-        url: Download address of the file. Empty for a file that every user must provide.
+        url: Download URL of the file. Empty for a file that every user must provide.
         bytes: Size of the file, for listings.
         preprocess: The crop that the network takes.
         input: Format of the crop that the graph takes.
@@ -107,7 +107,7 @@ class DescribedModel(Section):
     Attributes:
         name: Name of the model in commands. A shipped description file has the same name.
         title: One line for `facepad list models`.
-        source: Origin of the network: an address or a text.
+        source: Origin of the network: a URL or a text.
         license: Licence of the network: an SPDX expression or short text.
         scope: Permitted use of the model, in one line that every user sees. Empty if the use is not restricted.
         threshold: The publisher's threshold. None leaves every presentation undecided until the model is calibrated.
