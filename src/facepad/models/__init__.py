@@ -12,6 +12,7 @@ from facepad.models.attention_fusion import AttentionFusion
 from facepad.models.eager import EagerNetwork
 from facepad.models.fasnet import FASNet
 from facepad.models.frozen import freeze, to_onnx
+from facepad.models.graph import GraphFormat, GraphModel, graph_with_weights
 from facepad.models.mobilenet_v2 import WIDTHS, MobileNetV2
 from facepad.models.resnet import ResNet34
 from facepad.models.staged import GlobalPool, StagedModel
@@ -23,12 +24,15 @@ __all__ = [
     "EagerNetwork",
     "FASNet",
     "GlobalPool",
+    "GraphFormat",
+    "GraphModel",
     "MobileNetV2",
     "ModelEntry",
     "ResNet34",
     "StagedModel",
     "create_model",
     "freeze",
+    "graph_with_weights",
     "to_onnx",
 ]
 

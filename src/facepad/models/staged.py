@@ -61,7 +61,7 @@ class StagedModel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.normalize = _Normalize()
+        self.normalize: nn.Module = _Normalize()
 
     def stages(self) -> OrderedDict[str, nn.Module]:
         """The stages in the order in which they run: the child modules, and the blocks of each `nn.Sequential`.
