@@ -109,20 +109,20 @@ def _comparison_lines(found: Comparison) -> Iterator[str]:
         yield from (f"   {line}" for line in _threshold_lines(threshold))
     split = f"{found.split} " if found.split else ""
     what = level_words(found.aggregation)
-    yield f"{found.n_bona_fide} bona fide and {found.n_attack} attack {split}{what} with a score by both"
-    yield f"left out: {found.only_a} only in A, {found.only_b} only in B; without a score " + ", ".join(
-        f"by {who} {n}" for who, n in zip(("A only", "B only", "both"), found.unscored, strict=True)
+    yield f"{found.n_bona_fide} bona fide and {found.n_attack} attack {split}{what} have a score in both systems"
+    yield f"left out: {found.only_a} only in A, {found.only_b} only in B; no score " + ", ".join(
+        f"in {who} {n}" for who, n in zip(("A only", "B only", "both"), found.unscored, strict=True)
     )
     yield ""
-    yield f"{'':<32}{'A, %':>8}{'B, %':>8}{'B - A':>9}  {'95 % interval of it':>20}{'p':>10}  interval by"
+    yield f"{'':<32}{'A, %':>8}{'B, %':>8}{'B - A':>9}  {'95 % interval, B - A':>20}{'p':>10}  interval by"
     for measure in compared_measures():
         yield _difference_line(measure.compared, found.differences[measure.key])
     yield ""
-    yield f"{'decided rightly by':<20}{'both':>10}{'A only':>10}{'B only':>10}{'neither':>10}{'p (McNemar)':>14}"
+    yield f"{'correct decision by':<20}{'both':>10}{'A only':>10}{'B only':>10}{'neither':>10}{'p (McNemar)':>14}"
     for name, tested in found.decisions.items():
         counts = (tested.both_right, tested.only_a, tested.only_b, tested.both_wrong)
         yield f"{name.replace('_', ' '):<20}{''.join(f'{n:>10}' for n in counts)}{_p_value_text(tested.p):>14}"
-    yield "McNemar's test takes samples as independent; where they share subjects, its p is too small."
+    yield "McNemar's test assumes independent samples. If samples share subjects, the p of this test is too small."
     for note in found.notes:
         yield f"note: {note}"
     yield ""
@@ -144,6 +144,6 @@ def _verdict(found: Difference) -> str:
     if found.difference == 0:
         return "no difference between A and B on these samples."
     better = "B" if found.difference < 0 else "A"
-    chance = "more than chance explains" if found.significant else "which may be chance"
+    chance = "a significant difference" if found.significant else "which may be chance"
     p = _p_value_text(found.p)
-    return f"{better} errs less by {100 * abs(found.difference):.3f} percentage points, {chance} (p {p})."
+    return f"{better} is better by {100 * abs(found.difference):.3f} percentage points, {chance} (p {p})."

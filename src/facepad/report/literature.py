@@ -52,9 +52,9 @@ class PublishedRow:
 
 _TLA = "Vinutha & Thippeswamy 2023 (TLA Framework)"
 _FUSION = "Zhou (MobileNetV2-based Face Anti-spoofing Algorithm)"
-_RANDOM_IMAGES = "random 80/20 of all images, leaky"
-_RANDOM_FRAMES = "frames divided at random"
-_CITED = "cited, protocol not given"
+_RANDOM_IMAGES = "random 80/20 split of all images, which leaks"
+_RANDOM_FRAMES = "random split of frames"
+_CITED = "cited without a protocol"
 
 
 def _tla_rows() -> tuple[PublishedRow, ...]:
@@ -75,8 +75,9 @@ def _tla_rows() -> tuple[PublishedRow, ...]:
             loss=0.0102,
             seconds=44,
             remark=(
-                "printed as FAR 0.00097 %, FRR 0.00333 %, HTER 0.00213 %: these are fractions, not percent; precision "
-                "and recall fit them only with the attack as the positive class, so FRR is the APCER and FAR the BPCER"
+                "printed as FAR 0.00097 %, FRR 0.00333 %, HTER 0.00213 %. These figures are fractions, not percent. "
+                "They agree with precision and recall only if attacks are the positive class. Therefore FRR is the "
+                "APCER, and FAR is the BPCER"
             ),
         ),
         PublishedRow(
@@ -88,8 +89,8 @@ def _tla_rows() -> tuple[PublishedRow, ...]:
             hter=0.0024,
             seconds=197,
             remark=(
-                "printed as HTER 0.0024 %, a fraction; at this class mix an accuracy of 99.6 % goes with a HTER of at "
-                "least 0.34 %, so accuracy and HTER cannot both hold"
+                "printed as HTER 0.0024 %, which is a fraction. With these class sizes, an accuracy of 99.6 % implies "
+                "an HTER of at least 0.34 %. Therefore accuracy and HTER cannot both be correct"
             ),
             consistent=False,
         ),

@@ -61,8 +61,8 @@ def _heading(text: str) -> _Lines:
 
 def _decision(content: ReportContent) -> _Lines:
     aggregation = content.summary.aggregation
-    level = f", each with the {aggregation} score of its frames" if aggregation else ""
-    yield from ("", f"Measured on the {content.split_name} {content.things}{level}.")
+    level = f" The score of a video is the {aggregation} score of its frames." if aggregation else ""
+    yield from ("", f"Measured on the {content.split_name} {content.things}.{level}")
     yield from ("", _bold(sentences.decision(content)))
     if missing := sentences.non_responses(content):
         yield from ("", _plain(missing))
@@ -77,7 +77,7 @@ def _key_figures(content: ReportContent) -> _Lines:
     for group in tables.number_groups(content):
         yield from ("", f"{_plain(group.title)}:")
         rows = [(row.name, row.meaning, _with_unit(row), row.interval, row.n) for row in group.rows]
-        yield from _table(("Measure", "What it is", "Value", "95 % interval", "n"), rows, text_columns=2)
+        yield from _table(("Measure", "Definition", "Value", "95 % interval", "n"), rows, text_columns=2)
 
 
 def _with_unit(row: NumberRow) -> str:
@@ -112,9 +112,9 @@ def _unscored(content: ReportContent) -> _Lines:
     missing = tables.unscored(content)
     if missing.rows:
         yield from _heading(f"{content.things.capitalize()} without a score")
-        yield from _table((content.things[:-1].capitalize(), "What it is", "Why"), missing.rows, text_columns=3)
+        yield from _table((content.things[:-1].capitalize(), "Class", "Reason"), missing.rows, text_columns=3)
     if missing.more:
-        yield from ("", f"and {count(missing.more)} more; scores.csv lists them all.")
+        yield from ("", f"and {count(missing.more)} more, which are listed in scores.csv.")
 
 
 def _probes(content: ReportContent) -> _Lines:
@@ -122,7 +122,7 @@ def _probes(content: ReportContent) -> _Lines:
         return
     yield from _heading("Short-cut probes")
     rows = [row[:-1] for row in tables.probe_rows(content)[0]]
-    yield from _table(("Input", "What it tells", "EER", "95 % interval", "n"), rows, text_columns=2)
+    yield from _table(("Input", "Meaning of the EER", "EER", "95 % interval", "n"), rows, text_columns=2)
 
 
 def _published(content: ReportContent) -> _Lines:
@@ -140,7 +140,10 @@ def _published(content: ReportContent) -> _Lines:
     if remarks := [f"{mark}. {_plain(row.name)}: {_plain(row.remark)}." for row, mark, _ in table.rows if mark]:
         yield from ("", *remarks)
     sources = dict.fromkeys(row.paper for row in content.published)
-    yield from ("", f"Figures of different data or protocols do not compare. Source: {_plain('; '.join(sources))}.")
+    yield from (
+        "",
+        f"Figures of different data sets or protocols cannot be compared. Source: {_plain('; '.join(sources))}.",
+    )
 
 
 def _threshold(content: ReportContent) -> _Lines:
@@ -164,6 +167,6 @@ def _facts(content: ReportContent) -> _Lines:
     yield from _table(("", ""), rows, text_columns=2)
     yield from (
         "",
-        "Scores are P(bona fide). APCER is per attack instrument and the reported one is the worst instrument's; "
-        "BPCER, APNRR and BPNRR as in ISO/IEC 30107-3.",
+        "Scores are P(bona fide). The reported APCER is the APCER of the worst attack instrument. APCER, BPCER, APNRR "
+        "and BPNRR are defined in ISO/IEC 30107-3.",
     )

@@ -59,17 +59,17 @@ def roc_plot(content: ReportContent) -> Plot:
     ax.set_ylabel("TPR: bona fide accepted, %")
     ax.legend(loc="lower right", ncols=2, columnspacing=1.0, handletextpad=0.2, borderaxespad=0.2)
     _percent_ticks(ax)
-    caption = "Attacks of all instruments pooled; guessing gives the dotted line."
+    caption = "The attacks of all instruments are pooled. The dotted line is a random guess."
     if np.any((curve.far < 0.1) & (curve.bona_fide_accepted > 0.9)):
-        caption += " The inset enlarges the corner."
+        caption += " The inset enlarges the upper left corner."
         window = ax.inset_axes((0.42, 0.23, 0.53, 0.5))
         _draw_roc(window, curve, eer, at, inside=True)
         window.set(xlim=(-0.002, 0.1), ylim=(0.9, 1.002))
         window.tick_params(labelsize=8)
         _percent_ticks(window)
     alt = (
-        f"ROC curve: area {rates['auc'].value:.4f}; equal error rate {percent(eer)}; at the threshold {percent(at[0])} "
-        f"of attacks and {percent(at[1])} of bona fide presentations are accepted."
+        f"ROC curve: area {rates['auc'].value:.4f}, equal error rate {percent(eer)}. At the threshold {percent(at[0])} "
+        f"of the attacks and {percent(at[1])} of the bona fide presentations are accepted."
     )
     return Plot(to_svg(figure, "roc", alt), caption)
 
@@ -102,8 +102,8 @@ def det_plot(content: ReportContent) -> Plot:
     ax.legend(loc="best")
     alt = f"DET curve: the equal error rate is {percent(eer)}."
     caption = (
-        "Axes in normal deviates: a straight line means normally distributed scores. A rate of 0 is drawn at half a "
-        "sample. Lower left is better."
+        "The axes are normal deviates. A straight line means normally distributed scores. A rate of 0 is drawn at half "
+        "a sample. A curve nearer to the lower left corner is better."
     )
     return Plot(to_svg(figure, "det", alt), caption)
 
@@ -139,8 +139,8 @@ def histogram_plots(content: ReportContent) -> list[Plot]:
     plots = []
     counts = content.summary.confusion
     decided = (
-        f"Scores on {content.split_name}: {count(counts.bona_fide_rejected)} bona fide lie left of the threshold, "
-        f"{count(counts.attack_accepted)} attacks on it or right of it."
+        f"Scores on {content.split_name}: {count(counts.bona_fide_rejected)} bona fide samples are below the "
+        f"threshold, {count(counts.attack_accepted)} attacks are at or above the threshold."
     )
     chosen = ", where the threshold was chosen" if content.threshold.origin.split is Split.DEV else ""
     for name, records, caption in (
@@ -169,8 +169,8 @@ def _histogram(name: str, bona_fide: Floats, attack: Floats, threshold: float) -
     ax.set_ylim(floor, 4 * max(counted.attack.max(), counted.bona_fide.max()))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}" if value < 1000 else f"{value / 1000:g}k"))
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel(f"score on {name}: P(bona fide); accepted from the threshold on")
-    ax.set_ylabel("samples per bin, log")
+    ax.set_xlabel(f"score on {name}, P(bona fide); accepted if at least the threshold")
+    ax.set_ylabel("samples per bin, log scale")
     _legend_above(ax)
     alt = (
         f"Histogram of the {name} scores: {attack.size} attacks with median {number(float(np.median(attack)))}, "
@@ -236,6 +236,6 @@ def _learning_plot(
     ax.set_xlabel("epoch")
     ax.set_ylabel(label)
     _legend_above(ax)
-    stages = "; ".join(f"{place + 1} is {name}" for place, name in enumerate(names))
+    stages = ", ".join(f"{place + 1} = {name}" for place, name in enumerate(names))
     caption = f"{what.capitalize()} from the first to the last epoch: {', '.join(ends)}. Stages: {stages}."
     return Plot(to_svg(figure, f"learning-{what}", f"Learning curves of the {what}: {', '.join(ends)}."), caption)

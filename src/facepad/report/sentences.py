@@ -37,13 +37,13 @@ class Remark:
 
 
 def decision(content: ReportContent) -> Markup:
-    """Return the result as one sentence with bold figures."""
+    """Return the threshold and the error rates as sentences with bold figures."""
     summary, threshold = content.summary, content.threshold
     origin = threshold.origin
     if origin.sha256 is None:
         chosen = Markup("given as a number and not chosen on data")
     else:
-        chosen = Markup("chosen on {} ({} bona fide, {} attacks) by criterion {} ({})").format(
+        chosen = Markup("chosen on {} ({} bona fide, {} attacks) by the criterion {} ({})").format(
             f"the {origin.split} scores" if origin.split else "scores without a split",
             count(origin.n_bona_fide),
             count(origin.n_attack),
@@ -53,16 +53,18 @@ def decision(content: ReportContent) -> Markup:
     worst = words(summary.worst_instrument)
     kind = "attacks" if worst == "unknown" else f"{worst} attacks"
     if len(summary.instruments) > 1:
-        kind += ", the worst instrument,"
-    return Markup("At threshold <b>{}</b>, {}, <b>{}</b> of the {} were accepted ({}) and {}.").format(
+        kind = f"attacks of the worst instrument ({worst})"
+    return Markup(
+        "The threshold <b>{}</b> was {}. At this threshold <b>{}</b> of the {} were accepted ({}), and <b>{}</b> of the "
+        "bona fide presentations were rejected ({})."
+    ).format(
         number(threshold.value),
         chosen,
         percent(summary.rates["apcer"].value),
         kind,
         _count_and_interval(summary.rates["apcer"]),
-        Markup("<b>{}</b> of the bona fide presentations were rejected ({})").format(
-            percent(summary.rates["bpcer"].value), _count_and_interval(summary.rates["bpcer"])
-        ),
+        percent(summary.rates["bpcer"].value),
+        _count_and_interval(summary.rates["bpcer"]),
     )
 
 
@@ -71,7 +73,7 @@ def _count_and_interval(rate: Rate) -> str:
 
 
 def non_responses(content: ReportContent) -> str:
-    """Return a sentence with the numbers of non-responses and their reasons; empty without non-responses."""
+    """Return two sentences with the numbers of non-responses and their reasons; empty without non-responses."""
     parts = []
     for label, name in (("attack", "attacks"), ("bona_fide", "bona fide presentations")):
         found = {status: n for status, n in content.summary.non_responses[label].items() if n}
@@ -80,7 +82,7 @@ def non_responses(content: ReportContent) -> str:
             parts.append(f"{count(sum(found.values()))} {name} ({why})")
     if not parts:
         return ""
-    return f"No score for {' and '.join(parts)}: counted apart, as neither accepted nor rejected."
+    return f"No score for {' and '.join(parts)}. These samples count as neither accepted nor rejected."
 
 
 def remarks(content: ReportContent) -> list[Remark]:
@@ -94,8 +96,8 @@ def _threshold_warnings(content: ReportContent) -> Iterator[Remark]:
     if origin.sha256 == content.summary.sha256 or has_note(origin.notes, NoteKind.CHOSEN_ON_ITSELF):
         yield Remark(
             "warning",
-            f"The threshold was chosen on the {split} scores themselves: every rate at the threshold is optimistic. "
-            "Choose it on dev scores for a figure that holds.",
+            f"The threshold was chosen on the {split} scores themselves. Therefore every rate at the threshold is "
+            "optimistic. Choose the threshold on dev scores to get realistic rates.",
         )
     elif origin.split is Split.TEST:
         yield Remark("warning", "The threshold was chosen on scores of a test split, not on dev.")
@@ -103,12 +105,12 @@ def _threshold_warnings(content: ReportContent) -> Iterator[Remark]:
         gap = f" from {number(origin.interval[0])} to {number(origin.interval[1])}" if origin.interval else ""
         yield Remark(
             "warning",
-            f"The {f'{origin.split} ' if origin.split else ''}scores that chose the threshold are perfectly separable: "
-            f"every attack scores below every bona fide sample, with a gap{gap}. The threshold is the middle of that "
-            "gap, whatever the criterion; the data did not decide where in the gap it belongs.",
+            f"The {f'{origin.split} ' if origin.split else ''}scores that the threshold was chosen on are perfectly "
+            f"separable: every attack scores below every bona fide sample, with a gap{gap}. Every criterion then gives "
+            "the middle of this gap. The data do not determine which threshold in the gap is best.",
         )
     if origin.sha256 is None:
-        yield Remark("note", "The threshold was given as a number; no data set vouches for it.")
+        yield Remark("note", "The threshold was given as a number. It was not chosen on any data set.")
     for note in origin.notes if origin.sha256 else ():
         if note.kind not in (NoteKind.CHOSEN_ON_ITSELF, NoteKind.SEPARABLE):  # warnings replace these notes
             yield Remark("note", f"Threshold: {note}.")
@@ -122,12 +124,12 @@ def _leak_warnings(content: ReportContent) -> Iterator[Remark]:
         yield Remark(
             "warning",
             f"The protocol leaks: {count(len(clips & dev_clips))} of {count(len(clips))} {split} clips or capture "
-            "sessions also have frames in dev. Near-duplicate images stand on both sides, as in a random split of "
-            "frames, so these figures say little about new people or new recordings.",
+            "sessions also have frames in dev. Both splits contain nearly identical images, as in a random split of "
+            "frames. These figures therefore say little about new people or new recordings.",
         )
     elif people & dev_people:
         yield Remark(
-            "note", f"{count(len(people & dev_people))} of {count(len(people))} {split} subjects also stand in dev."
+            "note", f"{count(len(people & dev_people))} of {count(len(people))} {split} subjects are also in dev."
         )
 
 
@@ -136,16 +138,15 @@ def _notes(content: ReportContent) -> Iterator[Remark]:
     if summary.cluster is None:
         yield Remark(
             "note",
-            "Intervals assume independent frames. Frames of one recording resemble each other, so the true intervals "
-            "are wider.",
+            "Intervals assume independent frames. Frames of one recording are similar, so the true intervals are wider.",
         )
     elif summary.n_clusters < _FEW_CLUSTERS:
-        yield Remark("note", f"Intervals rest on {summary.n_clusters} {summary.cluster}s only.")
+        yield Remark("note", f"Intervals rest on only {summary.n_clusters} {summary.cluster}s.")
     if summary.rates["eer"].value == 0:
         yield Remark(
             "note",
-            f"The {content.split_name} scores are perfectly separable as well; how small the error really is, only "
-            "the upper ends of the intervals tell.",
+            f"The {content.split_name} scores are also perfectly separable. The upper ends of the intervals are the "
+            "only information about the true error rates.",
         )
     for note in (*summary.notes, *content.notes):
         if note.kind is not NoteKind.CHOSEN_ON_ITSELF:

@@ -77,7 +77,7 @@ def headline(content: ReportContent) -> list[NumberRow]:
 def number_groups(content: ReportContent) -> list[Group]:
     """Return all rates of the summary, grouped by `Basis`."""
     summary = content.summary
-    own = f"Of the {content.split_name} scores themselves, without the threshold"
+    own = f"Of the {content.split_name} scores, without a threshold"
     groups = [
         Group("At the threshold", _basis_rows(Basis.THRESHOLD, summary.rates, f" ({words(summary.worst_instrument)})")),
         Group(own, (*_basis_rows(Basis.SCORES, summary.rates), *_bpcer_at_apcer(summary))),
@@ -85,7 +85,7 @@ def number_groups(content: ReportContent) -> list[Group]:
     ]
     if any(n for counts in summary.non_responses.values() for n in counts.values()):
         rows = _basis_rows(Basis.THRESHOLD, summary.non_responses_as_errors)
-        groups.append(Group("At the threshold, every missing score counted as a wrong decision", rows))
+        groups.append(Group("At the threshold, with every missing score counted as an error", rows))
     return groups
 
 
@@ -102,7 +102,7 @@ def _basis_rows(basis: Basis, rates: Mapping[str, Rate], worst: str = "") -> tup
 def _bpcer_at_apcer(summary: PadSummary) -> Iterator[NumberRow]:
     for limit, rate in summary.bpcer_at_apcer.items():
         yield _number_row(
-            f"BPCER @ {100 * limit:g}{GAP}%", f"bona fide rejected where APCER ≤ {100 * limit:g}{GAP}%", rate
+            f"BPCER @ {100 * limit:g}{GAP}%", f"bona fide rejected at APCER ≤ {100 * limit:g}{GAP}%", rate
         )
 
 
@@ -274,7 +274,7 @@ def unscored(content: ReportContent) -> Unscored:
 
 def probe_rows(content: ReportContent) -> tuple[list[tuple[str, str, str, str, str, Bar | None]], str]:
     """Return rows (name, meaning, EER, interval, n, bar) and the end of the scale; the first row has no probe."""
-    plain = ("Images as they are", f"EER of the {content.split_name} scores", content.summary.rates["eer"])
+    plain = ("Unchanged images", f"EER of the {content.split_name} scores", content.summary.rates["eer"])
     probes = [plain, *((probe.name, probe.description, probe.eer) for probe in content.probes)]
     drawn, end = bars([eer for _, _, eer in probes])
     rows = [

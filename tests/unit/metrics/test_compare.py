@@ -194,8 +194,8 @@ def test_clearly_better_system_is_named_with_more_than_chance():
     assert found.differences["acer"].significant and found.differences["acer"].high < 0
     assert found.decisions["all"].p < 0.001 and found.decisions["all"].only_b > found.decisions["all"].only_a
     text = format_comparison(found)
-    assert text.splitlines()[-1].startswith("ACER: B errs less by")
-    assert "more than chance explains" in text.splitlines()[-1]
+    assert text.splitlines()[-1].startswith("ACER: B is better by")
+    assert "a significant difference" in text.splitlines()[-1]
 
 
 def test_equally_good_systems_may_differ_by_chance():
@@ -291,7 +291,7 @@ def test_videos_are_compared_although_their_frames_differ(tmp_path):
     found = compare_files(*paths, aggregation="mean", resampling=FAST)
     assert (found.n_bona_fide + found.n_attack, found.only_a, found.only_b) == (90, 0, 0)
     assert found.to_dict()["level"] == "video"
-    assert "attack test videos (mean of their frames) with a score by both" in format_comparison(found)
+    assert "attack test videos (mean of their frames) have a score in both systems" in format_comparison(found)
     with pytest.raises(ScoresError, match="no path and frame"):
         compare_files(*paths, resampling=FAST)
 

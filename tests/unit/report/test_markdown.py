@@ -79,7 +79,7 @@ def test_markdown_decision_is_the_pages_sentence_with_bold_figures(full):
     text = render_markdown(full)
     plain_text = re.sub("<.*?>", "", decision(full)).replace(GAP, " ")
     assert plain_text in text.replace("**", "").replace("\\", "")
-    assert f"At threshold **{number(full.threshold.value)}**, chosen on" in text
+    assert f"The threshold **{number(full.threshold.value)}** was chosen on" in text
 
 
 def test_markdown_keeps_its_tables_whatever_names_hold(hostile):
@@ -100,5 +100,5 @@ def test_markdown_of_videos_says_so():
     threshold = choose_threshold(dev, "eer", source="scores.csv", resampling=Resampling(None, 100))
     summary = summarize(test, threshold, aggregation="mean", resampling=Resampling("subject", 100))
     text = render_markdown(ReportContent("videos", summary, [*dev, *test], threshold))
-    assert "Measured on the test videos, each with the mean score of its frames." in text
+    assert "Measured on the test videos. The score of a video is the mean score of its frames." in text
     assert "## Videos without a score" in text

@@ -16,7 +16,7 @@ from helpers.reports import EPOCHS, content_of, record, simulated
 
 def test_learning_curves_mark_stages_and_the_state_before_training():
     loss_plot, accuracy_plot = learning_plots(EPOCHS)
-    assert "Stages: 1 is head; 2 is fine-tune." in loss_plot.caption
+    assert "Stages: 1 = head, 2 = fine-tune." in loss_plot.caption
     assert "train 0.5 to 0.01, dev 0.87 to 0.02" in loss_plot.caption
     assert "train 80 to 100, dev 51 to 100" in accuracy_plot.caption
 

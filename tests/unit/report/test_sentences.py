@@ -16,18 +16,18 @@ from helpers.reports import content_of, record, simulated
 def test_decision_names_threshold_instrument_counts_and_intervals(plain):
     rates = plain.summary.rates
     text = re.sub("<.*?>", "", decision(plain)).replace(GAP, " ")
-    assert f"At threshold {plain.threshold.value:.4g}, chosen on the dev scores (58 bona fide, 58 attacks)" in text
-    assert "by criterion eer (equal error rate)" in text
+    assert f"The threshold {plain.threshold.value:.4g} was chosen on the dev scores (58 bona fide, 58 attacks)" in text
+    assert "by the criterion eer (equal error rate)" in text
     worst = plain.summary.worst_instrument.replace("_", " ")
     apcer = rates["apcer"]
-    assert f"of the {worst} attacks, the worst instrument, were accepted ({round(apcer.value * apcer.n)} of" in text
+    assert f"of the worst instrument ({worst}) were accepted ({round(apcer.value * apcer.n)} of" in text
     assert interval(rates["bpcer"]).replace(GAP, " ") in text
 
 
 def test_decision_says_when_a_threshold_was_given():
     content = content_of(simulated(Split.DEV), simulated(Split.TEST), threshold=fixed_threshold(0.5))
     assert "given as a number and not chosen on data" in decision(content)
-    assert any("no data set vouches" in remark.text for remark in remarks(content))
+    assert any("not chosen on any data set" in remark.text for remark in remarks(content))
 
 
 def warnings_of(content):
@@ -72,7 +72,7 @@ def test_shared_subjects_without_shared_clips_are_a_note():
     dev = [replace(r, split=Split.DEV, video=f"other-{r.video}") for r in simulated(Split.TEST, seed=5)]
     content = content_of(dev, simulated(Split.TEST))
     assert warnings_of(content) == []
-    assert "6 of 6 test subjects also stand in dev." in [remark.text for remark in remarks(content)]
+    assert "6 of 6 test subjects are also in dev." in [remark.text for remark in remarks(content)]
 
 
 def test_frame_intervals_are_called_optimistic():

@@ -162,7 +162,7 @@ def test_report_of_videos_says_so_and_shows_a_frame_of_each(tmp_path):
     )
     text = render(content)
     page = Page(text)
-    assert "level video, mean of its frames" in page.text
+    assert "level video, mean score of the frames" in page.text
     assert "The test videos of each class" in page.text and "Videos without a score" in page.text
     assert "videos, by video" in page.text
     assert 'class="placeholder"' not in text and text.count("data:image/jpeg") == 20
