@@ -253,10 +253,10 @@ def test_evaluation_says_when_test_images_were_learnt_from(facepad, run_folder, 
     write_manifest(manifest, [replace(s, split=turned[s.split]) for s in samples])
     code, out, err = facepad("evaluate", run_folder, manifest, tmp_path / "report", "--no-probes")
     assert code == 0, err
-    assert "24 of 24 test images were learnt from" in out
-    assert "3 of 3 test subjects have names that also stand in training" in out
+    assert "24 of 24 test images were used in training" in out
+    assert "3 of 3 test subjects have names that are also in the training" in out
     _, out, _ = facepad("evaluate", run_folder, tiny_manifest, tmp_path / "honest", "--no-probes")
-    assert "learnt from" not in out
+    assert "used in training" not in out
 
 
 @pytest.mark.parametrize("words", [["--help"], ["data", "--help"], ["train", "--help"], ["evaluate", "--help"]])

@@ -172,7 +172,7 @@ def test_broken_inputs_are_reported_and_the_rest_goes_on(predict, photos, name, 
         (["camera:x"], "expected a camera's number"),
         (["a.png", "--detector", "dlip"], "unknown detector 'dlip'"),
         (["a.png", "--model", "nothing"], "unknown model 'nothing'"),
-        (["a.png", "--model", "a.png"], "is no facepad model"),
+        (["a.png", "--model", "a.png"], "is not a facepad model"),
         (["a.png", "--annotate", "full"], "output folder full is not empty"),
         (["a.png", "--frames", "0"], "--frames"),
         (["a.png", "--fail-on", "bona_fide"], "--fail-on"),
@@ -307,7 +307,7 @@ def test_missing_camera_is_a_failure_beside_the_decisions(predict, photos):
     code, out, _ = predict(photos / "anna", "camera:97", "--json")
     document = checked(out)
     assert code == 3 and document["counts"]["bona_fide"] == 1 and document["complete"]
-    reason = "camera 97 cannot be opened: is it there, free, and allowed?"
+    reason = "camera 97 cannot be opened: check that it is connected, not in use, and allowed"
     assert document["failures"] == [{"path": "camera:97", "reason": reason}]
     assert predict("camera:97") == (2, "", f"unreadable: camera:97: {reason}\n")
 

@@ -170,7 +170,7 @@ def test_file_that_vanishes_during_the_run_is_recorded_as_unreadable(run, tmp_pa
     (folder / "list.txt").write_text("0000.png\n0001.png\n0001.png\ngone.png\n0002.png\n")
     summary = run(folder / "list.txt")
     (gone,) = [row for row in rows_of(tmp_path / "out") if row["key"] == "gone.png"]
-    assert (gone["status"], gone["detail"]) == ("unreadable", "it is not there")
+    assert (gone["status"], gone["detail"]) == ("unreadable", "it does not exist")
     assert summary["counts"]["scored"] == 3 and summary["this_run"]["listed_again"] == 1
 
 

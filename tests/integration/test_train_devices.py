@@ -66,7 +66,7 @@ def test_torchruns_processes_report_a_refusal_once(on_two, recipe, tiny_manifest
 def test_too_many_devices_are_refused_in_one_line(facepad, recipe, tiny_manifest, tmp_path):
     code, _, err = facepad(*_words(recipe, tiny_manifest, tmp_path / "run", "--devices", "5000"))
     assert code == 2
-    assert err.startswith("facepad: 5000 devices asked, this machine has ") and len(err.splitlines()) == 1
+    assert err.startswith("facepad: 5000 devices asked, but this machine has ") and len(err.splitlines()) == 1
     assert not (tmp_path / "run").exists()
 
 

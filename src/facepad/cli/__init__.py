@@ -100,7 +100,7 @@ def _explain(error: Exception) -> tuple[int, str]:
     if hasattr(error, "format_message"):  # a usage error of typer's command line parser
         message = error.format_message().replace("Value error, ", "", 1)  # pydantic's prefix
         return ExitCode.WRONG_INPUT, message and f"{message} (--help shows the usage)"
-    return ExitCode.FAILED, f"unexpected {type(error).__name__}: {error} (facepad --debug ... shows where)"
+    return ExitCode.FAILED, f"unexpected {type(error).__name__}: {error} (facepad --debug ... shows the traceback)"
 
 
 def _package_with(module: str) -> str:

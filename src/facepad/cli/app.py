@@ -56,12 +56,12 @@ app.add_typer(data_app, name="data")
 
 Manifest = Annotated[Path, typer.Argument(help="manifest.csv", show_default=False)]
 ModelArgument = Annotated[
-    str, typer.Argument(help="A run folder, a model file, or a listed model's name.", show_default=False)
+    str, typer.Argument(help="Run folder, model file, or name of a model (facepad list models).", show_default=False)
 ]
 ModelOption = Annotated[
-    str | None, typer.Option(help="A model's name, a model file or a run folder; default: the shipped one.")
+    str | None, typer.Option(help="Name of a model, model file or run folder; default: the shipped model.")
 ]
-DetectorOption = Annotated[str | None, typer.Option(help="Face detector; default: the model's own.")]
+DetectorOption = Annotated[str | None, typer.Option(help="Face detector; default: the detector of the model.")]
 Out = Annotated[Path, typer.Argument(help="New (or empty) output folder.", show_default=False)]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")]
 CriterionOption = Annotated[
@@ -106,7 +106,7 @@ def aggregation_of(level: Level, fuse: Aggregation | None) -> Aggregation | None
     if level is Level.VIDEO:
         return fuse or "mean"
     if fuse:
-        raise InputError(f"--fuse {fuse} fuses the frames of videos, which needs --level video")
+        raise InputError(f"--fuse {fuse} aggregates the frames of videos, and needs --level video")
     return None
 
 

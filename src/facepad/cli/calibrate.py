@@ -25,9 +25,9 @@ def calibrate(
     manifest: Manifest,
     criterion: CriterionOption = "eer",
     method: Annotated[
-        FitMethod, typer.Option(help="Fit slope and offset of the logit, only the slope, or nothing.")
+        FitMethod, typer.Option(help="Fit slope and offset of the logit (platt), only the slope, or nothing.")
     ] = FitMethod.PLATT,
-    out: Annotated[Path | None, typer.Option(help="A new model file; without it MODEL is rewritten.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New model file; default: MODEL is rewritten.")] = None,
 ) -> None:
     """Calibrate a model on a manifest's dev split, choose its threshold there, and write both into the model."""
     from facepad.workflow.calibrate import calibrate_model, calibration_words

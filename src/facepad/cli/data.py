@@ -42,11 +42,13 @@ def data_prepare(
     dataset: Annotated[str, typer.Argument(help="A data set's name; see 'facepad list datasets'.", show_default=False)],
     root: Annotated[Path, typer.Argument(help="The data set's folder.", show_default=False)],
     out: Annotated[Path, typer.Argument(help="Folder for the manifest and the box cache.", show_default=False)],
-    protocol: Annotated[str | None, typer.Option(help="Default: the data set's own first protocol.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Protocol; default: the first protocol of the data set.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random protocols.")] = 0,
     detector: Annotated[str, typer.Option(help="Face detector; see 'facepad list detectors'.")] = DEFAULT_DETECTOR,
     detector_model: Annotated[Path | None, typer.Option(help="The detector's model file, if it needs one.")] = None,
-    frames_per_video: Annotated[int | None, typer.Option(help="For data sets of videos; default: 20.")] = None,
+    frames_per_video: Annotated[
+        int | None, typer.Option(help="Frames of each video, for data sets of videos; default: 20.")
+    ] = None,
     frames_per_second: Annotated[
         float | None, typer.Option(metavar="RATE", help="Frames per second of video, instead of a number per video.")
     ] = None,
@@ -67,7 +69,7 @@ def data_depth(
     manifest: Manifest,
     engine: Annotated[
         str | None,
-        typer.Option(help="facemesh, prnet or template; default: facemesh, else template."),
+        typer.Option(help="facemesh, prnet or template; default: facemesh, or template if facemesh cannot run."),
     ] = None,
     model: Annotated[Path | None, typer.Option(help="The engine's model file.", show_default=False)] = None,
     preview: Annotated[Path | None, typer.Option(help="Folder for an image of some faces and depth maps.")] = None,
@@ -96,14 +98,15 @@ class ImageFormat(StrEnum):
 def data_pack(
     manifest: Manifest,
     out: Annotated[
-        Path, typer.Argument(help="Output folder: new, empty, or begun by the same command.", show_default=False)
+        Path,
+        typer.Argument(
+            help="New or empty folder, or the folder of an unfinished run of the same command.", show_default=False
+        ),
     ],
     crop: Annotated[
         str, typer.Option(help="Side of the crop as a multiple of the face square's side, or frame for whole images.")
     ] = "2.7",
-    size: Annotated[
-        int, typer.Option(help="Minimum side in pixels; an image of twice the size is shrunk. 0: never shrink.")
-    ] = 480,
+    size: Annotated[int, typer.Option(help="Minimum side in pixels after shrinking; 0: never shrink.")] = 480,
     image_format: Annotated[
         ImageFormat, typer.Option("--format", help="png is lossless, but larger and slower to read.")
     ] = ImageFormat.JPEG,

@@ -34,7 +34,7 @@ def evaluate(
     probes: Annotated[bool, typer.Option(help="Also measure short-cut probes: face blanked, only face.")] = True,
     thumbnails: Annotated[bool, typer.Option(help="Show images in the report: highest losses, depth maps.")] = True,
 ) -> None:
-    """Measure a model on test, with its own threshold or one chosen on dev. OUT gets scores, metrics and a report."""
+    """Measure a model on test with its own threshold, or with a threshold chosen on dev. Write a report to OUT."""
     from facepad.metrics import format_summary
     from facepad.workflow.evaluate import evaluate_model
     from facepad.workflow.scoring import EvaluationOptions

@@ -34,13 +34,14 @@ def export(
         Path | None, typer.Option(help="Manifest with quantisation images in its train split.")
     ] = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="Manifest for threshold (dev) and parity (test); default: that of the training.")
+        Path | None,
+        typer.Option(help="Manifest for threshold (dev) and parity (test); default: the manifest of the training."),
     ] = None,
-    name: Annotated[str, typer.Option(help="Name of the model; default: the run folder's.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the model; default: the name of the run folder.")] = "",
     license_: Annotated[str, typer.Option("--license", help="SPDX expression or short text.")] = "",
-    scope: Annotated[str, typer.Option(help="The permitted use, in a line that every user sees.")] = "",
+    scope: Annotated[str, typer.Option(help="Permitted use in one line, which every user sees.")] = "",
     card: Annotated[Path | None, typer.Option(help="Model card (Markdown) for the model file.")] = None,
-    threshold: Annotated[bool, typer.Option(help="Keep the threshold in the model.")] = True,
+    threshold: Annotated[bool, typer.Option(help="Write the threshold into the model file.")] = True,
     force: Annotated[
         bool, typer.Option("--force", help="Write the model although parity failed or cannot be measured.")
     ] = False,
@@ -52,7 +53,7 @@ def export(
     from facepad.workflow.export import ExportOptions, Wording, export_run
 
     if quantize and not calibration:
-        raise InputError("quantisation needs images to calibrate on: --calibration MANIFEST with a train split")
+        raise InputError("quantisation needs images: give --calibration MANIFEST, a manifest with a train split")
     if calibration and not quantize:
         raise InputError("a calibration manifest is for quantisation: add --quantize int8")
     options = ExportOptions(file_format.value, calibration, threshold, force)

@@ -17,7 +17,7 @@ def metrics(
     criterion: CriterionOption = "eer",
     level: LevelOption = Level.FRAME,
     fuse: FuseOption = None,
-    dev: Annotated[Path | None, typer.Option(help="A second scores file that chooses the threshold.")] = None,
+    dev: Annotated[Path | None, typer.Option(help="Second scores file, on which the threshold is chosen.")] = None,
 ) -> None:
     """Compute metrics from the scores of any system. The threshold is chosen on dev and applied to test."""
     from facepad.metrics import format_summary, metrics_from_file

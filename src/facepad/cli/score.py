@@ -41,13 +41,17 @@ def score(
         ),
     ],
     out: Annotated[
-        Path, typer.Argument(help="Output folder: new, empty, or begun by the same command.", show_default=False)
+        Path,
+        typer.Argument(
+            help="New or empty folder, or the folder of an unfinished run of the same command.", show_default=False
+        ),
     ],
     engine: Annotated[EngineChoice, typer.Option(help="Processes of this machine, or a Ray cluster.")] = (
         EngineChoice.LOCAL
     ),
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster: auto, ray://host:port or host:port; default: one of this machine.")
+        str | None,
+        typer.Option(help="Ray cluster: auto, ray://host:port or host:port; default: a cluster on this machine."),
     ] = None,
     model: ModelOption = None,
     jobs: Jobs = None,
@@ -92,8 +96,8 @@ def _tell(summary: dict[str, Any], out: Path) -> None:
     for one in run["unreached"][:_MOST_FAILURES]:
         say(f"not reached: {one['key']}: {one['reason']}")
     counts = ", ".join(f"{count} {name}" for name, count in summary["counts"].items() if count)
-    more = f", {run['already_there']} were there" if run["already_there"] else ""
-    say(f"scored {run['scored']} in {run['seconds']:.1f} s ({run['inputs_per_second']:.1f}/s){more}; in all: {counts}")
+    more = f", {run['already_there']} existed already" if run["already_there"] else ""
+    say(f"scored {run['scored']} in {run['seconds']:.1f} s ({run['inputs_per_second']:.1f}/s){more}; total: {counts}")
     if not summary["complete"]:
         say("not complete: run the same command again to score the missing inputs")
     say(f"written: {out}")

@@ -38,7 +38,9 @@ def serve(
     ] = False,
     cors: Annotated[
         list[str] | None,
-        typer.Option(metavar="ORIGIN", help="Origin of web pages that may call (CORS), such as https://a.example."),
+        typer.Option(
+            metavar="ORIGIN", help="Origin of web pages that may call the service (CORS), such as https://a.example."
+        ),
     ] = None,
 ) -> None:
     """Serve liveness checks over HTTP, with a web page, until Ctrl-C."""

@@ -43,5 +43,5 @@ def train(
     if os.environ.get("RANK", "0") != "0":
         return
     if left_out:
-        say(f"left out {len(left_out)} images without a face or unreadable: {RunFolder(out).left_out_file}")
+        say(f"left out {len(left_out)} images, which have no face or are unreadable: {RunFolder(out).left_out_file}")
     say(f"trained: {out}")

@@ -96,7 +96,7 @@ def read(kind: type[Part], response: httpx2.Response) -> Part:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the document"
         raise ServiceError(
-            f"{response.url.copy_with(query=None)} answered what facepad never sends ({where}: {first['msg']})"
+            f"{response.url.copy_with(query=None)} returned an answer that is not facepad's ({where}: {first['msg']})"
         ) from error
 
 

@@ -88,7 +88,8 @@ def _locate(root: Path) -> Path:
         if all((folder / part.folder).is_dir() for part in _PARTS):
             return folder
     raise DatasetError(
-        f"{root} is not CASIA-MFSD: expected the folders train_release and test_release, in it or in a folder of it"
+        f"{root} is not CASIA-MFSD: expected the folders train_release and test_release, in this folder or in a "
+        "subfolder"
     )
 
 
@@ -130,7 +131,9 @@ def _note_counts(part: _Part, samples: Sequence[Sample], scan: Scan) -> None:
     for label, each in ((Label.BONA_FIDE, 3), (Label.ATTACK, 9)):
         if counts[label] != each * part.people:
             published = each * part.people
-            scan.notes.append(f"{part.folder} holds {counts[label]} {label} videos, the published set {published}")
+            scan.notes.append(
+                f"{part.folder} holds {counts[label]} {label} videos, but the published set has {published}"
+            )
 
 
 def _belongs(shot: _Shot, protocol: str) -> bool:

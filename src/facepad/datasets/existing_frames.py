@@ -72,13 +72,13 @@ def chosen_frames(scan: Scan, choice: FrameChoice) -> Scan:
     """
     count = choice.count
     if count is None:
-        raise InputError(f"{scan.root} holds frames, whose times are not known; choose them by number, not by time")
+        raise InputError(f"{scan.root} holds frames, whose times are not known; choose a number of frames, not a rate")
     folds = {fold: _evenly(samples, count) for fold, samples in scan.folds.items()}
     available, chosen = (
         {(s.video, s.frame) for samples in part.values() for s in samples} for part in (scan.folds, folds)
     )
     videos = {video for video, _ in available}
-    note = f"no videos, but {len(available)} frames of {len(videos)} videos; {len(chosen)} of these frames were taken"
+    note = f"no videos, but {len(available)} frames of {len(videos)} videos; {len(chosen)} of these frames were used"
     return replace(scan, folds=folds, notes=[*scan.notes, note])
 
 

@@ -67,7 +67,7 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
     _refuse_absent(root, train + test)
     both = {sample.path for sample in train} & {sample.path for sample in test}
     if both:
-        raise DatasetError(f"{root}: {len(both)} images are named for train and for test (first: {min(both)})")
+        raise DatasetError(f"{root}: {len(both)} images are listed for train and for test (first: {min(both)})")
     for name, samples in _PROTOCOLS[protocol](train, test, seed).items():
         refuse_one_class(samples, f"NUAA in {root}")
         scan.folds[name] = sorted(samples, key=_order)
@@ -82,7 +82,7 @@ def _locate(root: Path) -> Path:
             return folder
     raise DatasetError(
         f"{root} is not NUAA: expected the folders ClientRaw and ImposterRaw and the lists "
-        f"{', '.join(source.file for source in _LISTS)}, in it or in its folder db"
+        f"{', '.join(source.file for source in _LISTS)}, in this folder or in its subfolder db"
     )
 
 
@@ -102,7 +102,9 @@ def _read_list(root: Path, source: _List, scan: Scan) -> list[Sample]:
             why = "not a NUAA image name" if sample is None else "named twice"
             scan.skipped.append((f"{source.file}:{number}: {entry}", why))
     if len(samples) != source.published:
-        scan.notes.append(f"{source.file} names {len(samples)} NUAA images, the published list {source.published}")
+        scan.notes.append(
+            f"{source.file} names {len(samples)} NUAA images, but the published list names {source.published}"
+        )
     return list(samples.values())
 
 

@@ -109,7 +109,7 @@ def _locate(root: Path) -> list[tuple[_Part, Path]]:
         there = ", ".join(str(place) for _, place in found)
         raise DatasetError(
             f"{root} is not Replay-Attack: expected the folders train, devel and test, each with real and attack, "
-            f"in it or in folders of it; missing: {', '.join(missing)}{f' (found: {there})' if there else ''}"
+            f"in this folder or in subfolders; missing: {', '.join(missing)}{f' (found: {there})' if there else ''}"
         )
     return found
 
@@ -161,7 +161,7 @@ def _note_counts(samples: Sequence[Sample], scan: Scan) -> None:
     for part in _PARTS:
         for label, published in part.published.items():
             if (count := counts[part.split, label]) != published:
-                scan.notes.append(f"{part.folder} holds {count} {label} videos, the published set {published}")
+                scan.notes.append(f"{part.folder} holds {count} {label} videos, but the published set has {published}")
 
 
 def _instrument(device: str, kind: str) -> AttackType:

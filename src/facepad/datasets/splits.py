@@ -91,7 +91,7 @@ def split_subjects(samples: Iterable[Sample], shares: Mapping[Split, float], see
             if not useful:
                 raise DatasetError(
                     f"{len(counts)} subjects are too few for a subject-disjoint split: "
-                    f"none is left with {lacking[0]} images for {split}"
+                    f"no subject with {lacking[0]} images is left for {split}"
                 )
             assign(max(useful, key=lambda s: sum(counts[s][label] > 0 for label in lacking)), split)
     for subject in list(waiting):

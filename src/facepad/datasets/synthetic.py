@@ -48,7 +48,8 @@ class SyntheticSet:
     def __post_init__(self) -> None:
         if self.subjects < _MIN_SUBJECTS:
             raise DatasetError(
-                f"subjects: expected at least {_MIN_SUBJECTS} (train, dev and test share none), got {self.subjects}"
+                f"subjects: expected at least {_MIN_SUBJECTS}, because train, dev and test have different subjects; "
+                f"got {self.subjects}"
             )
         if self.images_per_subject < 2:
             raise DatasetError(

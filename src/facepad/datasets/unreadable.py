@@ -27,12 +27,12 @@ def refuse_mostly_unreadable(unreadable: Mapping[str, str], total: int, what: st
         >>> refuse_mostly_unreadable({"a.png": "a.png: is empty"}, 20, "training images")
         >>> refuse_mostly_unreadable({"a.png": "a.png: is empty"}, 19, "training images")
         Traceback (most recent call last):
-        facepad.errors.DatasetError: 1 of 19 training images cannot be read (first: a.png: is empty); more than 5% \
-means that they moved or that the copy is broken; get them again, or leave these files out
+        facepad.errors.DatasetError: 1 of 19 training images cannot be read (first: a.png: is empty). The limit is \
+5%. The files were moved, or the copy is broken: copy the data again, or leave these files out
     """
     if len(unreadable) > MAX_UNREADABLE * total:
         raise DatasetError(
-            f"{len(unreadable)} of {total} {what} cannot be read (first: {next(iter(unreadable.values()))}); more than "
-            f"{MAX_UNREADABLE:.0%} means that they moved or that the copy is broken; get them again, or leave these "
-            "files out"
+            f"{len(unreadable)} of {total} {what} cannot be read (first: {next(iter(unreadable.values()))}). The limit "
+            f"is {MAX_UNREADABLE:.0%}. The files were moved, or the copy is broken: copy the data again, or leave "
+            "these files out"
         )

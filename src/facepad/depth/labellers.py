@@ -90,4 +90,4 @@ def usual_labeller() -> tuple[DepthLabeller, str | None]:
         reason = str(error)
     except ModuleNotFoundError as error:
         reason = f"{error.name} is not installed"
-    return TemplateDepth(), f"engine template, a mean face for everybody, as facemesh cannot run: {reason}"
+    return TemplateDepth(), f"engine template, one mean face for all people, as facemesh cannot run: {reason}"

@@ -60,12 +60,12 @@ class DepthSummary:
         """The summary as text for the terminal: counts, and the images without a map from the labeller."""
         lines = [
             f"{self.folder}: {self.made + self.kept} depth maps by {self.labeller} ({self.kept} from earlier runs); "
-            f"{self.attacks} attacks are all zeros"
+            f"{self.attacks} attacks have depth zero"
         ]
         if self.agreement is not None:
             lines.append(f"median correlation with the template's mean face: {self.agreement:.2f}")
         if self.fell_back:
-            lines.append(f"no face seen by the engine, template's mean face instead: {_some(self.fell_back)}")
+            lines.append(f"no face found by the engine, so the template's mean face was used: {_some(self.fell_back)}")
         if self.no_box:
             lines.append(f"bona fide without a face square, no map: {_some(self.no_box)}")
         lines += [f"unreadable, no map: {why}" for why in self.unreadable.values()]

@@ -150,7 +150,7 @@ def _describe(folder: Path, identity: str) -> None:
     if found != meta:
         raise InputError(
             f"{folder} holds depth maps made by {found.get('engine')} (format {found.get('format')}), "
-            f"this is {identity} (format {_FORMAT}); remove that folder to make them anew"
+            f"but this run makes them by {identity} (format {_FORMAT}); remove this folder to make new depth maps"
         )
 
 
@@ -253,7 +253,7 @@ def _refuse_missing(wanted: Sequence[Sample], numbers: Mapping[_Key, int], comma
         return
     paths = {path for path, _ in numbers}
     moved = sum(posixpath.normpath(sample.path) in paths for sample in missing)
-    what = f", {moved} of them only one for another face square" if moved else ""
+    what = f" ({moved} of them have a map for another face square)" if moved else ""
     raise InputError(
         f"{len(missing)} of {len(wanted)} bona fide images have no depth map{what} (first: {missing[0].path}); "
         f"run: {command}"
@@ -265,7 +265,7 @@ def _labeller_folder(manifest: Path, labeller: str | None) -> Path:
     there = depth_labellers(manifest)
     listed = ", ".join(there)
     if labeller is None and len(there) > 1:
-        raise InputError(f"{folder} holds the depth maps of several engines ({listed}); say which one to use")
+        raise InputError(f"{folder} holds the depth maps of several engines ({listed}); choose one of them")
     if not there or (labeller is not None and labeller not in there):
         named = f" by {labeller}" if labeller else ""
         option = f" --engine {labeller}" if labeller else ""
@@ -297,7 +297,7 @@ def _read_meta(folder: Path) -> dict[str, Any]:
             return meta
     except (OSError, ValueError, KeyError):
         pass
-    raise InputError(f"{path} is not the description of depth maps; remove {folder} and make them anew")
+    raise InputError(f"{path} is not the description of depth maps; remove {folder} and make the depth maps again")
 
 
 def _read_unreadable(folder: Path) -> dict[str, str]:

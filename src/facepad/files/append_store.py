@@ -125,7 +125,7 @@ def read_entries(
             entries.append(parse(json.loads(line)))
         except (ValueError, KeyError, TypeError) as error:
             place = folder if row_bytes else "it"
-            raise InputError(f"{path} is not {what} (see line {number}); remove {place} and start anew") from error
+            raise InputError(f"{path} is not {what} (see line {number}); remove {place} and start again") from error
     return entries[:count]
 
 

@@ -73,7 +73,7 @@ def _acquire(lock: FileLock, folder: Path, owner: Path, wait: bool) -> None:
     except Timeout:
         busy = f"another process is {_holder(owner, folder)}"
         if not wait:
-            raise BusyError(f"{busy}; wait for it, or end it") from None
+            raise BusyError(f"{busy}; wait for this process, or end it") from None
         _LOG.info("%s; waiting for it to end", busy)
         try:
             lock.acquire()

@@ -58,7 +58,7 @@ def open_file(path: Path | str) -> io.BufferedReader | io.BytesIO:
         stream.seek(offset)
         content = stream.read(length)
     if len(content) < length:  # the shard was truncated after its headers were read
-        raise OSError(errno.EIO, f"{Path(shard).name} ends within it", str(path))
+        raise OSError(errno.EIO, f"{Path(shard).name} ends within this member", str(path))
     return io.BytesIO(content)
 
 

@@ -33,7 +33,9 @@ def read_camera(number: int, *, count: int | None = None) -> Iterator[VideoFrame
         capture = cv2.VideoCapture(number)
     try:
         if not capture.isOpened():
-            raise VideoError(None, f"camera {number} cannot be opened: is it there, free, and allowed?")
+            raise VideoError(
+                None, f"camera {number} cannot be opened: check that it is connected, not in use, and allowed"
+            )
         started = 0.0
         for index in range(count) if count is not None else numbers():
             found, image = capture.read()

@@ -153,7 +153,7 @@ class VideoFrames(Iterator[VideoFrame]):
         found, promised = len(self._listing.stamps), self._listing.promised
         notes = []
         if promised > found:
-            notes.append(f"its header names {promised} frames, {found} are there")
+            notes.append(f"its header names {promised} frames, but the file holds {found}")
         if self.missing:
             why = f" ({self._problem})" if self._problem else ""
             notes.append(f"{self.missing} of {self.wanted} wanted frames cannot be decoded{why}")
@@ -248,7 +248,7 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]], *, rate: int = 
                 stream.width, stream.height, stream.pix_fmt, stream.thread_count = width, height, "yuv420p", 1
                 for image in chain((first,), waiting):
                     if image.shape != first.shape:
-                        raise InputError(f"cannot write {path}: an image of {image.shape} after one of {first.shape}")
+                        raise InputError(f"cannot write {path}: got images of shapes {first.shape} and {image.shape}")
                     container.mux(stream.encode(DecodedFrame.from_ndarray(np.ascontiguousarray(image), "rgb24")))
                 container.mux(stream.encode())
         except av.FFmpegError as error:
@@ -274,7 +274,7 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContai
             raise VideoError(name, "holds no video stream; is the copy complete?")
         # PyAV's type hints do not say that the codec context is missing if FFmpeg does not know the codec.
         if getattr(stream, "codec_context", None) is None:
-            raise VideoError(name, "its codec is not known")
+            raise VideoError(name, "the codec is unknown")
         _refuse_size(name, stream.codec_context.width, stream.codec_context.height, max_pixels)
         yield container, stream
 

@@ -104,7 +104,7 @@ def foreign_instruments_note(names: Iterable[str]) -> str:
     """Return a note that lists unknown names of instruments, which facepad pools as ``unknown``."""
     known = sorted(names)
     shown = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
-    return f"{len(known)} attack name(s) read as one instrument 'unknown': {shown}"
+    return f"{len(known)} attack name(s) are unknown and count as one instrument 'unknown': {shown}"
 
 
 def write_bob_scores(path: Path, records: Iterable[ScoreRecord], *, columns: Literal[4, 5] = 4) -> None:

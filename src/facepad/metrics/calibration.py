@@ -107,4 +107,4 @@ def _refuse_unfittable(bona_fide: Floats, attack: Floats, *, with_offset: bool) 
             "the logits are separable: every attack lies below every bona fide sample, so no best slope exists"
         )
     if bona_fide.max() <= attack.min():
-        raise MetricError("the logits are upside down: every bona fide sample lies below every attack")
+        raise MetricError("the logits are reversed: every bona fide sample lies below every attack")

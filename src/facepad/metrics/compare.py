@@ -360,7 +360,8 @@ def _difference(a: float, b: float, drawn: Floats, units: int, how: str) -> Diff
     if drawn.size == 0:
         return Difference(a, b, None, None, None, "not defined: no resample holds both classes")
     if a == b and a in (0.0, 1.0) and not drawn.any():
-        return Difference(a, b, None, None, 1.0, f"no interval: {'neither errs' if a == 0 else 'both always err'}")
+        why = "neither system makes an error" if a == 0 else "both systems are always wrong"
+        return Difference(a, b, None, None, 1.0, f"no interval: {why}")
     low, high = percentile_interval(b - a, drawn)
     least = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
     p = 2 * (int(least) + 1) / (drawn.size + 1)
@@ -370,8 +371,8 @@ def _difference(a: float, b: float, drawn: Floats, units: int, how: str) -> Diff
 
 def _interval_notes(table: ScoreTable) -> Iterator[Note]:
     if not table.by_clusters():
-        text = "the intervals take the samples as independent; those of one person are not"
+        text = "the intervals assume independent samples, but samples of one person are not independent"
         yield Note(NoteKind.INTERVAL, text)
     elif 2.0 ** (1 - min(table.units())) >= 1 - CONFIDENCE:
-        text = f"with {min(table.units())} {table.unit} no difference can be told from chance"
+        text = f"with {min(table.units())} {table.unit} no difference can be significant"
         yield Note(NoteKind.INTERVAL, text)

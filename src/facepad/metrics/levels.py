@@ -173,7 +173,7 @@ def level_notes(records: Sequence[ScoreRecord]) -> list[Note]:
     single = sum(record.video is None for record in records)
     if single:
         some = "all" if single == len(records) else f"{single} of {len(records)}"
-        notes.append(Note(NoteKind.LEVEL, f"{some} records name no video and stand alone"))
+        notes.append(Note(NoteKind.LEVEL, f"{some} records have no video, and each of them counts as one video"))
     missing = [
         sum(frame.score is None for frame in frames)
         for frames in _group_by_video(records)

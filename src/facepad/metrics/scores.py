@@ -165,7 +165,7 @@ def _parse_status_and_score(row: Mapping[str, str]) -> tuple[ScoreStatus, float 
     status = ScoreStatus(word)
     if status is not ScoreStatus.SCORED:
         if text:
-            raise ScoresError(f"status {status} goes with an empty score, got {text!r}")
+            raise ScoresError(f"status {status} needs an empty score, got {text!r}")
         return status, None
     try:
         score = float(text)

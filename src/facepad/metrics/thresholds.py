@@ -30,7 +30,9 @@ __all__ = [
     "threshold_at",
 ]
 
-CHOSEN_ON_ITSELF = Note(NoteKind.CHOSEN_ON_ITSELF, "chosen on the evaluated scores themselves: optimistic")
+CHOSEN_ON_ITSELF = Note(
+    NoteKind.CHOSEN_ON_ITSELF, "chosen on the evaluated scores themselves, so the rates are optimistic"
+)
 """The note on a threshold that was chosen on the evaluated scores."""
 
 _DEFAULT_RESAMPLING = Resampling()
@@ -269,10 +271,10 @@ def choose_threshold(
 
 def _origin_notes(table: ScoreTable, point: int, n_values: int, separable: bool) -> Iterator[Note]:
     if separable:
-        text = "the scores are separable: the threshold is the middle of the gap, whatever the criterion"
+        text = "the scores are separable: every criterion gives the middle of the gap as the threshold"
         yield Note(NoteKind.SEPARABLE, text)
     if point in (0, n_values):
         verb = "accepts" if point == 0 else "rejects"
-        yield Note(NoteKind.ONE_SIDED, f"it {verb} every sample it was chosen on")
+        yield Note(NoteKind.ONE_SIDED, f"the threshold {verb} every sample that it was chosen on")
     if unscored := int(np.count_nonzero(~table.scored)):
         yield Note(NoteKind.UNSCORED, f"{unscored} of {len(table.scores)} records had no score")

@@ -258,14 +258,17 @@ def read_bundle(path: Path) -> Bundle:
                 raise BundleError(f"{path} is a ZIP archive but not a facepad model: it holds no {_DESCRIPTION}")
             # Compressed parts are refused, because a few compressed bytes could expand and fill the memory.
             if packed := [name for name, entry in entries.items() if entry.compress_type != zipfile.ZIP_STORED]:
-                raise BundleError(f"{path} is no facepad model: its part {packed[0]} is compressed, expected stored")
+                raise BundleError(
+                    f"{path} is not a facepad model: its part {packed[0]} is compressed, but must be stored without "
+                    "compression"
+                )
             if sum(entry.file_size for entry in entries.values()) > len(content):
-                raise BundleError(f"{path} is no facepad model: its parts overlap")
+                raise BundleError(f"{path} is not a facepad model: its parts overlap")
             files = {name: archive.read(entry) for name, entry in entries.items()}
     except OSError as error:
         raise BundleError(f"cannot read model {path}: {error.strerror or error}") from error
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise BundleError(f"{path} is no facepad model, or it is truncated or damaged ({error})") from error
+        raise BundleError(f"{path} is not a facepad model, or it is truncated or damaged ({error})") from error
     description = _describe(path, files.pop(_DESCRIPTION))
     for name, expected in description.parts.items():
         if name not in files:
@@ -281,7 +284,7 @@ def _describe(path: Path, text: bytes) -> Description:
     try:
         values = json.loads(text)
         if isinstance(values, dict) and values.get("format") != FORMAT:
-            raise BundleError(f"{path} has format {values.get('format')!r}, this facepad reads format {FORMAT}")
+            raise BundleError(f"{path} has format {values.get('format')!r}, but this facepad reads format {FORMAT}")
         description = Description.model_validate(values)
     except ValidationError as error:
         raise BundleError(f"{path}: {_DESCRIPTION} is not valid: {explain(error, Description)}") from error
@@ -289,5 +292,7 @@ def _describe(path: Path, text: bytes) -> Description:
         raise BundleError(f"{path}: {_DESCRIPTION} is not readable JSON") from error
     for network in description.networks:
         if missing := [name for name in network.files if name not in description.parts]:
-            raise BundleError(f"{path}: {_DESCRIPTION} names no part {missing[0]}, but network {network.name} needs it")
+            raise BundleError(
+                f"{path}: {_DESCRIPTION} does not list the part {missing[0]}, which network {network.name} needs"
+            )
     return description

@@ -61,7 +61,7 @@ class PreprocessSpec:
             ModelError: the network needs a face and ``box`` is None.
         """
         if self.needs_face and box is None:
-            raise ModelError(f"this network looks at {self.crop_scale} x the face square, but no face was found")
+            raise ModelError(f"this network needs a crop of {self.crop_scale} x the face square, but no face was found")
         if box is not None and any(self.shift):
             box = box.shifted(self.shift[0] * box.width, self.shift[1] * box.height)
         return crop(

@@ -134,7 +134,7 @@ class RunFolder:
             ModelError: the training is not finished, or the folder is not a run folder.
         """
         if not self.is_finished:
-            hint = "its training is not finished; go on with 'facepad train ... --resume'"
+            hint = "its training is not finished; continue with 'facepad train ... --resume'"
             raise ModelError(f"{self.path} holds no trained model ({hint if self.is_begun else 'not a run folder'})")
 
     def read(self, file: Path) -> Any:

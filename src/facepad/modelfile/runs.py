@@ -92,7 +92,7 @@ def read_trained(description: bytes, weights: bytes, where: str) -> TrainedModel
     try:
         values = json.loads(description)
         if values["format"] != _FORMAT:
-            raise ModelError(f"{where} has format {values['format']}, this facepad reads format {_FORMAT}")
+            raise ModelError(f"{where} has format {values['format']}, but this facepad reads format {_FORMAT}")
         if hashlib.sha256(weights).hexdigest() != values["weights_sha256"]:
             raise ModelError(f"{WEIGHTS_FILE} of {where} is not the file that was trained (its SHA-256 differs)")
         network = create_model(values["architecture"], weights="none", **values["options"])

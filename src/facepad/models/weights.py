@@ -80,7 +80,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise ModelError(f"weights file {path} cannot be read: {str(error).splitlines()[0]}") from error
     except Exception as error:  # torch raises pickle errors of many types for other kinds of files
-        raise ModelError(f"weights file {path} is no plain tensor file: {type(error).__name__}") from error
+        raise ModelError(f"weights file {path} is not a plain tensor file: {type(error).__name__}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ModelError(f"weights file {path} holds no dictionary of tensors")
     return state

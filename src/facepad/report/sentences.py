@@ -55,8 +55,8 @@ def decision(content: ReportContent) -> Markup:
     if len(summary.instruments) > 1:
         kind = f"attacks of the worst instrument ({worst})"
     return Markup(
-        "The threshold <b>{}</b> was {}. At this threshold <b>{}</b> of the {} were accepted ({}), and <b>{}</b> of the "
-        "bona fide presentations were rejected ({})."
+        "The threshold <b>{}</b> was {}. At this threshold <b>{}</b> of the {} were accepted ({}), and <b>{}</b> of "
+        "the bona fide presentations were rejected ({})."
     ).format(
         number(threshold.value),
         chosen,
@@ -138,7 +138,8 @@ def _notes(content: ReportContent) -> Iterator[Remark]:
     if summary.cluster is None:
         yield Remark(
             "note",
-            "Intervals assume independent frames. Frames of one recording are similar, so the true intervals are wider.",
+            "Intervals assume independent frames. Frames of one recording are similar, so the true intervals are "
+            "wider.",
         )
     elif summary.n_clusters < _FEW_CLUSTERS:
         yield Remark("note", f"Intervals rest on only {summary.n_clusters} {summary.cluster}s.")

@@ -194,7 +194,7 @@ def _store_error(error: Exception, url: str) -> Exception:
     if isinstance(error, GoneError | RefusedError | UnreachedError | InputError):
         return error
     if isinstance(error, FileNotFoundError):
-        return GoneError("it is not there")
+        return GoneError("it does not exist")
     status = getattr(error, "status", None)  # The HTTP status of a web server's answer.
     text = _first_line(error)
     if isinstance(error, PermissionError) or "ACCESS_DENIED" in str(error) or status in (401, 403):

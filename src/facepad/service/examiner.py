@@ -137,4 +137,7 @@ def _refuse_length(video: VideoFrames, limit: float) -> None:
     if video.seconds > limit:
         raise Problem("too-large", f"a clip of {video.seconds:.0f} s; the limit is {limit:g} s")
     if video.frames * video.frame_pixels > CLIP_PIXELS:
-        raise Problem("too-large", f"a clip of {video.frames} frames of {video.frame_pixels} pixels; film it smaller")
+        raise Problem(
+            "too-large",
+            f"a clip of {video.frames} frames of {video.frame_pixels} pixels; record the clip at a lower resolution",
+        )

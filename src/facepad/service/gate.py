@@ -38,7 +38,7 @@ class Gate:
             Problem: The maximum number of requests is in progress.
         """
         if self.inside >= self._requests:
-            raise Problem("busy", "as many requests as the limit allows are in progress", retry_after=1)
+            raise Problem("busy", "the maximum number of requests is in progress", retry_after=1)
 
     @contextmanager
     def holding(self) -> Iterator[Callable[[int], None]]:
@@ -55,7 +55,7 @@ class Gate:
         def arrived(size: int) -> None:
             nonlocal mine
             if self._held + size > self._bytes:
-                raise Problem("busy", "the bodies under way use all memory for request bodies", retry_after=1)
+                raise Problem("busy", "the bodies of current requests use all memory for request bodies", retry_after=1)
             mine += size
             self._held += size
 

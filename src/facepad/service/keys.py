@@ -61,7 +61,7 @@ class ApiKeys:
         try:
             self._keys = _read_keys(self._path, empty=True)
         except InputError as error:
-            _LOG.warning("%s; the keys that were read before stay in force", error)
+            _LOG.warning("%s; the keys that were read before remain valid", error)
 
 
 def add_key(path: Path, name: str) -> str:
@@ -106,7 +106,7 @@ def _read_keys(path: Path, *, empty: bool = False) -> dict[str, str]:
             continue
         match = _LINE.fullmatch(stripped)
         if not match or match[1] in keys:
-            what = "a second key of that name" if match else "expected name:sha256 of a key"
+            what = "a second key with this name" if match else "expected name:sha256 of a key"
             raise InputError(f"{path}, line {number}: {what} (facepad api-key NAME {path} adds one)")
         keys[match[1]] = match[2]
     if not keys and not empty:

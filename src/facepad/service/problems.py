@@ -11,12 +11,12 @@ from starlette.responses import JSONResponse
 __all__ = ["PROBLEMS", "Problem", "ProblemDocument", "problem_response"]
 
 PROBLEMS: dict[str, tuple[int, str]] = {
-    "bad-request": (400, "The request is not what this address takes"),
+    "bad-request": (400, "The request is not valid for this address"),
     "unauthorized": (401, "An API key is needed"),
     "forbidden-origin": (403, "This page may not call the service"),
     "session-refused": (403, "The session is unknown, expired or used"),
-    "not-found": (404, "There is nothing here"),
-    "method-not-allowed": (405, "This address takes other methods"),
+    "not-found": (404, "This address does not exist"),
+    "method-not-allowed": (405, "This address does not allow this method"),
     "upload-timeout": (408, "The request came too slowly"),
     "too-large": (413, "The request is too large"),
     "unsupported-media": (415, "Neither an image nor a clip"),

@@ -60,7 +60,7 @@ def check_declared(headers: Mapping[str, str], limit: int) -> None:
     """
     declared = headers.get("content-length", "0")
     if not (declared.isascii() and declared.isdigit()):
-        raise Problem("bad-request", "Content-Length is no number")
+        raise Problem("bad-request", "Content-Length is not a number")
     if int(declared) > limit:
         raise _too_long(limit)
 

@@ -68,18 +68,20 @@ class Devices:
         count = self.count or ranks.on_machine
         if count > present:
             what = "processor core" if accelerator == "cpu" else f"{accelerator} device"
-            raise InputError(f"{count} devices asked, this machine has {present} {what}{'s' * (present != 1)}")
+            raise InputError(
+                f"{count} devices asked, but this machine has {present} {what}{'s' * (present != 1)}; reduce --devices"
+            )
         if launched():
             machines = self.machines or ranks.machines
             if (count, machines) != (ranks.on_machine, ranks.machines):
                 raise InputError(
-                    f"--devices {count} --nodes {machines} was asked, the launcher started "
-                    f"{ranks.on_machine} on each of {ranks.machines}"
+                    f"--devices {count} --nodes {machines} was given, but the launcher started {ranks.on_machine} "
+                    f"processes on each of {ranks.machines} machines"
                 )
             return 1
         if (self.machines or 1) > 1:
             raise InputError(
-                f"{self.machines} nodes need a launcher that runs this command on each: "
+                f"{self.machines} nodes need a launcher that runs this command on each machine: "
                 f"torchrun --nnodes {self.machines} --nproc-per-node {count} --rdzv-backend c10d "
                 "--rdzv-endpoint HOST:29500 -m facepad train ..."
             )

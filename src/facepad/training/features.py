@@ -61,7 +61,7 @@ class FeatureStore:
     def __init__(self, folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self._shapes = shapes
         row_bytes = {_file_name(tap): 2 * int(np.prod(shape)) for tap, shape in shapes.items()}
-        self._store = AppendStore(folder, row_bytes, _image_name, what="an index of kept features")
+        self._store = AppendStore(folder, row_bytes, _image_name, what="an index of stored features")
         self.rows = {name: row for row, name in enumerate(self._store.entries)}
 
     def append(self, names: Sequence[str], features: Mapping[str, NDArray[np.floating]]) -> None:

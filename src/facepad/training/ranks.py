@@ -122,7 +122,7 @@ class Ranks:
         for number, other in enumerate(self.gather(given)):
             for what, value in given.items():
                 if other[what] != value:
-                    raise InputError(f"process {number + 1} of {self.count} was given another {what} than this one")
+                    raise InputError(f"process {number + 1} of {self.count} has another {what} than this process")
 
 
 @contextmanager
@@ -148,7 +148,9 @@ def joined(accelerator: str) -> Iterator[Ranks]:
         yield ranks
     except RuntimeError as error:
         if isinstance(error, distributed.DistError) or "gloo" in str(error):
-            raise _PeerLostError("another process of this training has ended; it says why") from error
+            raise _PeerLostError(
+                "another process of this training has ended; see the message of that process"
+            ) from error
         raise
     distributed.destroy_process_group()  # not after an error: this call could wait for ranks that have ended
 
@@ -216,7 +218,7 @@ def _reported_error(errors: Any, processes: list[Any]) -> FacepadError | None:
         if code is not None and code < 0 and code != -signal.SIGTERM:  # `_end_processes` sends SIGTERM
             return RunError(
                 f"training process {number + 1} of {len(processes)} was killed ({signal.Signals(-code).name}); "
-                "go on from the last whole epoch: --resume"
+                "continue from the last finished epoch with --resume"
             )
     return raised[0] if raised else None
 

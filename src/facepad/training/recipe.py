@@ -213,8 +213,8 @@ def _require_depth_network(recipe: Recipe) -> None:
     if given and not MODELS[recipe.model.name].gives_depth(options):
         network = recipe.model.name + (" with model.depth = false" if "depth" in options else "")
         raise RecipeError(
-            f"depth.{given[0]}: {network} gives no depth map that could be learned; remove the section [depth] "
-            "(--set depth={}), or take a network that gives one: "
+            f"depth.{given[0]}: {network} does not predict a depth map; remove the section [depth] "
+            "(--set depth={}), or choose a network with a depth map: "
             + ", ".join(name for name, entry in MODELS.items() if entry.gives_depth({}))
         )
 
@@ -251,5 +251,5 @@ def _descend(place: Any, name: str, key: str) -> Any:
             raise RecipeError(f"--set {key}: there is no stage {name}; stages are numbered 0 to {len(place) - 1}")
         return place[int(name)]
     if not isinstance(place, dict):
-        raise RecipeError(f"--set {key}: {name} is below a value, not a section")
+        raise RecipeError(f"--set {key}: {name} is not in a section, but below a value")
     return place.setdefault(name, {})

@@ -181,8 +181,8 @@ def feature_taps(model: StagedModel, stages: Sequence[StageSettings]) -> list[st
         start = model.freeze_before(settings.trainable_from) or names[0]
         if starts and names.index(start) > names.index(starts[-1]):
             raise InputError(
-                f"stage {settings.name!r} freezes again parameters that the stage before it trains; "
-                "each stage must train at least the parameters of the stage before it"
+                f"stage {settings.name!r} freezes parameters that the previous stage trains; "
+                "each stage must train at least the parameters of the previous stage"
             )
         starts.append(start)
     return sorted({start for start in starts if _has_weights(model, start)}, key=names.index)
@@ -225,7 +225,9 @@ def _require_same_images(ranks: Ranks, *datasets: CropDataset | RowDataset) -> N
     """
     found = [(dataset.kept.tolist() if isinstance(dataset, RowDataset) else len(dataset)) for dataset in datasets]
     if any(other != found for other in ranks.gather(found)):
-        raise RunError("the processes could not read the same images; make all images readable, then go on: --resume")
+        raise RunError(
+            "the processes could not read the same images; make all images readable, then continue with --resume"
+        )
 
 
 def _rank_batches(run: TrainingRun, dataset: CropDataset | RowDataset, *, shuffled: bool = True) -> Batches:

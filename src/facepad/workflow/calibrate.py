@@ -159,7 +159,9 @@ def calibration_words(bundle: Bundle) -> str:
     lines = [f"calibration: {found.method}"]
     if found.method != "none":
         lines[0] += f", P(bona fide) = sigmoid({found.slope:.4g} x logit {found.offset:+.4g}), on {found.source}"
-        lines.append(f"expected calibration error there: {found.ece_before:.4f} before, {found.ece_after:.4f} after")
+        lines.append(
+            f"expected calibration error on these scores: {found.ece_before:.4f} before, {found.ece_after:.4f} after"
+        )
     lines += [f"note: {joined(found.notes)}"] if found.notes else []
     lines += [format_threshold(threshold)] if threshold else []
     return "\n".join(lines)
@@ -238,11 +240,13 @@ def _fitted_degraded(records: Sequence[ScoreRecord], method: _Fit, source: str, 
     except MetricError:  # on strongly degraded images, bona fide samples may not have the higher scores
         found = None
     if found is not None:
-        note = Note(NoteKind.SEPARABLE, "the dev scores are separable: fitted to degraded dev images")
+        note = Note(
+            NoteKind.SEPARABLE, "the dev scores are separable: the calibration was fitted to degraded dev images"
+        )
         return found.model_copy(update={"notes": (note,)})
     note = Note(
         NoteKind.SEPARABLE,
-        f"the scores of {source} are separable, also on degraded images, and determine no calibration",
+        f"the scores of {source} are separable, also on degraded images: no calibration can be fitted to them",
     )
     if before.method == "none":
         return Calibration(notes=(note,))

@@ -34,7 +34,7 @@ _DATA = SyntheticSet(subjects=40, images_per_subject=20)
 _WORDING = Wording(
     "demo",
     license="LicenseRef-NUAA-research-only",  # the licence of the model that the demo's recipes start from
-    scope="a demonstration: it has learnt from drawings, and knows nothing of real faces",
+    scope="a demonstration: it was trained on drawings, and its decisions on real faces mean nothing",
 )
 _SHOWN = 60  # number of test images for the prediction, at even intervals
 
@@ -54,7 +54,7 @@ def run_demo(out: Path) -> str:
     started = time.monotonic()
     people, images = _DATA.subjects, _DATA.subjects * _DATA.images_per_subject
     _log.info("The demo draws %d people (%d images: faces, prints, screens), trains two networks,", people, images)
-    _log.info("evaluates them on people they have not seen, exports one, and predicts; all goes to %s.", out)
+    _log.info("evaluates them on other people, exports one network, and predicts. All output goes to %s.", out)
     _log.info("It takes about 4 minutes on two free processor cores, and downloads nothing.")
     manifest = out / "data" / "manifest.csv"
     samples = _make_data(manifest)
@@ -91,10 +91,10 @@ def _train_on_images(manifest: Path, out: Path) -> str:
 
 def _train_with_depth(manifest: Path, out: Path) -> str:
     """Make depth labels, train and evaluate the second network with them, and return its metrics as text."""
-    _log.info("== 5/8 make depth labels, train a network that learns them")
+    _log.info("== 5/8 make depth labels, train a network with these labels")
     make_depth(manifest, labeller="template", progress=True)
     train_run(load_recipe("demo-depth"), manifest, out / "run-depth", progress=True)
-    _log.info("== 6/8 evaluate it on whole clips")
+    _log.info("== 6/8 evaluate this network on whole videos")
     options = EvaluationOptions(aggregation="mean", probes=False)
     evaluation, _ = evaluate_model(out / "run-depth", manifest, out / "report-depth", options, progress=True)
     return format_summary(evaluation.summary)
@@ -102,7 +102,7 @@ def _train_with_depth(manifest: Path, out: Path) -> str:
 
 def _export(manifest: Path, out: Path) -> None:
     """Export the second network, and log a comparison of its decisions with the decisions of the run."""
-    _log.info("== 7/8 export it as a model file, and see that its decisions stay")
+    _log.info("== 7/8 export this network as a model file, and compare its decisions")
     model = out / "demo.facepad"
     exported = export_run(out / "run-depth", model, manifest=manifest, wording=_WORDING, progress=True)
     for line in exported.parity.lines() if exported.parity else ():

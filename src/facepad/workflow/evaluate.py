@@ -29,7 +29,9 @@ from facepad.workflow.scoring import PROBES, Evaluation, EvaluationOptions, chec
 
 __all__ = ["evaluate_model"]
 
-_NO_LIMITS = "poor faces are scored too: predict's limits of size, light and sharpness do not apply to these figures"
+_NO_LIMITS = (
+    "poor faces are also scored: the limits of size, light and sharpness in predict do not apply to these figures"
+)
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def _detector_notes(manifest: Path, bundle: Bundle) -> list[str]:
     if found_by is None or not others:
         return []
     learnt = " and ".join(sorted(others))
-    return [f"faces were found by {found_by}, but the network learnt on faces found by {learnt}"]
+    return [f"faces were found by {found_by}, but the network was trained on faces found by {learnt}"]
 
 
 def _threshold_notes(options: EvaluationOptions) -> list[str]:
@@ -234,5 +236,7 @@ def _threshold_notes(options: EvaluationOptions) -> list[str]:
         return []
     notes = [f"the threshold is the model's own, from {options.criterion.origin.source}"]
     if options.aggregation:
-        notes.append("the model's threshold was chosen on single images; --criterion chooses one for videos on dev")
+        notes.append(
+            "the model's threshold was chosen on single images; --criterion chooses a threshold for videos on dev"
+        )
     return notes

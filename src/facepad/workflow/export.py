@@ -230,7 +230,7 @@ def _parity(source: _Source, made: _Made, manifest: Path, *, kept: bool) -> tupl
     samples, split = test, "test split"
     if {sample.label for sample in test} != set(Label):
         samples = dev_samples(manifest)
-        split = "the samples that chose the threshold, as it has no test split of both classes"
+        split = "the samples that the threshold was chosen on, because the test split lacks a class"
     notes = measured_notes(source.run, manifest, test)
     if not kept:
         notes.append("the decisions use thresholds that were chosen only for this comparison; the model file has none")

@@ -31,7 +31,8 @@ def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequen
     paths = _paths(manifest, dev)
     if shared := paths.intersection(learnt["images"]):
         return [
-            f"{len(shared)} of {len(paths)} dev images were learnt from: the threshold that they choose may not hold"
+            f"{len(shared)} of {len(paths)} dev images were used in training: "
+            "a threshold that is chosen on them may be wrong for new images"
         ]
     return []
 
@@ -41,13 +42,13 @@ def measured_notes(run: RunFolder, manifest: Path, test: Sequence[Sample]) -> li
     seen = run.read(run.samples_file)
     paths, subjects = _paths(manifest, test), {sample.subject for sample in test}
     notes = [
-        f"{len(shared)} of {len(paths)} test images were {done}: the figures flatter the network"
-        for split, done in ((Split.TRAIN, "learnt from"), (Split.DEV, "watched in training"))
+        f"{len(shared)} of {len(paths)} test images were {done}: the figures are too optimistic"
+        for split, done in ((Split.TRAIN, "used in training"), (Split.DEV, "dev images of the training"))
         if (shared := paths.intersection(seen[split]["images"]))
     ]
     if shared := subjects.intersection(seen[Split.TRAIN]["subjects"]):
         notes.append(
-            f"{len(shared)} of {len(subjects)} test subjects have names that also stand in training: "
+            f"{len(shared)} of {len(subjects)} test subjects have names that are also in the training: "
             "the figures say little about new people"
         )
     return notes
@@ -68,7 +69,7 @@ def origin_notes(manifest: Path, facts: Mapping[str, Any]) -> list[str]:
         return []
     return [
         f"the model was trained on another manifest ({', '.join(others)}); "
-        "whether it has seen images or people of this one is not known"
+        "it is unknown whether the training used images or people of this manifest"
     ]
 
 

@@ -203,7 +203,7 @@ def check_evaluation(
         check_videos(samples, aggregation)
         if not any(sample.video for sample in samples if sample.split is Split.TEST):
             raise InputError(
-                "no test image names its video (column video), so no video can be evaluated; use --level frame"
+                "no test image has a value in the column video, so no video can be evaluated; use --level frame"
             )
     needs_dev = not isinstance(criterion, Threshold) and parse_criterion(criterion).name != "fixed"
     for split in (Split.TEST, Split.DEV) if needs_dev else (Split.TEST,):

@@ -144,7 +144,7 @@ class _Opening:
             claim_output(run.path)
         except OutputExistsError as error:
             unfinished = run.is_begun and not run.is_finished
-            raise OutputExistsError(f"{error}{'; or go on with it: --resume' if unfinished else ''}") from error
+            raise OutputExistsError(f"{error}{'; or continue this run with --resume' if unfinished else ''}") from error
         try:
             held.enter_context(exclusive(run.path, "training"))
             write_json(run.environment_file, self._environment())
@@ -171,7 +171,7 @@ class _Opening:
         if difference := _difference(before["recipe"], now["recipe"]):
             raise InputError(f"{begun} {difference}")
         if before["manifest_sha256"] != self.manifest_sha256:
-            raise InputError(f"{begun} another manifest than {self.manifest} is now")
+            raise InputError(f"{begun} a manifest that differs from {self.manifest}")
         if before["depth"] != self.depth:
             raise InputError(f"{begun} depth labels by {before['depth']}, not by {self.depth}")
 
@@ -193,7 +193,7 @@ def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None
     old, new = dict(flatten(before)), dict(flatten(now))
     for key in old | new:
         if old.get(key) != new.get(key):
-            return f"{key} = {old.get(key, 'nothing')}, not {new.get(key, 'nothing')}"
+            return f"{key} = {old.get(key, 'no value')}, not {new.get(key, 'no value')}"
     return None
 
 
@@ -210,9 +210,13 @@ def _training_data(recipe: Recipe, manifest: Path) -> tuple[TrainingData, dict[s
     parts = {split: [sample for sample in usable if sample.split is split] for split in (Split.TRAIN, Split.DEV)}
     for split, part in parts.items():
         if not part:
-            boxless = f"; {len(left_out)} have no face box: facepad data prepare manifest {manifest} OUT finds them"
+            boxless = (
+                f"; {len(left_out)} have no face box: facepad data prepare manifest {manifest} OUT finds the faces"
+            )
             hint = boxless if left_out else ""
-            raise InputError(f"{manifest} has no usable samples in split '{split}', training needs train and dev{hint}")
+            raise InputError(
+                f"{manifest} has no usable samples in split '{split}', but training needs train and dev{hint}"
+            )
     data = TrainingData(
         root=manifest.parent,
         train=parts[Split.TRAIN],

@@ -83,10 +83,10 @@ def test_casia_takes_other_cases_and_a_folder_above_and_tells_what_differs(tmp_p
     why = dict(scan.skipped)
     assert Counter(why.values()) == {"not a video name of CASIA-MFSD": 3, "the same video under two names": 1}
     assert scan.notes == [
-        "train_release holds 24 bona_fide videos, the published set 60",
-        "train_release holds 72 attack videos, the published set 180",
-        "test_release holds 6 bona_fide videos, the published set 90",
-        "test_release holds 18 attack videos, the published set 270",
+        "train_release holds 24 bona_fide videos, but the published set has 60",
+        "train_release holds 72 attack videos, but the published set has 180",
+        "test_release holds 6 bona_fide videos, but the published set has 90",
+        "test_release holds 18 attack videos, but the published set has 270",
     ]
 
 
@@ -104,4 +104,4 @@ def test_casia_takes_frames_in_the_place_of_videos(tmp_path, named):
     assert counts(samples)["test"] == (4, 4)
     assert len({sample.video for sample in samples}) == len(samples) == 40
     assert {sample.frame for sample in samples} == {2}
-    assert "no videos, but 120 frames of 40 videos; 40 of these frames were taken" in summary.notes
+    assert "no videos, but 120 frames of 40 videos; 40 of these frames were used" in summary.notes

@@ -106,7 +106,7 @@ def test_scan_refuses_lists_that_name_absent_images(tmp_path):
 def test_scan_refuses_an_image_in_train_and_test(tmp_path):
     small_nuaa(tmp_path)
     append(tmp_path / "client_test_raw.txt", b"\r\n0001/0001_00_01_01_0.jpg")
-    with pytest.raises(DatasetError, match="1 images are named for train and for test"):
+    with pytest.raises(DatasetError, match="1 images are listed for train and for test"):
         scan(tmp_path)
 
 

@@ -56,7 +56,7 @@ def test_replay_attack_tells_what_differs(tmp_path):
     (tmp_path / "test/attack/tripod").mkdir()
     (tmp_path / "test/attack/tripod/attack_print_client031_session01_highdef_photo_adverse.mov").touch()
     scan = REPLAY.scan(tmp_path, "grandtest", 0)
-    assert scan.notes[0] == "train holds 4 bona_fide videos, the published set 60"
+    assert scan.notes[0] == "train holds 4 bona_fide videos, but the published set has 60"
     assert [why for _, why in scan.skipped] == ["not a video name of Replay-Attack"] * 2
 
 
@@ -95,7 +95,7 @@ def test_replay_attack_takes_frames_in_the_place_of_videos(tmp_path, named):
     assert {sample.frame for sample in samples} == {2, 11}
     assert all((tmp_path / "out" / sample.path).is_file() for sample in samples)
     assert {sample.label for sample in samples if "/real/" in sample.path} == {Label.BONA_FIDE}
-    assert "no videos, but 240 frames of 60 videos; 120 of these frames were taken" in summary.notes
+    assert "no videos, but 240 frames of 60 videos; 120 of these frames were used" in summary.notes
     assert prepare_videos("replay-attack", tmp_path / "set", tmp_path / "out", count=2).notes == summary.notes
     with pytest.raises(OutputExistsError):
         prepare_videos("replay-attack", tmp_path / "set", tmp_path / "out", count=3)

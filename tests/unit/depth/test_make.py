@@ -162,7 +162,7 @@ def test_command_without_the_mesh_says_that_it_takes_the_template(facepad, manif
     monkeypatch.setitem(sys.modules, "ai_edge_litert", None)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     code, _, err = facepad("data", "depth", manifest)
-    assert code == 0 and "engine template, a mean face for everybody, as facemesh cannot run: ai_edge_litert" in err
+    assert code == 0 and "engine template, one mean face for all people, as facemesh cannot run: ai_edge_litert" in err
     code, _, err = facepad("data", "depth", manifest, "--engine", "facemesh")
     assert code == 2 and "this command needs ai_edge_litert" in err
 

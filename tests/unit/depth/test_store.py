@@ -39,7 +39,9 @@ def test_maps_of_another_face_square_are_refused_and_made_again(manifest):
     samples = read_manifest(manifest)
     moved = [replace(s, box=Box(13, 12, 53, 52)) if s.path == "real/03.png" else s for s in samples]
     write_manifest(manifest, moved)
-    with pytest.raises(InputError, match=r"1 of 39 .*, 1 of them only one for another face square \(first: real/03"):
+    with pytest.raises(
+        InputError, match=r"1 of 39 .* \(1 of them have a map for another face square\) \(first: real/03"
+    ):
         load(manifest)
     assert make(manifest).made == 1
     load(manifest)
@@ -67,7 +69,7 @@ def test_maps_of_another_format_or_crop_are_refused(manifest, key, value):
     with pytest.raises(InputError, match=r"remove that folder and run: facepad data depth") as caught:
         load(manifest)
     assert str(value) in str(caught.value)
-    with pytest.raises(InputError, match="remove that folder to make them anew"):
+    with pytest.raises(InputError, match="remove this folder to make new depth maps"):
         make(manifest)
 
 

@@ -121,7 +121,7 @@ def test_an_index_alone_is_a_store_of_lines(tmp_path):
     store.append(["Zoë", "b"], {})
     assert AppendStore(tmp_path, {}, str, index="names.jsonl").entries == ["Zoë", "b"]
     (tmp_path / "names.jsonl").write_text("?\n")
-    with pytest.raises(InputError, match=r"names\.jsonl is not a list of names .*; remove it and start anew"):
+    with pytest.raises(InputError, match=r"names\.jsonl is not a list of names .*; remove it and start again"):
         AppendStore(tmp_path, {}, str, index="names.jsonl", what="a list of names")
 
 

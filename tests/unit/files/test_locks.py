@@ -33,7 +33,7 @@ def another_process(folder):
 
 def test_folder_that_another_process_holds_is_refused_and_says_what_that_does(tmp_path):
     with another_process(tmp_path / "out") as process:
-        says = rf"another process is packing in .*out \(process {process.pid} on .*, since .*\); wait for it, or end it"
+        says = rf"another process is packing in .*out \(process {process.pid} on .*, since .*\); wait for this process"
         with pytest.raises(BusyError, match=says), exclusive(tmp_path / "out", "training"):
             pass
         process.stdin.close()

@@ -65,7 +65,7 @@ def test_members_before_the_damage_of_a_shard_can_be_read(tmp_path):
     shard = write_shard(tmp_path / "a.tar", {"one.bin": b"first", "two.bin": b"x" * 5000, "three.bin": b"last"})
     shard.write_bytes(shard.read_bytes()[:4000])  # within the second member
     assert read(shard / "one.bin") == b"first"
-    with pytest.raises(OSError, match=r"a\.tar ends within it"):
+    with pytest.raises(OSError, match=r"a\.tar ends within this member"):
         read(shard / "two.bin")
     with pytest.raises(OSError, match="no such member: it is not a whole tar file"):
         read(shard / "three.bin")

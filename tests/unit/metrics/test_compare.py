@@ -209,7 +209,7 @@ def test_few_subjects_cannot_tell_from_chance_however_clear():
     found = compared(a, b)
     assert found.differences["acer"].high < 0 and found.differences["acer"].p == 2 / 2**4
     assert not any(difference.significant for difference in found.differences.values())
-    assert "with 4 subjects no difference can be told from chance" in map(str, found.notes)
+    assert "with 4 subjects no difference can be significant" in map(str, found.notes)
 
 
 def test_measure_without_errors_has_no_interval_and_says_why():
@@ -217,9 +217,9 @@ def test_measure_without_errors_has_no_interval_and_says_why():
     found = compared(a, b)
     for difference in found.differences.values():
         assert (difference.low, difference.high, difference.p) == (None, None, 1.0)
-        assert difference.method == "no interval: neither errs"
+        assert difference.method == "no interval: neither system makes an error"
     json.dumps(found.to_dict(), allow_nan=False)
-    assert "no interval: neither errs" in format_comparison(found)
+    assert "no interval: neither system makes an error" in format_comparison(found)
 
 
 def test_samples_that_are_not_shared_or_not_scored_are_counted():
@@ -232,7 +232,7 @@ def test_samples_that_are_not_shared_or_not_scored_are_counted():
     assert found.unscored == tuple(expected) and min(expected) > 0
     assert found.n_bona_fide + found.n_attack == len(shared) - sum(expected)
     text = format_comparison(found)
-    assert f"left out: 2 only in A, 3 only in B; without a score by A only {expected[0]}, by B only" in text
+    assert f"left out: 2 only in A, 3 only in B; no score in A only {expected[0]}, in B only" in text
 
 
 def test_other_labels_or_instruments_of_a_sample_are_refused():

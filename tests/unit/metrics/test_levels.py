@@ -172,7 +172,7 @@ def test_scores_without_videos_are_measured_as_they_are_and_it_is_said(tmp_path)
     plain = metrics.metrics_from_file(tmp_path / "s.csv", resampling=FAST)
     summary = metrics.metrics_from_file(tmp_path / "s.csv", aggregation="mean", resampling=FAST)
     assert summary.rates == plain.rates
-    assert "all records name no video and stand alone" in map(str, summary.notes)
+    assert "all records have no video, and each of them counts as one video" in map(str, summary.notes)
 
 
 def test_mixed_video_in_a_file_is_refused_with_the_files_name(tmp_path):

@@ -83,7 +83,7 @@ def test_dev_words_are_read(word):
 def test_unknown_instruments_are_pooled_and_noted(write):
     file = metrics.read_scores(write("label,attack_type,score\nattack,makeup,0.5\nattack,wig,0.1\nlive,real,1\n"))
     assert [record.attack_type for record in file.records] == [AttackType.UNKNOWN, AttackType.UNKNOWN, None]
-    assert file.notes == ("2 attack name(s) read as one instrument 'unknown': makeup, wig",)
+    assert file.notes == ("2 attack name(s) are unknown and count as one instrument 'unknown': makeup, wig",)
 
 
 def test_repeated_lines_are_noted(write):
@@ -104,7 +104,7 @@ def test_repeated_lines_are_noted(write):
         ("label,score\nlive,inf\n", "line 2: expected a finite number as score"),
         ("label,score\nlive,\n", "line 2: expected a finite number as score"),
         ("label,score\nlive,high\n", "got 'high'"),
-        ("label,status,score\nlive,no_face,0.5\n", "no_face goes with an empty score"),
+        ("label,status,score\nlive,no_face,0.5\n", "no_face needs an empty score"),
         ("label,status,score\nlive,noface,\n", "did you mean 'no_face'"),
         ("label,split,score\nlive,tset,0.5\n", "did you mean 'test'"),
         ("label,frame,score\nlive,first,0.5\n", "whole number as frame"),

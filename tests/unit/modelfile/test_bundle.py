@@ -166,7 +166,7 @@ def describing(**changes):
         (lambda entries: entries.update({"bundle.json": b"{"}), "not readable JSON"),
         (lambda entries: entries.update({"bundle.json": b"[" * 100_000}), "not readable JSON"),
         (lambda entries: entries.update({"bundle.json": b"[]"}), "not valid"),
-        (describing(format=2), "has format 2, this facepad reads format 1"),
+        (describing(format=2), "has format 2, but this facepad reads format 1"),
         (describing(mood="good"), "mood"),
         (describing(networks=[]), "networks"),
         (
@@ -174,7 +174,7 @@ def describing(**changes):
             "a threshold needs value, criterion and its whole origin",
         ),
         (describing(calibration={"slope": -1}), "calibration.slope"),
-        (describing(parts={}), "names no part network.onnx"),
+        (describing(parts={}), "does not list the part network.onnx"),
     ],
 )
 def test_a_changed_file_is_refused(bundle, tmp_path, change, message):
@@ -203,7 +203,7 @@ def test_compressed_parts_are_refused_before_they_fill_the_memory(bundle, tmp_pa
     with zipfile.ZipFile(tmp_path / "bomb", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bundle.json", b"{}")
         archive.writestr("zeros", bytes(1 << 20))
-    with pytest.raises(BundleError, match=r"bomb .*is compressed, expected stored"):
+    with pytest.raises(BundleError, match=r"bomb .*is compressed, but must be stored without compression"):
         read_bundle(tmp_path / "bomb")
 
 

@@ -95,7 +95,7 @@ def test_file_without_keys_admits_nobody(tmp_path, looks_always):
         ("# nothing\n\n", "holds no key"),
         ("login:abc\n", "line 1: expected name:sha256"),
         ("secret-key-in-plain-text\n", "line 1: expected name:sha256"),
-        (f"a:{'0' * 64}\na:{'1' * 64}\n", "line 2: a second key of that name"),
+        (f"a:{'0' * 64}\na:{'1' * 64}\n", "line 2: a second key with this name"),
     ],
 )
 def test_broken_file_is_refused_with_its_line_and_without_its_content(tmp_path, text, message):

@@ -21,7 +21,7 @@ def launched(monkeypatch):
 def test_more_devices_than_there_are_are_refused(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert Devices("cpu", 2).processes_to_start() == 2
-    with pytest.raises(InputError, match=r"^3 devices asked, this machine has 2 processor cores$"):
+    with pytest.raises(InputError, match=r"^3 devices asked, but this machine has 2 processor cores"):
         Devices("cpu", 3).processes_to_start()
 
 
@@ -34,9 +34,11 @@ def test_several_machines_need_a_launcher():
 def test_a_launcher_and_the_options_must_agree():
     assert Devices("cpu").processes_to_start() == Devices("cpu", 2, 2).processes_to_start() == 1
     assert Ranks.here() == Ranks(number=3, count=4, on_machine=2)
-    with pytest.raises(InputError, match=r"--devices 2 --nodes 3 was asked, the launcher started 2 on each of 2"):
+    with pytest.raises(
+        InputError, match=r"--devices 2 --nodes 3 was given, but the launcher started 2 processes on each of 2"
+    ):
         Devices("cpu", 2, 3).processes_to_start()
-    with pytest.raises(InputError, match=r"--devices 1 --nodes 4 was asked"):
+    with pytest.raises(InputError, match=r"--devices 1 --nodes 4 was given"):
         Devices("cpu", 1, 4).processes_to_start()
 
 
@@ -44,5 +46,7 @@ def test_a_launcher_of_one_process_is_a_launcher_too(monkeypatch):
     for name, value in {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1}.items():
         monkeypatch.setenv(name, str(value))
     assert Devices("cpu").processes_to_start() == 1
-    with pytest.raises(InputError, match=r"--devices 2 --nodes 1 was asked, the launcher started 1 on each of 1"):
+    with pytest.raises(
+        InputError, match=r"--devices 2 --nodes 1 was given, but the launcher started 1 processes on each of 1"
+    ):
         Devices("cpu", 2).processes_to_start()

@@ -442,7 +442,7 @@ def test_ctrl_c_in_the_learning_rate_search_is_passed_on(tiny_manifest, tmp_path
 
 def test_freezing_again_what_was_trained_is_refused(tiny_manifest, tmp_path):
     again = StageSettings(name="again", trainable_from="head", epochs=1)
-    with pytest.raises(InputError, match="stage 'again' freezes again"):
+    with pytest.raises(InputError, match="stage 'again' freezes parameters"):
         fit(_network(), _data(tiny_manifest), _plan(TUNE, again), tmp_path / "run")
 
 

@@ -90,7 +90,10 @@ def test_figures_at_another_threshold_are_forgotten(plain, noisy_manifest):
 def test_dev_images_that_were_learnt_from_are_named(plain, tiny_run, noisy_manifest, manifest_like, tmp_path, facepad):
     manifest = manifest_like(tmp_path, lambda sample: replace(sample, split=None))
     model = write_bundle(tmp_path / "model.facepad", plain)
-    for given, words in ((tiny_run, "24 of 72 dev images were learnt from"), (model, "trained on another manifest")):
+    for given, words in (
+        (tiny_run, "24 of 72 dev images were used in training"),
+        (model, "trained on another manifest"),
+    ):
         out = tmp_path / f"{given.name}.done"
         code, said, err = facepad("calibrate", given, manifest, "--out", out)
         assert code == 0, err

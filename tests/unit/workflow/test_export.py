@@ -119,14 +119,14 @@ def test_images_that_were_learnt_from_are_named(tiny_run, manifest_like, tmp_pat
         manifests.append(manifest_like(tmp_path / name, change))
     done = export_run(tiny_run, tmp_path / "a.facepad", ExportOptions(force=True), manifest=manifests[0])
     [line] = done.warnings
-    assert "24 of 72 dev images were learnt from" in line
+    assert "24 of 72 dev images were used in training" in line
     assert line in joined(read_bundle(tmp_path / "a.facepad").description.threshold.origin.notes)
     _, said, err = facepad("export", tiny_run, tmp_path / "c.facepad", "--manifest", manifests[0], "--force")
     assert (said + err).count("24 of 72 dev images were learnt from") == 1
     code, _, err = facepad("export", tiny_run, tmp_path / "b.facepad", "--manifest", manifests[1])
     assert code == 0
-    assert "note: 24 of 24 test images were learnt from" in err
-    assert "24 of 24 test images were learnt from" in (tmp_path / "b.facepad.parity.md").read_text()
+    assert "note: 24 of 24 test images were used in training" in err
+    assert "24 of 24 test images were used in training" in (tmp_path / "b.facepad.parity.md").read_text()
 
 
 def test_int8_is_smaller_and_close(tiny_run, noisy_manifest, tmp_path):

@@ -162,7 +162,7 @@ def refuse_narrow_crops(root: Path, samples: Iterable[Sample], reach: float | No
         if kept is not None and (reach is None or reach > kept + _TOLERANCE):
             needed, word = ("the whole frame", "frame") if reach is None else (f"{reach:g} x", f"{reach:g}")
             raise InputError(
-                f"{folder} holds crops of {kept:g} x the face square; needed is {needed}: "
+                f"{folder} holds crops of {kept:g} x the face square, but needed is {needed}: "
                 f"pack the set again with --crop {word}"
             )
 

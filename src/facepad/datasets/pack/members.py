@@ -97,7 +97,7 @@ def _of_frames(lines: Sequence[Line], manifest: Path, settings: PackSettings) ->
     wanted = {line.sample.frame: line for line in lines}
     last = max(line.sample.frame or 0 for line in lines)
     found: dict[int, Member] = {}
-    reason = "it has no such frame, or none that can be decoded"
+    reason = "the video has no such frame, or the frame cannot be decoded"
     try:
         for frame in read_video(path, threads=1):
             if frame.index in wanted:

@@ -61,9 +61,11 @@ class PackSummary:
 
     def to_text(self) -> str:
         """The summary as text for the terminal."""
-        lines = [f"it or its images changed since it was packed, packed again: {name}" for name in self.changed]
+        lines = [
+            f"the shard or its images have changed, so the shard was packed again: {name}" for name in self.changed
+        ]
         lines += [f"unreadable, left out: {why}" for why in self.unreadable.values()]
-        there = f" ({self.shards - self.packed} were there)" if self.packed < self.shards else ""
+        there = f" ({self.shards - self.packed} existed already)" if self.packed < self.shards else ""
         each = self.bytes / max(len(self.pairs), 1) / 1000
         lines.append(
             f"{len(self.pairs)} images in {self.shards} shards{there}, {self.bytes / 1e6:.1f} MB, {each:.1f} kB each"
@@ -245,7 +247,7 @@ class _Packer:
                 pairs += [(by_number[number], packed) for number, packed in samples_of_shard(self._out / name)]
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise RunError(
-                    f"{self._out / name} is not as it was packed ({error}); run the command again"
+                    f"{self._out / name} has changed since it was packed ({error}); run the command again"
                 ) from error
         return pairs
 

@@ -145,7 +145,7 @@ def find_trained(model: str | os.PathLike[str]) -> TrainedModel:
     bundle = found.read()
     if missing := [part for part in (DESCRIPTION_FILE, WEIGHTS_FILE) if part not in bundle.files]:
         raise ModelError(
-            f"training cannot go on from model {model}: it holds no {missing[0]}, only graphs to run; "
+            f"training cannot continue from model {model}: the model holds no {missing[0]}, only graphs; "
             "expected a run folder, or a model file made from a run"
         )
     return read_trained(bundle.files[DESCRIPTION_FILE], bundle.files[WEIGHTS_FILE], f"model {model}")

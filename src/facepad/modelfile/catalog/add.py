@@ -54,7 +54,9 @@ def check_model(bundle: Bundle) -> None:
         prepared = scorer.prepare(np.full((480, 640, 3), 127, np.uint8), Box(220, 140, 420, 340))
         scores = scorer.score([prepared, prepared])
     if not np.isfinite(scores.logits).all():
-        raise ModelError(f"model {bundle.description.name} gives {scores.logits[0]} for a grey image, not a number")
+        raise ModelError(
+            f"model {bundle.description.name} gives {scores.logits[0]} for a grey image; expected a finite number"
+        )
 
 
 def _write_file(path: Path, content: bytes) -> None:

@@ -118,10 +118,10 @@ def to_logits(output: NDArray[np.floating], form: OutputFormat) -> NDArray[np.fl
     values = np.asarray(output, dtype=np.float64)
     if form.kind == "logit":
         if values.size != len(values):
-            raise ModelError(f"expected one logit per image, the network gives {values.shape}")
+            raise ModelError(f"expected one logit per image, but the network gives {values.shape}")
         return values.reshape(-1)
     if values.ndim != 2 or form.bona_fide >= values.shape[1] or values.shape[1] < 2:
-        raise ModelError(f"expected (N, classes) with a class {form.bona_fide}, the network gives {values.shape}")
+        raise ModelError(f"expected (N, classes) with a class {form.bona_fide}, but the network gives {values.shape}")
     if form.kind == "probabilities":
         values = np.log(np.clip(values, _MIN_PROBABILITY, 1 - _MIN_PROBABILITY))
     others = np.delete(values, form.bona_fide, axis=1)

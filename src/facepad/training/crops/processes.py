@@ -84,7 +84,7 @@ class CropProcesses:
         except BrokenProcessPool as error:
             raise RunError(
                 "a process that reads images died: too little memory, or a script without an "
-                "`if __name__ == '__main__'` guard; go on with --resume"
+                "`if __name__ == '__main__'` guard; continue with --resume"
             ) from error
         finally:
             for future in waiting:
