@@ -103,7 +103,7 @@ def metrics_from_file(
     """Measure a scores file.
 
     The threshold is chosen on the dev lines and applied to the test lines. Without dev lines and a ``dev`` file, the
-    threshold is chosen on the measured scores, and a note of its origin says so.
+    threshold is chosen on the measured scores, and its origin has a note about this choice.
 
     Args:
         path: A scores.csv or a bob score file.
