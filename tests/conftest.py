@@ -25,7 +25,7 @@ from facepad.faces import DETECTORS
 from facepad.types import AttackType, Box, Label, Sample, Split
 from helpers.squares import Squares
 
-# Continuous integration tries the same examples every time; people's own runs go on looking for new ones.
+# Continuous integration uses the same examples in every run. Other runs search for new examples.
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.register_profile("local", deadline=None)
 settings.load_profile("local")

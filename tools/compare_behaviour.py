@@ -87,7 +87,7 @@ _FIRST_WORDS = 3
 _TOLERANCE = 1e-6  # relative; the order of floating-point sums may differ between the trees
 
 _RECIPE = """
-summary = "goes on from the shipped model"
+summary = "starts from the shipped model"
 [model]
 name = "attention_fusion"
 weights = "nuaa-research"

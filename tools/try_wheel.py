@@ -42,7 +42,7 @@ def main() -> None:
         sys.exit(f"{wheel.name} contains no facepad/py.typed: type checkers would ignore the types of facepad")
     with tempfile.TemporaryDirectory() as folder:
         try_wheel(wheel, Path(folder))
-    print(f"{wheel.name} works in an environment of its own")
+    print(f"{wheel.name} works in a separate environment")
 
 
 def try_wheel(wheel: Path, folder: Path) -> None:

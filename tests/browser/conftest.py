@@ -101,7 +101,7 @@ class Visit:
         _expect(page.locator(".box rect")).to_have_count(0)
 
     def saved(self) -> list[dict]:
-        """The entries of the history, as it is downloaded."""
+        """The entries of the downloaded history."""
         with self.page.expect_download() as download:
             self.page.get_by_role("button", name="Download as JSON").click()
         assert re.fullmatch(r"facepad-[\dT-]+\.json", download.value.suggested_filename)
@@ -123,7 +123,7 @@ def serving() -> Callable[..., AbstractContextManager[str]]:
 
 @contextmanager
 def _serving(log: Path, *options: object) -> Iterator[str]:
-    """`facepad serve` in a process of its own, on a free port: its address, once it is ready."""
+    """`facepad serve` in a separate process on a free port; yields the address when the service is ready."""
     command = [sys.executable, "-m", "facepad", "serve", "--port", "0", *map(str, options)]
     with log.open("wb") as written:
         process = subprocess.Popen(command, stderr=written, stdout=written)
@@ -230,7 +230,7 @@ def visit(launch, service, tmp_path) -> Iterator[Callable[..., Visit]]:
 
 @pytest.fixture(scope="session")
 def faces(synthetic_faces: list[Path], tmp_path_factory) -> dict[str, Path]:
-    """Pictures by what the service says of them: ``live``, ``attack`` and ``nobody``."""
+    """Pictures by the answer of the service: ``live``, ``attack`` and ``nobody``."""
     folder = tmp_path_factory.mktemp("pictures")
     person = read_image(next(path for path in synthetic_faces if "bona_fide" in path.name))
     red, blue = person.copy(), person.copy()

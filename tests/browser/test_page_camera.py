@@ -1,4 +1,4 @@
-"""The camera: single pictures, the live view, clips, the active check, and what is said where there is none."""
+"""The camera: single pictures, the live view, clips, the active check, and the message if no camera exists."""
 
 from __future__ import annotations
 

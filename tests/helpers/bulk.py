@@ -200,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def kill_a_child(of: int, name: str = "") -> bool:
-    """Kill -9 the first child process; false when there is none yet."""
+    """Kill -9 the first child process; false if there is no child process yet."""
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue

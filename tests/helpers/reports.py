@@ -1,4 +1,4 @@
-"""Reports of simulated scores, and their page taken apart."""
+"""Reports of simulated scores, and the parsed page."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from facepad.models import GlobalPool, StagedModel
 
 
 class _OneStage(nn.Sequential):
-    """A type of its own, as plain sequences are taken apart into stages."""
+    """A separate type, because plain sequences are divided into stages."""
 
 
 class TinyNetwork(StagedModel):

@@ -82,7 +82,7 @@ def fails_at(facepad):
 
 @pytest.fixture
 def data(tiny_manifest, tmp_path) -> Path:
-    """A manifest of its own: no features, no depth maps."""
+    """A separate manifest without features and depth maps."""
     shutil.copytree(tiny_manifest.parent, tmp_path / "data", ignore=shutil.ignore_patterns("features", "depth"))
     return tmp_path / "data" / "manifest.csv"
 

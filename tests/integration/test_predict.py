@@ -69,7 +69,7 @@ def test_schema_is_current():
     expected = Document.model_json_schema(mode="serialization")
     made = "python -c 'import json; from facepad.predict.schema import Document as D; "
     made += 'print(json.dumps(D.model_json_schema(mode="serialization"), indent=1))\' > docs/predict.schema.json'
-    assert json.loads(SCHEMA.read_text()) == expected, f"write it anew: {made}"
+    assert json.loads(SCHEMA.read_text()) == expected, f"write the file again: {made}"
 
 
 def test_schema_refuses_another_document():

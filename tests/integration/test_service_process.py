@@ -126,7 +126,7 @@ def redis(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
-    """Four callers, each with a rate limit of its own: file, and key by name."""
+    """Four callers, each with a separate rate limit: the key file, and the keys by name."""
     file = tmp_path_factory.mktemp("keys") / "keys.txt"
     return file, {name: add_key(file, name) for name in ("limited", "metered", "stubborn", "patient")}
 

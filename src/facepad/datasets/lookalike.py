@@ -28,7 +28,7 @@ _BLOCK = 512
 def perceptual_hash(image: npt.NDArray[np.uint8]) -> Bits:
     """Compute 64 bits, nearly all of which are equal for images that look alike.
 
-    Each bit tells whether the amplitude of one low cosine frequency is above the median of all 64 amplitudes.
+    Each bit is whether the amplitude of one low cosine frequency is above the median of all 64 amplitudes.
 
     Args:
         image: uint8 RGB, shape (height, width, 3).

@@ -60,7 +60,7 @@ def _video_key(item: _HasVideo) -> _VideoKey | None:
 
 
 def _group_by_video(items: Iterable[_VideoItem]) -> list[list[_VideoItem]]:
-    """Group items by video, in the order of first occurrence; a single image is a group of its own."""
+    """Group items by video, in the order of first occurrence; a single image is a separate group."""
     videos: dict[_VideoKey | int, list[_VideoItem]] = {}
     for place, item in enumerate(items):
         videos.setdefault(_video_key(item) or place, []).append(item)

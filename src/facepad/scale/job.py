@@ -125,7 +125,7 @@ def score_source(
 
 
 def batches_of(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Group images in batches of ``size``. A video is a batch of its own, because it takes as long as many images.
+    """Group images in batches of ``size``. A video is a separate batch, because it takes as long as many images.
 
     >>> [len(batch) for batch in batches_of([Item("a", "image", "a"), Item("b", "video", "b")] * 2, 2)]
     [1, 1, 1, 1]

@@ -44,7 +44,7 @@ class _Task:
 class _Worker:
     """A process and its tasks.
 
-    ``ready`` tells whether the process has loaded the model. The process works on the first of its tasks.
+    ``ready`` is whether the process has loaded the model. The process works on the first of its tasks.
     """
 
     process: SpawnProcess

@@ -1,4 +1,4 @@
-"""Data of a training: samples with their preprocessing, and batches of crops or of kept features."""
+"""Data of a training: samples with their preprocessing, and batches of crops or of stored features."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class CropDataset(Dataset[Batch]):
 
 
 class RowDataset(Dataset[Batch]):
-    """Batches of kept features: the output of the frozen stages for each image, the label, and the depth map.
+    """Batches of stored features: the output of the frozen stages for each image, the label, and the depth map.
 
     Args:
         features: Float16 features ``(rows, C, H, W)`` or ``(rows, C)``, usually a memory map.

@@ -44,7 +44,7 @@ class WeightedMean(Metric):
 
 
 class PadModule(pl.LightningModule):
-    """Trains a network from the stage ``start`` to the end. The batches hold pixels, or kept features of this stage.
+    """Trains a network from the stage ``start`` to the end. The batches hold pixels, or stored features of this stage.
 
     Args:
         model: The network. `StagedModel.freeze_before` has chosen the trainable parameters.

@@ -196,7 +196,7 @@ def _has_weights(model: StagedModel, stop: str) -> bool:
 def _datasets(
     run: TrainingRun, start: str | None, taps: Sequence[str]
 ) -> tuple[CropDataset | RowDataset, CropDataset | RowDataset]:
-    """Training and dev data: crops, or the kept features at the input of the stage ``start``."""
+    """Training and dev data: crops, or the stored features at the input of the stage ``start``."""
     data = run.data
     # Kept views do not depend on the run's seed, because all runs on these images share the views.
     seed = run.plan.train.seed if start is None else 0

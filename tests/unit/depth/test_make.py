@@ -53,7 +53,7 @@ def test_agreement_with_the_mean_face_is_given(manifest):
     assert make(manifest, TemplateDepth()).agreement is None
 
 
-def test_second_run_makes_nothing_anew(manifest):
+def test_second_run_makes_no_map_again(manifest):
     make(manifest)
     labeller = Counting()
     summary = make(manifest, labeller)
@@ -107,7 +107,7 @@ def test_rows_without_index_lines_are_dropped(manifest):
 
 def test_face_that_the_labeller_does_not_see_gets_the_template_and_is_listed(manifest):
     write_image(manifest.parent / "real/05.png", np.zeros((64, 64, 3), np.uint8))
-    for summary in (make(manifest), make(manifest)):  # a later run still says so
+    for summary in (make(manifest), make(manifest)):  # a later run still reports this
         assert summary.fell_back == ["real/05.png"]
         assert "template's mean face instead: 1 (real/05.png)" in summary.to_text()
     template = TemplateDepth().depth(np.zeros((1, 1, 3), np.uint8), BOX)

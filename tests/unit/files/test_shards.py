@@ -80,7 +80,7 @@ def test_a_file_that_is_not_a_tar_has_no_members(shard, content):
         open_file(shard / "0/one.bin")
 
 
-def test_a_shard_that_changes_is_read_anew(shard):
+def test_a_shard_that_changes_is_read_again(shard):
     before = file_stamp(shard / "0/one.bin")
     write_shard(shard, {"2/other.bin": b"another", "0/one.bin": b"one more"})
     assert read(shard / "0/one.bin") == b"one more"

@@ -330,7 +330,7 @@ def test_picks_by_rate_are_the_frames_on_show(gaps, step):
 
 def test_packed_b_frames_of_avi_are_all_read_and_rightly_numbered():
     # MPEG-4 as DivX and XviD wrote it: a B-frame is in the chunk of the frame before it. Frame i is 24 + 6 i grey.
-    # The file is an AVI of FFmpeg whose chunks were put together anew, since its encoder does not pack.
+    # The file is an AVI of FFmpeg whose chunks were joined again, because the encoder does not pack.
     path = Path(__file__).parents[2] / "data" / "packed-b-frames.avi"
     for count, expected in ((None, range(12)), (4, (1, 4, 7, 10))):
         video = read_video(path, count=count)

@@ -103,7 +103,7 @@ def test_foreign_inputs_are_translated():
     form = InputFormat(layout="nchw", channels="bgr", dtype="float32", scale=0.5, mean=(1, 2, 3), std=(1, 2, 4))
     batch = to_input(crops, form)
     assert batch.shape == (2, 3, 1, 2) and batch.dtype == np.float32
-    # The blue channel comes first; mean and std stand in the graph's order.
+    # The blue channel comes first; mean and std are in the graph's order.
     assert batch[1, :, 0, 1].tolist() == [(11 * 0.5 - 1) / 1, (10 * 0.5 - 2) / 2, (9 * 0.5 - 3) / 4]
 
 

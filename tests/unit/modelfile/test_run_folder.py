@@ -20,7 +20,7 @@ def test_unfinished_run_is_refused_and_names_how_to_go_on(tmp_path):
     with pytest.raises(ModelError, match=r"holds no trained model \(not a run folder\)"):
         run.require_finished()
     run.recipe_file.write_text("{}")
-    with pytest.raises(ModelError, match=r"its training is not finished; go on with .*--resume"):
+    with pytest.raises(ModelError, match=r"its training is not finished; continue with .*--resume"):
         run.require_finished()
 
 

@@ -40,7 +40,7 @@ def test_depth_example_of_another_form_is_refused(image, depth, message):
         DepthExample("a.jpg", Label.BONA_FIDE, None, 0.5, True, image, depth)
 
 
-def test_split_that_nobody_named_is_called_evaluated():
+def test_records_without_a_split_are_called_evaluated():
     test = [replace(r, split=None) for r in simulated(Split.TEST)]
     content = content_of([], test, threshold=fixed_threshold(0.5))
     assert content.measured == test and content.split_name == "evaluated"

@@ -80,7 +80,7 @@ def test_file_that_breaks_later_leaves_the_keys_in_force(tmp_path, looks_always,
     assert str(file) in record.getMessage()
 
 
-def test_file_without_keys_admits_nobody(tmp_path, looks_always):
+def test_file_without_keys_admits_no_caller(tmp_path, looks_always):
     file = tmp_path / "keys.txt"
     key = add_key(file, "login")
     keys = ApiKeys(file)

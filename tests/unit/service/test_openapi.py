@@ -14,7 +14,9 @@ DOCUMENT = Path(__file__).parents[3] / "docs" / "openapi.json"
 def test_openapi_document_is_current():
     made = "python -c 'import json; from facepad.service.app import create_app as c; "
     made += "print(json.dumps(c().openapi(), indent=1))' > docs/openapi.json"
-    assert json.loads(DOCUMENT.read_text()) == json.loads(json.dumps(create_app().openapi())), f"write it anew: {made}"
+    assert json.loads(DOCUMENT.read_text()) == json.loads(json.dumps(create_app().openapi())), (
+        f"write the file again: {made}"
+    )
 
 
 def test_openapi_document_names_every_refusal_of_liveness():

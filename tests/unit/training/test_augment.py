@@ -101,7 +101,7 @@ def test_identity_names_every_setting_and_version():
 
 
 # Mean change of a test image over 40 seeds. If a line fails because you changed an operation on purpose, raise its
-# version in `facepad.training.augment` and update the line: training then computes its kept features again.
+# version in `facepad.training.augment` and update the line: training then computes its stored features again.
 MEAN_CHANGES = {
     "version 1: frame 1": 17.23,
     "version 1: mirror 1": 23.10,

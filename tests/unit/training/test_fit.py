@@ -1,4 +1,4 @@
-"""Training: kept features equal the network's own, stages train what they name, a resumed run ends the same."""
+"""Training: stored features equal the network's own, stages train what they name, a resumed run ends the same."""
 
 from __future__ import annotations
 

@@ -169,7 +169,7 @@ async function startCamera(device = "") {
   hint("Waiting for the camera …");
   try {
     await stopLive();
-    dropVerdictOfCamera("The camera was started anew.");
+    dropVerdictOfCamera("The camera was started again.");
     await camera.start(device);
     await listLenses();
     await askForChecks();
