@@ -94,7 +94,7 @@ def test_a_fit_is_never_worse_than_none(bona_fide, attack):
     [
         ([1.0, 2.0], [-1.0, -0.5], SeparableError, "every attack lies below"),
         ([0.0, 2.0], [-1.0, 0.0], SeparableError, "every attack lies below"),  # touching: still no slope is the best
-        ([-1.0], [1.0], MetricError, "upside down"),
+        ([-1.0], [1.0], MetricError, "logits are reversed"),
         ([-1.0, 0.5, 2.0], [0.0, 1.0, 3.0], MetricError, "do not rise"),
         ([1.0], [1.0, 1.0], MetricError, "all logits are equal"),
         ([], [1.0], MetricError, "no bona fide scores"),

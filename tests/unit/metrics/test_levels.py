@@ -233,7 +233,7 @@ def test_mixed_video_is_refused_before_anything_is_scored(tmp_path):
 def test_videos_are_not_measured_where_none_is_named(tmp_path):
     samples = [replace(sample, video=None if sample.split is Split.TEST else "a") for sample in video_samples(tmp_path)]
     samples = [replace(sample, video=sample.video and f"{sample.path}") for sample in samples]
-    with pytest.raises(InputError, match="no test image names its video.*--level frame"):
+    with pytest.raises(InputError, match="no test image has a value in the column video.*--level frame"):
         check_evaluation(samples, "eer", "mean")
 
 
