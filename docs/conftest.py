@@ -1,4 +1,4 @@
-"""The files that the pages on predicting and serving name, in a folder of their own, and the service of the latter."""
+"""The files that the pages on predicting and serving name, in a separate folder, and a service for the serving page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _named_files(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: py
 
 @pytest.fixture(autouse=True)
 def _served(request: pytest.FixtureRequest, _named_files: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Clients get to a service in this process, whatever their address."""
+    """Clients of any address reach a service in this process."""
     if request.path.name != "serve.md":
         yield
         return

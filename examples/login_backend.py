@@ -13,7 +13,7 @@ from fastapi import FastAPI, Form, HTTPException, UploadFile
 from facepad.client import AsyncClient
 from facepad.errors import ServiceError
 
-TRIES = 5  # per account, not per address: an attacker with unlimited tries gets through
+TRIES = 5  # per account, not per address: an attacker with unlimited tries succeeds
 
 
 def create_app(liveness: AsyncClient) -> FastAPI:

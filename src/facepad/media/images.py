@@ -183,7 +183,7 @@ def _parser_of(head: bytes) -> type[ImageFile.ImageFile] | None:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - an image with damaged metadata stays readable, whatever Pillow raises
+    except Exception:  # noqa: BLE001 - an image with damaged metadata stays readable for any exception of Pillow
         return 1
 
 

@@ -94,7 +94,7 @@ def read_video(
 
     Raises:
         VideoError: the file is missing, empty, not a video, without frames, or too large. The message names the file.
-            During the iteration: a frame is too large, or not one frame can be decoded.
+            During the iteration: a frame is too large, or no frame can be decoded.
         InputError: count and rate are both given, or one of them is out of range.
     """
     if count is not None and rate is not None:

@@ -96,7 +96,7 @@ class ThresholdSection(Section):
 
     def threshold(self) -> Threshold:
         """The threshold, with an origin that names the publisher."""
-        notes = remarks(["not chosen on data of the place where the model is used"])
+        notes = remarks(["not chosen on data from the place of use"])
         origin = ThresholdOrigin(f"stated by the publisher: {self.stated}", notes=notes)
         return Threshold(self.value, str(parse_criterion(self.value)), origin)
 
