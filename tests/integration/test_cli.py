@@ -246,7 +246,7 @@ def test_evaluation_on_one_class_is_refused_before_anything_is_written(facepad, 
     assert not (tmp_path / "report").exists()
 
 
-def test_evaluation_says_when_test_images_were_learnt_from(facepad, run_folder, tiny_manifest, tmp_path):
+def test_evaluation_says_when_test_images_were_used_in_training(facepad, run_folder, tiny_manifest, tmp_path):
     manifest = tmp_path / "manifest.csv"
     turned = {Split.TRAIN: Split.TEST, Split.TEST: Split.TRAIN, Split.DEV: Split.DEV}
     samples = _from_elsewhere(tiny_manifest, tmp_path)

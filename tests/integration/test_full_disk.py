@@ -106,7 +106,7 @@ def test_preparing_goes_on_from_every_file(fails_at, facepad, data, tmp_path):
     assert digests(out) == digests(tmp_path / "whole")
 
 
-def test_frames_of_videos_go_on_from_every_file(fails_at, facepad, tmp_path):
+def test_frames_of_videos_continue_after_every_file(fails_at, facepad, tmp_path):
     videos, out = tmp_path / "videos", tmp_path / "out"
     assert facepad("data", "synthetic", videos, "--video", "--subjects", 4, "--images", 4, "--jobs", 1)[0] == 0
     words = ("data", "prepare", "video-folder", videos, out, "--frames-per-video", 1, "--jobs", 1)
@@ -130,7 +130,7 @@ def test_packing_goes_on_from_every_file(fails_at, facepad, data, tmp_path):
     assert digests(out) == digests(tmp_path / "whole")
 
 
-def test_depth_maps_go_on_from_every_file(fails_at, facepad, data, tmp_path):
+def test_depth_maps_continue_after_every_file(fails_at, facepad, data, tmp_path):
     words = ("data", "depth", data, "--engine", "template", "--preview", tmp_path / "look")
     for pattern in (r"^\.meta", r"^maps", r"^\.unreadable", r"^\.depth-template"):
         fails_at(pattern, tmp_path, *words)
@@ -155,7 +155,7 @@ def test_training_goes_on_from_every_file_to_the_same_weights(fails_at, facepad,
     assert sha256_file(out / "model.safetensors") == sha256_file(run_folder / "model.safetensors")
 
 
-def test_bulk_scores_go_on_from_every_file(fails_at, facepad, make_model, tiny_manifest, tmp_path):
+def test_bulk_scores_continue_after_every_file(fails_at, facepad, make_model, tiny_manifest, tmp_path):
     pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
     model, out = make_model(tmp_path / "tiny.facepad", crop_scale=None), tmp_path / "out"
     words = ("score", tiny_manifest, out, "--model", model, "--jobs", 1)

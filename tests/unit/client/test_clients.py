@@ -222,7 +222,7 @@ def test_ready_is_asked_once(ask, pauses):
 
 def test_answer_of_something_else_is_named(ask):
     page = httpx2.Response(200, text="<html>")
-    with pytest.raises(ServiceError, match="what facepad never sends"):
+    with pytest.raises(ServiceError, match="an answer that is not facepad's"):
         ask(httpx2.MockTransport(Service(page)), "check", b"x")
     proxy = httpx2.Response(502, text="<html>bad gateway")
     with pytest.raises(ServiceError, match="502: Bad Gateway") as raised:

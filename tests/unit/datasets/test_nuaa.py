@@ -69,7 +69,7 @@ def test_scan_finds_the_db_folder_of_the_archive(tmp_path):
 
 def test_scan_says_when_the_lists_are_not_the_published_ones(tmp_path):
     notes = NUAA.scan(small_nuaa(tmp_path), "official", 0).notes
-    assert notes[0] == "client_train_raw.txt names 18 NUAA images, the published list 1743"
+    assert notes[0] == "client_train_raw.txt names 18 NUAA images, but the published list names 1743"
     assert len(notes) == 4
 
 

@@ -109,7 +109,7 @@ def test_face_that_the_labeller_does_not_see_gets_the_template_and_is_listed(man
     write_image(manifest.parent / "real/05.png", np.zeros((64, 64, 3), np.uint8))
     for summary in (make(manifest), make(manifest)):  # a later run still reports this
         assert summary.fell_back == ["real/05.png"]
-        assert "template's mean face instead: 1 (real/05.png)" in summary.to_text()
+        assert "template's mean face was used: 1 (real/05.png)" in summary.to_text()
     template = TemplateDepth().depth(np.zeros((1, 1, 3), np.uint8), BOX)
     assert np.array_equal(load(manifest).of(read_manifest(manifest)[5]), template)
 

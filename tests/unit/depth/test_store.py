@@ -94,7 +94,7 @@ def test_another_model_does_not_mix_its_maps_in(manifest):
 def test_several_labellers_ask_for_a_choice(manifest):
     make(manifest)
     make(manifest, TemplateDepth())
-    with pytest.raises(InputError, match=r"several engines \(counting, template\); say which one"):
+    with pytest.raises(InputError, match=r"several engines \(counting, template\); choose one"):
         load(manifest)
     assert load(manifest, "template").labeller == "template"
 

@@ -189,7 +189,7 @@ def test_values_are_those_of_the_metrics_of_each_file(tmp_path):
             assert getattr(found.differences[name], side) == pytest.approx(summary.rates[name].value)
 
 
-def test_clearly_better_system_is_named_with_more_than_chance():
+def test_clearly_better_system_is_named_as_significant():
     found = compared(make(seed=1, gap=0.05), make(seed=2, gap=0.4))
     assert found.differences["acer"].significant and found.differences["acer"].high < 0
     assert found.decisions["all"].p < 0.001 and found.decisions["all"].only_b > found.decisions["all"].only_a

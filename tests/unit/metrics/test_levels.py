@@ -97,7 +97,7 @@ def test_a_video_is_one_name_of_one_subject_in_one_split():
     assert {v.video for v in videos} == {"1", "2"}
 
 
-def test_images_that_name_no_video_stand_alone_unchanged():
+def test_images_without_a_video_are_unchanged():
     single = [replace(frame(0.4), video=None, frame=None, path=f"{n}.png") for n in range(3)]
     assert to_videos(single) == single
     assert to_videos(to_videos([*single, *clip([0.2, 0.4])])) == to_videos([*single, *clip([0.2, 0.4])])
@@ -167,7 +167,7 @@ def test_second_dev_file_is_aggregated_too(tmp_path):
     assert (origin.n_bona_fide + origin.n_attack, origin.source) == (24, str(tmp_path / "dev.csv"))
 
 
-def test_scores_without_videos_are_measured_as_they_are_and_it_is_said(tmp_path):
+def test_scores_without_videos_are_measured_unchanged_with_a_note(tmp_path):
     metrics.write_scores(tmp_path / "s.csv", [replace(r, video=None) for r in simulated(Split.TEST)])
     plain = metrics.metrics_from_file(tmp_path / "s.csv", resampling=FAST)
     summary = metrics.metrics_from_file(tmp_path / "s.csv", aggregation="mean", resampling=FAST)

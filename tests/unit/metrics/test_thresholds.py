@@ -124,7 +124,7 @@ def test_threshold_origin_remembers_what_it_was_chosen_on():
 
 
 @pytest.mark.parametrize("criterion", DATA_DRIVEN)
-def test_separable_origin_says_so_and_gives_the_gap(criterion):
+def test_separable_origin_has_a_note_and_gives_the_gap(criterion):
     records = [record(0.7), record(0.9), record(0.1, AttackType.PRINT), record(0.3, AttackType.PRINT)]
     threshold = metrics.choose_threshold(records, criterion, source="dev", resampling=metrics.Resampling(None))
     assert threshold.value == pytest.approx(0.5)

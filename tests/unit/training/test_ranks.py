@@ -151,7 +151,7 @@ def _meets_other_data() -> None:
 
 
 def test_ranks_with_other_data_are_refused():
-    with pytest.raises(InputError, match=r"process [12] of 2 was given another manifest than this one"):
+    with pytest.raises(InputError, match=r"process [12] of 2 has another manifest than this process"):
         start_ranks(2, "cpu", _meets_other_data)
 
 

@@ -153,12 +153,12 @@ def test_recipe_file_of_ones_own(tmp_path: Path):
         (
             "tla-mobilenetv2",
             ["depth.weight=2"],
-            r"tla-mobilenetv2\.toml: depth\.weight: mobilenet_v2 gives no depth map.*: attention_fusion$",
+            r"tla-mobilenetv2\.toml: depth\.weight: mobilenet_v2 does not predict a depth map.*: attention_fusion$",
         ),
         (
             "demo-depth",
             ["model.depth=false"],
-            r"attention_fusion with model\.depth = false gives no depth map.*depth=\{\}",
+            r"attention_fusion with model\.depth = false does not predict a depth map.*depth=\{\}",
         ),
     ],
 )

@@ -87,7 +87,7 @@ def test_figures_at_another_threshold_are_forgotten(plain, noisy_manifest):
     assert calibrate_bundle(old, noisy_manifest).bundle.description.facts == plain.description.facts
 
 
-def test_dev_images_that_were_learnt_from_are_named(plain, tiny_run, noisy_manifest, manifest_like, tmp_path, facepad):
+def test_dev_images_that_training_used_are_named(plain, tiny_run, noisy_manifest, manifest_like, tmp_path, facepad):
     manifest = manifest_like(tmp_path, lambda sample: replace(sample, split=None))
     model = write_bundle(tmp_path / "model.facepad", plain)
     for given, words in (

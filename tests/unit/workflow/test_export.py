@@ -108,7 +108,7 @@ def test_the_threshold_may_stay_out(tiny_run, tmp_path):
     assert "the model file has none" in (tmp_path / "a.facepad.parity.md").read_text()
 
 
-def test_images_that_were_learnt_from_are_named(tiny_run, manifest_like, tmp_path, facepad):
+def test_images_that_training_used_are_named(tiny_run, manifest_like, tmp_path, facepad):
     turned = {Split.TRAIN: Split.TEST, Split.TEST: Split.TRAIN, Split.DEV: Split.DEV}
     manifests = []
     for name, change in (
@@ -323,7 +323,7 @@ def test_int8_that_knows_nothing_any_more_is_not_written(tiny_run, noisy_manifes
 def test_a_manifest_without_test_measures_parity_on_dev(tiny_run, manifest_like, tmp_path):
     manifest = manifest_like(tmp_path, lambda sample: None if sample.split is Split.TEST else sample)
     done = export_run(tiny_run, tmp_path / "a.facepad", manifest=manifest)
-    assert "no test split" in done.parity.data
+    assert "the test split lacks a class" in done.parity.data
 
 
 def test_bad_input_is_one_line_and_nothing_is_written(tiny_run, noisy_manifest, manifest_like, tmp_path, facepad):

@@ -34,7 +34,7 @@ def test_crops_that_are_too_narrow_for_a_network_are_refused(data, tmp_path):
     samples = read_manifest(tmp_path / "out" / "manifest.csv")
     refuse_narrow_crops(tmp_path / "out", samples, 1.6)
     refuse_narrow_crops(data.parent, read_manifest(data), None)
-    with pytest.raises(InputError, match=r"crops of 1\.6 x the face square; needed is 2\.7 x: .* --crop 2\.7"):
+    with pytest.raises(InputError, match=r"crops of 1\.6 x the face square, but needed is 2\.7 x: .* --crop 2\.7"):
         refuse_narrow_crops(tmp_path / "out", samples, 2.7)
     with pytest.raises(InputError, match="needed is the whole frame: .* --crop frame"):
         refuse_narrow_crops(tmp_path / "out", samples, None)
