@@ -43,6 +43,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+_REWORDED = "a sentence of the report is worded differently"
+
 # Intended differences: (pattern of the command, pattern of the difference, reason).
 INTENDED: tuple[tuple[str, str, str], ...] = (
     ("*", "*note* is new", "notes are lists of a kind and a text"),

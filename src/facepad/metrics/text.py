@@ -35,7 +35,7 @@ def _summary_lines(summary: PadSummary) -> Iterator[str]:
     )
     yield from _threshold_lines(summary.threshold)
     yield ""
-    yield f"{'':<36}{'%':>8}  {'95 % interval, %':>18}{'n':>9}  interval by"
+    yield f"{'':<36}{'%':>8}  {'95 % interval, %':>18}{'n':>9}  interval method"
     yield from _rate_lines(summary)
     yield ""
     yield f"{'decisions':<20}{'accepted':>10}{'rejected':>10}{'no response':>13}"
@@ -114,15 +114,15 @@ def _comparison_lines(found: Comparison) -> Iterator[str]:
         f"in {who} {n}" for who, n in zip(("A only", "B only", "both"), found.unscored, strict=True)
     )
     yield ""
-    yield f"{'':<32}{'A, %':>8}{'B, %':>8}{'B - A':>9}  {'95 % interval, B - A':>20}{'p':>10}  interval by"
+    yield f"{'':<32}{'A, %':>8}{'B, %':>8}{'B - A':>9}  {'95 % interval, B - A':>20}{'p':>10}  interval method"
     for measure in compared_measures():
         yield _difference_line(measure.compared, found.differences[measure.key])
     yield ""
-    yield f"{'correct decision by':<20}{'both':>10}{'A only':>10}{'B only':>10}{'neither':>10}{'p (McNemar)':>14}"
+    yield f"{'decided rightly by':<20}{'both':>10}{'A only':>10}{'B only':>10}{'neither':>10}{'p (McNemar)':>14}"
     for name, tested in found.decisions.items():
         counts = (tested.both_right, tested.only_a, tested.only_b, tested.both_wrong)
         yield f"{name.replace('_', ' '):<20}{''.join(f'{n:>10}' for n in counts)}{_p_value_text(tested.p):>14}"
-    yield "McNemar's test assumes independent samples. If samples share subjects, the p of this test is too small."
+    yield "McNemar's test takes the samples as independent. If samples share subjects, the p of this test is too small."
     for note in found.notes:
         yield f"note: {note}"
     yield ""
@@ -146,4 +146,4 @@ def _verdict(found: Difference) -> str:
     better = "B" if found.difference < 0 else "A"
     chance = "a significant difference" if found.significant else "which may be chance"
     p = _p_value_text(found.p)
-    return f"{better} is better by {100 * abs(found.difference):.3f} percentage points, {chance} (p {p})."
+    return f"{better} errs less by {100 * abs(found.difference):.3f} percentage points, {chance} (p {p})."

@@ -194,7 +194,7 @@ def test_clearly_better_system_is_named_as_significant():
     assert found.differences["acer"].significant and found.differences["acer"].high < 0
     assert found.decisions["all"].p < 0.001 and found.decisions["all"].only_b > found.decisions["all"].only_a
     text = format_comparison(found)
-    assert text.splitlines()[-1].startswith("ACER: B is better by")
+    assert text.splitlines()[-1].startswith("ACER: B errs less by")
     assert "a significant difference" in text.splitlines()[-1]
 
 
