@@ -197,7 +197,7 @@ def test_prepare_stops_when_more_than_one_image_in_twenty_is_unreadable(tmp_path
     tree = small_tree(tmp_path / "set")
     for image in range(2):
         (tree / f"live/s0/{image}.png").write_bytes(b"")
-    with pytest.raises(DatasetError, match=r"2 of 20 images of .* cannot be read \(first: .*; more than 5% means"):
+    with pytest.raises(DatasetError, match=r"2 of 20 images of .* cannot be read \(first: .*The limit is 5%"):
         run("folder", tree, tmp_path / "out")
     assert not (tmp_path / "out/manifest.csv").exists()
 

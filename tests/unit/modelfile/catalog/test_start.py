@@ -83,7 +83,7 @@ def test_another_architecture_or_option_is_named(run, name, options, message):
 
 def test_what_holds_no_weights_is_refused(tmp_path, run, model_file):
     graphs = write_bundle(tmp_path / "graphs.facepad", bundle_of(load_trained(run)))
-    with pytest.raises(ModelError, match=r"graphs.facepad: it holds no model.json, only graphs"):
+    with pytest.raises(ModelError, match=r"graphs.facepad: the model holds no model.json, only graphs"):
         starting_network("mobilenet_v2", str(graphs), SMALL)
     with pytest.raises(ModelError, match="not a run folder"):
         starting_network("mobilenet_v2", str(tmp_path), SMALL)
