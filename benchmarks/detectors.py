@@ -143,7 +143,7 @@ def found_table(found: list[Found]) -> str:
 def agreement_table(found: list[Found]) -> str:
     agreements = [one.agreement for one in found if one.boxes["dlib"] and one.boxes["yunet"]]
     rows = [
-        ("images in which both detectors find a face", f"{len(agreements)} of {len(found)}"),
+        ("images in which both find a face", f"{len(agreements)} of {len(found)}"),
         ("mean IoU of their squares", f"{statistics.mean(agreements):.3f}"),
         ("median IoU", f"{statistics.median(agreements):.3f}"),
         ("share with IoU >= 0.8", share(agreements, 0.8)),

@@ -254,7 +254,7 @@ def test_evaluation_says_when_test_images_were_used_in_training(facepad, run_fol
     code, out, err = facepad("evaluate", run_folder, manifest, tmp_path / "report", "--no-probes")
     assert code == 0, err
     assert "24 of 24 test images were used in training" in out
-    assert "3 of 3 test subjects have names that are also in the training" in out
+    assert "3 of 3 test subjects are also train subjects (same name)" in out
     _, out, _ = facepad("evaluate", run_folder, tiny_manifest, tmp_path / "honest", "--no-probes")
     assert "used in training" not in out
 

@@ -48,7 +48,7 @@ def measured_notes(run: RunFolder, manifest: Path, test: Sequence[Sample]) -> li
     ]
     if shared := subjects.intersection(seen[Split.TRAIN]["subjects"]):
         notes.append(
-            f"{len(shared)} of {len(subjects)} test subjects have names that are also in the training: "
+            f"{len(shared)} of {len(subjects)} test subjects are also train subjects (same name): "
             "the figures say little about new people"
         )
     return notes

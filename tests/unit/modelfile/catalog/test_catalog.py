@@ -174,7 +174,10 @@ def test_blue_first_graphs_get_blue_first(describe):
         ([("[networks.input]", "[networks.input")], "mine.toml cannot be read"),
         ([('layout = "nchw"', 'layout = "nhwc"')], "cannot run on the input of its description"),
         ([("size = [16, 16]", "size = [24, 24]")], "cannot run on the input of its description"),
-        ([("bona_fide = 1", "bona_fide = 2")], r"expected \(N, classes\) with a class 2, but the network gives \(1, 2\)"),
+        (
+            [("bona_fide = 1", "bona_fide = 2")],
+            r"expected \(N, classes\) with a class 2, but the network gives \(1, 2\)",
+        ),
         ([('kind = "logits"', 'kind = "logit"')], "expected one logit per image"),
         ([('kind = "logits"', 'kind = "logits"\nname = "logits"')], "no output 'logits'; it has output"),
     ],
