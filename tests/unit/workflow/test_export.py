@@ -122,7 +122,7 @@ def test_images_that_training_used_are_named(tiny_run, manifest_like, tmp_path, 
     assert "24 of 72 dev images were used in training" in line
     assert line in joined(read_bundle(tmp_path / "a.facepad").description.threshold.origin.notes)
     _, said, err = facepad("export", tiny_run, tmp_path / "c.facepad", "--manifest", manifests[0], "--force")
-    assert (said + err).count("24 of 72 dev images were learnt from") == 1
+    assert (said + err).count("24 of 72 dev images were used in training") == 1
     code, _, err = facepad("export", tiny_run, tmp_path / "b.facepad", "--manifest", manifests[1])
     assert code == 0
     assert "note: 24 of 24 test images were used in training" in err
