@@ -127,7 +127,7 @@ def test_unreadable_image_is_listed_and_the_rest_goes_on(manifest):
 
 def test_images_that_moved_stop_the_run_in_one_line(manifest):
     shutil.move(manifest.parent / "real", manifest.parent / "moved")
-    with pytest.raises(InputError, match=r"of 39 bona fide images of .* cannot be read .*more than 5% means") as caught:
+    with pytest.raises(InputError, match=r"of 39 bona fide images of .* cannot be read .*The limit is 5%") as caught:
         make(manifest)
     assert "\n" not in str(caught.value)
 

@@ -87,7 +87,7 @@ def test_another_model_does_not_mix_its_maps_in(manifest):
     make(manifest)
     other = Counting()
     other.identity = "counting-2"
-    with pytest.raises(InputError, match=r"made by counting-1 .*this is counting-2 .*remove that folder"):
+    with pytest.raises(InputError, match=r"made by counting-1 .*by counting-2 .*remove this folder"):
         make(manifest, other)
 
 
