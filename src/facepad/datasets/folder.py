@@ -15,7 +15,7 @@ from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_S
 from facepad.media.images import IMAGE_SUFFIXES
 from facepad.types import AttackType, Label, Sample, Split
 
-__all__ = ["FOLDER", "scan_tree"]
+__all__ = ["FOLDER", "NamedFile", "named_files", "scan_tree"]
 
 _SHARES: Mapping[Split, float] = {Split.TRAIN: 0.6, Split.DEV: 0.2, Split.TEST: 0.2}
 _INSTRUMENTS = {name: kind for name, kind in ATTACK_TYPE_SYNONYMS.items() if kind is not AttackType.UNKNOWN}
@@ -23,8 +23,16 @@ _DEV_OF_TRAIN: Mapping[Split, float] = {Split.TRAIN: 0.8, Split.DEV: 0.2}
 
 
 @dataclass(frozen=True, slots=True)
-class _NamedFile:
-    """Label, subject and split of one file, from its folder names; None if no folder names the value."""
+class NamedFile:
+    """Label, subject and split of one file, from its folder names; None if no folder names the value.
+
+    Attributes:
+        path: The path relative to the root of the tree, with forward slashes.
+        label: The class.
+        attack_type: None for bona fide; `AttackType.UNKNOWN` for an attack without an instrument folder.
+        subject: The name of the subject's folder.
+        split: The split that a folder names.
+    """
 
     path: str
     label: Label
@@ -41,7 +49,7 @@ def scan_tree(root: Path, protocol: str, seed: int, *, suffixes: frozenset[str],
     """
     require_folder(root)
     scan = Scan(root, {})
-    files = [file for path in _paths(root, scan, suffixes, noun) if (file := _read_names(path, scan)) is not None]
+    files = named_files(scan, suffixes=suffixes, noun=noun)
     if not files:
         raise DatasetError(
             f"{root} holds no {noun}s in folders that name a class: live, real, genuine, bona_fide; "
@@ -65,6 +73,23 @@ def scan_tree(root: Path, protocol: str, seed: int, *, suffixes: frozenset[str],
         )
     scan.folds[""] = _keep_splits(samples, subjects_known, seed, scan) if own_splits else _split(samples, seed)
     return scan
+
+
+def named_files(scan: Scan, *, suffixes: frozenset[str], noun: str) -> list[NamedFile]:
+    """The files below ``scan.root`` with one of the ``suffixes``, in folders that name a class; sorted by path.
+
+    All other files are added to ``scan.skipped``.
+
+    Args:
+        scan: The scan of a folder.
+        suffixes: File name endings in lower case, with the dot.
+        noun: Name of the files in the reasons.
+
+    Raises:
+        DatasetError: a folder cannot be read.
+    """
+    paths = _paths(scan.root, scan, suffixes, noun)
+    return [file for path in paths if (file := _read_names(path, scan)) is not None]
 
 
 def _paths(root: Path, scan: Scan, suffixes: frozenset[str], noun: str) -> list[str]:
@@ -92,7 +117,7 @@ def _files(root: Path) -> Iterator[Path]:
         raise DatasetError(str(error)) from error
 
 
-def _read_names(path: str, scan: Scan) -> _NamedFile | None:
+def _read_names(path: str, scan: Scan) -> NamedFile | None:
     folders = PurePosixPath(path).parts[:-1]
     names = [normalise_name(folder) for folder in folders]
     # An instrument folder, such as "print", gives the class only if no folder is named after a class.
@@ -109,7 +134,7 @@ def _read_names(path: str, scan: Scan) -> _NamedFile | None:
         return None
     attacks = [_INSTRUMENTS[name] for name in names if name in _INSTRUMENTS]
     splits = [SPLIT_SYNONYMS[name] for name in names if name in SPLIT_SYNONYMS]
-    return _NamedFile(
+    return NamedFile(
         path=path,
         label=label,
         attack_type=None if label is Label.BONA_FIDE else attacks[-1] if attacks else AttackType.UNKNOWN,
@@ -130,7 +155,7 @@ def _subject(folders: Sequence[str], names: Sequence[str], class_place: int) -> 
     return below[0] if below else above[-1] if above else None
 
 
-def _sample(file: _NamedFile) -> Sample:
+def _sample(file: NamedFile) -> Sample:
     # Without a subject folder the person is unknown. Each file then counts as a separate subject.
     subject = file.subject if file.subject is not None else file.path
     return Sample(file.path, subject, file.label, file.attack_type, file.split)

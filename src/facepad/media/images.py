@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, ClassVar
 
@@ -18,7 +20,16 @@ from facepad.errors import ImageError, InputError, reason
 from facepad.files.disk import write_bytes
 from facepad.files.shards import open_file
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "image_size", "looks_like_image", "read_image", "write_image"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "ImageHeader",
+    "image_size",
+    "looks_like_image",
+    "read_header",
+    "read_image",
+    "write_image",
+]
 
 MAX_PIXELS = 64_000_000
 """Default pixel limit of one image: above the size of a phone's photographs, and small enough for the memory."""
@@ -43,7 +54,8 @@ _WRITERS = {
     ".webp": "WEBP",
     ".bmp": "BMP",
 }
-_ORIENTATION = 0x0112
+_MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112
+_EXIF, _TAKEN = 0x8769, 0x9003  # the block of the camera's tags, and the time of the exposure in it
 # Not `PIL.ImageOps.exif_transpose`: that function also rewrites the EXIF data, and fails if the data is damaged.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -102,6 +114,35 @@ def image_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> t
             # These tags always hold the stored size.
             width, height = image.tag_v2[256], image.tag_v2[257]
         return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageHeader:
+    """The facts about an image file that its header tells.
+
+    Attributes:
+        format: Name of the file format, such as "JPEG".
+        camera: Make and model of the camera (EXIF); empty if the file does not name them.
+        taken: Local time of the exposure (EXIF); None if the file does not give it.
+        tables: The quantisation tables of a JPEG, by number, 64 values each; empty for other formats.
+    """
+
+    format: str
+    camera: str
+    taken: datetime | None
+    tables: Mapping[int, tuple[int, ...]]
+
+
+def read_header(source: Path | str | bytes) -> ImageHeader:
+    """Read the header of an image file, without decoding the image. Damaged metadata counts as missing.
+
+    Raises:
+        ImageError: the source is missing, empty, or has another format or a damaged header.
+    """
+    with _opened(source, MAX_PIXELS) as image:
+        tables = getattr(image, "quantization", None) or {}
+        camera, taken = _exposure(image)
+        return ImageHeader(image.format or "", camera, taken, {key: tuple(table) for key, table in tables.items()})
 
 
 def looks_like_image(head: bytes) -> bool:
@@ -185,6 +226,20 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - an image with damaged metadata stays readable for any exception of Pillow
         return 1
+
+
+def _exposure(image: Image.Image) -> tuple[str, datetime | None]:
+    """The camera, or an empty text, and the time of the exposure, or None."""
+    try:
+        exif = image.getexif()
+        words = [str(exif.get(tag, "")).strip("\0 ") for tag in (_MAKE, _MODEL)]
+        taken = exif.get_ifd(_EXIF).get(_TAKEN)
+    except Exception:  # noqa: BLE001 - an image with damaged metadata stays readable, whatever Pillow raises
+        return "", None
+    try:
+        return " ".join(filter(None, words)), datetime.strptime(str(taken).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+    except ValueError:
+        return " ".join(filter(None, words)), None
 
 
 def _to_rgb(image: Image.Image, *, png: bool) -> NDArray[np.uint8]:

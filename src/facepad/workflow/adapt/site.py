@@ -1,0 +1,272 @@
+"""Reading the images and clips of a site, and preparing them: frames of clips, face boxes, one manifest."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from facepad.datasets.adapter import Scan, require_folder
+from facepad.datasets.folder import FOLDER, named_files
+from facepad.datasets.frames import FrameChoice, take_frames, unreadable_videos
+from facepad.datasets.manifest import read_manifest
+from facepad.datasets.origin import read_runs
+from facepad.datasets.prepare import PreparePlan, PrepareSettings
+from facepad.errors import DatasetError, reason
+from facepad.faces import FoundBox, find_boxes
+from facepad.faces.yunet import YUNET
+from facepad.files.disk import sha256_file
+from facepad.files.downloads import find_local
+from facepad.media.images import IMAGE_SUFFIXES
+from facepad.media.videos import VIDEO_SUFFIXES
+from facepad.types import Sample, Split
+from facepad.workflow.adapt.amounts import needed
+from facepad.workflow.adapt.finding import (
+    SHOWN,
+    Finding,
+    first_names,
+    number_of,
+    refuse_stops,
+    write_findings,
+)
+from facepad.workflow.adapt.people import one_spelling
+from facepad.workflow.adapt.places import misspelt_classes, placed
+
+__all__ = ["FORM", "Site", "prepare_site", "read_site"]
+
+FORM = "live/PERSON/... and spoof/KIND/PERSON/..."
+"""The form of a site's folder, for messages."""
+
+_FRAMES = FrameChoice(count=20)
+_MOST_UNREADABLE = 0.2
+"""Maximum fraction of unreadable files. Above the maximum, the copy of the site is broken."""
+_PHONE_FORMATS = frozenset({".heic", ".heif", ".dng"})
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The images and clips of a site. No image or clip has been opened.
+
+    Attributes:
+        name: Name of the site: the folder's or the manifest's name.
+        root: The folder that the samples' paths are relative to.
+        samples: One sample per image, or per clip. All samples are in the split train. A clip has no frame number. The
+            subject is the person, and the attack type is the kind of attack (PAI species).
+        files_not_read: Path, relative to ``root`` -> reason, for files that are not images or clips of a class.
+        findings: The findings from the names of folders and files.
+    """
+
+    name: str
+    root: Path
+    samples: tuple[Sample, ...]
+    files_not_read: dict[str, str]
+    findings: tuple[Finding, ...] = ()
+
+
+def read_site(source: Path) -> Site:
+    """Read the names of a site's images and clips.
+
+    In a folder, the names of the folders give class, kind and person: ``live/PERSON/...``, ``spoof/KIND/PERSON/...``
+    or ``spoof/PERSON/...``. The usual synonyms are accepted. Deeper folders have no meaning. In a manifest, the splits
+    are ignored.
+
+    Two spellings of one name (upper case, accents in another encoding, spaces) are counted as one person.
+
+    Args:
+        source: The folder, or a manifest.csv.
+
+    Raises:
+        DatasetError: the folder is missing, has no image or clip in a class, has files outside the folders of people,
+            or has folders with a misspelt class or kind. The message lists every misspelt folder.
+        ManifestError: the manifest is missing or breaks its contract.
+    """
+    source = Path(source)
+    site = _read_manifest(source) if source.is_file() else _read_folder(source)
+    samples, spellings = one_spelling(site.samples)
+    samples = tuple(replace(sample, split=Split.TRAIN) for sample in samples)
+    return replace(site, samples=samples, findings=(*site.findings, *spellings))
+
+
+def _read_manifest(path: Path) -> Site:
+    samples = read_manifest(path)
+    name = path.resolve().parent.name if path.stem == "manifest" else path.stem
+    splits = sum(sample.split is not None for sample in samples)
+    ignored = Finding("note", f"the splits of {path.name} are ignored: people are divided into folds instead")
+    return Site(name, path.parent, tuple(samples), {}, (ignored,) if splits else ())
+
+
+def _read_folder(root: Path) -> Site:
+    require_folder(root)
+    scan = Scan(root, {})
+    files = named_files(scan, suffixes=IMAGE_SUFFIXES | VIDEO_SUFFIXES, noun="image or video")
+    name = root.resolve().name
+    if misspelt := misspelt_classes(path for path, _ in scan.skipped):
+        refuse_stops(misspelt, name)
+    if not files:
+        raise DatasetError(f"{root} holds no image or clip in the form {FORM}{_phone_hint(scan.skipped)}")
+    files, kinds = placed(files)
+    refuse_stops(kinds, name)
+    strays = [file.path for file in files if file.subject is None]
+    if strays:
+        raise DatasetError(
+            f"{root}: {number_of(len(strays), 'file')} outside the folders of people ({first_names(strays)}); "
+            f"use the form {FORM}"
+        )
+    samples = [Sample(f.path, (f.subject or "").strip(), f.label, f.attack_type) for f in files]
+    notes = [*kinds, *_not_read(scan.skipped)]
+    if any(file.split for file in files):
+        notes.append(
+            Finding("note", "the train, dev and test folders are ignored: people are divided into folds instead")
+        )
+    return Site(name, root, tuple(samples), dict(scan.skipped), tuple(notes))
+
+
+def _not_read(skipped: Sequence[tuple[str, str]]) -> list[Finding]:
+    """One finding that counts the files that were not read, by reason and ending."""
+    if not skipped:
+        return []
+    counts: Counter[str] = Counter()
+    for path, why in skipped:
+        ending = PurePosixPath(path).suffix.lower() or "without an ending"
+        counts[ending if why.startswith("not ") else why] += 1
+    parts = [f"{count} {what}" for what, count in counts.most_common()]
+    phone = _phone_hint(skipped)
+    text = f"{number_of(len(skipped), 'file was', 'files were')} not read: {', '.join(parts)}{phone}"
+    return [Finding("warning" if phone else "note", text, tuple(path for path, _ in skipped[:5]))]
+
+
+def _phone_hint(skipped: Sequence[tuple[str, str]]) -> str:
+    """The remedy for a phone's own image formats, which facepad cannot read; empty if there are no such files."""
+    endings = sorted({PurePosixPath(path).suffix.lower() for path, _ in skipped} & _PHONE_FORMATS)
+    return (
+        f"; {' and '.join(endings)} cannot be read: set the phone to save JPEG, or convert the files" if endings else ""
+    )
+
+
+def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool = False) -> Path:
+    """Take the frames of the clips, find the faces, and write ``out``/data/manifest.csv.
+
+    YuNet finds the faces if its file is on this machine, otherwise dlib. Boxes of a manifest are kept. Unreadable files
+    and exact duplicates are left out. ``out``/data/findings.json holds the findings so far, which
+    `facepad.workflow.adapt.findings.look_at_site` continues. An interrupted preparation continues.
+
+    Args:
+        site: The site.
+        out: The output folder of the adaptation.
+        jobs: Processes for the detection; None uses all CPU cores.
+        progress: Whether to show progress bars on stderr.
+
+    Returns:
+        The path of the manifest. All samples are in the split train.
+
+    Raises:
+        DatasetError: the samples cannot make a model (one class, one person, one clip), or no file can be read.
+        ManifestError: a file name cannot be written to a manifest.
+        OutputExistsError: ``out``/data holds the manifest of other images.
+        RunError: a file cannot be written.
+    """
+    refuse_stops((*site.findings, *needed(site.samples)), site.name)
+    data = Path(out) / "data"
+    settings = PrepareSettings(detector="yunet" if find_local(YUNET) else "dlib")
+    samples, broken = _images(site, data, jobs, progress)
+    files = _faces(samples, data, settings.detector, jobs, progress)
+    broken |= {path: why for path, (_, why) in files.items() if why}
+    digests = {path: digest for path, (digest, why) in files.items() if not why}
+    kept, duplicates = _without_duplicates([s for s in samples if s.path in digests], digests)
+    findings = [*site.findings, *_detector(settings.detector, samples), *_broken(broken, len(files)), *duplicates]
+    refuse_stops([*findings, *([] if kept else [Finding("stop", "no file can be read")])], site.name)
+    scan = Scan(data, {"": kept}, skipped=[*site.files_not_read.items(), *broken.items()])
+    adapter = replace(FOLDER, name="site", title="a site")
+    plan = PreparePlan(adapter, adapter.protocol(), site.root, data, scan, settings, None, read_runs(data))
+    manifest = plan.run(jobs=jobs, progress=False).manifests[0]  # the boxes come from the cache
+    write_findings(manifest, findings)
+    return manifest
+
+
+def _images(site: Site, data: Path, jobs: int | None, progress: bool) -> tuple[list[Sample], dict[str, str]]:
+    """The images and the frames of the clips, with paths relative to ``data``; and path -> reason of broken clips."""
+    way = os.path.relpath(site.root.resolve(), data.resolve())
+    clips = [sample for sample in site.samples if _is_clip(sample)]
+    images = [replace(s, path=Path(way, s.path).as_posix()) for s in site.samples if not _is_clip(s)]
+    if not clips:
+        return images, {}
+    frames, videos = take_frames(FOLDER, Scan(site.root, {"": clips}), data, _FRAMES, jobs=jobs, progress=progress)
+    return [*images, *frames.folds[""]], dict(unreadable_videos(videos))
+
+
+def _is_clip(sample: Sample) -> bool:
+    return sample.frame is None and PurePosixPath(sample.path).suffix.lower() in VIDEO_SUFFIXES
+
+
+def _faces(
+    samples: Sequence[Sample], data: Path, detector: str, jobs: int | None, progress: bool
+) -> dict[str, tuple[str, str]]:
+    """Path -> SHA-256 and error of each image. The boxes are stored in the box cache of ``data``."""
+    base = data.resolve()
+    wanted = {s.path: base / s.path for s in samples if s.box is None}
+    data.mkdir(parents=True, exist_ok=True)
+    found = find_boxes(
+        list(wanted.values()), detector=detector, cache=data / "boxes.jsonl", jobs=jobs, progress=progress
+    )
+    files = {path: _digest(found[file]) for path, file in wanted.items()}
+    return {s.path: files[s.path] if s.path in files else _hashed(base / s.path) for s in samples}
+
+
+def _digest(found: FoundBox) -> tuple[str, str]:
+    return found.sha256, found.error or ""
+
+
+def _hashed(path: Path) -> tuple[str, str]:
+    try:
+        return sha256_file(path), ""
+    except (OSError, ValueError) as error:
+        return "", f"{path}: cannot be read ({reason(error)})"
+
+
+def _detector(detector: str, samples: Sequence[Sample]) -> list[Finding]:
+    if detector == "yunet" or all(sample.box is not None for sample in samples):
+        return []
+    text = (
+        "dlib finds the faces, because the file of YuNet is not on this machine; dlib misses turned and small faces. "
+        f"Get {YUNET.url} into the folder that FACEPAD_MODELS names"
+    )
+    return [Finding("note", text)]
+
+
+def _broken(broken: Mapping[str, str], files: int) -> list[Finding]:
+    if not broken:
+        return []
+    count = f"{len(broken)} of {number_of(files, 'file')} cannot be read"
+    evidence = tuple(list(broken.values())[:SHOWN])
+    if len(broken) > _MOST_UNREADABLE * files:
+        return [Finding("stop", f"{count} (first: {evidence[0]}): the copy is broken; copy the files again", evidence)]
+    return [Finding("warning", f"{count} and {'is' if len(broken) == 1 else 'are'} left out", evidence)]
+
+
+def _without_duplicates(samples: Sequence[Sample], digests: Mapping[str, str]) -> tuple[list[Sample], list[Finding]]:
+    """The samples without exact duplicates inside a class, and the findings on duplicates."""
+    groups: defaultdict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[digests[sample.path]].append(sample)
+    both = [group for group in groups.values() if len({s.label for s in group}) > 1]
+    people = [group for group in groups.values() if len({s.subject for s in group}) > 1]
+    dropped = [sample for group in groups.values() for sample in group[1:]]
+    found = []
+    if both:
+        text = f"{number_of(len(both), 'file is', 'files are')} in both classes; delete the wrong copies"
+        pair = f" (first: {_same(both[0])})"
+        found.append(Finding("stop", text.replace(";", f"{pair};"), tuple(_same(group) for group in both[:SHOWN])))
+    if people:
+        text = f"{number_of(len(people), 'file is', 'files are')} in the folders of two people; only the first is used"
+        found.append(Finding("warning", text, tuple(_same(group) for group in people[:SHOWN])))
+    if dropped:
+        text = f"{number_of(len(dropped), 'exact duplicate was', 'exact duplicates were')} left out"
+        found.append(Finding("note", text, (first_names([s.path for s in dropped]),)))
+    left_out = {sample.path for sample in dropped}
+    return [sample for sample in samples if sample.path not in left_out], found
+
+
+def _same(group: Sequence[Sample]) -> str:
+    return " = ".join(sample.path for sample in group[:2])
