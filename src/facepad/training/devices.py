@@ -67,7 +67,7 @@ class Devices:
         present = {"cpu": os.cpu_count() or 1, "cuda": torch.cuda.device_count(), "mps": 1}[accelerator]
         count = self.count or ranks.on_machine
         if count > present:
-            what = "processor core" if accelerator == "cpu" else f"{accelerator} device"
+            what = "CPU core" if accelerator == "cpu" else f"{accelerator} device"
             raise InputError(
                 f"{count} devices asked, but this machine has {present} {what}{'s' * (present != 1)}; reduce --devices"
             )

@@ -55,7 +55,7 @@ def run_demo(out: Path) -> str:
     people, images = _DATA.subjects, _DATA.subjects * _DATA.images_per_subject
     _log.info("The demo draws %d people (%d images: faces, prints, screens), trains two networks,", people, images)
     _log.info("evaluates them on other people, exports one network, and predicts. All output goes to %s.", out)
-    _log.info("It takes about 4 minutes on two free processor cores, and downloads nothing.")
+    _log.info("It takes about 4 minutes on two free CPU cores, and downloads nothing.")
     manifest = out / "data" / "manifest.csv"
     samples = _make_data(manifest)
     texts = [_train_on_images(manifest, out), _train_with_depth(manifest, out)]

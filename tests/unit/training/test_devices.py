@@ -21,7 +21,7 @@ def launched(monkeypatch):
 def test_more_devices_than_there_are_are_refused(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     assert Devices("cpu", 2).processes_to_start() == 2
-    with pytest.raises(InputError, match=r"^3 devices asked, but this machine has 2 processor cores"):
+    with pytest.raises(InputError, match=r"^3 devices asked, but this machine has 2 CPU cores"):
         Devices("cpu", 3).processes_to_start()
 
 
