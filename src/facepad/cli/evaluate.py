@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,10 @@ def evaluate(
     model: ModelArgument,
     manifest: Manifest,
     out: Out,
+    dev: Annotated[
+        Path | None,
+        typer.Option(help="Another manifest: its dev samples choose the threshold. Default for a run: its training's."),
+    ] = None,
     criterion: CriterionOption = None,
     level: LevelOption = Level.FRAME,
     fuse: FuseOption = None,
@@ -39,7 +44,7 @@ def evaluate(
     from facepad.workflow.evaluate import evaluate_model
     from facepad.workflow.scoring import EvaluationOptions
 
-    options = EvaluationOptions(criterion, aggregation_of(level, fuse), batch_size, probes)
+    options = EvaluationOptions(criterion, aggregation_of(level, fuse), batch_size, probes, dev)
     evaluation, report = evaluate_model(model, manifest, out, options, thumbnails=thumbnails, progress=True)
     show(format_summary(evaluation.summary))
     report_written(unreadable=evaluation.unreadable)

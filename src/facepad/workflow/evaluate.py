@@ -11,13 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.datasets import DATASETS
-from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
+from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, resolve
 from facepad.datasets.origin import origin_of
+from facepad.errors import InputError
 from facepad.files.disk import claim_output
 from facepad.media.images import read_image
-from facepad.metrics import Aggregation, Threshold, joined, remarks, shown_frames, to_videos
+from facepad.metrics import (
+    Aggregation,
+    NoteKind,
+    Threshold,
+    has_note,
+    joined,
+    parse_criterion,
+    remarks,
+    shown_frames,
+    to_videos,
+)
 from facepad.modelfile.bundle import Bundle, Calibration
-from facepad.modelfile.catalog import find_model
+from facepad.modelfile.catalog import FoundModel, find_model
 from facepad.modelfile.run_folder import RunFolder, read_epochs
 from facepad.modelfile.scorers import BundleScorer
 from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_examples, write_report
@@ -27,7 +38,7 @@ from facepad.types import Sample, ScoreRecord, Split
 from facepad.workflow.overlap import dev_notes, measured_notes, origin_notes
 from facepad.workflow.scoring import PROBES, Evaluation, EvaluationOptions, check_evaluation, evaluate_samples
 
-__all__ = ["evaluate_model"]
+__all__ = ["detector_notes", "dev_of_run", "evaluate_model"]
 
 _NO_LIMITS = (
     "poor faces are also scored: the limits of size, light and sharpness in predict do not apply to these figures"
@@ -68,12 +79,17 @@ def evaluate_model(
 ) -> tuple[Evaluation, Path]:
     """Score a manifest's dev and test samples with a model, and write scores, metrics and report to ``out``.
 
+    The dev samples that choose the threshold are those of `EvaluationOptions.dev`, if it is given. A run that is
+    measured on another manifest than its own takes the dev samples of its own training manifest, if that file is
+    unchanged and at its place, and otherwise the dev samples of the measured manifest. A note names the choice.
+
     Args:
         model: A finished run folder, a model file, or a listed model's name.
         manifest: The manifest with the dev and test samples.
         out: New folder for ``scores.csv``, ``metrics.json``, ``report.html`` and ``report.md``.
         options: The options of the evaluation. Without a criterion, a run takes the criterion of its recipe. A model
             file takes its own threshold, which needs no dev samples; a model file without a threshold takes ``eer``.
+            With `EvaluationOptions.dev`, a model file takes the criterion of its own threshold.
         thumbnails: Show images in the report, such as the images with the highest losses. Images may show real people.
         progress: Draw progress bars on stderr.
 
@@ -85,12 +101,14 @@ def evaluate_model(
     """
     options = options or EvaluationOptions()
     samples = read_manifest(manifest)
-    evaluated = _evaluated(model, manifest, samples)
-    criterion = evaluated.criterion if options.criterion is None else options.criterion
-    options = replace(options, criterion=criterion)
-    check_evaluation(samples, criterion, options.aggregation)
+    found = find_model(model)
+    evaluated = _evaluated(found, manifest, samples)
+    options, dev_choice = _with_threshold(found, evaluated, manifest, samples, options)
+    assert options.criterion is not None
+    check_evaluation(samples, options.criterion, options.aggregation, options.dev)
     scorer = BundleScorer(evaluated.bundle)
-    notes = (_NO_LIMITS, *evaluated.notes, *_detector_notes(manifest, evaluated.bundle), *_threshold_notes(options))
+    overlap = [*evaluated.notes, *_dev_overlap(found, evaluated.bundle, options.dev or manifest)]
+    notes = (_NO_LIMITS, *overlap, *detector_notes(manifest, evaluated.bundle), *dev_choice)
     claim_output(out)
     evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options, progress=progress)
     summary = replace(evaluation.summary, notes=(*evaluation.summary.notes, *remarks(notes)))
@@ -109,10 +127,11 @@ def _content(
     origin = origin_of(manifest)
     adapter = DATASETS.get(origin.get("dataset", ""))
     dataset = adapter.published_as if adapter else None
+    records = [*evaluation.dev_records, *evaluation.records]
     return ReportContent(
         title=f"{model.title} on {manifest.parent.name}/{manifest.name}",
         summary=evaluation.summary,
-        records=to_videos(evaluation.records, aggregation) if aggregation else evaluation.records,
+        records=to_videos(records, aggregation) if aggregation else records,
         threshold=evaluation.summary.threshold,
         image_root=manifest.parent,
         pictures=shown_frames(evaluation.records, aggregation) if aggregation else {},
@@ -132,8 +151,86 @@ def _content(
     )
 
 
-def _evaluated(model: str | Path, manifest: Path, samples: Sequence[Sample]) -> _Evaluated:
-    found = find_model(model)
+def _with_threshold(
+    found: FoundModel, evaluated: _Evaluated, manifest: Path, samples: Sequence[Sample], options: EvaluationOptions
+) -> tuple[EvaluationOptions, list[str]]:
+    """The options with a criterion and with the manifest whose dev samples choose the threshold; and notes on both."""
+    own = evaluated.criterion
+    if options.criterion is None and isinstance(own, Threshold):
+        return _with_threshold_of_file(own, manifest, samples, options)
+    options = replace(options, criterion=own if options.criterion is None else options.criterion)
+    if options.dev is not None:
+        return options, [f"the threshold is chosen on the dev samples of {manifest_words(options.dev)}"]
+    if found.run is None or not _needs_dev(options.criterion):
+        return options, []
+    dev, notes = dev_of_run(found.run, manifest, samples)
+    return replace(options, dev=dev), notes
+
+
+def _with_threshold_of_file(
+    own: Threshold, manifest: Path, samples: Sequence[Sample], options: EvaluationOptions
+) -> tuple[EvaluationOptions, list[str]]:
+    """The options for a model file with a threshold, at which the file is measured if no other dev set is given."""
+    chosen_again = own.criterion if _needs_dev(own.criterion) else "eer"
+    if options.dev is not None:
+        note = f"the threshold is chosen on the dev samples of {manifest_words(options.dev)}"
+        return replace(options, criterion=chosen_again), [f"{note}; the model's own threshold is not used"]
+    notes = [f"the threshold is the model's own, from {own.origin.source}"]
+    if options.aggregation is None or has_note(own.origin.notes, NoteKind.LEVEL):
+        return replace(options, criterion=own), notes
+    has_dev = any(sample.split is Split.DEV for sample in samples)
+    if has_dev and _needs_dev(own.criterion) and own.origin.source == manifest_words(manifest):
+        note = "the model's own threshold is for single images: the threshold for videos is chosen on the same dev set"
+        return replace(options, criterion=own.criterion), [note]
+    notes.append(
+        "the model's threshold was chosen on single images; --dev MANIFEST chooses a threshold for videos on the "
+        "dev videos of another manifest, and --criterion on the dev videos of this manifest"
+    )
+    return replace(options, criterion=own), notes
+
+
+def _dev_overlap(found: FoundModel, bundle: Bundle, manifest: Path) -> list[str]:
+    """Notes on dev samples that a run has learnt from. The training images of a model file are not known."""
+    if found.run is None:
+        return []
+    dev = [sample for sample in read_manifest(manifest) if sample.split is Split.DEV]
+    return dev_notes(found.run, bundle, manifest, dev)
+
+
+def _needs_dev(criterion: str | float | Threshold | None) -> bool:
+    return (
+        not isinstance(criterion, Threshold)
+        and parse_criterion("eer" if criterion is None else criterion).name != "fixed"
+    )
+
+
+def dev_of_run(run: RunFolder, manifest: Path, samples: Sequence[Sample]) -> tuple[Path | None, list[str]]:
+    """The manifest whose dev samples choose the threshold of a run, and notes on the choice.
+
+    Args:
+        run: The run folder.
+        manifest: The measured manifest.
+        samples: Its samples.
+
+    Returns:
+        The training manifest, if the run is measured on another manifest. None stands for the measured manifest.
+
+    Raises:
+        InputError: the training manifest is missing or changed, and the measured manifest has no dev samples.
+    """
+    environment = run.read(run.environment_file)
+    own, trained_on = Path(environment["manifest"]), environment["manifest_sha256"]
+    if manifest_hash(manifest) == trained_on:
+        return None, []
+    if own.is_file() and manifest_hash(own) == trained_on:
+        return own, [f"the threshold is chosen on the dev samples of the training manifest, {manifest_words(own)}"]
+    lost = f"the training manifest {own} {'has changed since the training' if own.is_file() else 'is missing'}"
+    if not any(sample.split is Split.DEV for sample in samples):
+        raise InputError(f"{manifest} has no dev samples, and {lost}; --dev names a manifest with dev samples")
+    return None, [f"the threshold is chosen on the dev samples of the measured set itself, because {lost}"]
+
+
+def _evaluated(found: FoundModel, manifest: Path, samples: Sequence[Sample]) -> _Evaluated:
     bundle = found.read()
     return _of_run(found.run, bundle, manifest, samples) if found.run else _of_file(bundle, manifest)
 
@@ -159,7 +256,7 @@ def _of_file(bundle: Bundle, manifest: Path) -> _Evaluated:
 
 def _of_run(run: RunFolder, bundle: Bundle, manifest: Path, samples: Sequence[Sample]) -> _Evaluated:
     recipe, environment, weights = run.read_recipe(), run.read(run.environment_file), run.read(run.description_file)
-    test, dev = ([sample for sample in samples if sample.split is split] for split in (Split.TEST, Split.DEV))
+    test = [sample for sample in samples if sample.split is Split.TEST]
     trained = bundle.description.facts
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if number)
     machine = [environment["python"], environment["platform"], f"{environment['cpu_count']} cores"]
@@ -168,7 +265,7 @@ def _of_run(run: RunFolder, bundle: Bundle, manifest: Path, samples: Sequence[Sa
         bundle=bundle,
         title=str(trained["recipe"]),
         criterion=str(recipe["criterion"]),
-        notes=[*measured_notes(run, manifest, test), *dev_notes(run, bundle, manifest, dev)],
+        notes=measured_notes(run, manifest, test),
         facts={
             "trained with": environment["command"],
             "trained on": f"{trained['manifest']}, SHA-256 {environment['manifest_sha256']}",
@@ -221,7 +318,8 @@ def _depth_examples(
     return depth_examples(test, evaluation.summary.threshold.value, predict)
 
 
-def _detector_notes(manifest: Path, bundle: Bundle) -> list[str]:
+def detector_notes(manifest: Path, bundle: Bundle) -> list[str]:
+    """A note if the faces of a manifest were found by another detector than the faces of the training data."""
     found_by = origin_of(manifest).get("detector")
     specs = [network.preprocess for network in bundle.description.networks]
     others = {spec.detector for spec in specs if spec.needs_face and spec.detector != found_by}
@@ -229,14 +327,3 @@ def _detector_notes(manifest: Path, bundle: Bundle) -> list[str]:
         return []
     learnt = " and ".join(sorted(others))
     return [f"faces were found by {found_by}, but the network was trained on faces found by {learnt}"]
-
-
-def _threshold_notes(options: EvaluationOptions) -> list[str]:
-    if not isinstance(options.criterion, Threshold):
-        return []
-    notes = [f"the threshold is the model's own, from {options.criterion.origin.source}"]
-    if options.aggregation:
-        notes.append(
-            "the model's threshold was chosen on single images; --criterion chooses a threshold for videos on dev"
-        )
-    return notes

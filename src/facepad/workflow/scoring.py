@@ -33,7 +33,9 @@ from facepad.runtime.progress import progress_bar
 from facepad.types import Box, Label, Sample, ScoreRecord, ScoreStatus, Split
 
 __all__ = [
+    "DEV_SCORES_FILE",
     "PROBES",
+    "SCORES_FILE",
     "Evaluation",
     "EvaluationOptions",
     "Probe",
@@ -41,10 +43,18 @@ __all__ = [
     "check_evaluation",
     "dev_samples",
     "evaluate_samples",
+    "refuse_all_unreadable",
     "score_samples",
 ]
 
 Image = NDArray[np.uint8]
+
+SCORES_FILE = "scores.csv"
+"""File name of the scores of an evaluated manifest."""
+
+DEV_SCORES_FILE = "dev-scores.csv"
+"""File name of the scores of another manifest, whose dev samples choose the threshold."""
+
 #: The number of images that are decoded ahead of the network.
 _DECODED_AHEAD = 256
 
@@ -99,12 +109,15 @@ class EvaluationOptions:
             None evaluates single images.
         batch_size: Images per batch.
         probes: Whether the test samples are also scored under the short-cut probes.
+        dev: Another manifest, whose dev samples choose the threshold. A manifest without splits gives all of its
+            samples. None takes the dev samples of the evaluated manifest.
     """
 
     criterion: str | float | Threshold | None = None
     aggregation: Aggregation | None = None
     batch_size: int = 32
     probes: bool = True
+    dev: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +127,8 @@ class Evaluation:
     Attributes:
         records: One record per dev and test sample, as in scores.csv.
         summary: The metrics of the test samples (or videos) at the threshold.
+        dev_records: One record per dev sample of another manifest (`EvaluationOptions.dev`), as in dev-scores.csv;
+            empty without another manifest.
         probe_eers: Probe name -> EER of the test samples (or videos) under this probe. A probe with an undefined EER is
             left out.
         unreadable: Path -> reason, for each image that could not be read.
@@ -121,6 +136,7 @@ class Evaluation:
 
     records: list[ScoreRecord]
     summary: PadSummary
+    dev_records: list[ScoreRecord] = field(default_factory=list)
     probe_eers: dict[str, Rate] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
 
@@ -135,6 +151,9 @@ def evaluate_samples(
     progress: bool = False,
 ) -> Evaluation:
     """Score dev and test samples, write ``scores.csv`` to ``out``, choose the threshold on dev and measure test.
+
+    If the threshold is chosen on another manifest (`EvaluationOptions.dev`), ``scores.csv`` holds only the test
+    samples, and ``dev-scores.csv`` holds the dev samples of the other manifest.
 
     Args:
         scorer: The network.
@@ -151,13 +170,16 @@ def evaluate_samples(
     """
     options = options or EvaluationOptions()
     criterion = "eer" if options.criterion is None else options.criterion
-    check_evaluation(samples, criterion, options.aggregation)
-    wanted = [sample for sample in samples if sample.split in (Split.DEV, Split.TEST)]
+    check_evaluation(samples, criterion, options.aggregation, options.dev)
+    dev = _score_dev(scorer, options, out, progress) if options.dev else None
+    splits = (Split.TEST,) if dev else (Split.DEV, Split.TEST)
+    wanted = [sample for sample in samples if sample.split in splits]
     title = "scoring" if progress else None
     scored = score_samples(scorer, root, wanted, batch_size=options.batch_size, title=title)
-    _refuse_all_unreadable(scored)
-    write_scores(out / "scores.csv", scored.records)
-    summary = metrics_from_file(out / "scores.csv", criterion, aggregation=options.aggregation)
+    refuse_all_unreadable(scored)
+    write_scores(out / SCORES_FILE, scored.records)
+    dev_file = out / DEV_SCORES_FILE if dev else None
+    summary = metrics_from_file(out / SCORES_FILE, criterion, dev=dev_file, aggregation=options.aggregation)
     eers = {}
     test = [sample for sample in wanted if sample.split is Split.TEST]
     for probe in PROBES if options.probes else ():
@@ -167,10 +189,27 @@ def evaluate_samples(
         ).records
         if (eer := _eer(changed, summary.threshold, options.aggregation)) is not None:
             eers[probe.name] = eer
-    return Evaluation(scored.records, summary, eers, scored.unreadable)
+    dev = dev or ScoredSamples([], {})
+    return Evaluation(scored.records, summary, dev.records, eers, dev.unreadable | scored.unreadable)
 
 
-def _refuse_all_unreadable(scored: ScoredSamples) -> None:
+def _score_dev(scorer: Scorer, options: EvaluationOptions, out: Path, progress: bool) -> ScoredSamples:
+    """Score the dev samples of another manifest, and write ``dev-scores.csv``."""
+    assert options.dev is not None
+    title = "scoring dev" if progress else None
+    samples = dev_samples(options.dev)
+    scored = score_samples(scorer, options.dev.parent, samples, batch_size=options.batch_size, title=title)
+    refuse_all_unreadable(scored)
+    write_scores(out / DEV_SCORES_FILE, scored.records)
+    return scored
+
+
+def refuse_all_unreadable(scored: ScoredSamples) -> None:
+    """Refuse scored samples of which no image could be read.
+
+    Raises:
+        DatasetError: none of the images can be read. The folder was probably moved.
+    """
     tried = [record for record in scored.records if record.status is not ScoreStatus.NO_FACE]
     # An image without a face box is not opened. If most images have no box, the others do not prove a moved folder.
     if 2 * len(tried) > len(scored.records) and all(record.status is ScoreStatus.UNREADABLE for record in tried):
@@ -189,13 +228,23 @@ def _eer(records: list[ScoreRecord], threshold: Threshold, aggregation: Aggregat
 
 
 def check_evaluation(
-    samples: Sequence[Sample], criterion: str | float | Threshold, aggregation: Aggregation | None = None
+    samples: Sequence[Sample],
+    criterion: str | float | Threshold,
+    aggregation: Aggregation | None = None,
+    dev: Path | None = None,
 ) -> None:
     """Check samples and options before an evaluation, so that errors appear before the slow scoring.
 
+    Args:
+        samples: The samples of the evaluated manifest.
+        criterion: The rule that chooses the threshold, or a threshold.
+        aggregation: The aggregation of a video's frames; None evaluates single images.
+        dev: Another manifest, whose dev samples choose the threshold.
+
     Raises:
-        InputError: the test split lacks images of one class; the criterion needs the dev split, and the dev split lacks
-            images of one class; or videos are evaluated, but the test samples do not name their videos.
+        InputError: the test split lacks images of one class; the criterion needs dev samples, and these lack images of
+            one class; the criterion is a threshold, and ``dev`` is given too; or videos are evaluated, but the test
+            samples do not name their videos.
         ScoresError: videos are evaluated, and a video holds more than one kind of presentation.
         MetricError: the criterion or aggregation is unknown.
     """
@@ -206,8 +255,17 @@ def check_evaluation(
                 "no test image has a value in the column video, so no video can be evaluated; use --level frame"
             )
     needs_dev = not isinstance(criterion, Threshold) and parse_criterion(criterion).name != "fixed"
-    for split in (Split.TEST, Split.DEV) if needs_dev else (Split.TEST,):
-        hint = f" (criterion {criterion!r} chooses the threshold on dev; a number needs no dev, as in --criterion 0.5)"
+    if dev is not None:
+        if not needs_dev:
+            raise InputError(f"{dev} would choose the threshold, but the threshold is given as a number: {criterion}")
+        dev_of_other = dev_samples(dev)
+        if aggregation:
+            check_videos(dev_of_other, aggregation)
+    for split in (Split.TEST, Split.DEV) if needs_dev and dev is None else (Split.TEST,):
+        hint = (
+            f" (criterion {criterion!r} chooses the threshold on dev; --dev takes the dev samples of another manifest, "
+            "and a number needs no dev, as in --criterion 0.5)"
+        )
         where = f"split '{split}'{hint if split is Split.DEV else ''}"
         require_both_classes([sample for sample in samples if sample.split is split], "evaluation", where=where)
 

@@ -161,3 +161,61 @@ def test_several_networks_are_evaluated_as_one(model, noisy_manifest, tmp_path):
     two, _ = evaluate(path, noisy_manifest, tmp_path / "two")
     one, _ = evaluate(model, noisy_manifest, tmp_path / "one")
     assert [r.score for r in two.records] == pytest.approx([r.score for r in one.records])
+
+
+def only(split):
+    """A change of a sample for `manifest_like`: other splits are dropped."""
+    return lambda sample: sample if sample.split is split else None
+
+
+def texts(evaluation):
+    return [note.text for note in evaluation.summary.notes]
+
+
+def test_a_run_elsewhere_takes_the_threshold_of_its_own_dev(tiny_run, noisy_manifest, manifest_like, tmp_path):
+    (tmp_path / "data").mkdir()
+    other = manifest_like(tmp_path / "data", only(Split.TEST))
+    own, _ = evaluate(tiny_run, noisy_manifest, tmp_path / "own")
+    elsewhere, page = evaluate(tiny_run, other, tmp_path / "elsewhere")
+    assert elsewhere.summary.threshold.value == own.summary.threshold.value
+    assert elsewhere.summary.threshold.origin.sha256 == own.summary.threshold.origin.sha256
+    assert {record.split for record in elsewhere.records} == {Split.TEST}
+    assert any(
+        note.startswith("the threshold is chosen on the dev samples of the training") for note in texts(elsewhere)
+    )
+    assert not any("threshold is chosen" in note for note in texts(own))
+    assert not (tmp_path / "own" / "dev-scores.csv").exists()
+    assert "Scores on dev" in page.read_text()
+
+
+def test_another_manifest_s_dev_can_choose_the_threshold(model, tiny_run, noisy_manifest, tiny_manifest, tmp_path):
+    of_run, _ = evaluate(tiny_run, noisy_manifest, tmp_path / "run", dev=tiny_manifest)
+    of_file, _ = evaluate(model, noisy_manifest, tmp_path / "file", dev=tiny_manifest)
+    assert of_run.summary.threshold.origin.source == str(tmp_path / "run" / "dev-scores.csv")
+    assert of_file.summary.threshold.criterion == "apcer@bpcer=0.3"
+    assert any("the model's own threshold is not used" in note for note in texts(of_file))
+    with pytest.raises(InputError, match="given as a number"):
+        evaluate(tiny_run, noisy_manifest, tmp_path / "number", dev=tiny_manifest, criterion=0.5)
+    assert not (tmp_path / "number").exists()
+
+
+def test_a_run_whose_training_manifest_is_gone_takes_the_set_s_own_dev_and_says_so(
+    make_run, noisy_manifest, manifest_like, tiny_manifest, tmp_path
+):
+    run = make_run(tmp_path / "run", noisy_manifest, "mobilenet_v2", {"width": 0.25})
+    known = json.loads((run / "environment.json").read_text())
+    (run / "environment.json").write_text(json.dumps(known | {"manifest": str(tmp_path / "gone.csv")}))
+    there, _ = evaluate(run, tiny_manifest, tmp_path / "there")
+    assert any("dev samples of the measured set itself" in note for note in texts(there))
+    (tmp_path / "data").mkdir()
+    with pytest.raises(InputError, match=r"gone\.csv is missing; --dev names a manifest"):
+        evaluate(run, manifest_like(tmp_path / "data", only(Split.TEST)), tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_videos_of_the_model_s_own_dev_set_choose_the_threshold_for_videos(bare, manifest_like, tmp_path):
+    manifest = manifest_like(tmp_path, lambda sample: replace(sample, video=f"{sample.label}-{sample.path[-5]}"))
+    own = write_bundle(tmp_path / "own.facepad", calibrate_bundle(find_model(bare).read(), manifest).bundle)
+    evaluation, _ = evaluate(own, manifest, tmp_path / "out", aggregation="mean")
+    assert any("for videos is chosen on the same dev set" in note for note in texts(evaluation))
+    assert "chosen on videos (mean of their frames)" in map(str, evaluation.summary.threshold.origin.notes)
