@@ -189,6 +189,15 @@ def _with_threshold_of_file(
     return replace(options, criterion=own), notes
 
 
+def _dev_identity(samples: Sequence[Sample]) -> list[tuple[str, ...]]:
+    """The dev samples without the folders of their paths, sorted."""
+    return sorted(
+        (Path(sample.path).stem, sample.subject, sample.label, str(sample.attack_type), str(sample.video))
+        for sample in samples
+        if sample.split is Split.DEV
+    )
+
+
 def _dev_overlap(found: FoundModel, bundle: Bundle, manifest: Path) -> list[str]:
     """Notes on dev samples that a run has learnt from. The training images of a model file are not known."""
     if found.run is None:
@@ -213,7 +222,8 @@ def dev_of_run(run: RunFolder, manifest: Path, samples: Sequence[Sample]) -> tup
         samples: Its samples.
 
     Returns:
-        The training manifest, if the run is measured on another manifest. None stands for the measured manifest.
+        The training manifest, if the run is measured on another set. None stands for the measured manifest, which also
+        serves if its dev samples are those of the training manifest under other paths, as in a packed copy.
 
     Raises:
         InputError: the training manifest is missing or changed, and the measured manifest has no dev samples.
@@ -223,6 +233,8 @@ def dev_of_run(run: RunFolder, manifest: Path, samples: Sequence[Sample]) -> tup
     if manifest_hash(manifest) == trained_on:
         return None, []
     if own.is_file() and manifest_hash(own) == trained_on:
+        if _dev_identity(read_manifest(own)) == _dev_identity(samples):
+            return None, []
         return own, [f"the threshold is chosen on the dev samples of the training manifest, {manifest_words(own)}"]
     lost = f"the training manifest {own} {'has changed since the training' if own.is_file() else 'is missing'}"
     if not any(sample.split is Split.DEV for sample in samples):
