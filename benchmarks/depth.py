@@ -32,7 +32,7 @@ def main(words: Sequence[str] | None = None) -> None:
     columns.append("median correlation with the template")
     rows = [_row(arguments.manifest, engine) for engine in arguments.engines]
     text = (
-        f"# Depth labels\n\n{made_by(command)}. The maps are those of all bona fide images of the manifest. "
+        f"# Depth labels\n\n{made_by(command)}. The table counts the maps of all bona fide images of the manifest. "
         f"The time includes reading the images and storing the maps.\n\n{markdown(columns, rows)}"
     )
     publish(text, arguments.out)

@@ -1,4 +1,4 @@
-"""The summary of a preparation: what was written, and everything that was left out."""
+"""The summary of a preparation: the written manifests, and all lines, files and images that were left out."""
 
 from __future__ import annotations
 

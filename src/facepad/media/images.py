@@ -146,7 +146,7 @@ def read_header(source: Path | str | bytes) -> ImageHeader:
 
 
 def looks_like_image(head: bytes) -> bool:
-    """Whether the first bytes of a file (12 are enough) are those of a format that `read_image` reads.
+    """Whether the first bytes of a file (12 are enough) belong to a format that `read_image` reads.
 
     >>> looks_like_image(b"BM......"), looks_like_image(b"GIF89a")
     (True, False)

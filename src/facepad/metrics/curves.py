@@ -99,7 +99,7 @@ def _corners(x: Ints, y: Ints) -> npt.NDArray[np.bool_]:
 def det(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> DetCurve:
     """Return the detection error trade-off, with the attacks of all instruments pooled.
 
-    A rate of 0 or 1 has no finite normal deviate. Its deviate is that of half a sample, ``0.5 / n`` or
+    A rate of 0 or 1 has no finite normal deviate. Its deviate is the deviate of half a sample, ``0.5 / n`` or
     ``1 - 0.5 / n``.
 
     Args:
