@@ -177,7 +177,7 @@ def test_training_lists_what_it_leaves_out(tiny_manifest, tmp_path):
         train_lbp_svm(tmp_path, samples)
 
 
-def test_training_says_so_when_nothing_carries_over_to_other_subjects(tiny_manifest):
+def test_training_fails_when_nothing_carries_over_to_other_subjects(tiny_manifest):
     """The labels of one subject are swapped, so the texture of one subject is wrong for the other."""
     samples = [sample for sample in read_manifest(tiny_manifest) if sample.split is Split.TRAIN]
     other = {Label.BONA_FIDE: Label.ATTACK, Label.ATTACK: Label.BONA_FIDE}

@@ -32,7 +32,7 @@ def test_maps_come_back_for_their_own_samples_and_zeros_for_attacks(manifest):
             assert sample in maps and (maps.of(sample) == 100 + int(sample.path[5:7])).all()
 
 
-def test_sample_without_a_face_square_has_no_map_and_says_so(manifest):
+def test_sample_without_a_face_square_has_no_map_and_has_a_note(manifest):
     make(manifest)
     maps = load(manifest)
     faceless = next(sample for sample in read_manifest(manifest) if sample.label is Label.BONA_FIDE and not sample.box)

@@ -171,7 +171,7 @@ def test_errors_in_one_class_only_keep_the_other_class_bound_in_hter():
     assert hter.method == "mean of the bounds of its two rates"
 
 
-def test_one_class_of_a_single_subject_falls_back_to_frames_and_says_so():
+def test_one_class_of_a_single_subject_falls_back_to_frames_and_has_a_note():
     records = [r if r.attack_type is None else replace(r, subject="only") for r in make(200)]
     summary = metrics.summarize(records, 0.5, resampling=SUBJECTS)
     assert summary.rates["far_pooled"].method == "Clopper-Pearson, assumes independent frames (all of one subject)"

@@ -133,7 +133,7 @@ def test_separable_origin_has_a_note_and_gives_the_gap(criterion):
     assert "middle of the gap" in metrics.joined(threshold.origin.notes)
 
 
-def test_threshold_that_rejects_everything_says_so():
+def test_threshold_that_rejects_everything_has_a_note():
     records = [record(0.2), record(0.4), record(0.9, AttackType.PRINT), record(0.3, AttackType.PRINT)]
     threshold = metrics.choose_threshold(
         records, "bpcer@apcer=0", source="dev", resampling=metrics.Resampling(None, 100)
@@ -141,7 +141,7 @@ def test_threshold_that_rejects_everything_says_so():
     assert "rejects every sample" in metrics.joined(threshold.origin.notes)
 
 
-def test_number_is_taken_as_it_is_and_says_so():
+def test_number_is_taken_unchanged_and_has_a_note():
     threshold = metrics.choose_threshold(overlapping(), "0.5", source="dev", resampling=metrics.Resampling(None))
     assert threshold == metrics.fixed_threshold(0.5)
     assert (threshold.value, threshold.criterion, threshold.origin.sha256) == (0.5, "0.5", None)

@@ -93,7 +93,7 @@ def test_markdown_keeps_its_tables_whatever_names_hold(hostile):
         assert squeezed(path) in shown, path
 
 
-def test_markdown_of_videos_says_so():
+def test_markdown_of_videos_has_a_note():
     videos = [replace(r, video=f"clip-{r.path}") for split in (Split.DEV, Split.TEST) for r in simulated(split)]
     fused = to_videos(videos, "mean")
     dev, test = ([r for r in fused if r.split is split] for split in (Split.DEV, Split.TEST))

@@ -142,7 +142,7 @@ def test_names_that_are_not_utf8_are_written_escaped(plain, tmp_path):
     assert "probes" not in json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
 
 
-def test_report_of_videos_says_so_and_shows_a_frame_of_each(tmp_path):
+def test_report_of_videos_has_a_note_and_shows_a_frame_of_each(tmp_path):
     frames = [
         replace(r, video=f"clip-{r.path}", path=f"{r.path}-{n}.png", frame=n)
         for split in (Split.DEV, Split.TEST)
