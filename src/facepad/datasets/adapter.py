@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from facepad.datasets.manifest import require_both_classes
+from facepad.datasets.published import PublishedFigure
 from facepad.errors import DatasetError, reason, unknown_choice
 from facepad.types import Box, Sample, Split
 
@@ -64,8 +65,7 @@ class Adapter:
     ``video_boxes(scan.root, sample)`` returns frame index -> canonical face square, for the frames of a video whose
     faces the data set annotates. In all other frames the detector searches for the face.
 
-    ``published_as`` is the data set's name in `facepad.report.literature`. A report shows the published figures of this
-    name beside its own.
+    ``published`` are results of papers on this data set. A report shows these results beside its own.
     """
 
     name: str
@@ -76,7 +76,12 @@ class Adapter:
     scan: Callable[[Path, str, int], Scan]
     videos: bool = False
     video_boxes: Callable[[Path, Sample], Mapping[int, Box]] | None = None
-    published_as: str | None = None
+    published: tuple[PublishedFigure, ...] = ()
+
+    @property
+    def published_as(self) -> str | None:
+        """The name of the data set in its published results; None without published results."""
+        return self.published[0].dataset if self.published else None
 
     def protocol(self, name: str | None = None) -> ProtocolInfo:
         """The protocol called ``name``, or the default one.

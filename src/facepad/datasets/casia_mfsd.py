@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
 from facepad.datasets.existing_frames import possible_videos, videos_or_frames
+from facepad.datasets.published import CITED, TLA, PublishedFigure, fusion_figures
 from facepad.datasets.splits import split_subjects
 from facepad.errors import DatasetError
 from facepad.files.disk import walk_files
@@ -144,6 +145,21 @@ def _belongs(shot: _Shot, protocol: str) -> bool:
 
 _DIVISION = "dev: 5 of the 20 training subjects, chosen with a seed"
 
+_PUBLISHED = (
+    PublishedFigure("Transfer learnt VGG-16", TLA, "CASIA-MFSD", CITED, accuracy=0.9375),
+    *fusion_figures(
+        "CASIA-MFSD",
+        {
+            "AttentionFusion": 0.0287,
+            "Siddiqui et al.": 0.0314,
+            "DPCNN": 0.045,
+            "Yang et al.": 0.0492,
+            "LSTM-CNN": 0.0517,
+            "Fine-tuned VGG-Face": 0.052,
+        },
+    ),
+)
+
 CASIA_MFSD = Adapter(
     name="casia-mfsd",
     title="CASIA Face Anti-Spoofing Database (CASIA-MFSD, CASIA-FASD)",
@@ -161,6 +177,6 @@ CASIA_MFSD = Adapter(
     ),
     scan=_scan,
     videos=True,
-    published_as="CASIA-MFSD",
+    published=_PUBLISHED,
 )
 """The adapter of CASIA-MFSD. Person k of the test folders is named k + 20, because train and test share no person."""

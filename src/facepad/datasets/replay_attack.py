@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
 from facepad.datasets.existing_frames import possible_videos, videos_or_frames
+from facepad.datasets.published import CITED, TLA, PublishedFigure, fusion_figures
 from facepad.errors import DatasetError
 from facepad.files.disk import walk_files
 from facepad.types import AttackType, Box, Label, Sample, Split
@@ -206,6 +207,14 @@ def _video_boxes(root: Path, sample: Sample) -> dict[int, Box]:
     return boxes
 
 
+_PUBLISHED = (
+    PublishedFigure("FASNet (VGG-16)", TLA, "Replay-Attack", CITED, accuracy=0.9904, hter=0.012),
+    *fusion_figures(
+        "Replay-Attack",
+        {"AttentionFusion": 0.0194, "Yang et al.": 0.0214, "DPCNN": 0.029, "Fine-tuned VGG-Face": 0.084},
+    ),
+)
+
 REPLAY_ATTACK = Adapter(
     name="replay-attack",
     title="Replay-Attack (Idiap)",
@@ -226,6 +235,6 @@ REPLAY_ATTACK = Adapter(
     scan=_scan,
     videos=True,
     video_boxes=_video_boxes,
-    published_as="Replay-Attack",
+    published=_PUBLISHED,
 )
 """The adapter of Replay-Attack."""

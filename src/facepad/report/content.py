@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from facepad.datasets.published import PublishedFigure
 from facepad.errors import ScoresError
 from facepad.metrics import Note, PadSummary, Rate, Threshold, scores_sha256
-from facepad.report.literature import PublishedRow
 from facepad.types import AttackType, Label, ScoreRecord, Split
 
 __all__ = ["DepthExample", "ReportContent", "ShortcutProbe"]
@@ -86,7 +86,7 @@ class ReportContent:
         facts: Provenance of data, code and machine, by name.
         probes: Short-cut probes.
         published: Results of papers, shown beside this result.
-        dataset: Name of the data set, as in `PublishedRow.dataset`; None if unknown.
+        dataset: Name of the data set, as in `PublishedFigure.dataset`; None if unknown.
         protocol: Protocol of the data set; None if unknown.
         unreadable: Path of each unreadable image to the reason.
         notes: Notes for the reader.
@@ -108,7 +108,7 @@ class ReportContent:
     recipe: Mapping[str, Any] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     probes: Sequence[ShortcutProbe] = ()
-    published: Sequence[PublishedRow] = ()
+    published: Sequence[PublishedFigure] = ()
     dataset: str | None = None
     protocol: str | None = None
     unreadable: Mapping[str, str] = field(default_factory=dict)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from facepad.datasets.published import PublishedFigure
 from facepad.metrics import PRECISION_RECALL, Basis, PadSummary, Rate, measures_of
 from facepad.report.content import ReportContent
-from facepad.report.literature import PublishedRow
 from facepad.report.text import GAP, count, fraction, interval, percent, words
 
 __all__ = [
@@ -172,7 +172,7 @@ class PublishedGroup:
 
     title: str
     own: bool
-    rows: tuple[tuple[PublishedRow, str, tuple[str, ...]], ...]
+    rows: tuple[tuple[PublishedFigure, str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class PublishedTable:
     groups: tuple[PublishedGroup, ...]
 
     @property
-    def rows(self) -> list[tuple[PublishedRow, str, tuple[str, ...]]]:
+    def rows(self) -> list[tuple[PublishedFigure, str, tuple[str, ...]]]:
         """All published rows in the order of the table."""
         return [row for group in self.groups for row in group.rows]
 
@@ -221,7 +221,7 @@ def published_table(content: ReportContent) -> PublishedTable:
     ordered = [row for name in datasets for row in content.published if row.dataset == name]
     remarked = [row for row in ordered if row.remark]
 
-    def cells(row: PublishedRow) -> tuple[PublishedRow, str, tuple[str, ...]]:
+    def cells(row: PublishedFigure) -> tuple[PublishedFigure, str, tuple[str, ...]]:
         mark = str(remarked.index(row) + 1) if row.remark else ""
         return row, mark, tuple(_published_cell(name, getattr(row, name)) for name in filled)
 
