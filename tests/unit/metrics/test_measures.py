@@ -71,7 +71,8 @@ def test_keys_and_rows_are_distinct():
     assert sorted(m.key for m in measures_of(*Basis)) == sorted(m.key for m in MEASURES)
 
 
-def test_documentation_has_a_row_for_every_measure():
+def test_documentation_has_a_row_with_the_name_and_the_meaning_of_every_measure():
     rates = DOCS.read_text(encoding="utf-8").partition("## Rates")[2].partition("## Thresholds")[0].splitlines()
     for measure in MEASURES:
-        assert sum(line.startswith(f"| `{measure.key}` |") for line in rates) == 1, measure.key
+        row = f"| `{measure.key}` | {measure.name}: {measure.meaning} | "
+        assert sum(line.startswith(row) for line in rates) == 1, row
