@@ -24,6 +24,10 @@ LARGEST_HTER = 0.10
 SCOPE = "research only: trained on one 15-person set of printed photographs (NUAA), not for access control"
 LICENSE_NAME = "LicenseRef-NUAA-research-only"
 LICENSE_FILE = "LICENSE-nuaa-research.txt"
+TERMS = {
+    "training_data": "NUAA Photo Imposter: prints; for research only",
+    "shipping": {"answer": "no", "reason": "the terms of NUAA allow research only"},
+}
 CARD_FILE = Path(__file__).parents[1] / "docs" / "model-cards" / f"{NAME}.md"
 
 
@@ -55,7 +59,8 @@ def make(root: Path, work: Path, assets: Path) -> None:
         facepad("export", run, exported, "--quantize", "int8", "--calibration", manifest, *words)
     bundle = read_bundle(exported)
     papers = {CARD: CARD_FILE.read_bytes(), LICENSE: (assets / LICENSE_FILE).read_bytes()}
-    write_bundle(assets / exported.name, Bundle(bundle.description, {**bundle.files, **papers}))
+    description = bundle.description.model_copy(update={"facts": bundle.description.facts | TERMS})
+    write_bundle(assets / exported.name, Bundle(description, {**bundle.files, **papers}))
     test = measured(run, manifest, work / "reports" / NAME)
     for title, metrics in (("held-out kinds, dev people", held_out), ("test people", test)):
         rates = (f"{name} {100 * metrics[name]['value']:.2f} %" for name in ("eer", "apcer", "bpcer", "hter"))

@@ -12,7 +12,8 @@ FacepadError
 │   │   └── SeparableError     separable scores (the classes do not overlap), to which no slope can be fitted
 │   ├── RecipeError            an unknown recipe, key or value
 │   ├── ModelError             an unknown model, or weights that are missing or do not fit
-│   │   └── BundleError        a file that is not a model file, or a changed, truncated or too new model file
+│   │   ├── BundleError        a file that is not a model file, or a changed, truncated or too new model file
+│   │   └── DownloadError      a public file that is not on this machine and cannot be downloaded
 │   ├── OutputExistsError      an output folder or file that already exists
 │   └── BusyError              a folder that another process is working in
 └── RunError                   the work failed although the input is right (command line: exit code 1)
@@ -30,6 +31,7 @@ __all__ = [
     "BundleError",
     "BusyError",
     "DatasetError",
+    "DownloadError",
     "FacepadError",
     "ImageError",
     "InputError",
@@ -116,6 +118,10 @@ class ModelError(InputError):
 
 class BundleError(ModelError):
     """A file that is not a model file, or a changed, truncated or too new model file. The message names the file."""
+
+
+class DownloadError(ModelError):
+    """A public file that is not on this machine and cannot be downloaded. The message says where to get the file."""
 
 
 class OutputExistsError(InputError):

@@ -20,6 +20,7 @@ from facepad.cli import (  # noqa: F401  # isort: skip
     compare,
     model,
     listing,
+    download,
     demo,
     predict,
     score,

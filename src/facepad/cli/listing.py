@@ -47,19 +47,38 @@ def _listing(what: Listing) -> dict[str, str]:
 
 
 def _models_text() -> str:
-    """Two tables as text: the models for predict and evaluate, and the networks that recipes can train."""
+    """Two tables as text: the models to use, and the networks that recipes can train."""
     from facepad.modelfile.catalog import list_catalog
 
-    lines, entries = ["models to use (with facepad evaluate and facepad predict)"], list_catalog()
-    widest_name = max(len(entry.name) for entry in entries)
-    widest_license = max(len(entry.license) for entry in entries)
+    entries = list_catalog()
+    header = ("name", "weights' licence", "may I ship it?", "size", "state", "training data")
+    rows = [
+        (
+            entry.name,
+            entry.license,
+            entry.may_ship,
+            f"{entry.size / 1e6:.1f} MB" if entry.size else "?",
+            entry.state,
+            entry.training_data or "?",
+        )
+        for entry in entries
+    ]
+    lines = ["models to use (with facepad predict, serve, score and evaluate)", *_columns([header, *rows]), ""]
     for entry in entries:
-        size = f"{entry.size / 1e6:.1f} MB" if entry.size else "?"
-        names = f"{entry.name:{widest_name}}  {entry.license:{widest_license}}"
-        lines.append(f"  {names} {size:>8}  {entry.state:11}  {entry.title}")
+        lines += [f"  {entry.name}: {entry.title}", f"    may I ship it? {entry.may_ship}: {entry.reason}"]
     lines += ["", "networks to train (model.name of a recipe)"]
     try:
         from facepad.models import MODELS
     except ModuleNotFoundError as error:
         return "\n".join([*lines, f"  none: training needs {error.name}, which is not installed"])
     return "\n".join([*lines, *(f"  {name:28} {entry.summary}" for name, entry in MODELS.items())])
+
+
+def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows of a table with aligned columns.
+
+    >>> _columns([("a", "long"), ("name", "b")])
+    ['  a     long', '  name  b']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -2,7 +2,7 @@
 
 from facepad.faces.box_cache import FoundBox
 from facepad.faces.boxes import find_boxes
-from facepad.faces.detectors import DEFAULT_DETECTOR, DETECTORS, Detector, create_detector
+from facepad.faces.detectors import DEFAULT_DETECTOR, DETECTOR_FILES, DETECTORS, Detector, create_detector
 from facepad.faces.geometry import (
     Border,
     blank_face,
@@ -17,6 +17,7 @@ from facepad.faces.geometry import (
 __all__ = [
     "DEFAULT_DETECTOR",
     "DETECTORS",
+    "DETECTOR_FILES",
     "Border",
     "Detector",
     "FoundBox",

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from facepad.errors import InputError, unknown_choice
 from facepad.faces.dlib_detector import DlibDetector
-from facepad.faces.yunet import YuNetDetector
+from facepad.faces.yunet import YUNET, YuNetDetector
+from facepad.files.downloads import PublicFile
 from facepad.types import DEFAULT_DETECTOR, Face
 
-__all__ = ["DEFAULT_DETECTOR", "DETECTORS", "Detector", "create_detector"]
+__all__ = ["DEFAULT_DETECTOR", "DETECTORS", "DETECTOR_FILES", "Detector", "create_detector"]
 
 
 class Detector(Protocol):
@@ -52,6 +53,9 @@ def _dlib(model: Path | None) -> Detector:
 
 DETECTORS: dict[str, Callable[[Path | None], Detector]] = {"dlib": _dlib, "yunet": YuNetDetector}
 """Name -> factory. A factory takes the path of a model file, or None for the default file."""
+
+DETECTOR_FILES: dict[str, PublicFile] = {"yunet": YUNET}
+"""Name -> model file, for the detectors that need a model file."""
 
 
 def create_detector(name: str = DEFAULT_DETECTOR, *, model: Path | None = None) -> Detector:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from facepad.errors import FacepadError, ModelError
-from facepad.files.disk import sha256_file
+from facepad.errors import DownloadError, FacepadError, ModelError
+from facepad.files.disk import atomic_path, sha256_file
 from facepad.files.locks import exclusive
 from facepad.runtime.progress import progress_bar
 
-__all__ = ["PublicFile", "cache_folder", "fetch", "find_local"]
+__all__ = ["PublicFile", "cache_folder", "fetch", "fetch_into", "find_local"]
 
 _LOG = logging.getLogger(__name__)
-_TIMEOUT = 30.0
-"""Maximum seconds without data from the server."""
+_TIMEOUT = (5.0, 30.0)
+"""Maximum seconds until the server is reached, and maximum seconds without data from the server."""
 _CHUNK = 1 << 16
 """Bytes per write; a broken connection loses at most this number of bytes."""
 
@@ -79,41 +80,69 @@ def fetch(file: PublicFile, path: Path | None = None) -> Path:
     are logged, a progress bar is shown. If several processes need a file, one downloads it and the others wait.
 
     Raises:
-        ModelError: ``path`` does not exist, or the download failed; the message says where to get the file.
+        ModelError: ``path`` does not exist.
+        DownloadError: the download failed; the message says where to get the file.
     """
     if path is not None:
         if not Path(path).is_file():
             raise ModelError(f"{path} is not a file; expected the model of {file.title}, such as {file.name}")
         return Path(path)
     local = find_local(file)
-    if local and (local != file.kept or _is_whole(file)):
+    if local and (local != file.kept or _is_whole(file, local)):
         return local
+    return _download_once(file, file.kept)
+
+
+def fetch_into(file: PublicFile, folder: Path) -> Path:
+    """The file's path in ``folder``: a copy of the file on this machine, or a new download.
+
+    FACEPAD_MODELS may then name the folder, also on another machine. A complete file in the folder is not replaced.
+
+    Raises:
+        DownloadError: the download failed; the message says where to get the file.
+        RunError: the folder cannot be written.
+    """
+    target = folder / file.name
+    if _is_whole(file, target):
+        return target
+    local = find_local(file)
+    if local and (local.name in file.other_names or _is_whole(file, local)):
+        target = folder / local.name
+        if not (target.exists() and target.samefile(local)):
+            with atomic_path(target) as temporary:
+                shutil.copyfile(local, temporary)
+        return target
+    return _download_once(file, target)
+
+
+def _download_once(file: PublicFile, target: Path) -> Path:
+    """Download a file to ``target``. If several processes need the file, one downloads it and the others wait."""
     try:
-        with exclusive(file.kept.parent, f"downloading {file.name}", wait=True):
-            if not _is_whole(file):  # another process may have downloaded it meanwhile
-                _download(file)
+        with exclusive(target.parent, f"downloading {file.name}", wait=True):
+            if not _is_whole(file, target):  # another process may have downloaded it meanwhile
+                _download(file, target)
     except (OSError, FacepadError) as error:  # no network, a proxy's page or a full disk: the remedy is the same
         also = f"; {file.instead}" if file.instead else ""
-        raise ModelError(
+        raise DownloadError(
             f"cannot download {file.title} ({_why(error)}): get {file.url} on another machine and copy "
-            f"the file to {file.kept}, or as {file.name} into the folder that FACEPAD_MODELS names{also}"
+            f"the file to {target}, or as {file.name} into the folder that FACEPAD_MODELS names{also}"
         ) from error
-    return file.kept
+    return target
 
 
-def _is_whole(file: PublicFile) -> bool:
-    return file.kept.is_file() and sha256_file(file.kept) == file.sha256
+def _is_whole(file: PublicFile, path: Path) -> bool:
+    return path.is_file() and sha256_file(path) == file.sha256
 
 
-def _download(file: PublicFile) -> None:
+def _download(file: PublicFile, target: Path) -> None:
     _LOG.info("downloading %s%s", file.url, f" (licence: {file.license})" if file.license else "")
-    part = file.kept.with_name(f".{file.name}.part")
+    part = target.with_name(f".{file.name}.part")
     _continue(file, part)
     found = sha256_file(part)
     if found != file.sha256:
         part.unlink()
         raise FacepadError(f"another file is at this URL: its SHA-256 is {found}, expected {file.sha256}")
-    part.replace(file.kept)
+    part.replace(target)
 
 
 def _continue(file: PublicFile, part: Path) -> None:
@@ -141,5 +170,10 @@ def _continue(file: PublicFile, part: Path) -> None:
 
 
 def _why(error: Exception) -> str:
-    """The error in one line: our own message, or a library error's name, because its message may have several lines."""
-    return str(error) if isinstance(error, FacepadError) else type(error).__name__
+    """The error in one line: our own message, the system's message (a full disk), or the name of a library's error.
+
+    The message of a library may have several lines.
+    """
+    if isinstance(error, FacepadError):
+        return str(error)
+    return getattr(error, "strerror", None) or type(error).__name__

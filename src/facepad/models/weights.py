@@ -13,7 +13,7 @@ from facepad.errors import ModelError
 from facepad.files.downloads import PublicFile, fetch
 from facepad.models.staged import StagedModel
 
-__all__ = ["load_trunk_weights"]
+__all__ = ["TRUNKS", "load_trunk_weights"]
 
 
 def _torchvision(name: str, sha256: str, other_name: str) -> PublicFile:
@@ -31,7 +31,7 @@ def _torchvision(name: str, sha256: str, other_name: str) -> PublicFile:
     )
 
 
-_PUBLIC = {
+TRUNKS = {
     "mobilenet_v2": _torchvision(
         "mobilenet_v2",
         "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
@@ -64,7 +64,7 @@ def load_trunk_weights(model: StagedModel, architecture: str, source: str) -> No
         ModelError: the file is missing and cannot be downloaded, cannot be read, is not a file of weights, or holds
             parameters of other names or shapes.
     """
-    path = fetch(_PUBLIC[architecture]) if source == "imagenet" else Path(source)
+    path = fetch(TRUNKS[architecture]) if source == "imagenet" else Path(source)
     _load_state(model, _read_state(path), str(path))
 
 

@@ -10,16 +10,13 @@ from facepad.errors import ImageError, ModelError
 from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.metrics import Aggregation
 from facepad.modelfile.bundle import Bundle, read_bundle
-from facepad.modelfile.catalog import find_model, shipped_models
+from facepad.modelfile.catalog import DEFAULT_MODEL, find_model, shipped_models
 from facepad.predict.aggregation import aggregate_frames, check_aggregation
 from facepad.predict.pipeline import BATCH, ImageInput, Pipeline
 from facepad.runtime.inference import EngineName
 from facepad.types import Decision, FrameDecision, VideoDecision
 
 __all__ = ["DEFAULT_MODEL", "FRAMES", "ImageInput", "Predictor", "load"]
-
-DEFAULT_MODEL = "nuaa-research"
-"""The shipped model that is used if no model is named."""
 
 FRAMES = 20
 """Default number of frames of a video to examine."""

@@ -60,10 +60,11 @@ def test_models_are_added_listed_and_fused(facepad, describe, tiny_manifest, tmp
         code, out, err = facepad("model", "add", describe(name, weights))
         assert (code, out) == (0, "") and err.startswith(f"added {name} (MIT), kept in {tmp_path / 'home' / 'models'}")
     code, out, _ = facepad("list", "models")
-    use, train = out.split("\n\n")
+    use, terms, train = out.split("\n\n")
     assert code == 0
     assert [line.split()[0] for line in use.splitlines()[1:]][-2:] == ["one", "two"]
-    assert len({re.search(r" ([0-9.]+ MB|\?)  ", line).end() for line in use.splitlines()[1:]}) == 1  # columns
+    assert len({re.search(r"(may I ship it|  (yes|no|ask|\?)  )", line).start() for line in use.splitlines()[1:]}) <= 2
+    assert terms.endswith("two: brightness\n    may I ship it? ?: not examined")
     assert "mobilenet_v2" in train and "mobilenet_v2" not in use
     code, out, err = facepad("model", "fuse", "one", "two", tmp_path / "both.facepad", "--on", tiny_manifest)
     assert (code, out) == (0, "") and "+0.5000 x two\nfused: " in err

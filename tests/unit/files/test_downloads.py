@@ -16,7 +16,7 @@ from facepad.errors import ModelError
 from facepad.faces import create_detector
 from facepad.faces.yunet import YUNET
 from facepad.files.disk import sha256_file
-from facepad.files.downloads import PublicFile, cache_folder, fetch, find_local
+from facepad.files.downloads import PublicFile, cache_folder, fetch, fetch_into, find_local
 
 CONTENT = bytes(range(256)) * 1000
 every_file = pytest.mark.parametrize("file", [YUNET, FACEMESH], ids=lambda file: file.title)
@@ -172,3 +172,27 @@ def test_place_that_cannot_be_written_is_told_in_the_same_line(file, home):
     home.write_text("a file is in the way")
     with pytest.raises(ModelError, match="cannot download the network .cannot write .*: get http"):
         fetch(file)
+
+
+# --- into a folder -----------------------------------------------------------------------------------------------
+
+
+def test_folder_gets_a_copy_of_what_is_here_else_a_download(file, server, monkeypatch, tmp_path):
+    here, out = tmp_path / "here", tmp_path / "out"
+    for _ in range(2):
+        assert fetch_into(file, out) == out / "mine.onnx"
+    assert sha256_file(out / "mine.onnx") == file.sha256 and not file.kept.exists() and len(server.requests) == 1
+    here.mkdir()
+    (here / "first").write_bytes(b"the same network, as others publish it")
+    monkeypatch.setenv("FACEPAD_MODELS", str(here))
+    other = replace(file, name="other.onnx", other_names=("first",))
+    assert fetch_into(other, tmp_path / "new").read_bytes() == (here / "first").read_bytes()
+    assert fetch_into(other, here) == here / "first" and len(server.requests) == 1
+    monkeypatch.setenv("FACEPAD_MODELS", str(out))
+    assert find_local(file) == out / "mine.onnx"
+
+
+def test_local_file_of_another_hash_is_not_copied(file, server, monkeypatch, tmp_path):
+    (tmp_path / "mine.onnx").write_bytes(b"another network")
+    monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
+    assert sha256_file(fetch_into(file, tmp_path / "out")) == file.sha256 and len(server.requests) == 1

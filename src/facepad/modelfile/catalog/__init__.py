@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from facepad.errors import ModelError, unknown_choice
 from facepad.modelfile.bundle import SUFFIX, Bundle, read_bundle
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from facepad.modelfile.runs import TrainedModel  # this module needs torch
 
 __all__ = [
+    "DEFAULT_MODEL",
     "CatalogEntry",
     "FoundModel",
     "described_models",
@@ -27,6 +29,9 @@ __all__ = [
     "look_up",
     "shipped_models",
 ]
+
+DEFAULT_MODEL = "nuaa-research"
+"""The model that is used if no model is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,9 @@ class CatalogEntry:
             give its size.
         state: ``here`` if all files are on this machine, ``to download`` if they are downloaded at first use, or
             ``missing`` if the user must provide them.
+        training_data: The data that trained the model. Empty if they are not known.
+        may_ship: Whether a product may contain the model; ``?`` if nobody has examined this.
+        reason: The reason for ``may_ship``.
     """
 
     name: str
@@ -48,6 +56,9 @@ class CatalogEntry:
     license: str
     size: int | None
     state: Literal["here", "to download", "missing"]
+    training_data: str = ""
+    may_ship: Literal["yes", "no", "ask", "?"] = "?"
+    reason: str = "not examined"
 
 
 def shipped_models() -> dict[str, Path]:
@@ -162,8 +173,9 @@ def list_catalog() -> list[CatalogEntry]:
     entries = []
     for name, path in shipped_models().items():
         description = read_bundle(path).description
-        title = str(description.facts.get("title", description.source))
-        entries.append(CatalogEntry(name, title, description.license, path.stat().st_size, "here"))
+        facts, title = description.facts, str(description.facts.get("title", description.source))
+        entry = CatalogEntry(name, title, description.license, path.stat().st_size, "here")
+        entries.append(_with_terms(entry, facts.get("training_data", ""), facts.get("shipping")))
     return entries + [_described_entry(read_described(path)) for path in described_models().values()]
 
 
@@ -175,4 +187,12 @@ def _described_entry(model: DescribedModel) -> CatalogEntry:
     state: Literal["here", "to download", "missing"] = "here"
     if absent:
         state = "to download" if all(network.url for network in absent) else "missing"
-    return CatalogEntry(model.name, model.title, model.license, sum(known) if len(known) == len(sizes) else None, state)
+    size = sum(known) if len(known) == len(sizes) else None
+    entry = CatalogEntry(model.name, model.title, model.license, size, state)
+    shipping = model.shipping.model_dump() if model.shipping else None
+    return _with_terms(entry, model.training_data, shipping)
+
+
+def _with_terms(entry: CatalogEntry, training_data: str, shipping: Mapping[str, Any] | None) -> CatalogEntry:
+    entry = replace(entry, training_data=training_data)
+    return replace(entry, may_ship=shipping["answer"], reason=shipping["reason"]) if shipping else entry

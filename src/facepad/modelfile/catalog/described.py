@@ -15,7 +15,7 @@ from facepad.metrics import Threshold, ThresholdOrigin, parse_criterion, remarks
 from facepad.modelfile.bundle import Bundle, Description, InputFormat, Network, OutputFormat
 from facepad.modelfile.preprocess import PreprocessSpec
 
-__all__ = ["DescribedModel", "NetworkSection", "read_described"]
+__all__ = ["DescribedModel", "NetworkSection", "ShippingSection", "read_described"]
 
 
 class CropSection(Section):
@@ -101,6 +101,18 @@ class ThresholdSection(Section):
         return Threshold(self.value, str(parse_criterion(self.value)), origin)
 
 
+class ShippingSection(Section):
+    """``[shipping]``: whether a product may contain the model, in the opinion of the description's author.
+
+    Attributes:
+        answer: ``yes``, ``no``, or ``ask`` if the licences contradict each other or leave the question open.
+        reason: The reason in one sentence.
+    """
+
+    answer: Literal["yes", "no", "ask"]
+    reason: str = Field(min_length=1)
+
+
 class DescribedModel(Section):
     """The content of a description.
 
@@ -110,6 +122,8 @@ class DescribedModel(Section):
         source: Origin of the network: a URL or a text.
         license: Licence of the network: an SPDX expression or short text.
         scope: Permitted use of the model, in one line that every user sees. Empty if the use is not restricted.
+        training_data: The data that trained the networks, with their terms of use. Empty if they are not known.
+        shipping: Whether a product may contain the model. None if nobody has examined this.
         threshold: The publisher's threshold. None leaves every presentation undecided until the model is calibrated.
         networks: At least one network.
     """
@@ -119,6 +133,8 @@ class DescribedModel(Section):
     source: str = Field(min_length=1)
     license: str = Field(min_length=1)
     scope: str = ""
+    training_data: str = ""
+    shipping: ShippingSection | None = None
     threshold: ThresholdSection | None = None
     networks: tuple[NetworkSection, ...] = Field(min_length=1)
 
@@ -131,7 +147,13 @@ class DescribedModel(Section):
 
     def to_bundle(self, files: Mapping[str, bytes]) -> Bundle:
         """The model, from the content of its networks' files by name."""
-        facts: dict[str, Any] = {"title": self.title, "urls": [net.url for net in self.networks if net.url]}
+        facts: dict[str, Any] = {
+            "title": self.title,
+            "urls": [net.url for net in self.networks if net.url],
+            "training_data": self.training_data,
+        }
+        if self.shipping:
+            facts["shipping"] = self.shipping.model_dump()
         description = Description(
             name=self.name,
             networks=tuple(network.network() for network in self.networks),

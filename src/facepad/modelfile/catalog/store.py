@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facepad.errors import ModelError, reason
+from facepad.faces import DETECTOR_FILES
+from facepad.files.disk import sha256_file
 from facepad.files.downloads import PublicFile, cache_folder, fetch, find_local
 
 if TYPE_CHECKING:
     from facepad.modelfile.bundle import Bundle
     from facepad.modelfile.catalog.described import DescribedModel, NetworkSection
 
-__all__ = ["at_hand", "load_described", "user_folder"]
+__all__ = ["at_hand", "load_described", "model_files", "public_file", "user_folder"]
 
 
 def user_folder() -> Path:
@@ -28,11 +30,13 @@ def user_folder() -> Path:
 def at_hand(model: DescribedModel, network: NetworkSection, *, beside: Path | None = None) -> Path | None:
     """The path of the network's file on this machine; None if the file is missing.
 
-    The function looks in ``beside``, in the folder that FACEPAD_MODELS names, and in the user's folder.
+    The function looks in ``beside``, in the folder that FACEPAD_MODELS names, and in the user's folder. Another model
+    may have the same network, and its file is then used as well.
     """
     if beside is not None and (beside / network.file).is_file():
         return beside / network.file
-    return find_local(_public_file(model, network))
+    others = (path for path in user_folder().glob(f"*/{network.file}") if sha256_file(path) == network.sha256)
+    return find_local(public_file(model, network)) or next(others, None)
 
 
 def load_described(model: DescribedModel, *, beside: Path | None = None) -> Bundle:
@@ -51,7 +55,10 @@ def load_described(model: DescribedModel, *, beside: Path | None = None) -> Bund
 
 
 def _content(model: DescribedModel, network: NetworkSection, beside: Path | None) -> bytes:
-    path = at_hand(model, network, beside=beside) or _download(model, network)
+    path = at_hand(model, network, beside=beside)
+    if path is None:
+        _require_url(model, network)
+        path = fetch(public_file(model, network))
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -65,14 +72,22 @@ def _content(model: DescribedModel, network: NetworkSection, beside: Path | None
     return content
 
 
-def _download(model: DescribedModel, network: NetworkSection) -> Path:
-    file = _public_file(model, network)
-    if not network.url:
-        raise ModelError(f"model {model.name} needs the file {file.name} (from {model.source}); copy it to {file.kept}")
-    return fetch(file)
+def model_files(model: DescribedModel) -> list[PublicFile]:
+    """The files that a model needs: the files of its networks, and the file of the detector that finds its faces.
+
+    Raises:
+        ModelError: a file is not on this machine, and the description gives no URL.
+    """
+    for network in model.networks:
+        if not at_hand(model, network):
+            _require_url(model, network)
+    detectors = {network.preprocess.detector for network in model.networks if network.preprocess.crop != "frame"}
+    networks = [public_file(model, network) for network in model.networks]
+    return networks + [DETECTOR_FILES[name] for name in sorted(detectors & DETECTOR_FILES.keys())]
 
 
-def _public_file(model: DescribedModel, network: NetworkSection) -> PublicFile:
+def public_file(model: DescribedModel, network: NetworkSection) -> PublicFile:
+    """The file of a network, with its URL and hash."""
     return PublicFile(
         title=f"{network.file} of model {model.name}",
         name=network.file,
@@ -81,3 +96,9 @@ def _public_file(model: DescribedModel, network: NetworkSection) -> PublicFile:
         license=model.license,
         folder=f"{user_folder().name}/{model.name}",
     )
+
+
+def _require_url(model: DescribedModel, network: NetworkSection) -> None:
+    if not network.url:
+        file = public_file(model, network)
+        raise ModelError(f"model {model.name} needs the file {file.name} (from {model.source}); copy it to {file.kept}")
