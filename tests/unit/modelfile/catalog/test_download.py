@@ -77,13 +77,12 @@ def test_folder_is_one_that_facepad_models_may_name(described, home, tmp_path, m
     assert find_model("two").read().description.name == "two" and len(described.requests) == 2
 
 
-def test_broken_download_goes_on_where_it_stopped(described, facepad):
+def test_broken_download_is_one_line_and_the_next_run_ends_it(described, facepad):
     described.breaks_after = 100
     code, _, err = facepad("download", "one")
-    assert code == 2 and "facepad: cannot download net.onnx of model one" in err
+    assert code == 2 and err.splitlines()[-1].startswith("facepad: cannot download net.onnx of model one")
     described.breaks_after = None
     assert facepad("download", "one")[0] == 0
-    assert described.requests[1].range == "bytes=100-"
 
 
 def test_file_of_another_hash_is_refused_in_one_line(described, facepad, home):
