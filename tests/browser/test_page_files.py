@@ -27,7 +27,7 @@ def test_chosen_picture_of_a_person_is_live_with_score_threshold_face_and_depth(
     here.shoot("live")
 
 
-def test_chosen_picture_of_an_attack_has_a_note_in_words(visit, faces):
+def test_chosen_picture_of_an_attack_is_described_in_words(visit, faces):
     here = visit()
 
     here.upload(faces["attack"])
