@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["NEAR_LIMIT", "Bits", "nearest", "perceptual_hash"]
+__all__ = ["NEAR_LIMIT", "Bits", "nearest", "nearest_of_others", "perceptual_hash"]
 
 NEAR_LIMIT = 2
 """Maximum number of different bits (of 64) between the perceptual hashes of near duplicates.
@@ -52,11 +52,43 @@ def nearest(few: Mapping[str, Bits], many: Mapping[str, Bits]) -> Iterator[tuple
     >>> list(nearest({"a": zero}, {"b": one, "c": zero}))
     [('a', 'c', 0)]
     """
-    # For hashes of signs (+1, -1), the dot product is 64 - 2 * distance. One matrix product compares millions of
-    # pairs.
-    queries, others = (2.0 * np.array(list(side.values()), np.float32) - 1 for side in (few, many))
     names, twins = list(few), list(many)
-    for start in range(0, len(names), _BLOCK):
-        distances = (others.shape[1] - queries[start : start + _BLOCK] @ others.T) / 2
+    for start, distances in _distances(_signs(few), _signs(many)):
         for offset, best in enumerate(distances.argmin(axis=1)):
             yield names[start + offset], twins[best], int(distances[offset, best])
+
+
+def nearest_of_others(hashes: Mapping[str, Bits], groups: Mapping[str, str]) -> Iterator[tuple[str, str, int]]:
+    """Each name, with the name of the nearest hash of another group and the Hamming distance in bits.
+
+    Args:
+        hashes: Name -> perceptual hash.
+        groups: Name -> group. With one group only, nothing is yielded.
+
+    Example:
+        >>> zero, one = np.zeros(64, bool), np.ones(64, bool)
+        >>> list(nearest_of_others({"a": zero, "b": zero, "c": one}, {"a": "x", "b": "x", "c": "y"}))
+        [('a', 'c', 64), ('b', 'c', 64), ('c', 'a', 64)]
+    """
+    names = list(hashes)
+    codes = np.unique([groups[name] for name in names], return_inverse=True)[1]
+    if not names or codes.max() == 0:
+        return
+    signs = _signs(hashes)
+    for start, distances in _distances(signs, signs):
+        distances[codes[start : start + _BLOCK, None] == codes] = np.inf
+        for offset, best in enumerate(distances.argmin(axis=1)):
+            yield names[start + offset], names[best], int(distances[offset, best])
+
+
+def _signs(hashes: Mapping[str, Bits]) -> npt.NDArray[np.float32]:
+    """The hashes as rows of -1 and 1, for which the dot product is 64 - 2 * distance."""
+    return np.where(np.array(list(hashes.values())), np.float32(1), np.float32(-1))
+
+
+def _distances(
+    few: npt.NDArray[np.float32], many: npt.NDArray[np.float32]
+) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    """Row -> the Hamming distances of a block of rows. One matrix product compares millions of pairs."""
+    for start in range(0, len(few), _BLOCK):
+        yield start, (many.shape[1] - few[start : start + _BLOCK] @ many.T) / 2

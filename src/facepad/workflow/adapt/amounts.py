@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from facepad.types import VIDEO_SUFFIXES, Label, Sample
-from facepad.workflow.adapt.finding import Finding, first_names, number_of
+from facepad.workflow.adapt.finding import Finding, first_names, number_of, shown
 
 __all__ = [
     "CLIPS",
@@ -121,9 +121,13 @@ def faces_missing(samples: Sequence[Sample]) -> list[Finding]:
     found = []
     for label in Label:
         own = [sample for sample in samples if sample.label is label]
-        lost = [sample.path for sample in own if sample.box is None]
+        lost = [shown(sample.path) for sample in own if sample.box is None]
         if lost and len(lost) == len(own):
-            found.append(Finding("stop", f"no {_CLASS[label]} image shows a face ({first_names(lost)})"))
+            found.append(
+                Finding(
+                    "stop", f"none of {number_of(len(own), f'{_CLASS[label]} image')} shows a face (first: {lost[0]})"
+                )
+            )
         elif lost:
             text = (
                 f"{len(lost)} of {number_of(len(own), f'{_CLASS[label]} image')} "

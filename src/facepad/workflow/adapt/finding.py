@@ -19,6 +19,7 @@ __all__ = [
     "number_of",
     "read_findings",
     "refuse_stops",
+    "shown",
     "write_findings",
 ]
 
@@ -113,3 +114,14 @@ def number_of(count: int, noun: str, plural: str = "") -> str:
     ('1 image', '2 people')
     """
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def shown(path: str) -> str:
+    """The path of an image for a finding: without the way from the manifest to the site.
+
+    >>> shown("../../site/live/anna/1.jpg")
+    'site/live/anna/1.jpg'
+    """
+    while path.startswith("../"):
+        path = path.removeprefix("../")
+    return path

@@ -8,11 +8,10 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
 
-from facepad.datasets.lookalike import NEAR_LIMIT, Bits, nearest
+from facepad.datasets.lookalike import NEAR_LIMIT, Bits, nearest_of_others
 from facepad.types import Label, Sample
-from facepad.workflow.adapt.finding import SHOWN, Finding, number_of
+from facepad.workflow.adapt.finding import SHOWN, Finding, number_of, shown
 
 __all__ = ["name_key", "one_spelling", "people_alike"]
 
@@ -74,7 +73,7 @@ def _typing_errors(samples: Sequence[Sample]) -> list[Finding]:
 
 
 def people_alike(samples: Sequence[Sample], hashes: Mapping[str, Bits]) -> list[Finding]:
-    """A warning for each pair of people whose images are nearly identical.
+    """A warning if images of two people are nearly identical.
 
     Only nearly identical pictures are found (`facepad.datasets.lookalike`). Different pictures of one person under two
     names are not found, because facepad does not recognise people.
@@ -83,19 +82,19 @@ def people_alike(samples: Sequence[Sample], hashes: Mapping[str, Bits]) -> list[
         samples: The samples.
         hashes: Path -> perceptual hash of the image.
     """
-    of_person: defaultdict[str, dict[str, Bits]] = defaultdict(dict)
-    for sample in samples:
-        if sample.path in hashes:
-            of_person[sample.subject][sample.path] = hashes[sample.path]
-    found = []
-    for one, other in combinations(sorted(of_person), 2):
-        pairs = [
-            (path, twin) for path, twin, distance in nearest(of_person[one], of_person[other]) if distance <= NEAR_LIMIT
-        ]
-        if pairs:
-            text = (
-                f"{number_of(len(pairs), 'picture')} of {one!r} and of {other!r} are nearly identical: if they are one "
-                "person, use one name; else move the pictures to the right person"
-            )
-            found.append(Finding("warning", text, tuple(f"{path} ~ {twin}" for path, twin in pairs[:SHOWN])))
-    return found
+    people = {sample.path: sample.subject for sample in samples if sample.path in hashes}
+    pairs: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for path, twin, distance in nearest_of_others({path: hashes[path] for path in people}, people):
+        one, other = sorted((people[path], people[twin]))
+        if distance <= NEAR_LIMIT:
+            pairs[one, other].append(f"{shown(path)} ~ {shown(twin)}")
+    if not pairs:
+        return []
+    (one, other), first = next(iter(pairs.items()))
+    more = f", and of {number_of(len(pairs) - 1, 'other pair', 'other pairs')} of people" if len(pairs) > 1 else ""
+    text = (
+        f"pictures of {one!r} and {other!r}{more} are nearly identical: if they are one person, use one name; "
+        "otherwise move the pictures to the right person"
+    )
+    lines = first if len(pairs) == 1 else [found[0] for found in pairs.values()]
+    return [Finding("warning", text, tuple(lines[:SHOWN]))]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from facepad.types import Label, Sample
 from facepad.workflow.adapt.facts import ImageFacts
-from facepad.workflow.adapt.finding import Finding
+from facepad.workflow.adapt.finding import Finding, shown
 from facepad.workflow.adapt.separation import separation
 
 __all__ = ["LIMIT", "shortcuts"]
@@ -31,10 +31,11 @@ class _Fact:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Facts with one cause and one remedy. ``text`` gets the description of ``{attack}`` and of ``{live}`` images."""
+    """Facts with one cause and one remedy. ``text`` gets the values of ``{attacks}`` and of ``{live}`` images."""
 
     facts: tuple[_Fact, ...]
     text: str
+    verb: str = "is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def _hours(facts: ImageFacts) -> float | None:
 
 def _clock(hours: str | float) -> str:
     minutes = round(float(hours) * 60)
-    return f"taken at {minutes // 60:02}:{minutes % 60:02}"
+    return f"at {minutes // 60:02}:{minutes % 60:02}"
 
 
 def _of_background(name: str, place: int) -> _Fact:
@@ -90,19 +91,20 @@ def _of_background(name: str, place: int) -> _Fact:
 
 _FILES = _Group(
     (
-        _Fact("camera", lambda f: f.camera or "no camera", lambda v: str(v) if v == "no camera" else f"from {v}"),
         _Fact("image size", _size),
         _Fact("number of pixels", lambda f: f.size[0] * f.size[1] / 1e6, lambda v: f"{v:.2g} megapixels"),
         _Fact("file format", lambda f: f.format),
         _Fact("JPEG quality", lambda f: f.quality, lambda v: f"JPEG quality {v:.0f}"),
+        _Fact("camera", lambda f: f.camera, lambda v: f"from {v}" if v else "without the name of a camera"),
     ),
-    "{attack} and {live}: a network may learn the camera instead of the attack; take both with the same camera and "
+    "{attacks} and {live}: a network may learn the camera instead of the attack; take both with the same camera and "
     "save both in the same way",
 )
 _TIMES = _Group(
-    (_Fact("date", _date, lambda v: f"from {v}"), _Fact("time of day", _hours, _clock)),
-    "{attack} and {live}: a network may learn the light or the clothes of a day instead of the attack; take both in "
+    (_Fact("date", _date, lambda v: f"on {v}"), _Fact("time of day", _hours, _clock)),
+    "{attacks} and {live}: a network may learn the light or the clothes of a day instead of the attack; take both in "
     "the same session",
+    verb="was taken",
 )
 _PLACES = _Group(
     tuple(
@@ -131,9 +133,8 @@ def shortcuts(samples: Sequence[Sample], facts: Mapping[str, ImageFacts]) -> lis
     for group in (_FILES, _TIMES, _PLACES, _DISTANCES):
         separating = [each for fact in group.facts if (each := _judged(fact, known, facts)) is not None]
         if separating:
-            text = group.text.format(
-                attack=_described(separating, "attack"), live=_described(separating, "live picture")
-            )
+            attacks, live = (_described(separating, label, group.verb) for label in (Label.ATTACK, Label.BONA_FIDE))
+            text = group.text.format(attacks=attacks, live=live)
             found.append(Finding("short-cut", text, (*(s.evidence() for s in separating), _examples(known))))
     return found
 
@@ -150,15 +151,19 @@ def _judged(fact: _Fact, samples: Sequence[Sample], facts: Mapping[str, ImageFac
     return _Separating(fact, accuracy, live, attack)
 
 
-def _described(separating: Sequence[_Separating], noun: str) -> str:
-    """A class in words, such as "every attack is 640x480 PNG"; a fact that follows from another one is left out."""
+def _described(separating: Sequence[_Separating], label: Label, verb: str) -> str:
+    """The values of a class in words, such as "every attack is 640x480 PNG"."""
     names = {each.fact.name for each in separating}
-    shown = [each for each in separating if each.fact.name != "number of pixels" or "image size" not in names]
-    values = [each.of(each.attack if noun == "attack" else each.live) for each in shown]
-    words = ", ".join(word for word, _ in values)
-    return f"every {noun} is {words}" if all(share == 1 for _, share in values) else f"most {noun}s are {words}"
+    # The number of pixels follows from the size.
+    shown_facts = [each for each in separating if each.fact.name != "number of pixels" or "image size" not in names]
+    values = [each.of(each.attack if label is Label.ATTACK else each.live) for each in shown_facts]
+    words = " ".join(word for word, _ in values)
+    noun = "attack" if label is Label.ATTACK else "live picture"
+    if all(share == 1 for _, share in values):
+        return f"every {noun} {verb} {words}"
+    return f"most {noun}s {verb.replace('is', 'are').replace('was', 'were')} {words}"
 
 
 def _examples(samples: Sequence[Sample]) -> str:
-    first = [next(s.path for s in samples if s.label is label) for label in Label]
+    first = [next(shown(s.path) for s in samples if s.label is label) for label in Label]
     return f"for example {first[0]} and {first[1]}"

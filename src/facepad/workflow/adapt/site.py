@@ -29,6 +29,7 @@ from facepad.workflow.adapt.finding import (
     first_names,
     number_of,
     refuse_stops,
+    shown,
     write_findings,
 )
 from facepad.workflow.adapt.people import one_spelling
@@ -263,10 +264,10 @@ def _without_duplicates(samples: Sequence[Sample], digests: Mapping[str, str]) -
         found.append(Finding("warning", text, tuple(_same(group) for group in people[:SHOWN])))
     if dropped:
         text = f"{number_of(len(dropped), 'exact duplicate was', 'exact duplicates were')} left out"
-        found.append(Finding("note", text, (first_names([s.path for s in dropped]),)))
+        found.append(Finding("note", text, (first_names([shown(s.path) for s in dropped]),)))
     left_out = {sample.path for sample in dropped}
     return [sample for sample in samples if sample.path not in left_out], found
 
 
 def _same(group: Sequence[Sample]) -> str:
-    return " = ".join(sample.path for sample in group[:2])
+    return " = ".join(shown(sample.path) for sample in group[:2])
