@@ -20,16 +20,22 @@ def data_synthetic(
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same bytes.")] = 0,
     images: Annotated[int, typer.Option(min=4, help="Images per person.")] = 50,
     video: Annotated[bool, typer.Option("--video", help="Videos, for 'data prepare video-folder'.")] = False,
+    site: Annotated[
+        bool, typer.Option("--site", help="Folders live/PERSON and spoof/KIND/PERSON, for 'facepad adapt'.")
+    ] = False,
     jobs: Jobs = None,
 ) -> None:
-    """Make a small synthetic data set of faces, prints and replays: images with a manifest, or videos."""
+    """Make a small synthetic data set of faces, prints and replays: images with a manifest, videos, or a site."""
     from facepad.datasets.manifest import write_manifest
     from facepad.datasets.synthetic import SyntheticSet, generate
     from facepad.files.disk import claim_output
 
     claim_output(out)
-    wanted = SyntheticSet(subjects, seed, images, video=video)
+    wanted = SyntheticSet(subjects, seed, images, video=video, site=site)
     samples = generate(out, wanted, jobs=jobs, progress=True)
+    if site:
+        say(f"{len(samples)} {'videos' if video else 'images'}; next: facepad adapt {out} ADAPTED")
+        return
     if video:
         say(f"{len(samples)} videos; next: facepad data prepare video-folder {out} PREPARED")
         return

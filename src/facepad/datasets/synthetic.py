@@ -34,6 +34,7 @@ class SyntheticSet:
         images_per_subject: Number of images of each person, at least 2. Half of the images are bona fide.
         size: (height, width) of the images, at least 120 pixels each.
         video: Whether each presentation is written as a video (MPEG-4, up to 5 frames) instead of images.
+        site: Whether the folders have the form of a site: live/<subject>/ and spoof/<instrument>/<subject>/.
 
     Raises:
         DatasetError: a value is out of its range.
@@ -44,6 +45,7 @@ class SyntheticSet:
     images_per_subject: int = 50
     size: tuple[int, int] = (480, 640)
     video: bool = False
+    site: bool = False
 
     def __post_init__(self) -> None:
         if self.subjects < _MIN_SUBJECTS:
@@ -62,14 +64,15 @@ class SyntheticSet:
 
 
 def generate(out: Path, wanted: SyntheticSet, *, jobs: int | None = None, progress: bool = False) -> list[Sample]:
-    """Draw a labelled data set of procedural faces and attacks into ``out``/images/<subject>/.
+    """Draw a labelled data set of procedural faces and attacks into ``out``.
 
     Half of each subject's images are bona fide. The other images show a print or a photo on a screen. Subjects are
     divided 50/25/25 % into train, dev and test. Camera, compression, framing and light have the same distribution in
     both classes. The same seed gives the same bytes for any number of jobs (with the same OpenCV and numpy).
 
-    Videos are written to the folders ``out``/<split>/live/<subject>/ and ``out``/<split>/spoof/<instrument>/<subject>/,
-    which the data set ``video-folder`` can read.
+    Images are written to ``images/<subject>/``. Videos are written to the folders ``<split>/live/<subject>/`` and
+    ``<split>/spoof/<instrument>/<subject>/``, which the data set ``video-folder`` can read. The folders of a site are
+    those of videos without the split; ``facepad adapt`` reads them.
 
     Args:
         out: An absent or empty folder.
@@ -79,9 +82,9 @@ def generate(out: Path, wanted: SyntheticSet, *, jobs: int | None = None, progre
         progress: Whether to show a progress bar on stderr.
 
     Returns:
-        One sample per image in path order. ``path`` is relative to ``out``, ``box`` is the exact canonical face square,
-        ``video`` is the name of the presentation and ``frame`` is the image's number in the presentation. For videos,
-        one sample per video, without ``box``, ``video`` and ``frame``.
+        One sample per image, by subject and presentation. ``path`` is relative to ``out``, ``box`` is the exact
+        canonical face square, ``video`` is the name of the presentation and ``frame`` is the image's number in the
+        presentation. For videos, one sample per video, without ``box``, ``video`` and ``frame``.
 
     Raises:
         InputError: ``jobs`` is below 1.
@@ -91,7 +94,7 @@ def generate(out: Path, wanted: SyntheticSet, *, jobs: int | None = None, progre
     require_positive("jobs", jobs)
     out = claim_output(Path(out))
     clips = plan_clips(wanted.subjects, wanted.seed, wanted.images_per_subject)
-    record = partial(_record_video if wanted.video else _record_images, out=out, size=wanted.size)
+    record = partial(_record_video if wanted.video else _record_images, out=out, wanted=wanted)
     total = len(clips) if wanted.video else sum(clip.frames for clip in clips)
     samples: list[Sample] = []
     with progress_bar("drawing faces", total, shown=progress) as advance:
@@ -110,22 +113,31 @@ def _record_all(clips: Sequence[Clip], record: Callable[[Clip], list[Sample]], j
         yield from pool.map(record, clips)
 
 
-def _record_images(clip: Clip, out: Path, size: tuple[int, int]) -> list[Sample]:
+def _record_images(clip: Clip, out: Path, wanted: SyntheticSet) -> list[Sample]:
     """Render one clip, write the images, and return the images' samples."""
-    name = f"s{clip.subject:03d}"
-    video = f"{name}/{clip.number:02d}-{clip.kind}"
+    name, stem = _name(clip), f"{clip.number:02d}-{clip.kind}"
     samples = []
-    for number, (camera, image, box) in enumerate(shots(clip, size)):
-        path = f"images/{video}-{number}.jpg"
+    for number, (camera, image, box) in enumerate(shots(clip, wanted.size)):
+        path = f"{_folder(clip, wanted)}/{stem}-{number}.jpg"
         write_bytes(out / path, camera.encode(image))
-        samples.append(Sample(path, name, clip.label, clip.attack_type, clip.split, video, number, box))
+        samples.append(Sample(path, name, clip.label, clip.attack_type, clip.split, f"{name}/{stem}", number, box))
     return samples
 
 
-def _record_video(clip: Clip, out: Path, size: tuple[int, int]) -> list[Sample]:
+def _record_video(clip: Clip, out: Path, wanted: SyntheticSet) -> list[Sample]:
     """Render one clip, write the video, and return the video's sample."""
-    name = f"s{clip.subject:03d}"
-    folder = f"spoof/{clip.attack_type}" if clip.attack_type else "live"
-    path = f"{clip.split}/{folder}/{name}/{clip.number:02d}-{clip.kind}.mp4"
-    write_video(out / path, (image for _, image, _ in shots(clip, size)))
-    return [Sample(path, name, clip.label, clip.attack_type, clip.split)]
+    path = f"{_folder(clip, wanted)}/{clip.number:02d}-{clip.kind}.mp4"
+    write_video(out / path, (image for _, image, _ in shots(clip, wanted.size)))
+    return [Sample(path, _name(clip), clip.label, clip.attack_type, clip.split)]
+
+
+def _name(clip: Clip) -> str:
+    return f"s{clip.subject:03d}"
+
+
+def _folder(clip: Clip, wanted: SyntheticSet) -> str:
+    """The folder of a clip's files, relative to the output folder."""
+    of_class = f"spoof/{clip.attack_type}" if clip.attack_type else "live"
+    if wanted.site:
+        return f"{of_class}/{_name(clip)}"
+    return f"{clip.split}/{of_class}/{_name(clip)}" if wanted.video else f"images/{_name(clip)}"

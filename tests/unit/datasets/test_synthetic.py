@@ -15,6 +15,7 @@ import pytest
 from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.errors import DatasetError, InputError, OutputExistsError
 from facepad.types import AttackType, Label
+from facepad.workflow.adapt.site import read_site
 from helpers.digests import digests
 
 SUBJECTS, IMAGES = 4, 10
@@ -42,6 +43,16 @@ def test_generate_writes_exactly_the_images_it_returns(small_set):
     assert [s.path for s in samples] == sorted(s.path for s in samples) == list(digests(out))
     assert all(_rgb(out / s.path).shape == (480, 640, 3) for s in samples[::7])
     assert len({(s.video, s.frame) for s in samples}) == len(samples)
+
+
+@pytest.mark.parametrize("video", [False, True])
+def test_site_has_the_form_that_adapt_reads(tmp_path, video):
+    made = generate(tmp_path, SyntheticSet(4, images_per_subject=2, size=(120, 120), video=video, site=True), jobs=1)
+    found = read_site(tmp_path)
+    assert {(s.path, s.subject, s.label, s.attack_type) for s in found.samples} == {
+        (s.path, s.subject, s.label, s.attack_type) for s in made
+    }
+    assert (found.findings, len(made)) == ((), 8)
 
 
 def test_classes_and_instruments_are_balanced_for_every_subject(small_set):
