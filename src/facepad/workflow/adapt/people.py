@@ -73,7 +73,7 @@ def _typing_errors(samples: Sequence[Sample]) -> list[Finding]:
 
 
 def people_alike(samples: Sequence[Sample], hashes: Mapping[str, Bits]) -> list[Finding]:
-    """A warning if images of two people are nearly identical.
+    """A warning if images of two people are nearly identical, otherwise a note on the limits of this search.
 
     Only nearly identical pictures are found (`facepad.datasets.lookalike`). Different pictures of one person under two
     names are not found, because facepad does not recognise people.
@@ -89,7 +89,10 @@ def people_alike(samples: Sequence[Sample], hashes: Mapping[str, Bits]) -> list[
         if distance <= NEAR_LIMIT:
             pairs[one, other].append(f"{shown(path)} ~ {shown(twin)}")
     if not pairs:
-        return []
+        text = (
+            "facepad does not recognise people: it finds one person under two names only by nearly identical pictures"
+        )
+        return [Finding("note", text)]
     (one, other), first = next(iter(pairs.items()))
     more = f", and of {number_of(len(pairs) - 1, 'other pair', 'other pairs')} of people" if len(pairs) > 1 else ""
     text = (

@@ -57,6 +57,7 @@ class Site:
             subject is the person, and the attack type is the kind of attack (PAI species).
         files_not_read: Path, relative to ``root`` -> reason, for files that are not images or clips of a class.
         findings: The findings from the names of folders and files.
+        scanned: Whether the samples are all files of ``root``. If not, a manifest lists them.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Site:
     samples: tuple[Sample, ...]
     files_not_read: dict[str, str]
     findings: tuple[Finding, ...] = ()
+    scanned: bool = False
 
 
 def read_site(source: Path) -> Site:
@@ -103,12 +105,10 @@ def _read_folder(root: Path) -> Site:
     scan = Scan(root, {})
     files = named_files(scan, suffixes=IMAGE_SUFFIXES | VIDEO_SUFFIXES, noun="image or video")
     name = root.resolve().name
-    if misspelt := misspelt_classes(path for path, _ in scan.skipped):
-        refuse_stops(misspelt, name)
+    files, kinds = placed(files)
+    refuse_stops([*misspelt_classes(path for path, _ in scan.skipped), *kinds], name)
     if not files:
         raise DatasetError(f"{root} holds no image or clip in the form {FORM}{_phone_hint(scan.skipped)}")
-    files, kinds = placed(files)
-    refuse_stops(kinds, name)
     strays = [file.path for file in files if file.subject is None]
     if strays:
         raise DatasetError(
@@ -121,7 +121,7 @@ def _read_folder(root: Path) -> Site:
         notes.append(
             Finding("note", "the train, dev and test folders are ignored: people are divided into folds instead")
         )
-    return Site(name, root, tuple(samples), dict(scan.skipped), tuple(notes))
+    return Site(name, root, tuple(samples), dict(scan.skipped), tuple(notes), scanned=True)
 
 
 def _not_read(skipped: Sequence[tuple[str, str]]) -> list[Finding]:
@@ -163,11 +163,15 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
         The path of the manifest. All samples are in the split train.
 
     Raises:
-        DatasetError: the samples cannot make a model (one class, one person, one clip), or no file can be read.
+        DatasetError: the samples cannot make a model (one class, one person, one clip), no file can be read, or
+            ``out`` lies inside the site's folder.
         ManifestError: a file name cannot be written to a manifest.
         OutputExistsError: ``out``/data holds the manifest of other images.
         RunError: a file cannot be written.
     """
+    if site.scanned and Path(out).resolve().is_relative_to(site.root.resolve()):
+        # The next run would read the frames of clips in ``out`` as images of the site.
+        raise DatasetError(f"{out} lies inside the site {site.root}; choose an output folder outside")
     refuse_stops((*site.findings, *needed(site.samples)), site.name)
     data = Path(out) / "data"
     settings = PrepareSettings(detector="yunet" if find_local(YUNET) else "dlib")
@@ -230,8 +234,8 @@ def _detector(detector: str, samples: Sequence[Sample]) -> list[Finding]:
     if detector == "yunet" or all(sample.box is not None for sample in samples):
         return []
     text = (
-        "dlib finds the faces, because the file of YuNet is not on this machine; dlib misses turned and small faces. "
-        f"Get {YUNET.url} into the folder that FACEPAD_MODELS names"
+        "dlib finds the faces, because the file of YuNet is not on this machine, and misses turned and small faces; "
+        "'facepad download yunet' gets the file"
     )
     return [Finding("note", text)]
 

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from facepad.datasets.manifest import read_manifest, write_manifest
+from facepad.datasets.origin import origin_of
 from facepad.errors import DatasetError
 from facepad.faces import DETECTORS
 from facepad.types import AttackType, Label, Sample, Split
@@ -145,10 +146,24 @@ def test_prepared_site_has_a_box_for_each_image_and_frame(tmp_path):
     assert len(samples) == 4 * len(PEOPLE) + 5
 
 
+def test_output_inside_the_site_is_refused(tmp_path):
+    root = site(tmp_path / "desk")
+    with pytest.raises(DatasetError, match=r"out lies inside the site .*desk; choose an output folder outside"):
+        prepare_site(read_site(root), root / "out")
+
+
 def test_preparing_again_gives_the_same_manifest(tmp_path):
     found = read_site(site(tmp_path / "desk"))
     first, again = (prepare_site(found, tmp_path / "out", jobs=1).read_bytes() for _ in range(2))
     assert first == again
+
+
+def test_dlib_finds_the_faces_with_a_note_where_yunet_is_missing(tmp_path, monkeypatch):
+    monkeypatch.delenv("FACEPAD_MODELS", raising=False)
+    monkeypatch.setenv("FACEPAD_HOME", str(tmp_path))
+    manifest = prepare_site(read_site(site(tmp_path / "desk")), tmp_path / "out", jobs=1)
+    assert origin_of(manifest)["detector"] == "dlib"
+    assert any(text.startswith("dlib finds the faces") for text in texts(read_findings(manifest), "note"))
 
 
 def test_boxes_of_a_manifest_are_kept(tmp_path, tiny_manifest):
