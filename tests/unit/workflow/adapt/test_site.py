@@ -220,7 +220,7 @@ def test_every_stop_of_the_names_is_told_before_an_image_is_opened(tmp_path):
 
 
 def test_class_from_one_clip_is_refused(tmp_path):
-    root = touched(tmp_path, "live/anna/1.mp4", "live/ben/1.mp4", "spoof/print/anna/1.mp4")
+    root = touched(tmp_path / "desk", "live/anna/1.mp4", "live/ben/1.mp4", "spoof/print/anna/1.mp4")
     with pytest.raises(DatasetError, match="all attack images are frames of one clip, spoof/print/anna/1.mp4"):
         prepare_site(read_site(root), tmp_path / "out")
 
