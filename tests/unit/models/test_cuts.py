@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ def test_every_cut_is_a_stage_that_training_can_begin_with(name):
     found = cuts(model, SIZE)
     assert model.training
     assert len({cut.stage for cut in found}) == len(found) >= 2
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         assert after.values <= before.values
         assert after.multiply_adds < before.multiply_adds
     for cut in found:
@@ -29,5 +31,5 @@ def test_every_cut_is_a_stage_that_training_can_begin_with(name):
 def test_multiply_adds_are_those_behind_the_cut():
     model = create_model("mobilenet_v2", weights="none", width=0.25)
     last = {cut.stage: cut for cut in cuts(model, (32, 32))}["features.17"]
-    # features.17: 1x1 to 6 x 40 channels, 3x3 per channel, 1x1 to 80 channels; features.18: 1x1 to 1280; the head: 1280.
+    # features.17 has 40, 240, 240 and 80 channels, features.18 has 1280 channels, and the head has one logit.
     assert last.multiply_adds == 40 * 240 + 9 * 240 + 240 * 80 + 80 * 1280 + 1280
