@@ -64,7 +64,7 @@ class Graph:
         ).SerializeToString()
 
 
-def small() -> bytes:
+def small(size: tuple[int, int] = SIZE) -> bytes:
     """A convolution, a residual block, and two classes."""
     graph = Graph()
     graph.add("Conv", random(4, 3, 3, 3), random(4), pads=[1, 1, 1, 1], name="/first/conv/Conv")
@@ -73,7 +73,7 @@ def small() -> bytes:
     norms = (1 + random(4, seed=1), random(4, seed=2), random(4, seed=3), np.full(4, 1.5, np.float32))
     graph.add("BatchNormalization", *norms, name="/block/norm/BatchNormalization")
     graph.add("Add", inputs=[graph.last, start], name="/block/Add")
-    return graph.classes(4).save()
+    return graph.classes(4).save(("n", 3, *size))
 
 
 def logits(graph: bytes, pixels: np.ndarray) -> np.ndarray:

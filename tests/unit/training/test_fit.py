@@ -17,7 +17,7 @@ from facepad.datasets.manifest import read_manifest
 from facepad.errors import InputError, RunError
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.run_folder import read_epochs
-from facepad.models import StagedModel, create_model
+from facepad.models import GraphModel, StagedModel, create_model
 from facepad.models.pixels import to_input
 from facepad.training import stage as stage_module
 from facepad.training.augment import Augmentation
@@ -31,6 +31,7 @@ from facepad.training.module import PadModule
 from facepad.training.settings import StageSettings, TrainingPlan, TrainSettings
 from facepad.training.stage import BEFORE_TRAINING
 from facepad.types import Label, Split
+from helpers.graphs import FLOAT, small
 from helpers.tiny_network import TinyNetwork
 
 CAPTURE = Augmentation(("frame", "mirror", "light", "blur", "noise", "jpeg"), simulate=0.3)
@@ -73,6 +74,17 @@ def test_kept_features_are_what_the_network_computes(tiny_manifest, tmp_path):
         pooled = model.run(to_input(crops), stop="head")
     np.testing.assert_allclose(kept.maps["features.1"][kept.rows[0]], middle.numpy(), rtol=2e-2, atol=2e-3)
     np.testing.assert_allclose(kept.maps["head"][kept.rows[0]], pooled.numpy(), rtol=2e-2, atol=2e-3)
+
+
+def test_a_network_made_from_an_onnx_graph_is_trained_from_kept_features(tiny_manifest, tmp_path):
+    model = GraphModel(small(SPEC.size), replace(FLOAT, size=SPEC.size))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    stage = StageSettings(name="block", trainable_from="block", epochs=1, lr=0.1, batch_norm="frozen")
+    fit(model, _data(tiny_manifest), _plan(stage), tmp_path)
+    changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    trained = {name for name, _ in model.named_parameters() if not name.startswith("first.")}
+    assert changed == trained  # the running statistics stay as well
+    assert (tmp_path / "features").is_dir()
 
 
 def test_features_are_computed_once(tiny_manifest, tmp_path, monkeypatch):
