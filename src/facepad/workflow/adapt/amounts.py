@@ -22,7 +22,7 @@ __all__ = [
     "people_of",
 ]
 
-MIN_PEOPLE = {Label.BONA_FIDE: 2, Label.ATTACK: 3}
+MIN_PEOPLE = 3
 """Minimum number of people of each class for training. With fewer people, a model can only be calibrated."""
 
 PEOPLE = 6
@@ -34,7 +34,6 @@ IMAGES = 30
 CLIPS = 3
 """Recommended number of clips, in place of `IMAGES`."""
 
-_FEW = max(MIN_PEOPLE.values())
 _CLASS = {Label.BONA_FIDE: "live", Label.ATTACK: "attack"}
 
 
@@ -61,7 +60,7 @@ def people_of(samples: Iterable[Sample], label: Label) -> list[str]:
 
 def can_train(samples: Sequence[Sample]) -> bool:
     """Whether each class has enough people (`MIN_PEOPLE`) for training."""
-    return all(len(people_of(samples, label)) >= MIN_PEOPLE[label] for label in Label)
+    return all(len(people_of(samples, label)) >= MIN_PEOPLE for label in Label)
 
 
 def needed(samples: Sequence[Sample]) -> tuple[Finding, ...]:
@@ -71,7 +70,7 @@ def needed(samples: Sequence[Sample]) -> tuple[Finding, ...]:
 
 def _missing(samples: Sequence[Sample]) -> Iterator[str]:
     if len(samples) == 1:
-        yield f"there is one file only, {samples[0].path}; take live images and attacks of at least {_FEW} people"
+        yield f"there is one file only, {samples[0].path}; take live images and attacks of at least {MIN_PEOPLE} people"
         return
     for label in Label:
         if not any(sample.label is label for sample in samples):
@@ -81,7 +80,7 @@ def _missing(samples: Sequence[Sample]) -> Iterator[str]:
     if len(people) == 1:
         yield (
             f"all files show one person, {people.pop()!r}; a model must be judged on other people: take pictures of at "
-            f"least {_FEW} people"
+            f"least {MIN_PEOPLE} people"
         )
         return
     for label in Label:
@@ -101,12 +100,12 @@ def amounts(samples: Sequence[Sample]) -> list[Finding]:
     table = _table(samples)
     found = [_summary(samples, table)]
     for label in Label:
-        count, least = len(people_of(samples, label)), MIN_PEOPLE[label]
-        if count < least:
+        count = len(people_of(samples, label))
+        if count < MIN_PEOPLE:
             have = number_of(count, "person has", "people have")
             text = (
-                f"{have} {_CLASS[label]} images, and training needs {least}: the model is only calibrated; take "
-                f"{_CLASS[label]} images of {number_of(least - count, 'more person', 'more people')}"
+                f"{have} {_CLASS[label]} images, and training needs {MIN_PEOPLE}: the model is only calibrated; take "
+                f"{_CLASS[label]} images of {number_of(MIN_PEOPLE - count, 'more person', 'more people')}"
             )
             found.append(Finding("warning", text))
     found += _one_class_only(samples)
