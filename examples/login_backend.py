@@ -13,11 +13,12 @@ from fastapi import FastAPI, Form, HTTPException, UploadFile
 from facepad.client import AsyncClient
 from facepad.errors import ServiceError
 
-TRIES = 5  # per account, not per address: an attacker with unlimited tries succeeds
+# Per account. A limit per IP address is not enough, because an attacker can use many addresses.
+TRIES = 5
 
 
 def create_app(liveness: AsyncClient) -> FastAPI:
-    """Return a backend that uses a service. It counts tries in memory; several processes need a database."""
+    """Return a backend that uses a service. The backend counts tries in memory; several processes need a database."""
     app = FastAPI(title="Login")
     failed: Counter[str] = Counter()
 

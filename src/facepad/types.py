@@ -182,7 +182,8 @@ class Sample:
 
     def __post_init__(self) -> None:
         if (self.label is Label.BONA_FIDE) != (self.attack_type is None):
-            raise ValueError(f"{self.path}: attack_type belongs to attacks only, got {self.label}, {self.attack_type}")
+            got = f"{self.label}, {self.attack_type}"
+            raise ValueError(f"{self.path}: attack_type belongs to attacks only, and every attack needs one, got {got}")
 
     @property
     def stem(self) -> str:
@@ -213,7 +214,8 @@ class ScoreRecord:
 
     def __post_init__(self) -> None:
         if (self.status is ScoreStatus.SCORED) != (self.score is not None):
-            raise ValueError(f"{self.path}: a score belongs to status 'scored' only, got {self.status}, {self.score}")
+            got = f"{self.status}, {self.score}"
+            raise ValueError(f"{self.path}: a score belongs to status 'scored' only, and 'scored' needs one, got {got}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,15 +225,15 @@ class Decision:
     A decision with reasons is undecided. `label` and `status` follow from score, threshold and reasons.
 
     Attributes:
-        box: The canonical face square in pixels; None without a face, for models that take the whole frame, and for
-            videos.
+        box: The canonical face square in pixels. None if no face was found, if the model takes the whole frame, or if
+            the presentation is a video.
         score: P(bona fide) in [0, 1]; None if the presentation was not scored.
         threshold: The model's threshold; None if the model has no threshold.
         reasons: The reasons why the presentation is undecided; empty for a decided presentation.
-        depth_map: The depth map that the model predicts for its crop, float32 ``(h, w)`` in [0, 1], near = 1; None for
-            models that predict no depth, and without a score. Comparisons ignore it.
+        depth_map: The depth map that the model predicts for its crop, float32 ``(h, w)`` in [0, 1], near = 1. None if
+            the model does not predict depth, or if there is no score. Comparisons of decisions ignore the map.
         timings: Step -> seconds: ``detect`` (for the whole image), ``prepare`` (quality and crop) and ``score`` (an
-            equal share of the batch's time). Comparisons ignore them.
+            equal share of the batch's time). Comparisons of decisions ignore the timings.
 
     >>> decision = Decision(Box(0, 0, 9, 9), 0.75, threshold=0.5)
     >>> decision.label, decision.status, decision.verdict
@@ -325,7 +327,7 @@ class VideoDecision:
         frames: The decisions on each of the chosen frames.
         aggregation: The rule that turned the scores of the frames into the score of the video.
         note: A defect of the file that did not prevent reading, one line; None for a file without defects.
-        asked: The requested number of frames; None for all frames. The frames are chosen by this number.
+        asked: The requested number of frames, at even intervals (`count` of `read_video`); None for all frames.
     """
 
     decision: Decision

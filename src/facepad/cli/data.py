@@ -19,9 +19,9 @@ def data_synthetic(
     subjects: Annotated[int, typer.Option(help="Number of people.")] = 12,
     seed: Annotated[int, typer.Option(min=0, help="The same seed makes the same bytes.")] = 0,
     images: Annotated[int, typer.Option(min=4, help="Images per person.")] = 50,
-    video: Annotated[bool, typer.Option("--video", help="Videos, for 'data prepare video-folder'.")] = False,
+    video: Annotated[bool, typer.Option("--video", help="Make videos, for 'data prepare video-folder'.")] = False,
     site: Annotated[
-        bool, typer.Option("--site", help="Folders live/PERSON and spoof/KIND/PERSON, for 'facepad adapt'.")
+        bool, typer.Option("--site", help="Make folders live/PERSON and spoof/KIND/PERSON, for 'facepad adapt'.")
     ] = False,
     jobs: Jobs = None,
 ) -> None:
@@ -110,14 +110,14 @@ def data_pack(
         ),
     ],
     crop: Annotated[
-        str, typer.Option(help="Side of the crop as a multiple of the face square's side, or frame for whole images.")
+        str, typer.Option(help="Side of the crop as a multiple of the face square's side, or 'frame' for whole images.")
     ] = "2.7",
     size: Annotated[int, typer.Option(help="Minimum side in pixels after shrinking; 0: never shrink.")] = 480,
     image_format: Annotated[
         ImageFormat, typer.Option("--format", help="png is lossless, but larger and slower to read.")
     ] = ImageFormat.JPEG,
     quality: Annotated[int, typer.Option(min=1, max=100, help="JPEG quality.")] = 95,
-    per_shard: Annotated[int, typer.Option(min=1, help="Images in a shard.")] = 1000,
+    per_shard: Annotated[int, typer.Option(min=1, help="Images per shard.")] = 1000,
     jobs: Annotated[int | None, typer.Option(min=1, help="Threads; default: one per core.")] = None,
 ) -> None:
     """Pack crops of the faces into tar shards, which are faster to train and evaluate on than single files."""

@@ -16,13 +16,16 @@ from facepad.cli.app import app, say, show
 def download(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Names of 'facepad list models', or of a detector; default: the default model."),
+        typer.Argument(help="Names of models (see 'facepad list models') or of detectors; default: the default model."),
     ] = None,
     to: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for the files; FACEPAD_MODELS may name it anywhere.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for the files; set FACEPAD_MODELS to this folder to use the files."),
     ] = None,
 ) -> None:
-    """Download models and detectors once, also for machines without an internet connection.
+    """Download models and detectors in advance.
+
+    For a machine without an internet connection, download into a folder (--to) and copy the folder to the machine.
 
     Complete files are not downloaded again. An interrupted download continues where it stopped.
     """

@@ -12,7 +12,9 @@ from facepad.cli.app import CriterionOption, FuseOption, Level, LevelOption, agg
 
 @app.command(epilog="Example: facepad metrics reports/first/scores.csv --criterion apcer@bpcer=0.01 --json")
 def metrics(
-    scores: Annotated[Path, typer.Argument(help="scores.csv, or bob's 4- or 5-column file.", show_default=False)],
+    scores: Annotated[
+        Path, typer.Argument(help="scores.csv, or a 4- or 5-column score file of the Bob toolbox.", show_default=False)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     criterion: CriterionOption = "eer",
     level: LevelOption = Level.FRAME,

@@ -16,7 +16,7 @@ from facepad.errors import InputError
 
 __all__ = ["Call", "Calls", "Exchange"]
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # In seconds.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # in seconds
 _BUSY = frozenset({429, 503})
 # Errors after which a request is sent again. _NOT_SENT: the service did not get the request. _BROKEN: the service may
 # have got it. Read time-outs are left out, because a second request would only add load to a slow service.
@@ -26,8 +26,8 @@ _BROKEN = (*_NOT_SENT, httpx2.NetworkError, httpx2.RemoteProtocolError)
 Exchange = Generator[httpx2.Request | float, httpx2.Response | None, httpx2.Response]
 """A generator that yields requests and pauses, and returns the successful response.
 
-The caller sends each request and passes its response, or its error, to the generator. It sleeps for each pause, which
-is a number of seconds, and passes None.
+For a request, the caller sends the request, and passes the response (`send`) or the error (`throw`) to the generator.
+For a pause, which is a number of seconds, the caller sleeps and passes None.
 """
 
 
@@ -53,7 +53,7 @@ class Call:
     once: bool = False
 
     def exchange(self) -> Exchange:
-        """Make the attempts, one request each, as an `Exchange`.
+        """Return the `Exchange` that makes the attempts, one request for each attempt.
 
         Raises:
             ServiceError: The service refused the request, or no attempt succeeded in time.
@@ -128,7 +128,7 @@ def _is_address(url: str) -> bool:
 
 
 def _retry_after(response: httpx2.Response) -> float:
-    """The seconds to wait that the header Retry-After gives as a number or a date; 0 without a valid header.
+    """The waiting time in seconds, from a number or a date in the header Retry-After; 0 without a valid header.
 
     >>> _retry_after(httpx2.Response(429, headers={"Retry-After": "3"}))
     3.0

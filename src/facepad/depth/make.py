@@ -65,7 +65,7 @@ class DepthSummary:
         if self.agreement is not None:
             lines.append(f"median correlation with the template's mean face: {self.agreement:.2f}")
         if self.fell_back:
-            lines.append(f"no face found by the engine, so the template's mean face was used: {_some(self.fell_back)}")
+            lines.append(f"no face found by the labeller, the template's mean face was used: {_some(self.fell_back)}")
         if self.no_box:
             lines.append(f"bona fide without a face square, no map: {_some(self.no_box)}")
         lines += [f"unreadable, no map: {why}" for why in self.unreadable.values()]
@@ -149,7 +149,7 @@ class _Filling:
     Attributes:
         manifest: The manifest.
         labeller: The labeller that makes the maps. The template makes the map if the labeller finds no face.
-        total: Number of bona fide images in the manifest.
+        total: Number of bona fide images with a face square in the manifest.
         jobs: Number of threads.
         progress: Whether to show a progress bar.
     """

@@ -21,16 +21,16 @@ _FLOOR = -0.5
 overexposed faces). Below -0.5, most detections are false positives."""
 
 _LONGEST_SIDE = 1280
-"""Larger images are shrunk to this longest side, which limits time and memory. In the shrunk image, a face must have 73
-pixels (37 pixels in the search at twice the size)."""
+"""Larger images are shrunk to this longest side, which limits time and memory. In the shrunk image, a face must have a
+side of 73 pixels (37 pixels in the search at twice the size)."""
 
 _COARSE_SIDE, _STEP, _LEAST_LEVEL = 320, 4, 3
 """The first coarse search begins on the level with a longest side of at most 320 pixels. Each further search begins 4
 levels finer. A coarse search below level 3 is not faster than a search of the whole image."""
 
 _LEAD = 0.9
-"""A face of a coarse search ends the search only if its rank (`_rank`) is at least 0.9 of the highest rank that a face
-too small for this level could have."""
+"""A coarse search cannot find the faces that are too small for its level. The search ends only if the rank (`_rank`) of
+a face is at least 0.9 times the highest rank that such a small face could have."""
 
 
 class DlibDetector:
@@ -65,7 +65,10 @@ class DlibDetector:
         return [Face(map_box(face.box, small.shape[:2], image.shape[:2]), face.confidence) for face in faces]
 
     def search_large(self, grey: NDArray[Any]) -> list[Face]:
-        """The large faces in a grey image (height, width), best first; empty if a finer search may be better."""
+        """The large faces in a grey image (height, width), best first.
+
+        Empty if a search at a finer level may find a better face.
+        """
         pyramid = Pyramid(grey, _COARSE_SIDE)
         for level in range(len(pyramid.levels) - 1, _LEAST_LEVEL - 1, -_STEP):
             sure = [face for face in self.search(pyramid.levels[level]) if face.confidence >= 0]
@@ -112,5 +115,5 @@ def _new_backend() -> Any:
 
 
 def _rank(face: Face) -> float:
-    """The side in pixels times a certainty, which rises from 0 at the minimum score to 1 at a score of 1."""
+    """The side in pixels times a certainty. The certainty rises from 0 (minimum score) to 1 (score of 1 or more)."""
     return face.box.width * min((face.confidence - _FLOOR) / (1 - _FLOOR), 1.0)

@@ -32,7 +32,7 @@ class PublicFile:
         url: The URL.
         sha256: SHA-256 of the whole file, 64 hex digits.
         license: SPDX expression; empty if unknown.
-        instead: An alternative to the download, as the end of an error message; empty without an alternative.
+        instead: An alternative to the download, as the end of an error message; empty if there is no alternative.
         other_names: Other accepted file names in the folder that the environment variable FACEPAD_MODELS names. These
             names are tried before ``name``.
         folder: Subfolder of `cache_folder` for the file, a relative path.
@@ -96,7 +96,8 @@ def fetch(file: PublicFile, path: Path | None = None) -> Path:
 def fetch_into(file: PublicFile, folder: Path) -> Path:
     """The file's path in ``folder``: a copy of the file on this machine, or a new download.
 
-    FACEPAD_MODELS may then name the folder, also on another machine. A complete file in the folder is not replaced.
+    The environment variable FACEPAD_MODELS can then name the folder, or a copy of the folder on another machine. A
+    complete file in the folder is not replaced.
 
     Raises:
         DownloadError: the download failed; the message says where to get the file.
@@ -121,11 +122,11 @@ def _download_once(file: PublicFile, target: Path) -> Path:
         with exclusive(target.parent, f"downloading {file.name}", wait=True):
             if not _is_whole(file, target):  # another process may have downloaded it meanwhile
                 _download(file, target)
-    except (OSError, FacepadError) as error:  # no network, a proxy's page or a full disk: the remedy is the same
+    except (OSError, FacepadError) as error:  # no network, a proxy's error page, a full disk: the remedy is the same
         also = f"; {file.instead}" if file.instead else ""
         raise DownloadError(
             f"cannot download {file.title} ({_why(error)}): get {file.url} on another machine and copy "
-            f"the file to {target}, or as {file.name} into the folder that FACEPAD_MODELS names{also}"
+            f"the file to {target}, or into the folder that FACEPAD_MODELS names, with the name {file.name}{also}"
         ) from error
     return target
 
@@ -172,7 +173,7 @@ def _continue(file: PublicFile, part: Path) -> None:
 def _why(error: Exception) -> str:
     """The error in one line: our own message, the system's message (a full disk), or the name of a library's error.
 
-    The message of a library may have several lines.
+    Messages of libraries are not used, because they may have several lines.
     """
     if isinstance(error, FacepadError):
         return str(error)

@@ -81,9 +81,9 @@ def read_video(
 
     Args:
         source: A video file (AVI, MOV, MP4, Matroska, WebM, MPEG, ASF or DV), or the bytes of such a file.
-        count: Number of frames, at least 1. The duration is divided into this number of equal parts. Each part gives
-            the frame in its middle, or the next frame if another part gives that frame. A shorter video gives all
-            frames.
+        count: Number of frames, at least 1. The duration is divided into this number of equal parts, and the frame in
+            the middle of each part is taken. No frame is taken twice: a neighbouring frame is taken instead. A video
+            with fewer frames gives all its frames.
         rate: Frames per second of the video's duration, above 0. No frame occurs twice.
         max_pixels: Maximum number of pixels of a frame.
         threads: Decoding threads; 0 takes one per CPU core.
@@ -272,7 +272,7 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContai
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream):
             raise VideoError(name, "holds no video stream; is the copy complete?")
-        # PyAV's type hints do not say that the codec context is missing if FFmpeg does not know the codec.
+        # If FFmpeg does not know the codec, the codec context is None. PyAV's type hints do not mention this.
         if getattr(stream, "codec_context", None) is None:
             raise VideoError(name, "the codec is unknown")
         _refuse_size(name, stream.codec_context.width, stream.codec_context.height, max_pixels)
@@ -323,8 +323,8 @@ def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
         )
     in_file = np.frombuffer(stamps, np.int64)
     times = np.unique(in_file)
-    # If the frames are stored in another order than the display order, but the times rise, the container stores only
-    # decoding times, and FFmpeg guesses the display times. For AVI, FFmpeg always guesses.
+    # Reordered frames (B-frames) need display times that do not rise in file order. If the times rise, the container
+    # has only decoding times, and FFmpeg guessed the display times. For AVI, FFmpeg always guesses.
     guessed = reordered and (is_avi or bool((np.diff(in_file) > 0).all()))
     # Some files have no durations. The last frame then gets the mean duration of the other frames.
     typical = (int(times[-1]) - int(times[0])) // max(len(times) - 1, 1) or 1

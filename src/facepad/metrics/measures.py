@@ -30,15 +30,16 @@ __all__ = [
 APCER_LIMITS = (0.01, 0.05, 0.1)
 """The maximum values of APCER at which summaries give BPCER."""
 
-# The tuples of a share are weights of (accepted, rejected, no response), first of attacks, then of bona fide samples.
+# The arguments of a share are the numerator and the denominator. Both have the weights of (accepted, rejected, no
+# response), first for attacks, then for bona fide samples.
 FAR = Share(((1, 0, 0), (0, 0, 0)), ((1, 1, 0), (0, 0, 0)))
-"""Share of attacks that are accepted, instruments pooled."""
+"""Share of attacks that are accepted, over all instruments together."""
 
 BPCER = Share(((0, 0, 0), (0, 1, 0)), ((0, 0, 0), (1, 1, 0)))
 """Share of bona fide presentations that are rejected."""
 
 APCER = Worst(FAR)
-"""Share of attacks that are accepted, of the worst instrument."""
+"""The highest share of accepted attacks of any instrument."""
 
 HTER = Mean(FAR, BPCER)
 """The mean of FAR and BPCER."""
@@ -203,7 +204,7 @@ PRECISION_RECALL: dict[str, tuple[str, Share]] = {
     "recall": ("recall", Share(((0, 1, 0), (0, 0, 0)), ((1, 1, 0), (0, 0, 0)))),
     "f1": ("F1", Share(((0, 2, 0), (0, 0, 0)), ((1, 2, 0), (0, 1, 0)), binomial=False)),
 }
-"""Name and definition of the measures with a positive class, by key; in this table attacks are the positive class."""
+"""Name and definition of the measures with a positive class, by key. Attacks are the positive class."""
 
 
 def bpcer_at(limit: float) -> Curve:

@@ -61,8 +61,9 @@ def parse_criterion(criterion: str | float) -> Criterion:
     """Parse a criterion.
 
     Args:
-        criterion: ``eer``, ``min-hter``, ``bpcer@apcer=0.05`` (lowest BPCER with no instrument's APCER above 5 %),
-            ``apcer@bpcer=0.05`` (lowest APCER with BPCER at most 5 %), or a number, which is the threshold itself.
+        criterion: ``eer``, ``min-hter``, ``bpcer@apcer=0.05`` (lowest BPCER with an APCER of at most 5 % for
+            every instrument), ``apcer@bpcer=0.05`` (lowest APCER with a BPCER of at most 5 %), or a number, which is
+            the threshold itself.
 
     Raises:
         MetricError: the name is unknown, or the number is out of range.

@@ -21,18 +21,19 @@ __all__ = ["OPERATIONS", "GraphNode"]
 
 @dataclass(frozen=True)
 class GraphNode:
-    """One node of an ONNX graph, with all that is known before the first image.
+    """One node of an ONNX graph, with all values and shapes that are known before the first image.
 
     Attributes:
         op: Name of the operation, such as ``Conv``.
         name: Name of the node.
-        opset: Version of the operation set. It decides about some defaults.
+        opset: Version of the operation set. Some defaults depend on it.
         inputs: Names of the inputs. An omitted input has an empty name.
         output: Name of the output.
         attributes: Values of the attributes by name.
         constants: Values of the inputs that do not depend on the image, by the number of the input.
         shapes: Shapes of the other inputs for a batch of one image, by the number of the input.
-        trained: Filled by the operation: number of the input that holds a weight, by the weight's name in the module.
+        trained: Name of a weight in the module -> number of the input that holds the weight. The methods `weight` and
+            `tensor` fill this table.
     """
 
     op: str
@@ -64,13 +65,13 @@ class GraphNode:
         return self.constants[number]
 
     def setting(self, attribute: str, number: int, default: Any = None) -> Any:
-        """A setting that is an attribute in old operation sets and a constant input in new ones."""
+        """A setting that is an attribute in old operation sets, and a constant input in new operation sets."""
         if attribute in self.attributes:
             return self.attributes[attribute]
         return self.constant(number).tolist() if self.has(number) else default
 
     def weight(self, number: int, name: str) -> nn.Parameter:
-        """A constant input as a parameter. ``name`` is its name in the module.
+        """A constant input as a parameter. ``name`` is the name of the parameter in the module.
 
         Raises:
             ModelError: the input is not a constant of 32-bit floating point numbers.
@@ -78,7 +79,7 @@ class GraphNode:
         return nn.Parameter(self.tensor(number, name))
 
     def tensor(self, number: int, name: str) -> Tensor:
-        """A constant input that training may change, without gradient. ``name`` is its name in the module."""
+        """A constant input as a tensor without gradient, such as a running mean. ``name`` is its name in the module."""
         value = self.constant(number)
         if value.dtype != np.float32:
             raise self.refusal(f"its weights are {value.dtype}, expected float32")
@@ -146,7 +147,7 @@ class _Linear(nn.Module):
 
 
 class _PRelu(nn.Module):
-    """Negative values times a slope. The slope usually belongs to a channel."""
+    """Negative values times a slope. Usually, each channel has a slope."""
 
     def __init__(self, node: GraphNode) -> None:
         super().__init__()
@@ -163,7 +164,7 @@ class _PRelu(nn.Module):
 
 
 class _WithConstant(nn.Module):
-    """An operation on the input and a constant, in this or in the other order."""
+    """An operation with two operands: the input and a constant. ``first`` makes the constant the first operand."""
 
     constant: Tensor
 
@@ -181,7 +182,7 @@ class _WithConstant(nn.Module):
 
 
 def _elementwise(node: GraphNode, function: Callable[[Tensor, Tensor], Tensor]) -> nn.Module:
-    """Add, Sub, Mul or Div. A constant of several values in Add or Mul is a bias or a scale, and so learns."""
+    """Add, Sub, Mul or Div. In Add and Mul, a constant with several values is a bias or a scale, and is trained."""
     if not node.constants:
         return _Call(function)
     number = next(iter(node.constants))
@@ -199,7 +200,8 @@ def _batch_norm(node: GraphNode) -> nn.Module:
     kinds: dict[int, type[nn.BatchNorm1d | nn.BatchNorm2d]] = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d}
     if len(node.shape) not in kinds or node.attributes.get("training_mode", 0):
         raise node.refusal("only batch norms of images or vectors in inference mode are known")
-    momentum = 1 - float(node.attributes.get("momentum", 0.9))  # ONNX weights the old value, PyTorch the new value
+    # The momentum is the weight of the old value in ONNX, and the weight of the new value in PyTorch.
+    momentum = 1 - float(node.attributes.get("momentum", 0.9))
     norm = kinds[len(node.shape)](node.shape[1], float(node.attributes.get("epsilon", 1e-5)), momentum)
     norm.weight, norm.bias = node.weight(1, "weight"), node.weight(2, "bias")
     norm.running_mean, norm.running_var = node.tensor(3, "running_mean"), node.tensor(4, "running_var")
@@ -240,7 +242,7 @@ def _max_pool(node: GraphNode) -> nn.Module:
 def _average_pool(node: GraphNode) -> nn.Module:
     kernel, strides, dilations = _window(node)
     if set(dilations) != {1}:
-        raise node.refusal("an average pooling with gaps is not known")
+        raise node.refusal("an average pooling with dilations is not known")
     pads = _pads(node, kernel, strides)
     ceil_mode = bool(node.attributes.get("ceil_mode", 0))
     pool = partial(functional.avg_pool2d, kernel_size=kernel, stride=strides, ceil_mode=ceil_mode)
@@ -249,7 +251,7 @@ def _average_pool(node: GraphNode) -> nn.Module:
     padded = partial(_padded, pool=pool, pads=pads)
     if node.attributes.get("count_include_pad", 0):
         return _Call(padded)
-    share = padded(torch.ones(1, 1, *node.shape[2:]))  # the part of each window that lies on the image
+    share = padded(torch.ones(1, 1, *node.shape[2:]))  # the part of each window that lies inside the image
     return _WithConstant(partial(_divided, function=padded), share, first=False)
 
 
@@ -282,10 +284,10 @@ def _reshaped(x: Tensor, *, shape: Sequence[int]) -> Tensor:
 
 
 def _reshape(node: GraphNode) -> nn.Module:
-    """Reshape, Flatten, Squeeze or Unsqueeze. The first axis stays the axis of the images."""
+    """Reshape, Flatten, Squeeze or Unsqueeze. The first axis must remain the batch axis."""
     images, *rest = _new_shape(node)
     if images != 1:
-        raise node.refusal("the images do not stay in the first axis")
+        raise node.refusal("the batch axis must stay the first axis")
     return _Call(partial(_reshaped, shape=rest))
 
 
@@ -310,14 +312,14 @@ def _new_shape(node: GraphNode) -> tuple[int, ...]:
 def _transpose(node: GraphNode) -> nn.Module:
     order = node.attributes.get("perm", range(len(node.shape))[::-1])
     if order[0] != 0:
-        raise node.refusal("the images do not stay in the first axis")
+        raise node.refusal("the batch axis must stay the first axis")
     return _Call(partial(torch.permute, dims=tuple(order)))
 
 
 def _concat(node: GraphNode) -> nn.Module:
     axis = int(node.attributes["axis"])
     if node.constants or axis in (0, -len(node.shape)):
-        raise node.refusal("only outputs of the network can be joined, and not along the first axis")
+        raise node.refusal("expected only outputs of the network, and an axis other than the batch axis")
     return _Call(partial(_joined, axis=axis))
 
 
@@ -328,7 +330,7 @@ def _joined(*parts: Tensor, axis: int) -> Tensor:
 def _reduce_mean(node: GraphNode) -> nn.Module:
     axes = node.setting("axes", 1)
     if not axes or 0 in [axis % len(node.shape) for axis in axes]:
-        raise node.refusal("a mean over images is not known")
+        raise node.refusal("a mean over the batch axis is not known")
     return _Call(partial(torch.mean, dim=tuple(axes), keepdim=bool(node.attributes.get("keepdims", 1))))
 
 
@@ -422,4 +424,4 @@ OPERATIONS: Mapping[str, Callable[[GraphNode], nn.Module]] = {
     "Transpose": _transpose,
     "Unsqueeze": _reshape,
 }
-"""A function from a node to its module, by the name of the operation."""
+"""Name of an operation -> function that makes the module of a node."""

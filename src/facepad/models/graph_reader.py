@@ -50,8 +50,8 @@ def parse_graph(graph: bytes) -> onnx.ModelProto:
 def read_steps(model: onnx.ModelProto, output: str | None, image: Tensor) -> tuple[str, list[GraphStep]]:
     """Convert the nodes between the graph's input and one of its outputs.
 
-    What depends only on the shape of an image is computed here, for a batch of one image. The first axis of all other
-    values is the axis of the images.
+    Values that do not depend on the image, or depend only on its shape, are computed once, for a batch of one image. In
+    all other values, the first axis is the batch axis.
 
     Args:
         model: The graph.
@@ -62,7 +62,8 @@ def read_steps(model: onnx.ModelProto, output: str | None, image: Tensor) -> tup
         The name of the input, and the steps in the order in which they run.
 
     Raises:
-        ModelError: the graph has several inputs, no such output, takes other images, or has a node that is unknown.
+        ModelError: the graph has several inputs, does not have this output, takes images of another shape, or has an
+            unknown node.
     """
     names = [value.name for value in model.graph.output]
     if output is not None and output not in names:
@@ -83,7 +84,8 @@ def _only_input(graph: onnx.GraphProto, image: Tensor) -> str:
     shape = [dimension.dim_value for dimension in inputs[0].type.tensor_type.shape.dim]
     given = list(image.shape)
     if len(shape) != len(given) or any(size not in (0, got) for size, got in zip(shape[1:], given[1:], strict=True)):
-        raise ModelError(f"the network takes images {tuple(shape[1:])}, its description says {tuple(given[1:])}")
+        found, said = tuple(shape[1:]), tuple(given[1:])
+        raise ModelError(f"the network takes images of shape {found}, but its description says {said}")
     return str(inputs[0].name)
 
 
@@ -98,7 +100,7 @@ def _needed(nodes: Sequence[onnx.NodeProto], output: str) -> list[onnx.NodeProto
 
 
 class _Reader:
-    """Converts nodes in their order. Constants are computed, all other nodes become modules.
+    """Converts nodes in their order. Constants are computed, and all other nodes become modules.
 
     Attributes:
         constants: Values that do not depend on the image, by name.
@@ -116,7 +118,7 @@ class _Reader:
         self.values: dict[str, Tensor] = {source: image}
 
     def step(self, proto: onnx.NodeProto) -> GraphStep | None:
-        """Convert one node. None if its output is a constant."""
+        """Convert one node. Return None if the output of the node is a constant."""
         node = self._node(proto)
         if not node.shapes or node.op == "Shape":
             self.constants |= self._computed(proto, node)
@@ -152,7 +154,7 @@ class _Reader:
         return node
 
     def _computed(self, proto: onnx.NodeProto, node: GraphNode) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Names and values of the outputs of a node that does not depend on the image, or only on its shape."""
+        """Names and values of the outputs of a node that depends only on constants and on the shape of the image."""
         from onnx import helper
         from onnx.reference import ReferenceEvaluator
 

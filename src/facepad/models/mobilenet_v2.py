@@ -100,7 +100,7 @@ class _LogitHead(nn.Module):
 
 
 class MobileNetV2(StagedModel):
-    """TLA-MobileNetV2: trunk, global average pooling, dropout, and one logit (positive = bona fide).
+    """The network of TLA-MobileNetV2: trunk, global average pooling, dropout, and one logit (positive = bona fide).
 
     Stages: ``normalize``, ``features.0`` .. ``features.18``, ``pool``, ``head``.
 

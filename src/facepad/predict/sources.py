@@ -36,8 +36,8 @@ class Source:
         kind: Image, video or camera. A file without a video file extension is an image.
         name: The name given by the caller, as valid UTF-8.
         content: The path of a file, the bytes of an image, or the number of a camera.
-        mirror: The relative path of an annotated copy in an output folder. The path is the file name. For a file found
-            in a folder, the path is the folder name and the path below the folder.
+        mirror: The relative path of an annotated copy in an output folder. For a file that the caller names, it is the
+            file name. For a file found in a folder, it is the folder name and the path below the folder.
     """
 
     kind: SourceKind

@@ -26,9 +26,9 @@ _LOG = logging.getLogger("facepad.service")
 class ApiKeys:
     """The keys of a file with one ``name:sha256`` per line. Empty lines and comments (``#``) are skipped.
 
-    One round of SHA-256 protects the keys, because the keys are random (`add_key`). A slow hash is only needed for
-    secrets that can be guessed. If the file is later missing or malformed, the last valid keys stay in force. If the
-    file is valid but has no keys, every call is refused.
+    One round of SHA-256 is enough to protect the keys, because the keys are random (`add_key`). A slow hash is only
+    needed for secrets that can be guessed. If the file is later missing or malformed, the last valid keys stay in
+    force. If the file is valid but has no keys, every call is refused.
 
     Raises:
         InputError: The file cannot be read, has no key, or has a malformed line. The message names file and line.
@@ -71,7 +71,7 @@ def add_key(path: Path, name: str) -> str:
         InputError: The name is taken or malformed, or the file is broken or cannot be written.
     """
     if not _NAME.fullmatch(name):
-        raise InputError(f"a key's name has 1 to 64 of A-Z a-z 0-9 . _ -, got {name!r}")
+        raise InputError(f"a key's name has 1 to 64 characters of A-Z a-z 0-9 . _ -, got {name!r}")
     if path.exists() and name in _read_keys(path, empty=True):
         raise InputError(f"{path}: has a key {name!r} already; remove its line to revoke the key")
     key = secrets.token_urlsafe(32)
@@ -107,8 +107,8 @@ def _read_keys(path: Path, *, empty: bool = False) -> dict[str, str]:
         match = _LINE.fullmatch(stripped)
         if not match or match[1] in keys:
             what = "a second key with this name" if match else "expected name:sha256 of a key"
-            raise InputError(f"{path}, line {number}: {what} (facepad api-key NAME {path} adds one)")
+            raise InputError(f"{path}, line {number}: {what} (facepad api-key NAME {path} adds a key)")
         keys[match[1]] = match[2]
     if not keys and not empty:
-        raise InputError(f"{path}: holds no key; facepad api-key NAME {path} adds one")
+        raise InputError(f"{path}: holds no key; facepad api-key NAME {path} adds a key")
     return keys

@@ -19,7 +19,7 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """The devices that a user asks for. One process trains on each device.
+    """The devices that the user requests. One process trains on each device.
 
     Attributes:
         device: ``auto`` takes the best device of this machine.
@@ -61,7 +61,7 @@ class Devices:
 
         Raises:
             InputError: this machine has fewer devices, a launcher started another number of processes, or several
-                machines are asked for without a launcher.
+                machines are requested without a launcher.
         """
         accelerator, ranks = self.accelerator(), Ranks.here()
         present = {"cpu": os.cpu_count() or 1, "cuda": torch.cuda.device_count(), "mps": 1}[accelerator]

@@ -50,7 +50,7 @@ class TrainerOptions:
         accelerator: ``cpu``, ``cuda`` or ``mps``.
         precision: A precision of Lightning.
         deterministic: Whether to refuse PyTorch operations whose results are not repeatable.
-        accumulate: Number of parts of a batch that a rank takes one after the other before a step.
+        accumulate: Number of parts of a batch whose gradients a rank accumulates before an optimiser step.
         progress: Whether to show progress bars on stderr.
     """
 
@@ -83,7 +83,8 @@ def make_trainer(
     callbacks: list[Callback] = [
         *others,
         log,
-        # Saving must follow the training epoch, not its validation: a resumed run then starts with the next epoch.
+        # Save at the end of the epoch, so that a resumed run starts with the next epoch. At the end of the validation,
+        # Lightning is still inside the epoch.
         ModelCheckpoint(last.parent, filename=last.stem, enable_version_counter=False, save_on_train_epoch_end=True),
     ]
     if settings.patience is not None:
@@ -137,9 +138,10 @@ def found_lr(options: TrainerOptions, module: PadModule, loader: DataLoader[Any]
     Args:
         options: Settings of the run.
         module: The Lightning module of the stage.
-        loader: Loader of all training data, each batch split into the parts of all ranks.
+        loader: Loader of all training data. Each batch is split into the parts of all ranks, and the
+            loader yields every part.
         folder: Folder for Lightning's temporary checkpoint.
-        path: JSON file that keeps the result.
+        path: JSON file for the result.
 
     Raises:
         RunError: the loss never falls.

@@ -79,9 +79,10 @@ def evaluate_model(
 ) -> tuple[Evaluation, Path]:
     """Score a manifest's dev and test samples with a model, and write scores, metrics and report to ``out``.
 
-    The dev samples that choose the threshold are those of `EvaluationOptions.dev`, if it is given. A run that is
-    measured on another manifest than its own takes the dev samples of its own training manifest, if that file is
-    unchanged and at its place, and otherwise the dev samples of the measured manifest. A note names the choice.
+    A threshold is chosen on the dev samples of `EvaluationOptions.dev` or, without this option, on the dev samples of
+    ``manifest``. There is one exception: if a run is measured on another manifest than its training manifest, and the
+    training manifest still exists unchanged, the threshold is chosen on the dev samples of the training manifest. A
+    note names the choice.
 
     Args:
         model: A finished run folder, a model file, or a listed model's name.
@@ -89,7 +90,8 @@ def evaluate_model(
         out: New folder for ``scores.csv``, ``metrics.json``, ``report.html`` and ``report.md``.
         options: The options of the evaluation. Without a criterion, a run takes the criterion of its recipe. A model
             file takes its own threshold, which needs no dev samples; a model file without a threshold takes ``eer``.
-            With `EvaluationOptions.dev`, a model file takes the criterion of its own threshold.
+            With `EvaluationOptions.dev`, the threshold of a model file is chosen again by the criterion of its own
+            threshold.
         thumbnails: Show images in the report, such as the images with the highest losses. Images may show real people.
         progress: Draw progress bars on stderr.
 
@@ -97,7 +99,7 @@ def evaluate_model(
         The evaluation, and the path of the report.
 
     Raises:
-        InputError: the input is wrong. Then no file is written.
+        InputError: the input is wrong. In this case, no file is written.
     """
     options = options or EvaluationOptions()
     samples = read_manifest(manifest)
@@ -154,7 +156,7 @@ def _content(
 def _with_threshold(
     found: FoundModel, evaluated: _Evaluated, manifest: Path, samples: Sequence[Sample], options: EvaluationOptions
 ) -> tuple[EvaluationOptions, list[str]]:
-    """The options with a criterion and with the manifest whose dev samples choose the threshold; and notes on both."""
+    """The options, completed with the criterion and with the manifest of the dev samples, and notes on the choice."""
     own = evaluated.criterion
     if options.criterion is None and isinstance(own, Threshold):
         return _with_threshold_of_file(own, manifest, samples, options)
@@ -170,7 +172,7 @@ def _with_threshold(
 def _with_threshold_of_file(
     own: Threshold, manifest: Path, samples: Sequence[Sample], options: EvaluationOptions
 ) -> tuple[EvaluationOptions, list[str]]:
-    """The options for a model file with a threshold, at which the file is measured if no other dev set is given."""
+    """The options for a model file with a threshold, and notes. Another dev set replaces the threshold of the file."""
     chosen_again = own.criterion if _needs_dev(own.criterion) else "eer"
     if options.dev is not None:
         note = f"the threshold is chosen on the dev samples of {manifest_words(options.dev)}"
@@ -183,8 +185,8 @@ def _with_threshold_of_file(
         note = "the model's own threshold is for single images: the threshold for videos is chosen on the same dev set"
         return replace(options, criterion=own.criterion), [note]
     notes.append(
-        "the model's threshold was chosen on single images; --dev MANIFEST chooses a threshold for videos on the "
-        "dev videos of another manifest, and --criterion on the dev videos of this manifest"
+        "the model's threshold was chosen on single images; for a threshold on videos, use --criterion (dev videos of "
+        "this manifest) or --dev MANIFEST (dev videos of another manifest)"
     )
     return replace(options, criterion=own), notes
 
@@ -219,11 +221,12 @@ def dev_of_run(run: RunFolder, manifest: Path, samples: Sequence[Sample]) -> tup
     Args:
         run: The run folder.
         manifest: The measured manifest.
-        samples: Its samples.
+        samples: The samples of the measured manifest.
 
     Returns:
-        The training manifest, if the run is measured on another set. None stands for the measured manifest, which also
-        serves if its dev samples are those of the training manifest under other paths, as in a packed copy.
+        The training manifest, or None for the measured manifest, and the notes. The measured manifest is used if it is
+        the training manifest, or if both have the same dev samples under other paths, as in a packed copy. It is also
+        used if the training manifest is missing or changed.
 
     Raises:
         InputError: the training manifest is missing or changed, and the measured manifest has no dev samples.

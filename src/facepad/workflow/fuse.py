@@ -59,7 +59,7 @@ def fuse_models(
     Args:
         models: At least two models.
         manifest: The manifest with the dev samples, on which the threshold and the weights of ``logistic`` are learnt.
-            A manifest without splits gives all of its samples.
+            If the manifest has no splits, all samples are used.
         name: Name of the fused model.
         method: ``mean-logit`` gives all members the same weight. ``logistic`` learns weights and an offset by logistic
             regression with an L2 penalty on standardised logits; both classes have the same weight.
@@ -131,7 +131,7 @@ def _learn(logits: NDArray[np.float64], bona_fide: NDArray[np.bool_]) -> tuple[N
     spread = np.where(spread > 0, spread, 1.0)
     columns = np.vstack([((logits - mean) / spread).T, np.ones(n)])
     labels = bona_fide.astype(np.float64)
-    penalty = np.append(np.full(members, 1 / n), 0.0)  # the penalty weighs as much as one sample; the offset has none
+    penalty = np.append(np.full(members, 1 / n), 0.0)  # the weight of one average sample; the offset is not penalised
     factors = logistic_regression(columns, labels, balanced_weights(labels), penalty)
     weights = factors[:-1] / spread
     return weights, float(factors[-1] - weights @ mean)
@@ -155,7 +155,7 @@ def _description(
         calibration = Calibration(method="platt", offset=whole, source=source, notes=notes)
     elif whole:
         sources = "; ".join(dict.fromkeys(member.calibration.source for member in members if member.calibration.source))
-        notes = remarks(["the members' own, averaged"])
+        notes = remarks(["the mean of the members' calibrations"])
         calibration = Calibration(method="platt", offset=whole, source=sources, notes=notes)
     facts: dict[str, Any] = {
         "fusion": method,
