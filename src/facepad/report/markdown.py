@@ -11,81 +11,93 @@ from facepad.report.content import ReportContent
 from facepad.report.tables import NumberRow
 from facepad.report.text import GAP, count, criterion_words, number
 
-__all__ = ["render_markdown"]
+__all__ = ["Lines", "bold", "heading", "plain", "probe_lines", "render_markdown", "table", "threshold_lines"]
 
 #: Characters with a special meaning in Markdown, in Markdown tables or in GitHub's mathematics.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$&])")
-_Lines = Iterator[str]
+Lines = Iterator[str]
+"""Lines of Markdown, each without its line break."""
 
 
 def render_markdown(content: ReportContent) -> str:
     """Render the sentences and tables of the report in GitHub's Markdown. Empty sections are left out."""
-    parts = (_decision, _key_figures, _instruments, _confusion, _unscored, _probes, _published, _threshold, _facts)
-    lines = [f"# {_plain(content.title)}", *(line for part in parts for line in part(content))]
+    parts = (
+        _decision,
+        _key_figures,
+        _instruments,
+        _confusion,
+        _unscored,
+        probe_lines,
+        _published,
+        threshold_lines,
+        _facts,
+    )
+    lines = [f"# {plain(content.title)}", *(line for part in parts for line in part(content))]
     return "\n".join(lines).replace(GAP, " ") + "\n"
 
 
-def _plain(text: object) -> str:
+def plain(text: object) -> str:
     """Escape a text for Markdown, and put it on one line.
 
-    >>> print(_plain("a|b_c.jpg"))
+    >>> print(plain("a|b_c.jpg"))
     a\\|b\\_c.jpg
     """
     return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
 
 
-def _bold(markup: str) -> str:
+def bold(markup: str) -> str:
     """Convert HTML with ``<b>`` elements to Markdown.
 
-    >>> _bold("<b>2.5 %</b> of A &amp; B")
+    >>> bold("<b>2.5 %</b> of A &amp; B")
     '**2.5 %** of A \\\\& B'
     """
     pieces = re.split(r"(</?b>)", markup)
     marks = {"<b>": "**", "</b>": "**"}
-    # Not `_plain`, which would remove the spaces beside the bold text.
+    # Not `plain`, which would remove the spaces beside the bold text.
     return "".join(marks.get(piece) or _SPECIAL.sub(r"\\\1", html.unescape(piece)) for piece in pieces)
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> _Lines:
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, text_columns: int = 1) -> Lines:
     """Yield a blank line and the lines of a table; all columns after the text columns are right-aligned."""
     yield ""
     yield f"| {' | '.join(columns)} |"
     yield f"|{'|'.join('---' if index < text_columns else '---:' for index in range(len(columns)))}|"
     for row in rows:
-        yield f"| {' | '.join(map(_plain, row))} |"
+        yield f"| {' | '.join(map(plain, row))} |"
 
 
-def _heading(text: str) -> _Lines:
+def heading(text: str) -> Lines:
+    """Yield a blank line and a heading of the second level."""
     yield from ("", f"## {text}")
 
 
-def _decision(content: ReportContent) -> _Lines:
+def _decision(content: ReportContent) -> Lines:
     aggregation = content.summary.aggregation
     level = f" The score of a video is the {aggregation} score of its frames." if aggregation else ""
     yield from ("", f"Measured on the {content.split_name} {content.things}.{level}")
-    yield from ("", _bold(sentences.decision(content)))
+    yield from ("", bold(sentences.decision(content)))
     if missing := sentences.non_responses(content):
-        yield from ("", _plain(missing))
+        yield from ("", plain(missing))
     if remarks := sentences.remarks(content):
         yield ""
         for remark in remarks:
-            yield f"- {'**Warning.** ' if remark.kind == 'warning' else ''}{_plain(remark.text)}"
+            yield f"- {'**Warning.** ' if remark.kind == 'warning' else ''}{plain(remark.text)}"
 
 
-def _key_figures(content: ReportContent) -> _Lines:
-    yield from _heading("Key figures")
+def _key_figures(content: ReportContent) -> Lines:
+    yield from heading("Key figures")
     for group in tables.number_groups(content):
-        yield from ("", f"{_plain(group.title)}:")
+        yield from ("", f"{plain(group.title)}:")
         rows = [(row.name, row.meaning, _with_unit(row), row.interval, row.n) for row in group.rows]
-        yield from _table(("Measure", "Definition", "Value", "95 % interval", "n"), rows, text_columns=2)
+        yield from table(("Measure", "Definition", "Value", "95 % interval", "n"), rows, text_columns=2)
 
 
 def _with_unit(row: NumberRow) -> str:
     return f"{row.value} %" if row.unit == "%" else row.value
 
 
-def _instruments(content: ReportContent) -> _Lines:
-    yield from _heading("Attack instruments")
+def _instruments(content: ReportContent) -> Lines:
+    yield from heading("Attack instruments")
     columns = ("Instrument", "Accepted", "APCER, %", "95 % interval, %", "No score (APNRR), %", "95 % interval, %")
     rows = [
         (
@@ -96,59 +108,61 @@ def _instruments(content: ReportContent) -> _Lines:
             row.apnrr.value,
             row.apnrr.interval,
         )
-        for row in tables.instruments(content)[0]
+        for row in tables.instruments(content.summary)[0]
     ]
-    yield from _table(columns, rows)
+    yield from table(columns, rows)
 
 
-def _confusion(content: ReportContent) -> _Lines:
+def _confusion(content: ReportContent) -> Lines:
     matrix = tables.matrix(content)
-    yield from _heading("Confusion matrix")
+    yield from heading("Confusion matrix")
     rows = [(row.label, *(f"{n} ({share})" for _, n, share, _ in row.cells)) for row in matrix]
-    yield from _table(("", *(name for name, *_ in matrix[0].cells)), rows)
+    yield from table(("", *(name for name, *_ in matrix[0].cells)), rows)
 
 
-def _unscored(content: ReportContent) -> _Lines:
+def _unscored(content: ReportContent) -> Lines:
     missing = tables.unscored(content)
     if missing.rows:
-        yield from _heading(f"{content.things.capitalize()} without a score")
-        yield from _table((content.things[:-1].capitalize(), "Class", "Reason"), missing.rows, text_columns=3)
+        yield from heading(f"{content.things.capitalize()} without a score")
+        yield from table((content.things[:-1].capitalize(), "Class", "Reason"), missing.rows, text_columns=3)
     if missing.more:
         yield from ("", f"and {count(missing.more)} more, which are listed in scores.csv.")
 
 
-def _probes(content: ReportContent) -> _Lines:
+def probe_lines(content: ReportContent) -> Lines:
+    """Yield the table of the short-cut probes; nothing without probes."""
     if not content.probes:
         return
-    yield from _heading("Short-cut probes")
+    yield from heading("Short-cut probes")
     rows = [row[:-1] for row in tables.probe_rows(content)[0]]
-    yield from _table(("Input", "Meaning of the EER", "EER", "95 % interval", "n"), rows, text_columns=2)
+    yield from table(("Input", "Meaning of the EER", "EER", "95 % interval", "n"), rows, text_columns=2)
 
 
-def _published(content: ReportContent) -> _Lines:
+def _published(content: ReportContent) -> Lines:
     if not content.published:
         return
-    table = tables.published_table(content)
-    yield from _heading("Published figures")
-    own = ("This result", content.dataset or "", table.protocol, *table.own)
+    published = tables.published_table(content)
+    yield from heading("Published figures")
+    own = ("This result", content.dataset or "", published.protocol, *published.own)
     rows = [
         (f"{row.name}{f' ({mark})' if mark else ''}", group.title, row.protocol, *cells)
-        for group in table.groups
+        for group in published.groups
         for row, mark, cells in group.rows
     ]
-    yield from _table(("Method", "Data set", "Protocol", *table.columns), [own, *rows], text_columns=3)
-    if remarks := [f"{mark}. {_plain(row.name)}: {_plain(row.remark)}." for row, mark, _ in table.rows if mark]:
+    yield from table(("Method", "Data set", "Protocol", *published.columns), [own, *rows], text_columns=3)
+    if remarks := [f"{mark}. {plain(row.name)}: {plain(row.remark)}." for row, mark, _ in published.rows if mark]:
         yield from ("", *remarks)
     sources = dict.fromkeys(row.paper for row in content.published)
     yield from (
         "",
-        f"Figures of different data sets or protocols cannot be compared. Source: {_plain('; '.join(sources))}.",
+        f"Figures of different data sets or protocols cannot be compared. Source: {plain('; '.join(sources))}.",
     )
 
 
-def _threshold(content: ReportContent) -> _Lines:
+def threshold_lines(content: ReportContent) -> Lines:
+    """Yield the threshold with its origin."""
     threshold, origin = content.threshold, content.threshold.origin
-    yield from _heading("Threshold")
+    yield from heading("Threshold")
     rows = [("value", threshold.value), ("criterion", f"{threshold.criterion}: {criterion_words(threshold.criterion)}")]
     if origin.sha256:
         where = f"{origin.source}, split {origin.split}" if origin.split else origin.source
@@ -158,13 +172,13 @@ def _threshold(content: ReportContent) -> _Lines:
         ]
     if origin.interval:
         rows.append(("interval", f"{number(origin.interval[0])} to {number(origin.interval[1])}"))
-    yield from _table(("", ""), rows, text_columns=2)
+    yield from table(("", ""), rows, text_columns=2)
 
 
-def _facts(content: ReportContent) -> _Lines:
-    yield from _heading("Provenance")
+def _facts(content: ReportContent) -> Lines:
+    yield from heading("Provenance")
     rows = [*content.facts.items(), ("measured scores' SHA-256", content.summary.sha256)]
-    yield from _table(("", ""), rows, text_columns=2)
+    yield from table(("", ""), rows, text_columns=2)
     yield from (
         "",
         "Scores are P(bona fide). The reported APCER is the APCER of the worst attack instrument. APCER, BPCER, APNRR "

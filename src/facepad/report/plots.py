@@ -12,14 +12,15 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from facepad.metrics import RocCurve, det, histogram, probit, roc
+from facepad.metrics import Rate, RocCurve, det, histogram, probit, roc
 from facepad.metrics.arrays import Floats
+from facepad.report.adapt_content import LearningCurve
 from facepad.report.content import ReportContent
 from facepad.report.svg import Ink, axes, styled, to_svg
 from facepad.report.text import count, number, percent, words
 from facepad.types import Label, ScoreRecord, Split
 
-__all__ = ["Plot", "det_plot", "histogram_plots", "learning_plots", "roc_plot"]
+__all__ = ["Plot", "curve_plot", "det_plot", "histogram_plot", "histogram_plots", "learning_plots", "roc_plot"]
 
 _TICKS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.99)
 _SERIES = tuple(Ink[f"SERIES_{place}"] for place in range(1, 8))
@@ -153,6 +154,12 @@ def histogram_plots(content: ReportContent) -> list[Plot]:
     return plots
 
 
+@styled
+def histogram_plot(name: str, content: ReportContent, caption: str) -> Plot:
+    """Draw the histogram of the measured scores; the name says whose scores they are."""
+    return Plot(_histogram(name, *_scores_by_class(content.measured), content.threshold.value), caption)
+
+
 def _histogram(name: str, bona_fide: Floats, attack: Floats, threshold: float) -> Markup:
     counted = histogram(bona_fide, attack, bins=50)
     figure, ax = axes(height=3.0, headroom=0.3)
@@ -176,11 +183,45 @@ def _histogram(name: str, bona_fide: Floats, attack: Floats, threshold: float) -
         f"Histogram of the {name} scores: {attack.size} attacks with median {number(float(np.median(attack)))}, "
         f"{bona_fide.size} bona fide with median {number(float(np.median(bona_fide)))}, threshold {number(threshold)}."
     )
-    return to_svg(figure, f"histogram-{name}", alt)
+    return to_svg(figure, f"histogram-{name.replace(' ', '-')}", alt)
 
 
 def _legend_above(ax: Axes) -> None:
     ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=3, columnspacing=1.0, handlelength=1.4, borderpad=0)
+
+
+@styled
+def curve_plot(curve: LearningCurve) -> Plot:
+    """Draw the error against the number of people with its intervals, and its extrapolation as a dashed line."""
+    figure, ax = axes(height=3.0, headroom=0.3)
+    last = curve.points[-1]
+    measured = [(at.people, at.acer) for at in curve.points]
+    ahead = [(last.people + at.more, at.acer) for at in curve.outlook]
+    _draw_rates(ax, measured, Ink.BONA_FIDE, "-", "measured")
+    if ahead:
+        ax.plot(
+            [last.people, ahead[0][0]],
+            [100 * last.acer.value, 100 * ahead[0][1].value],
+            color=Ink.MUTED,
+            linestyle="--",
+        )
+        _draw_rates(ax, ahead, Ink.MUTED, "--", "extrapolated")
+    ax.set_ylim(bottom=0)
+    ax.margins(x=0.08)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_xlabel("people in the training")
+    ax.set_ylabel("ACER of other people, %")
+    _legend_above(ax)
+    points = ", ".join(f"{people} people {percent(acer.value)}" for people, acer in measured)
+    caption = "Vertical lines are 95 % intervals. The last measured point is the cross-validation of the chosen model."
+    return Plot(to_svg(figure, "people", f"ACER against the number of people: {points}."), caption)
+
+
+def _draw_rates(ax: Axes, rates: Sequence[tuple[int, Rate]], ink: Ink, line: str, label: str) -> None:
+    people, values = [at for at, _ in rates], [100 * rate.value for _, rate in rates]
+    ends = [[100 * (rate.value - rate.low) for _, rate in rates], [100 * (rate.high - rate.value) for _, rate in rates]]
+    style: dict[str, Any] = {"color": ink, "linestyle": line, "marker": "o", "markersize": 5, "linewidth": 1.8}
+    ax.errorbar(people, values, ends, ecolor=ink, elinewidth=1.1, capsize=3, label=label, clip_on=False, **style)
 
 
 @styled

@@ -24,6 +24,7 @@ __all__ = [
     "instruments",
     "matrix",
     "number_groups",
+    "number_row",
     "precision_recall_rows",
     "probe_rows",
     "published_table",
@@ -54,7 +55,8 @@ class Group:
     rows: tuple[NumberRow, ...]
 
 
-def _number_row(name: str, meaning: str, rate: Rate | None, unit: str = "%") -> NumberRow:
+def number_row(name: str, meaning: str, rate: Rate | None, unit: str = "%") -> NumberRow:
+    """Format one rate in percent or as a fraction; None is not defined."""
     if rate is None:
         return NumberRow(name, meaning, "not defined", "", "", "", "")
     value, low, high = (
@@ -68,7 +70,7 @@ def headline(content: ReportContent) -> list[NumberRow]:
     summary = content.summary
     named = {"worst": words(summary.worst_instrument), "split": content.split_name}
     return [
-        _number_row(measure.name.partition(" ")[0], measure.headline.format(**named), summary.rates[measure.key])
+        number_row(measure.name.partition(" ")[0], measure.headline.format(**named), summary.rates[measure.key])
         for measure in measures_of(Basis.THRESHOLD, Basis.SCORES)
         if measure.headline
     ]
@@ -92,7 +94,7 @@ def number_groups(content: ReportContent) -> list[Group]:
 def _basis_rows(basis: Basis, rates: Mapping[str, Rate], worst: str = "") -> tuple[NumberRow, ...]:
     """Return the rows of one basis; ``worst`` is appended to the meaning of APCER."""
     return tuple(
-        _number_row(
+        number_row(
             measure.name, measure.meaning + (worst if measure.key == "apcer" else ""), rates[measure.key], measure.unit
         )
         for measure in measures_of(basis)
@@ -101,9 +103,7 @@ def _basis_rows(basis: Basis, rates: Mapping[str, Rate], worst: str = "") -> tup
 
 def _bpcer_at_apcer(summary: PadSummary) -> Iterator[NumberRow]:
     for limit, rate in summary.bpcer_at_apcer.items():
-        yield _number_row(
-            f"BPCER @ {100 * limit:g}{GAP}%", f"bona fide rejected at APCER ≤ {100 * limit:g}{GAP}%", rate
-        )
+        yield number_row(f"BPCER @ {100 * limit:g}{GAP}%", f"bona fide rejected at APCER ≤ {100 * limit:g}{GAP}%", rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +143,8 @@ class InstrumentRow:
     bar: Bar | None
 
 
-def instruments(content: ReportContent) -> tuple[list[InstrumentRow], str]:
+def instruments(summary: PadSummary) -> tuple[list[InstrumentRow], str]:
     """Return one row per instrument, and the label of the end of the bars' scale."""
-    summary = content.summary
     drawn, end = bars([rates.apcer for rates in summary.instruments.values()])
     rows = []
     for (name, rates), bar in zip(summary.instruments.items(), drawn, strict=True):
@@ -154,7 +153,7 @@ def instruments(content: ReportContent) -> tuple[list[InstrumentRow], str]:
         worst = len(drawn) > 1 and name == summary.worst_instrument
         rows.append(
             InstrumentRow(
-                words(name), worst, errors, _number_row("APCER", "", apcer), _number_row("APNRR", "", rates.apnrr), bar
+                words(name), worst, errors, number_row("APCER", "", apcer), number_row("APNRR", "", rates.apnrr), bar
             )
         )
     return rows, end
@@ -317,4 +316,4 @@ def matrix(content: ReportContent) -> list[MatrixRow]:
 def precision_recall_rows(rates: Mapping[str, Rate | None]) -> list[NumberRow]:
     """Return precision, recall and F1 for one positive class."""
     names = {key: name[:1].upper() + name[1:] for key, (name, _) in PRECISION_RECALL.items()}
-    return [_number_row(names[key], "", rate, "fraction") for key, rate in rates.items()]
+    return [number_row(names[key], "", rate, "fraction") for key, rate in rates.items()]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from facepad.files.disk import printable, write_json, write_text
 from facepad.report import depth, losses, plots, sentences, tables, text
 from facepad.report.content import ReportContent
 from facepad.report.markdown import render_markdown
+from facepad.report.page import Section, render_page
 from facepad.types import Label
 
 __all__ = ["MARKDOWN_FILE", "METRICS_FILE", "REPORT_FILE", "metrics_dict", "render", "write_report"]
@@ -24,13 +22,6 @@ MARKDOWN_FILE = "report.md"
 
 METRICS_FILE = "metrics.json"
 """File name of the metrics."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Section:
-    id: str
-    short: str
-    present: bool = True
 
 
 def write_report(folder: Path, content: ReportContent) -> Path:
@@ -67,27 +58,12 @@ def metrics_dict(content: ReportContent) -> dict[str, Any]:
 
 def render(content: ReportContent) -> str:
     """Render the HTML page; the text can be encoded in UTF-8."""
-    return printable(_environment().get_template("page.html.j2").render(_template_variables(content)))
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("facepad.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        percent=text.percent, interval=text.interval, number=text.number, count=text.count, words=text.words
-    )
-    return environment
+    return render_page("page.html.j2", _template_variables(content))
 
 
 def _template_variables(content: ReportContent) -> dict[str, Any]:
-    sections = _sections(content)
-    shown = {section.id for section in sections if section.present}
-    instrument_rows, instrument_scale = tables.instruments(content)
+    sections = [section for section in _sections(content) if section.present]
+    instrument_rows, instrument_scale = tables.instruments(content.summary)
     probe_rows, probe_scale = tables.probe_rows(content)
     readings = [(name, tables.precision_recall_rows(rates)) for name, rates in content.summary.precision_recall.items()]
     return {
@@ -95,8 +71,8 @@ def _template_variables(content: ReportContent) -> dict[str, Any]:
         "summary": content.summary,
         "threshold": content.threshold,
         "Label": Label,
-        "sections": [section for section in sections if section.present],
-        "shown": shown,
+        "sections": sections,
+        "shown": {section.id for section in sections},
         "decision": sentences.decision(content),
         "non_responses": sentences.non_responses(content),
         "remarks": sentences.remarks(content),
@@ -123,22 +99,22 @@ def _template_variables(content: ReportContent) -> dict[str, Any]:
     }
 
 
-def _sections(content: ReportContent) -> list[_Section]:
+def _sections(content: ReportContent) -> list[Section]:
     unscored = any(record.score is None for record in content.measured)
     return [
-        _Section("decision", "Decision"),
-        _Section("numbers", "Numbers"),
-        _Section("instruments", "Instruments"),
-        _Section("confusion", "Confusion"),
-        _Section("readings", "Precision"),
-        _Section("curves", "ROC and DET"),
-        _Section("scores", "Histograms"),
-        _Section("losses", "Top losses"),
-        _Section("depth", "Depth maps", content.thumbnails and bool(content.depth_examples)),
-        _Section("learning", "Learning", bool(content.epochs)),
-        _Section("unscored", "No score", unscored),
-        _Section("probes", "Probes", bool(content.probes)),
-        _Section("published", "Published", bool(content.published)),
-        _Section("recipe", "Recipe", bool(content.recipe)),
-        _Section("provenance", "Provenance", bool(content.facts)),
+        Section("decision", "Decision"),
+        Section("numbers", "Numbers"),
+        Section("instruments", "Instruments"),
+        Section("confusion", "Confusion"),
+        Section("readings", "Precision"),
+        Section("curves", "ROC and DET"),
+        Section("scores", "Histograms"),
+        Section("losses", "Top losses"),
+        Section("depth", "Depth maps", content.thumbnails and bool(content.depth_examples)),
+        Section("learning", "Learning", bool(content.epochs)),
+        Section("unscored", "No score", unscored),
+        Section("probes", "Probes", bool(content.probes)),
+        Section("published", "Published", bool(content.published)),
+        Section("recipe", "Recipe", bool(content.recipe)),
+        Section("provenance", "Provenance", bool(content.facts)),
     ]

@@ -36,7 +36,7 @@ def test_instrument_without_scores_is_said_to_be_undefined():
         for r in simulated(Split.TEST)
     ]
     content = content_of(simulated(Split.DEV), test)
-    rows = {row.name: row for row in instruments(content)[0]}
+    rows = {row.name: row for row in instruments(content.summary)[0]}
     assert rows["print"].errors == "none scored" and rows["print"].bar is None
     assert rows["print"].apcer.value == "not defined" and rows["replay video"].worst
 

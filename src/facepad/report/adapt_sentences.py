@@ -1,0 +1,81 @@
+"""The sentences of the report of an adaptation."""
+
+from __future__ import annotations
+
+from markupsafe import Markup
+
+from facepad.metrics import Rate
+from facepad.report.adapt_content import AdaptContent, LearningCurve
+from facepad.report.text import GAP, count, interval, number, percent, words
+
+__all__ = ["expectation", "honesty", "outlook", "scores_caption"]
+
+
+def expectation(content: AdaptContent) -> Markup:
+    """Return one sentence with the error rates to expect of new people, with bold figures."""
+    worst = max(content.kinds, key=lambda kind: content.kinds[kind].value)
+    attacks = "attacks" if worst == "unknown" else f"{words(worst)} attacks"
+    if len(content.kinds) > 1:
+        attacks += ", the worst kind,"
+    return Markup(
+        "Of new people at this site, expect that <b>{}</b> of {} are accepted ({}) and that <b>{}</b> of live "
+        "presentations are rejected ({})."
+    ).format(
+        percent(content.expected["apcer"].value),
+        attacks,
+        interval(content.expected["apcer"]),
+        percent(content.expected["bpcer"].value),
+        interval(content.expected["bpcer"]),
+    )
+
+
+def outlook(curve: LearningCurve) -> Markup:
+    """Return the extrapolation in words, or the reason why there is none."""
+    if curve.missing:
+        return Markup("No forecast for more people: {}.").format(curve.missing)
+    last = curve.points[-1].acer
+    if last.value == 0:
+        return Markup("No error was measured. More people narrow its interval, which now ends at <b>{}</b>.").format(
+            percent(last.high)
+        )
+    parts = [
+        Markup("with {} more people expect about <b>{}</b>").format(at.more, _short(at.acer)) for at in curve.outlook
+    ]
+    text = Markup("The mean error rate (ACER) is {} now; {}.").format(_short(last), Markup("; ").join(parts))
+    if curve.outlook[-1].acer.value > 0.95 * last.value:
+        text += Markup(" More people of the same kind hardly lower the error. Look at the worst images first.")
+    return text
+
+
+def _short(rate: Rate) -> str:
+    """Format a rate and its interval with two significant digits.
+
+    >>> _short(Rate(0.0204, 0.008, 0.0512, 100, "")).replace(GAP, " ")
+    '2 % (0.8 to 5.1 %)'
+    """
+    return f"{100 * rate.value:.2g}{GAP}% ({100 * rate.low:.2g} to {100 * rate.high:.2g}{GAP}%)"
+
+
+def honesty(content: AdaptContent) -> str:
+    """Return how the figures were measured, and what they are not."""
+    if content.folds:
+        how = (
+            f"Cross-validation on the {content.people} people of this site: they were divided into {content.folds} "
+            "folds, and each person was scored by networks that were trained without this person, at a threshold that "
+            "was chosen on the other folds."
+        )
+    else:
+        how = f"No network was trained: a public network was calibrated on the {content.people} people of this site."
+    return (
+        f"{how} This is not a test on other data. The choice between {count(len(content.candidates))} candidates makes "
+        "the figures slightly optimistic. Other places, cameras and kinds of attacks were not measured. The intervals "
+        "hold for people like these, and few people give wide intervals."
+    )
+
+
+def scores_caption(content: AdaptContent) -> str:
+    """Return the caption of the histogram."""
+    return (
+        "Scores of all people, each by networks that did not see the person. The dashed line is the threshold of the "
+        f"model file, {number(content.scores.threshold.value)}, which was chosen on these scores."
+    )
