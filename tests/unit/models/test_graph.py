@@ -189,9 +189,9 @@ def test_an_unknown_operation_is_named():
     [
         (
             GraphFormat((20, 10), "nchw", dtype="float32", kind="logits"),
-            "(3, 12, 10), its description says (3, 20, 10)",
+            "(3, 12, 10), but its description says (3, 20, 10)",
         ),
-        (replace(FLOAT, layout="nhwc"), "takes images (3, 12, 10)"),
+        (replace(FLOAT, layout="nhwc"), "takes images of shape (3, 12, 10)"),
         (replace(FLOAT, output="depth"), "unknown output of the network"),
         (replace(FLOAT, bona_fide=2), "a class 2, the network gives (2, 2)"),
         (replace(FLOAT, kind="logit"), "expected one logit per image, the network gives (2, 2)"),
