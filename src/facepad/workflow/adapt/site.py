@@ -150,8 +150,9 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
     """Take the frames of the clips, find the faces, and write ``out``/data/manifest.csv.
 
     YuNet finds the faces if its file is on this machine, otherwise dlib. Boxes of a manifest are kept. Unreadable files
-    and exact duplicates are left out. ``out``/data/findings.json holds the findings so far, which
-    `facepad.workflow.adapt.findings.look_at_site` continues. An interrupted preparation continues.
+    and exact duplicates are left out. ``out``/data/findings.json holds the findings so far, including those of the
+    severity ``stop``; `facepad.workflow.adapt.findings.look_at_site` continues them. An interrupted preparation
+    continues. If the site has changed, the manifest of an earlier preparation is replaced.
 
     Args:
         site: The site.
@@ -166,7 +167,6 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
         DatasetError: the samples cannot make a model (one class, one person, one clip), no file can be read, or
             ``out`` lies inside the site's folder.
         ManifestError: a file name cannot be written to a manifest.
-        OutputExistsError: ``out``/data holds the manifest of other images.
         RunError: a file cannot be written.
     """
     if site.scanned and Path(out).resolve().is_relative_to(site.root.resolve()):
@@ -180,8 +180,15 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
     broken |= {path: why for path, (_, why) in files.items() if why}
     digests = {path: digest for path, (digest, why) in files.items() if not why}
     kept, duplicates = _without_duplicates([s for s in samples if s.path in digests], digests)
-    findings = [*site.findings, *_detector(settings.detector, samples), *_broken(broken, len(files)), *duplicates]
-    refuse_stops([*findings, *([] if kept else [Finding("stop", "no file can be read")])], site.name)
+    findings = [
+        *site.findings,
+        *_detector(settings.detector, samples),
+        *_broken(broken, len(site.samples)),
+        *duplicates,
+    ]
+    if not kept:
+        refuse_stops(findings, site.name)
+    (data / "manifest.csv").unlink(missing_ok=True)  # of an earlier state of the site
     scan = Scan(data, {"": kept}, skipped=[*site.files_not_read.items(), *broken.items()])
     adapter = replace(FOLDER, name="site", title="a site")
     plan = PreparePlan(adapter, adapter.protocol(), site.root, data, scan, settings, None, read_runs(data))
@@ -260,17 +267,17 @@ def _without_duplicates(samples: Sequence[Sample], digests: Mapping[str, str]) -
     dropped = [sample for group in groups.values() for sample in group[1:]]
     found = []
     if both:
-        text = f"{number_of(len(both), 'file is', 'files are')} in both classes; delete the wrong copies"
-        pair = f" (first: {_same(both[0])})"
-        found.append(Finding("stop", text.replace(";", f"{pair};"), tuple(_same(group) for group in both[:SHOWN])))
+        count = number_of(len(both), "file is", "files are")
+        text = f"{count} in both classes (first: {_same(both[0])}); delete the wrong copies"
+        found.append(Finding("stop", text, tuple(_same(group) for group in both[:SHOWN])))
     if people:
         text = f"{number_of(len(people), 'file is', 'files are')} in the folders of two people; only the first is used"
         found.append(Finding("warning", text, tuple(_same(group) for group in people[:SHOWN])))
     if dropped:
         text = f"{number_of(len(dropped), 'exact duplicate was', 'exact duplicates were')} left out"
         found.append(Finding("note", text, (first_names([shown(s.path) for s in dropped]),)))
-    left_out = {sample.path for sample in dropped}
-    return [sample for sample in samples if sample.path not in left_out], found
+    left_out = {(sample.path, sample.frame) for sample in dropped}
+    return [sample for sample in samples if (sample.path, sample.frame) not in left_out], found
 
 
 def _same(group: Sequence[Sample]) -> str:

@@ -1,5 +1,6 @@
 """Reading a site's folder or manifest, and preparing it."""
 
+import re
 import shutil
 
 import pytest
@@ -9,7 +10,8 @@ from facepad.datasets.origin import origin_of
 from facepad.errors import DatasetError
 from facepad.faces import DETECTORS
 from facepad.types import AttackType, Label, Sample, Split
-from facepad.workflow.adapt.finding import read_findings
+from facepad.workflow.adapt.finding import read_findings, refuse_stops
+from facepad.workflow.adapt.findings import look_at_site
 from facepad.workflow.adapt.site import prepare_site, read_site
 from helpers.sites import PEOPLE, photo, site
 from helpers.squares import Squares
@@ -152,6 +154,14 @@ def test_output_inside_the_site_is_refused(tmp_path):
         prepare_site(read_site(root), root / "out")
 
 
+def test_site_that_has_changed_is_prepared_again(tmp_path):
+    root = site(tmp_path / "desk")
+    before = read_manifest(prepare_site(read_site(root), tmp_path / "out", jobs=1))
+    photo(root / "live/anna/new.jpg", seed=999)
+    after = read_manifest(prepare_site(read_site(root), tmp_path / "out", jobs=1))
+    assert len(after) == len(before) + 1
+
+
 def test_preparing_again_gives_the_same_manifest(tmp_path):
     found = read_site(site(tmp_path / "desk"))
     first, again = (prepare_site(found, tmp_path / "out", jobs=1).read_bytes() for _ in range(2))
@@ -184,7 +194,12 @@ def test_site_of_broken_files_is_refused(tmp_path):
     root = site(tmp_path / "desk", images=1)
     for person in PEOPLE:
         (root / f"live/{person}/0.jpg").write_bytes(b"")
-    with pytest.raises(DatasetError, match=r"desk: 4 of 8 files cannot be read \(first: .*is empty\)"):
+    found = read_findings(prepare_site(read_site(root), tmp_path / "out", jobs=1))
+    [stop] = texts(found, "stop")
+    assert re.match(r"4 of 8 files cannot be read \(first: .*is empty\): the copy is broken", stop)
+    for path in root.rglob("*.jpg"):
+        path.write_bytes(b"")
+    with pytest.raises(DatasetError, match="desk: 8 of 8 files cannot be read"):
         prepare_site(read_site(root), tmp_path / "out", jobs=1)
 
 
@@ -202,8 +217,9 @@ def test_exact_duplicates_in_a_class_are_left_out_and_counted(tmp_path):
 def test_exact_duplicate_in_both_classes_is_refused(tmp_path):
     root = site(tmp_path / "desk")
     shutil.copy(root / "live/anna/0.jpg", root / "spoof/print/anna/copy.jpg")
-    with pytest.raises(DatasetError, match=r"1 file is in both classes \(first: .*0.jpg = .*copy.jpg\)"):
-        prepare_site(read_site(root), tmp_path / "out", jobs=1)
+    manifest = prepare_site(read_site(root), tmp_path / "out", jobs=1)
+    with pytest.raises(DatasetError, match=r"1 file is in both classes \(first: .*0.jpg = .*copy.jpg\); delete"):
+        refuse_stops(look_at_site(manifest, read_manifest(manifest)), "desk")
 
 
 def test_every_stop_of_the_names_is_told_before_an_image_is_opened(tmp_path):
