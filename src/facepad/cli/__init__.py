@@ -12,6 +12,7 @@ import typer
 # Importing a module adds its commands, in the order of the help.
 from facepad.cli import (  # noqa: F401  # isort: skip
     data,
+    adapt,
     calibrate,
     export,
     train,

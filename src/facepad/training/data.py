@@ -32,7 +32,8 @@ class TrainingData:
     Attributes:
         root: Folder that the samples' paths are relative to.
         train: Training samples.
-        dev: Samples for the dev loss and early stopping. The network never learns from these samples.
+        dev: Samples for the dev loss and early stopping. The network never learns from these samples. Without samples,
+            no dev loss is measured, and no stage can stop early.
         spec: Preprocessing of each image.
         augment: Augmentation of the training crops.
         views: Number of augmented views of each image whose features are kept, if the lower layers are frozen.

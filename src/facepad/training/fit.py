@@ -126,10 +126,11 @@ def check_training(data: TrainingData, devices: Devices = BEST_DEVICE, precision
 
     Raises:
         InputError: a split has images of one class only, this machine does not have the device or the precision, or
-            the packed images are narrower than the network's crops.
+            the packed images are narrower than the network's crops. The dev split may be empty.
     """
     if devices.accelerator() == "mps" and precision == "64-true":
         raise InputError("Apple's mps has no double precision: train.precision=64-true needs --device cpu")
     refuse_narrow_crops(data.root, [*data.train, *data.dev], data.spec.reach)
     for part, samples in (("train", data.train), ("dev", data.dev)):
-        require_both_classes(samples, "training", where=f"split {part!r}")
+        if samples or part == "train":
+            require_both_classes(samples, "training", where=f"split {part!r}")

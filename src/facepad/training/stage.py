@@ -118,9 +118,10 @@ class StageRun:
         """
         try:
             with self._crop_processes() as processes:
-                dev_loader = batch_loader(self.dev, self.dev_batches, processes)
+                dev_loader = batch_loader(self.dev, self.dev_batches, processes) if len(self.dev) else None
                 self.module.dev_weight = self.dev_batches.weight
-                self._log_losses_before_training(dev_loader)
+                if dev_loader is not None:
+                    self._log_losses_before_training(dev_loader)
                 if self.settings.find_lr:
                     self._search_lr(processes)
                 self._resume_or_fit(batch_loader(self.train, self.batches, processes), dev_loader)
@@ -151,7 +152,7 @@ class StageRun:
             self.run.options, self.module, loader, self.run.folder.path, self.files.learning_rate_file
         )
 
-    def _resume_or_fit(self, loader: DataLoader[Any], dev_loader: DataLoader[Any]) -> None:
+    def _resume_or_fit(self, loader: DataLoader[Any], dev_loader: DataLoader[Any] | None) -> None:
         last, ranks = self.files.last_epoch_file, self.run.ranks
         self.module.train_weight = self.batches.weight
         if ranks.on_first(stopped_early, last, self.settings):
@@ -204,7 +205,8 @@ def _datasets(
     dev = CropSource(data.root, data.dev, data.spec, depth=data.depth)
     if start is None:
         return CropDataset(train), CropDataset(dev)
-    return _feature_rows(run, "train", train, start, taps), _feature_rows(run, "dev", dev, start, taps)
+    dev_rows = _feature_rows(run, "dev", dev, start, taps) if len(dev) else CropDataset(dev)
+    return _feature_rows(run, "train", train, start, taps), dev_rows
 
 
 def _feature_rows(run: TrainingRun, split: str, source: CropSource, start: str, taps: Sequence[str]) -> RowDataset:

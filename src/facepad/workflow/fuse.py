@@ -20,7 +20,7 @@ from facepad.modelfile.scorers import BundleScorer, Prepared, Scores, sigmoid
 from facepad.types import Box, Label
 from facepad.workflow.scoring import dev_samples, score_samples
 
-__all__ = ["FUSIONS", "Fused", "FusionMethod", "fuse_models"]
+__all__ = ["FUSIONS", "Fused", "FusionMethod", "fuse_models", "mean_of"]
 
 FusionMethod = Literal["mean-logit", "logistic"]
 """The fusion method: equal weights, or weights learnt on dev."""
@@ -95,6 +95,18 @@ def fuse_models(
     description = _description(name, models, weights, offset, method, manifest_words(manifest))
     bundle = Bundle(description.model_copy(update={"threshold": threshold}), _files(models))
     return Fused(bundle, done.unreadable)
+
+
+def mean_of(models: Sequence[Bundle], *, name: str, source: str) -> Bundle:
+    """The mean of several models' calibrated logits as one model, without a threshold.
+
+    Args:
+        models: At least two models with their calibrations.
+        name: Name of the fused model.
+        source: Name of the data of the members' calibrations, for the model's facts.
+    """
+    weights = np.full(len(models), 1 / len(models))
+    return Bundle(_description(name, models, weights, 0.0, "mean-logit", source), _files(models))
 
 
 class _Members:

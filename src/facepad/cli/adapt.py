@@ -1,0 +1,36 @@
+"""facepad adapt: make a model for one site from images of a few people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facepad.cli.app import CriterionOption, Jobs, app, report_written, show
+
+
+@app.command(
+    epilog="Example: facepad adapt desk adapted --criterion bpcer@apcer=0.01, where the images are desk/live/PERSON/... "
+    "and desk/spoof/KIND/PERSON/...; then: facepad predict --model adapted/model.facepad photo.jpg"
+)
+def adapt(
+    site: Annotated[
+        Path,
+        typer.Argument(help="The folder live/PERSON, spoof/KIND/PERSON, or a manifest.csv.", show_default=False),
+    ],
+    out: Annotated[Path, typer.Argument(help="New folder, or that of a killed adaptation.", show_default=False)],
+    criterion: CriterionOption = "eer",
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Longest time; the most expensive candidates are left out.")
+    ] = None,
+    jobs: Jobs = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of folds and training.")] = 0,
+) -> None:
+    """Make a model for one site: judge its images, train candidates by folds of people, and choose one."""
+    from facepad.workflow.adapt.job import AdaptSettings, adapt, adapted_words
+
+    settings = AdaptSettings(criterion or "eer", minutes, jobs, seed)
+    adapted = adapt(site, out, settings, progress=True)
+    show(adapted_words(adapted))
+    report_written(out / "model.facepad", out / "scores.csv", out / "adapt.json", notes=adapted.notes)

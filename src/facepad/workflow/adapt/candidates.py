@@ -1,0 +1,255 @@
+"""The candidates of an adaptation: public networks, copies of them that are trained further, and fusions."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Literal
+
+from facepad.errors import ModelError
+from facepad.files.downloads import find_local
+from facepad.modelfile.bundle import Bundle, Network
+from facepad.modelfile.catalog import described_models, list_catalog
+from facepad.modelfile.catalog.described import read_described
+from facepad.modelfile.catalog.store import load_described
+from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.training.augment import Augmentation
+
+if TYPE_CHECKING:
+    from facepad.models import StagedModel
+
+__all__ = ["Candidate", "Found", "Kind", "Training", "find_candidates", "fusions"]
+
+Kind = Literal["as-is", "trained", "fused"]
+"""The kind of a candidate: a public network without changes, a trained network, or a fusion of both."""
+
+_NEUTRAL = ("frame", "mirror", "light", "blur", "resolution", "noise", "jpeg")
+_IMAGENET_LICENSE = "BSD-3-Clause"
+_IMAGENET_SCOPE = "Trained on images of one site; its first layers are torchvision's ImageNet weights."
+
+
+@dataclass(frozen=True)
+class Training:
+    """The training of a candidate.
+
+    Attributes:
+        network: A function that builds the network with its initial weights.
+        to_bundle: A function that makes a model of the trained network, without calibration and threshold.
+        spec: Preprocessing of the network's input.
+        trainable_from: Prefix of the first parameter that learns. None trains the whole network.
+        steps: Number of optimiser steps, in every fit.
+        lr: Learning rate of AdamW, with a one-cycle schedule.
+        views: Number of augmented views of each image.
+        augment: The augmentation.
+        depth: Whether the network learns depth maps.
+        batch_size: Number of images in a step.
+        label_smoothing: Fraction by which each target moves to 0.5.
+    """
+
+    network: Callable[[], StagedModel]
+    to_bundle: Callable[[StagedModel], Bundle]
+    spec: PreprocessSpec
+    trainable_from: str | None
+    steps: int
+    lr: float
+    views: int
+    augment: Augmentation = Augmentation(_NEUTRAL)
+    depth: bool = False
+    batch_size: int = 32
+    label_smoothing: float = 0.05
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that an adaptation can choose.
+
+    Attributes:
+        name: Name in files and messages.
+        title: One line for the plan and the report.
+        kind: The kind of the candidate.
+        size: Bytes of the networks. The smaller of two equal candidates wins.
+        seconds: Expected seconds of one image on one CPU core: scoring, one augmented view, and one training step.
+        bundle: The model of a candidate ``as-is``.
+        training: The training of a candidate ``trained``.
+        members: Names of the members of a candidate ``fused``.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    size: int = 0
+    seconds: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    bundle: Bundle | None = None
+    training: Training | None = None
+    members: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """The candidates on this machine.
+
+    Attributes:
+        candidates: The candidates that need no other candidate, the cheapest first.
+        missing: Name of a candidate -> reason why it is left out, with the command that helps.
+    """
+
+    candidates: tuple[Candidate, ...]
+    missing: dict[str, str]
+
+
+def find_candidates(detector: str, *, train: bool = True, depth: bool = True) -> Found:
+    """Find the candidates whose files are on this machine. Nothing is downloaded.
+
+    Args:
+        detector: The detector that made the face boxes.
+        train: Whether networks may be trained.
+        depth: Whether depth maps can be made for networks that learn them.
+
+    Raises:
+        ModelError: no candidate is on this machine.
+    """
+    candidates, missing = _public()
+    tuned = [copy for public in candidates for copy in _tuned(public, missing)] if train else []
+    trained = _from_imagenet(detector, missing, depth=depth) if train else []
+    if not candidates and not trained:
+        reasons = "; ".join(f"{name}: {why}" for name, why in missing.items())
+        raise ModelError(f"no network is on this machine to adapt: {reasons}")
+    return Found((*candidates, *tuned, *trained), missing)
+
+
+def fusions(members: Sequence[Candidate], most: int = 3) -> list[Candidate]:
+    """The fusions of two and of three members. Two members never come from the same public network alone."""
+    found = []
+    for count in range(2, most + 1):
+        for parts in combinations(members, count):
+            if all(part.kind == "as-is" for part in parts) or any(part.kind == "trained" for part in parts):
+                names = tuple(part.name for part in parts)
+                size = sum(part.size for part in parts)
+                found.append(Candidate("+".join(names), f"mean of {', '.join(names)}", "fused", size, members=names))
+    return found
+
+
+def _public() -> tuple[list[Candidate], dict[str, str]]:
+    states = {entry.name: entry.state for entry in list_catalog()}
+    candidates, missing = [], {}
+    for name, path in described_models().items():
+        if states.get(name) != "here":
+            missing[name] = f"its files are not on this machine; facepad download {name} fetches them"
+            continue
+        model = read_described(path)
+        bundle = load_described(model)
+        seconds = (0.02 * len(model.networks), 0.0, 0.0)
+        candidates.append(Candidate(name, model.title, "as-is", _size(bundle), seconds, bundle))
+    return candidates, missing
+
+
+def _tuned(public: Candidate, missing: dict[str, str]) -> list[Candidate]:
+    """Copies of a public model's networks that are trained further."""
+    assert public.bundle is not None
+    description, copies = public.bundle.description, []
+    for network in description.networks:
+        several = len(description.networks) > 1
+        name = f"{public.name}.{network.name}-tuned".lower() if several else f"{public.name}-tuned"
+        try:
+            training = _graph_training(public.bundle, network, name)
+        except ModelError as error:
+            missing[name] = str(error)
+            continue
+        size = len(public.bundle.files[network.files[0]])
+        title = f"{network.name} of {public.name}, trained further on this site"
+        copies.append(Candidate(name, title, "trained", size, (0.02, 0.02, 0.06), training=training))
+    return copies
+
+
+def _graph_training(bundle: Bundle, network: Network, name: str) -> Training:
+    from facepad.models.graph import GraphFormat, GraphModel, graph_with_weights  # here: this module must not need torch
+
+    [graph] = bundle.network_files(network)
+    kind = {"output": network.output.name, "kind": network.output.kind, "bona_fide": network.output.bona_fide}
+    form = GraphFormat(size=network.preprocess.size, **network.input.model_dump(), **kind)
+
+    def to_bundle(model: StagedModel) -> Bundle:
+        assert isinstance(model, GraphModel)
+        described = bundle.description
+        facts = {"started_from": {"name": described.name, "source": described.source, "network": network.name}}
+        changes: dict[str, Any] = {
+            "name": name,
+            "networks": (network.model_copy(update={"weight": 1.0}),),
+            "calibration": type(described.calibration)(),
+            "threshold": None,
+            "facts": facts,
+            "parts": {},
+        }
+        files = {network.files[0]: graph_with_weights(graph, model)}
+        return Bundle(described.model_copy(update=changes), files)
+
+    return Training(
+        network=lambda: GraphModel(graph, form),
+        to_bundle=to_bundle,
+        spec=network.preprocess,
+        trainable_from=None,
+        steps=120,
+        lr=5e-4,
+        views=4,
+    )
+
+
+def _from_imagenet(detector: str, missing: dict[str, str], *, depth: bool) -> list[Candidate]:
+    if importlib.util.find_spec("torch") is None:
+        raise ModelError("training needs PyTorch: pip install 'facepad[train]'")
+    from facepad.models.weights import TRUNKS  # here, because this module must not need torch
+
+    rows = (("tla-mobilenetv2", (0.015, 0.01, 0.03)), ("attention-fusion", (0.02, 0.01, 0.05)))
+    found = []
+    for name, seconds in rows:
+        if find_local(TRUNKS["mobilenet_v2"]) is None:
+            missing[name] = "the ImageNet weights are not on this machine; facepad download mobilenet_v2 fetches them"
+        elif name == "attention-fusion" and not depth:
+            missing[name] = "its depth labels need the face mesh; facepad download facemesh fetches it"
+        else:
+            training, title, size = _recipe_training(name, detector)
+            found.append(Candidate(name, title, "trained", size, seconds, training=training))
+    return found
+
+
+def _recipe_training(name: str, detector: str) -> tuple[Training, str, int]:
+    """The training of one of facepad's recipes, with fewer steps: the title and the size of its model follow."""
+    from facepad.modelfile.catalog.start import starting_network
+    from facepad.modelfile.runs import TrainedModel
+    from facepad.modelfile.scorers.run_scorer import bundle_of
+    from facepad.training.recipe import load_recipe
+
+    recipe = load_recipe(name)
+    spec = replace(recipe.preprocess.spec(), detector=detector)
+    architecture, options = recipe.model.name, recipe.model.options()
+
+    def network() -> StagedModel:
+        return starting_network(architecture, recipe.model.weights, options)[0]
+
+    def to_bundle(model: StagedModel) -> Bundle:
+        facts = {"recipe": name, "started_from": {"name": "ImageNet weights of torchvision"}}
+        bundle = bundle_of(TrainedModel(model.eval(), architecture, options, spec, facts), name=name)
+        changes = {"license": _IMAGENET_LICENSE, "scope": _IMAGENET_SCOPE, "source": f"recipe {name}, adapted"}
+        return Bundle(bundle.description.model_copy(update=changes), bundle.files)
+
+    training = Training(
+        network=network,
+        to_bundle=to_bundle,
+        spec=spec,
+        trainable_from="features.12.conv.1",
+        steps=120,
+        lr=1e-3,
+        views=recipe.augment.views,
+        augment=recipe.augment.augmentation(),
+        depth="depth" in network().outputs,
+        label_smoothing=0.1,
+    )
+    size = 4 * sum(parameter.numel() for parameter in network().parameters())
+    return training, recipe.summary, size
+
+
+def _size(bundle: Bundle) -> int:
+    names = {name for network in bundle.description.networks for name in network.files}
+    return sum(len(bundle.files[name]) for name in names)

@@ -1,0 +1,223 @@
+"""The choice of a candidate: out-of-fold logits, calibration, threshold, the promised error, and the winner's rule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.errors import InputError, SeparableError
+from facepad.metrics import (
+    Note,
+    NoteKind,
+    PadSummary,
+    Resampling,
+    Threshold,
+    balanced_weights,
+    choose_threshold,
+    expected_calibration_error,
+    fit_platt,
+    logistic_regression,
+    parse_criterion,
+    scores_sha256,
+    summarize,
+    threshold_at,
+)
+from facepad.modelfile.bundle import Calibration
+from facepad.modelfile.scorers import calibrated, sigmoid
+from facepad.types import Label, ScoreRecord
+from facepad.workflow.adapt.folds import Fold
+
+__all__ = ["RULE", "TIE", "Judged", "Logits", "fit_calibration", "fused_logits", "judge", "winner"]
+
+TIE = 0.005
+"""Candidates whose upper bounds of ACER differ by at most this are equal: the smallest of them wins."""
+
+RULE = (
+    "the lowest upper end of the 95 % interval of ACER on people whom the training did not see; "
+    f"within {TIE:.1%} of the lowest, the smallest model"
+)
+"""The rule that chooses the winner, in words."""
+
+Logits = Sequence[ScoreRecord]
+"""Records of a candidate whose scores are logits, positive for bona fide."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A candidate's result on people whom its training did not see.
+
+    Attributes:
+        name: Name of the candidate.
+        size: Bytes of the candidate's networks.
+        logits: Out-of-fold records with logits as scores, in the order of the samples.
+        calibration: The conversion of a logit to P(bona fide), fitted to all out-of-fold logits.
+        threshold: The threshold, chosen on all calibrated out-of-fold scores.
+        summary: The metrics of the out-of-fold scores. Each fold is decided at a threshold that was chosen on the other
+            folds: a record's score is its calibrated logit minus this threshold, and is accepted from 0 on.
+    """
+
+    name: str
+    size: int
+    logits: tuple[ScoreRecord, ...]
+    calibration: Calibration
+    threshold: Threshold
+    summary: PadSummary
+
+    def scores(self) -> list[ScoreRecord]:
+        """The out-of-fold records with P(bona fide) as scores."""
+        return _mapped(self.logits, lambda logits: calibrated(logits, self.calibration))
+
+    @property
+    def upper(self) -> float:
+        """Upper end of the 95 % interval of ACER."""
+        return self.summary.rates["acer"].high
+
+
+def judge(name: str, size: int, logits: Logits, folds: Sequence[Fold], criterion: str, *, source: str) -> Judged:
+    """Calibrate a candidate on its out-of-fold logits, choose its threshold, and measure what to expect of new people.
+
+    Args:
+        name: Name of the candidate.
+        size: Bytes of the candidate's networks.
+        logits: Out-of-fold records with logits as scores.
+        folds: The folds. With fewer than two, the threshold is chosen on the measured scores, with a note.
+        criterion: The rule that chooses the threshold (`facepad.metrics.parse_criterion`).
+        source: Name of the data, for the origin of calibration and threshold.
+
+    Raises:
+        MetricError: a class has no scores, or bona fide samples do not have the higher scores.
+    """
+    calibration = fit_calibration(logits, source)
+    lines = _mapped(logits, lambda values: calibration.slope * values + calibration.offset)
+    threshold = _as_probability(_chosen(lines, criterion, source), logits, calibration)
+    summary = summarize(_shifted(lines, folds, criterion), 0.0, source=source, resampling=Resampling())
+    return Judged(name, size, tuple(logits), calibration, threshold, summary)
+
+
+def winner(judged: Sequence[Judged]) -> Judged:
+    """The candidate that `RULE` chooses.
+
+    Raises:
+        InputError: there is no candidate.
+    """
+    if not judged:
+        raise InputError("no candidate could be judged")
+    lowest = min(candidate.upper for candidate in judged)
+    equal = [candidate for candidate in judged if candidate.upper <= lowest + TIE]
+    return min(equal, key=lambda candidate: (candidate.size, candidate.upper, candidate.name))
+
+
+def fused_logits(members: Sequence[Judged]) -> list[ScoreRecord]:
+    """The mean of the members' calibrated logits. A sample that one member cannot score has no fused score."""
+    columns = [
+        _mapped(member.logits, lambda values, line=member.calibration: line.slope * values + line.offset)
+        for member in members
+    ]
+    fused = []
+    for rows in zip(*columns, strict=True):
+        missing = next((row for row in rows if row.score is None), None)
+        mean = sum(row.score for row in rows if row.score is not None) / len(rows)
+        fused.append(missing or replace(rows[0], score=mean))
+    return fused
+
+
+def fit_calibration(logits: Logits, source: str) -> Calibration:
+    """Platt scaling of logits.
+
+    Separable logits determine no slope. Their targets are then smoothed as in Platt (1999), by the number of people
+    instead of images: with n people of a class, P(correct) is (n + 1) / (n + 2) at most.
+
+    Raises:
+        MetricError: a class has no logits, or bona fide samples do not have the higher logits.
+    """
+    bona_fide, attack = _values(logits, Label.BONA_FIDE), _values(logits, Label.ATTACK)
+    notes: tuple[Note, ...] = ()
+    try:
+        slope, offset = fit_platt(bona_fide, attack)
+    except SeparableError:
+        people = [len({record.subject for record in logits if record.label is label}) for label in Label]
+        slope, offset = _smoothed_line(bona_fide, attack, people[0], people[1])
+        text = "the out-of-fold scores are separable: fitted to targets that are smoothed by the number of people"
+        notes = (Note(NoteKind.SEPARABLE, text),)
+    line = Calibration(method="platt", slope=slope, offset=offset, source=source, notes=notes)
+    before, after = (
+        expected_calibration_error(calibrated(bona_fide, which), calibrated(attack, which))
+        for which in (Calibration(), line)
+    )
+    return line.model_copy(update={"ece_before": before, "ece_after": after})
+
+
+def _smoothed_line(
+    bona_fide: NDArray[np.float64], attack: NDArray[np.float64], bona_fide_people: int, attack_people: int
+) -> tuple[float, float]:
+    values = np.concatenate([bona_fide, attack])
+    centre, spread = (bona_fide.min() + attack.max()) / 2, float(values.std()) or 1.0
+    hard = np.concatenate([np.ones(len(bona_fide)), np.zeros(len(attack))])
+    high, low = (bona_fide_people + 1) / (bona_fide_people + 2), 1 / (attack_people + 2)
+    columns = np.vstack([(values - centre) / spread, np.ones(len(values))])
+    factors = logistic_regression(columns, np.where(hard == 1, high, low), balanced_weights(hard))
+    slope = float(factors[0]) / spread
+    return slope, float(factors[1] - slope * centre)
+
+
+def _chosen(lines: Logits, criterion: str, source: str) -> Threshold:
+    """The threshold on calibrated logits, so that the middle of a gap is the middle between the logits."""
+    wanted = parse_criterion(criterion)
+    if wanted.name != "fixed":
+        return choose_threshold(lines, criterion, source=source)
+    return replace(choose_threshold(lines, _logit(wanted.number), source=source), criterion=str(wanted))
+
+
+def _as_probability(threshold: Threshold, logits: Logits, calibration: Calibration) -> Threshold:
+    """A threshold on calibrated logits as a threshold on P(bona fide)."""
+    value, origin = float(sigmoid(np.array(threshold.value))), threshold.origin
+    if origin.interval is not None:
+        low, high = sigmoid(np.array(origin.interval)).tolist()
+        digest = scores_sha256(_mapped(logits, lambda values: calibrated(values, calibration)))
+        origin = replace(origin, interval=(low, high), sha256=digest)
+    return replace(threshold, value=value, origin=origin)
+
+
+def _shifted(lines: Logits, folds: Sequence[Fold], criterion: str) -> list[ScoreRecord]:
+    """The records, with the threshold of the other folds subtracted from each score."""
+    if len(folds) < 2:
+        threshold = _threshold_of(lines, criterion)
+        return _mapped(lines, lambda values: values - threshold)
+    fold_of = {person: fold.number for fold in folds for person in fold.people}
+    thresholds = {
+        fold.number: _threshold_of([line for line in lines if line.subject not in fold.people], criterion)
+        for fold in folds
+    }
+    return [
+        line if line.score is None else replace(line, score=line.score - thresholds[fold_of[line.subject]])
+        for line in lines
+    ]
+
+
+def _threshold_of(lines: Logits, criterion: str) -> float:
+    wanted = parse_criterion(criterion)
+    if wanted.name == "fixed":
+        return _logit(wanted.number)
+    kinds = [str(line.attack_type) for line in lines if line.label is Label.ATTACK and line.score is not None]
+    return threshold_at(_values(lines, Label.BONA_FIDE), _values(lines, Label.ATTACK), criterion, kinds)
+
+
+def _logit(probability: float | None) -> float:
+    if probability is None or not 0 < probability < 1:
+        raise InputError(f"a threshold on P(bona fide) must be between 0 and 1, got {probability}")
+    return math.log(probability / (1 - probability))
+
+
+def _values(records: Logits, label: Label) -> NDArray[np.float64]:
+    return np.array([record.score for record in records if record.label is label and record.score is not None])
+
+
+def _mapped(records: Logits, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> list[ScoreRecord]:
+    """Copies of the records with ``change`` (a function of an array) applied to the scores."""
+    scores = np.array([record.score for record in records if record.score is not None], np.float64)
+    changed = iter(change(scores).tolist())
+    return [record if record.score is None else replace(record, score=next(changed)) for record in records]

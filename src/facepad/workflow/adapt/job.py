@@ -1,0 +1,308 @@
+"""The adaptation of a model to one site: from a folder of images to a model file with its evidence."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, require_both_classes
+from facepad.datasets.origin import origin_of
+from facepad.depth import DepthMaps, load_depth, make_depth
+from facepad.depth.facemesh import FACEMESH
+from facepad.errors import InputError, MetricError, OutputExistsError, reason
+from facepad.files.disk import write_json
+from facepad.files.downloads import find_local
+from facepad.files.locks import exclusive
+from facepad.metrics import parse_criterion, remarks, write_scores
+from facepad.modelfile.bundle import Bundle, write_bundle
+from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.runtime.progress import progress_bar
+from facepad.types import Label, Sample
+from facepad.workflow.adapt.amounts import MIN_PEOPLE, can_train, people_of
+from facepad.workflow.adapt.candidates import Candidate, find_candidates
+from facepad.workflow.adapt.choice import Judged, fused_logits, judge, winner
+from facepad.workflow.adapt.final import final_model
+from facepad.workflow.adapt.findings import Finding, look_at_site, refuse_stops
+from facepad.workflow.adapt.fitting import FitData
+from facepad.workflow.adapt.plan import Plan, make_plan
+from facepad.workflow.adapt.scores import OutOfFold
+from facepad.workflow.adapt.site import prepare_site, read_site
+
+__all__ = ["AdaptSettings", "Adapted", "adapt", "adapted_words"]
+
+_LOG = logging.getLogger(__name__)
+_MODEL, _SCORES, _FACTS, _BEGUN = "model.facepad", "scores.csv", "adapt.json", "begun.json"
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptSettings:
+    """The settings of an adaptation.
+
+    Attributes:
+        criterion: The rule that chooses the threshold (`facepad.metrics.parse_criterion`).
+        minutes: The longest time. The most expensive candidates are left out. None sets no limit.
+        jobs: Processes that find the faces. None uses all CPU cores.
+        seed: Seed of folds, initial weights and order of the images.
+        only: Names of the candidates to try. Empty tries all.
+    """
+
+    criterion: str = "eer"
+    minutes: float | None = None
+    jobs: int | None = None
+    seed: int = 0
+    only: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """The result of an adaptation, which the report describes.
+
+    Attributes:
+        out: The output folder.
+        manifest: The manifest of the site's images with face boxes.
+        plan: The plan.
+        findings: The findings on the site's images.
+        judged: The results of all candidates on people whom their training did not see, the best first.
+        winner: The result of the chosen candidate.
+        bundle: The model file's content.
+        left_out: Name of a candidate -> reason why it has no result.
+        notes: What limits the result, such as a calibration without training.
+        seconds: Measured seconds of each candidate, and of ``final``.
+    """
+
+    out: Path
+    manifest: Path
+    plan: Plan
+    findings: tuple[Finding, ...]
+    judged: tuple[Judged, ...]
+    winner: Judged
+    bundle: Bundle
+    left_out: dict[str, str]
+    notes: tuple[str, ...]
+    seconds: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of adapt.json."""
+        return {
+            "winner": self.winner.name,
+            "notes": list(self.notes),
+            "plan": self.plan.to_dict(),
+            "findings": [
+                {"severity": each.severity, "text": each.text, "evidence": list(each.evidence)}
+                for each in self.findings
+            ],
+            "candidates": {
+                each.name: {
+                    "size": each.size,
+                    "acer": each.summary.rates["acer"].to_dict(),
+                    "eer": each.summary.rates["eer"].to_dict(),
+                }
+                for each in self.judged
+            },
+            "left_out": self.left_out,
+            "expected": self.winner.summary.to_dict(),
+            "threshold": self.winner.threshold.to_dict(),
+            "calibration": self.winner.calibration.model_dump(mode="json"),
+            "seconds": {name: round(seconds, 1) for name, seconds in self.seconds.items()},
+        }
+
+
+def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progress: bool = False) -> Adapted:
+    """Make a model for one site from images of a few people.
+
+    A killed adaptation continues if it is called again with the same site, folder and settings.
+
+    Args:
+        site: The folder ``live/PERSON/...``, ``spoof/KIND/PERSON/...``, or a manifest.
+        out: New folder, or the folder of an unfinished adaptation.
+        settings: The settings.
+        progress: Draw progress bars on stderr.
+
+    Raises:
+        InputError: the site cannot be used, or ``out`` holds another adaptation or other files.
+        BusyError: another process adapts in the folder.
+        RunError: the disk is full.
+    """
+    settings, started = settings or AdaptSettings(), time.monotonic()
+    parse_criterion(settings.criterion)
+    read = read_site(site)
+    _require_usable(out)
+    with exclusive(out, "adapting"):
+        manifest = prepare_site(read, out, settings.jobs, progress)
+        samples = read_manifest(manifest)
+        findings = look_at_site(manifest, samples, settings.jobs, progress)
+        for finding in findings:
+            _LOG.info("%s: %s", finding.severity, finding.text)
+        refuse_stops(findings, read.name)
+        usable = _usable(samples, manifest)
+        _require_same(out, manifest, settings)
+        job = _Job(out, manifest, usable, settings, progress, started)
+        plan = job.plan()
+        for line in plan.lines():
+            _LOG.info("%s", line)
+        adapted = job.run(plan, findings)
+        write_scores(out / _SCORES, adapted.winner.scores())
+        write_json(out / _FACTS, adapted.to_dict())
+        # The report of `adapted` is written here.
+        write_bundle(out / _MODEL, adapted.bundle)  # last: a folder with a model is finished
+    return adapted
+
+
+def adapted_words(adapted: Adapted) -> str:
+    """The result as text for a terminal: the candidates, and what to expect of new people."""
+    rows = [
+        f"  {100 * each.summary.rates['acer'].value:5.2f} %  (up to {100 * each.upper:.1f} %)  {each.name}"
+        for each in adapted.judged
+    ]
+    rates = adapted.winner.summary.rates
+    expected = ", ".join(
+        f"{name.upper()} {100 * rates[name].value:.2f} % ({100 * rates[name].low:.1f} to {100 * rates[name].high:.1f} %)"
+        for name in ("apcer", "bpcer", "acer")
+    )
+    return "\n".join(
+        ["ACER on people whom the training did not see:", *rows, f"chosen: {adapted.winner.name}", f"expect: {expected}"]
+    )
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The fits and the choice of one adaptation."""
+
+    out: Path
+    manifest: Path
+    samples: list[Sample]
+    settings: AdaptSettings
+    progress: bool
+    started: float
+
+    def plan(self) -> Plan:
+        """The plan for the candidates on this machine."""
+        train = can_train(self.samples)
+        detector = origin_of(self.manifest).get("detector", PreprocessSpec().detector)
+        found = find_candidates(detector, train=train, depth=find_local(FACEMESH) is not None)
+        if self.settings.only:
+            kept = tuple(each for each in found.candidates if each.name in self.settings.only)
+            found = replace(found, candidates=kept)
+        return make_plan(self.samples, found, seed=self.settings.seed, minutes=self.settings.minutes)
+
+    def run(self, plan: Plan, findings: tuple[Finding, ...]) -> Adapted:
+        """Judge all candidates, choose the winner, and make its final model."""
+        candidates = {each.name: each for each in (*plan.candidates, *plan.fused)}
+        fits = sum(1 if each.bundle else len(plan.folds) for each in plan.candidates)
+        data = FitData(self.manifest.parent, self.out / "work" / "features", self._depth(plan), self.settings.seed)
+        with progress_bar("adapting", fits, shown=self.progress) as advance:
+            oof = OutOfFold(data, self.samples, plan.folds, self.out / "work", advance)
+            judged, left_out, seconds = self._judged(plan, oof)
+        notes = self._notes()
+        best = winner(list(judged.values()))
+        begun = time.monotonic()
+        bundle = self._described(final_model(best, candidates, judged, oof), best, plan, notes)
+        seconds["final"] = time.monotonic() - begun
+        order = sorted(judged.values(), key=lambda each: (each.upper, each.size))
+        return Adapted(
+            self.out, self.manifest, plan, findings, tuple(order), best, bundle, left_out, notes, seconds
+        )
+
+    def _judged(self, plan: Plan, oof: OutOfFold) -> tuple[dict[str, Judged], dict[str, str], dict[str, float]]:
+        judged: dict[str, Judged] = {}
+        left_out, seconds = dict(plan.left_out), dict[str, float]()
+        for candidate in (*plan.candidates, *plan.fused):
+            begun = time.monotonic()
+            if absent := [name for name in candidate.members if name not in judged]:
+                left_out[candidate.name] = f"its member {absent[0]} has no result"
+                continue
+            if judged and candidate.training and self._too_late(plan.seconds[candidate.name]):
+                left_out[candidate.name] = f"no time is left of --minutes {self.settings.minutes:g}"
+                continue
+            try:
+                judged[candidate.name] = self._judge(candidate, judged, plan, oof)
+            except MetricError as error:
+                left_out[candidate.name] = str(error)
+            seconds[candidate.name] = time.monotonic() - begun
+        if not judged:
+            raise InputError(f"no candidate tells the classes apart: {'; '.join(left_out.values())}")
+        return judged, left_out, seconds
+
+    def _judge(self, candidate: Candidate, judged: dict[str, Judged], plan: Plan, oof: OutOfFold) -> Judged:
+        members = [judged[name] for name in candidate.members]
+        logits = fused_logits(members) if members else oof.logits(candidate)
+        source = f"out-of-fold scores of {manifest_words(self.manifest)}"
+        return judge(candidate.name, candidate.size, logits, plan.folds, self.settings.criterion, source=source)
+
+    def _too_late(self, seconds: float) -> bool:
+        minutes = self.settings.minutes
+        return minutes is not None and time.monotonic() - self.started + seconds > 60 * minutes
+
+    def _depth(self, plan: Plan) -> DepthMaps | None:
+        if not any(each.training and each.training.depth for each in plan.candidates):
+            return None
+        make_depth(self.manifest, labeller="facemesh", jobs=self.settings.jobs, progress=self.progress)
+        return load_depth(self.manifest, self.samples, "facemesh")
+
+    def _notes(self) -> tuple[str, ...]:
+        if can_train(self.samples):
+            return ()
+        live, attacked = (len(people_of(self.samples, label)) for label in Label)
+        counts = f"{live} people are bona fide and {attacked} are in attacks"
+        return (f"calibrated only, not trained: {counts}, and training needs {MIN_PEOPLE} of each",)
+
+    def _described(self, bundle: Bundle, best: Judged, plan: Plan, notes: Sequence[str]) -> Bundle:
+        """The final model with its origin and with the notes that limit it."""
+        extra = remarks(["chosen by cross-validation over people, not on a test", *notes])
+        origin = replace(best.threshold.origin, notes=(*best.threshold.origin.notes, *extra))
+        calibration = bundle.description.calibration
+        expected = {name: best.summary.rates[name].to_dict() for name in ("acer", "apcer", "bpcer", "eer")}
+        facts = {
+            **bundle.description.facts,
+            "manifest": self.manifest.name,
+            "manifest_sha256": manifest_hash(self.manifest),
+            "adapted": {"candidate": best.name, "notes": list(notes), "expected": expected, **plan.to_dict()},
+        }
+        changes = {
+            "threshold": replace(best.threshold, origin=origin),
+            "calibration": calibration.model_copy(update={"notes": (*calibration.notes, *remarks(notes))}),
+            "facts": facts,
+        }
+        return replace(bundle, description=bundle.description.model_copy(update=changes))
+
+
+def _require_usable(out: Path) -> None:
+    """Refuse a finished adaptation and a folder with other files."""
+    if (out / _MODEL).exists():
+        raise OutputExistsError(f"{out} holds a finished adaptation; choose another folder")
+    begun = (out / "data").exists() or (out / _BEGUN).exists()
+    if out.is_dir() and any(path.name[0] != "." for path in out.iterdir()) and not begun:
+        raise OutputExistsError(f"output folder {out} is not empty; choose another, or remove it first")
+
+
+def _usable(samples: Sequence[Sample], manifest: Path) -> list[Sample]:
+    usable = [sample for sample in samples if sample.box is not None]
+    require_both_classes(usable, "adapting", where=f"{manifest} with a face")
+    people = {sample.subject for sample in usable}
+    if len(people) < 2:
+        raise InputError(
+            f"adapting needs images of at least two people, got one ({people.pop()}): how a model works on other people "
+            "could not be measured"
+        )
+    return usable
+
+
+def _require_same(out: Path, manifest: Path, settings: AdaptSettings) -> None:
+    """Refuse to continue an adaptation of other images or with other settings."""
+    path = out / _BEGUN
+    now = {"manifest_sha256": manifest_hash(manifest), "criterion": settings.criterion, "seed": settings.seed}
+    if path.exists():
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path} cannot be read: {reason(error)}") from error
+        for key in now:
+            if before.get(key) != now[key]:
+                raise InputError(f"{out} was begun with another {key}; choose another folder, or the same settings")
+    else:
+        write_json(path, now)

@@ -1,0 +1,115 @@
+"""The plan of an adaptation: its folds, its candidates, and the time that each of them takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from facepad.runtime.parallel import available_cpus
+from facepad.types import Label, Sample
+from facepad.workflow.adapt.amounts import can_train
+from facepad.workflow.adapt.candidates import Candidate, Found, fusions
+from facepad.workflow.adapt.choice import RULE
+from facepad.workflow.adapt.folds import Fold, folds_by_person, people_by_class
+
+__all__ = ["Plan", "make_plan"]
+
+_FIT_SECONDS = 2.5
+"""Seconds of one fit that do not depend on the number of images."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan of an adaptation.
+
+    Attributes:
+        folds: The folds by person. Fewer than two for a calibration alone.
+        candidates: The candidates that need no other candidate, in the order in which they are judged.
+        fused: The fusions of candidates.
+        seconds: Expected seconds of each candidate, by name.
+        left_out: Name of a candidate -> reason why it is left out.
+        images, people: Numbers of images and people of each class.
+    """
+
+    folds: tuple[Fold, ...]
+    candidates: tuple[Candidate, ...]
+    fused: tuple[Candidate, ...]
+    seconds: dict[str, float]
+    left_out: dict[str, str]
+    images: dict[Label, int]
+    people: dict[Label, int]
+
+    @property
+    def total(self) -> float:
+        """Expected seconds of all candidates."""
+        return sum(self.seconds.values())
+
+    def lines(self) -> list[str]:
+        """The plan as lines of text."""
+        counts = ", ".join(
+            f"{self.images[label]} {label.value.replace('_', ' ')} images of {self.people[label]} people"
+            for label in Label
+        )
+        held = max((len(fold.people) for fold in self.folds), default=0)
+        each = "one person" if held == 1 else f"up to {held} people"
+        way = f"{len(self.folds)} folds, {each} held out in each" if self.folds else "calibration alone, without training"
+        rows = [f"  {self.seconds[each.name]:5.0f} s  {each.name}: {each.title}" for each in self.candidates]
+        fused = [f"         and {len(self.fused)} fusions of two or three of them"] if self.fused else []
+        left = [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
+        return [f"plan: {counts}; {way}; about {self.total:.0f} s", *rows, *fused, *left, f"the winner has {RULE}"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain values for JSON."""
+        return {
+            "folds": [sorted(fold.people) for fold in self.folds],
+            "candidates": [
+                {"name": each.name, "title": each.title, "kind": each.kind, "seconds": round(self.seconds[each.name], 1)}
+                for each in self.candidates
+            ],
+            "fused": [each.name for each in self.fused],
+            "left_out": self.left_out,
+            "images": {label.value: count for label, count in self.images.items()},
+            "people": {label.value: count for label, count in self.people.items()},
+            "rule": RULE,
+        }
+
+
+def make_plan(samples: Sequence[Sample], found: Found, *, seed: int = 0, minutes: float | None = None) -> Plan:
+    """Plan the folds and the candidates.
+
+    Args:
+        samples: The samples with face boxes.
+        found: The candidates on this machine.
+        seed: Seed of the folds.
+        minutes: The longest time. The most expensive candidates are left out until the plan fits.
+    """
+    people = people_by_class(samples)
+    train = can_train(samples)
+    folds = folds_by_person(samples, seed) if all(len(each) > 1 for each in people.values()) else ()
+    chosen = [each for each in found.candidates if train or each.kind == "as-is"]
+    seconds = {each.name: _seconds(each, len(samples), len(folds)) for each in chosen}
+    chosen.sort(key=lambda each: (each.kind != "as-is", seconds[each.name]))
+    left_out = dict(found.missing)
+    while minutes and len(chosen) > 1 and sum(seconds.values()) > 60 * minutes:
+        name = chosen.pop().name
+        left_out[name] = f"it would take about {seconds.pop(name):.0f} s, more than --minutes {minutes:g} leaves"
+    return Plan(
+        folds=folds,
+        candidates=tuple(chosen),
+        fused=tuple(fusions(chosen)),
+        seconds=seconds,
+        left_out=left_out,
+        images={label: sum(sample.label is label for sample in samples) for label in Label},
+        people={label: len(people[label]) for label in Label},
+    )
+
+
+def _seconds(candidate: Candidate, images: int, folds: int) -> float:
+    """Expected seconds of a candidate, with the training of the final model."""
+    score, view, step = (cost / available_cpus() for cost in candidate.seconds)
+    training = candidate.training
+    if training is None:
+        return images * score
+    fits = (folds + 1) * (_FIT_SECONDS + training.steps * training.batch_size * step)
+    return images * (score + training.views * view) + fits
