@@ -11,8 +11,8 @@ from facepad.cli.app import CriterionOption, Jobs, app, report_written, show
 
 
 @app.command(
-    epilog="Example: facepad adapt desk adapted --criterion bpcer@apcer=0.01, where the images are desk/live/PERSON/... "
-    "and desk/spoof/KIND/PERSON/...; then: facepad predict --model adapted/model.facepad photo.jpg"
+    epilog="Example: facepad adapt desk adapted --criterion bpcer@apcer=0.01, with images in desk/live/PERSON and "
+    "desk/spoof/KIND/PERSON; then: facepad predict photo.jpg --model adapted/model.facepad"
 )
 def adapt(
     site: Annotated[

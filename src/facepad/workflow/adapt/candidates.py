@@ -26,6 +26,8 @@ Kind = Literal["as-is", "trained", "fused"]
 """The kind of a candidate: a public network without changes, a trained network, or a fusion of both."""
 
 _NEUTRAL = ("frame", "mirror", "light", "blur", "resolution", "noise", "jpeg")
+#: Largest share of a public network's multiply-adds in the stages that are trained. The others run once per view.
+_TRAINED = 0.35
 _IMAGENET_LICENSE = "BSD-3-Clause"
 _IMAGENET_SCOPE = "Trained on images of one site; its first layers are torchvision's ImageNet weights."
 
@@ -55,7 +57,7 @@ class Training:
     steps: int
     lr: float
     views: int
-    augment: Augmentation = Augmentation(_NEUTRAL)
+    augment: Augmentation
     depth: bool = False
     batch_size: int = 32
     label_smoothing: float = 0.05
@@ -69,6 +71,7 @@ class Candidate:
         name: Name in files and messages.
         title: One line for the plan and the report.
         kind: The kind of the candidate.
+        origin: Name of the public weights that the candidate starts from. Fusions have members of different origins.
         size: Bytes of the networks. The smaller of two equal candidates wins.
         seconds: Expected seconds of one image on one CPU core: scoring, one augmented view, and one training step.
         bundle: The model of a candidate ``as-is``.
@@ -79,6 +82,7 @@ class Candidate:
     name: str
     title: str
     kind: Kind
+    origin: str = ""
     size: int = 0
     seconds: tuple[float, float, float] = (0.0, 0.0, 0.0)
     bundle: Bundle | None = None
@@ -120,14 +124,14 @@ def find_candidates(detector: str, *, train: bool = True, depth: bool = True) ->
 
 
 def fusions(members: Sequence[Candidate], most: int = 3) -> list[Candidate]:
-    """The fusions of two and of three members. Two members never come from the same public network alone."""
+    """The fusions of two to ``most`` members, which start from different public weights."""
     found = []
-    for count in range(2, most + 1):
-        for parts in combinations(members, count):
-            if all(part.kind == "as-is" for part in parts) or any(part.kind == "trained" for part in parts):
-                names = tuple(part.name for part in parts)
-                size = sum(part.size for part in parts)
-                found.append(Candidate("+".join(names), f"mean of {', '.join(names)}", "fused", size, members=names))
+    for parts in (parts for count in range(2, most + 1) for parts in combinations(members, count)):
+        if len({part.origin for part in parts}) == len(parts):
+            names = tuple(part.name for part in parts)
+            size = sum(part.size for part in parts)
+            title = f"mean of the calibrated logits of {', '.join(names)}"
+            found.append(Candidate("+".join(names), title, "fused", size=size, members=names))
     return found
 
 
@@ -141,7 +145,7 @@ def _public() -> tuple[list[Candidate], dict[str, str]]:
         model = read_described(path)
         bundle = load_described(model)
         seconds = (0.02 * len(model.networks), 0.0, 0.0)
-        candidates.append(Candidate(name, model.title, "as-is", _size(bundle), seconds, bundle))
+        candidates.append(Candidate(name, model.title, "as-is", name, _size(bundle), seconds, bundle))
     return candidates, missing
 
 
@@ -159,16 +163,20 @@ def _tuned(public: Candidate, missing: dict[str, str]) -> list[Candidate]:
             continue
         size = len(public.bundle.files[network.files[0]])
         title = f"{network.name} of {public.name}, trained further on this site"
-        copies.append(Candidate(name, title, "trained", size, (0.02, 0.02, 0.06), training=training))
+        copies.append(Candidate(name, title, "trained", public.name, size, (0.02, 0.02, 0.02), training=training))
     return copies
 
 
 def _graph_training(bundle: Bundle, network: Network, name: str) -> Training:
-    from facepad.models.graph import GraphFormat, GraphModel, graph_with_weights  # here: this module must not need torch
+    from facepad.models.graph import (
+        GraphFormat,
+        GraphModel,
+        graph_with_weights,
+    )  # here: this module must not need torch
 
     [graph] = bundle.network_files(network)
-    kind = {"output": network.output.name, "kind": network.output.kind, "bona_fide": network.output.bona_fide}
-    form = GraphFormat(size=network.preprocess.size, **network.input.model_dump(), **kind)
+    output = {"output": network.output.name, "kind": network.output.kind, "bona_fide": network.output.bona_fide}
+    form = GraphFormat(size=network.preprocess.size, **(network.input.model_dump() | output))
 
     def to_bundle(model: StagedModel) -> Bundle:
         assert isinstance(model, GraphModel)
@@ -189,17 +197,26 @@ def _graph_training(bundle: Bundle, network: Network, name: str) -> Training:
         network=lambda: GraphModel(graph, form),
         to_bundle=to_bundle,
         spec=network.preprocess,
-        trainable_from=None,
-        steps=120,
+        trainable_from=_tail(GraphModel(graph, form), network.preprocess.size),
+        steps=100,
         lr=5e-4,
         views=4,
+        augment=Augmentation(_NEUTRAL),
     )
+
+
+def _tail(model: StagedModel, size: tuple[int, int]) -> str:
+    """The stage from which a network is trained: the first that leaves at most `_TRAINED` of the multiply-adds."""
+    from facepad.models.cuts import cuts  # local: needs torch
+
+    found = cuts(model, size)
+    return next((cut for cut in found if cut.multiply_adds <= _TRAINED * found[0].multiply_adds), found[-1]).stage
 
 
 def _from_imagenet(detector: str, missing: dict[str, str], *, depth: bool) -> list[Candidate]:
     if importlib.util.find_spec("torch") is None:
         raise ModelError("training needs PyTorch: pip install 'facepad[train]'")
-    from facepad.models.weights import TRUNKS  # here, because this module must not need torch
+    from facepad.models.weights import TRUNKS  # local: needs torch
 
     rows = (("tla-mobilenetv2", (0.015, 0.01, 0.03)), ("attention-fusion", (0.02, 0.01, 0.05)))
     found = []
@@ -210,7 +227,7 @@ def _from_imagenet(detector: str, missing: dict[str, str], *, depth: bool) -> li
             missing[name] = "its depth labels need the face mesh; facepad download facemesh fetches it"
         else:
             training, title, size = _recipe_training(name, detector)
-            found.append(Candidate(name, title, "trained", size, seconds, training=training))
+            found.append(Candidate(name, title, "trained", "imagenet", size, seconds, training=training))
     return found
 
 

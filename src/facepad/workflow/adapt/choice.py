@@ -14,7 +14,7 @@ from facepad.metrics import (
     Note,
     NoteKind,
     PadSummary,
-    Resampling,
+    Rate,
     Threshold,
     balanced_weights,
     choose_threshold,
@@ -29,6 +29,7 @@ from facepad.metrics import (
 from facepad.modelfile.bundle import Calibration
 from facepad.modelfile.scorers import calibrated, sigmoid
 from facepad.types import Label, ScoreRecord
+from facepad.workflow.adapt.expected import expected_rates
 from facepad.workflow.adapt.folds import Fold
 
 __all__ = ["RULE", "TIE", "Judged", "Logits", "fit_calibration", "fused_logits", "judge", "winner"]
@@ -58,6 +59,8 @@ class Judged:
         threshold: The threshold, chosen on all calibrated out-of-fold scores.
         summary: The metrics of the out-of-fold scores. Each fold is decided at a threshold that was chosen on the other
             folds: a record's score is its calibrated logit minus this threshold, and is accepted from 0 on.
+        expected: ``apcer``, ``bpcer`` and ``acer`` to expect of new people, from the same decisions
+            (`facepad.workflow.adapt.expected.expected_rates`).
     """
 
     name: str
@@ -66,6 +69,7 @@ class Judged:
     calibration: Calibration
     threshold: Threshold
     summary: PadSummary
+    expected: dict[str, Rate]
 
     def scores(self) -> list[ScoreRecord]:
         """The out-of-fold records with P(bona fide) as scores."""
@@ -74,7 +78,7 @@ class Judged:
     @property
     def upper(self) -> float:
         """Upper end of the 95 % interval of ACER."""
-        return self.summary.rates["acer"].high
+        return self.expected["acer"].high
 
 
 def judge(name: str, size: int, logits: Logits, folds: Sequence[Fold], criterion: str, *, source: str) -> Judged:
@@ -92,10 +96,11 @@ def judge(name: str, size: int, logits: Logits, folds: Sequence[Fold], criterion
         MetricError: a class has no scores, or bona fide samples do not have the higher scores.
     """
     calibration = fit_calibration(logits, source)
-    lines = _mapped(logits, lambda values: calibration.slope * values + calibration.offset)
+    lines = _lines(logits, calibration)
     threshold = _as_probability(_chosen(lines, criterion, source), logits, calibration)
-    summary = summarize(_shifted(lines, folds, criterion), 0.0, source=source, resampling=Resampling())
-    return Judged(name, size, tuple(logits), calibration, threshold, summary)
+    shifted = _shifted(lines, folds, criterion)
+    summary = summarize(shifted, 0.0, source=source)
+    return Judged(name, size, tuple(logits), calibration, threshold, summary, expected_rates(shifted))
 
 
 def winner(judged: Sequence[Judged]) -> Judged:
@@ -113,10 +118,7 @@ def winner(judged: Sequence[Judged]) -> Judged:
 
 def fused_logits(members: Sequence[Judged]) -> list[ScoreRecord]:
     """The mean of the members' calibrated logits. A sample that one member cannot score has no fused score."""
-    columns = [
-        _mapped(member.logits, lambda values, line=member.calibration: line.slope * values + line.offset)
-        for member in members
-    ]
+    columns = [_lines(member.logits, member.calibration) for member in members]
     fused = []
     for rows in zip(*columns, strict=True):
         missing = next((row for row in rows if row.score is None), None)
@@ -210,6 +212,11 @@ def _logit(probability: float | None) -> float:
     if probability is None or not 0 < probability < 1:
         raise InputError(f"a threshold on P(bona fide) must be between 0 and 1, got {probability}")
     return math.log(probability / (1 - probability))
+
+
+def _lines(logits: Logits, calibration: Calibration) -> list[ScoreRecord]:
+    """The records with calibrated logits."""
+    return _mapped(logits, lambda values: calibration.slope * values + calibration.offset)
 
 
 def _values(records: Logits, label: Label) -> NDArray[np.float64]:

@@ -17,7 +17,9 @@ from facepad.workflow.fuse import mean_of
 __all__ = ["averaged_weights", "final_model"]
 
 
-def final_model(best: Judged, candidates: Mapping[str, Candidate], judged: Mapping[str, Judged], oof: OutOfFold) -> Bundle:
+def final_model(
+    best: Judged, candidates: Mapping[str, Candidate], judged: Mapping[str, Judged], oof: OutOfFold
+) -> Bundle:
     """The winner as one model with its calibration and threshold.
 
     Args:

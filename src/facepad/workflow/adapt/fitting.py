@@ -22,6 +22,7 @@ __all__ = ["FitData", "fit_candidate"]
 
 _MODEL = "model.facepad"
 _STAGE = "tail"
+_MOST_EPOCHS = 20  # with few images, more epochs only repeat the same views
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ def _with_depth(samples: Sequence[Sample], depth: DepthMaps) -> list[Sample]:
 
 
 def _epochs(training: Training, images: int) -> int:
-    """The number of epochs that comes closest to the number of steps."""
-    return max(1, round(training.steps * training.batch_size / images))
+    """The number of epochs that comes closest to the number of steps, at most `_MOST_EPOCHS`."""
+    return min(_MOST_EPOCHS, max(1, round(training.steps * training.batch_size / images)))
 
 
 def _plan(training: Training, images: int, seed: int) -> TrainingPlan:

@@ -99,13 +99,14 @@ class Adapted:
             "candidates": {
                 each.name: {
                     "size": each.size,
-                    "acer": each.summary.rates["acer"].to_dict(),
                     "eer": each.summary.rates["eer"].to_dict(),
+                    **{name: rate.to_dict() for name, rate in each.expected.items()},
                 }
                 for each in self.judged
             },
             "left_out": self.left_out,
-            "expected": self.winner.summary.to_dict(),
+            "expected": {name: rate.to_dict() for name, rate in self.winner.expected.items()},
+            "out_of_fold": self.winner.summary.to_dict(),
             "threshold": self.winner.threshold.to_dict(),
             "calibration": self.winner.calibration.model_dump(mode="json"),
             "seconds": {name: round(seconds, 1) for name, seconds in self.seconds.items()},
@@ -156,17 +157,15 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
 def adapted_words(adapted: Adapted) -> str:
     """The result as text for a terminal: the candidates, and what to expect of new people."""
     rows = [
-        f"  {100 * each.summary.rates['acer'].value:5.2f} %  (up to {100 * each.upper:.1f} %)  {each.name}"
+        f"  {100 * each.expected['acer'].value:5.2f} %  (up to {100 * each.upper:.1f} %)  {each.name}"
         for each in adapted.judged
     ]
-    rates = adapted.winner.summary.rates
     expected = ", ".join(
-        f"{name.upper()} {100 * rates[name].value:.2f} % ({100 * rates[name].low:.1f} to {100 * rates[name].high:.1f} %)"
-        for name in ("apcer", "bpcer", "acer")
+        f"{name.upper()} {100 * rate.value:.2f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f} %)"
+        for name, rate in adapted.winner.expected.items()
     )
-    return "\n".join(
-        ["ACER on people whom the training did not see:", *rows, f"chosen: {adapted.winner.name}", f"expect: {expected}"]
-    )
+    first, last = f"chosen: {adapted.winner.name}", f"expect of new people: {expected}"
+    return "\n".join(["ACER on people whom the training did not see:", *rows, first, last])
 
 
 @dataclass(frozen=True)
@@ -204,9 +203,7 @@ class _Job:
         bundle = self._described(final_model(best, candidates, judged, oof), best, plan, notes)
         seconds["final"] = time.monotonic() - begun
         order = sorted(judged.values(), key=lambda each: (each.upper, each.size))
-        return Adapted(
-            self.out, self.manifest, plan, findings, tuple(order), best, bundle, left_out, notes, seconds
-        )
+        return Adapted(self.out, self.manifest, plan, findings, tuple(order), best, bundle, left_out, notes, seconds)
 
     def _judged(self, plan: Plan, oof: OutOfFold) -> tuple[dict[str, Judged], dict[str, str], dict[str, float]]:
         judged: dict[str, Judged] = {}
@@ -256,7 +253,7 @@ class _Job:
         extra = remarks(["chosen by cross-validation over people, not on a test", *notes])
         origin = replace(best.threshold.origin, notes=(*best.threshold.origin.notes, *extra))
         calibration = bundle.description.calibration
-        expected = {name: best.summary.rates[name].to_dict() for name in ("acer", "apcer", "bpcer", "eer")}
+        expected = {name: rate.to_dict() for name, rate in best.expected.items()}
         facts = {
             **bundle.description.facts,
             "manifest": self.manifest.name,
@@ -286,7 +283,7 @@ def _usable(samples: Sequence[Sample], manifest: Path) -> list[Sample]:
     people = {sample.subject for sample in usable}
     if len(people) < 2:
         raise InputError(
-            f"adapting needs images of at least two people, got one ({people.pop()}): how a model works on other people "
+            f"adapting needs faces of at least two people, got one ({people.pop()}): how a model works on other people "
             "could not be measured"
         )
     return usable

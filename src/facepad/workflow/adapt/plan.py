@@ -53,7 +53,9 @@ class Plan:
         )
         held = max((len(fold.people) for fold in self.folds), default=0)
         each = "one person" if held == 1 else f"up to {held} people"
-        way = f"{len(self.folds)} folds, {each} held out in each" if self.folds else "calibration alone, without training"
+        way = (
+            f"{len(self.folds)} folds, {each} held out in each" if self.folds else "calibration alone, without training"
+        )
         rows = [f"  {self.seconds[each.name]:5.0f} s  {each.name}: {each.title}" for each in self.candidates]
         fused = [f"         and {len(self.fused)} fusions of two or three of them"] if self.fused else []
         left = [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
@@ -64,7 +66,12 @@ class Plan:
         return {
             "folds": [sorted(fold.people) for fold in self.folds],
             "candidates": [
-                {"name": each.name, "title": each.title, "kind": each.kind, "seconds": round(self.seconds[each.name], 1)}
+                {
+                    "name": each.name,
+                    "title": each.title,
+                    "kind": each.kind,
+                    "seconds": round(self.seconds[each.name], 1),
+                }
                 for each in self.candidates
             ],
             "fused": [each.name for each in self.fused],

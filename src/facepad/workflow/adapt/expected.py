@@ -1,0 +1,70 @@
+"""The error to expect of new people: rates with intervals that allow for the differences between people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facepad.metrics import Rate
+from facepad.metrics.intervals import CONFIDENCE
+from facepad.types import Label, ScoreRecord
+
+__all__ = ["METHOD", "expected_rates"]
+
+METHOD = "Clopper-Pearson on the effective number of images, people as clusters"
+"""The method of the intervals, as text."""
+
+#: Least correlation of the errors of one person's images. With few people the data alone would often give 0.
+_CORRELATION = 0.1
+
+
+def expected_rates(records: Sequence[ScoreRecord]) -> dict[str, Rate]:
+    """APCER of the worst kind, BPCER and ACER, with 95 % intervals for people who are not in the records.
+
+    Images of one person are not independent: n images of people with m images each tell as much as
+    n / (1 + (m - 1) r) independent images, where r is the correlation of the errors inside a person (Kish, Survey
+    Sampling, 1965). The interval is the exact one of a proportion with this number of trials. A bootstrap over people
+    gives no width if nobody has an error, which is the usual case with few people.
+
+    Args:
+        records: Records of both classes, accepted if their score is at least 0.
+
+    Returns:
+        The rates by name: ``apcer``, ``bpcer`` and ``acer``. The ends of ACER are the means of the ends of the others.
+    """
+    errors: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        if record.score is not None:
+            live = record.label is Label.BONA_FIDE
+            errors["" if live else str(record.attack_type)][record.subject].append((record.score >= 0) != live)
+    rates = {kind: _rate([np.array(each) for each in people.values()]) for kind, people in errors.items()}
+    bpcer = rates.pop("")
+    apcer = max(rates.values(), key=lambda rate: (rate.value, rate.high))
+    both = [apcer, bpcer]
+    mean = {end: float(np.mean([getattr(rate, end) for rate in both])) for end in ("value", "low", "high")}
+    return {"apcer": apcer, "bpcer": bpcer, "acer": Rate(**mean, n=apcer.n + bpcer.n, method=METHOD)}
+
+
+def _rate(people: Sequence[NDArray[np.bool_]]) -> Rate:
+    from scipy.special import betaincinv  # slow import
+
+    count = sum(map(len, people))
+    share = float(sum(errors.sum() for errors in people)) / count
+    size = count / len(people)
+    trials = count / (1 + (size - 1) * _correlation(people, share))
+    wrong, tail = share * trials, (1 - CONFIDENCE) / 2
+    low = float(betaincinv(wrong, trials - wrong + 1, tail)) if share > 0 else 0.0
+    high = float(betaincinv(wrong + 1, trials - wrong, 1 - tail)) if share < 1 else 1.0
+    return Rate(share, min(low, share), max(high, share), count, METHOD)
+
+
+def _correlation(people: Sequence[NDArray[np.bool_]], share: float) -> float:
+    """The correlation of two errors of one person, by the method of moments, at least `_CORRELATION`."""
+    pairs = sum(len(errors) * (len(errors) - 1) for errors in people)
+    if not 0 < share < 1 or not pairs:
+        return _CORRELATION
+    together = sum(float((errors - share).sum() ** 2 - ((errors - share) ** 2).sum()) for errors in people)
+    return float(np.clip(together / (pairs * share * (1 - share)), _CORRELATION, 1.0))

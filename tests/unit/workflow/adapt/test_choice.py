@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from facepad.errors import InputError, MetricError
+from facepad.metrics import NoteKind, has_note
+from facepad.types import AttackType, Label, Sample, ScoreRecord, ScoreStatus
+from facepad.workflow.adapt.choice import TIE, Judged, fused_logits, judge, winner
+from facepad.workflow.adapt.expected import expected_rates
+from facepad.workflow.adapt.folds import folds_by_person
+
+
+def record(person: str, label: Label, score: float | None, number: int = 0) -> ScoreRecord:
+    kind = AttackType.PRINT if label is Label.ATTACK else None
+    status = ScoreStatus.SCORED if score is not None else ScoreStatus.NO_FACE
+    return ScoreRecord(f"{label}-{person}-{number}.png", person, None, None, label, kind, None, status, score)
+
+
+def records(logits: dict[str, tuple[list[float], list[float]]]) -> list[ScoreRecord]:
+    return [
+        record(person, label, score, number)
+        for person, scores in logits.items()
+        for label, values in zip(Label, scores, strict=True)
+        for number, score in enumerate(values)
+    ]
+
+
+def judged(logits: list[ScoreRecord], name: str = "one", size: int = 1, criterion: str = "eer") -> Judged:
+    samples = [Sample(each.path, each.subject, each.label, each.attack_type) for each in logits]
+    return judge(name, size, logits, folds_by_person(samples), criterion, source="a test")
+
+
+SEPARABLE = {
+    "anna": ([6.0, 7.0, 8.0], [-4.0, -3.0]),
+    "ben": ([5.0, 9.0, 7.0], [-2.0, -3.0]),
+    "cleo": ([4.0, 8.0, 6.0], [-5.0, -1.0]),
+}
+
+
+def test_threshold_of_separable_scores_is_the_middle_of_the_gap_between_the_logits():
+    result = judged(records(SEPARABLE))
+    line = result.calibration
+    logit = (math.log(result.threshold.value / (1 - result.threshold.value)) - line.offset) / line.slope
+    assert logit == pytest.approx((4.0 - 1.0) / 2)
+    assert result.threshold.origin.separable
+
+
+def test_separable_scores_are_calibrated_by_the_number_of_people():
+    result = judged(records(SEPARABLE))
+    assert has_note(result.calibration.notes, NoteKind.SEPARABLE)
+    live = np.array([each.score for each in result.scores() if each.label is Label.BONA_FIDE])
+    assert 0.7 < live.mean() < 0.85  # (3 + 1) / (3 + 2) = 0.8 is the target of three people
+
+
+def test_a_fold_is_decided_at_the_threshold_of_the_other_folds():
+    logits = {
+        "anna": ([2.0, 2.0], [-2.0, -2.0]),
+        "ben": ([2.0, 2.0], [-2.0, -2.0]),
+        "cleo": ([-1.0, -1.0], [-5.0, -5.0]),  # separable from itself, not at the others' threshold 0
+    }
+    rates = judged(records(logits)).expected
+    assert rates["bpcer"].value == pytest.approx(1 / 3)
+    assert rates["apcer"].value == 0
+
+
+def test_number_is_the_threshold_on_the_probability():
+    result = judged(records(SEPARABLE), criterion="0.75")
+    assert result.threshold.value == pytest.approx(0.75)
+    assert result.threshold.criterion == "0.75"
+    with pytest.raises(InputError, match="between 0 and 1"):
+        judged(records(SEPARABLE), criterion="1.5")
+
+
+def test_candidate_with_the_classes_exchanged_is_refused():
+    exchanged = {person: (attack, live) for person, (live, attack) in SEPARABLE.items()}
+    with pytest.raises(MetricError):
+        judged(records(exchanged))
+
+
+def test_fusion_is_the_mean_of_calibrated_logits_and_keeps_samples_without_a_score():
+    one = judged(records(SEPARABLE))
+    missing = [*one.logits[:-1], record("cleo", Label.ATTACK, None, 1)]
+    other = judged(missing, "other")
+    fused = fused_logits([one, other])
+    assert fused[-1].score is None
+    first = [each.calibration.slope * 6.0 + each.calibration.offset for each in (one, other)]
+    assert fused[0].score == pytest.approx(sum(first) / 2)
+
+
+def test_smallest_of_equal_candidates_wins_and_a_clearly_better_one_beats_it():
+    good, worse = dict(SEPARABLE), dict(SEPARABLE)
+    worse["cleo"] = ([4.0, -8.0, -6.0], [-5.0, -1.0])
+    large, small = judged(records(good), "large", 9), judged(records(good), "small", 3)
+    bad = judged(records(worse), "bad", 1)
+    assert bad.upper > large.upper + TIE
+    assert winner([large, bad, small]).name == "small"
+    with pytest.raises(InputError):
+        winner([])
+
+
+def test_interval_without_errors_gets_narrower_with_more_people():
+    def upper(people: int) -> float:
+        return expected_rates(records({str(p): ([1.0] * 20, [-1.0] * 20) for p in range(people)}))["acer"].high
+
+    assert 1 > upper(3) > upper(6) > upper(12) > 0
+
+
+def test_interval_is_wider_if_the_errors_are_of_one_person():
+    spread = {str(p): ([1.0] * 9 + [-1.0], [-1.0] * 10) for p in range(5)}
+    one = {str(p): ([1.0] * 10, [-1.0] * 10) for p in range(5)}
+    one["0"] = ([-1.0] * 5 + [1.0] * 5, [-1.0] * 10)
+    wide, narrow = (expected_rates(records(each))["bpcer"] for each in (one, spread))
+    assert wide.value == narrow.value == pytest.approx(0.1)
+    assert wide.high > narrow.high

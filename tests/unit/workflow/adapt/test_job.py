@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers.adapting import tiny_model, tiny_site
+
+import facepad.training.fit
+from facepad.errors import InputError, ModelError, OutputExistsError
+from facepad.files.locks import exclusive
+from facepad.metrics import read_scores
+from facepad.modelfile.bundle import read_bundle
+from facepad.types import Label
+from facepad.workflow.adapt.job import AdaptSettings, adapt
+
+SETTINGS = AdaptSettings(jobs=1)
+
+
+@pytest.fixture
+def home(monkeypatch, tmp_path):
+    """A machine whose only network is "tiny"."""
+    monkeypatch.delenv("FACEPAD_MODELS", raising=False)
+    monkeypatch.setenv("FACEPAD_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """The folders of the fits that were started. The fit with a number in ``kill`` is killed."""
+
+    class Fits:
+        folders: list[str] = []
+        kill: int | None = None
+
+    fit, seen = facepad.training.fit.fit, Fits()
+    seen.folders = []
+
+    def counted(model, data, plan, folder, **options):
+        seen.folders.append(folder.name)
+        if len(seen.folders) == seen.kill:
+            raise KeyboardInterrupt
+        return fit(model, data, plan, folder, **options)
+
+    monkeypatch.setattr(facepad.training.fit, "fit", counted)
+    return seen
+
+
+def test_killed_adaptation_repeats_no_finished_fit_and_gives_the_same_bytes(home, fits, tmp_path):
+    tiny_model(home)
+    site = tiny_site(tmp_path / "site")
+    fits.kill = 2
+    with pytest.raises(KeyboardInterrupt):
+        adapt(site, tmp_path / "killed", SETTINGS)
+    fits.kill = None
+    adapted = adapt(site, tmp_path / "killed", SETTINGS)
+    assert fits.folders == ["fold-0", "fold-1", "fold-1", "fold-2"]
+    again = adapt(site, tmp_path / "whole", SETTINGS)
+    assert again.bundle.description == adapted.bundle.description
+    names = ("model.facepad", "scores.csv")
+    assert all((tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in names)
+
+
+def test_command_writes_a_model_that_decides_and_out_of_fold_scores(home, facepad, tmp_path):
+    tiny_model(home)
+    site, out = tiny_site(tmp_path / "site"), tmp_path / "out"
+    code, text, messages = facepad("adapt", site, out, "--jobs", 1)
+    assert code == 0
+    assert "expect of new people: APCER" in text
+    assert "plan: 18 bona fide images of 3 people" in messages and "tiny-tuned" in messages
+    model = read_bundle(out / "model.facepad").description
+    assert model.threshold is not None and "cross-validation" in str(model.threshold.origin.notes)
+    assert model.license == "Apache-2.0" and model.facts["adapted"]["expected"]["acer"]["high"] > 0
+    assert len(read_scores(out / "scores.csv").records) == 36
+    facts = json.loads((out / "adapt.json").read_text(encoding="utf-8"))
+    assert {"tiny", "tiny-tuned"} <= facts["candidates"].keys() | facts["left_out"].keys()
+    code, decided, _ = facepad("predict", site.parent / f"{Label.BONA_FIDE}-0-0.png", "--model", out / "model.facepad")
+    assert "undecided (no_threshold)" not in decided
+    code, _, messages = facepad("adapt", site, out)
+    assert code == 2 and "finished adaptation" in messages
+
+
+def test_two_people_are_only_calibrated_and_the_model_says_so(home, fits, tmp_path):
+    tiny_model(home)
+    adapted = adapt(tiny_site(tmp_path / "site", people=2), tmp_path / "out", SETTINGS)
+    assert fits.folders == []
+    assert "calibrated only" in adapted.notes[0]
+    described = read_bundle(tmp_path / "out" / "model.facepad").description
+    assert described.threshold is not None
+    for notes in (described.threshold.origin.notes, described.calibration.notes):
+        assert any("calibrated only" in note.text for note in notes)
+
+
+def test_minutes_leave_out_the_most_expensive_candidate(home, fits, tmp_path):
+    tiny_model(home)
+    settings = AdaptSettings(jobs=1, minutes=0.01)
+    adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", settings)
+    assert fits.folders == [] and adapted.winner.name == "tiny"
+    assert "--minutes 0.01" in adapted.left_out["tiny-tuned"]
+
+
+def test_network_with_an_unknown_operation_is_named_and_left_out(home, fits, tmp_path):
+    tiny_model(home, node="Erf")
+    adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)
+    assert fits.folders == []
+    assert "Erf" in adapted.left_out["tiny-tuned"]
+
+
+def test_machine_without_a_network_is_told_the_command_that_helps(home, tmp_path):
+    with pytest.raises(ModelError, match="facepad download minifasnet"):
+        adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)
+
+
+def test_folder_with_other_files_and_other_settings_are_refused(home, tmp_path):
+    tiny_model(home)
+    site, out = tiny_site(tmp_path / "site", people=2), tmp_path / "out"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "notes.txt").touch()
+    with pytest.raises(OutputExistsError, match="not empty"):
+        adapt(site, other, SETTINGS)
+    adapt(site, out, SETTINGS)
+    (out / "model.facepad").unlink()
+    with pytest.raises(InputError, match="begun with another seed"):
+        adapt(site, out, AdaptSettings(jobs=1, seed=1))
+
+
+def test_second_process_in_the_same_folder_is_refused(home, tmp_path):
+    tiny_model(home)
+    site, out = tiny_site(tmp_path / "site", people=2), tmp_path / "out"
+    with exclusive(out, "adapting"), pytest.raises(InputError, match="adapting"):
+        adapt(site, out, SETTINGS)
