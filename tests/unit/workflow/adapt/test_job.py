@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
-from helpers.adapting import tiny_model, tiny_site
 
 import facepad.training.fit
 from facepad.errors import InputError, ModelError, OutputExistsError
@@ -12,6 +12,7 @@ from facepad.metrics import read_scores
 from facepad.modelfile.bundle import read_bundle
 from facepad.types import Label
 from facepad.workflow.adapt.job import AdaptSettings, adapt
+from helpers.adapting import tiny_model, tiny_site
 
 SETTINGS = AdaptSettings(jobs=1)
 
@@ -28,12 +29,7 @@ def home(monkeypatch, tmp_path):
 def fits(monkeypatch):
     """The folders of the fits that were started. The fit with a number in ``kill`` is killed."""
 
-    class Fits:
-        folders: list[str] = []
-        kill: int | None = None
-
-    fit, seen = facepad.training.fit.fit, Fits()
-    seen.folders = []
+    fit, seen = facepad.training.fit.fit, SimpleNamespace(folders=[], kill=None)
 
     def counted(model, data, plan, folder, **options):
         seen.folders.append(folder.name)
