@@ -17,6 +17,7 @@ __all__ = [
     "PEOPLE",
     "amounts",
     "can_train",
+    "collect_next",
     "faces_missing",
     "needed",
     "people_of",
@@ -113,7 +114,7 @@ def amounts(samples: Sequence[Sample]) -> list[Finding]:
         kind = next(kind for kind in table if kind != "live")
         text = f"the only kind of attack is {kind!r}: the report cannot tell how the model answers to other kinds"
         found.append(Finding("warning", text))
-    return found + _collect_next(table)
+    return found + _collect_next(samples)
 
 
 def faces_missing(samples: Sequence[Sample]) -> list[Finding]:
@@ -182,19 +183,32 @@ def _one_class_only(samples: Sequence[Sample]) -> list[Finding]:
     return [Finding("warning", text, evidence)]
 
 
-def _collect_next(table: dict[str, dict[str, _Amount]]) -> list[Finding]:
-    """A note on what to collect next, up to the recommended amount."""
-    wanted = []
+def collect_next(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """What to collect next, up to the recommended amount: one line for each class and kind that lacks something.
+
+    >>> collect_next([Sample(f"{person}/{n}.jpg", person, Label.BONA_FIDE) for person in "abcdef" for n in range(29)])
+    ('live: more of a (29 images), b (29 images), c (29 images), d (29 images), e (29 images) and 1 more',)
+    """
+    return tuple(_wanted(_table(samples)))
+
+
+def _wanted(table: dict[str, dict[str, _Amount]]) -> Iterator[str]:
     for kind, persons in table.items():
+        wanted = []
         if len(persons) < PEOPLE:
-            wanted.append(f"{kind}: {number_of(PEOPLE - len(persons), 'more person', 'more people')}")
+            wanted.append(number_of(PEOPLE - len(persons), "more person", "more people"))
         few = [f"{person} ({amount})" for person, amount in persons.items() if not amount.enough]
         if few:
-            wanted.append(f"{kind}: more of {first_names(few)}")
-    if not wanted:
-        return []
+            wanted.append(f"more of {first_names(few)}")
+        if wanted:
+            yield f"{kind}: {'; '.join(wanted)}"
+
+
+def _collect_next(samples: Sequence[Sample]) -> list[Finding]:
+    """A note on what to collect next."""
+    lines = collect_next(samples)
     text = (
-        f"recommended are {PEOPLE} people, and {IMAGES} images or {CLIPS} clips of each person as live and as each "
-        "kind of attack; collect next:"
+        f"what to collect next, for the recommended {PEOPLE} people with {IMAGES} images or {CLIPS} clips of each, as "
+        "live and as each kind of attack"
     )
-    return [Finding("note", f"{text} {'; '.join(wanted)}")]
+    return [Finding("note", text, lines)] if lines else []

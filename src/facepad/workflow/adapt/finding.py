@@ -50,6 +50,14 @@ class Finding:
     text: str
     evidence: tuple[str, ...] = ()
 
+    def lines(self) -> list[str]:
+        """The finding as lines for the terminal.
+
+        >>> Finding("note", "1 exact duplicate was left out", ("site/live/anna/2.jpg",)).lines()
+        ['note: 1 exact duplicate was left out', '    site/live/anna/2.jpg']
+        """
+        return [f"{self.severity}: {self.text}", *(f"    {line}" for line in self.evidence)]
+
 
 def refuse_stops(findings: Iterable[Finding], site: str) -> None:
     """Refuse a site that has findings of the severity ``stop``.

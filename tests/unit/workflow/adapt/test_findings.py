@@ -10,6 +10,7 @@ from facepad.datasets.manifest import write_manifest
 from facepad.errors import DatasetError
 from facepad.media.images import read_image
 from facepad.types import AttackType, Box, Label, Sample
+from facepad.workflow.adapt.amounts import collect_next
 from facepad.workflow.adapt.facts import background, jpeg_quality
 from facepad.workflow.adapt.finding import Finding, refuse_stops, write_findings
 from facepad.workflow.adapt.findings import can_train, look_at_site
@@ -161,9 +162,11 @@ def test_amount_is_told_with_what_to_collect_next(tmp_path):
         "note",
         "3 people; live: 90 images of 3 people; print: 90 images of 3 people; replay_video: 2 clips of 1 person",
     )
-    assert found[1][1].endswith(
-        "collect next: live: 3 more people; print: 3 more people; replay_video: 5 more people; "
-        "replay_video: more of anna (2 clips)"
+    assert found[1][1].startswith("what to collect next")
+    assert collect_next(samples) == (
+        "live: 3 more people",
+        "print: 3 more people",
+        "replay_video: 5 more people; more of anna (2 clips)",
     )
     assert can_train(samples)
 
