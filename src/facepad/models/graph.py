@@ -107,7 +107,7 @@ class GraphModel(StagedModel):
         self._require_same_logits(engine, form)
 
     def _add_stage(self, stage: _GraphStage, path: Sequence[str]) -> None:
-        name = _free_name(self, _label(path), reserved=("decide",))
+        name = _free_name(self, _label(path) or "stage", reserved=("decide",))
         self.add_module(name, stage)
         for node, weights in stage.weights.items():
             self.places |= {f"{name}.{node}.{weight}": place for weight, place in weights.items()}
@@ -118,7 +118,11 @@ class GraphModel(StagedModel):
         with torch.inference_mode():
             images = self.normalize(pixels)
             images = images.round() if form.dtype == "uint8" else images
-            results = engine(images.numpy().astype(form.dtype))[form.output or engine.outputs[0]]
+            try:
+                results = engine(images.numpy().astype(form.dtype))[form.output or engine.outputs[0]]
+            except Exception as error:  # the exceptions of ONNX Runtime have no common base class
+                reason = str(error).strip().splitlines()[0]
+                raise ModelError(f"the network cannot run on the input of its description: {reason}") from error
             expected = _ToLogit(form.kind, form.bona_fide)(torch.from_numpy(results))
             got = self.run(images, start=list(self.stages())[1])
             expected, got = (values.clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT) for values in (expected, got))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from facepad.errors import ModelError, unknown_choice
 from facepad.runtime.parallel import available_cpus
+from facepad.runtime.prelu import without_prelu
 
 __all__ = [
     "ENGINES",
@@ -70,7 +71,9 @@ class OnnxNetwork:
         # By default, idle threads spin, and so take CPU time from the threads that decode the next images.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(
+                without_prelu(graph), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:  # the exceptions of ONNX Runtime have no common base class
             raise ModelError(f"ONNX Runtime cannot load the network: {str(error).splitlines()[0]}") from error
         self.inputs = tuple(value.name for value in self._session.get_inputs())
