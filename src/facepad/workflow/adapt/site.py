@@ -125,17 +125,24 @@ def _read_folder(root: Path) -> Site:
 
 
 def _not_read(skipped: Sequence[tuple[str, str]]) -> list[Finding]:
-    """One finding that counts the files that were not read, by reason and ending."""
-    if not skipped:
-        return []
-    counts: Counter[str] = Counter()
+    """A note that counts the files that are not images by ending, and a warning on files in folders of no class."""
+    endings: Counter[str] = Counter()
+    by_reason: defaultdict[str, list[str]] = defaultdict(list)
     for path, why in skipped:
-        ending = PurePosixPath(path).suffix.lower() or "without an ending"
-        counts[ending if why.startswith("not ") else why] += 1
-    parts = [f"{count} {what}" for what, count in counts.most_common()]
-    phone = _phone_hint(skipped)
-    text = f"{number_of(len(skipped), 'file was', 'files were')} not read: {', '.join(parts)}{phone}"
-    return [Finding("warning" if phone else "note", text, tuple(path for path, _ in skipped[:5]))]
+        no_image = why == "hidden" or why.startswith("not ")
+        by_reason["" if no_image else why].append(path)
+        if no_image:
+            endings["hidden" if why == "hidden" else _ending(path)] += 1
+    found, phone = [], _phone_hint(skipped)
+    for why, paths in by_reason.items():
+        told = why or ", ".join(f"{count} {what}" for what, count in endings.most_common()) + phone
+        text = f"{number_of(len(paths), 'file was', 'files were')} not read: {told}"
+        found.append(Finding("warning" if why or phone else "note", text, (first_names(paths),)))
+    return found
+
+
+def _ending(path: str) -> str:
+    return PurePosixPath(path).suffix.lower() or "without an ending"
 
 
 def _phone_hint(skipped: Sequence[tuple[str, str]]) -> str:

@@ -114,6 +114,14 @@ def test_other_files_are_counted_by_ending(tmp_path):
     assert texts(found.findings) == ["3 files were not read: 2 .txt, 1 hidden"]
 
 
+def test_images_in_folders_of_no_class_are_named(tmp_path):
+    paths = ("live/anna/1.jpg", "other/anna/2.jpg", "live/spoof/anna/3.jpg", "spoof/print/anna/4.jpg")
+    assert set(texts(read_site(touched(tmp_path, *paths)).findings, "warning")) == {
+        "1 file was not read: no folder above the file names a class",
+        "1 file was not read: the folders above the file name both classes",
+    }
+
+
 def test_images_in_a_phones_own_format_are_named(tmp_path):
     with pytest.raises(DatasetError, match=r"\.heic cannot be read: set the phone to save JPEG"):
         read_site(touched(tmp_path, "live/anna/1.HEIC", "spoof/print/anna/2.HEIC"))
