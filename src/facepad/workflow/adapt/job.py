@@ -138,7 +138,8 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
         samples = read_manifest(manifest)
         findings = look_at_site(manifest, samples, settings.jobs, progress)
         for finding in findings:
-            _LOG.info("%s: %s", finding.severity, finding.text)
+            for line in finding.lines():
+                _LOG.info("%s", line)
         refuse_stops(findings, read.name)
         usable = _usable(samples, manifest)
         _require_same(out, manifest, settings)
