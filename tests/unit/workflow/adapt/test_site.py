@@ -257,3 +257,20 @@ def test_manifest_of_one_clip_is_refused(tmp_path):
     write_manifest(tmp_path / "manifest.csv", samples)
     with pytest.raises(DatasetError, match="frames of one clip, a; take clips of several people"):
         prepare_site(read_site(tmp_path / "manifest.csv"), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (("live/anna/1.jpg", "spoof/print/anna/2.jpg"), "all files show one person, 'anna'"),
+        (("live/anna/1.jpg", "live/ben/1.jpg"), "there is no attack image"),
+        (("live/anna/1.jpg",), "there is one file only, live/anna/1.jpg"),
+        (("live/anna/1.mp4", "live/ben/1.jpg", "spoof/print/ben/1.mp4"), "all attack images are frames of one clip"),
+        (("live/anna/1.jpg", "spoof/prnt/anna/2.jpg"), "did you mean 'print'?"),
+        (("liev/anna/1.jpg", "spoof/print/anna/2.jpg"), "did you mean 'live'?"),
+    ],
+)
+def test_command_refuses_a_bad_site_in_one_line(facepad, tmp_path, paths, said):
+    code, text, messages = facepad("adapt", touched(tmp_path / "desk", *paths), tmp_path / "out")
+    assert (code, text) == (2, "")
+    assert said in messages and messages.count("\n") == 1
