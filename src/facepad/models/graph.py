@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from facepad.errors import ModelError
-from facepad.models.graph_operations import GraphNode
+from facepad.models.graph_node import GraphNode
 from facepad.models.graph_reader import GraphStep, parse_graph, read_steps
 from facepad.models.staged import StagedModel
 from facepad.runtime.inference import OnnxNetwork

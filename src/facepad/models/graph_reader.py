@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from facepad.errors import ModelError, unknown_choice
-from facepad.models.graph_operations import OPERATIONS, GraphNode
+from facepad.models.graph_node import GraphNode
+from facepad.models.graph_operations import OPERATIONS
 
 if TYPE_CHECKING:
     import onnx

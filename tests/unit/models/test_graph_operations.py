@@ -122,7 +122,7 @@ OPERATION_CASES: dict[str, Callable[[Graph], object]] = {
 
 def _linear_behind(graph: Graph) -> bytes:
     """The graph with a flat linear layer behind its last node, so that each value decides."""
-    size = int(np.prod(OnnxNetwork(graph.save(), threads=1)(images(2))[graph.last].shape[1:]))
+    size = int(np.prod(OnnxNetwork(graph.save(), threads=2)(images(2))[graph.last].shape[1:]))
     graph.add("Reshape", int64(-1, size))
     graph.add("MatMul", random(size, 2, seed=5), name="/head/MatMul")
     return graph.save()
