@@ -26,11 +26,13 @@ def adapt(
     ] = None,
     jobs: Jobs = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of folds and training.")] = 0,
+    thumbnails: Annotated[bool, typer.Option(help="Show the worst images in the report.")] = True,
 ) -> None:
     """Make a model for one site: judge its images, train candidates by folds of people, and choose one."""
     from facepad.workflow.adapt.job import AdaptSettings, adapt, adapted_words
 
-    settings = AdaptSettings(criterion or "eer", minutes, jobs, seed)
+    settings = AdaptSettings(criterion or "eer", minutes, jobs, seed, thumbnails=thumbnails)
     adapted = adapt(site, out, settings, progress=True)
     show(adapted_words(adapted))
-    report_written(out / "model.facepad", out / "scores.csv", out / "adapt.json", notes=adapted.notes)
+    files = ("model.facepad", "report.html", "scores.csv", "adapt.json")
+    report_written(*(out / name for name in files), notes=adapted.notes)

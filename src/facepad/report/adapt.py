@@ -140,7 +140,7 @@ def _points(content: AdaptContent) -> list[tuple[str, str, str, str]]:
     """Rows of (number of people, number of trainings, ACER, interval) of the curve, measured and extrapolated."""
     curve = content.curve
     measured = [(str(at.people), str(at.fits), percent(at.acer.value), interval(at.acer)) for at in curve.points]
-    last = curve.points[-1].people
+    last = curve.points[-1].people if curve.points else 0
     ahead = [(f"{last + at.more}", "extrapolated", percent(at.acer.value), interval(at.acer)) for at in curve.outlook]
     return measured + ahead
 
@@ -197,7 +197,8 @@ def _probe_part(content: AdaptContent) -> Lines:
 def _people_lines(content: AdaptContent) -> Lines:
     yield from heading("More people")
     yield from ("", bold(sentences.outlook(content.curve)))
-    yield from table(("People in the training", "Trainings", "ACER", "95 % interval"), _points(content))
+    if content.curve.points:
+        yield from table(("People in the training", "Trainings", "ACER", "95 % interval"), _points(content))
 
 
 def _next_lines(content: AdaptContent) -> Lines:

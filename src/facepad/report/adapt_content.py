@@ -85,6 +85,7 @@ class LearningCurve:
 
     Attributes:
         points: The measured points, by increasing number of people. The last point is the cross-validation itself.
+            Empty if nothing was trained.
         outlook: The extrapolations, by increasing number of people.
         missing: Reason why there is no extrapolation; empty with an extrapolation.
     """

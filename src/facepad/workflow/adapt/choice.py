@@ -32,7 +32,7 @@ from facepad.types import Label, ScoreRecord
 from facepad.workflow.adapt.expected import expected_rates
 from facepad.workflow.adapt.folds import Fold
 
-__all__ = ["RULE", "TIE", "Judged", "Logits", "fit_calibration", "fused_logits", "judge", "winner"]
+__all__ = ["RULE", "TIE", "Judged", "Logits", "decided", "fit_calibration", "fused_logits", "judge", "winner"]
 
 TIE = 0.005
 """Candidates whose upper bounds of ACER differ by at most this are equal: the smallest of them wins."""
@@ -57,8 +57,9 @@ class Judged:
         logits: Out-of-fold records with logits as scores, in the order of the samples.
         calibration: The conversion of a logit to P(bona fide), fitted to all out-of-fold logits.
         threshold: The threshold, chosen on all calibrated out-of-fold scores.
-        summary: The metrics of the out-of-fold scores. Each fold is decided at a threshold that was chosen on the other
-            folds: a record's score is its calibrated logit minus this threshold, and is accepted from 0 on.
+        decided: The out-of-fold records as decided: each fold at a threshold that was chosen on the other folds. A
+            record's score is its calibrated logit minus this threshold, and is accepted from 0 on.
+        summary: The metrics of these decisions.
         expected: ``apcer``, ``bpcer`` and ``acer`` to expect of new people, from the same decisions
             (`facepad.workflow.adapt.expected.expected_rates`).
     """
@@ -68,6 +69,7 @@ class Judged:
     logits: tuple[ScoreRecord, ...]
     calibration: Calibration
     threshold: Threshold
+    decided: tuple[ScoreRecord, ...]
     summary: PadSummary
     expected: dict[str, Rate]
 
@@ -98,9 +100,9 @@ def judge(name: str, size: int, logits: Logits, folds: Sequence[Fold], criterion
     calibration = fit_calibration(logits, source)
     lines = _lines(logits, calibration)
     threshold = _as_probability(_chosen(lines, criterion, source), logits, calibration)
-    shifted = _shifted(lines, folds, criterion)
-    summary = summarize(shifted, 0.0, source=source)
-    return Judged(name, size, tuple(logits), calibration, threshold, summary, expected_rates(shifted))
+    decisions = tuple(decided(lines, folds, criterion))
+    summary = summarize(decisions, 0.0, source=source)
+    return Judged(name, size, tuple(logits), calibration, threshold, decisions, summary, expected_rates(decisions))
 
 
 def winner(judged: Sequence[Judged]) -> Judged:
@@ -184,8 +186,17 @@ def _as_probability(threshold: Threshold, logits: Logits, calibration: Calibrati
     return replace(threshold, value=value, origin=origin)
 
 
-def _shifted(lines: Logits, folds: Sequence[Fold], criterion: str) -> list[ScoreRecord]:
-    """The records, with the threshold of the other folds subtracted from each score."""
+def decided(lines: Logits, folds: Sequence[Fold], criterion: str) -> list[ScoreRecord]:
+    """The records, with the threshold of the other folds subtracted from each score: accepted from 0 on.
+
+    Args:
+        lines: Records with logits as scores.
+        folds: The folds. With fewer than two, the threshold is chosen on the measured scores.
+        criterion: The rule that chooses the threshold.
+
+    Raises:
+        MetricError: the other folds lack scores of one class.
+    """
     if len(folds) < 2:
         threshold = _threshold_of(lines, criterion)
         return _mapped(lines, lambda values: values - threshold)

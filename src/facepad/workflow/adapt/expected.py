@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from facepad.metrics import Rate
 from facepad.metrics.intervals import CONFIDENCE
 from facepad.types import Label, ScoreRecord
 
-__all__ = ["METHOD", "expected_rates"]
+__all__ = ["METHOD", "expected_kinds", "expected_rates"]
 
 METHOD = "Clopper-Pearson on the effective number of images, people as clusters"
 """The method of the intervals, as text."""
@@ -35,22 +35,29 @@ def expected_rates(records: Sequence[ScoreRecord]) -> dict[str, Rate]:
     Returns:
         The rates by name: ``apcer``, ``bpcer`` and ``acer``. The ends of ACER are the means of the ends of the others.
     """
-    errors: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        if record.score is not None:
-            live = record.label is Label.BONA_FIDE
-            errors["" if live else str(record.attack_type)][record.subject].append((record.score >= 0) != live)
-    rates = {kind: _rate([np.array(each) for each in people.values()]) for kind, people in errors.items()}
-    bpcer = rates.pop("")
-    apcer = max(rates.values(), key=lambda rate: (rate.value, rate.high))
+    bpcer = _rate(record for record in records if record.label is Label.BONA_FIDE)
+    apcer = max(expected_kinds(records).values(), key=lambda rate: (rate.value, rate.high))
     both = [apcer, bpcer]
     mean = {end: float(np.mean([getattr(rate, end) for rate in both])) for end in ("value", "low", "high")}
     return {"apcer": apcer, "bpcer": bpcer, "acer": Rate(**mean, n=apcer.n + bpcer.n, method=METHOD)}
 
 
-def _rate(people: Sequence[NDArray[np.bool_]]) -> Rate:
+def expected_kinds(records: Sequence[ScoreRecord]) -> dict[str, Rate]:
+    """APCER of each kind of attack with scores, by name, with the intervals of `expected_rates`."""
+    attacks = [record for record in records if record.attack_type is not None and record.score is not None]
+    kinds = sorted({str(record.attack_type) for record in attacks})
+    return {kind: _rate(record for record in attacks if record.attack_type == kind) for kind in kinds}
+
+
+def _rate(records: Iterable[ScoreRecord]) -> Rate:
+    """The share of wrong decisions on records of one class."""
     from scipy.special import betaincinv  # slow import
 
+    wrong_of: dict[str, list[bool]] = defaultdict(list)
+    for record in records:
+        if record.score is not None:
+            wrong_of[record.subject].append((record.score >= 0) != (record.label is Label.BONA_FIDE))
+    people = [np.array(wrong) for wrong in wrong_of.values()]
     count = sum(map(len, people))
     share = float(sum(errors.sum() for errors in people)) / count
     size = count / len(people)

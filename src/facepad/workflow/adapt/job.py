@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,12 @@ from facepad.types import Label, Sample
 from facepad.workflow.adapt.amounts import MIN_PEOPLE, can_train, people_of
 from facepad.workflow.adapt.candidates import Candidate, find_candidates
 from facepad.workflow.adapt.choice import Judged, fused_logits, judge, winner
+from facepad.workflow.adapt.evidence import Chosen, Evidence, gather_evidence
 from facepad.workflow.adapt.final import final_model
 from facepad.workflow.adapt.findings import Finding, look_at_site, refuse_stops
 from facepad.workflow.adapt.fitting import FitData
 from facepad.workflow.adapt.plan import Plan, make_plan
+from facepad.workflow.adapt.report import with_card, write_report
 from facepad.workflow.adapt.scores import OutOfFold
 from facepad.workflow.adapt.site import prepare_site, read_site
 
@@ -49,6 +52,7 @@ class AdaptSettings:
         jobs: Processes that find the faces. None uses all CPU cores.
         seed: Seed of folds, initial weights and order of the images.
         only: Names of the candidates to try. Empty tries all.
+        thumbnails: Show the worst images in the report. Images may show real people.
     """
 
     criterion: str = "eer"
@@ -56,6 +60,7 @@ class AdaptSettings:
     jobs: int | None = None
     seed: int = 0
     only: tuple[str, ...] = ()
+    thumbnails: bool = True
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,9 @@ class Adapted:
     """The result of an adaptation, which the report describes.
 
     Attributes:
+        site: Name of the site.
         out: The output folder.
+        settings: The settings.
         manifest: The manifest of the site's images with face boxes.
         plan: The plan.
         findings: The findings on the site's images.
@@ -72,10 +79,13 @@ class Adapted:
         bundle: The model file's content.
         left_out: Name of a candidate -> reason why it has no result.
         notes: What limits the result, such as a calibration without training.
-        seconds: Measured seconds of each candidate, and of ``final``.
+        seconds: Measured seconds of each candidate, of ``final`` and of ``evidence``.
+        evidence: The short-cut probes, and the error against the number of people.
     """
 
+    site: str
     out: Path
+    settings: AdaptSettings
     manifest: Path
     plan: Plan
     findings: tuple[Finding, ...]
@@ -85,6 +95,7 @@ class Adapted:
     left_out: dict[str, str]
     notes: tuple[str, ...]
     seconds: dict[str, float]
+    evidence: Evidence
 
     def to_dict(self) -> dict[str, Any]:
         """The content of adapt.json."""
@@ -109,6 +120,7 @@ class Adapted:
             "out_of_fold": self.winner.summary.to_dict(),
             "threshold": self.winner.threshold.to_dict(),
             "calibration": self.winner.calibration.model_dump(mode="json"),
+            "evidence": self.evidence.to_dict(),
             "seconds": {name: round(seconds, 1) for name, seconds in self.seconds.items()},
         }
 
@@ -143,15 +155,15 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
         refuse_stops(findings, read.name)
         usable = _usable(samples, manifest)
         _require_same(out, manifest, settings)
-        job = _Job(out, manifest, usable, settings, progress, started)
+        job = _Job(read.name, out, manifest, usable, settings, progress, started)
         plan = job.plan()
         for line in plan.lines():
             _LOG.info("%s", line)
         adapted = job.run(plan, findings)
         write_scores(out / _SCORES, adapted.winner.scores())
         write_json(out / _FACTS, adapted.to_dict())
-        # The report of `adapted` is written here.
-        write_bundle(out / _MODEL, adapted.bundle)  # last: a folder with a model is finished
+        write_report(adapted, thumbnails=settings.thumbnails)
+        write_bundle(out / _MODEL, with_card(adapted))  # last: a folder with a model is finished
     return adapted
 
 
@@ -173,6 +185,7 @@ def adapted_words(adapted: Adapted) -> str:
 class _Job:
     """The fits and the choice of one adaptation."""
 
+    site: str
     out: Path
     manifest: Path
     samples: list[Sample]
@@ -200,11 +213,37 @@ class _Job:
             judged, left_out, seconds = self._judged(plan, oof)
         notes = self._notes()
         best = winner(list(judged.values()))
-        begun = time.monotonic()
-        bundle = self._described(final_model(best, candidates, judged, oof), best, plan, notes)
-        seconds["final"] = time.monotonic() - begun
-        order = sorted(judged.values(), key=lambda each: (each.upper, each.size))
-        return Adapted(self.out, self.manifest, plan, findings, tuple(order), best, bundle, left_out, notes, seconds)
+        with _timed(seconds, "evidence"):
+            evidence = self._evidence(best, candidates, judged, oof, plan)
+        with _timed(seconds, "final"):
+            bundle = self._described(final_model(best, candidates, judged, oof), best, plan, notes, evidence)
+        return Adapted(
+            site=self.site,
+            out=self.out,
+            settings=self.settings,
+            manifest=self.manifest,
+            plan=plan,
+            findings=findings,
+            judged=tuple(sorted(judged.values(), key=lambda each: (each.upper, each.size))),
+            winner=best,
+            bundle=bundle,
+            left_out=left_out,
+            notes=notes,
+            seconds=seconds,
+            evidence=evidence,
+        )
+
+    def _evidence(
+        self, best: Judged, candidates: dict[str, Candidate], judged: dict[str, Judged], oof: OutOfFold, plan: Plan
+    ) -> Evidence:
+        """The evidence for the winner, within the time of the plan and of ``minutes``."""
+        parts = tuple(candidates[name] for name in candidates[best.name].members or (best.name,))
+        all_fits = sum(plan.seconds[part.name] for part in parts if part.training)
+        refits = int(plan.refits * (len(plan.folds) + 1) / all_fits) if all_fits else 0
+        minutes = self.settings.minutes
+        deadline = None if minutes is None else self.started + 60 * minutes
+        chosen = Chosen(best, parts, judged, oof, self.settings.criterion, refits, deadline)
+        return gather_evidence(chosen, seed=self.settings.seed, progress=self.progress)
 
     def _judged(self, plan: Plan, oof: OutOfFold) -> tuple[dict[str, Judged], dict[str, str], dict[str, float]]:
         judged: dict[str, Judged] = {}
@@ -249,7 +288,7 @@ class _Job:
         counts = f"{live} people are bona fide and {attacked} are in attacks"
         return (f"calibrated only, not trained: {counts}, and training needs {MIN_PEOPLE} of each",)
 
-    def _described(self, bundle: Bundle, best: Judged, plan: Plan, notes: Sequence[str]) -> Bundle:
+    def _described(self, bundle: Bundle, best: Judged, plan: Plan, notes: Sequence[str], evidence: Evidence) -> Bundle:
         """The final model with its origin and with the notes that limit it."""
         extra = remarks(["chosen by cross-validation over people, not on a test", *notes])
         origin = replace(best.threshold.origin, notes=(*best.threshold.origin.notes, *extra))
@@ -259,7 +298,14 @@ class _Job:
             **bundle.description.facts,
             "manifest": self.manifest.name,
             "manifest_sha256": manifest_hash(self.manifest),
-            "adapted": {"candidate": best.name, "notes": list(notes), "expected": expected, **plan.to_dict()},
+            "adapted": {
+                "candidate": best.name,
+                "notes": list(notes),
+                "expected": expected,
+                **plan.to_dict(),
+                "folds": [len(fold.people) for fold in plan.folds],  # a model file names no person of the site
+                "evidence": evidence.to_dict(),
+            },
         }
         changes = {
             "threshold": replace(best.threshold, origin=origin),
@@ -267,6 +313,14 @@ class _Job:
             "facts": facts,
         }
         return replace(bundle, description=bundle.description.model_copy(update=changes))
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """Store the seconds that the block takes under a name."""
+    begun = time.monotonic()
+    yield
+    seconds[name] = time.monotonic() - begun
 
 
 def _require_usable(out: Path) -> None:

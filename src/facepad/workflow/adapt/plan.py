@@ -45,6 +45,11 @@ class Plan:
         """Expected seconds of all candidates."""
         return sum(self.seconds.values())
 
+    @property
+    def refits(self) -> float:
+        """The longest time of the refits with fewer people, in seconds; 0 if nothing is trained."""
+        return self.total / 3 if any(each.training for each in self.candidates) else 0.0
+
     def lines(self) -> list[str]:
         """The plan as lines of text."""
         counts = ", ".join(
@@ -58,8 +63,10 @@ class Plan:
         )
         rows = [f"  {self.seconds[each.name]:5.0f} s  {each.name}: {each.title}" for each in self.candidates]
         fused = [f"         and {len(self.fused)} fusions of two or three of them"] if self.fused else []
+        refits = [f"  {self.refits:5.0f} s  at most, for refits with fewer people"] if self.refits else []
         left = [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
-        return [f"plan: {counts}; {way}; about {self.total:.0f} s", *rows, *fused, *left, f"the winner has {RULE}"]
+        first = f"plan: {counts}; {way}; about {self.total + self.refits:.0f} s"
+        return [first, *rows, *fused, *refits, *left, f"the winner has {RULE}"]
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain values for JSON."""

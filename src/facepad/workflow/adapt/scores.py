@@ -45,11 +45,14 @@ class OutOfFold:
             return records
         by_path: dict[tuple[str, int | None], ScoreRecord] = {}
         for fold in self.folds:
-            file = self.work / candidate.name / f"fold-{fold.number}.csv"
-            records = self._scored(self.fold_model(candidate, fold), fold.held_out(self.samples), file)
-            by_path |= {(record.path, record.frame): record for record in records}
+            by_path |= {(record.path, record.frame): record for record in self.fold_logits(candidate, fold)}
             self.done()
         return [by_path[sample.path, sample.frame] for sample in self.samples]
+
+    def fold_logits(self, candidate: Candidate, fold: Fold) -> list[ScoreRecord]:
+        """The records of a fold's people, scored by the network that was trained without them."""
+        file = self.work / candidate.name / f"fold-{fold.number}.csv"
+        return self._scored(self.fold_model(candidate, fold), fold.held_out(self.samples), file)
 
     def fold_model(self, candidate: Candidate, fold: Fold) -> Bundle:
         """The network that was trained without the people of a fold."""

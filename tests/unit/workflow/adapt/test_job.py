@@ -67,6 +67,10 @@ def test_command_writes_a_model_that_decides_and_out_of_fold_scores(home, facepa
     assert model.threshold is not None and "cross-validation" in str(model.threshold.origin.notes)
     assert model.license == "Apache-2.0" and model.facts["adapted"]["expected"]["acer"]["high"] > 0
     assert len(read_scores(out / "scores.csv").records) == 36
+    card = read_bundle(out / "model.facepad").files["CARD.md"].decode()
+    assert "APCER, print" in card and "not a test" in card and "person-0" not in card + str(model.facts)
+    assert "APCER, print" in (out / "report.md").read_text(encoding="utf-8")
+    assert "person-" not in (out / "report.html").read_text(encoding="utf-8").split('id="losses"')[0]
     facts = json.loads((out / "adapt.json").read_text(encoding="utf-8"))
     assert {"tiny", "tiny-tuned"} <= facts["candidates"].keys() | facts["left_out"].keys()
     code, decided, _ = facepad("predict", site.parent / f"{Label.BONA_FIDE}-0-0.png", "--model", out / "model.facepad")
