@@ -43,7 +43,7 @@ def command_table(image: Path, repeat: int) -> str:
 
 def commands(image: Path) -> dict[str, list[str]]:
     """Title -> arguments of the Python interpreter. The last entry is the baseline of the other entries."""
-    predict = ["-m", "facepad", "predict", str(image)]
+    predict = ["-m", "facepad", "predict", str(image), "--model", "nuaa-research"]
     return {
         "facepad predict one.jpg": predict,
         "facepad predict one.jpg --json": [*predict, "--json"],

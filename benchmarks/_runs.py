@@ -74,7 +74,7 @@ def _prepare(root: Path, work: Path, entry: Run) -> None:
     if boxes is not None and not (out / "boxes.jsonl").exists():
         shutil.copy(boxes, out / "boxes.jsonl")
     seed = entry.part if entry.protocol == "random80" else 0
-    facepad("data", "prepare", "nuaa", root, out, "--protocol", entry.protocol, "--seed", seed)
+    facepad("data", "prepare", "nuaa", root, out, "--protocol", entry.protocol, "--seed", seed, "--detector", "dlib")
 
 
 def make_depth_maps(manifest: Path) -> None:
@@ -149,7 +149,7 @@ def unseen_presentations(source: Path, folder: Path, *, split: Split = Split.TES
             kind = AttackType.PRINT if family in PRINT_FAMILIES else AttackType.REPLAY_PHOTO
             samples.append(Sample(name, sample.subject, Label.ATTACK, kind, Split.TEST))
     write_manifest(folder / "manifest.csv", samples)
-    facepad("data", "prepare", "manifest", folder / "manifest.csv", folder / "prepared")
+    facepad("data", "prepare", "manifest", folder / "manifest.csv", folder / "prepared", "--detector", "dlib")
     return manifest
 
 

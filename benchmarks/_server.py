@@ -54,9 +54,10 @@ class Server:
 
 @contextmanager
 def serving(folder: Path, *words: str) -> Iterator[Server]:
-    """A service with the default settings, but without a rate limit per caller."""
+    """A service of the shipped model with the default settings, but without a rate limit per caller."""
     log = folder / "serve.log"
-    command = [sys.executable, "-m", "facepad", "serve", "--port", "0", "--rate", "0", *words]
+    model = ["--model", "nuaa-research", "--allow-undecided"]
+    command = [sys.executable, "-m", "facepad", "serve", "--port", "0", "--rate", "0", *model, *words]
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file)
     try:

@@ -44,7 +44,7 @@ def make(root: Path, work: Path, assets: Path) -> None:
     """Make all missing files, and print the rates of the model."""
     manifest = work / "subject-kfold" / "manifest-fold0.csv"
     if not manifest.exists():
-        facepad("data", "prepare", "nuaa", root, manifest.parent, "--protocol", "subject-kfold")
+        facepad("data", "prepare", "nuaa", root, manifest.parent, "--protocol", "subject-kfold", "--detector", "dlib")
     make_depth_maps(manifest)
     run = work / "runs" / NAME
     if not (run / "model.json").exists():

@@ -106,7 +106,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def prepare(folder: Path, seconds: float) -> Bench:
     """Make images in which the detector finds a face, with the predictor's scores as the expected answers."""
-    predictor = facepad.load()
+    predictor = facepad.load("nuaa-research")
     samples = generate(folder / "people", SyntheticSet(subjects=6, images_per_subject=6), jobs=1)
     paths = [folder / "people" / sample.path for sample in samples]
     scores = [(path, predictor.predict(path.read_bytes())[0].score) for path in paths]

@@ -44,7 +44,10 @@ MAP_SIZE = (32, 32)
 
 
 DEFAULT_DETECTOR = "dlib"
-"""The default face detector; a key of `facepad.faces.DETECTORS`."""
+"""The face detector that needs no model file; a key of `facepad.faces.DETECTORS`.
+
+It is used where `facepad.faces.default_detector` finds no file of a better detector.
+"""
 
 
 class Label(StrEnum):

@@ -124,7 +124,7 @@ def serving() -> Callable[..., AbstractContextManager[str]]:
 @contextmanager
 def _serving(log: Path, *options: object) -> Iterator[str]:
     """`facepad serve` in a separate process on a free port; yields the address when the service is ready."""
-    command = [sys.executable, "-m", "facepad", "serve", "--port", "0", *map(str, options)]
+    command = [sys.executable, "-m", "facepad", "serve", "--port", "0", "--allow-undecided", *map(str, options)]
     with log.open("wb") as written:
         process = subprocess.Popen(command, stderr=written, stdout=written)
     try:

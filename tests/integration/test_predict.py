@@ -189,11 +189,10 @@ def test_bad_usage_is_one_line_and_code_2(facepad, model, tmp_path, monkeypatch,
     assert message in err
 
 
-def test_without_a_shipped_model_the_error_names_the_option(facepad, tmp_path, monkeypatch):
-    monkeypatch.setattr("facepad.predict.predictor.shipped_models", dict)
-    write_image(tmp_path / "a.png", picture(RED))
-    code, _, err = facepad("predict", tmp_path / "a.png")
-    assert code == 2 and "no default model" in err and "--model" in err
+def test_default_model_offline_leaves_all_undecided_and_names_the_command(facepad, photos, no_network):
+    code, out, err = facepad("predict", photos / "anna" / "live.png")
+    assert code == 3 and "undecided" in out
+    assert sum("facepad download" in line for line in err.splitlines()) == 1
 
 
 def test_standard_input_is_an_image(predict, monkeypatch, tmp_path):

@@ -10,7 +10,6 @@ import typer
 
 from facepad.cli.app import Jobs, Manifest, Out, data_app, print_json, say, show
 from facepad.errors import InputError
-from facepad.types import DEFAULT_DETECTOR
 
 
 @data_app.command("synthetic", epilog="Example: facepad data synthetic faces --subjects 12 --seed 0")
@@ -50,7 +49,15 @@ def data_prepare(
     out: Annotated[Path, typer.Argument(help="Folder for the manifest and the box cache.", show_default=False)],
     protocol: Annotated[str | None, typer.Option(help="Protocol; default: the first protocol of the data set.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of random protocols.")] = 0,
-    detector: Annotated[str, typer.Option(help="Face detector; see 'facepad list detectors'.")] = DEFAULT_DETECTOR,
+    detector: Annotated[
+        str | None,
+        typer.Option(
+            help="Face detector, see 'facepad list detectors'; default: yunet if its file is here, else dlib."
+        ),
+    ] = None,
+    for_model: Annotated[
+        str | None, typer.Option("--for", metavar="MODEL", help="Take the face detector of this model.")
+    ] = None,
     detector_model: Annotated[Path | None, typer.Option(help="The detector's model file, if it needs one.")] = None,
     frames_per_video: Annotated[
         int | None, typer.Option(help="Frames of each video, for data sets of videos; default: 20.")
@@ -64,10 +71,22 @@ def data_prepare(
     from facepad.datasets.frames import FrameChoice
     from facepad.datasets.prepare import PrepareSettings, prepare
 
+    if detector and for_model:
+        raise InputError("--detector and --for both choose the face detector: give one of them")
     chosen = frames_per_video is not None or frames_per_second is not None
     frames = FrameChoice(frames_per_video, frames_per_second) if chosen else None
-    settings = PrepareSettings(protocol, seed, detector, detector_model, frames)
+    settings = PrepareSettings(protocol, seed, detector or _detector_of(for_model), detector_model, frames)
     say(prepare(dataset, root, out, settings, jobs=jobs, progress=True).to_text())
+
+
+def _detector_of(model: str | None) -> str | None:
+    """The face detector of a model; None without a model, and for a model that takes whole frames."""
+    if model is None:
+        return None
+    from facepad.modelfile.bundle import usual_detector
+    from facepad.modelfile.catalog import find_model
+
+    return usual_detector(find_model(model).read())
 
 
 @data_app.command("depth", epilog="Example: facepad data depth nuaa/manifest.csv --preview preview")

@@ -22,6 +22,9 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free port.")] = 8000,
     model: ModelOption = None,
+    allow_undecided: Annotated[
+        bool, typer.Option("--allow-undecided", help="Serve a model without a threshold: scores, but no decisions.")
+    ] = False,
     detector: DetectorOption = None,
     api_keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; read again after a change.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one process needs --store.")] = 1,
@@ -51,6 +54,7 @@ def serve(
         host=host,
         port=port,
         model=model,
+        allow_undecided=allow_undecided,
         detector=detector,
         api_keys=api_keys,
         workers=workers,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.datasets.summary import PrepareSummary
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, reason, unknown_choice
-from facepad.faces import DEFAULT_DETECTOR, FoundBox, find_boxes
+from facepad.faces import DETECTORS, FoundBox, default_detector, find_boxes
 from facepad.files.disk import write_text
 from facepad.files.shards import file_stamp
 from facepad.types import Sample
@@ -26,6 +26,9 @@ from facepad.types import Sample
 __all__ = ["PreparePlan", "PrepareSettings", "prepare"]
 
 _USUAL_FRAMES = FrameChoice(count=20)
+_DLIB_NOTE = (
+    "faces found by dlib; YuNet finds more turned and blurred faces, and becomes the default by: facepad download yunet"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,8 @@ class PrepareSettings:
     Attributes:
         protocol: A protocol of the data set; None takes the data set's first protocol.
         seed: Seed of random protocols.
-        detector: Name of the face detector.
+        detector: Name of the face detector. None takes the detector of the earlier runs in the same folder; in a new
+            folder YuNet if its file is on this machine, else dlib, with a note.
         detector_model: Model file of the detector, for detectors that need a model file.
         frames: The choice of frames in each video, for data sets of videos; None takes 20 frames of each video. If the
             folder holds extracted frames in place of the videos, only a number of frames can be chosen.
@@ -43,7 +47,7 @@ class PrepareSettings:
 
     protocol: str | None = None
     seed: int = 0
-    detector: str = DEFAULT_DETECTOR
+    detector: str | None = None
     detector_model: Path | None = None
     frames: FrameChoice | None = None
 
@@ -101,6 +105,7 @@ class PreparePlan:
         out: The output folder.
         scan: The samples: images, whole videos, or chosen frames if the folder holds frames in place of videos.
         settings: The settings of the preparation.
+        detector: Name of the face detector.
         frames: The choice of frames in each video; None for data sets of images.
         earlier: The runs that prepare.json in ``out`` describes.
     """
@@ -111,6 +116,7 @@ class PreparePlan:
     out: Path
     scan: Scan
     settings: PrepareSettings
+    detector: str
     frames: FrameChoice | None
     earlier: list[dict[str, Any]]
 
@@ -146,7 +152,7 @@ class PreparePlan:
         known = {sample.path: base / sample.path for sample in samples if sample.box is not None}
         found = find_boxes(
             list(wanted.values()),
-            detector=self.settings.detector,
+            detector=self.detector,
             detector_model=self.settings.detector_model,
             cache=self.out / "boxes.jsonl",
             jobs=jobs,
@@ -169,7 +175,7 @@ class PreparePlan:
             protocol=self.protocol.name,
             seed=self.settings.seed,
             root=self.root,
-            detector=f"{self.adapter.name}'s own, else {self.settings.detector}" if given else self.settings.detector,
+            detector=f"{self.adapter.name}'s own, else {self.detector}" if given else self.detector,
             manifests=list(finished),
             counts={path.name: class_balance(fold) for path, fold in finished.items()},
             skipped=scan.skipped,
@@ -192,6 +198,9 @@ def _plan(adapter: Adapter, root: Path, out: Path, settings: PrepareSettings) ->
     if protocol.subject_disjoint:
         _refuse_shared_subjects(scan, adapter, protocol)
     earlier = read_runs(out)
+    detector = settings.detector or _usual_detector(earlier)
+    if settings.detector is None and detector == "dlib":
+        scan = replace(scan, notes=[*scan.notes, _DLIB_NOTE])
     if frames is not None:
         if scan.of_frames:
             scan = chosen_frames(scan, frames)
@@ -207,7 +216,13 @@ def _plan(adapter: Adapter, root: Path, out: Path, settings: PrepareSettings) ->
             _refuse_other_videos(path, samples)
         else:
             _refuse_other_data(path, planned)
-    return PreparePlan(adapter, protocol, root, out, scan, settings, frames, earlier)
+    return PreparePlan(adapter, protocol, root, out, scan, settings, detector, frames, earlier)
+
+
+def _usual_detector(earlier: Sequence[Mapping[str, Any]]) -> str:
+    """The detector of the earlier runs, which found the boxes in the same folder; else this machine's default."""
+    used = [run["detector"] for run in earlier if run.get("detector") in DETECTORS]
+    return str(used[-1]) if used else default_detector()
 
 
 def _manifest_path(out: Path, fold: str) -> Path:

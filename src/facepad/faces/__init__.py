@@ -2,7 +2,14 @@
 
 from facepad.faces.box_cache import FoundBox
 from facepad.faces.boxes import find_boxes
-from facepad.faces.detectors import DEFAULT_DETECTOR, DETECTOR_FILES, DETECTORS, Detector, create_detector
+from facepad.faces.detectors import (
+    DEFAULT_DETECTOR,
+    DETECTOR_FILES,
+    DETECTORS,
+    Detector,
+    create_detector,
+    default_detector,
+)
 from facepad.faces.geometry import (
     Border,
     blank_face,
@@ -24,6 +31,7 @@ __all__ = [
     "blank_face",
     "create_detector",
     "crop",
+    "default_detector",
     "find_boxes",
     "iou",
     "keep_only_face",

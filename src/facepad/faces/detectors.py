@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from facepad.errors import InputError, unknown_choice
 from facepad.faces.dlib_detector import DlibDetector
 from facepad.faces.yunet import YUNET, YuNetDetector
-from facepad.files.downloads import PublicFile
+from facepad.files.downloads import PublicFile, find_local
 from facepad.types import DEFAULT_DETECTOR, Face
 
-__all__ = ["DEFAULT_DETECTOR", "DETECTORS", "DETECTOR_FILES", "Detector", "create_detector"]
+__all__ = ["DEFAULT_DETECTOR", "DETECTORS", "DETECTOR_FILES", "Detector", "create_detector", "default_detector"]
 
 
 class Detector(Protocol):
@@ -56,6 +56,14 @@ DETECTORS: dict[str, Callable[[Path | None], Detector]] = {"dlib": _dlib, "yunet
 
 DETECTOR_FILES: dict[str, PublicFile] = {"yunet": YUNET}
 """Name -> model file, for the detectors that need a model file."""
+
+
+def default_detector() -> str:
+    """The detector for images and models that name no detector: YuNet if its file is on this machine, else dlib.
+
+    dlib misses more turned, blurred and lowered faces. It needs no file.
+    """
+    return "yunet" if find_local(YUNET) else DEFAULT_DETECTOR
 
 
 def create_detector(name: str = DEFAULT_DETECTOR, *, model: Path | None = None) -> Detector:

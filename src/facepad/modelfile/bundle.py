@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from facepad.errors import BundleError
-from facepad.faces import DEFAULT_DETECTOR, DETECTORS
+from facepad.faces import DETECTORS, default_detector
 from facepad.files.config import Section, explain
 from facepad.files.disk import atomic_path
 from facepad.metrics import Note, Threshold, read_notes
@@ -217,13 +217,13 @@ class Bundle:
 def usual_detector(bundle: Bundle) -> str | None:
     """The detector that finds the faces for a model; None for a model that takes whole frames.
 
-    This is the detector that made the boxes of the training data. The default detector is used if these boxes came with
-    the data set.
+    This is the detector that made the boxes of the training data. If these boxes came with the data set, it is the
+    `default_detector` of this machine.
     """
     own = [network.preprocess.detector for network in bundle.description.networks if network.preprocess.needs_face]
     if not own:
         return None
-    return own[0] if own[0] in DETECTORS else DEFAULT_DETECTOR
+    return own[0] if own[0] in DETECTORS else default_detector()
 
 
 def write_bundle(path: Path, bundle: Bundle) -> Path:

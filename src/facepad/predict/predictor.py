@@ -6,17 +6,17 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from facepad.errors import ImageError, ModelError
+from facepad.errors import ImageError
 from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.metrics import Aggregation
-from facepad.modelfile.bundle import Bundle, read_bundle
-from facepad.modelfile.catalog import DEFAULT_MODEL, find_model, shipped_models
+from facepad.modelfile.bundle import Bundle
+from facepad.modelfile.catalog import find_model, load_default
 from facepad.predict.aggregation import aggregate_frames, check_aggregation
 from facepad.predict.pipeline import BATCH, ImageInput, Pipeline
 from facepad.runtime.inference import EngineName
 from facepad.types import Decision, FrameDecision, VideoDecision
 
-__all__ = ["DEFAULT_MODEL", "FRAMES", "ImageInput", "Predictor", "load"]
+__all__ = ["FRAMES", "ImageInput", "Predictor", "load"]
 
 FRAMES = 20
 """Default number of frames of a video to examine."""
@@ -119,7 +119,8 @@ def load(
 
     Args:
         path_or_name: The name of a listed model, or the path of a model file or of a finished run folder (a run folder
-            needs torch). See `facepad.modelfile.catalog.find_model`. None means the shipped default model.
+            needs torch). See `facepad.modelfile.catalog.find_model`. None means the default model
+            `facepad.modelfile.catalog.DEFAULT_MODEL`, which is downloaded at first use.
         detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with.
         engine: The inference engine. None means ONNX Runtime, or OpenVINO for a model in OpenVINO format.
         threads: Number of threads of the engine. None means one thread per CPU core.
@@ -129,15 +130,5 @@ def load(
         ModelError: The model does not exist, is broken, or cannot run on the engine.
         InputError: The detector is unknown, or ``threads`` is below 1.
     """
-    bundle = _default_model() if path_or_name is None else find_model(path_or_name).read()
+    bundle = load_default() if path_or_name is None else find_model(path_or_name).read()
     return Predictor(Pipeline(bundle, detector=detector, engine=engine, threads=threads, quality=quality))
-
-
-def _default_model() -> Bundle:
-    path = shipped_models().get(DEFAULT_MODEL)
-    if path is None:
-        raise ModelError(
-            "no default model comes with this facepad: name a model file or a finished run folder "
-            "(facepad.load('model.facepad'), or --model model.facepad)"
-        )
-    return read_bundle(path)

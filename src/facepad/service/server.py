@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
@@ -113,15 +114,22 @@ def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda 
             ``http://127.0.0.1:8000``, and the model.
 
     Raises:
-        InputError: A setting is unsafe or cannot work, the port is taken, or the model or key file is wrong.
+        InputError: A setting is unsafe or cannot work, the port is taken, the model or key file is wrong, or the model
+            has no threshold.
     """
     _refuse_unsafe(settings)
     log_to_stderr("uvicorn")  # uvicorn logs starts, stops and dead workers.
-    listening = listen(settings)  # Before loading the model, to report a taken port quickly.
+    with listen(settings) as listening:  # Before loading the model, to report a taken port quickly.
+        predictor = load_predictor(settings)  # A wrong model must fail once here, not in every worker.
+        _refuse_undecided(settings, predictor.bundle)
+        app = create_app(settings, predictor)
+        started(_address(listening), predictor.bundle)
+        _run(settings, app, listening)
+
+
+def _run(settings: Settings, app: FastAPI, listening: socket.socket) -> None:
+    """Answer requests in this process, or in worker processes, until SIGTERM or Ctrl-C."""
     options = server_options(settings)
-    predictor = load_predictor(settings)  # A wrong model must fail once here, not in every worker.
-    app = create_app(settings, predictor)
-    started(_address(listening), predictor.bundle)
     if settings.workers == 1:
         uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
         return
@@ -167,6 +175,15 @@ def _refuse_unsafe(settings: Settings) -> None:
             "several workers need --store redis://HOST:PORT/0, because all workers must share rate limits and sessions"
         )
     open_store(settings.store)
+
+
+def _refuse_undecided(settings: Settings, model: Bundle) -> None:
+    if model.description.threshold is None and not settings.allow_undecided:
+        raise InputError(
+            f"model {model.description.name} has no threshold, so it can never answer yes: choose a threshold with "
+            "facepad calibrate, serve another model (facepad download fetches the default model), or serve scores only "
+            "with --allow-undecided"
+        )
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -19,6 +19,7 @@ class Settings(Section):
 
     Attributes:
         model: The name of a listed model, or the path of a model file or run folder. None means the default model.
+        allow_undecided: Whether a model without a threshold may be served. Its answers are all undecided.
         detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with.
         host, port: The address to listen on. An address other than loopback needs `api_keys`.
         api_keys: File of hashed keys, in the format of `facepad.service.keys.ApiKeys`. None allows calls without a key.
@@ -39,6 +40,7 @@ class Settings(Section):
     """
 
     model: str | None = None
+    allow_undecided: bool = False
     detector: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)

@@ -1,4 +1,4 @@
-"""Notes on an overlap of a model's training data with its dev or test data, which makes metrics too good."""
+"""Notes on dev or test data that make thresholds or metrics wrong: overlaps with training, and other face boxes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from facepad.datasets.manifest import manifest_hash, resolve
-from facepad.modelfile.bundle import Bundle
+from facepad.datasets.origin import origin_of
+from facepad.faces import DETECTORS
+from facepad.modelfile.bundle import Bundle, usual_detector
 from facepad.modelfile.run_folder import RunFolder
 from facepad.types import Sample, Split
 
@@ -16,7 +18,9 @@ __all__ = ["dev_notes", "measured_notes", "origin_notes"]
 
 
 def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequence[Sample]) -> list[str]:
-    """Notes on an overlap of the training data with the dev samples on which a threshold is chosen, one line each.
+    """Notes on dev samples that may give a wrong threshold, one line each.
+
+    The notes tell an overlap of the training data with the dev samples, and face boxes of another detector.
 
     Args:
         run: The run folder of the model, which lists the training samples. None for another model; only the hash of its
@@ -25,6 +29,21 @@ def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequen
         manifest: The manifest with the dev samples.
         dev: The dev samples.
     """
+    return _overlap_notes(run, bundle, manifest, dev) + _detector_notes(bundle, manifest)
+
+
+def _detector_notes(bundle: Bundle, manifest: Path) -> list[str]:
+    """A note if the manifest's face boxes are not those of the detector that finds the faces for the model."""
+    boxes, usual = origin_of(manifest).get("detector"), usual_detector(bundle)
+    if usual is None or boxes not in DETECTORS or boxes == usual:
+        return []
+    return [
+        f"the face boxes of the manifest are those of {boxes}, but the model is used with {usual}: "
+        "facepad data prepare --for MODEL makes boxes of the model's detector"
+    ]
+
+
+def _overlap_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequence[Sample]) -> list[str]:
     if run is None:
         return origin_notes(manifest, bundle.description.facts)
     learnt = run.read(run.samples_file)[Split.TRAIN]

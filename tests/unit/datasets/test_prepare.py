@@ -12,6 +12,8 @@ from facepad.datasets import DATASETS
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve, write_manifest
 from facepad.datasets.prepare import PrepareSettings, prepare
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError
+from facepad.faces import default_detector
+from facepad.faces.yunet import YUNET
 from facepad.types import AttackType, Box, Label, Sample, Split
 
 
@@ -49,6 +51,15 @@ def run(dataset: str, root: Path, out: Path, **settings):
 
 
 # Loading the detector takes longer than all else here: the trees are searched once, and their box caches handed on.
+@pytest.fixture(scope="module", autouse=True)
+def _no_yunet(tmp_path_factory):
+    """The default detector is dlib, on every machine."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("FACEPAD_HOME", str(tmp_path_factory.mktemp("home")))
+        patched.delenv("FACEPAD_MODELS", raising=False)
+        yield
+
+
 @pytest.fixture(scope="module")
 def searched(tmp_path_factory):
     base = tmp_path_factory.mktemp("searched")
@@ -173,6 +184,16 @@ def test_prepare_refuses_a_foreign_record(tree, tmp_path):
     with pytest.raises(OutputExistsError, match=r"prepare\.json is not a list of facepad's runs"):
         run("folder", tree, tmp_path / "out")
     assert files(tmp_path / "out") == ["prepare.json"]
+
+
+def test_prepare_without_yunet_takes_dlib_and_says_so(tree, out, monkeypatch, tmp_path):
+    assert any("facepad download yunet" in note for note in run("folder", tree, out).notes)
+    assert not run("folder", tree, tmp_path / "named", detector="dlib").notes
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / YUNET.name).write_bytes(b"a model file")
+    monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path / "models"))
+    assert default_detector() == "yunet"
+    assert run("folder", tree, out).detector == "dlib"  # the detector of the boxes that are there
 
 
 def test_prepare_forgets_a_run_whose_manifest_was_removed(nuaa, out):

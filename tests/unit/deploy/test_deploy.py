@@ -14,6 +14,7 @@ import yaml
 from typer.main import get_command
 
 from facepad.cli.app import app
+from facepad.modelfile.catalog import described_models
 from facepad.service.app import create_app
 from facepad.service.keys import add_key
 from facepad.service.settings import Settings
@@ -31,9 +32,9 @@ def documents(path: Path) -> list:
     return list(yaml.safe_load_all(path.read_text()))
 
 
-def container() -> dict:
+def container(kind: str = "containers") -> dict:
     (deployment, _) = documents(DEPLOY / "kubernetes" / "deployment.yaml")
-    (only,) = deployment["spec"]["template"]["spec"]["containers"]
+    (only,) = deployment["spec"]["template"]["spec"][kind]
     return only
 
 
@@ -65,6 +66,24 @@ def test_every_command_is_one_that_facepad_understands():
         serve.make_context(
             "serve", [re.sub(r"\$\{.*?\}", "x", word) for word in words]
         )  # refuses what it does not know
+
+
+def test_every_service_names_a_model_and_gets_a_folder_of_models():
+    downloads = {
+        "compose": documents(DEPLOY / "compose.yaml")[0]["services"]["models"]["command"],
+        "kubernetes": container("initContainers")["args"],
+        "Dockerfile": re.search(r"facepad (download .+?)  ", (DEPLOY / "Dockerfile").read_text())[1].split(),
+        "systemd": re.search(r"/facepad (download .+)", (DEPLOY / "facepad.service").read_text())[1].split(),
+    }
+    folders = {"systemd": "/opt/facepad/models"}
+    served = commands()
+    for where, (name, *words) in downloads.items():
+        assert name == "download" and words[1:] == ["--to", folders.get(where, "/models")], where
+        get_command(app).commands["download"].make_context("download", [*words])
+        assert served[where][:3] == ["serve", "--model", words[0]], where
+        assert words[0] in described_models()
+    for mounted in (container()["volumeMounts"], container("initContainers")["volumeMounts"]):
+        assert "/models" in [mount["mountPath"] for mount in mounted]
 
 
 def test_what_is_reachable_from_elsewhere_has_keys():

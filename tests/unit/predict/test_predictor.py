@@ -11,13 +11,17 @@ import pytest
 import facepad
 from facepad.errors import ImageError, InputError, ModelError, VideoError
 from facepad.faces.quality import Quality
+from facepad.faces.yunet import YUNET
 from facepad.media.images import MAX_PIXELS, write_image
 from facepad.media.videos import write_video
+from facepad.modelfile.catalog import DEFAULT_MODEL, FALLBACK_MODEL, described_models
+from facepad.modelfile.catalog.described import read_described
 from facepad.modelfile.scorers import BundleScorer
-from facepad.predict import predictor as module
 from facepad.predict.aggregation import aggregate_frames
 from facepad.types import Box, Decision, Face, FrameDecision, Label, Reason, ScoreStatus
 from helpers.squares import BLUE, RED, Squares, picture
+
+DEFAULT_FILES = [network.file for network in read_described(described_models()[DEFAULT_MODEL]).networks]
 
 pytestmark = pytest.mark.usefixtures("stub_detector")
 
@@ -213,10 +217,7 @@ def test_bad_videos_and_words_are_refused(predictor, tmp_path):
         aggregate_frames([])
 
 
-def test_load_refuses_wrong_arguments_in_one_line(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "shipped_models", dict)
-    with pytest.raises(ModelError, match=r"no default model comes with this facepad: name a model file"):
-        facepad.load()
+def test_load_refuses_wrong_arguments_in_one_line(model, tmp_path):
     with pytest.raises(ModelError, match="unknown model 'nothing'"):
         facepad.load("nothing")
     (tmp_path / "broken").write_bytes(b"PK")
@@ -230,21 +231,39 @@ def test_load_refuses_wrong_arguments_in_one_line(model, tmp_path, monkeypatch):
         facepad.load(model, threads=0)
 
 
-def test_default_model_is_the_shipped_one(model, monkeypatch):
-    monkeypatch.setattr(module, "shipped_models", lambda: {module.DEFAULT_MODEL: model})
-    assert facepad.load(detector="stub").bundle.description.name == "tiny"
+def test_default_model_decides_where_its_files_are(models_folder):
+    if not all((models_folder / name).is_file() for name in DEFAULT_FILES):
+        pytest.skip("the networks of the default model are not there")
+    predictor = facepad.load()
+    assert predictor.bundle.description.name == DEFAULT_MODEL and predictor.pipeline.detector == "yunet"
+    assert 0 < predictor.pipeline.threshold < 1
 
 
-def test_file_in_the_working_directory_does_not_replace_a_shipped_model(make_model, tmp_path, monkeypatch):
+def test_default_model_offline_is_the_shipped_one_and_one_line_ends_that(no_network, caplog):
+    predictor = facepad.load()
+    assert predictor.bundle.description.name == FALLBACK_MODEL and predictor.pipeline.threshold is None
+    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert DEFAULT_MODEL in line and "facepad download" in line and "\n" not in line
+
+
+def test_default_model_with_a_wrong_file_is_an_error(monkeypatch, tmp_path):
+    for name in (*DEFAULT_FILES, YUNET.name):
+        (tmp_path / name).write_bytes(b"another network")
+    monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
+    with pytest.raises(ModelError, match="is not the file that model public-fusion describes"):
+        facepad.load()
+
+
+def test_file_in_the_working_directory_does_not_replace_a_shipped_model(make_model, tmp_path, monkeypatch, no_network):
     monkeypatch.chdir(tmp_path)
-    own = make_model(tmp_path / module.DEFAULT_MODEL)
-    for model in (None, module.DEFAULT_MODEL):
-        assert facepad.load(model).bundle.description.name == module.DEFAULT_MODEL
-    for model in (f"./{module.DEFAULT_MODEL}", own, own.relative_to(tmp_path)):
+    own = make_model(tmp_path / FALLBACK_MODEL)
+    for model in (None, FALLBACK_MODEL):
+        assert facepad.load(model).bundle.description.name == FALLBACK_MODEL
+    for model in (f"./{FALLBACK_MODEL}", own, own.relative_to(tmp_path)):
         assert facepad.load(model).bundle.description.name == "tiny"
     own.unlink()
     own.mkdir()
-    assert facepad.load().bundle.description.name == module.DEFAULT_MODEL
+    assert facepad.load().bundle.description.name == FALLBACK_MODEL
 
 
 def test_detector_that_made_given_boxes_is_replaced_by_ours(make_model, tmp_path):

@@ -1,5 +1,6 @@
 """facepad calibrate: what a dev set gives a model, and which dev sets are refused."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -119,6 +120,16 @@ def separable(plain, manifest_like, tiny_manifest, tmp_path):
         Path(record.path).stem for record in records if (record.score > threshold) == (record.label is Label.BONA_FIDE)
     }
     return manifest_like(tmp_path, lambda sample: sample if Path(sample.path).stem in right else None)
+
+
+def test_boxes_of_another_detector_are_noted(make_model, manifest_like, tmp_path):
+    manifest = manifest_like(tmp_path, lambda sample: sample)
+    model = read_bundle(make_model(tmp_path / "model.facepad", detector="dlib"))
+    for detector, noted in (("yunet", True), ("dlib", False), ("nuaa's own, else dlib", False)):
+        made = {"detector": detector, "manifests": {"manifest.csv": {"sha256": manifest_hash(manifest)}}}
+        (tmp_path / "prepare.json").write_text(json.dumps({"runs": [made]}))
+        notes = dev_notes(None, model, manifest, [])
+        assert any("boxes of the manifest are those of yunet" in note for note in notes) is noted
 
 
 def test_separable_dev_is_calibrated_on_degraded_images_or_not_at_all(plain, separable, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,9 +10,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from facepad.errors import ModelError, unknown_choice
+from facepad.errors import DownloadError, ModelError, unknown_choice
+from facepad.files.downloads import fetch
 from facepad.modelfile.bundle import SUFFIX, Bundle, read_bundle
-from facepad.modelfile.catalog.store import at_hand, load_described, user_folder
+from facepad.modelfile.catalog.store import at_hand, load_described, model_files, user_folder
 from facepad.modelfile.run_folder import DESCRIPTION_FILE, WEIGHTS_FILE, RunFolder
 
 if TYPE_CHECKING:
@@ -20,18 +22,25 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_MODEL",
+    "FALLBACK_MODEL",
     "CatalogEntry",
     "FoundModel",
     "described_models",
     "find_model",
     "find_trained",
     "list_catalog",
+    "load_default",
     "look_up",
     "shipped_models",
 ]
 
-DEFAULT_MODEL = "nuaa-research"
-"""The model that is used if no model is named."""
+DEFAULT_MODEL = "public-fusion"
+"""The model that is used if no model is named. Its files are downloaded at first use."""
+
+FALLBACK_MODEL = "nuaa-research"
+"""The shipped model that replaces the default model if its files cannot be downloaded. It gives scores only."""
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +149,31 @@ def find_model(model: str | os.PathLike[str]) -> FoundModel:
         return found
     known = {**shipped_models(), **described_models()}
     raise ModelError(f"{unknown_choice('model', str(model), known)}; or the path of a model file or run folder")
+
+
+def load_default() -> Bundle:
+    """Read the default model. If its files are not on this machine and cannot be downloaded, read the fallback model.
+
+    The fallback model is announced by a line in the log, which names the command that ends this.
+
+    Raises:
+        ModelError: a file of the default model is not the described file.
+    """
+    from facepad.modelfile.catalog.described import read_described  # local: slow to import
+
+    model = read_described(described_models()[DEFAULT_MODEL])
+    try:
+        for file in model_files(model):
+            fetch(file)
+    except DownloadError:
+        _LOG.warning(
+            "the default model %s is not on this machine and cannot be downloaded now: the model %s gives scores, but "
+            "no decisions; facepad download, with an internet connection, ends this",
+            DEFAULT_MODEL,
+            FALLBACK_MODEL,
+        )
+        return find_model(FALLBACK_MODEL).read()
+    return load_described(model)
 
 
 def find_trained(model: str | os.PathLike[str]) -> TrainedModel:

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from facepad.errors import InputError, ModelError, unknown_choice
-from facepad.faces import DEFAULT_DETECTOR, DETECTORS
+from facepad.faces import DETECTORS, default_detector
 from facepad.files.config import Section, explain, read_toml
 from facepad.metrics import Threshold, ThresholdOrigin, parse_criterion, remarks
-from facepad.modelfile.bundle import Bundle, Description, InputFormat, Network, OutputFormat
+from facepad.modelfile.bundle import Bundle, Calibration, Description, InputFormat, Network, OutputFormat
 from facepad.modelfile.preprocess import PreprocessSpec
 
 __all__ = ["DescribedModel", "NetworkSection", "ShippingSection", "read_described"]
@@ -22,7 +22,7 @@ class CropSection(Section):
     """``[networks.preprocess]``: the crop that a network takes, with the fields of a `PreprocessSpec`.
 
     ``crop`` (the side of the crop) and ``shift`` are multiples of the face square's side. ``size`` is (height, width)
-    in pixels.
+    in pixels. Without ``detector``, the network takes the faces of the machine's `default_detector`.
     """
 
     crop: Literal["frame"] | Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
@@ -30,18 +30,18 @@ class CropSection(Section):
     shift: tuple[Annotated[float, Field(ge=-10, le=10)], Annotated[float, Field(ge=-10, le=10)]] = (0.0, 0.0)
     border: Literal["reflect", "constant"] = "reflect"
     interpolation: Literal["linear", "lanczos"] = "linear"
-    detector: str = DEFAULT_DETECTOR
+    detector: str | None = None
 
     @field_validator("detector")
     @classmethod
-    def _known_detector(cls, name: str) -> str:
-        if name not in DETECTORS:
+    def _known_detector(cls, name: str | None) -> str | None:
+        if name is not None and name not in DETECTORS:
             raise ValueError(unknown_choice("detector", name, DETECTORS))
         return name
 
     def spec(self) -> PreprocessSpec:
         """The preprocessing that these keys describe."""
-        values = self.model_dump(exclude={"crop"})
+        values = self.model_dump(exclude={"crop"}) | {"detector": self.detector or default_detector()}
         return PreprocessSpec(crop_scale=None if self.crop == "frame" else float(self.crop), **values)
 
 
@@ -88,17 +88,52 @@ class NetworkSection(Section):
         )
 
 
+class CalibrationSection(Section):
+    """``[calibration]``: P(bona fide) = sigmoid(slope x logit + offset), and the data that determined both numbers."""
+
+    slope: float = Field(gt=0, allow_inf_nan=False)
+    offset: float = Field(allow_inf_nan=False)
+    source: str = Field(min_length=1)
+
+    def calibration(self) -> Calibration:
+        """The calibration of a model file."""
+        return Calibration(method="platt", **self.model_dump())
+
+
 class ThresholdSection(Section):
-    """``[threshold]``: the threshold that the publisher states, and the source of this statement."""
+    """``[threshold]``: a threshold that the publisher states, or one that was chosen on named data.
+
+    Attributes:
+        value: The threshold; a presentation is accepted if P(bona fide) >= value.
+        stated: Where the publisher states the threshold. Empty for a threshold that was chosen on data.
+        chosen_on: The data on which the threshold was chosen, at ``criterion``. Empty for a publisher's threshold.
+        criterion: The criterion of the choice, as `facepad.metrics.parse_criterion` reads it.
+        bona_fide, attack: Number of samples of each class in these data.
+        notes: What a user must know, such as the error rates to expect on other data.
+    """
 
     value: float = Field(ge=0, le=1)
-    stated: str = Field(min_length=1)
+    stated: str = ""
+    chosen_on: str = ""
+    criterion: str = "eer"
+    bona_fide: int = Field(default=0, ge=0)
+    attack: int = Field(default=0, ge=0)
+    notes: tuple[str, ...] = ("not chosen on data of the place where the model is used",)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if bool(self.stated) == bool(self.chosen_on):
+            raise ValueError("a threshold needs one of stated and chosen_on")
+        return self
 
     def threshold(self) -> Threshold:
-        """The threshold, with an origin that names the publisher."""
-        notes = remarks(["not chosen on data from the place of use"])
-        origin = ThresholdOrigin(f"stated by the publisher: {self.stated}", notes=notes)
-        return Threshold(self.value, str(parse_criterion(self.value)), origin)
+        """The threshold, with an origin that names the publisher or the data."""
+        notes = remarks(self.notes)
+        if self.stated:
+            origin = ThresholdOrigin(f"stated by the publisher: {self.stated}", notes=notes)
+            return Threshold(self.value, str(parse_criterion(self.value)), origin)
+        origin = ThresholdOrigin(self.chosen_on, n_bona_fide=self.bona_fide, n_attack=self.attack, notes=notes)
+        return Threshold(self.value, str(parse_criterion(self.criterion)), origin)
 
 
 class ShippingSection(Section):
@@ -124,7 +159,8 @@ class DescribedModel(Section):
         scope: Permitted use of the model, in one line that every user sees. Empty if the use is not restricted.
         training_data: The data that trained the networks, with their terms of use. Empty if they are not known.
         shipping: Whether a product may contain the model. None if nobody has examined this.
-        threshold: The publisher's threshold. None leaves every presentation undecided until the model is calibrated.
+        calibration: Calibration of the summed logit. None takes the sigmoid of the logit as P(bona fide).
+        threshold: The threshold. None leaves every presentation undecided until the model is calibrated.
         networks: At least one network.
     """
 
@@ -135,6 +171,7 @@ class DescribedModel(Section):
     scope: str = ""
     training_data: str = ""
     shipping: ShippingSection | None = None
+    calibration: CalibrationSection | None = None
     threshold: ThresholdSection | None = None
     networks: tuple[NetworkSection, ...] = Field(min_length=1)
 
@@ -157,6 +194,7 @@ class DescribedModel(Section):
         description = Description(
             name=self.name,
             networks=tuple(network.network() for network in self.networks),
+            calibration=self.calibration.calibration() if self.calibration else Calibration(),
             threshold=self.threshold.threshold() if self.threshold else None,
             license=self.license,
             scope=self.scope,

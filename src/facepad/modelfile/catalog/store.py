@@ -81,7 +81,8 @@ def model_files(model: DescribedModel) -> list[PublicFile]:
     for network in model.networks:
         if not at_hand(model, network):
             _require_url(model, network)
-    detectors = {network.preprocess.detector for network in model.networks if network.preprocess.crop != "frame"}
+    specs = [network.preprocess.spec() for network in model.networks]
+    detectors = {spec.detector for spec in specs if spec.needs_face}
     networks = [public_file(model, network) for network in model.networks]
     return networks + [DETECTOR_FILES[name] for name in sorted(detectors & DETECTOR_FILES.keys())]
 

@@ -15,10 +15,8 @@ from facepad.datasets.manifest import read_manifest
 from facepad.datasets.origin import read_runs
 from facepad.datasets.prepare import PreparePlan, PrepareSettings
 from facepad.errors import DatasetError, reason
-from facepad.faces import FoundBox, find_boxes
-from facepad.faces.yunet import YUNET
+from facepad.faces import FoundBox, default_detector, find_boxes
 from facepad.files.disk import sha256_file
-from facepad.files.downloads import find_local
 from facepad.media.images import IMAGE_SUFFIXES
 from facepad.media.videos import VIDEO_SUFFIXES
 from facepad.types import Sample, Split
@@ -181,15 +179,16 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
         raise DatasetError(f"{out} lies inside the site {site.root}; choose an output folder outside")
     refuse_stops((*site.findings, *needed(site.samples)), site.name)
     data = Path(out) / "data"
-    settings = PrepareSettings(detector="yunet" if find_local(YUNET) else "dlib")
+    detector = default_detector()
+    settings = PrepareSettings(detector=detector)
     samples, broken = _images(site, data, jobs, progress)
-    files = _faces(samples, data, settings.detector, jobs, progress)
+    files = _faces(samples, data, detector, jobs, progress)
     broken |= {path: why for path, (_, why) in files.items() if why}
     digests = {path: digest for path, (digest, why) in files.items() if not why}
     kept, duplicates = _without_duplicates([s for s in samples if s.path in digests], digests)
     findings = [
         *site.findings,
-        *_detector(settings.detector, samples),
+        *_detector(detector, samples),
         *_broken(broken, len(site.samples)),
         *duplicates,
     ]
@@ -198,7 +197,7 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
     (data / "manifest.csv").unlink(missing_ok=True)  # of an earlier state of the site
     scan = Scan(data, {"": kept}, skipped=[*site.files_not_read.items(), *broken.items()])
     adapter = replace(FOLDER, name="site", title="a site")
-    plan = PreparePlan(adapter, adapter.protocol(), site.root, data, scan, settings, None, read_runs(data))
+    plan = PreparePlan(adapter, adapter.protocol(), site.root, data, scan, settings, detector, None, read_runs(data))
     manifest = plan.run(jobs=jobs, progress=False).manifests[0]  # the boxes come from the cache
     write_findings(manifest, findings)
     return manifest
