@@ -180,7 +180,6 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
     refuse_stops((*site.findings, *needed(site.samples)), site.name)
     data = Path(out) / "data"
     detector = default_detector()
-    settings = PrepareSettings(detector=detector)
     samples, broken = _images(site, data, jobs, progress)
     files = _faces(samples, data, detector, jobs, progress)
     broken |= {path: why for path, (_, why) in files.items() if why}
@@ -197,7 +196,17 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
     (data / "manifest.csv").unlink(missing_ok=True)  # of an earlier state of the site
     scan = Scan(data, {"": kept}, skipped=[*site.files_not_read.items(), *broken.items()])
     adapter = replace(FOLDER, name="site", title="a site")
-    plan = PreparePlan(adapter, adapter.protocol(), site.root, data, scan, settings, detector, None, read_runs(data))
+    plan = PreparePlan(
+        adapter=adapter,
+        protocol=adapter.protocol(),
+        root=site.root,
+        out=data,
+        scan=scan,
+        settings=PrepareSettings(detector=detector),
+        detector=detector,
+        frames=None,
+        earlier=read_runs(data),
+    )
     manifest = plan.run(jobs=jobs, progress=False).manifests[0]  # the boxes come from the cache
     write_findings(manifest, findings)
     return manifest
