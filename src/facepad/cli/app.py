@@ -59,7 +59,7 @@ ModelArgument = Annotated[
     str, typer.Argument(help="Run folder, model file, or name of a model (facepad list models).", show_default=False)
 ]
 ModelOption = Annotated[
-    str | None, typer.Option(help="Name of a model, model file or run folder; default: the shipped model.")
+    str | None, typer.Option(help="Name of a model, model file or run folder; default: public-fusion.")
 ]
 DetectorOption = Annotated[str | None, typer.Option(help="Face detector; default: the detector of the model.")]
 Out = Annotated[Path, typer.Argument(help="New (or empty) output folder.", show_default=False)]
