@@ -19,6 +19,7 @@ from facepad.cli import (  # noqa: F401  # isort: skip
     evaluate,
     metrics,
     compare,
+    cross,
     model,
     listing,
     download,

@@ -20,11 +20,28 @@ from facepad.report.svg import Ink, axes, styled, to_svg
 from facepad.report.text import count, number, percent, words
 from facepad.types import Label, ScoreRecord, Split
 
-__all__ = ["Plot", "curve_plot", "det_plot", "histogram_plot", "histogram_plots", "learning_plots", "roc_plot"]
+__all__ = [
+    "DASHES",
+    "SERIES",
+    "Plot",
+    "curve_plot",
+    "det_axes",
+    "det_plot",
+    "histogram_plot",
+    "histogram_plots",
+    "learning_plots",
+    "mark_point",
+    "percent_ticks",
+    "roc_plot",
+    "scores_by_class",
+]
 
 _TICKS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.99)
-_SERIES = tuple(Ink[f"SERIES_{place}"] for place in range(1, 8))
-_DASHES = ("--", "-.", ":")
+SERIES = tuple(Ink[f"SERIES_{place}"] for place in range(1, 8))
+"""The colours of several curves in one plot."""
+
+DASHES = ("--", "-.", ":")
+"""The line styles of further curves in one plot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +52,15 @@ class Plot:
     caption: str
 
 
-def _scores_by_class(records: Sequence[ScoreRecord]) -> tuple[Floats, Floats]:
+def scores_by_class(records: Sequence[ScoreRecord]) -> tuple[Floats, Floats]:
     """Return the scores of bona fide samples and of attacks, shapes (N,) and (M,)."""
     scored = [(record.label, record.score) for record in records if record.score is not None]
     bona_fide, attack = (np.array([s for of, s in scored if of is label], dtype=np.float64) for label in Label)
     return bona_fide, attack
 
 
-def _percent_ticks(ax: Axes) -> None:
+def percent_ticks(ax: Axes) -> None:
+    """Label both axes in percent; the data are fractions."""
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g}"))
 
@@ -50,7 +68,7 @@ def _percent_ticks(ax: Axes) -> None:
 @styled
 def roc_plot(content: ReportContent) -> Plot:
     """Draw the ROC of the measured scores with FPR on the x axis, TPR on the y axis and an inset of the upper left."""
-    curve = roc(*_scores_by_class(content.measured))
+    curve = roc(*scores_by_class(content.measured))
     rates = content.summary.rates
     eer, at = rates["eer"].value, (rates["far_pooled"].value, 1 - rates["bpcer"].value)
     figure, ax = axes()
@@ -59,7 +77,7 @@ def roc_plot(content: ReportContent) -> Plot:
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.015), xlabel="FPR: attacks accepted (FAR), %")
     ax.set_ylabel("TPR: bona fide accepted, %")
     ax.legend(loc="lower right", ncols=2, columnspacing=1.0, handletextpad=0.2, borderaxespad=0.2)
-    _percent_ticks(ax)
+    percent_ticks(ax)
     caption = "The attacks of all instruments are pooled. The dotted line is a random guess."
     if np.any((curve.far < 0.1) & (curve.bona_fide_accepted > 0.9)):
         caption += " The inset enlarges the upper left corner."
@@ -67,7 +85,7 @@ def roc_plot(content: ReportContent) -> Plot:
         _draw_roc(window, curve, eer, at, inside=True)
         window.set(xlim=(-0.002, 0.1), ylim=(0.9, 1.002))
         window.tick_params(labelsize=8)
-        _percent_ticks(window)
+        percent_ticks(window)
     alt = (
         f"ROC curve: area {rates['auc'].value:.4f}, equal error rate {percent(eer)}. At the threshold {percent(at[0])} "
         f"of the attacks and {percent(at[1])} of the bona fide presentations are accepted."
@@ -85,21 +103,21 @@ def _draw_roc(ax: Axes, curve: RocCurve, eer: float, at: tuple[float, float], in
 @styled
 def det_plot(content: ReportContent) -> Plot:
     """Draw the DET curve on normal-deviate axes; several instruments also get one line each."""
-    bona_fide, attack = _scores_by_class(content.measured)
+    bona_fide, attack = scores_by_class(content.measured)
     pooled = det(bona_fide, attack)
     figure, ax = axes()
     if len(content.summary.instruments) > 1:
         for place, (name, scores) in enumerate(_by_instrument(content).items()):
             curve = det(bona_fide, scores)
-            ink, dash = _SERIES[place % len(_SERIES)], _DASHES[place % len(_DASHES)]
+            ink, dash = SERIES[place % len(SERIES)], DASHES[place % len(DASHES)]
             ax.plot(curve.far_deviate, curve.bpcer_deviate, color=ink, linestyle=dash, linewidth=1.3, label=words(name))
     ax.plot(pooled.far_deviate, pooled.bpcer_deviate, color=Ink.TEXT, linewidth=1.8, label="all attacks")
     rates = content.summary.rates
     eer, far, bpcer = (rates[name].value for name in ("eer", "far_pooled", "bpcer"))
     floors = 0.5 / attack.size, 0.5 / bona_fide.size
-    _mark_point(ax, (eer, eer), floors, marker="o", color=Ink.BONA_FIDE, label=f"EER {percent(eer)}")
-    _mark_point(ax, (far, bpcer), floors, marker="D", color=Ink.ATTACK, label="threshold in use")
-    _det_axes(ax, floors, max(0.5, 2 * eer, far, bpcer))
+    mark_point(ax, (eer, eer), floors, marker="o", color=Ink.BONA_FIDE, label=f"EER {percent(eer)}")
+    mark_point(ax, (far, bpcer), floors, marker="D", color=Ink.ATTACK, label="threshold in use")
+    det_axes(ax, floors, max(0.5, 2 * eer, far, bpcer))
     ax.legend(loc="best")
     alt = f"DET curve: the equal error rate is {percent(eer)}."
     caption = (
@@ -117,12 +135,27 @@ def _by_instrument(content: ReportContent) -> dict[str, Floats]:
     return {name: np.array(found[name]) for name in sorted(found)}
 
 
-def _mark_point(ax: Axes, rates: tuple[float, float], floors: tuple[float, float], **style: Any) -> None:
+def mark_point(ax: Axes, rates: tuple[float, float], floors: tuple[float, float], **style: Any) -> None:
+    """Mark a point of a DET plot. A rate of 0 is drawn at its floor.
+
+    Args:
+        ax: Axes of the plot.
+        rates: FAR and BPCER, fractions.
+        floors: The smallest drawn FAR and BPCER.
+        **style: Style of the marker.
+    """
     x, y = probit([min(max(rate, floor), 1 - floor) for rate, floor in zip(rates, floors, strict=True)]).tolist()
     ax.plot(x, y, linestyle="none", markersize=5.5, clip_on=False, zorder=5, **style)
 
 
-def _det_axes(ax: Axes, floors: tuple[float, float], top: float) -> None:
+def det_axes(ax: Axes, floors: tuple[float, float], top: float) -> None:
+    """Set limits, ticks and labels of a DET plot.
+
+    Args:
+        ax: Axes of the plot, in normal deviates.
+        floors: The smallest drawn FAR and BPCER.
+        top: The largest drawn rate.
+    """
     for axis, set_limits, floor in ((ax.xaxis, ax.set_xlim, floors[0]), (ax.yaxis, ax.set_ylim, floors[1])):
         low, high = min(0.8 * floor, 0.02), min(top, 1 - 0.8 * floor)
         shown = [tick for tick in _TICKS if low <= tick <= high]
@@ -148,7 +181,7 @@ def histogram_plots(content: ReportContent) -> list[Plot]:
         ("dev", content.dev, f"Scores on dev{chosen}."),
         (content.split_name, content.measured, decided),
     ):
-        bona_fide, attack = _scores_by_class(records)
+        bona_fide, attack = scores_by_class(records)
         if bona_fide.size and attack.size:
             plots.append(Plot(_histogram(name, bona_fide, attack, content.threshold.value), caption))
     return plots
@@ -157,7 +190,7 @@ def histogram_plots(content: ReportContent) -> list[Plot]:
 @styled
 def histogram_plot(name: str, content: ReportContent, caption: str) -> Plot:
     """Draw the histogram of the measured scores; the name says whose scores they are."""
-    return Plot(_histogram(name, *_scores_by_class(content.measured), content.threshold.value), caption)
+    return Plot(_histogram(name, *scores_by_class(content.measured), content.threshold.value), caption)
 
 
 def _histogram(name: str, bona_fide: Floats, attack: Floats, threshold: float) -> Markup:

@@ -16,6 +16,9 @@ from facepad.types import Sample, Split
 
 __all__ = ["dev_notes", "measured_notes", "origin_notes"]
 
+#: Number of subjects that a note names.
+_NAMED = 5
+
 
 def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequence[Sample]) -> list[str]:
     """Notes on dev samples that may give a wrong threshold, one line each.
@@ -65,12 +68,20 @@ def measured_notes(run: RunFolder, manifest: Path, test: Sequence[Sample]) -> li
         for split, done in ((Split.TRAIN, "used in training"), (Split.DEV, "dev images of the training"))
         if (shared := paths.intersection(seen[split]["images"]))
     ]
-    if shared := subjects.intersection(seen[Split.TRAIN]["subjects"]):
+    # A merged manifest writes the name of the set before a name that several sets have.
+    learnt = {part for name in seen[Split.TRAIN]["subjects"] for part in (name, name.rpartition("/")[2])}
+    if shared := subjects.intersection(learnt):
         notes.append(
-            f"{len(shared)} of {len(subjects)} test subjects are also train subjects (same name): "
-            "the figures say little about new people"
+            f"{len(shared)} of {len(subjects)} test subjects are also train subjects (same name), "
+            f"{_some(shared)}: the figures say little about new people"
         )
     return notes
+
+
+def _some(names: set[str]) -> str:
+    """The first names of a set, as text."""
+    first = sorted(names)[:_NAMED]
+    return ", ".join(first) + (" and others" if len(names) > _NAMED else "")
 
 
 def origin_notes(manifest: Path, facts: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,191 @@
+"""The content of a cross-data-set report: cells, rows that sum up cells, and facts on systems and sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from facepad.metrics import Aggregation, PadSummary
+from facepad.types import ScoreRecord
+
+__all__ = [
+    "THRESHOLDS",
+    "CrossCell",
+    "CrossContent",
+    "CrossNote",
+    "CrossRow",
+    "Figure",
+    "SetFacts",
+    "SystemFacts",
+    "runs_of",
+]
+
+THRESHOLDS = {"dev": "source's dev", "model": "model's own", "test": "test itself"}
+"""The origins of a threshold: the dev samples of the source, the model file, or the measured scores themselves."""
+
+
+@dataclass(frozen=True, eq=False)
+class CrossCell:
+    """One model or run on one test manifest, at one level.
+
+    Attributes:
+        system: Name of the model or recipe.
+        test: Name of the test set.
+        level: "frame" or "video".
+        seed: Seed of the run; None for a given model.
+        train_fold: Fold of the source on which the run was trained; empty without folds.
+        test_fold: Fold of the test set; empty without folds.
+        summaries: Origin of the threshold (a key of `THRESHOLDS`) to the metrics at this threshold.
+        records: The measured records: frames, or videos.
+        place: Folder of the scores, relative to the report.
+    """
+
+    system: str
+    test: str
+    level: Literal["frame", "video"]
+    seed: int | None
+    train_fold: str
+    test_fold: str
+    summaries: Mapping[str, PadSummary]
+    records: Sequence[ScoreRecord]
+    place: str
+
+    @property
+    def any_summary(self) -> PadSummary:
+        """A summary for the measures that do not depend on the threshold."""
+        return self.summaries["test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measure over the cells of a row, as fractions.
+
+    Attributes:
+        mean: Mean over the cells.
+        sd: Standard deviation over the cells (n - 1); None for one cell.
+        low: Lower end of the 95 % interval: of the one cell, or of the pooled folds. None without such an interval.
+        high: Upper end of this interval.
+        pooled: The measure of all folds together, mean over the seeds; None without folds.
+    """
+
+    mean: float
+    sd: float | None = None
+    low: float | None = None
+    high: float | None = None
+    pooled: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CrossRow:
+    """The cells of one system on one test set at one level and one origin of the threshold.
+
+    Attributes:
+        system: Name of the model or recipe.
+        test: Name of the test set.
+        level: "frame" or "video".
+        origin: A key of `THRESHOLDS`.
+        chosen_on: The data that chose the threshold, and the level.
+        criterion: The criterion of the threshold.
+        threshold: The threshold; None if the cells differ in their thresholds.
+        over: The cells of the row, such as "3 seeds x 5 folds"; empty for one cell.
+        bona_fide: Number of scored bona fide records, all folds together.
+        attack: Number of scored attacks, all folds together.
+        figures: Key of a measure (`facepad.metrics.MEASURES`) to its figure.
+    """
+
+    system: str
+    test: str
+    level: Literal["frame", "video"]
+    origin: str
+    chosen_on: str
+    criterion: str
+    threshold: float | None
+    over: str
+    bona_fide: int
+    attack: int
+    figures: Mapping[str, Figure]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    """A model or recipe: its name, its kind ("model" or "recipe"), its training data, and other facts by name."""
+
+    name: str
+    kind: str
+    trained_on: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SetFacts:
+    """A test set: its name, numbers of images, videos and subjects, and each manifest with its SHA-256."""
+
+    name: str
+    bona_fide: int
+    attack: int
+    instruments: Mapping[str, int]
+    subjects: int
+    videos: int
+    manifests: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossNote:
+    """A note for the reader, and the systems and sets that it is about."""
+
+    text: str
+    about: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CrossContent:
+    """The content of a cross-data-set report.
+
+    Attributes:
+        title: Title of the page.
+        systems: The models and recipes, in the order of the tables.
+        sets: The test sets, in the order of the tables.
+        cells: All cells.
+        rows: All rows.
+        notes: Notes for the reader.
+        aggregation: Aggregation of a video's frames.
+        settings: Settings of the command, for the JSON file.
+        facts: Provenance, by name.
+    """
+
+    title: str
+    systems: Sequence[SystemFacts]
+    sets: Sequence[SetFacts]
+    cells: Sequence[CrossCell]
+    rows: Sequence[CrossRow]
+    notes: Sequence[CrossNote] = ()
+    aggregation: Aggregation = "mean"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def levels(self) -> list[Literal["frame", "video"]]:
+        """The measured levels."""
+        levels: tuple[Literal["frame", "video"], ...] = ("frame", "video")
+        return [level for level in levels if any(cell.level == level for cell in self.cells)]
+
+    def rows_of(self, test: str, level: str, system: str | None = None) -> list[CrossRow]:
+        """The rows of one test set at one level, in order; of one system, if it is given."""
+        return [r for r in self.rows if r.test == test and r.level == level and system in (None, r.system)]
+
+    def cells_of(self, test: str, level: str) -> list[CrossCell]:
+        """The cells of one test set at one level, in order."""
+        return [cell for cell in self.cells if cell.test == test and cell.level == level]
+
+
+def runs_of(cells: Sequence[CrossCell]) -> list[list[CrossCell]]:
+    """Group the cells of one system on one test set by run: all test folds of one seed (and of one training fold).
+
+    If each training fold is tested on its own test fold, all folds of a seed count as one run, as in cross-validation.
+    """
+    own_fold = len({cell.test_fold for cell in cells}) > 1 and all(c.train_fold in ("", c.test_fold) for c in cells)
+    runs: dict[tuple[int | None, str], list[CrossCell]] = {}
+    for cell in cells:
+        runs.setdefault((cell.seed, "" if own_fold else cell.train_fold), []).append(cell)
+    return list(runs.values())

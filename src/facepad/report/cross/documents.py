@@ -1,0 +1,129 @@
+"""The tables of a cross-data-set report in Markdown, and the overview in LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from facepad.metrics import MEASURES
+from facepad.report.cross import tables
+from facepad.report.cross.content import CrossContent
+from facepad.report.markdown import markdown_table, plain
+from facepad.report.text import GAP, count, words
+
+__all__ = ["kinds", "latex", "markdown", "markdown_overview"]
+
+_NAMES = {measure.key: measure.name for measure in MEASURES}
+_LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
+          "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$"}  # fmt: skip
+
+
+def markdown(content: CrossContent) -> str:
+    """Render the tables and notes in GitHub's Markdown."""
+    return "\n".join(_markdown_lines(content)).replace(GAP, " ") + "\n"
+
+
+def markdown_overview(content: CrossContent) -> str:
+    """Render the overview of all sets in Markdown, for a terminal."""
+    return "\n".join(_overview_lines(content)).replace(GAP, " ").strip()
+
+
+def _markdown_lines(content: CrossContent) -> Iterator[str]:
+    yield f"# {plain(content.title)}"
+    yield from _overview_lines(content)
+    for each in content.sets:
+        for level in content.levels:
+            if lines := tables.details(content, each.name, level):
+                yield from ("", f"## {plain(each.name)}, {level}s")
+                yield from _detail_table(lines)
+    yield from _facts(content)
+
+
+def _overview_lines(content: CrossContent) -> Iterator[str]:
+    for level in content.levels:
+        yield from ("", f"## Overview, {level}s")
+        columns = ["System", "Threshold from", "Over"]
+        columns += [f"{each.name} {_NAMES[key]}" for each in content.sets for key in tables.OVERVIEW]
+        columns += [f"mean {_NAMES[key]}" for key in tables.OVERVIEW] if len(content.sets) > 1 else []
+        rows = [
+            (line.system, line.origin, line.over, *(_both(cell) for cell in line.cells))
+            for line in tables.overview(content, level)
+        ]
+        yield from markdown_table(list(map(plain, columns)), rows, text_columns=3)
+    yield from ("", "Rates are in percent. EER is of the test scores themselves; HTER and ACER are at the threshold.")
+
+
+def _both(cell: tables.Cell) -> str:
+    if not cell.spread:
+        return cell.value
+    return f"{cell.value} {cell.spread if cell.spread.startswith('±') else f'[{cell.spread}]'}"
+
+
+def _detail_table(lines: list[tables.DetailLine]) -> Iterator[str]:
+    columns = ("System", "Threshold from", "Chosen on", "Criterion", "Threshold", "Over", "Bona fide + attacks")
+    rows = [
+        (line.system, line.origin, line.chosen_on, line.criterion, line.threshold, line.over, line.n,
+         *(_both(cell) for cell in line.cells))
+        for line in lines
+    ]  # fmt: skip
+    yield from markdown_table([*columns, *(_NAMES[key] for key in tables.DETAILS)], rows, text_columns=6)
+
+
+def _facts(content: CrossContent) -> Iterator[str]:
+    if content.notes:
+        yield from ("", "## Notes", "")
+        for note in content.notes:
+            about = f" ({'; '.join(note.about)})" if note.about else ""
+            yield f"- {plain(note.text + about)}"
+    yield from ("", "## Test sets")
+    rows = [
+        (s.name, count(s.bona_fide), count(s.attack), kinds(s.instruments), count(s.subjects), count(s.videos),
+         "; ".join(f"{path}, SHA-256 {digest[:16]}" for path, digest in s.manifests.items()))
+        for s in content.sets
+    ]  # fmt: skip
+    columns = ("Set", "Bona fide", "Attacks", "Instruments", "Subjects", "Videos", "Manifests")
+    yield from markdown_table(columns, rows)
+    yield from ("", "## Systems")
+    facts = [
+        (s.name, s.kind, s.trained_on, "; ".join(f"{key}: {value}" for key, value in s.facts.items()))
+        for s in content.systems
+    ]
+    yield from markdown_table(("System", "Kind", "Trained on", "Facts"), facts, text_columns=4)
+
+
+def kinds(instruments: Mapping[str, int]) -> str:
+    """Attack instruments with their numbers of images, as text."""
+    return ", ".join(f"{words(name)} {count(n)}" for name, n in instruments.items())
+
+
+def latex(content: CrossContent) -> str:
+    """Render the overview of each level as a LaTeX table, which needs the package booktabs."""
+    return "\n".join(line for level in content.levels for line in _latex_table(content, level)) + "\n"
+
+
+def _latex_table(content: CrossContent, level: str) -> Iterator[str]:
+    groups = [each.name for each in content.sets] + ["mean"] * (len(content.sets) > 1)
+    width = len(tables.OVERVIEW)
+    yield f"% Rates of {level}s in percent. EER: of the test scores themselves. HTER, ACER: at the threshold named."
+    yield rf"\begin{{tabular}}{{ll{'r' * (width * len(groups))}}}"
+    yield r"\toprule"
+    heads = [rf"\multicolumn{{{width}}}{{c}}{{{_tex(name)}}}" for name in groups]
+    yield rf" & & {' & '.join(heads)} \\"
+    starts = [3 + width * place for place in range(len(groups))]
+    yield "".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for start in starts)
+    names = " & ".join(_NAMES[key] for _ in groups for key in tables.OVERVIEW)
+    yield rf"System & Threshold from & {names} \\"
+    yield r"\midrule"
+    for line in tables.overview(content, level):
+        cells = [f"{cell.value} {cell.spread}" if "±" in cell.spread else cell.value for cell in line.cells]
+        yield rf"{' & '.join(map(_tex, (line.system, line.origin, *cells)))} \\"
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
+
+
+def _tex(text: str) -> str:
+    """Escape a text for LaTeX.
+
+    >>> print(_tex("a_b 5 % ± 1"))
+    a\\_b 5 \\% $\\pm$ 1
+    """
+    return "".join(_LATEX.get(character, character) for character in text.replace(GAP, " "))

@@ -1,0 +1,128 @@
+"""The tables of a cross-data-set report as formatted text: an overview of all sets, and the details of each set."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from facepad.metrics import MEASURES
+from facepad.report.cross.content import THRESHOLDS, CrossContent, CrossRow, Figure
+from facepad.report.text import count, number, percent
+
+__all__ = ["DETAILS", "OVERVIEW", "Cell", "DetailLine", "OverviewLine", "details", "overview"]
+
+OVERVIEW = ("eer", "hter", "acer")
+"""Keys of the measures in the overview."""
+
+DETAILS = ("eer", "auc", "apcer", "bpcer", "acer", "hter")
+"""Keys of the measures in the table of a test set."""
+
+_UNITS = {measure.key: measure.unit for measure in MEASURES}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A figure as text: value in percent (AUC: a fraction), and its spread or 95 % interval."""
+
+    value: str
+    spread: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OverviewLine:
+    """One system at one origin of the threshold on all sets: `OVERVIEW` for each set, then the mean over the sets."""
+
+    system: str
+    origin: str
+    over: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DetailLine:
+    """One system on one set at one origin of the threshold; ``cells`` are the figures of `DETAILS`."""
+
+    system: str
+    origin: str
+    chosen_on: str
+    criterion: str
+    threshold: str
+    over: str
+    n: str
+    cells: tuple[Cell, ...]
+
+
+def _text(value: float, key: str) -> str:
+    return percent(value, unit=False) if _UNITS[key] == "%" else f"{value:.4f}"
+
+
+def _mean_cell(figure: Figure, key: str) -> Cell:
+    if figure.sd is not None:
+        return Cell(_text(figure.mean, key), f"± {_text(figure.sd, key)}")
+    if figure.low is None or figure.high is None:
+        return Cell(_text(figure.mean, key))
+    return Cell(_text(figure.mean, key), f"{_text(figure.low, key)} to {_text(figure.high, key)}")
+
+
+def _pooled_cell(figure: Figure, key: str) -> Cell:
+    assert figure.pooled is not None
+    if figure.low is None or figure.high is None:
+        return Cell(_text(figure.pooled, key))
+    return Cell(_text(figure.pooled, key), f"{_text(figure.low, key)} to {_text(figure.high, key)}")
+
+
+def overview(content: CrossContent, level: str) -> list[OverviewLine]:
+    """The lines of the overview at a level: one for each system and each origin of its threshold, dev before model.
+
+    A system without such a threshold has one line with its EERs alone.
+    """
+    lines = []
+    for system in content.systems:
+        rows = [row for row in content.rows if row.system == system.name and row.level == level]
+        origins = [origin for origin in THRESHOLDS if origin != "test" and any(r.origin == origin for r in rows)]
+        for origin in origins or ["test"]:
+            chosen = {row.test: row for row in rows if row.origin == origin}
+            lines.append(_overview_line(content, system.name, origin, chosen))
+    return lines
+
+
+def _overview_line(content: CrossContent, system: str, origin: str, rows: dict[str, CrossRow]) -> OverviewLine:
+    shown = OVERVIEW if origin != "test" else OVERVIEW[:1]
+    cells = [
+        _mean_cell(rows[each.name].figures[key], key) if each.name in rows and key in shown else Cell("-")
+        for each in content.sets
+        for key in OVERVIEW
+    ]
+    if len(content.sets) > 1:
+        means = [[row.figures[key].mean for row in rows.values()] for key in OVERVIEW]
+        cells += [
+            Cell(_text(statistics.fmean(values), key)) if values and key in shown else Cell("-")
+            for key, values in zip(OVERVIEW, means, strict=True)
+        ]
+    over = next((row.over for row in rows.values() if row.over), "")
+    return OverviewLine(system, THRESHOLDS[origin] if origin != "test" else "none", over, tuple(cells))
+
+
+def details(content: CrossContent, test: str, level: str) -> list[DetailLine]:
+    """The lines of the table of one set at one level: mean and spread, and the pooled folds where there are folds."""
+    return [line for row in content.rows_of(test, level) for line in _detail_lines(row)]
+
+
+def _detail_lines(row: CrossRow) -> Iterator[DetailLine]:
+    def line(over: str, cells: Sequence[Cell]) -> DetailLine:
+        return DetailLine(
+            system=row.system,
+            origin=THRESHOLDS[row.origin],
+            chosen_on=row.chosen_on,
+            criterion=row.criterion,
+            threshold="differs" if row.threshold is None else number(row.threshold),
+            over=over,
+            n=f"{count(row.bona_fide)} + {count(row.attack)}",
+            cells=tuple(cells),
+        )
+
+    over = f"{row.over}, mean ± sd" if row.over else "95 % interval"
+    yield line(over, [_mean_cell(row.figures[key], key) for key in DETAILS])
+    if all(row.figures[key].pooled is not None for key in DETAILS):
+        yield line("folds pooled", [_pooled_cell(row.figures[key], key) for key in DETAILS])

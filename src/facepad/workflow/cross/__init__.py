@@ -1,0 +1,1 @@
+"""Cross-data-set evaluation: every model, and every run trained here, on every test set."""

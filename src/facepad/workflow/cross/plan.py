@@ -1,0 +1,310 @@
+"""The plan of a cross-data-set evaluation: models and runs to train, test sets, and one cell for each pair."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, require_both_classes
+from facepad.datasets.merge import merge_manifests
+from facepad.errors import InputError
+from facepad.metrics import Aggregation, Resampling, parse_criterion
+from facepad.modelfile.bundle import Bundle
+from facepad.modelfile.catalog import FoundModel, find_model
+from facepad.modelfile.run_folder import RunFolder
+from facepad.types import Label, Sample, Split
+from facepad.workflow.cross.sets import ManifestSet, find_sets, measured_samples
+
+if TYPE_CHECKING:
+    from facepad.training.recipe import Recipe  # needs PyTorch
+
+__all__ = ["Cell", "CrossSettings", "Member", "Plan", "identity", "make_plan"]
+
+_NO_NAME = re.compile(r"[^\w.+-]+")
+
+
+@dataclass(frozen=True)
+class CrossSettings:
+    """The settings of a cross-data-set evaluation.
+
+    Attributes:
+        test: The measured manifests; a pattern such as ``nuaa/manifest-fold*.csv`` names all folds of a protocol.
+        train: The source: its train samples are learnt by the recipes, and its dev samples choose thresholds. Several
+            sets become one merged training manifest. At most one of the sets has folds.
+        models: Model files, run folders, or names in the catalogue.
+        recipes: Recipes to train on the source.
+        seeds: Number of runs of each recipe: the seeds follow the seed of the recipe.
+        criterion: The rule that chooses thresholds on dev. None takes the criterion of the recipe or of the model's own
+            threshold, else ``eer``.
+        aggregation: The aggregation of a video's frames.
+        batch_size: Images per batch.
+        resampling: The settings of the bootstrap.
+    """
+
+    test: Sequence[str | Path]
+    train: Sequence[str | Path] = ()
+    models: Sequence[str | Path] = ()
+    recipes: Sequence[Recipe] = ()
+    seeds: int = 1
+    criterion: str | float | None = None
+    aggregation: Aggregation = "mean"
+    batch_size: int = 32
+    resampling: Resampling = field(default_factory=Resampling)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network that is scored: a given model, or one run of a recipe (with one seed, on one fold).
+
+    Attributes:
+        system: Name of the model or recipe: the row of the tables.
+        key: Unique name of the member, for files.
+        trained_on: The training data, for readers.
+        found: The model; for a run of a recipe, the run folder that the training writes.
+        recipe: The recipe with its seed; None for a given model.
+        fold: The fold of the source; empty without folds.
+        criterion: The rule that chooses thresholds on dev.
+        needs_face: Whether a network cuts its crop around the face.
+    """
+
+    system: str
+    key: str
+    trained_on: str
+    found: FoundModel
+    recipe: Recipe | None = None
+    fold: str = ""
+    criterion: str | float = "eer"
+    needs_face: bool = True
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of the run; None for a given model."""
+        return None if self.recipe is None else self.recipe.train.seed
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One member on one test manifest.
+
+    Attributes:
+        member: The member.
+        test: Name of the test set.
+        fold: Fold of the test set; empty without folds.
+        manifest: The test manifest.
+        dev: The manifest whose dev samples choose the threshold; None without one.
+    """
+
+    member: Member
+    test: str
+    fold: str
+    manifest: Path
+    dev: Path | None
+
+    @property
+    def key(self) -> str:
+        """Name of the test manifest, for files."""
+        return "-".join(filter(None, (self.test, self.fold)))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is trained and measured.
+
+    Attributes:
+        settings: The settings.
+        tests: The test sets.
+        train: Fold of the source to its (merged) training manifest; empty without a source.
+        source: Name of the source, for readers.
+        members: The scored networks.
+        cells: The pairs of a member and a test manifest.
+        samples: Test manifest to its measured samples.
+        notes: Notes on the choice of dev sets.
+    """
+
+    settings: CrossSettings
+    tests: list[ManifestSet]
+    train: dict[str, Path]
+    source: str
+    members: list[Member]
+    cells: list[Cell]
+    samples: dict[Path, list[Sample]]
+    notes: list[str]
+
+    def words(self) -> str:
+        """The plan in one line."""
+        given = sum(member.recipe is None for member in self.members)
+        runs = len(self.members) - given
+        parts = [f"{given} model{'s' * (given != 1)}"] * bool(given)
+        parts += [f"{runs} run{'s' * (runs != 1)} to train on {self.source}"] * bool(runs)
+        manifests = sum(len(test.folds) for test in self.tests)
+        folds = f" ({manifests} manifests)" if manifests != len(self.tests) else ""
+        images = sum(len(self.samples[cell.manifest]) for cell in self.cells)
+        sets = f"{len(self.tests)} test set{'s' * (len(self.tests) != 1)}{folds}"
+        return f"{' and '.join(parts)}, {sets}: {len(self.cells)} cells with {images:,} images to score"
+
+
+def make_plan(settings: CrossSettings, out: Path) -> Plan:
+    """Read and check all input, before anything is trained or scored. Only a merged training manifest is written.
+
+    Raises:
+        InputError: there is no model and no recipe, a manifest or model is missing or wrong, a test set lacks a class,
+            or a recipe has no source with train and dev samples.
+    """
+    _check(settings)
+    tests = find_sets(settings.test)
+    samples = {path: measured_samples(path) for test in tests for path in test.folds.values()}
+    sources = find_sets(settings.train)
+    _check_source(settings, sources)
+    found = [(model, find_model(model)) for model in settings.models]
+    names = _unique([*(_name_of(model, each) for model, each in found), *(each.name for each in settings.recipes)])
+    members = [_given(name, each, settings) for name, (_, each) in zip(names, found, strict=False)]
+    recipes = dict(zip(names[len(found) :], settings.recipes, strict=True))
+    faces = [member.system for member in members if member.needs_face]
+    faces += [name for name, recipe in recipes.items() if recipe.preprocess.spec().needs_face]
+    _require_boxes(samples, faces)
+    train = _training_manifests(sources, out / "train")
+    source = " + ".join(each.name for each in sources)
+    for name, recipe in recipes.items():
+        members += _runs(name, recipe, settings, train, source, out)
+    notes: list[str] = []
+    cells = [
+        Cell(member, test.name, fold, path, _dev(member, fold if _same(test, sources) else "", train, notes))
+        for member in members
+        for test in tests
+        for fold, path in test.folds.items()
+        if not (member.recipe and member.fold and _same(test, sources)) or member.fold == fold
+    ]
+    return Plan(settings, tests, train, source, members, cells, samples, list(dict.fromkeys(notes)))
+
+
+def _check(settings: CrossSettings) -> None:
+    if not settings.test:
+        raise InputError("cross needs a test set: --test manifest.csv")
+    if not settings.models and not settings.recipes:
+        raise InputError("cross needs a model or a recipe: --model NAME, or --recipe NAME with --train manifest.csv")
+    if settings.recipes and not settings.train:
+        raise InputError("a recipe needs a source to be trained on: --train manifest.csv")
+    if settings.seeds < 1:
+        raise InputError(f"the number of seeds must be at least 1, got {settings.seeds}")
+    if settings.criterion is not None and parse_criterion(settings.criterion).name == "fixed":
+        raise InputError(f"cross chooses thresholds on dev sets; {settings.criterion} is a threshold, not a criterion")
+
+
+def _require_boxes(samples: dict[Path, list[Sample]], needs_face: Sequence[str]) -> None:
+    for path, measured in samples.items():
+        if needs_face and all(sample.box is None for sample in measured):
+            raise InputError(
+                f"{path} has no face boxes, and {needs_face[0]} needs them: "
+                f"facepad data prepare manifest {path} OUT finds the faces"
+            )
+
+
+def _check_source(settings: CrossSettings, sources: Sequence[ManifestSet]) -> None:
+    if sum(source.has_folds for source in sources) > 1:
+        raise InputError("only one of the sets of --train may have folds")
+    if not settings.recipes:
+        return
+    folds = {fold for source in sources for fold in source.folds}
+    for fold in sorted(folds - {""} or {""}):
+        paths = [source.folds.get(fold, source.folds.get("")) for source in sources]
+        together = [sample for path in paths if path for sample in read_manifest(path)]
+        for split in (Split.TRAIN, Split.DEV):
+            part = [s for s in together if s.split is split or (split is Split.TRAIN and not s.split)]
+            where = f"split '{split}' of {', '.join(map(str, filter(None, paths)))}"
+            require_both_classes(part, "training", where=where)
+
+
+def _training_manifests(sources: Sequence[ManifestSet], out: Path) -> dict[str, Path]:
+    """Fold to training manifest: the given file, or the merged file of several sets."""
+    if len(sources) == 1:
+        return dict(sources[0].folds)
+    folded = next((source.folds for source in sources if source.has_folds), {"": Path()}) if sources else {}
+    return {
+        fold: merge_manifests(
+            {source.name: source.folds[fold if source.has_folds else ""] for source in sources},
+            out / fold / "manifest.csv",
+        )
+        for fold in folded
+    }
+
+
+def _same(test: ManifestSet, sources: Sequence[ManifestSet]) -> bool:
+    """Whether the folds of a test set are the folds of the source, so that each run is tested on its own fold."""
+    ours = {path.resolve() for path in test.folds.values()}
+    return test.has_folds and any(ours == {path.resolve() for path in source.folds.values()} for source in sources)
+
+
+def _name_of(model: str | Path, found: FoundModel) -> str:
+    return str(model) if found.kind in ("shipped", "described") else found.path.resolve().name.removesuffix(".facepad")
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    counts, seen, result = Counter(names), Counter[str](), []
+    for name in names:
+        seen[name] += 1
+        result.append(f"{name} ({seen[name]})" if counts[name] > 1 else name)
+    return result
+
+
+def _given(name: str, found: FoundModel, settings: CrossSettings) -> Member:
+    bundle = found.read()
+    own = bundle.description.threshold
+    criterion: str | float = "eer"
+    if found.run:
+        criterion = str(found.run.read_recipe()["criterion"])
+    elif own is not None:
+        criterion = own.criterion
+    criterion = settings.criterion or ("eer" if parse_criterion(criterion).name == "fixed" else criterion)
+    trained_on = str(bundle.description.facts.get("manifest", "not stated"))
+    needs_face = any(network.preprocess.needs_face for network in bundle.description.networks)
+    key = _NO_NAME.sub("-", name)
+    return Member(name, key, trained_on, found, criterion=criterion, needs_face=needs_face)
+
+
+def _runs(
+    name: str, recipe: Recipe, settings: CrossSettings, train: dict[str, Path], source: str, out: Path
+) -> Iterator[Member]:
+    fixed = parse_criterion(recipe.criterion).name == "fixed"
+    criterion = settings.criterion or ("eer" if fixed else recipe.criterion)
+    for number in range(settings.seeds):
+        seed = recipe.train.seed + number
+        seeded = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
+        for fold in train:
+            key = _NO_NAME.sub("-", "-".join(filter(None, (name, f"seed{seed}", fold))))
+            run = FoundModel("run", out / "runs" / key)
+            yield Member(name, key, source, run, seeded, fold, criterion)
+
+
+def _dev(member: Member, test_fold: str, train: dict[str, Path], notes: list[str]) -> Path | None:
+    """The manifest whose dev samples choose the threshold: the member's own source, else the source of the command."""
+    if member.recipe is not None:
+        return train[member.fold]
+    if member.found.run is not None:
+        environment = member.found.run.read(member.found.run.environment_file)
+        own = Path(environment["manifest"])
+        if own.is_file() and manifest_hash(own) == environment["manifest_sha256"]:
+            return own
+        notes.append(f"{member.system}: the training manifest {own} is missing or has changed, so its dev is not used")
+    if not train:
+        return None
+    dev = train.get(test_fold) or next(iter(train.values()))
+    samples = [sample for sample in read_manifest(dev) if sample.split is Split.DEV]
+    if {sample.label for sample in samples} < set(Label):
+        notes.append(f"{manifest_words(dev)} has no dev samples of both classes, and chooses no threshold")
+        return None
+    return dev
+
+
+def identity(found: FoundModel, bundle: Bundle) -> str:
+    """A hash of a model: of its networks and its calibration, which determine the scores."""
+    if found.run:
+        return str(RunFolder(found.path).read(found.run.description_file)["weights_sha256"])
+    digest = hashlib.sha256(bundle.description.model_dump_json(include={"networks", "calibration"}).encode())
+    for name in sorted(bundle.files):
+        digest.update(hashlib.sha256(bundle.files[name]).digest())
+    return digest.hexdigest()

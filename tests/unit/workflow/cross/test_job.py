@@ -1,0 +1,241 @@
+"""facepad cross: every model and run on every test set, thresholds by origin, folds and seeds summed up, resuming."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from facepad.cli.cross import spread_lists
+from facepad.errors import InputError
+from facepad.files.locks import exclusive
+from facepad.metrics import Resampling, metrics_from_file
+from facepad.modelfile.bundle import write_bundle
+from facepad.modelfile.catalog import find_model
+from facepad.types import Label, Split
+from facepad.workflow.calibrate import calibrate_bundle
+from facepad.workflow.cross import cells as cells_module
+from facepad.workflow.cross.job import cross
+from facepad.workflow.cross.plan import CrossSettings
+
+RESAMPLING = Resampling(replicates=100)
+RECIPE = """
+summary = "a tiny network"
+[model]
+name = "mobilenet_v2"
+weights = "none"
+width = 0.25
+[preprocess]
+crop = 1.5
+size = 32
+[train]
+batch_size = 8
+[[stages]]
+name = "all"
+epochs = 1
+optimizer = "adamw"
+lr = 1e-3
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run, noisy_manifest, tmp_path_factory):
+    """The tiny run as a model file with a threshold for single images."""
+    done = calibrate_bundle(find_model(tiny_run).read(), noisy_manifest, criterion="min-hter").bundle
+    return write_bundle(tmp_path_factory.mktemp("model") / "tiny.facepad", done)
+
+
+@pytest.fixture
+def measured(manifest_like, tmp_path):
+    """A test set of other images: no splits, and videos of three frames."""
+    (tmp_path / "phone").mkdir()
+
+    def change(sample):
+        number = int(Path(sample.path).stem)
+        return replace(sample, split=None, video=f"{sample.label}-{number // 6}") if number < 48 else None
+
+    return manifest_like(tmp_path / "phone", change)
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    from facepad.training.recipe import load_recipe
+
+    (tmp_path / "small.toml").write_text(RECIPE)
+    return load_recipe(str(tmp_path / "small.toml"))
+
+
+def run(out, **settings):
+    return cross(out, CrossSettings(resampling=RESAMPLING, **settings))
+
+
+def row_of(content, level, origin, system=None):
+    [row] = [row for row in content.rows if (row.level, row.origin) == (level, origin) and system in (None, row.system)]
+    return row
+
+
+def test_a_model_file_has_its_own_threshold_the_source_s_and_the_test_s_eer(model, noisy_manifest, measured, tmp_path):
+    done = run(tmp_path / "out", models=[model], train=[noisy_manifest], test=[measured])
+    own = find_model(model).read().description.threshold
+    for level in ("frame", "video"):
+        rows = {origin: row_of(done.content, level, origin) for origin in ("dev", "model", "test")}
+        assert rows["model"].threshold == own.value
+        assert rows["dev"].criterion == "min-hter"
+        assert "split dev, frames" in rows["dev"].chosen_on
+        assert rows["test"].chosen_on == f"the test set itself, {level}s"
+        assert len({row.figures["eer"].mean for row in rows.values()}) == 1
+    notes = [note.text for note in done.content.notes]
+    assert any("the model's own threshold was chosen on single images" in note for note in notes)
+    assert any("dev samples name no videos" in note for note in notes)
+
+
+def test_the_scores_of_a_cell_give_the_same_figures_again(tiny_run, noisy_manifest, measured, tmp_path):
+    done = run(tmp_path / "out", models=[tiny_run], test=[measured, noisy_manifest])
+    cell = tmp_path / "out" / "cells" / "tiny" / "phone" / "scores.csv"
+    [dev] = (tmp_path / "out" / "dev" / "tiny").glob("*/scores.csv")
+    again = metrics_from_file(cell, "eer", dev=dev, resampling=RESAMPLING)
+    [row] = [r for r in done.content.rows if (r.test, r.level, r.origin) == ("phone", "frame", "dev")]
+    assert row.threshold == again.threshold.value
+    assert {key: figure.mean for key, figure in row.figures.items()} == {k: v.value for k, v in again.rates.items()}
+
+
+def test_the_files_hold_the_same_numbers(model, noisy_manifest, measured, tmp_path):
+    done = run(tmp_path / "out", models=[model], train=[noisy_manifest], test=[measured])
+    out = tmp_path / "out"
+    row = row_of(done.content, "frame", "dev")
+    lines = list(csv.DictReader((out / "cross.csv").read_text().splitlines()))
+    [line] = [each for each in lines if (each["level"], each["threshold_from"]) == ("frame", "dev")]
+    assert float(line["acer"]) == row.figures["acer"].mean
+    document = json.loads((out / "cross.json").read_text())
+    [found] = [each for each in document["rows"] if (each["level"], each["threshold_from"]) == ("frame", "dev")]
+    assert found["figures"]["acer"]["mean"] == row.figures["acer"].mean
+    shown = f"{100 * row.figures['acer'].mean:.2f}"
+    for name in ("cross.md", "cross.tex", "cross.html"):
+        assert shown in (out / name).read_text(), name
+    page = (out / "cross.html").read_text()
+    assert page.count("<svg") == 2 * (2 + 1)  # at each level: ROC, DET and one line of the legend
+    assert "http" not in page.split("<body>")[1]
+
+
+def test_seeds_have_mean_and_spread_and_finished_work_is_not_repeated(
+    recipe, noisy_manifest, measured, tmp_path, monkeypatch
+):
+    settings = {"recipes": [recipe], "train": [noisy_manifest], "test": [measured]}
+    one = run(tmp_path / "out", **settings)
+    assert row_of(one.content, "frame", "dev").over == ""
+    weights = tmp_path / "out" / "runs" / "small-seed0" / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    done = run(tmp_path / "out", **settings, seeds=2)
+    row = row_of(done.content, "frame", "dev")
+    assert (row.over, row.threshold) == ("2 seeds", None)
+    values = [c.summaries["dev"].rates["acer"].value for c in done.content.cells if c.level == "frame"]
+    assert row.figures["acer"].mean == pytest.approx(sum(values) / 2)
+    assert row.figures["acer"].sd == pytest.approx(abs(values[0] - values[1]) / 2**0.5)
+    assert weights.stat().st_mtime_ns == before
+    monkeypatch.setattr(cells_module, "score_samples", lambda *_, **__: pytest.fail("scored again"))
+    again = run(tmp_path / "out", **settings, seeds=2)
+    assert again.content.rows == done.content.rows
+
+
+def test_folds_of_one_protocol_are_trained_tested_and_pooled(recipe, tiny_manifest, manifest_like, tmp_path):
+    (tmp_path / "set").mkdir()
+    splits = (Split.TRAIN, Split.DEV, Split.TEST)
+    for fold in range(3):
+
+        def turn(sample, by=fold):
+            return replace(sample, split=splits[(splits.index(sample.split) + by) % 3])
+
+        made = manifest_like(tmp_path / "set", turn)
+        made.rename(made.with_name(f"manifest-fold{fold}.csv"))
+    pattern = tmp_path / "set" / "manifest-fold*.csv"
+    done = run(tmp_path / "out", recipes=[recipe], train=[pattern], test=[pattern])
+    assert len(done.content.cells) == 3
+    row = row_of(done.content, "frame", "dev")
+    assert row.over == "3 folds"
+    assert row.bona_fide + row.attack == 72
+    cells = [cell.summaries["dev"].confusion for cell in done.content.cells]
+    assert row.figures["bpcer"].pooled == sum(c.bona_fide_rejected for c in cells) / 36
+    (tmp_path / "set" / "manifest-fold1.csv").unlink()
+    with pytest.raises(InputError, match=r"manifest-fold1\.csv is missing"):
+        run(tmp_path / "other", recipes=[recipe], train=[pattern], test=[pattern])
+
+
+def test_several_sources_are_merged_and_shared_subjects_are_named(
+    recipe, tiny_manifest, manifest_like, measured, tmp_path
+):
+    halves = []
+    for place in range(2):
+        (tmp_path / f"half{place}").mkdir()
+
+        def half(sample, odd=place):
+            return sample if int(Path(sample.path).stem) // 6 % 2 == odd else None
+
+        halves.append(manifest_like(tmp_path / f"half{place}", half))
+    done = run(tmp_path / "out", recipes=[recipe], train=halves, test=[measured])
+    merged = (tmp_path / "out" / "train" / "manifest.csv").read_text()
+    assert "half0/train-0" in merged and "half1/train-0" in merged
+    assert ",test," not in merged
+    notes = [note.text for note in done.content.notes]
+    assert any("test images were used in training" in note for note in notes)
+    assert any("(same name), train-0, train-1, train-2" in note for note in notes)
+    with pytest.raises(InputError, match="both list"):
+        run(tmp_path / "twice", recipes=[recipe], train=[halves[0], tiny_manifest], test=[measured])
+
+
+def test_scores_of_another_model_are_not_mixed_in(model, tiny_run, measured, tmp_path):
+    run(tmp_path / "out", models=[model], test=[measured])
+    bare = write_bundle(tmp_path / "tiny.facepad", find_model(tiny_run).read())
+    with pytest.raises(InputError, match="holds scores of another model or manifest"):
+        run(tmp_path / "out", models=[bare], test=[measured])
+
+
+def test_bad_input_is_one_line_and_leaves_no_folder(facepad, model, noisy_manifest, measured, manifest_like, tmp_path):
+    for name in ("one-class", "no-boxes", "folds"):
+        (tmp_path / name).mkdir()
+    one_class = manifest_like(tmp_path / "one-class", lambda s: s if s.label is Label.ATTACK else None)
+    no_boxes = manifest_like(tmp_path / "no-boxes", lambda s: replace(s, box=None))
+    fold = manifest_like(tmp_path / "folds", lambda s: s)
+    for number in (0, 2):
+        (tmp_path / "folds" / f"manifest-fold{number}.csv").write_bytes(fold.read_bytes())
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("")
+    out = tmp_path / "out"
+    for words, message in (
+        ((out, "--test", one_class, "--model", model), "a test set needs images of both classes"),
+        ((out, "--test", no_boxes, "--model", model), "has no face boxes"),
+        ((out, "--test", tmp_path / "none.csv", "--model", model), "none.csv does not exist"),
+        ((out, "--test", tmp_path / "folds" / "manifest-fold*.csv", "--model", model), "manifest-fold1.csv is missing"),
+        ((out, "--test", measured), "needs a model or a recipe"),
+        ((out, "--model", model), "needs a test set"),
+        ((out, "--test", measured, "--model", "nowhere"), "unknown model 'nowhere'"),
+        ((out, "--test", measured, "--recipe", "tla-mobilenetv2"), "needs a source"),
+        ((out, "--test", measured, "--recipe", "tla-mobilenetv2", "--train", measured), "training needs images"),
+        ((out, "--test", measured, "--model", model, "--criterion", "0.5"), "a threshold, not a criterion"),
+        ((tmp_path / "full", "--test", measured, "--model", model), "is not empty"),
+    ):
+        code, _, err = facepad("cross", *words)
+        assert (code, len(err.strip().splitlines())) == (2, 1), err
+        assert message in err
+        assert not out.exists()
+    code, _, err = facepad("cross", tmp_path / "full" / "mine.txt", "--test", measured, "--model", model)
+    assert code in (1, 2)
+    assert "cannot write" in err
+
+
+def test_the_command_prints_the_plan_and_the_overview(facepad, model, noisy_manifest, measured, tmp_path):
+    words = ("--test", measured, noisy_manifest, "--model", model)
+    code, out, err = facepad("cross", tmp_path / "out", *words)
+    assert code == 0, err
+    assert "plan: 1 model, 2 test sets: 2 cells with" in err.splitlines()[0]
+    assert out.startswith("## Overview, frames")
+    with exclusive(tmp_path / "out", "measuring"):
+        code, _, err = facepad("cross", tmp_path / "out", *words)
+    assert code == 2
+    assert "another process is measuring" in err
+
+
+def test_values_after_one_list_option_are_its_values():
+    words = ["out", "--model", "a", "b", "--fuse", "min", "--test", "c", "d"]
+    assert spread_lists(words) == ["out", "--model", "a", "--model", "b", "--fuse", "min", "--test", "c", "--test", "d"]
+    assert spread_lists(["--test", "c", "out"]) == ["--test", "c", "out"]
