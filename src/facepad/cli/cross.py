@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from click import Context
 from typer.core import TyperCommand
 
-from facepad.cli.app import CriterionOption, FuseOption, app, report_written, say, show
+from facepad.cli.app import FuseOption, app, report_written, say, show
 
 _LISTS = ("--test", "--train", "--model", "--recipe")
 
@@ -17,7 +16,7 @@ _LISTS = ("--test", "--train", "--model", "--recipe")
 class _WithLists(TyperCommand):
     """A command whose list options take several values, as in ``--test a/manifest.csv b/manifest.csv``."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments with each value of a list option after an option of its own."""
         return super().parse_args(ctx, spread_lists(args))
 
@@ -71,7 +70,10 @@ def cross(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a value of all recipes; repeatable.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each recipe, with different seeds.")] = 1,
-    criterion: CriterionOption = None,
+    criterion: Annotated[
+        str | None,
+        typer.Option(help="Criterion on dev, as in evaluate. Default: the recipe's or model's own, else eer."),
+    ] = None,
     fuse: FuseOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
 ) -> None:

@@ -1,1 +1,1 @@
-"""The functions behind the commands train, evaluate, calibrate, export, fuse and demo."""
+"""The functions behind the commands train, evaluate, calibrate, export, fuse, demo and cross."""

@@ -91,6 +91,7 @@ class CrossRow:
         over: The cells of the row, such as "3 seeds x 5 folds"; empty for one cell.
         bona_fide: Number of scored bona fide records, all folds together.
         attack: Number of scored attacks, all folds together.
+        unscored: Number of records without a score, all folds together.
         figures: Key of a measure (`facepad.metrics.MEASURES`) to its figure.
     """
 
@@ -104,6 +105,7 @@ class CrossRow:
     over: str
     bona_fide: int
     attack: int
+    unscored: int
     figures: Mapping[str, Figure]
 
 

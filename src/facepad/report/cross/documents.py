@@ -55,13 +55,22 @@ def _overview_lines(content: CrossContent) -> Iterator[str]:
 def _both(cell: tables.Cell) -> str:
     if not cell.spread:
         return cell.value
-    return f"{cell.value} {cell.spread if cell.spread.startswith('±') else f'[{cell.spread}]'}"
+    return f"{cell.value} {cell.spread if cell.spread.startswith('±') else f'({cell.spread})'}"
 
 
 def _detail_table(lines: list[tables.DetailLine]) -> Iterator[str]:
-    columns = ("System", "Threshold from", "Chosen on", "Criterion", "Threshold", "Over", "Bona fide + attacks")
+    columns = (
+        "System",
+        "Threshold from",
+        "Chosen on",
+        "Criterion",
+        "Threshold",
+        "Figures",
+        "Bona fide + attacks",
+        "No score",
+    )
     rows = [
-        (line.system, line.origin, line.chosen_on, line.criterion, line.threshold, line.over, line.n,
+        (line.system, line.origin, line.chosen_on, line.criterion, line.threshold, line.over, line.n, line.unscored,
          *(_both(cell) for cell in line.cells))
         for line in lines
     ]  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -104,7 +105,7 @@ def _roc(systems: _Systems, name: str, test: str, lines: str) -> Plot:
     return Plot(to_svg(figure, name, f"ROC curves of all systems on {test}."), caption)
 
 
-def _width(curves: Sequence[_Curve]) -> dict[str, float]:
+def _width(curves: Sequence[_Curve]) -> dict[str, Any]:
     return {"linewidth": 1.8} if len(curves) == 1 else {"linewidth": 1.0, "alpha": 0.7}
 
 

@@ -50,6 +50,7 @@ class DetailLine:
     threshold: str
     over: str
     n: str
+    unscored: str
     cells: tuple[Cell, ...]
 
 
@@ -119,6 +120,7 @@ def _detail_lines(row: CrossRow) -> Iterator[DetailLine]:
             threshold="differs" if row.threshold is None else number(row.threshold),
             over=over,
             n=f"{count(row.bona_fide)} + {count(row.attack)}",
+            unscored=count(row.unscored),
             cells=tuple(cells),
         )
 

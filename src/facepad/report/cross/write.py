@@ -35,7 +35,7 @@ JSON_FILE = "cross.json"
 _KEYS = tuple(measure.key for measure in MEASURES)
 _IDENTITY = (
     "line", "system", "trained_on", "seed", "train_fold", "test", "test_fold", "level", "threshold_from", "chosen_on",
-    "criterion", "threshold", "bona_fide", "attack", "scores",
+    "criterion", "threshold", "bona_fide", "attack", "unscored", "scores",
 )  # fmt: skip
 
 
@@ -131,6 +131,7 @@ def _row(row: CrossRow) -> dict[str, Any]:
         "over": row.over,
         "bona_fide": row.bona_fide,
         "attack": row.attack,
+        "unscored": row.unscored,
         "figures": {
             key: {"mean": f.mean, "sd": f.sd, "low": f.low, "high": f.high, "pooled": f.pooled}
             for key, f in row.figures.items()
@@ -163,6 +164,7 @@ def _cell_lines(cell: CrossCell) -> Iterator[dict[str, object]]:
             "threshold": threshold.value,
             "bona_fide": matrix.bona_fide_accepted + matrix.bona_fide_rejected,
             "attack": matrix.attack_accepted + matrix.attack_rejected,
+            "unscored": sum(n for counts in summary.non_responses.values() for n in counts.values()),
             **{key: summary.rates[key].value for key in _KEYS},
             **{f"{key}_low": summary.rates[key].low for key in _KEYS},
             **{f"{key}_high": summary.rates[key].high for key in _KEYS},

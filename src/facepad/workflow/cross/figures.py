@@ -108,7 +108,8 @@ def _rows(group: Sequence[CrossCell], resampling: Resampling) -> Iterator[CrossR
         summaries = [cell.summaries[origin] for cell in group]
         thresholds = {each.threshold.value for each in summaries}
         pooled = [_pooled(pool, origin, resampling) for pool in pools]
-        counts = (pooled or summaries)[0].confusion
+        whole = (pooled or summaries)[0]
+        counts = whole.confusion
         yield CrossRow(
             system=first.system,
             test=first.test,
@@ -120,6 +121,7 @@ def _rows(group: Sequence[CrossCell], resampling: Resampling) -> Iterator[CrossR
             over=_over(group),
             bona_fide=counts.bona_fide_accepted + counts.bona_fide_rejected,
             attack=counts.attack_accepted + counts.attack_rejected,
+            unscored=sum(n for of_label in whole.non_responses.values() for n in of_label.values()),
             figures={measure.key: _figure(measure.key, summaries, pooled) for measure in MEASURES},
         )
 

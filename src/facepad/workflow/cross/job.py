@@ -27,6 +27,8 @@ __all__ = ["Crossed", "cross"]
 
 _LOG = logging.getLogger(__name__)
 _PLAN_FILE = "cross-plan.json"
+#: Number of names in the title.
+_NAMED = 3
 _SAID_ELSEWHERE = (NoteKind.CHOSEN_ON_ITSELF, NoteKind.GIVEN, NoteKind.LEVEL, NoteKind.READING, NoteKind.REMARK)
 _PACKAGES = ("facepad", "numpy", "onnxruntime", "opencv-python-headless", "torch")
 
@@ -73,7 +75,7 @@ def cross(out: Path, settings: CrossSettings, *, progress: bool = False) -> Cros
         runs = sum(member.recipe is not None for member in plan.members)
         cells: list[CrossCell] = []
         scored: list[ScoredCell] = []
-        with progress_bar("crossing", images + runs + len(plan.cells), shown=progress) as advance:
+        with progress_bar("scoring", images + runs + len(plan.cells), shown=progress) as advance:
             train_runs(plan, advance)
             for each in score_cells(plan, out, advance):
                 place = work.of_cell(each.cell).relative_to(out).as_posix()
@@ -109,7 +111,7 @@ def _settings(plan: Plan) -> dict[str, object]:
 
 def _content(plan: Plan, cells: list[CrossCell], scored: list[ScoredCell]) -> CrossContent:
     return CrossContent(
-        title=f"{', '.join(dict.fromkeys(member.system for member in plan.members))} across data sets",
+        title=_title(plan),
         systems=list(_systems(plan, scored)),
         sets=[_set_facts(plan, test) for test in plan.tests],
         cells=cells,
@@ -119,6 +121,16 @@ def _content(plan: Plan, cells: list[CrossCell], scored: list[ScoredCell]) -> Cr
         settings=_settings(plan),
         facts={name: number for name, number in installed_versions(_PACKAGES).items() if number},
     )
+
+
+def _title(plan: Plan) -> str:
+    """The systems and test sets, by name if they are few."""
+    systems, sets = list(dict.fromkeys(member.system for member in plan.members)), [test.name for test in plan.tests]
+    shown = [
+        ", ".join(names) if len(names) <= _NAMED else f"{len(names)} {what}"
+        for names, what in ((systems, "systems"), (sets, "test sets"))
+    ]
+    return " on ".join(shown)
 
 
 def _systems(plan: Plan, scored: list[ScoredCell]) -> Iterator[SystemFacts]:

@@ -110,8 +110,8 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 def _short_name(path: Path, depth: int) -> str:
     folders = [part for part in path.resolve().parent.parts[-depth:] if part.strip("/\\")]
-    stem = [] if path.stem == "manifest" else [path.stem]
-    return _NO_NAME.sub("-", "-".join([*folders, *stem])) or "set"
+    stem = path.stem.removeprefix("manifest").strip("-_.")
+    return _NO_NAME.sub("-", "-".join(filter(None, (*folders, stem)))) or "set"
 
 
 def measured_samples(manifest: Path) -> list[Sample]:
