@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from facepad.metrics import MEASURES
 from facepad.report.cross import tables
 from facepad.report.cross.content import CrossContent
-from facepad.report.markdown import markdown_table, plain
+from facepad.report.markdown import plain, table
 from facepad.report.text import GAP, count, words
 
 __all__ = ["kinds", "latex", "markdown", "markdown_overview"]
@@ -48,7 +48,7 @@ def _overview_lines(content: CrossContent) -> Iterator[str]:
             (line.system, line.origin, line.over, *(_both(cell) for cell in line.cells))
             for line in tables.overview(content, level)
         ]
-        yield from markdown_table(list(map(plain, columns)), rows, text_columns=3)
+        yield from table(list(map(plain, columns)), rows, text_columns=3)
     yield from ("", "Rates are in percent. EER is of the test scores themselves; HTER and ACER are at the threshold.")
 
 
@@ -74,7 +74,7 @@ def _detail_table(lines: list[tables.DetailLine]) -> Iterator[str]:
          *(_both(cell) for cell in line.cells))
         for line in lines
     ]  # fmt: skip
-    yield from markdown_table([*columns, *(_NAMES[key] for key in tables.DETAILS)], rows, text_columns=6)
+    yield from table([*columns, *(_NAMES[key] for key in tables.DETAILS)], rows, text_columns=6)
 
 
 def _facts(content: CrossContent) -> Iterator[str]:
@@ -90,13 +90,13 @@ def _facts(content: CrossContent) -> Iterator[str]:
         for s in content.sets
     ]  # fmt: skip
     columns = ("Set", "Bona fide", "Attacks", "Instruments", "Subjects", "Videos", "Manifests")
-    yield from markdown_table(columns, rows)
+    yield from table(columns, rows)
     yield from ("", "## Systems")
     facts = [
         (s.name, s.kind, s.trained_on, "; ".join(f"{key}: {value}" for key, value in s.facts.items()))
         for s in content.systems
     ]
-    yield from markdown_table(("System", "Kind", "Trained on", "Facts"), facts, text_columns=4)
+    yield from table(("System", "Kind", "Trained on", "Facts"), facts, text_columns=4)
 
 
 def kinds(instruments: Mapping[str, int]) -> str:

@@ -13,7 +13,7 @@ from facepad.metrics import MEASURES
 from facepad.report.cross import plots, tables
 from facepad.report.cross.content import CrossCell, CrossContent, CrossRow
 from facepad.report.cross.documents import latex, markdown
-from facepad.report.write import environment
+from facepad.report.page import Section, render_page
 
 __all__ = ["CSV_FILE", "JSON_FILE", "LATEX_FILE", "MARKDOWN_FILE", "PAGE_FILE", "write_cross"]
 
@@ -52,29 +52,39 @@ def write_cross(folder: Path, content: CrossContent) -> Path:
     write_text(folder / CSV_FILE, printable(_csv(content)))
     write_text(folder / LATEX_FILE, printable(latex(content)))
     write_text(folder / MARKDOWN_FILE, printable(markdown(content)))
-    write_text(folder / PAGE_FILE, printable(_page(content)))
+    write_text(folder / PAGE_FILE, _page(content))
     return folder / PAGE_FILE
 
 
 def _page(content: CrossContent) -> str:
     shown = [(each, level) for each in content.sets for level in content.levels if content.rows_of(each.name, level)]
-    return environment().get_template("cross.html.j2").render(
-        content=content,
-        overviews=[(level, tables.overview(content, level)) for level in content.levels],
-        columns={measure.key: measure.name for measure in MEASURES},
-        overview_keys=tables.OVERVIEW,
-        detail_keys=tables.DETAILS,
-        parts=[
-            {
-                "set": each,
-                "level": level,
-                "lines": tables.details(content, each.name, level),
-                "plots": plots.curve_plots(content, each.name, level),
-                "keys": plots.keys(content, each.name, level),
-            }
-            for each, level in shown
-        ],
-    )  # fmt: skip
+    parts = [
+        {
+            "id": f"part-{place}",
+            "set": each,
+            "level": level,
+            "lines": tables.details(content, each.name, level),
+            "plots": plots.curve_plots(content, each.name, level),
+            "keys": plots.keys(content, each.name, level),
+        }
+        for place, (each, level) in enumerate(shown, start=1)
+    ]
+    sections = [
+        Section("overview", "Overview"),
+        *(Section(f"part-{n}", f"{each.name}, {level}s") for n, (each, level) in enumerate(shown, start=1)),
+        Section("notes", "Notes", bool(content.notes)),
+        Section("provenance", "Provenance"),
+    ]
+    variables = {
+        "content": content,
+        "sections": [section for section in sections if section.present],
+        "overviews": [(level, tables.overview(content, level)) for level in content.levels],
+        "columns": {measure.key: measure.name for measure in MEASURES},
+        "overview_keys": tables.OVERVIEW,
+        "detail_keys": tables.DETAILS,
+        "parts": parts,
+    }
+    return render_page("cross.html.j2", variables)
 
 
 def _document(content: CrossContent) -> dict[str, Any]:
