@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -98,6 +99,8 @@ def _train(member: Member, manifest: Path) -> None:
     assert member.recipe is not None
     run = RunFolder(member.found.path)
     if not run.is_finished:
+        if run.path.exists() and not run.is_begun:  # a call that was killed before the run had a recipe
+            shutil.rmtree(run.path)
         train_run(member.recipe, manifest, run.path, resume=run.is_begun)
         return
     begun = run.read(run.recipe_file)

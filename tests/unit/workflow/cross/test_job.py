@@ -126,6 +126,9 @@ def test_seeds_have_mean_and_spread_and_finished_work_is_not_repeated(
     assert row_of(one.content, "frame", "dev").over == ""
     weights = tmp_path / "out" / "runs" / "small-seed0" / "model.safetensors"
     before = weights.stat().st_mtime_ns
+    killed = tmp_path / "out" / "runs" / "small-seed1" / "environment.json"
+    killed.parent.mkdir()
+    killed.touch()
     done = run(tmp_path / "out", **settings, seeds=2)
     row = row_of(done.content, "frame", "dev")
     assert (row.over, row.threshold) == ("2 seeds", None)
