@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,17 @@ class ScoredCell:
     unreadable: dict[str, str] = field(default_factory=dict)
 
 
+def _hash(manifest: Path) -> str:
+    """`manifest_hash`, computed once for each state of the file."""
+    status = manifest.stat()
+    return _hash_of(manifest, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache
+def _hash_of(manifest: Path, modified: int, size: int) -> str:
+    return manifest_hash(manifest)
+
+
 @dataclass(frozen=True)
 class Workplace:
     """The places of scores in the output folder.
@@ -66,7 +77,7 @@ class Workplace:
     def of_dev(self, cell: Cell) -> Path:
         """The folder with the scores of the dev samples that choose a cell's threshold."""
         assert cell.dev is not None
-        digest = manifest_hash(cell.dev)[:8]
+        digest = _hash(cell.dev)[:8]
         return self.out / "dev" / cell.member.key / digest
 
     def finished(self, plan: Plan) -> int:
@@ -155,7 +166,7 @@ class _Scoring:
             OutputExistsError: the folder holds scores of another model or manifest.
             DatasetError: none of the images can be read.
         """
-        known = {"model": self._identity, "manifest_sha256": manifest_hash(manifest)}
+        known = {"model": self._identity, "manifest_sha256": _hash(manifest)}
         if (found := _finished(folder, known)) is None:
             try:
                 found = self._score(manifest.parent, samples)
