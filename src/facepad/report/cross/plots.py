@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from matplotlib.axes import Axes
-
 from facepad.metrics import det, probit, roc
 from facepad.metrics.arrays import Floats
 from facepad.report.cross.content import CrossCell, CrossContent, runs_of
@@ -94,8 +92,9 @@ def _roc(systems: _Systems, name: str, test: str, lines: str) -> Plot:
         for curve in curves:
             drawn = roc(curve.bona_fide, curve.attack)
             ax.plot(drawn.far, drawn.bona_fide_accepted, color=ink, linestyle=line, **_width(curves))
-            for cell in curve.cells:
-                _mark_roc(ax, cell, ink)
+            for origin, (far, bpcer) in _points(curve).items():
+                style: dict[str, Any] = {"linestyle": "none", "markersize": 5.5, "clip_on": False, "zorder": 5}
+                ax.plot(far, 1 - bpcer, marker=_MARKERS[origin], color=ink, **style)
     ax.plot([0, 1], [0, 1], color=Ink.MUTED, linewidth=0.8, linestyle=":")
     ax.plot([0, 1], [1, 0], color=Ink.MUTED, linewidth=0.8, linestyle="--")
     ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.015), xlabel="FPR: attacks accepted (FAR), %")
@@ -109,12 +108,16 @@ def _width(curves: Sequence[_Curve]) -> dict[str, Any]:
     return {"linewidth": 1.8} if len(curves) == 1 else {"linewidth": 1.0, "alpha": 0.7}
 
 
-def _mark_roc(ax: Axes, cell: CrossCell, ink: Ink) -> None:
-    for origin, marker in _MARKERS.items():
-        if origin in cell.summaries:
-            rates = cell.summaries[origin].rates
-            point = rates["far_pooled"].value, 1 - rates["bpcer"].value
-            ax.plot(*point, marker=marker, color=ink, markersize=5.5, linestyle="none", clip_on=False, zorder=5)
+def _points(curve: _Curve) -> dict[str, tuple[float, float]]:
+    """FAR and BPCER at the threshold, by its origin. The decisions of all folds are counted together."""
+    points = {}
+    for origin in _MARKERS:
+        counts = [cell.summaries[origin].confusion for cell in curve.cells if origin in cell.summaries]
+        if counts:
+            accepted, attacks = sum(n.attack_accepted for n in counts), sum(n.attack_rejected for n in counts)
+            rejected, bona_fide = sum(n.bona_fide_rejected for n in counts), sum(n.bona_fide_accepted for n in counts)
+            points[origin] = accepted / (accepted + attacks), rejected / (rejected + bona_fide)
+    return points
 
 
 def _det(systems: _Systems, name: str, test: str, lines: str) -> Plot:
@@ -127,17 +130,15 @@ def _det(systems: _Systems, name: str, test: str, lines: str) -> Plot:
             drawn = det(curve.bona_fide, curve.attack)
             ax.plot(drawn.far_deviate, drawn.bpcer_deviate, color=ink, linestyle=line, **_width(curves))
             top = max(top, *(2 * cell.any_summary.rates["eer"].value for cell in curve.cells))
-            for cell, origin in ((c, o) for c in curve.cells for o in _MARKERS if o in c.summaries):
-                rates = cell.summaries[origin].rates
-                point = rates["far_pooled"].value, rates["bpcer"].value
+            for origin, point in _points(curve).items():
                 top = max(top, *point)
                 mark_point(ax, point, floors, marker=_MARKERS[origin], color=ink)
     low, high = _det_limits(floors, top)
     ax.plot([low, high], [low, high], color=Ink.MUTED, linewidth=0.8, linestyle="--")
     det_axes(ax, floors, top)
     caption = (
-        "DET, in normal deviates. A curve has its EER on the dashed diagonal. Diamonds: threshold of the source's dev; "
-        "squares: the model's own threshold." + lines
+        "DET, in normal deviates. A curve has its EER on the dashed diagonal. A rate of 0 is drawn at half a sample."
+        + lines
     )
     return Plot(to_svg(figure, name, f"DET curves of all systems on {test}."), caption)
 

@@ -117,7 +117,7 @@ def _detail_lines(row: CrossRow) -> Iterator[DetailLine]:
             origin=THRESHOLDS[row.origin],
             chosen_on=row.chosen_on,
             criterion=row.criterion,
-            threshold="differs" if row.threshold is None else number(row.threshold),
+            threshold="of each run" if row.threshold is None else number(row.threshold),
             over=over,
             n=f"{count(row.bona_fide)} + {count(row.attack)}",
             unscored=count(row.unscored),

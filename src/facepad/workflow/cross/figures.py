@@ -115,7 +115,7 @@ def _rows(group: Sequence[CrossCell], resampling: Resampling) -> Iterator[CrossR
             test=first.test,
             level=first.level,
             origin=origin,
-            chosen_on=_chosen_on(origin, first.level, summary.threshold),
+            chosen_on=_chosen_on(origin, first.level, [each.threshold for each in summaries]),
             criterion=summary.threshold.criterion,
             threshold=thresholds.pop() if len(thresholds) == 1 else None,
             over=_over(group),
@@ -126,12 +126,15 @@ def _rows(group: Sequence[CrossCell], resampling: Resampling) -> Iterator[CrossR
         )
 
 
-def _chosen_on(origin: str, level: str, threshold: Threshold) -> str:
+def _chosen_on(origin: str, level: str, thresholds: Sequence[Threshold]) -> str:
+    """The data that chose the thresholds of a row, and their level."""
+    threshold, others = thresholds[0], len({each.origin.source for each in thresholds}) - 1
     if origin == "test":
         return f"the test set itself, {level}s"
     split = f", split {threshold.origin.split}" if threshold.origin.split else ""
     of_videos = has_note(threshold.origin.notes, NoteKind.LEVEL)
-    return f"{threshold.origin.source}{split}, {'videos' if of_videos else 'frames'}"
+    source = f"{threshold.origin.source}{f' and {others} other folds' if others else ''}"
+    return f"{source}{split}, {'videos' if of_videos else 'frames'}"
 
 
 def _over(group: Sequence[CrossCell]) -> str:

@@ -48,12 +48,12 @@ def model(tiny_run, noisy_manifest, tmp_path_factory):
 
 @pytest.fixture
 def measured(manifest_like, tmp_path):
-    """A test set of other images: no splits, and videos of three frames."""
+    """A test set of other images: no splits, and one video for each subject and class."""
     (tmp_path / "phone").mkdir()
 
     def change(sample):
         number = int(Path(sample.path).stem)
-        return replace(sample, split=None, video=f"{sample.label}-{number // 6}") if number < 48 else None
+        return replace(sample, split=None, video=str(sample.label)) if number < 48 else None
 
     return manifest_like(tmp_path / "phone", change)
 
