@@ -42,8 +42,12 @@ def outlook(curve: LearningCurve) -> Markup:
         Markup("with {} more people expect about <b>{}</b>").format(at.more, _short(at.acer)) for at in curve.outlook
     ]
     text = Markup("The mean error rate (ACER) is {} now; {}.").format(_short(last), Markup("; ").join(parts))
-    if curve.outlook[-1].acer.value > 0.95 * last.value:
-        text += Markup(" More people of the same kind hardly lower the error. Look at the worst images first.")
+    farthest = curve.outlook[-1].acer
+    if farthest.value > 0.95 * last.value or farthest.high > 0.95 * last.high:
+        text += Markup(
+            " The points do not prove that more people of the same kind lower the error. Look at the worst images "
+            "first."
+        )
     return text
 
 

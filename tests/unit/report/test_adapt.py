@@ -86,7 +86,15 @@ def test_curve_without_an_error_promises_no_gain(content):
 def test_flat_curve_advises_to_look_at_the_worst_images(content):
     flat = tuple(replace(at, acer=content.curve.points[-1].acer) for at in content.curve.outlook)
     text = render_adaptation_markdown(replace(content, curve=replace(content.curve, outlook=flat)))
-    assert "hardly lower the error" in text
+    assert "do not prove that more people" in text
+
+
+def test_curve_with_an_upper_end_that_does_not_fall_is_called_uncertain(content):
+    high = content.curve.points[-1].acer.high
+    kept = tuple(replace(at, acer=replace(at.acer, high=high)) for at in content.curve.outlook)
+    text = render_adaptation_markdown(replace(content, curve=replace(content.curve, outlook=kept)))
+    assert "do not prove that more people" in text
+    assert "do not prove" not in render_adaptation_markdown(content)
 
 
 def test_foreign_texts_are_escaped_and_the_page_loads_nothing(tmp_path):

@@ -87,9 +87,10 @@ def learning_curve(points: Sequence[CurvePoint], seed: int = 0) -> LearningCurve
 def extrapolate(points: Sequence[CurvePoint], people: int, seed: int = 0) -> Rate:
     """Extrapolate the error to a larger number of people, cautiously.
 
-    The curve is ``a * n ** -b`` with ``0 <= b <= 1``. The exponent is fitted by weighted least squares, and the curve
-    passes through the last point. The interval repeats this with errors drawn from the intervals of the points.
-    The result is never above the last measured error, and never below the lower end of its interval.
+    The curve is ``a * n ** -b`` with ``0 <= b <= 1``, and passes through the last point. The exponent is fitted by
+    weighted least squares, to the errors and again to errors drawn from the intervals of the points. The smaller one of
+    the fitted exponent and the lower quartile of the others is used. The interval is that of the drawn curves. The
+    result is never above the last measured error, and never below the lower end of its interval.
 
     Args:
         points: At least `MIN_POINTS` points, by increasing number of people.
@@ -105,7 +106,7 @@ def extrapolate(points: Sequence[CurvePoint], people: int, seed: int = 0) -> Rat
     >>> rates = [Rate(0.12, 0.10, 0.14, 100, ""), Rate(0.06, 0.05, 0.07, 100, ""), Rate(0.04, 0.03, 0.05, 100, "")]
     >>> points = [CurvePoint(n, rate, 3) for n, rate in zip((1, 2, 3), rates)]
     >>> round(extrapolate(points, 4).value, 3)
-    0.03
+    0.031
     """
     if len(points) < MIN_POINTS:
         raise InputError(f"an extrapolation needs at least {MIN_POINTS} points, got {len(points)}")
@@ -117,8 +118,10 @@ def extrapolate(points: Sequence[CurvePoint], people: int, seed: int = 0) -> Rat
     drawn = _redrawn([at.acer for at in points], seed)
     sizes = np.array([at.people / last.people for at in points])
     spread = np.array([max(_MIN_SPREAD, (at.acer.high - at.acer.low) / 4) for at in points])
-    value = float(values[0, -1] * ratio ** -_exponents(values, sizes, spread)[0])
-    low, high = np.quantile(drawn[:, -1] * ratio ** -_exponents(drawn, sizes, spread), _QUANTILES).tolist()
+    exponents = _exponents(drawn, sizes, spread)
+    exponent = min(_exponents(values, sizes, spread)[0], np.quantile(exponents, 0.25))
+    value = float(values[0, -1] * ratio**-exponent)
+    low, high = np.quantile(drawn[:, -1] * ratio**-exponents, _QUANTILES).tolist()
     value = max(value, last.acer.low)
     low = min(max(low, last.acer.low), value)
     return Rate(value, low, max(min(high, last.acer.high), value), last.acer.n, "extrapolated")
