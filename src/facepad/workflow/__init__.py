@@ -1,1 +1,1 @@
-"""The functions behind the commands train, evaluate, calibrate, export, fuse, demo and cross."""
+"""The functions behind the commands adapt, train, evaluate, calibrate, export, fuse, demo and cross."""

@@ -35,11 +35,11 @@ from facepad.workflow.adapt.folds import Fold
 __all__ = ["RULE", "TIE", "Judged", "Logits", "decided", "fit_calibration", "fused_logits", "judge", "winner"]
 
 TIE = 0.005
-"""Candidates whose upper bounds of ACER differ by at most this are equal: the smallest of them wins."""
+"""Candidates whose upper bounds of ACER differ by at most this are equal."""
 
 RULE = (
     "the lowest upper end of the 95 % interval of ACER on people whom the training did not see; "
-    f"within {TIE:.1%} of the lowest, the smallest model"
+    f"within {TIE:.1%} of the lowest, the smallest model, and of equal sizes the one with the clearest separation"
 )
 """The rule that chooses the winner, in words."""
 
@@ -82,6 +82,13 @@ class Judged:
         """Upper end of the 95 % interval of ACER."""
         return self.expected["acer"].high
 
+    @property
+    def separation(self) -> float:
+        """Distance of the classes' mean logits in standard deviations (d')."""
+        live, attack = (_values(self.logits, label) for label in Label)
+        spread = float(np.sqrt((live.var() + attack.var()) / 2)) or 1.0
+        return float(live.mean() - attack.mean()) / spread
+
 
 def judge(name: str, size: int, logits: Logits, folds: Sequence[Fold], criterion: str, *, source: str) -> Judged:
     """Calibrate a candidate on its out-of-fold logits, choose its threshold, and measure what to expect of new people.
@@ -115,7 +122,7 @@ def winner(judged: Sequence[Judged]) -> Judged:
         raise InputError("no candidate could be judged")
     lowest = min(candidate.upper for candidate in judged)
     equal = [candidate for candidate in judged if candidate.upper <= lowest + TIE]
-    return min(equal, key=lambda candidate: (candidate.size, candidate.upper, candidate.name))
+    return min(equal, key=lambda candidate: (candidate.size, -candidate.separation, candidate.name))
 
 
 def fused_logits(members: Sequence[Judged]) -> list[ScoreRecord]:

@@ -333,7 +333,8 @@ def _require_usable(out: Path) -> None:
 
 
 def _usable(samples: Sequence[Sample], manifest: Path) -> list[Sample]:
-    usable = [sample for sample in samples if sample.box is not None]
+    """The samples with a face. They have no split, as their scores are neither of training nor of a test."""
+    usable = [replace(sample, split=None) for sample in samples if sample.box is not None]
     require_both_classes(usable, "adapting", where=f"{manifest} with a face")
     people = {sample.subject for sample in usable}
     if len(people) < 2:

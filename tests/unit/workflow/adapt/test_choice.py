@@ -101,6 +101,11 @@ def test_smallest_of_equal_candidates_wins_and_a_clearly_better_one_beats_it():
         winner([])
 
 
+def test_of_equal_sizes_the_clearest_separation_wins():
+    near = {person: (live, [score + 4.5 for score in attack]) for person, (live, attack) in SEPARABLE.items()}
+    assert winner([judged(records(near), "a-near"), judged(records(SEPARABLE), "b-far")]).name == "b-far"
+
+
 def test_interval_without_errors_gets_narrower_with_more_people():
     def upper(people: int) -> float:
         return expected_rates(records({str(p): ([1.0] * 20, [-1.0] * 20) for p in range(people)}))["acer"].high

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -129,3 +130,10 @@ def test_second_process_in_the_same_folder_is_refused(home, tmp_path):
     site, out = tiny_site(tmp_path / "site", people=2), tmp_path / "out"
     with exclusive(out, "adapting"), pytest.raises(InputError, match="adapting"):
         adapt(site, out, SETTINGS)
+
+
+def test_machine_without_pytorch_is_told_the_extra(home, monkeypatch, tmp_path):
+    tiny_model(home)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ModelError, match=r"pip install 'facepad\[train\]'"):
+        adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)

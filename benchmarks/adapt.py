@@ -1,0 +1,329 @@
+"""facepad adapt on draws of a few people: the error on all other people, and the error that the adaptation promised.
+
+    python benchmarks/adapt.py run MANIFEST WORK        adapt on the draws, and measure (continues after a break)
+    python benchmarks/adapt.py cover MANIFEST WORK      promise and error of the public networks on many draws
+    python benchmarks/adapt.py table WORK --out PAGE    write the page
+
+MANIFEST is a manifest of single images with face boxes, such as that of NUAA. Each draw takes a few people at random,
+and IMAGES images of each class of each of them. The test takes TEST images of each class of each other person. For the
+network that is trained further, four ways to make one model of all people are compared on the same draws. `cover` needs
+no training, and therefore takes many draws.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from _common import made_by, markdown, parser, processor_time, publish
+from facepad.datasets.manifest import read_manifest, write_manifest
+from facepad.media.images import read_image
+from facepad.metrics import eer, hter, threshold_at
+from facepad.modelfile.bundle import Bundle, read_bundle
+from facepad.modelfile.scorers import BundleScorer, Prepared
+from facepad.types import Label, Sample, ScoreRecord
+from facepad.workflow.adapt.candidates import find_candidates
+from facepad.workflow.adapt.choice import decided
+from facepad.workflow.adapt.expected import expected_rates
+from facepad.workflow.adapt.final import averaged_weights
+from facepad.workflow.adapt.fitting import FitData, fit_candidate
+from facepad.workflow.adapt.folds import folds_by_person, people_by_class
+from facepad.workflow.adapt.job import Adapted, AdaptSettings, adapt
+from facepad.workflow.calibrate import LogitScorer
+from facepad.workflow.scoring import score_samples
+
+IMAGES, TEST = 40, 20
+#: Number of people -> number of draws.
+DRAWS = {3: 4, 4: 3, 6: 2}
+#: Number of draws of each number of people for `cover`.
+MANY = 150
+PUBLIC = "minifasnet-v2se-celeba-spoof"
+TUNED = f"{PUBLIC}-tuned"
+Logits = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Crops:
+    """The crops of samples, and their classes."""
+
+    samples: list[Sample]
+    prepared: list[Prepared]
+
+    @classmethod
+    def of(cls, root: Path, samples: Sequence[Sample], scorer: BundleScorer) -> Crops:
+        return cls(list(samples), [scorer.prepare(read_image(root / each.path), each.box) for each in samples])
+
+    def logits(self, bundle: Bundle) -> Logits:
+        scorer = BundleScorer(bundle, threads=1)
+        parts = [self.prepared[start : start + 32] for start in range(0, len(self.prepared), 32)]
+        return np.concatenate([scorer.score(part).logits for part in parts])
+
+    def split(self, logits: Logits) -> tuple[Logits, Logits]:
+        live = np.array([each.label is Label.BONA_FIDE for each in self.samples])
+        return logits[live], logits[~live]
+
+    def where(self, people: Sequence[str]) -> NDArray[np.bool_]:
+        return np.array([each.subject in people for each in self.samples])
+
+
+def spread(samples: Sequence[Sample], count: int) -> list[Sample]:
+    """``count`` samples, evenly spaced."""
+    if len(samples) <= count:
+        return list(samples)
+    return [samples[number * len(samples) // count] for number in range(count)]
+
+
+def picked(samples: Sequence[Sample], people: Sequence[str], count: int) -> list[Sample]:
+    """``count`` samples of each class of each of these people."""
+    parts = ([s for s in samples if (s.subject, s.label) == (p, label)] for p in people for label in Label)
+    return [sample for part in parts for sample in spread(part, count)]
+
+
+def draws(samples: Sequence[Sample]) -> list[tuple[str, list[str]]]:
+    """The draws: name and people. All people have images of both classes."""
+    both = [{s.subject for s in samples if s.label is label} for label in Label]
+    people, generator = sorted(both[0] & both[1]), np.random.default_rng(0)
+    chosen = [(n, number, generator.permutation(people)[:n].tolist()) for n in DRAWS for number in range(DRAWS[n])]
+    return [(f"{n}-{number}", sorted(drawn)) for n, number, drawn in sorted(chosen, key=lambda draw: draw[1])]
+
+
+def run(manifest: Path, work: Path) -> None:
+    """Adapt on all draws and measure. Finished draws are kept."""
+    samples = [sample for sample in read_manifest(manifest) if sample.box is not None]
+    (work / "features").mkdir(parents=True, exist_ok=True)
+    for name, people in draws(samples):
+        folder = work / name
+        if (folder / "result.json").exists():
+            continue
+        others = sorted({sample.subject for sample in samples} - set(people))
+        adapted, seconds = _adapted(manifest, folder, picked(samples, people, IMAGES), work / "features")
+        tested = Crops.of(manifest.parent, picked(samples, others, TEST), BundleScorer(adapted.bundle))
+        result = {
+            "people": len(people),
+            "winner": adapted.winner.name,
+            "cpu_seconds": seconds,
+            "expected": adapted.to_dict()["expected"]["acer"],
+            **_measured(adapted, tested),
+            "public": _rates(tested, tested.logits(_public(adapted)), None),
+            "ways": _ways(adapted, folder, tested),
+        }
+        (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        print(name, json.dumps(result), flush=True)
+
+
+def _adapted(manifest: Path, folder: Path, samples: Sequence[Sample], features: Path) -> tuple[Adapted, float]:
+    site, out = folder / "site", folder / "out"
+    site.mkdir(parents=True, exist_ok=True)
+    (out / "work").mkdir(parents=True, exist_ok=True)
+    (out / "data").mkdir(exist_ok=True)
+    if not (out / "work" / "features").exists():  # one store for all draws
+        (out / "work" / "features").symlink_to(features.resolve(), target_is_directory=True)
+    way = os.path.relpath(manifest.parent.resolve(), site.resolve())
+    write_manifest(site / "manifest.csv", [replace(s, path=Path(way, s.path).as_posix()) for s in samples])
+    (out / "model.facepad").unlink(missing_ok=True)  # left by an interrupted benchmark
+    started = processor_time()
+    adapted = adapt(site / "manifest.csv", out, AdaptSettings(jobs=1, only=(PUBLIC, TUNED)))
+    return adapted, processor_time() - started
+
+
+def _measured(adapted: Adapted, tested: Crops) -> dict[str, float]:
+    line, threshold = adapted.bundle.description.calibration, adapted.bundle.description.threshold
+    assert threshold is not None
+    chosen = (np.log(threshold.value / (1 - threshold.value)) - line.offset) / line.slope
+    return _rates(tested, tested.logits(adapted.bundle), float(chosen))
+
+
+def _rates(tested: Crops, logits: Logits, threshold: float | None) -> dict[str, float]:
+    live, attack = tested.split(logits)
+    rates = {"eer": eer(live, attack)}
+    return rates if threshold is None else {**rates, "hter": hter(live, attack, threshold)}
+
+
+def _public(adapted: Adapted) -> Bundle:
+    found = {each.name: each for each in find_candidates("yunet", train=False).candidates}[PUBLIC].bundle
+    assert found is not None
+    return found
+
+
+def _ways(adapted: Adapted, folder: Path, tested: Crops) -> dict[str, dict[str, float]]:
+    """EER and HTER of the trained network for each way to make one model of all people."""
+    samples, root, work = read_manifest(adapted.manifest), adapted.manifest.parent, folder / "out" / "work"
+    folds = adapted.plan.folds
+    models = [read_bundle(work / TUNED / f"fold-{fold.number}" / "model.facepad") for fold in folds]
+    [training] = [each.training for each in adapted.plan.candidates if each.name == TUNED]
+    assert training is not None
+    whole = fit_candidate(training, FitData(root, work / "features"), samples, work / TUNED / "all")
+    seen = Crops.of(root, samples, BundleScorer(whole))
+    logits = [seen.logits(model) for model in models]
+    held = [seen.where(sorted(fold.people)) for fold in folds]
+    pooled = np.sum([np.where(part, values, 0.0) for part, values in zip(held, logits, strict=True)], axis=0)
+    threshold = threshold_at(*seen.split(pooled))
+    scaled = [_scale(seen, values, ~part) for part, values in zip(held, logits, strict=True)]
+    matched = np.sum(
+        [
+            np.where(part, (values - low) / (high - low), 0.0)
+            for part, values, (low, high) in zip(held, logits, scaled, strict=True)
+        ],
+        axis=0,
+    )
+    on_all = tested.logits(whole)
+    low, high = _scale(seen, seen.logits(whole), np.ones(len(samples), bool))
+    place = threshold_at(*seen.split(matched))
+    return {
+        "mean weights of the folds": _rates(tested, tested.logits(averaged_weights(models)), threshold),
+        "mean logits of the folds": _rates(tested, np.mean([tested.logits(m) for m in models], axis=0), threshold),
+        "trained on all": _rates(tested, on_all, threshold),
+        "trained on all, matched": _rates(tested, on_all, low + place * (high - low)),
+    }
+
+
+def _scale(seen: Crops, logits: Logits, trained: NDArray[np.bool_]) -> tuple[float, float]:
+    """Means of the logits of attacks and of bona fide images that a network was trained on."""
+    live = np.array([each.label is Label.BONA_FIDE for each in seen.samples])
+    return float(logits[trained & ~live].mean()), float(logits[trained & live].mean())
+
+
+def cover(manifest: Path, work: Path) -> None:
+    """How often the error of a public network on new people lies in the promised interval."""
+    samples = [sample for sample in read_manifest(manifest) if sample.box is not None]
+    people = sorted(set.intersection(*people_by_class(samples).values()))
+    chosen = picked(samples, people, IMAGES)
+    rows: dict[str, dict[str, list[list[float]]]] = {}
+    for public in find_candidates("yunet", train=False).candidates:
+        assert public.bundle is not None
+        records = score_samples(LogitScorer(BundleScorer(public.bundle)), manifest.parent, chosen).records
+        generator = np.random.default_rng(0)
+        rows[public.name] = {
+            str(count): [_promise(records, chosen, generator.permutation(people)[:count]) for _ in range(MANY)]
+            for count in DRAWS
+        }
+    work.mkdir(parents=True, exist_ok=True)
+    (work / "cover.json").write_text(json.dumps(rows) + "\n", encoding="utf-8")
+
+
+def _promise(records: Sequence[ScoreRecord], samples: Sequence[Sample], people: NDArray[np.str_]) -> list[float]:
+    """The promised ACER with the ends of its interval, and the ACER of all other people."""
+    drawn = [record for record in records if record.subject in people]
+    folds = folds_by_person([sample for sample in samples if sample.subject in people])
+    promised = expected_rates(decided(drawn, folds, "eer"))["acer"]
+    parts = [
+        [r for r in records if r.label is label and (r.subject in people) == own] for own in (1, 0) for label in Label
+    ]
+    live, attack, new_live, new_attack = (np.array([record.score for record in part]) for part in parts)
+    return [promised.value, promised.low, promised.high, hter(new_live, new_attack, threshold_at(live, attack))]
+
+
+def page(work: Path) -> str:
+    """The page of all finished draws."""
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("*/result.json"))]
+    groups = {count: [each for each in results if each["people"] == count] for count in DRAWS}
+    rows = [_row(count, group) for count, group in groups.items() if group]
+    names = list(results[0]["ways"]) if results else []
+    ways = [[name, *(_both(group, name) for group in groups.values() if group)] for name in names]
+    head = ["people", "draws", "public EER", "EER", "HTER at its own threshold", "promised ACER", "inside", "CPU s"]
+    counts = [f"{count} people: EER / HTER" for count, group in groups.items() if group]
+    return _TEXT.format(
+        made_by=made_by("python benchmarks/adapt.py"),
+        images=IMAGES,
+        test=TEST,
+        table=markdown(head, rows),
+        ways=markdown(["one model of all people", *counts], ways),
+        cover=markdown(
+            ["network", "people", "draws", "HTER", "promised ACER", "interval", "inside"], _cover_rows(work)
+        ),
+    )
+
+
+def _row(count: int, group: Sequence[Mapping[str, Any]]) -> list[object]:
+    inside = sum(each["expected"]["low"] <= each["hter"] <= each["expected"]["high"] for each in group)
+    ends = [_mean(each["expected"][end] for each in group) for end in ("low", "high")]
+    return [
+        count,
+        len(group),
+        f"{_mean(each['public']['eer'] for each in group):.2f} %",
+        f"{_mean(each['eer'] for each in group):.2f} %",
+        f"{_mean(each['hter'] for each in group):.2f} %",
+        f"{ends[0]:.1f} to {ends[1]:.1f} %",
+        f"{inside} of {len(group)}",
+        f"{statistics.mean(each['cpu_seconds'] for each in group):.0f}",
+    ]
+
+
+def _cover_rows(work: Path) -> list[list[object]]:
+    if not (work / "cover.json").exists():
+        return []
+    found = json.loads((work / "cover.json").read_text(encoding="utf-8"))
+    return [
+        [
+            name,
+            count,
+            len(each),
+            f"{_mean(row[3] for row in each):.2f} %",
+            f"{_mean(row[0] for row in each):.2f} %",
+            f"{_mean(row[1] for row in each):.1f} to {_mean(row[2] for row in each):.1f} %",
+            f"{_mean(row[1] <= row[3] <= row[2] for row in each):.0f} %",
+        ]
+        for name, counts in found.items()
+        for count, each in counts.items()
+    ]
+
+
+def _both(group: Sequence[Mapping[str, Any]], name: str) -> str:
+    return " / ".join(f"{_mean(each['ways'][name][rate] for each in group):.2f} %" for rate in ("eer", "hter"))
+
+
+def _mean(values: Any) -> float:
+    return 100 * statistics.mean(values)
+
+
+_TEXT = """# Adaptation to a site
+
+{made_by}
+
+`facepad adapt` on a few people of NUAA, drawn at random, with {images} images of each class of each person. The test
+takes {test} images of each class of every other person. The candidates are one public network and its copy that is
+trained further. *Promised ACER* is the mean of the ends of the 95 % intervals; *inside* counts the draws whose measured
+HTER lies in their own interval. NUAA has one kind of attack, so ACER and HTER are the same rate. The CPU seconds do not
+count the features that an earlier draw has stored.
+
+{table}
+The trained network alone: four ways to make one model of all people. The threshold comes from the out-of-fold logits.
+The mean of the logits needs as many networks as there are folds. *Matched* puts the threshold at the same place between
+the mean logits of both classes in training.
+
+{ways}
+The public networks without training, on many draws: how often the error on all other people lies in the interval that
+the drawn people promise. Threshold and interval come from the drawn people alone.
+
+{cover}"""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    command = parser(__doc__)
+    tasks = command.add_subparsers(dest="task", required=True)
+    for task in ("run", "cover"):
+        runs = tasks.add_parser(task)
+        runs.add_argument("manifest", type=Path)
+        runs.add_argument("work", type=Path)
+    table = tasks.add_parser("table")
+    table.add_argument("work", type=Path)
+    table.add_argument("--out", type=Path)
+    arguments = command.parse_args(argv)
+    if arguments.task == "run":
+        run(arguments.manifest, arguments.work)
+    elif arguments.task == "cover":
+        cover(arguments.manifest, arguments.work)
+    else:
+        publish(page(arguments.work), arguments.out)
+
+
+if __name__ == "__main__":
+    main()
