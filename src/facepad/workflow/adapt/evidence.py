@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from facepad.errors import MetricError
 from facepad.metrics import parse_criterion, summarize
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.scorers import BundleScorer
@@ -58,7 +60,7 @@ class Chosen:
         oof: The fits of the cross-validation.
         criterion: The rule that chooses the threshold.
         refits: The largest number of refits with fewer people.
-        deadline: Time of `time.monotonic` after which no refit begins. None sets no limit.
+        deadline: Time of `time.monotonic` at which the refits must end. None sets no limit.
     """
 
     best: Judged
@@ -142,17 +144,21 @@ def _curve(chosen: Chosen, seed: int, progress: bool) -> LearningCurve:
         return learning_curve([last])
     scored: defaultdict[int, list[list[ScoreRecord]]] = defaultdict(list)
     refits = replace(chosen.oof, work=chosen.oof.work / "curve", folds=(), done=lambda: None)
-    wanted = planned[: chosen.refits]
+    wanted, longest = planned[: chosen.refits], 0.0
     with progress_bar("refitting with fewer people", len(wanted), shown=progress) as advance:
         for size, fold in wanted:
-            if chosen.deadline is not None and time.monotonic() > chosen.deadline:
+            begun = time.monotonic()
+            if chosen.deadline is not None and begun + longest > chosen.deadline:
                 break
-            scored[size].append(_refit(chosen, refits, fold))
+            with suppress(MetricError):  # the images of the other people got no scores of one class
+                records = _refit(chosen, refits, fold)
+                scored[size].append(records)
+            longest = max(longest, time.monotonic() - begun)
             advance()
     curve = learning_curve([*(_point(size, scored[size]) for size in sorted(scored)), last], seed)
-    missed = len(planned) - sum(map(len, scored.values()))
-    if curve.missing and missed:
-        return replace(curve, missing=f"{curve.missing}; no time was left for {missed} of {len(planned)} refits")
+    done = sum(map(len, scored.values()))
+    if curve.missing and done < len(planned):
+        return replace(curve, missing=f"{curve.missing}; {done} of {len(planned)} refits were made in the time")
     return curve
 
 

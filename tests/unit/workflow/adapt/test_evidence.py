@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import pytest
@@ -88,12 +88,24 @@ def test_evidence_is_the_same_in_every_call(chosen):
 def test_curve_says_that_no_time_was_left(chosen, refits):
     curve = gather_evidence(replace(chosen, refits=refits)).curve
     assert len(chosen.oof.seen) == refits and curve.outlook == ()
-    assert "too few points" in curve.missing and "no time was left for" in curve.missing
+    assert "too few points" in curve.missing and f"{refits} of " in curve.missing
 
 
 def test_no_refit_begins_after_the_deadline(chosen):
     curve = gather_evidence(replace(chosen, deadline=time.monotonic() - 1)).curve
-    assert chosen.oof.seen == [] and "no time was left" in curve.missing
+    assert chosen.oof.seen == [] and "0 of " in curve.missing
+
+
+def test_refit_whose_people_got_no_scores_is_left_out(chosen):
+    class Unscored(MadeUpFits):
+        def fold_logits(self, candidate, fold):
+            return [
+                replace(each, score=None, status=ScoreStatus.UNREADABLE)
+                for each in super().fold_logits(candidate, fold)
+            ]
+
+    oof = Unscored(**{each.name: getattr(chosen.oof, each.name) for each in fields(chosen.oof)})
+    assert gather_evidence(replace(chosen, oof=oof)).curve.points[:-1] == ()
 
 
 def test_public_network_has_no_curve(chosen):
