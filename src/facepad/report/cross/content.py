@@ -172,6 +172,10 @@ class CrossContent:
         levels: tuple[Literal["frame", "video"], ...] = ("frame", "video")
         return [level for level in levels if any(cell.level == level for cell in self.cells)]
 
+    def sets_at(self, level: str) -> list[SetFacts]:
+        """The test sets that are measured at a level. A set without videos has no video level."""
+        return [each for each in self.sets if self.rows_of(each.name, level)]
+
     def rows_of(self, test: str, level: str, system: str | None = None) -> list[CrossRow]:
         """The rows of one test set at one level, in order; of one system, if it is given."""
         return [r for r in self.rows if r.test == test and r.level == level and system in (None, r.system)]

@@ -41,9 +41,10 @@ def _markdown_lines(content: CrossContent) -> Iterator[str]:
 def _overview_lines(content: CrossContent) -> Iterator[str]:
     for level in content.levels:
         yield from ("", f"## Overview, {level}s")
+        sets = content.sets_at(level)
         columns = ["System", "Threshold from", "Over"]
-        columns += [f"{each.name} {_NAMES[key]}" for each in content.sets for key in tables.OVERVIEW]
-        columns += [f"mean {_NAMES[key]}" for key in tables.OVERVIEW] if len(content.sets) > 1 else []
+        columns += [f"{each.name} {_NAMES[key]}" for each in sets for key in tables.OVERVIEW]
+        columns += [f"mean {_NAMES[key]}" for key in tables.OVERVIEW] if len(sets) > 1 else []
         rows = [
             (line.system, line.origin, line.over, *(_both(cell) for cell in line.cells))
             for line in tables.overview(content, level)
@@ -110,7 +111,8 @@ def latex(content: CrossContent) -> str:
 
 
 def _latex_table(content: CrossContent, level: str) -> Iterator[str]:
-    groups = [each.name for each in content.sets] + ["mean"] * (len(content.sets) > 1)
+    sets = content.sets_at(level)
+    groups = [each.name for each in sets] + ["mean"] * (len(sets) > 1)
     width = len(tables.OVERVIEW)
     yield f"% Rates of {level}s in percent. EER: of the test scores themselves. HTER, ACER: at the threshold named."
     yield rf"\begin{{tabular}}{{ll{'r' * (width * len(groups))}}}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from facepad.metrics import MEASURES
-from facepad.report.cross.content import THRESHOLDS, CrossContent, CrossRow, Figure
+from facepad.report.cross.content import THRESHOLDS, CrossContent, CrossRow, Figure, SetFacts
 from facepad.report.text import count, number, percent
 
 __all__ = ["DETAILS", "OVERVIEW", "Cell", "DetailLine", "OverviewLine", "details", "overview"]
@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class OverviewLine:
-    """One system at one origin of the threshold on all sets: `OVERVIEW` for each set, then the mean over the sets."""
+    """One system at one origin of the threshold on the sets of a level: `OVERVIEW` for each set, then their mean."""
 
     system: str
     origin: str
@@ -84,18 +84,18 @@ def overview(content: CrossContent, level: str) -> list[OverviewLine]:
         origins = [origin for origin in THRESHOLDS if origin != "test" and any(r.origin == origin for r in rows)]
         for origin in origins or ["test"]:
             chosen = {row.test: row for row in rows if row.origin == origin}
-            lines.append(_overview_line(content, system.name, origin, chosen))
+            lines.append(_overview_line(content.sets_at(level), system.name, origin, chosen))
     return lines
 
 
-def _overview_line(content: CrossContent, system: str, origin: str, rows: dict[str, CrossRow]) -> OverviewLine:
+def _overview_line(sets: Sequence[SetFacts], system: str, origin: str, rows: dict[str, CrossRow]) -> OverviewLine:
     shown = OVERVIEW if origin != "test" else OVERVIEW[:1]
     cells = [
         _mean_cell(rows[each.name].figures[key], key) if each.name in rows and key in shown else Cell("-")
-        for each in content.sets
+        for each in sets
         for key in OVERVIEW
     ]
-    if len(content.sets) > 1:
+    if len(sets) > 1:
         means = [[row.figures[key].mean for row in rows.values()] for key in OVERVIEW]
         cells += [
             Cell(_text(statistics.fmean(values), key)) if values and key in shown else Cell("-")

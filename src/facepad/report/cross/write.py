@@ -57,7 +57,7 @@ def write_cross(folder: Path, content: CrossContent) -> Path:
 
 
 def _page(content: CrossContent) -> str:
-    shown = [(each, level) for each in content.sets for level in content.levels if content.rows_of(each.name, level)]
+    shown = [(each, level) for each in content.sets for level in content.levels if each in content.sets_at(level)]
     parts = [
         {
             "id": f"part-{place}",
@@ -78,7 +78,7 @@ def _page(content: CrossContent) -> str:
     variables = {
         "content": content,
         "sections": [section for section in sections if section.present],
-        "overviews": [(level, tables.overview(content, level)) for level in content.levels],
+        "overviews": [(level, content.sets_at(level), tables.overview(content, level)) for level in content.levels],
         "columns": {measure.key: measure.name for measure in MEASURES},
         "overview_keys": tables.OVERVIEW,
         "detail_keys": tables.DETAILS,

@@ -71,7 +71,8 @@ def cross(out: Path, settings: CrossSettings, *, progress: bool = False) -> Cros
         write_json(out / _PLAN_FILE, _settings(plan))
         work = Workplace(out)
         done, images = work.finished(plan), work.to_score(plan)
-        _LOG.info("plan: %s%s", plan.words(), f"; {done} cells are finished" if done else "")
+        finished = f" ({done} cells are finished)" if done else ""
+        _LOG.info("plan: %s; %s images to score, with dev%s", plan.words(), f"{images:,}", finished)
         runs = sum(member.recipe is not None for member in plan.members)
         cells: list[CrossCell] = []
         scored: list[ScoredCell] = []

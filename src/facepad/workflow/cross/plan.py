@@ -145,7 +145,7 @@ class Plan:
         folds = f" ({manifests} manifests)" if manifests != len(self.tests) else ""
         images = sum(len(self.samples[cell.manifest]) for cell in self.cells)
         sets = f"{len(self.tests)} test set{'s' * (len(self.tests) != 1)}{folds}"
-        return f"{' and '.join(parts)}, {sets}: {len(self.cells)} cells with {images:,} images to score"
+        return f"{' and '.join(parts)}, {sets}: {len(self.cells)} cells with {images:,} images"
 
 
 def make_plan(settings: CrossSettings, out: Path) -> Plan:
