@@ -49,7 +49,8 @@ face are left out.
 
 The fused logit is the mean of the networks' logits after Platt scaling. The criterion of the thresholds is EER. In each
 fit, all sets and both classes have the same weight. No figure is measured at a threshold that has seen the measured
-set, except where a table says so.
+set, except where a table says so. `silent-face` was measured with ONNX files that were converted from the published
+`.pth` weights, not with the ONNX files of the catalogue.
 
 {models}
 """

@@ -9,7 +9,7 @@ import pytest
 
 from facepad.errors import ModelError, OutputExistsError
 from facepad.metrics import Threshold
-from facepad.modelfile.catalog import described_models, find_model, list_catalog, look_up
+from facepad.modelfile.catalog import DEFAULT_MODEL, described_models, find_model, list_catalog, look_up
 from facepad.modelfile.catalog.add import add_model, check_model
 from facepad.modelfile.catalog.described import read_described
 from facepad.modelfile.catalog.store import user_folder
@@ -132,6 +132,31 @@ def test_the_publishers_threshold_says_that_it_is_the_publishers(describe):
     assert threshold.value == 0.25 and threshold.criterion == "0.25"
     assert threshold.origin.source == "stated by the publisher: its README" and threshold.origin.split is None
     assert Threshold.from_dict(threshold.to_dict()) == threshold
+
+
+def test_a_described_calibration_and_its_threshold_name_their_data(describe):
+    given = 'value = 0.25\nstated = "its README"\n'
+    ours = 'value = 0.6\nchosen_on = "our dev set"\nbona_fide = 9\nattack = 7\nnotes = ["ACER 9 % elsewhere"]\n'
+    calibration = '[calibration]\nslope = 2.0\noffset = -1.0\nsource = "our dev set"\n\n[threshold]\n'
+    bundle = add_model(describe("a", changes=[(given, ours), ("[threshold]\n", calibration)]))
+    threshold = bundle.description.threshold
+    assert (threshold.value, threshold.criterion, threshold.origin.source) == (0.6, "eer", "our dev set")
+    assert (threshold.origin.n_bona_fide, threshold.origin.n_attack) == (9, 7)
+    assert [note.text for note in threshold.origin.notes] == ["ACER 9 % elsewhere"]
+    logit = -1.2
+    assert score(bundle, (204, 0, 51)).values == pytest.approx(sigmoid(np.array([2 * logit - 1] * 3)), abs=1e-6)
+
+
+@pytest.mark.parametrize("origin", ["", 'stated = "its README"\nchosen_on = "our dev set"\n'])
+def test_a_threshold_has_one_origin(describe, origin):
+    with pytest.raises(ModelError, match="a threshold needs one of stated and chosen_on"):
+        add_model(describe("a", changes=[('stated = "its README"\n', origin)]))
+
+
+def test_the_default_model_states_its_errors_and_terms():
+    model = read_described(described_models()[DEFAULT_MODEL])
+    assert model.threshold.chosen_on and any("to expect elsewhere" in note for note in model.threshold.notes)
+    assert model.calibration.source and model.shipping.answer == "ask" and all(one.url for one in model.networks)
 
 
 def test_a_graph_for_one_image_at_a_time_takes_batches(describe, linear_graph):
