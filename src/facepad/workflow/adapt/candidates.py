@@ -28,6 +28,9 @@ Kind = Literal["as-is", "trained", "fused"]
 _NEUTRAL = ("frame", "mirror", "light", "blur", "resolution", "noise", "jpeg")
 #: Largest share of a public network's multiply-adds in the stages that are trained. The others run once per view.
 _TRAINED = 0.2
+#: Learning rates of a public network's copies, by the end of their names. The gentle copy keeps what the public network
+#: knows, which is better where that network is already good. The strong copy learns more from the site.
+_RATES = {"tuned": 1e-4, "tuned-strong": 5e-4}
 _IMAGENET_LICENSE = "BSD-3-Clause"
 _IMAGENET_SCOPE = "Trained on images of one site; its first layers are torchvision's ImageNet weights."
 
@@ -126,10 +129,11 @@ def find_candidates(detector: str, *, train: bool = True, depth: bool = True) ->
 
 
 def fusions(members: Sequence[Candidate], most: int = 3) -> list[Candidate]:
-    """The fusions of two to ``most`` members, which start from different public weights."""
+    """The fusions of two to ``most`` members from different public weights, and of a network with its own copies."""
     found = []
     for parts in (parts for count in range(2, most + 1) for parts in combinations(members, count)):
-        if len({part.origin for part in parts}) == len(parts):
+        different = len({part.origin for part in parts}) == len(parts)
+        if different or (len(parts) == 2 and {part.kind for part in parts} == {"as-is", "trained"}):
             names = tuple(part.name for part in parts)
             size = sum(part.size for part in parts)
             title = f"mean of the calibrated logits of {', '.join(names)}"
@@ -157,19 +161,23 @@ def _tuned(public: Candidate, missing: dict[str, str]) -> list[Candidate]:
     description, copies = public.bundle.description, []
     for network in description.networks:
         several = len(description.networks) > 1
-        name = f"{public.name}.{network.name}-tuned".lower() if several else f"{public.name}-tuned"
-        try:
-            training = _graph_training(public.bundle, network, name)
-        except ModelError as error:
-            missing[name] = str(error)
-            continue
+        stem = f"{public.name}.{network.name}".lower() if several else public.name
         size = len(public.bundle.files[network.files[0]])
-        title = f"{network.name} of {public.name}, trained further on this site"
-        copies.append(Candidate(name, title, "trained", public.name, size, (0.014, 0.018, 0.006), training=training))
+        try:
+            trainings = {
+                f"{stem}-{end}": _graph_training(public.bundle, network, end, lr) for end, lr in _RATES.items()
+            }
+        except ModelError as error:
+            missing[f"{stem}-tuned"] = str(error)
+            continue
+        for name, training in trainings.items():
+            title = f"{network.name} of {public.name}, trained further with a learning rate of {training.lr:g}"
+            seconds = (0.014, 0.018, 0.006)
+            copies.append(Candidate(name, title, "trained", public.name, size, seconds, training=training))
     return copies
 
 
-def _graph_training(bundle: Bundle, network: Network, name: str) -> Training:
+def _graph_training(bundle: Bundle, network: Network, end: str, lr: float) -> Training:
     from facepad.models.graph import (
         GraphFormat,
         GraphModel,
@@ -185,7 +193,7 @@ def _graph_training(bundle: Bundle, network: Network, name: str) -> Training:
         described = bundle.description
         facts = {"started_from": {"name": described.name, "source": described.source, "network": network.name}}
         changes: dict[str, Any] = {
-            "name": name,
+            "name": f"{described.name}-{end}",
             "networks": (network.model_copy(update={"weight": 1.0}),),
             "calibration": type(described.calibration)(),
             "threshold": None,
@@ -200,8 +208,8 @@ def _graph_training(bundle: Bundle, network: Network, name: str) -> Training:
         to_bundle=to_bundle,
         spec=network.preprocess,
         trainable_from=_tail(GraphModel(graph, form), network.preprocess.size),
-        steps=80,
-        lr=5e-4,
+        steps=60,
+        lr=lr,
         views=3,
         augment=Augmentation(_NEUTRAL),
     )

@@ -45,13 +45,14 @@ def fits(monkeypatch):
 def test_killed_adaptation_repeats_no_finished_fit_and_gives_the_same_bytes(home, fits, tmp_path):
     tiny_model(home)
     site = tiny_site(tmp_path / "site")
+    settings = AdaptSettings(jobs=1, only=("tiny", "tiny-tuned"))
     fits.kill = 2
     with pytest.raises(KeyboardInterrupt):
-        adapt(site, tmp_path / "killed", SETTINGS)
+        adapt(site, tmp_path / "killed", settings)
     fits.kill = None
-    adapted = adapt(site, tmp_path / "killed", SETTINGS)
+    adapted = adapt(site, tmp_path / "killed", settings)
     assert fits.folders == ["fold-0", "fold-1", "fold-1", "fold-2"]
-    again = adapt(site, tmp_path / "whole", SETTINGS)
+    again = adapt(site, tmp_path / "whole", settings)
     assert again.bundle.description == adapted.bundle.description
     names = ("model.facepad", "scores.csv")
     assert all((tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes() for name in names)
