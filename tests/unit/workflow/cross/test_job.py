@@ -242,3 +242,24 @@ def test_values_after_one_list_option_are_its_values():
     words = ["out", "--model", "a", "b", "--fuse", "min", "--test", "c", "d"]
     assert spread_lists(words) == ["out", "--model", "a", "--model", "b", "--fuse", "min", "--test", "c", "--test", "d"]
     assert spread_lists(["--test", "c", "out"]) == ["--test", "c", "out"]
+
+
+def test_an_interrupted_call_continues_after_its_last_finished_cell(
+    model, noisy_manifest, measured, tmp_path, monkeypatch
+):
+    settings = {"models": [model], "test": [measured, noisy_manifest]}
+    scored, real = [], cells_module.score_samples
+
+    def stopped(scorer, root, samples, **options):
+        if scored:
+            raise KeyboardInterrupt
+        scored.append(len(samples))
+        return real(scorer, root, samples, **options)
+
+    monkeypatch.setattr(cells_module, "score_samples", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "out", **settings)
+    scored.clear()  # one more list of samples may be scored: those of the second set
+    done = run(tmp_path / "out", **settings)
+    assert scored == [24]
+    assert {cell.test for cell in done.content.cells} == {"phone", noisy_manifest.parent.name}
