@@ -65,8 +65,8 @@ def honesty(content: AdaptContent) -> str:
     if content.folds:
         how = (
             f"Cross-validation on the {content.people} people of this site: they were divided into {content.folds} "
-            "folds, and each person was scored by networks that were trained without this person, at a threshold that "
-            "was chosen on the other folds."
+            "folds, and each person was scored by networks that had not seen this person, at a threshold that was "
+            "chosen on the other folds."
         )
     else:
         how = f"No network was trained: a public network was calibrated on the {content.people} people of this site."
