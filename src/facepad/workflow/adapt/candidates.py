@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -92,6 +94,11 @@ class Candidate:
     training: Training | None = None
     members: tuple[str, ...] = ()
 
+    @property
+    def single(self) -> bool:
+        """Whether the candidate is one network."""
+        return self.training is not None or (self.bundle is not None and len(self.bundle.description.networks) == 1)
+
 
 @dataclass(frozen=True)
 class Found:
@@ -120,7 +127,7 @@ def find_candidates(detector: str, *, train: bool = True, depth: bool = True) ->
     if train and importlib.util.find_spec("torch") is None:
         raise ModelError("training needs PyTorch, which is not installed: pip install 'facepad[train]'")
     candidates, missing = _public()
-    tuned = [copy for public in candidates for copy in _tuned(public, missing)] if train else []
+    tuned = _tuned(candidates, missing) if train else []
     trained = _from_imagenet(detector, missing, depth=depth) if train else []
     if not candidates and not trained:
         reasons = "; ".join(f"{name}: {why}" for name, why in missing.items())
@@ -129,9 +136,10 @@ def find_candidates(detector: str, *, train: bool = True, depth: bool = True) ->
 
 
 def fusions(members: Sequence[Candidate], most: int = 3) -> list[Candidate]:
-    """The fusions of two to ``most`` members from different public weights, and of a network with its own copies."""
+    """The fusions of two to ``most`` networks from different public weights, and of a network with its own copies."""
     found = []
-    for parts in (parts for count in range(2, most + 1) for parts in combinations(members, count)):
+    single = [each for each in members if each.single]
+    for parts in (parts for count in range(2, most + 1) for parts in combinations(single, count)):
         different = len({part.origin for part in parts}) == len(parts)
         if different or (len(parts) == 2 and {part.kind for part in parts} == {"as-is", "trained"}):
             names = tuple(part.name for part in parts)
@@ -155,45 +163,44 @@ def _public() -> tuple[list[Candidate], dict[str, str]]:
     return candidates, missing
 
 
-def _tuned(public: Candidate, missing: dict[str, str]) -> list[Candidate]:
-    """Copies of a public model's networks that are trained further."""
-    assert public.bundle is not None
-    description, copies = public.bundle.description, []
-    for network in description.networks:
-        several = len(description.networks) > 1
-        stem = f"{public.name}.{network.name}".lower() if several else public.name
-        size = len(public.bundle.files[network.files[0]])
-        try:
-            trainings = {
-                f"{stem}-{end}": _graph_training(public.bundle, network, end, lr) for end, lr in _RATES.items()
-            }
-        except ModelError as error:
-            missing[f"{stem}-tuned"] = str(error)
-            continue
-        for name, training in trainings.items():
-            title = f"{network.name} of {public.name}, trained further with a learning rate of {training.lr:g}"
-            seconds = (0.014, 0.018, 0.006)
-            copies.append(Candidate(name, title, "trained", public.name, size, seconds, training=training))
+def _tuned(publics: Sequence[Candidate], missing: dict[str, str]) -> list[Candidate]:
+    """Copies of the public models' networks that are trained further. Each file gives its copies once."""
+    copies: list[Candidate] = []
+    seen: set[bytes] = set()
+    for public in sorted(publics, key=lambda each: not each.single):  # names of the models that hold one network
+        assert public.bundle is not None
+        for network in public.bundle.description.networks:
+            stem = public.name if public.single else f"{public.name}.{re.sub(r'[^a-z0-9]+', '-', network.name.lower())}"
+            if (graph := public.bundle.files[network.files[0]]) in seen:
+                continue
+            seen.add(graph)
+            try:
+                trainings = _graph_trainings(public.bundle, network, stem)
+            except ModelError as error:
+                missing[f"{stem}-tuned"] = str(error)
+                continue
+            for name, training in trainings.items():
+                title = f"{network.name} of {public.name}, trained further with a learning rate of {training.lr:g}"
+                row = (public.name, len(graph), (0.014, 0.018, 0.006))
+                copies.append(Candidate(name, title, "trained", *row, training=training))
     return copies
 
 
-def _graph_training(bundle: Bundle, network: Network, end: str, lr: float) -> Training:
-    from facepad.models.graph import (
-        GraphFormat,
-        GraphModel,
-        graph_with_weights,
-    )  # here: this module must not need torch
+def _graph_trainings(bundle: Bundle, network: Network, stem: str) -> dict[str, Training]:
+    """The gentle and the strong training of a network, by name."""
+    from facepad.models.graph import GraphFormat, GraphModel, graph_with_weights  # local: needs torch
 
     [graph] = bundle.network_files(network)
     output = {"output": network.output.name, "kind": network.output.kind, "bona_fide": network.output.bona_fide}
     form = GraphFormat(size=network.preprocess.size, **(network.input.model_dump() | output))
+    tail = _tail(GraphModel(graph, form), network.preprocess.size)
 
-    def to_bundle(model: StagedModel) -> Bundle:
+    def to_bundle(model: StagedModel, name: str) -> Bundle:
         assert isinstance(model, GraphModel)
         described = bundle.description
         facts = {"started_from": {"name": described.name, "source": described.source, "network": network.name}}
         changes: dict[str, Any] = {
-            "name": f"{described.name}-{end}",
+            "name": name,
             "networks": (network.model_copy(update={"weight": 1.0}),),
             "calibration": type(described.calibration)(),
             "threshold": None,
@@ -203,16 +210,19 @@ def _graph_training(bundle: Bundle, network: Network, end: str, lr: float) -> Tr
         files = {network.files[0]: graph_with_weights(graph, model)}
         return Bundle(described.model_copy(update=changes), files)
 
-    return Training(
-        network=lambda: GraphModel(graph, form),
-        to_bundle=to_bundle,
-        spec=network.preprocess,
-        trainable_from=_tail(GraphModel(graph, form), network.preprocess.size),
-        steps=60,
-        lr=lr,
-        views=3,
-        augment=Augmentation(_NEUTRAL),
-    )
+    return {
+        f"{stem}-{end}": Training(
+            network=partial(GraphModel, graph, form),
+            to_bundle=partial(to_bundle, name=f"{stem}-{end}"),
+            spec=network.preprocess,
+            trainable_from=tail,
+            steps=60,
+            lr=lr,
+            views=3,
+            augment=Augmentation(_NEUTRAL),
+        )
+        for end, lr in _RATES.items()
+    }
 
 
 def _tail(model: StagedModel, size: tuple[int, int]) -> str:
