@@ -104,7 +104,10 @@ def test_no_process_outlives_the_command_and_its_run_resumes(recipe, tiny_manife
 
 
 def _descendants(parent: int) -> list[int]:
-    children = [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    try:
+        children = [int(pid) for pid in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+    except FileNotFoundError:  # the process has ended
+        return []
     return children + [found for child in children for found in _descendants(child)]
 
 

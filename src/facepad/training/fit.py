@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,7 +79,6 @@ def _trainer_options(train: TrainSettings, accelerator: str, *, progress: bool) 
 
 def _fit_as_rank(run: TrainingRun) -> None:
     run.ranks = Ranks.here()
-    run.model = copy.deepcopy(run.model)  # the given model is in memory that all ranks share
     _fit_stages(run)
 
 

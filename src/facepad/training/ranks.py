@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -161,6 +162,7 @@ class _Job:
 
     Attributes:
         errors: A queue for errors, to the process that started the ranks.
+        work: The pickled function and its arguments.
         logs: Whether rank 0 prints the log, like the process that started the ranks.
     """
 
@@ -168,8 +170,7 @@ class _Job:
     port: int
     accelerator: str
     errors: Any
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
+    work: bytes
     logs: bool
 
 
@@ -180,8 +181,7 @@ def start_ranks(count: int, accelerator: str, function: Callable[..., Any], *arg
         count: Number of processes.
         accelerator: ``cpu``, ``cuda`` or ``mps``.
         function: A function that can be imported by name. Its result is dropped.
-        args: Picklable arguments of the function. Tensors are in memory that all ranks share: copy a tensor before you
-            change it.
+        args: Picklable arguments of the function. Each rank gets a copy.
 
     Raises:
         FacepadError: a rank raised this error.
@@ -191,7 +191,8 @@ def start_ranks(count: int, accelerator: str, function: Callable[..., Any], *arg
     multiprocessing.set_forkserver_preload([_PRELOADED])
     errors = multiprocessing.get_context(method).SimpleQueue()
     logs = bool(logging.getLogger("facepad").handlers)
-    job = _Job(count, _free_port(), accelerator, errors, function, args, logs)
+    # torch's own pickling would share every tensor by a file descriptor, and a fork server takes at most 256 of these.
+    job = _Job(count, _free_port(), accelerator, errors, pickle.dumps((function, args)), logs)
     with interrupt_deferred():
         context = start_processes(  # type: ignore[no-untyped-call]
             _run_rank, (job,), count, join=False, start_method=method
@@ -250,7 +251,8 @@ def _run_rank(number: int, job: _Job) -> None:
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(job.port)}
     try:
         with joined(job.accelerator):
-            job.function(*job.args)
+            function, args = pickle.loads(job.work)
+            function(*args)
     except FacepadError as error:
         job.errors.put(error)
         raise SystemExit(1) from error
