@@ -46,6 +46,12 @@ class MadeUpFits(OutOfFold):
         return self.network
 
 
+def tiny_pair():
+    """The tiny network as it is, and its first trained copy."""
+    candidates = find_candidates("yunet", depth=False).candidates
+    return tuple(next(each for each in candidates if each.kind == kind) for kind in ("as-is", "trained"))
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     manifest = tiny_site(tmp_path_factory.mktemp("site") / "site", people=6, images=5)
@@ -59,7 +65,7 @@ def chosen(site, monkeypatch, tmp_path):
     monkeypatch.setenv("FACEPAD_HOME", str(tmp_path / "home"))
     tiny_model(tmp_path / "home")
     manifest, samples = site
-    public, tuned = find_candidates("yunet", depth=False).candidates
+    public, tuned = tiny_pair()
     folds = folds_by_person(samples)
     oof = MadeUpFits(
         FitData(manifest.parent, tmp_path / "features"), samples, folds, tmp_path, lambda: None, network=public.bundle
@@ -109,19 +115,19 @@ def test_refit_whose_people_got_no_scores_is_left_out(chosen):
 
 
 def test_public_network_has_no_curve(chosen):
-    [public] = [each for each in find_candidates("yunet", depth=False).candidates if each.kind == "as-is"]
+    public, _ = tiny_pair()
     evidence = gather_evidence(replace(chosen, best=chosen.judged[public.name], parts=(public,)))
     assert evidence.curve.points == () and "not trained" in evidence.curve.missing
     assert chosen.oof.seen == []
 
 
 def test_fusion_is_refitted_with_all_its_members(chosen):
-    parts = find_candidates("yunet", depth=False).candidates
+    parts = tiny_pair()
     logits = fused_logits([chosen.judged[part.name] for part in parts])
     best = judge("both", 2, logits, chosen.oof.folds, "eer", source="made up")
-    curve = gather_evidence(replace(chosen, best=best, parts=tuple(parts))).curve
+    curve = gather_evidence(replace(chosen, best=best, parts=parts)).curve
     assert len(curve.points) > 2 and chosen.oof.seen
-    evidence = gather_evidence(replace(chosen, best=best, parts=tuple(parts), refits=0))
+    evidence = gather_evidence(replace(chosen, best=best, parts=parts, refits=0))
     assert [probe.name for probe in evidence.probes] == ["face blanked", "only face"]
 
 
