@@ -41,10 +41,10 @@ INTRODUCTION = """<!-- written by benchmarks/default_model.py; do not edit by ha
 
 {made_by}
 
-None of these networks was trained on one of these sets. `nuaa-portraits` is NUAA (prints before a webcam) with web
-portraits as further bona fide images. The other sets are external: public pictures of two webcams, with a phone's
-screen as the attack, and of an office, with paper prints of web portraits. They have few people, so the figures say
-"another camera", not "another population". Each set has one attack instrument. Rates are in percent. Images without a
+None of these networks was trained on one of these sets. The manifest of `nuaa-portraits` lists every 40th image of NUAA
+(prints before a webcam), and 208 web portraits as further bona fide images. The other sets are external: public
+pictures of two webcams, with a phone's screen as the attack, and of an office, with paper prints of web portraits. They
+have few people, so the figures say "another camera", not "another population". Each set has one attack instrument. Rates are in percent. Images without a
 face are left out.
 
 The fused logit is the mean of the networks' logits after Platt scaling. The criterion of the thresholds is EER. In each
