@@ -44,8 +44,8 @@ INTRODUCTION = """<!-- written by benchmarks/default_model.py; do not edit by ha
 None of these networks was trained on one of these sets. The manifest of `nuaa-portraits` lists every 40th image of NUAA
 (prints before a webcam), and 208 web portraits as further bona fide images. The other sets are external: public
 pictures of two webcams, with a phone's screen as the attack, and of an office, with paper prints of web portraits. They
-have few people, so the figures say "another camera", not "another population". Each set has one attack instrument. Rates are in percent. Images without a
-face are left out.
+have few people, so the figures say "another camera", not "another population". Each set has one attack instrument.
+Rates are in percent. Images without a face are left out.
 
 The fused logit is the mean of the networks' logits after Platt scaling. The criterion of the thresholds is EER. In each
 fit, all sets and both classes have the same weight. No figure is measured at a threshold that has seen the measured
