@@ -225,21 +225,18 @@ def page(work: Path) -> str:
     """The page of all finished draws."""
     results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("*/result.json"))]
     groups = {count: [each for each in results if each["people"] == count] for count in DRAWS}
-    rows = [_row(count, group) for count, group in groups.items() if group]
-    names = list(results[0]["ways"]) if results else []
-    ways = [[name, *(_both(group, name) for group in groups.values() if group)] for name in names]
-    head = ["people", "draws", "public EER", "EER", "HTER at its own threshold", "promised ACER", "inside", "CPU s"]
-    counts = [f"{count} people: EER / HTER" for count, group in groups.items() if group]
-    return _TEXT.format(
-        made_by=made_by("python benchmarks/adapt.py"),
-        images=IMAGES,
-        test=TEST,
-        table=markdown(head, rows),
-        ways=markdown(["one model of all people", *counts], ways),
-        cover=markdown(
-            ["network", "people", "draws", "HTER", "promised ACER", "interval", "inside"], _cover_rows(work)
-        ),
-    )
+    text = f"# Adaptation to a site\n\n{made_by('python benchmarks/adapt.py')}\n"
+    if (work / "cover.json").exists():
+        head = ["network", "people", "draws", "HTER", "promised ACER", "interval", "inside"]
+        text += _COVER.format(images=IMAGES, table=markdown(head, _cover_rows(work)))
+    if results:
+        head = ["people", "draws", "public EER", "EER", "HTER", "promised ACER", "inside", "CPU s"]
+        found = {count: group for count, group in groups.items() if group}
+        table = markdown(head, [_row(count, group) for count, group in found.items()])
+        rows = [[name, *(_both(group, name) for group in found.values())] for name in results[0]["ways"]]
+        ways = markdown(["one model of all people", *(f"{count} people: EER / HTER" for count in found)], rows)
+        text += _DRAWS.format(images=IMAGES, test=TEST, table=table, ways=ways)
+    return text
 
 
 def _row(count: int, group: Sequence[Mapping[str, Any]]) -> list[object]:
@@ -284,26 +281,31 @@ def _mean(values: Any) -> float:
     return 100 * statistics.mean(values)
 
 
-_TEXT = """# Adaptation to a site
+_COVER = """
+## What the drawn people promise
 
-{made_by}
+Public networks without training, on random draws of people of NUAA, with {images} images of each class of each person.
+*HTER* is the error on all other people, at the threshold that the drawn people give. *Promised ACER* and its 95 %
+*interval* come from the drawn people alone, each judged at the threshold of the others, as `facepad adapt` does it.
+*Inside* is the share of draws whose HTER lies in their own interval. NUAA has one kind of attack, so ACER and HTER are
+the same rate.
 
-`facepad adapt` on a few people of NUAA, drawn at random, with {images} images of each class of each person. The test
-takes {test} images of each class of every other person. The candidates are one public network, two copies that are
-trained further, and their fusions. *Promised ACER* is the mean of the ends of the 95 % intervals; *inside* counts the
-draws whose measured HTER lies in their own interval. NUAA has one kind of attack, so ACER and HTER are the same rate.
-The CPU seconds do not count the features that an earlier draw has stored.
+{table}"""
+
+_DRAWS = """
+## Adaptation
+
+`facepad adapt` on random draws, with {images} images of each class of each person. The test takes {test} images of each
+class of every other person. The candidates are one public network, two copies that are trained further, and their
+fusions. *HTER* is that of the chosen model at its own threshold. The CPU seconds do not count features that an earlier
+draw has stored.
 
 {table}
-The trained network alone: four ways to make one model of all people. The threshold comes from the out-of-fold logits.
-The mean of the logits needs as many networks as there are folds. *Matched* puts the threshold at the same place between
-the mean logits of both classes in training.
+The gentle copy alone: four ways to make one model of all people. The threshold comes from the out-of-fold logits. The
+mean of the logits needs as many networks as there are folds. *Matched* puts the threshold at the same place between the
+mean logits of both classes in training.
 
-{ways}
-The public networks without training, on many draws: how often the error on all other people lies in the interval that
-the drawn people promise. Threshold and interval come from the drawn people alone.
-
-{cover}"""
+{ways}"""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

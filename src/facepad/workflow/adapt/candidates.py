@@ -274,7 +274,7 @@ def _recipe_training(name: str, detector: str) -> tuple[Training, str, int]:
         to_bundle=to_bundle,
         spec=spec,
         trainable_from="features.12.conv.1",
-        steps=60,
+        steps=50,
         lr=1e-3,
         views=recipe.augment.views,
         augment=recipe.augment.augmentation(),

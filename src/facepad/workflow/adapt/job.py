@@ -239,7 +239,7 @@ class _Job:
         """The evidence for the winner, within the time of the plan and of ``minutes``."""
         parts = tuple(candidates[name] for name in candidates[best.name].members or (best.name,))
         all_fits = sum(plan.seconds[part.name] for part in parts if part.training)
-        refits = int(plan.refits * (len(plan.folds) + 1) / all_fits) if all_fits else 0
+        refits = int(plan.refits * len(plan.folds) / all_fits) if all_fits else 0
         minutes = self.settings.minutes
         deadline = None if minutes is None else self.started + 60 * minutes
         chosen = Chosen(best, parts, judged, oof, self.settings.criterion, refits, deadline)

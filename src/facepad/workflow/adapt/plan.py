@@ -120,10 +120,10 @@ def make_plan(samples: Sequence[Sample], found: Found, *, seed: int = 0, minutes
 
 
 def _seconds(candidate: Candidate, images: int, folds: int) -> float:
-    """Expected seconds of a candidate, with the training of the final model."""
+    """Expected seconds of a candidate. The final model needs no training: it has the mean weights of the folds."""
     score, view, step = (cost / available_cpus() for cost in candidate.seconds)
     training = candidate.training
     if training is None:
         return images * score
-    fits = (folds + 1) * (_FIT_SECONDS + training.steps * training.batch_size * step)
+    fits = folds * (_FIT_SECONDS + training.steps * training.batch_size * step)
     return images * (score + training.views * view) + fits
