@@ -241,8 +241,8 @@ def test_evaluation_on_one_class_is_refused_before_anything_is_written(facepad, 
     code, _, err = facepad("evaluate", run_folder, manifest, tmp_path / "report")
     assert (code, "both classes in split 'test', got 0 bona fide and 12 attack" in err) == (2, True)
     write_manifest(manifest, [s for s in samples if s.split is not Split.DEV])
-    code, _, err = facepad("evaluate", run_folder, manifest, tmp_path / "report")
-    assert (code, "--criterion 0.5" in err) == (2, True)
+    code, _, err = facepad("evaluate", run_folder, manifest, tmp_path / "report", "--dev", manifest)
+    assert (code, "split 'dev', got 0 bona fide and 0 attack" in err) == (2, True), err
     assert not (tmp_path / "report").exists()
 
 

@@ -12,6 +12,7 @@ import os
 import pickle
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -239,10 +240,18 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+def _end_with_parent() -> None:
+    """End this rank when its parent has ended, even by SIGKILL. The fork server would let the rank run on."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _run_rank(number: int, job: _Job) -> None:
-    # torch.multiprocessing sends SIGINT to a rank whose parent has ended, and `interrupt_deferred` still blocks it.
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `interrupt_deferred` still blocks it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if number == 0 and job.logs:
         log_to_stderr()
     count = job.count
