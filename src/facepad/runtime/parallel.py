@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from multiprocessing import get_context, parent_process
@@ -136,9 +137,19 @@ class _WorkerPool(ProcessPoolExecutor):
         self, function: Callable[Parameters, Result], /, *args: Parameters.args, **options: Parameters.kwargs
     ) -> Future[Result]:
         with interrupt_deferred():  # each call may start a process
-            return super().submit(function, *args, **options)
+            try:
+                return super().submit(function, *args, **options)
+            except OSError as error:
+                if error.errno is not None:  # an error of the operating system
+                    raise
+                # Another process has died, and the pool has closed its pipe during the start of this process.
+                raise BrokenProcessPool("a process died while another process was started") from error
 
     def __exit__(self, *error: object) -> None:
+        if error[0] is BrokenProcessPool:
+            # The pool would wait forever for a process that it started while another process died.
+            for process in list((self._processes or {}).values()):
+                process.kill()
         self.shutdown(wait=True, cancel_futures=True)
 
 
