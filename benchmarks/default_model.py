@@ -3,8 +3,8 @@
     python benchmarks/default_model.py WORK PAGE --set NAME=MANIFEST ... --every NAME=N ... --model KEY=MODEL ... \
         --candidate KEY+KEY ... --from NAME --ship KEY+KEY
 
-A model is a listed name, a model file or a run folder. None of the models may have been trained on a set. ``--every``
-takes every Nth sample of a set. WORK keeps the logits, and a second run computes only missing logits.
+A model is a name from `facepad list models`, a model file or a run folder. No model may have been trained on one of the
+sets. ``--every`` takes every Nth sample of a set. WORK keeps the logits, and a second run computes only missing logits.
 
 A candidate is fitted to sets in four steps: Platt scaling of each network, the mean of the scaled logits, Platt scaling
 of this mean, and the threshold (criterion EER). All sets have the same weight, and so have both classes of a set.
@@ -234,7 +234,7 @@ def _acer_text(found: Rates) -> str:
 
 
 def shipped(name: str, fitted: Fitted) -> str:
-    """The numbers of a description: the weight of each network, the calibration and the threshold."""
+    """The numbers for the model's description: the weight of each network, the calibration and the threshold."""
     value = 1 / (1 + np.exp(-fitted.threshold))
     weights = ", ".join(f"{member} {weight:.4f}" for member, weight in fitted.weights.items())
     return f"\nThe default model is {name}: weights {weights}; offset {fitted.offset:.4f}; threshold {value:.4f}.\n"

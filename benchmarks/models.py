@@ -2,8 +2,8 @@
 
     python benchmarks/models.py MANIFEST WORK docs/results MODEL...     writes models.md and models.json
 
-Each model is measured on the manifest's test, with a threshold chosen on the manifest's dev by `eer`. A model file with
-a threshold is also measured at this threshold. Reports that are already in WORK are not made again.
+Each model is measured on the test samples of the manifest, with a threshold chosen on the dev samples by `eer`. A model
+file with a threshold is also measured at this threshold. Reports that are already in WORK are not made again.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Prints Markdown tables. "Trunk, PyTorch" is one pass of MobileNetV2's features in PyTorch (eval mode, channels last)
 over random inputs of 160 px in batches of 32. "Trunk, ONNX Runtime" is the same pass in ONNX Runtime, with the code
 that facepad uses for frozen networks. Both exclude decoding and cropping. "dlib alone" is one search by dlib's detector
-per image, in two running processes. OpenCV decodes the images to grey. The ratios are more reliable than the times,
-because the machine may have other load.
+per image, in two processes that are started before the measurement. OpenCV decodes the images to grey. The ratios are
+more reliable than the times, because the machine may have other load.
 """
 
 from __future__ import annotations

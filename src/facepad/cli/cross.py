@@ -17,12 +17,12 @@ class _WithLists(TyperCommand):
     """A command whose list options take several values, as in ``--test a/manifest.csv b/manifest.csv``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments with each value of a list option after an option of its own."""
+        """Repeat each list option before each of its values, and parse the arguments."""
         return super().parse_args(ctx, spread_lists(args))
 
 
 def spread_lists(args: list[str]) -> list[str]:
-    """Repeat a list option before each of its values. The first argument that is no option's value is OUT.
+    """Repeat a list option before each of its values. The first argument that is not the value of an option is OUT.
 
     >>> spread_lists(["out", "--test", "a.csv", "b.csv", "--seeds", "2"])
     ['out', '--test', 'a.csv', '--test', 'b.csv', '--seeds', '2']

@@ -30,12 +30,13 @@ def warp_depth(
 ) -> NDArray[np.float32]:
     """Warp a stored map to the crop that the network sees.
 
-    The map may be larger than a narrow crop. The augmentation can move an area outside the crop into the crop. The
-    label then has the depth of this area, although the augmentation fills the same area of the image.
+    The map may extend beyond a narrow crop. If the augmentation moves an area from outside the crop into the crop, the
+    label has the depth of the map there. The augmented image has only mirrored pixels there.
 
     Args:
         depth: uint8 ``(S, S)``. The map covers a square of `EXTENT` x the face square's side with the same centre.
-        crop_scale: Side of the crop in sides of the face square; None means the whole frame, resized to ``size``.
+        crop_scale: Side of the crop as a multiple of the side of the face square; None means the whole frame, resized
+            to ``size``.
         box: The face square in pixels. It matters only for the whole frame, because all crops are centred on the face.
         image_size: The image's (height, width) in pixels; needed only for the whole frame.
         size: (height, width) of the result.

@@ -55,7 +55,7 @@ def write_adaptation_report(folder: Path, content: AdaptContent) -> Path:
 
 
 def render_adaptation(content: AdaptContent) -> str:
-    """Render the HTML page; the text can be encoded in UTF-8."""
+    """Render the HTML page, as text that can be encoded in UTF-8."""
     rows, scale = _expected(content)
     probes, probe_scale = tables.probe_rows(content.scores) if content.scores.probes else ([], "")
     curve = plots.curve_plot(content.curve) if len(content.curve.points) > 1 else None

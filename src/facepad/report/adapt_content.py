@@ -58,7 +58,7 @@ class CurvePoint:
     Attributes:
         people: Number of people in each training.
         acer: ACER on people whom the training did not see.
-        fits: Number of trainings, each on other people.
+        fits: Number of trainings, each on a different set of people.
     """
 
     people: int
@@ -121,7 +121,7 @@ class AdaptContent:
         curve: The error against the number of people.
         folds: Number of folds; 0 if no network could be trained.
         people: Number of people.
-        notes: What limits the result.
+        notes: Limitations of the result.
         collect: What to collect next, one line each.
         facts: How the model was made, by name.
         card: Further lines of the model card, such as the licence.

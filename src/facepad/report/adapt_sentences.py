@@ -61,7 +61,7 @@ def _short(rate: Rate) -> str:
 
 
 def honesty(content: AdaptContent) -> str:
-    """Return how the figures were measured, and what they are not."""
+    """Return how the figures were measured, and what they do not show."""
     if content.folds:
         how = (
             f"Cross-validation on the {content.people} people of this site: they were divided into {content.folds} "

@@ -36,7 +36,7 @@ class CrossCell:
         seed: Seed of the run; None for a given model.
         train_fold: Fold of the source on which the run was trained; empty without folds.
         test_fold: Fold of the test set; empty without folds.
-        summaries: Origin of the threshold (a key of `THRESHOLDS`) to the metrics at this threshold.
+        summaries: Origin of the threshold (a key of `THRESHOLDS`) -> metrics at this threshold.
         records: The measured records: frames, or videos.
         place: Folder of the scores, relative to the report.
     """
@@ -92,7 +92,7 @@ class CrossRow:
         bona_fide: Number of scored bona fide records, all folds together.
         attack: Number of scored attacks, all folds together.
         unscored: Number of records without a score, all folds together.
-        figures: Key of a measure (`facepad.metrics.MEASURES`) to its figure.
+        figures: Key of a measure (`facepad.metrics.MEASURES`) -> its figure.
     """
 
     system: str
@@ -177,7 +177,7 @@ class CrossContent:
         return [each for each in self.sets if self.rows_of(each.name, level)]
 
     def rows_of(self, test: str, level: str, system: str | None = None) -> list[CrossRow]:
-        """The rows of one test set at one level, in order; of one system, if it is given."""
+        """The rows of one test set at one level, in order. If a system is given, only its rows."""
         return [r for r in self.rows if r.test == test and r.level == level and system in (None, r.system)]
 
     def cells_of(self, test: str, level: str) -> list[CrossCell]:
@@ -186,9 +186,10 @@ class CrossContent:
 
 
 def runs_of(cells: Sequence[CrossCell]) -> list[list[CrossCell]]:
-    """Group the cells of one system on one test set by run: all test folds of one seed (and of one training fold).
+    """Group the cells of one system on one test set by run.
 
-    If each training fold is tested on its own test fold, all folds of a seed count as one run, as in cross-validation.
+    A run has all test folds of one seed (and of one training fold). If each training fold is tested on its own test
+    fold, all folds of a seed count as one run, as in cross-validation.
     """
     own_fold = len({cell.test_fold for cell in cells}) > 1 and all(c.train_fold in ("", c.test_fold) for c in cells)
     runs: dict[tuple[int | None, str], list[CrossCell]] = {}

@@ -61,7 +61,7 @@ def keys(content: CrossContent, test: str, level: str) -> list[Key]:
 
 
 def _curves(cells: Sequence[CrossCell]) -> list[_Curve]:
-    """One curve for each run; the folds of the test set are one curve."""
+    """One curve for each run. The folds of the test set are pooled into one curve."""
     curves = []
     for part in runs_of(cells):
         records: list[ScoreRecord] = [record for cell in part for record in cell.records]

@@ -31,7 +31,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class OverviewLine:
-    """One system at one origin of the threshold on the sets of a level: `OVERVIEW` for each set, then their mean."""
+    """One system at one origin of the threshold; ``cells`` are `OVERVIEW` for each set, then the means of the sets."""
 
     system: str
     origin: str
@@ -106,7 +106,7 @@ def _overview_line(sets: Sequence[SetFacts], system: str, origin: str, rows: dic
 
 
 def details(content: CrossContent, test: str, level: str) -> list[DetailLine]:
-    """The lines of the table of one set at one level: mean and spread, and the pooled folds where there are folds."""
+    """The lines of the table of one set at one level: mean and spread, and the pooled folds if there are folds."""
     return [line for row in content.rows_of(test, level) for line in _detail_lines(row)]
 
 

@@ -24,7 +24,7 @@ MARKDOWN_FILE = "cross.md"
 """File name of the tables in Markdown."""
 
 CSV_FILE = "cross.csv"
-"""File name of all figures, one line for each cell and each sum of cells."""
+"""File name of all figures, with lines for each cell and for the mean, spread and pool of several cells."""
 
 LATEX_FILE = "cross.tex"
 """File name of the overview in LaTeX."""

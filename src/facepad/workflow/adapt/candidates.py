@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["Candidate", "Found", "Kind", "Training", "find_candidates", "fusions"]
 
 Kind = Literal["as-is", "trained", "fused"]
-"""The kind of a candidate: a public network without changes, a trained network, or a fusion of both."""
+"""The kind of a candidate: a public network without changes, a trained network, or a fusion of several networks."""
 
 _NEUTRAL = ("frame", "mirror", "light", "blur", "resolution", "noise", "jpeg")
-#: Largest share of a public network's multiply-adds in the stages that are trained. The others run once per view.
+#: Largest share of a public network's multiply-adds in the stages that are trained. The frozen stages run only once for
+#: each view of an image.
 _TRAINED = 0.2
 #: Learning rates of a public network's copies, by the end of their names. The gentle copy keeps what the public network
 #: knows, which is better where that network is already good. The strong copy learns more from the site.
@@ -78,7 +79,8 @@ class Candidate:
         kind: The kind of the candidate.
         origin: Name of the public weights that the candidate starts from. Fusions have members of different origins.
         size: Bytes of the networks. The smaller of two equal candidates wins.
-        seconds: Expected seconds on one CPU core for one image: scoring, one augmented view, and its part of a step.
+        seconds: Expected seconds per image on one CPU core: for scoring, for one augmented view, and for one optimiser
+            step.
         bundle: The model of a candidate ``as-is``.
         training: The training of a candidate ``trained``.
         members: Names of the members of a candidate ``fused``.
@@ -105,7 +107,7 @@ class Found:
     """The candidates on this machine.
 
     Attributes:
-        candidates: The candidates that need no other candidate, the cheapest first.
+        candidates: The candidates except fusions, the cheapest first.
         missing: Name of a candidate -> reason why it is left out, with the command that helps.
     """
 
@@ -136,7 +138,7 @@ def find_candidates(detector: str, *, train: bool = True, depth: bool = True) ->
 
 
 def fusions(members: Sequence[Candidate], most: int = 3) -> list[Candidate]:
-    """The fusions of two to ``most`` networks from different public weights, and of a network with its own copies."""
+    """Fusions of two to ``most`` networks of different origins, and of a public network with a copy of its own."""
     found = []
     single = [each for each in members if each.single]
     for parts in (parts for count in range(2, most + 1) for parts in combinations(single, count)):
@@ -164,10 +166,10 @@ def _public() -> tuple[list[Candidate], dict[str, str]]:
 
 
 def _tuned(publics: Sequence[Candidate], missing: dict[str, str]) -> list[Candidate]:
-    """Copies of the public models' networks that are trained further. Each file gives its copies once."""
+    """Trained copies of the public models' networks. A network in several public models gives its copies once."""
     copies: list[Candidate] = []
     seen: set[bytes] = set()
-    for public in sorted(publics, key=lambda each: not each.single):  # names of the models that hold one network
+    for public in sorted(publics, key=lambda each: not each.single):  # single networks first, as they name the copies
         assert public.bundle is not None
         for network in public.bundle.description.networks:
             stem = public.name if public.single else f"{public.name}.{re.sub(r'[^a-z0-9]+', '-', network.name.lower())}"
@@ -226,7 +228,7 @@ def _graph_trainings(bundle: Bundle, network: Network, stem: str) -> dict[str, T
 
 
 def _tail(model: StagedModel, size: tuple[int, int]) -> str:
-    """The stage from which a network is trained: the first that leaves at most `_TRAINED` of the multiply-adds."""
+    """The first trained stage: the earliest from which at most `_TRAINED` of the multiply-adds remain."""
     from facepad.models.cuts import cuts  # local: needs torch
 
     found = cuts(model, size)
@@ -250,7 +252,7 @@ def _from_imagenet(detector: str, missing: dict[str, str], *, depth: bool) -> li
 
 
 def _recipe_training(name: str, detector: str) -> tuple[Training, str, int]:
-    """The training of one of facepad's recipes, with fewer steps: the title and the size of its model follow."""
+    """The training of a recipe with fewer steps, the title of the recipe, and the size of its network in bytes."""
     from facepad.modelfile.catalog.start import starting_network
     from facepad.modelfile.runs import TrainedModel
     from facepad.modelfile.scorers.run_scorer import bundle_of

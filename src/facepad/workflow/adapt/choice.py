@@ -1,4 +1,4 @@
-"""The choice of a candidate: out-of-fold logits, calibration, threshold, the promised error, and the winner's rule."""
+"""The choice of a candidate: out-of-fold logits, calibration, threshold, expected error, and the winner."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from facepad.workflow.adapt.folds import Fold
 __all__ = ["RULE", "TIE", "Judged", "Logits", "decided", "fit_calibration", "fused_logits", "judge", "winner"]
 
 TIE = 0.005
-"""Candidates whose upper bounds of ACER differ by at most this are equal."""
+"""Maximum difference between the upper bounds of ACER of candidates that count as equal."""
 
 RULE = (
     "the lowest upper end of the 95 % interval of ACER on people whom the training did not see; "
@@ -57,8 +57,8 @@ class Judged:
         logits: Out-of-fold records with logits as scores, in the order of the samples.
         calibration: The conversion of a logit to P(bona fide), fitted to all out-of-fold logits.
         threshold: The threshold, chosen on all calibrated out-of-fold scores.
-        decided: The out-of-fold records as decided: each fold at a threshold that was chosen on the other folds. A
-            record's score is its calibrated logit minus this threshold, and is accepted from 0 on.
+        decided: The out-of-fold records. The score of a record is its calibrated logit minus the threshold of its fold,
+            which was chosen on the other folds. A record is accepted if this score is at least 0.
         summary: The metrics of these decisions.
         expected: ``apcer``, ``bpcer`` and ``acer`` to expect of new people, from the same decisions
             (`facepad.workflow.adapt.expected.expected_rates`).
@@ -139,8 +139,9 @@ def fused_logits(members: Sequence[Judged]) -> list[ScoreRecord]:
 def fit_calibration(logits: Logits, source: str) -> Calibration:
     """Platt scaling of logits.
 
-    Separable logits determine no slope. Their targets are then smoothed as in Platt (1999), by the number of people
-    instead of images: with n people of a class, P(correct) is (n + 1) / (n + 2) at most.
+    Separable logits do not determine a slope. In this case the targets are smoothed as in Platt (1999), but by the
+    number of people and not of images. With n people of a class, the target is a probability of (n + 1) / (n + 2) for
+    this class.
 
     Raises:
         MetricError: a class has no logits, or bona fide samples do not have the higher logits.
@@ -176,7 +177,7 @@ def _smoothed_line(
 
 
 def _chosen(lines: Logits, criterion: str, source: str) -> Threshold:
-    """The threshold on calibrated logits, so that the middle of a gap is the middle between the logits."""
+    """The threshold, chosen on logits: the middle of a gap lies between logits, not between probabilities."""
     wanted = parse_criterion(criterion)
     if wanted.name != "fixed":
         return choose_threshold(lines, criterion, source=source)
@@ -194,7 +195,7 @@ def _as_probability(threshold: Threshold, logits: Logits, calibration: Calibrati
 
 
 def decided(lines: Logits, folds: Sequence[Fold], criterion: str) -> list[ScoreRecord]:
-    """The records, with the threshold of the other folds subtracted from each score: accepted from 0 on.
+    """Subtract the threshold of the other folds from each score. A record is accepted from 0 on.
 
     Args:
         lines: Records with logits as scores.

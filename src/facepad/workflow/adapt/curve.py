@@ -1,4 +1,4 @@
-"""The error against the number of people: which people a refit learns from, and a cautious extrapolation."""
+"""The error against the number of people: the people of each refit, and a cautious extrapolation."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _QUANTILES = (0.025, 0.975)
 def refit_folds(people: Mapping[Label, set[str]], trained_on: int, seed: int = 0) -> list[tuple[int, Fold]]:
     """Choose the people of the refits: each refit learns from a few people, and all others are held out.
 
-    The subsets of one draw are nested, so that the sizes differ by the added people only. Subsets and held-out people
-    have both classes, and at least two people of each class are held out, because each of them is decided at a
-    threshold of the others.
+    The subsets of one draw are nested: a larger subset holds the smaller subsets. A subset has both classes. At least
+    two people of each class are held out, because each held-out person is decided at a threshold that is chosen on the
+    other held-out people.
 
     Args:
         people: The people of each class.
@@ -48,8 +48,8 @@ def refit_folds(people: Mapping[Label, set[str]], trained_on: int, seed: int = 0
         seed: Seed of the draws.
 
     Returns:
-        Pairs of the subset's size and its fold, in the order in which refits tell most: every size of the first draw,
-        the largest first, and then the other draws.
+        Pairs of the subset's size and its fold, the most informative first: all sizes of the first draw, from the
+        largest to the smallest, and then the sizes of the other draws.
     """
     everybody = sorted(set().union(*people.values()))
     sizes = [size for size in _SIZES if size < trained_on][-_MOST_SIZES:]
@@ -88,9 +88,10 @@ def extrapolate(points: Sequence[CurvePoint], people: int, seed: int = 0) -> Rat
     """Extrapolate the error to a larger number of people, cautiously.
 
     The curve is ``a * n ** -b`` with ``0 <= b <= 1``, and passes through the last point. The exponent is fitted by
-    weighted least squares, to the errors and again to errors drawn from the intervals of the points. The smaller one of
-    the fitted exponent and the lower quartile of the others is used. The interval is that of the drawn curves. The
-    result is never above the last measured error, and never below the lower end of its interval.
+    weighted least squares, first to the measured errors, and then to many sets of errors that are drawn from the
+    intervals of the points. The used exponent is the fitted exponent of the measured errors, or the lower quartile of
+    the exponents of the drawn errors if this quartile is smaller. The interval comes from the curves of the drawn
+    errors. The result is never above the last measured error, and never below the lower end of that error's interval.
 
     Args:
         points: At least `MIN_POINTS` points, by increasing number of people.
@@ -128,7 +129,10 @@ def extrapolate(points: Sequence[CurvePoint], people: int, seed: int = 0) -> Rat
 
 
 def _redrawn(rates: Sequence[Rate], seed: int) -> NDArray[np.float64]:
-    """Errors drawn from the rates' intervals, shape (replicates, points). Each half of an interval is half a normal."""
+    """Errors drawn from the intervals of the rates, shape (replicates, points).
+
+    The upper and the lower half of an interval give the widths of two half normal distributions.
+    """
     normal = np.random.default_rng(seed).standard_normal((_REPLICATES, len(rates)))
     value, low, high = (np.array([getattr(rate, name) for rate in rates]) for name in ("value", "low", "high"))
     drawn: NDArray[np.float64] = value + np.where(normal > 0, high - value, value - low) / 1.96 * normal

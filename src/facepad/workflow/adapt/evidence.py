@@ -51,7 +51,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The chosen candidate with everything that fits it again.
+    """The chosen candidate with everything that a refit needs.
 
     Attributes:
         best: The result of the chosen candidate.
@@ -77,7 +77,7 @@ class Chosen:
         return any(part.training for part in self.parts)
 
     def together(self, logits_of: Callable[[Candidate], Sequence[ScoreRecord]]) -> list[ScoreRecord]:
-        """The logits of the whole model from the logits of its parts, all with the records of the same samples."""
+        """The logits of the whole model, from the logits that each part gives to the same samples."""
         logits = {part.name: tuple(logits_of(part)) for part in self.parts}
         if len(logits) == 1:
             return list(logits[self.parts[0].name])
@@ -150,7 +150,7 @@ def _curve(chosen: Chosen, seed: int, progress: bool) -> LearningCurve:
             begun = time.monotonic()
             if chosen.deadline is not None and begun + longest > chosen.deadline:
                 break
-            with suppress(MetricError):  # the images of the other people got no scores of one class
+            with suppress(MetricError):  # the held-out people may have no scores of one class
                 records = _refit(chosen, refits, fold)
                 scored[size].append(records)
             longest = max(longest, time.monotonic() - begun)
@@ -171,7 +171,7 @@ def _measured_point(chosen: Chosen) -> CurvePoint:
 
 
 def _refit(chosen: Chosen, refits: OutOfFold, fold: Fold) -> list[ScoreRecord]:
-    """Scores of the people outside a subset, each person minus the threshold of the others: accepted from 0 on."""
+    """Scores of the held-out people, each minus the threshold of the other held-out people: accepted from 0 on."""
 
     def logits_of(part: Candidate) -> list[ScoreRecord]:
         if part.training is not None:

@@ -17,8 +17,9 @@ __all__ = ["METHOD", "expected_kinds", "expected_rates"]
 METHOD = "Clopper-Pearson on the effective number of images, people as clusters"
 """The method of the intervals, as text."""
 
-#: Least correlation of the errors of one person's images: with few people, the data alone would often give 0. On draws
-#: of 3, 4 and 6 people of NUAA, 0.05 gives intervals of 95 % for one network; 0.1 allows for the choice.
+#: Minimum correlation of the errors of one person's images. With few people, an estimate from the data alone would
+#: often be 0. On draws of 3, 4 and 6 people of NUAA, 0.05 is enough for the intervals of one network to cover 95 %. The
+#: value 0.1 also allows for the choice between networks.
 _CORRELATION = 0.1
 
 
@@ -27,14 +28,15 @@ def expected_rates(records: Sequence[ScoreRecord]) -> dict[str, Rate]:
 
     Images of one person are not independent: n images of people with m images each tell as much as
     n / (1 + (m - 1) r) independent images, where r is the correlation of the errors inside a person (Kish, Survey
-    Sampling, 1965). The interval is the exact one of a proportion with this number of trials. A bootstrap over people
-    gives no width if nobody has an error, which is the usual case with few people.
+    Sampling, 1965). The interval is the exact interval of a proportion with this number of trials. If no person has an
+    error, which is usual with few people, the interval of a bootstrap over people would have the width 0.
 
     Args:
         records: Records of both classes, accepted if their score is at least 0.
 
     Returns:
-        The rates by name: ``apcer``, ``bpcer`` and ``acer``. The ends of ACER are the means of the ends of the others.
+        The rates by name: ``apcer``, ``bpcer`` and ``acer``. The ends of ACER's interval are the means of the ends of
+        the two other intervals.
     """
     bpcer = _rate(record for record in records if record.label is Label.BONA_FIDE)
     apcer = max(expected_kinds(records).values(), key=lambda rate: (rate.value, rate.high))

@@ -24,9 +24,9 @@ from facepad.types import Box, Sample
 __all__ = ["ImageFacts", "background", "jpeg_quality", "measure_facts"]
 
 _SIDE = 128
-"""Sufficient side in pixels of the image on which the background is measured."""
+"""Side in pixels that an image needs for the measurement of its background."""
 _AROUND_FACE = 2.0
-"""The background begins outside a square of this multiple of the face square: outside hair and neck."""
+"""Side of a square that covers face, hair and neck, in sides of the face square. The background lies outside."""
 _MIN_BACKGROUND = 0.05
 """Minimum fraction of the image that the background covers."""
 _SUM_AT_50 = 3688
@@ -45,8 +45,8 @@ class ImageFacts:
         quality: JPEG quality, about 1 to 100; None for other formats and for clips.
         taken: Time of the exposure (EXIF); None if unknown.
         face: Width of the face square as a fraction of the image's width; None without a face.
-        background: Mean lightness, green to red, blue to yellow (CIELAB, 0 to 255), and standard deviation of the
-            lightness of the background; None if there is hardly any background.
+        background: Four numbers of the background: the means of lightness, green to red, and blue to yellow (CIELAB, 0
+            to 255), and the standard deviation of the lightness. None if there is hardly any background.
     """
 
     hash: Bits
@@ -124,8 +124,8 @@ def background(image: NDArray[np.uint8], box: Box) -> tuple[float, float, float,
         box: The canonical face square in the pixels of ``image``.
 
     Returns:
-        Mean lightness, green to red, blue to yellow (CIELAB, each 0 to 255), and standard deviation of the lightness.
-        None if the surroundings of the face fill the image.
+        The means of lightness, green to red, and blue to yellow (CIELAB, each 0 to 255), and the standard deviation of
+        the lightness. None if the surroundings of the face fill the image.
     """
     around = scale_box(box, _AROUND_FACE)
     outside = np.ones(image.shape[:2], bool)

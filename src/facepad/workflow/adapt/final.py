@@ -1,4 +1,4 @@
-"""The final model: the winner's networks for all people, on the scale of the out-of-fold scores."""
+"""The final model: the winner's networks, with the calibration and threshold of the out-of-fold scores."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def final_model(
     ]
     bundle = mean_of(members, name=best.name, source=best.calibration.source)
     inner, outer = bundle.description.calibration, best.calibration
-    offset = outer.slope * inner.offset + outer.offset  # of the sum of logits, which the members' offsets have left
+    offset = outer.slope * inner.offset + outer.offset  # `inner.offset` holds the members' offsets
     return _changed(bundle, calibration=outer.model_copy(update={"offset": offset}), threshold=best.threshold)
 
 
@@ -51,7 +51,7 @@ def _trained_or_public(candidate: Candidate, oof: OutOfFold) -> Bundle:
 def averaged_weights(models: Sequence[Bundle]) -> Bundle:
     """One model whose weights are the mean of the models' weights. All models have the same graphs.
 
-    Only the fits' own weights differ, as all fits start from the same weights and the same layers stay frozen.
+    All fits start from the same weights and freeze the same layers, so only the trained weights differ.
     """
     import onnx
     from onnx import numpy_helper

@@ -125,7 +125,7 @@ def number_of(count: int, noun: str, plural: str = "") -> str:
 
 
 def shown(path: str) -> str:
-    """The path of an image for a finding: without the way from the manifest to the site.
+    """The path of an image for a finding, without the leading ``../`` of a path relative to the manifest.
 
     >>> shown("../../site/live/anna/1.jpg")
     'site/live/anna/1.jpg'

@@ -1,4 +1,4 @@
-"""Fits of one candidate: trained without some people, and kept, so that a killed adaptation repeats no finished fit."""
+"""Fits of one candidate without some people. A killed adaptation does not repeat finished fits."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FitData:
 
     Attributes:
         root: Folder that the samples' paths are relative to.
-        features: Folder of the frozen layers' features. All folds of all candidates use it together.
+        features: Folder of the frozen layers' features. All fits of all candidates share it.
         depth: Depth maps of the bona fide samples, for networks that learn them.
         seed: Seed of initial weights, order and dropout.
     """
@@ -128,7 +128,7 @@ def _remove_training_files(folder: Path) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the epochs' lines of the log: the adaptation has one bar over all fits."""
+    """Hide the log lines of the epochs, because the adaptation shows one progress bar for all fits."""
     log = logging.getLogger("facepad.training")
     before = log.level
     log.setLevel(logging.WARNING)

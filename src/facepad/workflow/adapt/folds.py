@@ -23,7 +23,7 @@ class Fold:
 
     Attributes:
         number: Number of the fold, from 0.
-        people: The people whose samples are scored, and not trained on.
+        people: The people whose samples are scored and not used for training.
     """
 
     number: int
@@ -49,8 +49,8 @@ def people_by_class(samples: Sequence[Sample]) -> dict[Label, set[str]]:
 def folds_by_person(samples: Sequence[Sample], seed: int = 0) -> tuple[Fold, ...]:
     """Divide the people into at most `MOST_FOLDS` folds.
 
-    The folds have similar numbers of people of each class, and then similar numbers of images. The same samples and
-    seed give the same folds, in whatever order the samples come.
+    The folds have similar numbers of people of each class. If this leaves a choice, they have similar numbers of
+    images. The same samples and seed give the same folds, for any order of the samples.
 
     Args:
         samples: Samples of both classes.

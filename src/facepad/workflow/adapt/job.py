@@ -48,7 +48,7 @@ class AdaptSettings:
 
     Attributes:
         criterion: The rule that chooses the threshold (`facepad.metrics.parse_criterion`).
-        minutes: The longest time. The most expensive candidates are left out. None sets no limit.
+        minutes: Time limit in minutes. The most expensive candidates are left out. None sets no limit.
         jobs: Processes that find the faces. None uses all CPU cores.
         seed: Seed of folds, initial weights and order of the images.
         only: Names of the candidates to try. Empty tries all.
@@ -78,7 +78,7 @@ class Adapted:
         winner: The result of the chosen candidate.
         bundle: The model file's content.
         left_out: Name of a candidate -> reason why it has no result.
-        notes: What limits the result, such as a calibration without training.
+        notes: Limitations of the result, such as a calibration without training.
         seconds: Measured seconds of each candidate, of ``final`` and of ``evidence``.
         evidence: The short-cut probes, and the error against the number of people.
     """
@@ -333,7 +333,7 @@ def _require_usable(out: Path) -> None:
 
 
 def _usable(samples: Sequence[Sample], manifest: Path) -> list[Sample]:
-    """The samples with a face. They have no split, as their scores are neither of training nor of a test."""
+    """The samples with a face. They have no split, because they are neither training nor test samples."""
     usable = [replace(sample, split=None) for sample in samples if sample.box is not None]
     require_both_classes(usable, "adapting", where=f"{manifest} with a face")
     people = {sample.subject for sample in usable}

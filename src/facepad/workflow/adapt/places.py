@@ -23,12 +23,13 @@ from facepad.workflow.adapt.people import name_key
 __all__ = ["misspelt_classes", "placed"]
 
 _ALIKE_CLASS, _ALIKE_KIND = 0.7, 0.8
-"""Minimum similarity (`difflib`) of misspelt words: "liev" has 0.75 to "live", and "pirnt" 0.8 to "print". The name
-Mark has 0.75 to "mask", and a folder that names no kind may be a person."""
+"""Minimum similarity (`difflib`) of a misspelt word to a class or to a kind of attack. "liev" and "live" have 0.75,
+"pirnt" and "print" 0.8. The limit for kinds is higher, because their folder may also name a person: "Mark" and "mask"
+have 0.75."""
 
 
 def misspelt_classes(paths: Iterable[str]) -> list[Finding]:
-    """A finding for each folder whose name is nearly a class; ``paths`` are the files that no folder gave a class."""
+    """A finding for each folder whose name is nearly a class; ``paths`` are the files without a class."""
     folders = {folder for path in paths for folder in PurePosixPath(path).parts[:-1] if not folder.startswith(".")}
     found = []
     for folder in sorted(folders):
@@ -40,13 +41,13 @@ def misspelt_classes(paths: Iterable[str]) -> list[Finding]:
 
 
 def placed(files: Sequence[NamedFile]) -> tuple[list[NamedFile], list[Finding]]:
-    """The files with kind and person, which the order of the folders below the class gives.
+    """The files with kind and person, which follow from the order of the folders below the class folder.
 
     The first folder below ``spoof`` is a person if a live person has the same name, or if no folder for a person lies
     below it. Otherwise it is a kind.
 
     Returns:
-        The files, and the findings: misspelt kinds (``stop``), kinds that facepad does not name, and missing kinds.
+        The files, and the findings: misspelt kinds (``stop``), kinds that facepad does not know, and missing kinds.
     """
     people = {name_key(file.subject) for file in files if file.label is Label.BONA_FIDE and file.subject}
     done: list[NamedFile] = []

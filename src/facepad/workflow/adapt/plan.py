@@ -24,8 +24,8 @@ class Plan:
     """The plan of an adaptation.
 
     Attributes:
-        folds: The folds by person. Fewer than two for a calibration alone.
-        candidates: The candidates that need no other candidate, in the order in which they are judged.
+        folds: The folds by person. Empty if a class has fewer than two people.
+        candidates: The candidates except fusions, in the order in which they are judged.
         fused: The fusions of candidates.
         seconds: Expected seconds of each candidate, by name.
         left_out: Name of a candidate -> reason why it is left out.
@@ -47,7 +47,7 @@ class Plan:
 
     @property
     def refits(self) -> float:
-        """The longest time of the refits with fewer people, in seconds; 0 if nothing is trained."""
+        """Time limit of the refits with fewer people, in seconds; 0 if nothing is trained."""
         return self.total / 3 if any(each.training for each in self.candidates) else 0.0
 
     def lines(self) -> list[str]:
@@ -96,7 +96,7 @@ def make_plan(samples: Sequence[Sample], found: Found, *, seed: int = 0, minutes
         samples: The samples with face boxes.
         found: The candidates on this machine.
         seed: Seed of the folds.
-        minutes: The longest time. The most expensive candidates are left out until the plan fits.
+        minutes: Time limit in minutes. The most expensive candidates are left out until the plan fits.
     """
     people = people_by_class(samples)
     train = can_train(samples)

@@ -1,4 +1,4 @@
-"""How well one fact tells the classes apart, judged on people that the rule was not made from."""
+"""The separation of the classes by one fact, measured on people who were not used to make the rule."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MIN_KNOWN = 0.8
 
 
 def separation(values: Sequence[float | str | None], attacks: Sequence[bool], people: Sequence[str]) -> float:
-    """Balanced accuracy (0 to 1) of the best simple rule on people that the rule was not made from.
+    """Balanced accuracy (0 to 1) of the best simple rule on people who were not used to make the rule.
 
-    For numbers, the rule is one threshold. For words, the rule is the more frequent class of each word; a word that the
-    other people do not have counts as half right. The people are divided into at most ten folds.
+    For numbers, the rule is one threshold. For words, the rule is the class in which a word is more frequent. A word
+    that occurs only in the test part counts as half right. The people are divided into at most ten folds.
 
     Args:
         values: The value of each image; None if it is unknown.
@@ -31,9 +31,9 @@ def separation(values: Sequence[float | str | None], attacks: Sequence[bool], pe
         people: The person of each image.
 
     Returns:
-        The mean of the fractions of attacks and of bona fide images that the rule tells right. 0.5 is chance; 0.5 is
-        also returned if too few values are known. If a class has one person only, the rule is judged on the images
-        from which it was made.
+        The mean of the fractions of attacks and of bona fide images that the rule classifies correctly. 0.5 is chance;
+        0.5 is also returned if too few values are known. If a class has one person only, the rule is judged on the
+        images from which it was made.
 
     Example:
         >>> people = [f"p{number % 4}" for number in range(40)]
@@ -68,7 +68,7 @@ def _folds(names: NDArray[np.str_], attack: NDArray[np.bool_]) -> list[NDArray[n
 def _judge(
     values: Sequence[float | str], attack: NDArray[np.bool_], train: NDArray[np.bool_], test: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """1 for each test image that the rule tells right, 0 for the others, 0.5 where the rule says nothing."""
+    """For each test image: 1 if the rule is right, 0 if it is wrong, 0.5 if it does not decide."""
     if isinstance(values[0], str):
         said = _by_word(np.array(values), attack, train)[test]
     else:
@@ -78,7 +78,7 @@ def _judge(
 
 
 def _by_word(values: NDArray[np.str_], attack: NDArray[np.bool_], train: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """P(attack), rounded, of each image: 0, 1, or 0.5 for a word that is equally frequent in both classes, or new."""
+    """For each image 1 (attack), 0 (live), or 0.5 for a word that is new or equally frequent in both classes."""
     counts: defaultdict[str, Counter[bool]] = defaultdict(Counter)
     for value, is_attack in zip(values[train].tolist(), attack[train].tolist(), strict=True):
         counts[value][is_attack] += 1

@@ -15,7 +15,7 @@ from facepad.workflow.adapt.separation import separation
 __all__ = ["LIMIT", "shortcuts"]
 
 LIMIT = 0.9
-"""Minimum balanced accuracy of a short cut on people that its rule was not made from."""
+"""Minimum balanced accuracy of a short cut on people who were not used to make its rule."""
 
 _Value = float | str | None
 
@@ -31,7 +31,7 @@ class _Fact:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Facts with one cause and one remedy. ``text`` gets the values of ``{attacks}`` and of ``{live}`` images."""
+    """Facts with one cause and one remedy. ``text`` has the fields ``attacks`` and ``live`` for the values."""
 
     facts: tuple[_Fact, ...]
     text: str

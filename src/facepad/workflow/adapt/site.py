@@ -40,7 +40,7 @@ FORM = "live/PERSON/... and spoof/KIND/PERSON/..."
 
 _FRAMES = FrameChoice(count=20)
 _MOST_UNREADABLE = 0.2
-"""Maximum fraction of unreadable files. Above the maximum, the copy of the site is broken."""
+"""Maximum fraction of unreadable files. Above it, facepad treats the copy of the site as broken."""
 _PHONE_FORMATS = frozenset({".heic", ".heif", ".dng"})
 
 
@@ -55,7 +55,7 @@ class Site:
             subject is the person, and the attack type is the kind of attack (PAI species).
         files_not_read: Path, relative to ``root`` -> reason, for files that are not images or clips of a class.
         findings: The findings from the names of folders and files.
-        scanned: Whether the samples are all files of ``root``. If not, a manifest lists them.
+        scanned: Whether ``root`` was searched for the samples. If not, a manifest lists them.
     """
 
     name: str
@@ -123,7 +123,7 @@ def _read_folder(root: Path) -> Site:
 
 
 def _not_read(skipped: Sequence[tuple[str, str]]) -> list[Finding]:
-    """A note that counts the files that are not images by ending, and a warning on files in folders of no class."""
+    """A note with the number of files of each ending that are not images, and a warning on files without a class."""
     endings: Counter[str] = Counter()
     by_reason: defaultdict[str, list[str]] = defaultdict(list)
     for path, why in skipped:
@@ -156,8 +156,8 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
 
     YuNet finds the faces if its file is on this machine, otherwise dlib. Boxes of a manifest are kept. Unreadable files
     and exact duplicates are left out. ``out``/data/findings.json holds the findings so far, including those of the
-    severity ``stop``; `facepad.workflow.adapt.findings.look_at_site` continues them. An interrupted preparation
-    continues. If the site has changed, the manifest of an earlier preparation is replaced.
+    severity ``stop``. `facepad.workflow.adapt.findings.look_at_site` reads this file and adds its own findings. An
+    interrupted preparation continues. If the site has changed, the manifest of an earlier preparation is replaced.
 
     Args:
         site: The site.

@@ -79,7 +79,7 @@ def _names_videos(records: Sequence[ScoreRecord]) -> bool:
 def _thresholds(
     scored: ScoredCell, records: Sequence[ScoreRecord], aggregation: Aggregation | None, resampling: Resampling
 ) -> Iterator[tuple[str, Threshold]]:
-    """Origin and threshold, for each origin that is at hand."""
+    """Origin and threshold, for each available origin."""
     cell = scored.cell
     if cell.dev is not None:
         of_videos = aggregation is not None and _names_videos(scored.dev)
@@ -140,7 +140,7 @@ def _chosen_on(origin: str, level: str, thresholds: Sequence[Threshold]) -> str:
 def _over(group: Sequence[CrossCell]) -> str:
     """The cells of a group in words.
 
-    The seeds and folds of a run are counted, and a fold that is a fold of both the source and the test is counted once.
+    Seeds and folds are counted. If the source and the test set have the same folds, each fold is counted once.
     """
     seeds = len({cell.seed for cell in group})
     train, test = len({cell.train_fold for cell in group}), len({cell.test_fold for cell in group})
@@ -152,8 +152,9 @@ def _over(group: Sequence[CrossCell]) -> str:
 def _pooled(cells: Sequence[CrossCell], origin: str, resampling: Resampling) -> PadSummary:
     """The metrics of all folds together, each fold decided at its own threshold.
 
-    Scores minus the fold's threshold are decided at 0. The measures without a threshold come from the scores as they
-    are, because the scale of a network's scores is part of the network.
+    For the decisions, the threshold of its fold is subtracted from each score, and 0 is the common threshold. The
+    measures without a threshold use the unchanged scores, because the scale of a network's scores is part of the
+    network.
     """
     aggregation = cells[0].summaries[origin].aggregation
     scores = [record for cell in cells for record in cell.records]

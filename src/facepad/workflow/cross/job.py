@@ -200,7 +200,7 @@ def _notes_of_figures(cells: Iterable[CrossCell]) -> Iterator[tuple[str, str]]:
 
 
 def _grouped(notes: Iterable[tuple[str, str]]) -> list[CrossNote]:
-    """Equal notes once, with everything that they are about."""
+    """Merge equal notes. Each note keeps all systems and sets that it is about."""
     about: dict[str, dict[str, None]] = {}
     for text, where in notes:
         about.setdefault(text, {}).update({where: None} if where else {})

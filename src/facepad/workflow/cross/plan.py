@@ -34,11 +34,12 @@ class CrossSettings:
 
     Attributes:
         test: The measured manifests; a pattern such as ``nuaa/manifest-fold*.csv`` names all folds of a protocol.
-        train: The source: its train samples are learnt by the recipes, and its dev samples choose thresholds. Several
+        train: The source. The recipes are trained on its train samples, and its dev samples choose thresholds. Several
             sets become one merged training manifest. At most one of the sets has folds.
         models: Model files, run folders, or names in the catalogue.
         recipes: Recipes to train on the source.
-        seeds: Number of runs of each recipe: the seeds follow the seed of the recipe.
+        seeds: Number of runs of each recipe. The first run has the seed of the recipe, and each further run the next
+            seed.
         criterion: The rule that chooses thresholds on dev. None takes the criterion of the recipe or of the model's own
             threshold, else ``eer``.
         aggregation: The aggregation of a video's frames.
@@ -96,7 +97,7 @@ class Cell:
         test: Name of the test set.
         fold: Fold of the test set; empty without folds.
         manifest: The test manifest.
-        dev: The manifest whose dev samples choose the threshold; None without one.
+        dev: The manifest whose dev samples choose the threshold; None without such a manifest.
     """
 
     member: Member
@@ -118,11 +119,11 @@ class Plan:
     Attributes:
         settings: The settings.
         tests: The test sets.
-        train: Fold of the source to its (merged) training manifest; empty without a source.
+        train: Fold of the source -> its (merged) training manifest; empty without a source.
         source: Name of the source, for readers.
         members: The scored networks.
         cells: The pairs of a member and a test manifest.
-        samples: Test manifest to its measured samples.
+        samples: Test manifest -> its measured samples.
         notes: Notes on the choice of dev sets.
     """
 
@@ -220,7 +221,7 @@ def _check_source(settings: CrossSettings, sources: Sequence[ManifestSet]) -> No
 
 
 def _training_manifests(sources: Sequence[ManifestSet], out: Path) -> dict[str, Path]:
-    """Fold to training manifest: the given file, or the merged file of several sets."""
+    """Fold -> training manifest: the given file, or the merged file of several sets."""
     if len(sources) == 1:
         return dict(sources[0].folds)
     folded = next((source.folds for source in sources if source.has_folds), {"": Path()}) if sources else {}

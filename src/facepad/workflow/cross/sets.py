@@ -24,7 +24,7 @@ class ManifestSet:
 
     Attributes:
         name: A short name that is unique among the sets of a command, made of folder and file name.
-        folds: Name of the fold ("fold0") to its manifest. A set without folds has one fold, named "".
+        folds: Name of the fold ("fold0") -> its manifest. A set without folds has one fold, named "".
     """
 
     name: str
