@@ -64,6 +64,12 @@ INTENDED: tuple[tuple[str, str, str], ...] = (
     ("evaluate *", '*/report.html/*: *"minor">Rates in *', _REWORDED),
     ("evaluate *", "*/report.html/*: *<figcaption>Rows: what *", _REWORDED),
     ("evaluate *", "*/report.html/*: *<figcaption>A*", _REWORDED),
+    ("list models", "*", "more models, and columns for licence, training data and shipping"),
+    ("list detectors", "*yunet YuNet *", "the title of a detector is worded differently"),
+    ("data prepare *", "stderr*", "a note says that dlib finds the faces if YuNet's file is not on the machine"),
+    ("data prepare *", "*/prepare.json/runs/0/notes*", "the same note"),
+    ("predict *", "stderr*", "the default model is tried first, then the shipped model is used with a note"),
+    ("score *", "stderr*", "the default model is tried first, then the shipped model is used with a note"),
     (
         "model fuse * --method logistic",
         "*",
@@ -324,7 +330,9 @@ class Normaliser:
             return [self.document(json.loads(line)) for line in content.splitlines()]
         if suffix == ".csv":
             return list(csv.DictReader(io.StringIO(self.text(content.decode()))))
-        if suffix in (".md", ".html", ".toml", ".txt"):
+        if suffix == ".html":  # without the style sheets
+            return self.output(re.sub(r"<style>.*?</style>", "", content.decode(), flags=re.DOTALL))
+        if suffix in (".md", ".toml", ".txt"):
             return self.output(content.decode())
         if suffix == ".parquet":
             return _parquet_rows(content)

@@ -189,7 +189,8 @@ def start_ranks(count: int, accelerator: str, function: Callable[..., Any], *arg
         RunError: a rank was killed.
     """
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    multiprocessing.set_forkserver_preload([_PRELOADED])
+    if method == "forkserver":
+        multiprocessing.set_forkserver_preload([_PRELOADED])
     errors = multiprocessing.get_context(method).SimpleQueue()
     logs = bool(logging.getLogger("facepad").handlers)
     # torch's own pickling would share every tensor by a file descriptor, and a fork server takes at most 256 of these.

@@ -32,7 +32,7 @@ from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import BundleScorer, Prepared, Scorer, Scores, calibrated
 from facepad.training.augment import Augmentation
 from facepad.types import Box, Label, ScoreRecord
-from facepad.workflow.overlap import dev_notes
+from facepad.workflow.overlap import detector_notes, dev_notes
 from facepad.workflow.scoring import dev_samples, score_samples
 
 __all__ = [
@@ -97,7 +97,8 @@ def calibrate_model(
     if out is not None and out.exists():
         raise OutputExistsError(f"{out} exists already; choose another file, or remove it first")
     bundle = found.read()
-    notes = dev_notes(found.run, bundle, manifest, dev_samples(manifest))
+    overlap = dev_notes(found.run, bundle, manifest, dev_samples(manifest))
+    notes = [*overlap, *detector_notes(manifest, bundle)]
     done = calibrate_bundle(bundle, manifest, criterion=criterion, method=method, progress=progress, notes=notes)
     write_bundle(out or found.path, done.bundle)
     return done

@@ -35,10 +35,10 @@ from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_exa
 from facepad.report.literature import published_rows
 from facepad.report.text import flatten
 from facepad.types import Sample, ScoreRecord, Split
-from facepad.workflow.overlap import dev_notes, measured_notes, origin_notes
+from facepad.workflow.overlap import detector_notes, dev_notes, measured_notes, origin_notes
 from facepad.workflow.scoring import PROBES, Evaluation, EvaluationOptions, check_evaluation, evaluate_samples
 
-__all__ = ["detector_notes", "dev_of_run", "evaluate_model"]
+__all__ = ["dev_of_run", "evaluate_model"]
 
 _NO_LIMITS = (
     "poor faces are also scored: the limits of size, light and sharpness in predict do not apply to these figures"
@@ -331,14 +331,3 @@ def _depth_examples(
 
     test = [record for record in records if record.split is Split.TEST]
     return depth_examples(test, evaluation.summary.threshold.value, predict)
-
-
-def detector_notes(manifest: Path, bundle: Bundle) -> list[str]:
-    """A note if the faces of a manifest were found by another detector than the faces of the training data."""
-    found_by = origin_of(manifest).get("detector")
-    specs = [network.preprocess for network in bundle.description.networks]
-    others = {spec.detector for spec in specs if spec.needs_face and spec.detector != found_by}
-    if found_by is None or not others:
-        return []
-    learnt = " and ".join(sorted(others))
-    return [f"faces were found by {found_by}, but the network was trained on faces found by {learnt}"]

@@ -21,7 +21,7 @@ from facepad.modelfile.scorers.run_scorer import EagerScorer, bundle_of
 from facepad.runtime.inference import EngineName, import_openvino
 from facepad.types import Label, Sample, Split
 from facepad.workflow.calibrate import LogitScorer, calibrate_bundle, with_calibration
-from facepad.workflow.overlap import dev_notes, measured_notes
+from facepad.workflow.overlap import detector_notes, dev_notes, measured_notes
 from facepad.workflow.quantisation import quantisation_images, quantised
 from facepad.workflow.scoring import dev_samples, score_samples
 from facepad.workflow.versions import installed_versions
@@ -205,7 +205,8 @@ def _measure(source: _Source, made: _Made, manifest: Path, options: ExportOption
     Raises:
         RunError: the parity failed.
     """
-    notes = dev_notes(source.run, made.plain, manifest, dev_samples(manifest))
+    overlap = dev_notes(source.run, made.plain, manifest, dev_samples(manifest))
+    notes = [*overlap, *detector_notes(manifest, made.plain)]
     criterion = str(source.run.read_recipe()["criterion"])
     calibrate = partial(calibrate_bundle, manifest=manifest, criterion=criterion, notes=notes, progress=source.progress)
     plain = calibrate(made.plain)

@@ -9,21 +9,18 @@ from typing import Any
 
 from facepad.datasets.manifest import manifest_hash, resolve
 from facepad.datasets.origin import origin_of
-from facepad.faces import DETECTORS
-from facepad.modelfile.bundle import Bundle, usual_detector
+from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.run_folder import RunFolder
 from facepad.types import Sample, Split
 
-__all__ = ["dev_notes", "measured_notes", "origin_notes"]
+__all__ = ["detector_notes", "dev_notes", "measured_notes", "origin_notes"]
 
 #: Number of subjects that a note names.
 _NAMED = 5
 
 
 def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequence[Sample]) -> list[str]:
-    """Notes on dev samples that may give a wrong threshold, one line each.
-
-    The notes tell an overlap of the training data with the dev samples, and face boxes of another detector.
+    """Notes on an overlap of the training data with the dev samples, one line each.
 
     Args:
         run: The run folder of the model, which lists the training samples. None for another model; only the hash of its
@@ -32,21 +29,6 @@ def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequen
         manifest: The manifest with the dev samples.
         dev: The dev samples.
     """
-    return _overlap_notes(run, bundle, manifest, dev) + _detector_notes(bundle, manifest)
-
-
-def _detector_notes(bundle: Bundle, manifest: Path) -> list[str]:
-    """A note if the manifest's face boxes are not those of the detector that finds the faces for the model."""
-    boxes, usual = origin_of(manifest).get("detector"), usual_detector(bundle)
-    if usual is None or boxes not in DETECTORS or boxes == usual:
-        return []
-    return [
-        f"the face boxes of the manifest are those of {boxes}, but the model is used with {usual}: "
-        "facepad data prepare --for MODEL makes boxes of the model's detector"
-    ]
-
-
-def _overlap_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequence[Sample]) -> list[str]:
     if run is None:
         return origin_notes(manifest, bundle.description.facts)
     learnt = run.read(run.samples_file)[Split.TRAIN]
@@ -113,3 +95,17 @@ def _origins(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _paths(manifest: Path, samples: Sequence[Sample]) -> set[str]:
     return {os.path.realpath(resolve(manifest, sample)) for sample in samples}
+
+
+def detector_notes(manifest: Path, bundle: Bundle) -> list[str]:
+    """A note if the faces of a manifest were found by another detector than the faces of the training data."""
+    found_by = origin_of(manifest).get("detector")
+    specs = [network.preprocess for network in bundle.description.networks]
+    others = {spec.detector for spec in specs if spec.needs_face and spec.detector != found_by}
+    if found_by is None or not others:
+        return []
+    learnt = " and ".join(sorted(others))
+    return [
+        f"faces were found by {found_by}, but the network was trained on faces found by {learnt}: "
+        "facepad data prepare --for MODEL takes the model's detector"
+    ]

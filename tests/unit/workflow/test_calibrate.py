@@ -17,7 +17,7 @@ from facepad.modelfile.scorers import BundleScorer
 from facepad.types import Label, Split
 from facepad.workflow import calibrate as module
 from facepad.workflow.calibrate import calibrate_bundle, calibrate_model
-from facepad.workflow.overlap import dev_notes
+from facepad.workflow.overlap import detector_notes, dev_notes
 from facepad.workflow.scoring import ScoredSamples, score_samples
 
 
@@ -125,11 +125,11 @@ def separable(plain, manifest_like, tiny_manifest, tmp_path):
 def test_boxes_of_another_detector_are_noted(make_model, manifest_like, tmp_path):
     manifest = manifest_like(tmp_path, lambda sample: sample)
     model = read_bundle(make_model(tmp_path / "model.facepad", detector="dlib"))
-    for detector, noted in (("yunet", True), ("dlib", False), ("nuaa's own, else dlib", False)):
+    for detector, noted in (("yunet", True), ("dlib", False), ("nuaa's own, else dlib", True)):
         made = {"detector": detector, "manifests": {"manifest.csv": {"sha256": manifest_hash(manifest)}}}
         (tmp_path / "prepare.json").write_text(json.dumps({"runs": [made]}))
-        notes = dev_notes(None, model, manifest, [])
-        assert any("boxes of the manifest are those of yunet" in note for note in notes) is noted
+        notes = detector_notes(manifest, model)
+        assert any(f"faces were found by {detector}" in note for note in notes) is noted
 
 
 def test_separable_dev_is_calibrated_on_degraded_images_or_not_at_all(plain, separable, monkeypatch):

@@ -19,8 +19,7 @@ from facepad.workflow.cross.cells import ScoredCell, Workplace, score_cells, tra
 from facepad.workflow.cross.figures import measure_cell, sum_up
 from facepad.workflow.cross.plan import Cell, CrossSettings, Plan, make_plan
 from facepad.workflow.cross.sets import ManifestSet
-from facepad.workflow.evaluate import detector_notes
-from facepad.workflow.overlap import measured_notes, origin_notes
+from facepad.workflow.overlap import detector_notes, measured_notes, origin_notes
 from facepad.workflow.versions import installed_versions
 
 __all__ = ["Crossed", "cross"]
