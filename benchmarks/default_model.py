@@ -9,9 +9,9 @@ sets. ``--every`` takes every Nth sample of a set. WORK keeps the logits, and a 
 A candidate is fitted to sets in four steps: Platt scaling of each network, the mean of the scaled logits, Platt scaling
 of this mean, and the threshold (criterion EER). All sets have the same weight, and so have both classes of a set.
 
-The page measures each set by candidates that were fitted to **the other sets** (leave one set out), and by candidates
-that were fitted to the set ``--from`` alone. ``--ship`` names the candidate whose fit to ``--from`` is printed: these
-are the weights, the calibration and the threshold of the default model.
+Each candidate is measured on each set twice: fitted to **the other sets** (leave one set out), and fitted to the set
+``--from`` alone. ``--ship`` names the candidate of the default model. The page ends with its weights, its calibration
+and its threshold, fitted to ``--from``.
 """
 
 from __future__ import annotations

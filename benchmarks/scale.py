@@ -39,7 +39,7 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--faces", type=int, default=2000, help="number of images with faces, for 1 and 2 processes")
     options.add_argument(
-        "--inputs", type=int, default=10_000, help="number of images to compare engines, for memory and kills"
+        "--inputs", type=int, default=10_000, help="number of images for three measurements: engines, memory, kills"
     )
     options.add_argument("--many", type=int, default=100_000, help="number of small images, for memory and two nodes")
     options.add_argument("--clips", type=int, default=200, help=f"number of videos of {CLIP} s with faces")

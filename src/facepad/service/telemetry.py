@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 
 from facepad.types import Decision
@@ -90,6 +91,6 @@ def _forget_dead_workers(folder: Path) -> None:
     """Remove the gauges of killed workers, which would otherwise count requests in progress forever."""
     for file in folder.glob("gauge_live*.db"):
         match = _LIVE_FILE.fullmatch(file.name)
-        if match and not Path(f"/proc/{match[1]}").exists():
+        if match and not psutil.pid_exists(int(match[1])):
             with suppress(OSError):
                 multiprocess.mark_process_dead(int(match[1]))  # type: ignore[no-untyped-call]
