@@ -34,8 +34,9 @@ demo: install
 	@rm -rf '$(DEMO_OUT)'
 	$(BIN)/facepad demo '$(DEMO_OUT)'
 
-# Three processes take the tests file by file: many tests wait, for a browser or for the processes that they started.
-PYTEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile
+# Four processes take the tests file by file: many tests wait, for a browser or for the processes that they started. The
+# files with the longest tests come first, in the order of the folders.
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: install
 	$(PYTEST)

@@ -76,6 +76,7 @@ class Plan:
         different: Number of different images of each kind.
         batch: Number of images in a batch.
         loaders: The loaders for the table of training.
+        trained: The stores for the table of training.
         rated: The loaders for the table of the input without training. The first loader decodes in threads.
         groups: Numbers of rows in a row group of a Parquet file.
     """
@@ -89,6 +90,7 @@ class Plan:
     different: int = 64
     batch: int = 64
     loaders: Sequence[str] = tuple(LOADERS)
+    trained: Sequence[str] = (LOOSE, USUAL, SMALLER)
     rated: Sequence[str] = ("in turn", "1 process", "2 processes")
     groups: Sequence[int] = (1, 16, 128)
 
@@ -297,7 +299,7 @@ def training(plan: Plan, sets: Sets) -> str:
     """The table of samples per second and CPU load of a training of MobileNetV2."""
     rows = []
     for kind, stores in sets.items():
-        for name in (LOOSE, USUAL, SMALLER):
+        for name in plan.trained:
             for how in plan.loaders:
                 rate, busy = max(train_epoch(stores[name], how, plan.batch) for _ in range(plan.repeat))
                 rows.append([kind, name, how, f"{rate:.1f}", f"{100 * busy:.0f}"])

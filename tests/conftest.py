@@ -38,6 +38,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Coverage doubles the time of Python code. These folders reach no lines that other tests do not reach.
+UNCOVERED = tuple(Path(__file__).parent / name for name in ("browser", "properties", "unit/benchmarks"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Switch coverage off in some folders."""
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in UNCOVERED):
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.fixture(autouse=True)
 def _same_torch_threads() -> Iterator[None]:
     """Restore torch's number of threads, which changes the last digits of a training, if torch is loaded."""

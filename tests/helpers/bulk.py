@@ -70,6 +70,28 @@ def fussy(model: Path, pause: float = 0.0) -> Predictor:
     return Predictor(Fussy(read_bundle(model), pause))
 
 
+class Meeting(Fussy):
+    """A pipeline that is slow until two processes have had an image."""
+
+    def __init__(self, bundle: Bundle, folder: Path) -> None:
+        super().__init__(bundle)
+        self.folder = folder
+
+    def __reduce__(self):
+        return type(self), (self.bundle, self.folder)
+
+    def examine(self, image: ImageInput) -> Examined:
+        (self.folder / str(os.getpid())).touch()
+        time.sleep(0.05 if len(list(self.folder.iterdir())) > 1 else 0.5)
+        return super().examine(image)
+
+
+def meeting(model: Path, folder: Path) -> Predictor:
+    """A predictor whose work goes on until a second process takes part. Each process leaves a file in the folder."""
+    folder.mkdir()
+    return Predictor(Meeting(read_bundle(model), folder))
+
+
 class DeadlyToLoad(Predictor):
     """A predictor whose copies end the processes that load them."""
 

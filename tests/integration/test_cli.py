@@ -181,23 +181,6 @@ def test_resume_of_a_finished_or_other_run_is_refused(facepad, run_folder, tiny_
     assert (code, "--resume" in err) == (2, True)
 
 
-def test_resume_of_a_run_that_is_under_way_is_refused(facepad, tiny_manifest, recipe, tmp_path):
-    folder = tmp_path / "run"
-    words = ["train", str(recipe), str(tiny_manifest), str(folder), "--set", "stages.1.epochs=500"]
-    process = subprocess.Popen([sys.executable, "-m", "facepad", *words], stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(4000):
-            if len(read_epochs(folder / "metrics.jsonl")) >= 2 or process.poll() is not None:
-                break
-            time.sleep(0.05)
-        code, _, err = facepad(*words, "--resume")
-        assert process.poll() is None, "the run must still be under way"
-    finally:
-        process.kill()
-        process.wait()
-    assert code == 2 and err.startswith(f"facepad: another process is training in {folder}")
-
-
 def test_changed_weights_are_refused(facepad, run_folder, tiny_manifest, tmp_path):
     changed = tmp_path / "changed"
     shutil.copytree(run_folder, changed)
@@ -299,19 +282,21 @@ def test_list_names_everything(facepad):
         assert name in out
 
 
-def test_ctrl_c_ends_with_130(tiny_manifest, recipe, tmp_path):
+def test_run_under_way_is_not_resumed_and_ctrl_c_ends_it_with_130(facepad, tiny_manifest, recipe, tmp_path):
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "facepad", "train", str(recipe), str(tiny_manifest), str(folder)]
-    command += ["--set", "stages.1.epochs=500"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ})
-    for _ in range(4000):
-        if len(read_epochs(folder / "metrics.jsonl")) >= 4 or process.poll() is not None:
-            break
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    words = ["train", str(recipe), str(tiny_manifest), str(folder), "--set", "stages.1.epochs=500"]
+    process = subprocess.Popen([sys.executable, "-m", "facepad", *words], stderr=subprocess.PIPE, text=True)
     try:
+        for _ in range(4000):
+            if len(read_epochs(folder / "metrics.jsonl")) >= 4 or process.poll() is not None:
+                break
+            time.sleep(0.05)
+        code, _, refused = facepad(*words, "--resume")
+        assert process.poll() is None, "the run must still be under way"
+        process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=120)
     finally:
         process.kill()
+    assert code == 2 and refused.startswith(f"facepad: another process is training in {folder}")
     assert process.returncode == 130
     assert err.strip().splitlines()[-1] == "facepad: stopped by Ctrl-C"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from facepad.errors import InputError, ModelError
-from helpers.bulk import NAN, POISON, RED, fussy, picture, pictures, rows_of
+from helpers.bulk import NAN, POISON, RED, fussy, meeting, picture, pictures, rows_of
 
 ray = pytest.importorskip("ray", reason="facepad[scale] is not installed")
 pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
@@ -122,6 +122,6 @@ def test_node_that_is_lost_costs_no_input(run, cluster, model, tmp_path):
         if not gone and len(progress.peaks) > 1:
             gone.append(cluster.remove_node(cluster.second, allow_graceful=False))
 
-    summary = run(folder, predictor=fussy(model, 0.1), watch=watch)
+    summary = run(folder, predictor=meeting(model, tmp_path / "meeting"), watch=watch)
     assert gone and summary["complete"] and summary["counts"]["scored"] == 96
     assert [row["key"] for row in rows_of(tmp_path / "out")] == [f"{number:04}.png" for number in range(96)]

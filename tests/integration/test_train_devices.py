@@ -70,37 +70,47 @@ def test_too_many_devices_are_refused_in_one_line(facepad, recipe, tiny_manifest
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_no_process_outlives_the_command_and_its_run_resumes(recipe, tiny_manifest, tmp_path, end):
+def test_no_process_outlives_the_command_and_its_run_resumes(recipe, tiny_manifest, tmp_path):
     folder = tmp_path / "run"
-    words = _words(recipe, tiny_manifest, folder, "--set", "stages.1.epochs=400")
-    process = subprocess.Popen([*FACEPAD, *words, "--devices", "2"], stderr=subprocess.PIPE, text=True)
-    for _ in range(4000):
-        if len(read_epochs(folder / "metrics.jsonl")) >= 4 or process.poll() is not None:
-            break
-        time.sleep(0.05)
+    command = [*FACEPAD, *_words(recipe, tiny_manifest, folder, "--set", "stages.1.epochs=400")]
+    code, err = _ended_by(signal.SIGINT, [*command, "--devices", "2"], folder)
+    assert code == 130
+    assert err.strip().splitlines()[-1] == "facepad: stopped by Ctrl-C"
+    code, _ = _ended_by(signal.SIGKILL, [*command, "--devices", "2", "--resume"], folder)
+    assert code == -signal.SIGKILL
+    again = subprocess.Popen([*command, "--resume"], stderr=subprocess.DEVNULL)
+    _wait_for_epochs(again, folder)
+    again.kill()
+    again.wait()
+    rows = read_epochs(folder / "metrics.jsonl")
+    assert [row["epoch"] for row in rows] == [0, 1, 2, *range(1, len(rows) - 2)]
+
+
+def _ended_by(end: signal.Signals, command: list[str], folder: Path) -> tuple[int, str]:
+    """Send a signal in the middle of a run's second stage. Gives the exit code and stderr after all processes ended."""
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    _wait_for_epochs(process, folder)
     children = _descendants(process.pid)
     assert len(children) >= 3  # the fork server and two ranks
     process.send_signal(end)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == (130 if end == signal.SIGINT else -end)
-    assert end != signal.SIGINT or err.strip().splitlines()[-1] == "facepad: stopped by Ctrl-C"
     for _ in range(600):
         if not any(_alive(child) for child in children):
             break
         time.sleep(0.05)
     assert not [child for child in children if _alive(child)]
-    before = len(read_epochs(folder / "metrics.jsonl"))
-    again = subprocess.Popen([*FACEPAD, *words, "--resume"], stderr=subprocess.DEVNULL)
+    return process.returncode, err
+
+
+def _wait_for_epochs(process: subprocess.Popen, folder: Path) -> None:
+    """Wait until a run has ended an epoch of its second stage, or one more than before."""
+    wanted = max(4, len(read_epochs(folder / "metrics.jsonl")) + 1)
     for _ in range(4000):
-        if len(read_epochs(folder / "metrics.jsonl")) > before or again.poll() is not None:
-            break
+        if len(read_epochs(folder / "metrics.jsonl")) >= wanted:
+            return
+        assert process.poll() is None, "the run must still be under way"
         time.sleep(0.05)
-    again.kill()
-    again.wait()
-    rows = read_epochs(folder / "metrics.jsonl")
-    assert len(rows) > before
-    assert [row["epoch"] for row in rows] == [0, 1, 2, *range(1, len(rows) - 2)]
+    pytest.fail(f"no epoch {wanted} in time")
 
 
 def _descendants(parent: int) -> list[int]:

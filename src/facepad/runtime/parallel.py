@@ -139,10 +139,11 @@ class _WorkerPool(ProcessPoolExecutor):
         with interrupt_deferred():  # each call may start a process
             try:
                 return super().submit(function, *args, **options)
-            except OSError as error:
-                if error.errno is not None:  # an error of the operating system
+            except (OSError, ValueError) as error:
+                if isinstance(error, OSError) and error.errno is not None:  # an error of the operating system
                     raise
-                # Another process has died, and the pool has closed its pipe during the start of this process.
+                # Another process has died, and the pool has closed its pipe during the start of this process. CPython
+                # then refuses the file descriptors of the pipe.
                 raise BrokenProcessPool("a process died while another process was started") from error
 
     def __exit__(self, *error: object) -> None:

@@ -114,12 +114,13 @@ def test_pipeline_times_every_store_and_loader(tmp_path):
     pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
     pipeline = importlib.import_module("pipeline")
     plan = pipeline.Plan(
-        images=16,
+        images=8,
         repeat=1,
         kinds={"small": (120, 160)},
         different=16,
-        batch=8,
+        batch=4,
         loaders=("in turn", "a batch ahead", "1 process"),
+        trained=(pipeline.USUAL,),
         rated=("in turn",),
         groups=(4,),
     )
