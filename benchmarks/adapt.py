@@ -1,5 +1,6 @@
 """facepad adapt on draws of a few people: the error on all other people, and the error that the adaptation promised.
 
+    python benchmarks/adapt.py poor MANIFEST FOLDER     write the images as a poor camera would show them
     python benchmarks/adapt.py run MANIFEST WORK        adapt on the draws, and measure (continues after a break)
     python benchmarks/adapt.py cover MANIFEST WORK      promise and error of the public networks on many draws
     python benchmarks/adapt.py table WORK --out PAGE    write the page
@@ -7,7 +8,8 @@
 MANIFEST is a manifest of single images with face boxes, such as that of NUAA. Each draw takes a few people at random,
 and IMAGES images of each class of each of them. The test takes TEST images of each class of each other person. For the
 network that is trained further, four ways to make one model of all people are compared on the same draws. `cover` needs
-no training, and therefore takes many draws.
+no training, and therefore takes many draws. `poor` makes a site where the public networks are weak: each image is
+reduced to a third of its size, and gets noise and a strong JPEG compression, whatever its class.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -95,6 +98,25 @@ def draws(samples: Sequence[Sample]) -> list[tuple[str, list[str]]]:
     return [(f"{n}-{number}", sorted(drawn)) for n, number, drawn in sorted(chosen, key=lambda draw: draw[1])]
 
 
+def poor(manifest: Path, folder: Path) -> None:
+    """Write IMAGES images of each class of each person as a poor camera would show them, with a manifest."""
+    samples = [sample for sample in read_manifest(manifest) if sample.box is not None]
+    people = sorted(set.intersection(*people_by_class(samples).values()))
+    written, generator = [], np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    for number, sample in enumerate(picked(samples, people, IMAGES)):
+        image = read_image(manifest.parent / sample.path)
+        size = image.shape[1], image.shape[0]
+        small = cv2.resize(image, (size[0] // 3, size[1] // 3), interpolation=cv2.INTER_AREA)
+        noisy = np.clip(small + generator.normal(0, 8, small.shape), 0, 255).astype(np.uint8)
+        _, coded = cv2.imencode(".jpg", noisy[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 30])
+        shown = cv2.resize(cv2.imdecode(coded, cv2.IMREAD_COLOR), size, interpolation=cv2.INTER_LINEAR)
+        path = f"{number:05}.jpg"
+        cv2.imwrite(str(folder / path), shown, [cv2.IMWRITE_JPEG_QUALITY, 95])
+        written.append(replace(sample, path=path))
+    write_manifest(folder / "manifest.csv", written)
+
+
 def run(manifest: Path, work: Path) -> None:
     """Adapt on all draws and measure. Finished draws are kept."""
     samples = [sample for sample in read_manifest(manifest) if sample.box is not None]
@@ -157,10 +179,10 @@ def _ways(adapted: Adapted, folder: Path, tested: Crops) -> dict[str, dict[str, 
     """EER and HTER of the trained network for each way to make one model of all people."""
     samples, root, work = read_manifest(adapted.manifest), adapted.manifest.parent, folder / "out" / "work"
     folds = adapted.plan.folds
-    models = [read_bundle(work / TUNED / f"fold-{fold.number}" / "model.facepad") for fold in folds]
-    [training] = [each.training for each in adapted.plan.candidates if each.name == TUNED]
+    models = [read_bundle(work / STRONG / f"fold-{fold.number}" / "model.facepad") for fold in folds]
+    [training] = [each.training for each in adapted.plan.candidates if each.name == STRONG]
     assert training is not None
-    whole = fit_candidate(training, FitData(root, work / "features"), samples, work / TUNED / "all")
+    whole = fit_candidate(training, FitData(root, work / "features"), samples, work / STRONG / "all")
     seen = Crops.of(root, samples, BundleScorer(whole))
     logits = [seen.logits(model) for model in models]
     held = [seen.where(sorted(fold.people)) for fold in folds]
@@ -301,7 +323,7 @@ fusions. *HTER* is that of the chosen model at its own threshold. The CPU second
 draw has stored.
 
 {table}
-The gentle copy alone: four ways to make one model of all people. The threshold comes from the out-of-fold logits. The
+The strong copy alone: four ways to make one model of all people. The threshold comes from the out-of-fold logits. The
 mean of the logits needs as many networks as there are folds. *Matched* puts the threshold at the same place between the
 mean logits of both classes in training.
 
@@ -311,18 +333,17 @@ mean logits of both classes in training.
 def main(argv: Sequence[str] | None = None) -> None:
     command = parser(__doc__)
     tasks = command.add_subparsers(dest="task", required=True)
-    for task in ("run", "cover"):
-        runs = tasks.add_parser(task)
+    for task in (poor, run, cover):
+        runs = tasks.add_parser(task.__name__)
         runs.add_argument("manifest", type=Path)
         runs.add_argument("work", type=Path)
+        runs.set_defaults(run=task)
     table = tasks.add_parser("table")
     table.add_argument("work", type=Path)
     table.add_argument("--out", type=Path)
     arguments = command.parse_args(argv)
-    if arguments.task == "run":
-        run(arguments.manifest, arguments.work)
-    elif arguments.task == "cover":
-        cover(arguments.manifest, arguments.work)
+    if arguments.task != "table":
+        arguments.run(arguments.manifest, arguments.work)
     else:
         publish(page(arguments.work), arguments.out)
 

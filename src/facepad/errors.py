@@ -31,6 +31,7 @@ __all__ = [
     "BundleError",
     "BusyError",
     "DatasetError",
+    "DivergedError",
     "DownloadError",
     "FacepadError",
     "ImageError",
@@ -134,6 +135,10 @@ class BusyError(InputError):
 
 class RunError(FacepadError):
     """The work failed although the input was right."""
+
+
+class DivergedError(RunError):
+    """A training whose weights are no longer finite."""
 
 
 class ServiceError(RunError):

@@ -56,7 +56,8 @@ def fit(
     Raises:
         InputError: a split has images of one class only, or this machine does not have the devices or the precision.
         DatasetError: more than 5 % of the images are unreadable.
-        RunError: the loss is no longer finite, the disk is full, or a process was killed.
+        DivergedError: the weights are no longer finite.
+        RunError: the disk is full, or a process was killed.
     """
     check_training(data, devices, plan.train.precision)
     accelerator, processes = devices.accelerator(), devices.processes_to_start()

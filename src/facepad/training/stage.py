@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader
 
-from facepad.errors import InputError, RunError
+from facepad.errors import DivergedError, InputError, RunError
 from facepad.modelfile.run_folder import RunFolder, StageFiles, read_epochs
 from facepad.models import StagedModel
 from facepad.training.batches import Batches, SeededShuffle, batch_loader
@@ -114,7 +114,8 @@ class StageRun:
 
         Raises:
             DatasetError: more than 5 % of the images are unreadable.
-            RunError: the weights are no longer finite, the disk is full, or the learning-rate search failed.
+            DivergedError: the weights are no longer finite.
+            RunError: the disk is full, or the learning-rate search failed.
         """
         try:
             with self._crop_processes() as processes:
@@ -163,7 +164,8 @@ class StageRun:
 
     def _finish(self) -> None:
         if not all(bool(torch.isfinite(value).all()) for value in self.run.model.state_dict().values()):
-            raise RunError(f"stage {self.settings.name}: the weights are no longer finite; lower its learning rate")
+            stage = self.settings.name
+            raise DivergedError(f"stage {stage}: the weights are no longer finite; lower its learning rate")
         for dataset in (self.train, self.dev):
             if isinstance(dataset, CropDataset):
                 self.run.unreadable |= dataset.unreadable

@@ -59,7 +59,8 @@ def fit_candidate(training: Training, data: FitData, samples: Sequence[Sample], 
     Raises:
         InputError: the samples are of one class.
         DatasetError: more than 5 % of the images are unreadable.
-        RunError: the disk is full, or the weights are no longer finite.
+        DivergedError: the weights are no longer finite.
+        RunError: the disk is full.
     """
     done = folder / _MODEL
     if done.is_file():

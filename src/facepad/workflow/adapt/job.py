@@ -15,7 +15,7 @@ from facepad.datasets.manifest import manifest_hash, manifest_words, read_manife
 from facepad.datasets.origin import origin_of
 from facepad.depth import DepthMaps, load_depth, make_depth
 from facepad.depth.facemesh import FACEMESH
-from facepad.errors import InputError, MetricError, OutputExistsError, reason
+from facepad.errors import DivergedError, InputError, MetricError, OutputExistsError, reason
 from facepad.files.disk import write_json
 from facepad.files.downloads import find_local
 from facepad.files.locks import exclusive
@@ -258,7 +258,7 @@ class _Job:
                 continue
             try:
                 judged[candidate.name] = self._judge(candidate, judged, plan, oof)
-            except MetricError as error:
+            except (DivergedError, MetricError) as error:
                 left_out[candidate.name] = str(error)
             seconds[candidate.name] = time.monotonic() - begun
         if not judged:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from types import SimpleNamespace
 
@@ -28,14 +29,16 @@ def home(monkeypatch, tmp_path):
 
 @pytest.fixture
 def fits(monkeypatch):
-    """The folders of the fits that were started. The fit with a number in ``kill`` is killed."""
+    """The folders of the fits that were started. The fit ``kill`` is killed, the fit ``diverge`` gets NaN."""
 
-    fit, seen = facepad.training.fit.fit, SimpleNamespace(folders=[], kill=None)
+    fit, seen = facepad.training.fit.fit, SimpleNamespace(folders=[], kill=None, diverge=None)
 
     def counted(model, data, plan, folder, **options):
         seen.folders.append(folder.name)
         if len(seen.folders) == seen.kill:
             raise KeyboardInterrupt
+        if len(seen.folders) == seen.diverge:
+            next(model.parameters()).data.fill_(math.nan)
         return fit(model, data, plan, folder, **options)
 
     monkeypatch.setattr(facepad.training.fit, "fit", counted)
@@ -98,6 +101,15 @@ def test_minutes_leave_out_the_most_expensive_candidate(home, fits, tmp_path):
     adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", settings)
     assert fits.folders == [] and adapted.winner.name == "tiny"
     assert "--minutes 0.01" in adapted.left_out["tiny-tuned"]
+
+
+def test_training_that_diverges_is_left_out(home, fits, tmp_path):
+    tiny_model(home)
+    fits.diverge = 2
+    settings = AdaptSettings(jobs=1, only=("tiny", "tiny-tuned"))
+    adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", settings)
+    assert fits.folders == ["fold-0", "fold-1"] and adapted.winner.name == "tiny"
+    assert "the weights are no longer finite" in adapted.left_out["tiny-tuned"]
 
 
 def test_network_with_an_unknown_operation_is_named_and_left_out(home, fits, tmp_path):
