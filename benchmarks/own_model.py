@@ -6,6 +6,8 @@ NUAA and PORTRAITS are prepared manifests with the face squares of YuNet; PORTRA
 external sets ``--set`` are for measuring only. The script makes training views (`_views`), trains the candidates of
 `CANDIDATES` on one thread, and measures all of them. A model file per candidate is in WORK. A second run continues.
 
+``--ship FOLDER`` writes the chosen candidate with its card and its licence, as the model distilled-research.
+
 The first two teachers must be trainings of the same network: some candidates start from their mean.
 """
 
@@ -24,8 +26,8 @@ from _common import made_by, markdown, parser, publish
 from _fusions import Data, fit, load, rates
 from _views import SOURCES, Origin, Views, find_origins, make_views
 from facepad.media.images import read_image
-from facepad.metrics import Threshold, ThresholdOrigin
-from facepad.modelfile.bundle import Bundle, Calibration, Description, write_bundle
+from facepad.metrics import Note, NoteKind, Threshold, ThresholdOrigin
+from facepad.modelfile.bundle import CARD, LICENSE, Bundle, Calibration, Description, write_bundle
 from facepad.modelfile.catalog import find_model
 from facepad.modelfile.runs import TrainedModel
 from facepad.modelfile.scorers import BundleScorer
@@ -42,6 +44,20 @@ LARGEST_FACTOR = 1.25  # the EER of an own model may be this multiple of the EER
 FIRST_TRAINED = "features.4"  # the earlier stages of MobileNetV2 keep their ImageNet weights
 REFERENCE = "nuaa-research"
 SHIPPED = "public-soft"
+NAME = "distilled-research"
+CARD_FILE = Path(__file__).parents[1] / "docs" / "model-cards" / f"{NAME}.md"
+LICENSE_FILE = f"LICENSE-{NAME}.txt"
+FACTS = {
+    "title": "MiniFASNetV2-SE, trained further on the answers of three public networks (prints and screens)",
+    "training_data": "CelebA-Spoof by its starting weights, NUAA and web portraits here: for non-commercial research",
+    "shipping": {"answer": "no", "reason": "the terms of NUAA and CelebA-Spoof allow non-commercial research only"},
+    "started_from": "https://github.com/facenox/face-antispoof-onnx, release v1.0.0 (Apache-2.0), changed here",
+}
+EXPECT = (
+    "not chosen on data of the place where the model is used",
+    "to expect elsewhere: ACER 12 and 3 % were measured on two other webcams with phone screens, but 28 % (APCER 53 %) "
+    "in an office with paper prints",
+)
 FUSION = ("v2se", "older")
 
 
@@ -104,7 +120,19 @@ choice among them is therefore slightly optimistic. The people of NUAA are in th
 
 """
 
-CONCLUSION = ""
+CONCLUSION = """
+The fusion `v2se+older` has {fusion:.1f} %, so the goal is {goal:.1f} %. Candidates that reach it: {reached}.
+
+- Further training of the public network on the teachers' answers makes one network of 1.9 MB that is better than the
+  fusion of two. This candidate (`{shipped}`) is in the wheel as the model `distilled-research`.
+- MobileNetV2 with ImageNet weights learns the held-out views best, but not the external sets. A model without public
+  PAD weights did not reach the goal. The held-out views therefore do not tell which candidate is good elsewhere.
+- The mean of the weights of two trainings is worse than each training.
+- `distilled-research` is not the default model. It needs YuNet, it was not measured with the boxes of dlib, and at its
+  own threshold it accepts half of the paper prints of the office.
+- It started from Apache-2.0 weights, whose training data (CelebA-Spoof) are for non-commercial research, as NUAA is.
+  One teacher (`silent-face`) was trained on unpublished data. The model is therefore for research only.
+"""
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -113,7 +141,7 @@ def main(words: Sequence[str] | None = None) -> None:
         options.add_argument(name, type=Path)
     for name in ("set", "teacher"):
         options.add_argument(f"--{name}", action="append", default=[], type=lambda word: word.split("=", 1))
-    options.add_argument("--only", nargs="*", default=list(CANDIDATES), choices=list(CANDIDATES))
+    options.add_argument("--ship", type=Path, help=f"write {NAME}.facepad into this folder, which holds the licence")
     arguments = options.parse_args(words)
     torch.set_num_threads(1)
     teachers, work = dict(arguments.teacher), arguments.work
@@ -121,24 +149,24 @@ def main(words: Sequence[str] | None = None) -> None:
     bundles = [find_model(model).read() for model in teachers.values()]
     spec = bundles[0].description.networks[0].preprocess
     views = make_views(arguments.nuaa, arguments.portraits, teachers, spec, VIEWS, work / "views.npz")
-    for name in arguments.only:
+    for name in CANDIDATES:
         if not (work / f"{name}.facepad").exists():
             started = time.monotonic()
             write_bundle(work / f"{name}.facepad", make(name, CANDIDATES[name], bundles, views))
             print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
-    candidates = {name: find_model(work / f"{name}.facepad").read() for name in arguments.only}
-    others = {name: str(work / f"{name}.facepad") for name in arguments.only} | {REFERENCE: REFERENCE}
+    candidates = {name: find_model(work / f"{name}.facepad").read() for name in CANDIDATES}
+    others = {name: str(work / f"{name}.facepad") for name in CANDIDATES} | {REFERENCE: REFERENCE}
     models = teachers | others
     images = held_out_images(
         find_origins(arguments.nuaa, arguments.portraits, spec),
         {name: find_model(model).read() for name, model in models.items()},
     )
     sets = {name: load(work, name, Path(path), 1, models) for name, path in arguments.set}
-    rows = [*teachers, "+".join(FUSION), "+".join(teachers), REFERENCE, *arguments.only]
+    rows = [*teachers, "+".join(FUSION), "+".join(teachers), REFERENCE, *CANDIDATES]
     text = page(sets, images, held_out_views(views, candidates), rows)
-    publish(introduction(views, images) + text + CONCLUSION, arguments.page)
-    if SHIPPED in candidates:
-        write_bundle(work / f"{SHIPPED}-calibrated.facepad", calibrated(candidates[SHIPPED], images))
+    publish(introduction(views, images) + text, arguments.page)
+    if arguments.ship:
+        write_bundle(arguments.ship / f"{NAME}.facepad", shipped(candidates[SHIPPED], images, arguments.ship))
 
 
 def introduction(views: Views, images: Data) -> str:
@@ -256,42 +284,44 @@ def held_out_images(origins: Sequence[Sequence[Origin]], models: Mapping[str, Bu
     return Data({name: np.array(values) for name, values in logits.items()}, np.array([live for _, live in kept]), 0)
 
 
-def page(
-    sets: Mapping[str, Data],
-    images: Data,
-    views: Data,
-    names: Sequence[str],
-) -> str:
-    """The table of all models."""
-    rows = []
+def page(sets: Mapping[str, Data], images: Data, views: Data, names: Sequence[str]) -> str:
+    """The table of all models, and the conclusion."""
+    rows, means = [], {}
     for name in names:
         members = name.split("+")
         fitted = fit([images], members)
-        found = [rates(fitted, data) for data in (images, *sets.values())]
-        known = set(members) <= set(views.logits)
-        eers = [each[0] for each in found]
-        eers.insert(1, rates(fit([views], members), views)[0] if known else float("nan"))
-        acer = np.mean([(apcer + bpcer) / 2 for _, apcer, bpcer in found[1:]])
-        texts = [f"{value:.1f}" if np.isfinite(value) else "-" for value in (*eers, np.mean(eers[2:]), acer)]
-        rows.append((name, *texts))
+        found = [rates(fitted, data) for data in sets.values()]
+        acer = np.mean([(apcer + bpcer) / 2 for _, apcer, bpcer in found])
+        means[name] = float(np.mean([eer for eer, *_ in found]))
+        own = f"{rates(fit([views], members), views)[0]:.1f}" if set(members) <= set(views.logits) else "-"
+        values = [*(eer for eer, *_ in found), means[name], acer]
+        rows.append((name, f"{rates(fitted, images)[0]:.1f}", own, *(f"{value:.1f}" for value in values)))
     header = ["model", "held-out images", "held-out views", *sets, "mean EER of the external sets", "their mean ACER"]
-    return markdown(header, rows)
+    fusion = means["+".join(FUSION)]
+    reached = [f"`{name}` ({means[name]:.1f} %)" for name in CANDIDATES if means[name] <= LARGEST_FACTOR * fusion]
+    return markdown(header, rows) + CONCLUSION.format(
+        fusion=fusion, goal=LARGEST_FACTOR * fusion, reached=", ".join(reached) or "none", shipped=SHIPPED
+    )
 
 
-def calibrated(bundle: Bundle, images: Data) -> Bundle:
-    """The model with the calibration and the threshold of the held-out images (criterion EER)."""
-    name = bundle.description.name
-    fitted = fit([images], [name])
+def shipped(bundle: Bundle, images: Data, folder: Path) -> Bundle:
+    """The model file for the wheel. Calibration and threshold (criterion EER) come from the held-out images."""
+    fitted = fit([images], [SHIPPED])
     source, live = "NUAA and web portraits, people held out from training", int(images.bona_fide.sum())
-    changes = {
-        "calibration": Calibration(method="platt", slope=fitted.weights[name], offset=fitted.offset, source=source),
-        "threshold": Threshold(
-            float(1 / (1 + np.exp(-fitted.threshold))),
-            "eer",
-            ThresholdOrigin(source, n_bona_fide=live, n_attack=len(images.bona_fide) - live),
-        ),
-    }
-    return Bundle(bundle.description.model_copy(update=changes), bundle.files)
+    notes = tuple(Note(NoteKind.REMARK, text) for text in EXPECT)
+    origin = ThresholdOrigin(source, n_bona_fide=live, n_attack=len(images.bona_fide) - live, notes=notes)
+    description = Description(
+        name=NAME,
+        networks=bundle.description.networks,
+        calibration=Calibration(method="platt", slope=fitted.weights[SHIPPED], offset=fitted.offset, source=source),
+        threshold=Threshold(float(1 / (1 + np.exp(-fitted.threshold))), "eer", origin),
+        license="LicenseRef-NUAA-research-only AND Apache-2.0",
+        scope="research only: knows prints and screens, no masks; not for access control",
+        source="benchmarks/own_model.py",
+        facts=FACTS,
+    )
+    papers = {CARD: CARD_FILE.read_bytes(), LICENSE: (folder / LICENSE_FILE).read_bytes()}
+    return Bundle(description, {**bundle.files, **papers})
 
 
 if __name__ == "__main__":

@@ -307,3 +307,14 @@ def test_a_folder_that_is_no_run_is_refused_without_torch_too(tmp_path, monkeypa
     with pytest.raises(ModelError, match=r"photos holds no trained model \(not a run folder\)"):
         (tmp_path / "photos").mkdir()
         find_model(tmp_path / "photos").read()
+
+
+def test_shipped_distilled_model_decides_and_carries_its_licence_and_card():
+    bundle = find_model("distilled-research").read()
+    assert 0 < bundle.description.threshold.value < 1
+    assert any("to expect elsewhere" in note.text for note in bundle.description.threshold.origin.notes)
+    assert "research only" in bundle.description.scope and bundle.description.facts["shipping"]["answer"] == "no"
+    assert {"LICENSE", "CARD.md"} <= set(bundle.files)
+    scorer = BundleScorer(bundle, threads=1)
+    scores = scorer.score([scorer.prepare(np.full((99, 99, 3), 127, np.uint8), Box(20, 20, 80, 80))])
+    assert 0 <= scores.values[0] <= 1
