@@ -1,4 +1,4 @@
-"""Procedural faces for benchmarks, images of these faces, and dlib's detector without its first step."""
+"""Procedural faces for benchmarks, images of these faces, and both detectors without their first step."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.faces import crop
 from facepad.faces.dlib_detector import DlibDetector
+from facepad.faces.yunet import SECOND_SIDE, YuNetDetector
 from facepad.media.images import read_image, write_image
 from facepad.types import Face
 
@@ -27,6 +28,15 @@ class WholeImage(DlibDetector):
 
     def search_large(self, grey: NDArray[np.uint8]) -> list[Face]:
         return []
+
+
+class WholeYuNet(YuNetDetector):
+    """YuNet without the first look, at a smaller image."""
+
+    name = "yunet, whole"
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Face]:
+        return self.look(image, SECOND_SIDE)
 
 
 def portraits(folder: Path) -> list[NDArray[np.uint8]]:

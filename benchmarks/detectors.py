@@ -1,7 +1,7 @@
 """Compare the two face detectors on NUAA: agreement of their squares, recall by face size, and speed.
 
-The script also measures "dlib, whole". This is dlib's detector without its first step, the search for large faces: it
-always searches the whole image.
+The script also measures both detectors without their first step: "dlib, whole" never searches for large faces alone, and
+"yunet, whole" leaves out the first look, at a smaller image.
 
     python benchmarks/detectors.py ROOT [--every 10] [--sweep 1000] [--out docs/results/detectors.md]
     python benchmarks/detectors.py ROOT --fit [--every 1]                     prints YuNet's calibration
@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.progress import track
 
 from _common import made_by, markdown, packages, parser, publish
-from _faces import WholeImage
+from _faces import WholeImage, WholeYuNet
 from facepad.faces import Detector, create_detector, iou, map_box
 from facepad.faces.yunet import YuNetDetector, canonical_square
 from facepad.media.images import read_image
@@ -38,6 +38,8 @@ from facepad.types import Box
 FACE_SIZES = (60, 70, 80, 100, 120, 160)
 SAME_FACE = 0.5
 WALL = 127
+WHOLE = {"dlib": WholeImage.name, "yunet": WholeYuNet.name}
+"""Name of a detector -> name of the same detector without its first step."""
 KINDS = {
     "shrunk": "The whole image shrunk",
     "framed": "The shrunk image in the middle of a grey image of the original size (a small face in a large image)",
@@ -80,7 +82,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if arguments.fit:
         print(fit(training_images(arguments.root)[:: arguments.every], yunet))
         return
-    compared: list[Detector] = [create_detector("dlib"), WholeImage(), yunet]
+    compared: list[Detector] = [create_detector("dlib"), WholeImage(), yunet, WholeYuNet(arguments.yunet_model)]
     images = sorted(arguments.root.glob("*Raw/*/*.jpg"))[:: arguments.every]
     if not images:
         sys.exit(f"{arguments.root}: no images like ClientRaw/0001/*.jpg")
@@ -95,7 +97,8 @@ def page(arguments: argparse.Namespace, images: list[Path], detectors: list[Dete
         found_table(found),
         agreement_table(found),
         speed_table(seconds),
-        quick_table(found),
+        quick_table(found, "dlib"),
+        quick_table(found, "yunet"),
         sweep_tables(found, arguments.sweep, arguments.sizes, detectors),
     ]
     return "\n".join(tables)
@@ -104,14 +107,14 @@ def page(arguments: argparse.Namespace, images: list[Path], detectors: list[Dete
 def head(arguments: argparse.Namespace, images: int, detectors: list[Detector]) -> str:
     command = f"python benchmarks/detectors.py NUAA_FOLDER --every {arguments.every} --sweep {arguments.sweep}"
     which = "all images" if arguments.every == 1 else f"every {arguments.every}th image"
-    identities = ", ".join(f"`{one.identity}`" for one in detectors if not isinstance(one, WholeImage))
+    identities = " and ".join(f"`{one.identity}`" for one in detectors if one.name not in WHOLE.values())
     return (
         "<!-- written by benchmarks/detectors.py --out; the remark in italics by hand -->\n# Face detectors on NUAA\n\n"
-        f"{made_by(command)}, {packages('dlib-bin', 'opencv-python-headless', 'numpy')}.\n"
-        f"The data are {which} of NUAA ({images} images of 640x480 pixels). The detectors are {identities} and\n"
-        "**dlib, whole**: dlib without its first step, the search for large faces, so that it always searches the "
-        "whole\nimage. Only the best square of a detector counts. The 95 % intervals (Clopper-Pearson) assume "
-        "independent\nframes, but these frames show only 15 people.\n"
+        f"{made_by(command)}, {packages('dlib-bin', 'onnxruntime', 'opencv-python-headless', 'numpy')}.\n"
+        f"The data are {which} of NUAA ({images} images of 640x480 pixels). The detectors are {identities}.\n"
+        "Each is also measured without its first step. **dlib, whole** always searches the whole image.\n"
+        "**yunet, whole** leaves out the first look, at an image of half the size. Only the best square of a detector\n"
+        "counts. The 95 % intervals (Clopper-Pearson) assume independent frames, but these frames show only 15 people.\n"
     )
 
 
@@ -167,17 +170,18 @@ def speed_table(seconds: dict[str, list[float]]) -> str:
     )
 
 
-def quick_table(found: list[Found]) -> str:
-    whole = [one for one in found if one.boxes["dlib, whole"]]
-    both = [one for one in whole if one.boxes["dlib"]]
-    agreements = [one.agreement_of("dlib", "dlib, whole") for one in both]
+def quick_table(found: list[Found], name: str) -> str:
+    """Agreement of a detector with the same detector without its first step."""
+    whole = [one for one in found if one.boxes[WHOLE[name]]]
+    both = [one for one in whole if one.boxes[name]]
+    agreements = [one.agreement_of(name, WHOLE[name]) for one in both]
     rows = [
         ("identical squares", share(agreements, 1.0)),
         ("mean IoU of the squares", f"{statistics.mean(agreements):.4f}"),
-        ("images in which only dlib, whole finds a face", str(len(whole) - len(both))),
+        (f"images in which only {WHOLE[name]} finds a face", str(len(whole) - len(both))),
         (f"different faces (IoU < {SAME_FACE})", str(sum(value < SAME_FACE for value in agreements))),
     ]
-    return f"## Agreement of dlib and dlib, whole\n\n{markdown(['', ''], rows)}"
+    return f"## Agreement of {name} and {WHOLE[name]}\n\n{markdown(['', ''], rows)}"
 
 
 def sweep_tables(found: list[Found], count: int, sizes: Sequence[int], detectors: list[Detector]) -> str:
@@ -222,7 +226,7 @@ def shrunk(one: Found, sizes: Sequence[int]) -> Iterator[tuple[int, dict[str, tu
 
     Sides above the side of the original face are skipped.
     """
-    face = mean_box([box for name, box in one.boxes.items() if box and name != WholeImage.name])
+    face = mean_box([box for name, box in one.boxes.items() if box and name in WHOLE])
     image = read_image(one.path)
     old = image.shape[:2]
     for side in sizes:

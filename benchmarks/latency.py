@@ -29,7 +29,7 @@ import torch
 from numpy.typing import NDArray
 
 from _common import interleaved, made_by, markdown, medians, packages, parser, publish, timed
-from _faces import VGA, WholeImage, picture, portraits
+from _faces import VGA, WholeImage, WholeYuNet, picture, portraits
 from _networks import NETWORKS, multiply_adds
 from _processes import command_table, with_bytecode
 from facepad.errors import ModelError
@@ -306,7 +306,7 @@ def detector_table(bench: Bench) -> str:
     image = read_image(bench.jpeg)
     detectors: list[Detector] = [create_detector("dlib"), WholeImage()]
     try:
-        detectors.append(create_detector("yunet"))
+        detectors += [create_detector("yunet"), WholeYuNet()]
     except ModelError as error:
         print(f"YuNet is not measured: {error}", file=sys.stderr)
     ways = {one.name: partial(timed, partial(one.detect, image), time.process_time) for one in detectors}

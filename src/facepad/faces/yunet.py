@@ -1,23 +1,19 @@
-"""The YuNet face detector (OpenCV's FaceDetectorYN), its model file, and its calibration to the canonical square."""
+"""The YuNet face detector: its two looks, its model file, and its calibration to the canonical square."""
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import ModelError
 from facepad.faces.geometry import limit_size, map_box
+from facepad.faces.yunet_network import YuNetNetwork
 from facepad.files.disk import sha256_file
 from facepad.files.downloads import PublicFile, fetch
-from facepad.media.opencv import quiet_opencv
 from facepad.types import Box, Face
 
-__all__ = ["CALIBRATION", "YUNET", "YuNetDetector", "canonical_square"]
+__all__ = ["CALIBRATION", "FIRST_SIDE", "SECOND_SIDE", "YUNET", "YuNetDetector", "canonical_square"]
 
 CALIBRATION = {"eyes_x": 0.7762, "eyes_y": 0.5734, "height_y": 0.1337, "width": 0.8272, "height": 0.2064}
 """Coefficients of `canonical_square`, which computes the canonical square from YuNet's box and eyes.
@@ -39,19 +35,28 @@ YUNET = PublicFile(
 )
 """The network's file in OpenCV's model zoo. The authors publish the same network under another file name."""
 
-_LONGEST_SIDE = 640
-"""Larger images are shrunk to this longest side. The network was trained on faces of about 10 to 300 pixels. Shrinking
-brings the large faces of a photograph into this range, and limits the time."""
-_STEP = 32
-_SCORE_THRESHOLD = 0.6
+FIRST_SIDE, SECOND_SIDE = 320, 640
+"""Longest side of the image in pixels, for the first and the second look. Larger images are shrunk to it. The network
+was trained on faces of about 10 to 300 pixels. Shrinking brings the large faces of a photograph into this range, and
+limits the time."""
+_CLEAR_SHARE = 1 / 8
+_CLEAR_CONFIDENCE = 0.8
+_MIN_CONFIDENCE = 0.6
 
 
 class YuNetDetector:
-    """YuNet with OpenCV; safe to share between threads. Confidence is YuNet's score, 0.6 to 1.
+    """YuNet in ONNX Runtime with one thread; safe to share between threads. Confidence is YuNet's score, 0.6 to 1.
+
+    The first look is at the image with a longest side of 320 pixels. It decides if its best face is clear: the face
+    square has at least an eighth of the image's longer side, and the confidence is at least 0.8. Otherwise a second
+    look decides, at the image with a longest side of 640 pixels, which takes four times as long.
 
     Args:
         model: The ONNX file. None takes the file from the folder that the environment variable FACEPAD_MODELS names, or
             downloads it once.
+
+    Attributes:
+        rows: The network.
 
     Raises:
         ModelError: the file is missing and cannot be downloaded, or is not YuNet.
@@ -60,37 +65,28 @@ class YuNetDetector:
     name = "yunet"
 
     def __init__(self, model: Path | None = None) -> None:
-        self.model = fetch(YUNET, model)
-        self._local = threading.local()
-        self._backend()
-        self.identity = f"yunet-1-{sha256_file(self.model)[:12]}"
+        path = fetch(YUNET, model)
+        self.rows = YuNetNetwork(path, _MIN_CONFIDENCE)
+        self.identity = f"yunet-2-{sha256_file(path)[:12]}"
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
         """The faces in an RGB image (height, width, 3), ordered by width times confidence, best first."""
-        small = limit_size(image, _LONGEST_SIDE)
+        faces = self.look(image, FIRST_SIDE)
+        longest = max(image.shape[:2])
+        if longest <= FIRST_SIDE or (faces and _is_clear(faces[0], longest)):
+            return faces
+        return self.look(image, SECOND_SIDE)
+
+    def look(self, image: NDArray[np.uint8], longest: int) -> list[Face]:
+        """The faces that the network finds in the image, shrunk to a longest side of ``longest`` pixels, best first."""
+        small = limit_size(image, longest)
         faces = [Face(canonical_square(row), float(row[14])) for row in self.rows(small)]
         faces.sort(key=lambda face: face.box.width * face.confidence, reverse=True)
         return [Face(map_box(face.box, small.shape[:2], image.shape[:2]), face.confidence) for face in faces]
 
-    def rows(self, image: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """The network's output for an RGB image, (N, 15): x, y, width, height, 5 landmarks (x, y), score per face."""
-        height, width = image.shape[:2]
-        # The network needs sides that are multiples of 32. OpenCV 4 also pads, but not always with black.
-        below, right = -height % _STEP, -width % _STEP
-        padded = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=(0, 0, 0))
-        backend = self._backend()
-        backend.setInputSize((width + right, height + below))
-        found = backend.detect(cv2.cvtColor(padded, cv2.COLOR_RGB2BGR))[1]
-        rows: NDArray[np.float64] = np.asarray(np.zeros((0, 15)) if found is None else found, dtype=np.float64)
-        # On very thin images, the network gives boxes with coordinates up to the largest float32.
-        sane = (rows[:, 2:4] > 0).all(axis=1) & (np.abs(rows) < 10 * max(height, width) + 10).all(axis=1)
-        return np.asarray(rows[sane])
 
-    def _backend(self) -> Any:
-        """The backend of this thread. Threads cannot share a backend, because it holds the input size and buffers."""
-        if not hasattr(self._local, "backend"):
-            self._local.backend = _load(self.model)
-        return self._local.backend
+def _is_clear(face: Face, longest: int) -> bool:
+    return face.box.width >= _CLEAR_SHARE * longest and face.confidence >= _CLEAR_CONFIDENCE
 
 
 def canonical_square(row: NDArray[np.float64]) -> Box:
@@ -110,14 +106,3 @@ def canonical_square(row: NDArray[np.float64]) -> Box:
     center_y = float(middle_y + CALIBRATION["eyes_y"] * (eyes_y - middle_y) + CALIBRATION["height_y"] * height)
     half = float(CALIBRATION["width"] * width + CALIBRATION["height"] * height) / 2
     return Box(center_x - half, center_y - half, center_x + half, center_y + half)
-
-
-def _load(model: Path) -> Any:
-    """Create the backend, and run it once, because OpenCV detects a wrong network only during a run."""
-    with quiet_opencv():
-        try:
-            backend = cv2.FaceDetectorYN.create(str(model), "", (64, 64), _SCORE_THRESHOLD)
-            backend.detect(np.zeros((64, 64, 3), np.uint8))
-        except cv2.error as error:
-            raise ModelError(f"{model} is not a YuNet model that OpenCV {cv2.__version__} can run") from error
-    return backend

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from facepad.runtime.onnx_messages import model_class
+
 __all__ = ["without_prelu"]
 
 _FLOAT32 = 1  # TensorProto.FLOAT
 _FIRST_OPSET = 8  # Max broadcasts since this operation set
-
-#: The fields of ONNX messages that are read or written here: number, type, and whether there are several values.
-#: Protocol buffers keep all other fields unchanged.
-_FIELDS: Mapping[str, Mapping[str, tuple[int, str, bool]]] = {
-    "Model": {"graph": (7, ".Graph", False), "opset_import": (8, ".Opset", True)},
-    "Opset": {"domain": (1, "string", False), "version": (2, "int64", False)},
-    "Graph": {"node": (1, ".Node", True), "initializer": (5, ".Tensor", True)},
-    "Node": {
-        "input": (1, "string", True),
-        "output": (2, "string", True),
-        "name": (3, "string", False),
-        "op_type": (4, "string", False),
-    },
-    "Tensor": {
-        "data_type": (2, "int32", False),
-        "float_data": (4, "float", True),
-        "name": (8, "string", False),
-        "raw_data": (9, "bytes", False),
-    },
-}
 
 
 def without_prelu(graph: bytes) -> bytes:
@@ -47,7 +28,7 @@ def without_prelu(graph: bytes) -> bytes:
         return graph
     from google.protobuf.message import DecodeError  # imported late: most graphs have no PRelu
 
-    model = _model_class()()
+    model = model_class()()
     try:
         model.ParseFromString(graph)
     except DecodeError:
@@ -78,25 +59,3 @@ def _rewritten(node: Any, small: set[str]) -> Iterator[Any]:
     product = f"{result}/product"
     yield type(node)(op_type="Mul", name=f"{result}/Mul", input=[x, slope], output=[product])
     yield type(node)(op_type="Max", name=f"{result}/Max", input=[x, product], output=[result])
-
-
-@functools.cache
-def _model_class() -> Any:
-    """The class of ONNX models with the fields of `_FIELDS`. The package onnx need not be installed."""
-    from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
-    from google.protobuf.descriptor_pool import DescriptorPool
-    from google.protobuf.message_factory import GetMessageClass
-
-    file = FileDescriptorProto(name="facepad/onnx.proto", syntax="proto2")
-    for title, fields in _FIELDS.items():
-        message = file.message_type.add(name=title)
-        for name, (number, kind, several) in fields.items():
-            label = FieldDescriptorProto.LABEL_REPEATED if several else FieldDescriptorProto.LABEL_OPTIONAL
-            field = message.field.add(name=name, number=number, label=label)
-            if kind.startswith("."):
-                field.type, field.type_name = FieldDescriptorProto.TYPE_MESSAGE, kind
-            else:
-                field.type = FieldDescriptorProto.Type.Value(f"TYPE_{kind.upper()}")
-    pool = DescriptorPool()  # of its own: the package onnx registers messages in the default pool
-    pool.AddSerializedFile(file.SerializeToString())
-    return GetMessageClass(pool.FindMessageTypeByName("Model"))

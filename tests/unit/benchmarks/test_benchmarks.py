@@ -80,7 +80,11 @@ def test_detectors_page_counts_faces_found_and_recall_by_size(tmp_path, monkeypa
     class SecondDlib(faces.WholeImage):
         """In the place of YuNet, whose model is not here."""
 
-        name, identity = "yunet", "yunet-by-hand"
+        identity = "yunet-by-hand"
+
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
 
     face, *_ = faces.portraits(tmp_path / "people")
     picture = np.full((480, 640, 3), 127, np.uint8)
@@ -88,7 +92,8 @@ def test_detectors_page_counts_faces_found_and_recall_by_size(tmp_path, monkeypa
     for path, image in (("ClientRaw/0001/1.png", picture), ("ImposterRaw/0001/2.png", np.full_like(picture, 127))):
         write_image(tmp_path / "db" / path, image)
         (tmp_path / "db" / path).rename((tmp_path / "db" / path).with_suffix(".jpg"))
-    monkeypatch.setattr(detectors, "YuNetDetector", lambda model: SecondDlib())
+    monkeypatch.setattr(detectors, "YuNetDetector", lambda model: SecondDlib("yunet"))
+    monkeypatch.setattr(detectors, "WholeYuNet", lambda model: SecondDlib("yunet, whole"))
     words = ["--every", "1", "--sweep", "5", "--sizes", "20", "80", "470", "--out", str(tmp_path / "page.md")]
     detectors.main([str(tmp_path / "db"), *words])
     tables = rows((tmp_path / "page.md").read_text(encoding="utf-8"))
