@@ -1,6 +1,6 @@
 """Compare the two face detectors on NUAA: agreement of their squares, recall by face size, and speed.
 
-The script also measures both detectors without their first step: "dlib, whole" never searches for large faces alone, and
+The script also measures both detectors without their first step. "dlib, whole" always searches the whole image, and
 "yunet, whole" leaves out the first look, at a smaller image.
 
     python benchmarks/detectors.py ROOT [--every 10] [--sweep 1000] [--out docs/results/detectors.md]
@@ -114,7 +114,8 @@ def head(arguments: argparse.Namespace, images: int, detectors: list[Detector]) 
         f"The data are {which} of NUAA ({images} images of 640x480 pixels). The detectors are {identities}.\n"
         "Each is also measured without its first step. **dlib, whole** always searches the whole image.\n"
         "**yunet, whole** leaves out the first look, at an image of half the size. Only the best square of a detector\n"
-        "counts. The 95 % intervals (Clopper-Pearson) assume independent frames, but these frames show only 15 people.\n"
+        "counts. The 95 % intervals (Clopper-Pearson) assume independent frames, but these frames show only 15 "
+        "people.\n"
     )
 
 

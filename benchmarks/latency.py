@@ -1,6 +1,6 @@
-"""Time per face, from the JPEG to the score: python benchmarks/latency.py [--model FILE ...] [--out FILE]
+"""Time per face, from the JPEG to the score: python benchmarks/latency.py [--model FILE ...] [--default] [--out FILE]
 
-Prints a Markdown page. The networks have random weights. Model files that are given with --model, for example with
+Prints a Markdown page; with --default, only the table of the default model. The other networks have random weights. Model files that are given with --model, for example with
 8 bits, are measured as well. All compared variants take turns within one run, and the page gives medians over the
 rounds. Machines are noisy, so the ratios are more reliable than the times. The image is a procedural face, so the
 script needs no data. "Floor" is the time of a network's multiply-adds at the rate at which this machine multiplies
@@ -32,10 +32,12 @@ from _common import interleaved, made_by, markdown, medians, packages, parser, p
 from _faces import VGA, WholeImage, WholeYuNet, picture, portraits
 from _networks import NETWORKS, multiply_adds
 from _processes import command_table, with_bytecode
-from facepad.errors import ModelError
+from facepad.errors import FacepadError, ModelError
 from facepad.faces import Detector, create_detector
+from facepad.faces.yunet import YuNetDetector
 from facepad.media.images import read_image
 from facepad.modelfile.bundle import SUFFIX, Bundle, read_bundle, write_bundle
+from facepad.modelfile.catalog import DEFAULT_MODEL, find_model
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.runs import TrainedModel, save_trained
 from facepad.modelfile.scorers import BundleScorer, Prepared
@@ -184,18 +186,20 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("--model", type=Path, action="append", default=[], help="a model file to measure as well")
     options.add_argument("--repeat", type=int, default=100, help="rounds (default: 100); slow tables use a tenth")
+    options.add_argument("--default", action="store_true", help="measure only the default model")
     options.add_argument("--out", type=Path, help="also write the page to this file")
     chosen = options.parse_args(words)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), Sizes(USUAL, repeat=chosen.repeat), chosen.model)
-        publish("\n".join([head(chosen.repeat), *tables(bench)]), chosen.out)
+        measured = one_thread_tables(bench, (default_table,)) if chosen.default else tables(bench)
+        publish("\n".join([head(chosen.repeat, " --default" * chosen.default), *measured]), chosen.out)
 
 
-def head(repeat: int) -> str:
+def head(repeat: int, option: str = "") -> str:
     names = ("torch", "onnxruntime", "openvino", "opencv-python-headless", "dlib-bin", "numpy")
     return (
         "# Latency, throughput, memory\n\n"
-        f"{made_by(f'python benchmarks/latency.py --repeat {repeat}')},\n{packages(*names)}.\n"
+        f"{made_by(f'python benchmarks/latency.py --repeat {repeat}{option}')},\n{packages(*names)}.\n"
         "Times are medians in milliseconds. The compared variants took turns in one run. Times of one thread are CPU\n"
         "time, which other load on the machine hardly changes. The other times are wall time: only their ratios are "
         "reliable.\n"
@@ -204,10 +208,15 @@ def head(repeat: int) -> str:
 
 def tables(bench: Bench) -> list[str]:
     """All tables. They are measured with one thread unless a table says otherwise."""
+    every = (latency_table, default_table, detector_table, throughput_table, size_table, start_table)
+    return one_thread_tables(bench, every)
+
+
+def one_thread_tables(bench: Bench, chosen: Sequence[Callable[[Bench], str]]) -> list[str]:
+    """The chosen tables, without empty tables."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    every = (latency_table, detector_table, throughput_table, size_table, start_table)
-    return [table(bench) for table in every]
+    return [text for table in chosen if (text := table(bench))]
 
 
 def network(name: str, options: Mapping[str, Any], size: int) -> TrainedModel:
@@ -302,11 +311,36 @@ def latency_rows(bench: Bench, results: Mapping[Any, Any], rate: float) -> list[
     return rows
 
 
+def default_table(bench: Bench) -> str:
+    """The default model with YuNet; empty if a file of them is missing."""
+    try:
+        bundle, detector = find_model(DEFAULT_MODEL).read(), YuNetDetector()
+    except FacepadError as error:
+        print(f"{DEFAULT_MODEL} is not measured: {error}", file=sys.stderr)
+        return ""
+    ways: dict[Any, Callable[[], object]] = {}
+    for engine in usable_engines(bundle):
+        scorer = BundleScorer(bundle, engine=engine, threads=1)
+        one = Contestant(DEFAULT_MODEL, engine, "", scorer.prepare, scorer.score)
+        ways[engine] = partial(stages, bench.jpeg, detector, one)
+    rows = [
+        (engine, *(f"{value:.2f}" for value in medians(found)[:-1]), f"{statistics.median(map(total, found)):.2f}")
+        for engine, found in interleaved(ways, bench.sizes.repeat).items()
+    ]
+    title = f"## The default model ({DEFAULT_MODEL}) with YuNet, one face of a 640x480 JPEG, one thread\n\n"
+    return title + markdown(["engine", *STAGES, "total"], rows)
+
+
+def total(stage_times: Sequence[float]) -> float:
+    """The sum of what `stages` gives, without the number of faces."""
+    return sum(stage_times[:-1])
+
+
 def detector_table(bench: Bench) -> str:
     image = read_image(bench.jpeg)
     detectors: list[Detector] = [create_detector("dlib"), WholeImage()]
     try:
-        detectors += [create_detector("yunet"), WholeYuNet()]
+        detectors += [YuNetDetector(), WholeYuNet()]
     except ModelError as error:
         print(f"YuNet is not measured: {error}", file=sys.stderr)
     ways = {one.name: partial(timed, partial(one.detect, image), time.process_time) for one in detectors}

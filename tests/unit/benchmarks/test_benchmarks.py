@@ -8,6 +8,7 @@ import math
 import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -47,8 +48,8 @@ def rows(text: str) -> dict[str, list[list[str]]]:
     return {title: [row for row in table if row[0] != "---"][1:] for title, table in cells.items() if table}
 
 
-def test_latency_measures_named_model_files_beside_networks_in_every_engine(tmp_path):
-    latency = importlib.import_module("latency")
+def test_latency_measures_named_model_files_beside_networks_in_every_engine(tmp_path, monkeypatch):
+    latency, faces = importlib.import_module("latency"), importlib.import_module("_faces")
     sizes = latency.Sizes(
         {"AttentionFusion, light": ("attention_fusion", {"deep_tap": 13})},
         input=64,
@@ -63,10 +64,14 @@ def test_latency_measures_named_model_files_beside_networks_in_every_engine(tmp_
     int8 = bundle.description.model_copy(update={"networks": (fp32.model_copy(update={"precision": "int8"}),)})
     write_bundle(tmp_path / "mine.facepad", replace(bundle, description=int8))
     bench = latency.Bench(tmp_path, sizes, [tmp_path / "mine.facepad"])
-    one_face, detectors, throughput, pictures, started = map(rows, latency.tables(bench))
+    monkeypatch.setattr(latency, "find_model", lambda _: SimpleNamespace(read=lambda: bundle))
+    monkeypatch.setattr(latency, "YuNetDetector", faces.WholeImage)
+    monkeypatch.setattr(latency, "WholeYuNet", faces.WholeImage)
+    one_face, default, detectors, throughput, pictures, started = map(rows, latency.tables(bench))
     contestants = {(name, engine) for name, engine, *_ in one_face.popitem()[1]}
     assert ("AttentionFusion, light", "torch") in contestants
     assert {("AttentionFusion, light", "onnxruntime"), ("mine", "onnxruntime")} <= contestants
+    assert {engine for engine, *_ in default.popitem()[1]} == {engine for name, engine in contestants if name == "mine"}
     for table in (throughput, {title: found for title, found in started.items() if "command" not in title}):
         assert {(name, engine) for name, engine, *_ in table.popitem()[1]} == contestants
     assert {name for name, *_ in detectors.popitem()[1]} >= {"dlib", "dlib, whole"}

@@ -15,8 +15,9 @@ from facepad.errors import InputError, ModelError
 from facepad.faces import DETECTORS, create_detector, iou, map_box
 from facepad.faces.dlib_detector import DlibDetector
 from facepad.faces.dlib_pyramid import WINDOW, Pyramid
-from facepad.faces.yunet import YuNetDetector, canonical_square
+from facepad.faces.yunet import YUNET, YuNetDetector, canonical_square
 from facepad.files.disk import sha256_file
+from facepad.files.downloads import find_local
 from facepad.media.images import read_image
 from facepad.types import Box, Face
 
@@ -27,6 +28,14 @@ needs_models = [
     pytest.mark.models,
     pytest.mark.skipif(not os.environ.get("FACEPAD_MODELS"), reason="FACEPAD_MODELS is not set"),
 ]
+
+
+def needs_yunet(test):
+    for mark in needs_models:
+        test = mark(test)
+    return test
+
+
 every_detector = pytest.mark.parametrize("name", ["dlib", pytest.param("yunet", marks=needs_models)])
 
 
@@ -219,6 +228,67 @@ def test_dlib_searches_the_whole_image_unless_a_large_face_is_clear(side, score,
     faces = detector.detect(np.zeros((480, 640, 3), np.uint8))
     assert (640 in detector.sides) is whole
     assert (faces[0].box.width == 80) is whole
+
+
+class Looks(YuNetDetector):
+    """YuNet replaced by a table: the faces of each look, by the longest side of its image."""
+
+    def __init__(self, faces):
+        self.faces, self.sides = faces, []
+
+    def look(self, image, longest):
+        self.sides.append(longest)
+        return self.faces.get(longest, [])
+
+
+@pytest.mark.parametrize(
+    ("side", "confidence", "sides"),
+    [(80, 0.8, [320]), (79, 0.9, [320, 640]), (200, 0.79, [320, 640]), (None, 0, [320, 640])],
+)
+def test_yunet_looks_again_unless_the_best_face_is_clear(side, confidence, sides):
+    first = [Face(Box(0, 0, side, side), confidence)] if side else []
+    second = [Face(Box(0, 0, 60, 60), 0.7)]
+    detector = Looks({320: first, 640: second})
+    assert detector.detect(np.zeros((480, 640, 3), np.uint8)) == (first if sides == [320] else second)
+    assert detector.sides == sides
+
+
+def test_yunet_looks_once_at_an_image_that_the_first_look_does_not_shrink():
+    detector = Looks({})
+    assert detector.detect(np.zeros((320, 240, 3), np.uint8)) == []
+    assert detector.sides == [320]
+
+
+@needs_yunet
+def test_yunet_second_look_finds_a_face_that_is_too_small_for_the_first(detector_of, astronaut):
+    scene = frame(astronaut, 16)
+    assert not detector_of("yunet").look(scene, 320)
+    (face,) = detector_of("yunet").detect(scene)
+    assert 10 < face.box.width < 25 and iou(face.box, Box(310, 230, 330, 250)) > 0
+
+
+@needs_yunet
+@pytest.mark.parametrize("turn", [-30, 0, 30])
+@pytest.mark.parametrize("side", [90, 180])
+def test_yunet_first_look_finds_large_and_turned_faces_where_the_second_does(side, turn, detector_of, astronaut):
+    turned = cv2.warpAffine(frame(astronaut, side), cv2.getRotationMatrix2D((320, 240), turn, 1), (640, 480))
+    detector = detector_of("yunet")
+    assert detector.detect(turned) == detector.look(turned, 320)
+    assert iou(detector.detect(turned)[0].box, detector.look(turned, 640)[0].box) > 0.8
+
+
+@needs_yunet
+def test_yunet_finds_what_opencv_finds_with_the_same_network(detector_of, astronaut):
+    scene = np.ascontiguousarray(np.hstack([astronaut[:320, 90:410]] * 2))
+    backend = cv2.FaceDetectorYN.create(str(find_local(YUNET)), "", (640, 320), 0.6)
+    expected = backend.detect(cv2.cvtColor(scene, cv2.COLOR_RGB2BGR))[1]
+    assert len(expected) == 2
+    np.testing.assert_allclose(detector_of("yunet").rows(scene), expected, atol=0.01)
+
+
+@needs_yunet
+def test_yunet_identity_tells_its_squares_from_those_of_a_single_look(detector_of):
+    assert detector_of("yunet").identity.startswith("yunet-2-")
 
 
 def test_unknown_detector_names_the_choices():
