@@ -1,10 +1,11 @@
 """Time per face, from the JPEG to the score: python benchmarks/latency.py [--model FILE ...] [--default] [--out FILE]
 
-Prints a Markdown page; with --default, only the table of the default model. The other networks have random weights. Model files that are given with --model, for example with
-8 bits, are measured as well. All compared variants take turns within one run, and the page gives medians over the
-rounds. Machines are noisy, so the ratios are more reliable than the times. The image is a procedural face, so the
-script needs no data. "Floor" is the time of a network's multiply-adds at the rate at which this machine multiplies
-matrices of 768 x 768 in one thread. This rate is measured in the same rounds.
+Prints a Markdown page; with --default, only the table of the default model. The other networks have random weights.
+Model files that are given with --model, for example with 8 bits, are measured as well. All compared variants take
+turns within one run, and the page gives medians over the rounds. Machines are noisy, so the ratios are more reliable
+than the times. The image is a procedural face, so the script needs no data. "Floor" is the time of a network's
+multiply-adds at the rate at which this machine multiplies matrices of 768 x 768 in one thread. This rate is measured
+in the same rounds.
 """
 
 from __future__ import annotations
