@@ -24,7 +24,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from _common import made_by, markdown, parser, processor_time, publish
 from facepad.datasets.manifest import read_manifest, write_manifest
@@ -36,7 +38,6 @@ from facepad.types import Label, Sample, ScoreRecord
 from facepad.workflow.adapt.candidates import find_candidates
 from facepad.workflow.adapt.choice import decided
 from facepad.workflow.adapt.expected import expected_rates
-from facepad.workflow.adapt.final import averaged_weights
 from facepad.workflow.adapt.fitting import FitData, fit_candidate
 from facepad.workflow.adapt.folds import folds_by_person, people_by_class
 from facepad.workflow.adapt.job import Adapted, AdaptSettings, adapt
@@ -49,7 +50,7 @@ DRAWS = {3: 4, 4: 3, 6: 2}
 #: Number of draws of each number of people for `cover`.
 MANY = 150
 PUBLIC = "minifasnet-v2se-celeba-spoof"
-TUNED, STRONG = f"{PUBLIC}-tuned", f"{PUBLIC}-tuned-strong"
+TUNED = f"{PUBLIC}-tuned"
 Logits = NDArray[np.float64]
 
 
@@ -152,7 +153,7 @@ def _adapted(manifest: Path, folder: Path, samples: Sequence[Sample], features: 
     write_manifest(site / "manifest.csv", [replace(s, path=Path(way, s.path).as_posix()) for s in samples])
     (out / "model.facepad").unlink(missing_ok=True)  # left by an interrupted benchmark
     started = processor_time()
-    adapted = adapt(site / "manifest.csv", out, AdaptSettings(jobs=1, only=(PUBLIC, TUNED, STRONG)))
+    adapted = adapt(site / "manifest.csv", out, AdaptSettings(jobs=1, only=(PUBLIC, TUNED)))
     return adapted, processor_time() - started
 
 
@@ -179,10 +180,10 @@ def _ways(adapted: Adapted, folder: Path, tested: Crops) -> dict[str, dict[str, 
     """EER and HTER of the trained network for each way to make one model of all people."""
     samples, root, work = read_manifest(adapted.manifest), adapted.manifest.parent, folder / "out" / "work"
     folds = adapted.plan.folds
-    models = [read_bundle(work / STRONG / f"fold-{fold.number}" / "model.facepad") for fold in folds]
-    [training] = [each.training for each in adapted.plan.candidates if each.name == STRONG]
+    models = [read_bundle(work / TUNED / f"fold-{fold.number}" / "model.facepad") for fold in folds]
+    [training] = [each.training for each in adapted.plan.candidates if each.name == TUNED]
     assert training is not None
-    whole = fit_candidate(training, FitData(root, work / "features"), samples, work / STRONG / "all")
+    whole = fit_candidate(training, FitData(root, work / "features"), samples, work / TUNED / "all")
     seen = Crops.of(root, samples, BundleScorer(whole))
     logits = [seen.logits(model) for model in models]
     held = [seen.where(sorted(fold.people)) for fold in folds]
@@ -205,6 +206,22 @@ def _ways(adapted: Adapted, folder: Path, tested: Crops) -> dict[str, dict[str, 
         "trained on all": _rates(tested, on_all, threshold),
         "trained on all, matched": _rates(tested, on_all, low + place * (high - low)),
     }
+
+
+def averaged_weights(models: Sequence[Bundle]) -> Bundle:
+    """One model with the mean of the models' weights. All models have the same graphs."""
+    first = models[0]
+    files = dict(first.files)
+    for network in first.description.networks:
+        [name] = network.files
+        graphs = [onnx.load_from_string(model.files[name]) for model in models]
+        for place, tensor in enumerate(graphs[0].graph.initializer):
+            values = [numpy_helper.to_array(graph.graph.initializer[place]) for graph in graphs]
+            if values[0].dtype.kind == "f":
+                mean = np.mean(np.stack(values), axis=0, dtype=np.float64).astype(values[0].dtype)
+                tensor.CopyFrom(numpy_helper.from_array(mean, tensor.name))
+        files[name] = graphs[0].SerializeToString(deterministic=True)
+    return replace(first, files=files)
 
 
 def _scale(seen: Crops, logits: Logits, trained: NDArray[np.bool_]) -> tuple[float, float]:
@@ -318,12 +335,12 @@ _DRAWS = """
 ## Adaptation
 
 `facepad adapt` on random draws, with {images} images of each class of each person. The test takes {test} images of each
-class of every other person. The candidates are one public network, two copies that are trained further, and their
-fusions. *HTER* is that of the chosen model at its own threshold. The CPU seconds do not count features that an earlier
-draw has stored.
+class of every other person. The candidates are one public network, a copy that is trained further, and their fusion.
+*HTER* is that of the chosen model at its own threshold. The CPU seconds do not count features that an earlier draw has
+stored.
 
 {table}
-The strong copy alone: four ways to make one model of all people. The threshold comes from the out-of-fold logits. The
+The trained copy alone: four ways to make one model of all people. The threshold comes from the out-of-fold logits. The
 mean of the logits needs as many networks as there are folds. *Matched* puts the threshold at the same place between the
 mean logits of both classes in training.
 

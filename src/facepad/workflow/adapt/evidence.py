@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from facepad.errors import MetricError
+from facepad.errors import DivergedError, MetricError
 from facepad.metrics import parse_criterion, summarize
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.scorers import BundleScorer
@@ -95,7 +95,7 @@ def gather_evidence(chosen: Chosen, *, seed: int = 0, progress: bool = False) ->
         progress: Draw progress bars on stderr.
 
     Raises:
-        RunError: the disk is full, or the weights of a refit are no longer finite.
+        RunError: the disk is full.
     """
     return Evidence(_probes(chosen), _curve(chosen, seed, progress))
 
@@ -150,7 +150,7 @@ def _curve(chosen: Chosen, seed: int, progress: bool) -> LearningCurve:
             begun = time.monotonic()
             if chosen.deadline is not None and begun + longest > chosen.deadline:
                 break
-            with suppress(MetricError):  # the held-out people may have no scores of one class
+            with suppress(DivergedError, MetricError):  # the held-out people may have no scores of one class
                 records = _refit(chosen, refits, fold)
                 scored[size].append(records)
             longest = max(longest, time.monotonic() - begun)

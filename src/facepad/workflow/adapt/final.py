@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from facepad.modelfile.bundle import Bundle, Calibration
 from facepad.workflow.adapt.candidates import Candidate
@@ -14,7 +12,7 @@ from facepad.workflow.adapt.choice import Judged
 from facepad.workflow.adapt.scores import OutOfFold
 from facepad.workflow.fuse import mean_of
 
-__all__ = ["averaged_weights", "final_model"]
+__all__ = ["final_model"]
 
 
 def final_model(
@@ -45,30 +43,7 @@ def final_model(
 def _trained_or_public(candidate: Candidate, oof: OutOfFold) -> Bundle:
     if candidate.bundle is not None:
         return _changed(candidate.bundle, threshold=None, calibration=Calibration())
-    return averaged_weights([oof.fold_model(candidate, fold) for fold in oof.folds])
-
-
-def averaged_weights(models: Sequence[Bundle]) -> Bundle:
-    """One model whose weights are the mean of the models' weights. All models have the same graphs.
-
-    All fits start from the same weights and freeze the same layers, so only the trained weights differ.
-    """
-    import onnx
-    from onnx import numpy_helper
-
-    first = models[0]
-    files = dict(first.files)
-    for network in first.description.networks:
-        [name] = network.files
-        graphs = [onnx.load_from_string(model.files[name]) for model in models]
-        target = graphs[0]
-        for place, tensor in enumerate(target.graph.initializer):
-            values = [numpy_helper.to_array(graph.graph.initializer[place]) for graph in graphs]
-            if values[0].dtype.kind == "f" and any(not np.array_equal(values[0], value) for value in values[1:]):
-                mean = np.mean(np.stack(values), axis=0, dtype=np.float64).astype(values[0].dtype)
-                tensor.CopyFrom(numpy_helper.from_array(mean, tensor.name))
-        files[name] = target.SerializeToString(deterministic=True)
-    return replace(first, files=files)
+    return oof.whole_model(candidate)
 
 
 def _changed(bundle: Bundle, **changes: Any) -> Bundle:

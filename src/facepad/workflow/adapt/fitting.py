@@ -83,8 +83,12 @@ def fit_candidate(training: Training, data: FitData, samples: Sequence[Sample], 
         folder.mkdir(parents=True, exist_ok=True)
     seed_everything(data.seed)
     network = training.network()
+    initial = {name: value.clone() for name, value in network.state_dict().items()}
     with _quiet():
         fit(network, crops, _plan(training, len(used), data.seed), folder)
+    for name, value in network.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(initial[name], 1 - training.share)
     bundle = training.to_bundle(network.eval())
     write_bundle(done, bundle)
     _remove_training_files(folder)

@@ -46,6 +46,12 @@ class Plan:
         return sum(self.seconds.values())
 
     @property
+    def final(self) -> float:
+        """Expected seconds of the final model at most: one fit of all people."""
+        trained = [self.seconds[each.name] for each in self.candidates if each.training]
+        return max(trained, default=0.0) / max(len(self.folds), 1)
+
+    @property
     def refits(self) -> float:
         """Time limit of the refits with fewer people, in seconds; 0 if nothing is trained."""
         return self.total / 3 if any(each.training for each in self.candidates) else 0.0
@@ -64,9 +70,10 @@ class Plan:
         rows = [f"  {self.seconds[each.name]:5.0f} s  {each.name}: {each.title}" for each in self.candidates]
         fused = [f"         and {len(self.fused)} fusions of two or three of them"] if self.fused else []
         refits = [f"  {self.refits:5.0f} s  at most, for refits with fewer people"] if self.refits else []
+        final = [f"  {self.final:5.0f} s  at most, for the final training with all people"] if self.final else []
         left = [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
-        first = f"plan: {counts}; {way}; about {self.total + self.refits:.0f} s"
-        return [first, *rows, *fused, *refits, *left, f"the winner has {RULE}"]
+        first = f"plan: {counts}; {way}; about {self.total + self.final + self.refits:.0f} s"
+        return [first, *rows, *fused, *final, *refits, *left, f"the winner has {RULE}"]
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain values for JSON."""
@@ -120,7 +127,7 @@ def make_plan(samples: Sequence[Sample], found: Found, *, seed: int = 0, minutes
 
 
 def _seconds(candidate: Candidate, images: int, folds: int) -> float:
-    """Expected seconds of a candidate. The final model needs no training: it has the mean weights of the folds."""
+    """Expected seconds of a candidate's fits without the people of each fold, and of its scores."""
     score, view, step = (cost / available_cpus() for cost in candidate.seconds)
     training = candidate.training
     if training is None:

@@ -3,16 +3,23 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 import facepad.training.fit
+from facepad.datasets.manifest import read_manifest
 from facepad.errors import InputError, ModelError, OutputExistsError
 from facepad.files.locks import exclusive
 from facepad.metrics import read_scores
 from facepad.modelfile.bundle import read_bundle
 from facepad.types import Label
+from facepad.workflow.adapt.candidates import find_candidates
+from facepad.workflow.adapt.fitting import FitData, fit_candidate
 from facepad.workflow.adapt.job import AdaptSettings, adapt
 from helpers.adapting import tiny_model, tiny_site
 
@@ -101,6 +108,31 @@ def test_minutes_leave_out_the_most_expensive_candidate(home, fits, tmp_path):
     adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", settings)
     assert fits.folders == [] and adapted.winner.name == "tiny"
     assert "--minutes 0.01" in adapted.left_out["tiny-tuned"]
+
+
+def test_final_model_is_trained_on_all_people(home, fits, tmp_path):
+    tiny_model(home)
+    adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", AdaptSettings(jobs=1, only=("tiny-tuned",)))
+    assert fits.folders.count("all") == 1
+    whole, fold = (read_bundle(tmp_path / f"out/work/tiny-tuned/{name}/model.facepad") for name in ("all", "fold-0"))
+    [network] = adapted.bundle.description.networks
+    assert adapted.bundle.network_files(network) == whole.network_files(network) != fold.network_files(network)
+
+
+def test_share_of_the_trained_weights_is_mixed_with_the_initial_weights(home, tmp_path):
+    tiny_model(home)
+    manifest = tiny_site(tmp_path / "site")
+    trained = next(each for each in find_candidates("yunet", depth=False).candidates if each.training)
+    data, samples = FitData(manifest.parent, tmp_path / "features"), read_manifest(manifest)
+
+    def weights(share):
+        bundle = fit_candidate(replace(trained.training, share=share), data, samples, tmp_path / str(share))
+        graph = onnx.load_from_string(bundle.files["tiny.onnx"]).graph
+        return np.concatenate([numpy_helper.to_array(each).ravel() for each in graph.initializer])
+
+    start, half, end = map(weights, (0.0, 0.5, 1.0))
+    assert np.abs(end - start).max() > 1e-4
+    assert half == pytest.approx((start + end) / 2, abs=1e-6)
 
 
 def test_training_that_diverges_is_left_out(home, fits, tmp_path):
