@@ -54,7 +54,7 @@ class Plan:
     @property
     def refits(self) -> float:
         """Time limit of the refits with fewer people, in seconds; 0 if nothing is trained."""
-        return self.total / 3 if any(each.training for each in self.candidates) else 0.0
+        return self.total / 6 if any(each.training for each in self.candidates) else 0.0
 
     def lines(self) -> list[str]:
         """The plan as lines of text."""
