@@ -130,8 +130,9 @@ The fusion `v2se+older` has {fusion:.1f} %, so the goal is {goal:.1f} %. Candida
   PAD weights did not reach the goal. The held-out views therefore do not tell which candidate is good elsewhere.
 - The true class in half of the label's weight makes the external sets worse, and the held-out views better.
 - The mean of the weights of two trainings is worse than each training.
-- `distilled-research` is not the default model. It needs YuNet, it was not measured with the boxes of dlib, and at its
-  own threshold it accepts half of the paper prints of the office.
+- `distilled-research` is not the default model, because at its own threshold it accepts half of the paper prints of the
+  office. It decides where the default model cannot be downloaded, also with the boxes of dlib
+  ([measured](../model-cards/distilled-research.md)).
 - It started from Apache-2.0 weights, whose training data (CelebA-Spoof) are for non-commercial research, as NUAA is.
   One teacher (`silent-face`) was trained on unpublished data. The model is therefore for research only.
 """

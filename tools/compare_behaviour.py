@@ -46,6 +46,8 @@ import numpy as np
 _REWORDED = "a sentence of the report is worded differently"
 
 # Intended differences: (pattern of the command, pattern of the difference, reason).
+OFFLINE = "without the default model, another shipped model decides"
+
 INTENDED: tuple[tuple[str, str, str], ...] = (
     ("*", "*note* is new", "notes are lists of a kind and a text"),
     ("*", "*note* is gone", "notes are lists of a kind and a text"),
@@ -79,8 +81,14 @@ INTENDED: tuple[tuple[str, str, str], ...] = (
     ("list detectors", "*yunet YuNet *", "the title of a detector is worded differently"),
     ("data prepare *", "stderr*", "a note says that dlib finds the faces if YuNet's file is not on the machine"),
     ("data prepare *", "*/prepare.json/runs/0/notes*", "the same note"),
-    ("predict *", "stderr*", "the default model is tried first, then the shipped model is used with a note"),
-    ("score *", "stderr*", "the default model is tried first, then the shipped model is used with a note"),
+    ("predict *", "stderr*", "the default model is tried first, then a shipped model is used with a note"),
+    ("score *", "stderr*", "the default model is tried first, then a shipped model is used with a note"),
+    ("predict", "*", OFFLINE),
+    ("predict faces/images/s000/00-bona_fide-0.jpg", "*", OFFLINE),
+    ("predict faces/images/s000 spoilt clips *", "*", OFFLINE),
+    ("predict noise.jpg *", "*", OFFLINE),
+    ("score faces/images scored --jobs 1*", "*", OFFLINE),
+    ("score clips scored-clips *", "*", OFFLINE),
     (
         "model fuse * --method logistic",
         "*",

@@ -189,10 +189,11 @@ def test_bad_usage_is_one_line_and_code_2(facepad, model, tmp_path, monkeypatch,
     assert message in err
 
 
-def test_default_model_offline_leaves_all_undecided_and_names_the_command(facepad, photos, no_network):
-    code, out, err = facepad("predict", photos / "anna" / "live.png")
-    assert code == 3 and "undecided" in out
-    assert sum("facepad download" in line for line in err.splitlines()) == 1
+def test_default_model_offline_decides_and_names_the_command(facepad, photos, no_network):
+    code, out, err = facepad("predict", photos / "anna" / "live.png", "--detector", "stub")
+    assert code == 0 and out.split()[1] in ("live", "attack") and "no_threshold" not in out
+    (line,) = [line for line in err.splitlines() if "facepad download" in line]
+    assert "distilled-research decides" in line and "research only" in line and "ACER" in line
 
 
 def test_standard_input_is_an_image(predict, monkeypatch, tmp_path):

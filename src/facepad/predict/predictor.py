@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from facepad.errors import ImageError
+from facepad.faces import default_detector
 from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.metrics import Aggregation
-from facepad.modelfile.bundle import Bundle
-from facepad.modelfile.catalog import find_model, load_default
+from facepad.modelfile.bundle import Bundle, usual_detector
+from facepad.modelfile.catalog import FALLBACK_MODEL, find_model, load_default
 from facepad.predict.aggregation import aggregate_frames, check_aggregation
 from facepad.predict.pipeline import BATCH, ImageInput, Pipeline
 from facepad.runtime.inference import EngineName
@@ -20,6 +22,8 @@ __all__ = ["FRAMES", "ImageInput", "Predictor", "load"]
 
 FRAMES = 20
 """Default number of frames of a video to examine."""
+
+_LOG = logging.getLogger(__name__)
 
 _FRAMES_AHEAD = 4  # Few, because each frame is a whole image in memory.
 
@@ -120,8 +124,10 @@ def load(
     Args:
         path_or_name: The name of a listed model, or the path of a model file or of a finished run folder (a run folder
             needs torch). See `facepad.modelfile.catalog.find_model`. None means the default model
-            `facepad.modelfile.catalog.DEFAULT_MODEL`, which is downloaded at first use.
-        detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with.
+            `facepad.modelfile.catalog.DEFAULT_MODEL`, which is downloaded at first use. If it cannot be downloaded, the
+            shipped model `facepad.modelfile.catalog.FALLBACK_MODEL` decides, and a line in the log says so.
+        detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with. The
+            fallback model then takes `facepad.faces.default_detector`, which works without a download.
         engine: The inference engine. None means ONNX Runtime, or OpenVINO for a model in OpenVINO format.
         threads: Number of threads of the engine. None means one thread per CPU core.
         quality: The quality limits. A face outside these limits is not scored.
@@ -131,4 +137,14 @@ def load(
         InputError: The detector is unknown, or ``threads`` is below 1.
     """
     bundle = load_default() if path_or_name is None else find_model(path_or_name).read()
+    if path_or_name is None and bundle.description.name == FALLBACK_MODEL:
+        detector = detector or _detector_at_hand(bundle)
     return Predictor(Pipeline(bundle, detector=detector, engine=engine, threads=threads, quality=quality))
+
+
+def _detector_at_hand(bundle: Bundle) -> str:
+    """The detector that works without a download, with a line in the log if the model was trained with another one."""
+    detector, usual = default_detector(), usual_detector(bundle)
+    if detector != usual:
+        _LOG.warning("faces are found by %s, but the model was trained on faces found by %s", detector, usual)
+    return detector

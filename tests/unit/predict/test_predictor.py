@@ -12,6 +12,7 @@ import facepad
 from facepad.errors import ImageError, InputError, ModelError, VideoError
 from facepad.faces.quality import Quality
 from facepad.faces.yunet import YUNET
+from facepad.files.downloads import find_local
 from facepad.media.images import MAX_PIXELS, write_image
 from facepad.media.videos import write_video
 from facepad.modelfile.catalog import DEFAULT_MODEL, FALLBACK_MODEL, described_models
@@ -241,9 +242,24 @@ def test_default_model_decides_where_its_files_are(models_folder):
 
 def test_default_model_offline_is_the_shipped_one_and_one_line_ends_that(no_network, caplog):
     predictor = facepad.load()
-    assert predictor.bundle.description.name == FALLBACK_MODEL and predictor.pipeline.threshold is None
-    (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert DEFAULT_MODEL in line and "facepad download" in line and "\n" not in line
+    assert predictor.bundle.description.name == FALLBACK_MODEL and 0 < predictor.pipeline.threshold < 1
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert predictor.pipeline.detector == "dlib" and lines[1:] == [
+        "faces are found by dlib, but the model was trained on faces found by yunet"
+    ]
+    for words in (DEFAULT_MODEL, FALLBACK_MODEL, "research only", "29 % ACER", "facepad download"):
+        assert words in lines[0] and "\n" not in lines[0]
+
+
+def test_default_model_offline_takes_yunet_where_its_file_is(models_folder, no_network, caplog, monkeypatch, tmp_path):
+    monkeypatch.setenv("FACEPAD_MODELS", str(models_folder))
+    if not (file := find_local(YUNET)):
+        pytest.skip("the file of YuNet is not there")
+    (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
+    assert facepad.load().pipeline.detector == "yunet"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert facepad.load(detector="dlib").pipeline.detector == "dlib"
 
 
 def test_default_model_with_a_wrong_file_is_an_error(monkeypatch, tmp_path):
@@ -258,7 +274,7 @@ def test_file_in_the_working_directory_does_not_replace_a_shipped_model(make_mod
     monkeypatch.chdir(tmp_path)
     own = make_model(tmp_path / FALLBACK_MODEL)
     for model in (None, FALLBACK_MODEL):
-        assert facepad.load(model).bundle.description.name == FALLBACK_MODEL
+        assert facepad.load(model, detector="dlib").bundle.description.name == FALLBACK_MODEL
     for model in (f"./{FALLBACK_MODEL}", own, own.relative_to(tmp_path)):
         assert facepad.load(model).bundle.description.name == "tiny"
     own.unlink()
