@@ -109,7 +109,7 @@ def head(arguments: argparse.Namespace, images: int, detectors: list[Detector]) 
     which = "all images" if arguments.every == 1 else f"every {arguments.every}th image"
     identities = " and ".join(f"`{one.identity}`" for one in detectors if one.name not in WHOLE.values())
     return (
-        "<!-- written by benchmarks/detectors.py --out; the remark in italics by hand -->\n# Face detectors on NUAA\n\n"
+        "<!-- written by benchmarks/detectors.py --out; do not edit by hand -->\n# Face detectors on NUAA\n\n"
         f"{made_by(command)}, {packages('dlib-bin', 'onnxruntime', 'opencv-python-headless', 'numpy')}.\n"
         f"The data are {which} of NUAA ({images} images of 640x480 pixels). The detectors are {identities}.\n"
         "Each is also measured without its first step. **dlib, whole** always searches the whole image.\n"

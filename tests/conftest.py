@@ -38,7 +38,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Coverage doubles the time of Python code. These folders reach no lines that other tests do not reach.
+# Coverage doubles the time of Python code. The tests of these folders reach few lines that other tests do not reach.
 UNCOVERED = tuple(Path(__file__).parent / name for name in ("browser", "properties", "unit/benchmarks"))
 
 

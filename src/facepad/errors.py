@@ -17,6 +17,7 @@ FacepadError
 │   ├── OutputExistsError      an output folder or file that already exists
 │   └── BusyError              a folder that another process is working in
 └── RunError                   the work failed although the input is right (command line: exit code 1)
+    ├── DivergedError          a training whose weights are no longer finite
     └── ServiceError           a liveness service that refused, failed or could not be reached
 """
 

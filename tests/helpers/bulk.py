@@ -87,7 +87,7 @@ class Meeting(Fussy):
 
 
 def meeting(model: Path, folder: Path) -> Predictor:
-    """A predictor whose work goes on until a second process takes part. Each process leaves a file in the folder."""
+    """A predictor that is slow until a second process takes part. Each process leaves a file in the folder."""
     folder.mkdir()
     return Predictor(Meeting(read_bundle(model), folder))
 

@@ -297,6 +297,7 @@ def test_run_under_way_is_not_resumed_and_ctrl_c_ends_it_with_130(facepad, tiny_
         _, err = process.communicate(timeout=120)
     finally:
         process.kill()
+        process.wait()
     assert code == 2 and refused.startswith(f"facepad: another process is training in {folder}")
     assert process.returncode == 130
     assert err.strip().splitlines()[-1] == "facepad: stopped by Ctrl-C"

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,9 +81,8 @@ def test_no_process_outlives_the_command_and_its_run_resumes(recipe, tiny_manife
     code, _ = _ended_by(signal.SIGKILL, [*command, "--devices", "2", "--resume"], folder)
     assert code == -signal.SIGKILL
     again = subprocess.Popen([*command, "--resume"], stderr=subprocess.DEVNULL)
-    _wait_for_epochs(again, folder)
-    again.kill()
-    again.wait()
+    with _killed_at_the_end(again):
+        _wait_for_epochs(again, folder)
     rows = read_epochs(folder / "metrics.jsonl")
     assert [row["epoch"] for row in rows] == [0, 1, 2, *range(1, len(rows) - 2)]
 
@@ -89,17 +90,27 @@ def test_no_process_outlives_the_command_and_its_run_resumes(recipe, tiny_manife
 def _ended_by(end: signal.Signals, command: list[str], folder: Path) -> tuple[int, str]:
     """Send a signal in the middle of a run's second stage. Gives the exit code and stderr after all processes ended."""
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    _wait_for_epochs(process, folder)
-    children = _descendants(process.pid)
-    assert len(children) >= 3  # the fork server and two ranks
-    process.send_signal(end)
-    _, err = process.communicate(timeout=60)
+    with _killed_at_the_end(process):
+        _wait_for_epochs(process, folder)
+        children = _descendants(process.pid)
+        assert len(children) >= 3  # the fork server and two ranks
+        process.send_signal(end)
+        _, err = process.communicate(timeout=60)
     for _ in range(600):
         if not any(_alive(child) for child in children):
             break
         time.sleep(0.05)
     assert not [child for child in children if _alive(child)]
     return process.returncode, err
+
+
+@contextmanager
+def _killed_at_the_end(process: subprocess.Popen) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _wait_for_epochs(process: subprocess.Popen, folder: Path) -> None:

@@ -49,14 +49,14 @@ class YuNetDetector:
 
     The first look is at the image with a longest side of 320 pixels. It decides if its best face is clear: the face
     square has at least an eighth of the image's longer side, and the confidence is at least 0.8. Otherwise a second
-    look decides, at the image with a longest side of 640 pixels, which takes four times as long.
+    look decides, at the image with a longest side of 640 pixels, which has four times as many pixels.
 
     Args:
         model: The ONNX file. None takes the file from the folder that the environment variable FACEPAD_MODELS names, or
             downloads it once.
 
     Attributes:
-        rows: The network.
+        network: The network.
 
     Raises:
         ModelError: the file is missing and cannot be downloaded, or is not YuNet.
@@ -66,7 +66,7 @@ class YuNetDetector:
 
     def __init__(self, model: Path | None = None) -> None:
         path = fetch(YUNET, model)
-        self.rows = YuNetNetwork(path, _MIN_CONFIDENCE)
+        self.network = YuNetNetwork(path, _MIN_CONFIDENCE)
         self.identity = f"yunet-2-{sha256_file(path)[:12]}"
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
@@ -80,7 +80,7 @@ class YuNetDetector:
     def look(self, image: NDArray[np.uint8], longest: int) -> list[Face]:
         """The faces that the network finds in the image, shrunk to a longest side of ``longest`` pixels, best first."""
         small = limit_size(image, longest)
-        faces = [Face(canonical_square(row), float(row[14])) for row in self.rows(small)]
+        faces = [Face(canonical_square(row), float(row[14])) for row in self.network(small)]
         faces.sort(key=lambda face: face.box.width * face.confidence, reverse=True)
         return [Face(map_box(face.box, small.shape[:2], image.shape[:2]), face.confidence) for face in faces]
 
@@ -90,7 +90,7 @@ def _is_clear(face: Face, longest: int) -> bool:
 
 
 def canonical_square(row: NDArray[np.float64]) -> Box:
-    """The canonical face square for one row of YuNet's output (`YuNetDetector.rows`).
+    """The canonical face square for one row of YuNet's output (`YuNetNetwork`).
 
     The centre of the square lies between the box's centre and the eyes, shifted down a little. The side of the square
     is a weighted sum of the box's width and height.

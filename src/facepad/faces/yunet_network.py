@@ -23,7 +23,7 @@ _MAX_OVERLAP = 0.3
 class YuNetNetwork:
     """YuNet in ONNX Runtime with one thread; safe to share between threads.
 
-    The result is that of OpenCV's FaceDetectorYN, which needs more than twice the time.
+    The result is that of OpenCV's FaceDetectorYN, up to rounding.
 
     Args:
         model: The ONNX file.

@@ -25,9 +25,9 @@ def with_free_size(graph: bytes) -> bytes:
         model.ParseFromString(graph)
     except DecodeError as error:
         raise ValueError("no ONNX graph") from error
-    (image,) = model.graph.input or (None,)
-    if image is None or len(image.type.tensor_type.shape.dim) != 4:
+    if len(model.graph.input) != 1 or len(model.graph.input[0].type.tensor_type.shape.dim) != 4:
         raise ValueError("not a graph with one image as the input")
+    [image] = model.graph.input
     for axis, name in ((_HEIGHT, "height"), (_WIDTH, "width")):
         size = image.type.tensor_type.shape.dim[axis]
         size.ClearField("dim_value")

@@ -140,10 +140,11 @@ class _WorkerPool(ProcessPoolExecutor):
             try:
                 return super().submit(function, *args, **options)
             except (OSError, ValueError) as error:
-                if isinstance(error, OSError) and error.errno is not None:  # an error of the operating system
+                closed = isinstance(error, OSError) and error.errno is None  # an error of CPython: "handle is closed"
+                if not closed and "fds_to_keep" not in str(error):
                     raise
                 # Another process has died, and the pool has closed its pipe during the start of this process. CPython
-                # then refuses the file descriptors of the pipe.
+                # then refuses the handle or the file descriptors of the pipe.
                 raise BrokenProcessPool("a process died while another process was started") from error
 
     def __exit__(self, *error: object) -> None:

@@ -31,9 +31,8 @@ _NEUTRAL = ("frame", "mirror", "light", "blur", "resolution", "noise", "jpeg")
 #: Largest share of a public network's multiply-adds in the stages that are trained. The frozen stages run only once for
 #: each view of an image.
 _TRAINED = 0.2
-#: Share of the trained weights in a public network's copy. The rest comes from the public network. The mean keeps what
-#: the public network knows, and costs little where that network is weak (Wortsman et al., Robust fine-tuning of
-#: zero-shot models, CVPR 2022). Shares of 0.25 to 1 were compared on people of NUAA.
+#: Share of the trained weights in a public network's copy. The rest comes from the public network, so that the copy
+#: keeps a part of what the public network knows (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
 _SHARE = 0.75
 _IMAGENET_LICENSE = "BSD-3-Clause"
 _IMAGENET_SCOPE = "Trained on images of one site; its first layers are torchvision's ImageNet weights."

@@ -150,7 +150,8 @@ def _curve(chosen: Chosen, seed: int, progress: bool) -> LearningCurve:
             begun = time.monotonic()
             if chosen.deadline is not None and begun + longest > chosen.deadline:
                 break
-            with suppress(DivergedError, MetricError):  # the held-out people may have no scores of one class
+            # The held-out people may have no scores of one class, and the training may diverge.
+            with suppress(DivergedError, MetricError):
                 records = _refit(chosen, refits, fold)
                 scored[size].append(records)
             longest = max(longest, time.monotonic() - begun)
@@ -158,7 +159,7 @@ def _curve(chosen: Chosen, seed: int, progress: bool) -> LearningCurve:
     curve = learning_curve([*(_point(size, scored[size]) for size in sorted(scored)), last], seed)
     done = sum(map(len, scored.values()))
     if curve.missing and done < len(planned):
-        return replace(curve, missing=f"{curve.missing}; {done} of {len(planned)} refits were made in the time")
+        return replace(curve, missing=f"{curve.missing}; {done} of {len(planned)} refits have a result")
     return curve
 
 

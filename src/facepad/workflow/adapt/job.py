@@ -39,6 +39,7 @@ from facepad.workflow.adapt.site import prepare_site, read_site
 __all__ = ["AdaptSettings", "Adapted", "adapt", "adapted_words"]
 
 _LOG = logging.getLogger(__name__)
+_DIVERGED = "its training diverged: its weights are no longer finite"
 _MODEL, _SCORES, _FACTS, _BEGUN = "model.facepad", "scores.csv", "adapt.json", "begun.json"
 
 
@@ -212,11 +213,12 @@ class _Job:
             oof = OutOfFold(data, self.samples, plan.folds, self.out / "work", advance)
             judged, left_out, seconds = self._judged(plan, oof)
         notes = self._notes()
-        best = winner(list(judged.values()))
+        with _timed(seconds, "final"):
+            best, final = self._final(candidates, judged, oof, left_out)
         with _timed(seconds, "evidence"):
             evidence = self._evidence(best, candidates, judged, oof, plan)
-        with _timed(seconds, "final"):
-            bundle = self._described(final_model(best, candidates, judged, oof), best, plan, notes, evidence)
+        bundle = self._described(final, best, plan, notes, evidence)
+        ranked = [each for each in judged.values() if each.name not in left_out]
         return Adapted(
             site=self.site,
             out=self.out,
@@ -224,7 +226,7 @@ class _Job:
             manifest=self.manifest,
             plan=plan,
             findings=findings,
-            judged=tuple(sorted(judged.values(), key=lambda each: (each.upper, each.size))),
+            judged=tuple(sorted(ranked, key=lambda each: (each.upper, each.size))),
             winner=best,
             bundle=bundle,
             left_out=left_out,
@@ -232,6 +234,17 @@ class _Job:
             seconds=seconds,
             evidence=evidence,
         )
+
+    def _final(
+        self, candidates: dict[str, Candidate], judged: dict[str, Judged], oof: OutOfFold, left_out: dict[str, str]
+    ) -> tuple[Judged, Bundle]:
+        """The winner and its final model. A candidate whose final training diverges is left out."""
+        while True:
+            best = winner([each for each in judged.values() if each.name not in left_out])
+            try:
+                return best, final_model(best, candidates, judged, oof)
+            except DivergedError:
+                left_out[best.name] = _DIVERGED
 
     def _evidence(
         self, best: Judged, candidates: dict[str, Candidate], judged: dict[str, Judged], oof: OutOfFold, plan: Plan
@@ -253,12 +266,14 @@ class _Job:
             if absent := [name for name in candidate.members if name not in judged]:
                 left_out[candidate.name] = f"its member {absent[0]} has no result"
                 continue
-            if judged and candidate.training and self._too_late(plan.seconds[candidate.name]):
+            if judged and candidate.training and self._too_late(plan.seconds[candidate.name] + plan.final):
                 left_out[candidate.name] = f"no time is left of --minutes {self.settings.minutes:g}"
                 continue
             try:
                 judged[candidate.name] = self._judge(candidate, judged, plan, oof)
-            except (DivergedError, MetricError) as error:
+            except DivergedError:
+                left_out[candidate.name] = _DIVERGED
+            except MetricError as error:
                 left_out[candidate.name] = str(error)
             seconds[candidate.name] = time.monotonic() - begun
         if not judged:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +47,8 @@ class Plan:
 
     @property
     def final(self) -> float:
-        """Expected seconds of the final model at most: one fit of all people."""
-        trained = [self.seconds[each.name] for each in self.candidates if each.training]
-        return max(trained, default=0.0) / max(len(self.folds), 1)
+        """Expected seconds of the final training at most: a fit of all people for each network of a candidate."""
+        return _final(self.candidates, self.fused, self.seconds, self.folds)
 
     @property
     def refits(self) -> float:
@@ -112,7 +111,9 @@ def make_plan(samples: Sequence[Sample], found: Found, *, seed: int = 0, minutes
     seconds = {each.name: _seconds(each, len(samples), len(folds)) for each in chosen}
     chosen.sort(key=lambda each: (each.kind != "as-is", seconds[each.name]))
     left_out = dict(found.missing)
-    while minutes and len(chosen) > 1 and sum(seconds.values()) > 60 * minutes:
+    while minutes and len(chosen) > 1:
+        if sum(seconds.values()) + _final(chosen, fusions(chosen), seconds, folds) <= 60 * minutes:
+            break
         name = chosen.pop().name
         left_out[name] = f"it would take about {seconds.pop(name):.0f} s, more than --minutes {minutes:g} leaves"
     return Plan(
@@ -124,6 +125,15 @@ def make_plan(samples: Sequence[Sample], found: Found, *, seed: int = 0, minutes
         images={label: sum(sample.label is label for sample in samples) for label in Label},
         people={label: len(people[label]) for label in Label},
     )
+
+
+def _final(
+    candidates: Sequence[Candidate], fused: Sequence[Candidate], seconds: Mapping[str, float], folds: Sequence[Fold]
+) -> float:
+    """The most expensive final training: a fit of all people for each trained network of a candidate."""
+    fits = {each.name: seconds[each.name] / max(len(folds), 1) if each.training else 0.0 for each in candidates}
+    parts = (each.members or (each.name,) for each in (*candidates, *fused))
+    return max((sum(fits[name] for name in names) for names in parts), default=0.0)
 
 
 def _seconds(candidate: Candidate, images: int, folds: int) -> float:

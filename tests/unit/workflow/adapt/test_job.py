@@ -123,6 +123,7 @@ def test_share_of_the_trained_weights_is_mixed_with_the_initial_weights(home, tm
     tiny_model(home)
     manifest = tiny_site(tmp_path / "site")
     trained = next(each for each in find_candidates("yunet", depth=False).candidates if each.training)
+    assert trained.training.share == 0.75
     data, samples = FitData(manifest.parent, tmp_path / "features"), read_manifest(manifest)
 
     def weights(share):
@@ -141,7 +142,16 @@ def test_training_that_diverges_is_left_out(home, fits, tmp_path):
     settings = AdaptSettings(jobs=1, only=("tiny", "tiny-tuned"))
     adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", settings)
     assert fits.folders == ["fold-0", "fold-1"] and adapted.winner.name == "tiny"
-    assert "the weights are no longer finite" in adapted.left_out["tiny-tuned"]
+    assert "its weights are no longer finite" in adapted.left_out["tiny-tuned"]
+
+
+def test_winner_whose_final_training_diverges_is_replaced_by_the_next(home, fits, tmp_path):
+    tiny_model(home)
+    fits.diverge = 4  # after the three folds
+    settings = AdaptSettings(jobs=1, only=("tiny-tuned",))
+    with pytest.raises(InputError, match="no candidate could be judged"):
+        adapt(tiny_site(tmp_path / "site"), tmp_path / "out", settings)
+    assert fits.folders == ["fold-0", "fold-1", "fold-2", "all"]
 
 
 def test_network_with_an_unknown_operation_is_named_and_left_out(home, fits, tmp_path):
