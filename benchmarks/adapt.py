@@ -334,10 +334,11 @@ the same rate.
 _DRAWS = """
 ## Adaptation
 
-`facepad adapt` on random draws, with {images} images of each class of each person. The test takes {test} images of each
-class of every other person. The candidates are one public network, a copy that is trained further, and their fusion.
-*HTER* is that of the chosen model at its own threshold. The CPU seconds do not count features that an earlier draw has
-stored.
+`facepad adapt` on random draws, with {images} images of each class of each person. The images are those of the task
+`poor`: NUAA as a poor camera would show it, because the public networks are good on NUAA itself. The test takes {test}
+images of each class of every other person. The candidates are one public network, a copy that is trained further, and
+their fusion. *HTER* is that of the chosen model at its own threshold. The CPU seconds do not count features that an
+earlier draw has stored.
 
 {table}
 The trained copy alone: four ways to make one model of all people. The threshold comes from the out-of-fold logits. The
