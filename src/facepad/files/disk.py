@@ -73,7 +73,7 @@ def _umask() -> int:
     return current
 
 
-def write_bytes(path: Path, data: bytes | memoryview) -> None:
+def write_bytes(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` atomically; missing parent folders are created.
 
     Let other libraries write to memory, and pass the result to this function: the writers of these libraries report a

@@ -174,7 +174,7 @@ def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None
         raise InputError(f"cannot write {path}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
     content = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(content, format=kind, quality=quality)
-    write_bytes(path, content.getbuffer())
+    write_bytes(path, content.getvalue())
 
 
 @contextmanager

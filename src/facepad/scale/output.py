@@ -140,7 +140,7 @@ class Output:
         table = pa.Table.from_pylist([_parquet_row(one) | self._fixed for one in rows], schema=SCHEMA)
         content = io.BytesIO()
         parquet.write_table(table, content, compression="zstd")
-        write_bytes(self.folder / f"part-{self._next_part:06}.parquet", content.getbuffer())
+        write_bytes(self.folder / f"part-{self._next_part:06}.parquet", content.getvalue())
         self._next_part += 1
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:

@@ -121,7 +121,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         """Replace the checkpoint in one step."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        write_bytes(Path(path), content.getbuffer())
+        write_bytes(Path(path), content.getvalue())
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
