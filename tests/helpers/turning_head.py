@@ -7,7 +7,7 @@ import numpy as np
 
 from facepad.depth.facemesh import FaceMeshDepth, triangulate
 from facepad.depth.raster import EXTENT
-from facepad.faces import create_detector
+from facepad.faces.yunet import SECOND_SIDE, YuNetDetector
 from facepad.service.challenge import Action
 
 _NEUTRAL = [(0, 1.0)] * 8
@@ -25,7 +25,7 @@ class TurningHead:
     """A face that turns before a grey wall: the mesh that a network sees in ``image``, painted with that image."""
 
     def __init__(self, image, size=(360, 480), side=200):
-        box = create_detector("yunet").detect(image)[0].box
+        box = YuNetDetector().look(image, SECOND_SIDE)[0].box
         points = FaceMeshDepth().points(image, box)
         assert points is not None
         self._triangles = triangulate(points)

@@ -477,7 +477,8 @@ def test_turning_head_passes_its_challenge_and_fails_another(start, models_folde
         ((Action.TURN_RIGHT, Action.TURN_LEFT), False),
     ):
         monkeypatch.setattr("facepad.service.routes.draw", lambda _, steps=steps: Challenge(steps))
-        assert send(client, content).json()["challenge"]["passed"] is passed
+        answer = send(client, content).json()["challenge"]
+        assert answer["passed"] is passed, answer
 
 
 # Load

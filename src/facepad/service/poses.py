@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from facepad.depth.facemesh import FaceMeshDepth
 from facepad.depth.raster import EXTENT
-from facepad.faces import create_detector, crop
+from facepad.faces import crop
 from facepad.faces.pose import head_pose
+from facepad.faces.yunet import SECOND_SIDE, YuNetDetector
 from facepad.service.challenge import FacePose
 from facepad.types import Box
 
@@ -33,7 +34,8 @@ _MAX_ROLL = 45.0  # Beyond this roll in degrees, the detected square is wrong, w
 class PoseEstimator:
     """Estimates the pose of the face in a frame. Threads may share an estimator.
 
-    The detector is always YuNet, because the other detectors miss turned faces.
+    The detector is always YuNet, because the other detectors miss turned faces. Only its second look is used: the
+    squares of the first look are less exact, and the yaw depends on them.
 
     Raises:
         ModelError: The model file of YuNet or of the face mesh is missing, and cannot be downloaded.
@@ -41,7 +43,7 @@ class PoseEstimator:
     """
 
     def __init__(self) -> None:
-        self._detector = create_detector("yunet")
+        self._detector = YuNetDetector()
         self._mesh = FaceMeshDepth()
 
     def estimate(self, seconds: float, image: NDArray[np.uint8]) -> FacePose | None:
@@ -55,7 +57,7 @@ class PoseEstimator:
             The pose. None if there is no face, if a second face is at least half as wide, or if the roll exceeds 45
             degrees.
         """
-        boxes = [face.box for face in self._detector.detect(image)[:_CANDIDATES]]
+        boxes = [face.box for face in self._detector.look(image, SECOND_SIDE)[:_CANDIDATES]]
         boxes.sort(key=lambda box: box.width, reverse=True)
         found: list[tuple[Box, FacePose]] = []
         for box in boxes:
