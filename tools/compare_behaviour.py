@@ -74,7 +74,7 @@ INTENDED: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "evaluate nuaa-research *",
-        "*/report.html*",
+        "*/report.*",
         "the shipped model has facts on its training data and on shipping it",
     ),
     ("list models", "*", "more models, and columns for licence, training data and shipping"),

@@ -114,7 +114,8 @@ def test_final_model_is_trained_on_all_people(home, fits, tmp_path):
     tiny_model(home)
     adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", AdaptSettings(jobs=1, only=("tiny-tuned",)))
     assert fits.folders.count("all") == 1
-    whole, fold = (read_bundle(tmp_path / f"out/work/tiny-tuned/{name}/model.facepad") for name in ("all", "fold-0"))
+    fits = tmp_path / "out" / "work" / "tiny-tuned"
+    whole, fold = (read_bundle(fits / name / "model.facepad") for name in ("all", "fold-0"))
     [network] = adapted.bundle.description.networks
     assert adapted.bundle.network_files(network) == whole.network_files(network) != fold.network_files(network)
 
