@@ -129,6 +129,9 @@ class PreparePlan:
             refuse_mostly_unreadable(dict(unreadable_videos(videos)), len(videos), f"videos of {self.root}")
             for fold, samples in scan.folds.items():
                 _refuse_other_data(_manifest_path(self.out, fold), _relative_to(self.out, scan.root, samples))
+        searched = any(sample.box is None for samples in scan.folds.values() for sample in samples)
+        if searched and self.settings.detector is None and self.detector == "dlib":
+            scan = replace(scan, notes=[*scan.notes, _DLIB_NOTE])
         boxes = self._find_boxes(scan, jobs, progress)
         refuse_mostly_unreadable(_unreadable(boxes), len(_paths(scan)), f"images of {self.root}")
         finished = {
@@ -199,8 +202,6 @@ def _plan(adapter: Adapter, root: Path, out: Path, settings: PrepareSettings) ->
         _refuse_shared_subjects(scan, adapter, protocol)
     earlier = read_runs(out)
     detector = settings.detector or _usual_detector(earlier)
-    if settings.detector is None and detector == "dlib":
-        scan = replace(scan, notes=[*scan.notes, _DLIB_NOTE])
     if frames is not None:
         if scan.of_frames:
             scan = chosen_frames(scan, frames)

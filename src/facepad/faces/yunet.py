@@ -35,10 +35,11 @@ YUNET = PublicFile(
 )
 """The network's file in OpenCV's model zoo. The authors publish the same network under another file name."""
 
-FIRST_SIDE, SECOND_SIDE = 320, 640
-"""Longest side of the image in pixels, for the first and the second look. Larger images are shrunk to it. The network
-was trained on faces of about 10 to 300 pixels. Shrinking brings the large faces of a photograph into this range, and
-limits the time."""
+FIRST_SIDE = 320
+"""Longest side of the image in pixels for the first look. Larger images are shrunk to it. The network was trained on
+faces of about 10 to 300 pixels. Shrinking brings large faces into this range, and limits the time."""
+SECOND_SIDE = 640
+"""Longest side of the image in pixels for the second look, which finds smaller faces."""
 _CLEAR_SHARE = 1 / 8
 _CLEAR_CONFIDENCE = 0.8
 _MIN_CONFIDENCE = 0.6
