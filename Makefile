@@ -34,9 +34,9 @@ demo: install
 	@rm -rf '$(DEMO_OUT)'
 	$(BIN)/facepad demo '$(DEMO_OUT)'
 
-# Four processes take the tests file by file: many tests wait, for a browser or for the processes that they started. The
-# files with the longest tests come first, in the order of the folders.
-PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+# Four processes on two processors, because many tests wait for a browser or for processes that they started. A process
+# without tests takes some from the process that has the most.
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist worksteal
 
 test: install
 	$(PYTEST)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import lightning.pytorch as pl
 import torch
 from safetensors.torch import load_file, save
 
@@ -19,9 +18,8 @@ from facepad.models import StagedModel
 from facepad.training.data import TrainingData
 from facepad.training.devices import BEST_DEVICE, Devices
 from facepad.training.ranks import Ranks, joined, start_ranks
+from facepad.training.run import TrainerOptions, TrainingRun, feature_taps
 from facepad.training.settings import StageSettings, TrainingPlan, TrainSettings
-from facepad.training.stage import StageRun, TrainingRun, feature_taps
-from facepad.training.trainer import TrainerOptions, quiet_lightning
 
 __all__ = ["check_stages", "check_training", "fit", "seed_everything"]
 
@@ -94,8 +92,7 @@ def _fit_stages(run: TrainingRun) -> None:
             run.model.load_state_dict(ranks.on_first(load_file, weights))
             run.unreadable |= json.loads(ranks.on_first(unreadable.read_text, encoding="utf-8"))
             continue
-        with quiet_lightning(), writing(run.folder.path):
-            StageRun.prepare(run, number).execute()
+        _execute_stage(run, number)
         for others in ranks.gather(run.unreadable):
             run.unreadable |= others
         # Without SyncBatchNorm the running statistics differ between ranks. All ranks take the statistics of rank 0.
@@ -105,9 +102,18 @@ def _fit_stages(run: TrainingRun) -> None:
             write_bytes(weights, save({key: value.contiguous() for key, value in run.model.state_dict().items()}))
 
 
+def _execute_stage(run: TrainingRun, number: int) -> None:
+    # Lightning takes seconds to import. Refusals, and a process that only starts ranks, do without it.
+    from facepad.training.stage import StageRun
+    from facepad.training.trainer import quiet_lightning
+
+    with quiet_lightning(), writing(run.folder.path):
+        StageRun.prepare(run, number).execute()
+
+
 def seed_everything(seed: int) -> None:
     """Seed the initial weights of the network that is built next. `fit` sets all other seeds."""
-    pl.seed_everything(seed, verbose=False)
+    torch.manual_seed(seed)
 
 
 def check_stages(model: StagedModel, stages: Sequence[StageSettings]) -> None:

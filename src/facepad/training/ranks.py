@@ -37,7 +37,7 @@ _TIMEOUT = timedelta(hours=2)
 # Seconds that ranks get to end by themselves after another rank has failed.
 _GRACE = 5.0
 # The fork server imports this module once, and each rank starts as a copy of the server. The import takes seconds.
-_PRELOADED = "facepad.training.fit"
+_PRELOADED = "facepad.training.stage"
 
 
 def launched() -> bool:

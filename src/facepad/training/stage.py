@@ -4,55 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader
 
-from facepad.errors import DivergedError, InputError, RunError
-from facepad.modelfile.run_folder import RunFolder, StageFiles, read_epochs
-from facepad.models import StagedModel
+from facepad.errors import DivergedError, RunError
+from facepad.modelfile.run_folder import StageFiles, read_epochs
 from facepad.training.batches import Batches, SeededShuffle, batch_loader
 from facepad.training.callbacks import EpochLog, EpochSeeds, SharedUnreadable
 from facepad.training.crops import CropProcesses, CropSource, processes_for
-from facepad.training.data import CropDataset, RowDataset, TrainingData
-from facepad.training.features import KeptFeatures, keep_features
+from facepad.training.data import CropDataset, RowDataset
+from facepad.training.features import keep_features
 from facepad.training.module import PadModule
 from facepad.training.ranks import Ranks
-from facepad.training.settings import StageSettings, TrainingPlan
-from facepad.training.trainer import TrainerOptions, found_lr, make_trainer, stopped_early
+from facepad.training.run import TrainingRun, feature_taps
+from facepad.training.settings import StageSettings
+from facepad.training.trainer import found_lr, make_trainer, stopped_early
 
-__all__ = ["BEFORE_TRAINING", "StageRun", "TrainingRun", "feature_taps"]
+__all__ = ["BEFORE_TRAINING", "StageRun"]
 
 BEFORE_TRAINING = "before training"
 """Stage name of the line of ``metrics.jsonl`` that is written before the first step."""
-
-
-@dataclass
-class TrainingRun:
-    """The state of one run that all stages share.
-
-    Attributes:
-        model: The network, which is trained in place.
-        data: Samples of the training.
-        plan: Settings of the training.
-        folder: The run folder.
-        options: Settings of the trainer.
-        ranks: The place of this process among the ranks.
-        unreadable: Training images that could not be read so far: path to reason.
-        features: Kept features by split. Later stages use these features again.
-    """
-
-    model: StagedModel
-    data: TrainingData
-    plan: TrainingPlan
-    folder: RunFolder
-    options: TrainerOptions
-    ranks: Ranks = field(default_factory=Ranks.here)
-    unreadable: dict[str, str] = field(default_factory=dict)
-    features: dict[str, KeptFeatures] = field(default_factory=dict)
 
 
 @dataclass
@@ -169,31 +144,6 @@ class StageRun:
         for dataset in (self.train, self.dev):
             if isinstance(dataset, CropDataset):
                 self.run.unreadable |= dataset.unreadable
-
-
-def feature_taps(model: StagedModel, stages: Sequence[StageSettings]) -> list[str]:
-    """Choose the stages of the network whose inputs are kept as features. One pass computes all features.
-
-    Raises:
-        ModelError: no parameter has the prefix that a stage names.
-        InputError: a stage freezes parameters that an earlier stage trains. Features would then be of the old weights.
-    """
-    names = list(model.stages())
-    starts: list[str] = []
-    for settings in stages:
-        start = model.freeze_before(settings.trainable_from) or names[0]
-        if starts and names.index(start) > names.index(starts[-1]):
-            raise InputError(
-                f"stage {settings.name!r} freezes parameters that the previous stage trains; "
-                "each stage must train at least the parameters of the previous stage"
-            )
-        starts.append(start)
-    return sorted({start for start in starts if _has_weights(model, start)}, key=names.index)
-
-
-def _has_weights(model: StagedModel, stop: str) -> bool:
-    """Whether a stage before ``stop`` has parameters. Features of stages without parameters need not be kept."""
-    return any(True for stage in model.between(stop=stop).values() for _ in stage.parameters())
 
 
 def _datasets(

@@ -11,7 +11,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, redirect_stderr
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,34 +30,15 @@ from facepad.modelfile.run_folder import RunFolder, StageFiles
 from facepad.training.callbacks import EpochLog, WholeCheckpoints
 from facepad.training.module import PadModule
 from facepad.training.ranks import Ranks
+from facepad.training.run import TrainerOptions
 from facepad.training.settings import StageSettings
 
 __all__ = [
-    "TrainerOptions",
     "found_lr",
     "make_trainer",
     "quiet_lightning",
     "stopped_early",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainerOptions:
-    """The trainer's settings that all stages of a run share.
-
-    Attributes:
-        accelerator: ``cpu``, ``cuda`` or ``mps``.
-        precision: A precision of Lightning.
-        deterministic: Whether to refuse PyTorch operations whose results are not repeatable.
-        accumulate: Number of parts of a batch whose gradients a rank accumulates before an optimiser step.
-        progress: Whether to show progress bars on stderr.
-    """
-
-    accelerator: str
-    precision: str
-    deterministic: bool = True
-    accumulate: int = 1
-    progress: bool = False
 
 
 def make_trainer(
