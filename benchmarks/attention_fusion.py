@@ -21,7 +21,7 @@ import numpy as np
 
 from _common import facepad
 from _runs import HELD_OUT, Run, command_line, execute, machine_of, unseen_presentations
-from facepad.metrics import compare_files, read_scores
+from facepad.metrics import Resampling, compare_files, read_scores
 from facepad.metrics.intervals import percentile_interval
 from facepad.metrics.table import score_table
 from facepad.types import Split
@@ -222,6 +222,7 @@ def _together(pairs: list[list[Path]], replicates: int = 2000) -> str:
 
     Each bootstrap replicate uses the same subjects for all seeds.
     """
+    resampling = Resampling(replicates=replicates)
     found, drawn = [], []
     for pair in pairs:
         values, draws = [], []
@@ -230,7 +231,7 @@ def _together(pairs: list[list[Path]], replicates: int = 2000) -> str:
             table = score_table([record for record in test if record.score is not None], "subject")
             ranking = table.ranking()
             values.append(ranking.read().eer())
-            draws.append(table.bootstrap(ranking, lambda points: (points.eer(),), replicates, 0)[:, 0])
+            draws.append(table.bootstrap(ranking, lambda points: (points.eer(),), resampling)[:, 0])
         found.append(values[1] - values[0])
         drawn.append(draws[1] - draws[0])
     mean, means = statistics.mean(found), np.mean(drawn, axis=0)
