@@ -52,9 +52,9 @@ def adaptation(records=None, **fields):
         "rule": "the lowest upper end of ACER",
         "candidates": [
             CandidateResult(
-                "small-tuned", "a small network, trained", "trained", *2 * (rate(0.04, 0.02, 0.08),), 2e6, 61
+                "small-tuned", "a small network, trained", "trained", rate(0.04, 0.02, 0.08), 0.03, 2e6, 61
             ),
-            CandidateResult("small", "a small network", "as-is", *2 * (rate(0.12, 0.07, 0.2),), 2e6, None),
+            CandidateResult("small", "a small network", "as-is", rate(0.12, 0.07, 0.2), 0.11, 2e6, None),
         ],
         "left_out": {"large": "its files are not on this machine"},
         "findings": [

@@ -121,14 +121,14 @@ def _expected(content: AdaptContent) -> tuple[list[_Expected], str]:
 
 
 def _candidates(content: AdaptContent) -> list[tuple[str, str, str, str, str, str, str]]:
-    """Rows of (name, title, ACER, interval, EER, size, time); the best candidate is first."""
+    """Rows of (name, title, mean EER of the folds, ACER, interval, size, time); the best candidate is first."""
     return [
         (
             each.name,
             each.title,
+            percent(each.fold_eer),
             percent(each.acer.value),
             interval(each.acer),
-            percent(each.eer.value),
             f"{each.size / 1e6:.1f}{GAP}MB",
             "" if each.seconds is None else f"{each.seconds:.0f}{GAP}s",
         )
@@ -174,7 +174,7 @@ def _expect_lines(content: AdaptContent) -> Lines:
 def _choice_lines(content: AdaptContent) -> Lines:
     yield from heading("Choice of the model")
     yield from ("", f"Chosen: **{plain(content.winner)}**. Rule: {plain(content.rule)}.")
-    columns = ("Candidate", "Description", "ACER", "95 % interval", "EER", "Size", "Time")
+    columns = ("Candidate", "Description", "Mean EER of the folds", "ACER", "95 % interval", "Size", "Time")
     yield from table(columns, _candidates(content), text_columns=2)
     if content.left_out:
         yield from ("", "Left out:", "", *(f"- {plain(name)}: {plain(why)}" for name, why in content.left_out.items()))

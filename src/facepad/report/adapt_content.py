@@ -37,7 +37,7 @@ class CandidateResult:
         title: One line that describes the candidate.
         kind: ``as-is``, ``trained`` or ``fused``.
         acer: ACER at thresholds that were chosen on other people.
-        eer: EER of the pooled scores.
+        fold_eer: Mean of the folds' EERs, a fraction. The choice goes by this figure.
         size: Bytes of the networks.
         seconds: Measured seconds of all fits and scores; None if unknown.
     """
@@ -46,7 +46,7 @@ class CandidateResult:
     title: str
     kind: str
     acer: Rate
-    eer: Rate
+    fold_eer: float
     size: int
     seconds: float | None
 

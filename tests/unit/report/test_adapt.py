@@ -107,7 +107,7 @@ def test_foreign_texts_are_escaped_and_the_page_loads_nothing(tmp_path):
         image_root=tmp_path,
         winner=nasty,
         findings=[MadeUpFinding("warning", each, (each,)) for each in HOSTILE],
-        candidates=[CandidateResult(each, each, "as-is", *2 * (rate(0.1, 0, 0.2),), 1, 1.0) for each in HOSTILE],
+        candidates=[CandidateResult(each, each, "as-is", rate(0.1, 0, 0.2), 0.1, 1, 1.0) for each in HOSTILE],
         left_out=dict(zip(HOSTILE, HOSTILE, strict=True)),
         notes=HOSTILE,
         collect=HOSTILE,

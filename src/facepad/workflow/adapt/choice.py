@@ -18,6 +18,7 @@ from facepad.metrics import (
     Threshold,
     balanced_weights,
     choose_threshold,
+    eer,
     expected_calibration_error,
     fit_platt,
     logistic_regression,
@@ -35,13 +36,18 @@ from facepad.workflow.adapt.folds import Fold
 __all__ = ["RULE", "TIE", "Judged", "Logits", "decided", "fit_calibration", "fused_logits", "judge", "winner"]
 
 TIE = 0.005
-"""Maximum difference between the upper bounds of ACER of candidates that count as equal."""
+"""Difference between mean fold EERs below which candidates always count as equal."""
 
 RULE = (
-    "the lowest upper end of the 95 % interval of ACER on people whom the training did not see; "
-    f"within {TIE:.1%} of the lowest, the smallest model, and of equal sizes the one with the clearest separation"
+    "the lowest mean of the folds' EERs, each on people whom the training did not see; of the candidates whose mean is "
+    f"higher by at most one standard error of the difference or {TIE:.1%}, the smallest; of equal sizes the lowest mean"
 )
-"""The rule that chooses the winner, in words."""
+"""The rule that chooses the winner, in words.
+
+Each fold has a network of its own, so logits of different folds are on different scales. The EER of the pooled logits
+therefore underrates every trained candidate, and often so much that a network without training would win. The EER of
+one fold compares logits of one network only.
+"""
 
 Logits = Sequence[ScoreRecord]
 """Records of a candidate whose scores are logits, positive for bona fide."""
@@ -62,6 +68,8 @@ class Judged:
         summary: The metrics of these decisions.
         expected: ``apcer``, ``bpcer`` and ``acer`` to expect of new people, from the same decisions
             (`facepad.workflow.adapt.expected.expected_rates`).
+        fold_eers: EER of the held-out people of each fold, by the fold's number. Folds without scores of both classes
+            are left out. Without any such fold, the EER of all people counts as that of fold 0.
     """
 
     name: str
@@ -72,20 +80,21 @@ class Judged:
     decided: tuple[ScoreRecord, ...]
     summary: PadSummary
     expected: dict[str, Rate]
+    fold_eers: dict[int, float]
 
     def scores(self) -> list[ScoreRecord]:
         """The out-of-fold records with P(bona fide) as scores."""
         return _mapped(self.logits, lambda logits: calibrated(logits, self.calibration))
 
     @property
-    def upper(self) -> float:
-        """Upper end of the 95 % interval of ACER."""
-        return self.expected["acer"].high
+    def fold_eer(self) -> float:
+        """Mean of the folds' EERs."""
+        return float(np.mean(list(self.fold_eers.values())))
 
     @property
     def separation(self) -> float:
         """Distance of the classes' mean logits in standard deviations (d')."""
-        live, attack = (_values(self.logits, label) for label in Label)
+        live, attack = _classes(self.logits)
         spread = float(np.sqrt((live.var() + attack.var()) / 2)) or 1.0
         return float(live.mean() - attack.mean()) / spread
 
@@ -106,10 +115,11 @@ def judge(name: str, size: int, logits: Logits, folds: Sequence[Fold], criterion
     """
     calibration = fit_calibration(logits, source)
     lines = _lines(logits, calibration)
-    threshold = _as_probability(_chosen(lines, criterion, source), logits, calibration)
+    threshold = _as_probability(_chosen(lines, folds, criterion, source), logits, calibration)
     decisions = tuple(decided(lines, folds, criterion))
-    summary = summarize(decisions, 0.0, source=source)
-    return Judged(name, size, tuple(logits), calibration, threshold, decisions, summary, expected_rates(decisions))
+    summary, expected = summarize(decisions, 0.0, source=source), expected_rates(decisions)
+    eers = _fold_eers(logits, folds)
+    return Judged(name, size, tuple(logits), calibration, threshold, decisions, summary, expected, eers)
 
 
 def winner(judged: Sequence[Judged]) -> Judged:
@@ -120,9 +130,24 @@ def winner(judged: Sequence[Judged]) -> Judged:
     """
     if not judged:
         raise InputError("no candidate could be judged")
-    lowest = min(candidate.upper for candidate in judged)
-    equal = [candidate for candidate in judged if candidate.upper <= lowest + TIE]
-    return min(equal, key=lambda candidate: (candidate.size, -candidate.separation, candidate.name))
+    best = min(judged, key=lambda candidate: candidate.fold_eer)
+    equal = [candidate for candidate in judged if _hardly_worse(candidate, best)]
+    return min(equal, key=lambda each: (each.size, each.fold_eer, -each.separation, each.name))
+
+
+def _hardly_worse(candidate: Judged, best: Judged) -> bool:
+    """Whether the mean of the folds' EERs is at most one standard error of the difference, or `TIE`, higher."""
+    common = candidate.fold_eers.keys() & best.fold_eers.keys()
+    more = np.array([candidate.fold_eers[fold] - best.fold_eers[fold] for fold in sorted(common)])
+    if not len(more):  # no fold has scores of both classes from both candidates
+        return candidate.fold_eer <= best.fold_eer + TIE
+    error = float(more.std(ddof=1)) / math.sqrt(len(more)) if len(more) > 1 else 0.0
+    return bool(more.mean() <= max(error, TIE))
+
+
+def _fold_eers(logits: Logits, folds: Sequence[Fold]) -> dict[int, float]:
+    eers = {number: eer(*scores) for number, scores in _by_fold(logits, folds).items()}
+    return eers or {0: eer(*_classes(logits))}
 
 
 def fused_logits(members: Sequence[Judged]) -> list[ScoreRecord]:
@@ -146,7 +171,7 @@ def fit_calibration(logits: Logits, source: str) -> Calibration:
     Raises:
         MetricError: a class has no logits, or bona fide samples do not have the higher logits.
     """
-    bona_fide, attack = _values(logits, Label.BONA_FIDE), _values(logits, Label.ATTACK)
+    bona_fide, attack = _classes(logits)
     notes: tuple[Note, ...] = ()
     try:
         slope, offset = fit_platt(bona_fide, attack)
@@ -176,11 +201,11 @@ def _smoothed_line(
     return slope, float(factors[1] - slope * centre)
 
 
-def _chosen(lines: Logits, criterion: str, source: str) -> Threshold:
+def _chosen(lines: Logits, folds: Sequence[Fold], criterion: str, source: str) -> Threshold:
     """The threshold, chosen on logits: the middle of a gap lies between logits, not between probabilities."""
     wanted = parse_criterion(criterion)
     if wanted.name != "fixed":
-        return choose_threshold(lines, criterion, source=source)
+        return choose_threshold(_aligned(lines, folds, criterion), criterion, source=source)
     return replace(choose_threshold(lines, _logit(wanted.number), source=source), criterion=str(wanted))
 
 
@@ -206,11 +231,11 @@ def decided(lines: Logits, folds: Sequence[Fold], criterion: str) -> list[ScoreR
         MetricError: the other folds lack scores of one class.
     """
     if len(folds) < 2:
-        threshold = _threshold_of(lines, criterion)
+        threshold = _threshold_of(lines, folds, criterion)
         return _mapped(lines, lambda values: values - threshold)
     fold_of = {person: fold.number for fold in folds for person in fold.people}
     thresholds = {
-        fold.number: _threshold_of([line for line in lines if line.subject not in fold.people], criterion)
+        fold.number: _threshold_of([line for line in lines if line.subject not in fold.people], folds, criterion)
         for fold in folds
     }
     return [
@@ -219,12 +244,38 @@ def decided(lines: Logits, folds: Sequence[Fold], criterion: str) -> list[ScoreR
     ]
 
 
-def _threshold_of(lines: Logits, criterion: str) -> float:
+def _threshold_of(lines: Logits, folds: Sequence[Fold], criterion: str) -> float:
     wanted = parse_criterion(criterion)
     if wanted.name == "fixed":
         return _logit(wanted.number)
     kinds = [str(line.attack_type) for line in lines if line.label is Label.ATTACK and line.score is not None]
-    return threshold_at(_values(lines, Label.BONA_FIDE), _values(lines, Label.ATTACK), criterion, kinds)
+    return threshold_at(*_classes(_aligned(lines, folds, criterion)), criterion, kinds)
+
+
+def _aligned(lines: Logits, folds: Sequence[Fold], criterion: str) -> list[ScoreRecord]:
+    """The records, moved so that the folds' own thresholds at the EER coincide with the mean of these thresholds.
+
+    The networks of the folds differ in the place of their threshold. The threshold of the pooled logits mixes this
+    difference with the errors, and suits the final model less than the mean of the folds' thresholds. A criterion that
+    limits an error rate takes the logits unmoved: differences between people then count towards the rate.
+    """
+    if parse_criterion(criterion).name != "eer":
+        return list(lines)
+    thresholds = {number: threshold_at(*scores) for number, scores in _by_fold(lines, folds).items()}
+    mean = float(np.mean(list(thresholds.values()))) if thresholds else 0.0
+    moved = {person: thresholds.get(fold.number, mean) - mean for fold in folds for person in fold.people}
+    return [line if line.score is None else replace(line, score=line.score - moved[line.subject]) for line in lines]
+
+
+def _by_fold(records: Logits, folds: Sequence[Fold]) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """The scores of both classes in each fold, by its number. Folds without scores of both classes are left out."""
+    parts = {fold.number: _classes([each for each in records if each.subject in fold.people]) for fold in folds}
+    return {number: scores for number, scores in parts.items() if all(map(len, scores))}
+
+
+def _classes(records: Logits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The scores of the bona fide samples and of the attacks."""
+    return _values(records, Label.BONA_FIDE), _values(records, Label.ATTACK)
 
 
 def _logit(probability: float | None) -> float:

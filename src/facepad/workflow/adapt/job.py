@@ -111,6 +111,7 @@ class Adapted:
             "candidates": {
                 each.name: {
                     "size": each.size,
+                    "fold_eer": each.fold_eer,
                     "eer": each.summary.rates["eer"].to_dict(),
                     **{name: rate.to_dict() for name, rate in each.expected.items()},
                 }
@@ -171,15 +172,16 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
 def adapted_words(adapted: Adapted) -> str:
     """The result as text for a terminal: the candidates, and what to expect of new people."""
     rows = [
-        f"  {100 * each.expected['acer'].value:5.2f} %  (up to {100 * each.upper:.1f} %)  {each.name}"
+        f"  {100 * each.fold_eer:5.2f} %  {100 * acer.value:5.2f} % (up to {100 * acer.high:.1f} %)  {each.name}"
         for each in adapted.judged
+        for acer in [each.expected["acer"]]
     ]
     expected = ", ".join(
         f"{name.upper()} {100 * rate.value:.2f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f} %)"
         for name, rate in adapted.winner.expected.items()
     )
     first, last = f"chosen: {adapted.winner.name}", f"expect of new people: {expected}"
-    return "\n".join(["ACER on people whom the training did not see:", *rows, first, last])
+    return "\n".join(["mean EER of the folds, and ACER, on people whom the training did not see:", *rows, first, last])
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ class _Job:
             manifest=self.manifest,
             plan=plan,
             findings=findings,
-            judged=tuple(sorted(ranked, key=lambda each: (each.upper, each.size))),
+            judged=tuple(sorted(ranked, key=lambda each: (each.fold_eer, each.size))),
             winner=best,
             bundle=bundle,
             left_out=left_out,

@@ -93,8 +93,10 @@ def _candidates(adapted: Adapted) -> Iterator[CandidateResult]:
     described = {each.name: each for each in (*adapted.plan.candidates, *adapted.plan.fused)}
     for judged in adapted.judged:
         name, about = judged.name, described[judged.name]
-        acer, eer = judged.expected["acer"], judged.summary.rates["eer"]
-        yield CandidateResult(name, about.title, about.kind, acer, eer, judged.size, adapted.seconds.get(name))
+        acer = judged.expected["acer"]
+        yield CandidateResult(
+            name, about.title, about.kind, acer, judged.fold_eer, judged.size, adapted.seconds.get(name)
+        )
 
 
 def _facts(adapted: Adapted) -> dict[str, str]:

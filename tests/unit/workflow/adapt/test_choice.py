@@ -94,8 +94,10 @@ def test_smallest_of_equal_candidates_wins_and_a_clearly_better_one_beats_it():
     good, worse = dict(SEPARABLE), dict(SEPARABLE)
     worse["cleo"] = ([4.0, -8.0, -6.0], [-5.0, -1.0])
     large, small = judged(records(good), "large", 9), judged(records(good), "small", 3)
+    worse["ben"] = ([5.0, -9.0, -7.0], [-2.0, -3.0])
+    worse["anna"] = ([6.0, -7.0, 8.0], [-4.0, -3.0])
     bad = judged(records(worse), "bad", 1)
-    assert bad.upper > large.upper + TIE
+    assert bad.fold_eer > large.fold_eer + TIE
     assert winner([large, bad, small]).name == "small"
     with pytest.raises(InputError):
         winner([])
@@ -104,6 +106,35 @@ def test_smallest_of_equal_candidates_wins_and_a_clearly_better_one_beats_it():
 def test_of_equal_sizes_the_clearest_separation_wins():
     near = {person: (live, [score + 4.5 for score in attack]) for person, (live, attack) in SEPARABLE.items()}
     assert winner([judged(records(near), "a-near"), judged(records(SEPARABLE), "b-far")]).name == "b-far"
+
+
+def test_candidate_whose_folds_differ_in_scale_beats_one_that_errs_in_every_fold():
+    moved = {"anna": ([9.0, 8.0], [5.0, 4.0]), "ben": ([1.0, 2.0], [-3.0, -2.0]), "cleo": ([-4.0, -3.0], [-8.0, -9.0])}
+    erring = {person: ([6.0, 5.0, 7.0, -5.5], [-6.0, -5.0, -7.0, 5.5]) for person in moved}
+    trained, public = judged(records(moved), "trained"), judged(records(erring), "public")
+    assert trained.summary.rates["eer"].value > public.summary.rates["eer"].value
+    assert (trained.fold_eer, public.fold_eer) == (0.0, pytest.approx(1 / 4))
+    assert winner([trained, public]).name == "trained"
+
+
+def test_threshold_is_the_mean_of_the_folds_own_thresholds():
+    moved = {"anna": ([9.0, 8.0], [5.0, 4.0]), "ben": ([1.0, 2.0], [-3.0, -2.0]), "cleo": ([-4.0, -3.0], [-8.0, -9.0])}
+    result = judged(records(moved))
+    line = result.calibration
+    logit = (math.log(result.threshold.value / (1 - result.threshold.value)) - line.offset) / line.slope
+    assert logit == pytest.approx((6.5 - 0.5 - 6.0) / 3)
+
+
+def test_difference_within_one_standard_error_goes_to_the_smaller_candidate():
+    one_error = dict(SEPARABLE, cleo=([4.0, -2.0, 6.0], [-5.0, -1.0]))
+    small, large = judged(records(one_error), "small", 1), judged(records(SEPARABLE), "large", 9)
+    assert small.fold_eer > large.fold_eer + TIE
+    assert winner([small, large]).name == "small"
+
+
+def test_people_of_one_class_only_are_judged_together():
+    apart = {"anna": ([2.0, 3.0], []), "ben": ([4.0, 5.0], []), "cleo": ([], [-1.0, 2.5]), "dan": ([], [-3.0, -2.0])}
+    assert judged(records(apart)).fold_eer == pytest.approx(0.25)
 
 
 def test_interval_without_errors_gets_narrower_with_more_people():
