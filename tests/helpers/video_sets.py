@@ -78,6 +78,8 @@ def counts(samples: list[Sample]) -> dict[str, tuple[int, int]]:
     return {split.value: (found[split, Label.BONA_FIDE], found[split, Label.ATTACK]) for split in Split}
 
 
-def prepare_videos(dataset: str, root: Path, out: Path, *, protocol: str | None = None, **frames) -> PrepareSummary:
+def prepare_videos(
+    dataset: str, root: Path, out: Path, *, protocol: str | None = None, jobs: int = 1, **frames
+) -> PrepareSummary:
     choice = FrameChoice(**frames) if frames else None
-    return prepare(dataset, root, out, PrepareSettings(protocol, frames=choice), jobs=2)
+    return prepare(dataset, root, out, PrepareSettings(protocol, frames=choice), jobs=jobs)

@@ -6,9 +6,12 @@ import ast
 import importlib
 import math
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,8 +51,22 @@ def rows(text: str) -> dict[str, list[list[str]]]:
     return {title: [row for row in table if row[0] != "---"][1:] for title, table in cells.items() if table}
 
 
+def once(ways: Mapping[Any, Callable[[], object]], repeat: int) -> dict[Any, list[object]]:
+    """One round, in the place of `interleaved` with its round that is not counted: half of the processes."""
+    return {name: [way()] for name, way in ways.items()}
+
+
+def test_rounds_take_turns_and_the_first_is_not_counted():
+    turns = []
+    ways = {name: partial(turns.append, name) for name in "ab"}
+    assert importlib.import_module("_common").interleaved(ways, 2) == {"a": [None] * 2, "b": [None] * 2}
+    assert turns == [*"ababab"]
+
+
 def test_latency_measures_named_model_files_beside_networks_in_every_engine(tmp_path, monkeypatch):
     latency, faces = importlib.import_module("latency"), importlib.import_module("_faces")
+    for module in (latency, importlib.import_module("_processes")):
+        monkeypatch.setattr(module, "interleaved", once)
     sizes = latency.Sizes(
         {"AttentionFusion, light": ("attention_fusion", {"deep_tap": 13})},
         input=64,
@@ -108,8 +125,16 @@ def test_detectors_page_counts_faces_found_and_recall_by_size(tmp_path, monkeypa
     assert recall == {"20 px": 0, "80 px": 100}, "the face has no 470 px, and at 20 px no detector sees it"
 
 
-def test_packing_every_pixel_as_png_moves_no_score(tmp_path):
-    pipeline, latency = importlib.import_module("pipeline"), importlib.import_module("latency")
+@pytest.fixture
+def pipeline(monkeypatch):
+    """The script, which draws its few images in this process: processes take longer to start."""
+    module = importlib.import_module("pipeline")
+    monkeypatch.setattr(module, "generate", partial(module.generate, jobs=1))
+    return module
+
+
+def test_packing_every_pixel_as_png_moves_no_score(pipeline, tmp_path):
+    latency = importlib.import_module("latency")
     plan = pipeline.Plan(images=16, different=16)
     sets = pipeline.make_sets(plan, tmp_path, (120, 160))
     bundle = bundle_of(latency.network("mobilenet_v2", {"width": 0.25}, 64))
@@ -120,9 +145,8 @@ def test_packing_every_pixel_as_png_moves_no_score(tmp_path):
     assert all(len(change.scores) == 16 for change in changes.values())
 
 
-def test_pipeline_times_every_store_and_loader(tmp_path):
+def test_pipeline_times_every_store_and_loader(pipeline, tmp_path):
     pytest.importorskip("pyarrow", reason="facepad[scale] is not installed")
-    pipeline = importlib.import_module("pipeline")
     plan = pipeline.Plan(
         images=8,
         repeat=1,

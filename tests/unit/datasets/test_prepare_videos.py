@@ -32,7 +32,7 @@ def named_frames(tmp_path) -> Path:
 
 
 def test_prepare_writes_frames_and_lists_them_with_video_and_number(tree, tmp_path):
-    summary = prepare_videos("video-folder", tree, tmp_path / "out", count=2)
+    summary = prepare_videos("video-folder", tree, tmp_path / "out", jobs=2, count=2)
     samples = read_manifest(tmp_path / "out/manifest.csv")
     assert len(samples) == 48
     first = [sample for sample in samples if sample.video == "dev/live/cleo/a.avi"]

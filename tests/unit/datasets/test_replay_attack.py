@@ -109,7 +109,7 @@ def test_replay_attack_is_prepared_whole_with_its_own_faces(tmp_path, replay):
     for part in REPLAY_CLIENTS:
         for name in replay_names(part):
             write_faces(root, name, "0 0 0 0 0", "1 8 6 10 10", "2 9 6 10 10")
-    summary = prepare_videos("replay-attack", root, tmp_path / "out", count=1)
+    summary = prepare_videos("replay-attack", root, tmp_path / "out", jobs=2, count=1)
     samples = read_manifest(tmp_path / "out/manifest.csv")
     assert counts(samples) == {"train": (60, 300), "dev": (60, 300), "test": (80, 400)}
     box = canonical_square(8, 6, 10, 10)

@@ -190,7 +190,9 @@ def test_foreign_checkpoint_is_refused():
 def test_tool_writes_what_the_labeller_reads(tool, tmp_path, monkeypatch, capsys):
     places = np.flatnonzero(disc())
     (tmp_path / "face_ind.txt").write_text("\n".join(f"{place:.18e}" for place in places))  # as numpy.savetxt does
-    monkeypatch.setattr(tool, "read_checkpoint", lambda prefix: made_up_checkpoint())
+    checkpoint = made_up_checkpoint()
+    checkpoint["resfcn256/Conv2d_transpose_16/BatchNorm/gamma"] *= 1e-9  # small triangles, which are soon drawn
+    monkeypatch.setattr(tool, "read_checkpoint", lambda prefix: checkpoint)
     out = tmp_path / "prnet.safetensors"
     assert tool.main(["checkpoint", str(tmp_path / "face_ind.txt"), str(out)]) == 0
     assert np.array_equal(load_file(out)[MASK].numpy().astype(bool), disc())
@@ -198,7 +200,7 @@ def test_tool_writes_what_the_labeller_reads(tool, tmp_path, monkeypatch, capsys
     assert labeller.name == "prnet" and labeller.identity.startswith("prnet-1-")
     image = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
     levels = labeller.depth(image, BOX)
-    assert levels is None or (levels.shape == (SIZE, SIZE) and levels.dtype == np.uint8)
+    assert levels.shape == (SIZE, SIZE) and levels.dtype == np.uint8
     (tmp_path / "face_ind.txt").write_text("1 2 70000")
     assert tool.main(["checkpoint", str(tmp_path / "face_ind.txt"), str(out)]) == 2
     assert "expected numbers from 0 to 65535" in capsys.readouterr().err

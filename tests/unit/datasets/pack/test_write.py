@@ -12,7 +12,6 @@ from facepad.datasets.manifest import manifest_hash, read_manifest, resolve, wri
 from facepad.datasets.origin import origin_of
 from facepad.datasets.pack import PackSettings
 from facepad.datasets.pack.members import add_member
-from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.depth import carry_depth, load_depth, make_depth
 from facepad.errors import BusyError, DatasetError, InputError, OutputExistsError
 from facepad.files.disk import sha256_file
@@ -22,9 +21,21 @@ from facepad.media.videos import read_video
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.training.augment import Augmentation
 from facepad.training.crops import CropSource
-from facepad.types import Label, Sample, Split
+from facepad.types import AttackType, Label, Sample, Split
 from helpers.digests import digests
 from helpers.packing import EXACT, packed
+from helpers.video_sets import clip
+
+
+def clips(folder):
+    """Samples of eight small videos, two of each person."""
+    videos = []
+    for number in range(8):
+        name = f"{number}.avi"
+        clip(folder / name, codec="mpeg4", seed=number)
+        label, kind = (Label.ATTACK, AttackType.REPLAY_VIDEO) if number % 2 else (Label.BONA_FIDE, None)
+        videos.append(Sample(name, f"person-{number // 2}", label, kind, Split.TRAIN))
+    return videos
 
 
 def test_a_packed_set_has_the_same_samples_and_shows_the_same(data, tmp_path):
@@ -161,7 +172,7 @@ def test_few_unreadable_images_are_left_out_and_listed_and_many_stop_the_work(da
 
 
 def test_frames_of_videos_become_images(tmp_path):
-    videos = generate(tmp_path / "v", SyntheticSet(subjects=4, images_per_subject=10, video=True), jobs=1)
+    videos = clips(tmp_path / "v")
     one, two = videos[0], videos[1]
     lines = [replace(one, frame=3), replace(one, frame=0), replace(two, frame=2, video="clip"), *(
         replace(video, frame=1) for video in videos[2:]
@@ -177,7 +188,7 @@ def test_frames_of_videos_become_images(tmp_path):
 
 
 def test_frames_that_cannot_be_decoded_are_listed_and_whole_videos_refused(tmp_path):
-    videos = generate(tmp_path / "v", SyntheticSet(subjects=4, images_per_subject=10, video=True), jobs=1)
+    videos = clips(tmp_path / "v")
     samples = [replace(video, frame=frame) for video in videos for frame in range(3)]
     write_manifest(tmp_path / "v" / "frames.csv", [*samples, replace(videos[0], frame=99)])
     summary = packed(tmp_path / "v" / "frames.csv", tmp_path / "out")
