@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,18 @@ epochs = 3
 optimizer = "adamw"
 lr = 0.001
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remembered_exports() -> Iterator[None]:
+    """Commands in this process export a network only once."""
+    if not find_spec("torch"):
+        yield
+        return
+    from helpers.exports import remembered_exports
+
+    with remembered_exports():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 
 from facepad.errors import ModelError
-from facepad.models import MODELS, create_model, freeze
+from facepad.models import MODELS, create_model, freeze, to_onnx
+from helpers.tiny_network import TinyNetwork
 
 
 def _all(given):
@@ -49,6 +50,11 @@ def test_frozen_network_scores_the_same_for_any_number_of_images(name):
         for name, value in zip(model.outputs, expected, strict=True):
             np.testing.assert_allclose(frozen(images.numpy())[name], value.numpy(), rtol=1e-3, atol=1e-4)
         model.train()
+
+
+def test_one_network_gives_the_same_graph_in_each_export():
+    model = TinyNetwork()
+    assert to_onnx(model, (32, 32), model.outputs) == to_onnx(model, (32, 32), model.outputs)
 
 
 def test_mobilenet_parameter_counts_are_the_papers():

@@ -58,22 +58,41 @@ def site(tmp_path_factory):
     return manifest, read_manifest(manifest)
 
 
-@pytest.fixture
-def chosen(site, monkeypatch, tmp_path):
-    """The trained copy of the tiny network as the winner, with made-up scores."""
-    monkeypatch.delenv("FACEPAD_MODELS", raising=False)
-    monkeypatch.setenv("FACEPAD_HOME", str(tmp_path / "home"))
-    tiny_model(tmp_path / "home")
-    manifest, samples = site
-    public, tuned = tiny_pair()
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Both candidates of a machine whose only network is "tiny"."""
+    home = tmp_path_factory.mktemp("home")
+    tiny_model(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("FACEPAD_MODELS", raising=False)
+        patch.setenv("FACEPAD_HOME", str(home))
+        return tiny_pair()
+
+
+@pytest.fixture(scope="module")
+def judged(site, pair):
+    """Name of a candidate -> made-up scores, judged: the trained copy is better."""
+    _, samples = site
     folds = folds_by_person(samples)
-    oof = MadeUpFits(
-        FitData(manifest.parent, tmp_path / "features"), samples, folds, tmp_path, lambda: None, network=public.bundle
-    )
-    judged = {
+    return {
         each.name: judge(each.name, 1, scored(samples, separation), folds, "eer", source="made up")
-        for each, separation in ((public, 2.0), (tuned, 4.0))
+        for each, separation in zip(pair, (2.0, 4.0), strict=True)
     }
+
+
+@pytest.fixture
+def chosen(site, pair, judged, tmp_path):
+    """The trained copy of the tiny network as the winner."""
+    manifest, samples = site
+    public, tuned = pair
+    oof = MadeUpFits(
+        FitData(manifest.parent, tmp_path / "features"),
+        samples,
+        folds_by_person(samples),
+        tmp_path,
+        lambda: None,
+        network=public.bundle,
+    )
     return Chosen(judged[tuned.name], (tuned,), judged, oof, "eer", refits=100)
 
 
@@ -114,20 +133,19 @@ def test_refit_whose_people_got_no_scores_is_left_out(chosen):
     assert gather_evidence(replace(chosen, oof=oof)).curve.points[:-1] == ()
 
 
-def test_public_network_has_no_curve(chosen):
-    public, _ = tiny_pair()
+def test_public_network_has_no_curve(chosen, pair):
+    public, _ = pair
     evidence = gather_evidence(replace(chosen, best=chosen.judged[public.name], parts=(public,)))
     assert evidence.curve.points == () and "not trained" in evidence.curve.missing
     assert chosen.oof.seen == []
 
 
-def test_fusion_is_refitted_with_all_its_members(chosen):
-    parts = tiny_pair()
-    logits = fused_logits([chosen.judged[part.name] for part in parts])
+def test_fusion_is_refitted_with_all_its_members(chosen, pair):
+    logits = fused_logits([chosen.judged[part.name] for part in pair])
     best = judge("both", 2, logits, chosen.oof.folds, "eer", source="made up")
-    curve = gather_evidence(replace(chosen, best=best, parts=parts)).curve
+    curve = gather_evidence(replace(chosen, best=best, parts=pair)).curve
     assert len(curve.points) > 2 and chosen.oof.seen
-    evidence = gather_evidence(replace(chosen, best=best, parts=parts, refits=0))
+    evidence = gather_evidence(replace(chosen, best=best, parts=pair, refits=0))
     assert [probe.name for probe in evidence.probes] == ["face blanked", "only face"]
 
 

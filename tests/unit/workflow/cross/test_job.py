@@ -46,16 +46,24 @@ def model(tiny_run, noisy_manifest, tmp_path_factory):
     return write_bundle(tmp_path_factory.mktemp("model") / "tiny.facepad", done)
 
 
-@pytest.fixture
-def measured(manifest_like, tmp_path):
+@pytest.fixture(scope="module")
+def measured(manifest_like, tmp_path_factory):
     """A test set of other images: no splits, and one video for each subject and class."""
-    (tmp_path / "phone").mkdir()
+    folder = tmp_path_factory.mktemp("measured") / "phone"
+    folder.mkdir()
 
     def change(sample):
         number = int(Path(sample.path).stem)
         return replace(sample, split=None, video=str(sample.label)) if number < 48 else None
 
-    return manifest_like(tmp_path / "phone", change)
+    return manifest_like(folder, change)
+
+
+@pytest.fixture(scope="module")
+def crossed(model, noisy_manifest, measured, tmp_path_factory):
+    """The folder and the result of the model on that set, with the training set as its source."""
+    out = tmp_path_factory.mktemp("crossed") / "out"
+    return out, run(out, models=[model], train=[noisy_manifest], test=[measured])
 
 
 @pytest.fixture
@@ -75,8 +83,8 @@ def row_of(content, level, origin, system=None):
     return row
 
 
-def test_a_model_file_has_its_own_threshold_the_source_s_and_the_test_s_eer(model, noisy_manifest, measured, tmp_path):
-    done = run(tmp_path / "out", models=[model], train=[noisy_manifest], test=[measured])
+def test_a_model_file_has_its_own_threshold_the_source_s_and_the_test_s_eer(model, crossed):
+    _, done = crossed
     own = find_model(model).read().description.threshold
     for level in ("frame", "video"):
         rows = {origin: row_of(done.content, level, origin) for origin in ("dev", "model", "test")}
@@ -100,9 +108,8 @@ def test_the_scores_of_a_cell_give_the_same_figures_again(tiny_run, noisy_manife
     assert {key: figure.mean for key, figure in row.figures.items()} == {k: v.value for k, v in again.rates.items()}
 
 
-def test_the_files_hold_the_same_numbers(model, noisy_manifest, measured, tmp_path):
-    done = run(tmp_path / "out", models=[model], train=[noisy_manifest], test=[measured])
-    out = tmp_path / "out"
+def test_the_files_hold_the_same_numbers(crossed):
+    out, done = crossed
     row = row_of(done.content, "frame", "dev")
     lines = list(csv.DictReader((out / "cross.csv").read_text().splitlines()))
     [line] = [each for each in lines if (each["level"], each["threshold_from"]) == ("frame", "dev")]
