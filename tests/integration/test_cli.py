@@ -260,7 +260,7 @@ except SystemExit as stop:
 
 
 def test_synthetic_data_goes_the_whole_way(facepad, recipe, tmp_path):
-    assert facepad("data", "synthetic", tmp_path / "data", "--subjects", 4, "--images", 8, "--jobs", 1)[0] == 0
+    assert facepad("data", "synthetic", tmp_path / "data", "--subjects", 4, "--images", 4, "--jobs", 1)[0] == 0
     manifest = tmp_path / "data" / "manifest.csv"
     code, out, err = facepad("data", "check", manifest, "--json")
     assert code == 0, err

@@ -11,7 +11,7 @@ SMALL = ["model.weights=none", "model.deep_tap=13", "preprocess.size=32", "stage
 def test_videos_go_the_whole_way(facepad, tmp_path):
     videos, data = tmp_path / "videos", tmp_path / "data"
     manifest, run, report = data / "manifest.csv", tmp_path / "run", tmp_path / "report"
-    assert facepad("data", "synthetic", videos, "--video", "--subjects", 4, "--images", 8, "--jobs", 1)[0] == 0
+    assert facepad("data", "synthetic", videos, "--video", "--subjects", 4, "--images", 6, "--jobs", 1)[0] == 0
     words = ("data", "prepare", "video-folder", videos, data, "--frames-per-second", 12.5, "--jobs", 1)
     code, _, err = facepad(*words)
     assert code == 0, err
