@@ -10,9 +10,11 @@ TORCH_INDEX ?=
 BIN := .venv/bin
 DEMO_OUT ?= demo-output
 
-# Tests of the modules that import cv2, as far as they need no torch.
-OPENCV_TESTS := $(addprefix tests/unit/,media/test_images.py media/test_videos.py faces recapture datasets depth/test_make.py \
-	training/test_augment.py benchmarks/test_lbp_svm.py) tests/properties/test_geometry.py \
+# Tests of the modules that import cv2, as far as they need no torch. Other tests of data sets only read and write images.
+OPENCV_TESTS := $(addprefix tests/unit/,media/test_images.py media/test_videos.py runtime/test_parallel.py recapture depth/test_make.py \
+	faces/test_detectors.py faces/test_geometry.py faces/test_pose.py faces/test_quality.py training/test_augment.py \
+	datasets/test_lookalike.py datasets/test_synthetic_videos.py datasets/pack datasets/procedural \
+	benchmarks/test_lbp_svm.py) tests/properties/test_geometry.py \
 	$(addprefix src/facepad/,training/augment.py datasets depth/preview.py depth/warp.py faces recapture)
 BIN4 := .venv-opencv4/bin
 
