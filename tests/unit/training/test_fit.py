@@ -31,6 +31,7 @@ from facepad.training.module import PadModule
 from facepad.training.settings import StageSettings, TrainingPlan, TrainSettings
 from facepad.training.stage import BEFORE_TRAINING
 from facepad.types import Label, Split
+from helpers.exports import remembered_exports
 from helpers.graphs import FLOAT, small
 from helpers.tiny_network import TinyNetwork
 
@@ -40,6 +41,13 @@ HEAD = StageSettings(name="head", trainable_from="head", epochs=3, optimizer="rm
 TUNE = StageSettings(
     name="fine-tune", trainable_from="features.2", epochs=3, optimizer="adamw", lr=1e-3, schedule="one-cycle"
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remembered_exports():
+    """What a training learns does not depend on how often its frozen stages are exported."""
+    with remembered_exports():
+        yield
 
 
 def _network(seed: int = 3) -> StagedModel:
