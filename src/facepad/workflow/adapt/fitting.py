@@ -18,7 +18,10 @@ from facepad.training.settings import StageSettings, TrainingPlan, TrainSettings
 from facepad.types import Label, Sample
 from facepad.workflow.adapt.candidates import Training
 
-__all__ = ["FitData", "fit_candidate"]
+__all__ = ["FITS", "FitData", "fit_candidate"]
+
+FITS = 2
+"""Version of the fits. Each change that gives other weights raises it, so that no adaptation mixes both."""
 
 _MODEL = "model.facepad"
 _STAGE = "tail"

@@ -30,7 +30,7 @@ from facepad.workflow.adapt.choice import Judged, fused_logits, judge, winner
 from facepad.workflow.adapt.evidence import Chosen, Evidence, gather_evidence
 from facepad.workflow.adapt.final import final_model
 from facepad.workflow.adapt.findings import Finding, look_at_site, refuse_stops
-from facepad.workflow.adapt.fitting import FitData
+from facepad.workflow.adapt.fitting import FITS, FitData
 from facepad.workflow.adapt.plan import Plan, make_plan
 from facepad.workflow.adapt.report import with_card, write_report
 from facepad.workflow.adapt.scores import OutOfFold
@@ -365,12 +365,21 @@ def _usable(samples: Sequence[Sample], manifest: Path) -> list[Sample]:
 def _require_same(out: Path, manifest: Path, settings: AdaptSettings) -> None:
     """Refuse to continue an adaptation of other images or with other settings."""
     path = out / _BEGUN
-    now = {"manifest_sha256": manifest_hash(manifest), "criterion": settings.criterion, "seed": settings.seed}
+    now = {
+        "manifest_sha256": manifest_hash(manifest),
+        "criterion": settings.criterion,
+        "seed": settings.seed,
+        "fits": FITS,
+    }
     if path.exists():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read: {reason(error)}") from error
+        if before.get("fits") != FITS:
+            raise InputError(
+                f"{out} was begun by a version of facepad that trains in another way; choose another folder"
+            )
         for key in now:
             if before.get(key) != now[key]:
                 raise InputError(f"{out} was begun with another {key}; choose another folder, or the same settings")

@@ -179,6 +179,10 @@ def test_folder_with_other_files_and_other_settings_are_refused(home, tmp_path):
     (out / "model.facepad").unlink()
     with pytest.raises(InputError, match="begun with another seed"):
         adapt(site, out, AdaptSettings(jobs=1, seed=1))
+    begun = json.loads((out / "begun.json").read_text())
+    (out / "begun.json").write_text(json.dumps({**begun, "fits": begun["fits"] - 1}))
+    with pytest.raises(InputError, match="begun by a version of facepad that trains in another way"):
+        adapt(site, out, SETTINGS)
 
 
 def test_second_process_in_the_same_folder_is_refused(home, tmp_path):
