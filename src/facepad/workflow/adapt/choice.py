@@ -33,7 +33,18 @@ from facepad.types import Label, ScoreRecord
 from facepad.workflow.adapt.expected import expected_rates
 from facepad.workflow.adapt.folds import Fold
 
-__all__ = ["RULE", "TIE", "Judged", "Logits", "decided", "fit_calibration", "fused_logits", "judge", "winner"]
+__all__ = [
+    "RULE",
+    "TIE",
+    "Judged",
+    "Logits",
+    "ThresholdChoice",
+    "decided",
+    "fit_calibration",
+    "fused_logits",
+    "judge",
+    "winner",
+]
 
 TIE = 0.005
 """Difference between mean fold EERs below which candidates always count as equal."""
@@ -51,6 +62,21 @@ one fold compares logits of one network only.
 
 Logits = Sequence[ScoreRecord]
 """Records of a candidate whose scores are logits, positive for bona fide."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdChoice:
+    """How the thresholds of a candidate are chosen.
+
+    Attributes:
+        folds: The folds. With fewer than two, a threshold is chosen on the scores that it decides.
+        criterion: The rule that chooses a threshold (`facepad.metrics.parse_criterion`).
+        own_networks: Whether each fold has a network of its own, which was trained without the people of the fold.
+    """
+
+    folds: Sequence[Fold]
+    criterion: str
+    own_networks: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,15 +125,14 @@ class Judged:
         return float(live.mean() - attack.mean()) / spread
 
 
-def judge(name: str, size: int, logits: Logits, folds: Sequence[Fold], criterion: str, *, source: str) -> Judged:
+def judge(name: str, size: int, logits: Logits, choice: ThresholdChoice, *, source: str) -> Judged:
     """Calibrate a candidate on its out-of-fold logits, choose its threshold, and measure what to expect of new people.
 
     Args:
         name: Name of the candidate.
         size: Bytes of the candidate's networks.
         logits: Out-of-fold records with logits as scores.
-        folds: The folds. With fewer than two, the threshold is chosen on the measured scores, with a note.
-        criterion: The rule that chooses the threshold (`facepad.metrics.parse_criterion`).
+        choice: How the thresholds are chosen.
         source: Name of the data, for the origin of calibration and threshold.
 
     Raises:
@@ -115,10 +140,10 @@ def judge(name: str, size: int, logits: Logits, folds: Sequence[Fold], criterion
     """
     calibration = fit_calibration(logits, source)
     lines = _lines(logits, calibration)
-    threshold = _as_probability(_chosen(lines, folds, criterion, source), logits, calibration)
-    decisions = tuple(decided(lines, folds, criterion))
+    threshold = _as_probability(_chosen(lines, choice, source), logits, calibration)
+    decisions = tuple(decided(lines, choice))
     summary, expected = summarize(decisions, 0.0, source=source), expected_rates(decisions)
-    eers = _fold_eers(logits, folds)
+    eers = _fold_eers(logits, choice.folds)
     return Judged(name, size, tuple(logits), calibration, threshold, decisions, summary, expected, eers)
 
 
@@ -201,11 +226,11 @@ def _smoothed_line(
     return slope, float(factors[1] - slope * centre)
 
 
-def _chosen(lines: Logits, folds: Sequence[Fold], criterion: str, source: str) -> Threshold:
+def _chosen(lines: Logits, choice: ThresholdChoice, source: str) -> Threshold:
     """The threshold, chosen on logits: the middle of a gap lies between logits, not between probabilities."""
-    wanted = parse_criterion(criterion)
+    wanted = parse_criterion(choice.criterion)
     if wanted.name != "fixed":
-        return choose_threshold(_aligned(lines, folds, criterion), criterion, source=source)
+        return choose_threshold(_aligned(lines, choice), choice.criterion, source=source)
     return replace(choose_threshold(lines, _logit(wanted.number), source=source), criterion=str(wanted))
 
 
@@ -219,23 +244,23 @@ def _as_probability(threshold: Threshold, logits: Logits, calibration: Calibrati
     return replace(threshold, value=value, origin=origin)
 
 
-def decided(lines: Logits, folds: Sequence[Fold], criterion: str) -> list[ScoreRecord]:
+def decided(lines: Logits, choice: ThresholdChoice) -> list[ScoreRecord]:
     """Subtract the threshold of the other folds from each score. A record is accepted from 0 on.
 
     Args:
         lines: Records with logits as scores.
-        folds: The folds. With fewer than two, the threshold is chosen on the measured scores.
-        criterion: The rule that chooses the threshold.
+        choice: How the thresholds are chosen.
 
     Raises:
         MetricError: the other folds lack scores of one class.
     """
+    folds = choice.folds
     if len(folds) < 2:
-        threshold = _threshold_of(lines, folds, criterion)
+        threshold = _threshold_of(lines, choice)
         return _mapped(lines, lambda values: values - threshold)
     fold_of = {person: fold.number for fold in folds for person in fold.people}
     thresholds = {
-        fold.number: _threshold_of([line for line in lines if line.subject not in fold.people], folds, criterion)
+        fold.number: _threshold_of([line for line in lines if line.subject not in fold.people], choice)
         for fold in folds
     }
     return [
@@ -244,23 +269,25 @@ def decided(lines: Logits, folds: Sequence[Fold], criterion: str) -> list[ScoreR
     ]
 
 
-def _threshold_of(lines: Logits, folds: Sequence[Fold], criterion: str) -> float:
-    wanted = parse_criterion(criterion)
+def _threshold_of(lines: Logits, choice: ThresholdChoice) -> float:
+    wanted = parse_criterion(choice.criterion)
     if wanted.name == "fixed":
         return _logit(wanted.number)
     kinds = [str(line.attack_type) for line in lines if line.label is Label.ATTACK and line.score is not None]
-    return threshold_at(*_classes(_aligned(lines, folds, criterion)), criterion, kinds)
+    return threshold_at(*_classes(_aligned(lines, choice)), choice.criterion, kinds)
 
 
-def _aligned(lines: Logits, folds: Sequence[Fold], criterion: str) -> list[ScoreRecord]:
+def _aligned(lines: Logits, choice: ThresholdChoice) -> list[ScoreRecord]:
     """The records, moved so that the folds' own thresholds at the EER coincide with the mean of these thresholds.
 
-    The networks of the folds differ in the place of their threshold. The threshold of the pooled logits mixes this
-    difference with the errors, and suits the final model less than the mean of the folds' thresholds. A criterion that
-    limits an error rate takes the logits unmoved: differences between people then count towards the rate.
+    Networks of different folds differ in the place of their threshold. The threshold of the pooled logits mixes this
+    difference with the errors, and suits the final model less than the mean of the folds' thresholds. The logits of one
+    network are not moved. A criterion that limits an error rate takes the logits unmoved, too: differences between
+    people then count towards the rate.
     """
-    if parse_criterion(criterion).name != "eer":
+    if not choice.own_networks or parse_criterion(choice.criterion).name != "eer":
         return list(lines)
+    folds = choice.folds
     thresholds = {number: threshold_at(*scores) for number, scores in _by_fold(lines, folds).items()}
     mean = float(np.mean(list(thresholds.values()))) if thresholds else 0.0
     moved = {person: thresholds.get(fold.number, mean) - mean for fold in folds for person in fold.people}

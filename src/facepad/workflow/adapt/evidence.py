@@ -18,7 +18,7 @@ from facepad.report.adapt_content import CurvePoint, LearningCurve
 from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample, ScoreRecord
 from facepad.workflow.adapt.candidates import Candidate
-from facepad.workflow.adapt.choice import Judged, decided, fused_logits
+from facepad.workflow.adapt.choice import Judged, ThresholdChoice, decided, fused_logits
 from facepad.workflow.adapt.curve import MIN_POINTS, learning_curve, refit_folds
 from facepad.workflow.adapt.expected import expected_rates
 from facepad.workflow.adapt.folds import Fold, people_by_class
@@ -182,7 +182,7 @@ def _refit(chosen: Chosen, refits: OutOfFold, fold: Fold) -> list[ScoreRecord]:
     logits = chosen.together(logits_of)
     criterion = chosen.criterion if parse_criterion(chosen.criterion).name != "fixed" else "eer"
     alone = [Fold(number, frozenset([person])) for number, person in enumerate(sorted(fold.people))]
-    return decided(logits, alone, criterion)
+    return decided(logits, ThresholdChoice(alone, criterion))
 
 
 def _point(people: int, draws: Sequence[Sequence[ScoreRecord]]) -> CurvePoint:

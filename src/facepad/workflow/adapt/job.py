@@ -26,7 +26,7 @@ from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample
 from facepad.workflow.adapt.amounts import MIN_PEOPLE, can_train, people_of
 from facepad.workflow.adapt.candidates import Candidate, find_candidates
-from facepad.workflow.adapt.choice import Judged, fused_logits, judge, winner
+from facepad.workflow.adapt.choice import Judged, ThresholdChoice, fused_logits, judge, winner
 from facepad.workflow.adapt.evidence import Chosen, Evidence, gather_evidence
 from facepad.workflow.adapt.final import final_model
 from facepad.workflow.adapt.findings import Finding, look_at_site, refuse_stops
@@ -286,7 +286,10 @@ class _Job:
         members = [judged[name] for name in candidate.members]
         logits = fused_logits(members) if members else oof.logits(candidate)
         source = f"out-of-fold scores of {manifest_words(self.manifest)}"
-        return judge(candidate.name, candidate.size, logits, plan.folds, self.settings.criterion, source=source)
+        parts = candidate.members or (candidate.name,)
+        trained = any(each.training is not None for each in plan.candidates if each.name in parts)
+        choice = ThresholdChoice(plan.folds, self.settings.criterion, own_networks=trained)
+        return judge(candidate.name, candidate.size, logits, choice, source=source)
 
     def _too_late(self, seconds: float) -> bool:
         minutes = self.settings.minutes

@@ -8,7 +8,7 @@ import pytest
 from facepad.errors import InputError, MetricError
 from facepad.metrics import NoteKind, has_note
 from facepad.types import AttackType, Label, Sample, ScoreRecord, ScoreStatus
-from facepad.workflow.adapt.choice import TIE, Judged, fused_logits, judge, winner
+from facepad.workflow.adapt.choice import TIE, Judged, ThresholdChoice, fused_logits, judge, winner
 from facepad.workflow.adapt.expected import expected_rates
 from facepad.workflow.adapt.folds import folds_by_person
 
@@ -28,9 +28,17 @@ def records(logits: dict[str, tuple[list[float], list[float]]]) -> list[ScoreRec
     ]
 
 
-def judged(logits: list[ScoreRecord], name: str = "one", size: int = 1, criterion: str = "eer") -> Judged:
+def judged(
+    logits: list[ScoreRecord], name: str = "one", size: int = 1, criterion: str = "eer", *, own_networks: bool = False
+) -> Judged:
     samples = [Sample(each.path, each.subject, each.label, each.attack_type) for each in logits]
-    return judge(name, size, logits, folds_by_person(samples), criterion, source="a test")
+    choice = ThresholdChoice(folds_by_person(samples), criterion, own_networks)
+    return judge(name, size, logits, choice, source="a test")
+
+
+def logit_threshold(result: Judged) -> float:
+    line = result.calibration
+    return (math.log(result.threshold.value / (1 - result.threshold.value)) - line.offset) / line.slope
 
 
 SEPARABLE = {
@@ -42,9 +50,7 @@ SEPARABLE = {
 
 def test_threshold_of_separable_scores_is_the_middle_of_the_gap_between_the_logits():
     result = judged(records(SEPARABLE))
-    line = result.calibration
-    logit = (math.log(result.threshold.value / (1 - result.threshold.value)) - line.offset) / line.slope
-    assert logit == pytest.approx((4.0 - 1.0) / 2)
+    assert logit_threshold(result) == pytest.approx((4.0 - 1.0) / 2)
     assert result.threshold.origin.separable
 
 
@@ -117,12 +123,18 @@ def test_candidate_whose_folds_differ_in_scale_beats_one_that_errs_in_every_fold
     assert winner([trained, public]).name == "trained"
 
 
-def test_threshold_is_the_mean_of_the_folds_own_thresholds():
+def test_threshold_of_networks_of_their_own_is_the_mean_of_the_folds_thresholds():
     moved = {"anna": ([9.0, 8.0], [5.0, 4.0]), "ben": ([1.0, 2.0], [-3.0, -2.0]), "cleo": ([-4.0, -3.0], [-8.0, -9.0])}
-    result = judged(records(moved))
-    line = result.calibration
-    logit = (math.log(result.threshold.value / (1 - result.threshold.value)) - line.offset) / line.slope
-    assert logit == pytest.approx((6.5 - 0.5 - 6.0) / 3)
+    assert logit_threshold(judged(records(moved), own_networks=True)) == pytest.approx((6.5 - 0.5 - 6.0) / 3)
+    skewed = dict(moved, anna=([90.0, 80.0], [50.0, 40.0]))
+    assert logit_threshold(judged(records(skewed), own_networks=True)) == pytest.approx((65 - 0.5 - 6.0) / 3)
+    assert logit_threshold(judged(records(skewed))) < 9.0  # the logits of one network are compared as they are
+
+
+def test_limit_of_a_rate_applies_to_the_scores_of_all_networks_together():
+    moved = {"anna": ([9.0, 8.0], [5.0, 4.0]), "ben": ([1.0, 2.0], [-3.0, -2.0]), "cleo": ([-4.0, -3.0], [-8.0, -9.0])}
+    strict = judged(records(moved), criterion="bpcer@apcer=0.01", own_networks=True)
+    assert 5.0 < logit_threshold(strict) < 8.0  # every attack is rejected, also those of anna's network
 
 
 def test_difference_within_one_standard_error_goes_to_the_smaller_candidate():

@@ -11,7 +11,7 @@ import pytest
 from facepad.datasets.manifest import read_manifest
 from facepad.types import Label, ScoreRecord, ScoreStatus
 from facepad.workflow.adapt.candidates import find_candidates
-from facepad.workflow.adapt.choice import fused_logits, judge
+from facepad.workflow.adapt.choice import ThresholdChoice, fused_logits, judge
 from facepad.workflow.adapt.evidence import Chosen, gather_evidence
 from facepad.workflow.adapt.fitting import FitData
 from facepad.workflow.adapt.folds import folds_by_person
@@ -75,7 +75,13 @@ def judged(site, pair):
     _, samples = site
     folds = folds_by_person(samples)
     return {
-        each.name: judge(each.name, 1, scored(samples, separation), folds, "eer", source="made up")
+        each.name: judge(
+            each.name,
+            1,
+            scored(samples, separation),
+            ThresholdChoice(folds, "eer", own_networks=True),
+            source="made up",
+        )
         for each, separation in zip(pair, (2.0, 4.0), strict=True)
     }
 
