@@ -49,7 +49,7 @@ def adaptation(records=None, **fields):
         "kinds": {"print": rate(0.05, 0.02, 0.11, 60), "replay_video": rate(0.02, 0.0, 0.07, 60)},
         "scores": scores,
         "winner": "small-tuned",
-        "rule": "the lowest upper end of ACER",
+        "rule": "the lowest mean of the folds' EERs",
         "candidates": [
             CandidateResult(
                 "small-tuned", "a small network, trained", "trained", rate(0.04, 0.02, 0.08), 0.03, 2e6, 61

@@ -19,6 +19,9 @@ _graphs: dict[str, bytes] = {}
 def _remembered(network: nn.Module, size: tuple[int, int], outputs: Sequence[str]) -> bytes:
     """The graph of an earlier export of a network of equal layers and weights, or a new graph."""
     known = hashlib.sha256(repr((network, network.training, size, tuple(outputs))).encode())
+    for part in network.modules():
+        plain = {name: value for name, value in vars(part).items() if isinstance(value, int | float | str | tuple)}
+        known.update(f"{type(part)} {plain}".encode())
     for name, value in network.state_dict().items():
         known.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         known.update(value.detach().cpu().contiguous().numpy().tobytes())

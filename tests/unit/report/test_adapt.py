@@ -64,6 +64,14 @@ def test_page_lists_all_candidates_and_the_reasons_of_those_left_out(page):
         assert wanted in page.text
 
 
+@pytest.mark.parametrize("render", [render_adaptation, render_adaptation_markdown])
+def test_candidates_have_the_error_by_which_they_are_chosen_before_their_acer(content, render):
+    text = render(content).replace(GAP, " ")
+    assert text.index("Mean EER of the folds") < text.index("95 % interval", text.index("Mean EER of the folds"))
+    row = text[text.index("a small network, trained") :]
+    assert row.index("3.00 %") < row.index("4.00 %") < row.index("2.0 MB")
+
+
 def test_sections_without_content_are_left_out(content):
     bare = adaptation(findings=(), probes=(), collect=(), notes=(), left_out={})
     assert Page(render_adaptation(bare)).sections() == ["expect", "choice", "people", "scores", "losses", "made"]

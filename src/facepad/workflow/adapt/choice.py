@@ -27,6 +27,7 @@ from facepad.metrics import (
     summarize,
     threshold_at,
 )
+from facepad.metrics.intervals import CONFIDENCE
 from facepad.modelfile.bundle import Calibration
 from facepad.modelfile.scorers import calibrated, sigmoid
 from facepad.types import Label, ScoreRecord
@@ -47,17 +48,20 @@ __all__ = [
 ]
 
 TIE = 0.005
-"""Difference between mean fold EERs below which candidates always count as equal."""
+"""Means of fold EERs that differ by less always count as equal."""
+MOST = 0.02
+"""Means of fold EERs that differ by this much or more never count as equal."""
 
 RULE = (
-    "the lowest mean of the folds' EERs, each on people whom the training did not see; of the candidates whose mean is "
-    f"higher by at most one standard error of the difference or {TIE:.1%}, the smallest; of equal sizes the lowest mean"
+    "the lowest mean of the folds' EERs, each on people whom the training did not see. A higher mean counts as equal "
+    f"if the difference is less than its standard error or {TIE:.1%}, but never from {MOST:.0%} on. Of equal "
+    "candidates the smallest wins, then the lowest mean, then the clearest separation of the classes"
 )
 """The rule that chooses the winner, in words.
 
-Each fold has a network of its own, so logits of different folds are on different scales. The EER of the pooled logits
-therefore underrates every trained candidate, and often so much that a network without training would win. The EER of
-one fold compares logits of one network only.
+Each fold has a network of its own, so logits of different folds are on different scales. In the EER of the pooled
+logits, this difference counts as error, and every trained candidate looks worse than it is. The EER of one fold
+compares the logits of one network only.
 """
 
 Logits = Sequence[ScoreRecord]
@@ -88,14 +92,14 @@ class Judged:
         size: Bytes of the candidate's networks.
         logits: Out-of-fold records with logits as scores, in the order of the samples.
         calibration: The conversion of a logit to P(bona fide), fitted to all out-of-fold logits.
-        threshold: The threshold, chosen on all calibrated out-of-fold scores.
+        threshold: The threshold, chosen on the calibrated out-of-fold scores.
         decided: The out-of-fold records. The score of a record is its calibrated logit minus the threshold of its fold,
             which was chosen on the other folds. A record is accepted if this score is at least 0.
         summary: The metrics of these decisions.
         expected: ``apcer``, ``bpcer`` and ``acer`` to expect of new people, from the same decisions
             (`facepad.workflow.adapt.expected.expected_rates`).
         fold_eers: EER of the held-out people of each fold, by the fold's number. Folds without scores of both classes
-            are left out. Without any such fold, the EER of all people counts as that of fold 0.
+            are left out. Empty if fewer than two folds, or fewer than half of the people, remain.
     """
 
     name: str
@@ -114,8 +118,8 @@ class Judged:
 
     @property
     def fold_eer(self) -> float:
-        """Mean of the folds' EERs."""
-        return float(np.mean(list(self.fold_eers.values())))
+        """Mean of the folds' EERs; without such EERs, the EER of all out-of-fold logits."""
+        return float(np.mean(list(self.fold_eers.values()) or eer(*_classes(self.logits))))
 
     @property
     def separation(self) -> float:
@@ -155,24 +159,29 @@ def winner(judged: Sequence[Judged]) -> Judged:
     """
     if not judged:
         raise InputError("no candidate could be judged")
-    best = min(judged, key=lambda candidate: candidate.fold_eer)
-    equal = [candidate for candidate in judged if _hardly_worse(candidate, best)]
-    return min(equal, key=lambda each: (each.size, each.fold_eer, -each.separation, each.name))
+    common = sorted(set.intersection(*(set(candidate.fold_eers) for candidate in judged)))
+    errors = {
+        candidate.name: np.array([candidate.fold_eers[fold] for fold in common] or [eer(*_classes(candidate.logits))])
+        for candidate in judged
+    }
+    lowest = min(errors.values(), key=lambda found: float(found.mean()))
+    equal = [candidate for candidate in judged if _hardly_worse(errors[candidate.name] - lowest)]
+    return min(equal, key=lambda each: (each.size, errors[each.name].mean(), -each.separation, each.name))
 
 
-def _hardly_worse(candidate: Judged, best: Judged) -> bool:
-    """Whether the mean of the folds' EERs is at most one standard error of the difference, or `TIE`, higher."""
-    common = candidate.fold_eers.keys() & best.fold_eers.keys()
-    more = np.array([candidate.fold_eers[fold] - best.fold_eers[fold] for fold in sorted(common)])
-    if not len(more):  # no fold has scores of both classes from both candidates
-        return candidate.fold_eer <= best.fold_eer + TIE
+def _hardly_worse(more: NDArray[np.float64]) -> bool:
+    """Whether a candidate whose folds have these higher EERs counts as equal to the best.
+
+    A difference in a single fold equals its standard error, and does not count as equal.
+    """
     error = float(more.std(ddof=1)) / math.sqrt(len(more)) if len(more) > 1 else 0.0
-    return bool(more.mean() <= max(error, TIE))
+    return bool(more.mean() < min(MOST, max(error * (1 - 1e-9), TIE)))
 
 
 def _fold_eers(logits: Logits, folds: Sequence[Fold]) -> dict[int, float]:
     eers = {number: eer(*scores) for number, scores in _by_fold(logits, folds).items()}
-    return eers or {0: eer(*_classes(logits))}
+    people = sum(len(fold.people) for fold in folds if fold.number in eers)
+    return eers if len(eers) > 1 and 2 * people >= sum(len(fold.people) for fold in folds) else {}
 
 
 def fused_logits(members: Sequence[Judged]) -> list[ScoreRecord]:
@@ -229,9 +238,25 @@ def _smoothed_line(
 def _chosen(lines: Logits, choice: ThresholdChoice, source: str) -> Threshold:
     """The threshold, chosen on logits: the middle of a gap lies between logits, not between probabilities."""
     wanted = parse_criterion(choice.criterion)
-    if wanted.name != "fixed":
-        return choose_threshold(_aligned(lines, choice), choice.criterion, source=source)
-    return replace(choose_threshold(lines, _logit(wanted.number), source=source), criterion=str(wanted))
+    if wanted.name == "fixed":
+        return replace(choose_threshold(lines, _logit(wanted.number), source=source), criterion=str(wanted))
+    pooled = choose_threshold(lines, choice.criterion, source=source)
+    own = _fold_thresholds(lines, choice)
+    if own is None:
+        return pooled
+    text = f"the mean of the thresholds of {len(own)} folds, each with a network of its own"
+    notes = (*pooled.origin.notes, Note(NoteKind.REMARK, text))
+    return replace(
+        pooled, value=float(own.mean()), origin=replace(pooled.origin, interval=_mean_interval(own), notes=notes)
+    )
+
+
+def _mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % interval of the mean by Student's t."""
+    from scipy.stats import t  # slow import
+
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return float(values.mean()) - reach, float(values.mean()) + reach
 
 
 def _as_probability(threshold: Threshold, logits: Logits, calibration: Calibration) -> Threshold:
@@ -273,25 +298,27 @@ def _threshold_of(lines: Logits, choice: ThresholdChoice) -> float:
     wanted = parse_criterion(choice.criterion)
     if wanted.name == "fixed":
         return _logit(wanted.number)
+    own = _fold_thresholds(lines, choice)
+    if own is not None:
+        return float(own.mean())
     kinds = [str(line.attack_type) for line in lines if line.label is Label.ATTACK and line.score is not None]
-    return threshold_at(*_classes(_aligned(lines, choice)), choice.criterion, kinds)
+    return threshold_at(*_classes(lines), choice.criterion, kinds)
 
 
-def _aligned(lines: Logits, choice: ThresholdChoice) -> list[ScoreRecord]:
-    """The records, moved so that the folds' own thresholds at the EER coincide with the mean of these thresholds.
+def _fold_thresholds(lines: Logits, choice: ThresholdChoice) -> NDArray[np.float64] | None:
+    """The thresholds that the folds' own people give, whose mean is the threshold; None if all lines give it together.
 
     Networks of different folds differ in the place of their threshold. The threshold of the pooled logits mixes this
-    difference with the errors, and suits the final model less than the mean of the folds' thresholds. The logits of one
-    network are not moved. A criterion that limits an error rate takes the logits unmoved, too: differences between
-    people then count towards the rate.
+    difference with the errors, and suits the final model less than the mean. The logits of one network belong together.
+    So do the logits for a criterion that limits an error rate: differences between people then count towards the rate.
     """
-    if not choice.own_networks or parse_criterion(choice.criterion).name != "eer":
-        return list(lines)
-    folds = choice.folds
-    thresholds = {number: threshold_at(*scores) for number, scores in _by_fold(lines, folds).items()}
-    mean = float(np.mean(list(thresholds.values()))) if thresholds else 0.0
-    moved = {person: thresholds.get(fold.number, mean) - mean for fold in folds for person in fold.people}
-    return [line if line.score is None else replace(line, score=line.score - moved[line.subject]) for line in lines]
+    bona_fide, attack = _classes(lines)
+    if not choice.own_networks or parse_criterion(choice.criterion).name not in {"eer", "min-hter"}:
+        return None
+    if len(bona_fide) and len(attack) and bona_fide.min() > attack.max():
+        return None  # one threshold separates the classes in all folds
+    own = [threshold_at(*scores, choice.criterion) for scores in _by_fold(lines, choice.folds).values()]
+    return np.array(own) if len(own) > 1 else None
 
 
 def _by_fold(records: Logits, folds: Sequence[Fold]) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:

@@ -19,7 +19,7 @@ METHOD = "Clopper-Pearson on the effective number of images, people as clusters"
 
 #: Minimum correlation of the errors of one person's images. With few people, an estimate from the data alone would
 #: often be 0. On draws of 3, 4 and 6 people of NUAA, the value 0.05 gave intervals that covered the error on the other
-#: people in 91 to 97 % of the draws. The value 0.1 also allows for the choice between networks.
+#: people in 91 to 97 % of the draws. The value 0.1 allows for the choice between networks, too.
 _CORRELATION = 0.1
 
 

@@ -380,9 +380,7 @@ def _require_same(out: Path, manifest: Path, settings: AdaptSettings) -> None:
         except (OSError, ValueError) as error:
             raise InputError(f"{path} cannot be read: {reason(error)}") from error
         if before.get("fits") != FITS:
-            raise InputError(
-                f"{out} was begun by a version of facepad that trains in another way; choose another folder"
-            )
+            raise InputError(f"{out} was begun by an older or newer version of facepad; choose another folder")
         for key in now:
             if before.get(key) != now[key]:
                 raise InputError(f"{out} was begun with another {key}; choose another folder, or the same settings")

@@ -72,7 +72,7 @@ class Plan:
         final = [f"  {self.final:5.0f} s  at most, for the final training with all people"] if self.final else []
         left = [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
         first = f"plan: {counts}; {way}; about {self.total + self.final + self.refits:.0f} s"
-        return [first, *rows, *fused, *final, *refits, *left, f"the winner has {RULE}"]
+        return [first, *rows, *fused, *final, *refits, *left, f"the winner is chosen by: {RULE}"]
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain values for JSON."""

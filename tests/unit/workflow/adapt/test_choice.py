@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ import pytest
 from facepad.errors import InputError, MetricError
 from facepad.metrics import NoteKind, has_note
 from facepad.types import AttackType, Label, Sample, ScoreRecord, ScoreStatus
-from facepad.workflow.adapt.choice import TIE, Judged, ThresholdChoice, fused_logits, judge, winner
+from facepad.workflow.adapt.choice import MOST, TIE, Judged, ThresholdChoice, fused_logits, judge, winner
 from facepad.workflow.adapt.expected import expected_rates
-from facepad.workflow.adapt.folds import folds_by_person
+from facepad.workflow.adapt.folds import Fold, folds_by_person
 
 
 def record(person: str, label: Label, score: float | None, number: int = 0) -> ScoreRecord:
@@ -123,30 +124,81 @@ def test_candidate_whose_folds_differ_in_scale_beats_one_that_errs_in_every_fold
     assert winner([trained, public]).name == "trained"
 
 
-def test_threshold_of_networks_of_their_own_is_the_mean_of_the_folds_thresholds():
-    moved = {"anna": ([9.0, 8.0], [5.0, 4.0]), "ben": ([1.0, 2.0], [-3.0, -2.0]), "cleo": ([-4.0, -3.0], [-8.0, -9.0])}
-    assert logit_threshold(judged(records(moved), own_networks=True)) == pytest.approx((6.5 - 0.5 - 6.0) / 3)
-    skewed = dict(moved, anna=([90.0, 80.0], [50.0, 40.0]))
-    assert logit_threshold(judged(records(skewed), own_networks=True)) == pytest.approx((65 - 0.5 - 6.0) / 3)
-    assert logit_threshold(judged(records(skewed))) < 9.0  # the logits of one network are compared as they are
+MOVED = {"anna": ([9.0, 8.0], [5.0, 4.0]), "ben": ([1.0, 2.0], [-3.0, -2.0]), "cleo": ([-4.0, -3.0], [-8.0, -9.0])}
+
+
+@pytest.mark.parametrize("criterion", ["eer", "min-hter"])
+def test_threshold_of_networks_of_their_own_is_the_mean_of_the_folds_thresholds(criterion):
+    assert logit_threshold(judged(records(MOVED), criterion=criterion, own_networks=True)) == pytest.approx(0.0)
+    skewed = records(dict(MOVED, anna=([90.0, 80.0], [50.0, 40.0])))
+    own, one = (judged(skewed, criterion=criterion, own_networks=each) for each in (True, False))
+    assert logit_threshold(own) == pytest.approx((65 - 0.5 - 6.0) / 3)
+    assert logit_threshold(one) < 9.0  # the logits of one network are compared as they are
+
+
+def test_origin_of_a_mean_of_thresholds_describes_the_scores_as_they_are():
+    own, one = (judged(records(MOVED), own_networks=each).threshold.origin for each in (True, False))
+    assert not own.separable and not has_note(own.notes, NoteKind.SEPARABLE)
+    assert own.sha256 == one.sha256
+    assert "3 folds" in str(own.notes[-1])
+    assert own.interval[0] < 0.5 < own.interval[1] and own.interval[1] - own.interval[0] > 0.1
+
+
+def test_scores_that_one_threshold_separates_get_the_middle_of_the_gap_from_networks_of_their_own_too():
+    assert logit_threshold(judged(records(SEPARABLE), own_networks=True)) == pytest.approx(1.5)
 
 
 def test_limit_of_a_rate_applies_to_the_scores_of_all_networks_together():
-    moved = {"anna": ([9.0, 8.0], [5.0, 4.0]), "ben": ([1.0, 2.0], [-3.0, -2.0]), "cleo": ([-4.0, -3.0], [-8.0, -9.0])}
-    strict = judged(records(moved), criterion="bpcer@apcer=0.01", own_networks=True)
+    strict = judged(records(MOVED), criterion="bpcer@apcer=0.01", own_networks=True)
     assert 5.0 < logit_threshold(strict) < 8.0  # every attack is rejected, also those of anna's network
 
 
-def test_difference_within_one_standard_error_goes_to_the_smaller_candidate():
-    one_error = dict(SEPARABLE, cleo=([4.0, -2.0, 6.0], [-5.0, -1.0]))
-    small, large = judged(records(one_error), "small", 1), judged(records(SEPARABLE), "large", 9)
-    assert small.fold_eer > large.fold_eer + TIE
-    assert winner([small, large]).name == "small"
+def erring(wrong: int) -> tuple[list[float], list[float]]:
+    """Scores of one person with 20 images of each class, of which some bona fide ones are below every attack."""
+    return [-9.0] * wrong + [5.0] * (20 - wrong), [-5.0] * 20
+
+
+def test_difference_of_less_than_its_standard_error_goes_to_the_smaller_candidate():
+    people = ("anna", "ben", "cleo", "dan")
+    large = judged(records({person: erring(4) for person in people}), "large", 9)
+    mixed = judged(records(dict(zip(people, map(erring, (0, 10, 3, 4)), strict=True))), "mixed", 1)
+    assert large.fold_eer + TIE < mixed.fold_eer < large.fold_eer + MOST
+    assert winner([large, mixed]).name == "mixed"
+    steady = judged(
+        records({person: erring(wrong) for person, wrong in zip(people, (5, 4, 4, 4), strict=True)}), "s", 1
+    )
+    assert large.fold_eer + TIE < steady.fold_eer < mixed.fold_eer + TIE
+    assert winner([large, steady]).name == "large"  # the difference lies in one fold
+
+
+def test_large_difference_is_never_equal():
+    people = ("anna", "ben", "cleo", "dan")
+    large = judged(records({person: erring(0) for person in people}), "large", 9)
+    wild = judged(records(dict(zip(people, map(erring, (10, 0, 2, 0)), strict=True))), "wild", 1)
+    assert wild.fold_eer > large.fold_eer + MOST
+    assert winner([large, wild]).name == "large"
 
 
 def test_people_of_one_class_only_are_judged_together():
     apart = {"anna": ([2.0, 3.0], []), "ben": ([4.0, 5.0], []), "cleo": ([], [-1.0, 2.5]), "dan": ([], [-3.0, -2.0])}
     assert judged(records(apart)).fold_eer == pytest.approx(0.25)
+
+
+def test_one_person_with_both_classes_does_not_decide_for_all():
+    both = {"anna": ([2.0], [-2.0]), "ben": ([-3.0], []), "cleo": ([4.0], []), "dan": ([], [3.0]), "eve": ([], [-4.0])}
+    folds = [Fold(number, frozenset([person])) for number, person in enumerate(both)]
+    result = judge("one", 1, records(both), ThresholdChoice(folds, "eer"), source="a test")
+    assert result.fold_eers == {}
+    assert result.fold_eer == pytest.approx(1 / 3)
+
+
+def test_candidates_are_compared_on_the_folds_that_all_have():
+    errs = records({"anna": ([2.0, -3.0], [-2.0, 3.0]), "ben": ([2.0], [-2.0]), "cleo": ([2.0], [-2.0])})
+    whole = judged(errs, "whole", 1)
+    lost = [each if each.subject != "anna" else replace(each, score=None, status=ScoreStatus.NO_FACE) for each in errs]
+    blind = judged(lost, "blind", 9)
+    assert blind.fold_eer < whole.fold_eer
+    assert winner([blind, whole]).name == "whole"
 
 
 def test_interval_without_errors_gets_narrower_with_more_people():

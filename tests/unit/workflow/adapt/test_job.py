@@ -19,6 +19,7 @@ from facepad.metrics import read_scores
 from facepad.modelfile.bundle import read_bundle
 from facepad.types import Label
 from facepad.workflow.adapt.candidates import find_candidates
+from facepad.workflow.adapt.choice import judge
 from facepad.workflow.adapt.fitting import FitData, fit_candidate
 from facepad.workflow.adapt.job import AdaptSettings, adapt
 from helpers.adapting import tiny_model, tiny_site
@@ -85,10 +86,31 @@ def test_command_writes_a_model_that_decides_and_out_of_fold_scores(home, facepa
     assert "person-" not in (out / "report.html").read_text(encoding="utf-8").split('id="losses"')[0]
     facts = json.loads((out / "adapt.json").read_text(encoding="utf-8"))
     assert {"tiny", "tiny-tuned"} <= facts["candidates"].keys() | facts["left_out"].keys()
+    for name, found in facts["candidates"].items():
+        assert 0 <= found["fold_eer"] <= 1
+        assert f"{100 * found['fold_eer']:5.2f} %" in next(
+            line for line in text.splitlines() if line.endswith(f" {name}")
+        )
     code, decided, _ = facepad("predict", site.parent / f"{Label.BONA_FIDE}-0-0.png", "--model", out / "model.facepad")
     assert "undecided (no_threshold)" not in decided
     code, _, messages = facepad("adapt", site, out)
     assert code == 2 and "finished adaptation" in messages
+
+
+def test_thresholds_of_trained_candidates_and_their_fusions_allow_for_a_network_of_each_fold(
+    home, monkeypatch, tmp_path
+):
+    tiny_model(home)
+    own = {}
+
+    def recorded(name, size, logits, choice, **options):
+        own[name] = choice.own_networks
+        return judge(name, size, logits, choice, **options)
+
+    monkeypatch.setattr("facepad.workflow.adapt.job.judge", recorded)
+    adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)
+    assert own["tiny"] is False and own["tiny-tuned"] is True
+    assert all(own[name] for name in own if "+" in name)
 
 
 def test_two_people_are_only_calibrated_and_the_model_says_so(home, fits, tmp_path):
@@ -181,7 +203,7 @@ def test_folder_with_other_files_and_other_settings_are_refused(home, tmp_path):
         adapt(site, out, AdaptSettings(jobs=1, seed=1))
     begun = json.loads((out / "begun.json").read_text())
     (out / "begun.json").write_text(json.dumps({**begun, "fits": begun["fits"] - 1}))
-    with pytest.raises(InputError, match="begun by a version of facepad that trains in another way"):
+    with pytest.raises(InputError, match="begun by an older or newer version of facepad"):
         adapt(site, out, SETTINGS)
 
 
