@@ -35,6 +35,7 @@ from facepad.workflow.adapt.expected import expected_rates
 from facepad.workflow.adapt.folds import Fold
 
 __all__ = [
+    "MOST",
     "RULE",
     "TIE",
     "Judged",
