@@ -241,18 +241,23 @@ def test_active_check_is_hidden_where_the_service_offers_none(visit, camera_file
     expect(button(here, "Active check")).to_be_hidden()
 
 
-def test_active_check_shows_the_steps_in_order_and_sends_the_clip_with_its_session(visit, camera_file):
-    sent = []
+SESSION = {"id": "abc", "token": "one-time", "reference": "r", "checks": ["challenge"], "expires_in": 300}
 
-    def session(route):
-        challenge = {"steps": ["turn_left", "come_closer"]}
-        given = {"token": "one-time", "challenge": challenge, "expires_in": 60, "max_seconds": 6}
-        route.fulfill(status=201, json=given)
 
-    def judge(route):
+def task(*steps: str, seconds: float) -> dict:
+    return {"steps": steps, "expires_in": 60, "max_seconds": seconds}
+
+
+def test_active_check_shows_the_steps_in_order_and_sends_the_clip_with_its_token(visit, camera_file):
+    sent, answers = [], []
+
+    def upload(route):
         sent.append(route.request.all_headers())
-        headers = {key: value for key, value in sent[0].items() if key != "liveness-session"}
-        answer = route.fetch(headers=headers).json()
+        headers = {key: value for key, value in sent[0].items() if key != "authorization"}
+        answers.append(route.fetch(url=route.request.url.replace("uploads", "liveness"), headers=headers).json())
+        route.fulfill(json={"state": "done"})
+
+    def result(route):
         steps = [
             {"action": "turn_left", "passed": True, "seconds": 2.5},
             {"action": "come_closer", "passed": False, "seconds": None},
@@ -262,11 +267,13 @@ def test_active_check_shows_the_steps_in_order_and_sends_the_clip_with_its_sessi
             "reasons": ["challenge_failed"],
             "challenge": {"passed": False, "steps": steps, "note": "seen: a jump"},
         }
-        route.fulfill(json=answer | changed)
+        route.fulfill(json={"state": "done", "answer": answers[0] | changed})
 
     def before(page):
-        page.route("**/v1/sessions", session)
-        page.route("**/v1/liveness*", judge)
+        page.route("**/v1/sessions", lambda route: route.fulfill(status=201, json=SESSION))
+        page.route("**/v1/challenge", lambda route: route.fulfill(json=task("turn_left", "come_closer", seconds=6)))
+        page.route("**/v1/uploads", upload)
+        page.route("**/v1/sessions/abc", result)
 
     here = visit(camera_file("live"), before=before)
     here.start_camera()
@@ -278,7 +285,7 @@ def test_active_check_shows_the_steps_in_order_and_sends_the_clip_with_its_sessi
         expect(here.page.get_by_role("status")).to_contain_text(text)
     here.shoot("active-check")
     here.see("Undecided")
-    assert sent[0]["liveness-session"] == "one-time"
+    assert [headers["authorization"] for headers in sent] == ["Bearer one-time"]
     advice = here.page.locator("#advice")
     for text in ("The steps were not all seen", "Seen at 2.5 s.", "Not seen.", "seen: a jump"):
         expect(advice).to_contain_text(text)
@@ -288,14 +295,17 @@ def test_active_check_shows_the_steps_in_order_and_sends_the_clip_with_its_sessi
 @pytest.mark.parametrize("fails", ["session", "clip", "off"])
 def test_active_check_without_an_answer_leaves_no_verdict_of_before(visit, camera_file, fails):
     off = {"type": "urn:facepad:problem:challenges-off", "title": "", "status": 501, "detail": ""}
-    given = {"token": "one-time", "challenge": {"steps": ["turn_left"]}, "expires_in": 60, "max_seconds": 4}
-    session = lambda route: route.fulfill(status=201, json=given)  # noqa: E731
-    here = visit(camera_file("live"), expected=(501, 502), before=lambda page: page.route("**/v1/sessions", session))
+
+    def before(page):
+        page.route("**/v1/sessions", lambda route: route.fulfill(status=201, json=SESSION))
+        page.route("**/v1/challenge", lambda route: route.fulfill(json=task("turn_left", seconds=4)))
+
+    here = visit(camera_file("live"), expected=(501, 502), before=before)
     here.start_camera()
     button(here, "Take picture").click()
     here.see("Live")
     broken = {"status": 501, "json": off} if fails == "off" else {"status": 502, "body": ""}
-    address = "**/v1/liveness*" if fails == "clip" else "**/v1/sessions"
+    address = "**/v1/uploads" if fails == "clip" else "**/v1/sessions"
     here.page.route(address, lambda route: route.fulfill(**broken))
 
     button(here, "Active check").click()

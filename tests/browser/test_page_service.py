@@ -152,16 +152,17 @@ def test_camera_without_https_is_explained(visit, locked):
     here.wrong[:] = [found for found in here.wrong if "Cross-Origin-Opener-Policy" not in found]
 
 
-@pytest.mark.parametrize(("session", "seconds"), [(None, 45), ("one-time", 75)])
-def test_answer_on_an_active_check_may_take_longer_than_others(visit, session, seconds):
+@pytest.mark.parametrize(("asking", "seconds"), [("judge(clip)", 45), ("judgeInSession(clip, session)()", 75)])
+def test_answer_on_an_active_check_may_take_longer_than_others(visit, asking, seconds):
     here = visit(before=lambda page: page.clock.install())
-    here.page.route("**/v1/liveness*", lambda route: None)
+    for address in ("**/v1/liveness*", "**/v1/uploads"):
+        here.page.route(address, lambda route: None)
     here.page.evaluate(
-        """async session => {
-          const { judge } = await import("/page/api.js");
-          judge(new Blob(["x"]), { session }).catch((problem) => { window.given_up = problem.slug; });
-        }""",
-        session,
+        f"""async () => {{
+          const {{ judge, judgeInSession }} = await import("/page/api.js");
+          const [clip, session] = [new Blob(["x"]), {{ id: "a", token: "one-time" }}];
+          {asking}.catch((problem) => {{ window.given_up = problem.slug; }});
+        }}"""
     )
 
     here.page.clock.fast_forward(1000 * (seconds - 1))

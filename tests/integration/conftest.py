@@ -74,3 +74,32 @@ def train(recipe) -> Callable[[Path, Path], Path]:
 def run_folder(tmp_path_factory, tiny_manifest, train) -> Path:
     """A finished run."""
     return train(tiny_manifest, tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="session")
+def predictor(make_model, tmp_path_factory):
+    """A model of whole frames, which needs no faces: red is bona fide, blue an attack."""
+    from facepad import load
+
+    return load(make_model(tmp_path_factory.mktemp("model") / "tiny.facepad", crop_scale=None))
+
+
+@pytest.fixture
+def start(predictor):
+    """Start the service with settings; its clients stop with the test."""
+    from starlette.testclient import TestClient
+
+    from facepad.service.app import create_app
+    from facepad.service.settings import Settings
+
+    clients = []
+
+    def begin(**settings):
+        shown = settings.pop("predictor", predictor)
+        client = TestClient(create_app(Settings(**settings), shown), base_url="http://localhost")
+        clients.append(client)
+        return client.__enter__()
+
+    yield begin
+    for client in clients:
+        client.__exit__(None, None, None)

@@ -6,7 +6,6 @@ import base64
 import json
 import logging
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -16,68 +15,14 @@ import pytest
 from starlette.testclient import TestClient
 
 import facepad as package
-from facepad.media.videos import write_video
 from facepad.predict.pipeline import Pipeline
 from facepad.predict.predictor import Predictor
 from facepad.service.app import create_app
-from facepad.service.challenge import Action, Challenge, ChallengeResult, FacePose
 from facepad.service.gate import Gate
 from facepad.service.keys import add_key
-from facepad.service.problems import PROBLEMS, Problem
+from facepad.service.problems import Problem
 from facepad.service.settings import Settings
-
-
-def picture(red: int, blue: int, size: int = 64) -> np.ndarray:
-    """A textured image whose mean red and blue are about these."""
-    noise = np.random.default_rng(0).integers(-20, 21, (size, size, 3))
-    image = np.clip(np.array([red, 90, blue]) + noise, 0, 255).astype(np.uint8)
-    image[::8] = 40
-    return image
-
-
-def encoded(image: np.ndarray, ending: str = ".png") -> bytes:
-    return cv2.imencode(ending, image[..., ::-1])[1].tobytes()
-
-
-LIVE, ATTACK, DARK = picture(200, 60), picture(60, 200), np.zeros((64, 64, 3), np.uint8)
-
-
-@pytest.fixture(scope="session")
-def predictor(make_model, tmp_path_factory):
-    """A model of whole frames, which needs no faces: red is bona fide, blue an attack."""
-    return package.load(make_model(tmp_path_factory.mktemp("model") / "tiny.facepad", crop_scale=None))
-
-
-@pytest.fixture
-def start(predictor):
-    """Start the service with settings; its clients stop with the test."""
-    clients = []
-
-    def begin(**settings) -> TestClient:
-        shown = settings.pop("predictor", predictor)
-        client = TestClient(create_app(Settings(**settings), shown), base_url="http://localhost")
-        clients.append(client)
-        return client.__enter__()
-
-    yield begin
-    for client in clients:
-        client.__exit__(None, None, None)
-
-
-def problem(response, name: str) -> dict:
-    """Check that the response is this problem, and complete; returns its document."""
-    document = response.json()
-    assert (response.status_code, document["type"]) == (PROBLEMS[name][0], f"urn:facepad:problem:{name}"), document
-    assert response.headers["content-type"] == "application/problem+json"
-    assert document["status"] == response.status_code
-    assert document["request_id"] == response.headers["x-request-id"]
-    assert document["title"] and document["detail"] and "\n" not in document["detail"]
-    return document
-
-
-def parts(*contents: bytes) -> list:
-    return [("files", (f"{number}.bin", content)) for number, content in enumerate(contents)]
-
+from helpers.served import ATTACK, DARK, LIVE, clip, encoded, parts, picture, problem
 
 # Answers
 
@@ -147,11 +92,6 @@ def test_files_of_a_request_are_one_presentation(start, predictor):
     assert [one["decisions"][0]["score"] for one in answer["files"]] == scores
     assert answer["score"] == pytest.approx(np.mean(scores))
     assert answer["box"] is None
-
-
-def clip(folder, images, name="clip.mp4", rate=10) -> bytes:
-    write_video(folder / name, images, rate=rate)
-    return (folder / name).read_bytes()
 
 
 def test_clip_is_judged_as_the_predictor_judges_it(start, predictor, tmp_path):
@@ -360,127 +300,6 @@ def test_caller_beyond_the_rate_limit_is_told_when_to_retry(start, tmp_path):
     problem(refused, "too-many-requests")
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert call("b").status_code == 200
-
-
-# The active check
-
-
-class Scripted:
-    """An estimator that sees a head turn to its left and back within two seconds, whatever the frame shows."""
-
-    def estimate(self, seconds, image):
-        return FacePose(seconds, max(0.0, 40.0 - 80.0 * abs(seconds - 1.2)), 50.0, (32.0, 32.0))
-
-
-@pytest.fixture
-def challenged(start, monkeypatch):
-    """Start a service with sessions whose draw is known."""
-
-    def begin(*steps, **settings):
-        monkeypatch.setattr("facepad.service.app.PoseEstimator", Scripted)
-        monkeypatch.setattr("facepad.service.routes.draw", lambda _: Challenge(steps))
-        return start(challenges=True, **settings)
-
-    return begin
-
-
-@pytest.fixture
-def two_seconds(tmp_path):
-    return clip(tmp_path, [LIVE] * 50, rate=25)
-
-
-def send(client, content, token=None, **more):
-    token = token or client.post("/v1/sessions").json()["token"]
-    return client.post("/v1/liveness", content=content, headers={"Liveness-Session": token}, **more)
-
-
-def test_clip_without_its_challenge_stays_undecided(challenged, two_seconds):
-    answer = send(challenged(Action.TURN_LEFT, Action.COME_CLOSER), two_seconds).json()
-    assert (answer["label"], answer["reasons"]) == (None, ["challenge_failed"])
-    assert answer["score"] > 0.5
-    assert [step["passed"] for step in answer["challenge"]["steps"]] == [True, False]
-    assert "turn_left" in answer["challenge"]["note"]
-
-
-def test_clip_with_its_challenge_is_decided_by_its_score(challenged, tmp_path, two_seconds, monkeypatch):
-    monkeypatch.setattr("facepad.service.judge.check_challenge", lambda poses, _: ChallengeResult(len(poses) == 24, ()))
-    client = challenged(Action.TURN_LEFT, Action.COME_CLOSER)
-    live = send(client, two_seconds).json()
-    assert (live["label"], live["challenge"]["passed"], live["reasons"]) == ("bona_fide", True, [])
-    assert len(live["files"][0]["frames"]) == 20
-    attack = send(client, clip(tmp_path, [ATTACK] * 50, "attack.mp4", rate=25)).json()
-    assert (attack["label"], attack["challenge"]["passed"]) == ("attack", True)
-
-
-def test_session_holds_once_for_a_known_token_in_time(challenged, two_seconds, monkeypatch):
-    client = challenged(Action.TURN_LEFT, Action.COME_CLOSER)
-    session = client.post("/v1/sessions").json()
-    assert session["challenge"]["steps"] == ["turn_left", "come_closer"]
-    assert send(client, two_seconds, session["token"]).status_code == 200
-    problem(send(client, two_seconds, session["token"]), "session-refused")
-    problem(send(client, two_seconds, "forged"), "session-refused")
-    late, now = client.post("/v1/sessions").json(), time.monotonic()
-    monkeypatch.setattr("facepad.service.store.time.monotonic", lambda: now + late["expires_in"] + 1)
-    problem(send(client, two_seconds, late["token"]), "session-refused")
-
-
-def test_tokens_are_random_and_so_are_challenges(start, monkeypatch):
-    monkeypatch.setattr("facepad.service.app.PoseEstimator", Scripted)
-    client = start(challenges=True, rate=0)
-    sessions = [client.post("/v1/sessions").json() for _ in range(60)]
-    assert len({session["token"] for session in sessions}) == 60
-    assert all(len(session["token"]) >= 43 for session in sessions)
-    assert len({tuple(session["challenge"]["steps"]) for session in sessions}) == 6
-
-
-def test_session_takes_one_clip_and_nothing_else(challenged, two_seconds):
-    client = challenged(Action.TURN_LEFT, Action.COME_CLOSER)
-    problem(send(client, encoded(LIVE)), "bad-request")
-    token = client.post("/v1/sessions").json()["token"]
-    response = client.post("/v1/liveness", files=parts(two_seconds, two_seconds), headers={"Liveness-Session": token})
-    problem(response, "bad-request")
-
-
-def test_long_clip_of_a_session_is_refused(challenged, tmp_path):
-    content = clip(tmp_path, [LIVE] * 16, rate=1)
-    problem(send(challenged(Action.TURN_LEFT, Action.COME_CLOSER), content), "too-large")
-
-
-def test_busy_service_keeps_the_session(challenged, two_seconds, monkeypatch):
-    client = challenged(Action.TURN_LEFT, Action.COME_CLOSER)
-    token = client.post("/v1/sessions").json()["token"]
-    with monkeypatch.context() as full:
-        full.setattr(client.app.state.running.gate, "inside", 64)
-        problem(send(client, two_seconds, token), "busy")
-    assert send(client, two_seconds, token).status_code == 200
-
-
-def test_service_without_challenges_offers_no_sessions(start, two_seconds):
-    client = start()
-    problem(client.post("/v1/sessions"), "challenges-off")
-    problem(send(client, two_seconds, "any"), "challenges-off")
-
-
-@pytest.mark.models
-def test_turning_head_passes_its_challenge_and_fails_another(start, models_folder, monkeypatch, tmp_path):
-    from skimage.data import astronaut
-
-    from helpers.turning_head import TurningHead
-
-    head = TurningHead(astronaut())
-    turn = [0] * 10 + [*range(0, 40, 4)] + [*range(40, 0, -4)] + [0] * 4
-    turns = [*turn, *(-yaw for yaw in turn[10:])]
-    drawn = {yaw: head.frame(yaw=yaw) for yaw in set(turns)}
-    frames = [drawn[yaw] for yaw in turns]
-    content = clip(tmp_path, frames, rate=12)
-    client = start(challenges=True, timeout=60)
-    for steps, passed in (
-        ((Action.TURN_LEFT, Action.TURN_RIGHT), True),
-        ((Action.TURN_RIGHT, Action.TURN_LEFT), False),
-    ):
-        monkeypatch.setattr("facepad.service.routes.draw", lambda _, steps=steps: Challenge(steps))
-        answer = send(client, content).json()["challenge"]
-        assert answer["passed"] is passed, answer
 
 
 # Load

@@ -50,7 +50,7 @@ def schema(predictor, tmp_path_factory):
     # The service offers sessions; the poses in a clip do not matter here.
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("facepad.service.app.PoseEstimator", object)
-        app = create_app(Settings(rate=0, max_bytes=200_000, api_keys=keys, challenges=True), predictor)
+        app = create_app(Settings(rate=0, attempts=0, max_bytes=200_000, api_keys=keys, challenges=True), predictor)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app)
     schema.config.update(headers={"Authorization": f"Bearer {key}"})
     schema.config.checks.negative_data_rejection.expected_statuses.append("413")  # Too many files.
@@ -62,6 +62,10 @@ def schema(predictor, tmp_path_factory):
     [
         ("POST", "/v1/liveness"),
         ("POST", "/v1/sessions"),
+        ("GET", "/v1/sessions/{session_id}"),
+        ("GET", "/v1/uploads"),
+        ("POST", "/v1/uploads"),
+        ("POST", "/v1/challenge"),
         ("GET", "/v1/models"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),

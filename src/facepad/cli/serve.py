@@ -33,6 +33,9 @@ def serve(
         typer.Option(envvar="FACEPAD_STORE", help="Redis server that workers share, such as redis://127.0.0.1:6379/0."),
     ] = None,
     rate: Annotated[int, typer.Option(min=0, help="Rate limit: requests per minute and caller; 0: no limit.")] = 600,
+    attempts: Annotated[
+        int, typer.Option(min=0, help="Limit of sessions per hour for one reference of a key; 0: no limit.")
+    ] = 20,
     queue: Annotated[int, typer.Option(min=1, help="Maximum requests in a worker; further requests get 429.")] = 64,
     timeout: Annotated[float, typer.Option(min=0.1, help="Timeout of a request in seconds.")] = 10,
     max_mb: Annotated[int, typer.Option(min=1, help="Maximum size of a request in megabytes.")] = 32,
@@ -61,6 +64,7 @@ def serve(
         store=store,
         challenges=challenges,
         rate=rate,
+        attempts=attempts,
         queue=queue,
         timeout=timeout,
         max_bytes=max_mb * _MB,

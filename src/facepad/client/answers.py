@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facepad.errors import ServiceError
 from facepad.types import Label, ScoreStatus
 
-__all__ = ["ChallengeSession", "LivenessAnswer", "ServedModel", "ServedModels", "read", "refused", "unreached"]
+__all__ = [
+    "ChallengeTask",
+    "LivenessAnswer",
+    "OpenedSession",
+    "Receipt",
+    "ServedModel",
+    "ServedModels",
+    "SessionResult",
+    "read",
+    "refused",
+    "unreached",
+]
 
 
 class _AnswerPart(BaseModel):
@@ -63,22 +74,54 @@ class ServedModels(_AnswerPart):
     models: tuple[ServedModel, ...]
 
 
-class _Challenge(_AnswerPart):
+class OpenedSession(_AnswerPart):
+    """A new session.
+
+    Give ``token`` to the browser, which uploads with it once. Keep ``id`` to fetch the result.
+    """
+
+    id: str
+    token: str = Field(repr=False)
+    reference: str
+    checks: tuple[str, ...]
+    expires_in: int
+
+
+class SessionResult(_AnswerPart):
+    """A session and its result. docs/openapi.json describes the fields."""
+
+    id: str
+    reference: str
+    state: Literal["open", "judging", "done", "failed", "expired"]
+    expires_in: int
+    checks: tuple[str, ...]
+    check: str | None
+    answer: LivenessAnswer | None
+    problem: Mapping[str, Any] | None
+
+    @property
+    def live(self) -> bool:
+        """Whether the session is done, and its presentation is live."""
+        return self.state == "done" and self.answer is not None and self.answer.live
+
+    @property
+    def ended(self) -> bool:
+        """Whether the state no longer changes."""
+        return self.state in ("done", "failed", "expired")
+
+
+class ChallengeTask(_AnswerPart):
+    """The steps that a person must show in the clip of an active check, and the seconds left for it."""
+
     steps: tuple[str, ...]
-
-
-class ChallengeSession(_AnswerPart):
-    """A session of the active check: the steps for the person, and a single-use token to send with the clip."""
-
-    token: str
-    challenge: _Challenge
     expires_in: int
     max_seconds: float
 
-    @property
-    def steps(self) -> tuple[str, ...]:
-        """The steps that the person must show, in this order."""
-        return self.challenge.steps
+
+class Receipt(_AnswerPart):
+    """The answer to an upload into a session. It has no verdict."""
+
+    state: Literal["done"]
 
 
 Part = TypeVar("Part", bound=_AnswerPart)

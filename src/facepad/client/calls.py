@@ -8,13 +8,14 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
 from facepad.client.answers import refused, unreached
 from facepad.errors import InputError
 
-__all__ = ["Call", "Calls", "Exchange"]
+__all__ = ["Call", "Calls", "Exchange", "SessionRequest"]
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # in seconds
 _BUSY = frozenset({429, 503})
@@ -78,6 +79,29 @@ class Call:
             attempt += 1
 
 
+@dataclass(frozen=True, slots=True)
+class SessionRequest:
+    """What a backend asks of a session.
+
+    Attributes:
+        reference: Your own name for the person or account, of 1 to 128 printable ASCII characters without spaces. The
+            result repeats it, and the service limits sessions per reference. Use a pseudonym.
+        checks: The allowed checks, ``passive`` or ``challenge`` or both. With both, the browser chooses.
+        model: Name or SHA-256 of the model that must decide. None allows the served model, whichever it is.
+        expires_in: Seconds until the upload token expires, from 30 to 3600.
+    """
+
+    reference: str
+    checks: Sequence[str] = ("passive",)
+    model: str | None = None
+    expires_in: int = 300
+
+    def to_json(self) -> dict[str, Any]:
+        """The body of the request. A model of None is left out."""
+        body = {"reference": self.reference, "checks": list(self.checks), "expires_in": self.expires_in}
+        return body if self.model is None else body | {"model": self.model}
+
+
 class Calls:
     """Makes the calls that the synchronous and the asynchronous client send."""
 
@@ -103,20 +127,39 @@ class Calls:
 
         return Call(build, self.url, self._timeout, self._total, self._tries, once)
 
-    def check(self, http: Any, contents: Sequence[bytes], depth: bool, session: str | None) -> Call:
-        """Make the call that checks one presentation.
-
-        A single file is the request's body. Several files are the parts of a form, without their file names.
-        """
-        headers = {} if session is None else {"Liveness-Session": session}
+    def check(self, http: Any, contents: Sequence[bytes], depth: bool) -> Call:
+        """Make the call that checks one presentation."""
         path = "/v1/liveness?depth=true" if depth else "/v1/liveness"
-        kind = "application/octet-stream"
-        if len(contents) == 1:
-            content: dict[str, Any] = {"content": contents[0], "headers": headers | {"Content-Type": kind}}
-        else:
-            parts = [("files", (f"{n}", body, kind)) for n, body in enumerate(contents)]
-            content = {"files": parts, "headers": headers}
-        return self.call(http, "POST", path, once=session is not None, **content)
+        return self.call(http, "POST", path, **_body(contents, {}))
+
+    def open_session(self, http: Any, request: SessionRequest) -> Call:
+        """Make the call that opens a session."""
+        return self.call(http, "POST", "/v1/sessions", json=request.to_json())
+
+    def session(self, http: Any, session_id: str) -> Call:
+        """Make the call that fetches a session."""
+        return self.call(http, "GET", f"/v1/sessions/{quote(session_id, safe='')}")
+
+    def begin_challenge(self, http: Any, token: str) -> Call:
+        """Make the call that begins an active check."""
+        return self.call(http, "POST", "/v1/challenge", headers=_bearer(token))
+
+    def upload(self, http: Any, token: str, contents: Sequence[bytes], check: str | None) -> Call:
+        """Make the call that uploads into a session. The service accepts the token only once."""
+        path = "/v1/uploads" if check is None else f"/v1/uploads?check={quote(check, safe='')}"
+        return self.call(http, "POST", path, once=True, **_body(contents, _bearer(token)))
+
+
+def _body(contents: Sequence[bytes], headers: dict[str, str]) -> dict[str, Any]:
+    """A single file as the body; several files as the parts of a form, without their file names."""
+    kind = "application/octet-stream"
+    if len(contents) == 1:
+        return {"content": contents[0], "headers": headers | {"Content-Type": kind}}
+    return {"files": [("files", (f"{n}", body, kind)) for n, body in enumerate(contents)], "headers": headers}
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _is_address(url: str) -> bool:

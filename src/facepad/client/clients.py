@@ -11,8 +11,17 @@ from typing import Self
 
 import httpx2
 
-from facepad.client.answers import ChallengeSession, LivenessAnswer, ServedModel, ServedModels, read
-from facepad.client.calls import Call, Calls
+from facepad.client.answers import (
+    ChallengeTask,
+    LivenessAnswer,
+    OpenedSession,
+    Receipt,
+    ServedModel,
+    ServedModels,
+    SessionResult,
+    read,
+)
+from facepad.client.calls import Call, Calls, SessionRequest
 from facepad.errors import InputError, reason
 
 __all__ = ["AsyncClient", "Client", "Upload"]
@@ -59,19 +68,18 @@ class Client:
         self._calls = Calls(url, key, timeout, total, tries)
         self._http = httpx2.Client(headers=self._calls.headers, transport=transport)
 
-    def check(self, *files: Upload, depth: bool = False, session: str | None = None) -> LivenessAnswer:
+    def check(self, *files: Upload, depth: bool = False) -> LivenessAnswer:
         """Ask whether images or clips show a live person. The service judges all files as one presentation.
 
         Args:
             files: 1 to 32 images or clips, as paths or bytes.
             depth: Whether the answer includes the depth map of the model.
-            session: The token from `start_session`. With a token, ``files`` must be one clip.
 
         Raises:
             InputError: No file is given, or a file cannot be read.
             ServiceError: The service refused, failed, or could not be reached in time.
         """
-        return read(LivenessAnswer, self._send(self._calls.check(self._http, _read_files(files), depth, session)))
+        return read(LivenessAnswer, self._send(self._calls.check(self._http, _read_files(files), depth)))
 
     def models(self) -> tuple[ServedModel, ...]:
         """The models of the service.
@@ -81,14 +89,46 @@ class Client:
         """
         return read(ServedModels, self._send(self._calls.call(self._http, "GET", "/v1/models"))).models
 
-    def start_session(self) -> ChallengeSession:
-        """Start a session of the active check.
+    def open_session(self, request: SessionRequest) -> OpenedSession:
+        """Open a session, into which a browser uploads once.
 
         Raises:
             ServiceError: The service refused, failed, or could not be reached in time. The problem ``challenges-off``
-                means that the service has no sessions.
+                means that the service offers no active check, and ``other-model`` that it has another model.
         """
-        return read(ChallengeSession, self._send(self._calls.call(self._http, "POST", "/v1/sessions")))
+        return read(OpenedSession, self._send(self._calls.open_session(self._http, request)))
+
+    def session(self, session_id: str) -> SessionResult:
+        """Fetch the state and the result of a session that this key has opened.
+
+        Raises:
+            ServiceError: The service refused, failed, or could not be reached in time. The problem ``not-found`` means
+                that this key has no such session, or that its result is no longer kept.
+        """
+        return read(SessionResult, self._send(self._calls.session(self._http, session_id)))
+
+    def begin_challenge(self, token: str) -> ChallengeTask:
+        """Begin the active check of a session, with its upload token instead of the API key.
+
+        Raises:
+            ServiceError: The service refused, failed, or could not be reached in time.
+        """
+        return read(ChallengeTask, self._send(self._calls.begin_challenge(self._http, token)))
+
+    def upload(self, token: str, *files: Upload, check: str | None = None) -> Receipt:
+        """Upload the files of one presentation, with the upload token of a session instead of the API key.
+
+        Args:
+            token: The upload token.
+            files: 1 to 32 images or clips, as paths or bytes. An active check takes one clip.
+            check: ``passive`` or ``challenge``. None means an active check, if the session allows it.
+
+        Raises:
+            InputError: No file is given, or a file cannot be read.
+            ServiceError: The service refused, failed, or could not be reached in time. The upload is sent again only if
+                the service cannot have used the token up.
+        """
+        return read(Receipt, self._send(self._calls.upload(self._http, token, _read_files(files), check)))
 
     def ready(self) -> bool:
         """Ask the service once whether it is ready. False also means that the service cannot be reached."""
@@ -153,18 +193,31 @@ class AsyncClient:
         self._calls = Calls(url, key, timeout, total, tries)
         self._http = httpx2.AsyncClient(headers=self._calls.headers, transport=transport)
 
-    async def check(self, *files: Upload, depth: bool = False, session: str | None = None) -> LivenessAnswer:
+    async def check(self, *files: Upload, depth: bool = False) -> LivenessAnswer:
         """Ask whether images or clips show a live person. Arguments and errors are the same as in `Client.check`."""
         contents = await asyncio.to_thread(_read_files, files)
-        return read(LivenessAnswer, await self._send(self._calls.check(self._http, contents, depth, session)))
+        return read(LivenessAnswer, await self._send(self._calls.check(self._http, contents, depth)))
 
     async def models(self) -> tuple[ServedModel, ...]:
         """The models of the service."""
         return read(ServedModels, await self._send(self._calls.call(self._http, "GET", "/v1/models"))).models
 
-    async def start_session(self) -> ChallengeSession:
-        """Start a session of the active check."""
-        return read(ChallengeSession, await self._send(self._calls.call(self._http, "POST", "/v1/sessions")))
+    async def open_session(self, request: SessionRequest) -> OpenedSession:
+        """Open a session, into which a browser uploads once."""
+        return read(OpenedSession, await self._send(self._calls.open_session(self._http, request)))
+
+    async def session(self, session_id: str) -> SessionResult:
+        """Fetch the state and the result of a session that this key has opened."""
+        return read(SessionResult, await self._send(self._calls.session(self._http, session_id)))
+
+    async def begin_challenge(self, token: str) -> ChallengeTask:
+        """Begin the active check of a session, with its upload token instead of the API key."""
+        return read(ChallengeTask, await self._send(self._calls.begin_challenge(self._http, token)))
+
+    async def upload(self, token: str, *files: Upload, check: str | None = None) -> Receipt:
+        """Upload files with the upload token of a session. Arguments and errors are the same as in `Client.upload`."""
+        contents = await asyncio.to_thread(_read_files, files)
+        return read(Receipt, await self._send(self._calls.upload(self._http, token, contents, check)))
 
     async def ready(self) -> bool:
         """Ask the service once whether it is ready."""

@@ -25,7 +25,9 @@ from facepad.service.judge import Judge
 from facepad.service.keys import ApiKeys
 from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem, problem_response
-from facepad.service.routes import PAGE, Running, open_routes, page_routes, v1
+from facepad.service.routes import PAGE, open_routes, page_routes, v1
+from facepad.service.running import Running
+from facepad.service.session_routes import session_routes, upload_routes
 from facepad.service.settings import Settings
 from facepad.service.store import open_store
 from facepad.service.telemetry import Telemetry
@@ -66,7 +68,7 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
         judge = Judge(model.pipeline, settings, telemetry, poses)
         work = asyncio.create_task(judge.run())
         await judge.warm()
-        running.model, running.judge = model.bundle, judge
+        running.bundle, running.judge = model.bundle, judge
         yield
         running.judge = None
         work.cancel()
@@ -78,7 +80,7 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
         title="facepad", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None
     )
     app.state.running = running
-    for router in (v1, open_routes, page_routes):
+    for router in (v1, session_routes, upload_routes, open_routes, page_routes):
         app.include_router(router)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     app.mount("/docs/ui", StaticFiles(directory=SWAGGER_UI), name="swagger-ui")
@@ -88,7 +90,7 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
             CORSMiddleware,
             allow_origins=list(settings.cors),
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "Liveness-Session", "X-Request-ID"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
             expose_headers=["X-Request-ID", "Retry-After"],
         )
     app.add_middleware(Guard, settings=settings, telemetry=telemetry)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
-__all__ = ["PROBLEMS", "Problem", "ProblemDocument", "problem_response"]
+__all__ = ["PROBLEMS", "Problem", "ProblemDocument", "problem_document", "problem_response"]
 
 PROBLEMS: dict[str, tuple[int, str]] = {
     "bad-request": (400, "The request is not valid for this address"),
@@ -18,13 +18,14 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not-found": (404, "This address does not exist"),
     "method-not-allowed": (405, "This address does not allow this method"),
     "upload-timeout": (408, "The request came too slowly"),
+    "other-model": (409, "The service has another model"),
     "too-large": (413, "The request is too large"),
     "unsupported-media": (415, "Neither an image nor a clip"),
     "unreadable": (422, "A file cannot be read"),
     "too-many-requests": (429, "Too many requests"),
     "busy": (429, "The service is busy"),
     "internal": (500, "The service failed"),
-    "challenges-off": (501, "This service offers no sessions"),
+    "challenges-off": (501, "This service offers no active check"),
     "not-ready": (503, "The service is not ready"),
     "timeout": (503, "The request took too long"),
 }
@@ -64,9 +65,9 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 uses this name
         self.more = more
 
 
-def problem_response(problem: Problem, request_id: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The HTTP response of a problem."""
-    document = ProblemDocument(
+def problem_document(problem: Problem, request_id: str) -> ProblemDocument:
+    """The document of a problem."""
+    return ProblemDocument(
         type=f"urn:facepad:problem:{problem.name}",
         title=problem.title,
         status=problem.status,
@@ -74,6 +75,11 @@ def problem_response(problem: Problem, request_id: str, headers: Mapping[str, st
         request_id=request_id,
         **problem.more,
     )
+
+
+def problem_response(problem: Problem, request_id: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """The HTTP response of a problem."""
+    document = problem_document(problem, request_id)
     sent = {**problem.headers, **(headers or {})}
     if problem.name == "unauthorized":
         sent["WWW-Authenticate"] = "Bearer"

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from facepad.predict.schema import DecisionPart, FramePart, ModelPart, Part
+from facepad.service.problems import ProblemDocument
 
 __all__ = [
     "Answer",
     "ChallengeAnswer",
-    "ChallengePart",
+    "ChallengeTask",
+    "Check",
     "ClipPart",
     "ImagePart",
     "Models",
+    "OpenedSession",
+    "Receipt",
     "SeenDecision",
-    "Session",
+    "SessionRequest",
+    "SessionResult",
+    "SessionState",
     "State",
     "StepAnswer",
     "Timings",
+    "UploadTask",
 ]
+
+Check = Literal["passive", "challenge"]
+"""A check of a session. ``passive`` judges images or a clip; ``challenge`` judges a clip of requested movements."""
+
+SessionState = Literal["open", "judging", "done", "failed", "expired"]
+"""The state of a session."""
 
 
 class SeenDecision(DecisionPart):
@@ -93,27 +108,83 @@ class Answer(DecisionPart):
     files: tuple[ImagePart | ClipPart, ...]
     """The files, in the order of the request."""
     challenge: ChallengeAnswer | None
+    """The result of the challenge of a session; null without a challenge."""
     timings: Timings  # type: ignore[assignment]
     facepad: str
     """Version of the service."""
 
 
-class ChallengePart(Part):
-    """The steps that the person must show, in this order."""
+class SessionRequest(Part):
+    """What a backend asks of a session. Unknown fields are refused."""
 
-    steps: tuple[str, ...]
+    reference: str = Field(pattern=r"^[!-~]{1,128}$")
+    """The backend's own name for the person or account, of 1 to 128 printable ASCII characters without spaces.
+
+    The result repeats it, and sessions are limited per reference. Use a pseudonym, because it is stored.
+    """
+    checks: tuple[Check, ...] = Field(default=("passive",), min_length=1, max_length=2)
+    """The allowed checks. With two checks, the browser chooses."""
+    model: str | None = Field(default=None, min_length=1, max_length=128)
+    """Name or SHA-256 of the model that must decide. Null allows the served model, whichever it is."""
+    expires_in: int = Field(default=300, ge=30, le=3600)
+    """Seconds until the upload token expires."""
 
 
-class Session(Part):
-    """A session of the active check."""
+class OpenedSession(Part):
+    """A new session."""
 
+    id: str
+    """Name of the session, for `GET /v1/sessions/{session_id}`. The browser does not need it."""
     token: str
-    """The token. Send the token once, in the header ``Liveness-Session`` of the request with the clip."""
-    challenge: ChallengePart
+    """The upload token for the browser. It is valid for one upload, and allows nothing else."""
+    reference: str
+    checks: tuple[Check, ...]
+    expires_in: int
+    """Seconds until the upload token expires."""
+
+
+class SessionResult(Part):
+    """A session and its result. The result is kept for minutes."""
+
+    id: str
+    reference: str
+    state: SessionState
+    """`open` until the upload, then `judging`, then `done` or `failed`; `expired` if no upload came in time."""
+    expires_in: int
+    """Seconds until the state ends: until the token expires, or until the result is deleted."""
+    checks: tuple[Check, ...]
+    check: Check | None
+    """The check that was made; null before the upload."""
+    answer: Answer | None
+    """The answer on the upload, if the session is done. It has no depth map."""
+    problem: ProblemDocument | None
+    """The problem of the upload, if the session has failed."""
+
+
+class UploadTask(Part):
+    """The upload that a session expects."""
+
+    checks: tuple[Check, ...]
+    """The allowed checks. With two checks, the parameter `check` of the upload chooses one."""
     expires_in: int
     """Seconds until the token expires."""
+
+
+class ChallengeTask(Part):
+    """The challenge of a session. It is drawn once; asking again gives the same challenge with less time."""
+
+    steps: tuple[str, ...]
+    """The steps that the person must show, in this order."""
+    expires_in: int
+    """Seconds until the clip must have arrived."""
     max_seconds: float
     """Maximum seconds of the clip."""
+
+
+class Receipt(Part):
+    """The answer to an upload into a session. The backend of the session gets the verdict."""
+
+    state: Literal["done"] = "done"
 
 
 class Models(Part):

@@ -28,6 +28,8 @@ class Settings(Section):
             processes. None keeps this state in the memory of the process.
         challenges: Whether to offer the active check.
         cors: Origins of other web sites whose pages may call, such as ``https://login.example.org``.
+        attempts: Maximum sessions per hour for one reference of one key. 0 means no limit.
+        keep_results: Seconds for which the result of a session is kept.
         rate: Maximum requests per minute of one key, or of one IP address if there are no keys. 0 means no limit.
         queue: Maximum requests that one process judges at once. The process answers other requests with 429.
         timeout: Maximum seconds from the end of the request body to the answer.
@@ -49,6 +51,8 @@ class Settings(Section):
     store: str | None = None
     challenges: bool = False
     cors: tuple[str, ...] = ()
+    attempts: int = Field(default=20, ge=0)
+    keep_results: float = Field(default=300, gt=0)
     rate: int = Field(default=600, ge=0)
     queue: int = Field(default=64, ge=1)
     timeout: float = Field(default=10, gt=0)

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import ConfigurationError, StorageError
 from limits.storage import storage_from_string
@@ -20,26 +20,32 @@ from facepad.service.problems import Problem
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-__all__ = ["MemoryTokens", "RedisTokens", "Store", "Tokens", "open_store"]
+__all__ = ["MemoryValues", "RedisValues", "Store", "Values", "open_store"]
 
-_MOST_TOKENS = 10_000  # Maximum number of tokens that `MemoryTokens` keeps.
-_PREFIX = "facepad:session:"
 _STORE_SECONDS = 2.0  # Timeout of a call of the store.
 
 
-class Tokens(Protocol):
-    """Stores values under random tokens. A value expires, and can be taken only once.
+class Values(Protocol):
+    """Stores texts under keys. Each value expires.
 
     Raises:
         Problem: The store does not answer. Every method except `ready` can raise this error.
     """
 
-    async def put(self, token: str, value: str, seconds: int) -> None:
+    async def put(self, key: str, value: str, seconds: float) -> None:
         """Store a value that expires after some seconds."""
         ...
 
-    async def take(self, token: str) -> str | None:
-        """Take a value out of the store; None for an unknown, used or expired token."""
+    async def put_once(self, key: str, value: str, seconds: float) -> bool:
+        """Store a value if the key has none. Of several simultaneous calls, one stores its value and gets true."""
+        ...
+
+    async def get(self, key: str) -> str | None:
+        """The value of a key; None for an unknown or expired key."""
+        ...
+
+    async def take(self, key: str) -> str | None:
+        """Remove a value and return it; None for an unknown, taken or expired key. One of several callers gets it."""
         ...
 
     async def ready(self) -> bool:
@@ -47,44 +53,84 @@ class Tokens(Protocol):
         ...
 
 
-class MemoryTokens:
-    """Tokens in the memory of one process. Only the newest 10,000 tokens are kept."""
+class MemoryValues:
+    """Values in the memory of one process. Only the newest values are kept.
 
-    def __init__(self) -> None:
+    Args:
+        values: Maximum number of values.
+        characters: Maximum length of all values together.
+    """
+
+    def __init__(self, values: int = 10_000, characters: int = 64_000_000) -> None:
+        self._most_values, self._most_characters = values, characters
         self._values: OrderedDict[str, tuple[str, float]] = OrderedDict()
+        self._characters = 0
 
-    async def put(self, token: str, value: str, seconds: int) -> None:
+    async def put(self, key: str, value: str, seconds: float) -> None:
         """Store a value that expires after some seconds."""
-        self._values[token] = (value, time.monotonic() + seconds)
-        while len(self._values) > _MOST_TOKENS:
-            self._values.popitem(last=False)
+        self._remove(key)
+        self._values[key] = (value, time.monotonic() + seconds)
+        self._characters += len(value)
+        while len(self._values) > self._most_values or self._characters > self._most_characters:
+            self._remove(next(iter(self._values)))
 
-    async def take(self, token: str) -> str | None:
-        """Take a value out of the store; None for an unknown, used or expired token."""
-        value, until = self._values.pop(token, ("", -math.inf))
+    async def put_once(self, key: str, value: str, seconds: float) -> bool:
+        """Store a value if the key has none."""
+        if await self.get(key) is not None:
+            return False
+        await self.put(key, value, seconds)
+        return True
+
+    async def get(self, key: str) -> str | None:
+        """The value of a key; None for an unknown or expired key."""
+        value, until = self._values.get(key, ("", -math.inf))
         return value if time.monotonic() < until else None
+
+    async def take(self, key: str) -> str | None:
+        """Remove a value and return it; None for an unknown, taken or expired key."""
+        value = await self.get(key)
+        self._remove(key)
+        return value
 
     async def ready(self) -> bool:
         """Return true, because memory needs no connection."""
         return True
 
+    def _remove(self, key: str) -> None:
+        value, _ = self._values.pop(key, ("", 0.0))
+        self._characters -= len(value)
 
-class RedisTokens:
-    """Tokens in a Redis server (6.2 or newer, for GETDEL)."""
 
-    def __init__(self, client: Redis) -> None:
-        self._client = client
+class RedisValues:
+    """Values in a Redis server (6.2 or newer, for GETDEL).
 
-    async def put(self, token: str, value: str, seconds: int) -> None:
+    Args:
+        client: The client of the server.
+        prefix: The text before each key.
+    """
+
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self._client, self._prefix = client, prefix
+
+    async def put(self, key: str, value: str, seconds: float) -> None:
         """Store a value that expires after some seconds."""
         with _store_errors_as_problems():
-            await self._client.set(_PREFIX + token, value, ex=seconds)
+            await self._client.set(self._prefix + key, value, px=_milliseconds(seconds))
 
-    async def take(self, token: str) -> str | None:
-        """Take a value out of the store; None for an unknown, used or expired token."""
+    async def put_once(self, key: str, value: str, seconds: float) -> bool:
+        """Store a value if the key has none."""
         with _store_errors_as_problems():
-            value = await self._client.getdel(_PREFIX + token)
-        return value.decode() if isinstance(value, bytes) else value
+            return bool(await self._client.set(self._prefix + key, value, px=_milliseconds(seconds), nx=True))
+
+    async def get(self, key: str) -> str | None:
+        """The value of a key; None for an unknown or expired key."""
+        with _store_errors_as_problems():
+            return _text(await self._client.get(self._prefix + key))
+
+    async def take(self, key: str) -> str | None:
+        """Remove a value and return it; None for an unknown, taken or expired key."""
+        with _store_errors_as_problems():
+            return _text(await self._client.getdel(self._prefix + key))
 
     async def ready(self) -> bool:
         """Ask whether the Redis server answers."""
@@ -95,43 +141,60 @@ class RedisTokens:
             return False
 
 
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(1000 * seconds))
+
+
+def _text(value: bytes | str | None) -> str | None:
+    return value.decode() if isinstance(value, bytes) else value
+
+
 class Store:
-    """Rate limits and session tokens.
+    """Rate limits and values that expire.
 
     Args:
         limiter: The rate limiter.
-        tokens: The tokens of sessions.
+        values: Function that opens the values of one kind, such as ``session``. The kinds have separate keys.
         close: Function that closes the connections to the store. None if there are no connections.
     """
 
     def __init__(
         self,
         limiter: SlidingWindowCounterRateLimiter,
-        tokens: Tokens,
+        values: Callable[[str], Values],
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._limiter, self._close = limiter, close
-        self.tokens = tokens
+        self.sessions, self.tokens, self.challenges = map(values, ("session", "token", "challenge"))
+
+    async def ready(self) -> bool:
+        """Ask whether the store answers."""
+        return await self.sessions.ready()
 
     async def close(self) -> None:
         """Close the connections. A later use of the store opens new connections."""
         if self._close is not None:
             await self._close()
 
-    async def wait(self, client: str, per_minute: int) -> int:
-        """Count a request of a client.
+    async def wait(self, client: str, limit: int, *, hours: bool = False) -> int:
+        """Count an action of a client, such as a request.
+
+        Args:
+            client: The name under which the actions are counted.
+            limit: Maximum number of actions per minute.
+            hours: Whether the limit is per hour.
 
         Returns:
-            0 if the request is within the limit, otherwise the seconds until the client may try again.
+            0 if the action is within the limit, otherwise the seconds until the client may try again.
 
         Raises:
             Problem: The store does not answer.
         """
-        limit = RateLimitItemPerMinute(per_minute)
+        item = (RateLimitItemPerHour if hours else RateLimitItemPerMinute)(limit)
         with _store_errors_as_problems():
-            if await self._limiter.hit(limit, client):
+            if await self._limiter.hit(item, client):
                 return 0
-            window = await self._limiter.get_window_stats(limit, client)
+            window = await self._limiter.get_window_stats(item, client)
         return max(1, math.ceil(window.reset_time - time.time()))
 
 
@@ -153,7 +216,8 @@ def open_store(address: str | None) -> Store:
         InputError: The address is not the address of a Redis server.
     """
     if address is None:
-        return Store(SlidingWindowCounterRateLimiter(storage_from_string("async+memory://")), MemoryTokens())
+        limiter = SlidingWindowCounterRateLimiter(storage_from_string("async+memory://"))
+        return Store(limiter, lambda _: MemoryValues())
     if not address.startswith(("redis://", "rediss://")):
         scheme = address.partition("://")[0]  # The rest of the address may hold a password.
         raise InputError(f"expected the address of a Redis server, redis://HOST:PORT/0, got {scheme!r}")
@@ -169,5 +233,6 @@ def open_store(address: str | None) -> Store:
         )
     except (ConfigurationError, ValueError) as error:
         raise InputError("the store's address is wrong: expected redis://HOST:PORT/0") from error
-    tokens = RedisTokens(Redis(connection_pool=pool))
-    return Store(SlidingWindowCounterRateLimiter(storage), tokens, pool.disconnect)
+    client = Redis(connection_pool=pool)
+    limiter = SlidingWindowCounterRateLimiter(storage)
+    return Store(limiter, lambda kind: RedisValues(client, f"facepad:{kind}:"), pool.disconnect)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,7 +16,7 @@ from facepad.media.images import looks_like_image
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 
-__all__ = ["UploadKind", "UploadedFile", "check_declared", "read_uploads", "sniff"]
+__all__ = ["UploadKind", "UploadedFile", "check_declared", "read_small_body", "read_uploads", "sniff"]
 
 _FIELD = "files"
 _MULTIPART = "multipart/form-data"
@@ -77,16 +78,34 @@ async def read_uploads(request: Request, settings: Settings, arrived: Callable[[
         Problem: The body is too slow, too large, empty or malformed, or has too many files, or has a file that is
             neither an image nor a clip.
     """
+    async with _arriving(settings):
+        contents = await _body_contents(request, settings, arrived)
+    if not contents:
+        raise Problem("bad-request", f"expected an image or clip as body, or multipart parts named {_FIELD!r}")
+    return [_uploaded_file(content, number, len(contents)) for number, content in enumerate(contents)]
+
+
+async def read_small_body(request: Request, settings: Settings, limit: int) -> bytes:
+    """Read a request body of at most ``limit`` bytes.
+
+    Raises:
+        Problem: The body is too slow or too large.
+    """
+    check_declared(request.headers, limit)
+    async with _arriving(settings):
+        return b"".join([chunk async for chunk in _limited_body(request, limit, lambda _: None)])
+
+
+@asynccontextmanager
+async def _arriving(settings: Settings) -> AsyncIterator[None]:
+    """Convert a slow body or an ended connection to a problem."""
     try:
         async with asyncio.timeout(settings.upload_seconds):
-            contents = await _body_contents(request, settings, arrived)
+            yield
     except TimeoutError:
         raise Problem("upload-timeout", f"the request was not complete after {settings.upload_seconds:g} s") from None
     except ClientDisconnect:
         raise Problem("bad-request", "the connection ended before the request was complete") from None
-    if not contents:
-        raise Problem("bad-request", f"expected an image or clip as body, or multipart parts named {_FIELD!r}")
-    return [_uploaded_file(content, number, len(contents)) for number, content in enumerate(contents)]
 
 
 def _uploaded_file(content: bytes, number: int, of: int) -> UploadedFile:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from facepad.client import AsyncClient, ChallengeSession, Client, LivenessAnswer, ServedModel
+from facepad.client import (
+    AsyncClient,
+    ChallengeTask,
+    Client,
+    LivenessAnswer,
+    OpenedSession,
+    Receipt,
+    ServedModel,
+    SessionRequest,
+    SessionResult,
+)
 from facepad.errors import InputError, RunError, ServiceError
 from facepad.types import Label
 
@@ -113,10 +124,12 @@ def test_several_files_are_parts_without_their_names(ask, tmp_path):
     assert b"anna" not in sent.content
 
 
-def test_session_goes_in_its_header(ask):
-    service = Service(ANSWER)
-    ask(httpx2.MockTransport(service), "check", b"clip", session="token")
-    assert service.seen[0].headers["liveness-session"] == "token"
+def test_upload_carries_its_token_and_not_the_key(ask):
+    service = Service({"state": "done"})
+    assert ask(httpx2.MockTransport(service), "upload", "token", b"clip", check="passive", key="secret").state == "done"
+    (sent,) = service.seen
+    assert (sent.method, str(sent.url)) == ("POST", f"{URL}/v1/uploads?check=passive")
+    assert (sent.content, sent.headers["authorization"]) == (b"clip", "Bearer token")
 
 
 def test_undecided_is_not_live(ask):
@@ -133,10 +146,37 @@ def test_a_label_that_is_none_is_no_yes(ask):
         ask(httpx2.MockTransport(Service(ANSWER | {"label": "perhaps"})), "check", b"x")
 
 
-def test_start_session_reads_steps_and_token(ask):
-    document = {"token": "t", "challenge": {"steps": ["turn_left"]}, "expires_in": 60, "max_seconds": 15}
-    session = ask(httpx2.MockTransport(Service(document)), "start_session")
-    assert (session.token, session.steps, session.expires_in) == ("t", ("turn_left",), 60)
+SESSION = {"id": "a/b", "reference": "anna", "checks": ["challenge"], "expires_in": 60}
+RESULT = SESSION | {"state": "done", "check": "challenge", "answer": ANSWER, "problem": None}
+
+
+def test_open_session_asks_and_reads_id_and_token(ask):
+    service = Service(SESSION | {"token": "t"})
+    session = ask(httpx2.MockTransport(service), "open_session", SessionRequest("anna", ("challenge",), expires_in=60))
+    assert (session.id, session.token, session.checks, session.expires_in) == ("a/b", "t", ("challenge",), 60)
+    assert "'t'" not in repr(session)
+    (sent,) = service.seen
+    assert json.loads(sent.content) == {"reference": "anna", "checks": ["challenge"], "expires_in": 60}
+
+
+def test_result_of_a_session_is_live_only_if_done_and_bona_fide(ask):
+    for change, live, ended in (
+        ({}, True, True),
+        ({"answer": ANSWER | {"label": "attack"}}, False, True),
+        ({"answer": None, "state": "failed", "problem": {"detail": "why"}}, False, True),
+        ({"answer": None, "state": "open"}, False, False),
+        ({"state": "judging"}, False, False),
+    ):
+        service = Service(RESULT | change)
+        session = ask(httpx2.MockTransport(service), "session", "a/b")
+        assert (session.live, session.ended) == (live, ended)
+        assert service.seen[0].url.raw_path == b"/v1/sessions/a%2Fb"
+
+
+def test_begin_challenge_reads_the_steps(ask):
+    service = Service({"steps": ["turn_left"], "expires_in": 60, "max_seconds": 15})
+    assert ask(httpx2.MockTransport(service), "begin_challenge", "token").steps == ("turn_left",)
+    assert service.seen[0].headers["authorization"] == "Bearer token"
 
 
 @pytest.mark.parametrize("trouble", [httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError])
@@ -199,18 +239,18 @@ def test_pauses_grow_and_differ(ask, pauses):
 
 
 @pytest.mark.parametrize("trouble", [httpx2.ReadError, problem("timeout", 503)])
-def test_session_that_may_be_spent_is_not_sent_again(ask, pauses, trouble):
-    service = Service(trouble, ANSWER)
+def test_token_that_may_be_used_is_not_sent_again(ask, pauses, trouble):
+    service = Service(trouble, {"state": "done"})
     with pytest.raises(ServiceError, match="broken|why"):
-        ask(httpx2.MockTransport(service), "check", b"clip", session="token")
+        ask(httpx2.MockTransport(service), "upload", "token", b"clip")
     assert len(service.seen) == 1
 
 
 @pytest.mark.parametrize("trouble", [httpx2.ConnectError, problem("busy", 429)])
-def test_session_that_is_not_spent_is_sent_again(ask, pauses, trouble):
-    service = Service(trouble, ANSWER)
-    assert ask(httpx2.MockTransport(service), "check", b"clip", session="token").live
-    assert [request.headers["liveness-session"] for request in service.seen] == ["token"] * 2
+def test_token_that_is_not_used_is_sent_again(ask, pauses, trouble):
+    service = Service(trouble, {"state": "done"})
+    assert ask(httpx2.MockTransport(service), "upload", "token", b"clip").state == "done"
+    assert [request.headers["authorization"] for request in service.seen] == ["Bearer token"] * 2
 
 
 def test_ready_is_asked_once(ask, pauses):
@@ -255,7 +295,9 @@ def test_client_needs_nothing_of_the_service():
 def test_answer_has_the_fields_of_the_service():
     schemas = pytest.importorskip("facepad.service.schemas")
     assert set(LivenessAnswer.model_fields) == set(schemas.Answer.model_fields)
-    assert set(ChallengeSession.model_fields) == set(schemas.Session.model_fields)
+    for kind in (OpenedSession, SessionResult, ChallengeTask, Receipt):
+        assert set(kind.model_fields) == set(getattr(schemas, kind.__name__).model_fields)
+    assert set(SessionRequest("a", model="m").to_json()) == set(schemas.SessionRequest.model_fields)
     assert set(ServedModel.model_fields) == set(schemas.ModelPart.model_fields)
 
 
@@ -282,6 +324,20 @@ def test_client_speaks_with_the_service(app, synthetic_faces):
     assert answer.status == "scored" and 0 <= answer.score <= 1 and answer.depth_map.startswith("data:image/png")
     assert len(several.files) == 2
     assert (raised.value.status, raised.value.name) == (422, "unreadable")
+
+
+def test_client_takes_a_session_to_its_end(app, synthetic_faces):
+    from starlette.testclient import TestClient
+
+    with TestClient(app) as running, Client(URL, transport=running._transport) as client:  # noqa: SLF001 - Starlette's
+        opened = client.open_session(SessionRequest("anna"))
+        assert client.session(opened.id).state == "open"
+        client.upload(opened.token, synthetic_faces[0])
+        result = client.session(opened.id)
+        with pytest.raises(ServiceError) as raised:
+            client.upload(opened.token, synthetic_faces[0])
+    assert (result.state, result.reference, result.answer.status) == ("done", "anna", "scored")
+    assert raised.value.name == "session-refused"
 
 
 def test_asynchronous_client_speaks_with_the_service(app, synthetic_faces):

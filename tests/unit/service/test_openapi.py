@@ -19,8 +19,15 @@ def test_openapi_document_is_current():
     )
 
 
-def test_openapi_document_names_every_refusal_of_liveness():
-    responses = json.loads(DOCUMENT.read_text())["paths"]["/v1/liveness"]["post"]["responses"]
-    elsewhere = {"404", "405"}  # Answers of routes that do not exist.
-    assert set(responses) - {"200"} == {str(status) for status, _ in PROBLEMS.values()} - elsewhere
-    assert all("application/problem+json" in said["content"] for status, said in responses.items() if status != "200")
+def test_openapi_document_names_every_refusal():
+    paths = json.loads(DOCUMENT.read_text())["paths"].values()
+    refusals = [
+        (status, said)
+        for path in paths
+        for route in path.values()
+        for status, said in route["responses"].items()
+        if status >= "400"
+    ]
+    elsewhere = {"405"}  # The answer to another method than the described ones.
+    assert {status for status, _ in refusals} == {str(status) for status, _ in PROBLEMS.values()} - elsewhere
+    assert all("application/problem+json" in said["content"] for _, said in refusals)

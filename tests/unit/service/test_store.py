@@ -13,7 +13,7 @@ import pytest
 
 from facepad.errors import InputError
 from facepad.service.problems import Problem
-from facepad.service.store import open_store
+from facepad.service.store import MemoryValues, open_store
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +59,29 @@ def run(scenario, address):
 def test_token_is_taken_once_by_one(address):
     async def scenario(store):
         await store.tokens.put("once", "value", 60)
+        assert await store.tokens.get("once") == "value"
         return await asyncio.gather(*(store.tokens.take("once") for _ in range(20)))
 
     taken = run(scenario, address)
     assert sorted(value or "" for value in taken) == [""] * 19 + ["value"]
+
+
+def test_value_is_stored_once_by_one(address):
+    async def scenario(store):
+        stored = await asyncio.gather(*(store.challenges.put_once("one", str(number), 60) for number in range(20)))
+        return stored, await store.challenges.get("one")
+
+    stored, value = run(scenario, address)
+    assert sum(stored) == 1 and value == str(stored.index(True))
+
+
+def test_kinds_of_values_have_keys_of_their_own(address):
+    async def scenario(store):
+        await store.tokens.put("same", "token", 60)
+        await store.sessions.put("same", "session", 60)
+        return await store.tokens.take("same"), await store.sessions.get("same"), await store.tokens.get("same")
+
+    assert run(scenario, address) == ("token", "session", None)
 
 
 def test_unknown_token_has_no_value(address):
@@ -74,11 +93,12 @@ def test_unknown_token_has_no_value(address):
 
 def test_token_expires(address):
     async def scenario(store):
-        await store.tokens.put("short", "value", 1)
-        await asyncio.sleep(1.2)
-        return await store.tokens.take("short")
+        await store.tokens.put("short", "value", 0.3)
+        await asyncio.sleep(0.5)
+        again = await store.tokens.put_once("short", "next", 60)
+        return again, await store.tokens.take("short")
 
-    assert run(scenario, address) is None
+    assert run(scenario, address) == (True, "next")
 
 
 def test_memory_keeps_no_more_tokens_than_its_limit():
@@ -88,6 +108,18 @@ def test_memory_keeps_no_more_tokens_than_its_limit():
         return await store.tokens.take("0"), await store.tokens.take("10000")
 
     assert run(scenario, None) == (None, "value")
+
+
+def test_memory_keeps_no_more_characters_than_its_limit():
+    values = MemoryValues(characters=100)
+
+    async def scenario():
+        for number in range(5):
+            await values.put(str(number), "x" * 40, 60)
+        await values.put("4", "y" * 90, 60)
+        return [await values.get(str(number)) for number in range(5)]
+
+    assert asyncio.run(scenario()) == [None] * 4 + ["y" * 90]
 
 
 def test_redis_is_shared_by_all_who_open_it(redis):
@@ -103,6 +135,16 @@ def test_redis_is_shared_by_all_who_open_it(redis):
     assert value == "value"
     assert waits[:2] == [0, 0]
     assert 1 <= waits[2] <= 60
+
+
+def test_limit_per_hour_is_counted_apart(address):
+    async def scenario(store):
+        name = f"hours-{address}"
+        waits = [await store.wait(name, 1, hours=True) for _ in range(2)]
+        return waits, await store.wait(name, 1)
+
+    (first, second), minute = run(scenario, address)
+    assert (first, minute) == (0, 0) and 60 < second <= 3600
 
 
 def test_rate_is_counted_by_caller(address):
@@ -123,7 +165,7 @@ def test_store_that_is_away_is_a_problem_and_not_ready():
         for asking in (store.tokens.put("a", "b", 1), store.tokens.take("a"), store.wait("c", 1)):
             with pytest.raises(Problem, match="does not answer"):
                 await asking
-        return await store.tokens.ready()
+        return await store.ready()
 
     assert run(scenario, f"redis://127.0.0.1:{port}/0") is False
 

@@ -32,22 +32,42 @@ export async function models() {
   return (await call("v1/models")).models;
 }
 
-/** Judge an image, or a clip with or without a session of the active check. */
-export function judge(blob, { session = null, signal = null } = {}) {
-  const headers = { "Content-Type": blob.type || "application/octet-stream" };
-  if (session) headers["Liveness-Session"] = session;
-  const patience = session ? PATIENCE_WITH_A_CHECK : PATIENCE;
-  return call("v1/liveness?depth=true", { method: "POST", headers, body: blob, patience }, signal);
+/** Judge an image or clip. */
+export function judge(blob, { signal = null } = {}) {
+  return call("v1/liveness?depth=true", upload(blob, PATIENCE), signal);
 }
 
-/** A session of the active check; null if the service does not offer the active check. */
+/** Open a session of the active check; null if the service does not offer the active check. */
 export async function openSession() {
+  // Sessions are limited per reference. The page has no accounts, so each session gets a reference of its own.
+  const reference = `page-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+  const body = JSON.stringify({ reference, checks: ["challenge"] });
   try {
-    return await call("v1/sessions", { method: "POST" });
+    return await call("v1/sessions", { method: "POST", headers: { "Content-Type": "application/json" }, body });
   } catch (problem) {
     if (problem.slug === "challenges-off") return null;
     throw problem;
   }
+}
+
+/** Begin the active check of a session: its steps, and the longest clip in seconds. */
+export function beginChallenge(session) {
+  return call("v1/challenge", { method: "POST", token: session.token });
+}
+
+/** A function that judges the clip of an active check, and that may be repeated. The clip is uploaded once. */
+export function judgeInSession(blob, session) {
+  let uploaded = false;
+  return async () => {
+    if (!uploaded) await call("v1/uploads", { ...upload(blob, PATIENCE_WITH_A_CHECK), token: session.token });
+    uploaded = true;
+    return (await call(`v1/sessions/${session.id}`)).answer;
+  };
+}
+
+function upload(blob, patience) {
+  const headers = { "Content-Type": blob.type || "application/octet-stream" };
+  return { method: "POST", headers, body: blob, patience };
 }
 
 /** Repeat a call while the service is busy, after the time in Retry-After. `waiting` gets the seconds. */
@@ -69,12 +89,12 @@ export function sleep(milliseconds) {
   return new Promise((done) => setTimeout(done, milliseconds));
 }
 
-async function call(path, { headers = {}, patience = PATIENCE, ...options } = {}, signal = null) {
+async function call(path, { headers = {}, patience = PATIENCE, token = key, ...options } = {}, signal = null) {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), patience);
   const given = () => stop.abort();
   signal?.addEventListener("abort", given);
-  const bearer = key ? { Authorization: `Bearer ${key}` } : {};
+  const bearer = token ? { Authorization: `Bearer ${token}` } : {};
   try {
     const common = { headers: { ...headers, ...bearer }, signal: stop.signal, cache: "no-store" };
     const response = await fetch(path, { ...options, ...common });

@@ -1,7 +1,7 @@
 // The page: its buttons, dropped files, and the camera.
 
 import { announce, boxesOf, drawBoxes, placePicture, showAnswer, showNoVerdict, showProblem, showWorking } from "./answer.js";
-import { judge, models, openSession, patiently, Problem, setKey } from "./api.js";
+import { beginChallenge, judge, judgeInSession, models, openSession, patiently, Problem, setKey } from "./api.js";
 import { Camera, CameraError } from "./camera.js";
 import { guideThrough, planOf } from "./challenge.js";
 import { History } from "./history.js";
@@ -100,11 +100,11 @@ function hint(text) {
   if (at("hint").textContent !== text) at("hint").textContent = text;
 }
 
-async function judged(source, blob, options) {
+async function judged(source, blob, ask = () => judge(blob)) {
   showWorking(true);
   hint("Judging …");
   dropVerdict("Judging …");
-  const answer = await patiently(() => judge(blob, options), (seconds) => {
+  const answer = await patiently(ask, (seconds) => {
     hint(`The service is busy. Trying again in ${seconds} s.`);
     announce(`The service is busy. Trying again in ${seconds} seconds.`);
   });
@@ -333,8 +333,9 @@ at("challenge").addEventListener("click", () =>
     hint("Follow the steps.");
     const session = await openSession();
     if (session === null) throw new Problem({ slug: "challenges-off" });
-    const clip = await recorded(planOf(session.challenge.steps, session.max_seconds));
-    await judged("Active check", clip, { session: session.token });
+    const challenge = await beginChallenge(session);
+    const clip = await recorded(planOf(challenge.steps, challenge.max_seconds));
+    await judged("Active check", clip, judgeInSession(clip, session));
   }));
 
 // --- history ---

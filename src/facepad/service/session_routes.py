@@ -1,0 +1,209 @@
+"""The routes of sessions: for the backend, which has an API key, and for the browser, which has an upload token."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import ValidationError
+
+from facepad.files.config import explain
+from facepad.service.challenge import MAX_SECONDS, Challenge
+from facepad.service.judge import Judge
+from facepad.service.presentation import FILES_BODY, admitted, answer_of
+from facepad.service.problems import Problem, problem_document
+from facepad.service.running import KEY, Running, limit_caller_rate, problems, ready_judge, require_key, running_of
+from facepad.service.schemas import (
+    ChallengeTask,
+    Check,
+    OpenedSession,
+    Receipt,
+    SessionRequest,
+    SessionResult,
+    UploadTask,
+)
+from facepad.service.sessions import SessionRecord
+from facepad.service.uploads import read_small_body
+
+__all__ = ["session_routes", "upload_routes"]
+
+_BODY_BYTES = 4096
+_TOKEN = HTTPBearer(scheme_name="UploadToken", auto_error=False, description="The upload token of a session.")
+
+session_routes = APIRouter(
+    prefix="/v1",
+    dependencies=[Depends(KEY), Depends(require_key), Depends(limit_caller_rate)],
+    responses=problems("unauthorized", "forbidden-origin", "too-many-requests", "not-ready"),
+)
+"""Routes of the backend. They need a key if the service has keys."""
+
+upload_routes = APIRouter(prefix="/v1", responses=problems("forbidden-origin", "session-refused", "not-ready"))
+"""Routes of the browser. They need the upload token of a session, and no key."""
+
+
+@session_routes.post(
+    "/sessions",
+    status_code=201,
+    summary="Open a session",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": SessionRequest.model_json_schema()}},
+        }
+    },
+    responses=problems("bad-request", "upload-timeout", "other-model", "too-large", "challenges-off"),
+)
+async def open_session(request: Request, _: Annotated[Judge, Depends(ready_judge)]) -> OpenedSession:
+    """Open a session for one check, and get a token with which a browser uploads files once.
+
+    Give the token to the browser, and keep the id. The browser gets no verdict: fetch it with the id.
+    """
+    running = running_of(request)
+    asked = _read_request(await read_small_body(request, running.settings, _BODY_BYTES))
+    if "challenge" in asked.checks:
+        _require_challenges(running)
+    _require_model(running, asked.model)
+    record, token = await running.sessions.open(asked, getattr(request.state, "client", "-"))
+    return OpenedSession(
+        id=record.id, token=token, reference=asked.reference, checks=asked.checks, expires_in=asked.expires_in
+    )
+
+
+@session_routes.get("/sessions/{session_id}", summary="The result of a session", responses=problems("not-found"))
+async def session_result(request: Request, session_id: str) -> SessionResult:
+    """State and result of a session that this key has opened. Only `answer.label: bona_fide` means live.
+
+    The result is kept for five minutes after the upload. Compare `reference` with your own record of the session.
+    """
+    record = await running_of(request).sessions.of_id(session_id, getattr(request.state, "client", "-"))
+    now = time.time()
+    return SessionResult(
+        id=record.id,
+        reference=record.request.reference,
+        state=record.state_at(now),
+        expires_in=record.seconds_left(now),
+        checks=record.request.checks,
+        check=record.check,
+        answer=record.answer,
+        problem=record.problem,
+    )
+
+
+async def _upload_token(
+    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_TOKEN)]
+) -> tuple[str, SessionRecord]:
+    """The upload token of a request, and its open session."""
+    token = given.credentials if given else ""
+    record = await running_of(request).sessions.of_token(token)
+    request.state.client = record.key
+    return token, record
+
+
+_Uploader = Annotated[tuple[str, SessionRecord], Depends(_upload_token)]
+
+
+@upload_routes.get("/uploads", summary="What a session expects")
+async def upload_task(uploader: _Uploader) -> UploadTask:
+    """The checks that the session of the token allows."""
+    _, record = uploader
+    return UploadTask(checks=record.request.checks, expires_in=record.seconds_left(time.time()))
+
+
+@upload_routes.post("/challenge", summary="Begin an active check", responses=problems("bad-request", "challenges-off"))
+async def begin_challenge(request: Request, uploader: _Uploader) -> ChallengeTask:
+    """Draw the challenge of the session of the token. The clip must arrive within one minute."""
+    running, (_, record) = running_of(request), uploader
+    begun = await running.sessions.begin_challenge(record)
+    return ChallengeTask(
+        steps=tuple(Challenge.from_json(begun.challenge).steps),
+        expires_in=max(0, int(begun.until - time.time())),
+        max_seconds=min(MAX_SECONDS, running.settings.max_seconds),
+    )
+
+
+@upload_routes.post(
+    "/uploads",
+    summary="Upload into a session",
+    openapi_extra=FILES_BODY,
+    responses=problems(
+        "bad-request",
+        "upload-timeout",
+        "other-model",
+        "too-large",
+        "unsupported-media",
+        "unreadable",
+        "too-many-requests",
+        "busy",
+        "internal",
+        "timeout",
+    ),
+)
+async def upload(
+    request: Request,
+    judge: Annotated[Judge, Depends(ready_judge)],
+    uploader: _Uploader,
+    check: Annotated[
+        Check | None, Query(description="The check to make. The default is an active check, if the session allows it.")
+    ] = None,
+) -> Receipt:
+    """Upload the files of one presentation with the token of a session. The body is the same as for `/v1/liveness`.
+
+    The first upload that can be judged uses the token up. For an active check the body is one clip. The answer has no
+    verdict, because the verdict is for the backend of the session alone.
+    """
+    running, (token, record) = running_of(request), uploader
+    await running.sessions.limit_uploads(record)
+    chosen = _chosen_check(record, check)
+    async with admitted(request, running) as presentation:
+        challenge = await running.sessions.challenge_of(record) if chosen == "challenge" else None
+        if challenge and [file.kind for file in presentation.files] != ["clip"]:
+            raise Problem("bad-request", "an active check has one clip and no other files")
+        _require_model(running, record.request.model)
+        taken = await running.sessions.take(token, record, chosen, running.settings.longest)
+        try:
+            verdict = await judge.decide(presentation.files, depth=False, challenge=challenge)
+        except Exception as error:
+            await _fail(running, taken, error, request.state.request_id)
+            raise
+    running.telemetry.decided(verdict.decision)
+    answer = answer_of(running, verdict, presentation, request.state.request_id)
+    await running.sessions.finish(taken, answer=answer)
+    return Receipt()
+
+
+def _read_request(body: bytes) -> SessionRequest:
+    try:
+        return SessionRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise Problem("bad-request", explain(error, SessionRequest)) from None
+
+
+def _require_challenges(running: Running) -> None:
+    if not running.settings.challenges:
+        raise Problem("challenges-off", "the service was started without --challenges")
+
+
+def _require_model(running: Running, wanted: str | None) -> None:
+    """Refuse a session for another model. The model can change between the opening and the upload."""
+    model = running.model
+    if wanted is not None and wanted not in (model.description.name, model.sha256):
+        raise Problem(
+            "other-model", f"this service decides with {model.description.name} ({model.sha256 or 'no hash'})"
+        )
+
+
+def _chosen_check(record: SessionRecord, wanted: Check | None) -> Check:
+    checks = record.request.checks
+    if wanted is None:
+        return "challenge" if "challenge" in checks else "passive"
+    if wanted not in checks:
+        raise Problem("bad-request", f"this session allows only the check {checks[0]}")
+    return wanted
+
+
+async def _fail(running: Running, taken: SessionRecord, error: Exception, request_id: str) -> None:
+    """Store a failure as the result of a session."""
+    problem = error if isinstance(error, Problem) else Problem("internal", "the failure was logged")
+    await running.sessions.finish(taken, problem=problem_document(problem, request_id))

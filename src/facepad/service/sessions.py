@@ -1,0 +1,224 @@
+"""Sessions: a backend opens a session, a browser uploads into it once, and the backend fetches the result."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+import time
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from facepad.service.challenge import Challenge, draw
+from facepad.service.problems import Problem, ProblemDocument
+from facepad.service.schemas import Answer, Check, SessionRequest, SessionState
+from facepad.service.store import Store
+
+__all__ = ["CHALLENGE_SECONDS", "BegunChallenge", "SessionRecord", "Sessions"]
+
+CHALLENGE_SECONDS = 60
+"""Seconds from the first showing of a challenge to the arrival of its clip."""
+
+_UPLOADS = 10  # Maximum uploads per minute into one session, of which only one is judged.
+_RANDOM = secrets.SystemRandom()
+
+
+class SessionRecord(BaseModel):
+    """A session in the store.
+
+    Attributes:
+        id: Random name of the session. The browser does not need it.
+        key: Name of the API key that opened the session.
+        request: The request that opened the session.
+        state: The last state that was stored; see `state_at`.
+        until: The Unix time in seconds at which the state ends.
+        check: The check that was made; None before an upload.
+        answer: The answer on the upload; None before it, and after a failed check.
+        problem: The problem of a failed check.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    key: str
+    request: SessionRequest
+    state: Literal["open", "judging", "done", "failed"]
+    until: float
+    check: Check | None = None
+    answer: Answer | None = None
+    problem: ProblemDocument | None = None
+
+    def state_at(self, now: float) -> SessionState:
+        """The state at a time. A session expires without an upload. It fails if the process that judged it has died."""
+        if now < self.until or self.state in ("done", "failed"):
+            return self.state
+        return "expired" if self.state == "open" else "failed"
+
+    def seconds_left(self, now: float) -> int:
+        """Whole seconds until the state ends, at least 0."""
+        return max(0, math.floor(self.until - now))
+
+
+class BegunChallenge(BaseModel):
+    """A challenge that was shown to a person.
+
+    Attributes:
+        challenge: The challenge, in the form of `Challenge.to_json`.
+        until: The Unix time in seconds until which the clip must arrive.
+    """
+
+    challenge: str
+    until: float
+
+
+class Sessions:
+    """The sessions of all worker processes.
+
+    The store holds the record of each session under its id, and the id under the hash of the upload token. An upload
+    takes the token out of the store. Of several simultaneous uploads, one therefore gets the session.
+
+    Args:
+        store: The store.
+        attempts: Maximum sessions per hour for one reference of one key; 0 means no limit.
+        keep: Seconds for which the result of a session is kept.
+    """
+
+    def __init__(self, store: Store, attempts: int, keep: float) -> None:
+        self._store, self._attempts, self._keep = store, attempts, keep
+
+    async def open(self, request: SessionRequest, key: str) -> tuple[SessionRecord, str]:
+        """Open a session.
+
+        Returns:
+            The session and its upload token.
+
+        Raises:
+            Problem: The reference has too many sessions, or the store does not answer.
+        """
+        if self._attempts:
+            reference = f"reference {key} {request.reference}"
+            if seconds := await self._store.wait(reference, self._attempts, hours=True):
+                detail = f"the limit is {self._attempts} sessions an hour for one reference"
+                raise Problem("too-many-requests", detail, retry_after=seconds)
+        record = SessionRecord(
+            id=secrets.token_urlsafe(16),
+            key=key,
+            request=request,
+            state="open",
+            until=time.time() + request.expires_in,
+        )
+        token = secrets.token_urlsafe(32)
+        await self.save(record)
+        await self._store.tokens.put(_digest(token), record.id, request.expires_in)
+        return record, token
+
+    async def of_token(self, token: str) -> SessionRecord:
+        """The open session of an upload token.
+
+        Raises:
+            Problem: The token is unknown, used or expired, was used too often, or the store does not answer.
+        """
+        found = await self._store.tokens.get(_digest(token))
+        text = None if found is None else await self._store.sessions.get(found)
+        record = None if text is None else SessionRecord.model_validate_json(text)
+        if record is None or record.state_at(time.time()) != "open":
+            raise _refused()
+        return record
+
+    async def limit_uploads(self, record: SessionRecord) -> None:
+        """Count an upload into a session.
+
+        Raises:
+            Problem: The session has too many uploads, or the store does not answer.
+        """
+        if seconds := await self._store.wait(f"session {record.id}", _UPLOADS):
+            detail = f"the limit is {_UPLOADS} uploads a minute into one session"
+            raise Problem("too-many-requests", detail, retry_after=seconds)
+
+    async def begin_challenge(self, record: SessionRecord) -> BegunChallenge:
+        """Draw the challenge of a session. A later call returns the same challenge with the same end.
+
+        Raises:
+            Problem: The session allows no challenge, the challenge is over, or the store does not answer.
+        """
+        if "challenge" not in record.request.checks:
+            raise Problem("bad-request", "this session allows no active check")
+        now = time.time()
+        until = min(now + CHALLENGE_SECONDS, record.until)
+        drawn = BegunChallenge(challenge=draw(_RANDOM).to_json(), until=until)
+        # The challenge is stored as long as the session, so that no second challenge is drawn when it is over.
+        if await self._store.challenges.put_once(record.id, drawn.model_dump_json(), record.until - now + 1):
+            return drawn
+        return await self._begun(record)
+
+    async def challenge_of(self, record: SessionRecord) -> Challenge:
+        """The challenge that a clip must show now.
+
+        Raises:
+            Problem: The challenge was not begun, or is over, or the store does not answer.
+        """
+        return Challenge.from_json((await self._begun(record)).challenge)
+
+    async def take(self, token: str, record: SessionRecord, check: Check, seconds: float) -> SessionRecord:
+        """Take the session of a token for one check. The token is then no longer valid.
+
+        Args:
+            token: The upload token.
+            record: The session of the token.
+            check: The check to make.
+            seconds: Maximum seconds of the check.
+
+        Raises:
+            Problem: The token is unknown, used or expired, or the store does not answer.
+        """
+        if await self._store.tokens.take(_digest(token)) != record.id:
+            raise _refused()
+        taken = record.model_copy(update={"state": "judging", "check": check, "until": time.time() + seconds})
+        await self.save(taken)
+        return taken
+
+    async def finish(
+        self, record: SessionRecord, *, answer: Answer | None = None, problem: ProblemDocument | None = None
+    ) -> SessionRecord:
+        """Store the result of a session: an answer or a problem."""
+        state = "done" if problem is None else "failed"
+        result = {"state": state, "until": time.time() + self._keep, "answer": answer, "problem": problem}
+        finished = record.model_copy(update=result)
+        await self.save(finished)
+        return finished
+
+    async def of_id(self, session_id: str, key: str) -> SessionRecord:
+        """A session of a key.
+
+        Raises:
+            Problem: This key has no such session, or its result is no longer kept, or the store does not answer.
+        """
+        text = await self._store.sessions.get(session_id)
+        record = None if text is None else SessionRecord.model_validate_json(text)
+        if record is None or record.key != key:
+            raise Problem("not-found", "this key has no such session, or its result is no longer kept")
+        return record
+
+    async def save(self, record: SessionRecord) -> None:
+        """Store a session. A result is kept until its end, and other states for the same time after their end."""
+        seconds = record.until - time.time() + (0 if record.state in ("done", "failed") else self._keep)
+        await self._store.sessions.put(record.id, record.model_dump_json(), seconds)
+
+    async def _begun(self, record: SessionRecord) -> BegunChallenge:
+        text = await self._store.challenges.get(record.id)
+        if text is None:
+            raise Problem("bad-request", "begin the active check first (POST /v1/challenge)")
+        begun = BegunChallenge.model_validate_json(text)
+        if time.time() >= begun.until:
+            detail = f"start another session: the active check took longer than {CHALLENGE_SECONDS} seconds"
+            raise Problem("session-refused", detail)
+        return begun
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _refused() -> Problem:
+    return Problem("session-refused", "start another session: this session is unknown, expired or used")
