@@ -238,7 +238,7 @@ predict faces/images/s001 --model run.facepad --annotate annotated --json > anno
 predict faces/images/s002 --model fused.facepad --fail-on attack
 predict faces/images/s002 --model run --fail-on attack --json
 predict faces/images/s003/00-bona_fide-0.jpg --model described --json
-predict clips/test --model bare.facepad --fuse min --frames 2
+predict clips/test --model bare.facepad --frames 2
 score faces/images scored --jobs 1 > scored
 score faces/images scored --jobs 1 --json
 score faces/manifest.csv scored-manifest --model run.facepad --jobs 1 --batch-size 7 --json > scored-manifest

@@ -20,10 +20,13 @@ __all__ = [
     "Aggregation",
     "AttackType",
     "Box",
+    "DecidedBy",
     "Decision",
     "Face",
+    "FacePolicy",
     "FrameDecision",
     "Label",
+    "Policy",
     "Reason",
     "Sample",
     "ScoreRecord",
@@ -97,12 +100,23 @@ class Reason(StrEnum):
     TOO_DARK = "too_dark"
     TOO_BRIGHT = "too_bright"
     TOO_BLURRED = "too_blurred"
+    MULTIPLE_FACES = "multiple_faces"
     NO_THRESHOLD = "no_threshold"
     CHALLENGE_FAILED = "challenge_failed"
 
 
 Aggregation = Literal["mean", "median", "min"]
 """The rule that turns the scores of a video's frames into one score of the video."""
+
+Policy = Literal["all", "mean", "median", "min"]
+"""The rule that turns several files, or the frames of a clip, into one decision (`facepad.predict.policy`).
+
+With ``all``, each file and each part of a clip must be live. The other policies decide on the mean, the median or the
+lowest of all scores.
+"""
+
+FacePolicy = Literal["largest", "all", "one"]
+"""The faces of an image that count: the most prominent face, all faces (each must be live), or exactly one face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +236,23 @@ class ScoreRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DecidedBy:
+    """The part of a presentation that decided.
+
+    Attributes:
+        file: Index of the file in the request, from 0.
+        frames: Indexes of the first and of the last frame that decided, in display order. An image has frame 0.
+        frame: Index of the frame among them that has the lowest score, or that is undecided.
+        face: Index of the face in that frame; 0 is the most prominent face.
+    """
+
+    file: int
+    frames: tuple[int, int]
+    frame: int
+    face: int
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """A model's decision on one presentation: a face of an image, a whole image, or a video.
 
@@ -237,6 +268,7 @@ class Decision:
             the model does not predict depth, or if there is no score. Comparisons of decisions ignore the map.
         timings: Step -> seconds: ``detect`` (for the whole image), ``prepare`` (quality and crop) and ``score`` (an
             equal share of the batch's time). Comparisons of decisions ignore the timings.
+        decided_by: The file, frames and face that decided; None for a decision on one face.
 
     >>> decision = Decision(Box(0, 0, 9, 9), 0.75, threshold=0.5)
     >>> decision.label, decision.status, decision.verdict
@@ -249,6 +281,7 @@ class Decision:
     reasons: tuple[Reason, ...] = ()
     depth_map: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     timings: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
+    decided_by: DecidedBy | None = None
 
     def __post_init__(self) -> None:
         if not self.reasons and (self.score is None or self.threshold is None):
@@ -326,16 +359,16 @@ class VideoDecision:
     """A model's decision on a video.
 
     Attributes:
-        decision: The decision on the whole video, from the scores of the first (most prominent) face of each frame.
+        decision: The decision on the whole video.
         frames: The decisions on each of the chosen frames.
-        aggregation: The rule that turned the scores of the frames into the score of the video.
+        policy: The policy that turned the decisions on the frames into the decision on the video.
         note: A defect of the file that did not prevent reading, one line; None for a file without defects.
         asked: The requested number of frames, at even intervals (`count` of `read_video`); None for all frames.
     """
 
     decision: Decision
     frames: tuple[FrameDecision, ...]
-    aggregation: Aggregation
+    policy: Policy
     note: str | None = None
     asked: int | None = None
 

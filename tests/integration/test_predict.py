@@ -215,15 +215,16 @@ def test_scope_is_printed_once_on_stderr(facepad, make_model, photos):
 def test_video_is_one_line_and_all_frames_in_json(predict, tmp_path):
     path = tmp_path / "clip.avi"
     write_video(path, [picture(colour) for colour in (RED, RED, NOBODY, BLUE)], rate=10)
-    code, out, _ = predict(path, "--fuse", "min")
+    code, out, _ = predict(path, "--policy", "min")
     assert code == 0 and out.split()[1] == "attack" and out.rstrip().endswith("min of 4 frames")
     code, out, _ = predict(path, "--frames", "2", "--json")
     (result,) = checked(out)["results"]
-    assert (result["kind"], result["fuse"], result["note"]) == ("video", "mean", None)
+    assert (result["kind"], result["policy"], result["note"]) == ("video", "all", None)
+    assert result["decided_by"] == {"file": 0, "frames": [1, 3], "frame": 3, "face": 0}
     assert [frame["index"] for frame in result["frames"]] == [1, 3]
     assert [frame["decisions"][0]["label"] for frame in result["frames"]] == ["bona_fide", "attack"]
     scores = [frame["decisions"][0]["score"] for frame in result["frames"]]
-    assert result["decisions"][0]["score"] == pytest.approx(np.mean(scores)) and len(result["decisions"]) == 1
+    assert result["decisions"][0]["score"] == min(scores) and len(result["decisions"]) == 1
     assert checked(out)["counts"]["decisions"] == 1
 
 

@@ -90,8 +90,25 @@ def test_files_of_a_request_are_one_presentation(start, predictor):
     answer = start().post("/v1/liveness", files=parts(encoded(LIVE), encoded(ATTACK), encoded(LIVE))).json()
     scores = [predictor.predict(encoded(image))[0].score for image in (LIVE, ATTACK, LIVE)]
     assert [one["decisions"][0]["score"] for one in answer["files"]] == scores
-    assert answer["score"] == pytest.approx(np.mean(scores))
-    assert answer["box"] is None
+    assert (answer["label"], answer["score"], answer["policy"]) == ("attack", scores[1], "all")
+    assert answer["decided_by"] == {"file": 1, "frames": [0, 0], "frame": 0, "face": 0}
+
+
+def test_live_files_outvote_an_attack_only_where_the_request_says_so(start, predictor):
+    client, files = start(), parts(*[encoded(LIVE)] * 5, encoded(ATTACK), encoded(DARK))
+    answers = {policy: client.post(f"/v1/liveness?policy={policy}", files=files).json() for policy in ("all", "mean")}
+    assert [answers[policy]["label"] for policy in ("all", "mean")] == ["attack", "bona_fide"]
+    assert answers["all"]["decided_by"]["file"] == 5
+    undecided = client.post("/v1/liveness", files=parts(*[encoded(LIVE)] * 5, encoded(DARK))).json()
+    assert (undecided["label"], undecided["score"], undecided["decided_by"]["file"]) == (None, None, 5)
+    assert "too_dark" in undecided["reasons"]
+    problem(client.post("/v1/liveness?policy=max", files=files), "bad-request")
+
+
+def test_clip_that_is_half_a_replay_is_an_attack(start, tmp_path):
+    answer = start().post("/v1/liveness", content=clip(tmp_path, [LIVE] * 15 + [ATTACK] * 5)).json()
+    assert (answer["label"], answer["files"][0]["decision"]["label"]) == ("attack", "attack")
+    assert answer["decided_by"]["frames"] == [15, 19]
 
 
 def test_clip_is_judged_as_the_predictor_judges_it(start, predictor, tmp_path):

@@ -15,7 +15,7 @@ import typer
 from facepad import __version__
 from facepad.errors import InputError
 from facepad.files.disk import writing
-from facepad.types import Aggregation
+from facepad.types import Aggregation, FacePolicy
 
 __all__ = [
     "OUTPUT",
@@ -23,6 +23,7 @@ __all__ = [
     "DetectorOption",
     "Device",
     "ExitCode",
+    "FacesOption",
     "FuseOption",
     "Jobs",
     "Level",
@@ -62,6 +63,9 @@ ModelOption = Annotated[
     str | None, typer.Option(help="Name of a model, model file or run folder; default: public-fusion.")
 ]
 DetectorOption = Annotated[str | None, typer.Option(help="Face detector; default: the detector of the model.")]
+FacesOption = Annotated[
+    FacePolicy, typer.Option(help="Faces that count: the largest, all (each must be live), or exactly one.")
+]
 Out = Annotated[Path, typer.Argument(help="New (or empty) output folder.", show_default=False)]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")]
 CriterionOption = Annotated[

@@ -12,16 +12,15 @@ import typer
 from facepad.cli.app import (
     DetectorOption,
     ExitCode,
-    FuseOption,
-    Level,
+    FacesOption,
     ModelOption,
-    aggregation_of,
     app,
     print_json,
     say,
     show,
 )
 from facepad.errors import MediaError
+from facepad.types import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from facepad.predict.annotate import Annotations
     from facepad.predict.run import Outcome, Results
     from facepad.predict.sources import Source
-    from facepad.types import Decision
+    from facepad.types import Decision, VideoDecision
 
 _WIDEST = 60  # Maximum width of the column of names, in characters.
 
@@ -56,7 +55,10 @@ def predict(
     frames: Annotated[
         int | None, typer.Option(min=1, help="Frames of each video (default: 20) or the camera (until Ctrl-C).")
     ] = None,
-    fuse: FuseOption = None,
+    faces: FacesOption = "largest",
+    policy: Annotated[
+        Policy, typer.Option(help="How frames make one decision; all: each part of a video must be live.")
+    ] = "all",
 ) -> None:
     """Decide for each face: live, attack, or undecided with the reasons."""
     from facepad.predict.predictor import load
@@ -64,15 +66,14 @@ def predict(
     from facepad.predict.sources import find_sources
 
     sources = find_sources(inputs, sys.stdin.buffer)
-    predictor = load(model, detector=detector)
+    predictor = load(model, detector=detector, faces=faces)
     copies = _copies(annotate)
     if predictor.bundle.description.scope:
         say(predictor.bundle.description.scope)
-    aggregation = aggregation_of(Level.VIDEO, fuse) or "mean"
-    results, complete = Results(aggregation, frames=as_json), True
+    results, complete = Results(policy, faces=faces, frames=as_json), True
     width = min(_WIDEST, max(len(source.name) for source in sources))
     try:
-        outcomes = predict_sources(predictor, sources, frames=frames, aggregation=aggregation)
+        outcomes = predict_sources(predictor, sources, frames=frames, policy=policy)
         for outcome in _with_bar(outcomes, sources, as_json):
             results.add(outcome)
             _show(outcome, as_json, width)
@@ -143,7 +144,7 @@ def _show(outcome: Outcome, as_json: bool, width: int) -> None:
     if as_json:
         return
     if isinstance(found, VideoDecision):
-        remark = f"{found.aggregation} of {len(found.frames)} frames"
+        remark = _video_remark(found)
         lines = [_line(name, width, found.decision, remark)]
     else:
         decisions = found.decisions if isinstance(found, FrameDecision) else found
@@ -154,6 +155,16 @@ def _show(outcome: Outcome, as_json: bool, width: int) -> None:
             for decision, face in zip(decisions, faces, strict=True)
         ]
     show("\n".join(lines))
+
+
+def _video_remark(video: VideoDecision) -> str:
+    """The policy and the number of frames, and the frames that decided, if these were not all frames."""
+    remark, decided_by = f"{video.policy} of {len(video.frames)} frames", video.decision.decided_by
+    assert decided_by is not None  # Every decision on a video names the deciding frames.
+    first, last = decided_by.frames
+    if (first, last) == (video.frames[0].index, video.frames[-1].index):
+        return remark
+    return f"{remark}, decided by frames {first} to {last}"
 
 
 def _line(name: str, width: int, decision: Decision, remark: str) -> str:

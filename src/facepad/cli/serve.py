@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facepad.cli.app import DetectorOption, ModelOption, app, say, show
+from facepad.cli.app import DetectorOption, FacesOption, ModelOption, app, say, show
 
 if TYPE_CHECKING:
     from facepad.modelfile.bundle import Bundle
@@ -26,6 +26,7 @@ def serve(
         bool, typer.Option("--allow-undecided", help="Serve a model without a threshold: scores, but no decisions.")
     ] = False,
     detector: DetectorOption = None,
+    faces: FacesOption = "largest",
     api_keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; read again after a change.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one process needs --store.")] = 1,
     store: Annotated[
@@ -59,6 +60,7 @@ def serve(
         model=model,
         allow_undecided=allow_undecided,
         detector=detector,
+        faces=faces,
         api_keys=api_keys,
         workers=workers,
         store=store,

@@ -55,6 +55,8 @@ class LivenessAnswer(_AnswerPart):
     threshold: float | None
     reasons: tuple[str, ...]
     box: tuple[float, float, float, float] | None
+    policy: str
+    decided_by: Mapping[str, Any]
     depth_map: str | None
     model: ServedModel
     files: tuple[Mapping[str, Any], ...]

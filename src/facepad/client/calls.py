@@ -14,6 +14,7 @@ import httpx2
 
 from facepad.client.answers import refused, unreached
 from facepad.errors import InputError
+from facepad.types import Policy
 
 __all__ = ["Call", "Calls", "Exchange", "SessionRequest"]
 
@@ -127,10 +128,10 @@ class Calls:
 
         return Call(build, self.url, self._timeout, self._total, self._tries, once)
 
-    def check(self, http: Any, contents: Sequence[bytes], depth: bool) -> Call:
+    def check(self, http: Any, contents: Sequence[bytes], depth: bool, policy: Policy) -> Call:
         """Make the call that checks one presentation."""
-        path = "/v1/liveness?depth=true" if depth else "/v1/liveness"
-        return self.call(http, "POST", path, **_body(contents, {}))
+        asked = ({"depth": "true"} if depth else {}) | ({} if policy == "all" else {"policy": policy})
+        return self.call(http, "POST", "/v1/liveness", params=asked, **_body(contents, {}))
 
     def open_session(self, http: Any, request: SessionRequest) -> Call:
         """Make the call that opens a session."""

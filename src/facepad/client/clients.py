@@ -23,6 +23,7 @@ from facepad.client.answers import (
 )
 from facepad.client.calls import Call, Calls, SessionRequest
 from facepad.errors import InputError, reason
+from facepad.types import Policy
 
 __all__ = ["AsyncClient", "Client", "Upload"]
 
@@ -68,18 +69,21 @@ class Client:
         self._calls = Calls(url, key, timeout, total, tries)
         self._http = httpx2.Client(headers=self._calls.headers, transport=transport)
 
-    def check(self, *files: Upload, depth: bool = False) -> LivenessAnswer:
+    def check(self, *files: Upload, depth: bool = False, policy: Policy = "all") -> LivenessAnswer:
         """Ask whether images or clips show a live person. The service judges all files as one presentation.
 
         Args:
             files: 1 to 32 images or clips, as paths or bytes.
             depth: Whether the answer includes the depth map of the model.
+            policy: The policy that turns several files, or the frames of a clip, into one decision. With ``all``, each
+                file and each part of a clip must be live. The other policies decide on the mean, the median or the
+                lowest of all scores: live files can then outvote an attack.
 
         Raises:
             InputError: No file is given, or a file cannot be read.
             ServiceError: The service refused, failed, or could not be reached in time.
         """
-        return read(LivenessAnswer, self._send(self._calls.check(self._http, _read_files(files), depth)))
+        return read(LivenessAnswer, self._send(self._calls.check(self._http, _read_files(files), depth, policy)))
 
     def models(self) -> tuple[ServedModel, ...]:
         """The models of the service.
@@ -193,10 +197,10 @@ class AsyncClient:
         self._calls = Calls(url, key, timeout, total, tries)
         self._http = httpx2.AsyncClient(headers=self._calls.headers, transport=transport)
 
-    async def check(self, *files: Upload, depth: bool = False) -> LivenessAnswer:
+    async def check(self, *files: Upload, depth: bool = False, policy: Policy = "all") -> LivenessAnswer:
         """Ask whether images or clips show a live person. Arguments and errors are the same as in `Client.check`."""
         contents = await asyncio.to_thread(_read_files, files)
-        return read(LivenessAnswer, await self._send(self._calls.check(self._http, contents, depth)))
+        return read(LivenessAnswer, await self._send(self._calls.check(self._http, contents, depth, policy)))
 
     async def models(self) -> tuple[ServedModel, ...]:
         """The models of the service."""

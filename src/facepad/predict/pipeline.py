@@ -20,9 +20,10 @@ from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.media.images import MAX_PIXELS, read_image
 from facepad.modelfile.bundle import Bundle, usual_detector
 from facepad.modelfile.scorers import BundleScorer, Prepared
+from facepad.predict.policy import check_face_policy
 from facepad.runtime.inference import EngineName
 from facepad.runtime.parallel import map_ahead
-from facepad.types import Box, Decision, Reason
+from facepad.types import Box, Decision, FacePolicy, Reason
 
 __all__ = ["BATCH", "Examined", "ExaminedFace", "ImageInput", "Pipeline"]
 
@@ -64,6 +65,12 @@ class Examined:
     faces: tuple[ExaminedFace, ...]
     seconds: float
 
+    def refused(self, reason: Reason) -> Examined:
+        """The same faces without their crops, so that no face is scored, for this reason."""
+        return Examined(
+            tuple(ExaminedFace(face.box, None, (reason,), face.seconds) for face in self.faces), self.seconds
+        )
+
 
 class Pipeline:
     """The steps from an image to decisions with one model. Threads may share a pipeline; processes get a pickled copy.
@@ -78,14 +85,16 @@ class Pipeline:
         engine: The inference engine. None means ONNX Runtime, or OpenVINO for a model in OpenVINO format.
         threads: Number of threads of the engine. None means one thread per CPU core.
         quality: The quality limits. A face outside these limits is not scored.
+        faces: The faces that count. With ``one``, no face of an image with several faces is scored.
 
     Attributes:
         bundle: The model.
         detector: The name of the detector in use; None for models that take whole frames.
+        faces: The faces that count.
 
     Raises:
         ModelError: The engine cannot run the model, or the detector's model file is missing.
-        InputError: The detector is unknown, or ``threads`` is below 1.
+        InputError: The detector or the policy for faces is unknown, or ``threads`` is below 1.
     """
 
     def __init__(
@@ -96,12 +105,20 @@ class Pipeline:
         engine: EngineName | None = None,
         threads: int | None = None,
         quality: Quality = USUAL_QUALITY,
+        faces: FacePolicy = "largest",
     ) -> None:
+        check_face_policy(faces)
         if threads is not None and threads < 1:
             raise InputError(f"threads must be at least 1, got {threads}")
         self.bundle = bundle
-        self._options: dict[str, Any] = {"detector": detector, "engine": engine, "threads": threads, "quality": quality}
-        self._quality = quality
+        self._options: dict[str, Any] = {
+            "detector": detector,
+            "engine": engine,
+            "threads": threads,
+            "quality": quality,
+            "faces": faces,
+        }
+        self._quality, self.faces = quality, faces
         self._scorer = BundleScorer(bundle, engine=engine, threads=threads)
         usual = usual_detector(bundle)
         self.detector = usual and (detector or usual)
@@ -157,6 +174,10 @@ class Pipeline:
         if self._detector is not None:
             boxes = [face.box for face in self._detector.detect(pixels)]
         seconds = time.perf_counter() - started
+        if self.faces == "one" and len(boxes) > 1:
+            return Examined(tuple(ExaminedFace(box, None, (), 0.0) for box in boxes), seconds).refused(
+                Reason.MULTIPLE_FACES
+            )
         return Examined(tuple(self._examine_face(pixels, box) for box in boxes), seconds)
 
     def _examine_face(self, image: NDArray[np.uint8], box: Box | None) -> ExaminedFace:

@@ -10,13 +10,12 @@ from pathlib import Path
 from facepad.errors import ImageError
 from facepad.faces import default_detector
 from facepad.faces.quality import USUAL_QUALITY, Quality
-from facepad.metrics import Aggregation
 from facepad.modelfile.bundle import Bundle, usual_detector
 from facepad.modelfile.catalog import FALLBACK_MODEL, find_model, load_default
-from facepad.predict.aggregation import aggregate_frames, check_aggregation
 from facepad.predict.pipeline import BATCH, ImageInput, Pipeline
+from facepad.predict.policy import check_policy, decide_files, decide_frames
 from facepad.runtime.inference import EngineName
-from facepad.types import Decision, FrameDecision, VideoDecision
+from facepad.types import Decision, FacePolicy, FrameDecision, Policy, VideoDecision
 
 __all__ = ["FRAMES", "ImageInput", "Predictor", "load"]
 
@@ -78,28 +77,48 @@ class Predictor:
         return results
 
     def predict_video(
-        self, path: str | os.PathLike[str], *, frames: int = FRAMES, aggregation: Aggregation = "mean"
+        self, path: str | os.PathLike[str], *, frames: int = FRAMES, policy: Policy = "all"
     ) -> VideoDecision:
         """Decide on a video by frames at equal distances in time.
 
         Args:
             path: A video file.
             frames: Number of frames to examine, at least 1. If the video has fewer frames, all frames are examined.
-            aggregation: The aggregation of the scores: ``mean``, ``median`` or ``min`` (the frame with the lowest score
-                decides).
+            policy: The policy that turns the frames into one decision (`facepad.predict.policy.decide_frames`).
 
         Raises:
             VideoError: The file is not a readable video.
-            InputError: The aggregation is unknown, or ``frames`` is below 1.
+            InputError: The policy is unknown, or ``frames`` is below 1.
             ModelError: The network gives NaN.
         """
         from facepad.media.videos import read_video  # Imported here because images need no video decoder.
 
-        check_aggregation(aggregation)
+        check_policy(policy)
         video = read_video(Path(path), count=frames)
         keyed = (((frame.index, frame.seconds), frame.image) for frame in video)
         decided = tuple(_decided_frames(self.pipeline.run(keyed, ahead=_FRAMES_AHEAD)))
-        return VideoDecision(aggregate_frames(decided, aggregation), decided, aggregation, video.note, asked=frames)
+        decision = decide_frames(decided, policy, faces=self.pipeline.faces)
+        return VideoDecision(decision, decided, policy, video.note, asked=frames)
+
+    def predict_together(self, images: Iterable[ImageInput], *, policy: Policy = "all") -> Decision:
+        """Decide on several images of one presentation, as the service decides on the files of a request.
+
+        Args:
+            images: At least one image, as in `predict`.
+            policy: The policy that turns the images into one decision (`facepad.predict.policy.decide_files`). With
+                ``all``, each image must be live.
+
+        Returns:
+            The decision, whose `decided_by` names the image and the face that decided.
+
+        Raises:
+            ImageError: One of the images cannot be read.
+            InputError: The policy is unknown, or there are no images.
+            ModelError: The network gives NaN.
+        """
+        check_policy(policy)
+        files = [[FrameDecision(0, 0.0, decisions)] for decisions in self.predict_batch(images)]
+        return decide_files(files, policy, faces=self.pipeline.faces)
 
 
 def _decided_frames(
@@ -118,6 +137,7 @@ def load(
     engine: EngineName | None = None,
     threads: int | None = None,
     quality: Quality = USUAL_QUALITY,
+    faces: FacePolicy = "largest",
 ) -> Predictor:
     """Load a model by name or path, ready to decide.
 
@@ -131,15 +151,18 @@ def load(
         engine: The inference engine. None means ONNX Runtime, or OpenVINO for a model in OpenVINO format.
         threads: Number of threads of the engine. None means one thread per CPU core.
         quality: The quality limits. A face outside these limits is not scored.
+        faces: The faces of an image that count: ``largest`` (the most prominent face), ``all`` (all faces must be
+            live) or ``one`` (an image with several faces is undecided, with the reason ``multiple_faces``). In each
+            case `Predictor.predict` returns one decision per face.
 
     Raises:
         ModelError: The model does not exist, is broken, or cannot run on the engine.
-        InputError: The detector is unknown, or ``threads`` is below 1.
+        InputError: The detector or the policy for faces is unknown, or ``threads`` is below 1.
     """
     bundle = load_default() if path_or_name is None else find_model(path_or_name).read()
     if path_or_name is None and bundle.description.name == FALLBACK_MODEL:
         detector = detector or _detector_at_hand(bundle)
-    return Predictor(Pipeline(bundle, detector=detector, engine=engine, threads=threads, quality=quality))
+    return Predictor(Pipeline(bundle, detector=detector, engine=engine, threads=threads, quality=quality, faces=faces))
 
 
 def _detector_at_hand(bundle: Bundle) -> str:

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 
 from facepad.errors import MediaError, VideoError
 from facepad.files.disk import printable
-from facepad.metrics import Aggregation
 from facepad.modelfile.bundle import Bundle
-from facepad.predict.aggregation import FrameTotals
 from facepad.predict.pipeline import ImageInput
+from facepad.predict.policy import decide_frames
 from facepad.predict.predictor import FRAMES, Predictor
 from facepad.predict.sources import Source, SourceKind
-from facepad.types import Decision, FrameDecision, Label, SourceDecision, VideoDecision
+from facepad.types import Decision, FacePolicy, FrameDecision, Label, Policy, SourceDecision, VideoDecision
 
 if TYPE_CHECKING:
     from facepad.predict.schema import Document  # Slow to import, and only --json needs the schema.
@@ -47,7 +46,7 @@ class Outcome:
 
 
 def predict_sources(
-    predictor: Predictor, sources: Sequence[Source], *, frames: int | None = None, aggregation: Aggregation = "mean"
+    predictor: Predictor, sources: Sequence[Source], *, frames: int | None = None, policy: Policy = "all"
 ) -> Iterator[Outcome]:
     """Decide on each source, in order. Images are read ahead and decided in batches.
 
@@ -56,10 +55,10 @@ def predict_sources(
         sources: The inputs. If a source cannot be read, the result of this source is the error, and the run continues.
         frames: Number of frames of each video or of the camera. None means `FRAMES` for a video, and no limit for a
             camera.
-        aggregation: The aggregation of the frame scores of a video.
+        policy: The policy that turns the frames of a video into one decision.
 
     Raises:
-        InputError: The aggregation is unknown.
+        InputError: The policy is unknown.
         ModelError: The network gives NaN.
     """
     for kind, group in groupby(sources, key=lambda source: source.kind):
@@ -67,7 +66,7 @@ def predict_sources(
             keyed = ((source, _image_of(source)) for source in group)
             yield from (Outcome(*each) for each in predictor.pipeline.run(keyed, batch=_BATCH, ahead=_AHEAD))
         elif kind is SourceKind.VIDEO:
-            yield from (_predict_video(predictor, source, frames or FRAMES, aggregation) for source in group)
+            yield from (_predict_video(predictor, source, frames or FRAMES, policy) for source in group)
         else:
             yield from (outcome for source in group for outcome in _predict_camera(predictor, source, frames))
 
@@ -77,10 +76,10 @@ def _image_of(source: Source) -> ImageInput:
     return source.content
 
 
-def _predict_video(predictor: Predictor, source: Source, frames: int, aggregation: Aggregation) -> Outcome:
+def _predict_video(predictor: Predictor, source: Source, frames: int, policy: Policy) -> Outcome:
     assert isinstance(source.content, Path)
     try:
-        return Outcome(source, predictor.predict_video(source.content, frames=frames, aggregation=aggregation))
+        return Outcome(source, predictor.predict_video(source.content, frames=frames, policy=policy))
     except VideoError as error:
         return Outcome(source, error)
 
@@ -101,18 +100,18 @@ class Results:
     """The decisions of a run, without images and depth maps.
 
     Args:
-        aggregation: The aggregation of the frames of a camera into one decision.
-        frames: Whether to keep each frame of a camera for the document. False lets a camera run for days.
+        policy: The policy that turns the frames of a camera into one decision.
+        faces: The faces of a frame that count.
+        frames: Whether the document holds each frame of a camera.
 
     Attributes:
         failures: Name and reason of each source that cannot be read.
     """
 
-    def __init__(self, aggregation: Aggregation = "mean", *, frames: bool = True) -> None:
+    def __init__(self, policy: Policy = "all", *, faces: FacePolicy = "largest", frames: bool = True) -> None:
         self.failures: list[tuple[str, str]] = []
-        self._aggregation, self._keeps_frames = aggregation, frames
+        self._policy, self._faces, self._keeps_frames = policy, faces, frames
         self._decided: list[tuple[str, tuple[Decision, ...] | VideoDecision]] = []
-        self._camera_totals: dict[str, FrameTotals] = {}
         self._camera_frames: dict[str, list[FrameDecision]] = {}
 
     def add(self, outcome: Outcome) -> None:
@@ -121,9 +120,7 @@ class Results:
         if isinstance(result, MediaError):
             self.failures.append((path, printable(result.reason)))
         elif isinstance(result, FrameDecision):
-            self._camera_totals.setdefault(path, FrameTotals()).add(result)
-            if self._keeps_frames:
-                self._camera_frames.setdefault(path, []).append(_without_depth_maps(result))
+            self._camera_frames.setdefault(path, []).append(_without_depth_maps(result))
         elif isinstance(result, VideoDecision):
             frames = tuple(map(_without_depth_maps, result.frames))
             self._decided.append((path, replace(result, decision=_without_depth_map(result.decision), frames=frames)))
@@ -132,7 +129,7 @@ class Results:
 
     def decided(self) -> list[tuple[str, tuple[Decision, ...] | VideoDecision]]:
         """Name and decisions of each source so far. The frames of a camera count as one video."""
-        cameras = ((path, self._camera_video(path, totals)) for path, totals in self._camera_totals.items())
+        cameras = ((path, self._camera_video(frames)) for path, frames in self._camera_frames.items())
         return [*self._decided, *cameras]
 
     def document(self, bundle: Bundle, *, complete: bool = True) -> Document:
@@ -165,10 +162,9 @@ class Results:
             complete=complete,
         )
 
-    def _camera_video(self, path: str, totals: FrameTotals) -> VideoDecision:
-        return VideoDecision(
-            totals.decision(self._aggregation), tuple(self._camera_frames.get(path, ())), self._aggregation
-        )
+    def _camera_video(self, frames: Sequence[FrameDecision]) -> VideoDecision:
+        decision = decide_frames(frames, self._policy, faces=self._faces)
+        return VideoDecision(decision, tuple(frames) if self._keeps_frames else (), self._policy)
 
 
 def decisions_of(result: tuple[Decision, ...] | VideoDecision) -> tuple[Decision, ...]:

@@ -6,12 +6,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from facepad.metrics import Aggregation, Threshold
+from facepad.metrics import Threshold
 from facepad.modelfile.bundle import Bundle
-from facepad.types import Decision, FrameDecision, Label, Reason, ScoreStatus, VideoDecision
+from facepad.types import DecidedBy, Decision, FrameDecision, Label, Policy, Reason, ScoreStatus, VideoDecision
 
 __all__ = [
     "Counts",
+    "DecidedByPart",
     "DecisionPart",
     "Document",
     "Failure",
@@ -86,6 +87,24 @@ class DecisionPart(Part):
         )
 
 
+class DecidedByPart(Part):
+    """The part of a presentation that decided."""
+
+    file: int
+    """Index of the file in the request, from 0."""
+    frames: tuple[int, int]
+    """Indexes of the first and of the last frame that decided, in display order. An image has frame 0."""
+    frame: int
+    """Index of the frame among them that has the lowest score, or that is undecided."""
+    face: int
+    """Index of the face in that frame; 0 is the most prominent face."""
+
+    @classmethod
+    def of(cls, decided_by: DecidedBy) -> DecidedByPart:
+        """Convert the deciding part to a document part."""
+        return cls(file=decided_by.file, frames=decided_by.frames, frame=decided_by.frame, face=decided_by.face)
+
+
 class FramePart(Part):
     """One frame of a video."""
 
@@ -122,8 +141,10 @@ class VideoResult(Part):
     kind: Literal["video"] = "video"
     decisions: tuple[DecisionPart]
     """The decision on the video as a whole."""
-    fuse: Aggregation
-    """Aggregation of the frame scores."""
+    policy: Policy
+    """Policy that turned the decisions on the frames into the decision on the video."""
+    decided_by: DecidedByPart
+    """The frames and the face that decided."""
     frames: tuple[FramePart, ...]
     note: str | None
     """Description of a defect in a file that is still readable; null for a sound file."""
@@ -131,8 +152,15 @@ class VideoResult(Part):
     @classmethod
     def of(cls, path: str, video: VideoDecision) -> VideoResult:
         """Convert the decisions on a video to a document part."""
-        decisions, frames = (DecisionPart.of(video.decision),), tuple(map(FramePart.of, video.frames))
-        return cls(path=path, decisions=decisions, fuse=video.aggregation, frames=frames, note=video.note)
+        assert video.decision.decided_by is not None  # Every decision on a video names the deciding frames.
+        return cls(
+            path=path,
+            decisions=(DecisionPart.of(video.decision),),
+            policy=video.policy,
+            decided_by=DecidedByPart.of(video.decision.decided_by),
+            frames=tuple(map(FramePart.of, video.frames)),
+            note=video.note,
+        )
 
 
 class Failure(Part):

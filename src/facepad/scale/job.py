@@ -199,7 +199,8 @@ def _identity(source: BulkSource, predictor: Predictor, settings: BulkSettings) 
         "column": settings.column,
         "detector": predictor.pipeline.detector,
         "frames": settings.frames,
-        "format": 1,
+        "faces": predictor.pipeline.faces,
+        "format": 2,
     }
 
 

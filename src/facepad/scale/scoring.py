@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from facepad.errors import ImageError, VideoError
 from facepad.files.disk import printable
+from facepad.predict.policy import deciding_face
 from facepad.predict.predictor import FRAMES, Predictor
 from facepad.runtime.parallel import map_ahead
 from facepad.scale.contents import as_file, read_content
@@ -27,7 +28,7 @@ _READERS = 4  # Number of threads that read files.
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """The result of an item: of the most prominent face of an image, or of a whole video.
+    """The result of an item: of the deciding face of an image, or of a whole video.
 
     Attributes:
         item: The item.
@@ -129,7 +130,8 @@ def _score_images(predictor: Predictor, items: Sequence[Item], result: BatchResu
         for step in ("prepare", "score"):
             result.spend(step, sum(decision.timings[step] for decision in decided))
         faces = sum(decision.box is not None for decision in decided)
-        result.items.append(_result(item, decided[0], faces=faces))
+        shown = decided[deciding_face(decided, predictor.pipeline.faces)]
+        result.items.append(_result(item, shown, faces=faces))
     other_steps = sum(result.seconds.values()) - known
     result.spend("decode", time.perf_counter() - started - other_steps)
 

@@ -104,7 +104,8 @@ def load_predictor(settings: Settings) -> Predictor:
         ModelError: The model does not exist, or is broken.
         InputError: The detector is unknown.
     """
-    return load(settings.model, detector=settings.detector, threads=max(1, available_cpus() // settings.workers))
+    threads = max(1, available_cpus() // settings.workers)
+    return load(settings.model, detector=settings.detector, faces=settings.faces, threads=threads)
 
 
 def from_environment() -> FastAPI:

@@ -18,12 +18,14 @@ from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 from facepad.service.uploads import UploadedFile, UploadKind
-from facepad.types import VideoFrame
+from facepad.types import Reason, VideoFrame
 
 __all__ = ["CLIP_PIXELS", "FACES", "ExaminedFile", "ExaminedFrame", "Examiner"]
 
 FACES = 16
-"""Maximum number of faces that are scored per image or frame. The most prominent faces are scored."""
+"""Maximum number of faces that are scored per image or frame. The most prominent faces are scored.
+
+If all faces must be live, an image with more faces is undecided (``multiple_faces``)."""
 
 # Without these limits a file of a few kilobytes could take hours to decode. Files from cameras stay below the limits.
 CLIP_PIXELS = 6e9
@@ -130,6 +132,8 @@ class Examiner:
 
     def _most_prominent(self, image: NDArray[np.uint8]) -> Examined:
         examined = self._pipeline.examine(image)
+        if len(examined.faces) > FACES and self._pipeline.faces == "all":
+            return examined.refused(Reason.MULTIPLE_FACES)
         return replace(examined, faces=examined.faces[:FACES])
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import MediaError
-from facepad.predict.aggregation import aggregate_frames
 from facepad.predict.pipeline import Examined, Pipeline
+from facepad.predict.policy import decide_files, decide_frames
 from facepad.predict.schema import DecisionPart, FramePart
 from facepad.runtime.parallel import available_cpus
 from facepad.service.batching import Batcher
@@ -28,7 +28,7 @@ from facepad.service.schemas import ClipPart, ImagePart, SeenDecision
 from facepad.service.settings import Settings
 from facepad.service.telemetry import Telemetry
 from facepad.service.uploads import UploadedFile
-from facepad.types import Decision, FrameDecision
+from facepad.types import Decision, FrameDecision, Policy
 
 __all__ = ["Judge", "Verdict"]
 
@@ -39,14 +39,15 @@ class Verdict:
 
     Attributes:
         decision: The decision on all files together.
+        policy: The policy of the decision.
         files: The decisions on each file.
-        depth_map: The depth map of a single file as a data URI; None for several files, or if depth was not
-            requested.
+        depth_map: The depth map of the face that decided, as a data URI; None without depth.
         waited: Seconds that the request waited for a thread and for a batch.
         challenge: The result of the challenge. None if the request has no session.
     """
 
     decision: Decision
+    policy: Policy
     files: tuple[ImagePart | ClipPart, ...]
     depth_map: str | None
     waited: float
@@ -87,13 +88,14 @@ class Judge:
             await self._batcher.submit([examined])
 
     async def decide(
-        self, files: Sequence[UploadedFile], *, depth: bool, challenge: Challenge | None = None
+        self, files: Sequence[UploadedFile], *, depth: bool, policy: Policy = "all", challenge: Challenge | None = None
     ) -> Verdict:
         """Decide on the files of one presentation.
 
         Args:
             files: At least one file. With a challenge, exactly one clip.
             depth: Whether the answer includes depth maps.
+            policy: The policy that turns files and frames into one decision.
             challenge: The challenge that the clip must show; None for no challenge.
 
         Raises:
@@ -105,7 +107,7 @@ class Judge:
         try:
             async with asyncio.timeout(seconds):
                 examined = await self._examine_all(examine, files, stop)
-                verdict = await self._decide(examined, submitted, depth=depth)
+                verdict = await self._decide(examined, submitted, policy, depth=depth)
         except TimeoutError:
             raise Problem("timeout", f"no answer within {seconds:g} s", retry_after=1) from None
         finally:
@@ -135,7 +137,7 @@ class Judge:
             raise Problem("unreadable", detail, files=unreadable)
         return examined
 
-    async def _decide(self, files: Sequence[ExaminedFile], submitted: float, *, depth: bool) -> Verdict:
+    async def _decide(self, files: Sequence[ExaminedFile], submitted: float, policy: Policy, *, depth: bool) -> Verdict:
         waited = min(file.started for file in files) - submitted
         handed = time.perf_counter()
         decided = iter(await self._submit([frame.examined for file in files for frame in file.frames]))
@@ -144,11 +146,27 @@ class Judge:
             tuple(FrameDecision(frame.index, frame.seconds, next(decided)) for frame in file.frames) for file in files
         ]
         frames = [frame for of_file in frames_by_file for frame in of_file]
-        decision = frames[0].decisions[0] if len(frames) == 1 else aggregate_frames(frames)
+        decision = decide_files(frames_by_file, policy, faces=self._pipeline.faces)
         scoring = sum(face.timings.get("score", 0.0) for frame in frames for face in frame.decisions)
-        parts = tuple(_file_part(*pair, depth=depth) for pair in zip(files, frames_by_file, strict=True))
-        depth_map = _depth_map(parts[0]) if len(parts) == 1 else None
-        return Verdict(decision, parts, depth_map, max(0.0, waited) + max(0.0, spent - scoring))
+        parts = tuple(
+            self._file_part(file, of_file, policy, depth=depth)
+            for file, of_file in zip(files, frames_by_file, strict=True)
+        )
+        assert decision.decided_by is not None
+        depth_map = _data_uri(_depth_of(decision, frames_by_file[decision.decided_by.file])) if depth else None
+        return Verdict(decision, policy, parts, depth_map, max(0.0, waited) + max(0.0, spent - scoring))
+
+    def _file_part(
+        self, file: ExaminedFile, frames: tuple[FrameDecision, ...], policy: Policy, *, depth: bool
+    ) -> ImagePart | ClipPart:
+        """The part of the answer on one file."""
+        if file.kind == "image":
+            decisions = tuple(_decision_part(decision, depth=depth) for decision in frames[0].decisions)
+            return ImagePart(size=file.size, decisions=decisions)
+        decision = decide_frames(frames, policy, faces=self._pipeline.faces)
+        decision = replace(decision, depth_map=_depth_of(decision, frames))
+        parts = tuple(map(FramePart.of, frames))
+        return ClipPart(decision=_decision_part(decision, depth=depth), frames=parts, note=file.note)
 
     async def _submit(self, examined: Sequence[Examined]) -> list[tuple[Decision, ...]]:
         """Decide in pieces of about one batch. Other requests are processed between the pieces."""
@@ -162,26 +180,12 @@ class Judge:
         return decisions
 
 
-def _file_part(file: ExaminedFile, frames: tuple[FrameDecision, ...], *, depth: bool) -> ImagePart | ClipPart:
-    """The part of the answer on one file."""
-    if file.kind == "image":
-        decisions = tuple(_decision_part(decision, depth=depth) for decision in frames[0].decisions)
-        return ImagePart(size=file.size, decisions=decisions)
-    decision = aggregate_frames(frames)
-    if depth and decision.score is not None:
-        decision = replace(decision, depth_map=_nearest_decision(frames, decision.score).depth_map)
-    parts = tuple(map(FramePart.of, frames))
-    return ClipPart(decision=_decision_part(decision, depth=depth), frames=parts, note=file.note)
-
-
-def _nearest_decision(frames: Sequence[FrameDecision], score: float) -> Decision:
-    """The decision of the frame whose score is closest to the score of the clip."""
-    scored = [frame.decisions[0] for frame in frames if frame.decisions[0].score is not None]
-    return min(scored, key=lambda decision: abs((decision.score or 0.0) - score))
-
-
-def _depth_map(part: ImagePart | ClipPart) -> str | None:
-    return part.decision.depth_map if isinstance(part, ClipPart) else part.decisions[0].depth_map
+def _depth_of(decision: Decision, frames: Sequence[FrameDecision]) -> NDArray[np.float32] | None:
+    """The depth map of the face that decided; None if this face was not scored, or if the model gives no depth."""
+    decided_by = decision.decided_by
+    assert decided_by is not None  # Every decision of a policy names the deciding face.
+    (decisions,) = (frame.decisions for frame in frames if frame.index == decided_by.frame)
+    return decisions[decided_by.face].depth_map
 
 
 def _decision_part(decision: Decision, *, depth: bool) -> SeenDecision:

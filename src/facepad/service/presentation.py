@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from facepad import __version__
-from facepad.predict.schema import DecisionPart, ModelPart
+from facepad.predict.schema import DecidedByPart, DecisionPart, ModelPart
 from facepad.service.challenge import ChallengeResult
 from facepad.service.judge import Verdict
 from facepad.service.running import Running
@@ -79,6 +79,7 @@ async def admitted(request: Request, running: Running) -> AsyncIterator[Presenta
 
 def answer_of(running: Running, verdict: Verdict, presentation: Presentation, request_id: str) -> Answer:
     """The answer on a presentation."""
+    assert verdict.decision.decided_by is not None  # The judge's decision comes from a policy.
     steps = verdict.decision.timings
     timings = Timings(
         read=presentation.read,
@@ -90,6 +91,8 @@ def answer_of(running: Running, verdict: Verdict, presentation: Presentation, re
     return Answer(
         **decision,
         request_id=request_id,
+        policy=verdict.policy,
+        decided_by=DecidedByPart.of(verdict.decision.decided_by),
         depth_map=verdict.depth_map,
         model=ModelPart.of(running.model),
         files=verdict.files,

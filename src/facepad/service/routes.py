@@ -16,6 +16,7 @@ from facepad.service.problems import Problem
 from facepad.service.running import KEY, limit_caller_rate, problems, ready_judge, require_key, running_of
 from facepad.service.schemas import Answer, Models, State
 from facepad.service.telemetry import CONTENT_TYPE
+from facepad.types import Policy
 
 __all__ = ["PAGE", "open_routes", "page_routes", "v1"]
 
@@ -59,15 +60,18 @@ async def liveness(
     request: Request,
     judge: Annotated[Judge, Depends(ready_judge)],
     depth: Annotated[bool, Query(description="Include the depth map of the model in the answer.")] = False,
+    policy: Annotated[
+        Policy, Query(description="How several files, or the frames of a clip, make one decision.")
+    ] = "all",
 ) -> Answer:
     """Decide whether a person is live. The body is an image or clip, or 1 to 32 multipart parts named `files`.
 
-    All files of a request are judged as one presentation. Only `label: bona_fide` means live. `attack` means an
-    attack. `null` means undecided, for the reasons in `reasons`.
+    All files of a request are judged as one presentation: with the policy `all`, each file must be live. Only
+    `label: bona_fide` means live. `attack` means an attack. `null` means undecided, for the reasons in `reasons`.
     """
     running = running_of(request)
     async with admitted(request, running) as presentation:
-        verdict = await judge.decide(presentation.files, depth=depth)
+        verdict = await judge.decide(presentation.files, depth=depth, policy=policy)
     running.telemetry.decided(verdict.decision)
     return answer_of(running, verdict, presentation, request.state.request_id)
 

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from facepad.predict.schema import DecisionPart, FramePart, ModelPart, Part
+from facepad.predict.schema import DecidedByPart, DecisionPart, FramePart, ModelPart, Part
 from facepad.service.problems import ProblemDocument
+from facepad.types import Policy
 
 __all__ = [
     "Answer",
@@ -58,7 +59,7 @@ class ClipPart(Part):
 
     kind: Literal["clip"] = "clip"
     decision: SeenDecision
-    """The decision on the whole clip, by the mean of the frame scores."""
+    """The decision on the whole clip."""
     frames: tuple[FramePart, ...]
     note: str | None
     """Description of a defect in a file that is still readable; null for a sound file."""
@@ -98,12 +99,18 @@ class Timings(Part):
 class Answer(DecisionPart):
     """The answer on a presentation. All files of a request are judged as one presentation.
 
-    The decision on a clip or on several files uses the mean of the frame scores.
+    With the policy `all`, each file must be live: one attack makes the answer an attack, and otherwise one undecided
+    file makes it undecided. Score, box and depth map are those of the deciding file. A clip is live if the mean score
+    of its frames reaches the threshold, more than half of the frames reach it, and no 5 consecutive frames miss it.
     """
 
     request_id: str
+    policy: Policy
+    """The policy that turned files and frames into this decision."""
+    decided_by: DecidedByPart
+    """The file, frames and face that decided."""
     depth_map: str | None
-    """The depth map of the only file, as in `files`; null for several files."""
+    """The depth map of the deciding face, as in `files`. Null if not requested, or without depth."""
     model: ModelPart
     files: tuple[ImagePart | ClipPart, ...]
     """The files, in the order of the request."""

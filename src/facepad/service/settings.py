@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field
 
 from facepad.files.config import Section
+from facepad.types import FacePolicy
 
 __all__ = ["Settings"]
 
@@ -21,6 +22,7 @@ class Settings(Section):
         model: The name of a listed model, or the path of a model file or run folder. None means the default model.
         allow_undecided: Whether a model without a threshold may be served. Its answers are all undecided.
         detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with.
+        faces: The faces of an image that count, as in `facepad.predict.predictor.load`.
         host, port: The address to listen on. An address other than loopback needs `api_keys`.
         api_keys: File of hashed keys, in the format of `facepad.service.keys.ApiKeys`. None allows calls without a key.
         workers: Number of processes. Several processes need `store`.
@@ -44,6 +46,7 @@ class Settings(Section):
     model: str | None = None
     allow_undecided: bool = False
     detector: str | None = None
+    faces: FacePolicy = "largest"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     api_keys: Path | None = None

@@ -34,6 +34,8 @@ ANSWER = {
     "threshold": 0.5,
     "reasons": [],
     "box": [1, 2, 3, 4],
+    "policy": "all",
+    "decided_by": {"file": 0, "frames": [0, 0], "frame": 0, "face": 0},
     "depth_map": None,
     "model": MODEL,
     "files": [],

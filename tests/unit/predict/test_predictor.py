@@ -18,7 +18,7 @@ from facepad.media.videos import write_video
 from facepad.modelfile.catalog import DEFAULT_MODEL, FALLBACK_MODEL, described_models
 from facepad.modelfile.catalog.described import read_described
 from facepad.modelfile.scorers import BundleScorer
-from facepad.predict.aggregation import aggregate_frames
+from facepad.predict.policy import decide_frames
 from facepad.types import Box, Decision, Face, FrameDecision, Label, Reason, ScoreStatus
 from helpers.squares import BLUE, RED, Squares, picture
 
@@ -80,7 +80,7 @@ def test_model_without_threshold_gives_a_score_and_no_decision(make_model, tmp_p
     assert decision.score == pytest.approx(by_hand(RED), abs=1e-5)
     assert (decision.label, decision.threshold, decision.reasons) == (None, None, (Reason.NO_THRESHOLD,))
     assert decision.depth_map is None
-    video = aggregate_frames([FrameDecision(0, 0.0, (decision,))])
+    video = decide_frames([FrameDecision(0, 0.0, (decision,))])
     assert video.score == decision.score and video.reasons == (Reason.NO_THRESHOLD,)
 
 
@@ -173,20 +173,19 @@ def frames_of(*colours):
     return [picture(colour) if colour else np.zeros((64, 64, 3), np.uint8) for colour in colours]
 
 
-@pytest.mark.parametrize(("aggregation", "pick"), [("mean", np.mean), ("median", np.median), ("min", np.min)])
-def test_video_aggregates_the_frames_that_have_a_score(predictor, tmp_path, aggregation, pick):
+@pytest.mark.parametrize(
+    ("policy", "pick"), [("all", np.mean), ("mean", np.mean), ("median", np.median), ("min", np.min)]
+)
+def test_video_is_decided_by_the_frames_that_have_a_score(predictor, tmp_path, policy, pick):
     path = tmp_path / "a.avi"
     write_video(path, frames_of(RED, None, RED, BLUE), rate=10)
-    video = predictor.predict_video(path, aggregation=aggregation)
+    video = predictor.predict_video(path, policy=policy)
     assert [frame.index for frame in video.frames] == [0, 1, 2, 3]
     assert [frame.seconds for frame in video.frames] == pytest.approx([0, 0.1, 0.2, 0.3])
     assert [frame.decisions[0].verdict for frame in video.frames] == ["live", "undecided", "live", "attack"]
     scores = [frame.decisions[0].score for frame in video.frames if frame.decisions[0].score is not None]
-    assert video.decision.score == pytest.approx(pick(scores)) and (video.aggregation, video.note) == (
-        aggregation,
-        None,
-    )
-    assert video.decision.label is (Label.ATTACK if aggregation == "min" else Label.BONA_FIDE)
+    assert video.decision.score == pytest.approx(pick(scores)) and (video.policy, video.note) == (policy, None)
+    assert video.decision.label is (Label.ATTACK if policy == "min" else Label.BONA_FIDE)
     assert video.decision.timings["detect"] == sum(frame.decisions[0].timings["detect"] for frame in video.frames)
 
 
@@ -196,6 +195,41 @@ def test_video_takes_as_many_frames_as_asked_for(predictor, tmp_path):
     assert len(predictor.predict_video(path).frames) == 20
     assert [frame.index for frame in predictor.predict_video(path, frames=2).frames] == [12, 37]
     assert len(predictor.predict_video(path, frames=1000).frames) == 50
+
+
+def test_clip_that_is_half_a_replay_is_an_attack(predictor, tmp_path):
+    for name, colours in (("halves", [RED] * 20 + [BLUE] * 20), ("quarter", [RED] * 15 + [BLUE] * 5)):
+        write_video(tmp_path / f"{name}.avi", frames_of(*colours), rate=10)
+        video = predictor.predict_video(tmp_path / f"{name}.avi")
+        assert video.decision.label is Label.ATTACK
+        first, last = video.decision.decided_by.frames
+        assert colours[first] == colours[last] == BLUE
+        if name == "quarter":
+            assert predictor.predict_video(tmp_path / "quarter.avi", policy="mean").decision.label is Label.BONA_FIDE
+
+
+def test_images_together_are_as_live_as_the_weakest(predictor):
+    assert predictor.predict_together([picture(RED)] * 3).label is Label.BONA_FIDE
+    found = predictor.predict_together(iter([picture(RED), picture(BLUE), *[picture(RED)] * 5]))
+    assert (found.label, found.decided_by.file, found.box) == (Label.ATTACK, 1, Box(0, 0, 64, 64))
+    assert predictor.predict_together([picture(RED), frames_of(None)[0]]).reasons == (Reason.NO_FACE,)
+    assert predictor.predict_together([picture(RED)] * 5 + [picture(BLUE)], policy="mean").label is Label.BONA_FIDE
+    with pytest.raises(InputError, match="at least one file"):
+        predictor.predict_together([])
+
+
+def test_several_faces_are_judged_by_the_policy_for_faces(model, tmp_path):
+    mixed = [RED, BLUE]
+    found = {faces: facepad.load(model, detector="stub", faces=faces) for faces in ("largest", "all", "one")}
+    labels = {faces: one.predict_together([picture(*mixed)]).label for faces, one in found.items()}
+    assert labels == {"largest": Label.BONA_FIDE, "all": Label.ATTACK, "one": None}
+    assert found["one"].predict(picture(*mixed))[0].reasons == (Reason.MULTIPLE_FACES,)
+    assert found["one"].predict(picture(RED))[0].label is Label.BONA_FIDE
+    write_video(tmp_path / "a.avi", [picture(*mixed)] * 8)
+    labels = [one.predict_video(tmp_path / "a.avi").decision.label for one in found.values()]
+    assert labels == [Label.BONA_FIDE, Label.ATTACK, None]
+    with pytest.raises(InputError, match="unknown policy for faces 'two'"):
+        facepad.load(model, faces="two")
 
 
 def test_video_without_faces_is_undecided(predictor, tmp_path):
@@ -210,12 +244,12 @@ def test_bad_videos_and_words_are_refused(predictor, tmp_path):
     write_video(path, frames_of(RED))
     with pytest.raises(VideoError, match="cannot be read"):
         predictor.predict_video(tmp_path / "none.mp4")
-    with pytest.raises(InputError, match="unknown aggregation 'max'; choices: mean, median, min"):
-        predictor.predict_video(path, aggregation="max")
+    with pytest.raises(InputError, match="unknown policy 'max'; choices: all, mean, median, min"):
+        predictor.predict_video(path, policy="max")
     with pytest.raises(InputError, match="at least 1 .*got 0"):
         predictor.predict_video(path, frames=0)
     with pytest.raises(InputError, match="at least one frame"):
-        aggregate_frames([])
+        decide_frames([])
 
 
 def test_load_refuses_wrong_arguments_in_one_line(model, tmp_path):

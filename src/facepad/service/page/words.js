@@ -13,6 +13,7 @@ const REASONS = {
   too_dark: ["It is too dark.", "Turn to a window or a lamp, so that light falls on the face from the front."],
   too_bright: ["It is too bright.", "Step out of direct light, or turn away from it."],
   too_blurred: ["The picture is blurred.", "Hold still, wipe the lens, and come to where the camera is sharp."],
+  multiple_faces: ["Several faces are in the picture.", "Let only one person be in the picture."],
   no_threshold: [
     "This model gives scores only.",
     "It has no threshold, so nothing is decided. “facepad calibrate” chooses one on data of your own.",
