@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -85,6 +87,7 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     app.mount("/docs/ui", StaticFiles(directory=SWAGGER_UI), name="swagger-ui")
     _answer_problems(app)
+    _describe_problems(app)
     if settings.cors:
         app.add_middleware(
             CORSMiddleware,
@@ -112,6 +115,22 @@ def from_environment() -> FastAPI:
     """Create the service in a worker process, with the settings from the environment variable `SETTINGS`."""
     log_to_stderr("uvicorn")  # uvicorn logs starts, stops and dead workers.
     return create_app(Settings.model_validate_json(os.environ[SETTINGS]))
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Remove FastAPI's own description of invalid parameters (422), because `_answer_problems` answers 400."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        document = describe()
+        for route in (route for path in document["paths"].values() for route in path.values()):
+            if "HTTPValidationError" in json.dumps(route["responses"].get("422")):
+                del route["responses"]["422"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            document["components"]["schemas"].pop(name, None)
+        return document
+
+    app.openapi = described  # type: ignore[method-assign]  # FastAPI's documented way to change the document.
 
 
 def _answer_problems(app: FastAPI) -> None:
