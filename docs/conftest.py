@@ -37,6 +37,9 @@ def _served(request: pytest.FixtureRequest, _named_files: None, monkeypatch: pyt
     from facepad.service.settings import Settings
 
     usual = httpx2.Client
-    with TestClient(create_app(Settings(model="model.facepad"))) as running:
+    from facepad.service.signing import add_signing_key
+
+    add_signing_key(Path("signing.json"))
+    with TestClient(create_app(Settings(model="model.facepad", signing_keys=Path("signing.json")))) as running:
         monkeypatch.setattr(httpx2, "Client", lambda **how: usual(**(how | {"transport": running._transport})))
         yield

@@ -15,7 +15,8 @@ FacepadError
 │   │   ├── BundleError        a file that is not a model file, or a changed, truncated or too new model file
 │   │   └── DownloadError      a public file that is not on this machine and cannot be downloaded
 │   ├── OutputExistsError      an output folder or file that already exists
-│   └── BusyError              a folder that another process is working in
+│   ├── BusyError              a folder that another process is working in
+│   └── ResultError            a signed result that must not be accepted
 └── RunError                   the work failed although the input is right (command line: exit code 1)
     ├── DivergedError          a training whose weights are no longer finite
     └── ServiceError           a liveness service that refused, failed or could not be reached
@@ -43,6 +44,7 @@ __all__ = [
     "ModelError",
     "OutputExistsError",
     "RecipeError",
+    "ResultError",
     "RunError",
     "ScoresError",
     "SeparableError",
@@ -132,6 +134,10 @@ class OutputExistsError(InputError):
 
 class BusyError(InputError):
     """A folder that another process is working in; the message names the folder and the work."""
+
+
+class ResultError(InputError):
+    """A signed result that must not be accepted: forged, expired, of another session, or accepted before."""
 
 
 class RunError(FacepadError):

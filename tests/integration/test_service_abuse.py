@@ -70,6 +70,7 @@ def schema(predictor, tmp_path_factory):
         ("GET", "/healthz"),
         ("GET", "/readyz"),
         ("GET", "/metrics"),
+        ("GET", "/.well-known/jwks.json"),
     ],
 )
 def test_answers_are_as_described(schema, method, path):

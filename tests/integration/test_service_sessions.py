@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from facepad.client import Client
+from facepad.errors import ResultError
 from facepad.service.challenge import Action, Challenge, ChallengeResult, FacePose
 from facepad.service.keys import add_key
-from helpers.served import ATTACK, DARK, LIVE, clip, encoded, parts, problem
+from facepad.service.signing import add_signing_key
+from helpers.served import ATTACK, DARK, LIVE, clip, encoded, parts, picture, problem
 
 BOTH = ("passive", "challenge")
 
@@ -214,6 +218,46 @@ def test_check_that_fails_inside_ends_the_session(start, predictor, monkeypatch)
     failed = result(client, session)
     assert (failed["state"], failed["problem"]["status"]) == ("failed", 500)
     assert "secret" not in json.dumps(failed)
+
+
+# Signed results
+
+
+def test_result_is_signed_over_what_was_judged(start, tmp_path, predictor):
+    add_signing_key(tmp_path / "signing.json")
+    key = add_key(tmp_path / "keys", "shop")
+    client = start(signing_keys=tmp_path / "signing.json", api_keys=tmp_path / "keys", issuer="liveness.example")
+    session = opened(client, bearer(key))
+    contents = [encoded(LIVE), encoded(picture(190, 70))]
+    upload(client, session, files=parts(*contents))
+    found = result(client, session, bearer(key))
+    with Client("http://localhost", transport=client._transport) as backend:  # noqa: SLF001 - Starlette's
+        expected = {"reference": "anna", "session": session["id"], "issuer": "liveness.example"}
+        for changed in ({"reference": "bert"}, {"session": "other"}, {"issuer": "facepad"}):
+            with pytest.raises(ResultError):
+                backend.verify(found["signed"], **expected | changed)
+        signed = backend.verify(found["signed"], **expected)
+        with pytest.raises(ResultError, match="accepted before"):
+            backend.verify(found["signed"], **expected)
+    answer = found["answer"]
+    assert (signed.live, signed.aud, signed.check, signed.score) == (True, "shop", "passive", answer["score"])
+    assert (signed.threshold, signed.request_id) == (answer["threshold"], answer["request_id"])
+    assert (signed.model.name, signed.model.sha256) == ("tiny", predictor.bundle.sha256)
+    assert list(signed.files) == found["sha256"] == [hashlib.sha256(content).hexdigest() for content in contents]
+    assert 250 < signed.exp - signed.iat <= 300
+
+
+def test_session_without_an_answer_or_without_keys_is_not_signed(start, tmp_path):
+    add_signing_key(tmp_path / "signing.json")
+    client = start(signing_keys=tmp_path / "signing.json")
+    session = opened(client)
+    problem(upload(client, session, encoded(LIVE)[:200]), "unreadable")
+    assert result(client, session)["signed"] is None
+    without = start()
+    session = opened(without)
+    upload(without, session, encoded(LIVE))
+    assert result(without, session)["signed"] is None
+    assert without.get("/.well-known/jwks.json").json() == {"keys": []}
 
 
 # Keys

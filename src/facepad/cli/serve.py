@@ -1,4 +1,4 @@
-"""facepad serve and api-key: the HTTP service, and its API keys."""
+"""facepad serve, api-key and signing-key: the HTTP service, and its keys."""
 
 from __future__ import annotations
 
@@ -34,6 +34,10 @@ def serve(
         typer.Option(envvar="FACEPAD_STORE", help="Redis server that workers share, such as redis://127.0.0.1:6379/0."),
     ] = None,
     rate: Annotated[int, typer.Option(min=0, help="Rate limit: requests per minute and caller; 0: no limit.")] = 600,
+    signing_keys: Annotated[
+        Path | None, typer.Option(help="File of the keys that sign results (facepad signing-key makes it).")
+    ] = None,
+    issuer: Annotated[str, typer.Option(help="Name of the service in signed results.")] = "facepad",
     attempts: Annotated[
         int, typer.Option(min=0, help="Limit of sessions per hour for one reference of a key; 0: no limit.")
     ] = 20,
@@ -66,6 +70,8 @@ def serve(
         store=store,
         challenges=challenges,
         rate=rate,
+        signing_keys=signing_keys,
+        issuer=issuer,
         attempts=attempts,
         queue=queue,
         timeout=timeout,
@@ -79,7 +85,7 @@ def _announce(address: str, model: Bundle) -> None:
     described = model.description
     if described.scope:
         say(described.scope)
-    say(f"model {described.name}, SHA-256 {model.sha256 or 'none (a run folder, or a described network)'}")
+    say(f"model {described.name}, SHA-256 {model.digest}")
     say(f"serving on {address} (Ctrl-C stops)")
 
 
@@ -93,3 +99,13 @@ def api_key(
 
     show(add_key(file, name))
     say(f"added {name} to {file}; the key above is not shown again")
+
+
+@app.command("signing-key", epilog="Example: facepad signing-key signing.json")
+def signing_key(
+    file: Annotated[Path, typer.Argument(help="File of signing keys; created if it is missing.", show_default=False)],
+) -> None:
+    """Add a new key that signs results, and keep the key before it. The new key signs after five minutes."""
+    from facepad.service.signing import add_signing_key
+
+    say(f"added the key {add_signing_key(file)} to {file}")

@@ -3,6 +3,7 @@
 from facepad.client.answers import ChallengeTask, LivenessAnswer, OpenedSession, Receipt, ServedModel, SessionResult
 from facepad.client.calls import SessionRequest
 from facepad.client.clients import AsyncClient, Client, Upload
+from facepad.client.results import ResultVerifier, SignedResult, verify_result
 
 __all__ = [
     "AsyncClient",
@@ -11,8 +12,11 @@ __all__ = [
     "LivenessAnswer",
     "OpenedSession",
     "Receipt",
+    "ResultVerifier",
     "ServedModel",
     "SessionRequest",
     "SessionResult",
+    "SignedResult",
     "Upload",
+    "verify_result",
 ]

@@ -15,6 +15,7 @@ __all__ = [
     "ChallengeTask",
     "LivenessAnswer",
     "OpenedSession",
+    "PublicKeys",
     "Receipt",
     "ServedModel",
     "ServedModels",
@@ -70,6 +71,12 @@ class LivenessAnswer(_AnswerPart):
         return self.label is Label.BONA_FIDE
 
 
+class PublicKeys(_AnswerPart):
+    """The public keys that verify signed results, as JSON Web Keys."""
+
+    keys: tuple[Mapping[str, Any], ...]
+
+
 class ServedModels(_AnswerPart):
     """The models of the service."""
 
@@ -100,6 +107,8 @@ class SessionResult(_AnswerPart):
     check: str | None
     answer: LivenessAnswer | None
     problem: Mapping[str, Any] | None
+    sha256: tuple[str, ...]
+    signed: str | None
 
     @property
     def live(self) -> bool:

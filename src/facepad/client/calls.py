@@ -141,6 +141,10 @@ class Calls:
         """Make the call that fetches a session."""
         return self.call(http, "GET", f"/v1/sessions/{quote(session_id, safe='')}")
 
+    def public_keys(self, http: Any) -> Call:
+        """Make the call that fetches the public keys of signed results."""
+        return self.call(http, "GET", "/.well-known/jwks.json")
+
     def begin_challenge(self, http: Any, token: str) -> Call:
         """Make the call that begins an active check."""
         return self.call(http, "POST", "/v1/challenge", headers=_bearer(token))

@@ -15,6 +15,7 @@ from facepad.client.answers import (
     ChallengeTask,
     LivenessAnswer,
     OpenedSession,
+    PublicKeys,
     Receipt,
     ServedModel,
     ServedModels,
@@ -22,6 +23,7 @@ from facepad.client.answers import (
     read,
 )
 from facepad.client.calls import Call, Calls, SessionRequest
+from facepad.client.results import ResultVerifier, SignedResult
 from facepad.errors import InputError, reason
 from facepad.types import Policy
 
@@ -67,6 +69,7 @@ class Client:
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self._calls = Calls(url, key, timeout, total, tries)
+        self._results = ResultVerifier()
         self._http = httpx2.Client(headers=self._calls.headers, transport=transport)
 
     def check(self, *files: Upload, depth: bool = False, policy: Policy = "all") -> LivenessAnswer:
@@ -110,6 +113,25 @@ class Client:
                 that this key has no such session, or that its result is no longer kept.
         """
         return read(SessionResult, self._send(self._calls.session(self._http, session_id)))
+
+    def verify(self, signed: str, *, reference: str, session: str, issuer: str = "facepad") -> SignedResult:
+        """Verify the signed result of a session, and accept it once. The public keys are fetched when needed.
+
+        Args:
+            signed: The signed result, from `SessionResult.signed`.
+            reference: The reference with which you opened the session.
+            session: The id of the session.
+            issuer: Name of the service (``facepad serve --issuer``).
+
+        Raises:
+            ResultError: The result must not be accepted; see `facepad.client.results.verify_result`. Or this client
+                accepted it before.
+            ServiceError: The public keys could not be fetched.
+        """
+        if self._results.wants_keys(signed):
+            keys = read(PublicKeys, self._send(self._calls.public_keys(self._http)))
+            self._results.use_keys(keys.model_dump())
+        return self._results.accept(signed, reference=reference, session=session, issuer=issuer)
 
     def begin_challenge(self, token: str) -> ChallengeTask:
         """Begin the active check of a session, with its upload token instead of the API key.
@@ -195,6 +217,7 @@ class AsyncClient:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._calls = Calls(url, key, timeout, total, tries)
+        self._results = ResultVerifier()
         self._http = httpx2.AsyncClient(headers=self._calls.headers, transport=transport)
 
     async def check(self, *files: Upload, depth: bool = False, policy: Policy = "all") -> LivenessAnswer:
@@ -213,6 +236,13 @@ class AsyncClient:
     async def session(self, session_id: str) -> SessionResult:
         """Fetch the state and the result of a session that this key has opened."""
         return read(SessionResult, await self._send(self._calls.session(self._http, session_id)))
+
+    async def verify(self, signed: str, *, reference: str, session: str, issuer: str = "facepad") -> SignedResult:
+        """Verify the signed result of a session, and accept it once. Arguments and errors as in `Client.verify`."""
+        if self._results.wants_keys(signed):
+            keys = read(PublicKeys, await self._send(self._calls.public_keys(self._http)))
+            self._results.use_keys(keys.model_dump())
+        return self._results.accept(signed, reference=reference, session=session, issuer=issuer)
 
     async def begin_challenge(self, token: str) -> ChallengeTask:
         """Begin the active check of a session, with its upload token instead of the API key."""

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -208,6 +209,20 @@ class Bundle:
     description: Description
     files: Mapping[str, bytes] = field(repr=False)
     sha256: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 that identifies the model: of its file, or else of everything that decides.
+
+        A described model and a run folder have no single file. Their hash covers the description without its facts,
+        and the SHA-256 of each part.
+        """
+        if self.sha256:
+            return self.sha256
+        whole = hashlib.sha256(self.description.model_dump_json(exclude={"parts", "facts"}).encode())
+        for name, content in sorted(self.files.items()):
+            whole.update(f"\n{name} {hashlib.sha256(content).hexdigest()}".encode())
+        return whole.hexdigest()
 
     def network_files(self, network: Network) -> tuple[bytes, ...]:
         """The content of a network's parts."""

@@ -36,8 +36,8 @@ class ModelPart(Part):
     name: str
     format: int
     """Format of the model file."""
-    sha256: str | None
-    """Hash of the model file; null for a run folder and for a described network (see `facepad list models`)."""
+    sha256: str
+    """SHA-256 of the model file. For a public model or a run folder: of its description and its networks' files."""
     license: str
     scope: str
     """The intended use of the model; empty if the use is not restricted."""
@@ -51,7 +51,7 @@ class ModelPart(Part):
         return cls(
             name=described.name,
             format=described.format,
-            sha256=bundle.sha256 or None,
+            sha256=bundle.digest,
             license=described.license,
             scope=described.scope,
             threshold=described.threshold,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pickle
 import platform
@@ -19,7 +18,6 @@ from typing import Any, Literal
 from facepad import __version__
 from facepad.errors import InputError
 from facepad.files.disk import printable
-from facepad.modelfile.bundle import Bundle
 from facepad.predict.predictor import FRAMES, Predictor
 from facepad.runtime.parallel import available_cpus, require_positive
 from facepad.scale.items import Item
@@ -192,7 +190,7 @@ def _identity(source: BulkSource, predictor: Predictor, settings: BulkSettings) 
     """The facts that must be the same in every run on an output folder."""
     bundle = predictor.bundle
     return {
-        "model_sha256": bundle.sha256 or _digest(bundle),
+        "model_sha256": bundle.digest,
         "model": bundle.description.name,
         "threshold": predictor.pipeline.threshold,
         "source": printable(source.name),
@@ -202,14 +200,6 @@ def _identity(source: BulkSource, predictor: Predictor, settings: BulkSettings) 
         "faces": predictor.pipeline.faces,
         "format": 2,
     }
-
-
-def _digest(bundle: Bundle) -> str:
-    """The hash of a model that has no file."""
-    whole = hashlib.sha256(bundle.description.model_dump_json(exclude={"parts", "facts"}).encode())
-    for name, content in sorted(bundle.files.items()):
-        whole.update(f"\n{name} {hashlib.sha256(content).hexdigest()}".encode())
-    return whole.hexdigest()
 
 
 def _summary(facts: dict[str, Any], output: Output, progress: Progress, *, complete: bool) -> dict[str, Any]:

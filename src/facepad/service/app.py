@@ -31,6 +31,7 @@ from facepad.service.routes import PAGE, open_routes, page_routes, v1
 from facepad.service.running import Running
 from facepad.service.session_routes import session_routes, upload_routes
 from facepad.service.settings import Settings
+from facepad.service.signing import Signer
 from facepad.service.store import open_store
 from facepad.service.telemetry import Telemetry
 
@@ -55,14 +56,15 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
         predictor: The model. None loads the model when the application starts.
 
     Raises:
-        InputError: The key file or the address of the store is wrong.
+        InputError: A key file or the address of the store is wrong.
         ModelError: A model file that challenges need is missing.
     """
     settings = settings or Settings()
     telemetry = Telemetry()
     keys = None if settings.api_keys is None else ApiKeys(settings.api_keys)
     poses = PoseEstimator() if settings.challenges else None
-    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys)
+    signer = None if settings.signing_keys is None else Signer(settings.signing_keys)
+    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys, signer)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

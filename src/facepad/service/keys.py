@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import logging
 import re
 import secrets
-import time
+from functools import partial
 from pathlib import Path
 
 from facepad.errors import InputError, reason
 from facepad.files.disk import read_text
+from facepad.service.watched import Watched
 
-__all__ = ["CHECK_SECONDS", "ApiKeys", "add_key"]
-
-CHECK_SECONDS = 1.0
-"""Minimum seconds between two checks of the key file for changes."""
+__all__ = ["ApiKeys", "add_key"]
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LINE = re.compile(rf"({_NAME.pattern}):([0-9a-f]{{64}})")
-_LOG = logging.getLogger("facepad.service")
 
 
 class ApiKeys:
@@ -35,33 +31,16 @@ class ApiKeys:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._keys = _read_keys(path)
-        self._state = _file_state(path)
-        self._looked = time.monotonic()
+        self._keys = Watched(path, _read_keys(path), partial(_read_keys, empty=True))
 
     def name_of(self, key: str) -> str | None:
         """The name of a key, or None for an unknown key. The comparison takes the same time for every key."""
-        self._refresh()
         digest = _digest(key)
         found = None
-        for name, known in self._keys.items():
+        for name, known in self._keys.content().items():
             if hmac.compare_digest(digest, known):
                 found = name
         return found
-
-    def _refresh(self) -> None:
-        now = time.monotonic()
-        if now - self._looked < CHECK_SECONDS:
-            return
-        self._looked, state = now, _file_state(self._path)
-        if state == self._state:
-            return
-        self._state = state
-        try:
-            self._keys = _read_keys(self._path, empty=True)
-        except InputError as error:
-            _LOG.warning("%s; the keys that were read before remain valid", error)
 
 
 def add_key(path: Path, name: str) -> str:
@@ -87,15 +66,6 @@ def add_key(path: Path, name: str) -> str:
 
 def _digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _file_state(path: Path) -> tuple[int, int, int] | None:
-    """File attributes that change when the file changes; None if the file is missing."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
 def _read_keys(path: Path, *, empty: bool = False) -> dict[str, str]:

@@ -14,7 +14,7 @@ from facepad.service.judge import Judge
 from facepad.service.presentation import FILES_BODY, admitted, answer_of
 from facepad.service.problems import Problem
 from facepad.service.running import KEY, limit_caller_rate, problems, ready_judge, require_key, running_of
-from facepad.service.schemas import Answer, Models, State
+from facepad.service.schemas import Answer, Models, PublicKeys, State
 from facepad.service.telemetry import CONTENT_TYPE
 from facepad.types import Policy
 
@@ -94,6 +94,14 @@ async def readyz(request: Request, _: Annotated[Judge, Depends(ready_judge)]) ->
     if not await running_of(request).store.ready():
         raise Problem("not-ready", "the store does not answer", retry_after=1)
     return State()
+
+
+@open_routes.get("/.well-known/jwks.json", summary="Keys of signed results")
+async def public_keys(request: Request, response: Response) -> PublicKeys:
+    """The public keys that verify the signed results of sessions. Without signing keys, the list is empty."""
+    signer = running_of(request).signer
+    response.headers["Cache-Control"] = "public, max-age=60"
+    return PublicKeys.model_validate({"keys": []} if signer is None else signer.public_keys())
 
 
 @open_routes.get(

@@ -14,8 +14,9 @@ from facepad.service.guard import check_key, limit_rate
 from facepad.service.judge import Judge
 from facepad.service.keys import ApiKeys
 from facepad.service.problems import PROBLEMS, Problem, ProblemDocument
-from facepad.service.sessions import Sessions
+from facepad.service.sessions import SessionRecord, Sessions
 from facepad.service.settings import Settings
+from facepad.service.signing import Signer, claims_of
 from facepad.service.store import Store
 from facepad.service.telemetry import Telemetry
 
@@ -39,19 +40,23 @@ class Running:
     store: Store
     gate: Gate
     keys: ApiKeys | None = None
+    signer: Signer | None = None
     bundle: Bundle | None = None
     judge: Judge | None = None
 
     @property
     def sessions(self) -> Sessions:
         """The sessions in the store."""
-        return Sessions(self.store, self.settings.attempts, self.settings.keep_results)
+        return Sessions(self.store, self.settings.attempts, self.settings.keep_results, self._sign)
 
     @property
     def model(self) -> Bundle:
         """The model of a ready service."""
         assert self.bundle is not None  # It is set together with the judge.
         return self.bundle
+
+    def _sign(self, record: SessionRecord) -> str | None:
+        return None if self.signer is None else self.signer.sign(claims_of(record, self.settings.issuer))
 
 
 def running_of(request: Request) -> Running:

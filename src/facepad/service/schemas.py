@@ -19,6 +19,8 @@ __all__ = [
     "ImagePart",
     "Models",
     "OpenedSession",
+    "PublicKey",
+    "PublicKeys",
     "Receipt",
     "SeenDecision",
     "SessionRequest",
@@ -166,6 +168,10 @@ class SessionResult(Part):
     """The answer on the upload, if the session is done. It has no depth map."""
     problem: ProblemDocument | None
     """The problem of the upload, if the session has failed."""
+    sha256: tuple[str, ...]
+    """SHA-256 of each uploaded file, in the order of the upload."""
+    signed: str | None
+    """The result as a compact JWS (EdDSA), if the session is done and the service has signing keys."""
 
 
 class UploadTask(Part):
@@ -198,6 +204,23 @@ class Models(Part):
     """The models of the service."""
 
     models: tuple[ModelPart, ...]
+
+
+class PublicKey(Part):
+    """A public key as a JSON Web Key (RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    x: str
+    kid: str
+    alg: Literal["EdDSA"]
+    use: Literal["sig"]
+
+
+class PublicKeys(Part):
+    """The keys that verify signed results, as a JSON Web Key Set (RFC 7517)."""
+
+    keys: tuple[PublicKey, ...]
 
 
 class State(Part):

@@ -21,6 +21,7 @@ from facepad.runtime.log import log_to_stderr
 from facepad.service.app import SETTINGS, create_app, load_predictor
 from facepad.service.keys import ApiKeys
 from facepad.service.settings import Settings
+from facepad.service.signing import Signer
 from facepad.service.store import open_store
 from facepad.service.telemetry import MULTIPROCESS
 
@@ -174,6 +175,8 @@ def _refuse_unsafe(settings: Settings) -> None:
         raise InputError(
             "several workers need --store redis://HOST:PORT/0, because all workers must share rate limits and sessions"
         )
+    if settings.signing_keys is not None:
+        Signer(settings.signing_keys)
     open_store(settings.store)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Annotated
 
@@ -25,7 +26,7 @@ from facepad.service.schemas import (
     UploadTask,
 )
 from facepad.service.sessions import SessionRecord
-from facepad.service.uploads import read_small_body
+from facepad.service.uploads import read_small_body, sha256_of
 
 __all__ = ["session_routes", "upload_routes"]
 
@@ -88,6 +89,8 @@ async def session_result(request: Request, session_id: str) -> SessionResult:
         check=record.check,
         answer=record.answer,
         problem=record.problem,
+        sha256=record.files,
+        signed=record.signed,
     )
 
 
@@ -161,7 +164,9 @@ async def upload(
         if challenge and [file.kind for file in presentation.files] != ["clip"]:
             raise Problem("bad-request", "an active check has one clip and no other files")
         _require_model(running, record.request.model)
-        taken = await running.sessions.take(token, record, chosen, running.settings.longest)
+        files = await asyncio.to_thread(sha256_of, presentation.files)
+        taken = record.model_copy(update={"check": chosen, "files": files})
+        taken = await running.sessions.take(token, taken, running.settings.longest)
         try:
             verdict = await judge.decide(presentation.files, depth=False, challenge=challenge)
         except Exception as error:
@@ -169,7 +174,7 @@ async def upload(
             raise
     running.telemetry.decided(verdict.decision)
     answer = answer_of(running, verdict, presentation, request.state.request_id)
-    await running.sessions.finish(taken, answer=answer)
+    await running.sessions.finish(taken, answer)
     return Receipt()
 
 
@@ -188,7 +193,7 @@ def _require_challenges(running: Running) -> None:
 def _require_model(running: Running, wanted: str | None) -> None:
     """Refuse a session for another model. The model can change between the opening and the upload."""
     model = running.model
-    if wanted is not None and wanted not in (model.description.name, model.sha256):
+    if wanted is not None and wanted not in (model.description.name, model.digest):
         raise Problem(
             "other-model", f"this service decides with {model.description.name} ({model.sha256 or 'no hash'})"
         )
@@ -206,4 +211,4 @@ def _chosen_check(record: SessionRecord, wanted: Check | None) -> Check:
 async def _fail(running: Running, taken: SessionRecord, error: Exception, request_id: str) -> None:
     """Store a failure as the result of a session."""
     problem = error if isinstance(error, Problem) else Problem("internal", "the failure was logged")
-    await running.sessions.finish(taken, problem=problem_document(problem, request_id))
+    await running.sessions.finish(taken, problem_document(problem, request_id))

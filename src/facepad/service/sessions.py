@@ -6,6 +6,7 @@ import hashlib
 import math
 import secrets
 import time
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -36,6 +37,8 @@ class SessionRecord(BaseModel):
         check: The check that was made; None before an upload.
         answer: The answer on the upload; None before it, and after a failed check.
         problem: The problem of a failed check.
+        files: SHA-256 of each uploaded file; empty before an upload.
+        signed: The signed result, a compact JWS; None without an answer or without signing keys.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +51,8 @@ class SessionRecord(BaseModel):
     check: Check | None = None
     answer: Answer | None = None
     problem: ProblemDocument | None = None
+    files: tuple[str, ...] = ()
+    signed: str | None = None
 
     def state_at(self, now: float) -> SessionState:
         """The state at a time. A session expires without an upload. It fails if the process that judged it has died."""
@@ -82,10 +87,13 @@ class Sessions:
         store: The store.
         attempts: Maximum sessions per hour for one reference of one key; 0 means no limit.
         keep: Seconds for which the result of a session is kept.
+        sign: Function that signs a session with an answer. It returns None if the service signs no results.
     """
 
-    def __init__(self, store: Store, attempts: int, keep: float) -> None:
-        self._store, self._attempts, self._keep = store, attempts, keep
+    def __init__(
+        self, store: Store, attempts: int, keep: float, sign: Callable[[SessionRecord], str | None] = lambda _: None
+    ) -> None:
+        self._store, self._attempts, self._keep, self._sign = store, attempts, keep, sign
 
     async def open(self, request: SessionRequest, key: str) -> tuple[SessionRecord, str]:
         """Open a session.
@@ -160,13 +168,12 @@ class Sessions:
         """
         return Challenge.from_json((await self._begun(record)).challenge)
 
-    async def take(self, token: str, record: SessionRecord, check: Check, seconds: float) -> SessionRecord:
+    async def take(self, token: str, record: SessionRecord, seconds: float) -> SessionRecord:
         """Take the session of a token for one check. The token is then no longer valid.
 
         Args:
             token: The upload token.
-            record: The session of the token.
-            check: The check to make.
+            record: The session of the token, with the check to make and the files to judge.
             seconds: Maximum seconds of the check.
 
         Raises:
@@ -174,17 +181,18 @@ class Sessions:
         """
         if await self._store.tokens.take(_digest(token)) != record.id:
             raise _refused()
-        taken = record.model_copy(update={"state": "judging", "check": check, "until": time.time() + seconds})
+        taken = record.model_copy(update={"state": "judging", "until": time.time() + seconds})
         await self.save(taken)
         return taken
 
-    async def finish(
-        self, record: SessionRecord, *, answer: Answer | None = None, problem: ProblemDocument | None = None
-    ) -> SessionRecord:
-        """Store the result of a session: an answer or a problem."""
-        state = "done" if problem is None else "failed"
-        result = {"state": state, "until": time.time() + self._keep, "answer": answer, "problem": problem}
-        finished = record.model_copy(update=result)
+    async def finish(self, record: SessionRecord, result: Answer | ProblemDocument) -> SessionRecord:
+        """Store the result of a session, and sign an answer. The session is then done, or has failed with a problem."""
+        ended = {"state": "failed", "until": time.time() + self._keep}
+        if isinstance(result, ProblemDocument):
+            finished = record.model_copy(update=ended | {"problem": result})
+        else:
+            finished = record.model_copy(update=ended | {"state": "done", "answer": result})
+            finished = finished.model_copy(update={"signed": self._sign(finished)})
         await self.save(finished)
         return finished
 

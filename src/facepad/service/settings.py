@@ -30,6 +30,9 @@ class Settings(Section):
             processes. None keeps this state in the memory of the process.
         challenges: Whether to offer the active check.
         cors: Origins of other web sites whose pages may call, such as ``https://login.example.org``.
+        signing_keys: File of the keys that sign results, made by `facepad.service.signing.add_signing_key`. None signs
+            no results.
+        issuer: Name of the service in signed results.
         attempts: Maximum sessions per hour for one reference of one key. 0 means no limit.
         keep_results: Seconds for which the result of a session is kept.
         rate: Maximum requests per minute of one key, or of one IP address if there are no keys. 0 means no limit.
@@ -54,6 +57,8 @@ class Settings(Section):
     store: str | None = None
     challenges: bool = False
     cors: tuple[str, ...] = ()
+    signing_keys: Path | None = None
+    issuer: str = Field(default="facepad", min_length=1)
     attempts: int = Field(default=20, ge=0)
     keep_results: float = Field(default=300, gt=0)
     rate: int = Field(default=600, ge=0)

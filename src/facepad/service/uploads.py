@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -16,7 +17,7 @@ from facepad.media.images import looks_like_image
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 
-__all__ = ["UploadKind", "UploadedFile", "check_declared", "read_small_body", "read_uploads", "sniff"]
+__all__ = ["UploadKind", "UploadedFile", "check_declared", "read_small_body", "read_uploads", "sha256_of", "sniff"]
 
 _FIELD = "files"
 _MULTIPART = "multipart/form-data"
@@ -51,6 +52,11 @@ def sniff(head: bytes) -> UploadKind | None:
         return "image"
     clip = head.startswith((_MATROSKA, _ASF, _MPEG_PS)) or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
     return "clip" if clip or head[4:8] in _BOXES else None
+
+
+def sha256_of(files: Sequence[UploadedFile]) -> tuple[str, ...]:
+    """SHA-256 of each file, in hexadecimal."""
+    return tuple(hashlib.sha256(file.content).hexdigest() for file in files)
 
 
 def check_declared(headers: Mapping[str, str], limit: int) -> None:

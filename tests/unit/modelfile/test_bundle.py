@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,6 +75,17 @@ def test_what_is_written_is_read_and_the_same_model_makes_the_same_bytes(bundle,
     assert again.description.threshold == threshold()
     assert sha256_file(write_bundle(tmp_path / "b.facepad", again)) == sha256_file(path)
     assert len(again.sha256) == 64
+
+
+def test_digest_is_the_hash_of_the_file_or_of_what_decides(bundle, tmp_path):
+    read = read_bundle(write_bundle(tmp_path / "a.facepad", bundle))
+    assert read.digest == read.sha256 == sha256_file(tmp_path / "a.facepad")
+    without = replace(bundle, sha256="")
+    noted = replace(without, description=without.description.model_copy(update={"facts": {"title": "other"}}))
+    assert len(without.digest) == 64 and without.digest == noted.digest
+    changed = replace(without, files=dict(without.files) | {"network.onnx": b"other"})
+    licensed = replace(without, description=without.description.model_copy(update={"license": "other"}))
+    assert len({without.digest, changed.digest, licensed.digest}) == 3
 
 
 def test_score_is_the_calibrated_sum_of_weighted_logits(bundle, graph):

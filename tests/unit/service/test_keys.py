@@ -7,13 +7,12 @@ import stat
 import pytest
 
 from facepad.errors import InputError
-from facepad.service import keys as module
 from facepad.service.keys import ApiKeys, add_key
 
 
 @pytest.fixture
 def looks_always(monkeypatch):
-    monkeypatch.setattr(module, "CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("facepad.service.watched.CHECK_SECONDS", 0.0)
 
 
 def test_key_belongs_to_the_name_that_it_was_added_for(tmp_path):

@@ -179,7 +179,7 @@ function showFacts(answer) {
   const facts = {
     Request: answer.request_id,
     Model: model.license ? `${model.name} (${model.license})` : model.name,
-    "SHA-256": model.sha256 ? `${model.sha256.slice(0, 16)}…` : "none",
+    "SHA-256": `${model.sha256.slice(0, 16)}…`,
     Threshold: originOf(model.threshold),
     Time: `${(1000 * timings.total).toFixed(0)} ms, of which the network ${(1000 * timings.score).toFixed(0)} ms`,
     facepad: answer.facepad,

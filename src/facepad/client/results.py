@@ -1,0 +1,163 @@
+"""Verifies signed results: who signed, what was decided, for which session, and that no result is accepted twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jwt
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from facepad.errors import ResultError
+from facepad.types import Label, ScoreStatus
+
+__all__ = ["ResultVerifier", "SignedResult", "verify_result"]
+
+_TYPE = "facepad-result+jwt"
+_CLAIMS = ("iss", "aud", "sub", "jti", "iat", "exp")
+_LEEWAY = 10.0  # Seconds by which the clocks of the service and of this machine may differ.
+_FETCH_SECONDS = 10.0  # Minimum seconds between two fetches of the public keys.
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: str
+    sha256: str
+
+
+class SignedResult(BaseModel):
+    """The verified content of a signed result.
+
+    Attributes:
+        sub: The reference of the session.
+        jti: The id of the session.
+        aud: Name of the API key that opened the session.
+        iat, exp: The Unix times in seconds of the signature and of the expiry.
+        label: The decision; None for an undecided presentation.
+        status, reasons, score, threshold: The same as in the answer.
+        check: The check that was made, ``passive`` or ``challenge``.
+        model: Name and SHA-256 of the model that decided.
+        files: SHA-256 of each judged file.
+        request_id: The id of the upload.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    sub: str
+    jti: str
+    aud: str
+    iat: int
+    exp: int
+    label: Label | None
+    status: ScoreStatus
+    reasons: tuple[str, ...]
+    score: float | None
+    threshold: float | None
+    check: str
+    model: _Model
+    files: tuple[str, ...]
+    request_id: str
+
+    @property
+    def live(self) -> bool:
+        """Whether the presentation is live. False means an attack or an undecided presentation."""
+        return self.label is Label.BONA_FIDE
+
+
+def verify_result(
+    signed: str, keys: Mapping[str, Any], *, reference: str, session: str, issuer: str = "facepad"
+) -> SignedResult:
+    """Verify a signed result. The caller must also make sure that he accepts each session only once.
+
+    Args:
+        signed: The compact JWS, from the field ``signed`` of a session.
+        keys: The JSON Web Key Set of the service, from ``/.well-known/jwks.json``.
+        reference: The reference that the session must have.
+        session: The id that the session must have.
+        issuer: The name of the service (``facepad serve --issuer``).
+
+    Raises:
+        ResultError: The result is forged, changed, expired, of another service, session or reference, or signed by an
+            unknown key.
+    """
+    key = _key_of(signed, keys)
+    try:
+        claims = jwt.decode(
+            signed,
+            key,
+            algorithms=["EdDSA"],
+            issuer=issuer,
+            leeway=_LEEWAY,
+            options={"require": list(_CLAIMS), "verify_aud": False},
+        )
+        result = SignedResult.model_validate(claims)
+    except jwt.PyJWTError as error:
+        raise ResultError(f"the signed result is not valid: {error}") from None
+    except ValidationError as error:
+        raise ResultError(f"the signed result has another form: {error.errors()[0]['msg']}") from None
+    if result.jti != session:
+        raise ResultError("the signed result belongs to another session")
+    if result.sub != reference:
+        raise ResultError("the signed result belongs to another reference")
+    return result
+
+
+class ResultVerifier:
+    """Verifies signed results with the public keys of one service, and accepts the result of each session once.
+
+    The accepted sessions are in the memory of this process. Several processes need a database with a unique session id
+    instead.
+    """
+
+    def __init__(self) -> None:
+        self._keys: Mapping[str, Any] = {"keys": []}
+        self._fetched = -_FETCH_SECONDS
+        self._accepted: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def wants_keys(self, signed: str) -> bool:
+        """Whether the public keys must be fetched: the key of the result is unknown, and the last fetch is not new."""
+        try:
+            _key_of(signed, self._keys)
+        except ResultError:
+            return time.monotonic() - self._fetched >= _FETCH_SECONDS
+        return False
+
+    def use_keys(self, keys: Mapping[str, Any]) -> None:
+        """Verify with this JSON Web Key Set from now on."""
+        self._keys, self._fetched = keys, time.monotonic()
+
+    def accept(self, signed: str, *, reference: str, session: str, issuer: str = "facepad") -> SignedResult:
+        """Verify a result, and accept it once.
+
+        Raises:
+            ResultError: The result must not be accepted; see `verify_result`. Or it was accepted before.
+        """
+        result = verify_result(signed, self._keys, reference=reference, session=session, issuer=issuer)
+        now = time.time()
+        with self._lock:
+            self._accepted = {jti: until for jti, until in self._accepted.items() if until > now}
+            if result.jti in self._accepted:
+                raise ResultError("the signed result was accepted before")
+            self._accepted[result.jti] = result.exp + 2 * _LEEWAY  # Longer than the result is valid.
+        return result
+
+
+def _key_of(signed: str, keys: Mapping[str, Any]) -> jwt.PyJWK:
+    """The Ed25519 key that a result names in its header."""
+    try:
+        header = jwt.get_unverified_header(signed)
+    except jwt.PyJWTError as error:
+        raise ResultError(f"not a signed result: {error}") from None
+    if header.get("typ") != _TYPE or header.get("alg") != "EdDSA":
+        raise ResultError(f"expected a result of type {_TYPE}, signed by EdDSA")
+    for key in keys.get("keys", ()):
+        if key.get("kid") == header.get("kid") and (key.get("kty"), key.get("crv")) == ("OKP", "Ed25519"):
+            try:
+                return jwt.PyJWK(key, algorithm="EdDSA")
+            except jwt.PyJWTError as error:
+                raise ResultError(f"a public key of the service is not valid: {error}") from None
+    raise ResultError("the signed result names no key of this service")
