@@ -79,6 +79,16 @@ def test_several_files_are_one_presentation_of_a_session(start):
     assert len(result(client, session)["answer"]["files"]) == 2
 
 
+def test_policy_comes_from_the_backend_alone(start):
+    client = start()
+    mixed = {"files": parts(encoded(LIVE), encoded(LIVE), encoded(ATTACK)), "params": {"policy": "mean"}}
+    for policy, label in (("all", "attack"), ("mean", "bona_fide")):
+        session = opened(client, policy=policy)
+        assert upload(client, session, **mixed).status_code == 200
+        answer = result(client, session)["answer"]
+        assert (answer["policy"], answer["label"]) == (policy, label)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

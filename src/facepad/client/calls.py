@@ -89,17 +89,20 @@ class SessionRequest:
             result repeats it, and the service limits sessions per reference. Use a pseudonym.
         checks: The allowed checks, ``passive`` or ``challenge`` or both. With both, the browser chooses.
         model: Name or SHA-256 of the model that must decide. None allows the served model, whichever it is.
+        policy: The policy that turns several files, or the frames of a clip, into one decision.
         expires_in: Seconds until the upload token expires, from 30 to 3600.
     """
 
     reference: str
     checks: Sequence[str] = ("passive",)
     model: str | None = None
+    policy: Policy = "all"
     expires_in: int = 300
 
     def to_json(self) -> dict[str, Any]:
         """The body of the request. A model of None is left out."""
         body = {"reference": self.reference, "checks": list(self.checks), "expires_in": self.expires_in}
+        body["policy"] = self.policy
         return body if self.model is None else body | {"model": self.model}
 
 

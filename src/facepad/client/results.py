@@ -39,6 +39,7 @@ class SignedResult(BaseModel):
         label: The decision; None for an undecided presentation.
         status, reasons, score, threshold: The same as in the answer.
         check: The check that was made, ``passive`` or ``challenge``.
+        policy: The policy that turned files and frames into the decision.
         model: Name and SHA-256 of the model that decided.
         files: SHA-256 of each judged file.
         request_id: The id of the upload.
@@ -57,6 +58,7 @@ class SignedResult(BaseModel):
     score: float | None
     threshold: float | None
     check: str
+    policy: str
     model: _Model
     files: tuple[str, ...]
     request_id: str

@@ -135,6 +135,8 @@ class SessionRequest(Part):
     """The allowed checks. With two checks, the browser chooses."""
     model: str | None = Field(default=None, min_length=1, max_length=128)
     """Name or SHA-256 of the model that must decide. Null allows the served model, whichever it is."""
+    policy: Policy = "all"
+    """How several files, or the frames of a clip, make one decision."""
     expires_in: int = Field(default=300, ge=30, le=3600)
     """Seconds until the upload token expires."""
 

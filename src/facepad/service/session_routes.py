@@ -168,7 +168,9 @@ async def upload(
         taken = record.model_copy(update={"check": chosen, "files": files})
         taken = await running.sessions.take(token, taken, running.settings.longest)
         try:
-            verdict = await judge.decide(presentation.files, depth=False, challenge=challenge)
+            verdict = await judge.decide(
+                presentation.files, depth=False, policy=record.request.policy, challenge=challenge
+            )
         except Exception as error:
             await _fail(running, taken, error, request.state.request_id)
             raise

@@ -97,7 +97,7 @@ def add_signing_key(path: Path) -> str:
             "delete the file to replace a leaked key at once"
         )
     jwk = json.loads(OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate()))
-    made = _Key(**jwk, kid=secrets.token_urlsafe(12), iat=round(time.time()))
+    made = _Key(**jwk, kid=secrets.token_urlsafe(12), iat=int(time.time()))
     temporary = path.with_name(f".{path.name}.new")
     with writing(path):
         temporary.touch(mode=0o600)
@@ -108,7 +108,7 @@ def add_signing_key(path: Path) -> str:
 
 def claims_of(record: SessionRecord, issuer: str) -> dict[str, Any]:
     """The claims about the result of a finished session."""
-    answer, now = record.answer, round(time.time())
+    answer, now = record.answer, int(time.time())
     assert answer is not None  # Only a session with an answer is signed.
     return {
         "iss": issuer,
@@ -123,6 +123,7 @@ def claims_of(record: SessionRecord, issuer: str) -> dict[str, Any]:
         "score": answer.score,
         "threshold": answer.threshold,
         "check": record.check,
+        "policy": answer.policy,
         "model": {"name": answer.model.name, "sha256": answer.model.sha256},
         "files": record.files,
         "request_id": answer.request_id,

@@ -159,7 +159,7 @@ def test_open_session_asks_and_reads_id_and_token(ask):
     assert (session.id, session.token, session.checks, session.expires_in) == ("a/b", "t", ("challenge",), 60)
     assert "'t'" not in repr(session)
     (sent,) = service.seen
-    assert json.loads(sent.content) == {"reference": "anna", "checks": ["challenge"], "expires_in": 60}
+    assert json.loads(sent.content) == {"reference": "anna", "checks": ["challenge"], "policy": "all", "expires_in": 60}
 
 
 def test_result_of_a_session_is_live_only_if_done_and_bona_fide(ask):

@@ -22,7 +22,13 @@ def claims(**changes) -> dict:
     now = round(time.time())
     content = {"iss": "facepad", "aud": "shop", "sub": "anna", "jti": "s1", "iat": now, "exp": now + 300}
     decided = {"label": "bona_fide", "status": "scored", "reasons": [], "score": 0.9, "threshold": 0.5}
-    made = {"check": "passive", "model": {"name": "m", "sha256": "0" * 64}, "files": ["1" * 64], "request_id": "r"}
+    made = {
+        "check": "passive",
+        "policy": "all",
+        "model": {"name": "m", "sha256": "0" * 64},
+        "files": ["1" * 64],
+        "request_id": "r",
+    }
     return content | decided | made | changes
 
 
