@@ -122,7 +122,7 @@ def test_fail_on_attack_exits_with_4_even_when_something_is_unreadable(predict, 
     ("name", "content", "reason"),
     [
         ("empty.jpg", b"", "is empty"),
-        ("text.jpg", b"hello, this is no image", "not a JPEG, PNG, WebP, BMP or TIFF image"),
+        ("text.jpg", b"hello, this is no image", "not a JPEG, PNG, WebP, BMP, TIFF, HEIC or AVIF image"),
         ("wave.webp", b"RIFF\x00\x00\x00\x00WAVEfmt ", "not a JPEG"),
         ("gif.png", b"GIF89a" + bytes(40), "not a JPEG"),
         ("head.jpg", b"\xff\xd8\xff\xe0", "cannot be decoded"),

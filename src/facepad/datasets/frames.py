@@ -207,7 +207,7 @@ def _extract(item: tuple[str, str], *, root: Path, out: Path, choice: FrameChoic
             frames.append((frame.index, round(frame.seconds, 6)))
     except VideoError as error:
         return ExtractedVideo(folder, error=str(error))
-    result = ExtractedVideo(folder, tuple(frames), video.note)
+    result = ExtractedVideo(folder, tuple(frames), video.defect)
     facts = {**source, "frames": result.frames, "note": result.note}
     write_text(out / folder / _DONE, json_line(facts))
     return result

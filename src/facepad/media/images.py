@@ -14,11 +14,13 @@ from typing import BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin
 
 from facepad.errors import ImageError, InputError, reason
 from facepad.files.disk import write_bytes
 from facepad.files.shards import open_file
+from facepad.media.formats import FORMAT_NAMES, HEAD, IMAGE_SUFFIXES, format_of, parser_of
+from facepad.media.hdr import TRANSFERS, to_sdr
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -34,19 +36,6 @@ __all__ = [
 MAX_PIXELS = 64_000_000
 """Default pixel limit of one image: above the size of a phone's photographs, and small enough for the memory."""
 
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
-"""The file name endings of images, in lower case."""
-
-# Only these parsers are tried, because a hostile file could attack every parser. Pillow's classes are called directly.
-# Pillow's own pixel limit, which holds for the whole process, and its warning then do not apply.
-_FORMATS: tuple[tuple[bytes, type[ImageFile.ImageFile]], ...] = (
-    (b"\xff\xd8\xff", JpegImagePlugin.JpegImageFile),
-    (b"\x89PNG\r\n\x1a\n", PngImagePlugin.PngImageFile),
-    (b"RIFF", WebPImagePlugin.WebPImageFile),
-    (b"BM", BmpImagePlugin.BmpImageFile),
-    (b"II*\x00", TiffImagePlugin.TiffImageFile),
-    (b"MM\x00*", TiffImagePlugin.TiffImageFile),
-)
 _WRITERS = {
     **dict.fromkeys((".jpg", ".jpeg"), "JPEG"),
     **dict.fromkeys((".tif", ".tiff"), "TIFF"),
@@ -72,11 +61,12 @@ _SIDEWAYS = (5, 6, 7, 8)
 def read_image(
     source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS, min_size: tuple[int, int] | None = None
 ) -> NDArray[np.uint8]:
-    """Decode a JPEG, PNG, WebP, BMP or TIFF image to RGB, and rotate it upright by its EXIF orientation.
+    """Decode a JPEG, PNG, WebP, BMP, TIFF, HEIC or AVIF image to RGB, and rotate it upright by its orientation.
 
-    Grey, palette, CMYK and 16 bit images become 8 bit RGB. A 16 bit value becomes its high byte. Transparent pixels are
-    composited on white. Colour profiles are not applied. Of an animation or a multi-page file, only the first image is
-    read.
+    Grey, palette, CMYK and 16 bit images become 8 bit RGB. A 16 bit value becomes its high byte. HEIC in HDR (PQ, HLG)
+    is converted to SDR. Transparent pixels are composited on white. Colour profiles are not applied. All tiles of an
+    image are read. Of an animation, a sequence or a multi-page file, only one image is read: the first image, or the
+    primary image of a HEIC.
 
     Args:
         source: A file path, which may name a member of a tar shard (`facepad.files.shards`), or the bytes of a file.
@@ -92,13 +82,15 @@ def read_image(
             file.
     """
     with _opened(source, max_pixels) as image:
-        if min_size is not None:
+        # For a HEIC, Pillow would take the embedded thumbnail, which may show another picture.
+        if min_size is not None and isinstance(image, JpegImagePlugin.JpegImageFile):
             # The EXIF orientation may swap the sides, so both sides must be at least the longer one.
             image.draft(None, (max(min_size), max(min_size)))
         image.load()
         turn = _TURNS.get(_orientation(image))
-        upright = image if turn is None else image.transpose(turn)
-        return _to_rgb(upright, png=image.format == "PNG")
+        pixels = _to_rgb(image if turn is None else image.transpose(turn))
+        transfer = image.info.get("nclx_profile", {}).get("transfer_characteristics")
+        return to_sdr(pixels * np.uint16(257), transfer) if transfer in TRANSFERS else pixels
 
 
 def image_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -151,7 +143,7 @@ def looks_like_image(head: bytes) -> bool:
     >>> looks_like_image(b"BM......"), looks_like_image(b"GIF89a")
     (True, False)
     """
-    return _parser_of(head) is not None
+    return format_of(head) is not None
 
 
 def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None:
@@ -184,15 +176,21 @@ def _opened(source: Path | str | bytes, max_pixels: int) -> Iterator[ImageFile.I
     with _stream(source, name) as stream, _QuietPillow():
         try:
             image = _parser(stream, name)(stream)
-            width, height = image.size
-            if width * height > max_pixels:
-                raise ImageError(name, f"{width}x{height} pixels, the limit is {max_pixels} pixels")
+            _refuse_size(name, image.size, max_pixels)
+            if tiling := image.info.get("tiling"):  # of a HEIC, whose tiles may be larger than the image
+                _refuse_size(name, (tiling["tile_width"], tiling["tile_height"]), max_pixels)
             yield image
         except ImageError:
             raise
         except Exception as error:  # hostile files make Pillow's parsers raise nearly any exception
             lines = str(error).strip().splitlines()
             raise ImageError(name, f"cannot be decoded ({lines[0] if lines else type(error).__name__})") from error
+
+
+def _refuse_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise ImageError(name, f"{width}x{height} pixels, the limit is {max_pixels} pixels")
 
 
 def _stream(source: Path | str | bytes, name: str) -> AbstractContextManager[BinaryIO]:
@@ -205,20 +203,18 @@ def _stream(source: Path | str | bytes, name: str) -> AbstractContextManager[Bin
 
 
 def _parser(stream: BinaryIO, name: str) -> type[ImageFile.ImageFile]:
-    head = stream.read(12)
+    head = stream.read(HEAD)
     stream.seek(0)
     if not head:
         raise ImageError(name, "is empty")
-    if parser := _parser_of(head):
-        return parser
-    raise ImageError(name, "not a JPEG, PNG, WebP, BMP or TIFF image")
-
-
-def _parser_of(head: bytes) -> type[ImageFile.ImageFile] | None:
-    for signature, parser in _FORMATS:
-        if head.startswith(signature) and (signature != b"RIFF" or head[8:12] == b"WEBP"):
-            return parser
-    return None
+    found = format_of(head)
+    if found is None:
+        raise ImageError(name, f"not a {FORMAT_NAMES} image")
+    parser = parser_of(found)
+    if parser is None:
+        library = "pillow-heif" if found == "HEIC" else "Pillow with AVIF"
+        raise ImageError(name, f"{found} cannot be read without {library}: convert to JPEG")
+    return parser
 
 
 def _orientation(image: Image.Image) -> int:
@@ -242,9 +238,8 @@ def _exposure(image: Image.Image) -> tuple[str, datetime | None]:
         return " ".join(filter(None, words)), None
 
 
-def _to_rgb(image: Image.Image, *, png: bool) -> NDArray[np.uint8]:
-    # Pillow before 11 opens a 16 bit grey PNG as 32 bit integers.
-    if image.mode.startswith("I;16") or (image.mode == "I" and png):
+def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode.startswith("I;16"):
         grey = (np.asarray(image) >> 8).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("I", "F"):
@@ -273,7 +268,7 @@ class _QuietPillow:
             if cls._inside == 0:
                 cls._saved = warnings.catch_warnings()
                 cls._saved.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\b|facepad\.media\.images")
+                warnings.filterwarnings("ignore", module=r"PIL\b|pillow_heif|facepad\.media\.images")
             cls._inside += 1
 
     def __exit__(self, *exception: object) -> None:

@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from facepad.errors import InputError, RunError, VideoError, reason
 from facepad.files.disk import atomic_path
+from facepad.media.formats import HEAD, format_of
+from facepad.media.hdr import TRANSFERS, to_sdr
 from facepad.media.picking import by_rate, evenly
 from facepad.types import VIDEO_SUFFIXES, VideoFrame
 
@@ -75,9 +77,10 @@ def read_video(
     """Decode frames of a video: all frames, ``count`` frames at even intervals, or ``rate`` frames per second.
 
     The file is read twice. The first pass reads the display times of the frames without decoding, because the number of
-    frames in a header may be wrong. The second pass decodes. Frames are rotated upright by the file's rotation tag.
-    Frames with pixels that are not square are not rescaled. A frame that is damaged or cannot be decoded is left out
-    (`VideoFrames.missing` counts these frames).
+    frames in a header may be wrong. The second pass decodes. The display matrix of the file flips and rotates frames
+    upright. HDR frames (PQ, HLG) are converted to SDR, and `VideoFrames.note` says so. Frames with pixels that are not
+    square are not rescaled. A frame that is damaged or cannot be decoded is left out (`VideoFrames.missing` counts
+    these).
 
     Args:
         source: A video file (AVI, MOV, MP4, Matroska, WebM, MPEG, ASF or DV), or the bytes of such a file.
@@ -114,6 +117,7 @@ class VideoFrames(Iterator[VideoFrame]):
         frame_pixels: Number of pixels of a frame, from the header.
         wanted: Number of requested frames.
         missing: Number of requested frames that could not be decoded; valid after the end of the iteration.
+        hdr: Name of the HDR transfer function of the frames so far ("PQ" or "HLG"); None for SDR.
     """
 
     def __init__(
@@ -133,6 +137,7 @@ class VideoFrames(Iterator[VideoFrame]):
         self._picked = _pick(self._listing, count, rate)
         self._problem: str | None = None
         self._given = 0
+        self.hdr: str | None = None
         self._frames = self._decode()
         self.wanted = len(self._picked)
 
@@ -149,6 +154,12 @@ class VideoFrames(Iterator[VideoFrame]):
 
     @property
     def note(self) -> str | None:
+        """The defect of the file and the conversion from HDR, one line; None for a sound file in SDR."""
+        converted = f"HDR ({self.hdr}) was converted to SDR" if self.hdr else None
+        return "; ".join(filter(None, (self.defect, converted))) or None
+
+    @property
+    def defect(self) -> str | None:
         """A defect of the file that did not prevent reading, one line; None for a file without defects."""
         found, promised = len(self._listing.stamps), self._listing.promised
         notes = []
@@ -218,10 +229,25 @@ class VideoFrames(Iterator[VideoFrame]):
 
     def _upright(self, frame: DecodedFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
         _refuse_size(_name(self._source), frame.width, frame.height, self._max_pixels)
-        image = reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        turns = round(frame.rotation / 90) % 4
-        upright = np.rot90(image, turns) if turns else image
-        return np.ascontiguousarray(upright, dtype=np.uint8)
+        self.hdr = TRANSFERS.get(frame.color_trc, self.hdr)
+        if frame.color_trc in TRANSFERS:
+            deep = reformatter.reformat(frame, format="rgb48le", threads=1).to_ndarray()
+            image = to_sdr(np.asarray(deep, np.uint16), frame.color_trc)
+        else:
+            image = np.asarray(reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray(), np.uint8)
+        return np.ascontiguousarray(_turned(image, frame), dtype=np.uint8)
+
+
+def _turned(image: NDArray[np.uint8], frame: DecodedFrame) -> NDArray[np.uint8]:
+    """The image, flipped and rotated by the frame's display matrix, to the nearest multiple of 90 degrees."""
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return image
+    # The pixel (x, y) is displayed at (a x + c y, b x + d y). A mirrored clip has a negative determinant.
+    a, b, _, c, d = map(int, np.frombuffer(matrix, np.int32)[:5])
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
 def write_video(path: Path, images: Iterable[NDArray[np.uint8]], *, rate: int = 25) -> None:
@@ -261,6 +287,7 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContai
     name = _name(source)
     if not _length(source, name):
         raise VideoError(name, "is empty")
+    _refuse_images(source, name)
     try:
         if isinstance(source, bytes):
             container = av.open(io.BytesIO(source), "r", options=_OPTIONS_OF_BYTES, **_LENIENT)
@@ -290,6 +317,17 @@ def _length(source: Path | bytes, name: str) -> int:
         return source.stat().st_size
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise VideoError(name, f"cannot be read ({reason(error)})") from error
+
+
+def _refuse_images(source: Path | bytes, name: str) -> None:
+    """Refuse HEIC and AVIF, which FFmpeg opens: it would take each tile of the image for a video of its own."""
+    try:
+        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+            kind = format_of(stream.read(HEAD))
+    except OSError:
+        return  # PyAV gives the reason
+    if kind in ("HEIC", "AVIF"):
+        raise VideoError(name, f"is an image ({kind}), not a video")
 
 
 def _refuse_size(name: str, width: int, height: int, max_pixels: int) -> None:

@@ -13,6 +13,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from facepad.media.formats import FORMAT_NAMES
 from facepad.media.images import looks_like_image
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
@@ -122,7 +123,7 @@ def _uploaded_file(content: bytes, number: int, of: int) -> UploadedFile:
     if kind is None:
         raise Problem(
             "unsupported-media",
-            f"{which} is neither an image (JPEG, PNG, WebP, BMP, TIFF) nor a clip (MP4, MOV, WebM, Matroska, AVI ...)",
+            f"{which} is neither an image ({FORMAT_NAMES}) nor a clip (MP4, MOV, WebM, Matroska, AVI ...)",
         )
     return UploadedFile(kind, content)
 

@@ -203,7 +203,7 @@ def test_truncated_file_is_an_error_that_names_it(kind, keep, tmp_path):
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b"hello, this is no image", "not a JPEG, PNG, WebP, BMP or TIFF"),
+        (b"hello, this is no image", "not a JPEG, PNG, WebP, BMP, TIFF, HEIC or AVIF image"),
         (b"RIFF\x00\x00\x00\x00WAVEfmt ", "not a JPEG"),
         (b"GIF89a" + bytes(40), "not a JPEG"),
         (b"\xff\xd8\xff\xe0", "cannot be decoded"),

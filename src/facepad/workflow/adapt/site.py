@@ -41,7 +41,7 @@ FORM = "live/PERSON/... and spoof/KIND/PERSON/..."
 _FRAMES = FrameChoice(count=20)
 _MOST_UNREADABLE = 0.2
 """Maximum fraction of unreadable files. Above it, facepad treats the copy of the site as broken."""
-_PHONE_FORMATS = frozenset({".heic", ".heif", ".dng"})
+_PHONE_FORMATS = frozenset({".dng"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def _ending(path: str) -> str:
 
 
 def _phone_hint(skipped: Sequence[tuple[str, str]]) -> str:
-    """The remedy for a phone's own image formats, which facepad cannot read; empty if there are no such files."""
+    """The remedy for a phone's raw images, which facepad cannot read; empty if there are no such files."""
     endings = sorted({PurePosixPath(path).suffix.lower() for path, _ in skipped} & _PHONE_FORMATS)
     return (
         f"; {' and '.join(endings)} cannot be read: set the phone to save JPEG, or convert the files" if endings else ""

@@ -123,8 +123,8 @@ def test_images_in_folders_of_no_class_are_named(tmp_path):
 
 
 def test_images_in_a_phones_own_format_are_named(tmp_path):
-    with pytest.raises(DatasetError, match=r"\.heic cannot be read: set the phone to save JPEG"):
-        read_site(touched(tmp_path, "live/anna/1.HEIC", "spoof/print/anna/2.HEIC"))
+    with pytest.raises(DatasetError, match=r"\.dng cannot be read: set the phone to save JPEG"):
+        read_site(touched(tmp_path, "live/anna/1.DNG", "spoof/print/anna/2.DNG"))
 
 
 def test_file_outside_the_folders_of_people_is_refused(tmp_path):

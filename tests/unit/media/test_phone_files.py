@@ -1,0 +1,148 @@
+"""Reading what phones and cameras make: each generated file shows the same picture, upright and whole."""
+
+from __future__ import annotations
+
+import struct
+import sys
+
+import numpy as np
+import pytest
+from PIL import AvifImagePlugin, Image
+
+from facepad.errors import ImageError, VideoError
+from facepad.media.formats import IMAGE_SUFFIXES, format_of, parser_of
+from facepad.media.hdr import to_sdr
+from facepad.media.images import image_size, read_header, read_image
+from facepad.media.videos import VIDEO_SUFFIXES, read_video
+from helpers.phone_files import CLIPS, HLG, IMAGES, PICTURE, PQ, hdr_clip, image_file, shows_the_picture
+
+
+def test_the_picture_is_told_from_its_mirrors_and_its_parts():
+    assert shows_the_picture(PICTURE)
+    wrong = (PICTURE[::-1], PICTURE[:, ::-1], PICTURE[..., ::-1], PICTURE[:64], PICTURE // 2 + 64)
+    assert not any(map(shows_the_picture, wrong))
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_image_is_read_whole_upright_and_in_its_colours(name):
+    content = IMAGES[name]()
+    assert shows_the_picture(read_image(content), name)
+    assert image_size(content) == PICTURE.shape[:2]
+    assert f".{name.rpartition('.')[2]}" in IMAGE_SUFFIXES
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_clip_is_read_upright_and_in_its_colours(name):
+    video = read_video(CLIPS[name]())
+    frames = list(video)
+    assert len(frames) == (5 if name.startswith("variable") else 4)
+    assert all(shows_the_picture(frame.image) for frame in frames)
+    assert video.defect is None
+    assert f".{name.rpartition('.')[2]}" in VIDEO_SUFFIXES
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(PQ, "PQ"), (HLG, "HLG")])
+def test_hdr_gives_the_pixels_of_sdr_and_a_note(transfer, name):
+    rng = np.random.default_rng(0)
+    colours = np.kron(rng.integers(0, 256, (8, 12, 3), dtype=np.uint8), np.ones((16, 16, 1), np.uint8))
+    video = read_video(hdr_clip(transfer, colours))
+    frames = list(video)
+    read = frames[0].image[6::16, 6::16].astype(int)  # inside the squares, where the codec smears nothing
+    assert np.abs(read - colours[6::16, 6::16]).mean() < 3
+    assert video.note == f"HDR ({name}) was converted to SDR"
+
+
+def test_light_above_white_is_clipped_and_stays_neutral():
+    signal = np.repeat(np.linspace(0, 65535, 64).astype(np.uint16)[None, :, None], 3, axis=2)
+    for transfer, white in ((PQ, 0.58), (HLG, 0.75)):
+        grey = to_sdr(signal, transfer).astype(int)
+        assert (grey[0, int(64 * white) + 1 :] == 255).all()
+        assert (np.diff(grey[0, :, 1]) >= 0).all() and np.ptp(grey, axis=2).max() <= 1
+
+
+def test_heic_in_hdr_is_converted():
+    image = Image.fromarray(np.full((64, 64, 3), 148, np.uint8))  # 58 % in PQ, the white of SDR
+    content = image_file("HEIF", image, quality=95, color_primaries=9, transfer_characteristics=PQ)
+    assert read_image(content).min() >= 250
+
+
+def test_thumbnail_of_a_heic_is_never_read():
+    content = image_file("HEIF", quality=95, thumbnails=[64])
+    assert read_image(content, min_size=(16, 16)).shape == PICTURE.shape
+
+
+def test_generic_brand_is_told_apart_by_the_compatible_brands():
+    for kind, name in (("HEIF", "HEIC"), ("AVIF", "AVIF")):
+        content = image_file(kind)
+        generic = content[:8] + b"mif1" + content[12:]
+        assert format_of(content[:64]) == format_of(generic[:64]) == name
+        assert shows_the_picture(read_image(generic))
+        assert read_header(generic).format in ("HEIF", "AVIF")
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_image_is_never_read_as_a_clip(kind, tmp_path):
+    path = tmp_path / "renamed.mp4"
+    path.write_bytes(image_file(kind))
+    for source in (path, path.read_bytes()):
+        with pytest.raises(VideoError, match=r"is an image \((HEIC|AVIF)\), not a video"):
+            read_video(source)
+
+
+def test_missing_library_is_refused_with_the_remedy(monkeypatch):
+    heic, avif = image_file("HEIF"), image_file("AVIF")
+    monkeypatch.setitem(sys.modules, "pillow_heif.as_plugin", None)
+    monkeypatch.setattr(AvifImagePlugin, "SUPPORTED", False)
+    with pytest.raises(ImageError, match="HEIC cannot be read without pillow-heif: convert to JPEG"):
+        read_image(heic)
+    with pytest.raises(ImageError, match="AVIF cannot be read without Pillow with AVIF: convert to JPEG"):
+        read_image(avif)
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_pixel_limit_is_checked_before_decoding(kind, monkeypatch):
+    content = image_file(kind, Image.new("L", (2000, 1000)))
+    parser = parser_of(format_of(content[:64]))
+    monkeypatch.setattr(parser, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(ImageError, match="2000x1000 pixels, the limit is 1000000 pixels"):
+        read_image(content, max_pixels=1_000_000)
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_damaged_file_is_an_image_or_an_image_error(kind):
+    rng, content = np.random.default_rng(2), np.frombuffer(image_file(kind), np.uint8)
+    for number in range(60):
+        damaged = content.copy()
+        damaged[rng.integers(12, len(content), 6)] = rng.integers(0, 256, 6)
+        cut = damaged[: len(content) * (number + 1) // 60]
+        for data in (damaged, cut):
+            try:
+                assert read_image(data.tobytes(), max_pixels=100_000).dtype == np.uint8
+            except ImageError as error:
+                assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_sequence_gives_one_image(kind):
+    later = [Image.new("RGB", (PICTURE.shape[1], PICTURE.shape[0]), "blue")] * 3
+    content = image_file(kind, save_all=True, append_images=later)
+    assert shows_the_picture(read_image(content))
+
+
+def test_track_of_hevc_with_the_brand_of_an_image_is_refused():
+    content = CLIPS["hevc.mp4"]()
+    disguised = content[:8] + b"hevc" + content[12:]
+    with pytest.raises(VideoError, match=r"is an image \(HEIC\)"):
+        read_video(disguised)
+    with pytest.raises(ImageError, match="cannot be decoded"):
+        read_image(disguised)
+
+
+def test_tile_beyond_the_pixel_limit_is_refused():
+    content = bytearray(image_file("HEIF", Image.new("RGB", (256, 256)), tile_size=128))
+    config = content.index(struct.pack(">BBBBHH", 0, 0, 1, 1, 256, 256))  # a grid of 2 x 2 tiles
+    content[config : config + 8] = struct.pack(">BBBBHH", 0, 0, 1, 1, 64, 64)
+    size = content.index(b"ispe" + bytes(4) + struct.pack(">II", 256, 256)) + 8
+    content[size : size + 8] = struct.pack(">II", 64, 64)
+    with pytest.raises(ImageError, match="128x128 pixels, the limit is 10000 pixels"):
+        read_image(bytes(content), max_pixels=10_000)
