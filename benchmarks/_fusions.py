@@ -10,10 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.datasets.manifest import read_manifest
-from facepad.metrics import logistic_regression, read_scores, write_scores
+from facepad.metrics import (
+    Note,
+    Preset,
+    choose_presets,
+    logistic_regression,
+    read_scores,
+    remarks,
+    weak_notes,
+    write_scores,
+)
 from facepad.modelfile.catalog import find_model
-from facepad.modelfile.scorers import BundleScorer
-from facepad.types import Label
+from facepad.modelfile.scorers import BundleScorer, sigmoid
+from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus
 from facepad.workflow.calibrate import LogitScorer
 from facepad.workflow.scoring import score_samples
 
@@ -24,11 +33,19 @@ Rates = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Data:
-    """The logits of one set: one row per model, one column per image with a face, and whether an image is bona fide."""
+    """The logits of one set: one row per model, and one column per image with a face.
+
+    Attributes:
+        logits: The logits of each model.
+        bona_fide: Whether each image is bona fide.
+        without_face: Number of images without a face.
+        people: The person in each image; empty if the people are not known.
+    """
 
     logits: Mapping[str, Floats]
     bona_fide: NDArray[np.bool_]
     without_face: int
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +63,7 @@ class Fitted:
 
 def load(work: Path, name: str, manifest: Path, every: int, models: Mapping[str, str]) -> Data:
     """The logits of a set, from WORK or newly computed."""
-    logits, bona_fide = {}, np.zeros(0, bool)
+    logits, bona_fide, people = {}, np.zeros(0, bool), np.zeros(0, str)
     for key, model in models.items():
         file = work / f"{name}-{every}-{key}.csv"
         if not file.exists():
@@ -56,8 +73,10 @@ def load(work: Path, name: str, manifest: Path, every: int, models: Mapping[str,
         records = read_scores(file).records
         logits[key] = np.array([np.nan if record.score is None else record.score for record in records])
         bona_fide = np.array([record.label is Label.BONA_FIDE for record in records])
+        people = np.array([record.subject for record in records])
     found = np.isfinite(np.stack(list(logits.values()))).all(axis=0)
-    return Data({key: values[found] for key, values in logits.items()}, bona_fide[found], int((~found).sum()))
+    kept = {key: values[found] for key, values in logits.items()}
+    return Data(kept, bona_fide[found], int((~found).sum()), tuple(people[found].tolist()))
 
 
 def balanced(sets: Sequence[Data]) -> Floats:
@@ -109,3 +128,20 @@ def rates(fitted: Fitted, data: Data) -> Rates:
     live = logits >= fitted.threshold
     apcer, bpcer = live[~data.bona_fide].mean(), (~live)[data.bona_fide].mean()
     return 100 * abs(crossing(logits, data.bona_fide, balanced([data]))[1]), 100 * float(apcer), 100 * float(bpcer)
+
+
+def presets(
+    fitted: Fitted, data: Data, source: str, notes: Sequence[str] = ()
+) -> tuple[list[Note], tuple[Preset, ...]]:
+    """The notes on too few people, and the presets of a candidate on a set whose attacks have one instrument."""
+    scores = sigmoid(fitted.logits(data))
+    records = [
+        _record(person, live, score) for person, live, score in zip(data.people, data.bona_fide, scores, strict=True)
+    ]
+    weak = weak_notes(records)
+    return weak, choose_presets(records, source=source, notes=[*remarks(notes), *weak])
+
+
+def _record(person: str, live: bool, score: float) -> ScoreRecord:
+    label, kind = (Label.BONA_FIDE, None) if live else (Label.ATTACK, AttackType.UNKNOWN)
+    return ScoreRecord(person, person, None, None, label, kind, None, ScoreStatus.SCORED, float(score))

@@ -64,6 +64,7 @@ class Origin:
     path: Path
     box: Box
     held_out: bool
+    person: str
 
 
 def make_views(
@@ -106,7 +107,7 @@ def find_origins(nuaa: Path, portraits: Path, spec: PreprocessSpec) -> list[list
             if sample.box is None:
                 continue
             held_out = number % 5 == 0 if kind == 1 else sample.subject in HELD_OUT_PEOPLE
-            origin = Origin(manifest.parent / sample.path, sample.box, held_out)
+            origin = Origin(manifest.parent / sample.path, sample.box, held_out, sample.subject)
             found[kind if sample.label is Label.BONA_FIDE else 3].append(origin)
             if kind == 1 and _inside(origin, spec) >= INSIDE:
                 found[0].append(origin)

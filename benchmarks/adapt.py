@@ -33,12 +33,12 @@ from _common import made_by, markdown, parser, processor_time, publish
 from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.media.images import read_image
 from facepad.metrics import eer, hter, threshold_at
+from facepad.metrics.expected import expected_rates
 from facepad.modelfile.bundle import Bundle, read_bundle
 from facepad.modelfile.scorers import BundleScorer, Prepared
 from facepad.types import Label, Sample, ScoreRecord
 from facepad.workflow.adapt.candidates import find_candidates
 from facepad.workflow.adapt.choice import ThresholdChoice, decided
-from facepad.workflow.adapt.expected import expected_rates
 from facepad.workflow.adapt.fitting import FitData, fit_candidate
 from facepad.workflow.adapt.folds import folds_by_person, people_by_class
 from facepad.workflow.adapt.job import Adapted, AdaptSettings, adapt

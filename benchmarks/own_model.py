@@ -23,10 +23,10 @@ import torch
 from numpy.typing import NDArray
 
 from _common import made_by, markdown, parser, publish
-from _fusions import Data, fit, load, rates
+from _fusions import Data, fit, load, presets, rates
 from _views import SOURCES, Origin, Views, find_origins, make_views
 from facepad.media.images import read_image
-from facepad.metrics import Note, NoteKind, Threshold, ThresholdOrigin
+from facepad.metrics import Threshold, ThresholdOrigin, remarks
 from facepad.modelfile.bundle import CARD, LICENSE, Bundle, Calibration, Description, write_bundle
 from facepad.modelfile.catalog import find_model
 from facepad.modelfile.runs import TrainedModel
@@ -286,7 +286,9 @@ def held_out_images(origins: Sequence[Sequence[Origin]], models: Mapping[str, Bu
         image = read_image(origin.path)
         for name, scorer in scorers.items():
             logits[name].append(float(scorer.score([scorer.prepare(image, origin.box)]).logits[0]))
-    return Data({name: np.array(values) for name, values in logits.items()}, np.array([live for _, live in kept]), 0)
+    people = tuple(origin.person for origin, _ in kept)
+    rows = {name: np.array(values) for name, values in logits.items()}
+    return Data(rows, np.array([live for _, live in kept]), 0, people)
 
 
 def page(sets: Mapping[str, Data], images: Data, views: Data, names: Sequence[str]) -> str:
@@ -313,12 +315,16 @@ def shipped(bundle: Bundle, images: Data, folder: Path) -> Bundle:
     """The model file for the wheel. Calibration and threshold (criterion EER) come from the held-out images."""
     fitted = fit([images], [SHIPPED])
     source, live = "NUAA and web portraits, people held out from training", int(images.bona_fide.sum())
-    notes = tuple(Note(NoteKind.REMARK, text) for text in EXPECT)
+    weak, chosen = presets(fitted, images, source, EXPECT[:1])
+    notes = (*remarks(EXPECT), *weak)
     origin = ThresholdOrigin(source, n_bona_fide=live, n_attack=len(images.bona_fide) - live, notes=notes)
     description = Description(
         name=NAME,
         networks=bundle.description.networks,
-        calibration=Calibration(method="platt", slope=fitted.weights[SHIPPED], offset=fitted.offset, source=source),
+        calibration=Calibration(
+            method="platt", slope=fitted.weights[SHIPPED], offset=fitted.offset, source=source, notes=tuple(weak)
+        ),
+        presets=chosen,
         threshold=Threshold(float(1 / (1 + np.exp(-fitted.threshold))), "eer", origin),
         license="LicenseRef-NUAA-research-only AND Apache-2.0",
         scope="research only: knows prints and screens, no masks; not for access control",

@@ -20,6 +20,8 @@ import pytest
 from facepad.errors import ImageError
 from facepad.media.images import read_image, write_image
 from facepad.media.videos import read_video, write_video
+from facepad.metrics import Note, NoteKind, Threshold, ThresholdOrigin
+from facepad.modelfile.bundle import read_bundle, write_bundle
 from facepad.predict.pipeline import Pipeline
 from facepad.predict.predictor import load
 from facepad.predict.run import Outcome, Results, predict_sources
@@ -175,6 +177,8 @@ def test_broken_inputs_are_reported_and_the_rest_goes_on(predict, photos, name, 
         (["a.png", "--model", "a.png"], "is not a facepad model"),
         (["a.png", "--annotate", "full"], "output folder full is not empty"),
         (["a.png", "--frames", "0"], "--frames"),
+        (["a.png", "--threshold", "1.5"], "a threshold on P(bona fide) lies in [0, 1], got 1.5"),
+        (["a.png", "--threshold", "strict"], "model tiny has no preset strict"),
         (["a.png", "--fail-on", "bona_fide"], "--fail-on"),
         ([], "INPUT"),
     ],
@@ -210,6 +214,26 @@ def test_scope_is_printed_once_on_stderr(facepad, make_model, photos):
     code, out, err = facepad("predict", photos / "anna", "--model", model, "--detector", "stub", "--json")
     assert (code, err) == (0, "For research only.\n")
     assert checked(out)["model"]["scope"] == "For research only."
+
+
+def test_threshold_by_hand_decides_and_the_document_names_its_origin(predict, photos):
+    score = json.loads(predict(photos / "anna", "--json")[1])["results"][0]["decisions"][0]["score"]
+    for threshold, label in ((score / 2, "bona_fide"), ((score + 1) / 2, "attack")):
+        code, out, err = predict(photos / "anna", "--json", "--threshold", threshold)
+        document = checked(out)
+        assert (code, err, document["results"][0]["decisions"][0]["label"]) == (0, "", label)
+        assert document["model"]["threshold"]["origin"]["source"] == "set by hand"
+        assert document["results"][0]["decisions"][0]["threshold"] == pytest.approx(threshold)
+
+
+def test_weak_threshold_is_noted_on_stderr_and_in_the_document(facepad, model, photos, tmp_path):
+    bundle = read_bundle(model)
+    weak = Threshold(0.5, "eer", ThresholdOrigin("desk", notes=(Note(NoteKind.WEAK, "weak: few people"),)))
+    changed = bundle.description.model_copy(update={"threshold": weak})
+    path = write_bundle(tmp_path / "weak.facepad", type(bundle)(changed, bundle.files))
+    _, out, err = facepad("predict", photos / "anna", "--model", path, "--detector", "stub", "--json")
+    assert err == "note: weak: few people\n"
+    assert checked(out)["model"]["threshold"]["origin"]["notes"] == [{"kind": "weak", "text": "weak: few people"}]
 
 
 def test_video_is_one_line_and_all_frames_in_json(predict, tmp_path):

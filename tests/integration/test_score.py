@@ -174,6 +174,12 @@ def test_file_that_vanishes_during_the_run_is_recorded_as_unreadable(run, tmp_pa
     assert summary["counts"]["scored"] == 3 and summary["this_run"]["listed_again"] == 1
 
 
+def test_summary_names_the_origin_of_a_threshold_by_hand(model, tmp_path):
+    source = pictures(tmp_path / "in", 2)
+    summary = score_source(str(source), tmp_path / "out", load(model, threads=1, threshold=0.9), BulkSettings(jobs=1))
+    assert (summary["threshold"], summary["threshold_origin"]["source"]) == (0.9, "set by hand")
+
+
 def test_objects_that_fail_are_requested_again_and_left_to_the_next_run(run, tmp_path):
     with serve_bucket() as bucket:
         bucket.objects = {f"b/{number}.png": picture(RED, number) for number in range(4)} | {"b/zero.png": b""}

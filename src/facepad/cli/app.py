@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,9 @@ from facepad import __version__
 from facepad.errors import InputError
 from facepad.files.disk import writing
 from facepad.types import Aggregation, FacePolicy
+
+if TYPE_CHECKING:
+    from facepad.modelfile.bundle import Bundle
 
 __all__ = [
     "OUTPUT",
@@ -32,12 +35,14 @@ __all__ = [
     "ModelArgument",
     "ModelOption",
     "Out",
+    "ThresholdOption",
     "aggregation_of",
     "app",
     "data_app",
     "print_json",
     "report_written",
     "say",
+    "say_terms",
     "show",
 ]
 
@@ -61,6 +66,10 @@ ModelArgument = Annotated[
 ]
 ModelOption = Annotated[
     str | None, typer.Option(help="Name of a model, model file or run folder; default: public-fusion.")
+]
+ThresholdOption = Annotated[
+    str | None,
+    typer.Option(help="Threshold in [0, 1], or a preset: strict, balanced or lenient; default: the model's threshold."),
 ]
 DetectorOption = Annotated[str | None, typer.Option(help="Face detector; default: the detector of the model.")]
 FacesOption = Annotated[
@@ -117,6 +126,18 @@ def aggregation_of(level: Level, fuse: Aggregation | None) -> Aggregation | None
 def say(text: str) -> None:
     """Print a message on stderr; stdout is only for results."""
     print(text, file=sys.stderr)
+
+
+def say_terms(model: Bundle) -> None:
+    """Print on stderr the scope of a model, and why its decisions are weak, if they are."""
+    from facepad.metrics import NoteKind
+
+    described = model.description
+    if described.scope:
+        say(described.scope)
+    for note in described.threshold.origin.notes if described.threshold else ():
+        if note.kind is NoteKind.WEAK:
+            say(f"note: {note}")
 
 
 def report_written(*files: Path, notes: Iterable[str] = (), unreadable: Mapping[str, str] | None = None) -> None:

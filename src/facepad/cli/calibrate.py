@@ -28,10 +28,14 @@ def calibrate(
         FitMethod, typer.Option(help="Fit slope and offset of the logit (platt), only the slope, or nothing.")
     ] = FitMethod.PLATT,
     out: Annotated[Path | None, typer.Option(help="New model file; default: MODEL is rewritten.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Calibrate on fewer than 5 people per class, too; marks the model as weak.")
+    ] = False,
 ) -> None:
-    """Calibrate a model on a manifest's dev split, choose its threshold there, and write both into the model."""
-    from facepad.workflow.calibrate import calibrate_model, calibration_words
+    """Calibrate a model on a manifest's dev split, choose its threshold and presets there, and write all into it."""
+    from facepad.workflow.calibrate import CalibrationSettings, calibrate_model, calibration_words
 
-    done = calibrate_model(model, manifest, out, criterion=criterion or "eer", method=method.value, progress=True)
+    settings = CalibrationSettings(criterion or "eer", method.value, force)
+    done = calibrate_model(model, manifest, out, settings, progress=True)
     show(calibration_words(done.bundle))
     report_written(out or Path(model), unreadable=done.unreadable)

@@ -14,9 +14,11 @@ from facepad.cli.app import (
     ExitCode,
     FacesOption,
     ModelOption,
+    ThresholdOption,
     app,
     print_json,
     say,
+    say_terms,
     show,
 )
 from facepad.errors import MediaError
@@ -52,6 +54,7 @@ def predict(
     ] = None,
     fail_on: Annotated[FailOn | None, typer.Option(help="Exit with code 4 if a decision has this value.")] = None,
     detector: DetectorOption = None,
+    threshold: ThresholdOption = None,
     frames: Annotated[
         int | None, typer.Option(min=1, help="Frames of each video (default: 20) or the camera (until Ctrl-C).")
     ] = None,
@@ -66,10 +69,9 @@ def predict(
     from facepad.predict.sources import find_sources
 
     sources = find_sources(inputs, sys.stdin.buffer)
-    predictor = load(model, detector=detector, faces=faces)
+    predictor = load(model, detector=detector, faces=faces, threshold=threshold)
     copies = _copies(annotate)
-    if predictor.bundle.description.scope:
-        say(predictor.bundle.description.scope)
+    say_terms(predictor.bundle)
     results, complete = Results(policy, faces=faces, frames=as_json), True
     width = min(_WIDEST, max(len(source.name) for source in sources))
     try:

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from facepad.cli.app import DetectorOption, ExitCode, Jobs, ModelOption, app, print_json, say
+from facepad.cli.app import (
+    DetectorOption,
+    ExitCode,
+    Jobs,
+    ModelOption,
+    ThresholdOption,
+    app,
+    print_json,
+    say,
+    say_terms,
+)
 
 if TYPE_CHECKING:
     from facepad.scale.output import Output
@@ -57,6 +67,7 @@ def score(
     jobs: Jobs = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of each video.")] = 20,
     detector: DetectorOption = None,
+    threshold: ThresholdOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per task of a process.")] = 32,
     column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Parquet column of the images; default: the only binary column.")
@@ -67,9 +78,8 @@ def score(
     from facepad.predict.predictor import load
     from facepad.scale import BulkSettings, score_source
 
-    predictor = load(model, detector=detector, threads=1)
-    if predictor.bundle.description.scope:
-        say(predictor.bundle.description.scope)
+    predictor = load(model, detector=detector, threads=1, threshold=threshold)
+    say_terms(predictor.bundle)
     if address:
         say("Ray shows actors, nodes and their memory on its dashboard, usually at port 8265 of the head node")
     settings = BulkSettings(engine.value, address, frames, jobs, batch_size, column)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facepad.cli.app import DetectorOption, FacesOption, ModelOption, app, say, show
+from facepad.cli.app import DetectorOption, FacesOption, ModelOption, ThresholdOption, app, say, say_terms, show
 
 if TYPE_CHECKING:
     from facepad.modelfile.bundle import Bundle
@@ -27,6 +27,7 @@ def serve(
     ] = False,
     detector: DetectorOption = None,
     faces: FacesOption = "largest",
+    threshold: ThresholdOption = None,
     api_keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; read again after a change.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes; more than one process needs --store.")] = 1,
     store: Annotated[
@@ -65,6 +66,7 @@ def serve(
         allow_undecided=allow_undecided,
         detector=detector,
         faces=faces,
+        threshold=threshold,
         api_keys=api_keys,
         workers=workers,
         store=store,
@@ -83,8 +85,7 @@ def serve(
 
 def _announce(address: str, model: Bundle) -> None:
     described = model.description
-    if described.scope:
-        say(described.scope)
+    say_terms(model)
     say(f"model {described.name}, SHA-256 {model.digest}")
     say(f"serving on {address} (Ctrl-C stops)")
 

@@ -58,7 +58,12 @@ def merge_manifests(manifests: Mapping[str, Path], out: Path) -> Path:
         if out.read_text(encoding="utf-8") != text:
             raise OutputExistsError(f"{out} was merged from other manifests; choose another output folder")
         return out
-    about = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "counts": class_balance(merged)}
+    sources = {name: dict(Counter(str(sample.split) for sample in part)) for name, part in parts.items()}
+    about = {
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "counts": class_balance(merged),
+        "sources": sources,
+    }
     if origin := _common_origin(manifests):
         out.parent.mkdir(parents=True, exist_ok=True)
         add_run(out.parent, [], origin | {"manifests": {out.name: about}})

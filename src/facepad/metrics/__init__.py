@@ -28,6 +28,7 @@ from facepad.metrics.pad import (
     far_pooled,
     hter,
 )
+from facepad.metrics.presets import PRESETS, WEAK_BELOW, Preset, choose_presets, make_preset, weak_notes
 from facepad.metrics.resampling import Cluster, Resampling, best_cluster
 from facepad.metrics.scores import SCORE_COLUMNS, ScoreFile, read_scores, scores_sha256, write_scores
 from facepad.metrics.summary import InstrumentRates, PadSummary, summarize
@@ -49,7 +50,9 @@ __all__ = [
     "CHOSEN_ON_ITSELF",
     "MEASURES",
     "PRECISION_RECALL",
+    "PRESETS",
     "SCORE_COLUMNS",
+    "WEAK_BELOW",
     "Aggregation",
     "Basis",
     "Cluster",
@@ -65,6 +68,7 @@ __all__ = [
     "Note",
     "NoteKind",
     "PadSummary",
+    "Preset",
     "Rate",
     "Resampling",
     "RocCurve",
@@ -85,6 +89,7 @@ __all__ = [
     "bpcer_at_apcer",
     "bpnrr",
     "check_videos",
+    "choose_presets",
     "choose_threshold",
     "clopper_pearson",
     "compare_files",
@@ -106,6 +111,7 @@ __all__ = [
     "joined",
     "level_words",
     "logistic_regression",
+    "make_preset",
     "mcnemar",
     "measures_of",
     "metrics_from_file",
@@ -123,6 +129,7 @@ __all__ = [
     "summarize",
     "threshold_at",
     "to_videos",
+    "weak_notes",
     "write_bob_scores",
     "write_scores",
 ]

@@ -22,6 +22,7 @@ class NoteKind(StrEnum):
     READING = "reading"  #: The lines of a scores file that were interpreted or left out.
     INTERVAL = "interval"  #: A limitation of the intervals.
     UNDEFINED = "undefined"  #: A measure has no value.
+    WEAK = "weak"  #: The calibration or the threshold was chosen on too few people.
     REMARK = "remark"  #: Any other remark of the caller.
 
 

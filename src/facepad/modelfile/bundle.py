@@ -23,7 +23,7 @@ from facepad.errors import BundleError
 from facepad.faces import DETECTORS, default_detector
 from facepad.files.config import Section, explain
 from facepad.files.disk import atomic_path
-from facepad.metrics import Note, Threshold, read_notes
+from facepad.metrics import Note, Preset, Threshold, read_notes
 from facepad.modelfile.preprocess import PreprocessSpec
 
 __all__ = [
@@ -167,6 +167,15 @@ _Threshold = Annotated[
 ]
 
 
+def _preset(value: Any) -> Any:
+    return Preset.from_dict(value) if isinstance(value, Mapping) else value
+
+
+_Preset = Annotated[
+    Preset, BeforeValidator(_preset), PlainSerializer(lambda preset: preset.to_dict(), return_type=dict)
+]
+
+
 class Description(Section):
     """The content of bundle.json.
 
@@ -177,6 +186,8 @@ class Description(Section):
         calibration: Conversion of the model's logit to P(bona fide).
         threshold: A presentation is accepted if P(bona fide) >= the threshold's value. None leaves every presentation
             undecided.
+        presets: The thresholds ``strict``, ``balanced`` and ``lenient``, with the error rates to expect. Empty for a
+            model that was not calibrated on data.
         license: SPDX expression or short text. The licence text itself may be a part of the file.
         scope: Permitted use of the model, in one line that every user sees. Empty if the use is not restricted.
         source: Origin of the model: an address, or the recipe.
@@ -189,6 +200,7 @@ class Description(Section):
     networks: tuple[Network, ...] = Field(min_length=1)
     calibration: Calibration = Calibration()
     threshold: _Threshold | None = None
+    presets: tuple[_Preset, ...] = ()
     license: str = ""
     scope: str = ""
     source: str = ""

@@ -12,6 +12,7 @@ from facepad.faces import default_detector
 from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.modelfile.bundle import Bundle, usual_detector
 from facepad.modelfile.catalog import FALLBACK_MODEL, find_model, load_default
+from facepad.modelfile.override import with_threshold
 from facepad.predict.pipeline import BATCH, ImageInput, Pipeline
 from facepad.predict.policy import check_policy, decide_files, decide_frames
 from facepad.runtime.inference import EngineName
@@ -130,7 +131,7 @@ def _decided_frames(
         yield FrameDecision(index, seconds, result)
 
 
-def load(
+def load(  # noqa: PLR0913 - the options of the library's entry point, by keyword alone
     path_or_name: str | os.PathLike[str] | None = None,
     *,
     detector: str | None = None,
@@ -138,6 +139,7 @@ def load(
     threads: int | None = None,
     quality: Quality = USUAL_QUALITY,
     faces: FacePolicy = "largest",
+    threshold: str | float | None = None,
 ) -> Predictor:
     """Load a model by name or path, ready to decide.
 
@@ -154,12 +156,16 @@ def load(
         faces: The faces of an image that count: ``largest`` (the most prominent face), ``all`` (all faces must be
             live) or ``one`` (an image with several faces is undecided, with the reason ``multiple_faces``). In each
             case `Predictor.predict` returns one decision per face.
+        threshold: A threshold in [0, 1], also as text, or the name of a preset of the model
+            (`facepad.metrics.PRESETS`). The answers name its origin. None means the model's threshold.
 
     Raises:
         ModelError: The model does not exist, is broken, or cannot run on the engine.
-        InputError: The detector or the policy for faces is unknown, or ``threads`` is below 1.
+        InputError: The detector or the policy for faces is unknown, ``threads`` is below 1, or the model has no such
+            preset.
     """
     bundle = load_default() if path_or_name is None else find_model(path_or_name).read()
+    bundle = with_threshold(bundle, threshold)
     if path_or_name is None and bundle.description.name == FALLBACK_MODEL:
         detector = detector or _detector_at_hand(bundle)
     return Predictor(Pipeline(bundle, detector=detector, engine=engine, threads=threads, quality=quality, faces=faces))

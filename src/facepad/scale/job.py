@@ -18,6 +18,7 @@ from typing import Any, Literal
 from facepad import __version__
 from facepad.errors import InputError
 from facepad.files.disk import printable
+from facepad.modelfile.bundle import Bundle
 from facepad.predict.predictor import FRAMES, Predictor
 from facepad.runtime.parallel import available_cpus, require_positive
 from facepad.scale.items import Item
@@ -109,6 +110,7 @@ def score_source(
         "engine": settings.executor,
         "jobs": settings.jobs or "all",
         "batch_size": settings.batch_size,
+        "threshold_origin": _threshold_origin(predictor.bundle),
     }
     with open_output(out, identity) as output, logged(out, facts) as log:
         results = executor(batches_of(output.missing(items), settings.batch_size))
@@ -200,6 +202,12 @@ def _identity(source: BulkSource, predictor: Predictor, settings: BulkSettings) 
         "faces": predictor.pipeline.faces,
         "format": 2,
     }
+
+
+def _threshold_origin(bundle: Bundle) -> dict[str, Any] | None:
+    """The data and the notes of the threshold, which say for example that it is weak or set by hand."""
+    threshold = bundle.description.threshold
+    return None if threshold is None else dict(threshold.to_dict()["origin"])
 
 
 def _summary(facts: dict[str, Any], output: Output, progress: Progress, *, complete: bool) -> dict[str, Any]:

@@ -107,10 +107,16 @@ def load_predictor(settings: Settings) -> Predictor:
 
     Raises:
         ModelError: The model does not exist, or is broken.
-        InputError: The detector is unknown.
+        InputError: The detector is unknown, or the model has no such threshold.
     """
     threads = max(1, available_cpus() // settings.workers)
-    return load(settings.model, detector=settings.detector, faces=settings.faces, threads=threads)
+    return load(
+        settings.model,
+        detector=settings.detector,
+        faces=settings.faces,
+        threads=threads,
+        threshold=settings.threshold,
+    )
 
 
 def from_environment() -> FastAPI:

@@ -23,6 +23,7 @@ class Settings(Section):
         allow_undecided: Whether a model without a threshold may be served. Its answers are all undecided.
         detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with.
         faces: The faces of an image that count, as in `facepad.predict.predictor.load`.
+        threshold: A threshold in [0, 1], or the name of a preset of the model. None means the model's threshold.
         host, port: The address to listen on. An address other than loopback needs `api_keys`.
         api_keys: File of hashed keys, in the format of `facepad.service.keys.ApiKeys`. None allows calls without a key.
         workers: Number of processes. Several processes need `store`.
@@ -50,6 +51,7 @@ class Settings(Section):
     allow_undecided: bool = False
     detector: str | None = None
     faces: FacePolicy = "largest"
+    threshold: str | None = None
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     api_keys: Path | None = None

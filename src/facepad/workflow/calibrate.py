@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from facepad.datasets.manifest import manifest_words
 from facepad.errors import InputError, MetricError, OutputExistsError, SeparableError
 from facepad.metrics import (
+    WEAK_BELOW,
     Note,
     NoteKind,
+    choose_presets,
     choose_threshold,
     expected_calibration_error,
     fit_platt,
@@ -25,18 +27,20 @@ from facepad.metrics import (
     joined,
     parse_criterion,
     remarks,
+    weak_notes,
 )
 from facepad.modelfile.bundle import Bundle, Calibration, write_bundle
 from facepad.modelfile.catalog import find_model
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import BundleScorer, Prepared, Scorer, Scores, calibrated
 from facepad.training.augment import Augmentation
-from facepad.types import Box, Label, ScoreRecord
-from facepad.workflow.overlap import detector_notes, dev_notes
+from facepad.types import Box, Label, Sample, ScoreRecord
+from facepad.workflow.overlap import coverage_notes, detector_notes, dev_notes
 from facepad.workflow.scoring import dev_samples, score_samples
 
 __all__ = [
     "Calibrated",
+    "CalibrationSettings",
     "LogitScorer",
     "Method",
     "calibrate_bundle",
@@ -52,6 +56,8 @@ Method = _Fit | Literal["none"]
 #: A separable dev set is degraded by these operations, _TURNS times. They do not move the face or imitate an attack.
 _DEGRADE = Augmentation(operations=("blur", "resolution", "noise", "jpeg"))
 _TURNS = 3
+#: A calibration that raises the expected calibration error by more is weak.
+_WORSE = 0.01
 
 
 @dataclass(frozen=True)
@@ -67,13 +73,27 @@ class Calibrated:
     unreadable: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class CalibrationSettings:
+    """The settings of a calibration.
+
+    Attributes:
+        criterion: The rule that chooses the threshold (`facepad.metrics.parse_criterion`).
+        method: The fitted parameters, as in `calibrate_bundle`.
+        force: Calibrate on fewer than `facepad.metrics.WEAK_BELOW` people of a class, too. The model is then weak.
+    """
+
+    criterion: str = "eer"
+    method: Method = "platt"
+    force: bool = False
+
+
 def calibrate_model(
     model: str | Path,
     manifest: Path,
     out: Path | None = None,
+    settings: CalibrationSettings | None = None,
     *,
-    criterion: str = "eer",
-    method: Method = "platt",
     progress: bool = False,
 ) -> Calibrated:
     """Calibrate a model on a dev set, choose its threshold on the same dev set, and write the model.
@@ -83,23 +103,26 @@ def calibrate_model(
             then rewritten.
         manifest: The manifest with the dev samples. A manifest without splits gives all of its samples.
         out: A new model file.
-        criterion: The rule that chooses the threshold (`facepad.metrics.parse_criterion`).
-        method: The fitted parameters, as in `calibrate_bundle`.
+        settings: The settings.
         progress: Draw progress bars on stderr.
 
     Raises:
         InputError: the input is wrong. Then no file is written.
     """
+    settings = settings or CalibrationSettings()
     found = find_model(model)
     if out is None and found.kind != "file":
         what = "run folder" if found.run else "listed model"
         raise InputError(f"{model} is a {what}, and calibrate rewrites only model files; name a new file: --out FILE")
     if out is not None and out.exists():
         raise OutputExistsError(f"{out} exists already; choose another file, or remove it first")
+    dev = dev_samples(manifest)
+    if not settings.force:
+        _refuse_few_people(dev, manifest)
     bundle = found.read()
-    overlap = dev_notes(found.run, bundle, manifest, dev_samples(manifest))
-    notes = [*overlap, *detector_notes(manifest, bundle)]
-    done = calibrate_bundle(bundle, manifest, criterion=criterion, method=method, progress=progress, notes=notes)
+    notes = [*dev_notes(found.run, bundle, manifest, dev), *detector_notes(manifest, bundle)]
+    rule, fit = settings.criterion, settings.method
+    done = calibrate_bundle(bundle, manifest, criterion=rule, method=fit, progress=progress, notes=notes)
     write_bundle(out or found.path, done.bundle)
     return done
 
@@ -113,9 +136,10 @@ def calibrate_bundle(
     progress: bool = False,
     notes: Sequence[str] = (),
 ) -> Calibrated:
-    """Calibrate a model in memory on a manifest's dev samples, and choose its threshold on the same samples.
+    """Calibrate a model in memory on a manifest's dev samples, and choose its threshold and presets on them.
 
-    The calibration is fitted to the dev logits. The threshold is then chosen on the calibrated dev scores.
+    The calibration is fitted to the dev logits. The thresholds are then chosen on the calibrated dev scores. If a class
+    has fewer than `facepad.metrics.WEAK_BELOW` people, a note of the kind ``weak`` in all origins says so.
 
     If the dev scores are separable (the classes do not overlap), they determine no calibration. The calibration is then
     fitted to degraded images: the same images blurred, shrunk, noised and compressed. If the scores of the degraded
@@ -146,10 +170,18 @@ def calibrate_bundle(
     elif method != "none":
         worse = score(LogitScorer(scorer, degrade=True), title="degraded" if progress else None)
         calibration = _fitted_degraded(worse.records, method, source, before)
+    weak = weak_notes(scored.records)
+    if calibration is not before:
+        calibration = calibration.model_copy(update={"notes": (*calibration.notes, *weak)})
+    weak += [note for note in calibration.notes if note.kind is NoteKind.WEAK and note not in weak]
     records = with_calibration(scored.records, calibration)
-    threshold = choose_threshold(records, criterion, source=source, notes=remarks(notes))
-    facts = {name: value for name, value in bundle.description.facts.items() if name != "parity"}
-    update = {"calibration": calibration, "threshold": threshold, "facts": facts}
+    notes_of_all = [*remarks([*notes, *coverage_notes(manifest, samples)]), *weak]
+    update = {
+        "calibration": calibration,
+        "threshold": choose_threshold(records, criterion, source=source, notes=notes_of_all),
+        "presets": choose_presets(records, source=source, notes=notes_of_all),
+        "facts": {name: value for name, value in bundle.description.facts.items() if name != "parity"},
+    }
     described = bundle.description.model_copy(update=update)
     return Calibrated(Bundle(described, bundle.files), scored.unreadable)
 
@@ -165,7 +197,17 @@ def calibration_words(bundle: Bundle) -> str:
         )
     lines += [f"note: {joined(found.notes)}"] if found.notes else []
     lines += [format_threshold(threshold)] if threshold else []
+    lines += [f"preset {preset}" for preset in bundle.description.presets]
     return "\n".join(lines)
+
+
+def _refuse_few_people(samples: Sequence[Sample], manifest: Path) -> None:
+    live, attacked = (len({sample.subject for sample in samples if sample.label is label}) for label in Label)
+    if min(live, attacked) < WEAK_BELOW:
+        raise InputError(
+            f"calibrating needs at least {WEAK_BELOW} people of each class, but the samples of {manifest} show {live} "
+            f"bona fide and {attacked} in attacks: add people, or use --force, which marks the model as weak"
+        )
 
 
 def with_calibration(logits: Sequence[ScoreRecord], calibration: Calibration) -> list[ScoreRecord]:
@@ -231,7 +273,9 @@ def _fitted(records: Sequence[ScoreRecord], method: _Fit, source: str) -> Calibr
         expected_calibration_error(calibrated(bona_fide, which), calibrated(attack, which))
         for which in (Calibration(), line)
     )
-    return line.model_copy(update={"ece_before": before, "ece_after": after})
+    text = f"weak: the calibration raised the expected calibration error from {before:.3f} to {after:.3f}"
+    notes = (Note(NoteKind.WEAK, text),) if after > before + _WORSE else ()
+    return line.model_copy(update={"ece_before": before, "ece_after": after, "notes": notes})
 
 
 def _fitted_degraded(records: Sequence[ScoreRecord], method: _Fit, source: str, before: Calibration) -> Calibration:
@@ -244,7 +288,7 @@ def _fitted_degraded(records: Sequence[ScoreRecord], method: _Fit, source: str, 
         note = Note(
             NoteKind.SEPARABLE, "the dev scores are separable: the calibration was fitted to degraded dev images"
         )
-        return found.model_copy(update={"notes": (note,)})
+        return found.model_copy(update={"notes": (note, *found.notes)})
     note = Note(
         NoteKind.SEPARABLE,
         f"the scores of {source} are separable, also on degraded images: no calibration can be fitted to them",

@@ -217,7 +217,8 @@ def _measure(source: _Source, made: _Made, manifest: Path, options: ExportOption
             raise RunError(f"not exported: the network of 8 bits cannot be calibrated: {error}") from error
     else:
         described = plain.bundle.description
-        written = _changed(made.written, calibration=described.calibration, threshold=described.threshold)
+        kept = {name: getattr(described, name) for name in ("calibration", "threshold", "presets")}
+        written = _changed(made.written, **kept)
     made = replace(made, plain=plain.bundle, written=written, unreadable=made.unreadable | plain.unreadable)
     parity, unreadable = _parity(source, made, manifest, kept=options.threshold)
     if parity.failures and not options.force:
@@ -299,7 +300,7 @@ def _described(source: _Source, made: _Made, wording: Wording, options: ExportOp
     if wording.card:
         files[CARD] = wording.card.encode()
     bundle = Bundle(made.written.description, {**made.written.files, **files})
-    changes: dict[str, Any] = {} if options.threshold else {"threshold": None}
+    changes: dict[str, Any] = {} if options.threshold else {"threshold": None, "presets": ()}
     return _changed(
         bundle,
         name=wording.name or run.path.resolve().name,

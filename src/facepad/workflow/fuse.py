@@ -13,11 +13,20 @@ from numpy.typing import NDArray
 
 from facepad.datasets.manifest import manifest_words, require_both_classes
 from facepad.errors import InputError, unknown_choice
-from facepad.metrics import balanced_weights, choose_threshold, logistic_regression, parse_criterion, remarks
+from facepad.metrics import (
+    balanced_weights,
+    choose_presets,
+    choose_threshold,
+    logistic_regression,
+    parse_criterion,
+    remarks,
+    weak_notes,
+)
 from facepad.modelfile.bundle import LICENSE, Bundle, Calibration, Description, Network
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import BundleScorer, Prepared, Scores, sigmoid
 from facepad.types import Box, Label
+from facepad.workflow.overlap import coverage_notes
 from facepad.workflow.scoring import dev_samples, score_samples
 
 __all__ = ["FUSIONS", "Fused", "FusionMethod", "fuse_models", "mean_of"]
@@ -77,7 +86,8 @@ def fuse_models(
         raise InputError(unknown_choice("fusion method", method, FUSIONS))
     parse_criterion(criterion)
     members = _Members(models)
-    done = score_samples(members, manifest.parent, dev_samples(manifest), title="scoring" if progress else None)
+    dev = dev_samples(manifest)
+    done = score_samples(members, manifest.parent, dev, title="scoring" if progress else None)
     scored = [record for record in done.records if record.score is not None]
     require_both_classes(scored, "fusing", where=f"the samples of {manifest} that have a score")
     logits = np.concatenate(members.logits)
@@ -86,14 +96,15 @@ def fuse_models(
         weights, offset = _learn(logits, np.array([record.label is Label.BONA_FIDE for record in scored]))
     values = iter(sigmoid(logits @ weights + offset))
     fused = [record if record.score is None else replace(record, score=float(next(values))) for record in done.records]
-    threshold = choose_threshold(
-        fused,
-        criterion,
-        source=manifest_words(manifest),
-        notes=() if method == "mean-logit" else remarks(["the weights of the fusion were learnt on the same records"]),
-    )
-    description = _description(name, models, weights, offset, method, manifest_words(manifest))
-    bundle = Bundle(description.model_copy(update={"threshold": threshold}), _files(models))
+    words = [] if method == "mean-logit" else ["the weights of the fusion were learnt on the same records"]
+    notes = [*remarks([*words, *coverage_notes(manifest, dev)]), *weak_notes(fused)]
+    source = manifest_words(manifest)
+    update = {
+        "threshold": choose_threshold(fused, criterion, source=source, notes=notes),
+        "presets": choose_presets(fused, source=source, notes=notes),
+    }
+    description = _description(name, models, weights, offset, method, source).model_copy(update=update)
+    bundle = Bundle(description, _files(models))
     return Fused(bundle, done.unreadable)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from facepad.datasets.manifest import manifest_hash, resolve
+from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.origin import origin_of
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.run_folder import RunFolder
 from facepad.types import Sample, Split
 
-__all__ = ["detector_notes", "dev_notes", "measured_notes", "origin_notes"]
+__all__ = ["coverage_notes", "detector_notes", "dev_notes", "measured_notes", "origin_notes"]
 
 #: Number of subjects that a note names.
 _NAMED = 5
@@ -95,6 +95,23 @@ def _origins(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _paths(manifest: Path, samples: Sequence[Sample]) -> set[str]:
     return {os.path.realpath(resolve(manifest, sample)) for sample in samples}
+
+
+def coverage_notes(manifest: Path, dev: Sequence[Sample]) -> list[str]:
+    """A note on each attack instrument, and on each merged data set, of which the manifest has no dev sample.
+
+    Args:
+        manifest: The manifest with the dev samples.
+        dev: The dev samples.
+    """
+    kinds = {sample.attack_type for sample in read_manifest(manifest)} - {sample.attack_type for sample in dev}
+    sources = origin_of(manifest).get("manifests", {}).get(manifest.name, {}).get("sources", {})
+    absent = [f"the attack {kind}" for kind in sorted(map(str, kinds - {None}))]
+    absent += [f"the data set {name}" for name, splits in sources.items() if not splits.get(Split.DEV)]
+    return [
+        f"no dev sample shows {what}, which other splits of {manifest.name} hold: the threshold was not chosen for it"
+        for what in absent
+    ]
 
 
 def detector_notes(manifest: Path, bundle: Bundle) -> list[str]:

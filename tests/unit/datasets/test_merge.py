@@ -43,6 +43,8 @@ def test_the_merged_paths_lead_to_the_images_and_test_samples_are_left_out(sets,
 def test_the_origin_names_the_sets_and_their_detector(sets, tmp_path):
     merged = merge_manifests(sets, tmp_path / "out" / "manifest.csv")
     assert (origin_of(merged)["dataset"], origin_of(merged)["detector"]) == ("a + b", "yunet")
+    sources = origin_of(merged)["manifests"]["manifest.csv"]["sources"]
+    assert sources == {"a": {"train": 1, "dev": 1}, "b": {"train": 2}}
     other = manifest(tmp_path / "c", Sample("1.png", "1", Label.BONA_FIDE), detector="dlib")
     mixed = merge_manifests({**sets, "c": other}, tmp_path / "mixed" / "manifest.csv")
     assert origin_of(mixed)["detector"] == "several"

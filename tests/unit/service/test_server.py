@@ -3,6 +3,9 @@
 import pytest
 import uvicorn
 
+from facepad.service.app import load_predictor
+from facepad.service.settings import Settings
+
 
 @pytest.fixture
 def bare(make_model, tmp_path):
@@ -14,6 +17,16 @@ def test_model_without_a_threshold_is_refused_in_one_line(bare, facepad):
     code, out, err = facepad("serve", "--model", bare, "--port", 0)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "model tiny has no threshold" in err and "facepad calibrate" in err and "--allow-undecided" in err
+
+
+def test_threshold_by_hand_gives_such_a_model_decisions(bare, facepad, monkeypatch):
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: None)
+    assert facepad("serve", "--model", bare, "--port", 0, "--threshold", 0.4)[0] == 0
+    settings = Settings(model=str(bare), threshold="0.4")
+    threshold = load_predictor(Settings.model_validate_json(settings.model_dump_json())).bundle.description.threshold
+    assert (threshold.value, threshold.origin.source) == (0.4, "set by hand")
+    code, _, err = facepad("serve", "--model", bare, "--port", 0, "--threshold", "strict")
+    assert (code, err.count("\n")) == (2, 1) and "model tiny has no preset strict" in err
 
 
 def test_model_without_a_threshold_is_served_if_undecided_is_allowed(bare, facepad, monkeypatch):

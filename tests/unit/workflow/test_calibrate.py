@@ -10,13 +10,13 @@ import pytest
 from facepad.datasets.manifest import manifest_hash, read_manifest
 from facepad.errors import InputError, MetricError
 from facepad.files.disk import sha256_file
-from facepad.metrics import choose_threshold, expected_calibration_error, joined, remarks
+from facepad.metrics import NoteKind, choose_threshold, expected_calibration_error, has_note, joined, remarks
 from facepad.modelfile.bundle import Calibration, read_bundle, write_bundle
 from facepad.modelfile.catalog import find_model
 from facepad.modelfile.scorers import BundleScorer
-from facepad.types import Label, Split
+from facepad.types import AttackType, Label, Split
 from facepad.workflow import calibrate as module
-from facepad.workflow.calibrate import calibrate_bundle, calibrate_model
+from facepad.workflow.calibrate import CalibrationSettings, calibrate_bundle, calibrate_model
 from facepad.workflow.overlap import detector_notes, dev_notes
 from facepad.workflow.scoring import ScoredSamples, score_samples
 
@@ -69,6 +69,60 @@ def test_a_model_gets_calibration_and_the_threshold_of_its_calibrated_scores(pla
         )
 
 
+def test_few_people_are_refused_and_with_force_marked_as_weak_everywhere(plain, noisy_manifest, tmp_path, facepad):
+    path = write_bundle(tmp_path / "a.facepad", plain)
+    first = sha256_file(path)
+    code, out, err = facepad("calibrate", path, noisy_manifest)
+    assert (code, out, err.count("\n"), sha256_file(path)) == (2, "", 1, first)
+    assert "at least 5 people of each class" in err and "show 3 bona fide and 3 in attacks" in err and "--force" in err
+    code, out, err = facepad("calibrate", path, noisy_manifest, "--force")
+    assert code == 0, err
+    assert "weak: chosen on few people (3 bona fide, 3 in attacks)" in out
+    described = read_bundle(path).description
+    for notes in (
+        described.threshold.origin.notes,
+        described.calibration.notes,
+        *(preset.threshold.origin.notes for preset in described.presets),
+    ):
+        assert has_note(notes, NoteKind.WEAK)
+
+
+def test_five_people_of_each_class_are_enough(plain, manifest_like, tmp_path):
+    manifest = manifest_like(tmp_path, lambda sample: replace(sample, split=None))  # the nine people of all splits
+    model = write_bundle(tmp_path / "a.facepad", plain)
+    described = calibrate_model(model, manifest).bundle.description
+    assert not has_note([*described.threshold.origin.notes, *described.calibration.notes], NoteKind.WEAK)
+    assert [preset.name for preset in described.presets] == ["strict", "balanced", "lenient"]
+    assert described.presets[1].threshold.value == described.threshold.value
+    assert described.presets[1].threshold.origin.source == described.threshold.origin.source
+
+
+def test_a_calibration_that_makes_the_error_higher_is_weak(plain, noisy_manifest, monkeypatch):
+    errors = iter([0.38, 0.44])
+    monkeypatch.setattr(module, "expected_calibration_error", lambda bona_fide, attack: next(errors))
+    described = calibrate_bundle(plain, noisy_manifest).bundle.description
+    text = "weak: the calibration raised the expected calibration error from 0.380 to 0.440"
+    assert text in joined(described.calibration.notes) and text in joined(described.threshold.origin.notes)
+
+
+def test_what_dev_lacks_is_said(plain, manifest_like, tmp_path):
+    def change(sample):
+        if sample.split is Split.TEST and sample.attack_type:
+            return replace(sample, attack_type=AttackType.REPLAY_VIDEO)
+        return sample
+
+    manifest = manifest_like(tmp_path, change)
+    about = {"sha256": manifest_hash(manifest), "sources": {"desk": {"train": 9}, "door": {"train": 4, "dev": 2}}}
+    (tmp_path / "prepare.json").write_text(
+        json.dumps({"runs": [{"detector": "dlib", "manifests": {"manifest.csv": about}}]})
+    )
+    texts = [note.text for note in calibrate_bundle(plain, manifest).bundle.description.threshold.origin.notes]
+    assert [text for text in texts if text.startswith("no dev sample")] == [
+        f"no dev sample shows {what}, which other splits of manifest.csv hold: the threshold was not chosen for it"
+        for what in ("the attack replay_video", "the data set desk")
+    ]
+
+
 def test_method_none_only_chooses_a_threshold(plain, noisy_manifest):
     done = calibrate_bundle(plain, noisy_manifest, method="none", criterion="apcer@bpcer=0.1").bundle
     assert (done.description.calibration.slope, done.description.calibration.offset) == (1, 0)
@@ -96,13 +150,13 @@ def test_dev_images_that_training_used_are_named(plain, tiny_run, noisy_manifest
         (model, "trained on another manifest"),
     ):
         out = tmp_path / f"{given.name}.done"
-        code, said, err = facepad("calibrate", given, manifest, "--out", out)
+        code, said, err = facepad("calibrate", given, manifest, "--force", "--out", out)
         assert code == 0, err
         assert f"note: {words}" in said.replace("note: the model was ", "note: ")
         assert (said + err).count(words) == 1
         assert words in read_bundle(out).description.threshold.origin.notes[0].text
-    _, said, err = facepad("calibrate", tiny_run, noisy_manifest, "--out", tmp_path / "honest")
-    assert "note:" not in said + err
+    _, said, err = facepad("calibrate", tiny_run, noisy_manifest, "--force", "--out", tmp_path / "honest")
+    assert "dev images" not in said + err
 
 
 def test_a_folder_of_a_listed_name_is_not_asked_what_was_learnt(plain, noisy_manifest, tmp_path, monkeypatch):
@@ -181,11 +235,11 @@ def test_degradation_is_a_function_of_the_crop():
 def test_a_model_file_is_rewritten_in_place_or_left_as_it_is(plain, noisy_manifest, tmp_path, facepad):
     path = write_bundle(tmp_path / "a.facepad", plain)
     first = sha256_file(path)
-    code, out, err = facepad("calibrate", path, noisy_manifest, "--out", tmp_path / "b.facepad")
+    code, out, err = facepad("calibrate", path, noisy_manifest, "--force", "--out", tmp_path / "b.facepad")
     assert code == 0, err
     assert "expected calibration error on these scores" in out and "threshold" in out
     assert sha256_file(path) == first
-    code, _, err = facepad("calibrate", path, noisy_manifest, "--criterion", "bpcer@apcer=0.4")
+    code, _, err = facepad("calibrate", path, noisy_manifest, "--force", "--criterion", "bpcer@apcer=0.4")
     assert code == 0, err
     again = read_bundle(path).description
     assert again.threshold.criterion == "bpcer@apcer=0.4"
@@ -225,5 +279,5 @@ def test_bad_input_is_refused_before_anything_is_scored(plain, tiny_run, noisy_m
         with pytest.raises(InputError, match=message):
             calibrate_model(*arguments)
     with pytest.raises(MetricError, match="did you mean 'eer'"):
-        calibrate_model(model, noisy_manifest, criterion="err")
+        calibrate_model(model, noisy_manifest, settings=CalibrationSettings("err", force=True))
     assert sha256_file(model) == first

@@ -169,6 +169,7 @@ def test_a_manifest_without_splits_is_all_dev_and_unreadable_images_are_told(mem
     fused = fuse_models(members, tmp_path / "manifest.csv")
     origin = fused.bundle.description.threshold.origin
     assert (origin.n_bona_fide, origin.n_attack, list(fused.unreadable)) == (35, 36, ["absent.png"])
+    assert [preset.name for preset in fused.bundle.description.presets] == ["strict", "balanced", "lenient"]
 
 
 def test_one_model_is_not_fused(members, tiny_manifest):

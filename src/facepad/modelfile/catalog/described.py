@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,11 +12,24 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from facepad.errors import InputError, ModelError, unknown_choice
 from facepad.faces import DETECTORS, default_detector
 from facepad.files.config import Section, explain, read_toml
-from facepad.metrics import Threshold, ThresholdOrigin, parse_criterion, remarks
+from facepad.metrics import (
+    PRESETS,
+    Preset,
+    Rate,
+    Threshold,
+    ThresholdOrigin,
+    make_preset,
+    parse_criterion,
+    remarks,
+)
+from facepad.metrics.expected import METHOD
 from facepad.modelfile.bundle import Bundle, Calibration, Description, InputFormat, Network, OutputFormat
 from facepad.modelfile.preprocess import PreprocessSpec
 
-__all__ = ["DescribedModel", "NetworkSection", "ShippingSection", "read_described"]
+__all__ = ["DescribedModel", "NetworkSection", "PresetSection", "ShippingSection", "read_described"]
+
+_ELSEWHERE = ("not chosen on data of the place where the model is used",)
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class CropSection(Section):
@@ -118,7 +132,7 @@ class ThresholdSection(Section):
     criterion: str = "eer"
     bona_fide: int = Field(default=0, ge=0)
     attack: int = Field(default=0, ge=0)
-    notes: tuple[str, ...] = ("not chosen on data of the place where the model is used",)
+    notes: tuple[str, ...] = _ELSEWHERE
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
@@ -134,6 +148,30 @@ class ThresholdSection(Section):
             return Threshold(self.value, str(parse_criterion(self.value)), origin)
         origin = ThresholdOrigin(self.chosen_on, n_bona_fide=self.bona_fide, n_attack=self.attack, notes=notes)
         return Threshold(self.value, str(parse_criterion(self.criterion)), origin)
+
+
+class PresetSection(Section):
+    """``[presets.NAME]``: a preset threshold, chosen on the data of ``[threshold]``.
+
+    Attributes:
+        value: The threshold.
+        apcer, bpcer: The rate to expect of new people of these data, and the ends of its 95 % interval, as fractions.
+        notes: What a user must know, such as the error rates to expect on other data.
+    """
+
+    value: _Share
+    apcer: tuple[_Share, _Share, _Share]
+    bpcer: tuple[_Share, _Share, _Share]
+    notes: tuple[str, ...] = _ELSEWHERE
+
+    def preset(self, name: str, threshold: ThresholdSection) -> Preset:
+        """The preset of a model file."""
+        origin = threshold.threshold().origin
+        rates = (
+            Rate(*values, n=n, method=METHOD)
+            for values, n in ((self.apcer, origin.n_attack), (self.bpcer, origin.n_bona_fide))
+        )
+        return make_preset(name, self.value, replace(origin, notes=remarks(self.notes)), *rates)
 
 
 class ShippingSection(Section):
@@ -161,6 +199,7 @@ class DescribedModel(Section):
         shipping: Whether a product may contain the model. None if nobody has examined this.
         calibration: Calibration of the summed logit. None takes the sigmoid of the logit as P(bona fide).
         threshold: The threshold. None leaves every presentation undecided until the model is calibrated.
+        presets: The preset thresholds by name. They need a threshold that was chosen on data.
         networks: At least one network.
     """
 
@@ -173,6 +212,7 @@ class DescribedModel(Section):
     shipping: ShippingSection | None = None
     calibration: CalibrationSection | None = None
     threshold: ThresholdSection | None = None
+    presets: dict[Literal["strict", "balanced", "lenient"], PresetSection] = Field(default_factory=dict)
     networks: tuple[NetworkSection, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -180,6 +220,12 @@ class DescribedModel(Section):
         files = [network.file for network in self.networks]
         if len(set(files)) < len(files):
             raise ValueError(f"networks need different files, got {', '.join(files)}")
+        return self
+
+    @model_validator(mode="after")
+    def _presets_on_data(self) -> Self:
+        if self.presets and not (self.threshold and self.threshold.chosen_on):
+            raise ValueError("presets need a threshold with chosen_on, the data that chose them")
         return self
 
     def to_bundle(self, files: Mapping[str, bytes]) -> Bundle:
@@ -196,6 +242,7 @@ class DescribedModel(Section):
             networks=tuple(network.network() for network in self.networks),
             calibration=self.calibration.calibration() if self.calibration else Calibration(),
             threshold=self.threshold.threshold() if self.threshold else None,
+            presets=self._chosen_presets(),
             license=self.license,
             scope=self.scope,
             source=self.source,
@@ -203,6 +250,11 @@ class DescribedModel(Section):
             parts={network.file: network.sha256 for network in self.networks},
         )
         return Bundle(description, dict(files))
+
+    def _chosen_presets(self) -> tuple[Preset, ...]:
+        if self.threshold is None:
+            return ()
+        return tuple(self.presets[name].preset(name, self.threshold) for name in PRESETS if name in self.presets)
 
 
 def read_described(path: Path) -> DescribedModel:

@@ -14,24 +14,27 @@ from facepad.metrics import (
     Note,
     NoteKind,
     PadSummary,
+    Preset,
     Rate,
     Threshold,
     balanced_weights,
+    choose_presets,
     choose_threshold,
     eer,
     expected_calibration_error,
     fit_platt,
     logistic_regression,
+    make_preset,
     parse_criterion,
     scores_sha256,
     summarize,
     threshold_at,
 )
+from facepad.metrics.expected import expected_rates
 from facepad.metrics.intervals import CONFIDENCE
 from facepad.modelfile.bundle import Calibration
 from facepad.modelfile.scorers import calibrated, sigmoid
 from facepad.types import Label, ScoreRecord
-from facepad.workflow.adapt.expected import expected_rates
 from facepad.workflow.adapt.folds import Fold
 
 __all__ = [
@@ -45,6 +48,7 @@ __all__ = [
     "fit_calibration",
     "fused_logits",
     "judge",
+    "presets_of",
     "winner",
 ]
 
@@ -98,7 +102,7 @@ class Judged:
             which was chosen on the other folds. A record is accepted if this score is at least 0.
         summary: The metrics of these decisions.
         expected: ``apcer``, ``bpcer`` and ``acer`` to expect of new people, from the same decisions
-            (`facepad.workflow.adapt.expected.expected_rates`).
+            (`facepad.metrics.expected.expected_rates`).
         fold_eers: EER of the held-out people of each fold, by the fold's number. Folds without scores of both classes
             are left out. Empty if fewer than two folds, or fewer than half of the people, remain.
     """
@@ -150,6 +154,27 @@ def judge(name: str, size: int, logits: Logits, choice: ThresholdChoice, *, sour
     summary, expected = summarize(decisions, 0.0, source=source), expected_rates(decisions)
     eers = _fold_eers(logits, choice.folds)
     return Judged(name, size, tuple(logits), calibration, threshold, decisions, summary, expected, eers)
+
+
+def presets_of(best: Judged, choice: ThresholdChoice, notes: Sequence[Note]) -> tuple[Preset, ...]:
+    """The presets of a candidate, with the rates to expect of new people.
+
+    Args:
+        best: The candidate.
+        choice: How its threshold was chosen. The criterion is not used.
+        notes: Notes for the origins of the presets.
+    """
+    presets = choose_presets(
+        _lines(best.logits, best.calibration),
+        source=best.threshold.origin.source,
+        folds=[fold.people for fold in choice.folds],
+        choose=lambda lines, criterion: _threshold_of(lines, replace(choice, criterion=criterion)),
+    )
+    origin = replace(best.threshold.origin, interval=None, notes=tuple(notes))
+    return tuple(
+        make_preset(each.name, float(sigmoid(np.array(each.threshold.value))), origin, each.apcer, each.bpcer)
+        for each in presets
+    )
 
 
 def winner(judged: Sequence[Judged]) -> Judged:

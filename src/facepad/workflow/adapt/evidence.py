@@ -11,6 +11,7 @@ from typing import Any
 
 from facepad.errors import DivergedError, MetricError
 from facepad.metrics import parse_criterion, summarize
+from facepad.metrics.expected import expected_rates
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.scorers import BundleScorer
 from facepad.report import ShortcutProbe
@@ -20,7 +21,6 @@ from facepad.types import Label, Sample, ScoreRecord
 from facepad.workflow.adapt.candidates import Candidate
 from facepad.workflow.adapt.choice import Judged, ThresholdChoice, decided, fused_logits
 from facepad.workflow.adapt.curve import MIN_POINTS, learning_curve, refit_folds
-from facepad.workflow.adapt.expected import expected_rates
 from facepad.workflow.adapt.folds import Fold, people_by_class
 from facepad.workflow.adapt.scores import OutOfFold
 from facepad.workflow.calibrate import LogitScorer

@@ -19,14 +19,14 @@ from facepad.errors import DivergedError, InputError, MetricError, OutputExistsE
 from facepad.files.disk import write_json
 from facepad.files.downloads import find_local
 from facepad.files.locks import exclusive
-from facepad.metrics import parse_criterion, remarks, write_scores
+from facepad.metrics import parse_criterion, remarks, weak_notes, write_scores
 from facepad.modelfile.bundle import Bundle, write_bundle
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample
 from facepad.workflow.adapt.amounts import MIN_PEOPLE, can_train, people_of
 from facepad.workflow.adapt.candidates import Candidate, find_candidates
-from facepad.workflow.adapt.choice import Judged, ThresholdChoice, fused_logits, judge, winner
+from facepad.workflow.adapt.choice import Judged, ThresholdChoice, fused_logits, judge, presets_of, winner
 from facepad.workflow.adapt.evidence import Chosen, Evidence, gather_evidence
 from facepad.workflow.adapt.final import final_model
 from facepad.workflow.adapt.findings import Finding, look_at_site, refuse_stops
@@ -286,10 +286,12 @@ class _Job:
         members = [judged[name] for name in candidate.members]
         logits = fused_logits(members) if members else oof.logits(candidate)
         source = f"out-of-fold scores of {manifest_words(self.manifest)}"
+        return judge(candidate.name, candidate.size, logits, self._choice(candidate, plan), source=source)
+
+    def _choice(self, candidate: Candidate, plan: Plan) -> ThresholdChoice:
         parts = candidate.members or (candidate.name,)
         trained = any(each.training is not None for each in plan.candidates if each.name in parts)
-        choice = ThresholdChoice(plan.folds, self.settings.criterion, own_networks=trained)
-        return judge(candidate.name, candidate.size, logits, choice, source=source)
+        return ThresholdChoice(plan.folds, self.settings.criterion, own_networks=trained)
 
     def _too_late(self, seconds: float) -> bool:
         minutes = self.settings.minutes
@@ -310,8 +312,10 @@ class _Job:
 
     def _described(self, bundle: Bundle, best: Judged, plan: Plan, notes: Sequence[str], evidence: Evidence) -> Bundle:
         """The final model with its origin and with the notes that limit it."""
-        extra = remarks(["chosen by cross-validation over people, not on a test", *notes])
+        weak = weak_notes(best.logits)
+        extra = [*remarks(["chosen by cross-validation over people, not on a test", *notes]), *weak]
         origin = replace(best.threshold.origin, notes=(*best.threshold.origin.notes, *extra))
+        [candidate] = [each for each in (*plan.candidates, *plan.fused) if each.name == best.name]
         calibration = bundle.description.calibration
         expected = {name: rate.to_dict() for name, rate in best.expected.items()}
         facts = {
@@ -329,7 +333,8 @@ class _Job:
         }
         changes = {
             "threshold": replace(best.threshold, origin=origin),
-            "calibration": calibration.model_copy(update={"notes": (*calibration.notes, *remarks(notes))}),
+            "presets": presets_of(best, self._choice(candidate, plan), extra),
+            "calibration": calibration.model_copy(update={"notes": (*calibration.notes, *remarks(notes), *weak)}),
             "facts": facts,
         }
         return replace(bundle, description=bundle.description.model_copy(update=changes))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from facepad.datasets.manifest import manifest_words, read_manifest
 from facepad.datasets.origin import origin_of
 from facepad.metrics import joined, summarize
+from facepad.metrics.expected import expected_kinds
 from facepad.modelfile.bundle import CARD, Bundle
 from facepad.report import ReportContent
 from facepad.report.adapt import adaptation_card, write_adaptation_report
@@ -18,7 +19,6 @@ from facepad.report.adapt_content import AdaptContent, CandidateResult
 from facepad.report.text import criterion_words, number
 from facepad.workflow.adapt.amounts import collect_next
 from facepad.workflow.adapt.choice import RULE
-from facepad.workflow.adapt.expected import expected_kinds
 from facepad.workflow.versions import installed_versions
 
 if TYPE_CHECKING:

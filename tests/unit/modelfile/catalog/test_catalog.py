@@ -147,6 +147,22 @@ def test_a_described_calibration_and_its_threshold_name_their_data(describe):
     assert score(bundle, (204, 0, 51)).values == pytest.approx(sigmoid(np.array([2 * logit - 1] * 3)), abs=1e-6)
 
 
+def test_described_presets_name_their_data_and_need_them(describe):
+    given = 'value = 0.25\nstated = "its README"\n'
+    ours = 'value = 0.6\nchosen_on = "our dev set"\nbona_fide = 9\nattack = 7\n'
+    preset = "[presets.strict]\nvalue = 0.8\napcer = [0.01, 0.0, 0.1]\nbpcer = [0.2, 0.1, 0.4]\n\n[[networks]]"
+    [strict] = add_model(describe("a", changes=[(given, ours), ("[[networks]]", preset)])).description.presets
+    assert (strict.name, strict.threshold.value, strict.threshold.origin.source) == ("strict", 0.8, "our dev set")
+    assert ((strict.apcer.high, strict.apcer.n), (strict.bpcer.low, strict.bpcer.n)) == ((0.1, 7), (0.1, 9))
+    for changes, message in (
+        ([("[[networks]]", preset)], "presets need a threshold with chosen_on"),
+        ([(given, ours), ("[[networks]]", preset.replace("strict", "loose"))], "loose"),
+        ([(given, ours), ("[[networks]]", preset.replace("0.4]", "4]"))], "presets.bpcer.2: input should be less"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            add_model(describe("b", name="other", changes=changes))
+
+
 @pytest.mark.parametrize("origin", ["", 'stated = "its README"\nchosen_on = "our dev set"\n'])
 def test_a_threshold_has_one_origin(describe, origin):
     with pytest.raises(ModelError, match="a threshold needs one of stated and chosen_on"):

@@ -8,9 +8,9 @@ import pytest
 
 from facepad.errors import InputError, MetricError
 from facepad.metrics import NoteKind, has_note
+from facepad.metrics.expected import expected_rates
 from facepad.types import AttackType, Label, Sample, ScoreRecord, ScoreStatus
 from facepad.workflow.adapt.choice import MOST, TIE, Judged, ThresholdChoice, fused_logits, judge, winner
-from facepad.workflow.adapt.expected import expected_rates
 from facepad.workflow.adapt.folds import Fold, folds_by_person
 
 

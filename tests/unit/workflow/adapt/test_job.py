@@ -15,7 +15,7 @@ import facepad.training.fit
 from facepad.datasets.manifest import read_manifest
 from facepad.errors import InputError, ModelError, OutputExistsError
 from facepad.files.locks import exclusive
-from facepad.metrics import read_scores
+from facepad.metrics import NoteKind, has_note, read_scores
 from facepad.modelfile.bundle import read_bundle
 from facepad.types import Label
 from facepad.workflow.adapt.candidates import find_candidates
@@ -78,6 +78,11 @@ def test_command_writes_a_model_that_decides_and_out_of_fold_scores(home, facepa
     assert "plan: 18 bona fide images of 3 people" in messages and "tiny-tuned" in messages
     model = read_bundle(out / "model.facepad").description
     assert model.threshold is not None and "cross-validation" in str(model.threshold.origin.notes)
+    assert [preset.name for preset in model.presets] == ["strict", "balanced", "lenient"]
+    balanced = model.presets[1]
+    assert balanced.threshold.value == pytest.approx(model.threshold.value)
+    assert balanced.apcer.value == model.facts["adapted"]["expected"]["apcer"]["value"]
+    assert has_note(model.calibration.notes, NoteKind.WEAK) and has_note(balanced.threshold.origin.notes, NoteKind.WEAK)
     assert model.license == "Apache-2.0" and model.facts["adapted"]["expected"]["acer"]["high"] > 0
     assert len(read_scores(out / "scores.csv").records) == 36
     card = read_bundle(out / "model.facepad").files["CARD.md"].decode()

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.metrics import Rate
-from facepad.metrics.intervals import CONFIDENCE
+from facepad.metrics.intervals import CONFIDENCE, Rate
 from facepad.types import Label, ScoreRecord
 
 __all__ = ["METHOD", "expected_kinds", "expected_rates"]
