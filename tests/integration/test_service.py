@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import logging
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +17,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import facepad as package
+from facepad.errors import InputError
 from facepad.predict.pipeline import Pipeline
 from facepad.predict.predictor import Predictor
 from facepad.service.app import create_app
@@ -132,6 +135,33 @@ def test_many_at_once_get_their_own_answers(start, predictor):
     assert [answer["score"] for answer in answers] == pytest.approx(expected * 3, abs=1e-6)
 
 
+def as_json(*images: object) -> dict:
+    return {"json": {"images": list(images)}}
+
+
+def test_json_with_base64_or_data_uris_is_judged_like_files(start, tmp_path):
+    client = start()
+    plain, uri = (
+        base64.b64encode(encoded(LIVE)).decode(),
+        f"data:image/png;base64,{base64.b64encode(encoded(LIVE)).decode()}",
+    )
+    expected = client.post("/v1/liveness", content=encoded(LIVE)).json()
+    wrapped = "\n".join(plain[place : place + 76] for place in range(0, len(plain), 76))
+    for sent in (as_json(plain), as_json(uri), as_json(wrapped), {"content": json.dumps({"images": [plain]})}):
+        answer = client.post("/v1/liveness", **sent).json()
+        assert (answer["label"], answer["score"]) == ("bona_fide", expected["score"])
+    mixed = client.post("/v1/liveness", **as_json(uri, base64.b64encode(encoded(ATTACK)).decode())).json()
+    assert (mixed["label"], len(mixed["files"])) == ("attack", 2)
+    moving = base64.b64encode(clip(tmp_path, [LIVE] * 5)).decode()
+    assert client.post("/v1/liveness", **as_json(moving)).json()["files"][0]["kind"] == "clip"
+
+
+def test_multipart_part_named_file_is_judged(start):
+    client = start()
+    answer = client.post("/v1/liveness", files={"file": ("a.png", encoded(LIVE))}).json()
+    assert (answer["label"], len(answer["files"])) == ("bona_fide", 1)
+
+
 # Refusals
 
 
@@ -154,10 +184,29 @@ def test_many_at_once_get_their_own_answers(start, predictor):
         ({"files": parts(*[encoded(LIVE)] * 33)}, "too-large"),
         ({"files": parts(*[b"x"] * 1000)}, "too-large"),
         ({"content": encoded(LIVE), "params": {"depth": "perhaps"}}, "bad-request"),
+        ({"json": {}}, "bad-request"),
+        ({"json": {"images": []}}, "bad-request"),
+        ({"json": {"images": "abc"}}, "bad-request"),
+        ({"json": {"images": [7]}}, "bad-request"),
+        ({"json": {"images": [""]}}, "bad-request"),
+        ({"json": {"images": ["a"], "user_id": 7}}, "bad-request"),
+        ({"json": {"images": ["not base64!"]}}, "bad-request"),
+        ({"json": {"images": ["data:image/png,abc"]}}, "bad-request"),
+        ({"json": {"images": ["https://example.org/a.png"]}}, "bad-request"),
+        ({"json": {"images": ["aGVsbG8="]}}, "unsupported-media"),
+        ({"json": {"images": ["aGVsbG8="] * 33}}, "too-large"),
+        ({"content": b"[" * 100_000, "headers": {"content-type": "application/json"}}, "bad-request"),
+        ({"content": encoded(LIVE), "headers": {"content-type": "application/json"}}, "bad-request"),
     ],
 )
 def test_wrong_request_gets_its_problem(start, sent, name):
     problem(start().post("/v1/liveness", **sent), name)
+
+
+@pytest.mark.parametrize("sent", [{}, {"content": b"hello"}, {"json": {"image": "abc"}}, {"data": {"image": "abc"}}])
+def test_refusal_says_what_the_service_takes(start, sent):
+    detail = start().post("/v1/liveness", **sent).json()["detail"]
+    assert all(name in detail for name in ("'files'", "'file'", '{"images": ['))
 
 
 def test_unreadable_files_are_named_by_their_place(start):
@@ -444,6 +493,51 @@ def test_log_has_no_names_contents_or_queries(start, caplog):
     lines = [record.getMessage() for record in caplog.records if record.name.startswith("facepad")]
     assert [json.loads(line)["route"] for line in lines] == ["/v1/liveness", "unknown"]
     assert "anna" not in "".join(lines)
+
+
+def logged(file) -> list[dict]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_decision_log_has_each_decision_and_no_picture(start, tmp_path, predictor):
+    key = add_key(tmp_path / "keys", "login")
+    client = start(decision_log=tmp_path / "decisions.jsonl", api_keys=tmp_path / "keys")
+    headers = {"Authorization": f"Bearer {key}"}
+    answers = [client.post("/v1/liveness", content=encoded(image), headers=headers) for image in (LIVE, ATTACK, DARK)]
+    client.post("/v1/liveness", content=b"no picture", headers=headers)
+    assert stat.S_IMODE((tmp_path / "decisions.jsonl").stat().st_mode) == 0o600
+    lines = logged(tmp_path / "decisions.jsonl")
+    assert [line["label"] for line in lines] == ["bona_fide", "attack", None]
+    for line, answer in zip(lines, (answer.json() for answer in answers), strict=True):
+        for name in ("request_id", "status", "reasons", "score", "threshold", "policy"):
+            assert line[name] == answer[name]
+        assert (line["key"], line["model_sha256"], line["session"]) == ("login", predictor.bundle.sha256, None)
+    assert lines[0]["files"] == [hashlib.sha256(encoded(LIVE)).hexdigest()]
+    assert max(map(len, (tmp_path / "decisions.jsonl").read_text().splitlines())) < 1000
+
+
+def test_request_id_is_used_once_where_decisions_are_logged(start, tmp_path):
+    client = start(decision_log=tmp_path / "decisions.jsonl", queue=8)
+    named = {"X-Request-ID": "mine"}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: client.post("/v1/liveness", content=encoded(LIVE), headers=named), range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+    problem(client.post("/v1/liveness", content=encoded(LIVE), headers=named), "request-repeated")
+    for _ in range(2):
+        assert client.post("/v1/liveness", content=encoded(LIVE)).status_code == 200
+    ids = [line["request_id"] for line in logged(tmp_path / "decisions.jsonl")]
+    assert len(ids) == len(set(ids)) == 3
+
+
+def test_decision_that_cannot_be_logged_is_not_given(start, tmp_path):
+    log = tmp_path / "log" / "decisions.jsonl"
+    with pytest.raises(InputError, match="cannot be written"):
+        start(decision_log=log)
+    log.parent.mkdir()
+    client = start(decision_log=log)
+    log.unlink()
+    log.mkdir()
+    assert "label" not in problem(client.post("/v1/liveness", content=encoded(LIVE)), "not-ready")
 
 
 def test_metrics_count_what_happened(start):

@@ -270,6 +270,22 @@ def test_session_without_an_answer_or_without_keys_is_not_signed(start, tmp_path
     assert without.get("/.well-known/jwks.json").json() == {"keys": []}
 
 
+def test_decision_of_a_session_is_logged_with_its_reference(start, tmp_path):
+    log = tmp_path / "decisions.jsonl"
+    client = start(decision_log=log)
+    session = opened(client)
+    upload(client, session, encoded(LIVE))
+    (line,) = map(json.loads, log.read_text().splitlines())
+    found = result(client, session)
+    assert (line["session"], line["reference"], line["check"]) == (session["id"], "anna", "passive")
+    assert (line["request_id"], line["files"]) == (found["answer"]["request_id"], found["sha256"])
+    failing = opened(client)
+    log.unlink()
+    log.mkdir()
+    problem(upload(client, failing, encoded(LIVE)), "not-ready")
+    assert result(client, failing)["state"] == "failed"
+
+
 # Keys
 
 

@@ -39,6 +39,9 @@ def serve(
         Path | None, typer.Option(help="File of the keys that sign results (facepad signing-key makes it).")
     ] = None,
     issuer: Annotated[str, typer.Option(help="Name of the service in signed results.")] = "facepad",
+    decision_log: Annotated[
+        Path | None, typer.Option(help="File to which each decision is appended as JSON, without pictures.")
+    ] = None,
     attempts: Annotated[
         int, typer.Option(min=0, help="Limit of sessions per hour for one reference of a key; 0: no limit.")
     ] = 20,
@@ -74,6 +77,7 @@ def serve(
         rate=rate,
         signing_keys=signing_keys,
         issuer=issuer,
+        decision_log=decision_log,
         attempts=attempts,
         queue=queue,
         timeout=timeout,

@@ -21,6 +21,7 @@ from facepad import __version__
 from facepad.predict.predictor import Predictor, load
 from facepad.runtime.log import log_to_stderr
 from facepad.runtime.parallel import available_cpus
+from facepad.service.decision_log import DecisionLog
 from facepad.service.gate import Gate
 from facepad.service.guard import Guard
 from facepad.service.judge import Judge
@@ -56,7 +57,7 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
         predictor: The model. None loads the model when the application starts.
 
     Raises:
-        InputError: A key file or the address of the store is wrong.
+        InputError: A key file or the address of the store is wrong, or the decision log cannot be written.
         ModelError: A model file that challenges need is missing.
     """
     settings = settings or Settings()
@@ -64,7 +65,8 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
     keys = None if settings.api_keys is None else ApiKeys(settings.api_keys)
     poses = PoseEstimator() if settings.challenges else None
     signer = None if settings.signing_keys is None else Signer(settings.signing_keys)
-    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys, signer)
+    log = None if settings.decision_log is None else DecisionLog(settings.decision_log)
+    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys, signer, log)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

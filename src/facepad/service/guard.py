@@ -56,8 +56,10 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started, headers = time.perf_counter(), Headers(scope=scope)
-        request_id = _request_id(headers)
-        scope.setdefault("state", {})["request_id"] = request_id
+        chosen = headers.get("x-request-id", "")
+        chosen_id = _REQUEST_ID.fullmatch(chosen) is not None
+        request_id = chosen if chosen_id else uuid.uuid4().hex
+        scope.setdefault("state", {}).update(request_id=request_id, chosen_id=chosen_id)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -136,11 +138,6 @@ def _host_name(address: str) -> str | None:
         return urlsplit(address).hostname
     except ValueError:  # Unbalanced brackets, as in an invalid IPv6 address.
         return None
-
-
-def _request_id(headers: Headers) -> str:
-    request_id = headers.get("x-request-id", "")
-    return request_id if _REQUEST_ID.fullmatch(request_id) else uuid.uuid4().hex
 
 
 def _add_headers(headers: MutableHeaders, request_id: str, path: str) -> None:

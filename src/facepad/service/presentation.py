@@ -19,6 +19,13 @@ from facepad.service.uploads import UploadedFile, check_declared, read_uploads
 
 __all__ = ["FILES_BODY", "Presentation", "admitted", "answer_of"]
 
+_LIST = {"type": "array", "minItems": 1, "maxItems": 32}
+_FILES = _LIST | {"items": {"type": "string", "format": "binary"}}
+_IMAGES = _LIST | {
+    "description": "Images or clips in base64, or as data URIs in base64.",
+    "items": {"type": "string", "minLength": 1},
+}
+
 FILES_BODY = {
     "requestBody": {
         "required": True,
@@ -26,16 +33,17 @@ FILES_BODY = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "required": ["files"],
+                    "anyOf": [{"required": ["files"]}, {"required": ["file"]}],
                     "additionalProperties": False,
-                    "properties": {
-                        "files": {
-                            "type": "array",
-                            "minItems": 1,
-                            "maxItems": 32,
-                            "items": {"type": "string", "format": "binary"},
-                        }
-                    },
+                    "properties": {"files": _FILES, "file": {"type": "string", "format": "binary"}},
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["images"],
+                    "additionalProperties": False,
+                    "properties": {"images": _IMAGES},
                 }
             },
             "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},

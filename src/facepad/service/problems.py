@@ -18,6 +18,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "not-found": (404, "This address does not exist"),
     "method-not-allowed": (405, "This address does not allow this method"),
     "upload-timeout": (408, "The request came too slowly"),
+    "request-repeated": (409, "The request id was used before"),
     "other-model": (409, "The service has another model"),
     "too-large": (413, "The request is too large"),
     "unsupported-media": (415, "Neither an image nor a clip"),

@@ -13,7 +13,7 @@ from facepad.predict.schema import ModelPart
 from facepad.service.judge import Judge
 from facepad.service.presentation import FILES_BODY, admitted, answer_of
 from facepad.service.problems import Problem
-from facepad.service.running import KEY, limit_caller_rate, problems, ready_judge, require_key, running_of
+from facepad.service.running import KEY, caller_of, limit_caller_rate, problems, ready_judge, require_key, running_of
 from facepad.service.schemas import Answer, Models, PublicKeys, State
 from facepad.service.telemetry import CONTENT_TYPE
 from facepad.types import Policy
@@ -52,6 +52,7 @@ page_routes = APIRouter(include_in_schema=False)
         "too-many-requests",
         "busy",
         "internal",
+        "request-repeated",
         "not-ready",
         "timeout",
     ),
@@ -64,16 +65,22 @@ async def liveness(
         Policy, Query(description="How several files, or the frames of a clip, make one decision.")
     ] = "all",
 ) -> Answer:
-    """Decide whether a person is live. The body is an image or clip, or 1 to 32 multipart parts named `files`.
+    """Decide whether a person is live. The body has one or up to 32 files.
+
+    It is an image or clip itself, or has multipart parts named `files` or `file`, or is JSON with a list `images` of
+    files in base64.
 
     All files of a request are judged as one presentation: with the policy `all`, each file must be live. Only
     `label: bona_fide` means live. `attack` means an attack. `null` means undecided, for the reasons in `reasons`.
     """
     running = running_of(request)
     async with admitted(request, running) as presentation:
+        await running.claim_request_id(request)
         verdict = await judge.decide(presentation.files, depth=depth, policy=policy)
+        answer = answer_of(running, verdict, presentation, request.state.request_id)
+        await running.log_decision(answer, presentation.files, caller_of(request))
     running.telemetry.decided(verdict.decision)
-    return answer_of(running, verdict, presentation, request.state.request_id)
+    return answer
 
 
 @v1.get("/models", summary="The served model", responses=problems("not-ready"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,19 +11,24 @@ from fastapi import Request
 from fastapi.security import HTTPBearer
 
 from facepad.modelfile.bundle import Bundle
+from facepad.service.decision_log import DecisionLog, LoggedDecision
 from facepad.service.gate import Gate
 from facepad.service.guard import check_key, limit_rate
 from facepad.service.judge import Judge
 from facepad.service.keys import ApiKeys
 from facepad.service.problems import PROBLEMS, Problem, ProblemDocument
+from facepad.service.schemas import Answer
 from facepad.service.sessions import SessionRecord, Sessions
 from facepad.service.settings import Settings
 from facepad.service.signing import Signer, claims_of
 from facepad.service.store import Store
 from facepad.service.telemetry import Telemetry
+from facepad.service.uploads import UploadedFile, sha256_of
 
-__all__ = ["KEY", "Running", "limit_caller_rate", "problems", "ready_judge", "require_key", "running_of"]
+__all__ = ["KEY", "Running", "caller_of", "limit_caller_rate", "problems", "ready_judge", "require_key", "running_of"]
 
+
+_ID_SECONDS = 24 * 3600.0
 
 KEY = HTTPBearer(
     scheme_name="ApiKey",
@@ -41,6 +48,7 @@ class Running:
     gate: Gate
     keys: ApiKeys | None = None
     signer: Signer | None = None
+    decision_log: DecisionLog | None = None
     bundle: Bundle | None = None
     judge: Judge | None = None
 
@@ -55,6 +63,31 @@ class Running:
         assert self.bundle is not None  # It is set together with the judge.
         return self.bundle
 
+    async def claim_request_id(self, request: Request) -> None:
+        """Refuse a request whose caller has chosen an id that was used before, if decisions are logged.
+
+        The service remembers an id for a day. It draws the ids of other requests itself.
+
+        Raises:
+            Problem: The id was used before, or the store does not answer.
+        """
+        if self.decision_log is None or not request.state.chosen_id:
+            return
+        if not await self.store.requests.put_once(request.state.request_id, "used", _ID_SECONDS):
+            raise Problem("request-repeated", "choose another X-Request-ID for each request, or leave it out")
+
+    async def log_decision(
+        self, answer: Answer, files: Sequence[UploadedFile], key: str, session: SessionRecord | None = None
+    ) -> None:
+        """Log a decision, if decisions are logged.
+
+        Raises:
+            Problem: The decision cannot be logged, and must not be given.
+        """
+        if self.decision_log is not None:
+            hashes = session.files if session else await asyncio.to_thread(sha256_of, files)
+            await self.decision_log.write(LoggedDecision.of(answer, key, hashes, session))
+
     def _sign(self, record: SessionRecord) -> str | None:
         return None if self.signer is None else self.signer.sign(claims_of(record, self.settings.issuer))
 
@@ -63,6 +96,11 @@ def running_of(request: Request) -> Running:
     """The parts of the service that answers a request."""
     running: Running = request.app.state.running
     return running
+
+
+def caller_of(request: Request) -> str:
+    """Name of the API key of a request; ``-`` if the service has no keys."""
+    return getattr(request.state, "client", "-")
 
 
 async def ready_judge(request: Request) -> Judge:

@@ -15,7 +15,16 @@ from facepad.service.challenge import MAX_SECONDS, Challenge
 from facepad.service.judge import Judge
 from facepad.service.presentation import FILES_BODY, admitted, answer_of
 from facepad.service.problems import Problem, problem_document
-from facepad.service.running import KEY, Running, limit_caller_rate, problems, ready_judge, require_key, running_of
+from facepad.service.running import (
+    KEY,
+    Running,
+    caller_of,
+    limit_caller_rate,
+    problems,
+    ready_judge,
+    require_key,
+    running_of,
+)
 from facepad.service.schemas import (
     ChallengeTask,
     Check,
@@ -66,7 +75,7 @@ async def open_session(request: Request, _: Annotated[Judge, Depends(ready_judge
     if "challenge" in asked.checks:
         _require_challenges(running)
     _require_model(running, asked.model)
-    record, token = await running.sessions.open(asked, getattr(request.state, "client", "-"))
+    record, token = await running.sessions.open(asked, caller_of(request))
     return OpenedSession(
         id=record.id, token=token, reference=asked.reference, checks=asked.checks, expires_in=asked.expires_in
     )
@@ -78,7 +87,7 @@ async def session_result(request: Request, session_id: str) -> SessionResult:
 
     The result is kept for five minutes after the upload. Compare `reference` with your own record of the session.
     """
-    record = await running_of(request).sessions.of_id(session_id, getattr(request.state, "client", "-"))
+    record = await running_of(request).sessions.of_id(session_id, caller_of(request))
     now = time.time()
     return SessionResult(
         id=record.id,
@@ -140,6 +149,7 @@ async def begin_challenge(request: Request, uploader: _Uploader) -> ChallengeTas
         "too-many-requests",
         "busy",
         "internal",
+        "request-repeated",
         "timeout",
     ),
 )
@@ -164,6 +174,7 @@ async def upload(
         if challenge and [file.kind for file in presentation.files] != ["clip"]:
             raise Problem("bad-request", "an active check has one clip and no other files")
         _require_model(running, record.request.model)
+        await running.claim_request_id(request)
         files = await asyncio.to_thread(sha256_of, presentation.files)
         taken = record.model_copy(update={"check": chosen, "files": files})
         taken = await running.sessions.take(token, taken, running.settings.longest)
@@ -171,11 +182,12 @@ async def upload(
             verdict = await judge.decide(
                 presentation.files, depth=False, policy=record.request.policy, challenge=challenge
             )
+            answer = answer_of(running, verdict, presentation, request.state.request_id)
+            await running.log_decision(answer, presentation.files, record.key, taken)
         except Exception as error:
             await _fail(running, taken, error, request.state.request_id)
             raise
     running.telemetry.decided(verdict.decision)
-    answer = answer_of(running, verdict, presentation, request.state.request_id)
     await running.sessions.finish(taken, answer)
     return Receipt()
 

@@ -34,6 +34,7 @@ class Settings(Section):
         signing_keys: File of the keys that sign results, made by `facepad.service.signing.add_signing_key`. None signs
             no results.
         issuer: Name of the service in signed results.
+        decision_log: File to which each decision is appended as a line of JSON. None logs no decisions.
         attempts: Maximum sessions per hour for one reference of one key. 0 means no limit.
         keep_results: Seconds for which the result of a session is kept.
         rate: Maximum requests per minute of one key, or of one IP address if there are no keys. 0 means no limit.
@@ -61,6 +62,7 @@ class Settings(Section):
     cors: tuple[str, ...] = ()
     signing_keys: Path | None = None
     issuer: str = Field(default="facepad", min_length=1)
+    decision_log: Path | None = None
     attempts: int = Field(default=20, ge=0)
     keep_results: float = Field(default=300, gt=0)
     rate: int = Field(default=600, ge=0)

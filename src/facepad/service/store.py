@@ -166,6 +166,7 @@ class Store:
     ) -> None:
         self._limiter, self._close = limiter, close
         self.sessions, self.tokens, self.challenges = map(values, ("session", "token", "challenge"))
+        self.requests = values("request")
 
     async def ready(self) -> bool:
         """Ask whether the store answers."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,8 +22,12 @@ from facepad.service.settings import Settings
 
 __all__ = ["UploadKind", "UploadedFile", "check_declared", "read_small_body", "read_uploads", "sha256_of", "sniff"]
 
-_FIELD = "files"
+_FIELDS = ("files", "file")
 _MULTIPART = "multipart/form-data"
+_EXPECTED = (
+    "expected an image or clip as the body, multipart parts named 'files' or 'file', "
+    'or JSON as {"images": ["base64 or data URI", ...]}'
+)
 _MATROSKA, _ASF, _MPEG_PS = b"\x1a\x45\xdf\xa3", b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\x00\x00\x01\xba"
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # The first box of an MP4 or MOV file.
 
@@ -74,7 +80,10 @@ def check_declared(headers: Mapping[str, str], limit: int) -> None:
 
 
 async def read_uploads(request: Request, settings: Settings, arrived: Callable[[int], None]) -> list[UploadedFile]:
-    """Read the files of a request: the raw body, or the parts named ``files`` of a multipart body.
+    """Read the files of a request.
+
+    The body is one file, or a multipart body with parts named ``files`` or ``file``, or a JSON object whose list
+    ``images`` has files in base64 or as data URIs.
 
     Args:
         request: A request whose body has not been read.
@@ -88,7 +97,7 @@ async def read_uploads(request: Request, settings: Settings, arrived: Callable[[
     async with _arriving(settings):
         contents = await _body_contents(request, settings, arrived)
     if not contents:
-        raise Problem("bad-request", f"expected an image or clip as body, or multipart parts named {_FIELD!r}")
+        raise Problem("bad-request", _EXPECTED)
     return [_uploaded_file(content, number, len(contents)) for number, content in enumerate(contents)]
 
 
@@ -123,7 +132,7 @@ def _uploaded_file(content: bytes, number: int, of: int) -> UploadedFile:
     if kind is None:
         raise Problem(
             "unsupported-media",
-            f"{which} is neither an image ({FORMAT_NAMES}) nor a clip (MP4, MOV, WebM, Matroska, AVI ...)",
+            f"{which} is neither an image ({FORMAT_NAMES}) nor a clip (MP4, MOV, WebM, Matroska, AVI ...); {_EXPECTED}",
         )
     return UploadedFile(kind, content)
 
@@ -131,12 +140,14 @@ def _uploaded_file(content: bytes, number: int, of: int) -> UploadedFile:
 async def _body_contents(request: Request, settings: Settings, arrived: Callable[[int], None]) -> list[bytes]:
     body = _limited_body(request, settings.max_bytes, arrived)
     if not request.headers.get("content-type", "").lower().startswith("multipart/"):
-        whole = bytearray()
-        async for chunk in body:
-            whole += chunk
-        return [bytes(whole)] if whole else []
+        whole = b"".join([chunk async for chunk in body])
+        if _is_json(request.headers, whole):
+            contents = await asyncio.to_thread(_json_contents, whole, settings.max_files)
+            arrived(sum(map(len, contents)))
+            return contents
+        return [whole] if whole else []
     if not request.headers["content-type"].lower().startswith(_MULTIPART):
-        raise Problem("bad-request", f"expected {_MULTIPART}, got another multipart type")
+        raise Problem("bad-request", f"the body has another multipart type than {_MULTIPART}; {_EXPECTED}")
     parser = _InMemory(request.headers, body, max_files=settings.max_files, max_fields=0)
     try:
         form = await parser.parse()
@@ -145,19 +156,47 @@ async def _body_contents(request: Request, settings: Settings, arrived: Callable
         if "Too many files" in error.message:
             raise Problem("too-large", f"the limit is {settings.max_files} files") from None
         if "Too many fields" in error.message:
-            raise Problem(
-                "bad-request", f"expected files in parts named {_FIELD!r}, got a part without a file"
-            ) from None
+            raise Problem("bad-request", f"a part has no file; {_EXPECTED}") from None
         raise Problem("bad-request", "the multipart body is malformed") from None
     return await _part_contents(form)
+
+
+def _is_json(headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether a body is JSON: by the declared type, or by the first character, with which no image or clip begins."""
+    declared = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return declared == "application/json" or body[:64].lstrip()[:1] == b"{"
+
+
+def _json_contents(body: bytes, limit: int) -> list[bytes]:
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Problem("bad-request", f"the body is not JSON; {_EXPECTED}") from None
+    images = document.get("images") if isinstance(document, dict) and len(document) == 1 else None
+    if not (isinstance(images, list) and images and all(isinstance(image, str) for image in images)):
+        raise Problem("bad-request", f"the JSON has another form; {_EXPECTED}")
+    if len(images) > limit:
+        raise Problem("too-large", f"the limit is {limit} files")
+    return [_decoded(image, number) for number, image in enumerate(images)]
+
+
+def _decoded(text: str, number: int) -> bytes:
+    """The content of a file in base64 or in a data URI. The media type of a data URI is ignored."""
+    head, comma, rest = text.partition(",")
+    if comma and not (head.startswith("data:") and head.endswith(";base64")):
+        raise Problem("bad-request", f"file {number} is not a data URI in base64")
+    try:
+        return base64.b64decode("".join((rest if comma else text).split()), validate=True)
+    except ValueError:
+        raise Problem("bad-request", f"file {number} is not in base64") from None
 
 
 async def _part_contents(form: FormData) -> list[bytes]:
     contents = []
     try:
         for name, part in form.multi_items():
-            if name != _FIELD or not isinstance(part, UploadFile):
-                raise Problem("bad-request", f"expected parts named {_FIELD!r}, got another name")
+            if name not in _FIELDS or not isinstance(part, UploadFile):
+                raise Problem("bad-request", f"a part has another name; {_EXPECTED}")
             contents.append(await part.read())
     finally:
         await form.close()

@@ -1,0 +1,115 @@
+"""The decision log: one line of JSON for each decision, without pictures, in a file that only grows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from facepad.errors import InputError, reason
+from facepad.files.disk import json_line
+from facepad.service.problems import Problem
+from facepad.service.schemas import Answer, Check
+from facepad.service.sessions import SessionRecord
+from facepad.types import Label, Policy, ScoreStatus
+
+__all__ = ["DecisionLog", "LoggedDecision"]
+
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+
+
+class LoggedDecision(BaseModel):
+    """One line of the decision log.
+
+    Attributes:
+        time: Time of the decision in UTC, in ISO 8601.
+        request_id: The id of the request, which no other line has.
+        key: Name of the API key that asked, or that opened the session; ``-`` without keys.
+        session, reference, check: The session, its reference and its check; None without a session.
+        label, status, reasons, score, threshold, policy: The decision, as in the answer.
+        model, model_sha256: Name and hash of the model that decided.
+        files: SHA-256 of each judged file.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    time: str
+    request_id: str
+    key: str
+    session: str | None
+    reference: str | None
+    check: Check | None
+    label: Label | None
+    status: ScoreStatus
+    reasons: tuple[str, ...]
+    score: float | None
+    threshold: float | None
+    policy: Policy
+    model: str
+    model_sha256: str
+    files: tuple[str, ...]
+
+    @classmethod
+    def of(cls, answer: Answer, key: str, files: Sequence[str], session: SessionRecord | None = None) -> LoggedDecision:
+        """The line of an answer."""
+        return cls(
+            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            request_id=answer.request_id,
+            key=key,
+            session=None if session is None else session.id,
+            reference=None if session is None else session.request.reference,
+            check=None if session is None else session.check,
+            label=answer.label,
+            status=answer.status,
+            reasons=answer.reasons,
+            score=answer.score,
+            threshold=answer.threshold,
+            policy=answer.policy,
+            model=answer.model.name,
+            model_sha256=answer.model.sha256,
+            files=tuple(files),
+        )
+
+
+class DecisionLog:
+    """Appends decisions to a file. Several processes may append to one file, because each line is one write.
+
+    The file is opened for each line. A tool may therefore move the file away, and the next line starts a new file.
+
+    Args:
+        path: The file. A missing file is created, for its owner only.
+
+    Raises:
+        InputError: The file cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._append(b"")
+        except OSError as error:
+            raise InputError(f"{path}: the decision log cannot be written ({reason(error)})") from error
+
+    async def write(self, decision: LoggedDecision) -> None:
+        """Append a line.
+
+        Raises:
+            Problem: The line cannot be written. The decision must then not be given.
+        """
+        line = json_line(decision.model_dump(mode="json")).encode()
+        try:
+            await asyncio.to_thread(self._append, line)
+        except OSError:
+            raise Problem("not-ready", "the decision log cannot be written", retry_after=10) from None
+
+    def _append(self, line: bytes) -> None:
+        descriptor = os.open(self._path, _FLAGS, 0o600)
+        try:
+            if os.write(descriptor, line) != len(line):
+                raise OSError("only a part of the line was written")
+        finally:
+            os.close(descriptor)
