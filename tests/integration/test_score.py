@@ -305,13 +305,16 @@ def test_progress_is_printed_in_lines_without_a_terminal(facepad, model, tmp_pat
 
 def test_command_prints_and_exits_by_the_contract(facepad, model, tmp_path):
     folder = pictures(tmp_path / "in", 4)
+    (folder / "animation.gif").touch()
     words = ("score", folder, tmp_path / "out", "--model", model, "--jobs", 1)
     code, out, err = facepad(*words)
+    assert "1 file was not read: 1 .gif" in err.splitlines()
     assert (code, out) == (0, "") and "scored 4 in" in err and f"written: {tmp_path / 'out'}" in err
     (folder / "bad.png").write_bytes(b"x" * 50)
     code, out, err = facepad(*words, "--json")
     summary = json.loads(out)
     assert code == 3 and summary == summary_of(tmp_path / "out")
+    assert summary["this_run"]["not_read"] == {".gif": 1}
     assert summary["counts"]["unreadable"] == 1 and "1 x unreadable: not a JPEG, PNG" in err
     code, _, err = facepad(*words[:-2], "--address", "auto")
     assert code == 2 and "needs --engine ray" in err

@@ -64,14 +64,18 @@ def predict(
     ] = "all",
 ) -> None:
     """Decide for each face: live, attack, or undecided with the reasons."""
+    from facepad.files.endings import NotRead
     from facepad.predict.predictor import load
     from facepad.predict.run import Results, predict_sources
     from facepad.predict.sources import find_sources
 
-    sources = find_sources(inputs, sys.stdin.buffer)
+    not_read = NotRead()
+    sources = find_sources(inputs, sys.stdin.buffer, not_read)
     predictor = load(model, detector=detector, faces=faces, threshold=threshold)
     copies = _copies(annotate)
     say_terms(predictor.bundle)
+    if not_read:
+        say(str(not_read))
     results, complete = Results(policy, faces=faces, frames=as_json), True
     width = min(_WIDEST, max(len(source.name) for source in sources))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -100,11 +101,15 @@ def _exit_code(summary: dict[str, Any]) -> int:
 
 def _tell(summary: dict[str, Any], out: Path) -> None:
     """Print a summary as text on stderr."""
+    from facepad.files.endings import NotRead
+
     run = summary["this_run"]
     for kind, count in list(run["failures"].items())[:_MOST_FAILURES]:
         say(f"{count} x {kind}")
     for one in run["unreached"][:_MOST_FAILURES]:
         say(f"not reached: {one['key']}: {one['reason']}")
+    if run["not_read"]:
+        say(str(NotRead(Counter(run["not_read"]))))
     counts = ", ".join(f"{count} {name}" for name, count in summary["counts"].items() if count)
     more = f", {run['already_there']} existed already" if run["already_there"] else ""
     say(f"scored {run['scored']} in {run['seconds']:.1f} s ({run['inputs_per_second']:.1f}/s){more}; total: {counts}")

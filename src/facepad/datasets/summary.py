@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from facepad.datasets.adapter import Adapter
 from facepad.datasets.frames import FrameChoice
 from facepad.files.disk import sha256_file
+from facepad.files.endings import NotRead, ending_of
 
 __all__ = ["PrepareSummary"]
 
@@ -88,8 +89,7 @@ class PrepareSummary:
             lines.append(str(path))
             for split, labels in self.counts[path.name].items():
                 lines.append(f"  {split:5} " + ", ".join(f"{count} {label}" for label, count in labels.items()))
-        for why, count in Counter(why for _, why in self.skipped).items():
-            lines.append(f"skipped {count}: {why}")
+        lines += self._skipped_lines()
         lines += [f"unreadable, left out: {why}" for _, why in self.unreadable]
         lines += [f"incomplete: {video}: {why}" for video, why in self.incomplete]
         lines.append(f"images without a face, kept with an empty box: {len(self.no_face)}")
@@ -99,3 +99,14 @@ class PrepareSummary:
             count = len(self.videos_without_face)
             lines.append(f"videos without a face in any frame, kept: {count}{f' ({names}{more})' if count else ''}")
         return "\n".join(lines + self.notes)
+
+    def _skipped_lines(self) -> list[str]:
+        """One line per reason. Files that are not of the wanted kind, such as images, are counted by ending."""
+        by_reason: defaultdict[str, list[str]] = defaultdict(list)
+        for name, why in self.skipped:
+            by_reason[why].append(name)
+        return [
+            f"skipped {len(names)}: {why}"
+            + (f" ({NotRead(Counter(map(ending_of, names))).counts})" if why.endswith(" file") else "")
+            for why, names in by_reason.items()
+        ]

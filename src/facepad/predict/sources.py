@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from facepad.errors import InputError
 from facepad.files.disk import printable, walk_files
+from facepad.files.endings import NotRead
 from facepad.media.images import IMAGE_SUFFIXES
 from facepad.types import VIDEO_SUFFIXES
 
@@ -46,7 +47,7 @@ class Source:
     mirror: PurePath
 
 
-def find_sources(words: Sequence[str], stdin: BinaryIO) -> list[Source]:
+def find_sources(words: Sequence[str], stdin: BinaryIO, not_read: NotRead | None = None) -> list[Source]:
     """Find all sources that the words name, in order, without duplicates. Files of a folder or pattern are sorted.
 
     Args:
@@ -54,14 +55,16 @@ def find_sources(words: Sequence[str], stdin: BinaryIO) -> list[Source]:
             input, and as the last word ``camera:0``. A folder stands for all images and videos below the folder,
             recognised by file extension. A missing file is an error only when it is read.
         stdin: The standard input. It is read if ``-`` is one of the words.
+        not_read: Counts the files of folders that are neither images nor videos. Hidden files are not counted.
 
     Raises:
         InputError: A folder has no images and videos, or cannot be read; a pattern matches nothing; a camera has no
             number or is not the last input; there are no words.
     """
     sources: dict[tuple[SourceKind, Path | bytes | int], Source] = {}  # The first name of a source is kept.
+    counts = NotRead() if not_read is None else not_read
     for word in dict.fromkeys(words):
-        for source in _sources_of(word, stdin):
+        for source in _sources_of(word, stdin, counts):
             sources.setdefault((source.kind, source.content), source)
     if not sources:
         raise InputError("no input: name images, videos, folders, patterns, - or camera:0")
@@ -70,12 +73,12 @@ def find_sources(words: Sequence[str], stdin: BinaryIO) -> list[Source]:
     return list(sources.values())
 
 
-def _sources_of(word: str, stdin: BinaryIO) -> Iterator[Source]:
+def _sources_of(word: str, stdin: BinaryIO, not_read: NotRead) -> Iterator[Source]:
     path = Path(word)
     if word == _STDIN:
         yield Source(SourceKind.IMAGE, _STDIN, stdin.read(), PurePath("stdin"))
     elif path.is_dir():
-        yield from _folder_sources(path)
+        yield from _folder_sources(path, not_read)
     elif word.startswith(_CAMERA) and not path.exists():
         yield _camera_source(word)
     elif glob.has_magic(word) and not path.exists():
@@ -83,23 +86,26 @@ def _sources_of(word: str, stdin: BinaryIO) -> Iterator[Source]:
         if not matches:
             raise InputError(f"no input: nothing matches {word}")
         for match in matches:
-            yield from _folder_sources(Path(match)) if Path(match).is_dir() else [_file_source(Path(match))]
+            yield from _folder_sources(Path(match), not_read) if Path(match).is_dir() else [_file_source(Path(match))]
     else:
         yield _file_source(path)
 
 
-def _folder_sources(folder: Path) -> Iterator[Source]:
+def _folder_sources(folder: Path, not_read: NotRead) -> Iterator[Source]:
     wanted = IMAGE_SUFFIXES | VIDEO_SUFFIXES
-    files = sorted(file for file in walk_files(folder) if file.suffix.lower() in wanted and not _hidden(file, folder))
+    files, others = [], NotRead()
+    for file in sorted(walk_files(folder, hidden=False)):
+        if file.suffix.lower() in wanted:
+            files.append(file)
+        else:
+            others.add(file.name)
     if not files:
-        raise InputError(f"no input: folder {folder} holds no images or videos ({', '.join(sorted(wanted))})")
+        found = f"; {others}" if others else ""
+        raise InputError(f"no input: folder {folder} holds no images or videos ({', '.join(sorted(wanted))}){found}")
+    not_read.endings.update(others.endings)
     name = folder.resolve().name
     for file in files:
         yield _file_source(file, PurePath(name) / file.relative_to(folder))
-
-
-def _hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
 
 
 def _file_source(path: Path, mirror: PurePath | None = None) -> Source:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from facepad import __version__
 from facepad.errors import InputError
 from facepad.files.disk import printable
+from facepad.files.endings import NotRead
 from facepad.modelfile.bundle import Bundle
 from facepad.predict.predictor import FRAMES, Predictor
 from facepad.runtime.parallel import available_cpus, require_positive
@@ -104,8 +105,8 @@ def score_source(
     _refuse_output_within(source, out)
     identity = _identity(source, predictor, settings)
     executor = _executor(predictor, settings)
-    items = _nonempty_items(source)
     progress = Progress()
+    items = _nonempty_items(source, progress.not_read)
     facts = identity | {
         "engine": settings.executor,
         "jobs": settings.jobs or "all",
@@ -174,12 +175,13 @@ def _run_local(
         yield from pool.run(batches)
 
 
-def _nonempty_items(source: BulkSource) -> Iterator[Item]:
+def _nonempty_items(source: BulkSource, not_read: NotRead) -> Iterator[Item]:
     """Return the items of a source. The first item is listed at once, to find a wrong source before any output."""
-    items = source.list_items()
+    items = source.list_items(not_read)
     first = next(items, None)
     if first is None:
-        raise InputError(f"no input: {printable(source.name)} holds no images or videos")
+        found = f"; {not_read}" if not_read else ""
+        raise InputError(f"no input: {printable(source.name)} holds no images or videos{found}")
     return chain([first], items)
 
 
@@ -239,6 +241,7 @@ def _run_facts(output: Output, progress: Progress) -> dict[str, Any]:
             "processes": len(progress.peaks),
         },
         "failures": dict(output.failures.most_common()),
+        "not_read": dict(progress.not_read.endings.most_common()),
         "unreached": [{"key": key, "reason": reason} for key, reason in progress.unreached],
     }
 

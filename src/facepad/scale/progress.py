@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from facepad.files.endings import NotRead
 from facepad.scale.scoring import BatchResult
 
 __all__ = ["Progress"]
@@ -20,6 +21,7 @@ class Progress:
         done: Number of items with a result.
         missed: Number of items that could not be reached.
         unreached: Key and reason of the first unreached items.
+        not_read: Number of files of a folder that are neither images nor videos, by ending.
         seconds: Seconds of each step, summed over all processes.
         peaks: Peak memory of each process, in bytes.
         started: Start of the run, on the clock of `time.perf_counter`.
@@ -29,6 +31,7 @@ class Progress:
     done: int = 0
     missed: int = 0
     unreached: list[tuple[str, str]] = field(default_factory=list)
+    not_read: NotRead = field(default_factory=NotRead)
     seconds: dict[str, float] = field(default_factory=dict)
     peaks: dict[tuple[str, int], int] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from facepad.datasets.manifest import iter_manifest
 from facepad.errors import InputError
 from facepad.files.disk import printable
+from facepad.files.endings import NotRead
 from facepad.files.shards import tar_headers
 from facepad.scale.items import Item, media_of
 from facepad.scale.stores import SCHEMES, GoneError, RefusedError, UnreachedError, is_remote, open_file, walk
@@ -31,12 +32,22 @@ class BulkSource:
 
     Attributes:
         name: The name that is stored with the results. A local source has an absolute path as name.
-        list_items: Function that lists the items one by one. Every call starts from the first item. Memory does not
-            grow with the number of items. A part that cannot be listed raises an InputError when it is reached.
+        lister: Function that lists the items one by one, and counts the files of folders that are not read.
     """
 
     name: str
-    list_items: Callable[[], Iterator[Item]]
+    lister: Callable[[NotRead], Iterator[Item]]
+
+    def list_items(self, not_read: NotRead | None = None) -> Iterator[Item]:
+        """List the items one by one, from the first item. Memory does not grow with the number of items.
+
+        Args:
+            not_read: Counts the files of a folder or pattern that have no items. Hidden files are not counted.
+
+        Raises:
+            InputError: A part cannot be listed. The error is raised when the part is reached.
+        """
+        return self.lister(NotRead() if not_read is None else not_read)
 
     @property
     def remote(self) -> bool:
@@ -60,21 +71,21 @@ def open_source(word: str, *, column: str | None = None) -> BulkSource:
     remote = is_remote(word)
     name = word if remote else str(Path(word).absolute())
     if not remote and Path(word).is_dir():
-        return BulkSource(name, lambda: _folder_items(name, column))
+        return BulkSource(name, lambda not_read: _folder_items(name, column, not_read))
     plain = urlsplit(word).path if remote else word
     if glob.has_magic(plain) and (remote or not Path(word).exists()):
-        return BulkSource(name, lambda: _pattern_items(name, column))
+        return BulkSource(name, lambda not_read: _pattern_items(name, column, not_read))
     if plain.lower().endswith(_PACKED):
         raise InputError(f"{word}: a compressed tar cannot be read from the middle; expected a plain .tar")
     if not remote and not Path(word).exists():
         raise InputError(f"no input: {word} does not exist")
     lister = _lister(plain)
     if lister is not None:
-        return BulkSource(name, lambda: lister(name, PurePosixPath(plain).name, column))
+        return BulkSource(name, lambda _: lister(name, PurePosixPath(plain).name, column))
     if remote and word.startswith(("s3://", "gs://")) and media_of(plain) is None:
-        return BulkSource(name, lambda: _folder_items(name, column))
+        return BulkSource(name, lambda not_read: _folder_items(name, column, not_read))
     if media_of(plain) is not None:
-        return BulkSource(name, lambda: iter([_file_item(name, PurePosixPath(plain).name)]))
+        return BulkSource(name, lambda _: iter([_file_item(name, PurePosixPath(plain).name)]))
     raise InputError(
         f"{word}: expected a folder, a pattern, an image or video, manifest.csv, a listing (.txt), .parquet, .tar, "
         f"or the address of one of these ({', '.join(f'{scheme}://' for scheme in SCHEMES)})"
@@ -98,13 +109,13 @@ def _file_item(url: str, key: str) -> Item:
     return Item(printable(key), media_of(urlsplit(url).path if is_remote(url) else url) or "image", url)
 
 
-def _folder_items(url: str, column: str | None) -> Iterator[Item]:
+def _folder_items(url: str, column: str | None, not_read: NotRead) -> Iterator[Item]:
     for address, key in walk(url):
-        yield from _listed_file_items(address, key, column)
+        yield from _listed_file_items(address, key, column, not_read)
 
 
-def _listed_file_items(url: str, key: str, column: str | None) -> Iterator[Item]:
-    """Yield the items of a file that a folder or pattern lists. Files of other kinds have no items."""
+def _listed_file_items(url: str, key: str, column: str | None, not_read: NotRead) -> Iterator[Item]:
+    """Yield the items of a file that a folder or pattern lists. Files of other kinds have no items, and are counted."""
     suffix = PurePosixPath(key).suffix.lower()
     if suffix == _TAR:
         yield from _shard_items(url, key, column)
@@ -112,22 +123,24 @@ def _listed_file_items(url: str, key: str, column: str | None) -> Iterator[Item]
         yield from _parquet_items(url, key, column)
     elif media_of(key) is not None:
         yield _file_item(url, key)
+    else:
+        not_read.add(key)
 
 
-def _pattern_items(pattern: str, column: str | None) -> Iterator[Item]:
+def _pattern_items(pattern: str, column: str | None, not_read: NotRead) -> Iterator[Item]:
     """Yield the items of the files that match. The key is the path below the last folder without a wildcard."""
     root = _fixed_folder(pattern)
     if not is_remote(pattern):
         for match in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - Path.glob takes no absolute pattern
             key = Path(match).relative_to(root).as_posix()
             if Path(match).is_file():
-                yield from _listed_file_items(match, key, column)
+                yield from _listed_file_items(match, key, column, not_read)
         return
     wanted = _pattern_regex(unquote(urlsplit(pattern).path))
     base = root.partition("?")[0]
     for address, key in walk(root):
         if wanted.fullmatch(unquote(urlsplit(base).path) + key):
-            yield from _listed_file_items(address, key, column)
+            yield from _listed_file_items(address, key, column, not_read)
 
 
 def _fixed_folder(pattern: str) -> str:

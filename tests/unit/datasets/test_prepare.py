@@ -206,7 +206,10 @@ def test_prepare_forgets_a_run_whose_manifest_was_removed(nuaa, out):
 def test_prepare_leaves_unreadable_images_out_and_lists_them(tmp_path):
     tree, out = small_tree(tmp_path / "set"), tmp_path / "out"
     (tree / "live/s0/0.png").write_bytes((tree / "live/s0/0.png").read_bytes()[:40])
+    for name in ("live/s0/a.gif", "live/s1/b.GIF", "live/notes.txt"):
+        (tree / name).touch()
     summary = run("folder", tree, out)
+    assert "skipped 3: not an image file (2 .gif, 1 .txt)" in summary.to_text().splitlines()
     assert [path for path, _ in summary.unreadable] == ["live/s0/0.png"]
     assert len(read_manifest(out / "manifest.csv")) == 19
     assert f"unreadable, left out: {tree / 'live/s0/0.png'}" in summary.to_text()

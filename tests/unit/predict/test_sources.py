@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from facepad.errors import InputError
+from facepad.files.endings import NotRead
 from facepad.predict.sources import SourceKind, find_sources
 
 NOTHING = io.BytesIO()
@@ -42,6 +43,20 @@ def test_folder_gives_its_images_and_videos_below_its_own_name(tree):
     assert [source.name for source in find(".")] == [
         str(Path("photos") / source.mirror.relative_to("photos")) for source in sources
     ]
+
+
+def test_files_of_a_folder_that_are_not_read_are_counted_by_ending(tree):
+    for name in ("a.gif", "a/b.GIF", "a/README"):
+        (tree / name).touch()
+    not_read = NotRead()
+    assert len(find_sources([str(tree)], NOTHING, not_read)) == 4
+    assert str(not_read) == "4 files were not read: 2 .gif, 1 without an ending, 1 .txt"
+
+
+def test_folder_without_images_says_what_it_holds(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"holds no images or videos .*; 1 file was not read: 1 \.txt"):
+        find(tmp_path)
 
 
 def test_linked_folders_end(tree):

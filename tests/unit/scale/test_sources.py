@@ -9,6 +9,7 @@ import pytest
 
 from facepad.datasets.manifest import write_manifest
 from facepad.errors import InputError, ManifestError
+from facepad.files.endings import NotRead
 from facepad.types import AttackType, Label, Sample
 from helpers.bulk import BLUE, RED, picture, serve_bucket
 
@@ -63,6 +64,13 @@ def test_folder_gives_images_and_videos_by_their_path_within_it(tree):
         "sub/clip.mp4": "video",
     }
     assert contents(tree)["sub/b.JPG"] == FAKE
+
+
+def test_files_of_a_folder_or_pattern_that_are_not_read_are_counted_by_ending(tree):
+    for word, expected in ((tree, {".txt": 1}), (tree / "**" / "*.t*", {".txt": 1}), (tree / "a.png", {})):
+        not_read = NotRead()
+        list(open_source(str(word)).list_items(not_read))
+        assert not_read.endings == expected
 
 
 def test_folder_that_links_to_itself_ends(tree):

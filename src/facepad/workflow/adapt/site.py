@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,7 @@ from facepad.datasets.prepare import PreparePlan, PrepareSettings
 from facepad.errors import DatasetError, reason
 from facepad.faces import FoundBox, default_detector, find_boxes
 from facepad.files.disk import sha256_file
+from facepad.files.endings import NotRead, ending_of
 from facepad.media.images import IMAGE_SUFFIXES
 from facepad.media.videos import VIDEO_SUFFIXES
 from facepad.types import Sample, Split
@@ -124,23 +125,19 @@ def _read_folder(root: Path) -> Site:
 
 def _not_read(skipped: Sequence[tuple[str, str]]) -> list[Finding]:
     """A note with the number of files of each ending that are not images, and a warning on files without a class."""
-    endings: Counter[str] = Counter()
+    others = NotRead()
     by_reason: defaultdict[str, list[str]] = defaultdict(list)
     for path, why in skipped:
         no_image = why == "hidden" or why.startswith("not ")
         by_reason["" if no_image else why].append(path)
         if no_image:
-            endings["hidden" if why == "hidden" else _ending(path)] += 1
+            others.endings["hidden" if why == "hidden" else ending_of(path)] += 1
     found, phone = [], _phone_hint(skipped)
     for why, paths in by_reason.items():
-        told = why or ", ".join(f"{count} {what}" for what, count in endings.most_common()) + phone
+        told = why or others.counts + phone
         text = f"{number_of(len(paths), 'file was', 'files were')} not read: {told}"
         found.append(Finding("warning" if why or phone else "note", text, (first_names(paths),)))
     return found
-
-
-def _ending(path: str) -> str:
-    return PurePosixPath(path).suffix.lower() or "without an ending"
 
 
 def _phone_hint(skipped: Sequence[tuple[str, str]]) -> str:
