@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import pytest
 
 from facepad.client import Client
 from facepad.errors import ResultError
 from facepad.service.challenge import Action, Challenge, ChallengeResult, FacePose
-from facepad.service.keys import add_key
+from facepad.service.keys import KeyLimits, KeyScope, add_key
 from facepad.service.signing import add_signing_key
 from helpers.served import ATTACK, DARK, LIVE, clip, encoded, parts, picture, problem
 
@@ -303,6 +305,45 @@ def test_key_opens_and_fetches_its_own_sessions_alone(start, tmp_path):
     # A key is no upload token, and an upload token is no key.
     problem(client.post("/v1/uploads", content=encoded(LIVE), headers=keys["shop"]), "session-refused")
     problem(client.post("/v1/liveness", content=encoded(LIVE), headers=bearer(session["token"])), "unauthorized")
+
+
+def test_keys_have_scopes_and_an_end(start, tmp_path):
+    def key(name, **limits):
+        return bearer(add_key(tmp_path / "keys", name, KeyLimits(**limits)))
+
+    def asked(method, address, who, **sent):
+        return client.request(method, address, headers=who, **sent)
+
+    session, metrics = (key(scope, scopes=frozenset({scope})) for scope in (KeyScope.SESSIONS, KeyScope.METRICS))
+    late = key("late", expires=date(2999, 1, 1))
+    (tmp_path / "keys").write_text((tmp_path / "keys").read_text().replace("2999", "2001"))
+    client = start(api_keys=tmp_path / "keys")
+    picture, opening = {"content": encoded(LIVE)}, {"json": {"reference": "anna"}}
+    refused = problem(asked("POST", "/v1/liveness", session, **picture), "out-of-scope")
+    assert "sessions" in refused["detail"]
+    problem(asked("GET", "/metrics", session), "out-of-scope")
+    problem(asked("POST", "/v1/sessions", metrics, **opening), "out-of-scope")
+    assert asked("POST", "/v1/sessions", session, **opening).status_code == 201
+    for who in (session, metrics):
+        assert asked("GET", "/v1/models", who).status_code == 200
+    uses = asked("GET", "/metrics", metrics).text
+    last = re.search(r'facepad_key_last_use_seconds\{key="sessions"\} (\S+)', uses)
+    assert abs(float(last[1]) - time.time()) < 60
+    assert "2001" in problem(asked("GET", "/v1/models", late), "unauthorized")["detail"]
+    assert 'key="late"' not in asked("GET", "/metrics", metrics).text
+
+
+def test_key_for_active_checks_opens_no_others(start, tmp_path, monkeypatch):
+    monkeypatch.setattr("facepad.service.app.PoseEstimator", Scripted)
+    limits = KeyLimits(scopes=frozenset({KeyScope.SESSIONS}), challenge_only=True)
+    headers = bearer(add_key(tmp_path / "keys", "strict", limits))
+    client = start(api_keys=tmp_path / "keys", challenges=True)
+    for checks in (["passive"], ["passive", "challenge"]):
+        response = client.post("/v1/sessions", json={"reference": "anna", "checks": checks}, headers=headers)
+        problem(response, "out-of-scope")
+    problem(client.post("/v1/sessions", json={"reference": "anna"}, headers=headers), "out-of-scope")
+    opened(client, headers, checks=["challenge"])
+    problem(client.post("/v1/liveness", content=encoded(LIVE), headers=headers), "out-of-scope")
 
 
 # The active check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,11 +99,22 @@ def _announce(address: str, model: Bundle) -> None:
 def api_key(
     name: Annotated[str, typer.Argument(help="Name of the caller, for the log.", show_default=False)],
     file: Annotated[Path, typer.Argument(help="File of keys; created if it is missing.", show_default=False)],
+    expires: Annotated[
+        datetime | None, typer.Option(metavar="DAY", formats=["%Y-%m-%d"], help="Last day of the key (UTC).")
+    ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="Use of the key: liveness, sessions or metrics; can be repeated. Default: everything."),
+    ] = None,
+    challenge_only: Annotated[
+        bool, typer.Option("--challenge-only", help="The key's sessions must all be active checks.")
+    ] = False,
 ) -> None:
     """Add a new API key to a file of keys, and print the key. The file holds only the hash of the key."""
-    from facepad.service.keys import add_key
+    from facepad.service.keys import KeyLimits, add_key
 
-    show(add_key(file, name))
+    limits = KeyLimits.of(expires.date() if expires else None, scope or (), challenge_only=challenge_only)
+    show(add_key(file, name, limits))
     say(f"added {name} to {file}; the key above is not shown again")
 
 

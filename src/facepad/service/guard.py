@@ -12,13 +12,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from facepad.service.keys import ApiKeys
+from facepad.service.keys import ApiKey, ApiKeys, KeyScope
 from facepad.service.problems import Problem, problem_response
 from facepad.service.settings import Settings
 from facepad.service.store import Store
 from facepad.service.telemetry import Telemetry
 
-__all__ = ["Guard", "check_key", "limit_rate"]
+__all__ = ["Guard", "check_key", "check_scope", "limit_rate"]
 
 _LOG = logging.getLogger("facepad.service")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -104,18 +104,34 @@ class Guard:
 
 
 async def check_key(request: Request, keys: ApiKeys | None) -> None:
-    """Refuse a caller without a valid key, if the service has keys.
+    """Refuse a caller without a valid key, if the service has keys. The key is then in the state of the request.
 
     Raises:
-        Problem: The key is missing or unknown.
+        Problem: The key is missing, unknown or expired.
     """
+    request.state.key = None
     if keys is None:
         return
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    name = keys.name_of(key.strip()) if scheme.lower() == "bearer" else None
-    if name is None:
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    key = keys.find(text.strip()) if scheme.lower() == "bearer" else None
+    if key is None:
         raise Problem("unauthorized", "expected the header 'Authorization: Bearer KEY' with a key of this service")
-    request.state.client = name
+    request.state.client = key.name
+    if key.limits.expired():
+        raise Problem("unauthorized", f"the last day of the key {key.name} was {key.limits.expires}")
+    request.state.key = key
+
+
+def check_scope(request: Request, scope: KeyScope) -> None:
+    """Refuse a request that the key of the caller does not allow. `check_key` must have run.
+
+    Raises:
+        Problem: The key lacks the scope.
+    """
+    key: ApiKey | None = request.state.key
+    if key is not None and scope not in key.limits.scopes:
+        allowed = ", ".join(sorted(key.limits.scopes))
+        raise Problem("out-of-scope", f"the key {key.name} allows {allowed}, and not {scope}")
 
 
 async def limit_rate(request: Request, store: Store, per_minute: int) -> None:

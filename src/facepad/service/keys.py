@@ -1,4 +1,4 @@
-"""API keys from a file of names and hashes. The file is read again when it changes."""
+"""API keys from a file of names, hashes and limits. The file is read again when it changes."""
 
 from __future__ import annotations
 
@@ -6,21 +6,114 @@ import hashlib
 import hmac
 import re
 import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 
-from facepad.errors import InputError, reason
+from facepad.errors import InputError, reason, unknown_choice
 from facepad.files.disk import read_text
 from facepad.service.watched import Watched
 
-__all__ = ["ApiKeys", "add_key"]
+__all__ = ["ApiKey", "ApiKeys", "KeyLimits", "KeyScope", "add_key"]
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_LINE = re.compile(rf"({_NAME.pattern}):([0-9a-f]{{64}})")
+_KEY = re.compile(rf"({_NAME.pattern}):([0-9a-f]{{64}})")
+_CHALLENGE_ONLY = "challenge-only"
+
+
+class KeyScope(StrEnum):
+    """What a key may be used for."""
+
+    LIVENESS = "liveness"
+    SESSIONS = "sessions"
+    METRICS = "metrics"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLimits:
+    """The limits of a key.
+
+    Attributes:
+        expires: The last day in UTC on which the key is valid; None for a key without an end.
+        scopes: What the key may be used for.
+        challenge_only: Whether the key's sessions must all be active checks. Such a key has no scope ``liveness``.
+
+    Raises:
+        InputError: A key for active checks alone has the scope ``liveness``.
+
+    >>> str(KeyLimits(expires=date(2030, 1, 31), scopes=frozenset({KeyScope.SESSIONS})))
+    'expires=2030-01-31 scopes=sessions'
+    >>> KeyLimits.parse("expires=2030-01-31 scopes=sessions").expires
+    datetime.date(2030, 1, 31)
+    """
+
+    expires: date | None = None
+    scopes: frozenset[KeyScope] = frozenset(KeyScope)
+    challenge_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.challenge_only and KeyScope.LIVENESS in self.scopes:
+            raise InputError(f"a {_CHALLENGE_ONLY} key has other scopes than liveness: scopes=sessions, for example")
+
+    def __str__(self) -> str:
+        words = [] if self.expires is None else [f"expires={self.expires.isoformat()}"]
+        if self != KeyLimits.of(self.expires, challenge_only=self.challenge_only):
+            words.append(f"scopes={','.join(sorted(self.scopes))}")
+        return " ".join(words + ([_CHALLENGE_ONLY] if self.challenge_only else []))
+
+    @classmethod
+    def of(cls, expires: date | None = None, scopes: Iterable[str] = (), *, challenge_only: bool = False) -> KeyLimits:
+        """The limits with these names of scopes. Without names, the key has all scopes that are possible.
+
+        Raises:
+            InputError: A scope is unknown, or is not possible.
+        """
+        names = [str(scope) for scope in KeyScope]
+        for name in (given := list(scopes)):
+            if name not in names:
+                raise InputError(unknown_choice("scope", name[:20], names))
+        every = frozenset(KeyScope) - ({KeyScope.LIVENESS} if challenge_only else set())
+        return cls(expires, frozenset(map(KeyScope, given)) or every, challenge_only)
+
+    @classmethod
+    def parse(cls, text: str) -> KeyLimits:
+        """Read the limits in a line of a key file, in the form of ``str``.
+
+        Raises:
+            InputError: The text has another form.
+        """
+        expires, scopes, challenge_only = None, [], False
+        for word in text.split():
+            name, _, value = word.partition("=")
+            if word == _CHALLENGE_ONLY:
+                challenge_only = True
+            elif name == "expires":
+                expires = _parse_day(value)
+            elif name == "scopes":
+                scopes = value.split(",")
+            else:
+                raise InputError(f"expected expires=DAY, scopes=NAME,NAME or {_CHALLENGE_ONLY} after a key")
+        return cls.of(expires, scopes, challenge_only=challenge_only)
+
+    def expired(self) -> bool:
+        """Whether the last day of the key is over."""
+        return self.expires is not None and datetime.now(UTC).date() > self.expires
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A line of a key file: the name, the SHA-256 and the limits of a key."""
+
+    name: str
+    digest: str
+    limits: KeyLimits
 
 
 class ApiKeys:
-    """The keys of a file with one ``name:sha256`` per line. Empty lines and comments (``#``) are skipped.
+    """The keys of a file with one ``name:sha256`` and limits per line. Empty lines and comments (``#``) are skipped.
 
     One round of SHA-256 is enough to protect the keys, because the keys are random (`add_key`). A slow hash is only
     needed for secrets that can be guessed. If the file is later missing or malformed, the last valid keys stay in
@@ -33,32 +126,42 @@ class ApiKeys:
     def __init__(self, path: Path) -> None:
         self._keys = Watched(path, _read_keys(path), partial(_read_keys, empty=True))
 
-    def name_of(self, key: str) -> str | None:
-        """The name of a key, or None for an unknown key. The comparison takes the same time for every key."""
+    def find(self, key: str) -> ApiKey | None:
+        """The entry of a key, or None for an unknown key. The comparison takes the same time for every key."""
         digest = _digest(key)
         found = None
-        for name, known in self._keys.content().items():
-            if hmac.compare_digest(digest, known):
-                found = name
+        for known in self._keys.content().values():
+            if hmac.compare_digest(digest, known.digest):
+                found = known
         return found
 
 
-def add_key(path: Path, name: str) -> str:
+def add_key(path: Path, name: str, limits: KeyLimits | None = None) -> str:
     """Add a new key to a file, and return the key. A missing file is created, with read permission for the owner only.
 
+    Args:
+        path: The file.
+        name: Name of the caller, for the log.
+        limits: The limits of the key. None means no limits.
+
     Raises:
-        InputError: The name is taken or malformed, or the file is broken or cannot be written.
+        InputError: The name is taken or malformed, the key would be expired, or the file is broken or cannot be
+            written.
     """
+    limits = limits or KeyLimits()
     if not _NAME.fullmatch(name):
         raise InputError(f"a key's name has 1 to 64 characters of A-Z a-z 0-9 . _ -, got {name!r}")
+    if limits.expired():
+        raise InputError(f"the key would be expired: its last day is {limits.expires}")
     if path.exists() and name in _read_keys(path, empty=True):
         raise InputError(f"{path}: has a key {name!r} already; remove its line to revoke the key")
     key = secrets.token_urlsafe(32)
+    line = f"{name}:{_digest(key)} {limits}".rstrip() + "\n"
     try:
         path.touch(mode=0o600)
         with path.open("r+", encoding="utf-8") as file:
             text = file.read()
-            file.write(f"{'' if not text or text.endswith(chr(10)) else chr(10)}{name}:{_digest(key)}\n")
+            file.write(f"{'' if not text or text.endswith(chr(10)) else chr(10)}{line}")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({reason(error)})") from error
     return key
@@ -68,17 +171,27 @@ def _digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _read_keys(path: Path, *, empty: bool = False) -> dict[str, str]:
-    keys: dict[str, str] = {}
+def _parse_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"expected a day such as expires=2030-01-31, got {text[:20]!r}") from None
+
+
+def _read_keys(path: Path, *, empty: bool = False) -> dict[str, ApiKey]:
+    keys: dict[str, ApiKey] = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):
-        stripped = line.partition("#")[0].strip()
+        stripped, _, limits = line.partition("#")[0].strip().partition(" ")
         if not stripped:
             continue
-        match = _LINE.fullmatch(stripped)
+        match = _KEY.fullmatch(stripped)
         if not match or match[1] in keys:
             what = "a second key with this name" if match else "expected name:sha256 of a key"
             raise InputError(f"{path}, line {number}: {what} (facepad api-key NAME {path} adds a key)")
-        keys[match[1]] = match[2]
+        try:
+            keys[match[1]] = ApiKey(match[1], match[2], KeyLimits.parse(limits))
+        except InputError as error:
+            raise InputError(f"{path}, line {number}: {error}") from None
     if not keys and not empty:
         raise InputError(f"{path}: holds no key; facepad api-key NAME {path} adds a key")
     return keys

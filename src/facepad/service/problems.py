@@ -14,6 +14,7 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "bad-request": (400, "The request is not valid for this address"),
     "unauthorized": (401, "An API key is needed"),
     "forbidden-origin": (403, "This page may not call the service"),
+    "out-of-scope": (403, "The API key does not allow this"),
     "session-refused": (403, "The session is unknown, expired or used"),
     "not-found": (404, "This address does not exist"),
     "method-not-allowed": (405, "This address does not allow this method"),

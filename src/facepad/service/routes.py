@@ -11,9 +11,19 @@ from fastapi.responses import FileResponse
 
 from facepad.predict.schema import ModelPart
 from facepad.service.judge import Judge
+from facepad.service.keys import KeyScope
 from facepad.service.presentation import FILES_BODY, admitted, answer_of
 from facepad.service.problems import Problem
-from facepad.service.running import KEY, caller_of, limit_caller_rate, problems, ready_judge, require_key, running_of
+from facepad.service.running import (
+    KEY,
+    caller_of,
+    limit_caller_rate,
+    problems,
+    ready_judge,
+    require_key,
+    require_scope,
+    running_of,
+)
 from facepad.service.schemas import Answer, Models, PublicKeys, State
 from facepad.service.telemetry import CONTENT_TYPE
 from facepad.types import Policy
@@ -40,11 +50,12 @@ page_routes = APIRouter(include_in_schema=False)
 @v1.post(
     "/liveness",
     summary="Judge a presentation",
-    dependencies=[Depends(limit_caller_rate)],
+    dependencies=[Depends(require_scope(KeyScope.LIVENESS)), Depends(limit_caller_rate)],
     openapi_extra=FILES_BODY,
     responses=problems(
         "bad-request",
         "forbidden-origin",
+        "out-of-scope",
         "upload-timeout",
         "too-large",
         "unsupported-media",
@@ -114,9 +125,12 @@ async def public_keys(request: Request, response: Response) -> PublicKeys:
 @open_routes.get(
     "/metrics",
     summary="Prometheus metrics",
-    dependencies=[Depends(KEY), Depends(require_key)],
+    dependencies=[Depends(KEY), Depends(require_key), Depends(require_scope(KeyScope.METRICS))],
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems("unauthorized")},
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **problems("unauthorized", "out-of-scope"),
+    },
 )
 async def metrics(request: Request) -> Response:
     """Metrics: requests, seconds, decisions, non-responses, requests in progress and batches."""

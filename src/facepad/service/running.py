@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,9 @@ from fastapi.security import HTTPBearer
 from facepad.modelfile.bundle import Bundle
 from facepad.service.decision_log import DecisionLog, LoggedDecision
 from facepad.service.gate import Gate
-from facepad.service.guard import check_key, limit_rate
+from facepad.service.guard import check_key, check_scope, limit_rate
 from facepad.service.judge import Judge
-from facepad.service.keys import ApiKeys
+from facepad.service.keys import ApiKeys, KeyScope
 from facepad.service.problems import PROBLEMS, Problem, ProblemDocument
 from facepad.service.schemas import Answer
 from facepad.service.sessions import SessionRecord, Sessions
@@ -25,7 +25,17 @@ from facepad.service.store import Store
 from facepad.service.telemetry import Telemetry
 from facepad.service.uploads import UploadedFile, sha256_of
 
-__all__ = ["KEY", "Running", "caller_of", "limit_caller_rate", "problems", "ready_judge", "require_key", "running_of"]
+__all__ = [
+    "KEY",
+    "Running",
+    "caller_of",
+    "limit_caller_rate",
+    "problems",
+    "ready_judge",
+    "require_key",
+    "require_scope",
+    "running_of",
+]
 
 
 _ID_SECONDS = 24 * 3600.0
@@ -116,8 +126,20 @@ async def ready_judge(request: Request) -> Judge:
 
 
 async def require_key(request: Request) -> None:
-    """Refuse a caller without a valid key; see `check_key`."""
-    await check_key(request, running_of(request).keys)
+    """Refuse a caller without a valid key (see `check_key`), and note the use of the key."""
+    running = running_of(request)
+    await check_key(request, running.keys)
+    if request.state.key is not None:
+        running.telemetry.key_used(request.state.key.name)
+
+
+def require_scope(scope: KeyScope) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that refuses a key without a scope; see `check_scope`. It comes after `require_key`."""
+
+    async def require(request: Request) -> None:
+        check_scope(request, scope)
+
+    return require
 
 
 async def limit_caller_rate(request: Request) -> None:

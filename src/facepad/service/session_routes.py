@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from facepad.files.config import explain
 from facepad.service.challenge import MAX_SECONDS, Challenge
 from facepad.service.judge import Judge
+from facepad.service.keys import ApiKey, KeyScope
 from facepad.service.presentation import FILES_BODY, admitted, answer_of
 from facepad.service.problems import Problem, problem_document
 from facepad.service.running import (
@@ -23,6 +24,7 @@ from facepad.service.running import (
     problems,
     ready_judge,
     require_key,
+    require_scope,
     running_of,
 )
 from facepad.service.schemas import (
@@ -44,8 +46,13 @@ _TOKEN = HTTPBearer(scheme_name="UploadToken", auto_error=False, description="Th
 
 session_routes = APIRouter(
     prefix="/v1",
-    dependencies=[Depends(KEY), Depends(require_key), Depends(limit_caller_rate)],
-    responses=problems("unauthorized", "forbidden-origin", "too-many-requests", "not-ready"),
+    dependencies=[
+        Depends(KEY),
+        Depends(require_key),
+        Depends(require_scope(KeyScope.SESSIONS)),
+        Depends(limit_caller_rate),
+    ],
+    responses=problems("unauthorized", "forbidden-origin", "out-of-scope", "too-many-requests", "not-ready"),
 )
 """Routes of the backend. They need a key if the service has keys."""
 
@@ -72,6 +79,7 @@ async def open_session(request: Request, _: Annotated[Judge, Depends(ready_judge
     """
     running = running_of(request)
     asked = _read_request(await read_small_body(request, running.settings, _BODY_BYTES))
+    _require_allowed_checks(request.state.key, asked.checks)
     if "challenge" in asked.checks:
         _require_challenges(running)
     _require_model(running, asked.model)
@@ -197,6 +205,11 @@ def _read_request(body: bytes) -> SessionRequest:
         return SessionRequest.model_validate_json(body)
     except ValidationError as error:
         raise Problem("bad-request", explain(error, SessionRequest)) from None
+
+
+def _require_allowed_checks(key: ApiKey | None, checks: tuple[Check, ...]) -> None:
+    if key is not None and key.limits.challenge_only and set(checks) != {"challenge"}:
+        raise Problem("out-of-scope", f'the key {key.name} allows only sessions with "checks": ["challenge"]')
 
 
 def _require_challenges(running: Running) -> None:

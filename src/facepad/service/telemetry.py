@@ -52,7 +52,18 @@ class Telemetry:
         self.inside = Gauge(
             "facepad_requests_inside", "Requests in progress.", registry=registry, multiprocess_mode="livesum"
         )
+        self.key_uses = Gauge(
+            "facepad_key_last_use_seconds",
+            "Unix time of the last use of an API key.",
+            ("key",),
+            registry=registry,
+            multiprocess_mode="max",
+        )
         self.batch = Histogram("facepad_batch_images", "Images in a batch.", buckets=_BATCHES, registry=registry)
+
+    def key_used(self, name: str) -> None:
+        """Note the use of a key."""
+        self.key_uses.labels(name).set_to_current_time()
 
     def decided(self, decision: Decision) -> None:
         """Count the decision on a presentation."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import stat
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from facepad.errors import InputError
-from facepad.service.keys import ApiKeys, add_key
+from facepad.service.keys import ApiKeys, KeyLimits, KeyScope, add_key
+
+
+def name_of(keys: ApiKeys, key: str) -> str | None:
+    found = keys.find(key)
+    return found and found.name
 
 
 @pytest.fixture
@@ -19,10 +26,10 @@ def test_key_belongs_to_the_name_that_it_was_added_for(tmp_path):
     file = tmp_path / "keys.txt"
     first, second = add_key(file, "login"), add_key(file, "door-2")
     keys = ApiKeys(file)
-    assert [keys.name_of(first), keys.name_of(second)] == ["login", "door-2"]
-    assert keys.name_of(first + "x") is None
-    assert keys.name_of("") is None
-    assert keys.name_of("käse\udcff") is None
+    assert [name_of(keys, first), name_of(keys, second)] == ["login", "door-2"]
+    assert name_of(keys, first + "x") is None
+    assert name_of(keys, "") is None
+    assert name_of(keys, "käse\udcff") is None
 
 
 def test_file_holds_no_key_and_is_its_owners_alone(tmp_path):
@@ -52,7 +59,7 @@ def test_key_is_added_below_a_line_without_end(tmp_path):
     file.write_text("# ours\n\n" + file.read_text().rstrip("\n"))
     second = add_key(file, "b")
     keys = ApiKeys(file)
-    assert [keys.name_of(first), keys.name_of(second)] == ["a", "b"]
+    assert [name_of(keys, first), name_of(keys, second)] == ["a", "b"]
 
 
 def test_changed_file_is_read_again(tmp_path, looks_always):
@@ -60,9 +67,9 @@ def test_changed_file_is_read_again(tmp_path, looks_always):
     old = add_key(file, "old")
     keys = ApiKeys(file)
     new = add_key(file, "new")
-    assert keys.name_of(new) == "new"
+    assert name_of(keys, new) == "new"
     file.write_text("".join(line for line in file.read_text().splitlines(True) if not line.startswith("old")))
-    assert keys.name_of(old) is None
+    assert name_of(keys, old) is None
 
 
 @pytest.mark.parametrize("broken", [None, "login: no hash"])
@@ -74,7 +81,7 @@ def test_file_that_breaks_later_leaves_the_keys_in_force(tmp_path, looks_always,
         file.unlink()
     else:
         file.write_text(broken)
-    assert [keys.name_of(key), keys.name_of(key)] == ["login", "login"]
+    assert [name_of(keys, key), name_of(keys, key)] == ["login", "login"]
     (record,) = caplog.records  # The warning comes once, not at every request.
     assert str(file) in record.getMessage()
 
@@ -84,7 +91,7 @@ def test_file_without_keys_admits_no_caller(tmp_path, looks_always):
     key = add_key(file, "login")
     keys = ApiKeys(file)
     file.write_text("# all withdrawn\n")
-    assert keys.name_of(key) is None
+    assert name_of(keys, key) is None
 
 
 @pytest.mark.parametrize(
@@ -95,12 +102,17 @@ def test_file_without_keys_admits_no_caller(tmp_path, looks_always):
         ("login:abc\n", "line 1: expected name:sha256"),
         ("secret-key-in-plain-text\n", "line 1: expected name:sha256"),
         (f"a:{'0' * 64}\na:{'1' * 64}\n", "line 2: a second key with this name"),
+        (f"a:{'0' * 64} expires=soon", "line 1: expected a day"),
+        (f"a:{'0' * 64} scopes=session", "line 1: unknown scope 'session' (did you mean 'sessions'?)"),
+        (f"a:{'0' * 64} scopes=", "line 1: unknown scope"),
+        (f"a:{'0' * 64} admin", "line 1: expected expires=DAY"),
+        (f"a:{'0' * 64} scopes=liveness challenge-only", "line 1: a challenge-only key has other scopes than liveness"),
     ],
 )
 def test_broken_file_is_refused_with_its_line_and_without_its_content(tmp_path, text, message):
     file = tmp_path / "keys.txt"
     file.write_text(text)
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=re.escape(message)) as error:
         ApiKeys(file)
     assert "secret-key" not in str(error.value)
 
@@ -108,3 +120,23 @@ def test_broken_file_is_refused_with_its_line_and_without_its_content(tmp_path, 
 def test_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot read"):
         ApiKeys(tmp_path / "none.txt")
+
+
+def test_limits_are_kept_in_the_file(tmp_path):
+    file = tmp_path / "keys.txt"
+    limits = KeyLimits(date(2999, 12, 31), frozenset({KeyScope.SESSIONS}), challenge_only=True)
+    keys = {name: add_key(file, name, given) for name, given in (("free", None), ("bound", limits))}
+    found = ApiKeys(file)
+    assert found.find(keys["free"]).limits == KeyLimits()
+    assert found.find(keys["bound"]).limits == limits
+    assert KeyLimits.of(challenge_only=True).scopes == {KeyScope.SESSIONS, KeyScope.METRICS}
+    assert KeyLimits.parse(str(KeyLimits.of(challenge_only=True))) == KeyLimits.of(challenge_only=True)
+    assert file.read_text().endswith(" expires=2999-12-31 scopes=sessions challenge-only\n")
+
+
+def test_key_is_valid_until_the_end_of_its_last_day(tmp_path):
+    today = datetime.now(UTC).date()
+    assert not KeyLimits(today).expired() and KeyLimits(today - timedelta(2)).expired()
+    with pytest.raises(InputError, match="would be expired"):
+        add_key(tmp_path / "keys.txt", "late", KeyLimits(today - timedelta(2)))
+    assert not (tmp_path / "keys.txt").exists()
