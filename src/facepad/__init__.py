@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from facepad.media.images import read_image
     from facepad.media.videos import read_video
     from facepad.predict.predictor import Predictor, load
+    from facepad.predict.stream import Stream
 
 __version__ = "0.1.0"
 
@@ -59,6 +60,7 @@ __all__ = [
     "ScoreRecord",
     "ScoreStatus",
     "Split",
+    "Stream",
     "VideoDecision",
     "VideoError",
     "__version__",
@@ -69,6 +71,7 @@ __all__ = [
 
 _LATER = {
     "Predictor": "facepad.predict.predictor",
+    "Stream": "facepad.predict.stream",
     "load": "facepad.predict.predictor",
     "read_image": "facepad.media.images",
     "read_video": "facepad.media.videos",

@@ -103,6 +103,7 @@ class Reason(StrEnum):
     MULTIPLE_FACES = "multiple_faces"
     NO_THRESHOLD = "no_threshold"
     CHALLENGE_FAILED = "challenge_failed"
+    TOO_FEW_FRAMES = "too_few_frames"
 
 
 Aggregation = Literal["mean", "median", "min"]

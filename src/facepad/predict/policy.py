@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import get_args
@@ -11,12 +11,13 @@ from facepad.errors import InputError, unknown_choice
 from facepad.metrics import AGGREGATIONS
 from facepad.types import DecidedBy, Decision, FacePolicy, FrameDecision, Label, Policy, Reason
 
-__all__ = ["RUN", "check_face_policy", "check_policy", "decide_files", "decide_frames", "deciding_face"]
+__all__ = ["RUN", "check_face_policy", "check_policy", "decide_files", "decide_frames", "deciding_face", "run_score"]
 
 RUN = 5
 """Least number of consecutive frames of an attack that make a clip an attack: a quarter of the 20 frames of a clip.
 
-A shorter run refuses more live clips, because the errors of neighbouring frames are alike.
+A shorter run refuses more live clips, because the errors of neighbouring frames are alike. benchmarks/mixtures.py
+measures both sides.
 """
 
 _ORDER = {Label.ATTACK: 0, None: 1, Label.BONA_FIDE: 2}
@@ -122,6 +123,15 @@ def decide_files(
     return replace(weakest, reasons=reasons, timings=_timings(decisions))
 
 
+def run_score(scores: Collection[float]) -> float:
+    """The score of frames by the policy ``all``: the lowest of mean, median and worst run (see `decide_frames`).
+
+    Args:
+        scores: The scores of at least one frame, in display order.
+    """
+    return _lowest_part(list(scores))[0]
+
+
 def _shown(frame: FrameDecision, faces: FacePolicy, file: int) -> _Shown:
     face = deciding_face(frame.decisions, faces)
     return _Shown(file, frame.index, face, frame.decisions[face])
@@ -160,14 +170,20 @@ def _decide(shown: Sequence[_Shown], policy: Policy) -> Decision:
 def _score(scored: Sequence[_Shown], policy: Policy) -> tuple[float, Sequence[_Shown]]:
     """The score of a clip, and the frames that decide."""
     scores = [one.decision.score or 0.0 for one in scored]
-    ascending = sorted(scores)
     if policy != "all":
-        return AGGREGATIONS[policy](ascending), scored
+        return AGGREGATIONS[policy](sorted(scores)), scored
+    score, part = _lowest_part(scores)
+    return score, scored[part]
+
+
+def _lowest_part(scores: Sequence[float]) -> tuple[float, slice]:
+    """The score by the policy ``all``, and the part of the frames that decides: all frames, or a run."""
+    ascending = sorted(scores)
     whole = min(AGGREGATIONS["mean"](ascending), ascending[(len(scores) - 1) // 2])
     runs = [(max(scores[start : start + RUN]), start) for start in range(len(scores) - RUN + 1)]
     lowest, start = min(runs, default=(whole, 0))
     run_decides = lowest <= whole and lowest < ascending[-1]
-    return (lowest, scored[start : start + RUN]) if run_decides else (whole, scored)
+    return (lowest, slice(start, start + RUN)) if run_decides else (whole, slice(None))
 
 
 def _too_few(shown: Sequence[_Shown]) -> bool:
