@@ -1,19 +1,22 @@
-"""Measure what the policy for faces, frames and files refuses, and what it costs on live clips.
+"""Measure what the policy for faces, frames and files refuses, what it costs on live clips, and how stable streams are.
 
     python benchmarks/mixtures.py [SCORES ...] [--threshold T] [--out docs/results/mixtures.md]
 
 The first table counts how many of 200 made-up mixtures of live and attack scores are accepted. It needs no data. SCORES
 are output folders of ``facepad score`` on single frames of live recordings. Their frames are cut into clips of 20
 frames, and the second table gives the share of these clips that each length of a run refuses. Frames of one recording
-have the same name up to the last underscore, or are named by their Unix time without the point.
+have the same name up to the last underscore, or are named by their Unix time without the point. The third table counts
+the changes of the verdict on 150 frames, frame by frame and with `facepad.Stream`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import get_args
+from types import SimpleNamespace
+from typing import cast, get_args
 
 import numpy as np
 import pyarrow.dataset
@@ -21,9 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from _common import made_by, markdown, parser, publish
 from facepad.predict.policy import RUN, decide_files
+from facepad.predict.predictor import Predictor
+from facepad.predict.stream import Stream
 from facepad.types import Decision, FacePolicy, FrameDecision, Label, Policy
 
-MIXTURES, FRAMES, STRIDES = 200, 20, (1, 2, 4)
+MIXTURES, FRAMES, STRIDES, STREAM = 200, 20, (1, 2, 4), 150
 RUNS = (2, 3, 4, RUN, 6, 7)
 THRESHOLD = 0.43  # of the default model
 KINDS: tuple[tuple[str, FacePolicy], ...] = (
@@ -34,6 +39,7 @@ KINDS: tuple[tuple[str, FacePolicy], ...] = (
     ("faces", "largest"),
 )
 Scores = NDArray[np.float64]
+NO_MODEL = cast(Predictor, SimpleNamespace(pipeline=SimpleNamespace(faces="largest")))  # Scores are given.
 Files = list[list[FrameDecision]]
 
 
@@ -47,6 +53,7 @@ def main(words: Sequence[str] | None = None) -> None:
     sections = ["# Mixtures of live and attack", made_by(command.strip()), accepted(arguments.threshold)]
     if arguments.scores:
         sections.append(refused(arguments.scores))
+    sections.append(stable(arguments.scores, arguments.threshold))
     publish("\n\n".join(sections), arguments.out)
 
 
@@ -115,6 +122,58 @@ and a run of 2 to 7 attack frames. The policy `all` takes a run of {RUN}. The co
 frames below the threshold. Clips have {FRAMES} frames, and overlap by half.
 
 {markdown(header, rows)}"""
+
+
+def stable(folders: Sequence[Path], threshold: float) -> str:
+    """The table of changes of the verdict on live frames, and of the frames until an attack is noticed."""
+    rows = []
+    for noise in (0.15, 0.2, 0.25):
+        rng = np.random.default_rng(0)
+        parts = [np.clip(rng.normal(0.75, noise, STREAM), 0, 1) for _ in range(100)]
+        rows.append((f"made up, deviation {noise}", *steadiness(parts, threshold)))
+    for folder in folders:
+        recordings, own = read_scores(folder)
+        parts = [part for one in recordings for part in np.split(one, range(STREAM, len(one), STREAM))]
+        rows.append((folder.name, *steadiness([part for part in parts if len(part) == STREAM], own)))
+    header = (
+        "scores",
+        "streams",
+        "changes, single frames",
+        "most",
+        "changes, stream",
+        "most",
+        "first live after",
+        "attack after",
+    )
+    return f"""## Changes of the verdict in {STREAM} live frames
+
+Each stream has {STREAM} frames of a live face, and then 20 frames of an attack with scores from 0 to 0.1. The table has
+the mean and the highest number of changes of the verdict during the live frames: of the verdicts on single frames, and
+of the verdict of `facepad.Stream`, whose first verdict is no change. The last columns have the median number of frames
+until the first live verdict, and until the attack is noticed. The made-up scores have a mean of 0.75, and a normal
+distribution.
+
+{markdown(header, rows)}"""
+
+
+def steadiness(parts: Sequence[Scores], threshold: float) -> tuple[object, ...]:
+    """The number of streams, the changes of single frames and of the stream, and the delays of both verdicts."""
+    single, steady, live, noticed = [], [], [], []
+    for scores in parts:
+        stream = Stream(NO_MODEL)
+        attack = np.random.default_rng(0).uniform(0, 0.1, 20)
+        states = [stream.follow([Decision(None, float(score), threshold)]) for score in (*scores, *attack)]
+        verdicts = [state.decision.verdict for state in states]
+        single.append(changes(["live" if score >= threshold else "attack" for score in scores]))
+        steady.append(changes([verdict for verdict in verdicts[:STREAM] if verdict != "undecided"]))
+        live.append(verdicts.index("live") + 1 if "live" in verdicts else STREAM)
+        noticed.append(verdicts[STREAM:].index("attack") + 1)
+    counts = (f"{np.mean(single):.1f}", max(single), f"{np.mean(steady):.2f}", max(steady))
+    return len(parts), *counts, f"{np.median(live):g}", f"{np.median(noticed):g}"
+
+
+def changes(verdicts: Sequence[str]) -> int:
+    return sum(one != other for one, other in pairwise(verdicts))
 
 
 def read_scores(folder: Path) -> tuple[list[Scores], float]:

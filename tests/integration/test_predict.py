@@ -27,6 +27,7 @@ from facepad.predict.predictor import load
 from facepad.predict.run import Outcome, Results, predict_sources
 from facepad.predict.schema import Document
 from facepad.predict.sources import Source, SourceKind
+from facepad.predict.stream import Stream
 from facepad.types import FrameDecision
 from helpers.digests import digests
 from helpers.squares import BLUE, NOBODY, RED, picture
@@ -291,7 +292,7 @@ class Camera:
     """Red frames, then Ctrl-C."""
 
     def __init__(self, number):
-        self.left = 3
+        self.left = 6
 
     def isOpened(self):
         return True
@@ -308,20 +309,31 @@ class Camera:
 
 def test_camera_gives_a_line_per_frame_until_frames_or_ctrl_c(predict, monkeypatch, tmp_path):
     monkeypatch.setattr(cv2, "VideoCapture", Camera)
-    code, out, _ = predict("camera:0", "--frames", "2", "--annotate", tmp_path / "out")
-    assert code == 0 and [line.split()[:2] for line in out.splitlines()] == [["camera:0", "live"]] * 2
-    assert sorted(path.name for path in (tmp_path / "out" / "camera-0").iterdir()) == ["000000.jpg", "000001.jpg"]
+    code, out, _ = predict("camera:0", "--frames", "5", "--annotate", tmp_path / "out")
+    lines = out.splitlines()
+    assert code == 0 and [line.split()[1] for line in lines] == ["undecided"] * 4 + ["live"]
+    assert "too_few_frames" in lines[3] and lines[3].endswith("1 more frames") and "more frames" not in lines[4]
+    assert sorted(path.name for path in (tmp_path / "out" / "camera-0").iterdir())[-1] == "000004.jpg"
     code, out, err = predict("camera:0", "--json")
     document = checked(out)
     assert code == 130 and "stopped by Ctrl-C" in err and document["complete"] is False
     (result,) = document["results"]
-    assert (result["path"], result["kind"], len(result["frames"])) == ("camera:0", "video", 3)
+    assert (result["path"], result["kind"], len(result["frames"])) == ("camera:0", "video", 6)
+    assert (result["decisions"][0]["label"], result["decided_by"]["frames"]) == ("bona_fide", [0, 5])
+
+
+def test_camera_is_undecided_until_it_has_shown_enough_frames(predict, monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    code, out, _ = predict("camera:0", "--frames", "2", "--json")
+    (decision,) = checked(out)["results"][0]["decisions"]
+    assert code == 3 and (decision["label"], decision["reasons"]) == (None, ["too_few_frames"])
+    assert predict("camera:0", "--policy", "mean")[0] == 2
 
 
 def test_camera_may_follow_other_inputs(predict, photos, monkeypatch):
     monkeypatch.setattr(cv2, "VideoCapture", Camera)
     code, out, _ = predict(photos / "anna", "camera:0", "--frames", "2")
-    assert code == 0 and [line.split()[0].rpartition("/")[2] for line in out.splitlines()] == [
+    assert code == 3 and [line.split()[0].rpartition("/")[2] for line in out.splitlines()] == [
         "live.png",
         "camera:0",
         "camera:0",
@@ -339,19 +351,21 @@ def test_missing_camera_is_a_failure_beside_the_decisions(predict, photos):
 
 def test_camera_without_json_keeps_no_frames_and_decides_alike(model):
     predictor = load(model, detector="stub", threads=1)
-    source = Source(SourceKind.CAMERA, "camera:0", 0, PurePath("camera-0"))
+    source, stream = Source(SourceKind.CAMERA, "camera:0", 0, PurePath("camera-0")), Stream(predictor)
     whole, bare = Results(), Results(frames=False)
     depths = []
-    for index, colour in enumerate((RED, NOBODY, BLUE, RED)):
+    for index, colour in enumerate((RED, NOBODY, *[BLUE] * 5, *[RED] * 20)):
         found = FrameDecision(index, 0.0, predictor.predict(picture(colour)))
         depths += [weakref.ref(one.depth_map) for one in found.decisions if one.depth_map is not None]
+        state = stream.follow(found.decisions)
         for results in (whole, bare):
-            results.add(Outcome(source, found))
-    del found
-    assert len(depths) == 3 and not any(depth() is not None for depth in depths)
+            results.add(Outcome(source, found, state=state))
+    assert state.decision.label == "bona_fide"
+    del found, state, stream
+    assert len(depths) == 26 and not any(depth() is not None for depth in depths)
     (kept,), (short,) = (each.document(predictor.bundle).results for each in (whole, bare))
-    assert (len(kept.frames), len(short.frames)) == (4, 0)
-    assert kept.decisions == short.decisions and kept.decisions[0].label == "bona_fide"
+    assert (len(kept.frames), len(short.frames)) == (27, 0)
+    assert kept.decisions == short.decisions and kept.decisions[0].label == "attack"  # The attack of frames 2 to 6.
 
 
 def test_annotated_copies_mirror_the_inputs(predict, photos, tmp_path):

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from facepad.predict.annotate import Annotations
     from facepad.predict.run import Outcome, Results
     from facepad.predict.sources import Source
-    from facepad.types import Decision, VideoDecision
+    from facepad.predict.stream import StreamState
+    from facepad.types import Decision, FrameDecision, VideoDecision
 
 _WIDEST = 60  # Maximum width of the column of names, in characters.
 
@@ -76,7 +77,7 @@ def predict(
     say_terms(predictor.bundle)
     if not_read:
         say(str(not_read))
-    results, complete = Results(policy, faces=faces, frames=as_json), True
+    results, complete = Results(frames=as_json), True
     width = min(_WIDEST, max(len(source.name) for source in sources))
     try:
         outcomes = predict_sources(predictor, sources, frames=frames, policy=policy)
@@ -150,16 +151,13 @@ def _show(outcome: Outcome, as_json: bool, width: int) -> None:
     if as_json:
         return
     if isinstance(found, VideoDecision):
-        remark = _video_remark(found)
-        lines = [_line(name, width, found.decision, remark)]
+        lines = [_line(name, width, found.decision, _video_remark(found))]
+    elif isinstance(found, FrameDecision):
+        assert outcome.state is not None  # A camera's outcome has a frame and a state.
+        lines = [_line(name, width, outcome.state.decision, _camera_remark(found, outcome.state))]
     else:
-        decisions = found.decisions if isinstance(found, FrameDecision) else found
-        remarks = [f"{found.seconds:.1f} s"] if isinstance(found, FrameDecision) else []
-        faces = [f"face {i + 1} of {len(decisions)}" for i in range(len(decisions))] if len(decisions) > 1 else [""]
-        lines = [
-            _line(name, width, decision, ", ".join(filter(None, (*remarks, face))))
-            for decision, face in zip(decisions, faces, strict=True)
-        ]
+        faces = [f"face {i + 1} of {len(found)}" for i in range(len(found))] if len(found) > 1 else [""]
+        lines = [_line(name, width, decision, face) for decision, face in zip(found, faces, strict=True)]
     show("\n".join(lines))
 
 
@@ -171,6 +169,13 @@ def _video_remark(video: VideoDecision) -> str:
     if (first, last) == (video.frames[0].index, video.frames[-1].index):
         return remark
     return f"{remark}, decided by frames {first} to {last}"
+
+
+def _camera_remark(frame: FrameDecision, state: StreamState) -> str:
+    """The time of the frame, and what the stream waits for, if the decision does not say it."""
+    waits = () if state.decision.reasons else state.reasons
+    more = f"{state.missing} more frames" if state.missing else ""
+    return ", ".join(filter(None, (f"{frame.seconds:.1f} s", more, *waits)))
 
 
 def _line(name: str, width: int, decision: Decision, remark: str) -> str:

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import MediaError, VideoError
+from facepad.errors import InputError, MediaError, VideoError
 from facepad.files.disk import printable
 from facepad.modelfile.bundle import Bundle
 from facepad.predict.pipeline import ImageInput
-from facepad.predict.policy import decide_frames
 from facepad.predict.predictor import FRAMES, Predictor
 from facepad.predict.sources import Source, SourceKind
-from facepad.types import Decision, FacePolicy, FrameDecision, Label, Policy, SourceDecision, VideoDecision
+from facepad.predict.stream import Stream, StreamState
+from facepad.types import Decision, FrameDecision, Label, Policy, SourceDecision, VideoDecision
 
 if TYPE_CHECKING:
     from facepad.predict.schema import Document  # Slow to import, and only --json needs the schema.
@@ -38,29 +38,33 @@ class Outcome:
         source: The image, video or camera.
         result: The decisions, or the error of a source that cannot be read.
         image: The camera frame, uint8 RGB ``(H, W, 3)``; None for images and videos.
+        state: The verdict on the camera's frames so far; None for images and videos.
     """
 
     source: Source
     result: SourceDecision | MediaError
     image: NDArray[np.uint8] | None = None
+    state: StreamState | None = None
 
 
 def predict_sources(
     predictor: Predictor, sources: Sequence[Source], *, frames: int | None = None, policy: Policy = "all"
 ) -> Iterator[Outcome]:
-    """Decide on each source, in order. Images are read ahead and decided in batches.
+    """Decide on each source, in order. Images are read ahead and decided in batches. A `Stream` decides on a camera.
 
     Args:
         predictor: The model.
         sources: The inputs. If a source cannot be read, the result of this source is the error, and the run continues.
         frames: Number of frames of each video or of the camera. None means `FRAMES` for a video, and no limit for a
             camera.
-        policy: The policy that turns the frames of a video into one decision.
+        policy: The policy that turns the frames of a video into one decision. A camera needs the policy ``all``.
 
     Raises:
-        InputError: The policy is unknown.
+        InputError: The policy does not suit a camera, or is unknown.
         ModelError: The network gives NaN.
     """
+    if policy != "all" and any(source.kind is SourceKind.CAMERA for source in sources):
+        raise InputError(f"policy {policy} is for videos; the verdict on a camera has the policy all")
     for kind, group in groupby(sources, key=lambda source: source.kind):
         if kind is SourceKind.IMAGE:
             keyed = ((source, _image_of(source)) for source in group)
@@ -89,9 +93,10 @@ def _predict_camera(predictor: Predictor, source: Source, frames: int | None) ->
 
     assert isinstance(source.content, int)
     try:
+        stream = Stream(predictor)
         for frame in read_camera(source.content, count=frames):
             decision = FrameDecision(frame.index, frame.seconds, predictor.predict(frame.image))
-            yield Outcome(source, decision, frame.image)
+            yield Outcome(source, decision, frame.image, stream.follow(decision.decisions))
     except VideoError as error:
         yield Outcome(source, error)
 
@@ -100,18 +105,17 @@ class Results:
     """The decisions of a run, without images and depth maps.
 
     Args:
-        policy: The policy that turns the frames of a camera into one decision.
-        faces: The faces of a frame that count.
-        frames: Whether the document holds each frame of a camera.
+        frames: Whether to keep each frame of a camera for the document. False lets a camera run for days.
 
     Attributes:
         failures: Name and reason of each source that cannot be read.
     """
 
-    def __init__(self, policy: Policy = "all", *, faces: FacePolicy = "largest", frames: bool = True) -> None:
+    def __init__(self, *, frames: bool = True) -> None:
         self.failures: list[tuple[str, str]] = []
-        self._policy, self._faces, self._keeps_frames = policy, faces, frames
+        self._keeps_frames = frames
         self._decided: list[tuple[str, tuple[Decision, ...] | VideoDecision]] = []
+        self._cameras: dict[str, Decision] = {}
         self._camera_frames: dict[str, list[FrameDecision]] = {}
 
     def add(self, outcome: Outcome) -> None:
@@ -120,7 +124,10 @@ class Results:
         if isinstance(result, MediaError):
             self.failures.append((path, printable(result.reason)))
         elif isinstance(result, FrameDecision):
-            self._camera_frames.setdefault(path, []).append(_without_depth_maps(result))
+            assert outcome.state is not None  # A camera's outcome has both.
+            self._cameras[path] = _camera_decision(self._cameras.get(path), outcome.state.decision)
+            if self._keeps_frames:
+                self._camera_frames.setdefault(path, []).append(_without_depth_maps(result))
         elif isinstance(result, VideoDecision):
             frames = tuple(map(_without_depth_maps, result.frames))
             self._decided.append((path, replace(result, decision=_without_depth_map(result.decision), frames=frames)))
@@ -129,7 +136,10 @@ class Results:
 
     def decided(self) -> list[tuple[str, tuple[Decision, ...] | VideoDecision]]:
         """Name and decisions of each source so far. The frames of a camera count as one video."""
-        cameras = ((path, self._camera_video(frames)) for path, frames in self._camera_frames.items())
+        cameras = (
+            (path, VideoDecision(decision, tuple(self._camera_frames.get(path, ())), "all"))
+            for path, decision in self._cameras.items()
+        )
         return [*self._decided, *cameras]
 
     def document(self, bundle: Bundle, *, complete: bool = True) -> Document:
@@ -162,14 +172,17 @@ class Results:
             complete=complete,
         )
 
-    def _camera_video(self, frames: Sequence[FrameDecision]) -> VideoDecision:
-        decision = decide_frames(frames, self._policy, faces=self._faces)
-        return VideoDecision(decision, tuple(frames) if self._keeps_frames else (), self._policy)
-
 
 def decisions_of(result: tuple[Decision, ...] | VideoDecision) -> tuple[Decision, ...]:
     """The decisions on the faces of an image, or the single decision on a video."""
     return (result.decision,) if isinstance(result, VideoDecision) else result
+
+
+def _camera_decision(before: Decision | None, verdict: Decision) -> Decision:
+    """The decision on a camera: the attack with the lowest score if a verdict was an attack; else the last verdict."""
+    if before is None or before.label is not Label.ATTACK:
+        return verdict
+    return min(before, verdict, key=lambda one: (one.label is not Label.ATTACK, one.score or 0.0))
 
 
 def _without_depth_map(decision: Decision) -> Decision:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facepad.errors import InputError
 from facepad.predict.pipeline import ImageInput
 from facepad.predict.policy import RUN, deciding_face, run_score
 from facepad.predict.predictor import Predictor
-from facepad.types import Box, Decision, Label, Reason
+from facepad.types import Box, DecidedBy, Decision, Label, Reason
 
 __all__ = ["Stream", "StreamSettings", "StreamState"]
 
@@ -21,7 +22,7 @@ class StreamSettings:
     """The settings of a stream. Frames are counted, not seconds.
 
     Attributes:
-        least: Least number of scored frames for a verdict.
+        least: Least number of scored frames for a verdict, and of consecutive live frames for a live verdict.
         window: Number of the last scored frames that decide; at least ``least``.
         lost: Number of consecutive frames without a score after which the stream starts anew.
         margin: Part of the range from the threshold to 1 by which the score must exceed the threshold before a verdict
@@ -43,34 +44,40 @@ class StreamState:
     """The state of a stream after a frame.
 
     Attributes:
-        label: The verdict; None means undecided.
-        score: The score of the last frames by the rule of `facepad.predict.policy.decide_frames`; None without scores.
-        threshold: The threshold of the model; None for a model that never decides.
-        reasons: What the stream waits for: the reasons of this frame if it has no score, and ``too_few_frames``.
-        missing: Number of scored frames that are still needed for a verdict; 0 if there is one.
+        decision: The verdict on the last frames as a decision without a box. Its score is that of the policy ``all``
+            (`facepad.predict.policy.decide_frames`); while an attack holds, it is the lowest score of the attack. An
+            undecided verdict has the reasons of this frame, and ``too_few_frames``.
         face: The decision on the followed face in this frame. If the face is not there, a decision without a box.
+        missing: Least number of scored frames that are still needed for a verdict; 0 if there is a verdict.
     """
 
-    label: Label | None
-    score: float | None
-    threshold: float | None
-    reasons: tuple[Reason, ...]
-    missing: int
+    decision: Decision
     face: Decision
+    missing: int
 
     @property
-    def verdict(self) -> str:
-        """The verdict in one word: ``live``, ``attack`` or ``undecided``."""
-        return {Label.BONA_FIDE: "live", Label.ATTACK: "attack", None: "undecided"}[self.label]
+    def reasons(self) -> tuple[Reason, ...]:
+        """What the stream waits for: a face, a better image, or more frames. Empty if it waits for nothing."""
+        return self.decision.reasons or self.face.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """A scored frame: index of the frame in the stream, index of the face in the frame, and score."""
+
+    frame: int
+    face: int
+    score: float
 
 
 class Stream:
     """Decides on a stream of frames. It needs a bounded amount of memory for any number of frames.
 
     The stream follows the most prominent face of its first frame. The last scored frames of this face decide by the
-    rule for clips (`facepad.predict.policy.decide_frames`). A live verdict ends when this rule finds an attack. An
-    attack ends when a whole window of frames is live by a margin. After some frames without a score the stream starts
-    anew, with the most prominent face.
+    rule for clips (`facepad.predict.policy.decide_frames`). A live verdict needs a few live frames in a row, and a
+    score above the threshold by a margin or a full window. It ends when the rule finds an attack. An attack ends only
+    when a full window has a score above the threshold by the margin. After some frames without a score the stream
+    starts anew, with the most prominent face.
 
     Args:
         predictor: The model. If all faces must be live (``load(faces="all")``), the weakest face of each frame counts.
@@ -79,10 +86,10 @@ class Stream:
 
     def __init__(self, predictor: Predictor, settings: StreamSettings | None = None) -> None:
         self._predictor, self._settings = predictor, settings or StreamSettings()
-        self._scores: deque[float] = deque(maxlen=self._settings.window)
-        self._label: Label | None = None
+        self._scored: deque[_Scored] = deque(maxlen=self._settings.window)
+        self._verdict: Decision | None = None
         self._box: Box | None = None
-        self._unscored = 0
+        self._frames = self._unscored = 0
 
     def update(self, frame: ImageInput) -> StreamState:
         """Decide on the next frame.
@@ -96,55 +103,65 @@ class Stream:
         """
         return self.follow(self._predictor.predict(frame))
 
-    def follow(self, decisions: tuple[Decision, ...]) -> StreamState:
+    def follow(self, decisions: Sequence[Decision]) -> StreamState:
         """Take the decisions of `Predictor.predict` on the next frame."""
-        face = self._followed(decisions)
-        if face.score is None:
-            self._unscored += 1
-            if self._unscored >= self._settings.lost:
-                self._start_anew()
-        else:
+        number, face = self._followed(decisions)
+        if face.score is not None:
             self._unscored = 0
-            self._scores.append(face.score)
-            self._label = self._decide(face.threshold)
-        return self._state(face)
-
-    def _followed(self, decisions: tuple[Decision, ...]) -> Decision:
-        """The decision on the followed face; without a score if the face is not in the frame."""
-        faces = self._predictor.pipeline.faces
-        if faces == "all" or self._box is None:
-            face = decisions[deciding_face(decisions, faces)]
+            self._scored.append(_Scored(self._frames, number, face.score))
+            self._verdict = self._decide(face.threshold)
         else:
-            box = self._box
-            face = max(decisions, key=lambda one: _overlap(box, one.box))
-            if face.box is not None and _overlap(box, face.box) < _OVERLAP:
-                return Decision(None, None, face.threshold, (Reason.NO_FACE,), timings=face.timings)
-        self._box = face.box or self._box
-        return face
+            self._unscored += 1
+            if self._unscored == self._settings.lost:
+                self._start_anew()
+        state = self._state(number, face)
+        self._frames += 1
+        return state
+
+    def _followed(self, decisions: Sequence[Decision]) -> tuple[int, Decision]:
+        """Number and decision of the followed face; a decision without a box if the face is not in the frame."""
+        number = deciding_face(decisions, self._predictor.pipeline.faces)
+        if self._box is not None and self._predictor.pipeline.faces != "all":
+            overlaps = [_overlap(self._box, one.box) for one in decisions]
+            number = overlaps.index(max(overlaps))
+            if overlaps[number] < _OVERLAP:
+                lost = decisions[number]
+                return number, Decision(None, None, lost.threshold, (Reason.NO_FACE,), timings=lost.timings)
+        self._box = decisions[number].box or self._box
+        return number, decisions[number]
 
     def _start_anew(self) -> None:
-        self._scores.clear()
-        self._label, self._box = None, None
+        self._scored.clear()
+        self._verdict = self._box = None
 
-    def _decide(self, threshold: float | None) -> Label | None:
-        if threshold is None or len(self._scores) < self._settings.least:
+    def _decide(self, threshold: float | None) -> Decision | None:
+        """The verdict on the scored frames; None if it is still undecided."""
+        settings, before = self._settings, self._verdict
+        if threshold is None or len(self._scored) < settings.least:
             return None
-        score, full = run_score(self._scores), len(self._scores) == self._settings.window
-        clear = score >= threshold + self._settings.margin * (1 - threshold)
-        if score < threshold:
-            return Label.ATTACK
-        if self._label is Label.ATTACK:
-            return Label.BONA_FIDE if clear and full else Label.ATTACK
-        return Label.BONA_FIDE if self._label or clear or full else None
+        score, full = self._score(), len(self._scored) == settings.window
+        clear = score >= threshold + settings.margin * (1 - threshold)
+        in_a_row = min(one.score for one in list(self._scored)[-settings.least :]) >= threshold
+        if before and before.label is Label.ATTACK and before.score is not None:
+            score = score if in_a_row and clear and full else min(score, before.score)
+        decides = before or score < threshold or (in_a_row and (clear or full))
+        return Decision(None, score, threshold, decided_by=self._decided_by()) if decides else None
 
-    def _state(self, face: Decision) -> StreamState:
-        reasons = face.reasons
-        if self._label is None and face.threshold is not None:
-            reasons = tuple(dict.fromkeys((*reasons, Reason.TOO_FEW_FRAMES)))
-        least = self._settings.least if len(self._scores) < self._settings.least else self._settings.window
-        missing = 0 if self._label else max(0, least - len(self._scores))
-        score = run_score(self._scores) if self._scores else None
-        return StreamState(self._label, score, face.threshold, reasons, missing, face)
+    def _state(self, number: int, face: Decision) -> StreamState:
+        if self._verdict:
+            return StreamState(self._verdict, face, 0)
+        few = () if face.threshold is None else (Reason.TOO_FEW_FRAMES,)
+        score = self._score() if self._scored else None
+        decided_by = self._decided_by() if self._scored else DecidedBy(0, (self._frames,) * 2, self._frames, number)
+        decision = Decision(None, score, face.threshold, (*face.reasons, *few), decided_by=decided_by)
+        return StreamState(decision, face, max(1, self._settings.least - len(self._scored)))
+
+    def _score(self) -> float:
+        return run_score([one.score for one in self._scored])
+
+    def _decided_by(self) -> DecidedBy:
+        lowest = min(self._scored, key=lambda one: one.score)
+        return DecidedBy(0, (self._scored[0].frame, self._scored[-1].frame), lowest.frame, lowest.face)
 
 
 def _overlap(one: Box, other: Box | None) -> float:
