@@ -27,7 +27,10 @@ class Quantize(StrEnum):
 @app.command(epilog="Example: facepad export runs/first first.facepad --quantize int8 --calibration nuaa/manifest.csv")
 def export(
     run: Annotated[Path, typer.Argument(help="A finished run folder.", show_default=False)],
-    out: Annotated[Path, typer.Argument(help="New model file, such as first.facepad.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Argument(help="New model file, such as first.facepad, or plain ONNX: first.onnx.", show_default=False),
+    ],
     file_format: Annotated[Format, typer.Option("--format", help="File format of the network.")] = Format.ONNX,
     quantize: Annotated[Quantize | None, typer.Option(help="Weights and activations of 8 bits.")] = None,
     calibration: Annotated[

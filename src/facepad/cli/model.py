@@ -1,4 +1,4 @@
-"""facepad model: add an ONNX network to the catalogue, and fuse models."""
+"""facepad model: add an ONNX network to the catalogue, fuse models, show a model, and extract its plain files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Annotated
 
 import typer
 
-from facepad.cli.app import CriterionOption, app, report_written, say
+from facepad.cli.app import CriterionOption, ModelArgument, Out, app, print_json, report_written, say, show
 
 model_app = typer.Typer(
-    help="Add and combine models.", no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+    help="Add, combine, show and extract models.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(model_app, name="model")
 
@@ -60,3 +62,28 @@ def model_fuse(
         say(f"{member['weight']:+.4f} x {member['name']}")
     threshold = description.threshold
     say(f"fused: {out}{f'; threshold {threshold.value:.4f} ({threshold.criterion})' if threshold else ''}")
+
+
+@model_app.command("show", epilog="Example: facepad model show public-fusion")
+def model_show(
+    model: ModelArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Show a model: its licence, the preparation of its inputs, its decision, threshold and presets."""
+    from facepad.export.preparation import model_words, preprocess_document
+    from facepad.modelfile.catalog import find_model
+
+    bundle = find_model(model).read()
+    if as_json:
+        print_json(preprocess_document(bundle))
+    else:
+        show(model_words(bundle))
+
+
+@model_app.command("extract", epilog="Example: facepad model extract public-fusion plain")
+def model_extract(model: ModelArgument, out: Out) -> None:
+    """Write a model as plain files: ONNX with metadata, preprocess.json, and reference images with their scores."""
+    from facepad.export.extract import extract_model
+    from facepad.modelfile.catalog import find_model
+
+    report_written(*extract_model(find_model(model).read(), out))

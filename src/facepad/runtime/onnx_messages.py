@@ -11,7 +11,12 @@ __all__ = ["model_class"]
 #: The fields of ONNX messages that are read or written here: number, type, and whether there are several values.
 #: Protocol buffers keep all other fields unchanged.
 _FIELDS: Mapping[str, Mapping[str, tuple[int, str, bool]]] = {
-    "Model": {"graph": (7, ".Graph", False), "opset_import": (8, ".Opset", True)},
+    "Model": {
+        "graph": (7, ".Graph", False),
+        "opset_import": (8, ".Opset", True),
+        "metadata_props": (14, ".Entry", True),
+    },
+    "Entry": {"key": (1, "string", False), "value": (2, "string", False)},
     "Opset": {"domain": (1, "string", False), "version": (2, "int64", False)},
     "Graph": {
         "node": (1, ".Node", True),

@@ -13,6 +13,8 @@ from facepad.datasets.manifest import manifest_hash, manifest_words, read_manife
 from facepad.errors import InputError, MetricError, OutputExistsError, RunError
 from facepad.export.openvino import to_openvino
 from facepad.export.parity import Parity, Precision, Scored, compare_variants, write_parity
+from facepad.export.plain import ONNX_SUFFIX, plain_onnx
+from facepad.files.disk import write_bytes
 from facepad.modelfile.bundle import CARD, Bundle, write_bundle
 from facepad.modelfile.run_folder import RunFolder
 from facepad.modelfile.runs import TrainedModel, load_trained
@@ -104,7 +106,9 @@ def export_run(
 
     Args:
         run: A finished run folder.
-        out: The new model file. ``NAME.parity.json`` and ``NAME.parity.md`` are written beside it.
+        out: The new model file. ``NAME.parity.json`` and ``NAME.parity.md`` are written beside it. If the name ends in
+            ``.onnx``, the file is plain ONNX with metadata (`facepad.export.plain.plain_onnx`), without weights and
+            card.
         options: The options of the export.
         manifest: The manifest for calibration, threshold and parity. Dev samples determine the calibration, and choose
             the threshold by the recipe's criterion. Parity is measured on test samples (on dev samples, if the test
@@ -120,6 +124,8 @@ def export_run(
     options = options or ExportOptions()
     if out.exists():
         raise OutputExistsError(f"{out} exists already; choose another file, or remove it first")
+    if out.suffix.lower() == ONNX_SUFFIX and options.format != "onnx":
+        raise InputError(f"{out} is the name of an ONNX file, which cannot hold --format {options.format}")
     if options.format == "openvino":
         import_openvino()
     source = _Source(RunFolder(run), load_trained(run), progress)
@@ -133,10 +139,17 @@ def export_run(
     if manifest:
         made = _measure(source, made, manifest, options)
     bundle = _described(source, made, wording or Wording(), options)
-    files = [write_bundle(out, bundle)]
+    files = [_write_model(out, bundle)]
     if made.parity:
         files += write_parity(out, made.parity, forced=bool(made.parity.failures))
     return Exported(bundle, made.parity, tuple(files), note, made.warnings, made.unreadable)
+
+
+def _write_model(out: Path, bundle: Bundle) -> Path:
+    if out.suffix.lower() != ONNX_SUFFIX:
+        return write_bundle(out, bundle)
+    write_bytes(out, plain_onnx(bundle, bundle.description.networks[0]))
+    return out
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from facepad.datasets.manifest import read_manifest, resolve
@@ -64,6 +65,18 @@ def test_a_run_becomes_a_model_file_that_decides_like_it(tiny_run, noisy_manifes
     assert set(report["variants"][1]["metrics"]["instruments"]) == {"print", "replay_photo"}
     assert "test split" in report["data"]
     assert "| ONNX Runtime |" in (tmp_path / "a.facepad.parity.md").read_text()
+
+
+def test_a_name_of_onnx_gets_plain_onnx(tiny_run, tmp_path, facepad):
+    code, _, err = facepad("export", tiny_run, tmp_path / "a.onnx", "--license", "MIT")
+    assert code == 0, err
+    assert f"written: {tmp_path / 'a.onnx'}\n" in err and (tmp_path / "a.onnx.parity.json").exists()
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+    document = json.loads(session.get_modelmeta().custom_metadata_map["facepad"])
+    assert document["license"] == "MIT" and document["threshold"]["origin"]["split"] == "dev"
+    assert document["networks"][0]["crop"]["scale"] == 1.5 and len(session.get_inputs()) == 1
+    with pytest.raises(InputError, match="is the name of an ONNX file, which cannot hold --format openvino"):
+        export_run(tiny_run, tmp_path / "b.onnx", ExportOptions("openvino"))
 
 
 def test_without_its_manifest_a_run_is_exported_without_threshold(tiny_run, noisy_manifest, tmp_path, facepad):
