@@ -18,7 +18,7 @@ def main(source: str, model: str) -> bool:
         found, frame = capture.read()
         if not found:
             return False
-        state = stream.update(frame[..., ::-1])  # OpenCV gives BGR, facepad takes RGB
+        state = stream.update(frame, channels="bgr")  # the order of OpenCV
         line = " ".join((state.decision.verdict, *state.reasons))
         if line != shown:
             print(line)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +24,10 @@ __all__ = [
     "Decision",
     "Face",
     "FacePolicy",
+    "FaceQuality",
     "FrameDecision",
     "Label",
+    "Landmarks",
     "Policy",
     "Reason",
     "Sample",
@@ -100,6 +102,9 @@ class Reason(StrEnum):
     TOO_DARK = "too_dark"
     TOO_BRIGHT = "too_bright"
     TOO_BLURRED = "too_blurred"
+    FACE_AT_BORDER = "face_at_border"
+    TILTED = "tilted"
+    TURNED = "turned"
     MULTIPLE_FACES = "multiple_faces"
     NO_THRESHOLD = "no_threshold"
     CHALLENGE_FAILED = "challenge_failed"
@@ -166,12 +171,50 @@ class Box:
         return Box(self.x1 + right, self.y1 + down, self.x2 + right, self.y2 + down)
 
 
+class Landmarks(NamedTuple):
+    """Five points of a face, each (x, y) in pixels. Right and left are the person's."""
+
+    right_eye: tuple[float, float]
+    left_eye: tuple[float, float]
+    nose: tuple[float, float]
+    right_mouth: tuple[float, float]
+    left_mouth: tuple[float, float]
+
+
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One detected face: the canonical square, and the confidence on the detector's own scale (higher is better)."""
+    """One detected face.
+
+    Attributes:
+        box: The canonical square.
+        confidence: The confidence on the detector's own scale (higher is better).
+        landmarks: The points of the face; None for a detector that finds squares only.
+    """
 
     box: Box
     confidence: float
+    landmarks: Landmarks | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FaceQuality:
+    """The measured values of one face in its image. `facepad.faces.quality.Quality` holds the limits.
+
+    Attributes:
+        luminance: Mean luminance of the face square in grey levels, 0 to 255.
+        sharpness: `facepad.faces.quality.sharpness` of the face square; at least 0, higher is sharper.
+        side: Side of the face square in pixels; None for a model that takes the whole frame.
+        outside: Share of the face square's area that lies outside the image, 0 to 1; None for a whole frame.
+        roll: Tilt of the head in degrees, -180 to 180, positive clockwise in the image. None without landmarks.
+        yaw: Coarse turn of the head in degrees, -90 to 90, positive to the person's left. None without landmarks.
+    """
+
+    luminance: float
+    sharpness: float
+    side: float | None = None
+    outside: float | None = None
+    roll: float | None = None
+    yaw: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +310,8 @@ class Decision:
         reasons: The reasons why the presentation is undecided; empty for a decided presentation.
         depth_map: The depth map that the model predicts for its crop, float32 ``(h, w)`` in [0, 1], near = 1. None if
             the model does not predict depth, or if there is no score. Comparisons of decisions ignore the map.
+        quality: The measured values of the face. None if no face was found, or if the presentation is a video.
+            Comparisons of decisions ignore the values.
         timings: Step -> seconds: ``detect`` (for the whole image), ``prepare`` (quality and crop) and ``score`` (an
             equal share of the batch's time). Comparisons of decisions ignore the timings.
         decided_by: The file, frames and face that decided; None for a decision on one face.
@@ -283,6 +328,7 @@ class Decision:
     depth_map: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
     timings: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
     decided_by: DecidedBy | None = None
+    quality: FaceQuality | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if not self.reasons and (self.score is None or self.threshold is None):
@@ -300,10 +346,11 @@ class Decision:
         box: Box | None = None,
         depth_map: NDArray[np.float32] | None = None,
         timings: Mapping[str, float],
+        quality: FaceQuality | None = None,
     ) -> Decision:
         """The decision on a scored presentation. Without a threshold, the decision is undecided (``no_threshold``)."""
         reasons = (Reason.NO_THRESHOLD,) if threshold is None else ()
-        return cls(box, score, threshold, reasons, depth_map, timings)
+        return cls(box, score, threshold, reasons, depth_map, timings, quality=quality)
 
     @property
     def label(self) -> Label | None:

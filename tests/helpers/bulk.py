@@ -21,7 +21,8 @@ import numpy as np
 
 from facepad.errors import ModelError
 from facepad.modelfile.bundle import Bundle, read_bundle
-from facepad.predict.pipeline import Examined, ImageInput, Pipeline
+from facepad.predict.inputs import ImageInput
+from facepad.predict.pipeline import Examined, Pipeline
 from facepad.predict.predictor import Predictor, load
 
 POISON, BROKEN, NAN = b"POISON", b"BROKEN", b"NAN"

@@ -113,6 +113,17 @@ def test_json_is_one_document_by_the_schema(predict, photos, model):
     assert document["failures"] == [] and document["complete"] is True
 
 
+def test_quality_limits_decide_and_the_measured_values_are_in_the_document(predict, photos):
+    code, out, _ = predict(photos / "anna", "--json", "--quality", "min_face=65,max_roll=none")
+    decision = checked(out)["results"][0]["decisions"][0]
+    assert (code, decision["reasons"], decision["score"]) == (3, ["face_too_small"], None)
+    assert (decision["quality"]["side"], decision["quality"]["outside"], decision["quality"]["roll"]) == (64, 0, None)
+    assert predict(photos / "anna", "--quality", "min_face=64")[0] == 0
+    code, out, err = predict(photos / "anna", "--quality", "min_fase=64")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "unknown quality limit 'min_fase' (did you mean 'min_face'?)" in err
+
+
 def test_fail_on_attack_exits_with_4_even_when_something_is_unreadable(predict, photos):
     assert predict(photos, "--fail-on", "attack")[0] == 4
     assert predict(photos / "anna", "--fail-on", "attack")[0] == 0
@@ -398,7 +409,7 @@ def test_many_files_with_three_broken_take_bounded_memory(model, tmp_path, monke
         most = max(most, sum(ref() is not None for ref in alive))
         return image
 
-    monkeypatch.setattr("facepad.predict.pipeline.read_image", counting)
+    monkeypatch.setattr("facepad.predict.inputs.read_image", counting)
     from facepad.predict.sources import find_sources
 
     predictor = load(model, detector="stub")

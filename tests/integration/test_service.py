@@ -9,7 +9,7 @@ import logging
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import cv2
 import numpy as np
@@ -61,6 +61,7 @@ def test_faces_are_found_and_their_box_is_given(make_model, tmp_path, synthetic_
     decision = model.predict(content)[0]
     assert answer["box"] == list(decision.box.xyxy)
     assert answer["score"] == decision.score
+    assert answer["quality"] == asdict(decision.quality) == answer["files"][0]["decisions"][0]["quality"]
     nobody = client.post("/v1/liveness", content=encoded(picture(120, 120, 200))).json()
     assert (nobody["label"], nobody["score"], nobody["box"]) == (None, None, None)
     assert (nobody["status"], nobody["reasons"]) == ("no_face", ["no_face"])

@@ -35,6 +35,7 @@ __all__ = [
     "ModelArgument",
     "ModelOption",
     "Out",
+    "QualityOption",
     "ThresholdOption",
     "aggregation_of",
     "app",
@@ -74,6 +75,14 @@ ThresholdOption = Annotated[
 DetectorOption = Annotated[str | None, typer.Option(help="Face detector; default: the detector of the model.")]
 FacesOption = Annotated[
     FacePolicy, typer.Option(help="Faces that count: the largest, all (each must be live), or exactly one.")
+]
+QualityOption = Annotated[
+    str,
+    typer.Option(
+        metavar="LIMIT=VALUE,...",
+        help="Limits of quality, such as min_face=64,max_roll=none: min_face, min_luminance, max_luminance, "
+        "min_sharpness, max_outside, max_roll, max_yaw.",
+    ),
 ]
 Out = Annotated[Path, typer.Argument(help="New (or empty) output folder.", show_default=False)]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")]

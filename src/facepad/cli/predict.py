@@ -14,6 +14,7 @@ from facepad.cli.app import (
     ExitCode,
     FacesOption,
     ModelOption,
+    QualityOption,
     ThresholdOption,
     app,
     print_json,
@@ -55,6 +56,7 @@ def predict(
     ] = None,
     fail_on: Annotated[FailOn | None, typer.Option(help="Exit with code 4 if a decision has this value.")] = None,
     detector: DetectorOption = None,
+    quality: QualityOption = "",
     threshold: ThresholdOption = None,
     frames: Annotated[
         int | None, typer.Option(min=1, help="Frames of each video (default: 20) or the camera (until Ctrl-C).")
@@ -65,14 +67,15 @@ def predict(
     ] = "all",
 ) -> None:
     """Decide for each face: live, attack, or undecided with the reasons."""
+    from facepad.faces.quality import Quality
     from facepad.files.endings import NotRead
     from facepad.predict.predictor import load
     from facepad.predict.run import Results, predict_sources
     from facepad.predict.sources import find_sources
 
-    not_read = NotRead()
+    limits, not_read = Quality.parse(quality), NotRead()
     sources = find_sources(inputs, sys.stdin.buffer, not_read)
-    predictor = load(model, detector=detector, faces=faces, threshold=threshold)
+    predictor = load(model, detector=detector, quality=limits, faces=faces, threshold=threshold)
     copies = _copies(annotate)
     say_terms(predictor.bundle)
     if not_read:

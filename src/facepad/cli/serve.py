@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facepad.cli.app import DetectorOption, FacesOption, ModelOption, ThresholdOption, app, say, say_terms, show
+from facepad.cli.app import (
+    DetectorOption,
+    FacesOption,
+    ModelOption,
+    QualityOption,
+    ThresholdOption,
+    app,
+    say,
+    say_terms,
+    show,
+)
 
 if TYPE_CHECKING:
     from facepad.modelfile.bundle import Bundle
@@ -27,6 +37,7 @@ def serve(
         bool, typer.Option("--allow-undecided", help="Serve a model without a threshold: scores, but no decisions.")
     ] = False,
     detector: DetectorOption = None,
+    quality: QualityOption = "",
     faces: FacesOption = "largest",
     threshold: ThresholdOption = None,
     api_keys: Annotated[Path | None, typer.Option(help="File of hashed API keys; read again after a change.")] = None,
@@ -60,6 +71,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve liveness checks over HTTP, with a web page, until Ctrl-C."""
+    from facepad.faces.quality import Quality
     from facepad.service.server import serve as run
     from facepad.service.settings import Settings
 
@@ -69,6 +81,7 @@ def serve(
         model=model,
         allow_undecided=allow_undecided,
         detector=detector,
+        quality=Quality.parse(quality),
         faces=faces,
         threshold=threshold,
         api_keys=api_keys,

@@ -56,6 +56,7 @@ class LivenessAnswer(_AnswerPart):
     threshold: float | None
     reasons: tuple[str, ...]
     box: tuple[float, float, float, float] | None
+    quality: Mapping[str, float | None] | None = None
     policy: str
     decided_by: Mapping[str, Any]
     depth_map: str | None

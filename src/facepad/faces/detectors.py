@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import InputError, unknown_choice
+from facepad.faces.angles import FaceAngles
 from facepad.faces.dlib_detector import DlibDetector
 from facepad.faces.yunet import YUNET, YuNetDetector
 from facepad.files.downloads import PublicFile, find_local
@@ -41,6 +42,10 @@ class Detector(Protocol):
 
         The squares are in pixels. Parts of a square may lie outside the image.
         """
+        ...
+
+    def angles(self, image: NDArray[np.uint8], face: Face) -> FaceAngles | None:
+        """Roll and coarse yaw of a face that `detect` found in the image; None if the detector finds no landmarks."""
         ...
 
 

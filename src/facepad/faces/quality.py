@@ -1,18 +1,20 @@
-"""The quality of a face image (size, light and sharpness), and the limits for a decision."""
+"""The quality of a face image (size, light, sharpness, border, angles), and the limits for a decision."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from facepad.errors import InputError, unknown_choice
 from facepad.faces import crop
-from facepad.types import Box, Reason
+from facepad.faces.angles import FaceAngles
+from facepad.types import Box, FaceQuality, Reason
 
-__all__ = ["USUAL_QUALITY", "Quality", "luminance", "sharpness"]
+__all__ = ["USUAL_QUALITY", "Quality", "luminance", "measure_quality", "outside", "sharpness"]
 
 _SIDE = 64
 """Side in pixels to which the face square is resized before light and sharpness are measured. The measures then do not
@@ -26,43 +28,99 @@ class Quality:
     """Limits of quality. A face outside the limits is undecided. None turns a limit off.
 
     The default limits are lenient. They reject images without a recognisable face, and do not select good images.
+    `benchmarks/face_limits.py` measures the effect of roll, yaw and the border on the scores.
 
     Attributes:
         min_face: Minimum side of the face square in pixels.
         min_luminance, max_luminance: Limits of the face square's mean luminance, in grey levels (0 to 255).
         min_sharpness: Minimum `sharpness` of the face square. A sharp face has 0.2 to 1. After a Gaussian blur with a
             standard deviation of one twentieth of the side, a face has about 0.02.
+        max_outside: Maximum share of the face square's area outside the image, 0 to 1.
+        max_roll: Maximum tilt of the head to either side, in degrees. It needs a detector with landmarks.
+        max_yaw: Maximum turn of the head to either side, in degrees. It needs a detector with landmarks.
+
+    Raises:
+        InputError: A limit is negative, infinite or NaN.
     """
 
     min_face: float | None = 32
     min_luminance: float | None = 25
     max_luminance: float | None = 235
     min_sharpness: float | None = 0.02
+    max_outside: float | None = 0.2
+    max_roll: float | None = 30
+    max_yaw: float | None = 50
 
-    def reasons(self, image: NDArray[np.uint8], box: Box | None) -> tuple[Reason, ...]:
-        """The reasons why a face is undecided; empty for a face inside the limits.
+    def __post_init__(self) -> None:
+        for limit in fields(self):
+            value = getattr(self, limit.name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise InputError(f"quality limit {limit.name}: expected a number of at least 0, or None, got {value}")
 
-        Args:
-            image: uint8 RGB ``(H, W, 3)``.
-            box: The canonical face square; None takes the whole frame, for which `min_face` does not apply.
+    @classmethod
+    def parse(cls, text: str) -> Quality:
+        """The default limits with changes, as in ``min_face=64,max_roll=none``. Without text, the default limits.
+
+        >>> Quality.parse("min_face=64, max_roll=none").min_face, Quality.parse("max_roll=none").max_roll
+        (64.0, None)
+
+        Raises:
+            InputError: An unknown limit, a limit that is named twice, or a value that is not a number of at least 0.
         """
-        return tuple(self._reasons(image, box))
+        choices, changes = [limit.name for limit in fields(cls)], {}
+        for part in filter(None, text.split(",")):
+            name, _, value = (word.strip() for word in part.partition("="))
+            if name not in choices:
+                raise InputError(unknown_choice("quality limit", name, choices))
+            if name in changes:
+                raise InputError(f"quality limit {name}: named twice")
+            changes[name] = _limit(name, value)
+        return cls(**changes)
 
-    def _reasons(self, image: NDArray[np.uint8], box: Box | None) -> Iterator[Reason]:
-        if box is not None and self.min_face is not None and min(box.width, box.height) < self.min_face:
-            yield Reason.FACE_TOO_SMALL
-        face = crop(image, box, scale=1.0, size=(_SIDE, _SIDE))
-        light = luminance(face)
-        if self.min_luminance is not None and light < self.min_luminance:
-            yield Reason.TOO_DARK
-        if self.max_luminance is not None and light > self.max_luminance:
-            yield Reason.TOO_BRIGHT
-        if self.min_sharpness is not None and sharpness(face) < self.min_sharpness:
-            yield Reason.TOO_BLURRED
+    def reasons(self, face: FaceQuality) -> tuple[Reason, ...]:
+        """The reasons why a face with these measured values is undecided; empty for a face inside the limits."""
+        roll, yaw = (None if angle is None else abs(angle) for angle in (face.roll, face.yaw))
+        checks = (
+            (Reason.FACE_TOO_SMALL, _below(face.side, self.min_face)),
+            (Reason.TOO_DARK, _below(face.luminance, self.min_luminance)),
+            (Reason.TOO_BRIGHT, _below(self.max_luminance, face.luminance)),
+            (Reason.TOO_BLURRED, _below(face.sharpness, self.min_sharpness)),
+            (Reason.FACE_AT_BORDER, _below(self.max_outside, face.outside)),
+            (Reason.TILTED, _below(self.max_roll, roll)),
+            (Reason.TURNED, _below(self.max_yaw, yaw)),
+        )
+        return tuple(reason for reason, applies in checks if applies)
 
 
 USUAL_QUALITY = Quality()
 """The default limits."""
+
+
+def measure_quality(image: NDArray[np.uint8], box: Box | None, angles: FaceAngles | None = None) -> FaceQuality:
+    """Measure the quality of a face.
+
+    Args:
+        image: uint8 RGB ``(H, W, 3)``.
+        box: The canonical face square; None measures light and sharpness of the whole frame.
+        angles: The angles of the face; None if the detector gives none.
+    """
+    face = crop(image, box, scale=1.0, size=(_SIDE, _SIDE))
+    light, sharp = luminance(face), sharpness(face)
+    if box is None:
+        return FaceQuality(light, sharp)
+    seen = FaceQuality(light, sharp, min(box.width, box.height), outside(box, (image.shape[0], image.shape[1])))
+    return seen if angles is None else replace(seen, roll=angles.roll, yaw=angles.yaw)
+
+
+def outside(box: Box, size: tuple[int, int]) -> float:
+    """The share of a box's area that lies outside an image of ``size`` (height, width), 0 to 1.
+
+    >>> outside(Box(-5, 0, 5, 10), (100, 100))
+    0.5
+    """
+    width = max(0.0, min(box.x2, size[1]) - max(box.x1, 0))
+    height = max(0.0, min(box.y2, size[0]) - max(box.y1, 0))
+    return 1 - width * height / (box.width * box.height)
 
 
 def luminance(image: NDArray[np.uint8]) -> float:
@@ -88,3 +146,16 @@ def sharpness(image: NDArray[np.uint8]) -> float:
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float64)
     variance = float(grey.var())
     return float(cv2.Laplacian(grey, cv2.CV_64F).var()) / variance if variance > _FLAT else 0.0
+
+
+def _limit(name: str, text: str) -> float | None:
+    if text.lower() == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(f"quality limit {name}: expected a number or none, got {text!r}") from None
+
+
+def _below(value: float | None, limit: float | None) -> bool:
+    return value is not None and limit is not None and value < limit

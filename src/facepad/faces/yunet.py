@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from facepad.faces.angles import FaceAngles, face_angles
 from facepad.faces.geometry import limit_size, map_box
 from facepad.faces.yunet_network import YuNetNetwork
 from facepad.files.disk import sha256_file
 from facepad.files.downloads import PublicFile, fetch
-from facepad.types import Box, Face
+from facepad.types import Box, Face, Landmarks
 
 __all__ = ["CALIBRATION", "FIRST_SIDE", "SECOND_SIDE", "YUNET", "YuNetDetector", "canonical_square"]
 
@@ -81,13 +82,30 @@ class YuNetDetector:
     def look(self, image: NDArray[np.uint8], longest: int) -> list[Face]:
         """The faces that the network finds in the image, shrunk to a longest side of ``longest`` pixels, best first."""
         small = limit_size(image, longest)
-        faces = [Face(canonical_square(row), float(row[14])) for row in self.network(small)]
+        by_y, by_x = image.shape[0] / small.shape[0], image.shape[1] / small.shape[1]
+        faces = [
+            Face(
+                map_box(canonical_square(row), small.shape[:2], image.shape[:2]),
+                float(row[14]),
+                _points(row, by_x, by_y),
+            )
+            for row in self.network(small)
+        ]
         faces.sort(key=lambda face: face.box.width * face.confidence, reverse=True)
-        return [Face(map_box(face.box, small.shape[:2], image.shape[:2]), face.confidence) for face in faces]
+        return faces
+
+    def angles(self, image: NDArray[np.uint8], face: Face) -> FaceAngles | None:
+        """Roll and yaw of a face that `detect` found in the image."""
+        return face_angles(image, face, lambda patch: self.look(patch, FIRST_SIDE))
 
 
 def _is_clear(face: Face, longest: int) -> bool:
     return face.box.width >= _CLEAR_SHARE * longest and face.confidence >= _CLEAR_CONFIDENCE
+
+
+def _points(row: NDArray[np.float64], by_x: float, by_y: float) -> Landmarks:
+    """The landmarks of one row of YuNet's output, in pixels of an image that is larger by these factors."""
+    return Landmarks(*((float(x * by_x), float(y * by_y)) for x, y in row[4:14].reshape(5, 2)))
 
 
 def canonical_square(row: NDArray[np.float64]) -> Box:

@@ -26,6 +26,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "ImageHeader",
+    "from_pillow",
     "image_size",
     "looks_like_image",
     "read_header",
@@ -87,10 +88,23 @@ def read_image(
             # The EXIF orientation may swap the sides, so both sides must be at least the longer one.
             image.draft(None, (max(min_size), max(min_size)))
         image.load()
-        turn = _TURNS.get(_orientation(image))
-        pixels = _to_rgb(image if turn is None else image.transpose(turn))
-        transfer = image.info.get("nclx_profile", {}).get("transfer_characteristics")
-        return to_sdr(pixels * np.uint16(257), transfer) if transfer in TRANSFERS else pixels
+        return _upright_rgb(image)
+
+
+def from_pillow(image: Image.Image, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Convert a Pillow image to RGB, and rotate it upright, with the rules of `read_image`.
+
+    Returns:
+        A writable uint8 array of shape (height, width, 3).
+
+    Raises:
+        ImageError: the image is too large or empty, has 32 bits per channel, or its file cannot be decoded.
+    """
+    name = str(getattr(image, "filename", "") or "Pillow image")
+    with _decoding(name), _QuietPillow():
+        _refuse_size(name, image.size, max_pixels)
+        image.load()
+        return _upright_rgb(image)
 
 
 def image_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
@@ -173,18 +187,24 @@ def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None
 def _opened(source: Path | str | bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """The image, of which only the header is read. Every error inside the block becomes an ImageError."""
     name = f"image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
-    with _stream(source, name) as stream, _QuietPillow():
-        try:
-            image = _parser(stream, name)(stream)
-            _refuse_size(name, image.size, max_pixels)
-            if tiling := image.info.get("tiling"):  # of a HEIC, whose tiles may be larger than the image
-                _refuse_size(name, (tiling["tile_width"], tiling["tile_height"]), max_pixels)
-            yield image
-        except ImageError:
-            raise
-        except Exception as error:  # hostile files make Pillow's parsers raise nearly any exception
-            lines = str(error).strip().splitlines()
-            raise ImageError(name, f"cannot be decoded ({lines[0] if lines else type(error).__name__})") from error
+    with _stream(source, name) as stream, _QuietPillow(), _decoding(name):
+        image = _parser(stream, name)(stream)
+        _refuse_size(name, image.size, max_pixels)
+        if tiling := image.info.get("tiling"):  # of a HEIC, whose tiles may be larger than the image
+            _refuse_size(name, (tiling["tile_width"], tiling["tile_height"]), max_pixels)
+        yield image
+
+
+@contextmanager
+def _decoding(name: str) -> Iterator[None]:
+    """Turn every error of Pillow into an ImageError. Hostile files make its parsers raise nearly any exception."""
+    try:
+        yield
+    except ImageError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines()
+        raise ImageError(name, f"cannot be decoded ({lines[0] if lines else type(error).__name__})") from error
 
 
 def _refuse_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
@@ -236,6 +256,13 @@ def _exposure(image: Image.Image) -> tuple[str, datetime | None]:
         return " ".join(filter(None, words)), datetime.strptime(str(taken).strip("\0 "), "%Y:%m:%d %H:%M:%S")
     except ValueError:
         return " ".join(filter(None, words)), None
+
+
+def _upright_rgb(image: Image.Image) -> NDArray[np.uint8]:
+    turn = _TURNS.get(_orientation(image))
+    pixels = _to_rgb(image if turn is None else image.transpose(turn))
+    transfer = image.info.get("nclx_profile", {}).get("transfer_characteristics")
+    return to_sdr(pixels * np.uint16(257), transfer) if transfer in TRANSFERS else pixels
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,22 +14,19 @@ from numpy.typing import NDArray
 
 from facepad.errors import ImageError, InputError, ModelError
 from facepad.faces import create_detector
-from facepad.faces.quality import USUAL_QUALITY, Quality
-from facepad.media.images import MAX_PIXELS, read_image
+from facepad.faces.quality import USUAL_QUALITY, Quality, measure_quality
 from facepad.modelfile.bundle import Bundle, usual_detector
 from facepad.modelfile.scorers import BundleScorer, Prepared
+from facepad.predict.inputs import ImageInput, read_input
 from facepad.predict.policy import check_face_policy
 from facepad.runtime.inference import EngineName
 from facepad.runtime.parallel import map_ahead
-from facepad.types import Box, Decision, FacePolicy, Reason
+from facepad.types import Box, Decision, Face, FacePolicy, FaceQuality, Reason
 
-__all__ = ["BATCH", "Examined", "ExaminedFace", "ImageInput", "Pipeline"]
+__all__ = ["BATCH", "Examined", "ExaminedFace", "Pipeline"]
 
 BATCH = 32
 """Maximum number of crops in one call of a network, and number of images that are scored together."""
-
-ImageInput = str | os.PathLike[str] | bytes | NDArray[np.uint8]
-"""An image: the path of a file, the bytes of a file, or a uint8 RGB array ``(H, W, 3)``."""
 
 Key = TypeVar("Key")
 
@@ -45,12 +40,14 @@ class ExaminedFace:
         crops: The input of each network of the model; None if there are reasons.
         reasons: Reasons why the face is not scored.
         seconds: Seconds spent on checking and cropping the face.
+        quality: The measured values of the face.
     """
 
     box: Box | None
     crops: Prepared | None
     reasons: tuple[Reason, ...]
     seconds: float
+    quality: FaceQuality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,23 +165,24 @@ class Pipeline:
         Raises:
             ImageError: The image cannot be read, or the array is not an image.
         """
-        pixels = _pixels(image)
+        pixels = read_input(image)
         started = time.perf_counter()
-        boxes: list[Box | None] = [None]
-        if self._detector is not None:
-            boxes = [face.box for face in self._detector.detect(pixels)]
+        faces: list[Face | None] = [None] if self._detector is None else [*self._detector.detect(pixels)]
         seconds = time.perf_counter() - started
-        if self.faces == "one" and len(boxes) > 1:
-            return Examined(tuple(ExaminedFace(box, None, (), 0.0) for box in boxes), seconds).refused(
-                Reason.MULTIPLE_FACES
-            )
-        return Examined(tuple(self._examine_face(pixels, box) for box in boxes), seconds)
+        if self.faces == "one" and len(faces) > 1:
+            return Examined(
+                tuple(ExaminedFace(None if face is None else face.box, None, (), 0.0) for face in faces), seconds
+            ).refused(Reason.MULTIPLE_FACES)
+        return Examined(tuple(self._examine_face(pixels, face) for face in faces), seconds)
 
-    def _examine_face(self, image: NDArray[np.uint8], box: Box | None) -> ExaminedFace:
+    def _examine_face(self, image: NDArray[np.uint8], face: Face | None) -> ExaminedFace:
         started = time.perf_counter()
-        reasons = self._quality.reasons(image, box)
+        box = None if face is None else face.box
+        angles = None if face is None or self._detector is None else self._detector.angles(image, face)
+        quality = measure_quality(image, box, angles)
+        reasons = self._quality.reasons(quality)
         crops = None if reasons else self._scorer.prepare(image, box)
-        return ExaminedFace(box, crops, reasons, time.perf_counter() - started)
+        return ExaminedFace(box, crops, reasons, time.perf_counter() - started, quality)
 
     def decide(self, examined: Sequence[Examined]) -> list[tuple[Decision, ...]]:
         """Score the faces of several images together, and decide on each image.
@@ -219,11 +217,13 @@ class Pipeline:
         for face in image.faces:
             timings = steps | {"prepare": face.seconds}
             if face.crops is None:
-                yield Decision(face.box, None, threshold, face.reasons, timings=timings)
+                yield Decision(face.box, None, threshold, face.reasons, timings=timings, quality=face.quality)
             else:
                 score, depth, seconds = next(scores)
                 timings["score"] = seconds
-                yield Decision.on_score(score, threshold, box=face.box, depth_map=depth, timings=timings)
+                yield Decision.on_score(
+                    score, threshold, box=face.box, depth_map=depth, timings=timings, quality=face.quality
+                )
 
     def warm(self) -> Examined:
         """Find faces in noise and crop a face from the noise, to create all objects that are created at first use.
@@ -235,24 +235,3 @@ class Pipeline:
         self.examine(noise)
         crops = self._scorer.prepare(noise, Box(200, 120, 440, 360))
         return Examined((ExaminedFace(None, crops, (), 0.0),), 0.0)
-
-
-def _pixels(image: ImageInput) -> NDArray[np.uint8]:
-    """Read an image as uint8 RGB ``(H, W, 3)``.
-
-    >>> _pixels(np.zeros((4, 4, 3)))
-    Traceback (most recent call last):
-    facepad.errors.ImageError: expected a uint8 RGB array (height, width, 3) in 0..255, got float64 (4, 4, 3)
-    """
-    if isinstance(image, bytes):
-        return read_image(image)
-    if isinstance(image, str | os.PathLike):
-        return read_image(Path(image))
-    if not isinstance(image, np.ndarray):
-        raise ImageError(None, f"expected an image's path, bytes or uint8 RGB array, got {type(image).__name__}")
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        shape = ", ".join(map(str, image.shape))
-        raise ImageError(None, f"expected a uint8 RGB array (height, width, 3) in 0..255, got {image.dtype} ({shape})")
-    if image.shape[0] * image.shape[1] > MAX_PIXELS:
-        raise ImageError("array", f"{image.shape[1]}x{image.shape[0]} pixels, the limit is {MAX_PIXELS} pixels")
-    return np.ascontiguousarray(image)

@@ -7,13 +7,17 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from facepad.errors import ImageError
 from facepad.faces import default_detector
 from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.modelfile.bundle import Bundle, usual_detector
 from facepad.modelfile.catalog import FALLBACK_MODEL, find_model, load_default
 from facepad.modelfile.override import with_threshold
-from facepad.predict.pipeline import BATCH, ImageInput, Pipeline
+from facepad.predict.inputs import Channels, ImageInput, in_rgb, looks_like_bgr, read_input
+from facepad.predict.pipeline import BATCH, Pipeline
 from facepad.predict.policy import check_policy, decide_files, decide_frames
 from facepad.runtime.inference import EngineName
 from facepad.types import Decision, FacePolicy, FrameDecision, Policy, VideoDecision
@@ -37,19 +41,21 @@ class Predictor:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
+        self._order_is_known = False
 
     @property
     def bundle(self) -> Bundle:
         """The model with its name, licence and threshold."""
         return self.pipeline.bundle
 
-    def predict(self, image: ImageInput) -> tuple[Decision, ...]:
+    def predict(self, image: ImageInput, *, channels: Channels = "rgb") -> tuple[Decision, ...]:
         """Decide on every face of an image.
 
         Args:
-            image: The path of a file, the bytes of a file, or a uint8 array ``(H, W, 3)`` in **RGB** order. facepad
-                cannot check the order of the channels. OpenCV arrays have BGR order. Reverse the channels
-                (``image[..., ::-1]``), or the scores are wrong.
+            image: The path or the bytes of a file, an open binary file, a Pillow image, or a uint8 array:
+                ``(H, W, 3)``, with alpha ``(H, W, 4)``, or grey ``(H, W)`` or ``(H, W, 1)``.
+            channels: The order of an array's channels. OpenCV's arrays need ``bgr``, or the scores are wrong. If the
+                first face in an array is bluer than red, a line in the log asks about the order.
 
         Returns:
             At least one decision: one decision per face, the most prominent face first. An image without a face gets
@@ -57,21 +63,35 @@ class Predictor:
 
         Raises:
             ImageError: The image cannot be read, or the array is not an image.
+            InputError: The order of the channels is unknown.
             ModelError: The network gives NaN.
         """
-        return self.pipeline.decide([self.pipeline.examine(image)])[0]
+        image = in_rgb(image, channels)
+        decisions = self.pipeline.decide([self.pipeline.examine(image)])[0]
+        if channels == "rgb" and isinstance(image, np.ndarray):
+            self._hint_at_bgr(image, decisions[0])
+        return decisions
 
-    def predict_batch(self, images: Iterable[ImageInput]) -> list[tuple[Decision, ...]]:
+    def _hint_at_bgr(self, image: NDArray[np.uint8], decision: Decision) -> None:
+        """Log a line if the first face that an array shows looks like BGR."""
+        if self._order_is_known or decision.box is None:
+            return
+        self._order_is_known = True
+        if looks_like_bgr(read_input(image), decision.box):
+            _LOG.warning('the face in the array is bluer than red; an array of OpenCV needs channels="bgr"')
+
+    def predict_batch(self, images: Iterable[ImageInput], *, channels: Channels = "rgb") -> list[tuple[Decision, ...]]:
         """Decide on many images, as `predict` does. Threads examine the images, and the network scores batches.
 
         The images are taken one by one. The arrays of a generator are never all in memory.
 
         Raises:
             ImageError: One of the images cannot be read. `Pipeline.run` continues in this case.
+            InputError: The order of the channels is unknown.
             ModelError: The network gives NaN.
         """
         results = []
-        for _, result in self.pipeline.run(((None, image) for image in images), ahead=BATCH):
+        for _, result in self.pipeline.run(((None, in_rgb(image, channels)) for image in images), ahead=BATCH):
             if isinstance(result, ImageError):
                 raise result
             results.append(result)
@@ -101,24 +121,27 @@ class Predictor:
         decision = decide_frames(decided, policy, faces=self.pipeline.faces)
         return VideoDecision(decision, decided, policy, video.note, asked=frames)
 
-    def predict_together(self, images: Iterable[ImageInput], *, policy: Policy = "all") -> Decision:
+    def predict_together(
+        self, images: Iterable[ImageInput], *, policy: Policy = "all", channels: Channels = "rgb"
+    ) -> Decision:
         """Decide on several images of one presentation, as the service decides on the files of a request.
 
         Args:
             images: At least one image, as in `predict`.
             policy: The policy that turns the images into one decision (`facepad.predict.policy.decide_files`). With
                 ``all``, each image must be live.
+            channels: The order of an array's channels, as in `predict`.
 
         Returns:
             The decision, whose `decided_by` names the image and the face that decided.
 
         Raises:
             ImageError: One of the images cannot be read.
-            InputError: The policy is unknown, or there are no images.
+            InputError: The policy or the order of the channels is unknown, or there are no images.
             ModelError: The network gives NaN.
         """
         check_policy(policy)
-        files = [[FrameDecision(0, 0.0, decisions)] for decisions in self.predict_batch(images)]
+        files = [[FrameDecision(0, 0.0, decisions)] for decisions in self.predict_batch(images, channels=channels)]
         return decide_files(files, policy, faces=self.pipeline.faces)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from facepad.errors import InputError, MediaError, VideoError
 from facepad.files.disk import printable
 from facepad.modelfile.bundle import Bundle
-from facepad.predict.pipeline import ImageInput
+from facepad.predict.inputs import ImageInput
 from facepad.predict.predictor import FRAMES, Predictor
 from facepad.predict.sources import Source, SourceKind
 from facepad.predict.stream import Stream, StreamState

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from facepad.metrics import Threshold
 from facepad.modelfile.bundle import Bundle
-from facepad.types import DecidedBy, Decision, FrameDecision, Label, Policy, Reason, ScoreStatus, VideoDecision
+from facepad.types import (
+    DecidedBy,
+    Decision,
+    FaceQuality,
+    FrameDecision,
+    Label,
+    Policy,
+    Reason,
+    ScoreStatus,
+    VideoDecision,
+)
 
 __all__ = [
     "Counts",
@@ -20,6 +31,7 @@ __all__ = [
     "ImageResult",
     "ModelPart",
     "Part",
+    "QualityPart",
     "VideoResult",
 ]
 
@@ -58,6 +70,28 @@ class ModelPart(Part):
         )
 
 
+class QualityPart(Part):
+    """The measured values of a face in its image."""
+
+    side: float | None
+    """Side of the face square in pixels; null for a model that takes the whole frame."""
+    luminance: float
+    """Mean luminance of the face square in grey levels, 0 to 255."""
+    sharpness: float
+    """Sharpness of the face square; at least 0, higher is sharper."""
+    outside: float | None
+    """Share of the face square outside the image, 0 to 1; null for a model that takes the whole frame."""
+    roll: float | None
+    """Tilt of the head in degrees, positive clockwise in the image; null if the detector finds no landmarks."""
+    yaw: float | None
+    """Coarse turn of the head in degrees, positive to the person's left; null if the detector finds no landmarks."""
+
+    @classmethod
+    def of(cls, quality: FaceQuality) -> QualityPart:
+        """Convert measured values to a document part."""
+        return cls(**asdict(quality))
+
+
 class DecisionPart(Part):
     """A decision on one presentation: a face, a whole frame or a video."""
 
@@ -70,6 +104,8 @@ class DecisionPart(Part):
     threshold: float | None
     status: ScoreStatus
     reasons: tuple[Reason, ...]
+    quality: QualityPart | None
+    """The measured values of the face; null without a face, for a video, and for several files together."""
     timings: dict[str, float]
     """Seconds of each step."""
 
@@ -83,6 +119,7 @@ class DecisionPart(Part):
             threshold=decision.threshold,
             status=decision.status,
             reasons=decision.reasons,
+            quality=None if decision.quality is None else QualityPart.of(decision.quality),
             timings=dict(decision.timings),
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from facepad.errors import InputError
-from facepad.predict.pipeline import ImageInput
+from facepad.predict.inputs import Channels, ImageInput
 from facepad.predict.policy import RUN, deciding_face, run_score
 from facepad.predict.predictor import Predictor
 from facepad.types import Box, DecidedBy, Decision, Label, Reason
@@ -91,17 +91,19 @@ class Stream:
         self._box: Box | None = None
         self._frames = self._unscored = 0
 
-    def update(self, frame: ImageInput) -> StreamState:
+    def update(self, frame: ImageInput, *, channels: Channels = "rgb") -> StreamState:
         """Decide on the next frame.
 
         Args:
             frame: The frame, as in `Predictor.predict`: usually a uint8 RGB array ``(H, W, 3)``.
+            channels: The order of an array's channels, as in `Predictor.predict`.
 
         Raises:
             ImageError: The frame is not an image.
+            InputError: The order of the channels is unknown.
             ModelError: The network gives NaN.
         """
-        return self.follow(self._predictor.predict(frame))
+        return self.follow(self._predictor.predict(frame, channels=channels))
 
     def follow(self, decisions: Sequence[Decision]) -> StreamState:
         """Take the decisions of `Predictor.predict` on the next frame."""

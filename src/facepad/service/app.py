@@ -115,6 +115,7 @@ def load_predictor(settings: Settings) -> Predictor:
     return load(
         settings.model,
         detector=settings.detector,
+        quality=settings.quality,
         faces=settings.faces,
         threads=threads,
         threshold=settings.threshold,

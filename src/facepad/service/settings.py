@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.files.config import Section
 from facepad.types import FacePolicy
 
@@ -22,6 +23,7 @@ class Settings(Section):
         model: The name of a listed model, or the path of a model file or run folder. None means the default model.
         allow_undecided: Whether a model without a threshold may be served. Its answers are all undecided.
         detector: A key of `facepad.faces.DETECTORS`. None means the detector that the model was trained with.
+        quality: The quality limits. A face outside these limits is not scored.
         faces: The faces of an image that count, as in `facepad.predict.predictor.load`.
         threshold: A threshold in [0, 1], or the name of a preset of the model. None means the model's threshold.
         host, port: The address to listen on. An address other than loopback needs `api_keys`.
@@ -51,6 +53,7 @@ class Settings(Section):
     model: str | None = None
     allow_undecided: bool = False
     detector: str | None = None
+    quality: Quality = USUAL_QUALITY
     faces: FacePolicy = "largest"
     threshold: str | None = None
     host: str = "127.0.0.1"

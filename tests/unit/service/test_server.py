@@ -3,8 +3,11 @@
 import pytest
 import uvicorn
 
+from facepad.faces.quality import Quality
 from facepad.service.app import load_predictor
 from facepad.service.settings import Settings
+from facepad.types import Reason
+from helpers.squares import picture
 
 
 @pytest.fixture
@@ -27,6 +30,17 @@ def test_threshold_by_hand_gives_such_a_model_decisions(bare, facepad, monkeypat
     assert (threshold.value, threshold.origin.source) == (0.4, "set by hand")
     code, _, err = facepad("serve", "--model", bare, "--port", 0, "--threshold", "strict")
     assert (code, err.count("\n")) == (2, 1) and "model tiny has no preset strict" in err
+
+
+def test_quality_limits_reach_the_pipeline_of_each_worker(bare, facepad, monkeypatch):
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: None)
+    limits = ("--quality", "min_luminance=130,max_roll=none")
+    assert facepad("serve", "--model", bare, "--port", 0, "--allow-undecided", *limits)[0] == 0
+    settings = Settings(model=str(bare), quality=Quality.parse(limits[1]))
+    predictor = load_predictor(Settings.model_validate_json(settings.model_dump_json()))
+    assert predictor.predict(picture((100, 100, 100)))[0].reasons == (Reason.TOO_DARK,)
+    code, _, err = facepad("serve", "--model", bare, "--port", 0, "--quality", "max_roll=far")
+    assert (code, err.count("\n")) == (2, 1) and "quality limit max_roll: expected a number or none" in err
 
 
 def test_model_without_a_threshold_is_served_if_undecided_is_allowed(bare, facepad, monkeypatch):

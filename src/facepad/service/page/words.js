@@ -14,6 +14,12 @@ const REASONS = {
   too_bright: ["It is too bright.", "Step out of direct light, or turn away from it."],
   too_blurred: ["The picture is blurred.", "Hold still, wipe the lens, and come to where the camera is sharp."],
   multiple_faces: ["Several faces are in the picture.", "Let only one person be in the picture."],
+  face_at_border: [
+    "The face is cut off by the edge of the picture.",
+    "Move to the middle, until the whole face is in the picture.",
+  ],
+  tilted: ["The head is tilted.", "Hold your head and the camera upright."],
+  turned: ["The face is turned away.", "Look straight at the camera."],
   no_threshold: [
     "This model gives scores only.",
     "It has no threshold, so nothing is decided. “facepad calibrate” chooses one on data of your own.",
