@@ -11,7 +11,7 @@ BIN := .venv/bin
 DEMO_OUT ?= demo-output
 
 # Tests of the modules that import cv2, as far as they need no torch. Other tests of data sets only read and write images.
-OPENCV_TESTS := $(addprefix tests/unit/,media/test_images.py media/test_videos.py runtime/test_parallel.py recapture depth/test_make.py \
+OPENCV_TESTS := $(addprefix tests/unit/,media/test_images.py media/test_phone_files.py media/test_videos.py runtime/test_parallel.py recapture depth/test_make.py \
 	faces/test_detectors.py faces/test_geometry.py faces/test_pose.py faces/test_quality.py training/test_augment.py \
 	datasets/test_lookalike.py datasets/test_synthetic_videos.py datasets/pack datasets/procedural \
 	benchmarks/test_lbp_svm.py) tests/properties/test_geometry.py \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin
 from facepad.errors import ImageError, InputError, reason
 from facepad.files.disk import write_bytes
 from facepad.files.shards import open_file
+from facepad.media.av1 import coded_pixels
 from facepad.media.formats import FORMAT_NAMES, HEAD, IMAGE_SUFFIXES, format_of, parser_of
 from facepad.media.hdr import TRANSFERS, to_sdr
 
@@ -44,6 +46,7 @@ _WRITERS = {
     ".webp": "WEBP",
     ".bmp": "BMP",
 }
+_PARTS = 3  # Maximum coded pixels per pixel of the limit: the image, its transparency, and a thumbnail or padding.
 _MAKE, _MODEL, _ORIENTATION = 0x010F, 0x0110, 0x0112
 _EXIF, _TAKEN = 0x8769, 0x9003  # the block of the camera's tags, and the time of the exposure in it
 # Not `PIL.ImageOps.exif_transpose`: that function also rewrites the EXIF data, and fails if the data is damaged.
@@ -190,8 +193,7 @@ def _opened(source: Path | str | bytes, max_pixels: int) -> Iterator[ImageFile.I
     with _stream(source, name) as stream, _QuietPillow(), _decoding(name):
         image = _parser(stream, name)(stream)
         _refuse_size(name, image.size, max_pixels)
-        if tiling := image.info.get("tiling"):  # of a HEIC, whose tiles may be larger than the image
-            _refuse_size(name, (tiling["tile_width"], tiling["tile_height"]), max_pixels)
+        _refuse_coded_size(name, image, stream, max_pixels)
         yield image
 
 
@@ -211,6 +213,19 @@ def _refuse_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
         raise ImageError(name, f"{width}x{height} pixels, the limit is {max_pixels} pixels")
+
+
+def _refuse_coded_size(name: str, image: ImageFile.ImageFile, stream: BinaryIO, max_pixels: int) -> None:
+    """Refuse a HEIC or AVIF whose tiles are far larger than the image, before they are decoded."""
+    if image.format == "AVIF":
+        stream.seek(0)
+        pixels = coded_pixels(stream.read())
+    elif tiling := image.info.get("tiling"):
+        pixels = math.prod(tiling[key] for key in ("num_columns", "num_rows", "tile_width", "tile_height"))
+    else:
+        return
+    if pixels > _PARTS * max_pixels:
+        raise ImageError(name, f"{pixels} coded pixels, the limit is {_PARTS * max_pixels} coded pixels")
 
 
 def _stream(source: Path | str | bytes, name: str) -> AbstractContextManager[BinaryIO]:

@@ -288,11 +288,14 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContai
     if not _length(source, name):
         raise VideoError(name, "is empty")
     _refuse_images(source, name)
+    # FFmpeg refuses larger frames before it decodes them, even if the header names a smaller size. Twice the limit
+    # leaves room for the padding of a frame.
+    limit = {"max_pixels": str(min(2 * max_pixels, 2**31 - 1))}
     try:
         if isinstance(source, bytes):
-            container = av.open(io.BytesIO(source), "r", options=_OPTIONS_OF_BYTES, **_LENIENT)
+            container = av.open(io.BytesIO(source), "r", options=_OPTIONS_OF_BYTES | limit, **_LENIENT)
         else:  # with the prefix "file:", a name such as "http:..." is a file name, not a URL
-            container = av.open(f"file:{source.absolute()}", "r", options=_OPTIONS, **_LENIENT)
+            container = av.open(f"file:{source.absolute()}", "r", options=_OPTIONS | limit, **_LENIENT)
     except (av.FFmpegError, ValueError) as error:
         raise VideoError(name, f"cannot be opened as a video ({reason(error)})") from error
     with container:
@@ -303,6 +306,7 @@ def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContai
         if getattr(stream, "codec_context", None) is None:
             raise VideoError(name, "the codec is unknown")
         _refuse_size(name, stream.codec_context.width, stream.codec_context.height, max_pixels)
+        stream.codec_context.options = limit
         yield container, stream
 
 

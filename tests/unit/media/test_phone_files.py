@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import struct
 import sys
+from contextlib import suppress
+from functools import cache
 
+import av
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import AvifImagePlugin, Image
 
 from facepad.errors import ImageError, VideoError
+from facepad.media.av1 import coded_pixels
 from facepad.media.formats import IMAGE_SUFFIXES, format_of, parser_of
 from facepad.media.hdr import to_sdr
 from facepad.media.images import image_size, read_header, read_image
 from facepad.media.videos import VIDEO_SUFFIXES, read_video
-from helpers.phone_files import CLIPS, HLG, IMAGES, PICTURE, PQ, hdr_clip, image_file, shows_the_picture
+from helpers.phone_files import CLIPS, HLG, IMAGES, PICTURE, PQ, clip, hdr_clip, image_file, shows_the_picture
 
 
 def test_the_picture_is_told_from_its_mirrors_and_its_parts():
@@ -138,11 +144,52 @@ def test_track_of_hevc_with_the_brand_of_an_image_is_refused():
         read_image(disguised)
 
 
-def test_tile_beyond_the_pixel_limit_is_refused():
+def test_tiles_far_larger_than_the_image_are_refused():
     content = bytearray(image_file("HEIF", Image.new("RGB", (256, 256)), tile_size=128))
     config = content.index(struct.pack(">BBBBHH", 0, 0, 1, 1, 256, 256))  # a grid of 2 x 2 tiles
     content[config : config + 8] = struct.pack(">BBBBHH", 0, 0, 1, 1, 64, 64)
-    size = content.index(b"ispe" + bytes(4) + struct.pack(">II", 256, 256)) + 8
-    content[size : size + 8] = struct.pack(">II", 64, 64)
-    with pytest.raises(ImageError, match="128x128 pixels, the limit is 10000 pixels"):
-        read_image(bytes(content), max_pixels=10_000)
+    with pytest.raises(ImageError, match="65536 coded pixels, the limit is 30000 coded pixels"):
+        read_image(with_size(bytes(content), (256, 256), (64, 64)), max_pixels=10_000)
+
+
+def with_size(content: bytes, size: tuple[int, int], other: tuple[int, int]) -> bytes:
+    """The file with another size (width, height) of its image in the container."""
+    property_of_size = b"ispe" + bytes(4)
+    old, new = (property_of_size + struct.pack(">II", *pair) for pair in (size, other))
+    assert old in content
+    return content.replace(old, new)
+
+
+@pytest.mark.parametrize("image", [Image.new("RGB", (512, 512)), Image.new("RGBA", (512, 512), (9, 9, 9, 99))])
+def test_avif_that_hides_its_size_is_refused_before_decoding(image, monkeypatch):
+    content = with_size(image_file("AVIF", image, speed=10), (512, 512), (64, 64))
+    monkeypatch.setattr(AvifImagePlugin.AvifImageFile, "load", lambda self: pytest.fail("decoded"))
+    coded = 512 * 512 * (2 if image.mode == "RGBA" else 1)
+    with pytest.raises(ImageError, match=f"{coded} coded pixels, the limit is 30000 coded pixels"):
+        read_image(content, max_pixels=10_000)
+
+
+def test_heic_that_hides_its_size_is_refused():
+    content = with_size(image_file("HEIF", Image.new("RGB", (512, 512))), (512, 512), (64, 64))
+    with pytest.raises(ImageError, match="cannot be decoded .*512x512 exceeds the maximum image size"):
+        read_image(content)
+
+
+@pytest.mark.parametrize("options", [{}, {"preset": "12"}], ids=["libaom", "svt"])
+def test_coded_pixels_are_those_of_the_first_frame_of_each_picture(options):
+    """libaom writes the short header of a still picture, SVT-AV1 the long one of a video."""
+    content = clip("libsvtav1", options=options) if options else image_file("AVIF", speed=10)
+    assert coded_pixels(content) == PICTURE.shape[0] * PICTURE.shape[1]
+
+
+@given(st.binary(max_size=40))
+def test_damaged_av1_header_is_a_number_or_an_error(noise):
+    content = image_file_of_avif()
+    start = content.index(b"mdat") + 4
+    with suppress(ValueError, av.FFmpegError):
+        assert coded_pixels(content[:start] + noise + content[start + len(noise) :]) > 0
+
+
+@cache
+def image_file_of_avif() -> bytes:
+    return image_file("AVIF", speed=10)
