@@ -16,7 +16,7 @@ FacepadError
 │   │   └── DownloadError      a public file that is not on this machine and cannot be downloaded
 │   ├── OutputExistsError      an output folder or file that already exists
 │   ├── BusyError              a folder that another process is working in
-│   └── ResultError            a signed result that must not be accepted
+│   └── ResultError            a signed result or webhook that must not be accepted
 └── RunError                   the work failed although the input is right (command line: exit code 1)
     ├── DivergedError          a training whose weights are no longer finite
     └── ServiceError           a liveness service that refused, failed or could not be reached
@@ -137,7 +137,7 @@ class BusyError(InputError):
 
 
 class ResultError(InputError):
-    """A signed result that must not be accepted: forged, expired, of another session, or accepted before."""
+    """A signed result or webhook that must not be accepted: forged, expired, of another session, or used before."""
 
 
 class RunError(FacepadError):

@@ -57,44 +57,99 @@ def test_webcam_passes_as_soon_as_the_stream_is_live(frames, passed, example, pi
 
 
 @pytest.fixture
-def ask(example, pictures):
-    """Log in with pictures, one after the other, at a backend before a service in this process: the answers."""
+def logging_in(example, pictures, tmp_path):
+    """Run a scenario with the login backend and its service in this process."""
     httpx2 = pytest.importorskip("httpx2")
     pytest.importorskip("fastapi")
     from facepad.client import AsyncClient
     from facepad.predict.predictor import load
     from facepad.service.app import create_app
+    from facepad.service.keys import KeyLimits, add_key
     from facepad.service.settings import Settings
+    from facepad.service.signing import add_signing_key
 
-    service = create_app(Settings(), load(pictures["model"], threads=1))
+    key = add_key(tmp_path / "keys.txt", "login", KeyLimits.of(scopes=["sessions"]))
+    add_signing_key(tmp_path / "signing.json")
+    settings = Settings(api_keys=tmp_path / "keys.txt", signing_keys=tmp_path / "signing.json")
+    service = create_app(settings, load(pictures["model"], threads=1))
+    transport = httpx2.ASGITransport(service)
 
-    async def log_in(files: list[bytes]) -> list[tuple[int, str]]:
+    class Browser:
+        """Does what the page of the example does."""
+
+        def __init__(self, backend, service) -> None:
+            self.backend, self.service = backend, service
+
+        async def start(self, user: str = "anna") -> dict[str, str]:
+            return (await self.backend.post("/login/start", json={"user": user})).json()
+
+        async def upload(self, started: dict[str, str], content: bytes) -> int:
+            headers = {"Authorization": f"Bearer {started['token']}"}
+            return (await self.service.post(started["upload"], content=content, headers=headers)).status_code
+
+        async def finish(self, started: dict[str, str]) -> tuple[int, str]:
+            answer = await self.backend.post("/login/finish", json={"attempt": started["attempt"]})
+            return answer.status_code, answer.text
+
+        async def log_in(self, content: bytes, user: str = "anna") -> tuple[int, str]:
+            started = await self.start(user)
+            await self.upload(started, content)
+            return await self.finish(started)
+
+    async def whole(scenario) -> object:
         async with (
             service.router.lifespan_context(service),
-            AsyncClient("http://127.0.0.1", transport=httpx2.ASGITransport(service)) as liveness,
+            AsyncClient("http://localhost", key, transport=transport) as liveness,
+            httpx2.AsyncClient(transport=transport) as straight,
             httpx2.AsyncClient(
-                transport=httpx2.ASGITransport(example("login_backend").create_app(liveness)), base_url="http://login"
-            ) as browser,
+                transport=httpx2.ASGITransport(example("login/backend").create_app(liveness, "http://localhost")),
+                base_url="http://login",
+            ) as backend,
         ):
-            answers = [
-                await browser.post("/login", data={"user": "anna"}, files={"picture": content}) for content in files
-            ]
-        return [(answer.status_code, answer.text) for answer in answers]
+            return await scenario(Browser(backend, straight))
 
-    return lambda *files: asyncio.run(log_in(list(files)))
+    return lambda scenario: asyncio.run(whole(scenario))
 
 
-def test_login_backend_lets_live_faces_in_and_nobody_else(ask, pictures):
+def test_login_lets_live_faces_in_and_nobody_else(logging_in, pictures):
     contents = [pictures[name].read_bytes() for name in ("live", "attack", "undecided")]
-    live, attack, undecided, broken = ask(*contents, b"not a picture")
+
+    async def scenario(browser):
+        page = await browser.backend.get("/")
+        return page.text, [await browser.log_in(content) for content in (*contents, b"not a picture")]
+
+    page, (live, attack, undecided, broken) = logging_in(scenario)
+    assert "login/start" in page and "Authorization" in page
     assert live == (200, '{"user":"anna","liveness":"passed"}')
-    assert (attack[0], undecided[0], broken[0]) == (403, 403, 422)
+    assert (attack[0], undecided[0], broken[0]) == (403, 403, 403)
     assert "too_dark" in undecided[1]
 
 
-def test_login_backend_refuses_an_account_after_five_failures(ask, pictures):
-    answers = ask(*[pictures["attack"].read_bytes()] * 5, pictures["live"].read_bytes())
-    assert [status for status, _ in answers] == [403] * 5 + [429]
+def test_login_counts_each_attempt_token_and_picture_once(logging_in, pictures):
+    live = pictures["live"].read_bytes()
+
+    async def scenario(browser):
+        first = await browser.start()
+        early = await browser.finish(first)
+        second = await browser.start()
+        uploads = [await browser.upload(second, live) for _ in range(2)]
+        finishes = [await browser.finish(second) for _ in range(2)]
+        return early, uploads, finishes, await browser.log_in(live), await browser.finish({"attempt": "forged"})
+
+    early, uploads, finishes, again, forged = logging_in(scenario)
+    assert early[0] == 403 and uploads == [200, 403]
+    assert [status for status, _ in finishes] == [200, 403] and "over" in finishes[1][1]
+    assert again[0] == 403 and "used before" in again[1]
+    assert forged[0] == 403
+
+
+def test_login_refuses_an_account_after_five_tries(logging_in, pictures):
+    async def scenario(browser):
+        tries = [await browser.log_in(pictures["attack"].read_bytes()) for _ in range(5)]
+        return [status for status, _ in tries], (await browser.start()), (await browser.log_in(b"", "bert"))[0]
+
+    statuses, sixth, other = logging_in(scenario)
+    assert statuses == [403] * 5 and "too many tries" in sixth["detail"] and other == 403
 
 
 def test_train_and_evaluate_ends_with_rates_and_a_report(monkeypatch, tmp_path, capsys):

@@ -54,6 +54,13 @@ def serve(
     decision_log: Annotated[
         Path | None, typer.Option(help="File to which each decision is appended as JSON, without pictures.")
     ] = None,
+    webhook: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Backend to tell when a session ends; needs --webhook-secret."),
+    ] = None,
+    webhook_secret: Annotated[
+        Path | None, typer.Option(help="File with the secret that signs webhooks, of 32 random characters or more.")
+    ] = None,
     attempts: Annotated[
         int, typer.Option(min=0, help="Limit of sessions per hour for one reference of a key; 0: no limit.")
     ] = 20,
@@ -92,6 +99,8 @@ def serve(
         signing_keys=signing_keys,
         issuer=issuer,
         decision_log=decision_log,
+        webhook=webhook,
+        webhook_secret=webhook_secret,
         attempts=attempts,
         queue=queue,
         timeout=timeout,

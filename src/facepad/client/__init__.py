@@ -4,6 +4,7 @@ from facepad.client.answers import ChallengeTask, LivenessAnswer, OpenedSession,
 from facepad.client.calls import SessionRequest
 from facepad.client.clients import AsyncClient, Client, Upload
 from facepad.client.results import ResultVerifier, SignedResult, verify_result
+from facepad.client.webhooks import SessionEvent, verify_webhook
 
 __all__ = [
     "AsyncClient",
@@ -14,9 +15,11 @@ __all__ = [
     "Receipt",
     "ResultVerifier",
     "ServedModel",
+    "SessionEvent",
     "SessionRequest",
     "SessionResult",
     "SignedResult",
     "Upload",
     "verify_result",
+    "verify_webhook",
 ]

@@ -109,6 +109,7 @@ class SessionResult(_AnswerPart):
     answer: LivenessAnswer | None
     problem: Mapping[str, Any] | None
     sha256: tuple[str, ...]
+    duplicate_media: str | None
     signed: str | None
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jwt
+from jwt.utils import base64url_decode, base64url_encode
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from facepad.errors import ResultError
@@ -42,6 +43,7 @@ class SignedResult(BaseModel):
         policy: The policy that turned files and frames into the decision.
         model: Name and SHA-256 of the model that decided.
         files: SHA-256 of each judged file.
+        duplicate_media: ``exact`` or ``near`` if a file was uploaded before; see the how-to page on serving.
         request_id: The id of the upload.
     """
 
@@ -61,6 +63,7 @@ class SignedResult(BaseModel):
     policy: str
     model: _Model
     files: tuple[str, ...]
+    duplicate_media: str | None
     request_id: str
 
     @property
@@ -151,7 +154,11 @@ class ResultVerifier:
 def _key_of(signed: str, keys: Mapping[str, Any]) -> jwt.PyJWK:
     """The Ed25519 key that a result names in its header."""
     try:
+        if any(base64url_encode(base64url_decode(part)).decode() != part for part in signed.split(".")):
+            raise ResultError("not a signed result: its base64 is not canonical")
         header = jwt.get_unverified_header(signed)
+    except ValueError as error:
+        raise ResultError(f"not a signed result: {error}") from None
     except jwt.PyJWTError as error:
         raise ResultError(f"not a signed result: {error}") from None
     if header.get("typ") != _TYPE or header.get("alg") != "EdDSA":

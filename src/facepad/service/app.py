@@ -18,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from facepad import __version__
+from facepad.errors import InputError
 from facepad.predict.predictor import Predictor, load
 from facepad.runtime.log import log_to_stderr
 from facepad.runtime.parallel import available_cpus
@@ -35,6 +36,7 @@ from facepad.service.settings import Settings
 from facepad.service.signing import Signer
 from facepad.service.store import open_store
 from facepad.service.telemetry import Telemetry
+from facepad.service.webhooks import Webhooks, read_secret
 
 __all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor"]
 
@@ -65,8 +67,9 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
     keys = None if settings.api_keys is None else ApiKeys(settings.api_keys)
     poses = PoseEstimator() if settings.challenges else None
     signer = None if settings.signing_keys is None else Signer(settings.signing_keys)
+    hooks = _webhooks(settings, telemetry)
     log = None if settings.decision_log is None else DecisionLog(settings.decision_log)
-    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys, signer, log)
+    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys, signer, log, hooks)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -80,6 +83,8 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
         work.cancel()
         with suppress(asyncio.CancelledError):
             await work
+        if hooks is not None:
+            await hooks.close()
         await running.store.close()
 
     app = FastAPI(
@@ -126,6 +131,14 @@ def from_environment() -> FastAPI:
     """Create the service in a worker process, with the settings from the environment variable `SETTINGS`."""
     log_to_stderr("uvicorn")  # uvicorn logs starts, stops and dead workers.
     return create_app(Settings.model_validate_json(os.environ[SETTINGS]))
+
+
+def _webhooks(settings: Settings, telemetry: Telemetry) -> Webhooks | None:
+    if settings.webhook is None:
+        return None
+    if settings.webhook_secret is None:
+        raise InputError("webhooks need a secret: give --webhook-secret FILE")
+    return Webhooks(settings.webhook, read_secret(settings.webhook_secret), telemetry)
 
 
 def _describe_problems(app: FastAPI) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from facepad.errors import InputError, reason
 from facepad.files.disk import json_line
+from facepad.service.duplicates import Duplicate
 from facepad.service.problems import Problem
 from facepad.service.schemas import Answer, Check
 from facepad.service.sessions import SessionRecord
@@ -33,6 +34,7 @@ class LoggedDecision(BaseModel):
         label, status, reasons, score, threshold, policy: The decision, as in the answer.
         model, model_sha256: Name and hash of the model that decided.
         files: SHA-256 of each judged file.
+        duplicate_media: Whether a file was uploaded before; None without a session.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +54,7 @@ class LoggedDecision(BaseModel):
     model: str
     model_sha256: str
     files: tuple[str, ...]
+    duplicate_media: Duplicate | None
 
     @classmethod
     def of(cls, answer: Answer, key: str, files: Sequence[str], session: SessionRecord | None = None) -> LoggedDecision:
@@ -72,6 +75,7 @@ class LoggedDecision(BaseModel):
             model=answer.model.name,
             model_sha256=answer.model.sha256,
             files=tuple(files),
+            duplicate_media=None if session is None else session.duplicate_media,
         )
 
 

@@ -14,6 +14,7 @@ from facepad.media.images import image_size, read_image
 from facepad.media.videos import VideoFrames, read_video
 from facepad.predict.pipeline import Examined, Pipeline
 from facepad.service.challenge import MAX_SECONDS, SAMPLING, FacePose
+from facepad.service.duplicates import dhash
 from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
@@ -36,11 +37,12 @@ _START_OF_SCAN = b"\xff\xda"
 
 @dataclass(frozen=True, slots=True)
 class ExaminedFrame:
-    """One frame of a file: the index in display order, the time in seconds, and the examined faces."""
+    """One frame of a file: the index in display order, the time in seconds, the examined faces, and the dHash."""
 
     index: int
     seconds: float
     examined: Examined
+    dhash: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,8 @@ class Examiner:
         # Entropy-coded data cannot contain FF DA. The count therefore is the number of scans, including a thumbnail.
         if content.startswith(b"\xff\xd8") and content.count(_START_OF_SCAN) > _SCANS:
             raise Problem("too-large", f"a JPEG of more than {_SCANS} scans")
-        examined = self._most_prominent(read_image(content, max_pixels=limit))
-        return ExaminedFile("image", (height, width), (ExaminedFrame(0, 0.0, examined),), None, started)
+        frame = self._frame(0, 0.0, read_image(content, max_pixels=limit))
+        return ExaminedFile("image", (height, width), (frame,), None, started)
 
     def _examine_clip(
         self, content: bytes, stop: Event, watch: Callable[[VideoFrame], None] | None = None
@@ -127,8 +129,11 @@ class Examiner:
             if watch is not None:
                 watch(frame)
             if number in chosen:
-                frames.append(ExaminedFrame(frame.index, frame.seconds, self._most_prominent(frame.image)))
+                frames.append(self._frame(frame.index, frame.seconds, frame.image))
         return ExaminedFile("clip", (size[0], size[1]), tuple(frames), video.note, started)
+
+    def _frame(self, index: int, seconds: float, image: NDArray[np.uint8]) -> ExaminedFrame:
+        return ExaminedFrame(index, seconds, self._most_prominent(image), dhash(image))
 
     def _most_prominent(self, image: NDArray[np.uint8]) -> Examined:
         examined = self._pipeline.examine(image)

@@ -43,6 +43,7 @@ class Verdict:
         files: The decisions on each file.
         depth_map: The depth map of the face that decided, as a data URI; None without depth.
         waited: Seconds that the request waited for a thread and for a batch.
+        dhashes: For each file, the dHash of each judged frame.
         challenge: The result of the challenge. None if the request has no session.
     """
 
@@ -51,6 +52,7 @@ class Verdict:
     files: tuple[ImagePart | ClipPart, ...]
     depth_map: str | None
     waited: float
+    dhashes: tuple[tuple[int, ...], ...]
     challenge: ChallengeResult | None = None
 
 
@@ -154,7 +156,9 @@ class Judge:
         )
         assert decision.decided_by is not None
         depth_map = _data_uri(_depth_of(decision, frames_by_file[decision.decided_by.file])) if depth else None
-        return Verdict(decision, policy, parts, depth_map, max(0.0, waited) + max(0.0, spent - scoring))
+        waiting = max(0.0, waited) + max(0.0, spent - scoring)
+        dhashes = tuple(tuple(frame.dhash for frame in file.frames) for file in files)
+        return Verdict(decision, policy, parts, depth_map, waiting, dhashes)
 
     def _file_part(
         self, file: ExaminedFile, frames: tuple[FrameDecision, ...], policy: Policy, *, depth: bool

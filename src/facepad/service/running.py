@@ -24,6 +24,7 @@ from facepad.service.signing import Signer, claims_of
 from facepad.service.store import Store
 from facepad.service.telemetry import Telemetry
 from facepad.service.uploads import UploadedFile, sha256_of
+from facepad.service.webhooks import Webhooks
 
 __all__ = [
     "KEY",
@@ -59,6 +60,7 @@ class Running:
     keys: ApiKeys | None = None
     signer: Signer | None = None
     decision_log: DecisionLog | None = None
+    webhooks: Webhooks | None = None
     bundle: Bundle | None = None
     judge: Judge | None = None
 
@@ -97,6 +99,12 @@ class Running:
         if self.decision_log is not None:
             hashes = session.files if session else await asyncio.to_thread(sha256_of, files)
             await self.decision_log.write(LoggedDecision.of(answer, key, hashes, session))
+
+    async def end_session(self, record: SessionRecord, result: Answer | ProblemDocument) -> None:
+        """Store the result of a session, and tell the backend."""
+        finished = await self.sessions.finish(record, result)
+        if self.webhooks is not None:
+            self.webhooks.ended(finished)
 
     def _sign(self, record: SessionRecord) -> str | None:
         return None if self.signer is None else self.signer.sign(claims_of(record, self.settings.issuer))

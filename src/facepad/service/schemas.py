@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from facepad.predict.schema import DecidedByPart, DecisionPart, FramePart, ModelPart, Part
+from facepad.service.duplicates import Duplicate
 from facepad.service.problems import ProblemDocument
 from facepad.types import Policy
 
@@ -172,6 +173,8 @@ class SessionResult(Part):
     """The problem of the upload, if the session has failed."""
     sha256: tuple[str, ...]
     """SHA-256 of each uploaded file, in the order of the upload."""
+    duplicate_media: Duplicate | None
+    """`exact` if a file was uploaded into an earlier session of this key; `near` if it looks nearly the same as one."""
     signed: str | None
     """The result as a compact JWS (EdDSA), if the session is done and the service has signing keys."""
 

@@ -107,6 +107,7 @@ async def session_result(request: Request, session_id: str) -> SessionResult:
         answer=record.answer,
         problem=record.problem,
         sha256=record.files,
+        duplicate_media=record.duplicate_media,
         signed=record.signed,
     )
 
@@ -191,12 +192,14 @@ async def upload(
                 presentation.files, depth=False, policy=record.request.policy, challenge=challenge
             )
             answer = answer_of(running, verdict, presentation, request.state.request_id)
+            note = await running.sessions.find_duplicate(taken, verdict.dhashes)
+            taken = taken.model_copy(update={"duplicate_media": note})
             await running.log_decision(answer, presentation.files, record.key, taken)
         except Exception as error:
             await _fail(running, taken, error, request.state.request_id)
             raise
     running.telemetry.decided(verdict.decision)
-    await running.sessions.finish(taken, answer)
+    await running.end_session(taken, answer)
     return Receipt()
 
 
@@ -238,4 +241,4 @@ def _chosen_check(record: SessionRecord, wanted: Check | None) -> Check:
 async def _fail(running: Running, taken: SessionRecord, error: Exception, request_id: str) -> None:
     """Store a failure as the result of a session."""
     problem = error if isinstance(error, Problem) else Problem("internal", "the failure was logged")
-    await running.sessions.finish(taken, problem_document(problem, request_id))
+    await running.end_session(taken, problem_document(problem, request_id))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import math
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from facepad.service.challenge import Challenge, draw
+from facepad.service.duplicates import Duplicate, MediaPrint, find_duplicate
 from facepad.service.problems import Problem, ProblemDocument
 from facepad.service.schemas import Answer, Check, SessionRequest, SessionState
 from facepad.service.store import Store
@@ -39,6 +41,7 @@ class SessionRecord(BaseModel):
         problem: The problem of a failed check.
         files: SHA-256 of each uploaded file; empty before an upload.
         signed: The signed result, a compact JWS; None without an answer or without signing keys.
+        duplicate_media: Whether a file was uploaded before, into another session of the same key.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -53,6 +56,7 @@ class SessionRecord(BaseModel):
     problem: ProblemDocument | None = None
     files: tuple[str, ...] = ()
     signed: str | None = None
+    duplicate_media: Duplicate | None = None
 
     def state_at(self, now: float) -> SessionState:
         """The state at a time. A session expires without an upload. It fails if the process that judged it has died."""
@@ -184,6 +188,22 @@ class Sessions:
         taken = record.model_copy(update={"state": "judging", "until": time.time() + seconds})
         await self.save(taken)
         return taken
+
+    async def find_duplicate(self, record: SessionRecord, dhashes: Sequence[Sequence[int]]) -> Duplicate | None:
+        """Whether a file of an upload was uploaded into an earlier session of the same key.
+
+        The service remembers the newest `MOST_RECENT` files of a key, for at most a day.
+
+        Args:
+            record: The session, with the SHA-256 of each file.
+            dhashes: For each file, the dHash of each judged frame.
+
+        Raises:
+            Problem: The store does not answer.
+        """
+        prints = [MediaPrint.of(sha256, hashes) for sha256, hashes in zip(record.files, dhashes, strict=True)]
+        earlier = await self._store.recent.add(record.key, list(map(str, prints)))
+        return await asyncio.to_thread(lambda: find_duplicate(prints, list(map(MediaPrint.parse, earlier))))
 
     async def finish(self, record: SessionRecord, result: Answer | ProblemDocument) -> SessionRecord:
         """Store the result of a session, and sign an answer. The session is then done, or has failed with a problem."""

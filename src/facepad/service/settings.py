@@ -37,6 +37,8 @@ class Settings(Section):
             no results.
         issuer: Name of the service in signed results.
         decision_log: File to which each decision is appended as a line of JSON. None logs no decisions.
+        webhook: Address of a backend that is told when a session has ended. It needs `webhook_secret`.
+        webhook_secret: File with the secret that signs webhooks.
         attempts: Maximum sessions per hour for one reference of one key. 0 means no limit.
         keep_results: Seconds for which the result of a session is kept.
         rate: Maximum requests per minute of one key, or of one IP address if there are no keys. 0 means no limit.
@@ -66,6 +68,8 @@ class Settings(Section):
     signing_keys: Path | None = None
     issuer: str = Field(default="facepad", min_length=1)
     decision_log: Path | None = None
+    webhook: str | None = None
+    webhook_secret: Path | None = None
     attempts: int = Field(default=20, ge=0)
     keep_results: float = Field(default=300, gt=0)
     rate: int = Field(default=600, ge=0)

@@ -126,6 +126,7 @@ def claims_of(record: SessionRecord, issuer: str) -> dict[str, Any]:
         "policy": answer.policy,
         "model": {"name": answer.model.name, "sha256": answer.model.sha256},
         "files": record.files,
+        "duplicate_media": record.duplicate_media,
         "request_id": answer.request_id,
     }
 

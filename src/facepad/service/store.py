@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,8 +20,22 @@ from facepad.service.problems import Problem
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-__all__ = ["MemoryValues", "RedisValues", "Store", "Values", "open_store"]
+__all__ = [
+    "MOST_RECENT",
+    "MemoryRecent",
+    "MemoryValues",
+    "Recent",
+    "RedisRecent",
+    "RedisValues",
+    "Store",
+    "Values",
+    "open_store",
+]
 
+MOST_RECENT = 4000
+"""Maximum number of texts that are kept under one key of `Recent`."""
+
+_RECENT_SECONDS = 24 * 3600
 _STORE_SECONDS = 2.0  # Timeout of a call of the store.
 
 
@@ -149,12 +163,58 @@ def _text(value: bytes | str | None) -> str | None:
     return value.decode() if isinstance(value, bytes) else value
 
 
+class Recent(Protocol):
+    """Keeps the newest texts under a key, for at most a day."""
+
+    async def add(self, key: str, texts: Sequence[str]) -> list[str]:
+        """Add texts, and return the texts before them, newest first.
+
+        Raises:
+            Problem: The store does not answer.
+        """
+        ...
+
+
+class MemoryRecent:
+    """The newest texts, in the memory of one process."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, deque[tuple[str, float]]] = {}
+
+    async def add(self, key: str, texts: Sequence[str]) -> list[str]:
+        """Add texts, and return the texts before them, newest first."""
+        kept, now = self._texts.setdefault(key, deque(maxlen=MOST_RECENT)), time.monotonic()
+        earlier = [text for text, until in kept if now < until]
+        kept.extendleft((text, now + _RECENT_SECONDS) for text in texts)
+        return earlier
+
+
+class RedisRecent:
+    """The newest texts, in a Redis server."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    async def add(self, key: str, texts: Sequence[str]) -> list[str]:
+        """Add texts, and return the texts before them, newest first."""
+        name = f"facepad:recent:{key}"
+        with _store_errors_as_problems():
+            async with self._client.pipeline(transaction=True) as pipeline:
+                pipeline.lrange(name, 0, -1)
+                pipeline.lpush(name, *texts)
+                pipeline.ltrim(name, 0, MOST_RECENT - 1)
+                pipeline.expire(name, _RECENT_SECONDS)
+                earlier = (await pipeline.execute())[0]
+        return [text for text in map(_text, earlier) if text is not None]
+
+
 class Store:
     """Rate limits and values that expire.
 
     Args:
         limiter: The rate limiter.
         values: Function that opens the values of one kind, such as ``session``. The kinds have separate keys.
+        recent: The newest texts.
         close: Function that closes the connections to the store. None if there are no connections.
     """
 
@@ -162,11 +222,13 @@ class Store:
         self,
         limiter: SlidingWindowCounterRateLimiter,
         values: Callable[[str], Values],
+        recent: Recent,
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._limiter, self._close = limiter, close
         self.sessions, self.tokens, self.challenges = map(values, ("session", "token", "challenge"))
         self.requests = values("request")
+        self.recent = recent
 
     async def ready(self) -> bool:
         """Ask whether the store answers."""
@@ -218,7 +280,7 @@ def open_store(address: str | None) -> Store:
     """
     if address is None:
         limiter = SlidingWindowCounterRateLimiter(storage_from_string("async+memory://"))
-        return Store(limiter, lambda _: MemoryValues())
+        return Store(limiter, lambda _: MemoryValues(), MemoryRecent())
     if not address.startswith(("redis://", "rediss://")):
         scheme = address.partition("://")[0]  # The rest of the address may hold a password.
         raise InputError(f"expected the address of a Redis server, redis://HOST:PORT/0, got {scheme!r}")
@@ -236,4 +298,4 @@ def open_store(address: str | None) -> Store:
         raise InputError("the store's address is wrong: expected redis://HOST:PORT/0") from error
     client = Redis(connection_pool=pool)
     limiter = SlidingWindowCounterRateLimiter(storage)
-    return Store(limiter, lambda kind: RedisValues(client, f"facepad:{kind}:"), pool.disconnect)
+    return Store(limiter, lambda kind: RedisValues(client, f"facepad:{kind}:"), RedisRecent(client), pool.disconnect)

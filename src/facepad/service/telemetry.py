@@ -52,6 +52,9 @@ class Telemetry:
         self.inside = Gauge(
             "facepad_requests_inside", "Requests in progress.", registry=registry, multiprocess_mode="livesum"
         )
+        self.webhooks = Counter(
+            "facepad_webhooks", "Webhooks by outcome (delivered or failed).", ("outcome",), registry=registry
+        )
         self.key_uses = Gauge(
             "facepad_key_last_use_seconds",
             "Unix time of the last use of an API key.",

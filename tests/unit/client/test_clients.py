@@ -150,7 +150,7 @@ def test_a_label_that_is_none_is_no_yes(ask):
 
 SESSION = {"id": "a/b", "reference": "anna", "checks": ["challenge"], "expires_in": 60}
 RESULT = SESSION | {"state": "done", "check": "challenge", "answer": ANSWER, "problem": None}
-RESULT |= {"sha256": ["0" * 64], "signed": None}
+RESULT |= {"sha256": ["0" * 64], "duplicate_media": None, "signed": None}
 
 
 def test_open_session_asks_and_reads_id_and_token(ask):

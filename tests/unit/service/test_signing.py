@@ -28,6 +28,7 @@ def claims(**changes) -> dict:
         "model": {"name": "m", "sha256": "0" * 64},
         "files": ["1" * 64],
         "request_id": "r",
+        "duplicate_media": None,
     }
     return content | decided | made | changes
 

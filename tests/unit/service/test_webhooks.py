@@ -1,0 +1,103 @@
+"""Webhooks: their signature, the repeated attempts, and webhooks that must not be believed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import httpx2
+import pytest
+
+from facepad.client import verify_webhook
+from facepad.errors import InputError, ResultError
+from facepad.service.schemas import SessionRequest
+from facepad.service.sessions import SessionRecord
+from facepad.service.telemetry import Telemetry
+from facepad.service.webhooks import SIGNATURE, Webhooks, read_secret, sign
+
+SECRET = "s" * 32
+RECORD = SessionRecord(
+    id="s1", key="shop", request=SessionRequest(reference="anna"), state="done", until=time.time() + 300
+)
+BODY = json.dumps({"session": "s1", "reference": "anna", "state": "done", "key": "shop"}).encode()
+
+
+def delivered(answers: list, pauses=(0.0, 0.0), ended: int = 1) -> tuple[list[httpx2.Request], dict[str, float]]:
+    """Deliver webhooks to a backend with these answers: the requests that it got, and the counts by outcome."""
+    seen, telemetry = [], Telemetry()
+
+    def backend(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        answer = answers[min(len(seen), len(answers)) - 1]
+        if isinstance(answer, type):
+            raise answer("broken", request=request)
+        return httpx2.Response(answer, headers={"Location": "https://elsewhere.example/"})
+
+    async def main():
+        hooks = Webhooks(
+            "https://login.example/hook", SECRET, telemetry, transport=httpx2.MockTransport(backend), pauses=pauses
+        )
+        for _ in range(ended):
+            hooks.ended(RECORD)
+        await hooks.close()
+
+    asyncio.run(main())
+    outcomes = telemetry.webhooks.collect()[0].samples
+    return seen, {one.labels["outcome"]: one.value for one in outcomes if one.name.endswith("_total")}
+
+
+def test_backend_gets_a_webhook_that_it_can_verify():
+    (request,), outcomes = delivered([200])
+    event = verify_webhook(request.content, request.headers[SIGNATURE], SECRET)
+    assert (event.session, event.reference, event.state, event.key) == ("s1", "anna", "done", "shop")
+    assert (str(request.url), outcomes) == ("https://login.example/hook", {"delivered": 1})
+
+
+@pytest.mark.parametrize("trouble", [500, 404, 302, httpx2.ConnectError, httpx2.ReadTimeout])
+def test_webhook_is_repeated_until_it_is_received(trouble):
+    seen, outcomes = delivered([trouble, trouble, 204])
+    assert len(seen) == 3 and outcomes == {"delivered": 1}
+    assert len({request.content for request in seen}) == 1
+    assert {request.url.host for request in seen} == {"login.example"}  # A redirect is not followed.
+
+
+def test_webhook_that_is_never_received_is_counted_and_logged(caplog):
+    seen, outcomes = delivered([503])
+    assert len(seen) == 3 and outcomes == {"failed": 1}
+    assert "webhook of session s1" in caplog.text
+
+
+def test_waiting_webhooks_are_bounded():
+    seen, outcomes = delivered([200], ended=1003)
+    assert len(seen) == 1000 and outcomes == {"delivered": 1000, "failed": 3}
+
+
+@pytest.mark.parametrize(
+    ("body", "signature", "said"),
+    [
+        (BODY + b" ", sign(BODY, SECRET, time.time()), "wrong"),
+        (BODY, sign(BODY, "other" * 8, time.time()), "wrong"),
+        (BODY, sign(BODY, SECRET, time.time() - 400), "too old"),
+        (BODY, sign(BODY, SECRET, time.time() + 400), "too old"),
+        (BODY, sign(BODY, SECRET, time.time() - 400).replace("t=1", "t=2"), "wrong"),
+        (BODY, "", "another form"),
+        (BODY, "t=1,v1=0", "another form"),
+        (b"[]", sign(b"[]", SECRET, time.time()), "another form"),
+    ],
+)
+def test_forged_changed_and_old_webhooks_are_refused(body, signature, said):
+    with pytest.raises(ResultError, match=said):
+        verify_webhook(body, signature, SECRET)
+
+
+def test_short_secret_and_wrong_address_are_refused(tmp_path):
+    (tmp_path / "secret").write_text(f" {SECRET}\n")
+    assert read_secret(tmp_path / "secret") == SECRET
+    (tmp_path / "secret").write_text("password")
+    with pytest.raises(InputError, match="32 random characters") as error:
+        read_secret(tmp_path / "secret")
+    assert "password" not in str(error.value)
+    for url in ("login.example", "ftp://login.example", "https://"):
+        with pytest.raises(InputError, match="address"):
+            Webhooks(url, SECRET, Telemetry())
