@@ -84,6 +84,14 @@ def test_decisions_are_those_of_predict(run, model, tmp_path):
     assert rows["0000.png"]["model_sha256"] == bundle_at(model).sha256
 
 
+def test_clip_that_is_half_a_replay_is_an_attack(run, tmp_path):
+    (tmp_path / "in").mkdir()
+    frames = [read_image(picture(colour, 1)) for colour in [RED] * 15 + [BLUE] * 5]
+    write_video(tmp_path / "in" / "clip.mp4", frames)
+    run(tmp_path / "in")
+    assert [row["decision"] for row in rows_of(tmp_path / "out")] == ["attack"]
+
+
 def test_second_run_scores_only_missing_inputs_and_keeps_the_rows(run, tmp_path):
     folder = pictures(tmp_path / "in", 6)
     run(folder)

@@ -433,6 +433,8 @@ def test_clip_with_its_challenge_is_decided_by_its_score(challenged, tmp_path, t
     assert len(live["files"][0]["frames"]) == 20
     attack = judged(client, clip(tmp_path, [ATTACK] * 50, "attack.mp4", rate=25))
     assert (attack["label"], attack["challenge"]["passed"]) == ("attack", True)
+    mixed = judged(client, clip(tmp_path, [LIVE] * 36 + [ATTACK] * 14, "mixed.mp4", rate=25))
+    assert (mixed["label"], mixed["challenge"]["passed"]) == ("attack", True)
 
 
 def test_challenge_is_drawn_once_and_ends_after_a_minute(challenged, two_seconds, clock):

@@ -17,6 +17,7 @@ import typer
 from facepad.cli.app import (
     DetectorOption,
     ExitCode,
+    FacesOption,
     Jobs,
     ModelOption,
     ThresholdOption,
@@ -68,6 +69,7 @@ def score(
     jobs: Jobs = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of each video.")] = 20,
     detector: DetectorOption = None,
+    faces: FacesOption = "largest",
     threshold: ThresholdOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per task of a process.")] = 32,
     column: Annotated[
@@ -79,7 +81,7 @@ def score(
     from facepad.predict.predictor import load
     from facepad.scale import BulkSettings, score_source
 
-    predictor = load(model, detector=detector, threads=1, threshold=threshold)
+    predictor = load(model, detector=detector, faces=faces, threads=1, threshold=threshold)
     say_terms(predictor.bundle)
     if address:
         say("Ray shows actors, nodes and their memory on its dashboard, usually at port 8265 of the head node")

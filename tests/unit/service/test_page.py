@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from facepad.predict.stream import Stream
+from facepad.types import Decision, Reason
 
 PAGE = Path(str(resources.files("facepad"))) / "service" / "page"
 HTML = (PAGE / "index.html").read_text(encoding="utf-8")
@@ -80,3 +90,34 @@ def test_every_action_of_the_active_check_has_words():
     known = set(re.findall(r"^  (\w+): \[", SCRIPTS["words.js"].partition("const STEPS")[2].partition("};")[0], re.M))
 
     assert set(Action) <= known
+
+
+STEADY = """
+import { Steady } from %s;
+const steady = new Steady();
+const scores = JSON.parse(process.argv[1]);
+const reasonsOf = (score) => (score === null ? ["no_face"] : []);
+const answers = scores.map((score) => steady.add({ score, threshold: 0.5, reasons: reasonsOf(score) }));
+console.log(JSON.stringify(answers.map(({ label, score, reasons }) => [label, score, reasons])));
+"""
+
+
+def test_live_view_has_the_verdicts_of_a_stream():
+    node = shutil.which("node") or pytest.skip("no node")
+    rng = np.random.default_rng(0)
+    scores = [float(score) for mean in (0.8, 0.55, 0.2, 0.9) for score in rng.normal(mean, 0.2, 60).clip(0, 1)]
+    scores = [None if number % 70 > 63 else score for number, score in enumerate(scores)]
+    stream = Stream(SimpleNamespace(pipeline=SimpleNamespace(faces="largest")))
+    states = [stream.follow([Decision(None, one, 0.5, () if one is not None else (Reason.NO_FACE,))]) for one in scores]
+
+    code = STEADY % json.dumps((PAGE / "steady.js").as_uri())
+    ran = subprocess.run(
+        [node, "--input-type=module", "-e", code, json.dumps(scores)], capture_output=True, text=True, check=True
+    )
+    seen = json.loads(ran.stdout)
+
+    decisions = [state.decision for state in states]
+    assert [label for label, _, _ in seen] == [decision.label for decision in decisions]
+    assert [tuple(reasons) for _, _, reasons in seen] == [decision.reasons for decision in decisions]
+    assert [score for _, score, _ in seen] == pytest.approx([decision.score for decision in decisions])
+    assert len({label for label, _, _ in seen}) == 3

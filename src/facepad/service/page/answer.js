@@ -75,8 +75,9 @@ export function drawBoxes(svg, boxes, size) {
 export function boxesOf(answer) {
   const file = answer.files[0];
   if (answer.files.length !== 1 || file.kind !== "image") return { boxes: [], size: null };
-  const boxes = file.decisions.map((decision) => decision.box).filter((box) => box !== null);
-  return { boxes, size: file.size };
+  const [judged, ...others] = [file.decisions[answer.decided_by.face], ...file.decisions];
+  const boxes = [judged, ...others.filter((decision) => decision !== judged)].map((decision) => decision.box);
+  return { boxes: boxes.filter((box) => box !== null), size: file.size };
 }
 
 function showBar({ score, threshold }) {
@@ -100,7 +101,8 @@ function showAdvice(answer) {
   }
   if (answer.challenge?.note) items.push(advice("What the clip shows:", `${answer.challenge.note}.`));
   const faces = answer.files[0]?.decisions?.length ?? 0;
-  if (faces > 1) items.push(advice(`There are ${faces} faces.`, "The verdict is on the most prominent one."));
+  const judged = answer.decided_by.face === 0 ? "the most prominent one" : `number ${answer.decided_by.face + 1} by size`;
+  if (faces > 1) items.push(advice(`There are ${faces} faces.`, `The verdict is on ${judged}.`));
   const note = answer.files[0]?.note;
   if (note) items.push(advice("The clip has a defect.", note));
   at("advice").replaceChildren(...items);
@@ -125,7 +127,7 @@ function showEvidence(answer, blob) {
   at("depth").hidden = !answer.depth_map;
   if (answer.depth_map) at("depth-map").src = answer.depth_map;
   else at("depth-map").removeAttribute("src");
-  showFrames(clip ? file.frames : [], answer.threshold);
+  showFrames(clip ? file.frames : [], answer);
 }
 
 /** Show the judged picture or clip in the stage, or beside the depth map while the camera uses the stage. */
@@ -156,7 +158,7 @@ function showPicture(blob, clip) {
   shown.onerror = () => { shown.hidden = true; };
 }
 
-function showFrames(frames, threshold) {
+function showFrames(frames, { threshold, decided_by: decidedBy }) {
   const scores = frames.map((frame) => frame.decisions[0]?.score ?? null);
   const scored = scores.filter((score) => score !== null);
   at("frames").hidden = scored.length < 2;
@@ -171,7 +173,7 @@ function showFrames(frames, threshold) {
   const range = `from ${Math.min(...scored).toFixed(3)} to ${Math.max(...scored).toFixed(3)}`;
   svg.setAttribute("aria-label", `Scores of ${scored.length} frames, ${range}`);
   at("frames-caption").textContent =
-    `Scores of ${scored.length} of ${frames.length} frames, ${range}; the verdict is on their mean.`;
+    `Scores of ${scored.length} of ${frames.length} frames, ${range}; frames ${decidedBy.frames.join(" to ")} decided.`;
 }
 
 function showFacts(answer) {

@@ -6,6 +6,7 @@ import { Camera, CameraError } from "./camera.js";
 import { guideThrough, planOf } from "./challenge.js";
 import { History } from "./history.js";
 import { watch } from "./live.js";
+import { Steady } from "./steady.js";
 import { adviceOn, adviceOnCamera, adviceOnFiles } from "./words.js";
 
 const CLIP_SECONDS = 3;
@@ -254,13 +255,15 @@ async function stopLive() {
 
 async function runLive(signal) {
   const add = history.addLive();
+  const steady = new Steady();
   let picture = null;
   await watch(signal, {
     look: async () => {
       picture = await camera.picture();
       return judge(picture, { signal });
     },
-    seen: (answer) => {
+    seen: (single) => {
+      const answer = steady.add(single);
       const { word, tone, sentence } = showAnswer(answer, picture);
       placePicture(false);
       at("chip").textContent = answer.score === null ? word : `${word} ${answer.score.toFixed(2)}`;
@@ -269,7 +272,7 @@ async function runLive(signal) {
       const { boxes, size } = boxesOf(answer);
       drawBoxes(at("live-box"), boxes, size);
       announce(sentence, `${answer.label} ${answer.reasons}`);
-      add(answer);
+      add(single);
     },
     waits: (text) => {
       hint(text ?? READY);

@@ -20,6 +20,7 @@ const REASONS = {
   ],
   tilted: ["The head is tilted.", "Hold your head and the camera upright."],
   turned: ["The face is turned away.", "Look straight at the camera."],
+  too_few_frames: ["Still looking.", "Hold still, and look at the camera, until there is a verdict."],
   no_threshold: [
     "This model gives scores only.",
     "It has no threshold, so nothing is decided. “facepad calibrate” chooses one on data of your own.",
