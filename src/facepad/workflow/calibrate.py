@@ -205,8 +205,8 @@ def _refuse_few_people(samples: Sequence[Sample], manifest: Path) -> None:
     live, attacked = (len({sample.subject for sample in samples if sample.label is label}) for label in Label)
     if min(live, attacked) < WEAK_BELOW:
         raise InputError(
-            f"calibrating needs at least {WEAK_BELOW} people of each class, but the samples of {manifest} show {live} "
-            f"bona fide and {attacked} in attacks: add people, or use --force, which marks the model as weak"
+            f"calibrating needs at least {WEAK_BELOW} people of each class, but the dev samples of {manifest} show "
+            f"{live} bona fide and {attacked} in attacks: add people, or use --force, which marks the model as weak"
         )
 
 

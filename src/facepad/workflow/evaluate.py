@@ -35,8 +35,15 @@ from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_exa
 from facepad.report.literature import published_rows
 from facepad.report.text import flatten
 from facepad.types import Sample, ScoreRecord, Split
-from facepad.workflow.overlap import detector_notes, dev_notes, measured_notes, origin_notes
-from facepad.workflow.scoring import PROBES, Evaluation, EvaluationOptions, check_evaluation, evaluate_samples
+from facepad.workflow.overlap import coverage_notes, detector_notes, dev_notes, measured_notes, origin_notes
+from facepad.workflow.scoring import (
+    PROBES,
+    Evaluation,
+    EvaluationOptions,
+    check_evaluation,
+    dev_samples,
+    evaluate_samples,
+)
 
 __all__ = ["dev_of_run", "evaluate_model"]
 
@@ -110,6 +117,9 @@ def evaluate_model(
     check_evaluation(samples, options.criterion, options.aggregation, options.dev)
     scorer = BundleScorer(evaluated.bundle)
     overlap = [*evaluated.notes, *_dev_overlap(found, evaluated.bundle, options.dev or manifest)]
+    if _needs_dev(options.criterion):
+        dev = options.dev or manifest
+        overlap += coverage_notes(dev, dev_samples(dev), samples)
     notes = (_NO_LIMITS, *overlap, *detector_notes(manifest, evaluated.bundle), *dev_choice)
     claim_output(out)
     evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options, progress=progress)

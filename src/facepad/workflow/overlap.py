@@ -97,21 +97,20 @@ def _paths(manifest: Path, samples: Sequence[Sample]) -> set[str]:
     return {os.path.realpath(resolve(manifest, sample)) for sample in samples}
 
 
-def coverage_notes(manifest: Path, dev: Sequence[Sample]) -> list[str]:
-    """A note on each attack instrument, and on each merged data set, of which the manifest has no dev sample.
+def coverage_notes(manifest: Path, dev: Sequence[Sample], measured: Sequence[Sample] = ()) -> list[str]:
+    """A note on each attack instrument, and on each merged data set, that no dev sample shows.
 
     Args:
         manifest: The manifest with the dev samples.
         dev: The dev samples.
+        measured: Samples of another manifest, to which the threshold is applied.
     """
-    kinds = {sample.attack_type for sample in read_manifest(manifest)} - {sample.attack_type for sample in dev}
+    samples = [*read_manifest(manifest), *measured]
+    kinds = {sample.attack_type for sample in samples} - {sample.attack_type for sample in dev}
     sources = origin_of(manifest).get("manifests", {}).get(manifest.name, {}).get("sources", {})
     absent = [f"the attack {kind}" for kind in sorted(map(str, kinds - {None}))]
     absent += [f"the data set {name}" for name, splits in sources.items() if not splits.get(Split.DEV)]
-    return [
-        f"no dev sample shows {what}, which other splits of {manifest.name} hold: the threshold was not chosen for it"
-        for what in absent
-    ]
+    return [f"no dev sample shows {what}, but other samples do: the threshold was not chosen for it" for what in absent]
 
 
 def detector_notes(manifest: Path, bundle: Bundle) -> list[str]:

@@ -12,7 +12,7 @@ from facepad.errors import InputError
 from facepad.metrics import to_videos
 from facepad.modelfile.bundle import Bundle, write_bundle
 from facepad.modelfile.catalog import FoundModel, find_model
-from facepad.types import Split
+from facepad.types import AttackType, Split
 from facepad.workflow import evaluate as module
 from facepad.workflow.calibrate import calibrate_bundle
 from facepad.workflow.evaluate import evaluate_model
@@ -197,6 +197,18 @@ def test_another_manifest_s_dev_can_choose_the_threshold(model, tiny_run, noisy_
     with pytest.raises(InputError, match="given as a number"):
         evaluate(tiny_run, noisy_manifest, tmp_path / "number", dev=tiny_manifest, criterion=0.5)
     assert not (tmp_path / "number").exists()
+
+
+def test_an_attack_that_dev_lacks_is_said_if_dev_chooses_the_threshold(bare, manifest_like, tmp_path):
+    def change(sample):
+        test_attack = sample.split is Split.TEST and sample.attack_type
+        return replace(sample, attack_type=AttackType.MASK_3D) if test_attack else sample
+
+    manifest = manifest_like(tmp_path, change)
+    for criterion, said in (("eer", True), ("0.5", False)):
+        evaluation, _ = evaluate(bare, manifest, tmp_path / criterion, criterion=criterion)
+        text = "no dev sample shows the attack mask_3d, but other samples do: the threshold was not chosen for it"
+        assert (text in texts(evaluation)) is said
 
 
 def test_a_run_whose_training_manifest_is_gone_takes_the_set_s_own_dev_and_says_so(
