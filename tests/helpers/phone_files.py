@@ -149,6 +149,13 @@ def _deep_png() -> bytes:
     return cv2.imencode(".png", PICTURE[..., ::-1].astype(np.uint16) * 257)[1].tobytes()
 
 
+def _deep_heic() -> bytes:
+    """10 bits per channel, as in the HIF files of cameras."""
+    content, deep = io.BytesIO(), PICTURE.astype(np.uint16) * 257
+    pillow_heif.encode("RGB;16", (PICTURE.shape[1], PICTURE.shape[0]), deep.tobytes(), content, quality=95)
+    return content.getvalue()
+
+
 def _transparent_png() -> bytes:
     opaque = np.full((*PICTURE.shape[:2], 1), 255, np.uint8)
     return image_file("PNG", Image.fromarray(np.concatenate([PICTURE, opaque], axis=2)))
@@ -164,7 +171,8 @@ IMAGES: dict[str, Callable[[], bytes]] = {
     **{f"turned-{o}.heic": partial(image_file, "HEIF", orientation=o, quality=95) for o in ORIENTATIONS},
     **{f"turned-{o}.avif": partial(image_file, "AVIF", orientation=o, quality=95, speed=10) for o in (1, 3, 5, 6)},
     "tiled.heic": partial(image_file, "HEIF", quality=95, tile_size=64),
-    "camera.hif": partial(image_file, "HEIF", quality=95),
+    "camera.hif": _deep_heic,
+    "transparent.heic": lambda: image_file("HEIF", Image.fromarray(PICTURE).convert("RGBA"), quality=95),
     "saved.jfif": partial(image_file, "JPEG", quality=95),
     "saved.jpe": partial(image_file, "JPEG", quality=95),
     "stereo.mpo": _mpo,

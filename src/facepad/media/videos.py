@@ -231,7 +231,8 @@ class VideoFrames(Iterator[VideoFrame]):
         _refuse_size(_name(self._source), frame.width, frame.height, self._max_pixels)
         self.hdr = TRANSFERS.get(frame.color_trc, self.hdr)
         if frame.color_trc in TRANSFERS:
-            deep = reformatter.reformat(frame, format="rgb48le", threads=1).to_ndarray()
+            # Not "rgb48le", of which FFmpeg 8.0 gives wrong colours.
+            deep = reformatter.reformat(frame, format="gbrp16le", threads=1).to_ndarray()
             image = to_sdr(np.asarray(deep, np.uint16), frame.color_trc)
         else:
             image = np.asarray(reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray(), np.uint8)
