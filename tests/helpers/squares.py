@@ -26,5 +26,5 @@ class Squares:
         starts = range(0, image.shape[1] - side + 1, side)
         return [Face(Box(x, 0, x + side, side), 1.0) for x in starts if image[:, x : x + side].max() > 40]
 
-    def angles(self, image: NDArray[np.uint8], face: Face) -> None:
+    def angles(self, image: NDArray[np.uint8], face: Face, *, closely: bool = True) -> None:
         """Squares have no landmarks."""

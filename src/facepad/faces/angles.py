@@ -75,19 +75,20 @@ def landmark_yaw(points: Landmarks) -> float:
     return math.degrees(math.atan2((nose - (right + left) / 2) / _NOSE, max(left - right, 0.0)))
 
 
-def face_angles(image: NDArray[np.uint8], face: Face, look: Look) -> FaceAngles | None:
+def face_angles(image: NDArray[np.uint8], face: Face, look: Look | None) -> FaceAngles | None:
     """The angles of a face. None if the face has no landmarks.
 
     Args:
         image: uint8 RGB ``(H, W, 3)``.
         face: A face of the image.
-        look: The detector of the face. It looks again at a face that is tilted or unclear, in a small patch.
+        look: The detector of the face. It looks again at a face that is tilted or unclear, up to 12 times, in a small
+            patch. None measures the landmarks of the face only.
     """
     if face.landmarks is None:
         return None
     turn, points = 0.0, face.landmarks
     clear = face.confidence >= _CLEAR_CONFIDENCE
-    if clear and abs(landmark_roll(points)) <= _CLEAR_ROLL:
+    if look is None or (clear and abs(landmark_roll(points)) <= _CLEAR_ROLL):
         return FaceAngles(landmark_roll(points), landmark_yaw(points))
     patch = crop(image, face.box, scale=_PATCH, size=(_PATCH_PIXELS, _PATCH_PIXELS), border="constant")
     if not clear:

@@ -44,8 +44,11 @@ class Detector(Protocol):
         """
         ...
 
-    def angles(self, image: NDArray[np.uint8], face: Face) -> FaceAngles | None:
-        """Roll and coarse yaw of a face that `detect` found in the image; None if the detector finds no landmarks."""
+    def angles(self, image: NDArray[np.uint8], face: Face, *, closely: bool = True) -> FaceAngles | None:
+        """Roll and coarse yaw of a face that `detect` found in the image; None if the detector finds no landmarks.
+
+        With ``closely``, the detector may look again at a tilted or unclear face, which takes up to 40 ms.
+        """
         ...
 
 

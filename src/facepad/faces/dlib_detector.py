@@ -64,7 +64,7 @@ class DlibDetector:
         faces = self.search_large(grey) or self.search_all(grey)
         return [Face(map_box(face.box, small.shape[:2], image.shape[:2]), face.confidence) for face in faces]
 
-    def angles(self, image: NDArray[np.uint8], face: Face) -> None:
+    def angles(self, image: NDArray[np.uint8], face: Face, *, closely: bool = True) -> None:
         """Nothing, because dlib's detector finds no landmarks."""
 
     def search_large(self, grey: NDArray[Any]) -> list[Face]:

@@ -94,9 +94,9 @@ class YuNetDetector:
         faces.sort(key=lambda face: face.box.width * face.confidence, reverse=True)
         return faces
 
-    def angles(self, image: NDArray[np.uint8], face: Face) -> FaceAngles | None:
+    def angles(self, image: NDArray[np.uint8], face: Face, *, closely: bool = True) -> FaceAngles | None:
         """Roll and yaw of a face that `detect` found in the image."""
-        return face_angles(image, face, lambda patch: self.look(patch, FIRST_SIDE))
+        return face_angles(image, face, (lambda patch: self.look(patch, FIRST_SIDE)) if closely else None)
 
 
 def _is_clear(face: Face, longest: int) -> bool:

@@ -28,6 +28,9 @@ __all__ = ["BATCH", "Examined", "ExaminedFace", "Pipeline"]
 BATCH = 32
 """Maximum number of crops in one call of a network, and number of images that are scored together."""
 
+_CLOSE = 4
+"""Number of faces in an image whose angles are measured closely, which bounds the time for crowds and clips."""
+
 Key = TypeVar("Key")
 
 
@@ -173,12 +176,13 @@ class Pipeline:
             return Examined(
                 tuple(ExaminedFace(None if face is None else face.box, None, (), 0.0) for face in faces), seconds
             ).refused(Reason.MULTIPLE_FACES)
-        return Examined(tuple(self._examine_face(pixels, face) for face in faces), seconds)
+        examined = (self._examine_face(pixels, face, number < _CLOSE) for number, face in enumerate(faces))
+        return Examined(tuple(examined), seconds)
 
-    def _examine_face(self, image: NDArray[np.uint8], face: Face | None) -> ExaminedFace:
+    def _examine_face(self, image: NDArray[np.uint8], face: Face | None, closely: bool) -> ExaminedFace:
         started = time.perf_counter()
         box = None if face is None else face.box
-        angles = None if face is None or self._detector is None else self._detector.angles(image, face)
+        angles = None if face is None or self._detector is None else self._detector.angles(image, face, closely=closely)
         quality = measure_quality(image, box, angles)
         reasons = self._quality.reasons(quality)
         crops = None if reasons else self._scorer.prepare(image, box)

@@ -74,6 +74,11 @@ def test_patch_without_a_face_keeps_the_first_angles():
     assert angles.roll == pytest.approx(20)
 
 
+def test_face_is_not_looked_at_again_without_a_detector():
+    image = np.zeros((200, 200, 3), np.uint8)
+    assert face_angles(image, face(40), None).roll == pytest.approx(20)
+
+
 def test_faces_beside_the_middle_of_the_patch_do_not_count():
     beside = Face(Box(0, 0, 40, 40), 1.0, landmarks(80))
     assert face_angles(np.zeros((200, 200, 3), np.uint8), face(40), lambda patch: [beside]).roll == pytest.approx(20)

@@ -87,13 +87,20 @@ def test_poor_face_has_reasons_and_no_score_and_the_others_keep_theirs(predictor
     ],
 )
 def test_tilted_or_turned_face_is_undecided_and_its_angles_are_measured(model, monkeypatch, angles, reasons):
-    monkeypatch.setattr(Squares, "angles", lambda self, image, face: angles)
+    monkeypatch.setattr(Squares, "angles", lambda self, image, face, closely: angles)
     (decision,) = facepad.load(model, detector="stub").predict(picture(RED))
     assert (decision.quality.roll, decision.quality.yaw) == (angles.roll, angles.yaw)
     assert decision.reasons == reasons
     assert decision.status is (ScoreStatus.LOW_QUALITY if reasons else ScoreStatus.SCORED)
     (decision,) = facepad.load(model, detector="stub", quality=NO_LIMITS).predict(picture(RED))
     assert decision.score is not None
+
+
+def test_angles_of_a_crowd_are_measured_closely_for_the_first_faces_only(model, monkeypatch):
+    close = []
+    monkeypatch.setattr(Squares, "angles", lambda self, image, face, closely: close.append(closely))
+    facepad.load(model, detector="stub").predict(picture(*[RED] * 20))
+    assert close == [True] * 4 + [False] * 16
 
 
 def test_measured_quality_is_in_every_decision_on_a_face(predictor):
