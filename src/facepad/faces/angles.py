@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.faces.geometry import crop
+from facepad.faces.geometry import crop, turn_upright
 from facepad.types import Face, Landmarks
 
 __all__ = ["FaceAngles", "face_angles", "landmark_roll", "landmark_yaw"]
@@ -96,7 +95,7 @@ def face_angles(image: NDArray[np.uint8], face: Face, look: Look | None) -> Face
     for _ in range(_ROUNDS):
         rest = landmark_roll(points)
         turn += rest
-        seen = None if abs(rest) <= _REST else _middle_face(look(_turned(patch, turn)))
+        seen = None if abs(rest) <= _REST else _middle_face(look(turn_upright(patch, turn)))
         if seen is None or seen.landmarks is None:
             break
         points = seen.landmarks
@@ -105,7 +104,7 @@ def face_angles(image: NDArray[np.uint8], face: Face, look: Look | None) -> Face
 
 def _best_turn(patch: NDArray[np.uint8], points: Landmarks, look: Look) -> tuple[float, Landmarks]:
     """The turn that gives the face the highest confidence, and the landmarks after this turn."""
-    found = {turn: face for turn in _TURNS if (face := _middle_face(look(_turned(patch, turn))))}
+    found = {turn: face for turn in _TURNS if (face := _middle_face(look(turn_upright(patch, turn))))}
     best = max(found, key=lambda turn: found[turn].confidence + _LEAD * (turn == 0), default=0)
     seen = found[best].landmarks if found else None
     return best, seen or points
@@ -116,10 +115,3 @@ def _middle_face(faces: Sequence[Face]) -> Face | None:
     middle = _PATCH_PIXELS / 2
     covering = [face for face in faces if face.box.x1 < middle < face.box.x2 and face.box.y1 < middle < face.box.y2]
     return max(covering, key=lambda face: face.confidence, default=None)
-
-
-def _turned(patch: NDArray[np.uint8], roll: float) -> NDArray[np.uint8]:
-    """Rotate a patch about its centre, to make a head with this roll upright."""
-    at = (_PATCH_PIXELS - 1) / 2  # Pixel indices are the coordinates of pixel centres.
-    turn = cv2.getRotationMatrix2D((at, at), roll, 1)
-    return np.asarray(cv2.warpAffine(patch, turn, patch.shape[1::-1], borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)

@@ -23,6 +23,7 @@ __all__ = [
     "map_box",
     "scale_box",
     "square_around",
+    "turn_upright",
 ]
 
 Border = Literal["reflect", "constant"]
@@ -154,6 +155,19 @@ def keep_only_face(image: NDArray[np.uint8], box: Box, scale: float = 1.0) -> ND
     inside = _pixels(image, box, scale)
     kept[inside] = image[inside]
     return kept
+
+
+def turn_upright(image: NDArray[np.uint8], roll: float) -> NDArray[np.uint8]:
+    """The image, rotated counterclockwise about its centre by ``roll`` degrees, in the same size.
+
+    A head with this roll becomes upright. The edge of the image fills the corners.
+    """
+    if not roll:
+        return image
+    height, width = image.shape[:2]
+    center = ((width - 1) / 2, (height - 1) / 2)  # Pixel indices are the coordinates of pixel centres.
+    turn = cv2.getRotationMatrix2D(center, roll, 1)
+    return np.asarray(cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
 
 
 def limit_size(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facepad.depth.facemesh import FaceMeshDepth
 from facepad.depth.raster import EXTENT
 from facepad.faces import crop
+from facepad.faces.geometry import turn_upright
 from facepad.faces.pose import head_pose
 from facepad.faces.yunet import SECOND_SIDE, YuNetDetector
 from facepad.service.challenge import FacePose
@@ -74,7 +74,7 @@ class PoseEstimator:
         inner = Box(middle - half, middle - half, middle + half, middle + half)
         roll = 0.0
         for _ in range(_ROUNDS):
-            points = self._mesh.points(_upright(patch, roll), inner)
+            points = self._mesh.points(turn_upright(patch, roll), inner)
             if points is None:
                 return None
             head = head_pose(points)
@@ -84,15 +84,6 @@ class PoseEstimator:
             if abs(roll) > _MAX_ROLL:
                 break
         return None
-
-
-def _upright(patch: NDArray[np.uint8], roll: float) -> NDArray[np.uint8]:
-    """Rotate a patch about its centre, to make a head with this roll upright."""
-    if not roll:
-        return patch
-    at = (_PATCH_PIXELS - 1) / 2  # Pixel indices are the coordinates of pixel centres.
-    turn = cv2.getRotationMatrix2D((at, at), roll, 1)
-    return np.asarray(cv2.warpAffine(patch, turn, patch.shape[1::-1], borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
 
 
 def _size_and_center(points: NDArray[np.float64], box: Box, roll: float) -> tuple[float, tuple[float, float]]:

@@ -5,7 +5,7 @@ import pytest
 
 from facepad.errors import InputError
 from facepad.faces import blank_face, crop, iou, keep_only_face, map_box, scale_box, square_around
-from facepad.faces.geometry import limit_size
+from facepad.faces.geometry import limit_size, turn_upright
 from facepad.types import Box
 
 
@@ -189,3 +189,12 @@ def test_iou_of_known_overlaps():
     assert iou(box, box) == 1
     assert iou(box, Box(4, 0, 8, 4)) == 0
     assert iou(box, Box(2, 2, 6, 6)) == pytest.approx(4 / 28)
+
+
+def test_turned_image_is_upright_again():
+    image = np.zeros((41, 41, 3), np.uint8)
+    image[20, 35] = 255  # to the right of the centre
+    clockwise = np.rot90(image, -1)
+    assert clockwise[35, 20, 0] == 255
+    assert np.array_equal(turn_upright(np.ascontiguousarray(clockwise), 90), image)
+    assert turn_upright(image, 0) is image
