@@ -28,7 +28,8 @@ from facepad.predict.predictor import Predictor
 from facepad.predict.stream import Stream
 from facepad.types import Decision, FacePolicy, FrameDecision, Label, Policy
 
-MIXTURES, FRAMES, STRIDES, STREAM = 200, 20, (1, 2, 4), 150
+MIXTURES, FRAMES, STRIDES = 200, 20, (1, 2, 4)
+STREAMS, STREAM = 100, 150
 RUNS = (2, 3, 4, RUN, 6, 7)
 THRESHOLD = 0.43  # of the default model
 KINDS: tuple[tuple[str, FacePolicy], ...] = (
@@ -129,7 +130,7 @@ def stable(folders: Sequence[Path], threshold: float) -> str:
     rows = []
     for noise in (0.15, 0.2, 0.25):
         rng = np.random.default_rng(0)
-        parts = [np.clip(rng.normal(0.75, noise, STREAM), 0, 1) for _ in range(100)]
+        parts = [np.clip(rng.normal(0.75, noise, STREAM), 0, 1) for _ in range(STREAMS)]
         rows.append((f"made up, deviation {noise}", *steadiness(parts, threshold)))
     for folder in folders:
         recordings, own = read_scores(folder)

@@ -177,3 +177,16 @@ def test_depth_benchmark_makes_every_map_and_leaves_the_manifest_alone(tiny_mani
     (row,) = rows(text).popitem()[1]
     assert row[:2] == ["template", "36"]
     assert sorted(tiny_manifest.parent.iterdir()) == before
+
+
+def test_no_made_up_mixture_is_accepted_by_the_policy_all(tmp_path, monkeypatch):
+    mixtures = importlib.import_module("mixtures")
+    monkeypatch.setattr(mixtures, "MIXTURES", 20)
+    monkeypatch.setattr(mixtures, "STREAMS", 3)
+    mixtures.main(["--out", str(tmp_path / "mixtures.md")])
+    tables = rows((tmp_path / "mixtures.md").read_text(encoding="utf-8"))
+    accepted = {(kind, faces): counts for kind, faces, *counts in tables["Accepted mixtures"]}
+    assert {counts[1] for (kind, faces), counts in accepted.items() if (kind, faces) != ("faces", "largest")} == {"0"}
+    assert accepted["files", "largest"] == ["20", "0", "20", "20", "0"]
+    for _, _, single, _, stream, *_ in tables["Changes of the verdict in 150 live frames"]:
+        assert float(stream) < float(single) / 2
