@@ -1,23 +1,38 @@
-"""The size of the pictures in an AVIF, read from their AV1 headers: the container may name another size."""
+"""The facts about an AVIF that Pillow does not tell: its transfer function, and the size that its AV1 headers name."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import av
 
-__all__ = ["coded_pixels"]
+__all__ = ["AvifFacts", "read_avif_facts"]
 
 _SEQUENCE_HEADER = 1  # the type of the unit (OBU) with the size
 # Without a list of codecs, FFmpeg would decode the first picture when it opens the file.
 _OPTIONS = {"format_whitelist": "mov", "protocol_whitelist": "none", "codec_whitelist": "none"}
 
 
-def coded_pixels(content: bytes) -> int:
-    """Number of pixels that a decoder of an AVIF decodes at most for one image: of all its tiles and planes together.
+@dataclass(frozen=True, slots=True)
+class AvifFacts:
+    """Facts about an AVIF.
 
-    Nothing is decoded. The sections named below are those of the AV1 bitstream specification.
+    Attributes:
+        coded_pixels: Number of pixels that a decoder decodes at most for one image: of all tiles and planes together.
+            The size that the container names may be smaller.
+        transfer: Code of the transfer function (ITU-T H.273), from the container.
+    """
+
+    coded_pixels: int
+    transfer: int
+
+
+def read_avif_facts(content: bytes) -> AvifFacts:
+    """Read the headers of an AVIF. Nothing is decoded.
+
+    The sections named in the comments of this module are those of the AV1 bitstream specification.
 
     Args:
         content: The bytes of the file.
@@ -27,15 +42,17 @@ def coded_pixels(content: bytes) -> int:
         av.FFmpegError: The container cannot be read.
     """
     with av.open(io.BytesIO(content), "r", options=_OPTIONS) as file:
-        waiting = {stream.index for stream in file.streams.video}  # one stream for each tile, or for a whole sequence
+        streams = file.streams.video  # one for each tile, or for a whole sequence
+        waiting = {stream.index for stream in streams}
         sizes = []
-        for packet in file.demux(video=tuple(range(len(waiting)))):
+        transfer = streams[0].codec_context.color_trc if streams else 0
+        for packet in file.demux(video=tuple(range(len(streams)))):
             if packet.size and packet.stream_index in waiting:
                 waiting.discard(packet.stream_index)
                 sizes.append(max(_pixels_of(header) for header in _sequence_headers(bytes(packet))))
     if waiting or not sizes:
         raise ValueError("a picture without data")
-    return sum(sizes)
+    return AvifFacts(sum(sizes), transfer)
 
 
 def _sequence_headers(data: bytes) -> Iterator[bytes]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,6 +42,8 @@ def to_sdr(image: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
     >>> [to_sdr(grey, transfer).ravel().tolist() for transfer in TRANSFERS]
     [[108, 108, 108], [109, 109, 109]]
     """
+    import cv2  # Imported here because few images are HDR.
+
     light = _light_of(transfer)[image >> 4]
     if TRANSFERS[transfer] == "HLG":
         light *= cv2.pow(cv2.transform(light, _LUMINANCE), _SYSTEM_GAMMA - 1).reshape(*image.shape[:2], 1)

@@ -20,7 +20,6 @@ from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin
 from facepad.errors import ImageError, InputError, reason
 from facepad.files.disk import write_bytes
 from facepad.files.shards import open_file
-from facepad.media.av1 import coded_pixels
 from facepad.media.formats import FORMAT_NAMES, HEAD, IMAGE_SUFFIXES, format_of, parser_of
 from facepad.media.hdr import TRANSFERS, to_sdr
 
@@ -67,10 +66,10 @@ def read_image(
 ) -> NDArray[np.uint8]:
     """Decode a JPEG, PNG, WebP, BMP, TIFF, HEIC or AVIF image to RGB, and rotate it upright by its orientation.
 
-    Grey, palette, CMYK and 16 bit images become 8 bit RGB. A 16 bit value becomes its high byte. HEIC in HDR (PQ, HLG)
-    is converted to SDR. Transparent pixels are composited on white. Colour profiles are not applied. All tiles of an
-    image are read. Of an animation, a sequence or a multi-page file, only one image is read: the first image, or the
-    primary image of a HEIC.
+    Grey, palette, CMYK and 16 bit images become 8 bit RGB. A 16 bit value becomes its high byte. HDR (PQ, HLG) in HEIC
+    and AVIF is converted to SDR. Transparent pixels are composited on white. Colour profiles are not applied. All tiles
+    of an image are read. Of an animation, a sequence or a multi-page file, only one image is read: the first image, or
+    the primary image of a HEIC.
 
     Args:
         source: A file path, which may name a member of a tar shard (`facepad.files.shards`), or the bytes of a file.
@@ -193,7 +192,7 @@ def _opened(source: Path | str | bytes, max_pixels: int) -> Iterator[ImageFile.I
     with _stream(source, name) as stream, _QuietPillow(), _decoding(name):
         image = _parser(stream, name)(stream)
         _refuse_size(name, image.size, max_pixels)
-        _refuse_coded_size(name, image, stream, max_pixels)
+        _refuse_size_of_parts(name, image, stream, max_pixels)
         yield image
 
 
@@ -215,11 +214,15 @@ def _refuse_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
         raise ImageError(name, f"{width}x{height} pixels, the limit is {max_pixels} pixels")
 
 
-def _refuse_coded_size(name: str, image: ImageFile.ImageFile, stream: BinaryIO, max_pixels: int) -> None:
+def _refuse_size_of_parts(name: str, image: ImageFile.ImageFile, stream: BinaryIO, max_pixels: int) -> None:
     """Refuse a HEIC or AVIF whose tiles are far larger than the image, before they are decoded."""
     if image.format == "AVIF":
+        from facepad.media.av1 import read_avif_facts  # Imported here because other images need no video library.
+
         stream.seek(0)
-        pixels = coded_pixels(stream.read())
+        facts = read_avif_facts(stream.read())
+        pixels = facts.coded_pixels
+        image.info["nclx_profile"] = {"transfer_characteristics": facts.transfer}  # as pillow-heif tells it
     elif tiling := image.info.get("tiling"):
         pixels = math.prod(tiling[key] for key in ("num_columns", "num_rows", "tile_width", "tile_height"))
     else:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import AvifImagePlugin, Image
 
 from facepad.errors import ImageError, VideoError
-from facepad.media.av1 import coded_pixels
+from facepad.media.av1 import read_avif_facts
 from facepad.media.formats import IMAGE_SUFFIXES, format_of, parser_of
 from facepad.media.hdr import to_sdr
 from facepad.media.images import image_size, read_header, read_image
@@ -66,10 +66,13 @@ def test_light_above_white_is_clipped_and_stays_neutral():
         assert (np.diff(grey[0, :, 1]) >= 0).all() and np.ptp(grey, axis=2).max() <= 1
 
 
-def test_heic_in_hdr_is_converted():
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_image_in_hdr_is_converted(kind):
     image = Image.fromarray(np.full((64, 64, 3), 148, np.uint8))  # 58 % in PQ, the white of SDR
-    content = image_file("HEIF", image, quality=95, color_primaries=9, transfer_characteristics=PQ)
-    assert read_image(content).min() >= 250
+    content = bytearray(image_file(kind, image, quality=95))
+    transfer = content.index(b"nclx") + 6
+    content[transfer : transfer + 2] = PQ.to_bytes(2, "big")
+    assert read_image(bytes(content)).min() >= 250
 
 
 def test_thumbnail_of_a_heic_is_never_read():
@@ -179,7 +182,7 @@ def test_heic_that_hides_its_size_is_refused():
 def test_coded_pixels_are_those_of_the_first_frame_of_each_picture(options):
     """libaom writes the short header of a still picture, SVT-AV1 the long one of a video."""
     content = clip("libsvtav1", options=options) if options else image_file("AVIF", speed=10)
-    assert coded_pixels(content) == PICTURE.shape[0] * PICTURE.shape[1]
+    assert read_avif_facts(content).coded_pixels == PICTURE.shape[0] * PICTURE.shape[1]
 
 
 @given(st.binary(max_size=40))
@@ -187,7 +190,7 @@ def test_damaged_av1_header_is_a_number_or_an_error(noise):
     content = image_file_of_avif()
     start = content.index(b"mdat") + 4
     with suppress(ValueError, av.FFmpegError):
-        assert coded_pixels(content[:start] + noise + content[start + len(noise) :]) > 0
+        assert read_avif_facts(content[:start] + noise + content[start + len(noise) :]).coded_pixels > 0
 
 
 @cache
