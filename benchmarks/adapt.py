@@ -18,6 +18,7 @@ from __future__ import annotations
 import json
 import os
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,6 +53,7 @@ DRAWS = {3: 4, 4: 3, 6: 2}
 MANY = 150
 PUBLIC = "minifasnet-v2se-celeba-spoof"
 TUNED = f"{PUBLIC}-tuned"
+CANDIDATES = (PUBLIC, TUNED, "tla-mobilenetv2", "attention-fusion")
 Logits = NDArray[np.float64]
 
 
@@ -155,7 +157,7 @@ def _adapted(manifest: Path, folder: Path, samples: Sequence[Sample], features: 
     write_manifest(site / "manifest.csv", [replace(s, path=Path(way, s.path).as_posix()) for s in samples])
     (out / "model.facepad").unlink(missing_ok=True)  # left by an interrupted benchmark
     started = processor_time()
-    adapted = adapt(site / "manifest.csv", out, AdaptSettings(jobs=1, only=(PUBLIC, TUNED)))
+    adapted = adapt(site / "manifest.csv", out, AdaptSettings(jobs=1, only=CANDIDATES))
     return adapted, processor_time() - started
 
 
@@ -277,7 +279,7 @@ def page(work: Path) -> str:
         head = ["network", "people", "draws", "HTER", "promised ACER", "interval", "inside"]
         text += _COVER.format(images=IMAGES, table=markdown(head, _cover_rows(work)))
     if results:
-        head = ["people", "draws", "public EER", "EER", "HTER", "promised ACER", "inside", "CPU s"]
+        head = ["people", "draws", "public EER", "EER", "HTER", "promised ACER", "inside", "CPU s", "chosen"]
         found = {count: group for count, group in groups.items() if group}
         table = markdown(head, [_row(count, group) for count, group in found.items()])
         rows = [[name, *(_both(group, name) for group in found.values())] for name in results[0]["ways"]]
@@ -299,6 +301,7 @@ def _row(count: int, group: Sequence[Mapping[str, Any]]) -> list[object]:
         f"{ends[0]:.1f} to {ends[1]:.1f} %",
         f"{inside} of {len(group)}",
         f"{statistics.mean(seconds):.0f}" if seconds else "",
+        ", ".join(f"{count} x {name}" for name, count in Counter(each["winner"] for each in group).most_common()),
     ]
 
 
@@ -345,9 +348,10 @@ _DRAWS = """
 
 `facepad adapt` on random draws, with {images} images of each class of each person. The images are those of the task
 `poor`: NUAA as a poor camera would show it, because the public networks are good on NUAA itself. The test takes {test}
-images of each class of every other person. The candidates are one public network, a copy that is trained further, and
-their fusion. *HTER* is that of the chosen model at its own threshold. The CPU seconds do not count features that an
-earlier draw has stored, and are left out where the trainings themselves were stored.
+images of each class of every other person. The candidates are one public network, a copy that is trained further,
+TLA-MobileNetV2, AttentionFusion, and their fusions. *HTER* is that of the chosen model at its own threshold. The CPU
+seconds do not count features that an earlier draw has stored, and are left out where the trainings themselves were
+stored.
 
 {table}
 The trained copy alone: three ways to make one model of all people, and two other thresholds. The threshold is the mean

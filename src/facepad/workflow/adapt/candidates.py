@@ -34,6 +34,7 @@ _TRAINED = 0.2
 #: Share of the trained weights in a public network's copy. The rest comes from the public network, so that the copy
 #: keeps a part of what the public network knows (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
 _SHARE = 0.75
+_IMAGENET = "imagenet"
 _IMAGENET_LICENSE = "BSD-3-Clause"
 _IMAGENET_SCOPE = "Trained on images of one site; its first layers are torchvision's ImageNet weights."
 
@@ -97,6 +98,11 @@ class Candidate:
     bundle: Bundle | None = None
     training: Training | None = None
     members: tuple[str, ...] = ()
+
+    @property
+    def copy(self) -> bool:
+        """Whether the candidate is a trained copy of a public network."""
+        return self.training is not None and self.origin != _IMAGENET
 
     @property
     def single(self) -> bool:
@@ -185,7 +191,7 @@ def _tuned(publics: Sequence[Candidate], missing: dict[str, str]) -> list[Candid
                 missing[name] = str(error)
                 continue
             title = f"{network.name} of {public.name}, trained further"
-            row = (public.name, len(graph), (0.014, 0.018, 0.006))
+            row = (public.name, len(graph), (0.014, 0.018, 0.0045))
             copies.append(Candidate(name, title, "trained", *row, training=training))
     return copies
 
@@ -236,20 +242,23 @@ def _tail(model: StagedModel, size: tuple[int, int]) -> str:
 def _from_imagenet(detector: str, missing: dict[str, str], *, depth: bool) -> list[Candidate]:
     from facepad.models.weights import TRUNKS  # local: needs torch
 
-    rows = (("tla-mobilenetv2", (0.012, 0.013, 0.015)), ("attention-fusion", (0.016, 0.013, 0.025)))
+    rows = (
+        ("tla-mobilenetv2", "features.15", (0.012, 0.013, 0.009)),
+        ("attention-fusion", "features.12.conv.1", (0.016, 0.013, 0.020)),
+    )
     found = []
-    for name, seconds in rows:
+    for name, trainable_from, seconds in rows:
         if find_local(TRUNKS["mobilenet_v2"]) is None:
             missing[name] = "the ImageNet weights are not on this machine; facepad download mobilenet_v2 fetches them"
         elif name == "attention-fusion" and not depth:
             missing[name] = "its depth labels need the face mesh; facepad download facemesh fetches it"
         else:
-            training, title, size = _recipe_training(name, detector)
-            found.append(Candidate(name, title, "trained", "imagenet", size, seconds, training=training))
+            training, title, size = _recipe_training(name, detector, trainable_from)
+            found.append(Candidate(name, title, "trained", _IMAGENET, size, seconds, training=training))
     return found
 
 
-def _recipe_training(name: str, detector: str) -> tuple[Training, str, int]:
+def _recipe_training(name: str, detector: str, trainable_from: str) -> tuple[Training, str, int]:
     """The training of a recipe with fewer steps, the title of the recipe, and the size of its network in bytes."""
     from facepad.modelfile.catalog.start import starting_network
     from facepad.modelfile.runs import TrainedModel
@@ -273,7 +282,7 @@ def _recipe_training(name: str, detector: str) -> tuple[Training, str, int]:
         network=network,
         to_bundle=to_bundle,
         spec=spec,
-        trainable_from="features.12.conv.1",
+        trainable_from=trainable_from,
         steps=50,
         lr=1e-3,
         views=recipe.augment.views,

@@ -20,7 +20,7 @@ from facepad.workflow.adapt.candidates import Training
 
 __all__ = ["FITS", "FitData", "fit_candidate"]
 
-FITS = 2
+FITS = 3
 """Version of the fits. Each change that gives other weights raises it, so that no adaptation mixes both."""
 
 _MODEL = "model.facepad"

@@ -32,6 +32,7 @@ from facepad.workflow.adapt.final import final_model
 from facepad.workflow.adapt.findings import Finding, look_at_site, refuse_stops
 from facepad.workflow.adapt.fitting import FITS, FitData
 from facepad.workflow.adapt.plan import Plan, make_plan
+from facepad.workflow.adapt.race import needless
 from facepad.workflow.adapt.report import with_card, write_report
 from facepad.workflow.adapt.scores import OutOfFold
 from facepad.workflow.adapt.site import prepare_site, read_site
@@ -261,26 +262,35 @@ class _Job:
         return gather_evidence(chosen, seed=self.settings.seed, progress=self.progress)
 
     def _judged(self, plan: Plan, oof: OutOfFold) -> tuple[dict[str, Judged], dict[str, str], dict[str, float]]:
+        """Judge the candidates, each fusion as soon as all its members have a result."""
         judged: dict[str, Judged] = {}
         left_out, seconds = dict(plan.left_out), dict[str, float]()
-        for candidate in (*plan.candidates, *plan.fused):
-            begun = time.monotonic()
-            if absent := [name for name in candidate.members if name not in judged]:
-                left_out[candidate.name] = f"its member {absent[0]} has no result"
+        for candidate in plan.candidates:
+            if why := self._not_trained(candidate, judged, plan):
+                left_out[candidate.name] = why
+                for _ in plan.folds:
+                    oof.done()
                 continue
-            if judged and candidate.training and self._too_late(plan.seconds[candidate.name] + plan.final):
-                left_out[candidate.name] = f"no time is left of --minutes {self.settings.minutes:g}"
-                continue
-            try:
-                judged[candidate.name] = self._judge(candidate, judged, plan, oof)
-            except DivergedError:
-                left_out[candidate.name] = _DIVERGED
-            except MetricError as error:
-                left_out[candidate.name] = str(error)
-            seconds[candidate.name] = time.monotonic() - begun
+            for each in (candidate, *(fused for fused in plan.fused if candidate.name in fused.members)):
+                if not {*each.members} <= judged.keys():
+                    continue  # a later member brings this fusion; a member without a result tells its reason itself
+                begun = time.monotonic()
+                try:
+                    judged[each.name] = self._judge(each, judged, plan, oof)
+                except DivergedError:
+                    left_out[each.name] = _DIVERGED
+                except MetricError as error:
+                    left_out[each.name] = str(error)
+                seconds[each.name] = time.monotonic() - begun
         if not judged:
             raise InputError(f"no candidate tells the classes apart: {'; '.join(left_out.values())}")
         return judged, left_out, seconds
+
+    def _not_trained(self, candidate: Candidate, judged: dict[str, Judged], plan: Plan) -> str | None:
+        """The reason why a candidate is not trained; None if it is, or if it needs no training."""
+        if judged and candidate.training and self._too_late(plan.seconds[candidate.name] + plan.final):
+            return f"no time is left of --minutes {self.settings.minutes:g}"
+        return needless(candidate, plan.candidates, judged)
 
     def _judge(self, candidate: Candidate, judged: dict[str, Judged], plan: Plan, oof: OutOfFold) -> Judged:
         members = [judged[name] for name in candidate.members]

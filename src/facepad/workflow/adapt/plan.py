@@ -43,7 +43,7 @@ class Plan:
     @property
     def total(self) -> float:
         """Expected seconds of all candidates."""
-        return sum(self.seconds.values())
+        return _total(self.candidates, self.seconds)
 
     @property
     def final(self) -> float:
@@ -68,11 +68,13 @@ class Plan:
         )
         rows = [f"  {self.seconds[each.name]:5.0f} s  {each.name}: {each.title}" for each in self.candidates]
         fused = [f"         and {len(self.fused)} fusions of two or three of them"] if self.fused else []
+        copied = sum(each.copy for each in self.candidates) > 1
+        copies = ["         only the copy of the public network that does best here is trained"] if copied else []
         refits = [f"  {self.refits:5.0f} s  at most, for refits with fewer people"] if self.refits else []
         final = [f"  {self.final:5.0f} s  at most, for the final training with all people"] if self.final else []
         left = [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
         first = f"plan: {counts}; {way}; about {self.total + self.final + self.refits:.0f} s"
-        return [first, *rows, *fused, *final, *refits, *left, f"the winner is chosen by: {RULE}"]
+        return [first, *rows, *copies, *fused, *final, *refits, *left, f"the winner is chosen by: {RULE}"]
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain values for JSON."""
@@ -112,7 +114,7 @@ def make_plan(samples: Sequence[Sample], found: Found, *, seed: int = 0, minutes
     chosen.sort(key=lambda each: (each.kind != "as-is", seconds[each.name]))
     left_out = dict(found.missing)
     while minutes and len(chosen) > 1:
-        if sum(seconds.values()) + _final(chosen, fusions(chosen), seconds, folds) <= 60 * minutes:
+        if _total(chosen, seconds) + _final(chosen, fusions(chosen), seconds, folds) <= 60 * minutes:
             break
         name = chosen.pop().name
         left_out[name] = f"it would take about {seconds.pop(name):.0f} s, more than --minutes {minutes:g} leaves"
@@ -125,6 +127,12 @@ def make_plan(samples: Sequence[Sample], found: Found, *, seed: int = 0, minutes
         images={label: sum(sample.label is label for sample in samples) for label in Label},
         people={label: len(people[label]) for label in Label},
     )
+
+
+def _total(candidates: Sequence[Candidate], seconds: Mapping[str, float]) -> float:
+    """Expected seconds of candidates. Only one copy of a public network is trained: the most expensive one counts."""
+    copies = [seconds[each.name] for each in candidates if each.copy]
+    return sum(seconds[each.name] for each in candidates if not each.copy) + max(copies, default=0.0)
 
 
 def _final(
