@@ -287,6 +287,15 @@ def test_faces_beyond_the_most_prominent_are_not_scored(start, predictor, monkey
     assert len(answer["files"][0]["decisions"]) == 16
 
 
+def test_image_with_too_many_faces_is_undecided_if_all_must_be_live(start, make_model, tmp_path, monkeypatch):
+    strict = package.load(make_model(tmp_path / "m.facepad", crop_scale=None), faces="all")
+    one = strict.pipeline.examine(encoded(LIVE))
+    for count, label in ((16, "bona_fide"), (17, None)):
+        monkeypatch.setattr(strict.pipeline, "examine", lambda _, count=count: replace(one, faces=one.faces * count))
+        answer = start(predictor=strict).post("/v1/liveness", content=encoded(LIVE)).json()
+        assert answer["label"] == label and ("multiple_faces" in answer["reasons"]) is (label is None)
+
+
 def test_long_clip_is_refused(start, tmp_path):
     content = clip(tmp_path, [LIVE] * 601, rate=1)
     assert "601 s" in problem(start().post("/v1/liveness", content=content), "too-large")["detail"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -66,10 +66,9 @@ class Examined:
     seconds: float
 
     def refused(self, reason: Reason) -> Examined:
-        """The same faces without their crops, so that no face is scored, for this reason."""
-        return Examined(
-            tuple(ExaminedFace(face.box, None, (reason,), face.seconds) for face in self.faces), self.seconds
-        )
+        """The same faces without their crops and with one more reason, so that no face is scored."""
+        faces = (replace(face, crops=None, reasons=(*face.reasons, reason)) for face in self.faces)
+        return Examined(tuple(faces), self.seconds)
 
 
 class Pipeline:
@@ -172,12 +171,9 @@ class Pipeline:
         started = time.perf_counter()
         faces: list[Face | None] = [None] if self._detector is None else [*self._detector.detect(pixels)]
         seconds = time.perf_counter() - started
-        if self.faces == "one" and len(faces) > 1:
-            return Examined(
-                tuple(ExaminedFace(None if face is None else face.box, None, (), 0.0) for face in faces), seconds
-            ).refused(Reason.MULTIPLE_FACES)
-        examined = (self._examine_face(pixels, face, number < _CLOSE) for number, face in enumerate(faces))
-        return Examined(tuple(examined), seconds)
+        each = (self._examine_face(pixels, face, number < _CLOSE) for number, face in enumerate(faces))
+        examined = Examined(tuple(each), seconds)
+        return examined.refused(Reason.MULTIPLE_FACES) if self.faces == "one" and len(faces) > 1 else examined
 
     def _examine_face(self, image: NDArray[np.uint8], face: Face | None, closely: bool) -> ExaminedFace:
         started = time.perf_counter()
