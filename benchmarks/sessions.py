@@ -28,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> None:
     chosen = options.parse_args(words)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        (sample,) = generate(Path(folder) / "people", SyntheticSet(subjects=1, images_per_subject=1), jobs=1)[:1]
+        sample = generate(Path(folder) / "people", SyntheticSet(subjects=4, images_per_subject=4), jobs=1)[0]
         picture = (Path(folder) / "people" / sample.path).read_bytes()
         model = facepad.load("nuaa-research")
         found = asyncio.run(attack(model, picture, Path(folder), chosen.cases, seed=chosen.seed, store=chosen.redis))
@@ -38,10 +38,10 @@ def main(words: Sequence[str] | None = None) -> None:
     command = f"python benchmarks/sessions.py --cases {chosen.cases} --seed {chosen.seed}"
     text = (
         "<!-- written by benchmarks/sessions.py --out -->\n# Attacks on sessions\n\n"
-        f"{made_by(command)}, {packages('fastapi', 'pyjwt', 'cryptography')}.\n"
+        f"{made_by(command)}, {packages('fastapi', 'PyJWT', 'cryptography')}.\n"
         f"{chosen.cases} generated attacks in {seconds:.0f} s, with a store in {where}: "
-        f"**{accepted} accepted**. In a race, the one use that is right does not count. Before and after the attacks,\n"
-        "the service accepts the right uploads, and the client their signed results.\n\n"
+        f"**{accepted} accepted**.\nIn a race, the one use that is right does not count. Before and after the attacks, "
+        "the service accepts the right uploads,\nand the client accepts their signed results.\n\n"
     )
     publish(text + markdown(["attack", "attacks", "accepted"], found), chosen.out)
     if accepted:

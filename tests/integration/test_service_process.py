@@ -22,7 +22,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from facepad.client import Client
+from facepad.client import Client, SessionRequest
 from facepad.errors import ServiceError
 from facepad.service.keys import add_key
 from facepad.service.server import listen
@@ -126,9 +126,9 @@ def redis(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
-    """Four callers, each with a separate rate limit: the key file, and the keys by name."""
+    """Five callers, each with a separate rate limit: the key file, and the keys by name."""
     file = tmp_path_factory.mktemp("keys") / "keys.txt"
-    return file, {name: add_key(file, name) for name in ("limited", "metered", "stubborn", "patient")}
+    return file, {name: add_key(file, name) for name in ("limited", "metered", "stubborn", "patient", "opening")}
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +244,27 @@ def test_rate_limit_holds_across_workers(pair, keys):
     assert through(pair, first, key, 12) == [200] * 12
     statuses = through(pair, second, key, 12)
     assert Counter(statuses) == {200: 8, 429: 4} and statuses[:8] == [200] * 8
+
+
+def test_session_goes_from_worker_to_worker_and_holds_once(pair, keys):
+    first, second = pair.workers()
+
+    @contextmanager
+    def only(worker: int):
+        """A client that only this worker can answer. Its connections are new, because each belongs to one worker."""
+        with stopped(*{first, second} - {worker}), pair.client(keys[1]["opening"], tries=1) as client:
+            yield client
+
+    with only(first) as backend:
+        session = backend.open_session(SessionRequest("anna"))
+    with only(second) as browser:
+        assert browser.upload(session.token, PHOTO).state == "done"
+    with only(first) as browser, pytest.raises(ServiceError) as again:
+        browser.upload(session.token, PHOTO)
+    assert again.value.name == "session-refused"
+    with only(first) as backend:
+        result = backend.session(session.id)
+    assert (result.live, result.reference) == (True, "anna")
 
 
 def test_metrics_of_workers_add_up(pair, keys):
