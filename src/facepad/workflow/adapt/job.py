@@ -122,6 +122,7 @@ class Adapted:
             "expected": {name: rate.to_dict() for name, rate in self.winner.expected.items()},
             "out_of_fold": self.winner.summary.to_dict(),
             "threshold": self.winner.threshold.to_dict(),
+            "presets": [preset.to_dict() for preset in self.bundle.description.presets],
             "calibration": self.winner.calibration.model_dump(mode="json"),
             "evidence": self.evidence.to_dict(),
             "seconds": {name: round(seconds, 1) for name, seconds in self.seconds.items()},
@@ -181,8 +182,9 @@ def adapted_words(adapted: Adapted) -> str:
         f"{name.upper()} {100 * rate.value:.2f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f} %)"
         for name, rate in adapted.winner.expected.items()
     )
-    first, last = f"chosen: {adapted.winner.name}", f"expect of new people: {expected}"
-    return "\n".join(["mean EER of the folds, and ACER, on people whom the training did not see:", *rows, first, last])
+    head = "mean EER of the folds, and ACER, on people whom the training did not see:"
+    chosen = [f"chosen: {adapted.winner.name}", f"expect of new people: {expected}"]
+    return "\n".join([head, *rows, *chosen, *(f"preset {preset}" for preset in adapted.bundle.description.presets)])
 
 
 @dataclass(frozen=True)

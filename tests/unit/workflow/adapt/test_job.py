@@ -90,6 +90,10 @@ def test_command_writes_a_model_that_decides_and_out_of_fold_scores(home, facepa
     assert "APCER, print" in (out / "report.md").read_text(encoding="utf-8")
     assert "person-" not in (out / "report.html").read_text(encoding="utf-8").split('id="losses"')[0]
     facts = json.loads((out / "adapt.json").read_text(encoding="utf-8"))
+    assert facts["presets"] == [preset.to_dict() for preset in model.presets]
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("preset ")] == [
+        f"{preset.name}:" for preset in model.presets
+    ]
     assert {"tiny", "tiny-tuned"} <= facts["candidates"].keys() | facts["left_out"].keys()
     for name, found in facts["candidates"].items():
         assert 0 <= found["fold_eer"] <= 1
