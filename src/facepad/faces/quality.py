@@ -49,7 +49,7 @@ class Quality:
     min_sharpness: float | None = 0.02
     max_outside: float | None = 0.2
     max_roll: float | None = 30
-    max_yaw: float | None = 50
+    max_yaw: float | None = 60
 
     def __post_init__(self) -> None:
         for limit in fields(self):

@@ -105,7 +105,7 @@ def test_tilted_and_turned_faces_are_named_beyond_the_limit_on_either_side(sign)
         return limits.reasons(replace(GOOD, roll=sign * roll, yaw=sign * yaw))
 
     assert named(30, 50, Quality()) == ()
-    assert named(31, 51, Quality()) == (Reason.TILTED, Reason.TURNED)
+    assert named(31, 61, Quality()) == (Reason.TILTED, Reason.TURNED)
     assert named(180, 90, OFF) == ()
 
 

@@ -83,7 +83,7 @@ def test_poor_face_has_reasons_and_no_score_and_the_others_keep_theirs(predictor
     [
         (FaceAngles(-29.0, 49.0), ()),
         (FaceAngles(-31.0, 0.0), (Reason.TILTED,)),
-        (FaceAngles(0.0, 51.0), (Reason.TURNED,)),
+        (FaceAngles(0.0, 61.0), (Reason.TURNED,)),
     ],
 )
 def test_tilted_or_turned_face_is_undecided_and_its_angles_are_measured(model, monkeypatch, angles, reasons):
