@@ -29,8 +29,10 @@ def plain_onnx(bundle: Bundle, network: Network) -> bytes:
         network: One of its networks.
 
     Raises:
-        ModelError: the network is in OpenVINO's format.
+        ModelError: the network is in OpenVINO's format, or damaged.
     """
+    from google.protobuf.message import DecodeError  # imported late, as in `facepad.runtime.prelu`
+
     if network.format != "onnx":
         raise ModelError(
             f"network {network.name} of {bundle.description.name} is in OpenVINO's format, which cannot become ONNX; "
@@ -40,7 +42,10 @@ def plain_onnx(bundle: Bundle, network: Network) -> bytes:
     entries = {METADATA: json.dumps(document)}
     entries |= {f"{METADATA}.{name}": str(document[name]) for name in ("name", "license", "scope", "sha256")}
     model = model_class()()
-    model.ParseFromString(bundle.network_files(network)[0])
+    try:
+        model.ParseFromString(bundle.network_files(network)[0])
+    except DecodeError as error:
+        raise ModelError(f"network {network.name} of {bundle.description.name} is not an ONNX graph") from error
     kept = [(entry.key, entry.value) for entry in model.metadata_props if entry.key not in entries]
     del model.metadata_props[:]
     for key, value in [*kept, *entries.items()]:

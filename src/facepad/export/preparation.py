@@ -147,10 +147,10 @@ def _lines(bundle: Bundle) -> Iterator[str]:
 
 
 def _terms(bundle: Bundle) -> list[tuple[str, str]]:
-    described, shipping = bundle.description, bundle.description.facts.get("shipping", {})
+    described, shipping = bundle.description, bundle.description.facts.get("shipping")
     return [
         ("licence", described.license),
-        ("may I ship it?", f"{shipping['answer']}: {shipping['reason']}" if shipping else ""),
+        ("may I ship it?", ": ".join(map(str, shipping.values())) if isinstance(shipping, dict) else ""),
         ("scope", described.scope),
         ("training data", str(described.facts.get("training_data", ""))),
         ("source", described.source),

@@ -101,6 +101,12 @@ def test_card_and_licence_come_along_and_a_full_folder_is_refused(bundle, tmp_pa
         extract_model(bundle, tmp_path / "plain")
 
 
+def test_a_part_that_is_no_graph_is_refused_in_one_line(bundle):
+    broken = Bundle(bundle.description, {"network.onnx": b"no graph"})
+    with pytest.raises(ModelError, match="network tiny of tiny is not an ONNX graph"):
+        plain_onnx(broken, broken.description.networks[0])
+
+
 def test_openvinos_format_is_refused_in_one_line(bundle, tmp_path):
     network = bundle.description.networks[0].model_copy(update={"files": ("a.xml", "a.bin")})
     with pytest.raises(ModelError, match="OpenVINO's format, which cannot become ONNX"):
