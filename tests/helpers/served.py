@@ -42,3 +42,24 @@ def parts(*contents: bytes) -> list:
 def clip(folder, images, name="clip.mp4", rate=10) -> bytes:
     write_video(folder / name, images, rate=rate)
     return (folder / name).read_bytes()
+
+
+def opened(client, headers=None, **asked) -> dict:
+    response = client.post("/v1/sessions", json={"reference": "anna"} | asked, headers=headers)
+    assert response.status_code == 201, response.text
+    return response.json()
+
+
+def bearer(token: str) -> dict:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def upload(client, session: dict, content: bytes = b"", **more):
+    sent = more if "files" in more else {"content": content} | more
+    return client.post("/v1/uploads", headers=bearer(session["token"]), **sent)
+
+
+def result(client, session: dict, headers=None) -> dict:
+    response = client.get(f"/v1/sessions/{session['id']}", headers=headers)
+    assert response.status_code == 200, response.text
+    return response.json()

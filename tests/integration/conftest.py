@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -103,3 +104,16 @@ def start(predictor):
     yield begin
     for client in clients:
         client.__exit__(None, None, None)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Moves the clocks of the sessions and of the store forward by some seconds."""
+    unix, steady, late = time.time, time.monotonic, [0.0]
+    monkeypatch.setattr("facepad.service.sessions.time.time", lambda: unix() + late[0])
+    monkeypatch.setattr("facepad.service.store.time.monotonic", lambda: steady() + late[0])
+
+    def forward(seconds: float) -> None:
+        late[0] += seconds
+
+    return forward
