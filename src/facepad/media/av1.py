@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import av
 
+from facepad.media.mp4_tables import promises_too_many
+
 __all__ = ["AvifFacts", "read_avif_facts"]
 
 _SEQUENCE_HEADER = 1  # the type of the unit (OBU) with the size
@@ -41,6 +43,8 @@ def read_avif_facts(content: bytes) -> AvifFacts:
         ValueError: The file has no picture, or a picture has no header.
         av.FFmpegError: The container cannot be read.
     """
+    if promises_too_many(io.BytesIO(content), len(content)):
+        raise ValueError("its tables promise more frames than the file can hold")
     with av.open(io.BytesIO(content), "r", options=_OPTIONS) as file:
         streams = file.streams.video  # one for each tile, or for a whole sequence
         waiting = {stream.index for stream in streams}

@@ -26,6 +26,7 @@ from facepad.errors import InputError, RunError, VideoError, reason
 from facepad.files.disk import atomic_path
 from facepad.media.formats import HEAD, format_of
 from facepad.media.hdr import TRANSFERS, to_sdr
+from facepad.media.mp4_tables import promises_too_many
 from facepad.media.picking import by_rate, evenly
 from facepad.types import VIDEO_SUFFIXES, VideoFrame
 
@@ -286,9 +287,10 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]], *, rate: int = 
 def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The opened file, and its video stream."""
     name = _name(source)
-    if not _length(source, name):
+    length = _length(source, name)
+    if not length:
         raise VideoError(name, "is empty")
-    _refuse_images(source, name)
+    _refuse_disguised(source, name, length)
     # FFmpeg refuses larger frames before it decodes them, even if the header names a smaller size. Twice the limit
     # leaves room for the padding of a frame.
     limit = {"max_pixels": str(min(2 * max_pixels, 2**31 - 1))}
@@ -324,11 +326,14 @@ def _length(source: Path | bytes, name: str) -> int:
         raise VideoError(name, f"cannot be read ({reason(error)})") from error
 
 
-def _refuse_images(source: Path | bytes, name: str) -> None:
-    """Refuse HEIC and AVIF, which FFmpeg opens: it would take each tile of the image for a video of its own."""
+def _refuse_disguised(source: Path | bytes, name: str, length: int) -> None:
+    """Refuse HEIC and AVIF, of which FFmpeg would take each tile for a video, and tables that would fill the memory."""
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
-            kind = format_of(stream.read(HEAD))
+            head = stream.read(HEAD)
+            kind = format_of(head)
+            if head[4:8].isalpha() and promises_too_many(stream, length):
+                raise VideoError(name, "its tables promise more frames than the file can hold")
     except OSError:
         return  # PyAV gives the reason
     if kind in ("HEIC", "AVIF"):

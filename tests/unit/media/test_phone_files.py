@@ -196,3 +196,12 @@ def test_damaged_av1_header_is_a_number_or_an_error(noise):
 @cache
 def image_file_of_avif() -> bytes:
     return image_file("AVIF", speed=10)
+
+
+@pytest.mark.parametrize(("name", "table", "count"), [("matrix-1.mp4", b"stsz", 12), ("fragmented.mp4", b"trun", 8)])
+def test_tables_that_promise_more_frames_than_the_file_can_hold_are_refused(name, table, count):
+    content = bytearray(CLIPS[name]())
+    start = content.index(table) + count
+    content[start : start + 4] = (2**20).to_bytes(4, "big")
+    with pytest.raises(VideoError, match="its tables promise more frames than the file can hold"):
+        read_video(bytes(content))

@@ -1,0 +1,51 @@
+"""A check of the tables of an MP4 or MOV file, before FFmpeg makes room for the samples that they promise."""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO
+
+__all__ = ["promises_too_many"]
+
+_BYTES_PER_SAMPLE = 4  # Fewer than a frame or an audio sample takes, together with its line in the tables.
+_MEDIA = frozenset({b"mdat", b"free", b"skip", b"wide"})  # boxes without tables, which may be large
+# Bytes from the name of a table to its number of samples. A compressed header (cmov) could hide tables; it is obsolete.
+_TABLES = {b"stsz": 12, b"stz2": 12, b"trun": 8}
+_NAMES = re.compile(b"stsz|stz2|trun|cmov")
+
+
+def promises_too_many(stream: BinaryIO, length: int) -> bool:
+    """Whether a table promises more samples than the file can hold. FFmpeg would need gigabytes for a file of 2 kB.
+
+    Args:
+        stream: An MP4 or MOV file, which can seek.
+        length: Number of bytes of the file.
+    """
+    place = 0
+    while place + 8 <= length:
+        stream.seek(place)
+        head = stream.read(16)
+        size, kind = int.from_bytes(head[:4], "big"), head[4:8]
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        elif size == 0:
+            size = length - place
+        if size < 8:
+            break  # FFmpeg stops here, too
+        if kind not in _MEDIA:
+            stream.seek(place)
+            if _most_samples(stream.read(size)) > length // _BYTES_PER_SAMPLE:
+                return True
+        place += size
+    return False
+
+
+def _most_samples(box: bytes) -> int:
+    """The largest number of samples that a table anywhere in a box promises."""
+    most = 0
+    for match in _NAMES.finditer(box):
+        if match[0] == b"cmov":
+            return 2**32
+        start = match.start() + _TABLES[match[0]]
+        most = max(most, int.from_bytes(box[start : start + 4], "big"))
+    return most
