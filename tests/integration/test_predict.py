@@ -33,6 +33,7 @@ from helpers.digests import digests
 from helpers.squares import BLUE, NOBODY, RED, picture
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "predict.schema.json"
+DARK = (1, 1, 1)  # too dark to be scored
 pytestmark = pytest.mark.usefixtures("stub_detector")
 
 
@@ -122,6 +123,20 @@ def test_quality_limits_decide_and_the_measured_values_are_in_the_document(predi
     code, out, err = predict(photos / "anna", "--quality", "min_fase=64")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "unknown quality limit 'min_fase' (did you mean 'min_face'?)" in err
+
+
+@pytest.mark.parametrize(
+    ("colours", "faces", "code", "face"),
+    [((DARK, RED), "largest", 3, 0), ((RED, DARK), "largest", 0, 0), ((RED, DARK), "all", 3, 1)],
+)
+def test_live_face_beside_an_undecided_face_is_a_success_only_if_it_counts(
+    predict, tmp_path, colours, faces, code, face
+):
+    write_image(tmp_path / "two.png", picture(*colours))
+    found, out, _ = predict(tmp_path / "two.png", "--json", "--faces", faces)
+    (result,) = checked(out)["results"]
+    assert {one["label"] for one in result["decisions"]} == {"bona_fide", None}
+    assert (found, result["decided_by"]["face"]) == (code, face)
 
 
 def test_fail_on_attack_exits_with_4_even_when_something_is_unreadable(predict, photos):

@@ -80,7 +80,7 @@ def predict(
     say_terms(predictor.bundle)
     if not_read:
         say(str(not_read))
-    results, complete = Results(frames=as_json), True
+    results, complete = Results(frames=as_json, faces=faces), True
     width = min(_WIDEST, max(len(source.name) for source in sources))
     try:
         outcomes = predict_sources(predictor, sources, frames=frames, policy=policy)
@@ -114,18 +114,23 @@ def _copy(outcome: Outcome, copies: Annotations | None) -> None:
 
 
 def _exit_code(results: Results, complete: bool, fail_on: FailOn | None) -> int:
-    """The exit code of the first case that applies: Ctrl-C, --fail-on, all unreadable, some undecided, success."""
+    """The exit code of the first case that applies: Ctrl-C, --fail-on, all unreadable, some undecided, success.
+
+    Every face counts for --fail-on. The deciding face of an image counts for the other codes: a live face behind an
+    undecided face is not a success.
+    """
     from facepad.predict.run import decisions_of
     from facepad.types import Label
 
     if not complete:
         return ExitCode.CTRL_C
-    found = [{decision.label for decision in decisions_of(one)} for _, one in results.decided()]
-    if fail_on and any(Label.ATTACK in labels for labels in found):
+    found = [decision for _, one in results.decided() for decision in decisions_of(one)]
+    if fail_on and any(decision.label is Label.ATTACK for decision in found):
         return ExitCode.MATCHED
     if not found:
         return ExitCode.WRONG_INPUT
-    return ExitCode.UNDECIDED if results.failures or {None} in found else 0
+    undecided = any(decision.label is None for decision in results.verdicts())
+    return ExitCode.UNDECIDED if results.failures or undecided else 0
 
 
 def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: bool) -> Iterator[Outcome]:

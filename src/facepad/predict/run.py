@@ -16,10 +16,11 @@ from facepad.errors import InputError, MediaError, VideoError
 from facepad.files.disk import printable
 from facepad.modelfile.bundle import Bundle
 from facepad.predict.inputs import ImageInput
+from facepad.predict.policy import deciding_face
 from facepad.predict.predictor import FRAMES, Predictor
 from facepad.predict.sources import Source, SourceKind
 from facepad.predict.stream import Stream, StreamState
-from facepad.types import Decision, FrameDecision, Label, Policy, SourceDecision, VideoDecision
+from facepad.types import Decision, FacePolicy, FrameDecision, Label, Policy, SourceDecision, VideoDecision
 
 if TYPE_CHECKING:
     from facepad.predict.schema import Document  # Slow to import, and only --json needs the schema.
@@ -106,14 +107,15 @@ class Results:
 
     Args:
         frames: Whether to keep each frame of a camera for the document. False lets a camera run for days.
+        faces: The faces of an image that count.
 
     Attributes:
         failures: Name and reason of each source that cannot be read.
     """
 
-    def __init__(self, *, frames: bool = True) -> None:
+    def __init__(self, *, frames: bool = True, faces: FacePolicy = "largest") -> None:
         self.failures: list[tuple[str, str]] = []
-        self._keeps_frames = frames
+        self._keeps_frames, self._faces = frames, faces
         self._decided: list[tuple[str, tuple[Decision, ...] | VideoDecision]] = []
         self._cameras: dict[str, Decision] = {}
         self._camera_frames: dict[str, list[FrameDecision]] = {}
@@ -142,6 +144,13 @@ class Results:
         )
         return [*self._decided, *cameras]
 
+    def verdicts(self) -> list[Decision]:
+        """One decision per source so far: of the deciding face of an image, or on a video or camera as a whole."""
+        return [
+            one.decision if isinstance(one, VideoDecision) else one[deciding_face(one, self._faces)]
+            for _, one in self.decided()
+        ]
+
     def document(self, bundle: Bundle, *, complete: bool = True) -> Document:
         """The results so far, as the JSON document of ``--json``.
 
@@ -164,7 +173,9 @@ class Results:
         return Document(
             model=ModelPart.of(bundle),
             results=tuple(
-                VideoResult.of(path, one) if isinstance(one, VideoDecision) else ImageResult.of(path, one)
+                VideoResult.of(path, one)
+                if isinstance(one, VideoDecision)
+                else ImageResult.of(path, one, deciding_face(one, self._faces))
                 for path, one in decided
             ),
             failures=tuple(Failure(path=path, reason=reason) for path, reason in self.failures),

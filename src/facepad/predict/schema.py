@@ -164,11 +164,14 @@ class ImageResult(Part):
     kind: Literal["image"] = "image"
     decisions: tuple[DecisionPart, ...]
     """One decision per face, the most prominent face first."""
+    decided_by: DecidedByPart
+    """The face that decided on the image."""
 
     @classmethod
-    def of(cls, path: str, decisions: tuple[Decision, ...]) -> ImageResult:
-        """Convert the decisions on an image to a document part."""
-        return cls(path=path, decisions=tuple(map(DecisionPart.of, decisions)))
+    def of(cls, path: str, decisions: tuple[Decision, ...], face: int) -> ImageResult:
+        """Convert the decisions on an image, and the index of the face that decided, to a document part."""
+        by = DecidedByPart(file=0, frames=(0, 0), frame=0, face=face)
+        return cls(path=path, decisions=tuple(map(DecisionPart.of, decisions)), decided_by=by)
 
 
 class VideoResult(Part):
