@@ -235,6 +235,14 @@ def test_output_of_another_model_is_refused(run, make_model, tmp_path):
         run(folder, predictor=load(tmp_path / "other.facepad", threads=1))
 
 
+def test_limits_of_quality_decide_and_belong_to_the_output(facepad, model, tmp_path):
+    words = ("score", pictures(tmp_path / "in", 1), tmp_path / "out", "--model", model, "--jobs", 1)
+    assert facepad(*words, "--quality", "max_luminance=1")[0] == 3
+    assert [row["reasons"] for row in rows_of(tmp_path / "out")] == [["too_bright"]]
+    code, _, err = facepad(*words)
+    assert (code, "scores of another quality" in err) == (2, True)
+
+
 def test_processes_that_never_start_end_the_run(run, model, tmp_path):
     with pytest.raises(RunError, match=r"die before they have loaded the model \(exit code 9\)"):
         run(pictures(tmp_path / "in", 2), predictor=deadly_to_load(model))

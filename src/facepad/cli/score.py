@@ -20,6 +20,7 @@ from facepad.cli.app import (
     FacesOption,
     Jobs,
     ModelOption,
+    QualityOption,
     ThresholdOption,
     app,
     print_json,
@@ -69,6 +70,7 @@ def score(
     jobs: Jobs = None,
     frames: Annotated[int, typer.Option(min=1, help="Frames of each video.")] = 20,
     detector: DetectorOption = None,
+    quality: QualityOption = "",
     faces: FacesOption = "largest",
     threshold: ThresholdOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per task of a process.")] = 32,
@@ -78,10 +80,12 @@ def score(
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON document on stdout.")] = False,
 ) -> None:
     """Score any number of images and videos to Parquet. A second run scores only the missing inputs."""
+    from facepad.faces.quality import Quality
     from facepad.predict.predictor import load
     from facepad.scale import BulkSettings, score_source
 
-    predictor = load(model, detector=detector, faces=faces, threads=1, threshold=threshold)
+    limits = Quality.parse(quality)
+    predictor = load(model, detector=detector, quality=limits, faces=faces, threads=1, threshold=threshold)
     say_terms(predictor.bundle)
     if address:
         say("Ray shows actors, nodes and their memory on its dashboard, usually at port 8265 of the head node")

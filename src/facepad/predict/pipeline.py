@@ -89,6 +89,7 @@ class Pipeline:
     Attributes:
         bundle: The model.
         detector: The name of the detector in use; None for models that take whole frames.
+        quality: The quality limits.
         faces: The faces that count.
 
     Raises:
@@ -117,7 +118,7 @@ class Pipeline:
             "quality": quality,
             "faces": faces,
         }
-        self._quality, self.faces = quality, faces
+        self.quality, self.faces = quality, faces
         self._scorer = BundleScorer(bundle, engine=engine, threads=threads)
         usual = usual_detector(bundle)
         self.detector = usual and (detector or usual)
@@ -180,7 +181,7 @@ class Pipeline:
         box = None if face is None else face.box
         angles = None if face is None or self._detector is None else self._detector.angles(image, face, closely=closely)
         quality = measure_quality(image, box, angles)
-        reasons = self._quality.reasons(quality)
+        reasons = self.quality.reasons(quality)
         crops = None if reasons else self._scorer.prepare(image, box)
         return ExaminedFace(box, crops, reasons, time.perf_counter() - started, quality)
 

@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
@@ -202,6 +202,7 @@ def _identity(source: BulkSource, predictor: Predictor, settings: BulkSettings) 
         "detector": predictor.pipeline.detector,
         "frames": settings.frames,
         "faces": predictor.pipeline.faces,
+        "quality": asdict(predictor.pipeline.quality),
         "format": 2,
     }
 
