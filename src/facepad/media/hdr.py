@@ -16,6 +16,7 @@ _WHITE = 203.0  # cd/m2 of a white sheet of paper in HDR, which is the white of 
 _PEAK = 1000.0  # cd/m2 of the nominal display of HLG (ITU-R BT.2100)
 _SYSTEM_GAMMA = 1.2  # of the nominal display of HLG
 _DISPLAY_GAMMA = 2.4  # of an SDR display (ITU-R BT.1886)
+_ROWS = 64  # converted at once, because the light of an image needs many times the memory of its pixels
 _STEPS = 4096  # 12 bits, the most that cameras record
 _LUMINANCE = np.array([[0.2627, 0.6780, 0.0593]], np.float32)  # of BT.2020
 _TO_BT709 = np.array(  # linear RGB with the primaries of BT.2020 to the primaries of BT.709 (ITU-R BT.2087)
@@ -42,6 +43,14 @@ def to_sdr(image: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
     >>> [to_sdr(grey, transfer).ravel().tolist() for transfer in TRANSFERS]
     [[108, 108, 108], [109, 109, 109]]
     """
+    shown = np.empty(image.shape, np.uint8)
+    for start in range(0, len(image), _ROWS):
+        rows = slice(start, start + _ROWS)
+        shown[rows] = _rows_to_sdr(image[rows], transfer)
+    return shown
+
+
+def _rows_to_sdr(image: NDArray[np.uint16], transfer: int) -> NDArray[np.uint8]:
     import cv2  # Imported here because few images are HDR.
 
     light = _light_of(transfer)[image >> 4]

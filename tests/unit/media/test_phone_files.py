@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
+import tracemalloc
 from contextlib import suppress
 from functools import cache
 
@@ -64,6 +65,17 @@ def test_light_above_white_is_clipped_and_stays_neutral():
         grey = to_sdr(signal, transfer).astype(int)
         assert (grey[0, int(64 * white) + 1 :] == 255).all()
         assert (np.diff(grey[0, :, 1]) >= 0).all() and np.ptp(grey, axis=2).max() <= 1
+
+
+def test_hdr_is_converted_in_little_memory():
+    image = np.full((1030, 1000, 3), 20_000, np.uint16)
+    to_sdr(image[:1], HLG)  # makes the table of the light
+    tracemalloc.start()
+    shown = to_sdr(image, HLG)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (shown == shown[0, 0]).all()
+    assert peak < 2.5 * shown.nbytes
 
 
 @pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
