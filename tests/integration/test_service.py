@@ -357,6 +357,23 @@ def test_origin_that_is_named_may_call(start):
     )
 
 
+def test_only_the_frame_of_the_widget_is_for_frames_and_only_of_named_origins(start):
+    refused = ("frame-ancestors 'none'", "DENY")
+
+    def policy(client, address: str) -> tuple[str, str | None]:
+        headers = client.get(address).headers
+        return headers["content-security-policy"].split("; ")[-1], headers.get("x-frame-options")
+
+    named = start(cors=("https://login.example", "https://shop.example"))
+    allowed = ("frame-ancestors https://login.example https://shop.example", None)
+    assert policy(named, "/widget/frame.html") == allowed
+    assert {policy(named, address) for address in ("/", "/docs", "/widget/frame.js", "/v1/models")} == {refused}
+    assert policy(start(), "/widget/frame.html") == refused
+    script = named.get("/widget/facepad-check.js", headers={"Origin": "https://login.example"})
+    assert script.headers["content-type"].startswith("text/javascript")
+    assert script.headers["access-control-allow-origin"] == "https://login.example"
+
+
 def test_host_name_of_dns_rebinding_is_refused(start):
     for host in ("evil.example", "[::1", "", "localhost.evil.example", "localhost@evil.example"):
         problem(start().get("/v1/models", headers={"Host": host}), "forbidden-origin")

@@ -29,7 +29,7 @@ from facepad.service.judge import Judge
 from facepad.service.keys import ApiKeys
 from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem, problem_response
-from facepad.service.routes import PAGE, open_routes, page_routes, v1
+from facepad.service.routes import PAGE, WIDGET, open_routes, page_routes, v1
 from facepad.service.running import Running
 from facepad.service.session_routes import session_routes, upload_routes
 from facepad.service.settings import Settings
@@ -94,6 +94,7 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
     for router in (v1, session_routes, upload_routes, open_routes, page_routes):
         app.include_router(router)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    app.mount("/widget", StaticFiles(directory=WIDGET), name="widget")
     app.mount("/docs/ui", StaticFiles(directory=SWAGGER_UI), name="swagger-ui")
     _answer_problems(app)
     _describe_problems(app)

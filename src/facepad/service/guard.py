@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,9 +25,11 @@ _LOG = logging.getLogger("facepad.service")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_FRAME = "/widget/frame.html"  # The only page that other origins may show in a frame.
+_NO_FRAMES = "frame-ancestors 'none'"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; " + _NO_FRAMES,
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -66,7 +69,9 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(MutableHeaders(scope=message), request_id, scope["path"])
+                _add_headers(MutableHeaders(scope=message), request_id)
+                if scope["path"] == _FRAME and self._settings.cors:
+                    _allow_frames(MutableHeaders(scope=message), self._settings.cors)
             await send(message)
 
         self._telemetry.inside.inc()
@@ -156,7 +161,13 @@ def _host_name(address: str) -> str | None:
         return None
 
 
-def _add_headers(headers: MutableHeaders, request_id: str, path: str) -> None:
+def _add_headers(headers: MutableHeaders, request_id: str) -> None:
     headers["X-Request-ID"] = request_id
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
+
+
+def _allow_frames(headers: MutableHeaders, origins: Sequence[str]) -> None:
+    policy = headers["Content-Security-Policy"].replace(_NO_FRAMES, f"frame-ancestors {' '.join(origins)}")
+    headers["Content-Security-Policy"] = policy
+    del headers["X-Frame-Options"]

@@ -28,10 +28,13 @@ from facepad.service.schemas import Answer, Models, PublicKeys, State
 from facepad.service.telemetry import CONTENT_TYPE
 from facepad.types import Policy
 
-__all__ = ["PAGE", "open_routes", "page_routes", "v1"]
+__all__ = ["PAGE", "WIDGET", "open_routes", "page_routes", "v1"]
 
 PAGE = Path(str(resources.files("facepad.service"))) / "page"
 """The folder of the web page."""
+
+WIDGET = PAGE.parent / "widget"
+"""The folder of the element that other web sites embed. The web page uses its modules, too."""
 
 v1 = APIRouter(
     prefix="/v1",

@@ -32,7 +32,8 @@ class Settings(Section):
         store: Address of a Redis server (``redis://host:port/0``) that holds the rate limits and sessions of all
             processes. None keeps this state in the memory of the process.
         challenges: Whether to offer the active check.
-        cors: Origins of other web sites whose pages may call, such as ``https://login.example.org``.
+        cors: Origins of other web sites whose pages may call, and embed the widget, such as
+            ``https://login.example.org``.
         signing_keys: File of the keys that sign results, made by `facepad.service.signing.add_signing_key`. None signs
             no results.
         issuer: Name of the service in signed results.

@@ -63,9 +63,9 @@ def test_documentation_is_addressed_relatively():
 
 
 def test_modules_that_scripts_import_are_there():
-    imported = {name for text in SCRIPTS.values() for name in re.findall(r'from "\./([^"]+)"', text)}
+    imported = {name for text in SCRIPTS.values() for name in re.findall(r' from "([^"]+)"', text)}
 
-    assert imported and imported <= set(SCRIPTS)
+    assert imported and all((PAGE / name).is_file() for name in imported)
 
 
 def test_elements_that_scripts_name_are_in_the_page():
@@ -82,14 +82,6 @@ def test_every_reason_of_the_service_has_words():
     known = set(re.findall(r"^  (\w+): \[", SCRIPTS["words.js"].partition("const REASONS")[2].partition("};")[0], re.M))
 
     assert set(Reason) <= known
-
-
-def test_every_action_of_the_active_check_has_words():
-    from facepad.service.challenge import Action
-
-    known = set(re.findall(r"^  (\w+): \[", SCRIPTS["words.js"].partition("const STEPS")[2].partition("};")[0], re.M))
-
-    assert set(Action) <= known
 
 
 STEADY = """

@@ -1,6 +1,7 @@
 // Shows an answer: the verdict in words, the score beside the threshold, advice, and the evidence.
 
-import { numbersOf, reasonOf, sentenceOf, stepOf, verdictOf } from "./words.js";
+import { numbersOf, reasonOf, sentenceOf, verdictOf } from "./words.js";
+import { stepOf, TEXTS } from "../widget/texts.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const at = (id) => document.getElementById(id);
@@ -97,7 +98,7 @@ function showBar({ score, threshold }) {
 function showAdvice(answer) {
   const items = answer.reasons.map((name) => advice(reasonOf(name).what, reasonOf(name).improve));
   for (const step of answer.challenge?.steps ?? []) {
-    items.push(advice(stepOf(step.action).text, step.passed ? `Seen at ${step.seconds.toFixed(1)} s.` : "Not seen."));
+    items.push(advice(stepOf(step.action, TEXTS.en).text, step.passed ? `Seen at ${step.seconds.toFixed(1)} s.` : "Not seen."));
   }
   if (answer.challenge?.note) items.push(advice("What the clip shows:", `${answer.challenge.note}.`));
   const faces = answer.files[0]?.decisions?.length ?? 0;

@@ -1,13 +1,15 @@
 // The page: its buttons, dropped files, and the camera.
 
 import { announce, boxesOf, drawBoxes, placePicture, showAnswer, showNoVerdict, showProblem, showWorking } from "./answer.js";
-import { beginChallenge, judge, judgeInSession, models, openSession, patiently, Problem, setKey } from "./api.js";
-import { Camera, CameraError } from "./camera.js";
-import { guideThrough, planOf } from "./challenge.js";
+import { beginChallenge, judge, judgeInSession, models, openSession, setKey } from "./api.js";
 import { History } from "./history.js";
 import { watch } from "./live.js";
 import { Steady } from "./steady.js";
 import { adviceOn, adviceOnCamera, adviceOnFiles } from "./words.js";
+import { Camera, CameraError } from "../widget/camera.js";
+import { guideThrough, planOf } from "../widget/challenge.js";
+import { patiently, Problem } from "../widget/http.js";
+import { TEXTS } from "../widget/texts.js";
 
 const CLIP_SECONDS = 3;
 // Touch screens cannot drop files.
@@ -337,7 +339,7 @@ at("challenge").addEventListener("click", () =>
     const session = await openSession();
     if (session === null) throw new Problem({ slug: "challenges-off" });
     const challenge = await beginChallenge(session);
-    const clip = await recorded(planOf(challenge.steps, challenge.max_seconds));
+    const clip = await recorded(planOf(challenge.steps, challenge.max_seconds, TEXTS.en));
     await judged("Active check", clip, judgeInSession(clip, session));
   }));
 

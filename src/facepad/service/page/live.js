@@ -1,6 +1,6 @@
 // Live view: judges a few pictures per second, one at a time. It pauses while the page is hidden.
 
-import { Problem, sleep } from "./api.js";
+import { Problem, sleep } from "../widget/http.js";
 
 const PACE = 330; // Minimum milliseconds from one picture to the next.
 const LONGEST_PAUSE = 15; // Maximum seconds of a pause if the service cannot be reached.

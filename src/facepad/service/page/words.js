@@ -1,5 +1,7 @@
 // The texts of the page: verdicts, reasons with advice, and problems with advice.
 
+import { TEXTS } from "../widget/texts.js";
+
 /** The word and the tone of each label. */
 export function verdictOf(label) {
   if (label === "bona_fide") return { word: "Live", tone: "live" };
@@ -55,18 +57,6 @@ export function sentenceOf(answer) {
   return `The score is ${score}. ${reasonOf(answer.reasons[0] ?? "no_threshold").what}`;
 }
 
-const STEPS = {
-  turn_left: ["Turn your head slowly to your left, and back", "←"],
-  turn_right: ["Turn your head slowly to your right, and back", "→"],
-  come_closer: ["Come slowly closer to the camera, and back", "↕"],
-};
-
-/** The text of a step of the active check, with an arrow for the mirrored picture. */
-export function stepOf(action) {
-  const [text, arrow] = STEPS[action] ?? [action.replaceAll("_", " "), ""];
-  return { text, arrow };
-}
-
 /** The texts of a problem for the user: a title and advice. */
 export function adviceOn(problem) {
   const seconds = problem.retryAfter;
@@ -97,20 +87,7 @@ export function adviceOnFiles(names, count) {
 
 /** The reason why the camera does not start, and advice. `name` is the name of the browser error. */
 export function adviceOnCamera(name) {
-  const upload = "You can choose a picture or a clip instead.";
-  const known = {
-    insecure: [
-      "The camera needs HTTPS here",
-      `Browsers give a page the camera over HTTPS only, or on the machine itself (localhost). ${upload}`,
-    ],
-    NotAllowedError: [
-      "The camera is not allowed",
-      `Allow it for this page in the browser's settings, by the sign beside the address, and start again. ${upload}`,
-    ],
-    NotFoundError: ["No camera was found", `Connect one and start again. ${upload}`],
-    NotReadableError: ["The camera is in use", `Close the program that uses it, and start again. ${upload}`],
-    ended: ["The camera has stopped", "It was unplugged, or another program took it. Start it again."],
-  };
-  const [title, text] = known[name] ?? ["The camera does not start", `The browser says ${name}. ${upload}`];
-  return { title, text };
+  const [title, text] = TEXTS.en.camera[name] ?? TEXTS.en.camera.other;
+  const upload = name === "ended" ? "" : " You can choose a picture or a clip instead.";
+  return { title, text: `${text.replace("{name}", name)}${upload}` };
 }

@@ -1,17 +1,17 @@
 // The active check: the steps of a session, shown one after another while a clip is recorded.
 
-import { sleep } from "./api.js";
-import { stepOf } from "./words.js";
+import { sleep } from "./http.js";
+import { stepOf } from "./texts.js";
 
 const NEUTRAL = 1.5; // Seconds of looking into the camera at the start. The steps are compared with this state.
 const LONGEST_STEP = 4; // Maximum seconds of a step.
 const SPARE = 1; // Seconds of delay that are allowed at the end of a recording.
 
 /** The parts of an active check in order, as [{text, arrow, seconds}]. The total is shorter than `maxSeconds`. */
-export function planOf(actions, maxSeconds) {
+export function planOf(actions, maxSeconds, texts) {
   const seconds = Math.min(LONGEST_STEP, (maxSeconds - NEUTRAL - SPARE) / actions.length);
-  const steps = actions.map((action) => ({ ...stepOf(action), seconds }));
-  return [{ text: "Look straight at the camera", arrow: "", seconds: NEUTRAL }, ...steps];
+  const steps = actions.map((action) => ({ ...stepOf(action, texts), seconds }));
+  return [{ text: texts.straight, arrow: "", seconds: NEUTRAL }, ...steps];
 }
 
 /** Show each part for its time. `show(part, done)` gets the part and the total progress from 0 to 1. */

@@ -1,0 +1,198 @@
+"""The widget in a browser, on a page of another origin: it uploads once, and the signed result is verified."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from facepad.client import Client, OpenedSession, SessionRequest
+from facepad.service.keys import add_key
+from facepad.service.signing import add_signing_key
+
+expect = pytest.importorskip("playwright.sync_api", reason="no playwright").expect
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-playwright-python")
+
+PAGE = """<!doctype html><html lang="en"><title>Shop</title><link rel="icon" href="data:,">
+<script type="module" src="{service}/widget/facepad-check.js"></script>
+<main><h1>Shop</h1><facepad-check service="{service}" session="mine" token="{token}" {more}></facepad-check></main>
+<script>window.heard = []; for (const type of ["facepad-done", "facepad-error"])
+  addEventListener(type, (event) => heard.push([type, event.detail]));</script></html>"""
+FRAME = """<!doctype html><html lang="en"><title>Shop</title><link rel="icon" href="data:,">
+<script>window.heard = []; addEventListener("message", ({{ data, origin }}) => heard.push([origin, data]));</script>
+<iframe allow="camera" src="{service}/widget/frame.html#token={token}&lang=pt"></iframe></html>"""
+
+
+@dataclass
+class Shop:
+    """A web site that embeds the widget, and the client of its backend."""
+
+    server: ThreadingHTTPServer
+    service: str
+    client: Client
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def show(self, token: str, html: str = PAGE, more: str = "") -> None:
+        self.server.html = html.format(service=self.service, token=token, more=more).encode()
+
+    def open(self) -> OpenedSession:
+        return self.client.open_session(SessionRequest("anna", checks=["passive"]))
+
+
+class Pages(BaseHTTPRequestHandler):
+    """Answers every request with the page of the shop."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(self.server.html)
+
+    def log_message(self, *_: object) -> None:
+        """No log."""
+
+
+@pytest.fixture(scope="module")
+def shop(serving, make_model, tmp_path_factory) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("shop")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    key = add_key(folder / "keys.txt", "shop")
+    add_signing_key(folder / "signing.json")
+    options = ["--api-keys", folder / "keys.txt", "--signing-keys", folder / "signing.json"]
+    options += ["--cors", f"http://127.0.0.1:{server.server_port}", "--attempts", 0]
+    model = make_model(folder / "tiny.facepad")
+    with serving(folder / "log", "--model", model, *options) as address, Client(address, key) as client:
+        yield Shop(server, address, client)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def visit_shop(launch, shop) -> Iterator[Callable[..., object]]:
+    """Open the page of the shop; errors of scripts fail the test."""
+    opened, wrong = [], []
+
+    def open_page(camera=None, *, allowed: bool = True, **context: object) -> object:
+        page = launch(camera, allowed=allowed).new_context(**context).new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
+        page.goto(shop.origin)
+        opened.append(page.context)
+        return page
+
+    yield open_page
+    for context in opened:
+        context.close()
+    assert not wrong
+
+
+def button(page, name: str):
+    return page.get_by_role("button", name=name)
+
+
+def test_camera_on_another_origin_gives_a_signed_result_and_the_page_no_verdict(visit_shop, shop, camera_file):
+    session = shop.open()
+    shop.show(session.token)
+    page = visit_shop(camera_file("live"), color_scheme="dark")
+    requests = []
+    page.on("request", lambda request: requests.append(request))
+
+    button(page, "Start camera").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Fill the oval with your face, and look into the camera.")
+    found = axe.Axe().run(page)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text("Thank you. The check is complete.")
+
+    assert found.violations_count == 0, found.generate_report()
+    expect(page.get_by_role("status")).to_be_focused()
+    assert page.evaluate("heard") == [["facepad-done", {"session": "mine", "check": "passive"}]]
+    signed = shop.client.session(session.id).signed
+    assert shop.client.verify(signed, reference="anna", session=session.id).live
+    [sent] = [request for request in requests if request.method == "POST"]
+    assert sent.headers["authorization"] == f"Bearer {session.token}"
+    assert sent.response().json() == {"state": "done"}
+    page.reload()  # The token is used up.
+    expect(page.get_by_role("alert")).to_have_text("The check has expired. Go back, and begin again.")
+    [[kind, detail]] = page.evaluate("heard")
+    assert (kind, detail["name"], detail["final"]) == ("facepad-error", "session-refused", True)
+
+
+def test_refused_camera_leaves_the_choice_of_a_photo(visit_shop, shop, camera_file, faces):
+    session = shop.open()
+    shop.show(session.token, more='lang="de-AT"')
+    page = visit_shop(camera_file("live"), allowed=False)
+
+    button(page, "Kamera starten").click()
+    expect(page.get_by_role("alert")).to_contain_text("Die Kamera ist nicht erlaubt.")
+    assert page.evaluate("heard[0][1].final") is False
+    page.get_by_label("Stattdessen ein Foto wählen").set_input_files(
+        {"name": "a.txt", "mimeType": "text/plain", "buffer": b"no photo"}
+    )
+    expect(page.get_by_role("alert")).to_contain_text("Weder ein Bild noch ein Video.")
+    page.get_by_label("Stattdessen ein Foto wählen").set_input_files(faces["attack"])
+    expect(page.get_by_role("status")).to_have_text("Danke. Die Prüfung ist abgeschlossen.")
+    assert shop.client.session(session.id).answer.label == "attack"
+
+    other = shop.open()
+    page.evaluate("document.querySelector('facepad-check').setAttribute('camera-only', '')")
+    page.evaluate(f"document.querySelector('facepad-check').setAttribute('token', '{other.token}')")
+    expect(button(page, "Kamera starten")).to_be_visible()  # A new token starts anew.
+    expect(page.get_by_label("Stattdessen ein Foto wählen")).to_be_hidden()
+
+
+def test_frame_does_the_same_and_tells_its_page(visit_shop, shop, camera_file):
+    session = shop.open()
+    shop.show(session.token, FRAME)
+    page = visit_shop(camera_file("live"))
+    frame = page.frame_locator("iframe")
+
+    frame.get_by_role("button", name="Ligar a câmara").click()
+    frame.get_by_role("button", name="Tirar a foto").click()
+
+    expect(frame.get_by_role("status")).to_have_text("Obrigado. A verificação está concluída.")
+    message = {"type": "facepad-done", "detail": {"session": None, "check": "passive"}}
+    assert page.evaluate("heard") == [[shop.service, message]]
+    assert shop.client.session(session.id).live
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_active_check_shows_the_steps_and_sends_one_clip(visit, camera_file, recorded):
+    task = {"steps": ["turn_left", "come_closer"], "expires_in": 60, "max_seconds": 5}
+    sent = []
+
+    def uploads(route):
+        if route.request.method == "GET":
+            return route.fulfill(json={"checks": ["challenge"], "expires_in": 300})
+        sent.append(route.request)
+        return route.fulfill(json={"state": "done"})
+
+    def before(page):
+        page.route("**/v1/challenge", lambda route: route.fulfill(json=task))
+        page.route("**/v1/uploads*", uploads)
+
+    page = visit(camera_file("live"), path="widget/frame.html#token=t&lang=fr", before=before).page
+    texts = ("Regardez droit vers la caméra", "Tournez lentement la tête vers votre gauche", "Approchez-vous lentement")
+    if recorded:
+        button(page, "Démarrer la caméra").click()
+        page.get_by_role("button", name="Filmer", exact=True).click()
+        for text in texts:
+            expect(page.get_by_role("status")).to_contain_text(text)
+    else:
+        button(page, "Filmer avec une autre application").click()
+        for number, text in enumerate(texts):
+            expect(page.get_by_role("listitem").nth(number)).to_contain_text(text)
+        clip = {"name": "a.webm", "mimeType": "video/webm", "buffer": b"clip"}
+        page.get_by_label("Choisir la vidéo").set_input_files(clip)
+
+    expect(page.get_by_role("status")).to_have_text("Merci. La vérification est terminée.")
+    [request] = sent
+    assert request.url.endswith("?check=challenge") and request.headers["content-type"] == "video/webm"
