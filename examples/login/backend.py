@@ -1,8 +1,8 @@
 """A login backend with sessions: uvicorn --app-dir examples/login backend:app --port 9000.
 
-The browser uploads straight to the liveness service, with a token that this backend gets for each attempt. The verdict
-comes to this backend alone, as a signed result. LIVENESS_URL is the URL of the service, and LIVENESS_KEY is an API key
-with the scope sessions. Start the service with --signing-keys and --cors http://127.0.0.1:9000.
+The page shows the widget of the liveness service, which uploads with a token that this backend gets for each attempt.
+The verdict comes to this backend alone, as a signed result. LIVENESS_URL is the URL of the service, and LIVENESS_KEY is
+an API key with the scope sessions. Start the service with --signing-keys and --cors http://127.0.0.1:9000.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ def create_app(liveness: AsyncClient, url: str = URL) -> FastAPI:
             raise HTTPException(429 if error.status == 429 else 503, str(error)) from error
         attempt = secrets.token_urlsafe(16)
         attempts[attempt] = asked.user, session.id
-        return {"attempt": attempt, "token": session.token, "upload": f"{url}/v1/uploads"}
+        return {"attempt": attempt, "token": session.token, "service": url}
 
     @app.post("/login/finish")
     async def finish(asked: Finish) -> dict[str, str]:
