@@ -59,10 +59,12 @@ def find_sources(words: Sequence[str], stdin: BinaryIO, not_read: NotRead | None
 
     Raises:
         InputError: A folder has no images and videos, or cannot be read; a pattern matches nothing; a camera has no
-            number or is not the last input; there are no words.
+            number or is not the last input; there are no words, or one is empty.
     """
     sources: dict[tuple[SourceKind, Path | bytes | int], Source] = {}  # The first name of a source is kept.
     counts = NotRead() if not_read is None else not_read
+    if "" in words:  # An unset variable of a script. As a path it would be the present folder.
+        raise InputError("an input is empty; for the present folder write .")
     for word in dict.fromkeys(words):
         for source in _sources_of(word, stdin, counts):
             sources.setdefault((source.kind, source.content), source)

@@ -66,8 +66,10 @@ def open_source(word: str, *, column: str | None = None) -> BulkSource:
         column: The Parquet column with the bytes of the files. None means the only column of bytes.
 
     Raises:
-        InputError: The file or folder does not exist, or is of another kind.
+        InputError: The file or folder does not exist, or is of another kind, or the word is empty.
     """
+    if not word:  # An unset variable of a script. As a path it would be the present folder.
+        raise InputError("SOURCE is empty; for the present folder write .")
     remote = is_remote(word)
     name = word if remote else str(Path(word).absolute())
     if not remote and Path(word).is_dir():

@@ -113,6 +113,7 @@ def test_camera_is_a_number_and_comes_last(tree):
     ("words", "message"),
     [
         ([], "no input: name images"),
+        ([""], "an input is empty; for the present folder write"),
         (["photos/*.gif"], r"nothing matches photos/\*\.gif"),
         (["empty"], "folder empty holds no images or videos .*jpg"),
         (["photos/.hidden/../../empty"], "holds no images"),

@@ -185,6 +185,7 @@ def test_broken_parquet_is_one_unreadable_item(tmp_path):
 @pytest.mark.parametrize(
     ("word", "line"),
     [
+        ("", "SOURCE is empty"),
         ("nowhere", "nowhere does not exist"),
         ("ftp://host/x", r"unknown kind of address 'ftp://'.*choices: s3://, gs://, http://, https://"),
         ("a.xyz", "expected a folder, a pattern"),
