@@ -1,7 +1,8 @@
 // The login backend in Node, with Express: node examples/login/backend.mjs 9000. It does the same as backend.py.
 //
 // LIVENESS_URL is the URL of the service, and LIVENESS_KEY is an API key with the scope sessions. Start the service with
-// --signing-keys and --cors http://127.0.0.1:9000. `npm ci` in this folder installs Express and jose.
+// --signing-keys and --cors http://127.0.0.1:9000. `npm ci` in this folder installs Express and jose;
+// Node must be 20.11 or newer.
 
 import { createHash, randomBytes } from "node:crypto";
 import express from "express";

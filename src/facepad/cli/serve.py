@@ -73,7 +73,8 @@ def serve(
     cors: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="ORIGIN", help="Origin of web pages that may call the service (CORS), such as https://a.example."
+            metavar="ORIGIN",
+            help="Origin of web pages that may call the service and embed its widget (CORS), such as https://a.example.",
         ),
     ] = None,
 ) -> None:

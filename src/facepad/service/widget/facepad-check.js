@@ -231,6 +231,7 @@ export class FacepadCheck extends HTMLElement {
   #showStep(part, done = 0) {
     this.#at("step").hidden = this.#at("progress").hidden = part === null;
     this.#at("progress").value = done;
+    this.#at("status").classList.toggle("unseen", part !== null); // The stage shows the step; a screen reader hears it.
     if (part === null || this.#at("step-text").textContent === part.text) return;
     this.#at("step-text").textContent = part.text;
     this.#at("arrow").textContent = part.arrow;

@@ -29,7 +29,7 @@ ellipse { fill: none; stroke: #fff; stroke-width: 2; stroke-dasharray: 7 6; }
   text-align: center;
 }
 progress { display: block; width: 100%; margin: .5rem 0; accent-color: var(--facepad-accent); }
-#status, #problem { margin: .75rem 0; }
+#status:not(.unseen), #problem { margin: .75rem 0; }
 #problem { color: light-dark(#a3271c, #ff9c8d); }
 #status:empty, #problem:empty { margin: 0; }
 #buttons { display: flex; flex-wrap: wrap; gap: .6rem; }
@@ -46,6 +46,6 @@ button, #picker {
 }
 #go { border-color: transparent; background: var(--facepad-accent); color: var(--facepad-on-accent); }
 [aria-disabled="true"] { opacity: .65; cursor: default; }
-#file { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+#file, .unseen { position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%); }
 button:focus-visible, #picker:focus-within { outline: 3px solid var(--facepad-accent); outline-offset: 2px; }
 `;
