@@ -23,7 +23,7 @@ PAGE = """<!doctype html><html lang="en"><title>Shop</title><link rel="icon" hre
   addEventListener(type, (event) => heard.push([type, event.detail]));</script></html>"""
 FRAME = """<!doctype html><html lang="en"><title>Shop</title><link rel="icon" href="data:,">
 <script>window.heard = []; addEventListener("message", ({{ data, origin }}) => heard.push([origin, data]));</script>
-<iframe allow="camera" src="{service}/widget/frame.html#token={token}&lang=pt"></iframe></html>"""
+<iframe allow="camera" src="{service}/widget/frame.html#token={token}&{more}"></iframe></html>"""
 
 
 @dataclass
@@ -79,11 +79,12 @@ def visit_shop(launch, shop) -> Iterator[Callable[..., object]]:
     """Open the page of the shop; errors of scripts fail the test."""
     opened, wrong = [], []
 
-    def open_page(camera=None, *, allowed: bool = True, **context: object) -> object:
+    def open_page(camera=None, *, allowed: bool = True, before=lambda page: None, **context: object) -> object:
         page = launch(camera, allowed=allowed).new_context(**context).new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.set_default_timeout(60_000)
         expect.set_options(timeout=60_000)
+        before(page)
         page.goto(shop.origin)
         opened.append(page.context)
         return page
@@ -151,7 +152,7 @@ def test_refused_camera_leaves_the_choice_of_a_photo(visit_shop, shop, camera_fi
 
 def test_frame_does_the_same_and_tells_its_page(visit_shop, shop, camera_file):
     session = shop.open()
-    shop.show(session.token, FRAME)
+    shop.show(session.token, FRAME, "lang=pt")
     page = visit_shop(camera_file("live"))
     frame = page.frame_locator("iframe")
 
@@ -162,10 +163,12 @@ def test_frame_does_the_same_and_tells_its_page(visit_shop, shop, camera_file):
     message = {"type": "facepad-done", "detail": {"session": None, "check": "passive"}}
     assert page.evaluate("heard") == [[shop.service, message]]
     assert shop.client.session(session.id).live
+    page.goto(f"{shop.service}/widget/frame.html#token={shop.open().token}")  # As the link of an attacker does.
+    expect(page.get_by_role("main")).to_have_text("This page works only in a frame of another page.")
 
 
 @pytest.mark.parametrize("recorded", [True, False])
-def test_active_check_shows_the_steps_and_sends_one_clip(visit, camera_file, recorded):
+def test_active_check_shows_the_steps_and_sends_one_clip(visit_shop, shop, camera_file, recorded):
     task = {"steps": ["turn_left", "come_closer"], "expires_in": 60, "max_seconds": 5}
     sent = []
 
@@ -179,7 +182,8 @@ def test_active_check_shows_the_steps_and_sends_one_clip(visit, camera_file, rec
         page.route("**/v1/challenge", lambda route: route.fulfill(json=task))
         page.route("**/v1/uploads*", uploads)
 
-    page = visit(camera_file("live"), path="widget/frame.html#token=t&lang=fr", before=before).page
+    shop.show("t", FRAME, "lang=fr")
+    page = visit_shop(camera_file("live"), before=before).frame_locator("iframe")
     texts = ("Regardez droit vers la caméra", "Tournez lentement la tête vers votre gauche", "Approchez-vous lentement")
     if recorded:
         button(page, "Démarrer la caméra").click()
