@@ -62,7 +62,7 @@ def landmark_yaw(points: Landmarks) -> float:
     together in the image.
 
     >>> round(landmark_yaw(Landmarks((0, 0), (10, 0), (9, 6), (2, 12), (8, 12))))
-    45
+    39
     """
     roll = math.radians(landmark_roll(points))
     along = (math.cos(roll), math.sin(roll))
