@@ -132,15 +132,16 @@ def run(manifest: Path, work: Path) -> None:
         kept = (folder / "out" / "work" / TUNED).exists()
         others = sorted({sample.subject for sample in samples} - set(people))
         adapted, seconds = _adapted(manifest, folder, picked(samples, people, IMAGES), work / "features")
-        tested = Crops.of(manifest.parent, picked(samples, others, TEST), BundleScorer(adapted.bundle))
+        tested = picked(samples, others, TEST)
+        shown = Crops.of(manifest.parent, tested, BundleScorer(public := _public()))
         result = {
             "people": len(people),
             "winner": adapted.winner.name,
             "cpu_seconds": None if kept else seconds,
             "expected": adapted.to_dict()["expected"]["acer"],
-            **_measured(adapted, tested),
-            "public": _rates(tested, tested.logits(_public(adapted)), None),
-            "ways": _ways(adapted, folder, tested),
+            **_measured(adapted, Crops.of(manifest.parent, tested, BundleScorer(adapted.bundle))),
+            "public": _rates(shown, shown.logits(public), None),
+            "ways": _ways(adapted, folder, shown),  # the copy takes the same crops as the public network
         }
         (folder / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
         print(name, json.dumps(result), flush=True)
@@ -174,7 +175,7 @@ def _rates(tested: Crops, logits: Logits, threshold: float | None) -> dict[str, 
     return rates if threshold is None else {**rates, "hter": hter(live, attack, threshold)}
 
 
-def _public(adapted: Adapted) -> Bundle:
+def _public() -> Bundle:
     found = {each.name: each for each in find_candidates("yunet", train=False).candidates}[PUBLIC].bundle
     assert found is not None
     return found
