@@ -19,7 +19,7 @@ def metrics(
     criterion: CriterionOption = "eer",
     level: LevelOption = Level.FRAME,
     fuse: FuseOption = None,
-    dev: Annotated[Path | None, typer.Option(help="Second scores file, on which the threshold is chosen.")] = None,
+    dev: Annotated[Path | None, typer.Option(help="Second scores file: its dev lines choose the threshold.")] = None,
 ) -> None:
     """Compute metrics from the scores of any system. The threshold is chosen on dev and applied to test."""
     from facepad.metrics import format_summary, metrics_from_file

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facepad.errors import ScoresError
+from facepad.errors import MetricError, ScoresError
 from facepad.metrics.levels import Aggregation, level_notes, level_words, to_videos
 from facepad.metrics.notes import Note, NoteKind
 from facepad.metrics.resampling import Resampling
-from facepad.metrics.scores import read_scores
+from facepad.metrics.scores import is_line_name, read_scores
 from facepad.metrics.summary import PadSummary, summarize
-from facepad.metrics.thresholds import CHOSEN_ON_ITSELF, Threshold, choose_threshold
+from facepad.metrics.thresholds import CHOSEN_ON_ITSELF, Threshold, choose_threshold, parse_criterion
 from facepad.types import ScoreRecord, Split
 
 __all__ = ["Parts", "metrics_from_file", "parts_of"]
@@ -59,26 +59,70 @@ def parts_of(path: Path, *, aggregation: Aggregation | None = None, dev: Path | 
     Args:
         path: A scores.csv or a bob score file.
         aggregation: Aggregation of the frames of each video into one record; None keeps frames.
-        dev: A second file. All its lines choose the threshold.
+        dev: A second file. Its dev lines choose the threshold, or all its lines if no line names a split.
 
     Raises:
-        ScoresError: a file has an invalid format, only some lines name a split, or a video holds both classes or
-            several instruments.
+        ScoresError: a file has an invalid format, only some lines name a split, a video holds both classes or several
+            instruments, or ``dev`` has no lines for the threshold other than the measured lines.
     """
     records, notes = _read_records(path, aggregation)
     by_split = _by_split(records, path)
     measured = next(part for part in (by_split.get(s) for s in (Split.TEST, Split.DEV, Split.TRAIN, None)) if part)
-    if dev is None:
-        chooses = by_split.get(Split.DEV) or measured
-    else:
-        chooses, dev_notes = _read_records(dev, aggregation)
+    chooses = by_split.get(Split.DEV) or measured
+    lines = "videos" if aggregation else "lines"
+    if dev is not None:
+        others, dev_notes = _read_records(dev, aggregation)
+        chooses = _dev_lines(others, dev)
+        if chooses[0].split is None:
+            dev_notes.append(Note(NoteKind.READING, f"no line names a split, so all {lines} choose the threshold"))
+        dev_notes += _unused(len(others) - len(chooses), f"{lines} of other splits are not used for the threshold")
         notes += [replace(note, text=f"{dev}: {note}") for note in dev_notes]
+        notes += _overlap(measured, chooses, path, dev)
     unused = len(records) - len(measured) - (0 if dev or chooses is measured else len(chooses))
-    if unused:
-        lines = "videos" if aggregation else "lines"
-        text = f"{unused} {lines} of other splits are neither measured nor used for the threshold"
-        notes.append(Note(NoteKind.READING, text))
+    notes += _unused(unused, f"{lines} of other splits are neither measured nor used for the threshold")
     return Parts(measured, chooses, str(dev or path), aggregation, tuple(notes))
+
+
+def _unused(count: int, what: str) -> list[Note]:
+    return [Note(NoteKind.READING, f"{count} {what}")] if count else []
+
+
+def _dev_lines(records: list[ScoreRecord], path: Path) -> list[ScoreRecord]:
+    """The dev records of a second file, or all its records if no record names a split."""
+    by_split = _by_split(records, path)
+    chooses = by_split.get(Split.DEV) or by_split.get(None)
+    if chooses is None:
+        found = ", ".join(f"{len(part)} {split}" for split, part in by_split.items())
+        raise ScoresError(f"{path}: expected dev lines, which choose the threshold, got {found}")
+    return chooses
+
+
+def _overlap(measured: Sequence[ScoreRecord], chooses: Sequence[ScoreRecord], path: Path, dev: Path) -> list[Note]:
+    """A note on measured samples that also choose the threshold. The same scores in both files are refused."""
+    if _lines_without_split(measured) <= _lines_without_split(chooses):
+        raise ScoresError(
+            f"{dev}: the lines that would choose the threshold are the measured lines of {path}; "
+            "give other lines to --dev, or leave it out"
+        )
+    names = {_sample_name(record) for record in chooses} - {None}
+    if shared := sum(_sample_name(record) in names for record in measured):
+        text = (
+            f"{shared} of {len(measured)} measured samples have the path, subject and frame of a sample in {dev} that "
+            "chose the threshold: if they are the same samples, the rates are optimistic"
+        )
+        return [Note(NoteKind.OVERLAP, text)]
+    return []
+
+
+def _lines_without_split(records: Iterable[ScoreRecord]) -> Counter[ScoreRecord]:
+    return Counter(replace(record, split=None) for record in records)
+
+
+def _sample_name(record: ScoreRecord) -> tuple[object, ...] | None:
+    """Path, subject, video, frame and label of a sample; None if the file does not name its samples."""
+    if is_line_name(record.path):
+        return None
+    return record.path, record.subject, record.video, record.frame, record.label
 
 
 def _read_records(path: Path, aggregation: Aggregation | None) -> tuple[list[ScoreRecord], list[Note]]:
@@ -108,17 +152,22 @@ def metrics_from_file(
     Args:
         path: A scores.csv or a bob score file.
         criterion: A criterion as in `parse_criterion`. A number or a `Threshold` is applied unchanged.
-        dev: A second file. All its lines choose the threshold (bob writes dev and eval scores to separate files). The
-            measured records are then the test lines of ``path``, or all lines if no line names a split.
+        dev: A second file (bob writes dev and eval scores to separate files). Its dev lines choose the threshold, or
+            all its lines if no line names a split. The measured records are then the test lines of ``path``, or all
+            lines if no line names a split.
         aggregation: Aggregation of frames into videos (`to_videos`). The threshold and the metrics are then of videos.
             None measures frames.
         resampling: Settings of the bootstrap.
 
     Raises:
-        ScoresError: a file has an invalid format, only some lines name a split, or a video holds both classes or
-            several instruments.
-        MetricError: one class has no scores, or the criterion or aggregation is unknown.
+        ScoresError: a file has an invalid format, only some lines name a split, a video holds both classes or several
+            instruments, or ``dev`` has no lines for the threshold other than the measured lines.
+        MetricError: one class has no scores, the criterion or aggregation is unknown, or ``dev`` is given with a
+            threshold.
     """
+    if dev is not None and (isinstance(criterion, Threshold) or parse_criterion(criterion).name == "fixed"):
+        value = criterion.value if isinstance(criterion, Threshold) else criterion
+        raise MetricError(f"{dev} would choose the threshold, but the threshold is given as a number: {value}")
     parts = parts_of(Path(path), aggregation=aggregation, dev=None if dev is None else Path(dev))
     return summarize(
         parts.measured,

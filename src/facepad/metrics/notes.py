@@ -14,6 +14,7 @@ class NoteKind(StrEnum):
     """The topic of a note. Code must use the kind and must not parse the text."""
 
     CHOSEN_ON_ITSELF = "chosen_on_itself"  #: The threshold was chosen on the scores that it is applied to.
+    OVERLAP = "overlap"  #: Some of the samples that chose the threshold are measured, too.
     GIVEN = "given"  #: The threshold was given as a number.
     SEPARABLE = "separable"  #: Every attack scores below every bona fide sample.
     ONE_SIDED = "one_sided"  #: The threshold accepts or rejects every sample that it was chosen on.

@@ -16,13 +16,14 @@ from facepad.files.synonyms import parse_attack_type, parse_label, parse_split
 from facepad.metrics.bob import bob_columns, foreign_instruments_note, parse_bob
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
-__all__ = ["SCORE_COLUMNS", "ScoreFile", "read_scores", "scores_sha256", "write_scores"]
+__all__ = ["SCORE_COLUMNS", "ScoreFile", "is_line_name", "read_scores", "scores_sha256", "write_scores"]
 
 SCORE_COLUMNS = ("path", "subject", "video", "frame", "label", "attack_type", "split", "status", "score")
 """The columns of a scores file, in the order in which they are written."""
 
 _STATUSES = tuple(status.value for status in ScoreStatus)
 _IDENTITY = ("path", "subject", "video")
+_LINE = "line "
 _NO_INSTRUMENT = ("", "-", "none", "na", "n/a")
 
 
@@ -71,6 +72,15 @@ def read_scores(path: Path) -> ScoreFile:
     if repeated:
         notes.append(f"{repeated} line(s) repeat the path and frame of another line; every line is counted")
     return ScoreFile(tuple(records), kind, tuple(notes))
+
+
+def is_line_name(path: str) -> bool:
+    """Whether `read_scores` made the path of a record from the number of the line, because the file names no path.
+
+    >>> is_line_name("line 12"), is_line_name("line 12.png")
+    (True, False)
+    """
+    return path.startswith(_LINE) and path.removeprefix(_LINE).isdigit()
 
 
 def _parse_csv(text: str, name: str) -> tuple[list[ScoreRecord], list[str]]:
@@ -126,7 +136,7 @@ def _csv_record(row: Mapping[str, str], line: int, unknown_names: set[str]) -> S
         raise ScoresError(unknown_choice("split", row["split"], [value.value for value in Split]))
     status, score = _parse_status_and_score(row)
     return ScoreRecord(
-        path=row.get("path") or f"line {line}",
+        path=row.get("path") or f"{_LINE}{line}",
         subject=row.get("subject", ""),
         video=row.get("video") or None,
         frame=_parse_frame(row.get("frame", "")),

@@ -35,7 +35,14 @@ from facepad.report import DepthExample, ReportContent, ShortcutProbe, depth_exa
 from facepad.report.literature import published_rows
 from facepad.report.text import flatten
 from facepad.types import Sample, ScoreRecord, Split
-from facepad.workflow.overlap import coverage_notes, detector_notes, dev_notes, measured_notes, origin_notes
+from facepad.workflow.overlap import (
+    coverage_notes,
+    detector_notes,
+    dev_notes,
+    measured_notes,
+    origin_notes,
+    threshold_notes,
+)
 from facepad.workflow.scoring import (
     PROBES,
     Evaluation,
@@ -119,7 +126,9 @@ def evaluate_model(
     overlap = [*evaluated.notes, *_dev_overlap(found, evaluated.bundle, options.dev or manifest)]
     if _needs_dev(options.criterion):
         dev = options.dev or manifest
-        overlap += coverage_notes(dev, dev_samples(dev), samples)
+        chooses = dev_samples(dev)
+        overlap += threshold_notes(manifest, [s for s in samples if s.split is Split.TEST], dev, chooses)
+        overlap += coverage_notes(dev, chooses, samples)
     notes = (_NO_LIMITS, *overlap, *detector_notes(manifest, evaluated.bundle), *dev_choice)
     claim_output(out)
     evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options, progress=progress)

@@ -9,11 +9,12 @@ from typing import Any
 
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.origin import origin_of
+from facepad.errors import InputError
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.run_folder import RunFolder
 from facepad.types import Sample, Split
 
-__all__ = ["coverage_notes", "detector_notes", "dev_notes", "measured_notes", "origin_notes"]
+__all__ = ["coverage_notes", "detector_notes", "dev_notes", "measured_notes", "origin_notes", "threshold_notes"]
 
 #: Number of subjects that a note names.
 _NAMED = 5
@@ -95,6 +96,30 @@ def _origins(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _paths(manifest: Path, samples: Sequence[Sample]) -> set[str]:
     return {os.path.realpath(resolve(manifest, sample)) for sample in samples}
+
+
+def threshold_notes(manifest: Path, test: Sequence[Sample], dev_manifest: Path, dev: Sequence[Sample]) -> list[str]:
+    """Notes on test images that also choose the threshold, one line each.
+
+    Args:
+        manifest: The measured manifest.
+        test: Its test samples.
+        dev_manifest: The manifest with the dev samples.
+        dev: The samples that choose the threshold.
+
+    Raises:
+        InputError: all test images choose the threshold.
+    """
+    measured = _paths(manifest, test)
+    shared = measured & _paths(dev_manifest, dev)
+    if shared == measured:
+        raise InputError(
+            f"the images of {dev_manifest} that would choose the threshold are the test images of {manifest}: "
+            "the threshold needs other images"
+        )
+    if not shared:
+        return []
+    return [f"{len(shared)} of {len(measured)} test images also chose the threshold: the figures are too optimistic"]
 
 
 def coverage_notes(manifest: Path, dev: Sequence[Sample], measured: Sequence[Sample] = ()) -> list[str]:

@@ -199,6 +199,25 @@ def test_another_manifest_s_dev_can_choose_the_threshold(model, tiny_run, noisy_
     assert not (tmp_path / "number").exists()
 
 
+def test_test_images_that_also_choose_the_threshold_are_said_and_only_these_are_refused(bare, manifest_like, tmp_path):
+    def unsplit(keep):
+        return lambda sample: replace(sample, split=None) if keep(sample) else None
+
+    measured, some, same = (tmp_path / name for name in ("measured", "some", "same"))
+    for folder, change in (
+        (measured, only(Split.TEST)),
+        (some, unsplit(lambda sample: sample.split is Split.DEV or sample.path.endswith(("02.png", "05.png")))),
+        (same, unsplit(lambda sample: sample.split is Split.TEST)),
+    ):
+        folder.mkdir()
+        manifest_like(folder, change)
+    partly, _ = evaluate(bare, measured / "manifest.csv", tmp_path / "out", dev=some / "manifest.csv")
+    assert "2 of 24 test images also chose the threshold: the figures are too optimistic" in texts(partly)
+    with pytest.raises(InputError, match="that would choose the threshold are the test images"):
+        evaluate(bare, measured / "manifest.csv", tmp_path / "refused", dev=same / "manifest.csv")
+    assert not (tmp_path / "refused").exists()
+
+
 def test_an_attack_that_dev_lacks_is_said_if_dev_chooses_the_threshold(bare, manifest_like, tmp_path):
     def change(sample):
         test_attack = sample.split is Split.TEST and sample.attack_type

@@ -19,6 +19,8 @@ from facepad.modelfile.catalog import FoundModel, find_model
 from facepad.modelfile.run_folder import RunFolder
 from facepad.types import Label, Sample, Split
 from facepad.workflow.cross.sets import ManifestSet, find_sets, measured_samples
+from facepad.workflow.overlap import threshold_notes
+from facepad.workflow.scoring import dev_samples
 
 if TYPE_CHECKING:
     from facepad.training.recipe import Recipe  # needs PyTorch
@@ -180,6 +182,9 @@ def make_plan(settings: CrossSettings, out: Path) -> Plan:
         for fold, path in test.folds.items()
         if not (member.recipe and member.fold and _same(test, sources)) or member.fold == fold
     ]
+    pairs = {(cell.test, cell.manifest, cell.dev): dev_samples(cell.dev) for cell in cells if cell.dev}
+    for (test_name, path, dev), chooses in pairs.items():
+        notes += [f"{test_name}: {note}" for note in threshold_notes(path, samples[path], dev, chooses)]
     return Plan(settings, tests, train, source, members, cells, samples, list(dict.fromkeys(notes)))
 
 

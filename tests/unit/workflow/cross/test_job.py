@@ -98,6 +98,12 @@ def test_a_model_file_has_its_own_threshold_the_source_s_and_the_test_s_eer(mode
     assert any("dev samples name no videos" in note for note in notes)
 
 
+def test_test_images_that_also_choose_the_threshold_are_noted(crossed):
+    _, done = crossed
+    notes = [note.text for note in done.content.notes]
+    assert "phone: 16 of 48 test images also chose the threshold: the figures are too optimistic" in notes
+
+
 def test_the_scores_of_a_cell_give_the_same_figures_again(tiny_run, noisy_manifest, measured, tmp_path):
     done = run(tmp_path / "out", models=[tiny_run], test=[measured, noisy_manifest])
     cell = tmp_path / "out" / "cells" / "tiny" / "phone" / "scores.csv"
