@@ -48,7 +48,12 @@ def test_only_the_dev_lines_of_a_second_file_choose_the_threshold(tmp_path, face
     assert (code, err) == (0, "")
     found = json.loads(out)
     origin = found["threshold"]["origin"]
-    assert (origin["source"], origin["split"], origin["n_bona_fide"], origin["n_attack"]) == (str(second), "dev", 20, 20)
+    assert (origin["source"], origin["split"], origin["n_bona_fide"], origin["n_attack"]) == (
+        str(second),
+        "dev",
+        20,
+        20,
+    )
     assert origin["sha256"] == metrics.scores_sha256(dev)
     texts = [note["text"] for note in found["notes"]]
     assert f"{second}: 40 lines of other splits are not used for the threshold" in texts
