@@ -151,5 +151,5 @@ def _notes(content: ReportContent) -> Iterator[Remark]:
         )
     for note in (*summary.notes, *content.notes):
         if note.kind is not NoteKind.CHOSEN_ON_ITSELF:
-            kind = "warning" if note.kind is NoteKind.OVERLAP else "note"
+            kind: Literal["warning", "note"] = "warning" if note.kind is NoteKind.OVERLAP else "note"
             yield Remark(kind, f"{note.text[:1].upper()}{note.text[1:].rstrip('.')}.")
