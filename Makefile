@@ -3,6 +3,7 @@
 # make coverage   all tests, with the share of lines and branches that they reach: too small a share fails
 # make docs   the documentation site, into site/: a dead link or a public name without a docstring fails
 # make test-opencv4   what touches OpenCV, with OpenCV 4 and without torch; `make test` has the newest, which is 5
+# make fuzz MINUTES=10   random damage to the files that facepad reads; each finding becomes a file in tests/corpus
 # make dist   sdist and wheel into dist/, checked, and the wheel tried in an environment of its own
 # TORCH_INDEX: an extra package index with CPU builds of torch (see https://pytorch.org/get-started/locally/)
 PYTHON ?= python3
@@ -18,7 +19,7 @@ OPENCV_TESTS := $(addprefix tests/unit/,media/test_images.py media/test_phone_fi
 	$(addprefix src/facepad/,training/augment.py datasets depth/preview.py depth/warp.py faces recapture)
 BIN4 := .venv-opencv4/bin
 
-.PHONY: install demo test coverage test-opencv4 check lint types contracts dist docs clean
+.PHONY: install demo test coverage fuzz fuzz-page test-opencv4 check lint types contracts dist docs clean
 install: .venv/installed
 
 # Bytecode is kept, whatever the environment says: the tests start hundreds of processes. pip would compile every file of
@@ -58,6 +59,15 @@ coverage: install
 	$(BIN4)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable . 'opencv-python-headless<5' \
 		hypothesis pytest pytest-timeout scikit-image scikit-learn
 	touch $@
+
+# The hunt for faults in the readers: docs/results/fuzz.md. It continues, and adds to the counts in docs/results/fuzz.json.
+MINUTES ?= 10
+FUZZ := PYTHONPATH=.:tests $(BIN)/python -m tools.fuzz
+fuzz: install
+	$(FUZZ) --minutes $(MINUTES)
+
+fuzz-page: install
+	$(FUZZ) --page
 
 test-opencv4: .venv-opencv4/installed
 	$(BIN4)/python -m pytest $(OPENCV_TESTS)

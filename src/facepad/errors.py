@@ -55,8 +55,17 @@ __all__ = [
 ]
 
 
+_LONGEST = 2000  # characters of a message
+
+
 class FacepadError(Exception):
-    """Base class of every error that facepad raises on purpose. The text of an error is one line."""
+    """Base class of every error that facepad raises on purpose. The text of an error is one line.
+
+    A text of more than 2,000 characters loses its middle, because the input may make it as long as itself.
+    """
+
+    def __str__(self) -> str:
+        return _shortened(super().__str__())
 
 
 class InputError(FacepadError):
@@ -81,7 +90,7 @@ class MediaError(InputError):
         super().__init__(self.source, reason)  # both arguments: pickle calls the class with `args`
 
     def __str__(self) -> str:
-        return self.reason if self.source is None else f"{self.source}: {self.reason}"
+        return _shortened(self.reason if self.source is None else f"{self.source}: {self.reason}")
 
 
 class ImageError(MediaError):
@@ -169,6 +178,10 @@ class ServiceError(RunError):
     def name(self) -> str:
         """The problem's name, such as ``busy`` or ``unreadable``; empty without a problem document."""
         return str(self.problem.get("type", "")).rpartition(":")[2]
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2 - 5]} [...] {text[5 - _LONGEST // 2 :]}"
 
 
 def reason(error: Exception) -> str:

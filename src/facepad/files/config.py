@@ -31,6 +31,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot be read: {error}") from error
+    except RecursionError as error:
+        raise InputError("cannot be read: its values are nested too deeply") from error
 
 
 def explain(error: ValidationError, file: type[BaseModel]) -> str:

@@ -34,7 +34,7 @@ def promises_too_many(stream: BinaryIO, length: int) -> bool:
             break  # FFmpeg stops here, too
         if kind not in _MEDIA:
             stream.seek(place)
-            if _most_samples(stream.read(size)) > length // _BYTES_PER_SAMPLE:
+            if _most_samples(stream.read(min(size, length - place))) > length // _BYTES_PER_SAMPLE:
                 return True
         place += size
     return False

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -279,6 +278,22 @@ def read_bundle(path: Path) -> Bundle:
     path = Path(path)
     try:
         content = path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"cannot read model {path}: {error.strerror or error}") from error
+    files = _read_parts(path, content)
+    description = _describe(path, files.pop(_DESCRIPTION))
+    for name, expected in description.parts.items():
+        if name not in files:
+            raise BundleError(f"{path} lacks its part {name}")
+        if hashlib.sha256(files[name]).hexdigest() != expected:
+            raise BundleError(f"{path} was changed: the SHA-256 of its part {name} differs from {_DESCRIPTION}")
+    if unlisted := files.keys() - description.parts.keys():
+        raise BundleError(f"{path} was changed: it holds {min(unlisted)}, which {_DESCRIPTION} does not list")
+    return Bundle(description, files, hashlib.sha256(content).hexdigest())
+
+
+def _read_parts(path: Path, content: bytes) -> dict[str, bytes]:
+    try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             entries = {entry.filename: entry for entry in archive.infolist()}
             if _DESCRIPTION not in entries:
@@ -291,20 +306,11 @@ def read_bundle(path: Path) -> Bundle:
                 )
             if sum(entry.file_size for entry in entries.values()) > len(content):
                 raise BundleError(f"{path} is not a facepad model: its parts overlap")
-            files = {name: archive.read(entry) for name, entry in entries.items()}
-    except OSError as error:
-        raise BundleError(f"cannot read model {path}: {error.strerror or error}") from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+            return {name: archive.read(entry) for name, entry in entries.items()}
+    except BundleError:
+        raise
+    except Exception as error:  # a damaged archive makes zipfile raise nearly any exception
         raise BundleError(f"{path} is not a facepad model, or it is truncated or damaged ({error})") from error
-    description = _describe(path, files.pop(_DESCRIPTION))
-    for name, expected in description.parts.items():
-        if name not in files:
-            raise BundleError(f"{path} lacks its part {name}")
-        if hashlib.sha256(files[name]).hexdigest() != expected:
-            raise BundleError(f"{path} was changed: the SHA-256 of its part {name} differs from {_DESCRIPTION}")
-    if unlisted := files.keys() - description.parts.keys():
-        raise BundleError(f"{path} was changed: it holds {min(unlisted)}, which {_DESCRIPTION} does not list")
-    return Bundle(description, files, hashlib.sha256(content).hexdigest())
 
 
 def _describe(path: Path, text: bytes) -> Description:
