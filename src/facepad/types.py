@@ -230,6 +230,8 @@ class Sample:
         video: The video (or capture session) that the image was taken from; None if unknown.
         frame: Index of the frame in the video; None if unknown.
         box: Canonical face square in pixels; None if no face was found.
+        line: Line of the manifest that lists the sample, for messages; None without a manifest. Samples that differ
+            only in their lines are equal.
     """
 
     path: str
@@ -240,6 +242,7 @@ class Sample:
     video: str | None = None
     frame: int | None = None
     box: Box | None = None
+    line: int | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if (self.label is Label.BONA_FIDE) != (self.attack_type is None):

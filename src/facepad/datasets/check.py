@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -15,13 +15,17 @@ from facepad.datasets.manifest import read_manifest, resolve
 from facepad.datasets.pack import changed_shards
 from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.errors import ImageError, reason
+from facepad.faces import box_misfit, outside
 from facepad.files.disk import sha256_file
 from facepad.media.images import IMAGE_SUFFIXES, read_image
 from facepad.runtime.parallel import available_cpus, map_ahead, require_positive
 from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample, Split
 
-__all__ = ["CheckReport", "NearDuplicate", "check"]
+__all__ = ["CUT", "CheckReport", "NearDuplicate", "check"]
+
+CUT = 0.2
+"""Share of a box's area outside its image from which `check` counts the box as cut. In a sound set few boxes are."""
 
 _Found = TypeVar("_Found")
 
@@ -50,6 +54,8 @@ class CheckReport:
         exact_duplicates: Groups of files with the same bytes but different splits or labels.
         near_duplicates: Pairs of similar images in two splits: at most one pair for each image of the smaller split.
         shared_subjects: Subject -> splits, for subjects in more than one split.
+        wrong_boxes: (path, reason) for samples whose box does not fit the image.
+        cut_boxes: Number of boxes with more than `CUT` of their area outside the image.
         without_box: Samples with an empty box.
         unlisted: Image files that are not in the manifest, in folders of listed files.
         changed_shards: Shards of packed sets whose bytes have changed.
@@ -63,6 +69,8 @@ class CheckReport:
     exact_duplicates: list[list[str]]
     near_duplicates: list[NearDuplicate]
     shared_subjects: dict[str, list[str]]
+    wrong_boxes: list[tuple[str, str]]
+    cut_boxes: int
     without_box: list[str]
     unlisted: list[str]
     changed_shards: list[str]
@@ -76,6 +84,7 @@ class CheckReport:
         lines = [
             _line(self.missing, "listed files that are missing", str),
             _line(self.unreadable, "files that cannot be read", ": ".join),
+            _line(self.wrong_boxes, "boxes that do not fit their image", ": ".join),
             _line(self.changed_shards, "shards that have changed since they were packed", str),
             _line(self.exact_duplicates, "groups of identical files with different splits or labels", " = ".join),
             _line(
@@ -89,6 +98,11 @@ class CheckReport:
                 lambda entry: f"{entry[0]} in {', '.join(entry[1])}",
             ),
         ]
+        if 2 * self.cut_boxes > self.samples - len(self.without_box):
+            lines.append(
+                f"boxes that lie more than {CUT:.0%} outside their image: {self.cut_boxes}; "
+                "they may be boxes of images of another size"
+            )
         lines += [
             f"split {split} holds no {label} images"
             for split, labels in self.balance.items()
@@ -137,6 +151,8 @@ def check(manifest: Path, *, jobs: int | None = None, progress: bool = False) ->
         exact_duplicates=_exact_duplicates(samples, files),
         near_duplicates=_near_duplicates(samples, files),
         shared_subjects={s: [str(split) for split in v] for s, v in subjects_across_splits(samples).items()},
+        wrong_boxes=list(_wrong_boxes(manifest, samples, files)),
+        cut_boxes=sum(outside(s.box, files[s.path].size) > CUT for s in samples if s.box and files[s.path].size[0]),
         without_box=[sample.path for sample in samples if sample.box is None],
         unlisted=_unlisted(paths, manifest.parent),
         changed_shards=changed_shards(manifest.parent, samples),
@@ -145,10 +161,15 @@ def check(manifest: Path, *, jobs: int | None = None, progress: bool = False) ->
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """The result of `_inspect` for one file. A file without a digest is missing, or could not be opened."""
+    """The result of `_inspect` for one file.
+
+    A file without a digest is missing, or could not be opened. ``size`` is (height, width), and (0, 0) for an image
+    that cannot be read.
+    """
 
     digest: str = ""
     bits: Bits | None = None
+    size: tuple[int, int] = (0, 0)
     error: str = ""
     missing: bool = False
 
@@ -161,7 +182,8 @@ def _inspect(path: Path) -> _File:
     except OSError as error:
         return _File(error=reason(error))
     try:
-        return _File(digest, perceptual_hash(read_image(path)))
+        image = read_image(path)
+        return _File(digest, perceptual_hash(image), (image.shape[0], image.shape[1]))
     except ImageError as error:
         return _File(digest, error=str(error))
 
@@ -200,6 +222,13 @@ def _near_duplicates(samples: Sequence[Sample], files: Mapping[str, _File]) -> l
         # Identical files are listed as exact duplicates.
         if distance <= NEAR_LIMIT and files[path].digest != files[twin].digest
     ]
+
+
+def _wrong_boxes(manifest: Path, samples: Sequence[Sample], files: Mapping[str, _File]) -> Iterator[tuple[str, str]]:
+    for sample in samples:
+        size = files[sample.path].size
+        if sample.box is not None and size[0] and (why := box_misfit(sample.box, size)):
+            yield sample.path, f"{why} ({manifest.name}:{sample.line})"
 
 
 def _unlisted(listed: Iterable[str], base: Path) -> list[str]:

@@ -35,6 +35,7 @@ COLUMNS = ("path", "subject", "label", "attack_type", "split", "video", "frame",
 
 _REQUIRED = ("path", "subject", "label")
 _BOX = ("x1", "y1", "x2", "y2")
+_DECIMALS = 2
 
 # Control characters would break lines; lone surrogates come from file names that are not Unicode.
 _NO_TEXT = re.compile("[\x00-\x1f\ud800-\udfff]")
@@ -179,7 +180,7 @@ def require_both_classes(
 
 def _compact(value: float) -> str:
     """A number with at most two decimals, because further digits of a box are rounding noise of the detector."""
-    text = f"{value:.2f}".rstrip("0").rstrip(".")
+    text = f"{value:.{_DECIMALS}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
@@ -201,7 +202,7 @@ def _parse_text(text: str, name: str) -> list[Sample]:
 def _numbered_samples(lines: Iterable[str], name: str) -> Iterator[tuple[int, Sample]]:
     for line, row in _read_rows(lines, name):
         try:
-            sample = _parse_row(row)
+            sample = _parse_row(row, line)
         except ValueError as error:
             raise ManifestError(f"{name}:{line}: {error}") from error
         yield line, sample
@@ -240,7 +241,7 @@ def _check_columns(fields: list[str], where: str) -> list[str]:
     return fields
 
 
-def _parse_row(row: dict[str, str]) -> Sample:
+def _parse_row(row: dict[str, str], line: int) -> Sample:
     """One line as a sample. Raise a ValueError with the defect if the line is not valid."""
     for column, text in row.items():
         if _NO_TEXT.search(text):
@@ -262,6 +263,7 @@ def _parse_row(row: dict[str, str]) -> Sample:
         video=row.get("video") or None,
         frame=_frame(row.get("frame", "")),
         box=_box([row.get(column, "") for column in _BOX]),
+        line=line,
     )
 
 
@@ -298,6 +300,8 @@ def _box(texts: list[str]) -> Box | None:
     if not any(texts):
         return None
     try:
-        return Box(*(float(text) for text in texts))
+        box = Box(*map(float, texts))
+        Box(*(round(value, _DECIMALS) for value in box.xyxy))  # a written manifest must be readable again
+        return box
     except ValueError as error:
         raise ValueError(f"box must be four numbers with x1 < x2 and y1 < y2, or empty, got {texts}") from error

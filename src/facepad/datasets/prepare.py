@@ -18,9 +18,9 @@ from facepad.datasets.splits import class_balance, subjects_across_splits
 from facepad.datasets.summary import PrepareSummary
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, reason, unknown_choice
-from facepad.faces import DETECTORS, FoundBox, default_detector, find_boxes
+from facepad.faces import DETECTORS, FoundBox, default_detector, find_boxes, why_unusable
 from facepad.files.disk import write_text
-from facepad.files.shards import file_stamp
+from facepad.runtime.parallel import map_ahead
 from facepad.types import Sample
 
 __all__ = ["PreparePlan", "PrepareSettings", "prepare"]
@@ -144,7 +144,10 @@ class PreparePlan:
         return summary
 
     def _find_boxes(self, scan: Scan, jobs: int | None, progress: bool) -> dict[str, FoundBox]:
-        """Sample path -> the detector's result for each image without a box, or an error for each missing image."""
+        """Sample path -> the detector's result for each image without a box.
+
+        An image that cannot be opened, or whose own box does not fit it, has an error.
+        """
         try:
             self.out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -152,7 +155,7 @@ class PreparePlan:
         base = scan.root.resolve()
         samples = [sample for fold in scan.folds.values() for sample in fold]
         wanted = {sample.path: base / sample.path for sample in samples if sample.box is None}
-        known = {sample.path: base / sample.path for sample in samples if sample.box is not None}
+        known = list({sample.path: sample for sample in samples if sample.box is not None}.values())
         found = find_boxes(
             list(wanted.values()),
             detector=self.detector,
@@ -161,7 +164,8 @@ class PreparePlan:
             jobs=jobs,
             progress=progress,
         )
-        lost = {name: FoundBox(None, (0, 0), why, "") for name, path in known.items() if (why := _why_missing(path))}
+        reasons = map_ahead(lambda sample: why_unusable(base / sample.path, sample), known, threads=jobs)
+        lost = {s.path: FoundBox(None, (0, 0), why, "") for s, why in zip(known, reasons, strict=True) if why}
         return lost | {name: found[path] for name, path in wanted.items()}
 
     def _summary(
@@ -295,15 +299,6 @@ def _paths(scan: Scan) -> set[str]:
 
 def _unreadable(boxes: dict[str, FoundBox]) -> dict[str, str]:
     return {path: found.error for path, found in boxes.items() if found.error is not None}
-
-
-def _why_missing(path: Path) -> str:
-    """The reason why a file, or a member of a shard, cannot be found; empty if it exists."""
-    try:
-        file_stamp(path)
-    except (OSError, ValueError) as error:
-        return f"{path}: cannot be read ({reason(error)})"
-    return ""
 
 
 def _with_boxes(samples: Iterable[Sample], boxes: dict[str, FoundBox]) -> list[Sample]:

@@ -28,11 +28,12 @@ def refuse_mostly_unreadable(unreadable: Mapping[str, str], total: int, what: st
         >>> refuse_mostly_unreadable({"a.png": "a.png: is empty"}, 19, "training images")
         Traceback (most recent call last):
         facepad.errors.DatasetError: 1 of 19 training images cannot be read (first: a.png: is empty). The limit is \
-5%. The files were moved, or the copy is broken: copy the data again, or leave these files out
+5%. The files were moved, the copy is broken, or the boxes are of images of another size: copy the data again, or \
+leave these files out
     """
     if len(unreadable) > MAX_UNREADABLE * total:
         raise DatasetError(
             f"{len(unreadable)} of {total} {what} cannot be read (first: {next(iter(unreadable.values()))}). The limit "
-            f"is {MAX_UNREADABLE:.0%}. The files were moved, or the copy is broken: copy the data again, or leave "
-            "these files out"
+            f"is {MAX_UNREADABLE:.0%}. The files were moved, the copy is broken, or the boxes are of images of another "
+            "size: copy the data again, or leave these files out"
         )

@@ -15,8 +15,8 @@ from facepad.depth.labellers import DepthLabeller, create_labeller
 from facepad.depth.store import DepthLabel, DepthStore, depth_folder, load_depth
 from facepad.depth.template import TemplateDepth
 from facepad.errors import ImageError, InputError
+from facepad.faces import read_with_box
 from facepad.files.disk import sha256_file
-from facepad.media.images import read_image
 from facepad.runtime.parallel import available_cpus, map_ahead, require_positive
 from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample
@@ -182,7 +182,7 @@ class _Filling:
         path = resolve(self.manifest, sample)
         sha256 = _digest(path)  # before reading: if the file changes now, the next run makes the map again
         try:
-            image = read_image(path)
+            image = read_with_box(path, sample)
         except ImageError as error:
             return _Unreadable(sample.path, error)
         levels = self.labeller.depth(image, sample.box)

@@ -10,6 +10,7 @@ from facepad.faces.detectors import (
     create_detector,
     default_detector,
 )
+from facepad.faces.fit import box_misfit, read_with_box, require_fit, why_unusable
 from facepad.faces.geometry import (
     Border,
     blank_face,
@@ -17,6 +18,7 @@ from facepad.faces.geometry import (
     iou,
     keep_only_face,
     map_box,
+    outside,
     scale_box,
     square_around,
 )
@@ -29,6 +31,7 @@ __all__ = [
     "Detector",
     "FoundBox",
     "blank_face",
+    "box_misfit",
     "create_detector",
     "crop",
     "default_detector",
@@ -36,6 +39,10 @@ __all__ = [
     "iou",
     "keep_only_face",
     "map_box",
+    "outside",
+    "read_with_box",
+    "require_fit",
     "scale_box",
     "square_around",
+    "why_unusable",
 ]

@@ -21,6 +21,7 @@ __all__ = [
     "keep_only_face",
     "limit_size",
     "map_box",
+    "outside",
     "scale_box",
     "square_around",
     "turn_upright",
@@ -87,6 +88,17 @@ def iou(first: Box, second: Box) -> float:
         return 0.0
     shared = width * height
     return shared / (first.width * first.height + second.width * second.height - shared)
+
+
+def outside(box: Box, size: tuple[int, int]) -> float:
+    """The share of a box's area that lies outside an image of ``size`` (height, width), 0 to 1.
+
+    >>> outside(Box(-5, 0, 5, 10), (100, 100))
+    0.5
+    """
+    width = max(0.0, min(box.x2, size[1]) - max(box.x1, 0))
+    height = max(0.0, min(box.y2, size[0]) - max(box.y1, 0))
+    return 1 - width * height / (box.width * box.height)
 
 
 def crop(

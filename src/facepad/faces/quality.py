@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from facepad.errors import InputError, unknown_choice
 from facepad.faces import crop
 from facepad.faces.angles import FaceAngles
+from facepad.faces.geometry import outside
 from facepad.types import Box, FaceQuality, Reason
 
-__all__ = ["USUAL_QUALITY", "Quality", "luminance", "measure_quality", "outside", "sharpness"]
+__all__ = ["USUAL_QUALITY", "Quality", "luminance", "measure_quality", "sharpness"]
 
 _SIDE = 64
 """Side in pixels to which the face square is resized before light and sharpness are measured. The measures then do not
@@ -110,17 +111,6 @@ def measure_quality(image: NDArray[np.uint8], box: Box | None, angles: FaceAngle
         return FaceQuality(light, sharp)
     seen = FaceQuality(light, sharp, min(box.width, box.height), outside(box, (image.shape[0], image.shape[1])))
     return seen if angles is None else replace(seen, roll=angles.roll, yaw=angles.yaw)
-
-
-def outside(box: Box, size: tuple[int, int]) -> float:
-    """The share of a box's area that lies outside an image of ``size`` (height, width), 0 to 1.
-
-    >>> outside(Box(-5, 0, 5, 10), (100, 100))
-    0.5
-    """
-    width = max(0.0, min(box.x2, size[1]) - max(box.x1, 0))
-    height = max(0.0, min(box.y2, size[0]) - max(box.y1, 0))
-    return 1 - width * height / (box.width * box.height)
 
 
 def luminance(image: NDArray[np.uint8]) -> float:

@@ -36,7 +36,7 @@ from facepad.modelfile.scorers import BundleScorer, Prepared, Scorer, Scores, ca
 from facepad.training.augment import Augmentation
 from facepad.types import Box, Label, Sample, ScoreRecord
 from facepad.workflow.overlap import coverage_notes, detector_notes, dev_notes
-from facepad.workflow.scoring import dev_samples, score_samples
+from facepad.workflow.scoring import dev_samples, refuse_all_unreadable, score_samples
 
 __all__ = [
     "Calibrated",
@@ -164,6 +164,7 @@ def calibrate_bundle(
     scorer, before = BundleScorer(bundle), bundle.description.calibration
     score = partial(score_samples, root=manifest.parent, samples=samples)
     scored = score(LogitScorer(scorer), title="calibrating" if progress else None)
+    refuse_all_unreadable(scored)
     calibration = before
     if method != "none" and (fitted := _fitted(scored.records, method, source)):
         calibration = fitted

@@ -27,7 +27,7 @@ from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import BundleScorer, Prepared, Scores, sigmoid
 from facepad.types import Box, Label
 from facepad.workflow.overlap import coverage_notes
-from facepad.workflow.scoring import dev_samples, score_samples
+from facepad.workflow.scoring import dev_samples, refuse_all_unreadable, score_samples
 
 __all__ = ["FUSIONS", "Fused", "FusionMethod", "fuse_models", "mean_of"]
 
@@ -88,6 +88,7 @@ def fuse_models(
     members = _Members(models)
     dev = dev_samples(manifest)
     done = score_samples(members, manifest.parent, dev, title="scoring" if progress else None)
+    refuse_all_unreadable(done)
     scored = [record for record in done.records if record.score is not None]
     require_both_classes(scored, "fusing", where=f"the samples of {manifest} that have a score")
     logits = np.concatenate(members.logits)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from facepad.datasets.manifest import read_manifest, resolve
 from facepad.datasets.pack import refuse_narrow_crops
 from facepad.errors import ImageError, InputError
+from facepad.faces import read_with_box
 from facepad.media.images import read_image
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.preprocess import PreprocessSpec
@@ -60,7 +61,9 @@ def quantisation_images(manifest: Path, spec: PreprocessSpec, *, limit: int = 20
     images = QuantisationImages([], {})
     for sample in filter(None, chain.from_iterable(zip_longest(*shuffled))):
         try:
-            images.crops.append(spec.apply(read_image(resolve(manifest, sample)), sample.box))
+            path = resolve(manifest, sample)
+            image = read_with_box(path, sample) if spec.needs_face else read_image(path)
+            images.crops.append(spec.apply(image, sample.box))
         except ImageError as error:
             images.unreadable[sample.path] = str(error)
         if len(images.crops) == limit:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from facepad.datasets.manifest import read_manifest, require_both_classes
 from facepad.datasets.pack import refuse_narrow_crops
 from facepad.errors import DatasetError, ImageError, InputError
-from facepad.faces import blank_face, keep_only_face
+from facepad.faces import blank_face, keep_only_face, read_with_box
 from facepad.media.images import read_image
 from facepad.metrics import (
     Aggregation,
@@ -208,14 +208,16 @@ def refuse_all_unreadable(scored: ScoredSamples) -> None:
     """Refuse scored samples of which no image could be read.
 
     Raises:
-        DatasetError: none of the images can be read. The folder was probably moved.
+        DatasetError: none of the images can be read with its box. The folder was probably moved, or the boxes are of
+            images of another size.
     """
     tried = [record for record in scored.records if record.status is not ScoreStatus.NO_FACE]
     # An image without a face box is not opened. If most images have no box, the others do not prove a moved folder.
     if 2 * len(tried) > len(scored.records) and all(record.status is ScoreStatus.UNREADABLE for record in tried):
         first = next(iter(scored.unreadable.values()))
         raise DatasetError(
-            f"not one image can be read ({len(scored.unreadable)}, first: {first}); was the folder moved?"
+            f"not one image can be used ({len(scored.unreadable)}, first: {first}); was the folder moved, or are the "
+            "boxes of images of another size?"
         )
 
 
@@ -292,7 +294,7 @@ def score_samples(
     batch_size: int = 32,
     title: str | None = None,
 ) -> ScoredSamples:
-    """Score samples. An image that is unreadable or has no face box gets a status instead of a score.
+    """Score samples. An image that is unreadable, has no face box, or has a box that does not fit it gets no score.
 
     Args:
         scorer: The network.
@@ -340,7 +342,8 @@ def _preprocessed(
         if needs_face and sample.box is None:
             return sample, None
         try:
-            image = read_image(root / sample.path)
+            path = root / sample.path
+            image = read_with_box(path, sample) if needs_face else read_image(path)
         except ImageError as error:
             return sample, error
         if change is not None and sample.box is not None:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from facepad.errors import InputError
-from facepad.faces import create_detector
+from facepad.faces import create_detector, outside
 from facepad.faces.angles import FaceAngles
-from facepad.faces.quality import Quality, measure_quality, outside, sharpness
+from facepad.faces.quality import Quality, measure_quality, sharpness
 from facepad.media.images import read_image
 from facepad.types import Box, FaceQuality, Reason
 

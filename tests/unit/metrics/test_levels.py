@@ -240,7 +240,7 @@ def test_videos_are_not_measured_where_none_is_named(tmp_path):
 def test_moved_images_stop_an_evaluation_before_anything_is_written(tmp_path):
     samples = video_samples(tmp_path)
     (tmp_path / "out").mkdir()
-    with pytest.raises(DatasetError, match=r"not one image can be read \(\d+, first: .*png.*was the folder moved"):
+    with pytest.raises(DatasetError, match=r"not one image can be used \(\d+, first: .*png.*was the folder moved"):
         evaluate_samples(Brightness(), tmp_path / "elsewhere", samples, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 

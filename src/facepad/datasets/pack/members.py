@@ -18,6 +18,7 @@ from facepad.datasets.manifest import resolve
 from facepad.datasets.pack.crop import cut_out, encoded
 from facepad.datasets.pack.inventory import PackSettings
 from facepad.errors import ImageError, VideoError
+from facepad.faces import require_fit
 from facepad.files.shards import SHARD_SUFFIX, read_members
 from facepad.media.images import read_image
 from facepad.media.videos import read_video
@@ -85,8 +86,9 @@ def make_members(lines: Sequence[Line], manifest: Path, settings: PackSettings) 
 
 
 def _of_image(line: Line, manifest: Path, settings: PackSettings) -> Member:
+    path = resolve(manifest, line.sample)
     try:
-        return _packed(line, read_image(resolve(manifest, line.sample)), settings)
+        return _packed(line, read_image(path), path, settings)
     except ImageError as error:
         return Member(line, error=str(error))
 
@@ -101,7 +103,7 @@ def _of_frames(lines: Sequence[Line], manifest: Path, settings: PackSettings) ->
     try:
         for frame in read_video(path, threads=1):
             if frame.index in wanted:
-                found[frame.index] = _packed(wanted[frame.index], frame.image, settings)
+                found[frame.index] = _packed(wanted[frame.index], frame.image, path, settings)
             if frame.index >= last:
                 break
     except VideoError as error:
@@ -112,8 +114,13 @@ def _of_frames(lines: Sequence[Line], manifest: Path, settings: PackSettings) ->
     ]
 
 
-def _packed(line: Line, image: NDArray[np.uint8], settings: PackSettings) -> Member:
+def _packed(line: Line, image: NDArray[np.uint8], source: Path, settings: PackSettings) -> Member:
+    """The member of a line. A box that does not fit its image gives a member with an error."""
     sample = line.sample
+    try:
+        require_fit(source, sample, (image.shape[0], image.shape[1]))
+    except ImageError as error:
+        return Member(line, error=str(error))
     pixels, box = cut_out(image, sample.box, crop=settings.crop, size=settings.size)
     path = f"{shard_name(line.number, settings)}/{_member_name(line, settings)}"
     video = sample.video or (sample.path if is_video(sample) else None)

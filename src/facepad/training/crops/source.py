@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from facepad.depth import DepthMaps, warp_depth
 from facepad.errors import ImageError
+from facepad.faces import read_with_box
 from facepad.media.images import image_size, read_image
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.runtime.parallel import map_ahead
@@ -93,13 +94,17 @@ class CropSource:
         """The crop of a sample in one view, uint8 RGB ``(*size, 3)``.
 
         Raises:
-            ImageError: the file cannot be read.
+            ImageError: the file cannot be read, or the sample's box does not fit it.
         """
         sample = self.samples[index]
-        pixels = self.spec.apply(read_image(self.root / sample.path), sample.box)
+        pixels = self.spec.apply(self._image(sample), sample.box)
         if self.augment is None:
             return pixels
         return self.augment(pixels, self._seeds(sample, view), bona_fide=sample.label is Label.BONA_FIDE)
+
+    def _image(self, sample: Sample) -> NDArray[np.uint8]:
+        path = self.root / sample.path
+        return read_with_box(path, sample) if self.spec.needs_face else read_image(path)
 
     def label(self, index: int, view: int = 0) -> bool:
         """Whether this view is bona fide. A simulated presentation is an attack."""

@@ -15,7 +15,7 @@ from facepad.datasets.manifest import read_manifest
 from facepad.datasets.origin import read_runs
 from facepad.datasets.prepare import PreparePlan, PrepareSettings
 from facepad.errors import DatasetError, reason
-from facepad.faces import FoundBox, default_detector, find_boxes
+from facepad.faces import FoundBox, default_detector, find_boxes, why_unusable
 from facepad.files.disk import sha256_file
 from facepad.files.endings import NotRead, ending_of
 from facepad.media.images import IMAGE_SUFFIXES
@@ -235,16 +235,16 @@ def _faces(
         list(wanted.values()), detector=detector, cache=data / "boxes.jsonl", jobs=jobs, progress=progress
     )
     files = {path: _digest(found[file]) for path, file in wanted.items()}
-    return {s.path: files[s.path] if s.path in files else _hashed(base / s.path) for s in samples}
+    return {s.path: files[s.path] if s.path in files else _hashed(base / s.path, s) for s in samples}
 
 
 def _digest(found: FoundBox) -> tuple[str, str]:
     return found.sha256, found.error or ""
 
 
-def _hashed(path: Path) -> tuple[str, str]:
+def _hashed(path: Path, sample: Sample) -> tuple[str, str]:
     try:
-        return sha256_file(path), ""
+        return sha256_file(path), why_unusable(path, sample)
     except (OSError, ValueError) as error:
         return "", f"{path}: cannot be read ({reason(error)})"
 
