@@ -23,6 +23,8 @@ from tools.fuzz.page import page
 from tools.fuzz.readers import LONGEST_MESSAGE, MAX_PIXELS, READERS
 from tools.fuzz.worker import MEMORY_MIB, SECONDS, Result, Worker
 
+from facepad.files.disk import write_json, write_text
+
 ROOT = Path(__file__).parents[2]
 BATCH = 100  # cases of one reader, before the next reader has its turn
 CASES_OF_CI = 25  # cases of a reader in tests/unit/tools/test_fuzz.py
@@ -40,7 +42,7 @@ def hunt(minutes: float, progress: Path, corpus: Path, only: list[str]) -> None:
                 counts = found["readers"].setdefault(name, {**_COUNTS, "findings": {}})
                 _try_batch(name, counts, worker, corpus)
                 found |= {"seconds": before + time.monotonic() - begun, **origin}
-                progress.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+                write_json(progress, found)
                 if time.monotonic() - begun >= 60 * minutes:
                     break
 
@@ -94,8 +96,7 @@ def _write_page(progress: Path) -> None:
         "longest": LONGEST_MESSAGE,
         "ci": CASES_OF_CI,
     }
-    text = page(json.loads(progress.read_text("utf-8")), limits)
-    (ROOT / "docs/results/fuzz.md").write_text(text, encoding="utf-8")
+    write_text(ROOT / "docs/results/fuzz.md", page(json.loads(progress.read_text("utf-8")), limits))
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["changed_document", "changed_file", "table", "toml_text"]
+__all__ = ["changed_document", "changed_file", "changed_table", "toml_text"]
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -112,6 +112,13 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(ODD_WORDS[:8]), inner, max_size=3),
     max_leaves=5,
 )
+_LIKE = {
+    bool: st.booleans(),
+    int: st.integers(-2, 5000) | st.integers(),
+    float: st.floats(0, 2) | st.floats(allow_nan=False, allow_infinity=False) | st.floats(),
+    str: st.sampled_from(ODD_WORDS) | st.text(),
+}
+"""A type -> other values of this type, which readers accept more often."""
 
 
 @st.composite
@@ -122,8 +129,10 @@ def changed_document(draw: Draw, seeds: Sequence[Any]) -> Any:
         place, key = _parent(draw, document)
         if place is None:
             return draw(_VALUES)
-        action = draw(st.sampled_from(("replace", "replace", "replace", "remove", "add", "nest")))
-        if action == "replace":
+        action = draw(st.sampled_from(("like", "like", "like", "replace", "replace", "remove", "add", "nest")))
+        if action == "like":
+            place[key] = draw(_LIKE.get(type(place[key]), _VALUES))
+        elif action == "replace":
             place[key] = draw(_VALUES)
         elif action == "remove":
             del place[key]
@@ -182,12 +191,15 @@ def _toml_value(value: Any) -> str:
 
 
 @st.composite
-def table(draw: Draw, header: Sequence[str], separator: str, words: Sequence[str]) -> bytes:
-    """A table of text with random columns of ``header``, and fields from ``words`` and `ODD_WORDS`."""
-    columns = draw(st.permutations(header)) if draw(st.booleans()) else list(header)
-    columns = columns[: draw(st.integers(2, len(columns)))] if draw(st.booleans()) else columns
-    field = st.sampled_from(words) | st.sampled_from(words) | st.sampled_from(ODD_WORDS) | st.text(max_size=8)
-    row = st.lists(field, min_size=len(columns), max_size=len(columns)) | st.lists(field, max_size=12)
-    rows = draw(st.lists(row, max_size=8))
-    text = draw(st.sampled_from(("\n", "\n", "\r\n", "\r"))).join(separator.join(row) for row in [columns, *rows])
+def changed_table(draw: Draw, seed: bytes, separator: str, *, header: bool = True) -> bytes:
+    """Some rows and columns of a table of text, in any order, with up to three odd fields."""
+    first, *valid = (line.split(separator) for line in seed.decode().splitlines())
+    columns = draw(st.permutations(range(len(first)))) if draw(st.booleans()) and header else list(range(len(first)))
+    columns = columns[: draw(st.integers(2, len(columns)))] if draw(st.integers(0, 3)) == 0 else columns
+    rows = draw(st.lists(st.sampled_from(valid), max_size=8, unique_by=tuple))
+    rows = [[row[column] for column in columns] for row in [first, *rows]]
+    for _ in range(draw(st.integers(0, 3))):
+        row = draw(st.sampled_from(rows))
+        row[draw(st.integers(0, len(row) - 1))] = draw(st.sampled_from(ODD_WORDS) | st.text(max_size=8))
+    text = draw(st.sampled_from(("\n", "\n", "\r\n", "\r"))).join(separator.join(row) for row in rows)
     return text.encode("utf-8", "surrogatepass")

@@ -18,7 +18,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tools.fuzz import seeds
-from tools.fuzz.cases import changed_document, changed_file, table, toml_text
+from tools.fuzz.cases import changed_document, changed_file, changed_table, toml_text
 
 from facepad.datasets.manifest import COLUMNS, manifest_text, read_manifest, write_manifest
 from facepad.errors import FacepadError, InputError, MetricError
@@ -298,18 +298,15 @@ _SCORES = (
 )
 _BOB = "".join(f"{_PEOPLE[n % 3]} {_PEOPLE[n % 3] if n % 2 else 'attack/print'} p/{n} {n / 9 - 1}\n" for n in range(18))
 _BOB_5 = "".join(f"{line.split()[0]} m {line.partition(' ')[2]}\n" for line in _BOB.splitlines())
-_WORDS = ("a.png", "b/c.png", "anna", "ben", "bona_fide", "attack", "print", "dev", "test", "", "1", "2", "30", "0.25")
 
 
 def _manifests() -> st.SearchStrategy[bytes]:
-    return changed_file([_ROWS.encode()]) | table(COLUMNS, ",", _WORDS)
+    return changed_file([_ROWS.encode()]) | changed_table(_ROWS.encode(), ",")
 
 
 def _scores() -> st.SearchStrategy[bytes]:
     files = [text.encode() for text in (_SCORES, _BOB, _BOB_5)]
-    words = (*_WORDS, "scored", "no_face", "0.75", "1e-3", "-0.5")
-    bob = table(("anna", "anna", "p/1", "0.5"), " ", ("anna", "ben", "attack/print", "p/2", "0.25", "-1", "nan"))
-    return changed_file(files) | changed_file(files) | table(SCORE_COLUMNS, ",", words) | bob
+    return changed_file(files) | changed_table(files[0], ",") | changed_table(files[1], " ", header=False)
 
 
 def _uploads() -> st.SearchStrategy[bytes]:
