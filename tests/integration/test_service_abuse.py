@@ -213,6 +213,28 @@ def test_headers_without_end_are_refused(serving):
         assert connection.recv(100).startswith(b"HTTP/1.1 400")
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b"DELETE /v1/models HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n", b""),
+        (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", b"no length\r\n"),
+    ],
+    ids=["before the answer", "after the answer"],
+)
+def test_broken_body_gets_one_answer_and_is_no_failure(serving, caplog, first, second):
+    with serving() as connection:
+        connection.sendall(first)
+        answers = connection.recv(65536)
+        connection.sendall(second)
+        while part := connection.recv(65536):
+            answers += part
+    with serving() as connection:  # The service has then ended the first request.
+        connection.sendall(request(len(PNG)) + PNG)
+        assert received(connection)[0] == 200
+    assert answers.count(b"HTTP/1.1 ") == 1
+    assert [record for record in caplog.records if record.exc_info or record.levelname == "ERROR"] == []
+
+
 def test_connection_that_ends_in_a_body_harms_no_other(serving):
     with serving() as connection:
         connection.sendall(request(len(PNG)) + PNG[:50])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -89,7 +88,7 @@ class QualityPart(Part):
     @classmethod
     def of(cls, quality: FaceQuality) -> QualityPart:
         """Convert measured values to a document part."""
-        return cls(**asdict(quality))
+        return cls.model_validate(quality, from_attributes=True)
 
 
 class DecisionPart(Part):

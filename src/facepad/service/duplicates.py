@@ -63,8 +63,10 @@ def dhash(image: NDArray[np.uint8]) -> int:
     Args:
         image: uint8 RGB (height, width, 3).
     """
-    step = max(1, max(image.shape[:2]) // _SAMPLED)
-    grey = cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_RGB2GRAY)
+    height, width = image.shape[:2]
+    step = max(1, max(height, width) // _SAMPLED)
+    sampled = cv2.resize(image, (-(-width // step), -(-height // step)), interpolation=cv2.INTER_NEAREST)
+    grey = cv2.cvtColor(sampled, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (_SIDE + 1, _SIDE), interpolation=cv2.INTER_AREA)
     bits = np.packbits((small[:, 1:] > small[:, :-1]).ravel())
     return int.from_bytes(bits.tobytes(), "big")

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
+import h11
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -40,7 +41,7 @@ _BACKLOG = 2048
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 protocol with a timeout for the request line and headers."""
+    """HTTP/1.1 protocol with a timeout for the request line and headers, which bears broken bodies."""
 
     _deadline: asyncio.TimerHandle | None = None
 
@@ -61,6 +62,16 @@ class PatientProtocol(H11Protocol):
         """Stop the timeout."""
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse a message that is not HTTP. If it is the body of a request, end the request without a second answer."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
 
     def _await_head(self) -> None:
         if self._deadline is None:
