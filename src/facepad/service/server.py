@@ -64,7 +64,7 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse a message that is not HTTP. If it is the body of a request, end the request without a second answer."""
+        """Refuse what is not HTTP. If it is the body of a request, this request gets no second answer."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             super().send_400_response(msg)
         else:
