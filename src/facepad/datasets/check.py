@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from facepad.datasets.lookalike import NEAR_LIMIT, Bits, nearest, perceptual_hash
 from facepad.datasets.manifest import read_manifest, resolve
 from facepad.datasets.pack import changed_shards
-from facepad.datasets.splits import class_balance, subjects_across_splits
+from facepad.datasets.splits import class_balance, spelling_notes, spellings_across_splits, subjects_across_splits
 from facepad.errors import ImageError, reason
 from facepad.faces import box_misfit, outside
 from facepad.files.disk import sha256_file
@@ -54,6 +54,7 @@ class CheckReport:
         exact_duplicates: Groups of files with the same bytes but different splits or labels.
         near_duplicates: Pairs of similar images in two splits: at most one pair for each image of the smaller split.
         shared_subjects: Subject -> splits, for subjects in more than one split.
+        spellings: Pairs of subjects in different splits whose names may be two spellings of one name.
         wrong_boxes: (path, reason) for samples whose box does not fit the image.
         cut_boxes: Number of boxes with more than `CUT` of their area outside the image.
         without_box: Samples with an empty box.
@@ -69,6 +70,7 @@ class CheckReport:
     exact_duplicates: list[list[str]]
     near_duplicates: list[NearDuplicate]
     shared_subjects: dict[str, list[str]]
+    spellings: list[tuple[str, str]]
     wrong_boxes: list[tuple[str, str]]
     cut_boxes: int
     without_box: list[str]
@@ -111,9 +113,15 @@ class CheckReport:
         ]
         return [line for line in lines if line]
 
+    @property
+    def warnings(self) -> list[str]:
+        """One line for each kind of finding that may make a training or an evaluation wrong."""
+        return spelling_notes(self.spellings)
+
     def to_dict(self) -> dict[str, Any]:
-        """The whole report as JSON types, ``problems`` included."""
-        return asdict(self) | {"manifest": str(self.manifest), "problems": self.problems}
+        """The whole report as JSON types, ``problems`` and ``warnings`` included."""
+        lines = {"problems": self.problems, "warnings": self.warnings}
+        return asdict(self) | {"manifest": str(self.manifest)} | lines
 
     def to_text(self) -> str:
         """The report as text for the terminal."""
@@ -121,6 +129,7 @@ class CheckReport:
         for split, labels in self.balance.items():
             lines.append(f"  {split:5} " + ", ".join(f"{count} {label}" for label, count in labels.items()))
         lines.append(f"  without a box: {len(self.without_box)}; image files not listed: {len(self.unlisted)}")
+        lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [f"problem: {problem}" for problem in self.problems] or ["no problems found"]
         return "\n".join(lines)
 
@@ -151,6 +160,7 @@ def check(manifest: Path, *, jobs: int | None = None, progress: bool = False) ->
         exact_duplicates=_exact_duplicates(samples, files),
         near_duplicates=_near_duplicates(samples, files),
         shared_subjects={s: [str(split) for split in v] for s, v in subjects_across_splits(samples).items()},
+        spellings=spellings_across_splits(samples),
         wrong_boxes=list(_wrong_boxes(manifest, samples, files)),
         cut_boxes=sum(outside(s.box, files[s.path].size) > CUT for s in samples if s.box and files[s.path].size[0]),
         without_box=[sample.path for sample in samples if sample.box is None],

@@ -14,7 +14,7 @@ from facepad.datasets.existing_frames import chosen_frames
 from facepad.datasets.frames import ExtractedVideo, FrameChoice, take_frames, unreadable_videos
 from facepad.datasets.manifest import manifest_text, read_manifest
 from facepad.datasets.origin import add_run, origin_of, read_runs
-from facepad.datasets.splits import class_balance, subjects_across_splits
+from facepad.datasets.splits import class_balance, spelling_notes, spellings_across_splits, subjects_across_splits
 from facepad.datasets.summary import PrepareSummary
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, reason, unknown_choice
@@ -177,6 +177,7 @@ class PreparePlan:
     ) -> PrepareSummary:
         given = self.adapter.videos and any(s.box is not None for fold in scan.folds.values() for s in fold)
         samples = [sample for fold in finished.values() for sample in fold]
+        spellings = sorted({pair for fold in finished.values() for pair in spellings_across_splits(fold)})
         return PrepareSummary(
             adapter=self.adapter,
             protocol=self.protocol.name,
@@ -188,7 +189,7 @@ class PreparePlan:
             skipped=scan.skipped,
             unreadable=unreadable_videos(videos) + list(_unreadable(boxes).items()),
             no_face=sorted({sample.path for sample in samples if sample.box is None}),
-            notes=scan.notes,
+            notes=[*scan.notes, *spelling_notes(spellings)],
             frames=self.frames,
             incomplete=[(name, video.note) for name, video in videos.items() if video.note is not None],
             videos_without_face=_videos_without_face(samples) if self.adapter.videos else [],

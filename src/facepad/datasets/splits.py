@@ -1,15 +1,26 @@
-"""Dividing samples: seeded reproducible orders, subject-disjoint splits, and subjects in more than one split."""
+"""Dividing samples: reproducible orders, subject-disjoint splits, and subjects or spellings in more than one split."""
 
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 
 from facepad.errors import DatasetError
 from facepad.types import Label, Sample, Split
 
-__all__ = ["class_balance", "seeded_order", "split_subjects", "subjects_across_splits"]
+__all__ = [
+    "class_balance",
+    "folded_name",
+    "seeded_order",
+    "spelling_notes",
+    "spellings_across_splits",
+    "split_subjects",
+    "subjects_across_splits",
+    "two_spellings",
+]
 
 
 def seeded_order(names: Iterable[str], seed: int) -> list[str]:
@@ -50,6 +61,58 @@ def subjects_across_splits(samples: Iterable[Sample]) -> dict[str, list[Split]]:
         if sample.split is not None:
             seen[sample.subject].add(sample.split)
     return {subject: [s for s in Split if s in seen[subject]] for subject in sorted(seen) if len(seen[subject]) > 1}
+
+
+def folded_name(name: str) -> str:
+    """A form of a name that is equal for names that differ only in upper case or in their Unicode characters.
+
+    >>> folded_name("Anna") == folded_name("anna"), folded_name("Zoe\\u0308") == folded_name("Zo\\u00eb")
+    (True, True)
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def spellings_across_splits(samples: Iterable[Sample]) -> list[tuple[str, str]]:
+    """Pairs of subjects in different splits whose names may be two spellings of one name (`folded_name`).
+
+    >>> both = [Sample("1.png", "anna", Label.BONA_FIDE, split=Split.TRAIN),
+    ...         Sample("2.png", "Anna", Label.BONA_FIDE, split=Split.TEST)]
+    >>> spellings_across_splits(both)
+    [('Anna', 'anna')]
+    """
+    seen: defaultdict[str, defaultdict[str, set[Split]]] = defaultdict(lambda: defaultdict(set))
+    for sample in samples:
+        if sample.split is not None:
+            seen[folded_name(sample.subject)][sample.subject].add(sample.split)
+    return [
+        (one, other)
+        for names in seen.values()
+        for one, other in combinations(sorted(names), 2)
+        if len(names[one] | names[other]) > 1
+    ]
+
+
+def two_spellings(one: str, other: str) -> str:
+    """Two spellings of a name for a message. If they look the same, their characters are written as escapes.
+
+    >>> two_spellings("Anna", "anna"), two_spellings("Zoe\\u0308", "Zo\\u00eb")
+    ("'Anna' and 'anna'", "'Zoe\\\\u0308' and 'Zo\\\\xeb'")
+    """
+    same = unicodedata.normalize("NFKC", one) == unicodedata.normalize("NFKC", other)
+    show = ascii if same else repr
+    return f"{show(one)} and {show(other)}"
+
+
+def spelling_notes(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """A note on the pairs of names that `spellings_across_splits` returns; empty without pairs.
+
+    >>> spelling_notes([("Anna", "anna")])
+    ["'Anna' and 'anna' in different splits may be one person: give each person one name"]
+    """
+    if not pairs:
+        return []
+    more = f" and {len(pairs) - 1} other pairs of names" if len(pairs) > 1 else ""
+    return [f"{two_spellings(*pairs[0])}{more} in different splits may be one person: give each person one name"]
 
 
 def split_subjects(samples: Iterable[Sample], shares: Mapping[Split, float], seed: int) -> dict[str, Split]:

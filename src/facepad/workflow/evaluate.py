@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facepad.datasets import DATASETS
 from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, resolve
 from facepad.datasets.origin import origin_of
+from facepad.datasets.splits import spelling_notes, spellings_across_splits
 from facepad.errors import InputError
 from facepad.files.disk import claim_output
 from facepad.media.images import read_image
@@ -129,10 +130,11 @@ def evaluate_model(
         chooses = dev_samples(dev)
         overlap += threshold_notes(manifest, [s for s in samples if s.split is Split.TEST], dev, chooses)
         overlap += coverage_notes(dev, chooses, samples)
+    overlap += spelling_notes(spellings_across_splits(samples))
     notes = (_NO_LIMITS, *overlap, *detector_notes(manifest, evaluated.bundle), *dev_choice)
     claim_output(out)
     evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options, progress=progress)
-    summary = replace(evaluation.summary, notes=(*evaluation.summary.notes, *remarks(notes)))
+    summary = replace(evaluation.summary, notes=(*evaluation.summary.notes, *remarks(dict.fromkeys(notes))))
     evaluation = replace(evaluation, summary=summary)
     content = _content(evaluated, manifest, evaluation, options.aggregation)
     if thumbnails:

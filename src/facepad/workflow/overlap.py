@@ -9,6 +9,7 @@ from typing import Any
 
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.origin import origin_of
+from facepad.datasets.splits import folded_name, spelling_notes
 from facepad.errors import InputError
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.run_folder import RunFolder
@@ -53,6 +54,9 @@ def measured_notes(run: RunFolder, manifest: Path, test: Sequence[Sample]) -> li
     ]
     # A merged manifest writes the name of the set before a name that several sets have.
     learnt = {part for name in seen[Split.TRAIN]["subjects"] for part in (name, name.rpartition("/")[2])}
+    folded = {folded_name(name): name for name in sorted(learnt)}
+    others = [(folded[folded_name(name)], name) for name in subjects - learnt if folded_name(name) in folded]
+    notes += spelling_notes(sorted((min(pair), max(pair)) for pair in others))
     if shared := subjects.intersection(learnt):
         notes.append(
             f"{len(shared)} of {len(subjects)} test subjects are also train subjects (same name), "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.origin import origin_of
+from facepad.datasets.splits import spelling_notes, spellings_across_splits
 from facepad.depth import DepthMaps, load_depth
 from facepad.errors import InputError, OutputExistsError, RunError
 from facepad.files.disk import claim_output, write_json
@@ -34,6 +36,7 @@ from facepad.workflow.versions import installed_versions
 
 __all__ = ["train_run"]
 
+_LOG = logging.getLogger(__name__)
 _PACKAGES = ("facepad", "torch", "lightning", "numpy", "opencv-python-headless", "pillow", "dlib-bin")
 
 
@@ -82,6 +85,8 @@ def train_run(
         ranks.require_equal(opening.compared())
         fresh = ranks.on_first(opening.open, run, resume, held)
         if ranks.first:
+            for note in spelling_notes(spellings_across_splits(read_manifest(manifest))):
+                _LOG.warning("%s", note)
             write_json(run.samples_file, _samples_of(manifest, data))
         try:
             left_out |= fit(model, data, recipe.plan(), out, devices=devices, progress=progress)

@@ -1,6 +1,7 @@
 """Checking manifests: each kind of finding on files made for it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -159,3 +160,19 @@ def test_check_refuses_no_jobs(tmp_path):
 def test_check_refuses_a_bad_manifest(tmp_path):
     with pytest.raises(ManifestError, match="cannot read manifest"):
         check(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "says"),
+    [("Anna", "anna", "'Anna' and 'anna'"), ("Zoe\u0308", "Zo\u00eb", r"'Zoe\u0308' and 'Zo\xeb'")],
+    ids=["upper case", "unicode form"],
+)
+def test_check_warns_of_two_spellings_of_a_name_in_different_splits(tmp_path, sound, facepad, one, other, says):
+    sound[0], sound[5] = replace(sound[0], subject=one), replace(sound[5], subject=other)
+    found = report(tmp_path, sound)
+    assert (found.problems, found.shared_subjects) == ([], {})
+    assert found.warnings == [f"{says} in different splits may be one person: give each person one name"]
+    code, out, _ = facepad("data", "check", tmp_path / "manifest.csv")
+    assert (code, f"warning: {found.warnings[0]}" in out) == (0, True)
+    sound[5] = replace(sound[5], split=sound[0].split)
+    assert report(tmp_path, sound).warnings == []

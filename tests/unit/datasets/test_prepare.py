@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -310,3 +311,10 @@ def test_every_adapter_path_of_real_nuaa_exists():
         pytest.skip("FACEPAD_NUAA does not name a folder with the NUAA images")
     scan = DATASETS["nuaa"].scan(Path(os.environ["FACEPAD_NUAA"]), "official", 0)
     assert all((scan.root / sample.path).is_file() for sample in scan.folds[""][::50])
+
+
+def test_prepare_notes_two_spellings_of_a_name_in_different_splits(manifest_like, tmp_path):
+    names = {"train-1": "Anna", "test-1": "anna"}
+    path = manifest_like(tmp_path, lambda sample: replace(sample, subject=names.get(sample.subject, sample.subject)))
+    summary = run("manifest", path, tmp_path / "out")
+    assert "'Anna' and 'anna' in different splits may be one person: give each person one name" in summary.notes

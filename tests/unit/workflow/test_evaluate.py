@@ -218,6 +218,16 @@ def test_test_images_that_also_choose_the_threshold_are_said_and_only_these_are_
     assert not (tmp_path / "refused").exists()
 
 
+def test_a_test_subject_that_differs_from_a_train_subject_only_in_spelling_is_said(tiny_run, manifest_like, tmp_path):
+    manifest = manifest_like(
+        tmp_path, lambda s: replace(s, subject="Train-1") if s.split is Split.TEST and s.subject == "test-1" else s
+    )
+    options = EvaluationOptions(0.5, probes=False)
+    evaluation, _ = evaluate_model(tiny_run, manifest, tmp_path / "out", options, thumbnails=False)
+    text = "'Train-1' and 'train-1' in different splits may be one person: give each person one name"
+    assert texts(evaluation).count(text) == 1
+
+
 def test_an_attack_that_dev_lacks_is_said_if_dev_chooses_the_threshold(bare, manifest_like, tmp_path):
     def change(sample):
         test_attack = sample.split is Split.TEST and sample.attack_type

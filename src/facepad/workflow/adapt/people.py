@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from facepad.datasets.lookalike import NEAR_LIMIT, Bits, nearest_of_others
+from facepad.datasets.splits import folded_name
 from facepad.types import Label, Sample
 from facepad.workflow.adapt.finding import SHOWN, Finding, number_of, shown
 
@@ -25,7 +25,7 @@ def name_key(name: str) -> str:
     >>> name_key("Anna_Lena") == name_key("anna lena"), name_key("Zoe\\u0308") == name_key("Zo\\u00eb")
     (True, True)
     """
-    return re.sub(r"[\s_.-]+", "", unicodedata.normalize("NFKC", name).casefold())
+    return re.sub(r"[\s_.-]+", "", folded_name(name))
 
 
 def one_spelling(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], tuple[Finding, ...]]:
