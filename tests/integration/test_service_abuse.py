@@ -66,6 +66,7 @@ def schema(predictor, tmp_path_factory):
         ("GET", "/v1/uploads"),
         ("POST", "/v1/uploads"),
         ("POST", "/v1/challenge"),
+        ("POST", "/v1/guidance"),
         ("GET", "/v1/models"),
         ("GET", "/healthz"),
         ("GET", "/readyz"),

@@ -25,6 +25,7 @@ from facepad.runtime.parallel import available_cpus
 from facepad.service.decision_log import DecisionLog
 from facepad.service.gate import Gate
 from facepad.service.guard import Guard
+from facepad.service.guidance import Guide
 from facepad.service.judge import Judge
 from facepad.service.keys import ApiKeys
 from facepad.service.poses import PoseEstimator
@@ -69,7 +70,9 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
     signer = None if settings.signing_keys is None else Signer(settings.signing_keys)
     hooks = _webhooks(settings, telemetry)
     log = None if settings.decision_log is None else DecisionLog(settings.decision_log)
-    running = Running(settings, telemetry, open_store(settings.store), Gate.of(settings), keys, signer, log, hooks)
+    store = open_store(settings.store)
+    guide = None if poses is None else Guide(poses, store, settings)
+    running = Running(settings, telemetry, store, Gate.of(settings), keys, signer, log, hooks, guide)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -83,6 +86,8 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
         work.cancel()
         with suppress(asyncio.CancelledError):
             await work
+        if guide is not None:
+            guide.close()
         if hooks is not None:
             await hooks.close()
         await running.store.close()

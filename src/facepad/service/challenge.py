@@ -21,9 +21,12 @@ __all__ = [
     "Challenge",
     "ChallengeResult",
     "FacePose",
+    "Hint",
+    "Progress",
     "StepResult",
     "check_challenge",
     "draw",
+    "progress_of",
     "with_challenge",
 ]
 
@@ -180,14 +183,59 @@ def check_challenge(poses: Sequence[FacePose | None], challenge: Challenge) -> C
         raise InputError("a clip's poses must be in the order of their times")
     done = _find_actions(seen)
     actions = tuple(action for action, _ in done)
-    steps = []
-    for count, action in enumerate(challenge.steps, start=1):
-        passed = actions[:count] == challenge.steps[:count]
-        steps.append(StepResult(action, passed, done[count - 1][1] if passed else None))
+    count = _count_steps(actions, challenge)
+    steps = tuple(
+        StepResult(action, number < count, done[number][1] if number < count else None)
+        for number, action in enumerate(challenge.steps)
+    )
     note = _find_fault(seen)
     if note is None and actions != challenge.steps:
         note = f"asked for {', then '.join(challenge.steps)}; seen: {', then '.join(actions) or 'nothing'}"
-    return ChallengeResult(note is None, tuple(steps), note)
+    return ChallengeResult(note is None, steps, note)
+
+
+class Hint(StrEnum):
+    """What a person should do while a clip is recorded. ``start_again`` means that this clip would fail."""
+
+    NO_FACE = "no_face"
+    LOOK_BACK = "look_back"
+    START_AGAIN = "start_again"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a recording shows so far. It decides nothing: `check_challenge` judges the clip.
+
+    Attributes:
+        seen: Number of steps of the challenge that were seen, in order.
+        hint: What the person should do; None if the person should follow the steps.
+    """
+
+    seen: int
+    hint: Hint | None = None
+
+
+def progress_of(poses: Sequence[FacePose], challenge: Challenge, seconds: float) -> Progress:
+    """Follow a recording by the rules of `check_challenge`, from a few frames per second.
+
+    Args:
+        poses: The poses in the frames with exactly one face, in order.
+        challenge: The challenge of the session.
+        seconds: Time of the last frame, with or without a face.
+
+    Example:
+        >>> turned = [FacePose(0.2 * number, yaw, 50.0, (0.0, 0.0)) for number, yaw in enumerate([0, 0, 0, 0, 30])]
+        >>> progress_of(turned, Challenge((Action.TURN_LEFT, Action.COME_CLOSER)), 0.8)
+        Progress(seen=0, hint=<Hint.LOOK_BACK: 'look_back'>)
+    """
+    actions = tuple(action for action, _ in _find_actions(poses))
+    seen = _count_steps(actions, challenge)
+    if not poses or seconds - poses[-1].seconds > _MAX_GAP:
+        return Progress(seen, Hint.NO_FACE)
+    began = poses[-1].seconds - poses[0].seconds > _NEUTRAL_SECONDS
+    if len(actions) > seen or (began and not _begins_frontal(poses)):
+        return Progress(seen, Hint.START_AGAIN)
+    return Progress(seen, Hint.LOOK_BACK if abs(poses[-1].yaw) >= _TURNED else None)
 
 
 def with_challenge(decision: Decision, result: ChallengeResult) -> Decision:
@@ -197,6 +245,15 @@ def with_challenge(decision: Decision, result: ChallengeResult) -> Decision:
 
 def _neutral_poses(seen: Sequence[FacePose]) -> list[FacePose]:
     return [pose for pose in seen if pose.seconds - seen[0].seconds <= _NEUTRAL_SECONDS]
+
+
+def _begins_frontal(seen: Sequence[FacePose]) -> bool:
+    return abs(median(pose.yaw for pose in _neutral_poses(seen))) <= _FRONTAL
+
+
+def _count_steps(actions: tuple[Action, ...], challenge: Challenge) -> int:
+    """The number of steps that the actions begin with."""
+    return sum(actions[:count] == challenge.steps[:count] for count in range(1, _STEPS + 1))
 
 
 def _find_actions(seen: Sequence[FacePose]) -> list[tuple[Action, float]]:
@@ -227,7 +284,7 @@ def _find_fault(seen: Sequence[FacePose]) -> str | None:
     rate = (len(seen) - 1) / seconds
     if rate < _MIN_RATE:
         return f"expected one face in at least {_MIN_RATE:g} frames per second, got {rate:.1f}"
-    if abs(median(pose.yaw for pose in _neutral_poses(seen))) > _FRONTAL:
+    if not _begins_frontal(seen):
         return "the clip must begin with the face looking into the camera"
     return next((fault for fault in map(_find_jump, seen, seen[1:]) if fault), None)
 

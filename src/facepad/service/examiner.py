@@ -21,7 +21,7 @@ from facepad.service.settings import Settings
 from facepad.service.uploads import UploadedFile, UploadKind
 from facepad.types import Reason, VideoFrame
 
-__all__ = ["CLIP_PIXELS", "FACES", "ExaminedFile", "ExaminedFrame", "Examiner"]
+__all__ = ["CLIP_PIXELS", "FACES", "ExaminedFile", "ExaminedFrame", "Examiner", "decode_image"]
 
 FACES = 16
 """Maximum number of faces that are scored per image or frame. The most prominent faces are scored.
@@ -66,6 +66,22 @@ class ExaminedFile:
     poses: tuple[FacePose | None, ...] = ()
 
 
+def decode_image(content: bytes, max_pixels: int) -> NDArray[np.uint8]:
+    """Decode an image, uint8 RGB (height, width, 3). The limits apply before the pixels are decoded.
+
+    Raises:
+        Problem: The image has more than ``max_pixels`` pixels, or too many scans.
+        ImageError: The image cannot be read.
+    """
+    height, width = image_size(content, max_pixels=2**62)
+    if height * width > max_pixels:
+        raise Problem("too-large", f"an image of {width}x{height} pixels; the limit is {max_pixels} pixels")
+    # Entropy-coded data cannot contain FF DA. The count therefore is the number of scans, including a thumbnail.
+    if content.startswith(b"\xff\xd8") and content.count(_START_OF_SCAN) > _SCANS:
+        raise Problem("too-large", f"a JPEG of more than {_SCANS} scans")
+    return read_image(content, max_pixels=max_pixels)
+
+
 class Examiner:
     """Examines uploaded files. Threads may share an examiner.
 
@@ -104,15 +120,10 @@ class Examiner:
         return replace(examined, poses=tuple(poses))
 
     def _examine_image(self, content: bytes) -> ExaminedFile:
-        started, limit = time.perf_counter(), self._settings.max_pixels
-        height, width = image_size(content, max_pixels=2**62)
-        if height * width > limit:
-            raise Problem("too-large", f"an image of {width}x{height} pixels; the limit is {limit} pixels")
-        # Entropy-coded data cannot contain FF DA. The count therefore is the number of scans, including a thumbnail.
-        if content.startswith(b"\xff\xd8") and content.count(_START_OF_SCAN) > _SCANS:
-            raise Problem("too-large", f"a JPEG of more than {_SCANS} scans")
-        frame = self._frame(0, 0.0, read_image(content, max_pixels=limit))
-        return ExaminedFile("image", (height, width), (frame,), None, started)
+        started = time.perf_counter()
+        image = decode_image(content, self._settings.max_pixels)
+        height, width = image.shape[:2]
+        return ExaminedFile("image", (height, width), (self._frame(0, 0.0, image),), None, started)
 
     def _examine_clip(
         self, content: bytes, stop: Event, watch: Callable[[VideoFrame], None] | None = None

@@ -14,6 +14,7 @@ from facepad.modelfile.bundle import Bundle
 from facepad.service.decision_log import DecisionLog, LoggedDecision
 from facepad.service.gate import Gate
 from facepad.service.guard import check_key, check_scope, limit_rate
+from facepad.service.guidance import Guide
 from facepad.service.judge import Judge
 from facepad.service.keys import ApiKeys, KeyScope
 from facepad.service.problems import PROBLEMS, Problem, ProblemDocument
@@ -51,7 +52,10 @@ KEY = HTTPBearer(
 
 @dataclass
 class Running:
-    """The parts of a running service. ``bundle`` and ``judge`` are None until the model is loaded and warm."""
+    """The parts of a running service.
+
+    ``bundle`` and ``judge`` are None until the model is loaded and warm. ``guide`` is None without challenges.
+    """
 
     settings: Settings
     telemetry: Telemetry
@@ -61,6 +65,7 @@ class Running:
     signer: Signer | None = None
     decision_log: DecisionLog | None = None
     webhooks: Webhooks | None = None
+    guide: Guide | None = None
     bundle: Bundle | None = None
     judge: Judge | None = None
 

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from facepad.predict.schema import DecidedByPart, DecisionPart, FramePart, ModelPart, Part
+from facepad.service.challenge import Hint
 from facepad.service.duplicates import Duplicate
 from facepad.service.problems import ProblemDocument
 from facepad.types import Policy
@@ -17,6 +18,7 @@ __all__ = [
     "ChallengeTask",
     "Check",
     "ClipPart",
+    "Guidance",
     "ImagePart",
     "Models",
     "OpenedSession",
@@ -197,6 +199,16 @@ class ChallengeTask(Part):
     """Seconds until the clip must have arrived."""
     max_seconds: float
     """Maximum seconds of the clip."""
+
+
+class Guidance(Part):
+    """What the frames of a recording show so far. It holds no score, and the clip alone is judged."""
+
+    seen: int
+    """Number of steps that were seen, in order."""
+    hint: Hint | None
+    """`no_face`: no single face for half a second. `look_back`: the turn is wide enough. `start_again`: the clip would
+    fail, because it does not begin with a look into the camera, or shows another movement. Otherwise null."""
 
 
 class Receipt(Part):

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from facepad.files.config import explain
 from facepad.service.challenge import MAX_SECONDS, Challenge
+from facepad.service.guidance import FRAME_BODY, FRAME_BYTES
 from facepad.service.judge import Judge
 from facepad.service.keys import ApiKey, KeyScope
 from facepad.service.presentation import FILES_BODY, admitted, answer_of
@@ -30,6 +31,7 @@ from facepad.service.running import (
 from facepad.service.schemas import (
     ChallengeTask,
     Check,
+    Guidance,
     OpenedSession,
     Receipt,
     SessionRequest,
@@ -145,6 +147,43 @@ async def begin_challenge(request: Request, uploader: _Uploader) -> ChallengeTas
 
 
 @upload_routes.post(
+    "/guidance",
+    summary="Guide an active check",
+    openapi_extra=FRAME_BODY,
+    responses=problems(
+        "bad-request",
+        "upload-timeout",
+        "too-large",
+        "unsupported-media",
+        "unreadable",
+        "too-many-requests",
+        "busy",
+        "challenges-off",
+        "timeout",
+    ),
+)
+async def guide_challenge(
+    request: Request,
+    uploader: _Uploader,
+    start: Annotated[bool, Query(description="Whether this is the first frame of a recording.")] = False,
+) -> Guidance:
+    """Tell which steps a recording shows so far. The body is the current frame of the camera, as a small JPEG.
+
+    Guidance is for the person alone: it decides nothing, keeps no frame, and leaves the token valid.
+    """
+    running, (_, record) = running_of(request), uploader
+    guide = running.guide
+    if guide is None:
+        raise _challenges_off()
+    await running.sessions.limit_frames(record)
+    challenge = await running.sessions.challenge_of(record)
+    with running.gate.holding() as arrived:
+        frame = await read_small_body(request, running.settings, FRAME_BYTES, arrived)
+        progress = await guide.follow(record.id, challenge, frame, start=start)
+    return Guidance(seen=progress.seen, hint=progress.hint)
+
+
+@upload_routes.post(
     "/uploads",
     summary="Upload into a session",
     openapi_extra=FILES_BODY,
@@ -217,7 +256,11 @@ def _require_allowed_checks(key: ApiKey | None, checks: tuple[Check, ...]) -> No
 
 def _require_challenges(running: Running) -> None:
     if not running.settings.challenges:
-        raise Problem("challenges-off", "the service was started without --challenges")
+        raise _challenges_off()
+
+
+def _challenges_off() -> Problem:
+    return Problem("challenges-off", "the service was started without --challenges")
 
 
 def _require_model(running: Running, wanted: str | None) -> None:

@@ -18,10 +18,13 @@ from facepad.service.problems import Problem, ProblemDocument
 from facepad.service.schemas import Answer, Check, SessionRequest, SessionState
 from facepad.service.store import Store
 
-__all__ = ["CHALLENGE_SECONDS", "BegunChallenge", "SessionRecord", "Sessions"]
+__all__ = ["CHALLENGE_SECONDS", "FRAMES", "BegunChallenge", "SessionRecord", "Sessions"]
 
 CHALLENGE_SECONDS = 60
 """Seconds from the first showing of a challenge to the arrival of its clip."""
+
+FRAMES = 240
+"""Maximum frames per minute that guide the active check of one session."""
 
 _UPLOADS = 10  # Maximum uploads per minute into one session, of which only one is judged.
 _RANDOM = secrets.SystemRandom()
@@ -146,6 +149,16 @@ class Sessions:
         """
         if seconds := await self._store.wait(f"session {record.id}", _UPLOADS):
             detail = f"the limit is {_UPLOADS} uploads a minute into one session"
+            raise Problem("too-many-requests", detail, retry_after=seconds)
+
+    async def limit_frames(self, record: SessionRecord) -> None:
+        """Count a frame that guides an active check.
+
+        Raises:
+            Problem: The session has too many frames, or the store does not answer.
+        """
+        if seconds := await self._store.wait(f"frames {record.id}", FRAMES):
+            detail = f"the limit is {FRAMES} frames a minute for one active check"
             raise Problem("too-many-requests", detail, retry_after=seconds)
 
     async def begin_challenge(self, record: SessionRecord) -> BegunChallenge:

@@ -227,7 +227,7 @@ class Store:
     ) -> None:
         self._limiter, self._close = limiter, close
         self.sessions, self.tokens, self.challenges = map(values, ("session", "token", "challenge"))
-        self.requests = values("request")
+        self.requests, self.recordings = map(values, ("request", "recording"))
         self.recent = recent
 
     async def ready(self) -> bool:

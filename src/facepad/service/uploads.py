@@ -101,15 +101,17 @@ async def read_uploads(request: Request, settings: Settings, arrived: Callable[[
     return [_uploaded_file(content, number, len(contents)) for number, content in enumerate(contents)]
 
 
-async def read_small_body(request: Request, settings: Settings, limit: int) -> bytes:
-    """Read a request body of at most ``limit`` bytes.
+async def read_small_body(
+    request: Request, settings: Settings, limit: int, arrived: Callable[[int], None] = lambda _: None
+) -> bytes:
+    """Read a request body of at most ``limit`` bytes. ``arrived`` is used as in `read_uploads`.
 
     Raises:
         Problem: The body is too slow or too large.
     """
     check_declared(request.headers, limit)
     async with _arriving(settings):
-        return b"".join([chunk async for chunk in _limited_body(request, limit, lambda _: None)])
+        return b"".join([chunk async for chunk in _limited_body(request, limit, arrived)])
 
 
 @asynccontextmanager

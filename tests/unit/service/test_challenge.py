@@ -17,8 +17,10 @@ from facepad.service.challenge import (
     Action,
     Challenge,
     FacePose,
+    Hint,
     check_challenge,
     draw,
+    progress_of,
     with_challenge,
 )
 from facepad.types import Decision, Reason, ScoreStatus
@@ -100,6 +102,16 @@ def test_clip_passes_exactly_when_it_shows_the_challenge_and_nothing_else(challe
 def test_one_recording_passes_at_most_one_challenge(actions):
     poses = clip(actions)
     assert sum(check_challenge(poses, challenge).passed for challenge in CHALLENGES) <= 1
+
+
+@given(challenges, st.lists(st.sampled_from(Action), min_size=2, max_size=3).map(tuple), st.floats(4, SAMPLING))
+def test_progress_counts_the_steps_that_the_clip_passes(challenge, actions, rate):
+    poses = clip(actions, rate=rate)
+    passed = sum(step.passed for step in check_challenge(poses, challenge).steps)
+    counts = [progress_of(poses[: count + 1], challenge, pose.seconds) for count, pose in enumerate(poses)]
+    assert [progress.seen for progress in counts] == sorted(progress.seen for progress in counts)
+    assert counts[-1].seen == passed
+    assert (Hint.START_AGAIN in {progress.hint for progress in counts}) is (actions != challenge.steps)
 
 
 def test_steps_tell_when_they_were_completed():
