@@ -66,7 +66,7 @@ def _folder(variable: str) -> Path:
     return Path(value)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def models_folder() -> Path:
     """The development model files."""
     return _folder("FACEPAD_MODELS")

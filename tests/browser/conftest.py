@@ -258,6 +258,23 @@ def camera_file(faces, tmp_path_factory) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture(scope="session")
+def turning_camera(tmp_path_factory) -> Callable[[Sequence[float]], Path]:
+    """Make what a browser's camera shows: a head with these yaws in degrees, 10 per second, again and again."""
+    from skimage.data import astronaut
+
+    from helpers.turning_head import TurningHead
+
+    def make(yaws: Sequence[float]) -> Path:
+        head = TurningHead(astronaut())
+        drawn = {yaw: head.frame(yaw) for yaw in set(yaws)}
+        path = tmp_path_factory.mktemp("camera") / "head.y4m"
+        path.write_bytes(b"".join(_y4m([drawn[yaw] for yaw in yaws], 1)))
+        return path
+
+    return make
+
+
 def _y4m(images: Sequence[np.ndarray], frames: int) -> Iterator[bytes]:
     height, width, _ = images[0].shape
     yield f"YUV4MPEG2 W{width} H{height} F10:1 Ip A1:1 C420jpeg\n".encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from facepad.client import Client, OpenedSession, SessionRequest
+from facepad.media.images import read_image
 from facepad.service.keys import add_key
 from facepad.service.signing import add_signing_key
 
@@ -167,36 +169,98 @@ def test_frame_does_the_same_and_tells_its_page(visit_shop, shop, camera_file):
     expect(page.get_by_role("main")).to_have_text("This page works only in a frame of another page.")
 
 
-@pytest.mark.parametrize("recorded", [True, False])
-def test_active_check_shows_the_steps_and_sends_one_clip(visit_shop, shop, camera_file, recorded):
-    task = {"steps": ["turn_left", "come_closer"], "expires_in": 60, "max_seconds": 5}
-    sent = []
+class Check:
+    """A service made by hand that offers an active check: what it answers, and what the widget sends."""
 
-    def uploads(route):
+    def __init__(self, seconds: float = 15) -> None:
+        self.task = {"steps": ["turn_left", "come_closer"], "expires_in": 60, "max_seconds": seconds}
+        self.guidance: dict[str, object] = {"seen": 0, "hint": None}
+        self.frames, self.sent = [], []
+
+    def serve(self, page) -> None:
+        page.route("**/v1/challenge", lambda route: route.fulfill(json=self.task))
+        page.route("**/v1/guidance*", self._guide)
+        page.route("**/v1/uploads*", self._upload)
+
+    def _guide(self, route):
+        self.frames.append(route.request)
+        return route.fulfill(json=self.guidance)
+
+    def _upload(self, route):
         if route.request.method == "GET":
             return route.fulfill(json={"checks": ["challenge"], "expires_in": 300})
-        sent.append(route.request)
+        self.sent.append(route.request)
         return route.fulfill(json={"state": "done"})
 
-    def before(page):
-        page.route("**/v1/challenge", lambda route: route.fulfill(json=task))
-        page.route("**/v1/uploads*", uploads)
 
+def test_active_check_ticks_each_step_and_sends_one_clip(visit_shop, shop, camera_file):
+    check = Check()
     shop.show("t", FRAME, "lang=fr")
-    page = visit_shop(camera_file("live"), before=before).frame_locator("iframe")
+    page = visit_shop(camera_file("live"), before=check.serve).frame_locator("iframe")
+    status, steps = page.get_by_role("status"), page.locator("#task li")
+    button(page, "Démarrer la caméra").click()
+    page.get_by_role("button", name="Filmer", exact=True).click()
+
+    for hint, text in ((None, "Regardez droit"), (None, "Tournez lentement"), ("look_back", "Regardez à nouveau")):
+        check.guidance = {"seen": 0, "hint": hint}
+        expect(status).to_contain_text(text)
+    check.guidance = {"seen": 1, "hint": None}
+    expect(steps).to_have_text([re.compile("✓ Tournez"), re.compile("^Approchez")])
+    expect(status).to_contain_text("Approchez-vous lentement")
+    assert not check.sent
+    check.guidance = {"seen": 2, "hint": None}
+    expect(steps.nth(1)).to_have_text(re.compile("✓ Approchez"))
+
+    expect(status).to_have_text("Merci. La vérification est terminée.")
+    [request] = check.sent
+    assert request.url.endswith("?check=challenge") and request.headers["content-type"] == "video/webm"
+    assert ["start=true" in frame.url for frame in check.frames] == [True] + [False] * (len(check.frames) - 1)
+    assert all(frame.headers["authorization"] == "Bearer t" for frame in check.frames)
+    assert all(read_image(frame.post_data_buffer).shape[1] <= 480 for frame in check.frames)
+
+
+def test_another_movement_ends_the_recording_and_leaves_the_token(visit_shop, shop, camera_file):
+    check = Check()
+    check.guidance = {"seen": 0, "hint": "start_again"}
+    shop.show("t")
+    page = visit_shop(camera_file("live"), before=check.serve)
+    button(page, "Start camera").click()
+    page.get_by_role("button", name="Record", exact=True).click()
+
+    expect(page.get_by_role("alert")).to_contain_text("Another movement was seen.")
+    assert page.evaluate("heard.map(([, { name, final }]) => [name, final])") == [["start-again", False]]
+    expect(page.get_by_role("button", name="Record", exact=True)).to_be_visible()
+    assert not check.sent
+
+
+def test_active_check_without_a_camera_names_the_steps_and_takes_a_file(visit_shop, shop, camera_file):
+    check = Check(5)
+    shop.show("t", FRAME, "lang=fr")
+    page = visit_shop(camera_file("live"), before=check.serve).frame_locator("iframe")
+    button(page, "Filmer avec une autre application").click()
     texts = ("Regardez droit vers la caméra", "Tournez lentement la tête vers votre gauche", "Approchez-vous lentement")
-    if recorded:
-        button(page, "Démarrer la caméra").click()
-        page.get_by_role("button", name="Filmer", exact=True).click()
-        for text in texts:
-            expect(page.get_by_role("status")).to_contain_text(text)
-    else:
-        button(page, "Filmer avec une autre application").click()
-        for number, text in enumerate(texts):
-            expect(page.get_by_role("listitem").nth(number)).to_contain_text(text)
-        clip = {"name": "a.webm", "mimeType": "video/webm", "buffer": b"clip"}
-        page.get_by_label("Choisir la vidéo").set_input_files(clip)
+    for number, text in enumerate(texts):
+        expect(page.get_by_role("listitem").nth(number)).to_contain_text(text)
+
+    page.get_by_label("Choisir la vidéo").set_input_files(
+        {"name": "a.webm", "mimeType": "video/webm", "buffer": b"clip"}
+    )
 
     expect(page.get_by_role("status")).to_have_text("Merci. La vérification est terminée.")
-    [request] = sent
-    assert request.url.endswith("?check=challenge") and request.headers["content-type"] == "video/webm"
+    assert len(check.sent) == 1 and not check.frames
+
+
+def test_active_check_goes_by_time_where_nothing_guides(visit_shop, shop, camera_file):
+    check = Check(5)
+    shop.show("t")
+
+    def before(page):
+        check.serve(page)
+        page.route("**/v1/guidance*", lambda route: route.fulfill(status=404, body=""))
+
+    page = visit_shop(camera_file("live"), before=before)
+    button(page, "Start camera").click()
+    page.get_by_role("button", name="Record", exact=True).click()
+    for text in ("Look straight", "Turn your head", "Come slowly closer", "Thank you."):
+        expect(page.get_by_role("status")).to_contain_text(text)
+    assert len(check.sent) == 1

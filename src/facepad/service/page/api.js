@@ -39,6 +39,11 @@ export function beginChallenge(session) {
   return call("v1/challenge", { method: "POST", token: session.token });
 }
 
+/** A function that sends requests of the active check of a session: `ask` of `Guide`. */
+export function askInSession(session) {
+  return (path, options) => call(path, { ...options, token: session.token });
+}
+
 /** A function that judges the clip of an active check, and that may be repeated. The clip is uploaded once. */
 export function judgeInSession(blob, session) {
   let uploaded = false;

@@ -1,13 +1,15 @@
 // The page: its buttons, dropped files, and the camera.
 
 import { announce, boxesOf, drawBoxes, placePicture, showAnswer, showNoVerdict, showProblem, showWorking } from "./answer.js";
-import { beginChallenge, judge, judgeInSession, models, openSession, setKey } from "./api.js";
+import { askInSession, beginChallenge, judge, judgeInSession, models, openSession, setKey } from "./api.js";
 import { History } from "./history.js";
 import { watch } from "./live.js";
+import { record } from "./recorder.js";
 import { Steady } from "./steady.js";
 import { adviceOn, adviceOnCamera, adviceOnFiles } from "./words.js";
 import { Camera, CameraError } from "../widget/camera.js";
-import { guideThrough, planOf } from "../widget/challenge.js";
+import { planOf } from "../widget/challenge.js";
+import { Guide } from "../widget/guide.js";
 import { patiently, Problem } from "../widget/http.js";
 import { TEXTS } from "../widget/texts.js";
 
@@ -305,31 +307,10 @@ at("live").addEventListener("click", () => {
 
 // --- clips and the active check ---
 
-function showStep({ text, arrow }, done) {
-  if (at("step-text").textContent !== text) {
-    at("step-text").textContent = text;
-    at("arrow").textContent = arrow;
-    announce(text);
-  }
-  at("step").hidden = false;
-  at("progress").hidden = false;
-  at("progress").firstElementChild.style.width = `${100 * done}%`;
-}
-
-async function recorded(plan) {
-  try {
-    return await camera.clip(() => guideThrough(plan, showStep));
-  } finally {
-    at("step").hidden = true;
-    at("step-text").textContent = "";
-    at("progress").hidden = true;
-  }
-}
-
 at("record").addEventListener("click", () =>
   exclusively(async () => {
     hint(`Recording ${CLIP_SECONDS} s …`);
-    const clip = await recorded([{ text: "Recording", arrow: "", seconds: CLIP_SECONDS }]);
+    const clip = await record(camera, [{ text: "Recording", arrow: "", seconds: CLIP_SECONDS }]);
     await judged("Clip", clip);
   }));
 
@@ -339,7 +320,8 @@ at("challenge").addEventListener("click", () =>
     const session = await openSession();
     if (session === null) throw new Problem({ slug: "challenges-off" });
     const challenge = await beginChallenge(session);
-    const clip = await recorded(planOf(challenge.steps, challenge.max_seconds, TEXTS.en));
+    const guide = new Guide(camera, askInSession(session), TEXTS.en.hints);
+    const clip = await record(camera, planOf(challenge.steps, challenge.max_seconds, TEXTS.en), guide);
     await judged("Active check", clip, judgeInSession(clip, session));
   }));
 

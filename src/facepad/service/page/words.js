@@ -73,6 +73,7 @@ export function adviceOn(problem) {
     timeout: ["The service took too long", later],
     "not-ready": ["The service is starting", later],
     "challenges-off": ["There is no active check", "This service offers none now."],
+    "start-again": TEXTS.en.problems["start-again"],
     "session-refused": ["The active check has expired", "Start it again."],
   };
   const [title, text] = known[problem.slug] ?? [problem.title, problem.detail];

@@ -1,6 +1,7 @@
 // The camera: starting and stopping it, single pictures, short clips.
 
 const LONGEST = 1280; // Maximum pixels of the longer side. Larger pictures would only be slower.
+const QUALITY = 0.95; // Low compression, to keep the fine traces of a print or a screen.
 const CLIP_TYPES = ["video/webm;codecs=vp8", "video/webm", "video/mp4"];
 
 export class CameraError extends Error {
@@ -74,17 +75,16 @@ export class Camera {
     return cameras.map((device, index) => ({ id: device.deviceId, label: device.label || `Camera ${index + 1}` }));
   }
 
-  /** The current picture as a JPEG blob, not mirrored. */
-  picture() {
+  /** The current picture as a JPEG blob, not mirrored, with at most `longest` pixels on its longer side. */
+  picture({ longest = LONGEST, quality = QUALITY } = {}) {
     const [height, width] = this.size;
     if (!width) throw new CameraError("ended");
-    const scale = Math.min(1, LONGEST / Math.max(height, width));
+    const scale = Math.min(1, longest / Math.max(height, width));
     const canvas = document.createElement("canvas");
     canvas.width = Math.round(width * scale);
     canvas.height = Math.round(height * scale);
     canvas.getContext("2d").drawImage(this.#video, 0, 0, canvas.width, canvas.height);
-    // Low compression, to keep the fine traces of a print or a screen.
-    return new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));
+    return new Promise((done) => canvas.toBlob(done, "image/jpeg", quality));
   }
 
   /** Whether this browser can record clips. */

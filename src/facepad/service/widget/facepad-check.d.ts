@@ -9,7 +9,7 @@ export interface FacepadDone {
 export interface FacepadError {
   /** The attribute `session`. */
   session: string | null;
-  /** Name of a problem of the service, "unreachable", "slow", "no-recording", or "camera-" with the browser's error. */
+  /** Name of a problem of the service, "unreachable", "slow", "no-recording", "start-again", or "camera-" with the browser's error. */
   name: string;
   /** The problem in the language of the element. */
   message: string;

@@ -1,7 +1,8 @@
 // <facepad-check service="https://..." token="...">: takes what a session asks for, and uploads it once.
 
 import { Camera, CameraError } from "./camera.js";
-import { guideThrough, planOf } from "./challenge.js";
+import { guideThrough, listParts, planOf, tickParts } from "./challenge.js";
+import { Guide } from "./guide.js";
 import { call, patiently, PATIENCE_WITH_A_CHECK, Problem, upload } from "./http.js";
 import { STYLE } from "./style.js";
 import { stepOf, textsOf } from "./texts.js";
@@ -10,12 +11,12 @@ const MARKUP = `
 <section aria-labelledby="title">
   <h2 id="title"></h2>
   <p id="hint"></p>
-  <ol id="task"></ol>
   <div id="stage">
     <video id="camera" muted playsinline></video>
     <svg viewBox="0 0 400 300" aria-hidden="true"><ellipse cx="200" cy="150" rx="82" ry="112"/></svg>
     <p id="step"><span id="arrow" aria-hidden="true"></span> <span id="step-text"></span></p>
   </div>
+  <ol id="task"></ol>
   <progress id="progress" max="1" value="0"></progress>
   <p id="problem" role="alert"></p>
   <p id="status" role="status" tabindex="-1"></p>
@@ -29,7 +30,7 @@ const MARKUP = `
 
 // Problems after which the token is still valid, so that the person can try again. Another problem ends the session.
 const NOT_FINAL = [
-  "bad-request", "busy", "no-recording", "not-ready", "slow", "too-large", "too-many-requests", "unreachable",
+  "bad-request", "busy", "no-recording", "not-ready", "slow", "start-again", "too-large", "too-many-requests", "unreachable",
   "unsupported-media", "upload-timeout",
 ];
 const SAME_TEXT = {
@@ -172,9 +173,13 @@ export class FacepadCheck extends HTMLElement {
     const { signal } = this.#session;
     const { steps, max_seconds: maxSeconds } = await this.#ask("v1/challenge", { method: "POST" });
     const plan = planOf(steps, maxSeconds, this.#texts);
+    const guide = new Guide(this.#camera, (path, options) => this.#ask(path, options), this.#texts.hints);
+    signal.addEventListener("abort", () => guide.stop());
+    listParts(this.#at("task"), plan.slice(1));
     let clip;
     try {
-      clip = await this.#camera.clip(() => guideThrough(plan, (part, done) => signal.aborted || this.#showStep(part, done)));
+      const show = (...shown) => signal.aborted || this.#showStep(...shown);
+      clip = await this.#camera.clip(() => guideThrough(plan, show, guide));
     } finally {
       this.#showStep(null);
     }
@@ -185,9 +190,7 @@ export class FacepadCheck extends HTMLElement {
   async #showTask() {
     const { steps, max_seconds: maxSeconds } = await this.#ask("v1/challenge", { method: "POST" });
     const texts = this.#texts;
-    const parts = planOf(steps, maxSeconds, texts).map(({ text }) => text);
-    const items = parts.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
-    this.#at("task").replaceChildren(...items);
+    listParts(this.#at("task"), planOf(steps, maxSeconds, texts));
     this.#say(texts.clipTask.replace("{seconds}", Math.floor(maxSeconds)));
     this.#show("task");
     this.#at("file").focus();
@@ -220,7 +223,6 @@ export class FacepadCheck extends HTMLElement {
       this.#at(id).hidden = !shown;
     }
     this.#at("stage").hidden = state !== "camera";
-    this.#at("task").hidden = state !== "task";
     this.#at("picker").hidden = !(state === "task" || (choosable && !clip));
     this.#at("file").accept = clip ? "video/*" : "image/*";
     this.#at("camera").setAttribute("aria-label", texts.cameraLabel);
@@ -228,11 +230,14 @@ export class FacepadCheck extends HTMLElement {
     if (state !== "camera") this.#showStep(null);
   }
 
-  #showStep(part, done = 0) {
+  #showStep(part, done = 0, seen = 0) {
     this.#at("step").hidden = this.#at("progress").hidden = part === null;
+    this.#at("task").hidden = part === null && this.#state !== "task";
     this.#at("progress").value = done;
     this.#at("status").classList.toggle("unseen", part !== null); // The stage shows the step; a screen reader hears it.
-    if (part === null || this.#at("step-text").textContent === part.text) return;
+    if (part === null) return;
+    tickParts(this.#at("task"), seen);
+    if (this.#at("step-text").textContent === part.text) return;
     this.#at("step-text").textContent = part.text;
     this.#at("arrow").textContent = part.arrow;
     this.#say(part.text);

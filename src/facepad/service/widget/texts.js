@@ -2,7 +2,7 @@
 
 const ARROWS = { turn_left: "←", turn_right: "→", come_closer: "↕" }; // For the mirrored picture.
 
-/** The texts by language. `{name}` and `{seconds}` are replaced. */
+/** The texts by language. `{name}`, `{seconds}`, `{number}` and `{count}` are replaced. */
 export const TEXTS = {
   en: {
     title: "Face check",
@@ -28,6 +28,11 @@ export const TEXTS = {
       turn_right: "Turn your head slowly to your right, and back",
       come_closer: "Come slowly closer to the camera, and back",
     },
+    seen: "Step {number} of {count} was seen",
+    hints: {
+      no_face: "Show your whole face, and no other face",
+      look_back: "Now look back at the camera",
+    },
     camera: {
       insecure: [
         "The camera needs HTTPS here",
@@ -48,6 +53,10 @@ export const TEXTS = {
       "too-large": ["The file is too large", "Choose a smaller one."],
       "unsupported-media": ["Neither a picture nor a clip", "Choose a photo or a short clip."],
       "session-refused": ["The check has expired", "Go back, and begin again."],
+      "start-again": [
+        "Another movement was seen",
+        "Record again: look straight at the camera first, then follow only the instructions.",
+      ],
       "no-recording": ["This browser cannot record clips", "Use another browser."],
       other: ["The check failed", "Go back, and begin again."],
     },
@@ -76,6 +85,11 @@ export const TEXTS = {
       turn_right: "Drehen Sie den Kopf langsam nach rechts und zurück",
       come_closer: "Kommen Sie der Kamera langsam näher, und gehen Sie zurück",
     },
+    seen: "Schritt {number} von {count} erkannt",
+    hints: {
+      no_face: "Zeigen Sie Ihr ganzes Gesicht und kein zweites",
+      look_back: "Schauen Sie jetzt wieder in die Kamera",
+    },
     camera: {
       insecure: ["Die Kamera braucht hier HTTPS", "Browser geben die Kamera nur an Seiten mit HTTPS."],
       NotAllowedError: [
@@ -93,6 +107,10 @@ export const TEXTS = {
       "too-large": ["Die Datei ist zu groß", "Wählen Sie eine kleinere."],
       "unsupported-media": ["Weder ein Bild noch ein Video", "Wählen Sie ein Foto oder ein kurzes Video."],
       "session-refused": ["Die Prüfung ist abgelaufen", "Gehen Sie zurück, und beginnen Sie neu."],
+      "start-again": [
+        "Es war eine andere Bewegung zu sehen",
+        "Nehmen Sie noch einmal auf: Schauen Sie zuerst gerade in die Kamera, und folgen Sie dann nur den Anweisungen.",
+      ],
       "no-recording": ["Dieser Browser kann kein Video aufnehmen", "Benutzen Sie einen anderen Browser."],
       other: ["Die Prüfung ist fehlgeschlagen", "Gehen Sie zurück, und beginnen Sie neu."],
     },
@@ -121,6 +139,11 @@ export const TEXTS = {
       turn_right: "Tournez lentement la tête vers votre droite, puis revenez",
       come_closer: "Approchez-vous lentement de la caméra, puis reculez",
     },
+    seen: "Étape {number} sur {count} reconnue",
+    hints: {
+      no_face: "Montrez tout votre visage, et aucun autre",
+      look_back: "Regardez à nouveau la caméra",
+    },
     camera: {
       insecure: ["La caméra exige HTTPS ici", "Les navigateurs ne donnent la caméra qu’aux pages en HTTPS."],
       NotAllowedError: [
@@ -138,6 +161,10 @@ export const TEXTS = {
       "too-large": ["Le fichier est trop grand", "Choisissez-en un plus petit."],
       "unsupported-media": ["Ni une photo ni une vidéo", "Choisissez une photo ou une courte vidéo."],
       "session-refused": ["La vérification a expiré", "Revenez en arrière et recommencez."],
+      "start-again": [
+        "Un autre mouvement a été vu",
+        "Filmez de nouveau : regardez d’abord droit vers la caméra, puis suivez seulement les consignes.",
+      ],
       "no-recording": ["Ce navigateur ne peut pas filmer", "Utilisez un autre navigateur."],
       other: ["La vérification a échoué", "Revenez en arrière et recommencez."],
     },
@@ -166,6 +193,11 @@ export const TEXTS = {
       turn_right: "Gire despacio la cabeza a su derecha y vuelva",
       come_closer: "Acérquese despacio a la cámara y vuelva atrás",
     },
+    seen: "Paso {number} de {count} reconocido",
+    hints: {
+      no_face: "Muestre todo su rostro y ningún otro",
+      look_back: "Vuelva a mirar a la cámara",
+    },
     camera: {
       insecure: ["La cámara necesita HTTPS aquí", "Los navegadores solo dan la cámara a páginas con HTTPS."],
       NotAllowedError: [
@@ -183,6 +215,10 @@ export const TEXTS = {
       "too-large": ["El archivo es demasiado grande", "Elija uno más pequeño."],
       "unsupported-media": ["Ni una foto ni un vídeo", "Elija una foto o un vídeo corto."],
       "session-refused": ["La comprobación ha caducado", "Vuelva atrás y empiece de nuevo."],
+      "start-again": [
+        "Se vio otro movimiento",
+        "Grabe de nuevo: mire primero de frente a la cámara y siga después solo las instrucciones.",
+      ],
       "no-recording": ["Este navegador no puede grabar vídeo", "Use otro navegador."],
       other: ["La comprobación ha fallado", "Vuelva atrás y empiece de nuevo."],
     },
@@ -211,6 +247,11 @@ export const TEXTS = {
       turn_right: "Vire a cabeça devagar para a sua direita e volte",
       come_closer: "Aproxime-se devagar da câmara e volte atrás",
     },
+    seen: "Passo {number} de {count} reconhecido",
+    hints: {
+      no_face: "Mostre o rosto inteiro e nenhum outro",
+      look_back: "Olhe de novo para a câmara",
+    },
     camera: {
       insecure: ["A câmara precisa de HTTPS aqui", "Os navegadores só dão a câmara a páginas com HTTPS."],
       NotAllowedError: [
@@ -228,6 +269,10 @@ export const TEXTS = {
       "too-large": ["O ficheiro é demasiado grande", "Escolha um mais pequeno."],
       "unsupported-media": ["Nem foto nem vídeo", "Escolha uma foto ou um vídeo curto."],
       "session-refused": ["A verificação expirou", "Volte atrás e comece de novo."],
+      "start-again": [
+        "Foi visto outro movimento",
+        "Grave de novo: olhe primeiro de frente para a câmara e siga depois apenas as instruções.",
+      ],
       "no-recording": ["Este navegador não consegue gravar vídeo", "Use outro navegador."],
       other: ["A verificação falhou", "Volte atrás e comece de novo."],
     },
