@@ -63,7 +63,7 @@ async function showPart(part, guide, { show, seen }) {
 export function listParts(list, parts) {
   const items = parts.map(({ text }) => {
     const item = document.createElement("li");
-    item.append(Object.assign(document.createElement("span"), { className: "tick" }), text);
+    item.append(Object.assign(document.createElement("span"), { className: "mark" }), text);
     return item;
   });
   list.replaceChildren(...items);

@@ -28,7 +28,7 @@ ellipse { fill: none; stroke: #fff; stroke-width: 2; stroke-dasharray: 7 6; }
   font-size: 1.15rem;
   text-align: center;
 }
-.tick { color: var(--facepad-accent); font-weight: 700; }
+.mark { color: var(--facepad-accent); font-weight: 700; }
 progress { display: block; width: 100%; margin: .5rem 0; accent-color: var(--facepad-accent); }
 #task, #status:not(.unseen), #problem { margin: .75rem 0; }
 #problem { color: light-dark(#a3271c, #ff9c8d); }
