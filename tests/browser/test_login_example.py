@@ -41,6 +41,8 @@ def test_login_passes_a_live_face_once_and_refuses_an_attack(
 
         for picture, said in (("attack", "no live face"), ("attack", "used before"), ("nobody", "no_face")):
             page.get_by_role("button", name="Log in").click()
+            # Before that, the widget still asks the service what the session allows, and takes no file.
+            expect(page.get_by_role("button", name="Start camera")).to_be_visible()
             page.get_by_label("Choose a photo instead").set_input_files(faces[picture])
             expect(page.locator("#answer")).to_contain_text(said)
         uploads = [request for request in sent if request.method == "POST" and request.url.startswith(service)]
