@@ -22,6 +22,8 @@ from hypothesis import settings
 from facepad.cli import main
 from facepad.datasets.manifest import write_manifest
 from facepad.faces import DETECTORS
+from facepad.metrics import cells, table
+from facepad.metrics.resampling import resample_weights
 from facepad.types import AttackType, Box, Label, Sample, Split
 from helpers.squares import Squares
 
@@ -48,6 +50,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in UNCOVERED):
             item.add_marker(pytest.mark.no_cover)
+
+
+# Tests of the intervals themselves draw as many resamples as a user gets.
+WHOLE_BOOTSTRAP = tuple(Path(__file__).parent / name for name in ("properties", "unit/metrics"))
+
+
+@pytest.fixture(autouse=True)
+def _fewer_resamples(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Draw a twentieth of the resamples, which otherwise take most of the time of an evaluation of a few images."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not any(request.path.is_relative_to(folder) for folder in WHOLE_BOOTSTRAP):
+            for module in (table, cells):
+                patch.setattr(module, "resample_weights", lambda n, count, seed: resample_weights(n, count // 20, seed))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -63,10 +63,16 @@ def test_rounds_take_turns_and_the_first_is_not_counted():
     assert turns == [*"ababab"]
 
 
-def test_latency_measures_named_model_files_beside_networks_in_every_engine(tmp_path, monkeypatch):
+def test_latency_measures_named_model_files_beside_networks(tmp_path, monkeypatch):
     latency, faces = importlib.import_module("latency"), importlib.import_module("_faces")
     for module in (latency, importlib.import_module("_processes")):
         monkeypatch.setattr(module, "interleaved", once)
+    monkeypatch.setattr(latency, "ENGINES", ("onnxruntime",))
+    started = {}  # A process of each kind is enough.
+    real = latency.child
+    monkeypatch.setattr(
+        latency, "child", lambda words: started.get(words[2]) or started.setdefault(words[2], real(words))
+    )
     sizes = latency.Sizes(
         {"AttentionFusion, light": ("attention_fusion", {"deep_tap": 13})},
         input=64,

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from facepad.datasets.manifest import read_manifest
-from facepad.errors import DatasetError, InputError, RunError
+from facepad.errors import DatasetError, InputError, OutputExistsError, RunError
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.run_folder import read_epochs
 from facepad.training.data import TrainingData
@@ -164,6 +164,23 @@ def _breaks() -> None:
 def test_a_bug_on_one_rank_is_reported_in_one_line():
     with pytest.raises(RunError, match=r"^training process 2 of 2: KeyError: 'a bug'$"):
         start_ranks(2, "cpu", _breaks)
+
+
+def _refuse() -> None:
+    raise OutputExistsError("output folder out is not empty")
+
+
+def _notes_the_refusal(tmp: Path) -> None:
+    ranks = Ranks.here()
+    try:
+        ranks.on_first(_refuse)
+    except (OutputExistsError, SystemExit) as ended:
+        (tmp / str(ranks.number)).write_text(str(ended))
+
+
+def test_a_refusal_on_rank_0_ends_the_others_without_a_word(tmp_path):
+    start_ranks(2, "cpu", _notes_the_refusal, tmp_path)
+    assert [(tmp_path / rank).read_text() for rank in "01"] == ["output folder out is not empty", "1"]
 
 
 def _fails(tmp: Path) -> None:
