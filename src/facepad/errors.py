@@ -51,8 +51,11 @@ __all__ = [
     "ServiceError",
     "VideoError",
     "reason",
+    "shown",
     "unknown_choice",
 ]
+
+_SHORT = 60  # characters of a value in an error message
 
 
 _LONGEST = 2000  # characters of a message
@@ -196,13 +199,27 @@ def reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
-def unknown_choice(what: str, got: str, choices: Iterable[str]) -> str:
+def shown(value: object) -> str:
+    """A wrong value as an error message shows it: the value if it is short, else its type.
+
+    >>> shown("5 %"), shown(list(range(100)))
+    ("'5 %'", 'list')
+    """
+    text = repr(value)
+    return text if len(text) <= _SHORT and text.isprintable() else type(value).__name__
+
+
+def unknown_choice(what: str, got: object, choices: Iterable[str]) -> str:
     """The error message for an unknown name: one line with the name, the most similar choice and all choices.
+
+    A value that is not a name has no similar choice.
 
     >>> unknown_choice("protocol", "oficial", ["official", "random80"])
     "unknown protocol 'oficial' (did you mean 'official'?); choices: official, random80"
     """
     known = list(choices)
+    if not isinstance(got, str):
+        return f"unknown {what} {shown(got)}; choices: {', '.join(known)}"
     close = difflib.get_close_matches(got, known, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"unknown {what} {got!r}{hint}; choices: {', '.join(known)}"

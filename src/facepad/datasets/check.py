@@ -18,7 +18,8 @@ from facepad.errors import ImageError, reason
 from facepad.faces import box_misfit, outside
 from facepad.files.disk import sha256_file
 from facepad.media.images import IMAGE_SUFFIXES, read_image
-from facepad.runtime.parallel import available_cpus, map_ahead, require_positive
+from facepad.runtime.arguments import require_positive
+from facepad.runtime.parallel import available_cpus, map_ahead
 from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample, Split
 

@@ -16,7 +16,8 @@ from facepad.errors import InputError, VideoError, reason
 from facepad.files.disk import json_line, write_text
 from facepad.media.images import write_image
 from facepad.media.videos import read_video
-from facepad.runtime.parallel import available_cpus, map_ahead, require_positive
+from facepad.runtime.arguments import require_positive
+from facepad.runtime.parallel import available_cpus, map_ahead
 from facepad.runtime.progress import progress_bar
 
 __all__ = ["ExtractedVideo", "FrameChoice", "extract_frames", "take_frames", "unreadable_videos"]

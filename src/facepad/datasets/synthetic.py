@@ -14,7 +14,8 @@ from facepad.datasets.procedural.clips import Clip, plan_clips, shots
 from facepad.errors import DatasetError
 from facepad.files.disk import claim_output, write_bytes
 from facepad.media.videos import write_video
-from facepad.runtime.parallel import available_cpus, require_positive, worker_pool
+from facepad.runtime.arguments import require_positive
+from facepad.runtime.parallel import available_cpus, worker_pool
 from facepad.runtime.progress import progress_bar
 from facepad.types import Sample
 

@@ -17,7 +17,8 @@ from facepad.depth.template import TemplateDepth
 from facepad.errors import ImageError, InputError
 from facepad.faces import read_with_box
 from facepad.files.disk import sha256_file
-from facepad.runtime.parallel import available_cpus, map_ahead, require_positive
+from facepad.runtime.arguments import require_positive
+from facepad.runtime.parallel import available_cpus, map_ahead
 from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample
 

@@ -14,7 +14,8 @@ from facepad.faces.box_cache import BoxCache, FileStamp, FoundBox
 from facepad.faces.detectors import DEFAULT_DETECTOR, Detector, create_detector
 from facepad.files.disk import sha256_file
 from facepad.media.images import read_image
-from facepad.runtime.parallel import available_cpus, require_positive, worker_pool
+from facepad.runtime.arguments import require_positive
+from facepad.runtime.parallel import available_cpus, worker_pool
 from facepad.runtime.progress import progress_bar
 
 __all__ = ["find_boxes"]

@@ -9,11 +9,12 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import InputError, unknown_choice
+from facepad.errors import InputError
 from facepad.faces.angles import FaceAngles
 from facepad.faces.dlib_detector import DlibDetector
 from facepad.faces.yunet import YUNET, YuNetDetector
 from facepad.files.downloads import PublicFile, find_local
+from facepad.runtime.arguments import require_choice
 from facepad.types import DEFAULT_DETECTOR, Face
 
 __all__ = ["DEFAULT_DETECTOR", "DETECTORS", "DETECTOR_FILES", "Detector", "create_detector", "default_detector"]
@@ -86,6 +87,5 @@ def create_detector(name: str = DEFAULT_DETECTOR, *, model: Path | None = None) 
         InputError: an unknown name, or a model file for a detector that needs no model file.
         ModelError: the model file is missing or wrong.
     """
-    if name not in DETECTORS:
-        raise InputError(unknown_choice("detector", name, DETECTORS))
+    require_choice("detector", name, DETECTORS)
     return DETECTORS[name](model)

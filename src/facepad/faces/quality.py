@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import InputError, unknown_choice
+from facepad.errors import InputError, shown, unknown_choice
 from facepad.faces import crop
 from facepad.faces.angles import FaceAngles
 from facepad.faces.geometry import outside
+from facepad.runtime.arguments import is_number, require_instance
 from facepad.types import Box, FaceQuality, Reason
 
 __all__ = ["USUAL_QUALITY", "Quality", "luminance", "measure_quality", "sharpness"]
@@ -41,7 +41,7 @@ class Quality:
         max_yaw: Maximum turn of the head to either side, in degrees. It needs a detector with landmarks.
 
     Raises:
-        InputError: A limit is negative, infinite or NaN.
+        InputError: A limit is not a number, or is negative, infinite or NaN.
     """
 
     min_face: float | None = 32
@@ -55,8 +55,9 @@ class Quality:
     def __post_init__(self) -> None:
         for limit in fields(self):
             value = getattr(self, limit.name)
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise InputError(f"quality limit {limit.name}: expected a number of at least 0, or None, got {value}")
+            if value is not None and not (is_number(value) and value >= 0):
+                words = "expected a number of at least 0, or None"
+                raise InputError(f"quality limit {limit.name}: {words}, got {shown(value)}")
 
     @classmethod
     def parse(cls, text: str) -> Quality:
@@ -66,8 +67,10 @@ class Quality:
         (64.0, None)
 
         Raises:
-            InputError: An unknown limit, a limit that is named twice, or a value that is not a number of at least 0.
+            InputError: Not a text, an unknown limit, a limit that is named twice, or a value that is not a number of at
+                least 0.
         """
+        require_instance("quality limits", text, str, "a text such as min_face=64")
         choices, changes = [limit.name for limit in fields(cls)], {}
         for part in filter(None, text.split(",")):
             name, _, value = (word.strip() for word in part.partition("="))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from facepad.errors import InputError, unknown_choice
 from facepad.metrics import PRESETS, Note, NoteKind, Threshold, ThresholdOrigin, parse_criterion
 from facepad.modelfile.bundle import Bundle
+from facepad.runtime.arguments import is_number
 
 __all__ = ["SET_BY_HAND", "with_threshold"]
 
@@ -27,12 +28,13 @@ def with_threshold(bundle: Bundle, wanted: str | float | None) -> Bundle:
     """
     if wanted is None:
         return bundle
-    threshold = _preset(bundle, wanted) if wanted in PRESETS else _by_hand(bundle, wanted)
+    known = isinstance(wanted, str) and wanted in PRESETS
+    threshold = _preset(bundle, str(wanted)) if known else _by_hand(bundle, wanted)
     changed = bundle.description.model_copy(update={"threshold": threshold})
     return replace(bundle, description=changed, sha256=bundle.digest)
 
 
-def _preset(bundle: Bundle, name: str | float) -> Threshold:
+def _preset(bundle: Bundle, name: str) -> Threshold:
     found = [preset.threshold for preset in bundle.description.presets if preset.name == name]
     if not found:
         raise InputError(
@@ -44,10 +46,9 @@ def _preset(bundle: Bundle, name: str | float) -> Threshold:
 
 def _by_hand(bundle: Bundle, wanted: str | float) -> Threshold:
     try:
-        value = float(wanted)
+        value = float(wanted if isinstance(wanted, str) or is_number(wanted) else "")
     except ValueError:
-        words = unknown_choice("threshold", str(wanted), PRESETS)
-        raise InputError(f"{words}; or a number in [0, 1]") from None
+        raise InputError(f"{unknown_choice('threshold', wanted, PRESETS)}; or a number in [0, 1]") from None
     if not 0 <= value <= 1:
         raise InputError(f"a threshold on P(bona fide) lies in [0, 1], got {wanted}")
     note = Note(NoteKind.GIVEN, f"{SET_BY_HAND}, not chosen on data")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
@@ -10,12 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facepad.errors import ImageError, InputError, reason, unknown_choice
+from facepad.errors import ImageError, InputError, reason, shown
 from facepad.faces import crop
 from facepad.media.images import MAX_PIXELS, from_pillow, read_image
+from facepad.runtime.arguments import require_choice
 from facepad.types import Box
 
-__all__ = ["BinaryFile", "Channels", "ImageInput", "in_rgb", "looks_like_bgr", "read_input"]
+__all__ = [
+    "BinaryFile",
+    "Channels",
+    "ImageInput",
+    "check_channels",
+    "check_several",
+    "in_rgb",
+    "looks_like_bgr",
+    "read_input",
+]
 
 _INNER, _SAMPLE = 0.6, 16
 """The part of the face square that is mostly skin, in sides of the square, and the side of its sample in pixels."""
@@ -68,19 +79,44 @@ def read_input(image: ImageInput) -> NDArray[np.uint8]:
     )
 
 
+def check_channels(channels: object) -> None:
+    """Refuse an unknown order of channels before any work is done.
+
+    Raises:
+        InputError: The order of the channels is unknown.
+    """
+    require_choice("order of channels", channels, get_args(Channels))
+
+
 def in_rgb(image: ImageInput, channels: Channels) -> ImageInput:
     """The image, with the channels of an array in the order RGB or RGBA. Other images have a known order.
 
     Raises:
         InputError: The order of the channels is unknown.
     """
-    if channels not in get_args(Channels):
-        raise InputError(unknown_choice("order of channels", channels, get_args(Channels)))
+    check_channels(channels)
     if channels == "rgb" or not isinstance(image, np.ndarray) or image.ndim != 3:
         return image
     if image.shape[2] == 4:
         return image[..., [2, 1, 0, 3]]
     return image[..., ::-1]
+
+
+def check_several(images: object) -> None:
+    """Refuse a single image in place of several images.
+
+    Raises:
+        InputError: The object is not iterable, or is an image itself.
+
+    >>> check_several("a.jpg")
+    Traceback (most recent call last):
+    facepad.errors.InputError: images: expected several images, as in [image], got 'a.jpg'
+    """
+    single = isinstance(images, str | bytes | bytearray | memoryview) or hasattr(images, "read")
+    if isinstance(images, np.ndarray):
+        single = images.ndim < 3 or (images.ndim == 3 and images.shape[2] in (1, 3, 4))
+    if single or not isinstance(images, Iterable):
+        raise InputError(f"images: expected several images, as in [image], got {shown(images)}")
 
 
 def looks_like_bgr(image: NDArray[np.uint8], box: Box) -> bool:

@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import ImageError, InputError, ModelError
+from facepad.errors import ImageError, ModelError
 from facepad.faces import create_detector
 from facepad.faces.quality import USUAL_QUALITY, Quality, measure_quality
 from facepad.modelfile.bundle import Bundle, usual_detector
 from facepad.modelfile.scorers import BundleScorer, Prepared
 from facepad.predict.inputs import ImageInput, read_input
 from facepad.predict.policy import check_face_policy
+from facepad.runtime.arguments import require_instance, require_positive
 from facepad.runtime.inference import EngineName
 from facepad.runtime.parallel import map_ahead
 from facepad.types import Box, Decision, Face, FacePolicy, FaceQuality, Reason
@@ -94,7 +95,8 @@ class Pipeline:
 
     Raises:
         ModelError: The engine cannot run the model, or the detector's model file is missing.
-        InputError: The detector or the policy for faces is unknown, or ``threads`` is below 1.
+        InputError: The detector or the policy for faces is unknown, ``threads`` is not a whole number of at least 1,
+            or ``quality`` is not a `Quality`.
     """
 
     def __init__(
@@ -108,8 +110,8 @@ class Pipeline:
         faces: FacePolicy = "largest",
     ) -> None:
         check_face_policy(faces)
-        if threads is not None and threads < 1:
-            raise InputError(f"threads must be at least 1, got {threads}")
+        require_instance("quality", quality, Quality, "limits (facepad.faces.quality.Quality)")
+        require_positive("threads", threads)
         self.bundle = bundle
         self._options: dict[str, Any] = {
             "detector": detector,
@@ -121,8 +123,8 @@ class Pipeline:
         self.quality, self.faces = quality, faces
         self._scorer = BundleScorer(bundle, engine=engine, threads=threads)
         usual = usual_detector(bundle)
-        self.detector = usual and (detector or usual)
-        self._detector = create_detector(self.detector) if self.detector else None
+        self.detector = detector if usual and detector is not None else usual
+        self._detector = None if self.detector is None else create_detector(self.detector)
 
     def __reduce__(self) -> tuple[Any, tuple[()]]:
         """Pickle the arguments only. Engine sessions cannot be pickled, so the other process loads the model again."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import get_args
 
-from facepad.errors import InputError, unknown_choice
+from facepad.errors import InputError, shown
 from facepad.metrics import AGGREGATIONS
+from facepad.runtime.arguments import is_number, require_choice, require_instance
 from facepad.types import DecidedBy, Decision, FacePolicy, FrameDecision, Label, Policy, Reason
 
 __all__ = ["RUN", "check_face_policy", "check_policy", "decide_files", "decide_frames", "deciding_face", "run_score"]
@@ -34,24 +35,22 @@ class _Shown:
     decision: Decision
 
 
-def check_policy(policy: str) -> None:
+def check_policy(policy: object) -> None:
     """Refuse an unknown policy before any work is done.
 
     Raises:
         InputError: The policy is unknown.
     """
-    if policy not in get_args(Policy):
-        raise InputError(unknown_choice("policy", policy, get_args(Policy)))
+    require_choice("policy", policy, get_args(Policy))
 
 
-def check_face_policy(faces: str) -> None:
+def check_face_policy(faces: object) -> None:
     """Refuse an unknown policy for several faces.
 
     Raises:
         InputError: The policy is unknown.
     """
-    if faces not in get_args(FacePolicy):
-        raise InputError(unknown_choice("policy for faces", faces, get_args(FacePolicy)))
+    require_choice("policy for faces", faces, get_args(FacePolicy))
 
 
 def deciding_face(decisions: Sequence[Decision], faces: FacePolicy = "largest") -> int:
@@ -61,7 +60,13 @@ def deciding_face(decisions: Sequence[Decision], faces: FacePolicy = "largest") 
         decisions: The decisions on the faces, the most prominent face first.
         faces: With ``all``, an attack decides before an undecided face, and an undecided face before a live face. With
             the other policies, the most prominent face decides.
+
+    Raises:
+        InputError: There are no decisions, or the policy is unknown.
     """
+    check_face_policy(faces)
+    if not _filled(decisions) or not all(isinstance(one, Decision) for one in decisions):
+        raise InputError(f"expected at least one decision, as from Predictor.predict, got {shown(decisions)}")
     return _weakest(decisions) if faces == "all" else 0
 
 
@@ -86,11 +91,11 @@ def decide_frames(
         A decision without a box. If no frame has a score, the decision has no score, and has the reasons of all frames.
 
     Raises:
-        InputError: The policy is unknown, or there are no frames.
+        InputError: A policy is unknown, there are no frames, or a frame has no decisions.
     """
     check_policy(policy)
-    if not frames:
-        raise InputError("a video's decision needs at least one frame")
+    if not _filled(frames):
+        raise InputError(f"a video's decision needs at least one frame, got {shown(frames)}")
     return _decide([_shown(frame, faces, file) for frame in frames], policy)
 
 
@@ -108,16 +113,17 @@ def decide_files(
         faces: The policy for several faces in an image or frame.
 
     Raises:
-        InputError: The policy is unknown, or there are no files or frames.
+        InputError: A policy is unknown, there are no files or frames, or a frame has no decisions.
     """
     check_policy(policy)
-    if not files or not all(files):
-        raise InputError("a decision needs at least one file, and each file at least one frame")
-    shown = [[_shown(frame, faces, number) for frame in frames] for number, frames in enumerate(files)]
-    frames = [one for of_file in shown for one in of_file]
+    if not _filled(files) or not all(map(_filled, files)):
+        words = "a decision needs at least one file, and each file at least one frame"
+        raise InputError(f"{words}, got {shown(files)}")
+    seen = [[_shown(frame, faces, number) for frame in frames] for number, frames in enumerate(files)]
+    frames = [one for of_file in seen for one in of_file]
     if policy != "all" and len(frames) > 1:
         return _decide(frames, policy)
-    decisions = [_single(of_file[0]) if len(of_file) == 1 else _decide(of_file, policy) for of_file in shown]
+    decisions = [_single(of_file[0]) if len(of_file) == 1 else _decide(of_file, policy) for of_file in seen]
     weakest = decisions[_weakest(decisions)]
     reasons = weakest.reasons if weakest.label else _reasons(decisions)
     return replace(weakest, reasons=reasons, timings=_timings(decisions))
@@ -128,11 +134,22 @@ def run_score(scores: Collection[float]) -> float:
 
     Args:
         scores: The scores of at least one frame, in display order.
+
+    Raises:
+        InputError: There are no scores, or a score is not a number.
     """
+    if not isinstance(scores, Collection) or not len(scores) or not all(map(is_number, scores)):
+        raise InputError(f"expected the scores of at least one frame, got {shown(scores)}")
     return _lowest_part(list(scores))[0]
 
 
+def _filled(values: object) -> bool:
+    """Whether the argument is a list or tuple with at least one value."""
+    return isinstance(values, list | tuple) and len(values) > 0
+
+
 def _shown(frame: FrameDecision, faces: FacePolicy, file: int) -> _Shown:
+    require_instance("frames", frame, FrameDecision, "the decisions on a frame (FrameDecision)")
     face = deciding_face(frame.decisions, faces)
     return _Shown(file, frame.index, face, frame.decisions[face])
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from facepad.errors import ImageError
 from facepad.faces import default_detector
@@ -16,9 +15,18 @@ from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.modelfile.bundle import Bundle, usual_detector
 from facepad.modelfile.catalog import FALLBACK_MODEL, find_model, load_default
 from facepad.modelfile.override import with_threshold
-from facepad.predict.inputs import Channels, ImageInput, in_rgb, looks_like_bgr, read_input
+from facepad.predict.inputs import (
+    Channels,
+    ImageInput,
+    check_channels,
+    check_several,
+    in_rgb,
+    looks_like_bgr,
+    read_input,
+)
 from facepad.predict.pipeline import BATCH, Pipeline
 from facepad.predict.policy import check_policy, decide_files, decide_frames
+from facepad.runtime.arguments import require_count, require_instance
 from facepad.runtime.inference import EngineName
 from facepad.types import Decision, FacePolicy, FrameDecision, Policy, VideoDecision
 
@@ -29,7 +37,7 @@ FRAMES = 20
 
 _LOG = logging.getLogger(__name__)
 
-_FRAMES_AHEAD = 4  # Few, because each frame is a whole image in memory.
+_WHOLE_IMAGES = 4  # that wait for their turn: few, because whole images need much memory
 
 
 class Predictor:
@@ -68,13 +76,13 @@ class Predictor:
         """
         image = in_rgb(image, channels)
         decisions = self.pipeline.decide([self.pipeline.examine(image)])[0]
-        if channels == "rgb" and isinstance(image, np.ndarray):
+        if channels == "rgb":
             self._hint_at_bgr(image, decisions[0])
         return decisions
 
-    def _hint_at_bgr(self, image: NDArray[np.uint8], decision: Decision) -> None:
+    def _hint_at_bgr(self, image: ImageInput | None, decision: Decision) -> None:
         """Log a line if the first face that an array shows looks like BGR."""
-        if self._order_is_known or decision.box is None:
+        if self._order_is_known or decision.box is None or not isinstance(image, np.ndarray):
             return
         self._order_is_known = True
         if looks_like_bgr(read_input(image), decision.box):
@@ -83,17 +91,25 @@ class Predictor:
     def predict_batch(self, images: Iterable[ImageInput], *, channels: Channels = "rgb") -> list[tuple[Decision, ...]]:
         """Decide on many images, as `predict` does. Threads examine the images, and the network scores batches.
 
-        The images are taken one by one. The arrays of a generator are never all in memory.
+        The images are taken one by one. The arrays of a generator are never all in memory. Only the first images are
+        examined for the order of their channels.
 
         Raises:
             ImageError: One of the images cannot be read. `Pipeline.run` continues in this case.
-            InputError: The order of the channels is unknown.
+            InputError: The order of the channels is unknown, or ``images`` is a single image.
             ModelError: The network gives NaN.
         """
+        check_channels(channels)
+        check_several(images)
+        looked_at = _WHOLE_IMAGES if channels == "rgb" else 0
+        keyed = (
+            (image if number < looked_at else None, in_rgb(image, channels)) for number, image in enumerate(images)
+        )
         results = []
-        for _, result in self.pipeline.run(((None, in_rgb(image, channels)) for image in images), ahead=BATCH):
+        for image, result in self.pipeline.run(keyed, ahead=BATCH):
             if isinstance(result, ImageError):
                 raise result
+            self._hint_at_bgr(image, result[0])
             results.append(result)
         return results
 
@@ -109,15 +125,17 @@ class Predictor:
 
         Raises:
             VideoError: The file is not a readable video.
-            InputError: The policy is unknown, or ``frames`` is below 1.
+            InputError: The policy is unknown, ``path`` is not a path, or ``frames`` is not a whole number above 0.
             ModelError: The network gives NaN.
         """
         from facepad.media.videos import read_video  # Imported here because images need no video decoder.
 
         check_policy(policy)
+        require_count("frames", frames)
+        require_instance("path", path, (str, os.PathLike), "the path of a video")
         video = read_video(Path(path), count=frames)
         keyed = (((frame.index, frame.seconds), frame.image) for frame in video)
-        decided = tuple(_decided_frames(self.pipeline.run(keyed, ahead=_FRAMES_AHEAD)))
+        decided = tuple(_decided_frames(self.pipeline.run(keyed, ahead=_WHOLE_IMAGES)))
         decision = decide_frames(decided, policy, faces=self.pipeline.faces)
         return VideoDecision(decision, decided, policy, video.note, asked=frames)
 
@@ -137,7 +155,7 @@ class Predictor:
 
         Raises:
             ImageError: One of the images cannot be read.
-            InputError: The policy or the order of the channels is unknown, or there are no images.
+            InputError: The policy or the order of the channels is unknown, or ``images`` are not several images.
             ModelError: The network gives NaN.
         """
         check_policy(policy)
@@ -184,13 +202,13 @@ def load(  # noqa: PLR0913 - the options of the library's entry point, by keywor
 
     Raises:
         ModelError: The model does not exist, is broken, or cannot run on the engine.
-        InputError: The detector or the policy for faces is unknown, ``threads`` is below 1, or the model has no such
-            preset.
+        InputError: The detector or the policy for faces is unknown, ``threads`` is not a whole number of at least 1,
+            ``quality`` is not a `Quality`, ``threshold`` is out of range, or the model has no such preset.
     """
     bundle = load_default() if path_or_name is None else find_model(path_or_name).read()
     bundle = with_threshold(bundle, threshold)
     if path_or_name is None and bundle.description.name == FALLBACK_MODEL:
-        detector = detector or _detector_at_hand(bundle)
+        detector = _detector_at_hand(bundle) if detector is None else detector
     return Predictor(Pipeline(bundle, detector=detector, engine=engine, threads=threads, quality=quality, faces=faces))
 
 

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from facepad.errors import InputError
+from facepad.errors import InputError, shown
 from facepad.predict.inputs import Channels, ImageInput
 from facepad.predict.policy import RUN, deciding_face, run_score
 from facepad.predict.predictor import Predictor
+from facepad.runtime.arguments import is_number, require_count, require_instance
 from facepad.types import Box, DecidedBy, Decision, Label, Reason
 
 __all__ = ["Stream", "StreamSettings", "StreamState"]
@@ -27,6 +28,9 @@ class StreamSettings:
         lost: Number of consecutive frames without a score after which the stream starts anew.
         margin: Part of the range from the threshold to 1 by which the score must exceed the threshold before a verdict
             becomes live. A live verdict holds down to the threshold.
+
+    Raises:
+        InputError: A value is out of its range, or has another type.
     """
 
     least: int = RUN
@@ -35,8 +39,12 @@ class StreamSettings:
     margin: float = 0.1
 
     def __post_init__(self) -> None:
-        if not (1 <= self.least <= self.window and self.lost >= 1 and 0 <= self.margin <= 1):
-            raise InputError(f"expected 1 <= least <= window, lost >= 1 and a margin from 0 to 1, got {self}")
+        for name in ("least", "window", "lost"):
+            require_count(name, getattr(self, name))
+        if self.window < self.least:
+            raise InputError(f"window must be at least least ({self.least}), got {self.window}")
+        if not is_number(self.margin) or not 0 <= self.margin <= 1:
+            raise InputError(f"margin must be a number from 0 to 1, got {shown(self.margin)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +89,18 @@ class Stream:
 
     Args:
         predictor: The model. If all faces must be live (``load(faces="all")``), the weakest face of each frame counts.
-        settings: The settings.
+        settings: The settings; None means the default settings.
+
+    Raises:
+        InputError: ``predictor`` is not a predictor, or ``settings`` are not a `StreamSettings`.
     """
 
     def __init__(self, predictor: Predictor, settings: StreamSettings | None = None) -> None:
-        self._predictor, self._settings = predictor, settings or StreamSettings()
+        if not hasattr(predictor, "pipeline"):
+            raise InputError(f"predictor: expected a predictor, as from facepad.load, got {shown(predictor)}")
+        settings = StreamSettings() if settings is None else settings
+        require_instance("settings", settings, StreamSettings, "a StreamSettings")
+        self._predictor, self._settings = predictor, settings
         self._scored: deque[_Scored] = deque(maxlen=self._settings.window)
         self._verdict: Decision | None = None
         self._box: Box | None = None
@@ -106,7 +121,11 @@ class Stream:
         return self.follow(self._predictor.predict(frame, channels=channels))
 
     def follow(self, decisions: Sequence[Decision]) -> StreamState:
-        """Take the decisions of `Predictor.predict` on the next frame."""
+        """Take the decisions of `Predictor.predict` on the next frame.
+
+        Raises:
+            InputError: There are no decisions.
+        """
         number, face = self._followed(decisions)
         if face.score is not None:
             self._unscored = 0

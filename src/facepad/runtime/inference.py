@@ -181,7 +181,7 @@ def load_network(files: Sequence[bytes], engine: EngineName, threads: int | None
     Raises:
         ModelError: the engine is unknown, not installed or cannot run this format, or the graph is damaged.
     """
-    if engine not in ENGINES:
+    if not isinstance(engine, str) or engine not in ENGINES:
         raise ModelError(unknown_choice("engine", engine, ENGINES))
     if engine == "openvino":
         return OpenVinoNetwork(files[0], files[1] if len(files) > 1 else b"", threads)

@@ -16,7 +16,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from facepad.errors import InputError
+from facepad.runtime.arguments import require_positive
 
 __all__ = [
     "available_cpus",
@@ -24,7 +24,6 @@ __all__ = [
     "interrupt_deferred",
     "map_ahead",
     "one_ahead",
-    "require_positive",
     "worker_pool",
 ]
 
@@ -47,20 +46,6 @@ def available_cpus(quota: Path = _QUOTA) -> int:
         return max(1, min(allowed, math.ceil(int(time) / int(of))))
     except (OSError, ValueError, ZeroDivisionError):  # the file is missing or says "max": there is no limit
         return allowed
-
-
-def require_positive(name: str, number: int | None) -> None:
-    """Refuse a number (such as a number of processes) below 1. None, the usual default, is accepted.
-
-    Raises:
-        InputError: ``number`` is below 1.
-
-    >>> require_positive("jobs", 0)
-    Traceback (most recent call last):
-    facepad.errors.InputError: jobs must be at least 1, got 0
-    """
-    if number is not None and number < 1:
-        raise InputError(f"{name} must be at least 1, got {number}")
 
 
 def map_ahead(

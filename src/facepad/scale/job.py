@@ -21,7 +21,8 @@ from facepad.files.disk import printable
 from facepad.files.endings import NotRead
 from facepad.modelfile.bundle import Bundle
 from facepad.predict.predictor import FRAMES, Predictor
-from facepad.runtime.parallel import available_cpus, require_positive
+from facepad.runtime.arguments import require_positive
+from facepad.runtime.parallel import available_cpus
 from facepad.scale.items import Item
 from facepad.scale.log import logged
 from facepad.scale.output import Output, open_output

@@ -19,7 +19,8 @@ from typing import Any, Self
 
 from facepad.errors import FacepadError, RunError
 from facepad.predict.predictor import FRAMES, Predictor
-from facepad.runtime.parallel import become_worker, interrupt_deferred, require_positive
+from facepad.runtime.arguments import require_positive
+from facepad.runtime.parallel import become_worker, interrupt_deferred
 from facepad.scale.items import Item
 from facepad.scale.scoring import BatchResult, crashed, score_batch
 

@@ -2,6 +2,7 @@
 
 import io
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,6 +130,23 @@ def test_other_objects_are_refused_in_one_line(predictor, make, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "images",
+    ["a.jpg", b"JPEG", Path("a.jpg"), io.BytesIO(b"JPEG"), Image.new("RGB", (8, 8)), picture(RED), None, 5],
+    ids=range(8),
+)
+def test_one_image_in_place_of_several_is_refused(predictor, images):
+    for decide in (predictor.predict_batch, predictor.predict_together):
+        with pytest.raises(InputError, match=r"^images: expected several images, as in \[image\], got "):
+            decide(images)
+
+
+def test_batch_may_be_one_array(predictor):
+    batch = np.stack([picture(RED), picture(BLUE)])
+    assert predictor.predict_batch(batch) == predictor.predict_batch(list(batch))
+    assert len(predictor.predict_batch(batch[..., 0])) == 2
+
+
 def test_first_face_of_an_array_that_is_blue_asks_about_the_order_once(model, caplog):
     predictor = facepad.load(model, detector="stub")
     with caplog.at_level(logging.WARNING, "facepad"):
@@ -139,6 +157,15 @@ def test_first_face_of_an_array_that_is_blue_asks_about_the_order_once(model, ca
     assert [record.message for record in caplog.records] == [
         'the face in the array is bluer than red; an array of OpenCV needs channels="bgr"'
     ]
+
+
+def test_blue_face_in_a_batch_asks_about_the_order_once(model, caplog):
+    predictor = facepad.load(model, detector="stub")
+    with caplog.at_level(logging.WARNING, "facepad"):
+        predictor.predict_batch([picture(BLUE)], channels="bgr")
+        assert not caplog.records
+        predictor.predict_batch(iter([np.zeros((64, 64, 3), np.uint8), *[picture(BLUE)] * 9]))
+    assert len(caplog.records) == 1 and 'channels="bgr"' in caplog.records[0].message
 
 
 def test_files_grey_faces_and_arrays_of_known_order_ask_nothing(model, tmp_path, caplog):

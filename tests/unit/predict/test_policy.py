@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facepad.errors import InputError
-from facepad.predict.policy import RUN, decide_files, decide_frames, deciding_face
+from facepad.predict.policy import RUN, decide_files, decide_frames, deciding_face, run_score
 from facepad.types import DecidedBy, Decision, FrameDecision, Label, Reason, ScoreStatus
 
 SCORES = (0.9, 0.2, 0.7)
@@ -155,3 +155,26 @@ def test_unknown_policies_no_frames_and_no_files_are_refused():
     for files in ([], [[frame(0.5)], []]):
         with pytest.raises(InputError, match="at least one f"):
             decide_files(files)
+
+
+WRONG_CALLS = {
+    "frames": decide_frames,
+    "decisions on a frame": lambda wrong: decide_frames([FrameDecision(0, 0.0, wrong)]),
+    "policy of frames": lambda wrong: decide_frames([frame(LIVE)], wrong),
+    "faces in frames": lambda wrong: decide_frames([frame(LIVE)], faces=wrong),
+    "files": decide_files,
+    "frames of a file": lambda wrong: decide_files([wrong]),
+    "policy of files": lambda wrong: decide_files([[frame(LIVE)]], wrong),
+    "faces in files": lambda wrong: decide_files([[frame(LIVE)]], faces=wrong),
+    "decisions": deciding_face,
+    "faces": lambda wrong: deciding_face([face(LIVE)], wrong),
+    "scores": run_score,
+}
+
+
+@pytest.mark.parametrize("call", WRONG_CALLS.values(), ids=WRONG_CALLS)
+def test_wrong_arguments_are_refused_in_one_line(call):
+    for wrong in (None, 5, ["live"], {}, "x", (), np.full((9, 9), None)):
+        with pytest.raises(InputError) as caught:
+            call(wrong)
+        assert "\n" not in str(caught.value)

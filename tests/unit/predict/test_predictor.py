@@ -281,7 +281,7 @@ def test_bad_videos_and_words_are_refused(predictor, tmp_path):
         predictor.predict_video(tmp_path / "none.mp4")
     with pytest.raises(InputError, match="unknown policy 'max'; choices: all, mean, median, min"):
         predictor.predict_video(path, policy="max")
-    with pytest.raises(InputError, match="at least 1 .*got 0"):
+    with pytest.raises(InputError, match="frames must be at least 1, got 0"):
         predictor.predict_video(path, frames=0)
     with pytest.raises(InputError, match="at least one frame"):
         decide_frames([])
@@ -299,6 +299,49 @@ def test_load_refuses_wrong_arguments_in_one_line(model, tmp_path):
         facepad.load(model, engine="tensorflow")
     with pytest.raises(InputError, match="threads must be at least 1, got 0"):
         facepad.load(model, threads=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("path_or_name", "model"),
+        ("detector", "unknown detector"),
+        ("engine", "unknown engine"),
+        ("threads", "threads must be"),
+        ("quality", "quality: expected limits"),
+        ("faces", "unknown policy for faces"),
+        ("threshold", "threshold"),
+    ],
+)
+def test_wrong_type_of_an_argument_of_load_is_refused_by_name(model, name, message):
+    default = name not in ("quality", "faces")  # of the others, None is the default
+    for wrong in (None, 5.5, True, "x", "", b"x", [1], (), {}, object(), np.zeros((9, 9)), -1, np.nan):
+        if wrong is not None or not default:
+            with pytest.raises(InputError, match=message) as caught:
+                facepad.load(**{"path_or_name": model, name: wrong})
+            assert "\n" not in str(caught.value)
+
+
+def test_wrong_type_of_an_argument_of_predict_is_refused_by_name(predictor):
+    for wrong in (None, 5, [1], {}, np.zeros((9, 9)), True):
+        with pytest.raises(InputError, match="unknown order of channels"):
+            predictor.predict(picture(RED), channels=wrong)
+        with pytest.raises(InputError, match="unknown order of channels"):
+            predictor.predict_batch([], channels=wrong)
+        with pytest.raises(InputError, match="unknown policy"):
+            predictor.predict_together([picture(RED)], policy=wrong)
+        with pytest.raises(InputError, match="unknown policy"):
+            predictor.predict_video("a.mp4", policy=wrong)
+        with pytest.raises(InputError, match="path: expected the path of a video"):
+            predictor.predict_video(wrong)
+    for wrong in (None, 0, 2.5, [1], {}, np.zeros((9, 9)), True):
+        with pytest.raises(InputError, match="frames must be"):
+            predictor.predict_video("a.mp4", frames=wrong)
+
+
+def test_name_that_is_too_long_for_the_disk_is_an_unknown_model():
+    with pytest.raises(ModelError, match="unknown model"):
+        facepad.load("x" * 5000)
 
 
 def test_default_model_decides_where_its_files_are(models_folder):

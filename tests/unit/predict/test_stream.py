@@ -130,7 +130,21 @@ def test_update_predicts_frames(predictor):
     assert changes(verdicts) == ["undecided", "live", "attack", "undecided"]
 
 
-@pytest.mark.parametrize("wrong", [{"least": 0}, {"least": 16}, {"lost": 0}, {"margin": 1.5}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"least": 0}, {"least": 16}, {"window": 5.5}, {"lost": 0}, {"lost": None}, {"margin": 1.5}, {"margin": "1"}],
+)
 def test_settings_out_of_range_are_refused(wrong):
-    with pytest.raises(InputError, match="expected 1 <= least <= window"):
+    with pytest.raises(InputError, match="least" if "least" in wrong else next(iter(wrong))):
         StreamSettings(**wrong)
+
+
+def test_what_is_no_predictor_no_settings_or_no_decisions_is_refused_by_name(predictor):
+    with pytest.raises(InputError, match="predictor: expected a predictor, as from facepad.load, got 'live'"):
+        Stream("live")
+    for wrong in (5, (), {}, "least=5"):
+        with pytest.raises(InputError, match="settings: expected a StreamSettings"):
+            Stream(predictor, wrong)
+    for wrong in ((), None, 5, "live", [0.5]):
+        with pytest.raises(InputError, match="expected at least one decision, as from Predictor.predict"):
+            Stream(predictor).follow(wrong)

@@ -30,7 +30,8 @@ from facepad.errors import InputError, OutputExistsError, RunError
 from facepad.files.disk import atomic_path, claim_output, sha256_file, write_text
 from facepad.files.locks import exclusive
 from facepad.files.shards import SHARD_SUFFIX, file_stamp
-from facepad.runtime.parallel import available_cpus, map_ahead, require_positive
+from facepad.runtime.arguments import require_positive
+from facepad.runtime.parallel import available_cpus, map_ahead
 from facepad.runtime.progress import Advance, progress_bar
 from facepad.types import Sample
 

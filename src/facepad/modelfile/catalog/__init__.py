@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -15,6 +16,7 @@ from facepad.files.downloads import fetch
 from facepad.modelfile.bundle import SUFFIX, Bundle, read_bundle
 from facepad.modelfile.catalog.store import at_hand, load_described, model_files, user_folder
 from facepad.modelfile.run_folder import DESCRIPTION_FILE, WEIGHTS_FILE, RunFolder
+from facepad.runtime.arguments import require_instance
 
 if TYPE_CHECKING:
     from facepad.modelfile.catalog.described import DescribedModel
@@ -130,14 +132,18 @@ def look_up(model: str | os.PathLike[str]) -> FoundModel | None:
     >>> [found and found.kind for found in map(look_up, ("silent-face", "./silent-face", Path("silent-face")))]
     ['described', None, None]
     """
+    require_instance("model", model, (str, os.PathLike), "a model's name or path")
     if model in (shipped := shipped_models()):
         return FoundModel("shipped", shipped[str(model)])
     if model in (described := described_models()):
         return FoundModel("described", described[str(model)])
     path = Path(model)
-    if path.is_dir():
-        return FoundModel("run", path)
-    return FoundModel("file", path) if path.is_file() else None
+    with suppress(OSError):  # a name that is too long for the file system
+        if path.is_dir():
+            return FoundModel("run", path)
+        if path.is_file():
+            return FoundModel("file", path)
+    return None
 
 
 def find_model(model: str | os.PathLike[str]) -> FoundModel:
@@ -149,6 +155,7 @@ def find_model(model: str | os.PathLike[str]) -> FoundModel:
 
     Raises:
         ModelError: the catalogue does not hold this name, and no file or folder has this path.
+        InputError: neither a text nor a path.
     """
     if found := look_up(model):
         return found

@@ -72,7 +72,7 @@ class _Runner:
         usual: EngineName = "onnxruntime" if network.format == "onnx" else "openvino"
         self.weight = network.weight
         self._input, self._output = network.input, network.output
-        self._engine = load_network(files, engine or usual, threads)
+        self._engine = load_network(files, usual if engine is None else engine, threads)
         self._name = network.output.name or self._engine.outputs[0]
         self._require_fit(network, self._engine)
 
