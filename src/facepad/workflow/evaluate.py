@@ -56,7 +56,8 @@ from facepad.workflow.scoring import (
 __all__ = ["dev_of_run", "evaluate_model"]
 
 _NO_LIMITS = (
-    "poor faces are also scored: the limits of size, light and sharpness in predict do not apply to these figures"
+    "poor faces are also scored: the limits of size, light, sharpness, border, roll and yaw in predict "
+    "do not apply to these figures"
 )
 
 

@@ -50,7 +50,10 @@ def test_a_model_file_is_measured_at_its_own_threshold_and_needs_no_dev(model, m
     assert evaluation.summary.threshold == threshold
     assert {record.split for record in evaluation.records} == {Split.TEST}
     assert f"the threshold is the model's own, from {threshold.origin.source}" in map(str, evaluation.summary.notes)
-    assert any("limits of size, light and sharpness in predict" in note.text for note in evaluation.summary.notes)
+    assert any(
+        "limits of size, light, sharpness, border, roll and yaw in predict" in note.text
+        for note in evaluation.summary.notes
+    )
     with pytest.raises(InputError, match="split 'dev'"):
         evaluate(model, manifest, tmp_path / "chosen", criterion="eer")
     assert not (tmp_path / "chosen").exists()
