@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -15,9 +16,9 @@ from typing import BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, JpegImagePlugin, TiffImagePlugin
+from PIL import AvifImagePlugin, Image, ImageFile, JpegImagePlugin, TiffImagePlugin
 
-from facepad.errors import ImageError, InputError, reason
+from facepad.errors import ImageError, InputError, reason, shown
 from facepad.files.disk import write_bytes
 from facepad.files.shards import open_file
 from facepad.media.formats import FORMAT_NAMES, HEAD, IMAGE_SUFFIXES, format_of, parser_of
@@ -36,7 +37,10 @@ __all__ = [
 ]
 
 MAX_PIXELS = 64_000_000
-"""Default pixel limit of one image: above the size of a phone's photographs, and small enough for the memory."""
+"""Pixel limit of an image, and of a frame of a video, in the library, the commands and the service.
+
+Usual photographs of phones have 12 to 50 million pixels. The pixels of one image then need at most 192 MB.
+"""
 
 _WRITERS = {
     **dict.fromkeys((".jpg", ".jpeg"), "JPEG"),
@@ -96,6 +100,9 @@ def read_image(
 def from_pillow(image: Image.Image, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Convert a Pillow image to RGB, and rotate it upright, with the rules of `read_image`.
 
+    Of an AVIF, only the file tells that it is HDR. Its pixels are converted to SDR if Pillow has not decoded it yet, or
+    has opened it by a path.
+
     Returns:
         A writable uint8 array of shape (height, width, 3).
 
@@ -105,6 +112,8 @@ def from_pillow(image: Image.Image, *, max_pixels: int = MAX_PIXELS) -> NDArray[
     name = str(getattr(image, "filename", "") or "Pillow image")
     with _decoding(name), _QuietPillow():
         _refuse_size(name, image.size, max_pixels)
+        if isinstance(image, AvifImagePlugin.AvifImageFile) and (content := _avif_content(image)):
+            _refuse_size_of_parts(name, image, io.BytesIO(content), max_pixels)
         image.load()
         return _upright_rgb(image)
 
@@ -188,6 +197,8 @@ def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None
 @contextmanager
 def _opened(source: Path | str | bytes, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
     """The image, of which only the header is read. Every error inside the block becomes an ImageError."""
+    if not isinstance(source, bytes | str | os.PathLike):
+        raise ImageError(None, f"expected a path or the bytes of an image, got {shown(source)}")
     name = f"image of {len(source)} bytes" if isinstance(source, bytes) else str(source)
     with _stream(source, name) as stream, _QuietPillow(), _decoding(name):
         image = _parser(stream, name)(stream)
@@ -229,6 +240,16 @@ def _refuse_size_of_parts(name: str, image: ImageFile.ImageFile, stream: BinaryI
         return
     if pixels > _PARTS * max_pixels:
         raise ImageError(name, f"{pixels} coded pixels, the limit is {_PARTS * max_pixels} coded pixels")
+
+
+def _avif_content(image: AvifImagePlugin.AvifImageFile) -> bytes:
+    """The bytes of the file of a Pillow image; empty if Pillow has decoded the image and does not know the path."""
+    if image.tile and image.fp is not None:
+        image.fp.seek(0)
+        return image.fp.read()
+    path = Path(os.fsdecode(image.filename))
+    content = path.read_bytes() if path.is_file() else b""
+    return content if format_of(content[:HEAD]) == "AVIF" else b""
 
 
 def _stream(source: Path | str | bytes, name: str) -> AbstractContextManager[BinaryIO]:
@@ -280,7 +301,7 @@ def _upright_rgb(image: Image.Image) -> NDArray[np.uint8]:
     turn = _TURNS.get(_orientation(image))
     pixels = _to_rgb(image if turn is None else image.transpose(turn))
     transfer = image.info.get("nclx_profile", {}).get("transfer_characteristics")
-    return to_sdr(pixels * np.uint16(257), transfer) if transfer in TRANSFERS else pixels
+    return to_sdr(pixels, transfer) if transfer in TRANSFERS else pixels
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:

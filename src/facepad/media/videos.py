@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,18 +23,17 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from facepad.errors import InputError, RunError, VideoError, reason
+from facepad.errors import InputError, RunError, VideoError, reason, shown
 from facepad.files.disk import atomic_path
 from facepad.media.formats import HEAD, format_of
 from facepad.media.hdr import TRANSFERS, to_sdr
+from facepad.media.images import MAX_PIXELS
 from facepad.media.mp4_tables import promises_too_many
 from facepad.media.picking import by_rate, evenly
+from facepad.runtime.arguments import is_number, require_positive
 from facepad.types import VIDEO_SUFFIXES, VideoFrame
 
-__all__ = ["MAX_PIXELS", "VIDEO_SUFFIXES", "VideoFrame", "VideoFrames", "read_video", "write_video"]
-
-MAX_PIXELS = 64_000_000
-"""Default pixel limit of one frame: above the size of any camera's frames, and small enough for the memory."""
+__all__ = ["VIDEO_SUFFIXES", "VideoFrame", "VideoFrames", "read_video", "write_video"]
 
 # No other format is tried. A playlist could name other files or URLs, and a hostile file could attack every parser.
 _FORMATS = "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,dv,mpeg,mpegts"
@@ -67,7 +67,7 @@ class _Listing:
 
 
 def read_video(
-    source: Path | bytes,
+    source: Path | str | bytes,
     *,
     count: int | None = None,
     rate: float | None = None,
@@ -103,9 +103,12 @@ def read_video(
     """
     if count is not None and rate is not None:
         raise InputError("read_video takes count or rate, not both")
-    if (count is not None and count < 1) or (rate is not None and not 0 < rate < float("inf")):
-        asked = rate if count is None else count
-        raise InputError(f"a video's frames: expected a count of at least 1 or a rate above 0, got {asked}")
+    require_positive("count", count)
+    if rate is not None and not (is_number(rate) and rate > 0):
+        raise InputError(f"rate must be a number above 0, got {shown(rate)}")
+    if not isinstance(source, bytes | str | os.PathLike):
+        raise VideoError(None, f"expected a path or the bytes of a video, got {shown(source)}")
+    source = source if isinstance(source, bytes) else Path(source)
     return VideoFrames(source, count=count, rate=rate, max_pixels=max_pixels, threads=threads, stopped=stopped)
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from facepad.faces.quality import USUAL_QUALITY, Quality
 from facepad.files.config import Section
+from facepad.media.images import MAX_PIXELS
 from facepad.types import FacePolicy
 
 __all__ = ["Settings"]
@@ -79,7 +80,7 @@ class Settings(Section):
     upload_seconds: float = Field(default=30, gt=0)
     max_bytes: int = Field(default=32 * _MB, ge=1)
     max_files: int = Field(default=32, ge=1)
-    max_pixels: int = Field(default=50_000_000, ge=1)
+    max_pixels: int = Field(default=MAX_PIXELS, ge=1)
     max_seconds: float = Field(default=30, gt=0)
     frames: int = Field(default=20, ge=1)
 

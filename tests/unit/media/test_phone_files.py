@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+import io
+import re
 import struct
 import sys
 import tracemalloc
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 import av
 import numpy as np
@@ -19,8 +23,9 @@ from facepad.errors import ImageError, VideoError
 from facepad.media.av1 import read_avif_facts
 from facepad.media.formats import IMAGE_SUFFIXES, format_of, parser_of
 from facepad.media.hdr import to_sdr
-from facepad.media.images import image_size, read_header, read_image
+from facepad.media.images import MAX_PIXELS, from_pillow, image_size, read_header, read_image
 from facepad.media.videos import VIDEO_SUFFIXES, read_video
+from facepad.service.settings import Settings
 from helpers.phone_files import CLIPS, HLG, IMAGES, PICTURE, PQ, clip, hdr_clip, image_file, shows_the_picture
 
 
@@ -78,18 +83,82 @@ def test_hdr_is_converted_in_little_memory():
     assert peak < 2.5 * shown.nbytes
 
 
-@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
-def test_image_in_hdr_is_converted(kind):
-    image = Image.fromarray(np.full((64, 64, 3), 148, np.uint8))  # 58 % in PQ, the white of SDR
-    content = bytearray(image_file(kind, image, quality=95))
+TO_BT709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]])  # BT.2087
+
+
+def _light(signal, transfer):
+    """The light of a signal; 1 is the white of SDR (SMPTE ST 2084, ARIB STD-B67 on a display of 1000 cd/m2)."""
+    if transfer == PQ:
+        root = signal ** (32 / 2523)
+        return 10_000 / 203 * (np.maximum(root - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * root)) ** (16384 / 2610)
+    scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - 0.55991073) / 0.17883277) + 0.28466892) / 12)
+    return 1000 / 203 * scene * (scene @ [0.2627, 0.6780, 0.0593])[..., None] ** 0.2
+
+
+def hdr_image(kind):
+    """A uniform picture of 58 % in PQ, which is the white of SDR."""
+    content = bytearray(image_file(kind, Image.fromarray(np.full((64, 64, 3), 148, np.uint8)), quality=95))
     transfer = content.index(b"nclx") + 6
     content[transfer : transfer + 2] = PQ.to_bytes(2, "big")
-    assert read_image(bytes(content)).min() >= 250
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF"])
+def test_image_in_hdr_is_converted_as_a_file_and_as_a_pillow_image(kind, tmp_path):
+    content, path = hdr_image(kind), tmp_path / "a"
+    path.write_bytes(content)
+    decoded = Image.open(path)
+    decoded.load()
+    for shown in (
+        read_image(content),
+        from_pillow(Image.open(io.BytesIO(content))),
+        from_pillow(Image.open(path)),
+        from_pillow(decoded),
+    ):
+        assert shown.min() >= 250
+
+
+def test_decoded_avif_whose_path_holds_another_picture_now_stays_readable(tmp_path):
+    path = tmp_path / "a.avif"
+    path.write_bytes(image_file("AVIF", quality=95, speed=10))
+    decoded = Image.open(path)
+    decoded.load()
+    path.write_bytes(image_file("JPEG"))
+    assert shows_the_picture(from_pillow(decoded))
+
+
+def test_bytes_and_16_bits_of_an_hdr_picture_are_converted_alike():
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 160, (40, 40, 3), dtype=np.uint8)
+    for transfer in (PQ, HLG):
+        small, deep = to_sdr(picture, transfer).astype(int), to_sdr(picture * np.uint16(257), transfer).astype(int)
+        assert np.abs(small - deep).mean() < 1
+
+
+def test_hdr_equals_the_powers_of_float64():
+    rng = np.random.default_rng(1)
+    signal = rng.integers(0, 256, (50, 50, 3), dtype=np.uint8)
+    for transfer in (PQ, HLG):
+        light = _light(signal / 255, transfer) @ TO_BT709.T
+        expected = np.rint(np.clip(light, 0, 1) ** (1 / 2.4) * 255)
+        assert np.abs(to_sdr(signal, transfer) - expected).max() <= 1
 
 
 def test_thumbnail_of_a_heic_is_never_read():
     content = image_file("HEIF", quality=95, thumbnails=[64])
     assert read_image(content, min_size=(16, 16)).shape == PICTURE.shape
+
+
+def test_library_and_service_have_one_limit_of_pixels():
+    for read in (read_image, from_pillow, read_video):
+        assert inspect.signature(read).parameters["max_pixels"].default == MAX_PIXELS
+    assert Settings().max_pixels == MAX_PIXELS == 64_000_000
+
+
+@pytest.mark.parametrize("page", ["datasets.md", "how-to/predict.md"])
+def test_documents_name_every_ending_of_an_image(page):
+    text = (Path(__file__).parents[3] / "docs" / page).read_text(encoding="utf-8")
+    assert not [ending for ending in IMAGE_SUFFIXES if not re.search(rf"{re.escape(ending)}[` ,)]", text)]
 
 
 def test_generic_brand_is_told_apart_by_the_compatible_brands():

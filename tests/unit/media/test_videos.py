@@ -280,7 +280,7 @@ def test_frames_over_the_pixel_limit_are_refused(videos):
 
 @pytest.mark.parametrize("wrong", [{"count": 0}, {"rate": 0}, {"rate": float("nan")}, {"count": 2, "rate": 2}])
 def test_bad_count_and_rate_are_refused(videos, wrong):
-    with pytest.raises(InputError, match="count"):
+    with pytest.raises(InputError, match=" or ".join(wrong)):
         read_video(videos["mpeg4.mp4"], **wrong)
 
 
@@ -352,3 +352,16 @@ def test_metadata_that_is_not_utf8_keeps_no_video_from_being_read(tmp_path):
     assert b"ABCDEFGHIJ" in data
     path.write_bytes(data.replace(b"ABCDEFGHIJ", b"\xff\xfe\x80\x81\xc3\x28\xa0\xa1\xff\xff"))
     assert len(list(read_video(path))) == 1
+
+
+def test_wrong_arguments_are_refused_by_name(videos):
+    for wrong in ("5", [1], 2.5, True, np.zeros(2)):
+        with pytest.raises(InputError, match="count must be a whole number"):
+            read_video(videos["h264.mp4"], count=wrong)
+    for wrong in ("5", [1], True, 0, float("nan")):
+        with pytest.raises(InputError, match="rate must be a number above 0"):
+            read_video(videos["h264.mp4"], rate=wrong)
+    for wrong in (None, 5, [1]):
+        with pytest.raises(VideoError, match="expected a path or the bytes of a video"):
+            read_video(wrong)
+    assert numbers(read_video(str(videos["h264.mp4"]), count=1))

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from facepad.media.formats import FORMAT_NAMES
 from facepad.predict.stream import Stream
 from facepad.types import Decision, Reason
 
@@ -32,6 +33,10 @@ class Elements(HTMLParser):
 
     def handle_starttag(self, tag, attrs) -> None:
         self.found.append((tag, dict(attrs)))
+
+
+def test_advice_on_another_file_names_every_format():
+    assert f"Choose a photo ({FORMAT_NAMES})" in SCRIPTS["words.js"]
 
 
 def test_page_has_no_inline_script_or_style():

@@ -68,7 +68,10 @@ export function adviceOn(problem) {
     busy: ["The service is busy", later],
     "too-many-requests": ["Too many requests", later],
     "too-large": ["The file is too large", problem.detail],
-    "unsupported-media": ["Neither a picture nor a clip", "Choose a photo (JPEG, PNG, WebP) or a short clip (MP4, WebM)."],
+    "unsupported-media": [
+      "Neither a picture nor a clip",
+      "Choose a photo (JPEG, PNG, WebP, BMP, TIFF, HEIC or AVIF) or a short clip (MP4, MOV, WebM or another usual format).",
+    ],
     unreadable: ["The file cannot be read", problem.detail],
     timeout: ["The service took too long", later],
     "not-ready": ["The service is starting", later],
