@@ -329,3 +329,12 @@ def test_store_that_is_silent_ends_requests_and_readiness(pair, redis, keys):
         assert (raised.value.status, raised.value.name) == (503, "not-ready")
         eventually(client.ready, "ready again")
         assert client.check(PHOTO).live
+
+
+def test_killed_parent_takes_its_workers_along_and_leaves_the_address_free(pair):
+    """The last test of the file, because it ends the pair."""
+    workers, port = pair.workers(), int(pair.url.rpartition(":")[2])
+    os.kill(pair.process.pid, signal.SIGKILL)
+    pair.process.wait()
+    eventually(lambda: not any(map(_command, workers)), "the end of the workers", within=20)
+    listen(Settings(port=port)).close()

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -21,6 +22,7 @@ from facepad.runtime.arguments import require_positive
 __all__ = [
     "available_cpus",
     "become_worker",
+    "end_with_parent",
     "interrupt_deferred",
     "map_ahead",
     "one_ahead",
@@ -176,12 +178,26 @@ def become_worker() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the parent ends the workers
     cv2.setNumThreads(1)  # the workers together already use every CPU core
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
-    """End this process when its parent ends. Without this, the workers of a killed parent would wait for ever."""
+def end_with_parent(grace: float = 0.0) -> None:
+    """End this process when its parent process ends, even by SIGKILL.
+
+    Without this, the workers of a killed parent would run on for ever, and keep its files, ports and memory.
+
+    Args:
+        grace: Seconds in which the process may end by itself after a SIGTERM. 0 ends the process at once.
+    """
+    threading.Thread(target=_wait_for_parent, args=(grace,), daemon=True).start()
+
+
+def _wait_for_parent(grace: float) -> None:
     parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    if parent is None:
+        return
+    parent.join()
+    if grace:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(grace)
+    os._exit(1)

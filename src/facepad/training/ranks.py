@@ -12,7 +12,6 @@ import os
 import pickle
 import signal
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 
 from facepad.errors import FacepadError, InputError, RunError
 from facepad.runtime.log import log_to_stderr
-from facepad.runtime.parallel import available_cpus, interrupt_deferred
+from facepad.runtime.parallel import available_cpus, end_with_parent, interrupt_deferred
 
 __all__ = ["Ranks", "joined", "launched", "start_ranks"]
 
@@ -241,18 +240,10 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _end_with_parent() -> None:
-    """End this rank when its parent has ended, even by SIGKILL. The fork server would let the rank run on."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
 def _run_rank(number: int, job: _Job) -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # `interrupt_deferred` still blocks it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()  # The fork server would let the rank run on.
     if number == 0 and job.logs:
         log_to_stderr()
     count = job.count

@@ -158,3 +158,27 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
             return
         time.sleep(0.1)
     pytest.fail("the worker outlived its parent")
+
+
+PARENT_OF_A_SERVER = """
+import multiprocessing, signal, sys, time
+from facepad.runtime.parallel import end_with_parent
+
+def serve():
+    signal.signal(signal.SIGTERM, lambda *_: (print("asked to end", flush=True), sys.exit()))
+    end_with_parent(grace=60)
+    print("ready", flush=True)
+    time.sleep(60)
+
+if __name__ == "__main__":
+    multiprocessing.get_context("spawn").Process(target=serve).start()
+"""
+
+
+def test_child_with_a_grace_ends_by_itself_when_its_parent_is_killed(tmp_path):
+    (tmp_path / "parent.py").write_text(PARENT_OF_A_SERVER)
+    command = [sys.executable, str(tmp_path / "parent.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout.readline() == "ready\n"
+        parent.kill()
+        assert parent.stdout.read() == "asked to end\n"  # The end of the output is the end of the child.
