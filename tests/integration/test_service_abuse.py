@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.testclient import TestClient
 
 import facepad as package
-from facepad.service import server as module
+from facepad.service import connections as module
 from facepad.service.app import create_app
 from facepad.service.keys import add_key
 from facepad.service.server import server_options
@@ -151,9 +151,10 @@ def test_any_content_type_gets_an_answer_or_a_problem(client, kind):
 def serving(predictor, monkeypatch):
     """Serve in a thread of this process; yields a function that opens connections."""
     monkeypatch.setattr(module, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(module, "SWEEP_SECONDS", 0.1)
     options = Settings(upload_seconds=0.7, timeout=5)
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(options, predictor), **server_options(options)))
+    server = uvicorn.Server(uvicorn.Config(create_app(options, predictor), **server_options(options, listening)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     while not server.started:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
+import threading
+import time
+from collections import Counter
 
 __all__ = ["log_to_stderr"]
 
@@ -18,13 +22,50 @@ class _StderrHandler(logging.Handler):
             self.handleError(record)
 
 
-def log_to_stderr(*others: str) -> None:
+class _OnceASecond(logging.Filter):
+    """A filter that passes at most one warning or error a second of each kind, and counts the others.
+
+    Records of one line of code, with one type of exception, are of one kind.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._last: dict[tuple[str, int, type[BaseException] | None], float] = {}
+        self._dropped: Counter[tuple[str, int, type[BaseException] | None]] = Counter()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        kind = (record.pathname, record.lineno, record.exc_info[0] if record.exc_info else None)
+        now = time.monotonic()
+        with self._lock:
+            if now - self._last.get(kind, -math.inf) < 1:
+                self._dropped[kind] += 1
+                return False
+            self._last[kind] = now
+            if dropped := self._dropped.pop(kind, 0):
+                record.msg = f"{record.msg} (and {dropped} more since the last such line)"
+            return True
+
+
+_FILTER = _OnceASecond()
+
+
+def log_to_stderr(*others: str, once_a_second: bool = False) -> None:
     """Print the log of facepad and of the loggers ``others`` on stderr, from level INFO.
 
     A second call adds no second handler.
+
+    Args:
+        others: Names of loggers.
+        once_a_second: Whether a repeated warning or error is printed at most once a second, with the number of others.
     """
     for name in ("facepad", *others):
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
             logger.addHandler(_StderrHandler())
+        for handler in logger.handlers:
+            if once_a_second and isinstance(handler, _StderrHandler):
+                handler.addFilter(_FILTER)

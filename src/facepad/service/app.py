@@ -39,7 +39,7 @@ from facepad.service.store import open_store
 from facepad.service.telemetry import Telemetry
 from facepad.service.webhooks import Webhooks, read_secret
 
-__all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor"]
+__all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor", "log_service"]
 
 SETTINGS = "FACEPAD_SERVICE"
 """The environment variable that passes the settings to worker processes, as JSON."""
@@ -135,10 +135,16 @@ def load_predictor(settings: Settings) -> Predictor:
 
 def from_environment() -> FastAPI:
     """Create the service in a worker process, with the settings from the environment variable `SETTINGS`."""
-    log_to_stderr("uvicorn")  # uvicorn logs starts, stops and dead workers.
+    log_service()
     settings = Settings.model_validate_json(os.environ[SETTINGS])
     end_with_parent(grace=settings.longest + 10)  # A worker without a parent answers the accepted requests, and ends.
     return create_app(settings)
+
+
+def log_service() -> None:
+    """Print the log of the service on stderr. Callers can repeat a fault often, but not its line in the log."""
+    # uvicorn logs starts, stops, dead workers and malformed requests; asyncio logs faults of connections.
+    log_to_stderr("uvicorn", "asyncio", once_a_second=True)
 
 
 def _webhooks(settings: Settings, telemetry: Telemetry) -> Webhooks | None:

@@ -2,90 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import socket
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import h11
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors import Multiprocess
 
 from facepad.errors import InputError, reason
 from facepad.modelfile.bundle import Bundle
-from facepad.runtime.log import log_to_stderr
-from facepad.service.app import SETTINGS, create_app, load_predictor
+from facepad.service.app import SETTINGS, create_app, load_predictor, log_service
+from facepad.service.connections import HEAD_SECONDS, Connections, PatientProtocol, accepts_at_once, connection_limit
 from facepad.service.keys import ApiKeys
 from facepad.service.settings import Settings
 from facepad.service.signing import Signer
 from facepad.service.store import open_store
 from facepad.service.telemetry import MULTIPROCESS
 
-__all__ = ["HEAD_SECONDS", "PatientProtocol", "listen", "serve", "server_options"]
-
-HEAD_SECONDS = 10.0
-"""Maximum seconds until the request line and headers have arrived. A slower connection is closed."""
+__all__ = ["listen", "serve", "server_options"]
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9A-Fa-f:]+\](:\d+)?")
 _BACKLOG = 2048
 
 
-# uvicorn has no timeout for headers, and the supervisor of uvicorn waits for dead workers. The two classes below
-# correct this. They use parts of uvicorn that may change in any release. pyproject.toml therefore pins the minor
-# version of uvicorn, and test_service_abuse and test_service_process test the behaviour.
-
-
-class PatientProtocol(H11Protocol):
-    """HTTP/1.1 protocol with a timeout for the request line and headers, which bears broken bodies."""
-
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the timeout of the first request."""
-        super().connection_made(transport)
-        self._await_head()
-
-    def data_received(self, data: bytes) -> None:
-        """Stop the timeout while a request is answered; otherwise start the timeout."""
-        super().data_received(data)
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._stop_waiting()
-        else:
-            self._await_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timeout."""
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP. If it is the body of a request, this request gets no second answer."""
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            super().send_400_response(msg)
-        else:
-            self.transport.close()
-        if self.cycle is not None:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-
-    def _await_head(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_SECONDS, self._give_up)
-
-    def _stop_waiting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _give_up(self) -> None:
-        self._deadline = None
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.close()
+# uvicorn has no timeout for headers, and the supervisor of uvicorn waits for dead workers. `PatientProtocol` and the
+# class below correct this. They use parts of uvicorn that may change in any release. pyproject.toml therefore pins the
+# minor version of uvicorn, and test_service_abuse and test_service_process test the behaviour.
 
 
 class Workers(Multiprocess):
@@ -130,7 +77,7 @@ def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda 
             has no threshold.
     """
     _refuse_unsafe(settings)
-    log_to_stderr("uvicorn")  # uvicorn logs starts, stops and dead workers.
+    log_service()
     with listen(settings) as listening:  # Before loading the model, to report a taken port quickly.
         predictor = load_predictor(settings)  # A wrong model must fail once here, not in every worker.
         _refuse_undecided(settings, predictor.bundle)
@@ -141,7 +88,7 @@ def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda 
 
 def _run(settings: Settings, app: FastAPI, listening: socket.socket) -> None:
     """Answer requests in this process, or in worker processes, until SIGTERM or Ctrl-C."""
-    options = server_options(settings)
+    options = server_options(settings, listening)
     if settings.workers == 1:
         uvicorn.Server(uvicorn.Config(app, **options)).run(sockets=[listening])
         return
@@ -153,10 +100,16 @@ def _run(settings: Settings, app: FastAPI, listening: socket.socket) -> None:
         Workers(config, sockets=[listening]).run()
 
 
-def server_options(settings: Settings) -> dict[str, Any]:
-    """The uvicorn options of the service."""
+def server_options(settings: Settings, listening: socket.socket) -> dict[str, Any]:
+    """The uvicorn options of the service, which listens on a socket.
+
+    Raises:
+        InputError: The limit of open files is too low to serve.
+    """
     return {
-        "http": PatientProtocol,
+        "http": partial(PatientProtocol, Connections(connection_limit())),
+        "backlog": accepts_at_once(),
+        "callback_notify": partial(_lengthen_queue, listening),
         "ws": "none",
         "access_log": False,  # The access log of uvicorn would contain IP addresses, names and queries.
         "log_config": None,
@@ -164,11 +117,20 @@ def server_options(settings: Settings) -> dict[str, Any]:
         "proxy_headers": False,
         # Long enough for every accepted request. A longer request must not prevent the process from stopping.
         "timeout_graceful_shutdown": round(settings.longest + 5),
-        "timeout_keep_alive": 15,
+        "timeout_keep_alive": round(HEAD_SECONDS),
         "h11_max_incomplete_event_size": 32 * 1024,
         # A worker answers only after its imports, which take seconds on a loaded machine.
         "timeout_worker_healthcheck": 30,
     }
+
+
+async def _lengthen_queue(listening: socket.socket) -> None:
+    """Let new connections wait in the kernel. uvicorn's server calls this function when it has started.
+
+    asyncio takes the length of this queue also as the number of connections that it accepts in one turn, and has
+    shortened the queue to this number.
+    """
+    listening.listen(_BACKLOG)
 
 
 def _refuse_unsafe(settings: Settings) -> None:

@@ -37,6 +37,7 @@ MOST_RECENT = 4000
 
 _RECENT_SECONDS = 24 * 3600
 _STORE_SECONDS = 2.0  # Timeout of a call of the store.
+_STORE_CONNECTIONS = 32  # Of a process to Redis. Further calls wait for a connection.
 
 
 class Values(Protocol):
@@ -284,10 +285,16 @@ def open_store(address: str | None) -> Store:
     if not address.startswith(("redis://", "rediss://")):
         scheme = address.partition("://")[0]  # The rest of the address may hold a password.
         raise InputError(f"expected the address of a Redis server, redis://HOST:PORT/0, got {scheme!r}")
-    from redis.asyncio import ConnectionPool, Redis
+    from redis.asyncio import BlockingConnectionPool, Redis
 
     try:
-        pool = ConnectionPool.from_url(address, socket_timeout=_STORE_SECONDS, socket_connect_timeout=_STORE_SECONDS)
+        pool = BlockingConnectionPool.from_url(
+            address,
+            max_connections=_STORE_CONNECTIONS,
+            timeout=_STORE_SECONDS,
+            socket_timeout=_STORE_SECONDS,
+            socket_connect_timeout=_STORE_SECONDS,
+        )
         storage = storage_from_string(
             f"async+{address}",
             implementation="redispy",

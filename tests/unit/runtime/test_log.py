@@ -31,3 +31,31 @@ def test_closed_stderr_does_not_stop_the_work_that_is_logged(logger, monkeypatch
     log_to_stderr(logger.name)
     monkeypatch.setattr(sys, "stderr", Closed())
     logger.info("downloading")
+
+
+def test_repeated_fault_is_printed_once_a_second_with_the_number_of_others(logger, monkeypatch):
+    log_to_stderr(logger.name, once_a_second=True)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    now = [100.0]
+    monkeypatch.setattr("facepad.runtime.log.time.monotonic", lambda: now[0])
+    for second in (0, 1):
+        for number in range(100):
+            now[0] = 100 + second + number / 1e5
+            logger.warning("connection %d failed", number)
+            logger.info("request %d", number)
+    logger.warning("another fault")
+    lines = [line for line in sys.stderr.getvalue().splitlines() if not line.startswith("request")]
+    assert lines == [
+        "connection 0 failed",
+        "connection 0 failed (and 99 more since the last such line)",
+        "another fault",
+    ]
+    assert sys.stderr.getvalue().count("request") == 200
+
+
+def test_faults_with_different_exceptions_are_printed(logger, monkeypatch):
+    log_to_stderr(logger.name, once_a_second=True)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    for error in (KeyError("a"), KeyError("b"), ValueError("c")):
+        logger.error("failed", exc_info=error)
+    assert sys.stderr.getvalue().splitlines() == ["failed", "KeyError: 'a'", "failed", "ValueError: c"]
