@@ -25,7 +25,7 @@ from facepad.service.gate import Gate
 from facepad.service.keys import add_key
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
-from helpers.served import ATTACK, DARK, LIVE, clip, encoded, parts, picture, problem
+from helpers.served import ATTACK, DARK, LIVE, bearer, clip, encoded, parts, picture, problem
 
 # Answers
 
@@ -393,6 +393,40 @@ def test_caller_beyond_the_rate_limit_is_told_when_to_retry(start, tmp_path):
     problem(refused, "too-many-requests")
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert call("b").status_code == 200
+
+
+def test_head_is_answered_as_get_without_the_body(start):
+    client = start()
+    described = client.app.openapi()["paths"].items()
+    paths = [path for path, methods in described if "get" in methods and "{" not in path]
+    assert {"/healthz", "/metrics", "/v1/models"} <= set(paths)
+    for path in [*paths, "/", "/docs", "/page/app.js", "/nowhere", "/v1/sessions/1", "/v1/liveness"]:
+        got, head = client.get(path), client.head(path)
+        assert (head.status_code, head.content) == (got.status_code, b""), path
+        assert head.headers["content-type"] == got.headers["content-type"]
+
+
+@pytest.mark.parametrize(
+    ("path", "target"), [("/docs/", "/docs"), ("/page?a=b&c", "/page/?a=b&c"), ("/v1/models/", "/v1/models")]
+)
+def test_redirect_does_not_name_the_host_of_the_caller(start, tmp_path, path, target):
+    add_key(tmp_path / "keys.txt", "a")  # Without keys, only the names of this machine are accepted.
+    client = start(api_keys=tmp_path / "keys.txt")
+    redirect = client.get(path, headers={"Host": "evil.example/x?"}, follow_redirects=False)
+    assert (redirect.status_code, redirect.headers["location"]) == (307, target)
+
+
+def test_wrong_keys_are_limited_by_address_and_right_keys_are_not(start, tmp_path, monkeypatch):
+    key = add_key(tmp_path / "keys.txt", "a")
+    client = start(api_keys=tmp_path / "keys.txt")
+    monkeypatch.setattr("facepad.service.guard.WRONG_KEYS", 3)
+    for path in ("/v1/models", "/metrics", "/v1/sessions/1"):
+        problem(client.get(path, headers=bearer("wrong")), "unauthorized")
+    for headers in (bearer("wrong"), bearer("other"), {}):
+        refused = client.get("/v1/models", headers=headers)
+        problem(refused, "too-many-requests")
+        assert 0 < int(refused.headers["retry-after"]) <= 60
+    assert client.get("/v1/models", headers=bearer(key)).status_code == 200
 
 
 # Load

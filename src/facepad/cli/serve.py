@@ -65,7 +65,7 @@ def serve(
         int, typer.Option(min=0, help="Limit of sessions per hour for one reference of a key; 0: no limit.")
     ] = 20,
     queue: Annotated[int, typer.Option(min=1, help="Maximum requests in a worker; further requests get 429.")] = 64,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Timeout of a request in seconds.")] = 10,
+    timeout: Annotated[float, typer.Option(min=0.1, max=3600, help="Timeout of a request in seconds.")] = 10,
     max_mb: Annotated[int, typer.Option(min=1, help="Maximum size of a request in megabytes.")] = 32,
     challenges: Annotated[
         bool, typer.Option("--challenges", help="Offer the active check; needs the models of YuNet and the face mesh.")
@@ -83,7 +83,7 @@ def serve(
     from facepad.service.server import serve as run
     from facepad.service.settings import Settings
 
-    settings = Settings(
+    settings = Settings.of(
         host=host,
         port=port,
         model=model,

@@ -7,7 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -19,11 +19,15 @@ from facepad.service.settings import Settings
 from facepad.service.store import Store
 from facepad.service.telemetry import Telemetry
 
-__all__ = ["Guard", "check_key", "check_scope", "limit_rate"]
+__all__ = ["WRONG_KEYS", "Guard", "address_of", "check_key", "check_scope", "limit_rate", "limit_wrong_keys"]
+
+WRONG_KEYS = 60
+"""Maximum requests per minute of one IP address that have a wrong key or none."""
 
 _LOG = logging.getLogger("facepad.service")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+_REDIRECT = 307
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FRAME = "/widget/frame.html"  # The only page that other origins may show in a frame.
 _NO_FRAMES = "frame-ancestors 'none'"
@@ -63,21 +67,22 @@ class Guard:
         chosen_id = _REQUEST_ID.fullmatch(chosen) is not None
         request_id = chosen if chosen_id else uuid.uuid4().hex
         scope.setdefault("state", {}).update(request_id=request_id, chosen_id=chosen_id)
+        # HEAD is answered as GET without the body. FastAPI's routes know only the methods that they name.
+        head = scope["method"] == "HEAD"
+        inner = {**scope, "method": "GET"} if head else scope
         status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(MutableHeaders(scope=message), request_id)
-                if scope["path"] == _FRAME and self._settings.cors:
-                    _allow_frames(MutableHeaders(scope=message), self._settings.cors)
-            await send(message)
+                self._set_headers(message, scope)
+            await send({**message, "body": b""} if head and "body" in message else message)
 
         self._telemetry.inside.inc()
         try:
             self._check_caller(scope, headers)
-            await self._app(scope, receive, send_with_headers)
+            await self._app(inner, receive, send_with_headers)
         except Problem as refused:
             await problem_response(refused, request_id)(scope, receive, send_with_headers)
         except Exception:  # noqa: BLE001 - for any error the caller gets a problem document and no traceback
@@ -87,11 +92,19 @@ class Guard:
                 await problem_response(failed, request_id)(scope, receive, send_with_headers)
         finally:
             self._telemetry.inside.dec()
-            route = getattr(scope.get("route"), "path", "unknown")
+            route = getattr(inner.get("route"), "path", "unknown")
             client = scope["state"].get("client", "-")
             seconds = time.perf_counter() - started
             status = status or 499  # No answer was sent, because the client had gone; nginx, too, logs this as 499.
             self._telemetry.answered(scope["method"], route, status, seconds, request_id, client)
+
+    def _set_headers(self, message: Message, scope: Scope) -> None:
+        headers = MutableHeaders(scope=message)
+        _add_headers(headers, scope["state"]["request_id"])
+        if scope["path"] == _FRAME and self._settings.cors:
+            _allow_frames(headers, self._settings.cors)
+        if message["status"] == _REDIRECT:
+            _redirect_here(headers, scope)
 
     def _check_caller(self, scope: Scope, headers: Headers) -> None:
         host = headers.get("host", "")
@@ -149,9 +162,24 @@ async def limit_rate(request: Request, store: Store, per_minute: int) -> None:
     """
     if not per_minute:
         return
-    client = getattr(request.state, "client", None) or f"address {request.client.host if request.client else '-'}"
+    client = getattr(request.state, "client", None) or address_of(request)
     if seconds := await store.wait(client, per_minute):
         raise Problem("too-many-requests", f"the limit is {per_minute} requests a minute", retry_after=seconds)
+
+
+async def limit_wrong_keys(request: Request, store: Store) -> None:
+    """Refuse an address that has given too many wrong keys. A right key from the same address stays accepted.
+
+    Raises:
+        Problem: The limit is reached, or the store does not answer.
+    """
+    if seconds := await store.wait(f"wrong key {address_of(request)}", WRONG_KEYS):
+        raise Problem("too-many-requests", f"the limit is {WRONG_KEYS} wrong keys a minute", retry_after=seconds)
+
+
+def address_of(request: Request) -> str:
+    """The IP address of a caller, for counting. Behind a proxy this is the address of the proxy."""
+    return f"address {request.client.host if request.client else '-'}"
 
 
 def _host_name(address: str) -> str | None:
@@ -165,6 +193,17 @@ def _add_headers(headers: MutableHeaders, request_id: str) -> None:
     headers["X-Request-ID"] = request_id
     for name, value in _HEADERS.items():
         headers.setdefault(name, value)
+
+
+def _redirect_here(headers: MutableHeaders, scope: Scope) -> None:
+    """Make a redirect to an address with or without a slash at the end relative.
+
+    Starlette redirects to the host name that the caller has given, which may be any name.
+    """
+    path: str = scope["path"]
+    other = path.rstrip("/") if path.endswith("/") else f"{path}/"
+    query = scope["query_string"].decode("latin-1")
+    headers["Location"] = f"/{quote(other.lstrip('/'))}" + (f"?{query}" if query else "")
 
 
 def _allow_frames(headers: MutableHeaders, origins: Sequence[str]) -> None:

@@ -39,7 +39,7 @@ WIDGET = PAGE.parent / "widget"
 v1 = APIRouter(
     prefix="/v1",
     dependencies=[Depends(KEY), Depends(require_key)],
-    responses=problems("unauthorized", "forbidden-origin"),
+    responses=problems("unauthorized", "forbidden-origin", "too-many-requests"),
 )
 """Version 1 of the interface. The routes need a key if the service has keys."""
 
@@ -132,7 +132,7 @@ async def public_keys(request: Request, response: Response) -> PublicKeys:
     response_class=Response,
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-        **problems("unauthorized", "out-of-scope"),
+        **problems("unauthorized", "out-of-scope", "too-many-requests"),
     },
 )
 async def metrics(request: Request) -> Response:

@@ -13,7 +13,7 @@ from fastapi.security import HTTPBearer
 from facepad.modelfile.bundle import Bundle
 from facepad.service.decision_log import DecisionLog, LoggedDecision
 from facepad.service.gate import Gate
-from facepad.service.guard import check_key, check_scope, limit_rate
+from facepad.service.guard import check_key, check_scope, limit_rate, limit_wrong_keys
 from facepad.service.guidance import Guide
 from facepad.service.judge import Judge
 from facepad.service.keys import ApiKeys, KeyScope
@@ -141,7 +141,12 @@ async def ready_judge(request: Request) -> Judge:
 async def require_key(request: Request) -> None:
     """Refuse a caller without a valid key (see `check_key`), and note the use of the key."""
     running = running_of(request)
-    await check_key(request, running.keys)
+    try:
+        await check_key(request, running.keys)
+    except Problem:
+        if running.settings.rate:
+            await limit_wrong_keys(request, running.store)
+        raise
     if request.state.key is not None:
         running.telemetry.key_used(request.state.key.name)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, ValidationError
 
+from facepad.errors import InputError
 from facepad.faces.quality import USUAL_QUALITY, Quality
-from facepad.files.config import Section
+from facepad.files.config import Section, explain
 from facepad.media.images import MAX_PIXELS
 from facepad.types import FacePolicy
 
@@ -45,7 +47,7 @@ class Settings(Section):
         keep_results: Seconds for which the result of a session is kept.
         rate: Maximum requests per minute of one key, or of one IP address if there are no keys. 0 means no limit.
         queue: Maximum requests that one process judges at once. The process answers other requests with 429.
-        timeout: Maximum seconds from the end of the request body to the answer.
+        timeout: Maximum seconds, up to 3,600, from the end of the request body to the answer.
         upload_seconds: Maximum seconds until the request body has arrived.
         max_bytes: Maximum bytes of a request body.
         max_files: Maximum number of files in a request.
@@ -53,6 +55,8 @@ class Settings(Section):
         max_seconds: Maximum seconds of a clip.
         frames: Number of frames of a clip to score.
     """
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     model: str | None = None
     allow_undecided: bool = False
@@ -73,16 +77,32 @@ class Settings(Section):
     webhook: str | None = None
     webhook_secret: Path | None = None
     attempts: int = Field(default=20, ge=0)
-    keep_results: float = Field(default=300, gt=0)
+    keep_results: float = Field(default=300, gt=0, le=86_400)
     rate: int = Field(default=600, ge=0)
     queue: int = Field(default=64, ge=1)
-    timeout: float = Field(default=10, gt=0)
-    upload_seconds: float = Field(default=30, gt=0)
+    timeout: float = Field(default=10, gt=0, le=3600)
+    upload_seconds: float = Field(default=30, gt=0, le=3600)
     max_bytes: int = Field(default=32 * _MB, ge=1)
     max_files: int = Field(default=32, ge=1)
     max_pixels: int = Field(default=MAX_PIXELS, ge=1)
     max_seconds: float = Field(default=30, gt=0)
     frames: int = Field(default=20, ge=1)
+
+    @classmethod
+    def of(cls, **values: Any) -> Settings:
+        """The settings with these values, as from a command line.
+
+        Raises:
+            InputError: A value is out of its range.
+
+        >>> Settings.of(timeout=float("inf"))
+        Traceback (most recent call last):
+        facepad.errors.InputError: timeout: input should be a finite number, got inf
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise InputError(explain(error, cls)) from None
 
     @property
     def challenge_timeout(self) -> float:

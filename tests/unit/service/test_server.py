@@ -48,3 +48,17 @@ def test_model_without_a_threshold_is_served_if_undecided_is_allowed(bare, facep
     monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: started.append(sockets))
     code, _, err = facepad("serve", "--model", bare, "--port", 0, "--allow-undecided")
     assert code == 0 and len(started) == 1 and "model tiny" in err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--timeout", "inf", "3600"),
+        ("--timeout", "1e300", "3600"),
+        ("--timeout", "nan", "3600"),
+        ("--issuer", "", "issuer: string should have at least 1 character"),
+    ],
+)
+def test_setting_out_of_its_range_is_refused_in_one_line(facepad, option, value, said):
+    code, out, err = facepad("serve", "--port", 0, option, value)
+    assert (code, out, err.count("\n")) == (2, "", 1) and said in err
