@@ -102,7 +102,8 @@ class Judged:
             which was chosen on the other folds. A record is accepted if this score is at least 0.
         summary: The metrics of these decisions.
         expected: ``apcer``, ``bpcer`` and ``acer`` to expect of new people, from the same decisions
-            (`facepad.metrics.expected.expected_rates`).
+            (`facepad.metrics.expected.expected_rates`). If each fold has a network of its own, an interval begins where
+            the interval at the thresholds of the folds' own people begins.
         fold_eers: EER of the held-out people of each fold, by the fold's number. Folds without scores of both classes
             are left out. Empty if fewer than two folds, or fewer than half of the people, remain.
     """
@@ -151,7 +152,7 @@ def judge(name: str, size: int, logits: Logits, choice: ThresholdChoice, *, sour
     lines = _lines(logits, calibration)
     threshold = _as_probability(_chosen(lines, choice, source), logits, calibration)
     decisions = tuple(decided(lines, choice))
-    summary, expected = summarize(decisions, 0.0, source=source), expected_rates(decisions)
+    summary, expected = summarize(decisions, 0.0, source=source), _expected(lines, decisions, choice)
     eers = _fold_eers(logits, choice.folds)
     return Judged(name, size, tuple(logits), calibration, threshold, decisions, summary, expected, eers)
 
@@ -267,9 +268,10 @@ def _chosen(lines: Logits, choice: ThresholdChoice, source: str) -> Threshold:
     if wanted.name == "fixed":
         return replace(choose_threshold(lines, _logit(wanted.number), source=source), criterion=str(wanted))
     pooled = choose_threshold(lines, choice.criterion, source=source)
-    own = _fold_thresholds(lines, choice)
-    if own is None:
+    found = _fold_thresholds(lines, choice)
+    if found is None:
         return pooled
+    own = np.array(list(found.values()))
     text = f"the mean of the thresholds of {len(own)} folds, each with a network of its own"
     notes = (*pooled.origin.notes, Note(NoteKind.REMARK, text))
     return replace(
@@ -320,19 +322,36 @@ def decided(lines: Logits, choice: ThresholdChoice) -> list[ScoreRecord]:
     ]
 
 
+def _expected(lines: Logits, decisions: Logits, choice: ThresholdChoice) -> dict[str, Rate]:
+    """The rates to expect of new people, from the decisions of `decided`.
+
+    Networks of different folds differ in the place of their threshold, so a fold's people have more errors at the
+    thresholds of other folds than new people have with the final model, which is one network. At the thresholds of
+    their own fold, they have fewer errors. The interval reaches from the lower end of the second rate to the upper end
+    of the first.
+    """
+    expected, own = expected_rates(decisions), _fold_thresholds(lines, choice)
+    if own is None:
+        return expected
+    threshold_of = {person: own[fold.number] for fold in choice.folds if fold.number in own for person in fold.people}
+    held = [line for line in lines if line.score is not None and line.subject in threshold_of]
+    lowest = expected_rates([replace(line, score=(line.score or 0.0) - threshold_of[line.subject]) for line in held])
+    return {name: replace(rate, low=min(rate.low, lowest[name].low)) for name, rate in expected.items()}
+
+
 def _threshold_of(lines: Logits, choice: ThresholdChoice) -> float:
     wanted = parse_criterion(choice.criterion)
     if wanted.name == "fixed":
         return _logit(wanted.number)
     own = _fold_thresholds(lines, choice)
     if own is not None:
-        return float(own.mean())
+        return float(np.mean(list(own.values())))
     kinds = [str(line.attack_type) for line in lines if line.label is Label.ATTACK and line.score is not None]
     return threshold_at(*_classes(lines), choice.criterion, kinds)
 
 
-def _fold_thresholds(lines: Logits, choice: ThresholdChoice) -> NDArray[np.float64] | None:
-    """The thresholds that the folds' own people give, whose mean is the threshold; None if all lines give it together.
+def _fold_thresholds(lines: Logits, choice: ThresholdChoice) -> dict[int, float] | None:
+    """The threshold that the people of each fold give, by the fold's number; None if all lines give one together.
 
     Networks of different folds differ in the place of their threshold. The threshold of the pooled logits mixes this
     difference with the errors, and suits the final model less than the mean. The logits of one network belong together.
@@ -343,8 +362,9 @@ def _fold_thresholds(lines: Logits, choice: ThresholdChoice) -> NDArray[np.float
         return None
     if len(bona_fide) and len(attack) and bona_fide.min() > attack.max():
         return None  # one threshold separates the classes in all folds
-    own = [threshold_at(*scores, choice.criterion) for scores in _by_fold(lines, choice.folds).values()]
-    return np.array(own) if len(own) > 1 else None
+    folds = _by_fold(lines, choice.folds).items()
+    own = {number: threshold_at(*scores, choice.criterion) for number, scores in folds}
+    return own if len(own) > 1 else None
 
 
 def _by_fold(records: Logits, folds: Sequence[Fold]) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:

@@ -136,6 +136,12 @@ def test_threshold_of_networks_of_their_own_is_the_mean_of_the_folds_thresholds(
     assert logit_threshold(one) < 9.0  # the logits of one network are compared as they are
 
 
+def test_interval_of_networks_of_their_own_begins_at_the_error_with_the_thresholds_of_their_own_folds():
+    own, one = (judged(records(MOVED), own_networks=each).expected["acer"] for each in (True, False))
+    assert own.value > 0.3 and own.low == 0.0
+    assert one.low > 0.0
+
+
 def test_origin_of_a_mean_of_thresholds_describes_the_scores_as_they_are():
     own, one = (judged(records(MOVED), own_networks=each).threshold.origin for each in (True, False))
     assert not own.separable and not has_note(own.notes, NoteKind.SEPARABLE)
