@@ -19,7 +19,7 @@ from facepad.modelfile.catalog import FoundModel, find_model
 from facepad.modelfile.run_folder import RunFolder
 from facepad.types import Label, Sample, Split
 from facepad.workflow.cross.sets import ManifestSet, find_sets, measured_samples
-from facepad.workflow.overlap import threshold_notes
+from facepad.workflow.overlap import coverage_notes, threshold_notes
 from facepad.workflow.scoring import dev_samples
 
 if TYPE_CHECKING:
@@ -182,9 +182,7 @@ def make_plan(settings: CrossSettings, out: Path) -> Plan:
         for fold, path in test.folds.items()
         if not (member.recipe and member.fold and _same(test, sources)) or member.fold == fold
     ]
-    pairs = {(cell.test, cell.manifest, cell.dev): dev_samples(cell.dev) for cell in cells if cell.dev}
-    for (test_name, path, dev), chooses in pairs.items():
-        notes += [f"{test_name}: {note}" for note in threshold_notes(path, samples[path], dev, chooses)]
+    notes += _threshold_notes(cells, samples)
     return Plan(settings, tests, train, source, members, cells, samples, list(dict.fromkeys(notes)))
 
 
@@ -304,6 +302,18 @@ def _dev(member: Member, test_fold: str, train: dict[str, Path], notes: list[str
         notes.append(f"{manifest_words(dev)} has no dev samples of both classes, and chooses no threshold")
         return None
     return dev
+
+
+def _threshold_notes(cells: Sequence[Cell], samples: dict[Path, list[Sample]]) -> Iterator[str]:
+    """Notes on what the dev samples of a source, and of a test set, do not show, and on test images among them."""
+    for test, path, dev in dict.fromkeys((cell.test, cell.manifest, cell.dev) for cell in cells):
+        if dev is None:
+            continue
+        chooses = dev_samples(dev)
+        of_source = coverage_notes(dev, chooses)
+        yield from (f"{manifest_words(dev)}: {note}" for note in of_source)
+        of_test = [*threshold_notes(path, samples[path], dev, chooses), *coverage_notes(dev, chooses, samples[path])]
+        yield from (f"{test}: {note}" for note in of_test if note not in of_source)
 
 
 def identity(found: FoundModel, bundle: Bundle) -> str:

@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 
 from facepad.cli.cross import spread_lists
+from facepad.datasets.manifest import manifest_words
 from facepad.errors import InputError
 from facepad.files.locks import exclusive
 from facepad.metrics import Resampling, metrics_from_file
 from facepad.modelfile.bundle import write_bundle
 from facepad.modelfile.catalog import find_model
-from facepad.types import Label, Split
+from facepad.types import AttackType, Label, Split
 from facepad.workflow.calibrate import calibrate_bundle
 from facepad.workflow.cross import cells as cells_module
 from facepad.workflow.cross.job import cross
-from facepad.workflow.cross.plan import CrossSettings
+from facepad.workflow.cross.plan import CrossSettings, make_plan
 
 RESAMPLING = Resampling(replicates=100)
 RECIPE = """
@@ -102,6 +103,27 @@ def test_test_images_that_also_choose_the_threshold_are_noted(crossed):
     _, done = crossed
     notes = [note.text for note in done.content.notes]
     assert "phone: 16 of 48 test images also chose the threshold: the figures are too optimistic" in notes
+
+
+def test_attacks_that_the_dev_split_of_a_source_or_a_test_set_lacks_are_noted(measured, manifest_like, tmp_path):
+    def change(sample):
+        replay = sample.split is Split.TRAIN and sample.attack_type
+        return replace(sample, attack_type=AttackType.REPLAY_VIDEO) if replay else sample
+
+    def masked(sample):
+        return replace(sample, attack_type=AttackType.MASK_3D) if sample.attack_type else sample
+
+    for name in ("source", "masks"):
+        (tmp_path / name).mkdir()
+    source, masks = manifest_like(tmp_path / "source", change), manifest_like(tmp_path / "masks", masked)
+    settings = CrossSettings(models=["distilled-research"], train=[source], test=[measured, masks])
+    notes = make_plan(settings, tmp_path / "out").notes
+    words = "but other samples do: the threshold was not chosen for it"
+    absent = [note for note in notes if "no dev sample" in note]
+    assert absent == [
+        f"{manifest_words(source)}: no dev sample shows the attack replay_video, {words}",
+        f"masks: no dev sample shows the attack mask_3d, {words}",
+    ]
 
 
 def test_the_scores_of_a_cell_give_the_same_figures_again(tiny_run, noisy_manifest, measured, tmp_path):
