@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facepad.errors import ModelError, OutputExistsError
-from facepad.metrics import Threshold
+from facepad.metrics import NoteKind, Threshold
 from facepad.modelfile.catalog import DEFAULT_MODEL, described_models, find_model, list_catalog, look_up
 from facepad.modelfile.catalog.add import add_model, check_model
 from facepad.modelfile.catalog.described import read_described
@@ -323,6 +323,18 @@ def test_a_folder_that_is_no_run_is_refused_without_torch_too(tmp_path, monkeypa
     with pytest.raises(ModelError, match=r"photos holds no trained model \(not a run folder\)"):
         (tmp_path / "photos").mkdir()
         find_model(tmp_path / "photos").read()
+
+
+def test_card_of_the_distilled_model_is_in_its_file_and_tells_its_threshold_presets_and_weakness():
+    card = (Path(__file__).parents[4] / "docs" / "model-cards" / "distilled-research.md").read_text(encoding="utf-8")
+    bundle = find_model("distilled-research").read()
+    assert bundle.files["CARD.md"].decode() == card
+    threshold, presets = bundle.description.threshold, bundle.description.presets
+    assert f"threshold {threshold.value:.6g} (criterion {threshold.criterion.upper()})" in card
+    assert f"{threshold.origin.n_bona_fide} bona fide images and {threshold.origin.n_attack} attacks" in card
+    assert len(presets) == 3 and all(str(preset) in card for preset in presets)
+    [weak] = [note.text for note in bundle.description.calibration.notes if note.kind is NoteKind.WEAK]
+    assert f"| weak | {weak.removeprefix('weak: ')}" in card
 
 
 def test_shipped_distilled_model_decides_and_carries_its_licence_and_card():
