@@ -279,12 +279,15 @@ def test_decision_of_a_session_is_logged_with_its_reference(start, tmp_path):
     assert result(client, failing)["state"] == "failed"
 
 
-def test_backend_is_told_when_a_session_ends(start, tmp_path, monkeypatch):
+def test_backend_is_told_when_a_session_ends_and_open_sessions_are_watched(start, tmp_path, monkeypatch):
     (tmp_path / "secret").write_text("s" * 32)
     told = []
     monkeypatch.setattr(Webhooks, "ended", lambda _, record: told.append((record.id, record.state)))
+    watched = []
+    monkeypatch.setattr(Webhooks, "opened", lambda _, record, sessions: watched.append(record.id))
     client = start(webhook="https://login.example/hook", webhook_secret=tmp_path / "secret")
     done, failed = opened(client), opened(client)
+    assert watched == [done["id"], failed["id"]]
     upload(client, done, encoded(LIVE))
     upload(client, failed, encoded(LIVE)[:200])
     assert told == [(done["id"], "done"), (failed["id"], "failed")]

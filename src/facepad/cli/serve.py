@@ -56,7 +56,7 @@ def serve(
     ] = None,
     webhook: Annotated[
         str | None,
-        typer.Option(metavar="URL", help="Backend to tell when a session ends; needs --webhook-secret."),
+        typer.Option(metavar="URL", help="Backend to tell when a session ends or expires; needs --webhook-secret."),
     ] = None,
     webhook_secret: Annotated[
         Path | None, typer.Option(help="File with the secret that signs webhooks, of 32 random characters or more.")

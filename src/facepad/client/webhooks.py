@@ -1,4 +1,4 @@
-"""Verifies webhooks, by which the service tells that a session has ended."""
+"""Verifies webhooks, by which the service tells that a session has ended or expired."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SessionEvent(BaseModel):
     Attributes:
         session: The id of the session.
         reference: The reference of the session.
-        state: ``done`` or ``failed``.
+        state: ``done`` or ``failed``; ``expired`` if no upload came in time.
         key: Name of the API key that opened the session.
     """
 
@@ -31,7 +31,7 @@ class SessionEvent(BaseModel):
 
     session: str
     reference: str
-    state: Literal["done", "failed"]
+    state: Literal["done", "failed", "expired"]
     key: str
 
 

@@ -18,7 +18,7 @@ from facepad.service.guidance import Guide
 from facepad.service.judge import Judge
 from facepad.service.keys import ApiKeys, KeyScope
 from facepad.service.problems import PROBLEMS, Problem, ProblemDocument
-from facepad.service.schemas import Answer
+from facepad.service.schemas import Answer, SessionRequest
 from facepad.service.sessions import SessionRecord, Sessions
 from facepad.service.settings import Settings
 from facepad.service.signing import Signer, claims_of
@@ -104,6 +104,17 @@ class Running:
         if self.decision_log is not None:
             hashes = session.files if session else await asyncio.to_thread(sha256_of, files)
             await self.decision_log.write(LoggedDecision.of(answer, key, hashes, session))
+
+    async def open_session(self, request: SessionRequest, key: str) -> tuple[SessionRecord, str]:
+        """Open a session and return its upload token. The backend is told if the session expires without an upload.
+
+        Raises:
+            Problem: The reference has too many sessions, or the store does not answer.
+        """
+        record, token = await self.sessions.open(request, key)
+        if self.webhooks is not None:
+            self.webhooks.opened(record, self.sessions)
+        return record, token
 
     async def end_session(self, record: SessionRecord, result: Answer | ProblemDocument) -> None:
         """Store the result of a session, and tell the backend."""

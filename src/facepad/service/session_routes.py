@@ -85,7 +85,7 @@ async def open_session(request: Request, _: Annotated[Judge, Depends(ready_judge
     if "challenge" in asked.checks:
         _require_challenges(running)
     _require_model(running, asked.model)
-    record, token = await running.sessions.open(asked, caller_of(request))
+    record, token = await running.open_session(asked, caller_of(request))
     return OpenedSession(
         id=record.id, token=token, reference=asked.reference, checks=asked.checks, expires_in=asked.expires_in
     )

@@ -41,7 +41,7 @@ class Settings(Section):
             no results.
         issuer: Name of the service in signed results.
         decision_log: File to which each decision is appended as a line of JSON. None logs no decisions.
-        webhook: Address of a backend that is told when a session has ended. It needs `webhook_secret`.
+        webhook: Address of a backend that is told when a session has ended or expired. It needs `webhook_secret`.
         webhook_secret: File with the secret that signs webhooks.
         attempts: Maximum sessions per hour for one reference of one key. 0 means no limit.
         keep_results: Seconds for which the result of a session is kept.

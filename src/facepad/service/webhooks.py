@@ -1,4 +1,4 @@
-"""Tells a backend that a session has ended, by signed requests that are repeated until the backend answers."""
+"""Tells a backend that a session has ended or expired, by signed requests that are repeated until it answers."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
 from facepad.errors import InputError
 from facepad.files.disk import read_text
-from facepad.service.sessions import SessionRecord
+from facepad.service.problems import Problem
+from facepad.service.sessions import SessionRecord, Sessions
 from facepad.service.telemetry import Telemetry
 
 __all__ = ["PAUSES", "SIGNATURE", "Webhooks", "read_secret", "sign"]
@@ -29,6 +32,8 @@ PAUSES = (1.0, 5.0, 25.0, 125.0)
 
 _SECONDS = 5.0  # Timeout of an attempt.
 _WAITING = 1000  # Maximum number of webhooks that wait for their delivery.
+_WATCHED = 10_000  # Maximum number of sessions that may still expire.
+_AFTER = 5.0  # Seconds from the end of a session to the look at it: an upload at the last moment may still be stored.
 _SECRET_CHARACTERS = 32
 _LOG = logging.getLogger("facepad.service")
 
@@ -83,25 +88,40 @@ class Webhooks:
         self._url, self._secret, self._telemetry, self._pauses = url, secret, telemetry, pauses
         self._transport = transport
         self._deliveries: set[asyncio.Task[None]] = set()
+        self._watches: set[asyncio.Task[None]] = set()
+
+    def opened(self, record: SessionRecord, sessions: Sessions) -> None:
+        """Tell the backend when a session expires without an upload. The end of this process forgets the session."""
+        if len(self._watches) >= _WATCHED:
+            self._count(record.id, delivered=False)
+        else:
+            _start(self._watch(record, sessions), self._watches)
 
     def ended(self, record: SessionRecord) -> None:
-        """Tell the backend that a session is done or has failed."""
-        event = {"event": "session.ended", "session": record.id, "reference": record.request.reference}
-        body = json.dumps(event | {"state": record.state, "key": record.key}).encode()
+        """Tell the backend that a session is done, has failed or has expired."""
+        state = record.state_at(time.time())
+        event = {"event": "session.expired" if state == "expired" else "session.ended", "session": record.id}
+        body = json.dumps(event | {"reference": record.request.reference, "state": state, "key": record.key}).encode()
         if len(self._deliveries) >= _WAITING:
             self._count(record.id, delivered=False)
-            return
-        delivery = asyncio.create_task(self._deliver(body, record.id))
-        self._deliveries.add(delivery)
-        delivery.add_done_callback(self._deliveries.discard)
+        else:
+            _start(self._deliver(body, record.id), self._deliveries)
 
     async def close(self) -> None:
         """Wait for the current attempts, and give up the others."""
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=_SECONDS)
-        for delivery in self._deliveries:
-            delivery.cancel()
-        await asyncio.gather(*self._deliveries, return_exceptions=True)
+        tasks = self._deliveries | self._watches
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _watch(self, record: SessionRecord, sessions: Sessions) -> None:
+        await asyncio.sleep(record.until + _AFTER - time.time())
+        with suppress(Problem):  # The session is no longer kept, or the store does not answer.
+            now = await sessions.of_id(record.id, record.key)
+            if now.state_at(time.time()) == "expired":
+                self.ended(now)
 
     async def _deliver(self, body: bytes, session: str) -> None:
         async with httpx2.AsyncClient(timeout=_SECONDS, transport=self._transport, follow_redirects=False) as client:
@@ -121,3 +141,10 @@ class Webhooks:
         self._telemetry.webhooks.labels("delivered" if delivered else "failed").inc()
         if not delivered:
             _LOG.warning("the webhook of session %s was not delivered", session)
+
+
+def _start(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+    """Start a task, and keep it among the tasks until it has ended."""
+    task = asyncio.create_task(work)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)

@@ -12,7 +12,8 @@ import pytest
 from facepad.client import verify_webhook
 from facepad.errors import InputError, ResultError
 from facepad.service.schemas import SessionRequest
-from facepad.service.sessions import SessionRecord
+from facepad.service.sessions import SessionRecord, Sessions
+from facepad.service.store import open_store
 from facepad.service.telemetry import Telemetry
 from facepad.service.webhooks import SIGNATURE, Webhooks, read_secret, sign
 
@@ -52,6 +53,35 @@ def test_backend_gets_a_webhook_that_it_can_verify():
     event = verify_webhook(request.content, request.headers[SIGNATURE], SECRET)
     assert (event.session, event.reference, event.state, event.key) == ("s1", "anna", "done", "shop")
     assert (str(request.url), outcomes) == ("https://login.example/hook", {"delivered": 1})
+
+
+def test_backend_is_told_of_the_sessions_that_expired_without_an_upload():
+    seen = []
+
+    def backend(request: httpx2.Request) -> httpx2.Response:
+        seen.append(request)
+        return httpx2.Response(200)
+
+    async def main():
+        hooks = Webhooks(
+            "https://login.example/hook", SECRET, Telemetry(), transport=httpx2.MockTransport(backend), pauses=()
+        )
+        sessions, past = Sessions(open_store(None), attempts=0, keep=300), time.time() - 10
+        for name, state, until in (("late", "open", past), ("used", "done", past + 99), ("new", "open", past + 99)):
+            record = RECORD.model_copy(update={"id": name, "state": state, "until": until})
+            await sessions.save(record)
+            hooks.opened(record.model_copy(update={"state": "open", "until": min(until, past)}), sessions)
+        hooks.opened(RECORD.model_copy(update={"id": "forgotten", "state": "open", "until": past}), sessions)
+        hooks.opened(RECORD.model_copy(update={"id": "waits", "state": "open"}), sessions)
+        while not seen:
+            await asyncio.sleep(0)
+        await hooks.close()
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+    (request,) = seen
+    event = verify_webhook(request.content, request.headers[SIGNATURE], SECRET)
+    assert (event.session, event.reference, event.state, event.key) == ("late", "anna", "expired", "shop")
+    assert json.loads(request.content)["event"] == "session.expired"
 
 
 @pytest.mark.parametrize("trouble", [500, 404, 302, httpx2.ConnectError, httpx2.ReadTimeout])
