@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import av
 
-from facepad.media.mp4_tables import promises_too_many
+from facepad.media.mp4_tables import why_unsafe
 
 __all__ = ["AvifFacts", "read_avif_facts"]
 
@@ -43,8 +43,8 @@ def read_avif_facts(content: bytes) -> AvifFacts:
         ValueError: The file has no picture, or a picture has no header.
         av.FFmpegError: The container cannot be read.
     """
-    if promises_too_many(io.BytesIO(content), len(content)):
-        raise ValueError("its tables promise more frames than the file can hold")
+    if why := why_unsafe(io.BytesIO(content), len(content)):
+        raise ValueError(why)
     with av.open(io.BytesIO(content), "r", options=_OPTIONS) as file:
         streams = file.streams.video  # one for each tile, or for a whole sequence
         waiting = {stream.index for stream in streams}

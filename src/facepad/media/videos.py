@@ -28,8 +28,9 @@ from facepad.files.disk import atomic_path
 from facepad.media.formats import HEAD, format_of
 from facepad.media.hdr import TRANSFERS, to_sdr
 from facepad.media.images import MAX_PIXELS
-from facepad.media.mp4_tables import promises_too_many
+from facepad.media.mp4_tables import why_unsafe
 from facepad.media.picking import by_rate, evenly
+from facepad.media.stoppable import StoppableBytes
 from facepad.runtime.arguments import is_number, require_positive
 from facepad.types import VIDEO_SUFFIXES, VideoFrame
 
@@ -43,6 +44,7 @@ _OPTIONS_OF_BYTES = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}
 _LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 # A fixed quantizer (1 is the best, 31 the worst): the quality of a frame then does not depend on motion.
 _QUALITY = {"qmin": "3", "qmax": "3"}
+_Opened = tuple[InputContainer, VideoStream]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,8 @@ def read_video(
         rate: Frames per second of the video's duration, above 0. No frame occurs twice.
         max_pixels: Maximum number of pixels of a frame.
         threads: Decoding threads; 0 takes one per CPU core.
-        stopped: A function that is called before each packet is decoded. If it returns True, the iteration ends.
+        stopped: A function that is called before each packet is decoded, and before bytes are read. If it returns True,
+            the iteration ends.
 
     Returns:
         An iterator that holds one frame at a time.
@@ -135,7 +138,7 @@ class VideoFrames(Iterator[VideoFrame]):
         stopped: Callable[[], bool],
     ) -> None:
         self._source, self._max_pixels, self._threads, self._stopped = source, max_pixels, threads, stopped
-        self._listing = _list_frames(source, max_pixels)
+        self._listing = _list_frames(source, max_pixels, stopped)
         self.frames, self.frame_pixels = len(self._listing.stamps), self._listing.frame_pixels
         self.seconds = float((self._listing.end - int(self._listing.stamps[0])) * self._listing.unit)
         self._picked = _pick(self._listing, count, rate)
@@ -177,7 +180,7 @@ class VideoFrames(Iterator[VideoFrame]):
     def _decode(self) -> Iterator[VideoFrame]:
         listing, reformatter, last = self._listing, VideoReformatter(), -1
         stamps = array("q", listing.stamps.tobytes())  # faster than NumPy for single numbers
-        with _opened(self._source, self._max_pixels) as (container, stream):
+        with _opened(self._source, self._max_pixels, self._stopped) as (container, stream):
             stream.thread_type = "AUTO"
             stream.thread_count = self._threads
             waiting = map(int, self._picked)
@@ -287,19 +290,20 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]], *, rate: int = 
 
 
 @contextmanager
-def _opened(source: Path | bytes, max_pixels: int) -> Iterator[tuple[InputContainer, VideoStream]]:
+def _opened(source: Path | bytes, max_pixels: int, stopped: Callable[[], bool]) -> Iterator[_Opened]:
     """The opened file, and its video stream."""
     name = _name(source)
     length = _length(source, name)
     if not length:
         raise VideoError(name, "is empty")
-    _refuse_disguised(source, name, length)
+    with suppress(OSError):  # PyAV gives the reason
+        _refuse_disguised(source, name, length)
     # FFmpeg refuses larger frames before it decodes them, even if the header names a smaller size. Twice the limit
     # leaves room for the padding of a frame.
     limit = {"max_pixels": str(min(2 * max_pixels, 2**31 - 1))}
     try:
         if isinstance(source, bytes):
-            container = av.open(io.BytesIO(source), "r", options=_OPTIONS_OF_BYTES | limit, **_LENIENT)
+            container = av.open(StoppableBytes(source, stopped), "r", options=_OPTIONS_OF_BYTES | limit, **_LENIENT)
         else:  # with the prefix "file:", a name such as "http:..." is a file name, not a URL
             container = av.open(f"file:{source.absolute()}", "r", options=_OPTIONS | limit, **_LENIENT)
     except (av.FFmpegError, ValueError) as error:
@@ -330,17 +334,14 @@ def _length(source: Path | bytes, name: str) -> int:
 
 
 def _refuse_disguised(source: Path | bytes, name: str, length: int) -> None:
-    """Refuse HEIC and AVIF, of which FFmpeg would take each tile for a video, and tables that would fill the memory."""
-    try:
-        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
-            head = stream.read(HEAD)
-            kind = format_of(head)
-            if head[4:8].isalpha() and promises_too_many(stream, length):
-                raise VideoError(name, "its tables promise more frames than the file can hold")
-    except OSError:
-        return  # PyAV gives the reason
-    if kind in ("HEIC", "AVIF"):
-        raise VideoError(name, f"is an image ({kind}), not a video")
+    """Refuse HEIC and AVIF, of which FFmpeg would take each tile for a video, and files that it cannot read safely."""
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+        head = stream.read(HEAD)
+        kind = format_of(head)
+        if kind in ("HEIC", "AVIF"):
+            raise VideoError(name, f"is an image ({kind}), not a video")
+        if head[4:8].isalpha() and (why := why_unsafe(stream, length)):
+            raise VideoError(name, why)
 
 
 def _refuse_size(name: str, width: int, height: int, max_pixels: int) -> None:
@@ -348,11 +349,11 @@ def _refuse_size(name: str, width: int, height: int, max_pixels: int) -> None:
         raise VideoError(name, f"{width}x{height} pixels, the limit is {max_pixels} pixels")
 
 
-def _list_frames(source: Path | bytes, max_pixels: int) -> _Listing:
+def _list_frames(source: Path | bytes, max_pixels: int, stopped: Callable[[], bool]) -> _Listing:
     """List the frames from the display times of the packets. Packets that are not displayed are not frames."""
     # 8 bytes per frame: an hour of video takes less than a megabyte.
     stamps, timed, hidden, ends = array("q"), True, 0, 0
-    with _opened(source, max_pixels) as (container, stream):
+    with _opened(source, max_pixels, stopped) as (container, stream):
         promised, unit, rate = stream.frames, stream.time_base, stream.average_rate
         reordered, is_avi = bool(stream.codec_context.has_b_frames), container.format.name == "avi"
         pixels = stream.codec_context.width * stream.codec_context.height
