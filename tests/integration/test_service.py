@@ -8,6 +8,7 @@ import json
 import logging
 import stat
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
@@ -21,9 +22,7 @@ from facepad.errors import InputError
 from facepad.predict.pipeline import Pipeline
 from facepad.predict.predictor import Predictor
 from facepad.service.app import create_app
-from facepad.service.gate import Gate
 from facepad.service.keys import add_key
-from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 from helpers.served import ATTACK, DARK, LIVE, bearer, clip, encoded, parts, picture, problem
 
@@ -224,10 +223,14 @@ def test_kind_of_a_polyglot_comes_from_its_bytes(start):
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_bomb_of_pixels_is_refused_before_it_is_decoded(start):
-    huge = cv2.imencode(".png", np.zeros((10_000, 10_000), np.uint8))[1].tobytes()
-    assert len(huge) < 1_000_000
+@pytest.mark.parametrize("ending", [".png", ".jpg"])
+def test_bomb_of_pixels_is_refused_before_it_is_decoded(start, monkeypatch, ending):
+    huge = cv2.imencode(ending, np.zeros((10_000, 10_000), np.uint8))[1].tobytes()
+    assert len(huge) < 2_000_000
+    decoded = []
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda image: decoded.append(image))
     assert "10000x10000" in problem(start().post("/v1/liveness", content=huge), "too-large")["detail"]
+    assert not decoded
 
 
 def test_body_above_the_limit_is_refused(start):
@@ -473,25 +476,23 @@ def test_request_that_takes_too_long_is_ended(start, predictor):
     assert client.post("/v1/liveness", content=encoded(LIVE)).status_code == 200
 
 
-def test_gate_bounds_the_bytes_in_memory():
-    gate = Gate(10, 100)
-    with gate.holding() as first, gate.holding() as second:
-        first(60)
-        second(40)
-        with pytest.raises(Problem, match="memory"):
-            second(1)
-    with gate.holding() as third:
-        third(100)
-
-
-def test_gate_limits_the_requests_inside():
-    gate = Gate(2, 100)
-    with gate.admit(), gate.admit():
-        for admitting in (gate.check, gate.admit().__enter__):
-            with pytest.raises(Problem, match="in progress"):
-                admitting()
-    with gate.admit():
-        gate.check()
+def test_caller_that_fills_the_queue_does_not_shut_out_others(start, predictor, tmp_path):
+    a, b = (bearer(add_key(tmp_path / "keys.txt", name)) for name in "ab")
+    slow = Slow(predictor.bundle)
+    client = start(predictor=Predictor(slow), queue=2, api_keys=tmp_path / "keys.txt")
+    post = lambda headers: client.post("/v1/liveness", content=encoded(LIVE), headers=headers)  # noqa: E731
+    with ThreadPoolExecutor(3) as pool:
+        inside = [pool.submit(post, a), pool.submit(post, a)]
+        for _ in inside:
+            assert slow.entered.acquire(timeout=10)
+        problem(post(a), "busy")
+        inside.append(pool.submit(post, b))
+        gate = client.app.state.running.gate
+        while not gate.requests_of("b") and not inside[-1].done():
+            time.sleep(0.01)
+        problem(post(b), "busy")
+        slow.go.set()
+        assert [one.result().status_code for one in inside] == [200, 200, 200]
 
 
 def test_network_is_warm_before_the_service_is_ready(start, predictor, monkeypatch):

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import date
 
 import pytest
@@ -169,13 +170,14 @@ def test_result_is_gone_after_minutes(start, clock):
     problem(client.get(f"/v1/sessions/{session['id']}"), "not-found")
 
 
-def test_refused_upload_keeps_the_token_and_an_unreadable_one_ends_the_session(start, monkeypatch):
+def test_refused_upload_keeps_the_token_and_an_unreadable_one_ends_the_session(start):
     client = start()
     session = opened(client)
     problem(upload(client, session, b"no picture"), "unsupported-media")
     problem(upload(client, session, b""), "bad-request")
-    with monkeypatch.context() as full:
-        full.setattr(client.app.state.running.gate, "inside", 64)
+    with ExitStack() as full:
+        for _ in range(64):
+            full.enter_context(client.app.state.running.gate.admit("address testclient"))
         problem(upload(client, session, encoded(LIVE)), "busy")
     problem(upload(client, session, encoded(LIVE)[:200]), "unreadable")
     failed = result(client, session)

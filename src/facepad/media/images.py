@@ -33,6 +33,7 @@ __all__ = [
     "looks_like_image",
     "read_header",
     "read_image",
+    "stored_size",
     "write_image",
 ]
 
@@ -131,6 +132,19 @@ def image_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> t
             # These tags always hold the stored size.
             width, height = image.tag_v2[256], image.tag_v2[257]
         return (width, height) if _orientation(image) in _SIDEWAYS else (height, width)
+
+
+def stored_size(source: Path | str | bytes) -> tuple[int, int]:
+    """The (height, width) of an image as stored, before it is rotated upright. Nothing is decoded.
+
+    Unlike `image_size`, this function is also safe for an image of any size: Pillow decodes a whole PNG to find its
+    orientation.
+
+    Raises:
+        ImageError: the source is missing, empty, or has another format or a damaged header.
+    """
+    with _opened(source, 2**62) as image:
+        return image.size[1], image.size[0]
 
 
 @dataclass(frozen=True, slots=True)

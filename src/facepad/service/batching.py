@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from facepad.service.fair import FairQueue
+
 __all__ = ["Batcher"]
 
 Item = TypeVar("Item")
@@ -22,6 +24,8 @@ class _Job(Generic[Item, Result]):
 
 class Batcher(Generic[Item, Result]):
     """Collects submitted items while a batch is processed, and processes the collected items as the next batch.
+
+    The submissions of several callers are taken in fair order, by their number of items.
 
     `run` must be a running task of the same event loop. The queue has no limit. The caller must limit the number of
     requests.
@@ -42,17 +46,19 @@ class Batcher(Generic[Item, Result]):
         observe: Callable[[int], object] = lambda _: None,
     ) -> None:
         self._work, self._size, self._wait, self._observe = work, size, wait, observe
-        self._waiting: asyncio.Queue[_Job[Item, Result]] = asyncio.Queue()
+        self._waiting: FairQueue[_Job[Item, Result]] = FairQueue()
+        self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
 
-    async def submit(self, items: Sequence[Item]) -> list[Result]:
-        """Return the results of these items, in order.
+    async def submit(self, items: Sequence[Item], caller: str = "") -> list[Result]:
+        """Return the results of these items of a caller, in order.
 
         Raises:
             Exception: The error that ``work`` raises for these items alone.
         """
         done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-        self._waiting.put_nowait(_Job(items, done))
+        self._waiting.put(_Job(items, done), caller, len(items))
+        self._arrived.set()
         return await done
 
     async def run(self) -> None:
@@ -61,21 +67,27 @@ class Batcher(Generic[Item, Result]):
             while True:
                 await self._work_on(await self._collect())
         finally:
-            while not self._waiting.empty():
-                self._waiting.get_nowait().done.cancel()
+            while job := self._waiting.pop():
+                job.done.cancel()
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _collect(self) -> list[_Job[Item, Result]]:
-        batch = [await self._waiting.get()]
+        batch = [await self._next()]
         loop = asyncio.get_running_loop()
         until = loop.time() + self._wait
         while sum(len(job.items) for job in batch) < self._size:
             try:
                 async with asyncio.timeout_at(until):
-                    batch.append(await self._waiting.get())
+                    batch.append(await self._next())
             except TimeoutError:
                 break
         return [job for job in batch if not job.done.cancelled()]
+
+    async def _next(self) -> _Job[Item, Result]:
+        while (job := self._waiting.pop()) is None:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return job
 
     async def _work_on(self, batch: list[_Job[Item, Result]]) -> None:
         if not batch:

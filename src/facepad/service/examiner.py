@@ -10,18 +10,28 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.media.images import image_size, read_image
+from facepad.media.images import read_image, stored_size
 from facepad.media.videos import VideoFrames, read_video
 from facepad.predict.pipeline import Examined, Pipeline
 from facepad.service.challenge import MAX_SECONDS, SAMPLING, FacePose
 from facepad.service.duplicates import dhash
+from facepad.service.fair import Cost
 from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 from facepad.service.uploads import UploadedFile, UploadKind
 from facepad.types import Reason, VideoFrame
 
-__all__ = ["CLIP_PIXELS", "FACES", "ExaminedFile", "ExaminedFrame", "Examiner", "decode_image"]
+__all__ = [
+    "CLIP_PIXELS",
+    "FACES",
+    "ExaminedFile",
+    "ExaminedFrame",
+    "Examiner",
+    "OpenedFile",
+    "check_image",
+    "decode_image",
+]
 
 FACES = 16
 """Maximum number of faces that are scored per image or frame. The most prominent faces are scored.
@@ -31,6 +41,7 @@ If all faces must be live, an image with more faces is undecided (``multiple_fac
 # Without these limits a file of a few kilobytes could take hours to decode. Files from cameras stay below the limits.
 CLIP_PIXELS = 6e9
 """Maximum pixels of all frames of a clip together, as in a minute of full HD at 50 frames per second."""
+_FRAME_COST = 1e6  # The cost of finding and cropping the faces in a frame, as a number of pixels to decode.
 _SCANS = 100  # Maximum scans of a progressive JPEG. Each scan is a pass over the whole image.
 _START_OF_SCAN = b"\xff\xda"
 
@@ -66,19 +77,45 @@ class ExaminedFile:
     poses: tuple[FacePose | None, ...] = ()
 
 
-def decode_image(content: bytes, max_pixels: int) -> NDArray[np.uint8]:
-    """Decode an image, uint8 RGB (height, width, 3). The limits apply before the pixels are decoded.
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """An uploaded file of which only the header was read.
+
+    Attributes:
+        cost: The cost of examining the file.
+        content: The image, or the frames of a clip, which are decoded during the iteration.
+        poses: Whether to estimate the pose in many more frames of a clip.
+    """
+
+    cost: Cost
+    content: bytes | VideoFrames
+    poses: bool = False
+
+
+def check_image(content: bytes, max_pixels: int) -> int:
+    """The number of pixels of an image, by its header. Nothing is decoded.
 
     Raises:
         Problem: The image has more than ``max_pixels`` pixels, or too many scans.
         ImageError: The image cannot be read.
     """
-    height, width = image_size(content, max_pixels=2**62)
+    height, width = stored_size(content)
     if height * width > max_pixels:
         raise Problem("too-large", f"an image of {width}x{height} pixels; the limit is {max_pixels} pixels")
     # Entropy-coded data cannot contain FF DA. The count therefore is the number of scans, including a thumbnail.
     if content.startswith(b"\xff\xd8") and content.count(_START_OF_SCAN) > _SCANS:
         raise Problem("too-large", f"a JPEG of more than {_SCANS} scans")
+    return height * width
+
+
+def decode_image(content: bytes, max_pixels: int) -> NDArray[np.uint8]:
+    """Decode an image, uint8 RGB (height, width, 3), after `check_image`.
+
+    Raises:
+        Problem: The image has more than ``max_pixels`` pixels, or too many scans.
+        ImageError: The image cannot be read.
+    """
+    check_image(content, max_pixels)
     return read_image(content, max_pixels=max_pixels)
 
 
@@ -94,46 +131,55 @@ class Examiner:
     def __init__(self, pipeline: Pipeline, settings: Settings, poses: PoseEstimator | None) -> None:
         self._pipeline, self._settings, self._poses = pipeline, settings, poses
 
-    def examine(self, file: UploadedFile, stop: Event) -> ExaminedFile:
-        """Examine an image, or frames of a clip at equal distances in time.
+    def open(self, file: UploadedFile, stop: Event, *, poses: bool = False) -> OpenedFile:
+        """Read the header of an image or clip, and check the limits. No pixel is decoded.
 
         Args:
             file: The image or clip.
             stop: Event that stops the decoding of a clip.
+            poses: Whether to estimate the pose in many more frames of a clip.
 
         Raises:
             Problem: The file exceeds a limit.
             ImageError, VideoError: The file cannot be read.
         """
+        settings = self._settings
         if file.kind == "image":
-            return self._examine_image(file.content)
-        return self._examine_clip(file.content, stop)
+            size = check_image(file.content, settings.max_pixels)
+            return OpenedFile(Cost(_FRAME_COST + size, size), file.content)
+        wanted = {"rate": SAMPLING} if poses else {"count": settings.frames}
+        video = read_video(file.content, **wanted, max_pixels=settings.max_pixels, threads=1, stopped=stop.is_set)
+        _refuse_length(video, min(MAX_SECONDS, settings.max_seconds) if poses else settings.max_seconds)
+        pixels = _FRAME_COST * video.wanted + video.frames * video.frame_pixels
+        return OpenedFile(Cost(pixels, video.frame_pixels), video, poses)
 
-    def examine_with_poses(self, file: UploadedFile, stop: Event) -> ExaminedFile:
-        """Examine a clip as `examine` does, and also estimate the pose in many more frames, in one decoding pass."""
+    def examine(self, opened: OpenedFile) -> ExaminedFile:
+        """Examine an image, or frames of a clip at equal distances in time, in one decoding pass.
+
+        Raises:
+            ImageError, VideoError: The file cannot be read.
+        """
+        if isinstance(opened.content, bytes):
+            return self._examine_image(opened.content)
+        poses: list[FacePose | None] = []
+        examined = self._examine_clip(opened.content, self._estimate_into(poses) if opened.poses else None)
+        return replace(examined, poses=tuple(poses))
+
+    def _estimate_into(self, poses: list[FacePose | None]) -> Callable[[VideoFrame], None]:
         estimator = self._poses
         assert estimator is not None  # Sessions exist only with an estimator.
-        poses: list[FacePose | None] = []
-        examined = self._examine_clip(
-            file.content, stop, lambda frame: poses.append(estimator.estimate(frame.seconds, frame.image))
-        )
-        return replace(examined, poses=tuple(poses))
+        return lambda frame: poses.append(estimator.estimate(frame.seconds, frame.image))
 
     def _examine_image(self, content: bytes) -> ExaminedFile:
         started = time.perf_counter()
-        image = decode_image(content, self._settings.max_pixels)
+        image = read_image(content, max_pixels=self._settings.max_pixels)
         height, width = image.shape[:2]
         return ExaminedFile("image", (height, width), (self._frame(0, 0.0, image),), None, started)
 
-    def _examine_clip(
-        self, content: bytes, stop: Event, watch: Callable[[VideoFrame], None] | None = None
-    ) -> ExaminedFile:
+    def _examine_clip(self, video: VideoFrames, watch: Callable[[VideoFrame], None] | None) -> ExaminedFile:
         """Examine the frames of a clip to decide on. With ``watch``, pass many more frames to this function."""
-        started, settings = time.perf_counter(), self._settings
-        wanted = {"count": settings.frames} if watch is None else {"rate": SAMPLING}
-        video = read_video(content, **wanted, max_pixels=settings.max_pixels, threads=1, stopped=stop.is_set)
-        _refuse_length(video, settings.max_seconds if watch is None else min(MAX_SECONDS, settings.max_seconds))
-        chosen = set(np.linspace(0, video.wanted - 1, settings.frames).round().astype(int).tolist())
+        started = time.perf_counter()
+        chosen = set(np.linspace(0, video.wanted - 1, self._settings.frames).round().astype(int).tolist())
         frames, size = [], (0, 0)
         for number, frame in enumerate(video):
             size = frame.image.shape[:2]

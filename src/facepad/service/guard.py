@@ -19,7 +19,16 @@ from facepad.service.settings import Settings
 from facepad.service.store import Store
 from facepad.service.telemetry import Telemetry
 
-__all__ = ["WRONG_KEYS", "Guard", "address_of", "check_key", "check_scope", "limit_rate", "limit_wrong_keys"]
+__all__ = [
+    "WRONG_KEYS",
+    "Guard",
+    "address_of",
+    "check_key",
+    "check_scope",
+    "limit_rate",
+    "limit_wrong_keys",
+    "name_or_address",
+]
 
 WRONG_KEYS = 60
 """Maximum requests per minute of one IP address that have a wrong key or none."""
@@ -162,8 +171,7 @@ async def limit_rate(request: Request, store: Store, per_minute: int) -> None:
     """
     if not per_minute:
         return
-    client = getattr(request.state, "client", None) or address_of(request)
-    if seconds := await store.wait(client, per_minute):
+    if seconds := await store.wait(name_or_address(request), per_minute):
         raise Problem("too-many-requests", f"the limit is {per_minute} requests a minute", retry_after=seconds)
 
 
@@ -175,6 +183,12 @@ async def limit_wrong_keys(request: Request, store: Store) -> None:
     """
     if seconds := await store.wait(f"wrong key {address_of(request)}", WRONG_KEYS):
         raise Problem("too-many-requests", f"the limit is {WRONG_KEYS} wrong keys a minute", retry_after=seconds)
+
+
+def name_or_address(request: Request) -> str:
+    """The name of the API key of a caller, or its IP address if the service has no keys."""
+    client: str = getattr(request.state, "client", "-")
+    return address_of(request) if client == "-" else client
 
 
 def address_of(request: Request) -> str:

@@ -6,8 +6,8 @@ import asyncio
 import base64
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Event
 
 import cv2
@@ -21,7 +21,8 @@ from facepad.predict.schema import DecisionPart, FramePart
 from facepad.runtime.parallel import available_cpus
 from facepad.service.batching import Batcher
 from facepad.service.challenge import Challenge, ChallengeResult, check_challenge, with_challenge
-from facepad.service.examiner import FACES, ExaminedFile, Examiner
+from facepad.service.examiner import FACES, ExaminedFile, Examiner, OpenedFile
+from facepad.service.fair import Cost, FairThreads
 from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem
 from facepad.service.schemas import ClipPart, ImagePart, SeenDecision
@@ -72,7 +73,7 @@ class Judge:
         self._pipeline, self._settings = pipeline, settings
         self._examiner = Examiner(pipeline, settings, poses)
         self._threads = max(2, available_cpus() // settings.workers)
-        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="examine")
+        self._pool = FairThreads(self._threads, settings.max_pixels)
         self._batcher = Batcher(pipeline.decide, observe=telemetry.batch.observe)
 
     async def run(self) -> None:
@@ -80,17 +81,22 @@ class Judge:
         try:
             await self._batcher.run()
         finally:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.close()
 
     async def warm(self) -> None:
         """Run all steps once in each thread. This creates the objects that would slow down the first request."""
-        loop = asyncio.get_running_loop()
-        warming = [loop.run_in_executor(self._pool, self._pipeline.warm) for _ in range(self._threads)]
+        warming = [self._pool.run("", Cost(0), self._pipeline.warm) for _ in range(self._threads)]
         for examined in await asyncio.gather(*warming):
             await self._batcher.submit([examined])
 
     async def decide(
-        self, files: Sequence[UploadedFile], *, depth: bool, policy: Policy = "all", challenge: Challenge | None = None
+        self,
+        files: Sequence[UploadedFile],
+        *,
+        depth: bool,
+        policy: Policy = "all",
+        challenge: Challenge | None = None,
+        caller: str = "",
     ) -> Verdict:
         """Decide on the files of one presentation.
 
@@ -99,17 +105,18 @@ class Judge:
             depth: Whether the answer includes depth maps.
             policy: The policy that turns files and frames into one decision.
             challenge: The challenge that the clip must show; None for no challenge.
+            caller: Name of the caller. The work of several callers is done in turn.
 
         Raises:
             Problem: A file cannot be read or exceeds a limit, or the request exceeds the timeout.
         """
         stop, submitted = Event(), time.perf_counter()
         seconds = self._settings.challenge_timeout if challenge else self._settings.timeout
-        examine = self._examiner.examine if challenge is None else self._examiner.examine_with_poses
+        open_file = partial(self._examiner.open, stop=stop, poses=challenge is not None)
         try:
             async with asyncio.timeout(seconds):
-                examined = await self._examine_all(examine, files, stop)
-                verdict = await self._decide(examined, submitted, policy, depth=depth)
+                examined = await self._examine_all(open_file, files, caller)
+                verdict = await self._decide(examined, submitted, policy, depth=depth, caller=caller)
         except TimeoutError:
             raise Problem("timeout", f"no answer within {seconds:g} s", retry_after=1) from None
         finally:
@@ -120,10 +127,13 @@ class Judge:
         return replace(verdict, decision=with_challenge(verdict.decision, result), challenge=result)
 
     async def _examine_all(
-        self, examine: Callable[[UploadedFile, Event], ExaminedFile], files: Sequence[UploadedFile], stop: Event
+        self, open_file: Callable[[UploadedFile], OpenedFile], files: Sequence[UploadedFile], caller: str
     ) -> list[ExaminedFile]:
-        loop = asyncio.get_running_loop()
-        waiting = [loop.run_in_executor(self._pool, examine, file, stop) for file in files]
+        async def examine(file: UploadedFile) -> ExaminedFile:
+            opened = await self._pool.run(caller, Cost(len(file.content)), open_file, file)
+            return await self._pool.run(caller, opened.cost, self._examiner.examine, opened)
+
+        waiting = [examine(file) for file in files]
         results = await asyncio.gather(*waiting, return_exceptions=True)
         examined, unreadable = [], []
         for number, result in enumerate(results):
@@ -139,10 +149,12 @@ class Judge:
             raise Problem("unreadable", detail, files=unreadable)
         return examined
 
-    async def _decide(self, files: Sequence[ExaminedFile], submitted: float, policy: Policy, *, depth: bool) -> Verdict:
+    async def _decide(
+        self, files: Sequence[ExaminedFile], submitted: float, policy: Policy, *, depth: bool, caller: str
+    ) -> Verdict:
         waited = min(file.started for file in files) - submitted
         handed = time.perf_counter()
-        decided = iter(await self._submit([frame.examined for file in files for frame in file.frames]))
+        decided = iter(await self._submit([frame.examined for file in files for frame in file.frames], caller))
         spent = time.perf_counter() - handed
         frames_by_file = [
             tuple(FrameDecision(frame.index, frame.seconds, next(decided)) for frame in file.frames) for file in files
@@ -172,14 +184,14 @@ class Judge:
         parts = tuple(map(FramePart.of, frames))
         return ClipPart(decision=_decision_part(decision, depth=depth), frames=parts, note=file.note)
 
-    async def _submit(self, examined: Sequence[Examined]) -> list[tuple[Decision, ...]]:
+    async def _submit(self, examined: Sequence[Examined], caller: str) -> list[tuple[Decision, ...]]:
         """Decide in pieces of about one batch. Other requests are processed between the pieces."""
         decisions: list[tuple[Decision, ...]] = []
         piece: list[Examined] = []
         for number, image in enumerate(examined, start=1):
             piece.append(image)
             if sum(len(each.faces) for each in piece) >= FACES or number == len(examined):
-                decisions += await self._batcher.submit(piece)
+                decisions += await self._batcher.submit(piece, caller)
                 piece = []
         return decisions
 

@@ -12,6 +12,7 @@ from fastapi import Request
 from facepad import __version__
 from facepad.predict.schema import DecidedByPart, DecisionPart, ModelPart
 from facepad.service.challenge import ChallengeResult
+from facepad.service.guard import name_or_address
 from facepad.service.judge import Verdict
 from facepad.service.running import Running
 from facepad.service.schemas import Answer, ChallengeAnswer, StepAnswer, Timings
@@ -61,11 +62,13 @@ class Presentation:
         files: The files, in the order of the request.
         started: Time at which the request began, on the clock of `time.perf_counter`.
         read: Seconds until the whole request had arrived.
+        caller: Name of the caller, whose work is done in turn with the work of others.
     """
 
     files: tuple[UploadedFile, ...]
     started: float
     read: float
+    caller: str
 
 
 @asynccontextmanager
@@ -75,14 +78,14 @@ async def admitted(request: Request, running: Running) -> AsyncIterator[Presenta
     Raises:
         Problem: The service is busy, or the body cannot be read (see `read_uploads`).
     """
-    started = time.perf_counter()
+    started, caller = time.perf_counter(), name_or_address(request)
     check_declared(request.headers, running.settings.max_bytes)
-    running.gate.check()
-    with running.gate.holding() as arrived:
+    running.gate.check(caller)
+    with running.gate.holding(caller) as arrived:
         files = await read_uploads(request, running.settings, arrived)
         read = time.perf_counter() - started
-        with running.gate.admit():
-            yield Presentation(tuple(files), started, read)
+        with running.gate.admit(caller):
+            yield Presentation(tuple(files), started, read, caller)
 
 
 def answer_of(running: Running, verdict: Verdict, presentation: Presentation, request_id: str) -> Answer:

@@ -90,7 +90,7 @@ async def liveness(
     running = running_of(request)
     async with admitted(request, running) as presentation:
         await running.claim_request_id(request)
-        verdict = await judge.decide(presentation.files, depth=depth, policy=policy)
+        verdict = await judge.decide(presentation.files, depth=depth, policy=policy, caller=presentation.caller)
         answer = answer_of(running, verdict, presentation, request.state.request_id)
         await running.log_decision(answer, presentation.files, caller_of(request))
     running.telemetry.decided(verdict.decision)

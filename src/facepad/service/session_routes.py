@@ -228,7 +228,11 @@ async def upload(
         taken = await running.sessions.take(token, taken, running.settings.longest)
         try:
             verdict = await judge.decide(
-                presentation.files, depth=False, policy=record.request.policy, challenge=challenge
+                presentation.files,
+                depth=False,
+                policy=record.request.policy,
+                challenge=challenge,
+                caller=presentation.caller,
             )
             answer = answer_of(running, verdict, presentation, request.state.request_id)
             note = await running.sessions.find_duplicate(taken, verdict.dhashes)

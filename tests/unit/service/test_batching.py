@@ -64,6 +64,29 @@ def test_batch_has_no_more_than_its_size():
     assert max(sizes) <= 8
 
 
+def test_caller_with_many_submissions_does_not_delay_others():
+    seen, entered, go = [], threading.Event(), threading.Event()
+
+    def work(items):
+        seen.extend(items)
+        entered.set()
+        assert go.wait(10)
+        return list(items)
+
+    async def scenario(batcher):
+        first = asyncio.create_task(batcher.submit(["first"], "many"))
+        await asyncio.to_thread(entered.wait, 10)
+        many = [asyncio.create_task(batcher.submit([f"many {n}"] * 8, "many")) for n in range(20)]
+        await asyncio.sleep(0)
+        other = asyncio.create_task(batcher.submit(["other"], "other"))
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(first, other, *many)
+
+    run(scenario, work, size=8)
+    assert seen.index("other") <= 9
+
+
 def test_wait_is_bounded():
     async def scenario(batcher):
         started = time.perf_counter()

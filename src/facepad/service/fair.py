@@ -1,0 +1,174 @@
+"""Fair order between callers: their work is done in turn and by its cost, not in the order of its arrival."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import insort
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+__all__ = ["COSTLY", "Cost", "FairQueue", "FairThreads"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+COSTLY = 16e6
+"""Number of pixels above which a job is costly. A photo of 12 megapixels is not costly, and most clips are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a job costs.
+
+    Attributes:
+        pixels: Number of pixels to decode, or an equal amount of other work.
+        at_once: Number of these pixels that are in memory at the same time.
+    """
+
+    pixels: float
+    at_once: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[Item]):
+    start: float
+    item: Item
+
+
+class FairQueue(Generic[Item]):
+    """Items of several callers in fair order.
+
+    Each item has a virtual start time: the time at which it would begin if every caller had a server of its own, of the
+    same speed. The item with the earliest start is next. A caller with many or costly items therefore delays its own
+    items only. This is start-time fair queuing (Goyal, Vin and Cheng, 1996).
+    """
+
+    def __init__(self) -> None:
+        self._waiting: list[_Waiting[Item]] = []  # In fair order.
+        self._ends: dict[str, float] = {}  # Caller to the virtual end of its last item.
+        self._now = 0.0
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def put(self, item: Item, caller: str, cost: float) -> None:
+        """Add an item of a caller. The cost may have any unit, but the same for all items."""
+        start = max(self._now, self._ends.get(caller, 0.0))
+        self._ends[caller] = start + cost
+        insort(self._waiting, _Waiting(start, item), key=lambda one: one.start)
+
+    def pop(self, allowed: Callable[[Item], bool] = lambda _: True) -> Item | None:
+        """Remove and return the first item that is allowed; None if there is none.
+
+        Args:
+            allowed: Function that is called for the items in fair order, until it returns true.
+        """
+        for index, one in enumerate(self._waiting):
+            if allowed(one.item):
+                del self._waiting[index]
+                self._now = max(self._now, one.start)
+                self._forget_callers()
+                return one.item
+        return None
+
+    def _forget_callers(self) -> None:
+        """Forget the callers that a next item would not have to wait for."""
+        if not self._waiting:
+            self._ends.clear()
+        elif len(self._ends) > 2 * len(self._waiting) + 100:
+            self._ends = {caller: end for caller, end in self._ends.items() if end > self._now}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    work: Callable[[], Any]
+    done: asyncio.Future[Any]
+    cost: Cost
+
+    @property
+    def costly(self) -> bool:
+        return self.cost.pixels > COSTLY
+
+
+class FairThreads:
+    """Threads that do the jobs of several callers in fair order.
+
+    If all threads do costly jobs, one more thread does the other jobs. A photo therefore does not wait for long clips.
+
+    Args:
+        threads: Number of threads, without the thread that is used beside costly jobs.
+        pixels: Maximum number of pixels of all costly jobs in memory at once. A job with more pixels runs beside no
+            other costly job.
+    """
+
+    def __init__(self, threads: int, pixels: float) -> None:
+        self._threads, self._pixels = threads, pixels
+        self._pool = ThreadPoolExecutor(threads + 1, thread_name_prefix="examine")
+        self._queue: FairQueue[_Job] = FairQueue()
+        self._running: list[_Job] = []
+
+    async def run(self, caller: str, cost: Cost, function: Callable[..., Result], *args: Any) -> Result:
+        """Call a function in a thread, when it is the caller's turn.
+
+        A cancelled call that has not begun is left out. A call that has begun keeps its thread until it returns.
+
+        Args:
+            caller: The name of the caller.
+            cost: The cost of the call.
+            function: The function.
+            args: Its arguments.
+
+        Raises:
+            Exception: An exception of the function.
+        """
+        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Job(partial(function, *args), done, cost), caller, cost.pixels)
+        self._start_jobs()
+        return await done
+
+    def close(self) -> None:
+        """Start no more jobs."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _start_jobs(self) -> None:
+        while job := self._queue.pop(self._admission()):
+            if not job.done.done():
+                self._running.append(job)
+                self._pool.submit(job.work).add_done_callback(partial(self._ended, job, job.done.get_loop()))
+
+    def _admission(self) -> Callable[[_Job], bool]:
+        """A function that tells for waiting jobs, in fair order, whether they may start now."""
+        costly = [job for job in self._running if job.costly]
+        free = len(self._running) < self._threads
+        reserve = len(self._running) == len(costly) == self._threads
+        left = self._pixels - sum(job.cost.at_once for job in costly)
+        passed_over = False
+
+        def may_start(job: _Job) -> bool:
+            nonlocal passed_over
+            if not job.costly:
+                return free or reserve
+            # No costly job overtakes another: a large image would wait for ever for its memory.
+            starts = free and not passed_over and (not costly or job.cost.at_once <= left)
+            passed_over = not starts
+            return starts
+
+        return may_start
+
+    def _ended(self, job: _Job, loop: asyncio.AbstractEventLoop, result: Future[Any]) -> None:
+        with suppress(RuntimeError):  # The event loop has ended.
+            loop.call_soon_threadsafe(self._finish, job, result)
+
+    def _finish(self, job: _Job, result: Future[Any]) -> None:
+        self._running.remove(job)
+        self._start_jobs()
+        if job.done.done():  # The caller has given up.
+            return
+        if (error := result.exception()) is not None:
+            job.done.set_exception(error)
+        else:
+            job.done.set_result(result.result())

@@ -1,0 +1,164 @@
+"""The work of several callers is done in turn and by its cost, so that one caller cannot starve others."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from facepad.service.fair import COSTLY, Cost, FairQueue, FairThreads
+
+CHEAP, COSTS_MUCH = Cost(1e6), Cost(10 * COSTLY, 40e6)
+
+
+def test_items_of_one_caller_keep_their_order():
+    queue = FairQueue()
+    for number in range(5):
+        queue.put(number, "a", 5 - number)
+    assert [queue.pop() for _ in range(6)] == [0, 1, 2, 3, 4, None]
+
+
+def test_items_of_a_caller_come_before_the_backlog_of_another():
+    queue = FairQueue()
+    for number in range(50):
+        queue.put(f"many {number}", "many", 49e6)
+    assert queue.pop() == "many 0"
+    for number in range(10):
+        queue.put(f"few {number}", "few", 1e6)
+    few = [f"few {number}" for number in range(10)]
+    assert [queue.pop() for _ in range(12)] == [*few, "many 1", "many 2"]
+
+
+def test_callers_with_equal_costs_take_turns():
+    queue = FairQueue()
+    for caller in "aaaabbbb":
+        queue.put(caller, caller, 1)
+    assert "".join(queue.pop() for _ in range(8)) == "abababab"
+
+
+def test_only_allowed_items_are_taken():
+    queue = FairQueue()
+    for number in range(4):
+        queue.put(number, "a", 1)
+    assert [queue.pop(lambda number: number > 1), queue.pop(), len(queue)] == [2, 0, 2]
+
+
+class Jobs:
+    """Jobs that begin in threads, and end when they are told."""
+
+    def __init__(self, threads: FairThreads) -> None:
+        self.threads = threads
+        self.begun: list[str] = []
+        self.ends: dict[str, threading.Event] = {}
+        self._begun = threading.Condition()
+
+    def start(self, name: str, caller: str, cost: Cost) -> asyncio.Task:
+        self.ends[name] = threading.Event()
+        return asyncio.get_running_loop().create_task(self.threads.run(caller, cost, self._work, name))
+
+    def _work(self, name: str) -> str:
+        with self._begun:
+            self.begun.append(name)
+            self._begun.notify_all()
+        assert self.ends[name].wait(10)
+        return name
+
+    async def wait_for(self, *names: str) -> None:
+        """Wait until exactly these jobs have begun."""
+        await asyncio.sleep(0)
+
+        def wait() -> bool:
+            with self._begun:
+                return self._begun.wait_for(lambda: len(self.begun) >= len(names), 10)
+
+        assert await asyncio.to_thread(wait)
+        await asyncio.sleep(0.02)  # A job that must not begin would begin now.
+        assert self.begun == list(names)
+
+    def end(self, *names: str) -> None:
+        for name in names:
+            self.ends[name].set()
+
+
+def run(scenario, threads: int) -> None:
+    async def whole() -> None:
+        jobs = Jobs(FairThreads(threads, 64e6))
+        try:
+            await asyncio.wait_for(scenario(jobs), 20)
+        finally:
+            jobs.end(*jobs.ends)
+            jobs.threads.close()
+
+    asyncio.run(whole())
+
+
+def test_job_does_not_wait_for_the_backlog_of_another_caller():
+    async def scenario(jobs):
+        many = [jobs.start(f"many {number}", "many", CHEAP) for number in range(5)]
+        await jobs.wait_for("many 0")
+        other = jobs.start("other", "other", CHEAP)
+        await asyncio.sleep(0)
+        jobs.end("many 0", "many 1", "other")
+        assert await other == "other"
+        assert jobs.begun.index("other") <= 2
+        jobs.end(*(f"many {number}" for number in range(5)))
+        assert await asyncio.gather(*many) == [f"many {number}" for number in range(5)]
+
+    run(scenario, 1)
+
+
+def test_costly_jobs_leave_a_thread_for_others():
+    async def scenario(jobs):
+        for number in range(3):
+            jobs.start(f"clip {number}", "clips", Cost(1e9, 1e6))
+        await jobs.wait_for("clip 0", "clip 1")
+        photos = [jobs.start(f"photo {number}", "photos", CHEAP) for number in range(2)]
+        await jobs.wait_for("clip 0", "clip 1", "photo 0")
+        jobs.end("photo 0", "photo 1")
+        assert await asyncio.gather(*photos) == ["photo 0", "photo 1"]
+
+    run(scenario, 2)
+
+
+def test_cheap_jobs_take_no_more_than_the_threads():
+    async def scenario(jobs):
+        for number in range(4):
+            jobs.start(str(number), "a", CHEAP)
+        await jobs.wait_for("0", "1")
+
+    run(scenario, 2)
+
+
+def test_large_images_are_decoded_one_by_one_and_in_turn():
+    async def scenario(jobs):
+        jobs.start("large 0", "a", COSTS_MUCH)
+        jobs.start("large 1", "b", COSTS_MUCH)
+        jobs.start("smaller", "c", Cost(2 * COSTLY, 20e6))
+        await jobs.wait_for("large 0")  # The smaller image has enough memory, but would overtake.
+        jobs.start("photo", "a", CHEAP)
+        await jobs.wait_for("large 0", "photo")
+        jobs.end("large 0")
+        await jobs.wait_for("large 0", "photo", "large 1", "smaller")
+
+    run(scenario, 3)
+
+
+def test_job_of_a_caller_that_gave_up_is_left_out_and_errors_reach_their_caller():
+    async def scenario(jobs):
+        first = jobs.start("first", "a", CHEAP)
+        gone = jobs.start("gone", "a", CHEAP)
+        last = jobs.start("last", "a", CHEAP)
+        await jobs.wait_for("first")
+        failing = asyncio.create_task(jobs.threads.run("a", CHEAP, [].pop))
+        await asyncio.sleep(0)
+        gone.cancel()
+        first.cancel()  # It keeps its thread until it ends.
+        await jobs.wait_for("first")
+        jobs.end("first", "last")
+        assert await last == "last"
+        with pytest.raises(IndexError):
+            await failing
+        assert jobs.begun == ["first", "last"]
+
+    run(scenario, 1)
