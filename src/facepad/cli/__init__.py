@@ -43,7 +43,8 @@ def main() -> None:
     """Run the command line.
 
     Exit codes: 0 success, 1 the run failed, 2 wrong usage or input, 3 some inputs could not be read or decided
-    (`predict`, `score`), 4 `--fail-on` matched, 130 Ctrl-C, 141 the reader of a pipe has stopped reading.
+    (`predict`, `score`), 4 `--fail-on` matched, 5 a requirement failed, 130 Ctrl-C, 141 the reader of a pipe has
+    stopped reading.
     """
     log_to_stderr()
     try:

@@ -99,6 +99,7 @@ class ExitCode(IntEnum):
     WRONG_INPUT = 2
     UNDECIDED = 3
     MATCHED = 4
+    REQUIREMENT = 5
     CTRL_C = 130
     READER_GONE = 141
 
@@ -119,6 +120,15 @@ class Device(StrEnum):
     MPS = "mps"
 
 
+RequireOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--require",
+        metavar="RATE=LIMIT",
+        help="Hold a rate against a limit: apcer=0.07 (each PAI species alone), bpcer=0.1. Repeatable.",
+        show_default=False,
+    ),
+]
 LevelOption = Annotated[Level, typer.Option(help="The unit of the metrics: single images, or whole videos.")]
 FuseOption = Annotated[Aggregation | None, typer.Option(help="Aggregation of a video's frame scores; default: mean.")]
 

@@ -1,4 +1,4 @@
-"""facepad metrics: compute metrics from the scores of any system."""
+"""facepad metrics and plan: compute metrics from the scores of any system, and the presentations that a test takes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,21 @@ from typing import Annotated
 
 import typer
 
-from facepad.cli.app import CriterionOption, FuseOption, Level, LevelOption, aggregation_of, app, print_json, show
+from facepad.cli.app import (
+    CriterionOption,
+    ExitCode,
+    FuseOption,
+    Level,
+    LevelOption,
+    RequireOption,
+    aggregation_of,
+    app,
+    print_json,
+    show,
+)
 
 
-@app.command(epilog="Example: facepad metrics reports/first/scores.csv --criterion apcer@bpcer=0.01 --json")
+@app.command(epilog="Example: facepad metrics reports/first/scores.csv --level video --require apcer=0.07")
 def metrics(
     scores: Annotated[
         Path, typer.Argument(help="scores.csv, or a 4- or 5-column score file of the Bob toolbox.", show_default=False)
@@ -20,12 +31,31 @@ def metrics(
     level: LevelOption = Level.FRAME,
     fuse: FuseOption = None,
     dev: Annotated[Path | None, typer.Option(help="Second scores file: its dev lines choose the threshold.")] = None,
-) -> None:
-    """Compute metrics from the scores of any system. The threshold is chosen on dev and applied to test."""
-    from facepad.metrics import format_summary, metrics_from_file
+    require: RequireOption = None,
+) -> int:
+    """Compute metrics from the scores of any system. The threshold is chosen on dev and applied to test.
 
-    summary = metrics_from_file(scores, criterion or "eer", dev=dev, aggregation=aggregation_of(level, fuse))
+    Exit code 5: a rate exceeds the limit of a requirement.
+    """
+    from facepad.metrics import check_requirements, failed, format_findings, format_summary, parse_requirements
+    from facepad.metrics.from_file import measured_file
+
+    requirements = parse_requirements(require or ())
+    summary, records = measured_file(scores, criterion or "eer", dev=dev, aggregation=aggregation_of(level, fuse))
+    findings = check_requirements(records, summary.threshold.value, requirements)
     if as_json:
-        print_json(summary.to_dict())
+        document = {"requirements": [found.to_dict() for found in findings]} if requirements else {}
+        print_json(summary.to_dict() | document)
     else:
-        show(format_summary(summary))
+        show(format_summary(summary) + (f"\n\n{format_findings(findings)}" if findings else ""))
+    return ExitCode.REQUIREMENT if failed(findings) else 0
+
+
+@app.command(epilog="Example: facepad plan --require apcer=0.07 --require bpcer=0.1")
+def plan(require: RequireOption = None) -> None:
+    """Show how many presentations a requirement takes, by the number of errors."""
+    from facepad.metrics import format_plan, parse_requirements
+
+    if not require:
+        raise typer.BadParameter("name at least one limit, such as --require apcer=0.07")
+    show(format_plan(parse_requirements(require)))

@@ -29,10 +29,19 @@ from facepad.metrics.pad import (
     hter,
 )
 from facepad.metrics.presets import PRESETS, WEAK_BELOW, Preset, choose_presets, make_preset, weak_notes
+from facepad.metrics.requirements import (
+    Finding,
+    Requirement,
+    Verdict,
+    check_requirements,
+    failed,
+    parse_requirements,
+    presentations_needed,
+)
 from facepad.metrics.resampling import Cluster, Resampling, best_cluster
 from facepad.metrics.scores import SCORE_COLUMNS, ScoreFile, read_scores, scores_sha256, write_scores
 from facepad.metrics.summary import InstrumentRates, PadSummary, summarize
-from facepad.metrics.text import format_comparison, format_summary, format_threshold
+from facepad.metrics.text import format_comparison, format_findings, format_plan, format_summary, format_threshold
 from facepad.metrics.thresholds import (
     CHOSEN_ON_ITSELF,
     Criterion,
@@ -61,6 +70,7 @@ __all__ = [
     "Criterion",
     "DetCurve",
     "Difference",
+    "Finding",
     "Histogram",
     "InstrumentRates",
     "McNemar",
@@ -70,12 +80,14 @@ __all__ = [
     "PadSummary",
     "Preset",
     "Rate",
+    "Requirement",
     "Resampling",
     "RocCurve",
     "ScoreFile",
     "System",
     "Threshold",
     "ThresholdOrigin",
+    "Verdict",
     "accuracy",
     "acer",
     "apcer",
@@ -88,6 +100,7 @@ __all__ = [
     "bpcer",
     "bpcer_at_apcer",
     "bpnrr",
+    "check_requirements",
     "check_videos",
     "choose_presets",
     "choose_threshold",
@@ -98,11 +111,14 @@ __all__ = [
     "det",
     "eer",
     "expected_calibration_error",
+    "failed",
     "far_pooled",
     "fit_platt",
     "fit_temperature",
     "fixed_threshold",
     "format_comparison",
+    "format_findings",
+    "format_plan",
     "format_summary",
     "format_threshold",
     "has_note",
@@ -118,7 +134,9 @@ __all__ = [
     "parse_attack_type",
     "parse_criterion",
     "parse_label",
+    "parse_requirements",
     "parse_split",
+    "presentations_needed",
     "probit",
     "read_notes",
     "read_scores",

@@ -16,7 +16,7 @@ from facepad.metrics.summary import PadSummary, summarize
 from facepad.metrics.thresholds import CHOSEN_ON_ITSELF, Threshold, choose_threshold, parse_criterion
 from facepad.types import ScoreRecord, Split
 
-__all__ = ["Parts", "metrics_from_file", "parts_of"]
+__all__ = ["Parts", "measured_file", "metrics_from_file", "parts_of"]
 
 _DEFAULT_RESAMPLING = Resampling()
 
@@ -165,11 +165,27 @@ def metrics_from_file(
         MetricError: one class has no scores, the criterion or aggregation is unknown, or ``dev`` is given with a
             threshold.
     """
+    return measured_file(path, criterion, dev=dev, aggregation=aggregation, resampling=resampling)[0]
+
+
+def measured_file(
+    path: Path,
+    criterion: str | float | Threshold = "eer",
+    *,
+    dev: Path | None = None,
+    aggregation: Aggregation | None = None,
+    resampling: Resampling = _DEFAULT_RESAMPLING,
+) -> tuple[PadSummary, list[ScoreRecord]]:
+    """Measure a scores file as `metrics_from_file` does, and also return the measured records.
+
+    Raises:
+        ScoresError, MetricError: as `metrics_from_file`.
+    """
     if dev is not None and (isinstance(criterion, Threshold) or parse_criterion(criterion).name == "fixed"):
         value = criterion.value if isinstance(criterion, Threshold) else criterion
         raise MetricError(f"{dev} would choose the threshold, but the threshold is given as a number: {value}")
     parts = parts_of(Path(path), aggregation=aggregation, dev=None if dev is None else Path(dev))
-    return summarize(
+    summary = summarize(
         parts.measured,
         parts.threshold(criterion, resampling),
         source=str(path),
@@ -177,6 +193,7 @@ def metrics_from_file(
         notes=parts.notes,
         aggregation=aggregation,
     )
+    return summary, parts.measured
 
 
 def _by_split(records: Sequence[ScoreRecord], path: Path) -> dict[Split | None, list[ScoreRecord]]:

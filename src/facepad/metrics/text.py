@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from facepad.metrics.compare import Comparison, Difference, compared_measures
 from facepad.metrics.intervals import Rate
 from facepad.metrics.levels import level_words
 from facepad.metrics.measures import PRECISION_RECALL, Basis, measures_of
 from facepad.metrics.notes import joined
+from facepad.metrics.requirements import Count, Finding, Requirement, presentations_needed
 from facepad.metrics.summary import PadSummary
 from facepad.metrics.thresholds import Threshold
 
-__all__ = ["format_comparison", "format_summary", "format_threshold"]
+__all__ = ["format_comparison", "format_findings", "format_plan", "format_summary", "format_threshold"]
+
+_PLANNED_ERRORS = 4
 
 
 def format_summary(summary: PadSummary) -> str:
@@ -96,6 +99,49 @@ def _rate_line(title: str, rate: Rate | None) -> str:
         return f"{title:<36}{'-':>8}  not defined"
     span = f"{100 * rate.low:.3f} to {100 * rate.high:>7.3f}"
     return f"{title:<36}{100 * rate.value:>8.3f}  {span:>18}{rate.n:>9}  {rate.method}"
+
+
+def format_findings(findings: Sequence[Finding]) -> str:
+    """Format requirements with their verdicts as a table without a final newline. Bounds are in percent."""
+    return "\n".join(_finding_lines(findings))
+
+
+def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    yield (
+        f"{'requirement':<14}{'of':<16}{'errors':>14}{'95 % bound, %':>15}  {'verdict':<8}{'errors of subjects':>19}  "
+        "verdict"
+    )
+    for found in findings:
+        shown, people = found.presentations, found.subjects
+        of_people = f"{_errors(people):>19}  {people.verdict}" if people else f"{'-':>19}  -"
+        yield (
+            f"{found.requirement!s:<14}{found.species or 'bona fide':<16}{_errors(shown):>14}{100 * shown.bound:>15.2f}"
+            f"  {shown.verdict:<8}{of_people}"
+        )
+    for limit in sorted({found.requirement.limit for found in findings}):
+        needed = presentations_needed(limit)
+        yield f"note: without an error, {needed} presentations show that a rate is within {100 * limit:g} %"
+    if unscored := sum(found.unscored for found in findings):
+        yield f"note: {unscored} presentations without a score are not counted (see APNRR and BPNRR)"
+
+
+def _errors(count: Count) -> str:
+    return f"{count.errors} of {count.n}"
+
+
+def format_plan(requirements: Sequence[Requirement]) -> str:
+    """Format the presentations that requirements take, by the number of errors, as a table without a final newline."""
+    return "\n".join(_plan_lines(requirements))
+
+
+def _plan_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
+    heads = [f"{errors} errors" if errors != 1 else "1 error" for errors in range(_PLANNED_ERRORS)]
+    yield f"{'requirement':<14}{'presentations of':<20}" + "".join(f"{head:>10}" for head in heads)
+    for each in requirements:
+        what = "each PAI species" if each.rate == "apcer" else "bona fide people"
+        needed = (presentations_needed(each.limit, errors) for errors in range(_PLANNED_ERRORS))
+        yield f"{each!s:<14}{what:<20}" + "".join(f"{count:>10}" for count in needed)
+    yield "note: presentations of one subject are not independent: the bound holds for people if no subject has two"
 
 
 def format_comparison(comparison: Comparison) -> str:

@@ -1,0 +1,244 @@
+"""Requirements: limits of error rates, held against exact one-sided bounds, and the presentations that they take."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from facepad.errors import MetricError, unknown_choice
+from facepad.metrics.intervals import CONFIDENCE, clopper_pearson
+from facepad.types import AttackType, Label, ScoreRecord
+
+__all__ = [
+    "Count",
+    "Finding",
+    "Requirement",
+    "Verdict",
+    "check_requirements",
+    "failed",
+    "parse_requirements",
+    "presentations_needed",
+    "upper_bound",
+]
+
+_RATES = ("apcer", "bpcer")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """The limit of an error rate.
+
+    Attributes:
+        rate: ``apcer``, which applies to each PAI species alone, or ``bpcer``.
+        limit: The limit, a fraction in (0, 1).
+    """
+
+    rate: str
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.rate}={self.limit:g}"
+
+
+class Verdict(StrEnum):
+    """The result of a requirement. ``TOO_FEW``: even without an error, the bound would be above the limit."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    TOO_FEW = "TOO FEW"
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Errors among independent trials, held against a limit.
+
+    Attributes:
+        errors: Number of wrong decisions.
+        n: Number of trials.
+        bound: Exact one-sided 95 % upper bound of the rate, a fraction.
+        verdict: ``PASS`` if the bound is within the limit. ``TOO_FEW`` if so few trials could not pass even without an
+            error, and the measured rate is within the limit. Otherwise ``FAIL``.
+    """
+
+    errors: int
+    n: int
+    bound: float
+    verdict: Verdict
+
+    @classmethod
+    def of(cls, errors: int, n: int, limit: float) -> Count:
+        """Hold ``errors`` among ``n`` trials against a limit.
+
+        Raises:
+            MetricError: a count is out of range.
+        """
+        bound = upper_bound(errors, n)
+        if bound <= limit:
+            return cls(errors, n, bound, Verdict.PASS)
+        few = n < presentations_needed(limit) and errors <= limit * n
+        return cls(errors, n, bound, Verdict.TOO_FEW if few else Verdict.FAIL)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{errors, n, bound, verdict}``."""
+        return {"errors": self.errors, "n": self.n, "bound": self.bound, "verdict": self.verdict.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A requirement for one PAI species, or for bona fide presentations.
+
+    Attributes:
+        requirement: The requirement.
+        species: The PAI species; None for bona fide presentations.
+        presentations: The count of presentations. Its verdict is that of the requirement.
+        subjects: The count of subjects. A subject with one wrong decision counts as an error. None if a presentation
+            names no subject.
+        unscored: Number of presentations without a score, which are in no count.
+    """
+
+    requirement: Requirement
+    species: str | None
+    presentations: Count
+    subjects: Count | None
+    unscored: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding as an entry of the JSON document."""
+        return {
+            "rate": self.requirement.rate,
+            "limit": self.requirement.limit,
+            "species": self.species,
+            "presentations": self.presentations.to_dict(),
+            "subjects": self.subjects and self.subjects.to_dict(),
+            "unscored": self.unscored,
+            "needed_without_error": presentations_needed(self.requirement.limit),
+        }
+
+
+def parse_requirements(texts: Iterable[str]) -> tuple[Requirement, ...]:
+    """Read requirements such as ``apcer=0.07``.
+
+    Raises:
+        MetricError: a rate is unknown or named twice, or a limit is no number between 0 and 1.
+
+    >>> [str(each) for each in parse_requirements(["apcer=0.07", "bpcer=.1"])]
+    ['apcer=0.07', 'bpcer=0.1']
+    """
+    found: dict[str, Requirement] = {}
+    for text in texts:
+        name, _, number = (part.strip() for part in text.partition("="))
+        if name not in _RATES:
+            raise MetricError(unknown_choice("rate of a requirement", name, _RATES))
+        if name in found:
+            raise MetricError(f"two limits of {name}: {found[name]} and {text}")
+        try:
+            limit = float(number)
+        except ValueError:
+            limit = math.nan
+        if not 0 < limit < 1:
+            raise MetricError(f"expected a limit between 0 and 1, such as {name}=0.07, got {text!r}")
+        found[name] = Requirement(name, limit)
+    return tuple(found.values())
+
+
+def upper_bound(errors: int, n: int) -> float:
+    """Return the exact one-sided 95 % upper bound of a proportion (Clopper and Pearson, Biometrika 1934).
+
+    >>> round(upper_bound(0, 42), 4)
+    0.0688
+    """
+    return clopper_pearson(errors, n, 2 * CONFIDENCE - 1)[1]
+
+
+def presentations_needed(limit: float, errors: int = 0) -> int:
+    """Return the smallest number of presentations that passes a limit with this number of errors.
+
+    >>> [presentations_needed(limit) for limit in (0.15, 0.07, 0.01)]
+    [19, 42, 299]
+    """
+    low = errors  # never enough
+    high = errors + 1
+    while upper_bound(errors, high) > limit:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if upper_bound(errors, middle) > limit else (low, middle)
+    return high
+
+
+def check_requirements(
+    records: Sequence[ScoreRecord], threshold: float, requirements: Sequence[Requirement]
+) -> list[Finding]:
+    """Hold records against requirements. A record is accepted if its score is at least the threshold.
+
+    Each record is one presentation: an image, or a video whose frames were aggregated.
+
+    Args:
+        records: The records.
+        threshold: The threshold.
+        requirements: The requirements.
+
+    Returns:
+        For ``apcer`` a finding of each PAI species, by name, and for ``bpcer`` one finding.
+
+    Raises:
+        MetricError: a video has several records, or a species or class has no scored presentation.
+    """
+    _refuse_frames(records)
+    return [
+        _finding(requirement, species, group, threshold)
+        for requirement in requirements
+        for species, group in _groups(records, requirement)
+    ]
+
+
+def failed(findings: Iterable[Finding]) -> bool:
+    """Whether a finding has the verdict ``FAIL`` for presentations."""
+    return any(finding.presentations.verdict is Verdict.FAIL for finding in findings)
+
+
+def _refuse_frames(records: Iterable[ScoreRecord]) -> None:
+    videos = Counter((each.split, each.subject, each.video) for each in records if each.video is not None)
+    if videos and (most := max(videos.values())) > 1:
+        raise MetricError(
+            f"requirements count presentations, but a video has up to {most} scores here: aggregate the frames of each "
+            "video (--level video)"
+        )
+
+
+def _groups(
+    records: Sequence[ScoreRecord], requirement: Requirement
+) -> Iterator[tuple[str | None, Sequence[ScoreRecord]]]:
+    if requirement.rate == "bpcer":
+        yield None, [record for record in records if record.label is Label.BONA_FIDE]
+        return
+    species: Mapping[str, list[ScoreRecord]] = defaultdict(list)
+    for record in records:
+        if record.label is Label.ATTACK:
+            species[str(record.attack_type or AttackType.UNKNOWN)].append(record)
+    yield from sorted(species.items())
+
+
+def _finding(requirement: Requirement, species: str | None, group: Sequence[ScoreRecord], threshold: float) -> Finding:
+    wrong = [
+        (record.subject, (record.score >= threshold) != (record.label is Label.BONA_FIDE))
+        for record in group
+        if record.score is not None
+    ]
+    if not wrong:
+        raise MetricError(f"{requirement} cannot be checked: no presentation of {species or 'bona fide'} has a score")
+    subjects: dict[str, bool] = {}
+    for subject, error in wrong:
+        subjects[subject] = error or subjects.get(subject, False)
+    limit = requirement.limit
+    return Finding(
+        requirement,
+        species,
+        Count.of(sum(error for _, error in wrong), len(wrong), limit),
+        Count.of(sum(subjects.values()), len(subjects), limit) if all(subjects) else None,
+        len(group) - len(wrong),
+    )

@@ -1,0 +1,126 @@
+"""Requirements: bounds against a direct search of the binomial distribution, verdicts, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from math import comb
+
+import pytest
+
+from facepad.errors import MetricError
+from facepad.metrics import (
+    Requirement,
+    Verdict,
+    check_requirements,
+    failed,
+    parse_requirements,
+    presentations_needed,
+    write_scores,
+)
+from facepad.metrics.requirements import Count, upper_bound
+from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
+
+APCER, BPCER = Requirement("apcer", 0.07), Requirement("bpcer", 0.1)
+
+
+def at_most(errors: int, n: int, rate: float) -> float:
+    """P(at most ``errors`` errors)."""
+    return sum(comb(n, k) * rate**k * (1 - rate) ** (n - k) for k in range(errors + 1))
+
+
+@pytest.mark.parametrize(("errors", "n"), [(0, 1), (0, 42), (1, 60), (5, 20), (19, 20)])
+def test_bound_is_the_rate_at_which_so_few_errors_have_a_probability_of_5_percent(errors, n):
+    assert at_most(errors, n, upper_bound(errors, n)) == pytest.approx(0.05)
+
+
+def test_bound_of_errors_alone_is_1():
+    assert upper_bound(7, 7) == 1.0
+
+
+@pytest.mark.parametrize("limit", [0.01, 0.07, 0.15, 0.5])
+@pytest.mark.parametrize("errors", [0, 1, 3])
+def test_number_that_a_limit_takes_is_the_smallest(limit, errors):
+    needed = presentations_needed(limit, errors)
+    assert upper_bound(errors, needed) <= limit < upper_bound(errors, needed - 1)
+
+
+@pytest.mark.parametrize(
+    ("errors", "n", "verdict"),
+    [
+        (0, 42, Verdict.PASS),
+        (0, 41, Verdict.TOO_FEW),
+        (2, 30, Verdict.TOO_FEW),
+        (3, 30, Verdict.FAIL),  # 10 % were accepted
+        (1, 42, Verdict.FAIL),  # enough presentations, but one error too many
+        (1, 66, Verdict.PASS),
+    ],
+)
+def test_verdict(errors, n, verdict):
+    assert Count.of(errors, n, 0.07).verdict is verdict
+
+
+def record(number, score, kind=None, subject=None, video=None, status=ScoreStatus.SCORED):
+    label = Label.ATTACK if kind else Label.BONA_FIDE
+    subject = f"s{number}" if subject is None else subject
+    return ScoreRecord(f"{kind}{number}", subject, video, None, label, kind, Split.TEST, status, score)
+
+
+def test_each_species_is_held_against_the_limit_alone():
+    records = [record(n, 0.1, AttackType.PRINT) for n in range(50)]
+    records += [record(n, 0.9 if n < 8 else 0.1, AttackType.REPLAY_PHOTO, subject=f"s{n % 4}") for n in range(50)]
+    records += [record(n, 0.9) for n in range(40)]
+    records.append(record(99, None, AttackType.PRINT, status=ScoreStatus.NO_FACE))
+    printed, replayed, live = check_requirements(records, 0.5, [APCER, BPCER])
+    assert (printed.species, printed.presentations.verdict, printed.unscored) == ("print", Verdict.PASS, 1)
+    assert (printed.subjects.errors, printed.subjects.n) == (0, 50)
+    assert (replayed.presentations.errors, replayed.presentations.verdict) == (8, Verdict.FAIL)
+    assert (replayed.subjects.errors, replayed.subjects.n, replayed.subjects.verdict) == (4, 4, Verdict.FAIL)
+    assert (live.species, live.presentations.verdict) == (None, Verdict.PASS)
+    assert failed([printed, replayed]) and not failed([printed, live])
+
+
+def test_scores_without_subjects_have_no_count_of_subjects():
+    (found,) = check_requirements([record(n, 0.9, subject="") for n in range(30)], 0.5, [BPCER])
+    assert found.subjects is None and found.to_dict()["subjects"] is None
+
+
+def test_frames_of_a_video_and_a_class_without_scores_are_refused():
+    with pytest.raises(MetricError, match=r"a video has up to 3 scores here: .*--level video"):
+        check_requirements([record(n, 0.9, subject="anna", video="clip") for n in range(3)], 0.5, [BPCER])
+    with pytest.raises(MetricError, match="bpcer=0.1 cannot be checked: no presentation of bona fide has a score"):
+        check_requirements([record(1, 0.1, AttackType.PRINT)], 0.5, [BPCER])
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["acer=0.1"], "unknown rate of a requirement 'acer'"),
+        (["apcer"], "such as apcer=0.07, got 'apcer'"),
+        (["apcer=7"], "between 0 and 1"),
+        (["apcer=0"], "between 0 and 1"),
+        (["apcer=nan"], "between 0 and 1"),
+        (["apcer=0.1", "apcer=0.2"], "two limits of apcer"),
+    ],
+)
+def test_requirements_that_cannot_be_read_are_refused(texts, words):
+    with pytest.raises(MetricError, match=words):
+        parse_requirements(texts)
+
+
+def test_commands_show_the_verdicts_and_the_numbers(tmp_path, facepad):
+    records = [record(n, 0.1 + 0.001 * n, AttackType.PRINT) for n in range(45)]
+    records += [record(n, 0.9 - 0.001 * n) for n in range(10)]
+    write_scores(tmp_path / "scores.csv", records)
+    words = ("metrics", tmp_path / "scores.csv", "--require", "bpcer=0.1", "--require")
+    code, out, _ = facepad(*words, "apcer=0.07", "--criterion", "0.5")
+    assert code == 0 and "PASS" in out and "TOO FEW" in out
+    assert "29 presentations show that a rate is within 10 %" in out
+    code, out, _ = facepad(*words, "apcer=0.01", "--criterion", "0.05", "--json")
+    assert code == 5
+    live, attack = json.loads(out)["requirements"]
+    assert (live["presentations"]["verdict"], attack["presentations"]["verdict"]) == ("TOO FEW", "FAIL")
+    assert attack["needed_without_error"] == 299
+    code, out, _ = facepad("plan", "--require", "apcer=0.15")
+    assert code == 0 and "apcer=0.15" in out and " 19 " in out
+    code, _, err = facepad("plan")
+    assert code == 2 and "such as --require apcer=0.07" in err
