@@ -137,7 +137,16 @@ class BundleError(ModelError):
 
 
 class DownloadError(ModelError):
-    """A public file that is not on this machine and cannot be downloaded. The message says where to get the file."""
+    """A public file is not on this machine, and cannot be downloaded.
+
+    Args:
+        message: The whole message, with what to do.
+        reason: The reason alone, in one line.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class OutputExistsError(InputError):

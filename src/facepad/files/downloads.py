@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from facepad.errors import DownloadError, FacepadError, ModelError
+from facepad.errors import DownloadError, FacepadError, ModelError, RunError
 from facepad.files.disk import atomic_path, sha256_file
 from facepad.files.locks import exclusive
 from facepad.runtime.progress import progress_bar
@@ -123,12 +123,21 @@ def _download_once(file: PublicFile, target: Path) -> Path:
             if not _is_whole(file, target):  # another process may have downloaded it meanwhile
                 _download(file, target)
     except (OSError, FacepadError) as error:  # no network, a proxy's error page, a full disk: the remedy is the same
-        also = f"; {file.instead}" if file.instead else ""
         raise DownloadError(
-            f"cannot download {file.title} ({_why(error)}): get {file.url} on another machine and copy "
-            f"the file to {target}, or into the folder that FACEPAD_MODELS names, with the name {file.name}{also}"
+            f"cannot download {file.title} ({_why(error)}): {_remedy(file, target, error)}", _why(error)
         ) from error
     return target
+
+
+def _remedy(file: PublicFile, target: Path, error: Exception) -> str:
+    also = f"; {file.instead}" if file.instead else ""
+    models = f"into the folder that FACEPAD_MODELS names, with the name {file.name}{also}"
+    if isinstance(error, RunError):  # The folder cannot be written.
+        return (
+            "let FACEPAD_HOME name a folder that can be written, or get "
+            f"{file.url} on another machine and copy the file {models}"
+        )
+    return f"get {file.url} on another machine and copy the file to {target}, or {models}"
 
 
 def _is_whole(file: PublicFile, path: Path) -> bool:

@@ -11,6 +11,8 @@ from collections import Counter
 
 __all__ = ["log_to_stderr"]
 
+_MOST_KINDS = 1000
+
 
 class _StderrHandler(logging.Handler):
     """A handler that looks up `sys.stderr` for each line, because progress bars replace it temporarily."""
@@ -22,27 +24,34 @@ class _StderrHandler(logging.Handler):
             self.handleError(record)
 
 
+_Kind = tuple[str, int, str | type[BaseException]]
+
+
 class _OnceASecond(logging.Filter):
     """A filter that passes at most one warning or error a second of each kind, and counts the others.
 
-    Records of one line of code, with one type of exception, are of one kind.
+    Records of one line of code with one message, or with one type of exception, are of one kind.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._lock = threading.Lock()
-        self._last: dict[tuple[str, int, type[BaseException] | None], float] = {}
-        self._dropped: Counter[tuple[str, int, type[BaseException] | None]] = Counter()
+        self._last: dict[_Kind, float] = {}
+        self._dropped: Counter[_Kind] = Counter()
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
-        kind = (record.pathname, record.lineno, record.exc_info[0] if record.exc_info else None)
+        exception = record.exc_info[0] if record.exc_info else None
+        kind = (record.pathname, record.lineno, exception or record.getMessage())
         now = time.monotonic()
         with self._lock:
             if now - self._last.get(kind, -math.inf) < 1:
                 self._dropped[kind] += 1
                 return False
+            if len(self._last) > _MOST_KINDS:  # To bound the memory.
+                self._last.clear()
+                self._dropped.clear()
             self._last[kind] = now
             if dropped := self._dropped.pop(kind, 0):
                 record.msg = f"{record.msg} (and {dropped} more since the last such line)"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import socket
+import stat
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +30,7 @@ __all__ = ["listen", "serve", "server_options"]
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9A-Fa-f:]+\](:\d+)?")
 _BACKLOG = 2048
+_LOG = logging.getLogger("facepad.service")
 
 
 # uvicorn has no timeout for headers, and the supervisor of uvicorn waits for dead workers. `PatientProtocol` and the
@@ -82,6 +85,7 @@ def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda 
         predictor = load_predictor(settings)  # A wrong model must fail once here, not in every worker.
         _refuse_undecided(settings, predictor.bundle)
         app = create_app(settings, predictor)
+        _warn_of_open_files(settings)
         started(_address(listening), predictor.bundle)
         _run(settings, app, listening)
 
@@ -151,6 +155,16 @@ def _refuse_unsafe(settings: Settings) -> None:
     if settings.signing_keys is not None:
         Signer(settings.signing_keys)
     open_store(settings.store)
+
+
+def _warn_of_open_files(settings: Settings) -> None:
+    """Warn of files of keys that every user of the machine can change or, unless they hold only hashes, read."""
+    files = ((settings.api_keys, False), (settings.signing_keys, True), (settings.webhook_secret, True))
+    for path, secret in files:
+        mode = path.stat().st_mode if path is not None and os.name == "posix" else 0
+        if mode & stat.S_IWOTH or (secret and mode & stat.S_IROTH):
+            what = "change" if mode & stat.S_IWOTH else "read"
+            _LOG.warning("%s: every user of this machine can %s this file of keys (chmod 600 ends this)", path, what)
 
 
 def _refuse_undecided(settings: Settings, model: Bundle) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from facepad.depth import create_labeller
 from facepad.depth.facemesh import FACEMESH
-from facepad.errors import ModelError
+from facepad.errors import DownloadError, ModelError
 from facepad.faces import create_detector
 from facepad.faces.yunet import YUNET
 from facepad.files.disk import sha256_file
@@ -170,8 +170,11 @@ def test_several_at_once_download_once(file, server):
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows takes other names")
 def test_place_that_cannot_be_written_is_told_in_the_same_line(file, home):
     home.write_text("a file is in the way")
-    with pytest.raises(ModelError, match="cannot download the network .cannot write .*: get http"):
+    with pytest.raises(
+        DownloadError, match="cannot download the network .cannot write .*: let FACEPAD_HOME name"
+    ) as raised:
         fetch(file)
+    assert raised.value.reason.startswith("cannot write ") and str(file.kept) not in str(raised.value)
 
 
 # --- into a folder -----------------------------------------------------------------------------------------------

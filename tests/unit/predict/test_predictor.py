@@ -17,7 +17,7 @@ from facepad.faces.yunet import YUNET
 from facepad.files.downloads import find_local
 from facepad.media.images import MAX_PIXELS, write_image
 from facepad.media.videos import write_video
-from facepad.modelfile.catalog import DEFAULT_MODEL, FALLBACK_MODEL, described_models
+from facepad.modelfile.catalog import DEFAULT_MODEL, FALLBACK_MODEL, described_models, load_default
 from facepad.modelfile.catalog.described import read_described
 from facepad.modelfile.scorers import BundleScorer
 from facepad.predict.policy import decide_frames
@@ -361,6 +361,13 @@ def test_default_model_offline_is_the_shipped_one_and_one_line_ends_that(no_netw
     ]
     for words in (DEFAULT_MODEL, FALLBACK_MODEL, "research only", "29 % ACER", "facepad download"):
         assert words in lines[0] and "\n" not in lines[0]
+
+
+def test_reason_why_the_default_model_is_missing_is_told(no_network, caplog, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FACEPAD_HOME", str(tmp_path / "file"))
+    assert load_default().description.name == FALLBACK_MODEL
+    assert "cannot be downloaded now (cannot write " in caplog.records[0].getMessage()
 
 
 def test_default_model_offline_takes_yunet_where_its_file_is(models_folder, no_network, caplog, monkeypatch, tmp_path):

@@ -41,21 +41,34 @@ def test_repeated_fault_is_printed_once_a_second_with_the_number_of_others(logge
     for second in (0, 1):
         for number in range(100):
             now[0] = 100 + second + number / 1e5
-            logger.warning("connection %d failed", number)
+            logger.warning("%d connections are open", 20)
             logger.info("request %d", number)
     logger.warning("another fault")
     lines = [line for line in sys.stderr.getvalue().splitlines() if not line.startswith("request")]
     assert lines == [
-        "connection 0 failed",
-        "connection 0 failed (and 99 more since the last such line)",
+        "20 connections are open",
+        "20 connections are open (and 99 more since the last such line)",
         "another fault",
     ]
     assert sys.stderr.getvalue().count("request") == 200
+
+
+def test_different_faults_of_one_line_of_code_are_printed(logger, monkeypatch):
+    log_to_stderr(logger.name, once_a_second=True)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    for number in range(1500):
+        logger.warning("file %d is open to all", number)
+    assert sys.stderr.getvalue().count("\n") == 1500
 
 
 def test_faults_with_different_exceptions_are_printed(logger, monkeypatch):
     log_to_stderr(logger.name, once_a_second=True)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     for error in (KeyError("a"), KeyError("b"), ValueError("c")):
-        logger.error("failed", exc_info=error)
-    assert sys.stderr.getvalue().splitlines() == ["failed", "KeyError: 'a'", "failed", "ValueError: c"]
+        logger.error("request %s failed", error.args[0], exc_info=error)
+    assert sys.stderr.getvalue().splitlines() == [
+        "request a failed",
+        "KeyError: 'a'",
+        "request c failed",
+        "ValueError: c",
+    ]

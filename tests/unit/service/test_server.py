@@ -1,11 +1,15 @@
 """The server refuses a model that can never answer yes, unless it is told to serve scores only."""
 
+import sys
+
 import pytest
 import uvicorn
 
 from facepad.faces.quality import Quality
 from facepad.service.app import load_predictor
+from facepad.service.keys import add_key
 from facepad.service.settings import Settings
+from facepad.service.signing import add_signing_key
 from facepad.types import Reason
 from helpers.squares import picture
 
@@ -62,3 +66,25 @@ def test_model_without_a_threshold_is_served_if_undecided_is_allowed(bare, facep
 def test_setting_out_of_its_range_is_refused_in_one_line(facepad, option, value, said):
     code, out, err = facepad("serve", "--port", 0, option, value)
     assert (code, out, err.count("\n")) == (2, "", 1) and said in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
+@pytest.mark.parametrize(
+    ("option", "mode", "what"),
+    [
+        ("--api-keys", 0o644, None),  # It holds only hashes.
+        ("--api-keys", 0o646, "change"),
+        ("--signing-keys", 0o600, None),
+        ("--signing-keys", 0o640, None),
+        ("--signing-keys", 0o644, "read"),
+        ("--signing-keys", 0o666, "change"),
+    ],
+)
+def test_file_of_keys_that_is_open_to_all_is_named(bare, facepad, tmp_path, monkeypatch, option, mode, what):
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: None)
+    keys = tmp_path / "keys"
+    add_key(keys, "a") if option == "--api-keys" else add_signing_key(keys)
+    keys.chmod(mode)
+    code, _, err = facepad("serve", "--model", bare, "--port", 0, "--allow-undecided", option, keys)
+    said = [line for line in err.splitlines() if line.startswith(f"{keys}: every user of this machine can")]
+    assert code == 0 and [line.split(" can ")[1].split()[0] for line in said] == ([what] if what else [])

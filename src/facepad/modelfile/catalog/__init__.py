@@ -43,8 +43,9 @@ FALLBACK_MODEL = "distilled-research"
 """The shipped model that replaces the default model if its files cannot be downloaded. It is for research only."""
 
 _FALLBACK_NOTE = (
-    "the default model %s is not on this machine and cannot be downloaded now: the model %s decides, for research only "
-    "(wrong decisions on other cameras: 3 to 29 %% ACER); facepad download, with an internet connection, ends this"
+    "the default model %s is not on this machine and cannot be downloaded now (%s): the model %s decides, for research "
+    "only (wrong decisions on other cameras: 3 to 29 %% ACER); facepad download, with an internet connection and a "
+    "folder that can be written (FACEPAD_HOME), ends this"
 )
 
 _LOG = logging.getLogger(__name__)
@@ -177,8 +178,8 @@ def load_default() -> Bundle:
     try:
         for file in model_files(model):
             fetch(file)
-    except DownloadError:
-        _LOG.warning(_FALLBACK_NOTE, DEFAULT_MODEL, FALLBACK_MODEL)
+    except DownloadError as error:
+        _LOG.warning(_FALLBACK_NOTE, DEFAULT_MODEL, error.reason, FALLBACK_MODEL)
         return find_model(FALLBACK_MODEL).read()
     return load_described(model)
 
