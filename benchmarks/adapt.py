@@ -38,11 +38,12 @@ from facepad.metrics.expected import expected_rates
 from facepad.modelfile.bundle import Bundle, read_bundle
 from facepad.modelfile.scorers import BundleScorer, Prepared
 from facepad.types import Label, Sample, ScoreRecord
+from facepad.workflow.adapt.adapted import Adapted, AdaptSettings
 from facepad.workflow.adapt.candidates import find_candidates
 from facepad.workflow.adapt.choice import ThresholdChoice, decided
 from facepad.workflow.adapt.fitting import FitData, fit_candidate
 from facepad.workflow.adapt.folds import folds_by_person, people_by_class
-from facepad.workflow.adapt.job import Adapted, AdaptSettings, adapt
+from facepad.workflow.adapt.job import adapt
 from facepad.workflow.calibrate import LogitScorer
 from facepad.workflow.scoring import score_samples
 

@@ -29,10 +29,11 @@ from facepad.media.images import read_image
 from facepad.metrics import Threshold, ThresholdOrigin, remarks
 from facepad.modelfile.bundle import CARD, LICENSE, Bundle, Calibration, Description, write_bundle
 from facepad.modelfile.catalog import find_model
+from facepad.modelfile.catalog.start import graph_format
 from facepad.modelfile.runs import TrainedModel
 from facepad.modelfile.scorers import BundleScorer
 from facepad.modelfile.scorers.run_scorer import bundle_of
-from facepad.models import GraphFormat, GraphModel, StagedModel, create_model, graph_with_weights
+from facepad.models import GraphModel, StagedModel, create_model, graph_with_weights
 from facepad.models.pixels import to_input
 from facepad.runtime.progress import progress_bar
 
@@ -207,9 +208,7 @@ def make(name: str, candidate: Candidate, bundles: Sequence[Bundle], views: View
     if candidate.start == "imagenet":
         model = create_model("mobilenet_v2")
     else:
-        output = {"output": network.output.name, "kind": network.output.kind, "bona_fide": network.output.bona_fide}
-        form = GraphFormat(size=network.preprocess.size, **(network.input.model_dump() | output))
-        first, second = (GraphModel(graph, form) for graph in graphs)
+        first, second = (GraphModel(graph, graph_format(network)) for graph in graphs)
         model = first
         if candidate.start == "mean":
             theirs = second.state_dict()

@@ -29,7 +29,8 @@ def adapt(
     thumbnails: Annotated[bool, typer.Option(help="Show the worst images in the report.")] = True,
 ) -> None:
     """Make a model for one site: judge its images, train candidates by folds of people, and choose one."""
-    from facepad.workflow.adapt.job import AdaptSettings, adapt, adapted_words
+    from facepad.workflow.adapt.adapted import AdaptSettings, adapted_words
+    from facepad.workflow.adapt.job import adapt
 
     settings = AdaptSettings(criterion or "eer", minutes, jobs, seed, thumbnails=thumbnails)
     adapted = adapt(site, out, settings, progress=True)

@@ -1,14 +1,15 @@
-"""The network that training starts from: with public weights, random weights, or the weights of a trained model."""
+"""The network that training starts from: with public or random weights, of a trained model, or a graph of a model."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from facepad.errors import ModelError, unknown_choice
+from facepad.modelfile.bundle import Network
 from facepad.modelfile.catalog import find_trained, look_up, shipped_models
-from facepad.models import MODELS, StagedModel, create_model
+from facepad.models import MODELS, GraphFormat, StagedModel, create_model
 
-__all__ = ["starting_network"]
+__all__ = ["graph_format", "starting_network"]
 
 _WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt")
 
@@ -55,6 +56,12 @@ def starting_network(name: str, weights: str, options: dict[str, Any]) -> tuple[
     values = trained.network.state_dict()
     network.load_state_dict({part: values[part] for part in network.state_dict()})
     return network, {"weights": weights, "weights_sha256": trained.weights_sha256}
+
+
+def graph_format(network: Network) -> GraphFormat:
+    """The format in which `facepad.models.GraphModel` runs and trains the graph of a network."""
+    output = {"output": network.output.name, "kind": network.output.kind, "bona_fide": network.output.bona_fide}
+    return GraphFormat(size=network.preprocess.size, **(network.input.model_dump() | output))
 
 
 def _with_defaults(name: str, options: dict[str, Any]) -> dict[str, Any]:

@@ -197,11 +197,11 @@ def _tuned(publics: Sequence[Candidate], missing: dict[str, str]) -> list[Candid
 
 
 def _graph_training(bundle: Bundle, network: Network, name: str) -> Training:
-    from facepad.models.graph import GraphFormat, GraphModel, graph_with_weights  # local: needs torch
+    from facepad.modelfile.catalog.start import graph_format  # local: needs torch
+    from facepad.models.graph import GraphModel, graph_with_weights
 
     [graph] = bundle.network_files(network)
-    output = {"output": network.output.name, "kind": network.output.kind, "bona_fide": network.output.bona_fide}
-    form = GraphFormat(size=network.preprocess.size, **(network.input.model_dump() | output))
+    form = graph_format(network)
 
     def to_bundle(model: StagedModel) -> Bundle:
         assert isinstance(model, GraphModel)

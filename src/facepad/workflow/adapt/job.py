@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, require_both_classes
 from facepad.datasets.origin import origin_of
@@ -24,6 +23,7 @@ from facepad.modelfile.bundle import Bundle, write_bundle
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample
+from facepad.workflow.adapt.adapted import Adapted, AdaptSettings
 from facepad.workflow.adapt.amounts import MIN_PEOPLE, can_train, people_of
 from facepad.workflow.adapt.candidates import Candidate, find_candidates
 from facepad.workflow.adapt.choice import Judged, ThresholdChoice, fused_logits, judge, presets_of, winner
@@ -37,96 +37,11 @@ from facepad.workflow.adapt.report import with_card, write_report
 from facepad.workflow.adapt.scores import OutOfFold
 from facepad.workflow.adapt.site import prepare_site, read_site
 
-__all__ = ["AdaptSettings", "Adapted", "adapt", "adapted_words"]
+__all__ = ["adapt"]
 
 _LOG = logging.getLogger(__name__)
 _DIVERGED = "its training diverged: its weights are no longer finite"
 _MODEL, _SCORES, _FACTS, _BEGUN = "model.facepad", "scores.csv", "adapt.json", "begun.json"
-
-
-@dataclass(frozen=True, slots=True)
-class AdaptSettings:
-    """The settings of an adaptation.
-
-    Attributes:
-        criterion: The rule that chooses the threshold (`facepad.metrics.parse_criterion`).
-        minutes: Time limit in minutes. The most expensive candidates are left out. None sets no limit.
-        jobs: Processes that find the faces. None uses all CPU cores.
-        seed: Seed of folds, initial weights and order of the images.
-        only: Names of the candidates to try. Empty tries all.
-        thumbnails: Show the worst images in the report. Images may show real people.
-    """
-
-    criterion: str = "eer"
-    minutes: float | None = None
-    jobs: int | None = None
-    seed: int = 0
-    only: tuple[str, ...] = ()
-    thumbnails: bool = True
-
-
-@dataclass(frozen=True)
-class Adapted:
-    """The result of an adaptation, which the report describes.
-
-    Attributes:
-        site: Name of the site.
-        out: The output folder.
-        settings: The settings.
-        manifest: The manifest of the site's images with face boxes.
-        plan: The plan.
-        findings: The findings on the site's images.
-        judged: The results of all candidates on people whom their training did not see, the best first.
-        winner: The result of the chosen candidate.
-        bundle: The model file's content.
-        left_out: Name of a candidate -> reason why it has no result.
-        notes: Limitations of the result, such as a calibration without training.
-        seconds: Measured seconds of each candidate, of ``final`` and of ``evidence``.
-        evidence: The short-cut probes, and the error against the number of people.
-    """
-
-    site: str
-    out: Path
-    settings: AdaptSettings
-    manifest: Path
-    plan: Plan
-    findings: tuple[Finding, ...]
-    judged: tuple[Judged, ...]
-    winner: Judged
-    bundle: Bundle
-    left_out: dict[str, str]
-    notes: tuple[str, ...]
-    seconds: dict[str, float]
-    evidence: Evidence
-
-    def to_dict(self) -> dict[str, Any]:
-        """The content of adapt.json."""
-        return {
-            "winner": self.winner.name,
-            "notes": list(self.notes),
-            "plan": self.plan.to_dict(),
-            "findings": [
-                {"severity": each.severity, "text": each.text, "evidence": list(each.evidence)}
-                for each in self.findings
-            ],
-            "candidates": {
-                each.name: {
-                    "size": each.size,
-                    "fold_eer": each.fold_eer,
-                    "eer": each.summary.rates["eer"].to_dict(),
-                    **{name: rate.to_dict() for name, rate in each.expected.items()},
-                }
-                for each in self.judged
-            },
-            "left_out": self.left_out,
-            "expected": {name: rate.to_dict() for name, rate in self.winner.expected.items()},
-            "out_of_fold": self.winner.summary.to_dict(),
-            "threshold": self.winner.threshold.to_dict(),
-            "presets": [preset.to_dict() for preset in self.bundle.description.presets],
-            "calibration": self.winner.calibration.model_dump(mode="json"),
-            "evidence": self.evidence.to_dict(),
-            "seconds": {name: round(seconds, 1) for name, seconds in self.seconds.items()},
-        }
 
 
 def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progress: bool = False) -> Adapted:
@@ -169,22 +84,6 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
         write_report(adapted, thumbnails=settings.thumbnails)
         write_bundle(out / _MODEL, with_card(adapted))  # last: a folder with a model is finished
     return adapted
-
-
-def adapted_words(adapted: Adapted) -> str:
-    """The result as text for a terminal: the candidates, and what to expect of new people."""
-    rows = [
-        f"  {100 * each.fold_eer:5.2f} %  {100 * acer.value:5.2f} % (up to {100 * acer.high:.1f} %)  {each.name}"
-        for each in adapted.judged
-        for acer in [each.expected["acer"]]
-    ]
-    expected = ", ".join(
-        f"{name.upper()} {100 * rate.value:.2f} % ({100 * rate.low:.1f} to {100 * rate.high:.1f} %)"
-        for name, rate in adapted.winner.expected.items()
-    )
-    head = "mean EER of the folds, and ACER, on people whom the training did not see:"
-    chosen = [f"chosen: {adapted.winner.name}", f"expect of new people: {expected}"]
-    return "\n".join([head, *rows, *chosen, *(f"preset {preset}" for preset in adapted.bundle.description.presets)])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from facepad.datasets.manifest import manifest_words, read_manifest
 from facepad.datasets.origin import origin_of
@@ -17,12 +16,10 @@ from facepad.report import ReportContent
 from facepad.report.adapt import adaptation_card, write_adaptation_report
 from facepad.report.adapt_content import AdaptContent, CandidateResult
 from facepad.report.text import criterion_words, number
+from facepad.workflow.adapt.adapted import Adapted
 from facepad.workflow.adapt.amounts import collect_next
 from facepad.workflow.adapt.choice import RULE
 from facepad.workflow.versions import installed_versions
-
-if TYPE_CHECKING:
-    from facepad.workflow.adapt.job import Adapted
 
 __all__ = ["report_content", "with_card", "write_report"]
 

@@ -7,14 +7,21 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from facepad.errors import ModelError  # noqa: E402
-from facepad.modelfile.bundle import Bundle, Description, write_bundle  # noqa: E402
+from facepad.modelfile.bundle import (  # noqa: E402
+    Bundle,
+    Description,
+    InputFormat,
+    Network,
+    OutputFormat,
+    write_bundle,
+)
 from facepad.modelfile.catalog import find_trained  # noqa: E402
-from facepad.modelfile.catalog.start import starting_network  # noqa: E402
+from facepad.modelfile.catalog.start import graph_format, starting_network  # noqa: E402
 from facepad.modelfile.preprocess import PreprocessSpec  # noqa: E402
 from facepad.modelfile.run_folder import DESCRIPTION_FILE, WEIGHTS_FILE  # noqa: E402
 from facepad.modelfile.runs import TrainedModel, load_trained, save_trained  # noqa: E402
 from facepad.modelfile.scorers.run_scorer import bundle_of  # noqa: E402
-from facepad.models import create_model  # noqa: E402
+from facepad.models import GraphFormat, create_model  # noqa: E402
 from facepad.training.devices import Devices  # noqa: E402
 from facepad.training.recipe import validate_recipe  # noqa: E402
 from facepad.workflow.train import train_run  # noqa: E402
@@ -123,3 +130,11 @@ def test_a_run_that_went_on_from_a_model_remembers_it(tmp_path, tiny_manifest, r
     after = load_trained(tmp_path / "again").network.state_dict()
     for name, value in before.network.state_dict().items():  # at such a learning rate nothing moves
         assert torch.allclose(after[name], value, atol=1e-6), name
+
+
+def test_graph_of_a_network_is_trained_in_the_format_of_its_description():
+    entry = InputFormat(layout="nchw", channels="bgr", dtype="float32", scale=2.0, mean=(1, 2, 3), std=(4, 5, 6))
+    output = OutputFormat(name="live", kind="logits", bona_fide=1, depth="depth")
+    network = Network(name="a", files=("a.onnx",), preprocess=SPEC, input=entry, output=output)
+    expected = GraphFormat((32, 32), "nchw", "bgr", "float32", 2.0, (1, 2, 3), (4, 5, 6), "live", "logits", 1)
+    assert graph_format(network) == expected

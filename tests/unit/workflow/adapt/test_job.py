@@ -18,10 +18,11 @@ from facepad.files.locks import exclusive
 from facepad.metrics import NoteKind, has_note, read_scores
 from facepad.modelfile.bundle import read_bundle
 from facepad.types import Label
+from facepad.workflow.adapt.adapted import AdaptSettings
 from facepad.workflow.adapt.candidates import find_candidates
 from facepad.workflow.adapt.choice import Judged, judge
 from facepad.workflow.adapt.fitting import FitData, fit_candidate
-from facepad.workflow.adapt.job import AdaptSettings, adapt
+from facepad.workflow.adapt.job import adapt
 from helpers.adapting import tiny_model, tiny_site
 
 SETTINGS = AdaptSettings(jobs=1)

@@ -1,0 +1,42 @@
+"""The value types that all layers share: labels, boxes, samples, scores and decisions."""
+
+from facepad.types.decisions import (
+    Aggregation,
+    DecidedBy,
+    Decision,
+    FacePolicy,
+    FrameDecision,
+    Policy,
+    Reason,
+    SourceDecision,
+    VideoDecision,
+)
+from facepad.types.faces import DEFAULT_DETECTOR, MAP_SIZE, Box, Face, FaceQuality, Landmarks
+from facepad.types.samples import AttackType, Label, Sample, ScoreRecord, ScoreStatus, Split
+from facepad.types.videos import VIDEO_SUFFIXES, VideoFrame
+
+__all__ = [
+    "DEFAULT_DETECTOR",
+    "MAP_SIZE",
+    "VIDEO_SUFFIXES",
+    "Aggregation",
+    "AttackType",
+    "Box",
+    "DecidedBy",
+    "Decision",
+    "Face",
+    "FacePolicy",
+    "FaceQuality",
+    "FrameDecision",
+    "Label",
+    "Landmarks",
+    "Policy",
+    "Reason",
+    "Sample",
+    "ScoreRecord",
+    "ScoreStatus",
+    "SourceDecision",
+    "Split",
+    "VideoDecision",
+    "VideoFrame",
+]
