@@ -244,10 +244,10 @@ def _decisions(out: Path) -> list[str]:
 
 
 JOBS = (
-    Job("prepare", command(_prepare), _lines("manifest.csv"), 0.3, ("manifest.csv",)),
-    Job("serve", _serve, _decisions, 0.25),
+    Job("prepare", command(_prepare), _lines("manifest.csv"), 0.35, ("manifest.csv",)),
+    Job("serve", _serve, _decisions, 0.3),
     Job("score", command(_score), _parquet, 0.2),
-    Job("train", command(_train), _epochs, 0.125, ("model.safetensors", "model.json"), "model.json"),
-    Job("adapt", command(_adapt), _lines("scores.csv"), 0.125, ("scores.csv", "model.facepad"), "model.facepad"),
+    Job("train", command(_train), _epochs, 0.075, ("model.safetensors", "model.json"), "model.json"),
+    Job("adapt", command(_adapt), _lines("scores.csv"), 0.075, ("scores.csv", "model.facepad"), "model.facepad"),
 )
 """The commands."""
