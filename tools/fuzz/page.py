@@ -24,7 +24,7 @@ A case is a **finding** if the reader
 - grows the process by more than {memory} MiB (the limit of an image or frame is {pixels:,} pixels here),
 - accepts a file with a wrong result: NaN or infinity, a file that reads differently after it was written again, an
   image beyond the limit, a score outside 0 to 1, a status of 500 or more,
-- refuses with a message of several lines or of more than {longest} characters.
+- refuses with a message of several lines or of more than {longest} characters, or prints on standard output.
 
 ```sh
 make fuzz MINUTES=120            # continues, and adds to the counts in docs/results/fuzz.json

@@ -71,12 +71,15 @@ def outcome(reader: Reader, path: Path) -> str:
         WrongAccept: the reader accepts what it should refuse, or refuses with an unclear message.
         Exception: the reader fails.
     """
+    what, printed = "accepted", io.StringIO()
     try:
-        reader.check(path)
+        with contextlib.redirect_stdout(printed):
+            reader.check(path)
     except FacepadError as error:
         _require_clear(str(error))
-        return "refused"
-    return "accepted"
+        what = "refused"
+    _require(not printed.getvalue(), "text on standard output")  # it belongs to results
+    return what
 
 
 def _require(condition: object, fault: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -164,11 +165,29 @@ class Threshold:
                 split=None if split is None else Split(split),
                 interval=None if interval is None else (float(interval[0]), float(interval[1])),
             )
-            if not read.source:
-                raise ValueError("its source is empty")
+            _check_origin(read)
             return cls(check_threshold(float(values["value"])), str(parse_criterion(values["criterion"])), read)
         except (KeyError, IndexError, TypeError, ValueError, MetricError) as error:
             raise ValueError(f"a threshold needs value, criterion and its whole origin ({error})") from error
+
+
+def _check_origin(origin: ThresholdOrigin) -> None:
+    """Refuse an origin from a file whose values have wrong types or ranges.
+
+    Raises:
+        ValueError: a value is wrong.
+    """
+    kinds = {"source": str, "n_bona_fide": int, "n_attack": int, "separable": bool}
+    for name, kind in kinds.items():
+        value = getattr(origin, name)
+        if type(value) is not kind:  # not isinstance: True is an int
+            raise ValueError(f"its {name} must be {kind.__name__}, got {type(value).__name__}")
+    if not origin.source:
+        raise ValueError("its source is empty")
+    if not isinstance(origin.sha256, str | None):
+        raise ValueError(f"its sha256 must be str or null, got {type(origin.sha256).__name__}")
+    if origin.interval is not None and not all(map(math.isfinite, origin.interval)):
+        raise ValueError("its interval is not finite")
 
 
 def fixed_threshold(value: float) -> Threshold:

@@ -144,8 +144,8 @@ class Calibration(Section):
     slope: Annotated[_Finite, Field(gt=0)] = 1.0
     offset: _Finite = 0.0
     source: str = ""
-    ece_before: float | None = None
-    ece_after: float | None = None
+    ece_before: _Finite | None = None
+    ece_after: _Finite | None = None
     notes: tuple[Note, ...] = ()
 
     @model_validator(mode="before")

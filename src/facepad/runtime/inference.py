@@ -72,7 +72,10 @@ class OnnxNetwork:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
-                without_prelu(graph), options, providers=["CPUExecutionProvider"]
+                without_prelu(graph),
+                options,
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,  # else it prints some errors on standard output, and tries the same again
             )
         except Exception as error:  # the exceptions of ONNX Runtime have no common base class
             raise ModelError(f"ONNX Runtime cannot load the network: {str(error).splitlines()[0]}") from error
