@@ -219,9 +219,10 @@ def test_headers_without_end_are_refused(serving):
     ("first", "second"),
     [
         (b"DELETE /v1/models HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n", b""),
+        (b"HEAD /readyz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n", b""),
         (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", b"no length\r\n"),
     ],
-    ids=["before the answer", "after the answer"],
+    ids=["before the answer", "of HEAD", "after the answer"],
 )
 def test_broken_body_gets_one_answer_and_is_no_failure(serving, caplog, first, second):
     with serving() as connection:

@@ -180,13 +180,13 @@ class PatientProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP. If it is the body of a request, this request gets no second answer."""
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            super().send_400_response(msg)
-        else:
-            self.transport.close()
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
+        try:
+            super().send_400_response(msg)
+        except h11.LocalProtocolError:  # A part of an answer was sent, or this is the body of HEAD, which gets no body.
+            self.transport.close()
 
     def end_if_slow(self, now: float) -> None:
         """Close the connection if its peer has exceeded a timeout. The rest of an unread answer is dropped."""
