@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -109,18 +109,19 @@ class DecisionPart(Part):
     """Seconds of each step."""
 
     @classmethod
-    def of(cls, decision: Decision) -> DecisionPart:
-        """Convert a decision to a document part without the depth map."""
-        return cls(
-            box=None if decision.box is None else decision.box.xyxy,
-            score=decision.score,
-            label=decision.label,
-            threshold=decision.threshold,
-            status=decision.status,
-            reasons=decision.reasons,
-            quality=None if decision.quality is None else QualityPart.of(decision.quality),
-            timings=dict(decision.timings),
-        )
+    def of(cls, decision: Decision, **more: Any) -> Self:
+        """Convert a decision to a document part. A subclass takes the values of its own fields, such as a depth map."""
+        values = {
+            "box": None if decision.box is None else decision.box.xyxy,
+            "score": decision.score,
+            "label": decision.label,
+            "threshold": decision.threshold,
+            "status": decision.status,
+            "reasons": decision.reasons,
+            "quality": None if decision.quality is None else QualityPart.of(decision.quality),
+            "timings": dict(decision.timings),
+        }
+        return cls(**(values | more))
 
 
 class DecidedByPart(Part):

@@ -33,7 +33,6 @@ class Batcher(Generic[Item, Result]):
     Args:
         work: Function that returns one result per item. It runs in a separate thread, one call at a time.
         size: Maximum number of items in a batch. A single submission may have more items.
-        wait: Seconds that the first submission of a batch waits for other submissions.
         observe: Function that is called with the number of items of each batch.
     """
 
@@ -42,10 +41,9 @@ class Batcher(Generic[Item, Result]):
         work: Callable[[Sequence[Item]], list[Result]],
         *,
         size: int = 32,
-        wait: float = 0.002,
         observe: Callable[[int], object] = lambda _: None,
     ) -> None:
-        self._work, self._size, self._wait, self._observe = work, size, wait, observe
+        self._work, self._size, self._observe = work, size, observe
         self._waiting: FairQueue[_Job[Item, Result]] = FairQueue()
         self._arrived = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
@@ -73,14 +71,8 @@ class Batcher(Generic[Item, Result]):
 
     async def _collect(self) -> list[_Job[Item, Result]]:
         batch = [await self._next()]
-        loop = asyncio.get_running_loop()
-        until = loop.time() + self._wait
-        while sum(len(job.items) for job in batch) < self._size:
-            try:
-                async with asyncio.timeout_at(until):
-                    batch.append(await self._next())
-            except TimeoutError:
-                break
+        while sum(len(job.items) for job in batch) < self._size and (job := self._waiting.pop()) is not None:
+            batch.append(job)
         return [job for job in batch if not job.done.cancelled()]
 
     async def _next(self) -> _Job[Item, Result]:

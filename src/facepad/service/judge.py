@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from facepad.errors import MediaError
 from facepad.predict.pipeline import Examined, Pipeline
 from facepad.predict.policy import decide_files, decide_frames
-from facepad.predict.schema import DecisionPart, FramePart
+from facepad.predict.schema import FramePart
 from facepad.runtime.parallel import available_cpus
 from facepad.service.batching import Batcher
 from facepad.service.challenge import Challenge, ChallengeResult, check_challenge, with_challenge
@@ -205,8 +205,7 @@ def _depth_of(decision: Decision, frames: Sequence[FrameDecision]) -> NDArray[np
 
 
 def _decision_part(decision: Decision, *, depth: bool) -> SeenDecision:
-    part = DecisionPart.of(decision).model_dump()
-    return SeenDecision(**part, depth_map=_data_uri(decision.depth_map) if depth else None)
+    return SeenDecision.of(decision, depth_map=_data_uri(decision.depth_map) if depth else None)
 
 
 def _data_uri(depth: NDArray[np.float32] | None) -> str | None:

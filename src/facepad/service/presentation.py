@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from facepad import __version__
-from facepad.predict.schema import DecidedByPart, DecisionPart, ModelPart
+from facepad.predict.schema import DecidedByPart, ModelPart
 from facepad.service.challenge import ChallengeResult
 from facepad.service.guard import name_or_address
 from facepad.service.judge import Verdict
@@ -98,9 +98,8 @@ def answer_of(running: Running, verdict: Verdict, presentation: Presentation, re
         total=time.perf_counter() - presentation.started,
         **{step: steps.get(step, 0.0) for step in ("detect", "prepare", "score")},
     )
-    decision = DecisionPart.of(verdict.decision).model_dump(exclude={"timings"})
-    return Answer(
-        **decision,
+    return Answer.of(
+        verdict.decision,
         request_id=request_id,
         policy=verdict.policy,
         decided_by=DecidedByPart.of(verdict.decision.decided_by),

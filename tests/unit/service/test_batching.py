@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 
 import pytest
 
@@ -49,7 +48,7 @@ def test_what_arrives_during_a_batch_makes_the_next_one():
         go.set()
         await asyncio.gather(first, *others)
 
-    run(scenario, work, wait=0.0, observe=sizes.append)
+    run(scenario, work, observe=sizes.append)
     assert sizes == [1, 7]
 
 
@@ -59,7 +58,7 @@ def test_batch_has_no_more_than_its_size():
     async def scenario(batcher):
         await asyncio.gather(*(batcher.submit([n]) for n in range(20)))
 
-    run(scenario, list, size=8, wait=0.5, observe=sizes.append)
+    run(scenario, list, size=8, observe=sizes.append)
     assert sum(sizes) == 20
     assert max(sizes) <= 8
 
@@ -87,15 +86,6 @@ def test_caller_with_many_submissions_does_not_delay_others():
     assert seen.index("other") <= 9
 
 
-def test_wait_is_bounded():
-    async def scenario(batcher):
-        started = time.perf_counter()
-        await batcher.submit([1])
-        return time.perf_counter() - started
-
-    assert run(scenario, list, size=32, wait=0.05) < 5
-
-
 def test_error_reaches_the_guilty_alone():
     def work(items):
         if "bad" in items:
@@ -107,7 +97,7 @@ def test_error_reaches_the_guilty_alone():
             batcher.submit(["a"]), batcher.submit(["bad"]), batcher.submit(["b"]), return_exceptions=True
         )
 
-    first, second, third = run(scenario, work, wait=0.2)
+    first, second, third = run(scenario, work)
     assert (first, third) == (["a"], ["b"])
     assert isinstance(second, ValueError)
 
