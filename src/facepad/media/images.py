@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import BinaryIO, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import AvifImagePlugin, Image, ImageFile, JpegImagePlugin, TiffImagePlugin
+from PIL import AvifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from facepad.errors import ImageError, InputError, reason, shown
 from facepad.files.disk import write_bytes
@@ -64,6 +65,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIDEWAYS = (5, 6, 7, 8)
+_PNG_SIGNATURE, _PNG_CHUNKS = 8, 100_000  # Bytes of the signature, and the maximum number of chunks to look at.
+_PNG_METADATA = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 
 
 def read_image(
@@ -137,8 +140,8 @@ def image_size(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> t
 def stored_size(source: Path | str | bytes) -> tuple[int, int]:
     """The (height, width) of an image as stored, before it is rotated upright. Nothing is decoded.
 
-    Unlike `image_size`, this function is also safe for an image of any size: Pillow decodes a whole PNG to find its
-    orientation.
+    Unlike `image_size`, this function is safe for an image of any size: a PNG with metadata after its pixels must be
+    decoded to find the orientation.
 
     Raises:
         ImageError: the source is missing, empty, or has another format or a damaged header.
@@ -292,9 +295,33 @@ def _parser(stream: BinaryIO, name: str) -> type[ImageFile.ImageFile]:
 
 def _orientation(image: Image.Image) -> int:
     try:
+        if isinstance(image, PngImagePlugin.PngImageFile) and not _has_late_metadata(image):
+            # `PngImageFile.getexif` would decode the image first, to read metadata after the pixels.
+            return int(Image.Image.getexif(image).get(_ORIENTATION, 1))
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # noqa: BLE001 - an image with damaged metadata stays readable for any exception of Pillow
         return 1
+
+
+def _has_late_metadata(image: PngImagePlugin.PngImageFile) -> bool:
+    """Whether a PNG has metadata after its pixels, or may have: a damaged file, or one with very many chunks."""
+    stream = image.fp
+    if stream is None:  # The image is decoded, and its metadata are read.
+        return True
+    before, pixels = stream.tell(), False
+    try:
+        stream.seek(_PNG_SIGNATURE)
+        for _ in range(_PNG_CHUNKS):
+            length, kind = struct.unpack(">I4s", stream.read(8))
+            pixels |= kind == b"IDAT"
+            if kind == b"IEND" or (pixels and kind in _PNG_METADATA):
+                return bool(kind != b"IEND")
+            stream.seek(length + 4, io.SEEK_CUR)
+    except struct.error:
+        pass
+    finally:
+        stream.seek(before)
+    return True
 
 
 def _exposure(image: Image.Image) -> tuple[str, datetime | None]:

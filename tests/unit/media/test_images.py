@@ -4,10 +4,12 @@ import io
 import struct
 import threading
 import warnings
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from facepad.errors import ImageError, InputError, RunError
 from facepad.media.images import image_size, read_image, write_image
@@ -302,3 +304,35 @@ def test_writing_below_a_file_is_a_run_error(tmp_path, quarters):
     (tmp_path / "file").write_text("x")
     with pytest.raises(RunError, match="cannot write"):
         write_image(tmp_path / "file" / "a.png", quarters)
+
+
+def png(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG of 3 x 2 grey pixels (width x height) with more chunks, those named IDAT at the place of the pixels."""
+    made = {b"IHDR": struct.pack(">IIBBBBB", 3, 2, 8, 0, 0, 0, 0), b"IDAT": zlib.compress(bytes(8)), b"IEND": b""}
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in [(b"IHDR", b""), *chunks, (b"IEND", b"")]:
+        data = data or made[kind]
+        content += struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return content
+
+
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+EXIF, PIXELS = (b"eXIf", TURNED.tobytes()[6:]), (b"IDAT", b"")
+
+
+@pytest.mark.parametrize(
+    ("chunks", "size", "decodes"),
+    [
+        ((PIXELS,), (2, 3), False),
+        ((EXIF, PIXELS), (3, 2), False),
+        ((PIXELS, EXIF), (3, 2), True),
+        ((PIXELS, (b"tEXt", b"a\0b")), (2, 3), True),
+    ],
+    ids=["none", "before", "after", "text"],
+)
+def test_size_of_a_png_is_read_without_decoding_unless_metadata_follow_the_pixels(monkeypatch, chunks, size, decodes):
+    content, load, decoded = png(*chunks), PngImageFile.load, []
+    monkeypatch.setattr(PngImageFile, "load", lambda image: decoded.append(image) or load(image))
+    assert (image_size(content), bool(decoded)) == (size, decodes)
+    assert read_image(content).shape[:2] == size
