@@ -22,7 +22,7 @@ from facepad.datasets.manifest import manifest_hash, read_manifest
 from facepad.datasets.origin import origin_of
 from facepad.datasets.splits import subjects_across_splits
 from facepad.errors import FacepadError, InputError
-from facepad.files.disk import claim_output
+from facepad.files.locks import new_folder
 from facepad.report import ReportContent, ShortcutProbe, write_report
 from facepad.types import Sample, Split
 from facepad.workflow.scoring import PROBES, EvaluationOptions, check_evaluation, evaluate_samples
@@ -35,32 +35,32 @@ def lbp_svm(manifest: Path, out: Path, crop: float, criterion: str, probes: bool
     samples = read_manifest(manifest)
     check_evaluation(samples, criterion)
     spec = replace(LBP_SPEC, crop_scale=crop, detector=origin_of(manifest).get("detector", LBP_SPEC.detector))
-    claim_output(out)
-    started = time.perf_counter()
-    scorer = train_lbp_svm(manifest.parent, samples, spec, progress=True)
-    trained = time.perf_counter()
-    for path, reason in scorer.left_out.items():
-        print(f"left out: {path}: {reason}", file=sys.stderr)
-    options = EvaluationOptions(criterion, probes=probes, progress=True)
-    evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options)
-    summary = evaluation.summary
-    summary = replace(summary, notes=(*summary.notes, *seen_subjects(samples)))
-    content = ReportContent(
-        title=f"colour-texture LBP + SVM on {manifest.parent.name}/{manifest.name}",
-        summary=summary,
-        records=evaluation.records,
-        threshold=summary.threshold,
-        image_root=manifest.parent,
-        thumbnails=thumbnails,
-        facts=facts(manifest, scorer),
-        unreadable=evaluation.unreadable,
-        probes=[
-            ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])
-            for probe in PROBES
-            if probe.name in evaluation.probe_eers
-        ],
-    )
-    page = write_report(out, content)
+    with new_folder(out, "evaluating"):
+        started = time.perf_counter()
+        scorer = train_lbp_svm(manifest.parent, samples, spec, progress=True)
+        trained = time.perf_counter()
+        for path, reason in scorer.left_out.items():
+            print(f"left out: {path}: {reason}", file=sys.stderr)
+        options = EvaluationOptions(criterion, probes=probes)
+        evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options, progress=True)
+        summary = evaluation.summary
+        summary = replace(summary, notes=(*summary.notes, *seen_subjects(samples)))
+        content = ReportContent(
+            title=f"colour-texture LBP + SVM on {manifest.parent.name}/{manifest.name}",
+            summary=summary,
+            records=evaluation.records,
+            threshold=summary.threshold,
+            image_root=manifest.parent,
+            thumbnails=thumbnails,
+            facts=facts(manifest, scorer),
+            unreadable=evaluation.unreadable,
+            probes=[
+                ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])
+                for probe in PROBES
+                if probe.name in evaluation.probe_eers
+            ],
+        )
+        page = write_report(out, content)
     done = time.perf_counter()
     print(f"C {scorer.cost:g}, trained on {scorer.train_images} images, {len(scorer.left_out)} left out")
     for name in ("eer", "auc", "apcer", "bpcer", "acer", "hter"):

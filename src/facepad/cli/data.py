@@ -27,9 +27,7 @@ def data_synthetic(
     """Make a small synthetic data set of faces, prints and replays: images with a manifest, videos, or a site."""
     from facepad.datasets.manifest import write_manifest
     from facepad.datasets.synthetic import SyntheticSet, generate
-    from facepad.files.disk import claim_output
 
-    claim_output(out)
     wanted = SyntheticSet(subjects, seed, images, video=video, site=site)
     samples = generate(out, wanted, jobs=jobs, progress=True)
     if site:

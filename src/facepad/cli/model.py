@@ -46,17 +46,16 @@ def model_fuse(
     criterion: CriterionOption = "eer",
 ) -> None:
     """Fuse models into one model: the weighted sum of their calibrated logits. The threshold is chosen on dev."""
-    from facepad.errors import OutputExistsError
+    from facepad.files.locks import new_file
     from facepad.modelfile.bundle import write_bundle
     from facepad.modelfile.catalog import find_model
     from facepad.workflow.fuse import fuse_models
 
-    if out.exists():
-        raise OutputExistsError(f"{out} exists already; choose another name, or remove it first")
     found = [find_model(model).read() for model in models]
-    fused = fuse_models(found, on, name=out.stem, method=method.value, criterion=criterion or "eer", progress=True)
+    with new_file(out, "fusing"):
+        fused = fuse_models(found, on, name=out.stem, method=method.value, criterion=criterion or "eer", progress=True)
+        write_bundle(out, fused.bundle)
     description = fused.bundle.description
-    write_bundle(out, fused.bundle)
     report_written(unreadable=fused.unreadable)
     for member in description.facts["members"]:
         say(f"{member['weight']:+.4f} x {member['name']}")

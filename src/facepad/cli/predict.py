@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -76,28 +77,28 @@ def predict(
     limits, not_read = Quality.parse(quality), NotRead()
     sources = find_sources(inputs, sys.stdin.buffer, not_read)
     predictor = load(model, detector=detector, quality=limits, faces=faces, threshold=threshold)
-    copies = _copies(annotate)
-    say_terms(predictor.bundle)
-    if not_read:
-        say(str(not_read))
     results, complete = Results(frames=as_json, faces=faces), True
     width = min(_WIDEST, max(len(source.name) for source in sources))
-    try:
-        outcomes = predict_sources(predictor, sources, frames=frames, policy=policy)
-        for outcome in _with_bar(outcomes, sources, as_json):
-            results.add(outcome)
-            _show(outcome, as_json, width)
-            _copy(outcome, copies)
-    except KeyboardInterrupt:
-        complete = False
+    with _copies(annotate) as copies:
+        say_terms(predictor.bundle)
+        if not_read:
+            say(str(not_read))
+        try:
+            outcomes = predict_sources(predictor, sources, frames=frames, policy=policy)
+            for outcome in _with_bar(outcomes, sources, as_json):
+                results.add(outcome)
+                _show(outcome, as_json, width)
+                _copy(outcome, copies)
+        except KeyboardInterrupt:
+            complete = False
     if as_json:
         print_json(results.document(predictor.bundle, complete=complete).model_dump(mode="json"))
     raise typer.Exit(_exit_code(results, complete, fail_on))
 
 
-def _copies(folder: Path | None) -> Annotations | None:
+def _copies(folder: Path | None) -> AbstractContextManager[Annotations | None]:
     if folder is None:
-        return None
+        return nullcontext()
     from facepad.predict.annotate import Annotations  # imported late: most calls need no copies
 
     return Annotations(folder)

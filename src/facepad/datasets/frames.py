@@ -13,7 +13,7 @@ from typing import Any
 
 from facepad.datasets.adapter import Adapter, Scan
 from facepad.errors import InputError, VideoError, reason
-from facepad.files.disk import json_line, write_text
+from facepad.files.disk import json_line, make_output, write_text
 from facepad.media.images import write_image
 from facepad.media.videos import read_video
 from facepad.runtime.arguments import require_positive
@@ -160,10 +160,7 @@ def extract_frames(
         RunError: an image cannot be written.
     """
     require_positive("jobs", jobs)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make output folder {out}: {reason(error)}") from error
+    make_output(out)
     jobs = min(jobs or available_cpus(), max(len(names), 1))
     # With more CPU cores than videos, several threads decode one video.
     threads = max(1, available_cpus() // jobs)

@@ -15,6 +15,7 @@ from facepad.datasets.origin import add_run, origin_of
 from facepad.datasets.splits import class_balance
 from facepad.errors import InputError, OutputExistsError
 from facepad.files.disk import write_text
+from facepad.files.locks import exclusive
 from facepad.types import Sample, Split
 
 __all__ = ["merge_manifests"]
@@ -38,6 +39,7 @@ def merge_manifests(manifests: Mapping[str, Path], out: Path) -> Path:
 
     Raises:
         InputError: two manifests list the same image.
+        BusyError: another block of this process writes to the folder of ``out``.
         OutputExistsError: ``out`` exists and was made from other manifests.
         ManifestError: a manifest is missing or breaks the contract.
     """
@@ -53,11 +55,18 @@ def merge_manifests(manifests: Mapping[str, Path], out: Path) -> Path:
         for name, part in parts.items()
         for sample in part
     ]
+    with exclusive(out.parent, "merging manifests", wait=True):
+        _write(out, merged, parts, manifests)
+    return out
+
+
+def _write(out: Path, merged: list[Sample], parts: Mapping[str, list[Sample]], manifests: Mapping[str, Path]) -> None:
+    """Write the merged manifest and its origin; a file with the same content is kept."""
     text = manifest_text(merged, str(out))
     if out.exists():
         if out.read_text(encoding="utf-8") != text:
             raise OutputExistsError(f"{out} was merged from other manifests; choose another output folder")
-        return out
+        return
     sources = {name: dict(Counter(str(sample.split) for sample in part)) for name, part in parts.items()}
     about = {
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
@@ -65,10 +74,8 @@ def merge_manifests(manifests: Mapping[str, Path], out: Path) -> Path:
         "sources": sources,
     }
     if origin := _common_origin(manifests):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        add_run(out.parent, [], origin | {"manifests": {out.name: about}})
+        add_run(out.parent, origin | {"manifests": {out.name: about}})
     write_text(out, text)
-    return out
 
 
 def _learnt(samples: list[Sample]) -> list[Sample]:

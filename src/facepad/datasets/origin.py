@@ -46,7 +46,7 @@ def copy_origin(source: Path, target: Path, text: str, samples: Sequence[Sample]
     """
     if origin := origin_of(source):
         about = {"sha256": hashlib.sha256(text.encode()).hexdigest(), "counts": class_balance(samples)}
-        add_run(target.parent, [], origin | {"manifests": {target.name: about}})
+        add_run(target.parent, origin | {"manifests": {target.name: about}})
 
 
 def read_runs(out: Path) -> list[dict[str, Any]]:
@@ -67,12 +67,13 @@ def read_runs(out: Path) -> list[dict[str, Any]]:
     raise OutputExistsError(f"{path} is not a list of facepad's runs; remove it or choose another output folder")
 
 
-def add_run(out: Path, earlier: Sequence[dict[str, Any]], run: dict[str, Any]) -> None:
-    """Write prepare.json with the earlier runs and a new run (`PrepareSummary.to_dict`).
+def add_run(out: Path, run: dict[str, Any]) -> None:
+    """Add a run (`PrepareSummary.to_dict`) to prepare.json. The caller holds the lock of the folder.
 
     Raises:
+        OutputExistsError: prepare.json is not a list of runs.
         RunError: the disk is full.
     """
     # The new run replaces earlier runs that describe the same manifests.
-    kept = [other for other in earlier if not other["manifests"].keys() & run["manifests"].keys()]
+    kept = [other for other in read_runs(out) if not other["manifests"].keys() & run["manifests"].keys()]
     write_json(out / _FILE, {"runs": [*kept, run]})

@@ -17,9 +17,10 @@ from facepad.datasets.origin import add_run, origin_of, read_runs
 from facepad.datasets.splits import class_balance, spelling_notes, spellings_across_splits, subjects_across_splits
 from facepad.datasets.summary import PrepareSummary
 from facepad.datasets.unreadable import refuse_mostly_unreadable
-from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, reason, unknown_choice
+from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, unknown_choice
 from facepad.faces import DETECTORS, FoundBox, default_detector, find_boxes, why_unusable
-from facepad.files.disk import write_text
+from facepad.files.disk import make_output, write_text
+from facepad.files.locks import exclusive
 from facepad.runtime.parallel import map_ahead
 from facepad.types import Sample
 
@@ -86,6 +87,7 @@ def prepare(
             expects, a subject is in two splits of a subject-disjoint protocol, or more than 5 % of the images or
             videos are unreadable.
         ManifestError: a file name cannot be written to a manifest.
+        BusyError: another process prepares data in ``out``.
         OutputExistsError: ``out`` already holds a manifest of the same name with other content.
     """
     if dataset not in DATASETS:
@@ -107,7 +109,6 @@ class PreparePlan:
         settings: The settings of the preparation.
         detector: Name of the face detector.
         frames: The choice of frames in each video; None for data sets of images.
-        earlier: The runs that prepare.json in ``out`` describes.
     """
 
     adapter: Adapter
@@ -118,10 +119,18 @@ class PreparePlan:
     settings: PrepareSettings
     detector: str
     frames: FrameChoice | None
-    earlier: list[dict[str, Any]]
 
     def run(self, *, jobs: int | None, progress: bool) -> PrepareSummary:
-        """Extract the frames, find the faces and write the manifests."""
+        """Extract the frames, find the faces and write the manifests.
+
+        Raises:
+            BusyError: another process prepares data in the folder.
+        """
+        make_output(self.out)
+        with exclusive(self.out, "preparing data"):
+            return self._run(jobs, progress)
+
+    def _run(self, jobs: int | None, progress: bool) -> PrepareSummary:
         scan = self.scan
         videos: dict[str, ExtractedVideo] = {}
         if self.frames is not None and not scan.of_frames:
@@ -140,7 +149,7 @@ class PreparePlan:
         }
         _write_manifests(finished)
         summary = self._summary(scan, videos, boxes, finished)
-        add_run(self.out, self.earlier, summary.to_dict())
+        add_run(self.out, summary.to_dict())
         return summary
 
     def _find_boxes(self, scan: Scan, jobs: int | None, progress: bool) -> dict[str, FoundBox]:
@@ -148,10 +157,6 @@ class PreparePlan:
 
         An image that cannot be opened, or whose own box does not fit it, has an error.
         """
-        try:
-            self.out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make output folder {self.out}: {reason(error)}") from error
         base = scan.root.resolve()
         samples = [sample for fold in scan.folds.values() for sample in fold]
         wanted = {sample.path: base / sample.path for sample in samples if sample.box is None}
@@ -222,7 +227,7 @@ def _plan(adapter: Adapter, root: Path, out: Path, settings: PrepareSettings) ->
             _refuse_other_videos(path, samples)
         else:
             _refuse_other_data(path, planned)
-    return PreparePlan(adapter, protocol, root, out, scan, settings, detector, frames, earlier)
+    return PreparePlan(adapter, protocol, root, out, scan, settings, detector, frames)
 
 
 def _usual_detector(earlier: Sequence[Mapping[str, Any]]) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from facepad.datasets.procedural.clips import Clip, plan_clips, shots
 from facepad.errors import DatasetError
-from facepad.files.disk import claim_output, write_bytes
+from facepad.files.disk import write_bytes
+from facepad.files.locks import new_folder
 from facepad.media.videos import write_video
 from facepad.runtime.arguments import require_positive
 from facepad.runtime.parallel import available_cpus, worker_pool
@@ -90,15 +91,15 @@ def generate(out: Path, wanted: SyntheticSet, *, jobs: int | None = None, progre
     Raises:
         InputError: ``jobs`` is below 1.
         OutputExistsError: ``out`` is not empty.
+        BusyError: another process writes to ``out``.
         RunError: a file cannot be written.
     """
     require_positive("jobs", jobs)
-    out = claim_output(Path(out))
     clips = plan_clips(wanted.subjects, wanted.seed, wanted.images_per_subject)
-    record = partial(_record_video if wanted.video else _record_images, out=out, wanted=wanted)
+    record = partial(_record_video if wanted.video else _record_images, out=Path(out), wanted=wanted)
     total = len(clips) if wanted.video else sum(clip.frames for clip in clips)
     samples: list[Sample] = []
-    with progress_bar("drawing faces", total, shown=progress) as advance:
+    with new_folder(out, "drawing faces"), progress_bar("drawing faces", total, shown=progress) as advance:
         for recorded in _record_all(clips, record, min(jobs or available_cpus(), len(clips))):
             samples.extend(recorded)
             advance(len(recorded))

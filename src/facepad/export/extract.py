@@ -15,8 +15,9 @@ from facepad.errors import DownloadError
 from facepad.export.plain import plain_onnx
 from facepad.export.preparation import preprocess_document
 from facepad.faces.yunet import CALIBRATION, FIRST_SIDE, SECOND_SIDE, YUNET, YuNetDetector
-from facepad.files.disk import claim_output, write_bytes, write_json
+from facepad.files.disk import write_bytes, write_json
 from facepad.files.downloads import fetch
+from facepad.files.locks import new_folder
 from facepad.media.images import write_image
 from facepad.modelfile.bundle import CARD, LICENSE, Bundle, Network, usual_detector
 from facepad.modelfile.scorers import BundleScorer, Prepared
@@ -83,12 +84,12 @@ def extract_model(bundle: Bundle, out: Path) -> list[Path]:
         numbers = {"image": next(iter(shown)), "box": list(box.xyxy), "crops": list(shown)[1:], "logits": logits}
         document["reference"].append(numbers | _decision(scorer, crops))
         pictures |= shown
-    out = claim_output(out)
-    for path, content in files.items():
-        write_bytes(out / path, content)
-    for path, picture in pictures.items():
-        write_image(out / path, picture)
-    write_json(out / PREPROCESS, document)
+    with new_folder(out, "extracting"):
+        for path, content in files.items():
+            write_bytes(out / path, content)
+        for path, picture in pictures.items():
+            write_image(out / path, picture)
+        write_json(out / PREPROCESS, document)
     return [out / path for path in (*files, *pictures, PREPROCESS)]
 
 

@@ -1,4 +1,4 @@
-"""Atomic writing, reading and hashing of files, listing of folders, and creation of output folders."""
+"""Atomic writing, reading and hashing of files, and listing of folders."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from facepad.errors import InputError, OutputExistsError, RunError, reason
+from facepad.errors import InputError, RunError, reason
 from facepad.files.shards import open_file
 
 __all__ = [
+    "LOCK_FILES",
     "atomic_path",
-    "claim_output",
     "json_line",
     "json_text",
+    "make_output",
     "printable",
     "read_text",
     "sha256_file",
@@ -28,6 +29,9 @@ __all__ = [
     "write_text",
     "writing",
 ]
+
+LOCK_FILES = (".lock", ".lock-owner.json")
+"""The files of a lock on a folder (`facepad.files.locks`). They are not part of the folder's content."""
 
 
 @contextmanager
@@ -152,28 +156,23 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def claim_output(folder: Path) -> Path:
-    """Create the output folder ``folder``; an existing empty folder is also accepted.
+def make_output(folder: Path) -> None:
+    """Create an output folder that may exist.
 
     Raises:
-        OutputExistsError: the folder is not empty.
         InputError: the path is a file, or the folder cannot be created.
     """
-    folder = Path(folder)
-    if folder.is_dir() and any(folder.iterdir()):
-        raise OutputExistsError(f"output folder {folder} is not empty; choose another, or remove it first")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make output folder {folder}: {reason(error)}") from error
-    return folder
 
 
 def walk_files(root: Path, *, hidden: bool = True) -> Iterator[Path]:
     """All files below ``root``, folder by folder. Symlinks to folders are followed; each real folder is visited once.
 
     The files of a folder are not collected in memory, so a folder may hold millions of files. A folder that is deleted
-    during the walk is skipped.
+    during the walk is skipped, and so are `LOCK_FILES`.
 
     Args:
         root: A folder.
@@ -194,7 +193,7 @@ def walk_files(root: Path, *, hidden: bool = True) -> Iterator[Path]:
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    if entry.name.startswith(".") and not hidden:
+                    if entry.name in LOCK_FILES or (entry.name.startswith(".") and not hidden):
                         continue
                     if _is_folder(entry):
                         below.append(entry.path)

@@ -1,4 +1,4 @@
-"""Locks on folders: only one process at a time works in a folder."""
+"""Locks on folders and files: only one process at a time writes a folder, or a file and the files beside it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facepad.errors import BusyError, RunError, reason
-from facepad.files.disk import json_line, write_text, writing
+from facepad.errors import BusyError, OutputExistsError, RunError, reason
+from facepad.files.disk import LOCK_FILES, json_line, make_output, write_text, writing
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
-__all__ = ["exclusive"]
+__all__ = ["exclusive", "exclusive_file", "new_file", "new_folder"]
 
 _LOG = logging.getLogger(__name__)
-_LOCK, _OWNER = ".lock", ".lock-owner.json"
 
 
 @contextmanager
@@ -45,16 +44,94 @@ def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]
     ...     sorted(path.name for path in Path(name).iterdir())
     ['.lock', '.lock-owner.json']
     """
-    from filelock import FileLock  # imported late: the import is slow, and prediction needs no lock
-
     folder = Path(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    lock, owner = FileLock(folder / _LOCK), folder / _OWNER
+    lock, owner = (folder / name for name in LOCK_FILES)
+    with _held(folder, lock, owner, doing, wait=wait):
+        yield
+
+
+@contextmanager
+def exclusive_file(path: Path, doing: str) -> Iterator[None]:
+    """Lock the file ``path``, and the files that are written beside it, during the block.
+
+    The file may be missing. The lock is the file ``.NAME.lock`` beside it, which is never deleted (see `exclusive`).
+
+    Args:
+        path: The file.
+        doing: The activity of this process, such as "exporting".
+
+    Raises:
+        BusyError: another process, or another block in this process, holds the lock.
+        RunError: the folder of the file cannot be created, or its file system does not support locks.
+    """
+    path = Path(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    lock, owner = (path.with_name(f".{path.name}{name}") for name in LOCK_FILES)
+    with _held(path, lock, owner, doing, wait=False):
+        yield
+
+
+@contextmanager
+def new_file(path: Path, doing: str) -> Iterator[None]:
+    """Lock the new file ``path``, and the files that are written beside it, during the block (`exclusive_file`).
+
+    Raises:
+        OutputExistsError: the file exists.
+        BusyError: another process, or another block in this process, holds the lock.
+        RunError: the folder of the file cannot be created, or its file system does not support locks.
+    """
+    path = Path(path)
+    _require_absent(path)
+    with exclusive_file(path, doing):
+        _require_absent(path)  # another process may have written it since the first look
+        yield
+
+
+def _require_absent(path: Path) -> None:
+    if path.exists():
+        raise OutputExistsError(f"{path} exists already; choose another file, or remove it first")
+
+
+@contextmanager
+def new_folder(folder: Path, doing: str) -> Iterator[Path]:
+    """Create the output folder ``folder`` and lock it during the block; an existing empty folder is also accepted.
+
+    Args:
+        folder: The folder. If it holds other files, no lock file is added to them.
+        doing: The activity of this process, such as "evaluating".
+
+    Raises:
+        OutputExistsError: the folder is not empty.
+        InputError: the path is a file, or the folder cannot be created.
+        BusyError: another process, or another block in this process, holds the lock.
+        RunError: the file system does not support locks.
+    """
+    folder = Path(folder)
+    _require_empty(folder)
+    make_output(folder)
+    with exclusive(folder, doing):
+        _require_empty(folder)  # another process may have finished its work since the first look
+        yield folder
+
+
+def _require_empty(folder: Path) -> None:
+    if folder.is_dir() and any(path.name not in LOCK_FILES for path in folder.iterdir()):
+        raise OutputExistsError(f"output folder {folder} is not empty; choose another, or remove it first")
+
+
+@contextmanager
+def _held(place: Path, lock_file: Path, owner: Path, doing: str, *, wait: bool) -> Iterator[None]:
+    """Hold a lock on a folder or file ``place``, and describe this process in the file ``owner``."""
+    from filelock import FileLock  # imported late: the import is slow, and prediction needs no lock
+
+    lock = FileLock(lock_file)
     try:
-        _acquire(lock, folder, owner, wait)
+        _acquire(lock, place, owner, wait)
     except (OSError, NotImplementedError) as error:
-        raise RunError(f"cannot lock {folder}: {reason(error)}") from error
+        raise RunError(f"cannot lock {place}: {reason(error)}") from error
     try:
         facts = {"doing": doing, "process": os.getpid(), "host": socket.gethostname(), "since": _now()}
         write_text(owner, json_line(facts))
@@ -65,30 +142,30 @@ def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]
         lock.release()
 
 
-def _acquire(lock: FileLock, folder: Path, owner: Path, wait: bool) -> None:
+def _acquire(lock: FileLock, place: Path, owner: Path, wait: bool) -> None:
     from filelock import Timeout
 
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        busy = f"another process is {_holder(owner, folder)}"
+        busy = f"another process is {_holder(owner, place)}"
         if not wait:
             raise BusyError(f"{busy}; wait for this process, or end it") from None
         _LOG.info("%s; waiting for it to end", busy)
         try:
             lock.acquire()
         except RuntimeError as error:  # filelock's answer if another block of this thread holds the folder
-            raise BusyError(f"this process is already at work in {folder}") from error
+            raise BusyError(f"this process is already at work in {place}") from error
 
 
-def _holder(owner: Path, folder: Path) -> str:
+def _holder(owner: Path, place: Path) -> str:
     """The activity and the process of the lock's holder, from the owner file if it is readable."""
     try:
         known = json.loads(owner.read_text(encoding="utf-8"))
         since = f"process {known['process']} on {known['host']}, since {known['since']}"
-        return f"{known['doing']} in {folder} ({since})"
+        return f"{known['doing']} in {place} ({since})"
     except (OSError, ValueError, KeyError, TypeError):
-        return f"at work in {folder}"
+        return f"at work in {place}"
 
 
 def _now() -> str:

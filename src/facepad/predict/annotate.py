@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path, PurePath
+from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import VideoError
-from facepad.files.disk import claim_output
+from facepad.files.locks import new_folder
 from facepad.media.images import read_image, write_image
 from facepad.media.videos import read_video, write_video
 from facepad.predict.sources import Source
@@ -82,17 +84,28 @@ def _draw_depth(image: Image, decision: Decision, place: int, side: int) -> None
 class Annotations:
     """A folder of annotated copies with the relative paths of the sources. A copy never overwrites another file.
 
+    The class is a context manager, which locks the folder: ``with Annotations(folder) as copies: copies.add(...)``.
+
     Args:
-        folder: A new or empty folder.
+        folder: A new or empty folder. The context manager creates it.
 
     Raises:
         OutputExistsError: The folder is not empty.
+        BusyError: Another process writes to the folder.
         InputError: The path is a file, or the folder cannot be created.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = claim_output(folder)
+        self._folder = folder
+        self._held = ExitStack()
         self._taken: set[str] = set()
+
+    def __enter__(self) -> Self:
+        self._held.enter_context(new_folder(self._folder, "writing annotated copies"))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._held.close()
 
     def add(self, source: Source, result: SourceDecision, image: Image | None = None) -> Path:
         """Write a copy of a source: an image, an MP4 with the examined frames of a video, or a camera frame.

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.datasets.manifest import manifest_words
-from facepad.errors import InputError, MetricError, OutputExistsError, SeparableError
+from facepad.errors import InputError, MetricError, SeparableError
+from facepad.files.locks import exclusive_file, new_file
 from facepad.metrics import (
     WEAK_BELOW,
     Note,
@@ -108,22 +109,22 @@ def calibrate_model(
 
     Raises:
         InputError: the input is wrong. Then no file is written.
+        BusyError: another process writes the model file.
     """
     settings = settings or CalibrationSettings()
     found = find_model(model)
     if out is None and found.kind != "file":
         what = "run folder" if found.run else "listed model"
         raise InputError(f"{model} is a {what}, and calibrate rewrites only model files; name a new file: --out FILE")
-    if out is not None and out.exists():
-        raise OutputExistsError(f"{out} exists already; choose another file, or remove it first")
     dev = dev_samples(manifest)
     if not settings.force:
         _refuse_few_people(dev, manifest)
-    bundle = found.read()
-    notes = [*dev_notes(found.run, bundle, manifest, dev), *detector_notes(manifest, bundle)]
-    rule, fit = settings.criterion, settings.method
-    done = calibrate_bundle(bundle, manifest, criterion=rule, method=fit, progress=progress, notes=notes)
-    write_bundle(out or found.path, done.bundle)
+    with exclusive_file(found.path, "calibrating") if out is None else new_file(out, "calibrating"):
+        bundle = found.read()
+        notes = [*dev_notes(found.run, bundle, manifest, dev), *detector_notes(manifest, bundle)]
+        rule, fit = settings.criterion, settings.method
+        done = calibrate_bundle(bundle, manifest, criterion=rule, method=fit, progress=progress, notes=notes)
+        write_bundle(out or found.path, done.bundle)
     return done
 
 

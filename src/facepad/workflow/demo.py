@@ -13,7 +13,7 @@ from facepad.datasets.manifest import write_manifest
 from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.depth import make_depth
 from facepad.errors import MediaError
-from facepad.files.disk import claim_output
+from facepad.files.locks import new_folder
 from facepad.metrics import format_summary
 from facepad.predict.annotate import Annotations
 from facepad.predict.predictor import load
@@ -49,8 +49,13 @@ def run_demo(out: Path) -> str:
 
     Raises:
         OutputExistsError: ``out`` is not empty.
+        BusyError: another process writes to ``out``.
     """
-    claim_output(out)
+    with new_folder(out, "running the demo"):
+        return _demo(out)
+
+
+def _demo(out: Path) -> str:
     started = time.monotonic()
     people, images = _DATA.subjects, _DATA.subjects * _DATA.images_per_subject
     _log.info("The demo draws %d people (%d images: faces, prints, screens), trains two networks,", people, images)
@@ -111,8 +116,8 @@ def _export(manifest: Path, out: Path) -> None:
 
 def _predict(model: Path, images: Sequence[Path], out: Path) -> None:
     """Decide on images, and write copies of the images with the decisions."""
-    predictor, copies = load(model), Annotations(out)
-    sources = find_sources([str(path) for path in images], sys.stdin.buffer)
-    for outcome in predict_sources(predictor, sources):
-        if not isinstance(outcome.result, MediaError):
-            copies.add(outcome.source, outcome.result, outcome.image)
+    predictor, sources = load(model), find_sources([str(path) for path in images], sys.stdin.buffer)
+    with Annotations(out) as copies:
+        for outcome in predict_sources(predictor, sources):
+            if not isinstance(outcome.result, MediaError):
+                copies.add(outcome.source, outcome.result, outcome.image)

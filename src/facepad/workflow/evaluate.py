@@ -15,7 +15,7 @@ from facepad.datasets.manifest import manifest_hash, manifest_words, read_manife
 from facepad.datasets.origin import origin_of
 from facepad.datasets.splits import spelling_notes, spellings_across_splits
 from facepad.errors import InputError
-from facepad.files.disk import claim_output
+from facepad.files.locks import new_folder
 from facepad.media.images import read_image
 from facepad.metrics import (
     Aggregation,
@@ -116,6 +116,7 @@ def evaluate_model(
 
     Raises:
         InputError: the input is wrong. In this case, no file is written.
+        BusyError: another process writes to ``out``.
     """
     options = options or EvaluationOptions()
     samples = read_manifest(manifest)
@@ -133,15 +134,15 @@ def evaluate_model(
         overlap += coverage_notes(dev, chooses, samples)
     overlap += spelling_notes(spellings_across_splits(samples))
     notes = (_NO_LIMITS, *overlap, *detector_notes(manifest, evaluated.bundle), *dev_choice)
-    claim_output(out)
-    evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options, progress=progress)
-    summary = replace(evaluation.summary, notes=(*evaluation.summary.notes, *remarks(dict.fromkeys(notes))))
-    evaluation = replace(evaluation, summary=summary)
-    content = _content(evaluated, manifest, evaluation, options.aggregation)
-    if thumbnails:
-        examples = _depth_examples(scorer, manifest, samples, evaluation, options.aggregation)
-        content = replace(content, thumbnails=True, depth_examples=examples)
-    return evaluation, write_report(out, content)
+    with new_folder(out, "evaluating"):
+        evaluation = evaluate_samples(scorer, manifest.parent, samples, out, options, progress=progress)
+        summary = replace(evaluation.summary, notes=(*evaluation.summary.notes, *remarks(dict.fromkeys(notes))))
+        evaluation = replace(evaluation, summary=summary)
+        content = _content(evaluated, manifest, evaluation, options.aggregation)
+        if thumbnails:
+            examples = _depth_examples(scorer, manifest, samples, evaluation, options.aggregation)
+            content = replace(content, thumbnails=True, depth_examples=examples)
+        return evaluation, write_report(out, content)
 
 
 def _content(

@@ -19,8 +19,8 @@ from facepad.datasets.origin import origin_of
 from facepad.datasets.splits import spelling_notes, spellings_across_splits
 from facepad.depth import DepthMaps, load_depth
 from facepad.errors import InputError, OutputExistsError, RunError
-from facepad.files.disk import claim_output, write_json
-from facepad.files.locks import exclusive
+from facepad.files.disk import write_json
+from facepad.files.locks import exclusive, new_folder
 from facepad.modelfile.catalog.start import starting_network
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.run_folder import RunFolder
@@ -142,18 +142,16 @@ class _Opening:
             RunError: the folder cannot be written. The new folder is removed then.
         """
         if resume and run.is_begun:
-            self._require_same(run)
             held.enter_context(exclusive(run.path, "training"))
+            self._require_same(run)
             return False
         try:
-            claim_output(run.path)
+            held.enter_context(new_folder(run.path, "training"))
+            write_json(run.environment_file, self._environment())
+            write_json(run.recipe_file, self._recorded())
         except OutputExistsError as error:
             unfinished = run.is_begun and not run.is_finished
             raise OutputExistsError(f"{error}{'; or continue this run with --resume' if unfinished else ''}") from error
-        try:
-            held.enter_context(exclusive(run.path, "training"))
-            write_json(run.environment_file, self._environment())
-            write_json(run.recipe_file, self._recorded())
         except RunError:  # a folder with only one of the two files could not be resumed or used again
             held.close()  # Windows removes no open file
             shutil.rmtree(run.path)

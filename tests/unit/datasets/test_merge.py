@@ -16,7 +16,7 @@ def manifest(folder: Path, *samples: Sample, detector: str = "yunet") -> Path:
     for sample in samples:
         (folder / sample.path).touch()
     write_manifest(folder / "manifest.csv", samples)
-    add_run(folder, [], {"dataset": folder.name, "detector": detector, "manifests": {"manifest.csv": {}}})
+    add_run(folder, {"dataset": folder.name, "detector": detector, "manifests": {"manifest.csv": {}}})
     return folder / "manifest.csv"
 
 

@@ -8,13 +8,15 @@ from contextlib import contextmanager
 
 import pytest
 
-from facepad.errors import BusyError, RunError
-from facepad.files.locks import exclusive
+from facepad.errors import BusyError, OutputExistsError, RunError
+from facepad.files import locks
+from facepad.files.locks import exclusive, exclusive_file, new_file, new_folder
 
 HOLDER = """
 import sys
 from pathlib import Path
-from facepad.files.locks import exclusive
+from facepad.files import locks
+from facepad.files.locks import exclusive, exclusive_file, new_file, new_folder
 with exclusive(Path(sys.argv[1]), "packing"):
     print("held", flush=True)
     sys.stdin.read()
@@ -113,4 +115,52 @@ def test_waiting_ends_with_the_other_process_and_is_logged(tmp_path, caplog):
 def test_place_that_is_no_folder_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="cannot write .*file"), exclusive(tmp_path / "file", "training"):
+        pass
+
+
+def test_a_new_folder_is_empty_and_held(tmp_path):
+    with new_folder(tmp_path / "out", "evaluating") as out:
+        with pytest.raises(BusyError, match="is evaluating in"), new_folder(out, "evaluating"):
+            pass
+        (out / "scores.csv").touch()
+    with pytest.raises(OutputExistsError, match="is not empty"), new_folder(out, "evaluating"):
+        pass
+
+
+def test_a_folder_of_others_gets_no_lock_file(tmp_path):
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(OutputExistsError), new_folder(tmp_path, "evaluating"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_a_folder_that_another_process_filled_meanwhile_is_refused(tmp_path, monkeypatch):
+    held = locks.exclusive
+
+    @contextmanager
+    def after_another(folder, doing):
+        (folder / "scores.csv").touch()
+        with held(folder, doing):
+            yield
+
+    monkeypatch.setattr(locks, "exclusive", after_another)
+    with pytest.raises(OutputExistsError, match="is not empty"), new_folder(tmp_path / "out", "evaluating"):
+        pass
+
+
+def test_a_folder_in_which_work_failed_early_can_be_used_again(tmp_path):
+    with pytest.raises(KeyError), new_folder(tmp_path / "out", "evaluating"):
+        raise KeyError("x")
+    with new_folder(tmp_path / "out", "evaluating"):
+        pass
+
+
+def test_a_new_file_is_held_and_never_overwritten(tmp_path):
+    path = tmp_path / "models" / "a.facepad"
+    with new_file(path, "exporting"):
+        with pytest.raises(BusyError, match=r"is exporting in .*a\.facepad"), exclusive_file(path, "calibrating"):
+            pass
+        with exclusive_file(tmp_path / "models" / "b.facepad", "exporting"):
+            path.touch()
+    with pytest.raises(OutputExistsError, match=r"a\.facepad exists already"), new_file(path, "exporting"):
         pass

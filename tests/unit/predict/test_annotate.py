@@ -5,7 +5,7 @@ from pathlib import Path, PurePath
 import numpy as np
 import pytest
 
-from facepad.errors import InputError, OutputExistsError
+from facepad.errors import BusyError, InputError, OutputExistsError
 from facepad.media.images import read_image, write_image
 from facepad.media.videos import read_video, write_video
 from facepad.predict.annotate import Annotations, annotate
@@ -82,24 +82,30 @@ def image_source(path, mirror=None):
 def test_names_mirror_the_sources_and_never_meet(tmp_path):
     path = tmp_path / "a.jpg"
     write_image(path, GREY)
-    copies = Annotations(tmp_path / "out")
     mirrors = ["photos/a.jpg", "a.jpg", "A.JPG", "a.jpg", "b", "b.webp", "c/b.webp"]
-    written = [copies.add(image_source(path, mirror), (NO_FACE,)) for mirror in mirrors]
+    with Annotations(tmp_path / "out") as copies:
+        written = [copies.add(image_source(path, mirror), (NO_FACE,)) for mirror in mirrors]
+        from_bytes = copies.add(Source(SourceKind.IMAGE, "-", path.read_bytes(), PurePath("stdin")), (NO_FACE,))
     assert [file.relative_to(tmp_path / "out").as_posix() for file in written] == [
         "photos/a.jpg", "a.jpg", "A-2.JPG", "a-3.jpg", "b.png", "b-2.png", "c/b.png"
     ]  # fmt: skip
     assert all(read_image(file).shape == GREY.shape for file in written)
-    from_bytes = copies.add(Source(SourceKind.IMAGE, "-", path.read_bytes(), PurePath("stdin")), (NO_FACE,))
     assert from_bytes.name == "stdin.png"
 
 
 def test_folder_must_be_new_or_empty(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a.jpg").touch()
-    with pytest.raises(OutputExistsError, match="not empty"):
-        Annotations(tmp_path / "full")
-    with pytest.raises(InputError, match="cannot make output folder"):
-        Annotations(tmp_path / "full" / "a.jpg")
+    with pytest.raises(OutputExistsError, match="not empty"), Annotations(tmp_path / "full"):
+        pass
+    with pytest.raises(InputError, match="cannot make output folder"), Annotations(tmp_path / "full" / "a.jpg"):
+        pass
+    with (
+        Annotations(tmp_path / "out"),
+        pytest.raises(BusyError, match="is writing annotated copies in .*out"),
+        Annotations(tmp_path / "out"),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(("picked", "rate"), [(None, 10), (4, 3)])
@@ -111,7 +117,8 @@ def test_video_shows_the_frames_that_were_looked_at(tmp_path, picked, rate):
         FrameDecision(frame.index, frame.seconds, (decided(Label.ATTACK, Box(20, 20, 60, 50)),)) for frame in frames
     )
     video = VideoDecision(decided(Label.ATTACK), looked, "mean")
-    written = Annotations(tmp_path / "out").add(Source(SourceKind.VIDEO, "clip", path, PurePath("x/clip.avi")), video)
+    with Annotations(tmp_path / "out") as copies:
+        written = copies.add(Source(SourceKind.VIDEO, "clip", path, PurePath("x/clip.avi")), video)
     assert written == tmp_path / "out" / "x" / "clip.mp4"
     copied = list(read_video(written))
     assert len(copied) == len(frames)
@@ -123,8 +130,8 @@ def test_video_shows_the_frames_that_were_looked_at(tmp_path, picked, rate):
 
 def test_camera_frames_are_numbered(tmp_path):
     source = Source(SourceKind.CAMERA, "camera:0", 0, PurePath("camera-0"))
-    copies = Annotations(tmp_path / "out")
-    written = [copies.add(source, FrameDecision(index, 0.0, (NO_FACE,)), GREY) for index in (0, 1)]
+    with Annotations(tmp_path / "out") as copies:
+        written = [copies.add(source, FrameDecision(index, 0.0, (NO_FACE,)), GREY) for index in (0, 1)]
     assert [Path(file).relative_to(tmp_path / "out").as_posix() for file in written] == [
         "camera-0/000000.jpg",
         "camera-0/000001.jpg",

@@ -6,6 +6,7 @@ import hashlib
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,8 +28,8 @@ from facepad.datasets.pack.members import (
 )
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import InputError, OutputExistsError, RunError
-from facepad.files.disk import atomic_path, claim_output, sha256_file, write_text
-from facepad.files.locks import exclusive
+from facepad.files.disk import atomic_path, sha256_file, write_text
+from facepad.files.locks import exclusive, new_folder
 from facepad.files.shards import SHARD_SUFFIX, file_stamp
 from facepad.runtime.arguments import require_positive
 from facepad.runtime.parallel import available_cpus, map_ahead
@@ -117,8 +118,10 @@ def pack(
     samples = read_manifest(manifest)
     _refuse_whole_videos(samples)
     refuse_narrow_crops(manifest.parent, samples, settings.crop)
-    inventory = _open_output(out, manifest, settings)
-    with exclusive(out, "packing"), progress_bar("packing", len(samples), shown=progress) as advance:
+    with (
+        _open_output(out, manifest, settings) as inventory,
+        progress_bar("packing", len(samples), shown=progress) as advance,
+    ):
         return _Packer(manifest, out, samples, inventory).run(jobs or available_cpus(), advance)
 
 
@@ -131,23 +134,30 @@ def _refuse_whole_videos(samples: Sequence[Sample]) -> None:
             )
 
 
-def _open_output(out: Path, manifest: Path, settings: PackSettings) -> Inventory:
-    """The inventory of an earlier run with the same manifest and settings in ``out``, or a new inventory."""
+@contextmanager
+def _open_output(out: Path, manifest: Path, settings: PackSettings) -> Iterator[Inventory]:
+    """Lock ``out``; the inventory of an earlier run with the same manifest and settings in it, or a new inventory."""
     fresh = Inventory(manifest.name, manifest_hash(manifest), settings)
-    found = Inventory.read(out)
-    if found is None:
-        claim_output(out)
-        fresh.write(out)
-        return fresh
+    begun = Inventory.read(out) is not None
+    with exclusive(out, "packing") if begun else new_folder(out, "packing"):
+        found = Inventory.read(out)
+        if found is None:
+            fresh.write(out)
+        else:
+            _require_same(found, fresh, out)
+        yield found or fresh
+
+
+def _require_same(found: Inventory, fresh: Inventory, out: Path) -> None:
+    """Refuse an inventory of another manifest, or with other settings."""
     if found.manifest_sha256 != fresh.manifest_sha256:
         raise OutputExistsError(f"{out} holds the pack of another manifest; choose another output folder")
     earlier = found.settings.to_dict()
-    for name, value in settings.to_dict().items():
+    for name, value in fresh.settings.to_dict().items():
         if earlier[name] != value:
             raise OutputExistsError(
                 f"{out} was packed with {name} = {earlier[name]}, not {value}; choose another output folder"
             )
-    return found
 
 
 class _Packer:

@@ -12,7 +12,6 @@ from facepad.datasets.adapter import Scan, require_folder
 from facepad.datasets.folder import FOLDER, named_files
 from facepad.datasets.frames import FrameChoice, take_frames, unreadable_videos
 from facepad.datasets.manifest import read_manifest
-from facepad.datasets.origin import read_runs
 from facepad.datasets.prepare import PreparePlan, PrepareSettings
 from facepad.errors import DatasetError, reason
 from facepad.faces import FoundBox, default_detector, find_boxes, why_unusable
@@ -202,7 +201,6 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
         settings=PrepareSettings(detector=detector),
         detector=detector,
         frames=None,
-        earlier=read_runs(data),
     )
     manifest = plan.run(jobs=jobs, progress=False).manifests[0]  # the boxes come from the cache
     write_findings(manifest, findings)

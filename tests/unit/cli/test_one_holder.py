@@ -1,0 +1,124 @@
+"""One process at a time writes an output: each command that writes a folder, or files that belong together, refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import typer
+
+from facepad.cli import app
+from facepad.datasets.manifest import read_manifest
+from facepad.errors import BusyError
+from facepad.files.disk import LOCK_FILES
+from facepad.files.locks import exclusive, exclusive_file
+from facepad.modelfile.bundle import write_bundle
+from facepad.modelfile.catalog import find_model
+from facepad.workflow.demo import run_demo
+
+RECIPE = """
+summary = "a tiny network"
+[model]
+name = "mobilenet_v2"
+weights = "none"
+width = 0.25
+[preprocess]
+crop = 1.5
+size = 32
+[[stages]]
+name = "all"
+epochs = 1
+optimizer = "adamw"
+lr = 1e-3
+"""
+FOLDERS = {
+    "adapt": "adapt MANIFEST OUT",
+    "cross": "cross OUT --model MODEL --test MANIFEST",
+    "data pack": "data pack MANIFEST OUT",
+    "data prepare": "data prepare manifest MANIFEST OUT --jobs 1",
+    "data synthetic": "data synthetic OUT --subjects 4 --images 4 --jobs 1",
+    "demo": "demo OUT",
+    "evaluate": "evaluate MODEL MANIFEST OUT --criterion 0.5",
+    "model extract": "model extract MODEL OUT",
+    "predict": "predict IMAGE --model MODEL --detector dlib --annotate OUT",
+    "score": "score MANIFEST OUT --model MODEL --detector dlib",
+    "train": "train RECIPE MANIFEST OUT --device cpu",
+}
+FILES = {
+    "calibrate": "calibrate MODEL MANIFEST --force --out OUT",
+    "export": "export RUN OUT",
+    "model fuse": "model fuse MODEL MODEL OUT --on MANIFEST",
+}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run, tmp_path_factory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("model") / "tiny.facepad", find_model(tiny_run).read())
+
+
+@pytest.fixture
+def command(model, tiny_run, noisy_manifest, facepad, tmp_path) -> Callable[[str, Path], tuple[int, str, str]]:
+    """Run a command of the tables with this output."""
+
+    def run(words: str, out: Path) -> tuple[int, str, str]:
+        (tmp_path / "recipe.toml").write_text(RECIPE)
+        places = {
+            "MANIFEST": noisy_manifest,
+            "MODEL": model,
+            "RUN": tiny_run,
+            "OUT": out,
+            "RECIPE": tmp_path / "recipe.toml",
+            "IMAGE": noisy_manifest.parent / read_manifest(noisy_manifest)[0].path,
+        }
+        return facepad(*(places.get(word, word) for word in words.split()))
+
+    return run
+
+
+def commands(group: typer.core.TyperGroup, before: str = "") -> dict[str, typer.core.TyperCommand]:
+    found: dict[str, typer.core.TyperCommand] = {}
+    for name, command in group.commands.items():
+        below = commands(command, f"{before}{name} ") if hasattr(command, "commands") else {before + name: command}
+        found |= below
+    return found
+
+
+def test_the_tables_list_every_command_with_an_output():
+    every = commands(typer.main.get_command(app))
+    writes = {name for name, command in every.items() if {"out", "annotate"} & {p.name for p in command.params}}
+    assert writes == FOLDERS.keys() | FILES.keys()
+
+
+@pytest.mark.parametrize("words", FOLDERS.values(), ids=FOLDERS)
+def test_a_folder_that_another_process_writes_is_refused(command, tmp_path, words):
+    out = tmp_path / "out"
+    with exclusive(out, "testing"):
+        code, _, err = command(words, out)
+        assert (code, f"another process is testing in {out}" in err) == (2, True), err
+        assert {path.name for path in out.rglob("*") if path.is_file()} <= {*LOCK_FILES}
+
+
+@pytest.mark.parametrize("words", FILES.values(), ids=FILES)
+def test_a_file_that_another_process_writes_is_refused(command, tmp_path, words):
+    out = tmp_path / "new" / "out.facepad"
+    with exclusive_file(out, "testing"):
+        code, _, err = command(words, out)
+    assert (code, f"another process is testing in {out}" in err) == (2, True), err
+    assert [path.name for path in out.parent.iterdir()] == [".out.facepad.lock"]
+
+
+def test_a_model_file_is_rewritten_by_one_process_at_a_time(command, model):
+    with exclusive_file(model, "testing"):
+        code, _, err = command("calibrate MODEL MANIFEST --force", model)
+    assert (code, "another process is testing in" in err) == (2, True), err
+
+
+def test_the_demo_holds_its_folder(monkeypatch, tmp_path):
+    def check(out: Path) -> str:
+        with pytest.raises(BusyError, match="running the demo"), exclusive(out, "testing"):
+            pass
+        return "done"
+
+    monkeypatch.setattr("facepad.workflow.demo._demo", check)
+    assert run_demo(tmp_path / "out") == "done"
