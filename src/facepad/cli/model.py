@@ -46,14 +46,16 @@ def model_fuse(
     criterion: CriterionOption = "eer",
 ) -> None:
     """Fuse models into one model: the weighted sum of their calibrated logits. The threshold is chosen on dev."""
+    from facepad.files.disk import refuse_existing
     from facepad.files.locks import new_file
     from facepad.modelfile.bundle import write_bundle
     from facepad.modelfile.catalog import find_model
     from facepad.workflow.fuse import fuse_models
 
+    refuse_existing(out)
     found = [find_model(model).read() for model in models]
+    fused = fuse_models(found, on, name=out.stem, method=method.value, criterion=criterion or "eer", progress=True)
     with new_file(out, "fusing"):
-        fused = fuse_models(found, on, name=out.stem, method=method.value, criterion=criterion or "eer", progress=True)
         write_bundle(out, fused.bundle)
     description = fused.bundle.description
     report_written(unreadable=fused.unreadable)

@@ -61,6 +61,7 @@ def extract_model(bundle: Bundle, out: Path) -> list[Path]:
 
     Raises:
         OutputExistsError: the folder is not empty.
+        BusyError: another process writes to the folder.
         ModelError: a network is in OpenVINO's format, or cannot run.
         RunError: a file cannot be written.
     """
@@ -73,24 +74,31 @@ def extract_model(bundle: Bundle, out: Path) -> list[Path]:
     if usual_detector(bundle) == YuNetDetector.name and (found := _yunet()):
         files[DETECTOR] = found
         document["detector"] = {"file": DETECTOR, "sides": [FIRST_SIDE, SECOND_SIDE], "square": CALIBRATION}
-    scorer, parts = BundleScorer(bundle), [BundleScorer(_alone(bundle, network)) for network in networks]
-    pictures: dict[str, NDArray[np.uint8]] = {}
-    document["reference"] = []
-    for name, image, box in _reference_images():
-        crops = scorer.prepare(image, box)
-        shown = {f"{REFERENCE}/{name}.png": image}
-        shown |= {f"{REFERENCE}/{name}-crop-{place}.png": crop for place, crop in enumerate(crops, start=1)}
-        logits = [float(part.score([(crop,)]).logits[0]) for part, crop in zip(parts, crops, strict=True)]
-        numbers = {"image": next(iter(shown)), "box": list(box.xyxy), "crops": list(shown)[1:], "logits": logits}
-        document["reference"].append(numbers | _decision(scorer, crops))
-        pictures |= shown
     with new_folder(out, "extracting"):
+        document["reference"], pictures = _references(bundle)
         for path, content in files.items():
             write_bytes(out / path, content)
         for path, picture in pictures.items():
             write_image(out / path, picture)
         write_json(out / PREPROCESS, document)
     return [out / path for path in (*files, *pictures, PREPROCESS)]
+
+
+def _references(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, NDArray[np.uint8]]]:
+    """The numbers of each reference image, and path -> pixels of all pictures: the images and their crops."""
+    scorer = BundleScorer(bundle)
+    parts = [BundleScorer(_alone(bundle, network)) for network in bundle.description.networks]
+    references: list[dict[str, Any]] = []
+    pictures: dict[str, NDArray[np.uint8]] = {}
+    for name, image, box in _reference_images():
+        crops = scorer.prepare(image, box)
+        shown = {f"{REFERENCE}/{name}.png": image}
+        shown |= {f"{REFERENCE}/{name}-crop-{place}.png": crop for place, crop in enumerate(crops, start=1)}
+        logits = [float(part.score([(crop,)]).logits[0]) for part, crop in zip(parts, crops, strict=True)]
+        numbers = {"image": next(iter(shown)), "box": list(box.xyxy), "crops": list(shown)[1:], "logits": logits}
+        references.append(numbers | _decision(scorer, crops))
+        pictures |= shown
+    return references, pictures
 
 
 def _yunet() -> bytes | None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from facepad.errors import InputError, RunError, reason
+from facepad.errors import InputError, OutputExistsError, RunError, reason
 from facepad.files.shards import open_file
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "make_output",
     "printable",
     "read_text",
+    "refuse_existing",
     "sha256_file",
     "walk_files",
     "write_bytes",
@@ -166,6 +167,16 @@ def make_output(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make output folder {folder}: {reason(error)}") from error
+
+
+def refuse_existing(path: Path) -> None:
+    """Refuse an output file that exists.
+
+    Raises:
+        OutputExistsError: the file exists.
+    """
+    if path.exists():
+        raise OutputExistsError(f"{path} exists already; choose another file, or remove it first")
 
 
 def walk_files(root: Path, *, hidden: bool = True) -> Iterator[Path]:

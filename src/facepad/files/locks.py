@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facepad.errors import BusyError, OutputExistsError, RunError, reason
-from facepad.files.disk import LOCK_FILES, json_line, make_output, write_text, writing
+from facepad.files.disk import LOCK_FILES, json_line, make_output, refuse_existing, write_text, writing
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -78,21 +78,18 @@ def exclusive_file(path: Path, doing: str) -> Iterator[None]:
 def new_file(path: Path, doing: str) -> Iterator[None]:
     """Lock the new file ``path``, and the files that are written beside it, during the block (`exclusive_file`).
 
+    The block should only write: long work before the block leaves no lock file if it fails (`refuse_existing`).
+
     Raises:
         OutputExistsError: the file exists.
         BusyError: another process, or another block in this process, holds the lock.
         RunError: the folder of the file cannot be created, or its file system does not support locks.
     """
     path = Path(path)
-    _require_absent(path)
+    refuse_existing(path)
     with exclusive_file(path, doing):
-        _require_absent(path)  # another process may have written it since the first look
+        refuse_existing(path)  # another process may have written it since the first look
         yield
-
-
-def _require_absent(path: Path) -> None:
-    if path.exists():
-        raise OutputExistsError(f"{path} exists already; choose another file, or remove it first")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from facepad.datasets.manifest import manifest_words
 from facepad.errors import InputError, MetricError, SeparableError
+from facepad.files.disk import refuse_existing
 from facepad.files.locks import exclusive_file, new_file
 from facepad.metrics import (
     WEAK_BELOW,
@@ -116,15 +118,18 @@ def calibrate_model(
     if out is None and found.kind != "file":
         what = "run folder" if found.run else "listed model"
         raise InputError(f"{model} is a {what}, and calibrate rewrites only model files; name a new file: --out FILE")
+    if out is not None:
+        refuse_existing(out)
     dev = dev_samples(manifest)
     if not settings.force:
         _refuse_few_people(dev, manifest)
-    with exclusive_file(found.path, "calibrating") if out is None else new_file(out, "calibrating"):
+    with nullcontext() if out else exclusive_file(found.path, "calibrating"):
         bundle = found.read()
         notes = [*dev_notes(found.run, bundle, manifest, dev), *detector_notes(manifest, bundle)]
         rule, fit = settings.criterion, settings.method
         done = calibrate_bundle(bundle, manifest, criterion=rule, method=fit, progress=progress, notes=notes)
-        write_bundle(out or found.path, done.bundle)
+        with new_file(out, "calibrating") if out else nullcontext():
+            write_bundle(out or found.path, done.bundle)
     return done
 
 

@@ -14,7 +14,7 @@ from facepad.errors import InputError, MetricError, RunError
 from facepad.export.openvino import to_openvino
 from facepad.export.parity import Parity, Precision, Scored, compare_variants, write_parity
 from facepad.export.plain import ONNX_SUFFIX, plain_onnx
-from facepad.files.disk import write_bytes
+from facepad.files.disk import refuse_existing, write_bytes
 from facepad.files.locks import new_file
 from facepad.modelfile.bundle import CARD, Bundle, write_bundle
 from facepad.modelfile.run_folder import RunFolder
@@ -124,6 +124,7 @@ def export_run(
         RunError: parity failed. Then no file is written.
     """
     options = options or ExportOptions()
+    refuse_existing(out)
     if out.suffix.lower() == ONNX_SUFFIX and options.format != "onnx":
         raise InputError(f"{out} is the name of an ONNX file, which cannot hold --format {options.format}")
     if options.format == "openvino":
@@ -135,11 +136,11 @@ def export_run(
         source.run.read_recipe()  # refuses a folder without a recipe before the network is quantised
     elif options.quantise_on and not options.force:
         raise InputError(f"8 bits are not written without a measured parity: {note} (--force writes the file anyway)")
+    made = _build(source, options)
+    if manifest:
+        made = _measure(source, made, manifest, options)
+    bundle = _described(source, made, wording or Wording(), options)
     with new_file(out, "exporting"):
-        made = _build(source, options)
-        if manifest:
-            made = _measure(source, made, manifest, options)
-        bundle = _described(source, made, wording or Wording(), options)
         files = [_write_model(out, bundle)]
         if made.parity:
             files += write_parity(out, made.parity, forced=bool(made.parity.failures))

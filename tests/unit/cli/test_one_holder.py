@@ -47,7 +47,7 @@ FOLDERS = {
 }
 FILES = {
     "calibrate": "calibrate MODEL MANIFEST --force --out OUT",
-    "export": "export RUN OUT",
+    "export": "export RUN OUT --manifest MANIFEST",
     "model fuse": "model fuse MODEL MODEL OUT --on MANIFEST",
 }
 

@@ -15,6 +15,7 @@ from facepad.datasets.prepare import PrepareSettings, prepare
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError
 from facepad.faces import default_detector
 from facepad.faces.yunet import YUNET
+from facepad.files.disk import LOCK_FILES
 from facepad.types import AttackType, Box, Label, Sample, Split
 
 
@@ -89,7 +90,7 @@ def nuaa(searched):
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name not in LOCK_FILES)
 
 
 def test_prepare_writes_manifest_cache_and_record(tmp_path):
