@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -29,7 +30,7 @@ from facepad.cli import (  # noqa: F401  # isort: skip
     serve,
 )
 from facepad.cli.app import OUTPUT, ExitCode, app, say
-from facepad.errors import FacepadError, InputError
+from facepad.errors import FacepadError, InputError, RunError
 from facepad.files.disk import writing
 from facepad.runtime.log import log_to_stderr
 
@@ -37,6 +38,9 @@ __all__ = ["app", "main"]
 
 #: Module -> package in facepad's requirements that installs the module, if the names differ.
 _PACKAGE_OF = {"aiohttp": "fsspec", "skimage": "scikit-image", "sklearn": "scikit-learn", "starlette": "fastapi"}
+
+#: The open null devices, which keep their descriptors in use.
+_NULLS: list[io.TextIOBase] = []
 
 
 def main() -> None:
@@ -46,6 +50,7 @@ def main() -> None:
     (`predict`, `score`), 4 `--fail-on` matched, 5 a requirement failed, 130 Ctrl-C, 141 the reader of a pipe has
     stopped reading.
     """
+    _replace_closed_streams()
     log_to_stderr()
     try:
         code = _run()
@@ -55,6 +60,26 @@ def main() -> None:
         code = ExitCode.READER_GONE
     _drop_output()
     sys.exit(code)
+
+
+class _ClosedOutput(io.TextIOBase):
+    """Standard output that the caller closed (``>&-``)."""
+
+    def write(self, text: str) -> int:
+        raise RunError(f"cannot write {OUTPUT}: it is closed")
+
+
+def _replace_closed_streams() -> None:
+    """Replace the standard streams that the caller closed, which Python represents as None.
+
+    The null device takes their descriptors. Otherwise the next file that is opened would get one of them, and the
+    messages of a C library would be written to this file.
+    """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            null = os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w", encoding="utf-8")
+            setattr(sys, name, _ClosedOutput() if name == "stdout" else null)
+            _NULLS.append(null)
 
 
 def _run() -> int:

@@ -11,7 +11,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from facepad.errors import InputError, unknown_choice
 
-__all__ = ["Section", "explain", "read_toml"]
+__all__ = ["Section", "explain", "parse_toml", "read_toml"]
+
+_MAX_DEPTH = 30
+_TOO_DEEP = "its values are nested too deeply"
 
 
 class Section(BaseModel):
@@ -28,11 +31,32 @@ def read_toml(path: Path) -> dict[str, Any]:
             name.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # a number of 5,000 digits is a bare ValueError
         raise InputError(f"cannot be read: {error}") from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The content of a text in TOML.
+
+    Raises:
+        ValueError: the text is not TOML, or its values are nested more than 30 levels deep.
+
+    >>> parse_toml("a = " + 40 * "[" + 40 * "]")
+    Traceback (most recent call last):
+    ValueError: its values are nested too deeply
+    """
+    try:
+        values = tomllib.loads(text)
     except RecursionError as error:
-        raise InputError("cannot be read: its values are nested too deeply") from error
+        raise ValueError(_TOO_DEEP) from error
+    level: list[Any] = [values]
+    for _ in range(_MAX_DEPTH):  # dotted keys nest without recursion, but later readers of the values recurse
+        below = (value.values() if isinstance(value, dict) else value for value in level)
+        level = [value for part in below for value in part if isinstance(value, (dict, list))]
+        if not level:
+            return values
+    raise ValueError(_TOO_DEEP)
 
 
 def explain(error: ValidationError, file: type[BaseModel]) -> str:

@@ -59,7 +59,7 @@ class OnnxNetwork:
         threads: Threads of the engine; None takes one per CPU core.
 
     Raises:
-        ModelError: this ONNX Runtime cannot run the graph.
+        ModelError: this ONNX Runtime cannot run the graph, or the graph does not have one input.
     """
 
     def __init__(self, graph: bytes, threads: int | None = None) -> None:
@@ -81,6 +81,7 @@ class OnnxNetwork:
             raise ModelError(f"ONNX Runtime cannot load the network: {str(error).splitlines()[0]}") from error
         self.inputs = tuple(value.name for value in self._session.get_inputs())
         self.outputs = tuple(value.name for value in self._session.get_outputs())
+        _require_one_input(self.inputs, self.outputs)
         shape = self._session.get_inputs()[0].shape
         # One image per thread at a time. The values between the layers then fit better into the caches of the CPU.
         self._at_once = 1 if shape and shape[0] == 1 else threads
@@ -102,7 +103,7 @@ class OpenVinoNetwork:
         threads: Threads of the engine; None takes one per CPU core.
 
     Raises:
-        ModelError: OpenVINO is not installed, or cannot load the graph.
+        ModelError: OpenVINO is not installed, cannot load the graph, or the graph does not have one input.
     """
 
     def __init__(self, graph: bytes, weights: bytes = b"", threads: int | None = None) -> None:
@@ -119,8 +120,9 @@ class OpenVinoNetwork:
             raise ModelError(f"OpenVINO cannot load the network: {str(error).strip().splitlines()[-1]}") from error
         self.inputs = tuple(value.get_any_name() for value in self._network.inputs)
         self.outputs = tuple(value.get_any_name() for value in self._network.outputs)
-        images = self._network.inputs[0].get_partial_shape()[0]
-        self._single = images.is_static and images.get_length() == 1
+        _require_one_input(self.inputs, self.outputs)
+        shape = self._network.inputs[0].get_partial_shape()
+        self._single = shape.rank.is_static and shape[0].is_static and shape[0].get_length() == 1
 
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         """Run the network on a batch; a graph for one image at a time runs once per image."""
@@ -129,6 +131,14 @@ class OpenVinoNetwork:
     def _run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         results = self._network.create_infer_request().infer([batch])
         return {name: np.asarray(value) for name, value in zip(self.outputs, results.values(), strict=True)}
+
+
+def _require_one_input(inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+    if not outputs:
+        raise ModelError("the network has no output")
+    if len(inputs) != 1:
+        named = f": {', '.join(inputs)}" if inputs else ""
+        raise ModelError(f"expected a network with one input, the images, but it has {len(inputs)}{named}")
 
 
 def _in_pieces(

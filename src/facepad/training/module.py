@@ -10,12 +10,18 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from facepad.errors import InputError
 from facepad.models import StagedModel
 from facepad.models.pixels import to_input
 from facepad.training.losses import depth_loss, label_loss
 from facepad.training.settings import DepthSettings, StageSettings
 
 __all__ = ["PadModule", "WeightedMean"]
+
+_ONE_IMAGE = (
+    "a batch norm cannot learn from one image: choose train.batch_size, train.accumulate and the devices so that each "
+    'part of a batch, also of the last batch, has at least two images, or set batch_norm = "frozen"'
+)
 
 
 class WeightedMean(Metric):
@@ -124,7 +130,12 @@ class PadModule(pl.LightningModule):
         inputs, labels, *depth = batch
         if inputs.dtype == torch.uint8:  # crops are moved as bytes, because float32 is four times as large
             inputs = to_input(inputs).to(self.dtype)
-        outputs = self.model.run(inputs, start=self.start)
+        try:
+            outputs = self.model.run(inputs, start=self.start)
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise InputError(_ONE_IMAGE) from error
         logits, maps = outputs if isinstance(outputs, tuple) else (outputs, None)
         loss = label_loss(logits, labels, class_weights=class_weights, smoothing=smoothing)
         if maps is not None and depth and self.depth is not None:

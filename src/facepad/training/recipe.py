@@ -5,7 +5,6 @@ Listing recipes does not need PyTorch. Validating a recipe needs PyTorch, becaus
 
 from __future__ import annotations
 
-import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -14,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError, create_model
 
 from facepad.depth import LABELLERS
 from facepad.errors import InputError, RecipeError, unknown_choice
-from facepad.files.config import Section, explain, read_toml
+from facepad.files.config import Section, explain, parse_toml, read_toml
 from facepad.metrics import parse_criterion
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.report.literature import published_rows
@@ -124,6 +123,7 @@ class Recipe(Section):
 
 
 _File = TypeVar("_File", bound=Section)
+_MOST_SECTIONS = 10
 
 
 def _recipes_folder() -> Path:
@@ -230,11 +230,13 @@ def _override(values: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise RecipeError(f"--set expects key=value, got {override!r}")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
     *parents, last = key.strip().split(".")
+    if len(parents) > _MOST_SECTIONS:
+        raise RecipeError(f"--set {key[:40]}...: no key of a recipe has {len(parents) + 1} parts")
+    try:
+        value = parse_toml(f"value = {text}")["value"]
+    except ValueError:
+        value = text
     place: Any = values
     for parent in parents:
         place = _descend(place, parent, key)

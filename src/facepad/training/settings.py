@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from facepad.files.config import Section
 
@@ -83,6 +83,15 @@ class TrainSettings(Section):
     balance_classes: bool = False
     deterministic: bool = True
     precision: Literal["auto", "32-true", "64-true", "bf16-mixed", "16-mixed"] = "auto"
+
+    @model_validator(mode="after")
+    def _require_an_image_in_each_part(self) -> Self:
+        if self.accumulate > self.batch_size:
+            raise ValueError(
+                f"accumulate = {self.accumulate} parts need at least as many images in a batch, "
+                f"but batch_size = {self.batch_size}"
+            )
+        return self
 
 
 class TrainingPlan(Section):

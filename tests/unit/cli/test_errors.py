@@ -27,3 +27,23 @@ def test_missing_module_is_answered_with_the_extra_that_brings_it(monkeypatch, c
     assert stop.value.code == 2
     line = f"facepad: this command needs {module}, which is not installed: pip install {package}"
     assert capsys.readouterr().err.splitlines() == [line]
+
+
+@pytest.mark.parametrize("words", [["list", "recipes"], ["--help"], ["--version"]], ids=" ".join)
+def test_closed_standard_output_is_one_line(monkeypatch, capsys, words):
+    monkeypatch.setattr("sys.argv", ["facepad", *words])
+    monkeypatch.setattr("sys.stdout", None)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.splitlines() == ["facepad: cannot write standard output: it is closed"]
+
+
+def test_closed_standard_input_and_error_are_no_errors(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["facepad", "predict", "nowhere.jpg"])
+    monkeypatch.setattr("sys.stdin", None)
+    monkeypatch.setattr("sys.stderr", None)
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 2
+    assert capsys.readouterr().out == ""

@@ -21,7 +21,7 @@ from facepad.modelfile.bundle import (
     write_bundle,
 )
 from facepad.modelfile.preprocess import PreprocessSpec
-from facepad.modelfile.scorers import BundleScorer
+from facepad.modelfile.scorers import BundleScorer, bundle_scorer
 from facepad.modelfile.scorers.bundle_scorer import to_input, to_logits
 from facepad.types import AttackType, Box, Label, ScoreRecord, ScoreStatus, Split
 
@@ -145,6 +145,35 @@ def test_a_wrong_description_is_refused_at_loading(bundle, changes, message):
     wrong = bundle.description.model_copy(update={"networks": (network().model_copy(update=changes),)})
     with pytest.raises(ModelError, match=message):
         BundleScorer(Bundle(wrong, bundle.files))
+
+
+class Engine:
+    """An engine whose output does not follow the batch."""
+
+    inputs, outputs = ("image",), ("logit", "depth")
+
+    def __init__(self, gives):
+        self.gives = gives
+
+    def __call__(self, batch):
+        if self.gives is None and len(batch) > 1:
+            raise RuntimeError("Got: 2 Expected: 1\nmore")
+        rows = self.gives or len(batch)
+        return {"logit": np.zeros((rows, 1)), "depth": np.zeros((rows, 8, 8))}
+
+
+def test_a_graph_with_another_batch_is_one_line(bundle, monkeypatch):
+    def load(gives):
+        monkeypatch.setattr(bundle_scorer, "load_network", lambda *_: Engine(gives))
+        return BundleScorer(bundle)
+
+    with pytest.raises(ModelError, match="gives 3 results for 1 images"):
+        load(3)
+    prepared = (np.zeros((16, 16, 3), np.uint8),)
+    with pytest.raises(ModelError, match="gives 1 results for 2 images"):
+        load(1).score([prepared, prepared])
+    with pytest.raises(ModelError, match=r"cannot run on the input of its description: Got: 2 Expected: 1$"):
+        load(None).score([prepared, prepared])
 
 
 def rewrite(path, target, change):

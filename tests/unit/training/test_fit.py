@@ -470,3 +470,12 @@ def test_diverging_training_is_reported(tiny_manifest, tmp_path):
     settings = StageSettings(name="all", epochs=2, lr=1e30)
     with pytest.raises(RunError, match="no longer finite"):
         fit(_network(), _data(tiny_manifest), _plan(settings), tmp_path / "run")
+
+
+def test_a_batch_norm_that_gets_one_image_is_said(tiny_manifest, tmp_path):
+    torch.manual_seed(0)
+    network = create_model("mobilenet_v2", weights="none", width=0.25)  # 1x1 pixels before its head
+    stage = StageSettings(name="all", epochs=1, optimizer="adamw", lr=1e-3)
+    for size in (1, 23):  # 24 images: the last batch has one image
+        with pytest.raises(InputError, match="a batch norm cannot learn from one image: choose train.batch_size"):
+            fit(network, _data(tiny_manifest), _plan(stage, batch_size=size), tmp_path / str(size))

@@ -21,6 +21,30 @@ def test_every_shipped_recipe_is_valid(name):
     assert recipe.model.options().keys() <= MODELS[recipe.model.name].options.keys()
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "seed = " + "[" * 3000 + "]" * 3000,
+        "seed = " + "{a = " * 200 + "1" + "}" * 200,
+        ".".join("a" * 3000) + " = 1",
+        "seed = " + "1" * 5000,
+    ],
+    ids=["deep array", "deep table", "deep key", "long number"],
+)
+def test_hostile_values_of_a_recipe_are_one_line(tmp_path, line):
+    path = tmp_path / "hostile.toml"
+    path.write_text(f"[model]\n{line}\n")
+    for words in ((str(path),), ("demo", ["train." + line.replace(" = ", "=", 1)])):
+        with pytest.raises(RecipeError) as caught:
+            load_recipe(*words)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_batch_of_fewer_images_than_parts_is_refused():
+    with pytest.raises(RecipeError, match="accumulate = 1000000 parts need at least as many images"):
+        load_recipe("demo", ["train.accumulate=1000000"])
+
+
 def test_paper_recipe_has_the_papers_values():
     recipe = load_recipe("tla-mobilenetv2-paper")
     head, tune = recipe.stages

@@ -371,8 +371,8 @@ def test_bad_input_is_one_line_and_nothing_is_written(tiny_run, noisy_manifest, 
 
 def test_quantisation_images_are_spread_over_kinds(tiny_run, noisy_manifest, monkeypatch):
     seen = []
-    real = quantisation.read_image
-    monkeypatch.setattr(quantisation, "read_image", lambda path: seen.append(path.name) or real(path))
+    real = quantisation.read_with_box
+    monkeypatch.setattr(quantisation, "read_with_box", lambda path, s: seen.append(path.name) or real(path, s))
     images = quantisation.quantisation_images(noisy_manifest, load_trained(tiny_run).preprocess, limit=9)
     kinds = {resolve(noisy_manifest, s).name: s.attack_type or s.label for s in read_manifest(noisy_manifest)}
     counts = [list(map(kinds.get, seen)).count(kind) for kind in set(kinds.values())]

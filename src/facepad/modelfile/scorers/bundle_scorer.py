@@ -70,7 +70,7 @@ class _Runner:
         self, network: Network, files: Sequence[bytes], engine: EngineName | None, threads: int | None
     ) -> None:
         usual: EngineName = "onnxruntime" if network.format == "onnx" else "openvino"
-        self.weight = network.weight
+        self.weight, self._title = network.weight, network.name
         self._input, self._output = network.input, network.output
         self._engine = load_network(files, usual if engine is None else engine, threads)
         self._name = network.output.name or self._engine.outputs[0]
@@ -78,9 +78,17 @@ class _Runner:
 
     def __call__(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
         """Logits ``(N,)`` and depth maps ``(N, h, w)`` of uint8 RGB crops ``(N, H, W, 3)``."""
-        results = self._engine(to_input(crops, self._input))
-        depth = results[self._output.depth] if self._output.depth else None
-        return to_logits(results[self._name], self._output), None if depth is None else _depth_maps(depth)
+        try:
+            results = self._engine(to_input(crops, self._input))
+        except Exception as error:  # each engine has its own exception types
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"network {self._title} cannot run on the input of its description: {reason}") from error
+        depth = _depth_maps(results[self._output.depth]) if self._output.depth else None
+        logits = to_logits(results[self._name], self._output)
+        for values in (logits, depth):
+            if values is not None and len(values) != len(crops):
+                raise ModelError(f"network {self._title} gives {len(values)} results for {len(crops)} images")
+        return logits, depth
 
     def _require_fit(self, network: Network, engine: Engine) -> None:
         """Run the network once, to report a wrong description when the model is loaded."""
@@ -91,9 +99,9 @@ class _Runner:
             self(np.zeros((1, *network.preprocess.size, 3), dtype=np.uint8))
         except ModelError:
             raise
-        except Exception as error:  # each engine has its own exception types
+        except Exception as error:  # the output has a form that the description does not expect
             reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"network {network.name} cannot run on the input of its description: {reason}") from error
+            raise ModelError(f"network {network.name} does not fit its description: {reason}") from error
 
 
 def to_input(crops: NDArray[np.uint8], form: InputFormat) -> NDArray[Any]:
