@@ -400,7 +400,7 @@ def test_annotated_copies_mirror_the_inputs(predict, photos, tmp_path):
     before = digests(photos)
     code, _, _ = predict(photos, "--annotate", tmp_path / "out")
     assert code == 3 and digests(photos) == before
-    copies = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
+    copies = list(digests(tmp_path / "out"))
     names = ["anna/live.png", "ben/attack.png", "ben/clip.mp4", "ben/nobody.png", "two.png"]
     assert copies == [f"photos/{name}" for name in names]
     assert not np.array_equal(read_image(tmp_path / "out" / "photos" / "two.png"), picture(RED, BLUE))
