@@ -94,16 +94,24 @@ def _run() -> int:
         if isinstance(stop.__context__, BrokenPipeError):
             raise stop.__context__ from None
         raise
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         code = ExitCode.CTRL_C
-    except Exception as error:
-        if os.environ.get("FACEPAD_DEBUG"):
-            raise
-        code, line = _explain(error)
-        if line:  # the line is empty if there were no arguments: typer has shown the help then
-            say(f"facepad: {line}")
+    except typer.Abort as abort:  # typer's answer to an EOFError, such as that of a file that ends too early
+        code = _report(abort.__cause__) if isinstance(abort.__cause__, EOFError) else ExitCode.CTRL_C
+    except Exception as error:  # noqa: BLE001 - every error becomes one line
+        code = _report(error)
     if code == ExitCode.CTRL_C:  # after Ctrl-C, some versions of typer return this code, and other versions raise
         say("facepad: stopped by Ctrl-C")
+    return code
+
+
+def _report(error: Exception) -> int:
+    """Print an error in one line, or with --debug its traceback, and return the exit code."""
+    if os.environ.get("FACEPAD_DEBUG"):
+        raise error
+    code, line = _explain(error)
+    if line:  # the line is empty if there were no arguments: typer has shown the help then
+        say(f"facepad: {line}")
     return code
 
 

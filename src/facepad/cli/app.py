@@ -15,6 +15,7 @@ import typer
 from facepad import __version__
 from facepad.errors import InputError
 from facepad.files.disk import writing
+from facepad.runtime.terminal import one_line, safe_text
 from facepad.types import Aggregation, FacePolicy
 
 if TYPE_CHECKING:
@@ -142,9 +143,10 @@ def aggregation_of(level: Level, fuse: Aggregation | None) -> Aggregation | None
     return None
 
 
-def say(text: str) -> None:
-    """Print a message on stderr; stdout is only for results."""
-    print(text, file=sys.stderr)
+def say(*lines: str) -> None:
+    """Print messages of one line each on stderr; stdout is only for results. Control characters become escapes."""
+    for line in lines:
+        print(one_line(line), file=sys.stderr)
 
 
 def say_terms(model: Bundle) -> None:
@@ -172,11 +174,13 @@ def report_written(*files: Path, notes: Iterable[str] = (), unreadable: Mapping[
 def show(text: str) -> None:
     """Print a result on stdout, and flush stdout, so that a full disk or a closed pipe raises here.
 
+    Control characters, except line ends, become escapes.
+
     Raises:
         RunError: stdout cannot be written.
     """
     with writing(OUTPUT):
-        print(text, flush=True)
+        print(safe_text(text), flush=True)
 
 
 def print_json(value: Any) -> None:

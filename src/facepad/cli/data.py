@@ -74,7 +74,7 @@ def data_prepare(
     chosen = frames_per_video is not None or frames_per_second is not None
     frames = FrameChoice(frames_per_video, frames_per_second) if chosen else None
     settings = PrepareSettings(protocol, seed, detector or _detector_of(for_model), detector_model, frames)
-    say(prepare(dataset, root, out, settings, jobs=jobs, progress=True).to_text())
+    say(*prepare(dataset, root, out, settings, jobs=jobs, progress=True).to_text().splitlines())
 
 
 def _detector_of(model: str | None) -> str | None:
@@ -105,7 +105,7 @@ def data_depth(
     chosen, remark = (create_labeller(named, model=model), None) if named else usual_labeller()
     if remark:
         say(remark)
-    say(make_depth(manifest, labeller=chosen, jobs=jobs, progress=True).to_text())
+    say(*make_depth(manifest, labeller=chosen, jobs=jobs, progress=True).to_text().splitlines())
     if preview:
         say(f"preview: {write_preview(manifest, preview, labeller=chosen.name)}")
 
@@ -143,7 +143,7 @@ def data_pack(
 
     settings = PackSettings(_crop(crop), size or None, image_format.value, quality, per_shard)
     summary = pack(manifest, out, settings, jobs=jobs, progress=True)
-    say(summary.to_text())
+    say(*summary.to_text().splitlines())
     for note in carry_depth(manifest, summary.manifest, summary.pairs):
         say(note)
 

@@ -24,6 +24,7 @@ from facepad.cli.app import (
     show,
 )
 from facepad.errors import MediaError
+from facepad.runtime.terminal import one_line
 from facepad.types import Policy
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def _copy(outcome: Outcome, copies: Annotations | None) -> None:
     try:
         copies.add(outcome.source, outcome.result, outcome.image)
     except MediaError as error:
-        say(f"no copy: {_printable(str(error))}")
+        say(f"no copy: {error}")
 
 
 def _exit_code(results: Results, complete: bool, fail_on: FailOn | None) -> int:
@@ -151,12 +152,12 @@ def _show(outcome: Outcome, as_json: bool, width: int) -> None:
     """Print an outcome as text: an unreadable source on stderr, and without --json the decisions on stdout."""
     from facepad.types import FrameDecision, VideoDecision
 
-    name, found = _printable(outcome.source.name), outcome.result
+    name, found = one_line(outcome.source.name), outcome.result
     if isinstance(found, MediaError):
-        say(f"unreadable: {name}: {_printable(found.reason)}")
+        say(f"unreadable: {name}: {found.reason}")
         return
     if isinstance(found, VideoDecision) and found.note:
-        say(f"{name}: {_printable(found.note)}")
+        say(f"{name}: {found.note}")
     if as_json:
         return
     if isinstance(found, VideoDecision):
@@ -197,12 +198,3 @@ def _line(name: str, width: int, decision: Decision, remark: str) -> str:
     score, threshold = ("-" if x is None else f"{x:.4f}" for x in (decision.score, decision.threshold))
     notes = ", ".join(filter(None, (*decision.reasons, remark)))
     return f"{name:<{width}}  {decision.verdict:<9}  score {score:<6}  threshold {threshold:<6}  {notes}".rstrip()
-
-
-def _printable(text: str) -> str:
-    """Escape control characters, because a file name could contain commands for the terminal.
-
-    >>> _printable("a\\x1b[31m é")
-    'a\\\\x1b[31m é'
-    """
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -32,6 +32,8 @@ __all__ = ["AsyncClient", "Client", "Upload"]
 Upload = str | os.PathLike[str] | bytes
 """An image or clip to check: the path or the bytes of a file."""
 
+_MAX_UPLOAD = 1 << 30  # More bytes than any service takes. The client reads a file into memory.
+
 
 class Client:
     """A blocking client, which threads may share. Close the client, or use it in a ``with`` block.
@@ -300,6 +302,10 @@ def _read_files(files: Sequence[Upload]) -> list[bytes]:
 
 def _read_file(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+            raise InputError(f"{path}: is not a regular file")
+        if path.stat().st_size > _MAX_UPLOAD:
+            raise InputError(f"{path}: has {path.stat().st_size} bytes, the limit is {_MAX_UPLOAD} bytes")
         return path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({reason(error)})") from error

@@ -17,6 +17,7 @@ from facepad.datasets.splits import class_balance, spelling_notes, spellings_acr
 from facepad.errors import ImageError, reason
 from facepad.faces import box_misfit, outside
 from facepad.files.disk import sha256_file
+from facepad.files.opening import MaxBytes
 from facepad.media.images import IMAGE_SUFFIXES, read_image
 from facepad.runtime.arguments import require_positive
 from facepad.runtime.parallel import available_cpus, map_ahead
@@ -187,7 +188,7 @@ class _File:
 
 def _inspect(path: Path) -> _File:
     try:
-        digest = sha256_file(path)
+        digest = sha256_file(path, MaxBytes.IMAGE)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return _File(missing=True)
     except OSError as error:

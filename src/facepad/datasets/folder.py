@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
+from facepad.datasets.manifest import why_unlisted
 from facepad.datasets.splits import split_subjects
 from facepad.errors import DatasetError, InputError
 from facepad.files.disk import walk_files
@@ -101,6 +102,8 @@ def _paths(root: Path, scan: Scan, suffixes: frozenset[str], noun: str) -> list[
             scan.skipped.append((relative.as_posix(), "hidden"))
         elif file.suffix.lower() not in suffixes:
             scan.skipped.append((relative.as_posix(), f"not {_article(noun)} {noun} file"))
+        elif why := why_unlisted(relative.as_posix()):
+            scan.skipped.append((relative.as_posix(), why))
         else:
             paths.append(relative.as_posix())
     return paths

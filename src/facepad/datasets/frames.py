@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,8 @@ from typing import Any
 
 from facepad.datasets.adapter import Adapter, Scan
 from facepad.errors import InputError, VideoError, reason
-from facepad.files.disk import json_line, make_output, write_text
+from facepad.files.disk import json_line, make_output, read_json, write_text
+from facepad.files.opening import require_regular
 from facepad.media.images import write_image
 from facepad.media.videos import read_video
 from facepad.runtime.arguments import require_positive
@@ -207,13 +207,13 @@ def _extract(item: tuple[str, str], *, root: Path, out: Path, choice: FrameChoic
         return ExtractedVideo(folder, error=str(error))
     result = ExtractedVideo(folder, tuple(frames), video.defect)
     facts = {**source, "frames": result.frames, "note": result.note}
-    write_text(out / folder / _DONE, json_line(facts))
+    write_text(out / folder / _DONE, json_line(facts), sync=False)
     return result
 
 
 def _source(path: Path, choice: FrameChoice) -> dict[str, Any]:
     """The facts that the frames of a video depend on: the choice of frames, the file's size and modification time."""
-    status = path.stat()
+    status = require_regular(path)
     chosen = {"rate": choice.rate} if choice.count is None else {"count": choice.count}
     return {**chosen, "length": status.st_size, "mtime_ns": status.st_mtime_ns}
 
@@ -221,7 +221,7 @@ def _source(path: Path, choice: FrameChoice) -> dict[str, Any]:
 def _earlier(out: Path, folder: str, source: Mapping[str, Any]) -> ExtractedVideo | None:
     """The frames that an earlier run extracted from the same file; None if the video must be read."""
     try:
-        done = json.loads((out / folder / _DONE).read_text(encoding="utf-8"))
+        done = read_json(out / folder / _DONE)
         video = ExtractedVideo(folder, tuple((int(i), float(s)) for i, s in done["frames"]), done["note"])
         same = all(done[key] == value for key, value in source.items())
     except (OSError, ValueError, KeyError, TypeError):

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from facepad.errors import InputError, ManifestError, reason, unknown_choice
 from facepad.files.disk import write_text
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS, normalise_name
 from facepad.types import AttackType, Box, Label, Sample, ScoreRecord, Split
 
@@ -27,6 +28,7 @@ __all__ = [
     "read_manifest",
     "require_both_classes",
     "resolve",
+    "why_unlisted",
     "write_manifest",
 ]
 
@@ -59,7 +61,7 @@ def read_manifest(path: Path) -> list[Sample]:
     """
     path = Path(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path, MaxBytes.TABLE).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ManifestError(f"{path}: not UTF-8 text ({error.reason} at byte {error.start})") from error
     except OSError as error:
@@ -143,6 +145,23 @@ def resolve(manifest_path: Path, sample: Sample) -> Path:
     'sets/nuaa/../raw/1.jpg'
     """
     return Path(manifest_path).parent / sample.path
+
+
+def why_unlisted(path: str, subject: str = "-", video: str | None = None) -> str:
+    """The reason why a manifest cannot hold the names of a sample; empty if it can.
+
+    >>> why_unlisted("live/anna/1.png", "anna"), why_unlisted("a\nb.png")
+    ('', 'a manifest cannot hold its name (a control character or backslash, spaces around it, or not Unicode)')
+    """
+    try:
+        _path(path)
+        _subject(subject)
+        named = not any(map(_NO_TEXT.search, (path, subject, video or "")))
+    except ValueError:
+        named = False
+    if named:
+        return ""
+    return "a manifest cannot hold its name (a control character or backslash, spaces around it, or not Unicode)"
 
 
 def require_both_classes(

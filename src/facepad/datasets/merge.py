@@ -16,6 +16,7 @@ from facepad.datasets.splits import class_balance
 from facepad.errors import InputError, OutputExistsError
 from facepad.files.disk import write_text
 from facepad.files.locks import exclusive
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.types import Sample, Split
 
 __all__ = ["merge_manifests"]
@@ -64,7 +65,7 @@ def _write(out: Path, merged: list[Sample], parts: Mapping[str, list[Sample]], m
     """Write the merged manifest and its origin; a file with the same content is kept."""
     text = manifest_text(merged, str(out))
     if out.exists():
-        if out.read_text(encoding="utf-8") != text:
+        if read_bytes(out, MaxBytes.TABLE) != text.encode():
             raise OutputExistsError(f"{out} was merged from other manifests; choose another output folder")
         return
     sources = {name: dict(Counter(str(sample.split) for sample in part)) for name, part in parts.items()}

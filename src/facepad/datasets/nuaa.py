@@ -11,6 +11,7 @@ from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_cla
 from facepad.datasets.published import RANDOM_IMAGES, TLA, PublishedFigure
 from facepad.datasets.splits import seeded_order
 from facepad.errors import DatasetError, reason
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.types import AttackType, Label, Sample, Split
 
 __all__ = ["DEV_SUBJECTS", "FOLDS", "NUAA"]
@@ -90,7 +91,7 @@ def _locate(root: Path) -> Path:
 def _read_list(root: Path, source: _List, scan: Scan) -> list[Sample]:
     try:
         # The lines of NUAA are ASCII. Lines that a user added may be in any encoding.
-        lines = (root / source.file).read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_bytes(root / source.file, MaxBytes.TABLE).decode(errors="replace").splitlines()
     except OSError as error:
         raise DatasetError(f"cannot read NUAA list {root / source.file}: {reason(error)}") from error
     samples: dict[str, Sample] = {}

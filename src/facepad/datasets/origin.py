@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from facepad.datasets.splits import class_balance
 from facepad.errors import OutputExistsError
-from facepad.files.disk import write_json
+from facepad.files.disk import read_json, write_json
 from facepad.types import Sample
 
 __all__ = ["add_run", "copy_origin", "origin_of", "read_runs"]
@@ -59,7 +58,7 @@ def read_runs(out: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
+        runs = read_json(path)["runs"]
         if all(isinstance(run["manifests"], dict) and run["detector"] for run in runs):
             return list(runs)
     except (OSError, ValueError, KeyError, TypeError):

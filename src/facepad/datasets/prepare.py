@@ -12,7 +12,7 @@ from facepad.datasets import DATASETS
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan
 from facepad.datasets.existing_frames import chosen_frames
 from facepad.datasets.frames import ExtractedVideo, FrameChoice, take_frames, unreadable_videos
-from facepad.datasets.manifest import manifest_text, read_manifest
+from facepad.datasets.manifest import manifest_text, read_manifest, why_unlisted
 from facepad.datasets.origin import add_run, origin_of, read_runs
 from facepad.datasets.splits import class_balance, spelling_notes, spellings_across_splits, subjects_across_splits
 from facepad.datasets.summary import PrepareSummary
@@ -21,6 +21,7 @@ from facepad.errors import DatasetError, InputError, ManifestError, OutputExists
 from facepad.faces import DETECTORS, FoundBox, default_detector, find_boxes, why_unusable
 from facepad.files.disk import make_output, write_text
 from facepad.files.locks import exclusive
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.runtime.parallel import map_ahead
 from facepad.types import Sample
 
@@ -86,7 +87,7 @@ def prepare(
         DatasetError: the data set or the protocol is unknown, the folder does not have the form that the adapter
             expects, a subject is in two splits of a subject-disjoint protocol, or more than 5 % of the images or
             videos are unreadable.
-        ManifestError: a file name cannot be written to a manifest.
+        ManifestError: the folder's name cannot be written to a manifest.
         BusyError: another process prepares data in ``out``.
         OutputExistsError: ``out`` already holds a manifest of the same name with other content.
     """
@@ -207,11 +208,10 @@ def _plan(adapter: Adapter, root: Path, out: Path, settings: PrepareSettings) ->
     if settings.frames is not None and not adapter.videos:
         raise InputError(f"{adapter.name} is a data set of images: {settings.frames.unit} do not apply")
     frames = (settings.frames or _USUAL_FRAMES) if adapter.videos else None
-    scan = adapter.scan(root, protocol.name, settings.seed)
+    scan = _listable(adapter.scan(root, protocol.name, settings.seed))
     if protocol.subject_disjoint:
         _refuse_shared_subjects(scan, adapter, protocol)
-    earlier = read_runs(out)
-    detector = settings.detector or _usual_detector(earlier)
+    detector = settings.detector or _usual_detector(read_runs(out))
     if frames is not None:
         if scan.of_frames:
             scan = chosen_frames(scan, frames)
@@ -228,6 +228,19 @@ def _plan(adapter: Adapter, root: Path, out: Path, settings: PrepareSettings) ->
         else:
             _refuse_other_data(path, planned)
     return PreparePlan(adapter, protocol, root, out, scan, settings, detector, frames)
+
+
+def _listable(scan: Scan) -> Scan:
+    """The scan without the samples whose names a manifest cannot hold. These are skipped, and the others prepared."""
+    folds: dict[str, list[Sample]] = {fold: [] for fold in scan.folds}
+    skipped: dict[str, str] = {}
+    for fold, samples in scan.folds.items():
+        for sample in samples:
+            if why := why_unlisted(sample.path, sample.subject, sample.video):
+                skipped[sample.path] = why
+            else:
+                folds[fold].append(sample)
+    return replace(scan, folds=folds, skipped=[*scan.skipped, *skipped.items()]) if skipped else scan
 
 
 def _usual_detector(earlier: Sequence[Mapping[str, Any]]) -> str:
@@ -328,7 +341,7 @@ def _write_manifests(finished: dict[Path, list[Sample]]) -> None:
     """Write all manifests. If a manifest exists with other boxes, raise an error and write nothing."""
     texts = {path: manifest_text(samples, str(path)) for path, samples in finished.items()}
     for path, text in texts.items():
-        if path.exists() and path.read_bytes() != text.encode():
+        if path.exists() and read_bytes(path, MaxBytes.TABLE) != text.encode():
             raise OutputExistsError(
                 f"{path} already holds a manifest with other boxes; remove it or choose another output folder"
             )

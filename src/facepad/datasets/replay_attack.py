@@ -13,6 +13,7 @@ from facepad.datasets.existing_frames import possible_videos, videos_or_frames
 from facepad.datasets.published import CITED, TLA, PublishedFigure, fusion_figures
 from facepad.errors import DatasetError
 from facepad.files.disk import walk_files
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.types import AttackType, Box, Label, Sample, Split
 
 __all__ = ["REPLAY_ATTACK", "canonical_square"]
@@ -191,7 +192,7 @@ def _video_boxes(root: Path, sample: Sample) -> dict[int, Box]:
     start = max(place for place in range(len(parts) - 2) if parts[place + 1] in ("real", "attack"))
     path = folder.joinpath(*parts[start:]).with_suffix(".face")
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
+        lines = read_bytes(path, MaxBytes.TEXT).decode("ascii").splitlines()
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

@@ -121,7 +121,7 @@ def _record_images(clip: Clip, out: Path, wanted: SyntheticSet) -> list[Sample]:
     samples = []
     for number, (camera, image, box) in enumerate(shots(clip, wanted.size)):
         path = f"{_folder(clip, wanted)}/{stem}-{number}.jpg"
-        write_bytes(out / path, camera.encode(image))
+        write_bytes(out / path, camera.encode(image), sync=False)
         samples.append(Sample(path, name, clip.label, clip.attack_type, clip.split, f"{name}/{stem}", number, box))
     return samples
 

@@ -17,6 +17,7 @@ from facepad.depth.template import TemplateDepth
 from facepad.errors import ImageError, InputError
 from facepad.faces import read_with_box
 from facepad.files.disk import sha256_file
+from facepad.files.opening import MaxBytes
 from facepad.runtime.arguments import require_positive
 from facepad.runtime.parallel import available_cpus, map_ahead
 from facepad.runtime.progress import progress_bar
@@ -202,6 +203,6 @@ class _Unreadable:
 
 def _digest(path: Path) -> str:
     try:
-        return sha256_file(path)
+        return sha256_file(path, MaxBytes.IMAGE)
     except OSError:
         return ""  # reading the image raises the error

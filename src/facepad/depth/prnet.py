@@ -25,6 +25,7 @@ from facepad.depth.positions import PRNET_SIDE, from_prnet, positions_to_depth, 
 from facepad.errors import ModelError
 from facepad.faces import crop
 from facepad.files.disk import sha256_file
+from facepad.files.opening import MaxBytes, require_regular
 from facepad.models.pixels import to_input
 from facepad.types import Box
 
@@ -219,6 +220,7 @@ def _load(path: Path) -> tuple[PositionNet, NDArray[np.bool_]]:
     if not path.is_file():
         raise ModelError(f"PRNet weights {path} is not a file; tools/convert_prnet.py writes one")
     try:
+        require_regular(path, MaxBytes.MODEL)
         state = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"PRNet weights {path} is not a .safetensors file: {str(error).splitlines()[0]}") from error

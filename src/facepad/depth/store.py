@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,8 +16,9 @@ from facepad.datasets.manifest import resolve
 from facepad.depth.raster import EXTENT, SIZE
 from facepad.errors import InputError, reason
 from facepad.files.append_store import AppendStore, read_entries
-from facepad.files.disk import sha256_file, write_json
+from facepad.files.disk import read_json, sha256_file, write_json
 from facepad.files.locks import exclusive
+from facepad.files.opening import MaxBytes
 from facepad.types import Box, Label, Sample
 
 __all__ = ["DepthLabel", "DepthMaps", "DepthStore", "depth_folder", "depth_labellers", "load_depth"]
@@ -292,7 +292,7 @@ def _same_image(manifest: Path, sample: Sample, row: _Row) -> bool:
 def _read_meta(folder: Path) -> dict[str, Any]:
     path = folder / _META
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta = read_json(path)
         if isinstance(meta, dict) and isinstance(meta["engine"], str):
             return meta
     except (OSError, ValueError, KeyError):
@@ -305,6 +305,6 @@ def _read_unreadable(folder: Path) -> dict[str, str]:
     if not path.exists():
         return {}
     try:
-        return {str(name): str(why) for name, why in json.loads(path.read_text(encoding="utf-8")).items()}
+        return {str(name): str(why) for name, why in read_json(path, MaxBytes.TABLE).items()}
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is not a list of unreadable images; remove it") from error

@@ -18,6 +18,7 @@ from facepad.faces.yunet import CALIBRATION, FIRST_SIDE, SECOND_SIDE, YUNET, YuN
 from facepad.files.disk import write_bytes, write_json
 from facepad.files.downloads import fetch
 from facepad.files.locks import new_folder
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.media.images import write_image
 from facepad.modelfile.bundle import CARD, LICENSE, Bundle, Network, usual_detector
 from facepad.modelfile.scorers import BundleScorer, Prepared
@@ -104,7 +105,7 @@ def _references(bundle: Bundle) -> tuple[list[dict[str, Any]], dict[str, NDArray
 def _yunet() -> bytes | None:
     """YuNet's graph for images of any size; None where its file is missing and cannot be downloaded."""
     try:
-        return with_free_size(fetch(YUNET).read_bytes())
+        return with_free_size(read_bytes(fetch(YUNET), MaxBytes.MODEL))
     except DownloadError:
         _LOG.warning("%s was left out: YuNet's file is missing and cannot be downloaded now", DETECTOR)
         return None

@@ -13,6 +13,7 @@ from facepad.errors import ImageError, RunError, reason
 from facepad.faces.box_cache import BoxCache, FileStamp, FoundBox
 from facepad.faces.detectors import DEFAULT_DETECTOR, Detector, create_detector
 from facepad.files.disk import sha256_file
+from facepad.files.opening import MaxBytes
 from facepad.media.images import read_image
 from facepad.runtime.arguments import require_positive
 from facepad.runtime.parallel import available_cpus, worker_pool
@@ -112,7 +113,7 @@ def _detect(path: Path, detector: Detector) -> _Result:
     """Detect the face in one file. The stamp is read first, so that a change during detection shows later."""
     try:
         stamp = FileStamp.of(path)
-        digest = sha256_file(path)
+        digest = sha256_file(path, MaxBytes.IMAGE)
     except (OSError, ValueError) as error:
         return path, None, FoundBox(None, (0, 0), f"{path}: cannot be read ({reason(error)})", "")
     try:

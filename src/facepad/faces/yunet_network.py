@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import ModelError
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.runtime.free_size import with_free_size
 from facepad.runtime.inference import OnnxNetwork
 
@@ -36,8 +37,8 @@ class YuNetNetwork:
     def __init__(self, model: Path, min_score: float) -> None:
         self._min_score = min_score
         try:
-            self._network = OnnxNetwork(with_free_size(model.read_bytes()), threads=1)
-        except (ValueError, ModelError) as error:
+            self._network = OnnxNetwork(with_free_size(read_bytes(model, MaxBytes.MODEL)), threads=1)
+        except (OSError, ValueError, ModelError) as error:
             raise ModelError(f"{model} is not a YuNet model: {error}") from error
         if set(self._network.outputs) != _OUTPUTS:
             raise ModelError(f"{model} is not a YuNet model: its outputs are {', '.join(self._network.outputs)}")

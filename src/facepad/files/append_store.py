@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from facepad.errors import InputError
 from facepad.files.disk import json_line, writing
+from facepad.files.opening import MaxBytes, open_regular, read_bytes, require_regular
 
 __all__ = ["AppendStore", "read_entries"]
 
@@ -65,7 +66,8 @@ class AppendStore(Generic[Entry]):
             self._index_length = _length_of_lines(self._index, len(self.entries))
             for name, length in row_bytes.items():
                 _write_at(self._folder / name, len(self.entries) * length, b"")
-            _write_at(self._index, self._index_length, b"")
+            if row_bytes or not _ends_with_a_line(self._index):  # another process may be appending whole lines
+                _write_at(self._index, self._index_length, b"")
 
     def append(self, lines: Sequence[Any], rows: Mapping[str, NDArray[Any]]) -> None:
         """Append entries. After a failure, the next call or the next opening removes the incomplete entries.
@@ -117,8 +119,8 @@ def read_entries(
     files = {Path(folder, name): length for name, length in row_bytes.items()}
     if not all(file.exists() for file in (path, *files)):
         return []
-    *whole, _torn = path.read_bytes().split(b"\n")
-    count = min((file.stat().st_size // length for file, length in files.items()), default=len(whole))
+    *whole, _torn = read_bytes(path, MaxBytes.TABLE).split(b"\n")
+    count = min((require_regular(file).st_size // length for file, length in files.items()), default=len(whole))
     entries = []
     for number, line in enumerate(whole, start=1):
         try:
@@ -133,8 +135,17 @@ def _length_of_lines(index: Path, count: int) -> int:
     """Length in bytes of the first ``count`` lines."""
     if count == 0:
         return 0
-    with index.open("rb") as stream:
+    with open_regular(index) as stream:
         return sum(len(next(stream)) for _ in range(count))
+
+
+def _ends_with_a_line(index: Path) -> bool:
+    try:
+        with open_regular(index) as stream:
+            stream.seek(-1, os.SEEK_END)
+            return stream.read() == b"\n"
+    except OSError:  # the file is missing or empty
+        return False
 
 
 def _write_at(path: Path, position: int, data: bytes | memoryview) -> None:

@@ -9,7 +9,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from facepad.errors import InputError, unknown_choice
+from facepad.errors import InputError, reason, unknown_choice
+from facepad.files.opening import MaxBytes, read_bytes
 
 __all__ = ["Section", "explain", "parse_toml", "read_toml"]
 
@@ -31,9 +32,9 @@ def read_toml(path: Path) -> dict[str, Any]:
             name.
     """
     try:
-        return parse_toml(path.read_text(encoding="utf-8"))
+        return parse_toml(read_bytes(path, MaxBytes.TEXT).decode())
     except (OSError, ValueError) as error:  # a number of 5,000 digits is a bare ValueError
-        raise InputError(f"cannot be read: {error}") from error
+        raise InputError(f"cannot be read: {reason(error)}") from error
 
 
 def parse_toml(text: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import logging
 import os
 import socket
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facepad.errors import BusyError, OutputExistsError, RunError, reason
-from facepad.files.disk import LOCK_FILES, json_line, make_output, refuse_existing, write_text, writing
+from facepad.files.disk import LOCK_FILES, json_line, make_output, read_json, refuse_existing, write_text, writing
 
 if TYPE_CHECKING:
     from filelock import FileLock
 
-__all__ = ["exclusive", "exclusive_file", "new_file", "new_folder"]
+__all__ = ["changing", "exclusive", "exclusive_file", "new_file", "new_folder"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -131,12 +131,38 @@ def _held(place: Path, lock_file: Path, owner: Path, doing: str, *, wait: bool) 
         raise RunError(f"cannot lock {place}: {reason(error)}") from error
     try:
         facts = {"doing": doing, "process": os.getpid(), "host": socket.gethostname(), "since": _now()}
-        write_text(owner, json_line(facts))
+        write_text(owner, json_line(facts), sync=False)
         yield
     finally:
         with suppress(OSError):  # on Windows, while another process reads the file
             owner.unlink(missing_ok=True)
         lock.release()
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Lock a file during a block that reads, changes and writes the file. Other blocks wait.
+
+    The lock is the file ``.NAME.lock`` beside ``path``. It is never deleted, as in `exclusive`. The lock does not
+    protect from a process that does not use this function, such as an editor.
+
+    Raises:
+        OSError: the folder is missing or not writable, or its file system does not support locks.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name, changing(Path(name, "keys.txt")):
+    ...     sorted(path.name for path in Path(name).iterdir())
+    ['.keys.txt.lock']
+    """
+    from filelock import FileLock  # imported late: see `exclusive`
+
+    path = Path(path)
+    path.parent.stat()  # filelock would make a missing folder
+    try:
+        with FileLock(path.with_name(f".{path.name}.lock")).acquire(poll_interval=0.01):
+            yield
+    except NotImplementedError as error:
+        raise OSError(errno.ENOTSUP, "its file system does not support locks", str(path)) from error
 
 
 def _acquire(lock: FileLock, place: Path, owner: Path, wait: bool) -> None:
@@ -158,7 +184,7 @@ def _acquire(lock: FileLock, place: Path, owner: Path, wait: bool) -> None:
 def _holder(owner: Path, place: Path) -> str:
     """The activity and the process of the lock's holder, from the owner file if it is readable."""
     try:
-        known = json.loads(owner.read_text(encoding="utf-8"))
+        known = read_json(owner)
         since = f"process {known['process']} on {known['host']}, since {known['since']}"
         return f"{known['doing']} in {place} ({since})"
     except (OSError, ValueError, KeyError, TypeError):

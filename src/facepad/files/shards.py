@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from facepad.files.opening import open_regular, require_regular, too_long
+
 __all__ = ["SHARD_SUFFIX", "file_stamp", "open_file", "read_members", "tar_headers"]
 
 SHARD_SUFFIX = ".tar"
@@ -40,21 +42,27 @@ _indexes: dict[str, _Index] = {}
 _indexing = threading.Lock()
 
 
-def open_file(path: Path | str) -> io.BufferedReader | io.BytesIO:
-    """Open a file, or a member of a shard, for reading. A member is read into memory.
+def open_file(path: Path | str, limit: int | None = None) -> io.BufferedReader | io.BytesIO:
+    """Open a regular file, or a member of a shard, for reading. A member is read into memory.
 
     The headers of a shard are read once per process, and again if the shard has changed.
 
+    Args:
+        path: The file or member.
+        limit: Maximum length in bytes, usually a `facepad.files.opening.MaxBytes`.
+
     Raises:
-        OSError: the file or member does not exist, or cannot be read.
+        OSError: the file or member does not exist, cannot be read, is not a regular file, or is longer than ``limit``.
         ValueError: a null byte in the name.
     """
     place = _place(path)
     if place is None:
-        return Path(path).open("rb")
+        return open_regular(path, limit)
     shard, name = place
-    with Path(shard).open("rb") as stream:
+    with open_regular(shard) as stream:
         offset, length = _find(shard, name, stream)
+        if limit is not None and length > limit:
+            raise too_long(path, str(length), limit)
         stream.seek(offset)
         content = stream.read(length)
     if len(content) < length:  # the shard was truncated after its headers were read
@@ -70,10 +78,10 @@ def file_stamp(path: Path | str) -> tuple[int, int]:
     """
     place = _place(path)
     if place is None:
-        status = Path(path).stat()
+        status = require_regular(path)
         return status.st_size, status.st_mtime_ns
     shard, name = place
-    with Path(shard).open("rb") as stream:
+    with open_regular(shard) as stream:
         return _find(shard, name, stream)[1], os.fstat(stream.fileno()).st_mtime_ns
 
 
@@ -83,7 +91,7 @@ def read_members(shard: Path, suffix: str) -> dict[str, bytes]:
     Raises:
         OSError: the shard is missing, or not a complete tar file.
     """
-    with shard.open("rb") as stream:
+    with open_regular(shard) as stream:
         index = _index(str(shard), stream)
         if index.problem:
             raise OSError(errno.EIO, index.problem, str(shard))

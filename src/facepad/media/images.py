@@ -21,6 +21,7 @@ from PIL import AvifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlug
 
 from facepad.errors import ImageError, InputError, reason, shown
 from facepad.files.disk import write_bytes
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.files.shards import open_file
 from facepad.media.formats import FORMAT_NAMES, HEAD, IMAGE_SUFFIXES, format_of, parser_of
 from facepad.media.hdr import TRANSFERS, to_sdr
@@ -191,6 +192,8 @@ def looks_like_image(head: bytes) -> bool:
 def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None:
     """Write an RGB image atomically. The ending of the file name chooses the format.
 
+    The image is not synced to the disk, because commands write thousands of images, and can write them again.
+
     Args:
         path: File to write: .jpg, .jpeg, .png, .webp, .bmp, .tif or .tiff. Missing parent folders are created.
         image: uint8 array of shape (height, width, 3).
@@ -208,7 +211,7 @@ def write_image(path: Path, image: NDArray[np.uint8], quality: int = 95) -> None
         raise InputError(f"cannot write {path}: expected uint8 (height, width, 3), got {image.dtype} {image.shape}")
     content = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(image)).save(content, format=kind, quality=quality)
-    write_bytes(path, content.getvalue())
+    write_bytes(path, content.getvalue(), sync=False)
 
 
 @contextmanager
@@ -265,15 +268,17 @@ def _avif_content(image: AvifImagePlugin.AvifImageFile) -> bytes:
         image.fp.seek(0)
         return image.fp.read()
     path = Path(os.fsdecode(image.filename))
-    content = path.read_bytes() if path.is_file() else b""
+    content = read_bytes(path, MaxBytes.IMAGE) if path.is_file() else b""
     return content if format_of(content[:HEAD]) == "AVIF" else b""
 
 
 def _stream(source: Path | str | bytes, name: str) -> AbstractContextManager[BinaryIO]:
     if isinstance(source, bytes):
+        if len(source) > MaxBytes.IMAGE:
+            raise ImageError(name, f"more bytes than the limit of {MaxBytes.IMAGE} bytes")
         return io.BytesIO(source)
     try:
-        return open_file(source)
+        return open_file(source, MaxBytes.IMAGE)
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise ImageError(name, f"cannot be read ({reason(error)})") from error
 

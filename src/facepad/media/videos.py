@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from facepad.errors import InputError, RunError, VideoError, reason, shown
 from facepad.files.disk import atomic_path
+from facepad.files.opening import MaxBytes, open_regular, require_regular
 from facepad.media.formats import HEAD, format_of
 from facepad.media.hdr import TRANSFERS, to_sdr
 from facepad.media.images import MAX_PIXELS
@@ -275,7 +276,7 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]], *, rate: int = 
     if first is None:
         raise InputError(f"cannot write {path}: a video needs at least one image")
     height, width = first.shape[:2]
-    with atomic_path(Path(path)) as temporary:
+    with atomic_path(Path(path), sync=False) as temporary:
         try:
             with av.open(str(temporary), "w", options={"fflags": "+bitexact"}) as container:
                 stream = container.add_stream("mpeg4", rate=rate, options=_QUALITY)
@@ -328,14 +329,14 @@ def _length(source: Path | bytes, name: str) -> int:
     if isinstance(source, bytes):
         return len(source)
     try:
-        return source.stat().st_size
+        return require_regular(source, MaxBytes.VIDEO).st_size
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise VideoError(name, f"cannot be read ({reason(error)})") from error
 
 
 def _refuse_disguised(source: Path | bytes, name: str, length: int) -> None:
     """Refuse HEIC and AVIF, of which FFmpeg would take each tile for a video, and files that it cannot read safely."""
-    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+    with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as stream:
         head = stream.read(HEAD)
         kind = format_of(head)
         if kind in ("HEIC", "AVIF"):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from facepad.errors import ScoresError, unknown_choice
 from facepad.files.disk import write_text
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.files.synonyms import parse_attack_type, parse_label, parse_split
 from facepad.metrics.bob import bob_columns, foreign_instruments_note, parse_bob
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
@@ -53,7 +54,7 @@ def read_scores(path: Path) -> ScoreFile:
     """
     path = Path(path)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = read_bytes(path, MaxBytes.TABLE).decode("utf-8-sig")
     except OSError as error:
         raise ScoresError(f"cannot read scores file {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

@@ -22,6 +22,7 @@ from facepad.errors import BundleError
 from facepad.faces import DETECTORS, default_detector
 from facepad.files.config import Section, explain
 from facepad.files.disk import atomic_path
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.metrics import Note, Preset, Threshold, read_notes
 from facepad.modelfile.preprocess import PreprocessSpec
 
@@ -277,7 +278,7 @@ def read_bundle(path: Path) -> Bundle:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, MaxBytes.MODEL)
     except OSError as error:
         raise BundleError(f"cannot read model {path}: {error.strerror or error}") from error
     files = _read_parts(path, content)

@@ -7,9 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from facepad.errors import ModelError
+from facepad.errors import ModelError, reason
+from facepad.files.disk import read_json
+from facepad.files.opening import MaxBytes, read_bytes
 
 __all__ = ["DESCRIPTION_FILE", "WEIGHTS_FILE", "RunFolder", "StageFiles", "read_epochs"]
+
+# The keys that every version of facepad has written to a file of a run.
+_KEYS = {
+    "recipe.json": {"recipe", "manifest_sha256"},
+    "environment.json": {"command", "python", "platform", "cpu_count", "packages", "manifest", "manifest_sha256"},
+    "samples.json": {"train", "dev"},
+}
 
 # A model file made from a run holds both files under the same names.
 WEIGHTS_FILE = "model.safetensors"
@@ -38,6 +47,11 @@ class StageFiles:
     def last_epoch_file(self) -> Path:
         """Lightning's checkpoint of the last finished epoch."""
         return self.folder / "last.ckpt"
+
+    @property
+    def epoch_before_file(self) -> Path:
+        """The checkpoint of the epoch before, which is used if the last one is damaged."""
+        return self.folder / "previous.ckpt"
 
     @property
     def learning_rate_file(self) -> Path:
@@ -137,16 +151,22 @@ class RunFolder:
             hint = "its training is not finished; continue with 'facepad train ... --resume'"
             raise ModelError(f"{self.path} holds no trained model ({hint if self.is_begun else 'not a run folder'})")
 
-    def read(self, file: Path) -> Any:
+    def read(self, file: Path) -> dict[str, Any]:
         """Read one of the folder's JSON files.
 
         Raises:
-            ModelError: the file is missing or broken.
+            ModelError: the file is missing, damaged, or of another kind.
         """
         try:
-            return json.loads(file.read_text(encoding="utf-8"))
+            values = read_json(file, MaxBytes.TABLE)
         except (OSError, ValueError) as error:
-            raise ModelError(f"{self.path} is not a whole run folder: {file.name} cannot be read") from error
+            raise ModelError(
+                f"{self.path} is not a whole run folder: {file.name} cannot be read ({reason(error)})"
+            ) from error
+        if not isinstance(values, dict) or (missing := _KEYS.get(file.name, set()) - values.keys()):
+            lacks = f"lacks {', '.join(sorted(missing))}" if isinstance(values, dict) else "holds no settings"
+            raise ModelError(f"{self.path} is not a whole run folder: {file.name} {lacks}")
+        return values
 
     def read_recipe(self) -> dict[str, Any]:
         """Read the resolved recipe.
@@ -159,7 +179,25 @@ class RunFolder:
 
 
 def read_epochs(path: Path) -> list[dict[str, Any]]:
-    """Read the lines of a run's ``metrics.jsonl`` in order. A missing file gives an empty list."""
+    """Read the lines of a run's ``metrics.jsonl`` in order. A missing file gives an empty list.
+
+    Raises:
+        ModelError: the file cannot be read, or a line is damaged. The message names the file and the line.
+    """
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    try:
+        lines = read_bytes(path, MaxBytes.TABLE).splitlines()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({reason(error)})") from error
+    return [_parse_epoch(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1)]
+
+
+def _parse_epoch(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+        if isinstance(row, dict):
+            return row
+    except (ValueError, RecursionError):
+        pass
+    raise ModelError(f"{place} is damaged; remove the line: the log of the run then lacks this epoch")

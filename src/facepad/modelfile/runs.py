@@ -13,6 +13,7 @@ from safetensors.torch import load, save
 
 from facepad.errors import ModelError
 from facepad.files.disk import sha256_file, write_bytes, write_json
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.run_folder import WEIGHTS_FILE, RunFolder
 from facepad.models import StagedModel, create_model
@@ -73,7 +74,9 @@ def load_trained(folder: Path) -> TrainedModel:
     run = RunFolder(folder)
     run.require_finished()
     try:
-        return read_trained(run.description_file.read_bytes(), run.weights_file.read_bytes(), str(folder))
+        return read_trained(
+            read_bytes(run.description_file, MaxBytes.TEXT), read_bytes(run.weights_file, MaxBytes.MODEL), str(folder)
+        )
     except OSError as error:
         raise ModelError(f"{folder} holds no readable model: {error.strerror or error}") from error
 

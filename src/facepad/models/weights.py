@@ -11,6 +11,7 @@ from torch import Tensor
 
 from facepad.errors import ModelError
 from facepad.files.downloads import PublicFile, fetch
+from facepad.files.opening import MaxBytes, require_regular
 from facepad.models.staged import StagedModel
 
 __all__ = ["TRUNKS", "load_trunk_weights"]
@@ -69,11 +70,12 @@ def load_trunk_weights(model: StagedModel, architecture: str, source: str) -> No
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
+    if not path.exists():
         raise ModelError(
             f"weights file {path} does not exist; expected 'imagenet', 'none', or a .safetensors or .pth file"
         )
     try:
+        require_regular(path, MaxBytes.MODEL)
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)

@@ -12,6 +12,7 @@ from typing import BinaryIO
 from facepad.errors import InputError
 from facepad.files.disk import printable, walk_files
 from facepad.files.endings import NotRead
+from facepad.files.opening import MaxBytes
 from facepad.media.images import IMAGE_SUFFIXES
 from facepad.types import VIDEO_SUFFIXES
 
@@ -78,7 +79,7 @@ def find_sources(words: Sequence[str], stdin: BinaryIO, not_read: NotRead | None
 def _sources_of(word: str, stdin: BinaryIO, not_read: NotRead) -> Iterator[Source]:
     path = Path(word)
     if word == _STDIN:
-        yield Source(SourceKind.IMAGE, _STDIN, stdin.read(), PurePath("stdin"))
+        yield Source(SourceKind.IMAGE, _STDIN, stdin.read(MaxBytes.IMAGE + 1), PurePath("stdin"))
     elif path.is_dir():
         yield from _folder_sources(path, not_read)
     elif word.startswith(_CAMERA) and not path.exists():

@@ -9,6 +9,8 @@ import threading
 import time
 from collections import Counter
 
+from facepad.runtime.terminal import one_line, safe_text
+
 __all__ = ["log_to_stderr"]
 
 _MOST_KINDS = 1000
@@ -19,9 +21,16 @@ class _StderrHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            print(self.format(record), file=sys.stderr, flush=True)
+            print(safe_text(self.format(record)), file=sys.stderr, flush=True)
         except Exception:  # noqa: BLE001 - a closed stderr must not stop the work that is logged
             self.handleError(record)
+
+
+class _OneLine(logging.Formatter):
+    """The message in one line. Only a traceback has further lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name of the base class
+        return one_line(super().formatMessage(record))
 
 
 _Kind = tuple[str, int, str | type[BaseException]]
@@ -74,7 +83,9 @@ def log_to_stderr(*others: str, once_a_second: bool = False) -> None:
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
-            logger.addHandler(_StderrHandler())
-        for handler in logger.handlers:
-            if once_a_second and isinstance(handler, _StderrHandler):
-                handler.addFilter(_FILTER)
+            handler = _StderrHandler()
+            handler.setFormatter(_OneLine())
+            logger.addHandler(handler)
+        for known in logger.handlers:
+            if once_a_second and isinstance(known, _StderrHandler):
+                known.addFilter(_FILTER)

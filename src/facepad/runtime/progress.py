@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from facepad.runtime.terminal import one_line
+
 __all__ = ["Advance", "progress_bar"]
 
 
@@ -38,11 +40,12 @@ def progress_bar(title: str, total: int | None, *, shown: bool = False, unit: st
         yield lambda count=1, *, total=None: None
         return
     from rich.console import Console  # imported late: the import of rich is slow
+    from rich.markup import escape
     from rich.progress import DownloadColumn, MofNCompleteColumn, Progress, TransferSpeedColumn
 
     counts = (DownloadColumn(), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
     # Without `redirect_stdout=False`, results that are printed during the block would go to stderr.
     console = Console(stderr=True)
     with Progress(*Progress.get_default_columns(), *counts, console=console, redirect_stdout=False) as bar:
-        task = bar.add_task(title, total=total)
+        task = bar.add_task(escape(one_line(title)), total=total)
         yield lambda count=1, *, total=None: bar.update(task, advance=count, total=total)

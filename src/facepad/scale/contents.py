@@ -12,11 +12,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from facepad.files.opening import MaxBytes
 from facepad.scale.items import Item
 from facepad.scale.stores import GoneError, RefusedError, UnreachedError, is_remote, open_file, read_range
 
 __all__ = ["as_file", "read_content"]
 
+_LIMITS = {"image": MaxBytes.IMAGE, "video": 1 << 30}  # Maximum number of bytes of an input in memory.
 _ATTEMPTS = 3
 _PAUSE = 0.5  # Seconds before the second attempt. Every further pause is twice as long.
 
@@ -27,7 +29,7 @@ def read_content(item: Item) -> bytes | GoneError | RefusedError | UnreachedErro
         return RefusedError(item.problem)
     for attempt in range(_ATTEMPTS):
         try:
-            return _read_cell(item) if item.column else read_range(item.url, item.place)
+            return _read_cell(item) if item.column else read_range(item.url, item.place, limit=_LIMITS[item.kind])
         except UnreachedError as error:
             if attempt == _ATTEMPTS - 1:
                 return error

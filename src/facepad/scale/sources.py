@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import io
+import os
 import re
 import tarfile
 from collections.abc import Callable, Iterator
@@ -22,7 +23,18 @@ from facepad.scale.stores import SCHEMES, GoneError, RefusedError, UnreachedErro
 
 __all__ = ["BulkSource", "open_source"]
 
+
+class _UnusableError(InputError):
+    """A tar, Parquet or text file that has no items. ``reason`` is the message without the name of the file."""
+
+    def __init__(self, url: str, reason: str, message: str = "{}: {}") -> None:
+        super().__init__(message.format(printable(url), reason))
+        self.reason = reason
+
+
 _TAR, _PARQUET, _MANIFEST, _LISTING = ".tar", ".parquet", ".csv", ".txt"
+_LONGEST_LINE = 100_000
+_UTF_16 = ("\udcff\udcfe", "\udcfe\udcff")  # The byte order marks, decoded with "surrogateescape".
 _PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
@@ -41,11 +53,15 @@ class BulkSource:
     def list_items(self, not_read: NotRead | None = None) -> Iterator[Item]:
         """List the items one by one, from the first item. Memory does not grow with the number of items.
 
+        A part of the source that cannot be used, such as a broken tar file in a folder, or a line of a listing that is
+        no path, has one item with the problem.
+
         Args:
             not_read: Counts the files of a folder or pattern that have no items. Hidden files are not counted.
 
         Raises:
-            InputError: A part cannot be listed. The error is raised when the part is reached.
+            InputError: The source itself cannot be listed, or a store cannot be reached. The error is raised when the
+                part is reached.
         """
         return self.lister(NotRead() if not_read is None else not_read)
 
@@ -112,17 +128,28 @@ def _file_item(url: str, key: str) -> Item:
 
 
 def _folder_items(url: str, column: str | None, not_read: NotRead) -> Iterator[Item]:
-    for address, key in walk(url):
+    broken: list[tuple[str, str]] = []
+    for address, key in walk(url, broken):
+        yield from _broken_items(broken)
         yield from _listed_file_items(address, key, column, not_read)
+    yield from _broken_items(broken)
+
+
+def _broken_items(broken: list[tuple[str, str]]) -> Iterator[Item]:
+    """Yield an item for each folder that cannot be read, and empty the list."""
+    while broken:
+        name, why = broken.pop(0)
+        yield Item(printable(f"{name}/"), "image", name, problem=f"its folder cannot be read ({why})")
 
 
 def _listed_file_items(url: str, key: str, column: str | None, not_read: NotRead) -> Iterator[Item]:
     """Yield the items of a file that a folder or pattern lists. Files of other kinds have no items, and are counted."""
-    suffix = PurePosixPath(key).suffix.lower()
-    if suffix == _TAR:
-        yield from _shard_items(url, key, column)
-    elif suffix == _PARQUET:
-        yield from _parquet_items(url, key, column)
+    lister = {_TAR: _shard_items, _PARQUET: _parquet_items}.get(PurePosixPath(key).suffix.lower())
+    if lister is not None:
+        try:
+            yield from lister(url, key, column)
+        except _UnusableError as error:
+            yield Item(printable(key), "image", url, problem=error.reason)
     elif media_of(key) is not None:
         yield _file_item(url, key)
     else:
@@ -135,12 +162,12 @@ def _pattern_items(pattern: str, column: str | None, not_read: NotRead) -> Itera
     if not is_remote(pattern):
         for match in glob.iglob(pattern, recursive=True):  # noqa: PTH207 - Path.glob takes no absolute pattern
             key = Path(match).relative_to(root).as_posix()
-            if Path(match).is_file():
+            if not os.path.isdir(match):  # noqa: PTH112 - Path.is_dir raises for a folder that may not be searched
                 yield from _listed_file_items(match, key, column, not_read)
         return
     wanted = _pattern_regex(unquote(urlsplit(pattern).path))
     base = root.partition("?")[0]
-    for address, key in walk(root):
+    for address, key in walk(root, []):
         if wanted.fullmatch(unquote(urlsplit(base).path) + key):
             yield from _listed_file_items(address, key, column, not_read)
 
@@ -170,7 +197,7 @@ def _pattern_regex(pattern: str) -> re.Pattern[str]:
 def _manifest_items(url: str, key: str, column: str | None) -> Iterator[Item]:
     """Yield the lines of a manifest. File paths are relative to the folder of the manifest."""
     with _open_text(url) as stream:
-        for sample in iter_manifest(stream, url):
+        for sample in iter_manifest(_lines(stream, url), url):
             frame = "" if sample.frame is None else f"#{sample.frame}"
             yield Item(
                 f"{sample.path}{frame}",
@@ -182,25 +209,42 @@ def _manifest_items(url: str, key: str, column: str | None) -> Iterator[Item]:
 
 def _listing_items(url: str, key: str, column: str | None) -> Iterator[Item]:
     """Yield the paths and URLs in a text file. Empty lines and lines that begin with # are skipped."""
-    with _open_text(url) as stream:
-        try:
-            for line in stream:
-                name = line.strip()
-                if name and not name.startswith("#"):
-                    yield _file_item(name if is_remote(name) else _path_relative_to(url, name), name)
-        except UnicodeDecodeError as error:
-            raise InputError(f"{url} is not a text file in UTF-8 (byte {error.start})") from error
+    # A file name may have bytes that are not UTF-8. With "surrogateescape" the name opens the file with these bytes.
+    with _open_text(url, errors="surrogateescape") as stream:
+        for line in _lines(stream, url):
+            if line.startswith(_UTF_16):
+                raise _UnusableError(url, "UTF-16; expected a text file in UTF-8")
+            name = line.strip()
+            if name and not name.startswith("#"):
+                yield _line_item(url, name)
 
 
-def _open_text(url: str) -> io.TextIOWrapper:
-    return io.TextIOWrapper(_open_or_refuse(url), encoding="utf-8-sig", newline="")
+def _line_item(url: str, name: str) -> Item:
+    try:
+        return _file_item(name if is_remote(name) else _path_relative_to(url, name), name)
+    except (InputError, ValueError) as error:  # ValueError: a malformed URL
+        return Item(printable(name), "image", url, problem=str(error))
+
+
+def _lines(stream: io.TextIOWrapper, url: str) -> Iterator[str]:
+    """The lines of a text. A file without line ends is refused, because a line is read into memory."""
+    while line := stream.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE:
+            raise InputError(f"{printable(url)} is not a list: a line has more than {_LONGEST_LINE} characters")
+        yield line
+
+
+def _open_text(url: str, errors: str = "strict") -> io.TextIOWrapper:
+    return io.TextIOWrapper(_open_or_refuse(url), encoding="utf-8-sig", newline="", errors=errors)
 
 
 def _open_or_refuse(url: str) -> Any:
     try:
         return open_file(url)
-    except (GoneError, RefusedError, UnreachedError) as error:
+    except UnreachedError as error:  # a later run may reach it
         raise InputError(f"cannot read {printable(url)}: {error}") from error
+    except (GoneError, RefusedError) as error:
+        raise _UnusableError(url, str(error), "cannot read {}: {}") from error
 
 
 def _path_relative_to(url: str, name: str) -> str:
@@ -263,5 +307,5 @@ def _bytes_column(schema: Any, asked: str | None, url: str) -> str:
     what = "no column" if asked is None and not binary else f"columns {', '.join(binary)}"
     wrong = "name a column with --column" if asked is None else f"expected one of these, got {asked!r}"
     if not binary:
-        raise InputError(f"{printable(url)}: no column holds bytes of images; columns: {', '.join(known)}")
-    raise InputError(f"{printable(url)}: {what} hold bytes; {wrong}")
+        raise _UnusableError(url, f"no column holds bytes of images; columns: {', '.join(known)}")
+    raise _UnusableError(url, f"{what} hold bytes; {wrong}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -14,6 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from facepad.errors import InputError, reason, unknown_choice
 from facepad.files import shards
 from facepad.files.disk import walk_files
+from facepad.files.opening import too_long
 
 __all__ = ["SCHEMES", "GoneError", "RefusedError", "UnreachedError", "is_remote", "open_file", "read_range", "walk"]
 
@@ -21,6 +24,7 @@ SCHEMES = ("s3", "gs", "http", "https")
 """The known schemes of URLs."""
 
 _BUCKET_OPTIONS = ("region", "endpoint_override", "scheme", "anonymous")
+_CHUNK = 1 << 16  # Bytes.
 _CONNECT_SECONDS, _REQUEST_SECONDS, _ATTEMPTS = 5.0, 30.0, 3
 
 
@@ -53,15 +57,15 @@ def is_remote(word: str) -> bool:
     return True
 
 
-def open_file(url: str) -> BinaryIO:
-    """Open a file for reading and seeking.
+def open_file(url: str, limit: int | None = None) -> BinaryIO:
+    """Open a file for reading and seeking. A local file must be a regular file of at most ``limit`` bytes.
 
     Raises:
         GoneError, RefusedError, UnreachedError: The file cannot be opened.
     """
     try:
         if not is_remote(url):
-            return shards.open_file(url)
+            return shards.open_file(url, limit)
         if _is_web(url):
             return cast(BinaryIO, _web_filesystem().open(url, "rb"))
         store, path = _bucket_of(url)
@@ -70,29 +74,60 @@ def open_file(url: str) -> BinaryIO:
         raise _store_error(error, url) from error
 
 
-def read_range(url: str, place: tuple[int, int] | None = None) -> bytes:
+def read_range(url: str, place: tuple[int, int] | None = None, *, limit: int) -> bytes:
     """Read the bytes of a file, or only the range ``place`` (offset, length).
 
     Raises:
-        GoneError, RefusedError, UnreachedError: The bytes cannot be read.
+        GoneError, RefusedError, UnreachedError: The bytes cannot be read, or are more than ``limit``.
     """
     try:
+        if place is not None and place[1] > limit:
+            raise too_long(url, str(place[1]), limit)
         if is_remote(url) and _is_web(url):
-            start, end = (None, None) if place is None else (place[0], sum(place))
-            return cast(bytes, _web_filesystem().cat_file(url, start=start, end=end))
-        with open_file(url) as stream:
-            if place is None:
-                return stream.read()
-            stream.seek(place[0])
-            return stream.read(place[1])
+            content = _read_web(url, place, limit)
+        else:
+            with open_file(url, limit if place is None else None) as stream:
+                stream.seek(place[0] if place else 0)
+                content = stream.read(place[1] if place else limit + 1)
+        if len(content) > limit:
+            raise too_long(url, f"more than {limit}", limit)
+        return content
     except Exception as error:
         raise _store_error(error, url) from error
 
 
-def walk(url: str) -> Iterator[tuple[str, str]]:
+def _read_web(url: str, place: tuple[int, int] | None, limit: int) -> bytes:
+    from fsspec.asyn import sync
+
+    files = _web_filesystem()
+    if place is not None:
+        return cast(bytes, files.cat_file(url, start=place[0], end=sum(place)))
+    return cast(bytes, sync(files.loop, _download, files, url, limit))
+
+
+async def _download(files: Any, url: str, limit: int) -> bytes:
+    """The content of a web address. The download stops above the limit, because an answer may never end."""
+    session = await files.set_session()
+    content = bytearray()
+    async with session.get(files.encode_url(url), **files.kwargs) as answer:
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise FileNotFoundError(url)
+        answer.raise_for_status()
+        async for part in answer.content.iter_chunked(_CHUNK):
+            content += part
+            if len(content) > limit:
+                raise too_long(url, f"more than {limit}", limit)
+    return bytes(content)
+
+
+def walk(url: str, broken: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
     """Yield the URL, and the path below ``url``, of every file in a folder or bucket except hidden files.
 
     Hidden folders are also skipped. Memory holds one folder at a time. A folder that is deleted meanwhile is skipped.
+
+    Args:
+        url: The folder or bucket.
+        broken: Gets the path below ``url``, and the reason, of each local folder that cannot be read.
 
     Raises:
         InputError: A folder or bucket is missing, forbidden or unreachable.
@@ -102,7 +137,7 @@ def walk(url: str) -> Iterator[tuple[str, str]]:
             raise InputError(f"{url}: a web address must name a listing (.txt, .csv), a .tar or a .parquet file")
         yield from _walk_bucket(url)
     else:
-        for file in walk_files(Path(url), hidden=False):
+        for file in walk_files(Path(url), hidden=False, broken=broken):
             yield str(file), file.relative_to(url).as_posix()
 
 
@@ -197,6 +232,8 @@ def _store_error(error: Exception, url: str) -> Exception:
         return GoneError("it does not exist")
     status = getattr(error, "status", None)  # The HTTP status of a web server's answer.
     text = _first_line(error)
+    if getattr(error, "errno", None) == errno.EFBIG:
+        return RefusedError(f"cannot be read ({reason(error)})")
     if isinstance(error, PermissionError) or "ACCESS_DENIED" in str(error) or status in (401, 403):
         return RefusedError(f"access is forbidden ({text})" if is_remote(url) else "cannot be read (Permission denied)")
     if isinstance(status, int) and 400 <= status < 500:

@@ -20,7 +20,8 @@ from facepad.types import Label, Policy, ScoreStatus
 
 __all__ = ["DecisionLog", "LoggedDecision"]
 
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+# Without O_NONBLOCK, opening a pipe, or writing to a full pipe, would wait for the reader of the pipe.
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
 
 
 class LoggedDecision(BaseModel):

@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from facepad.errors import InputError, reason, unknown_choice
-from facepad.files.disk import read_text
+from facepad.files.disk import read_text, sync_file
+from facepad.files.locks import changing
 from facepad.service.watched import Watched
 
 __all__ = ["ApiKey", "ApiKeys", "KeyLimits", "KeyScope", "add_key"]
@@ -153,18 +154,24 @@ def add_key(path: Path, name: str, limits: KeyLimits | None = None) -> str:
         raise InputError(f"a key's name has 1 to 64 characters of A-Z a-z 0-9 . _ -, got {name!r}")
     if limits.expired():
         raise InputError(f"the key would be expired: its last day is {limits.expires}")
-    if path.exists() and name in _read_keys(path, empty=True):
-        raise InputError(f"{path}: has a key {name!r} already; remove its line to revoke the key")
     key = secrets.token_urlsafe(32)
-    line = f"{name}:{_digest(key)} {limits}".rstrip() + "\n"
     try:
-        path.touch(mode=0o600)
-        with path.open("r+", encoding="utf-8") as file:
-            text = file.read()
-            file.write(f"{'' if not text or text.endswith(chr(10)) else chr(10)}{line}")
+        with changing(path):
+            if path.exists() and name in _read_keys(path, empty=True):
+                raise InputError(f"{path}: has a key {name!r} already; remove its line to revoke the key")
+            _append_line(path, f"{name}:{_digest(key)} {limits}".rstrip())
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({reason(error)})") from error
     return key
+
+
+def _append_line(path: Path, line: str) -> None:
+    """Append a line. A missing file is created for its owner. The file is not replaced: it keeps owner and mode."""
+    path.touch(mode=0o600)
+    with path.open("rb+") as file:
+        content = file.read()
+        file.write(b"\n" * bool(content and not content.endswith(b"\n")) + f"{line}\n".encode())
+    sync_file(path)
 
 
 def _digest(key: str) -> str:

@@ -15,7 +15,8 @@ from jwt.algorithms import OKPAlgorithm
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from facepad.errors import InputError
-from facepad.files.disk import json_text, read_text, writing
+from facepad.files.disk import json_text, read_text, sync_file, writing
+from facepad.files.locks import changing
 from facepad.service.sessions import SessionRecord
 from facepad.service.watched import Watched
 
@@ -90,6 +91,11 @@ def add_signing_key(path: Path) -> str:
         InputError: The newest key is younger than `PREPARED_SECONDS`, or the file is broken.
         RunError: The file cannot be written.
     """
+    with writing(path), changing(path):
+        return _add_signing_key(path)
+
+
+def _add_signing_key(path: Path) -> str:
     keys = _read_keys(path) if path.exists() else ()
     if keys and (age := time.time() - keys[0].iat) < PREPARED_SECONDS:
         raise InputError(
@@ -99,10 +105,10 @@ def add_signing_key(path: Path) -> str:
     jwk = json.loads(OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate()))
     made = _Key(**jwk, kid=secrets.token_urlsafe(12), iat=int(time.time()))
     temporary = path.with_name(f".{path.name}.new")
-    with writing(path):
-        temporary.touch(mode=0o600)
-        temporary.write_text(json_text({"keys": [key.model_dump() for key in (made, *keys)[:_KEPT]]}), encoding="utf-8")
-        temporary.replace(path)
+    temporary.touch(mode=0o600)
+    temporary.write_text(json_text({"keys": [key.model_dump() for key in (made, *keys)[:_KEPT]]}), encoding="utf-8")
+    sync_file(temporary)
+    temporary.replace(path)
     return made.kid
 
 

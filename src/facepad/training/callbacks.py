@@ -1,8 +1,7 @@
-"""Lightning callbacks of a training: seeds, shared failures, the epoch log, and checkpoints."""
+"""Lightning callbacks of a training: seeds, shared failures, and the epoch log."""
 
 from __future__ import annotations
 
-import io
 import logging
 import time
 from pathlib import Path
@@ -11,15 +10,14 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from facepad.datasets.unreadable import refuse_mostly_unreadable
-from facepad.files.disk import json_line, write_bytes, write_text
+from facepad.files.disk import json_line, write_text
 from facepad.modelfile.run_folder import read_epochs
 from facepad.training.data import CropDataset, RowDataset
 from facepad.training.ranks import Ranks
 
-__all__ = ["EpochLog", "EpochSeeds", "SharedUnreadable", "WholeCheckpoints"]
+__all__ = ["EpochLog", "EpochSeeds", "SharedUnreadable"]
 
 _LOG = logging.getLogger(__name__)
 _COLUMNS = ("train_loss", "train_depth_loss", "train_accuracy", "dev_loss", "dev_depth_loss", "dev_accuracy")
@@ -86,9 +84,10 @@ class EpochLog(Callback):
         """Remove the lines of epochs that run again. Lightning has already restored the number of the epoch."""
         if not trainer.is_global_zero:
             return
-        rows = [
-            row for row in read_epochs(self.path) if row["stage"] != self.stage or row["epoch"] <= trainer.current_epoch
-        ]
+        finished = trainer.current_epoch
+        rows = [row for row in read_epochs(self.path) if row["stage"] != self.stage or row["epoch"] <= finished]
+        if missing := finished - sum(row["stage"] == self.stage for row in rows):
+            _LOG.warning("%s is damaged: it lacks %d epochs of stage %s", self.path, missing, self.stage)
         _write_rows(self.path, rows)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -112,16 +111,6 @@ class EpochLog(Callback):
         _write_rows(self.path, [*read_epochs(self.path), row])
         numbers = "  ".join(f"{name.replace('_', ' ')} {row[name]:.4f}" for name in _COLUMNS if name in row)
         _LOG.info("%s: epoch %d/%d  %s", self.stage, row["epoch"], self.epochs, numbers)
-
-
-class WholeCheckpoints(TorchCheckpointIO):
-    """Writes each checkpoint of Lightning in one step. A failure, such as a full disk, leaves the old checkpoint."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Replace the checkpoint in one step."""
-        content = io.BytesIO()
-        torch.save(checkpoint, content)
-        write_bytes(Path(path), content.getvalue())
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

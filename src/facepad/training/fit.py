@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from facepad.datasets.manifest import require_both_classes
 from facepad.datasets.pack import refuse_narrow_crops
-from facepad.errors import InputError
-from facepad.files.disk import write_bytes, write_json, writing
+from facepad.errors import InputError, ModelError
+from facepad.files.disk import read_json, write_bytes, write_json, writing
+from facepad.files.opening import MaxBytes, require_regular
 from facepad.modelfile.run_folder import RunFolder
 from facepad.models import StagedModel
 from facepad.training.data import TrainingData
@@ -89,8 +90,8 @@ def _fit_stages(run: TrainingRun) -> None:
     for number in range(len(run.plan.stages)):
         weights = run.folder.stage(number).weights_file
         if ranks.on_first(weights.exists):
-            run.model.load_state_dict(ranks.on_first(load_file, weights))
-            run.unreadable |= json.loads(ranks.on_first(unreadable.read_text, encoding="utf-8"))
+            run.model.load_state_dict(ranks.on_first(_read_weights, weights))
+            run.unreadable |= ranks.on_first(_read_unreadable, unreadable)
             continue
         _execute_stage(run, number)
         for others in ranks.gather(run.unreadable):
@@ -100,6 +101,23 @@ def _fit_stages(run: TrainingRun) -> None:
         if ranks.first:
             write_json(unreadable, run.unreadable)
             write_bytes(weights, save({key: value.contiguous() for key, value in run.model.state_dict().items()}))
+            run.folder.stage(number).epoch_before_file.unlink(missing_ok=True)
+
+
+def _read_weights(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        require_regular(path, MaxBytes.MODEL)
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is damaged; remove it, and the end of its stage is trained again") from error
+
+
+def _read_unreadable(path: Path) -> dict[str, str]:
+    """Path -> reason of the images that finished stages could not read. Without the file, later stages find them."""
+    try:
+        return dict(read_json(path, MaxBytes.TABLE)) if path.exists() else {}
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{path} is damaged; remove it, and later stages list the unreadable images again") from error
 
 
 def _execute_stage(run: TrainingRun, number: int) -> None:

@@ -147,7 +147,7 @@ def load_recipe(name_or_path: str, overrides: list[str] | None = None) -> Recipe
         RecipeError: the recipe, a key or a value is unknown.
     """
     path = Path(name_or_path) if name_or_path.endswith(".toml") else _recipes_folder() / f"{name_or_path}.toml"
-    if not path.is_file():
+    if not path.exists():
         if name_or_path.endswith(".toml"):
             raise RecipeError(f"recipe file {path} does not exist")
         raise RecipeError(unknown_choice("recipe", name_or_path, list_recipes()))

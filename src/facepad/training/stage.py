@@ -15,6 +15,7 @@ from facepad.errors import DivergedError, RunError
 from facepad.modelfile.run_folder import StageFiles, read_epochs
 from facepad.training.batches import Batches, SeededShuffle, batch_loader
 from facepad.training.callbacks import EpochLog, EpochSeeds, SharedUnreadable
+from facepad.training.checkpoints import find_checkpoint
 from facepad.training.crops import CropProcesses, CropSource, processes_for
 from facepad.training.data import CropDataset, RowDataset
 from facepad.training.features import keep_features
@@ -22,7 +23,7 @@ from facepad.training.module import PadModule
 from facepad.training.ranks import Ranks
 from facepad.training.run import TrainingRun, feature_taps
 from facepad.training.settings import StageSettings
-from facepad.training.trainer import found_lr, make_trainer, stopped_early
+from facepad.training.trainer import found_lr, make_trainer
 
 __all__ = ["BEFORE_TRAINING", "StageRun"]
 
@@ -90,6 +91,7 @@ class StageRun:
         Raises:
             DatasetError: more than 5 % of the images are unreadable.
             DivergedError: the weights are no longer finite.
+            ModelError: a file that the stage continues from is damaged.
             RunError: the disk is full, or the learning-rate search failed.
         """
         try:
@@ -129,12 +131,13 @@ class StageRun:
         )
 
     def _resume_or_fit(self, loader: DataLoader[Any], dev_loader: DataLoader[Any] | None) -> None:
-        last, ranks = self.files.last_epoch_file, self.run.ranks
+        found = self.run.ranks.on_first(find_checkpoint, self.files, self.settings)
         self.module.train_weight = self.batches.weight
-        if ranks.on_first(stopped_early, last, self.settings):
-            self.module.load_state_dict(torch.load(last, map_location="cpu", weights_only=False)["state_dict"])
+        if found is not None and found.stopped_early:
+            content = torch.load(found.path, map_location="cpu", weights_only=False)
+            self.module.load_state_dict(content["state_dict"])
             return
-        resumed = last if ranks.on_first(last.exists) else None
+        resumed = None if found is None else found.path
         self.trainer.fit(self.module, loader, dev_loader, ckpt_path=resumed, weights_only=False)
 
     def _finish(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import sys
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
@@ -24,10 +22,11 @@ from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.tuner.tuning import Tuner
 from torch.utils.data import DataLoader
 
-from facepad.errors import RunError
-from facepad.files.disk import json_line, write_text
+from facepad.errors import ModelError, RunError
+from facepad.files.disk import json_line, read_json, write_text
 from facepad.modelfile.run_folder import RunFolder, StageFiles
-from facepad.training.callbacks import EpochLog, WholeCheckpoints
+from facepad.training.callbacks import EpochLog
+from facepad.training.checkpoints import WholeCheckpoints
 from facepad.training.module import PadModule
 from facepad.training.ranks import Ranks
 from facepad.training.run import TrainerOptions
@@ -37,7 +36,6 @@ __all__ = [
     "found_lr",
     "make_trainer",
     "quiet_lightning",
-    "stopped_early",
 ]
 
 
@@ -124,6 +122,7 @@ def found_lr(options: TrainerOptions, module: PadModule, loader: DataLoader[Any]
         path: JSON file for the result.
 
     Raises:
+        ModelError: the file with the result is damaged.
         RunError: the loss never falls.
     """
     ranks = Ranks.here()
@@ -154,19 +153,14 @@ def found_lr(options: TrainerOptions, module: PadModule, loader: DataLoader[Any]
             )
         found = {"lr": suggestion, "curve": finder.results}
         ranks.on_first(write_text, path, json_line(found))
-    return float(json.loads(ranks.on_first(path.read_text, encoding="utf-8"))["lr"])
+    return ranks.on_first(_read_lr, path)
 
 
-def stopped_early(last: Path, settings: StageSettings) -> bool:
-    """Whether early stopping ended the stage with this checkpoint; False if there is no checkpoint.
-
-    Lightning's checkpoint keeps the number of epochs without progress, but not the decision to stop.
-    """
-    if not last.exists():
-        return False
-    callbacks = torch.load(last, map_location="cpu", weights_only=False)["callbacks"]
-    waited = [state["wait_count"] for name, state in callbacks.items() if name.startswith("EarlyStopping")]
-    return settings.patience is not None and bool(waited) and max(waited) >= settings.patience
+def _read_lr(path: Path) -> float:
+    try:
+        return float(read_json(path)["lr"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{path} is damaged; remove it, and the learning-rate search runs again") from error
 
 
 @contextmanager

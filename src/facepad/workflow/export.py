@@ -16,6 +16,7 @@ from facepad.export.parity import Parity, Precision, Scored, compare_variants, w
 from facepad.export.plain import ONNX_SUFFIX, plain_onnx
 from facepad.files.disk import refuse_existing, write_bytes
 from facepad.files.locks import new_file
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.modelfile.bundle import CARD, Bundle, write_bundle
 from facepad.modelfile.run_folder import RunFolder
 from facepad.modelfile.runs import TrainedModel, load_trained
@@ -311,7 +312,7 @@ def _described(source: _Source, made: _Made, wording: Wording, options: ExportOp
         facts["quantised_on"] = manifest_words(options.quantise_on)
     if made.parity:
         facts["parity"] = made.parity.facts()
-    files = {path.name: path.read_bytes() for path in (run.weights_file, run.description_file)}
+    files = {path.name: read_bytes(path, MaxBytes.MODEL) for path in (run.weights_file, run.description_file)}
     if wording.card:
         files[CARD] = wording.card.encode()
     bundle = Bundle(made.written.description, {**made.written.files, **files})

@@ -3,6 +3,7 @@
 import pytest
 
 from facepad import cli
+from facepad.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,22 @@ def test_closed_standard_input_and_error_are_no_errors(monkeypatch, capsys):
         cli.main()
     assert stop.value.code == 2
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (InputError("cannot read a\x1b[2J\nb"), 2, r"facepad: cannot read a\x1b[2J\nb"),
+        (EOFError("Ran out of input"), 1, "facepad: unexpected EOFError: Ran out of input"),
+        (KeyboardInterrupt(), 130, "facepad: stopped by Ctrl-C"),
+    ],
+    ids=["commands in a message", "end of a file", "Ctrl-C"],
+)
+def test_error_of_a_command_is_one_safe_line(facepad, monkeypatch, error, code, said):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr("facepad.cli.listing.show", fail)
+    found, _, err = facepad("list", "detectors")
+    assert found == code
+    assert err.strip().startswith(said) and len(err.strip().splitlines()) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from pathlib import Path
 
@@ -351,3 +352,15 @@ def test_asynchronous_client_speaks_with_the_service(app, synthetic_faces):
 
     *answers, ready = asyncio.run(main())
     assert ready and all(answer.status == "scored" for answer in answers)
+
+
+@pytest.mark.timeout(20)
+def test_special_and_endless_files_are_refused_before_they_are_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with (tmp_path / "long.jpg").open("wb") as stream:
+        stream.truncate(7 << 30)
+    with Client("http://localhost:1") as client:
+        with pytest.raises(InputError, match=r"pipe\.jpg: is not a regular file"):
+            client.check(tmp_path / "pipe.jpg")
+        with pytest.raises(InputError, match=rf"long\.jpg: has {7 << 30} bytes"):
+            client.check(tmp_path / "long.jpg")

@@ -96,7 +96,7 @@ def files(folder: Path) -> list[str]:
 def test_prepare_writes_manifest_cache_and_record(tmp_path):
     tree, out = small_tree(tmp_path / "set"), tmp_path / "new/out"
     summary = run("folder", tree, out)
-    assert files(out) == ["boxes.jsonl", "manifest.csv", "prepare.json"]
+    assert files(out) == [".lock", "boxes.jsonl", "manifest.csv", "prepare.json"]
     samples = read_manifest(out / "manifest.csv")
     assert len(samples) == 20
     assert all(resolve(out / "manifest.csv", sample).is_file() for sample in samples)
@@ -237,10 +237,9 @@ def test_prepare_refuses_a_subject_on_both_sides(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_prepare_refuses_names_that_a_manifest_cannot_hold_before_detection(tmp_path):
-    tree = small_tree(tmp_path / "set")
-    grey(tree / "live/s0/a\\b.png", 9)
-    with pytest.raises(ManifestError, match=r"with forward slashes, got '\.\./set/live/s0/a"):
+def test_prepare_refuses_a_folder_that_a_manifest_cannot_name_before_detection(tmp_path):
+    tree = small_tree(tmp_path / "a\\b")
+    with pytest.raises(ManifestError, match=r"with forward slashes, got '\.\./a"):
         run("folder", tree, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -319,3 +318,17 @@ def test_prepare_notes_two_spellings_of_a_name_in_different_splits(manifest_like
     path = manifest_like(tmp_path, lambda sample: replace(sample, subject=names.get(sample.subject, sample.subject)))
     summary = run("manifest", path, tmp_path / "out")
     assert "'Anna' and 'anna' in different splits may be one person: give each person one name" in summary.notes
+
+
+@pytest.mark.usefixtures("stub_detector")
+def test_files_with_names_that_no_manifest_can_hold_are_skipped(tmp_path):
+    tree = small_tree(tmp_path / "set")
+    odd = ["live/s0/line\nend.png", os.fsdecode(b"live/s0/caf\xe9.png"), "live/s0/back\\slash.png", "live/ s6/0.png"]
+    for name in odd:
+        grey(tree / name, 7)
+    (tree / "live/s0/loop.png").symlink_to("loop.png")
+    summary = run("folder", tree, tmp_path / "out", detector="stub")
+    assert sorted(name for name, _ in summary.skipped) == sorted(odd)
+    assert [(name, "symbolic links" in why) for name, why in summary.unreadable] == [("live/s0/loop.png", True)]
+    assert "skipped 4: a manifest cannot hold its name" in summary.to_text()
+    assert len(read_manifest(tmp_path / "out/manifest.csv")) == 20

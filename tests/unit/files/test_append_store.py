@@ -163,3 +163,16 @@ def test_a_kill_in_the_middle_of_appending_leaves_whole_rows(tmp_path, seconds):
         assert len(store.entries) >= acknowledged > known
         assert is_whole(store, range(len(store.entries)))
         known = len(store.entries)
+
+
+def test_lines_that_another_process_appends_meanwhile_are_kept(tmp_path):
+    AppendStore(tmp_path, {}, int).append([1, 2], {})
+    another = AppendStore(tmp_path, {}, int)
+
+    def parse(value):
+        if value == 2 and len(another.entries) == 2:
+            another.append([3], {})
+        return int(value)
+
+    AppendStore(tmp_path, {}, parse)
+    assert AppendStore(tmp_path, {}, int).entries == [1, 2, 3]

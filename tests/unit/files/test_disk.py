@@ -1,9 +1,15 @@
+import errno
 import json
+import os
+import stat
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from facepad.errors import InputError
-from facepad.files.disk import json_text, printable, walk_files, write_json
+from facepad.errors import InputError, RunError
+from facepad.files.disk import json_text, printable, walk_files, write_json, write_text
+from facepad.media.images import write_image
 
 
 def test_json_of_a_file_name_in_another_encoding_can_be_written_and_read_back(tmp_path):
@@ -22,6 +28,58 @@ def test_json_refuses_numbers_that_it_has_not(number):
 def test_printable_names_hold_no_bytes_that_utf8_has_not():
     assert printable("a\udce9") == "a\\udce9"
     printable("a\udce9").encode("utf-8")
+
+
+# --- syncing to the disk ---
+
+
+@pytest.fixture
+def synced(monkeypatch):
+    """What the disk was asked to hold: each file with its content at that moment, and each folder."""
+    found = []
+
+    def fsync(descriptor):
+        path = Path(f"/proc/self/fd/{descriptor}").resolve()
+        found.append((path, sorted(path.iterdir()) if path.is_dir() else path.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs the names of open files")
+def test_content_is_synced_before_the_file_gets_its_name_and_the_name_after(tmp_path, synced):
+    write_text(tmp_path / "new/a.txt", "abc")
+    (temporary, content), (folder, names) = synced
+    assert (temporary.parent, temporary.suffix, content) == (tmp_path / "new", ".txt", b"abc")
+    assert temporary.name != "a.txt"
+    assert (folder, names) == (tmp_path / "new", [tmp_path / "new/a.txt"])
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs the names of open files")
+def test_images_are_not_synced(tmp_path, synced):
+    write_image(tmp_path / "a.png", np.zeros((2, 2, 3), np.uint8))
+    assert synced == []
+
+
+def test_file_system_that_syncs_no_folders_is_used(tmp_path, monkeypatch):
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(tmp_path / "a.txt", "abc")
+    assert (tmp_path / "a.txt").read_text() == "abc"
+
+
+def test_failure_of_the_disk_leaves_the_old_file(tmp_path, monkeypatch):
+    def fsync(descriptor):
+        raise OSError(errno.EIO, "Input/output error")
+
+    write_text(tmp_path / "a.txt", "old")
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(RunError, match=r"cannot write .*a\.txt: Input/output error"):
+        write_text(tmp_path / "a.txt", "new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
 # --- walking -----------------------------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
 
 from facepad.errors import BusyError, OutputExistsError, RunError
 from facepad.files import locks
-from facepad.files.locks import exclusive, exclusive_file, new_file, new_folder
+from facepad.files.locks import changing, exclusive, exclusive_file, new_file, new_folder
 
 HOLDER = """
 import sys
@@ -164,3 +165,28 @@ def test_a_new_file_is_held_and_never_overwritten(tmp_path):
             path.touch()
     with pytest.raises(OutputExistsError, match=r"a\.facepad exists already"), new_file(path, "exporting"):
         pass
+
+
+def test_file_is_changed_by_one_thread_at_a_time(tmp_path):
+    file = tmp_path / "count.txt"
+    file.write_text("0")
+
+    def count():
+        for _ in range(20):
+            with changing(file):
+                number = int(file.read_text())
+                time.sleep(0)  # another thread may run here
+                file.write_text(str(number + 1))
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert file.read_text() == "80"
+
+
+def test_file_in_a_missing_folder_is_not_locked(tmp_path):
+    with pytest.raises(FileNotFoundError), changing(tmp_path / "none/a.txt"):
+        pass
+    assert not (tmp_path / "none").exists()

@@ -33,6 +33,22 @@ def test_missing_or_broken_file_is_refused_by_name(tmp_path, content):
         run.read(run.environment_file)
 
 
+@pytest.mark.parametrize("content", ["[]", '{"manifest_sha256": ""}', "[" * 100_000], ids=["list", "key", "deep"])
+def test_recipe_of_another_form_is_refused_by_name(tmp_path, content):
+    run = RunFolder(tmp_path)
+    run.recipe_file.write_text(content)
+    with pytest.raises(ModelError, match=r"is not a whole run folder: recipe\.json (holds no|lacks recipe|cannot be)"):
+        run.read_recipe()
+
+
+@pytest.mark.parametrize("damage", ['{"epoch": 2', "[2]", ""])
+def test_damaged_epoch_is_refused_with_its_line(tmp_path, damage):
+    run = RunFolder(tmp_path)
+    run.epochs_file.write_text(f'{{"epoch": 1}}\n{damage}\n')
+    with pytest.raises(ModelError, match=r"metrics\.jsonl, line 2 is damaged"):
+        read_epochs(run.epochs_file)
+
+
 def test_epochs_are_read_in_order_and_none_where_nothing_was_trained(tmp_path):
     run = RunFolder(tmp_path)
     assert read_epochs(run.epochs_file) == []

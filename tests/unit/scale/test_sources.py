@@ -19,6 +19,7 @@ parquet = pytest.importorskip("pyarrow.parquet")
 
 from facepad.scale.contents import read_content  # noqa: E402
 from facepad.scale.sources import open_source  # noqa: E402
+from facepad.scale.stores import RefusedError, read_range  # noqa: E402
 
 LIVE, FAKE = picture(RED), picture(BLUE)
 
@@ -124,9 +125,9 @@ def test_listing_names_paths_beside_it(tree):
     assert contents(tree / "list.txt") == {"a.png": LIVE, f"{tree}/sub/b.JPG": FAKE}
 
 
-def test_listing_that_is_not_text_is_refused(tree):
+def test_listing_in_another_encoding_is_refused(tree):
     (tree / "list.txt").write_bytes(b"\xff\xfe\xff")
-    with pytest.raises(InputError, match="not a text file in UTF-8"):
+    with pytest.raises(InputError, match="UTF-16; expected a text file in UTF-8"):
         items(tree / "list.txt")
 
 
@@ -244,3 +245,98 @@ def test_web_addresses_are_read_through_a_listing(bucket, tmp_path):
     assert contents(f"{bucket.web}in/s.tar") == {"s.tar/0.png": FAKE}
     with pytest.raises(InputError, match="cannot read .*missing.txt"):
         items(f"{bucket.web}missing.txt")
+
+
+# --- parts of a source that cannot be used ------------------------------------------------------------------------
+
+
+def table(path, **columns):
+    parquet.write_table(pa.table(columns), path)
+    return path
+
+
+def test_every_unusable_file_of_a_tree_is_one_item_with_its_problem(tree):
+    table(tree / "numbers.parquet", number=[1])
+    table(tree / "two.parquet", a=[b"x"], b=[b"y"])
+    (tree / "loop.jpg").symlink_to("loop.jpg")
+    (tree / "loop.tar").symlink_to("loop.tar")
+    (tree / "gone.parquet").symlink_to("nowhere")
+    os.mkfifo(tree / "pipe.tar")
+    os.mkfifo(tree / "pipe.jpg")
+    (tree / "zero.jpg").symlink_to("/dev/zero")
+    with (tree / "long.jpg").open("wb") as stream:
+        stream.truncate(7 << 30)
+    (tree / "line\nend.png").write_bytes(LIVE)
+    (tree / os.fsdecode(b"caf\xe9.png")).write_bytes(LIVE)
+    found = contents(tree)
+    problems = {key: str(content) for key, content in found.items() if isinstance(content, Exception)}
+    assert problems == {
+        "numbers.parquet": "no column holds bytes of images; columns: number",
+        "two.parquet": "columns a, b hold bytes; name a column with --column",
+        "loop.jpg": "cannot be read (Too many levels of symbolic links)",
+        "loop.tar": "cannot be read (Too many levels of symbolic links)",
+        "gone.parquet": "it does not exist",
+        "pipe.tar": "cannot be read (it is a pipe, not a regular file)",
+        "pipe.jpg": "cannot be read (it is a pipe, not a regular file)",
+        "zero.jpg": "cannot be read (it is a device, not a regular file)",
+        "long.jpg": f"cannot be read (it has {7 << 30} bytes, the limit is 256000000 bytes)",
+    }
+    assert found["line\nend.png"] == found["caf\\udce9.png"] == found["a.png"] == LIVE
+    below = {key for key in found if "/" not in key}
+    assert set(items(tree / "*")) == below  # a pattern drops none of them
+
+
+def test_folder_that_cannot_be_read_is_one_item(tree, monkeypatch):
+    scandir = os.scandir
+
+    def refused(folder):
+        if folder.endswith("sub"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    found = contents(tree)
+    assert found.keys() == {"a.png", "sub/"}
+    assert str(found["sub/"]) == "its folder cannot be read (Permission denied)"
+
+
+def test_unusable_file_is_refused_if_it_is_the_whole_source(tree):
+    with pytest.raises(InputError, match=r"numbers\.parquet: no column holds bytes of images"):
+        items(table(tree / "numbers.parquet", number=[1]))
+
+
+def test_lines_that_are_no_paths_are_items_with_their_problem(tree):
+    listing = tree / "list.txt"
+    listing.write_bytes(b"a.png\nfile:///etc/passwd\ncaf\xe9.png\nsub/a\0b.png\nhttp://[\nsub/b.JPG\n")
+    (tree / os.fsdecode(b"caf\xe9.png")).write_bytes(FAKE)
+    found = contents(listing)
+    assert (found["a.png"], found["sub/b.JPG"], found["caf\\udce9.png"]) == (LIVE, FAKE, FAKE)
+    assert "unknown kind of address 'file://'" in str(found["file:///etc/passwd"])
+    assert "null byte" in str(found["sub/a\0b.png"]) and isinstance(found["http://["], Exception)
+    assert len(found) == 6
+
+
+def test_listing_without_line_ends_is_refused_before_it_fills_the_memory(tree):
+    with (tree / "list.txt").open("wb") as stream:
+        stream.truncate(7 << 30)
+    with pytest.raises(InputError, match="is not a list: a line has more than 100000 characters"):
+        items(tree / "list.txt")
+
+
+def test_member_of_a_shard_that_is_too_long_is_not_read(tree):
+    with tarfile.open(tree / "a.tar", "w") as archive:
+        info = tarfile.TarInfo("a.jpg")
+        archive.addfile(info)
+    with (tree / "a.tar").open("r+b") as stream:
+        info.size = 7 << 30
+        stream.write(info.tobuf())
+        stream.truncate(8 << 30)
+    assert str(contents(tree / "a.tar")["a.tar/a.jpg"]).startswith(f"cannot be read (it has {7 << 30} bytes")
+
+
+def test_file_at_an_address_is_downloaded_up_to_the_limit(bucket):
+    bucket.objects = {"in/sub/b.png": FAKE}
+    url = f"{bucket.web}in/sub/b.png"
+    assert read_range(url, limit=len(FAKE)) == FAKE
+    with pytest.raises(RefusedError, match=f"it has more than {len(FAKE) - 1} bytes, the limit is {len(FAKE) - 1}"):
+        read_range(url, limit=len(FAKE) - 1)

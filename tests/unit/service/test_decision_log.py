@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import stat
 
 import pytest
@@ -50,3 +51,11 @@ def test_log_that_cannot_be_written_is_a_problem(tmp_path):
     (tmp_path / "log").mkdir()
     with pytest.raises(Problem, match="cannot be written"):
         asyncio.run(log.write(decision("r")))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_pipe_without_a_reader_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="the decision log cannot be written"):
+        DecisionLog(tmp_path / "pipe")

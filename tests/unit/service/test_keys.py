@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import secrets
 import stat
+import threading
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -44,6 +47,33 @@ def test_name_is_taken_once(tmp_path):
     add_key(tmp_path / "keys.txt", "login")
     with pytest.raises(InputError, match="has a key 'login' already"):
         add_key(tmp_path / "keys.txt", "login")
+
+
+def test_keys_that_are_added_at_once_are_added_one_after_the_other(tmp_path, monkeypatch):
+    file, made, refused = tmp_path / "keys.txt", [], []
+    both, random = threading.Barrier(2), secrets.token_urlsafe
+
+    def token(length):
+        with suppress(threading.BrokenBarrierError):
+            both.wait(5)  # both threads have begun
+        return random(length)
+
+    def add():
+        try:
+            made.append(add_key(file, "login"))
+        except InputError as error:
+            refused.append(str(error))
+
+    monkeypatch.setattr(secrets, "token_urlsafe", token)
+    threads = [threading.Thread(target=add) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert [name_of(ApiKeys(file), key) for key in made] == ["login"]
+    assert [text.split(": ", 1)[1] for text in refused] == [
+        "has a key 'login' already; remove its line to revoke the key"
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "a\nb", "x" * 65, "#a"])

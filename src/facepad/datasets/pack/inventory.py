@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 from facepad.errors import InputError, unknown_choice
-from facepad.files.disk import sha256_file, write_json
+from facepad.files.disk import read_json, sha256_file, write_json
 from facepad.files.shards import SHARD_SUFFIX
 from facepad.types import Sample
 
@@ -133,7 +132,7 @@ class Inventory:
         """
         path = folder / _FILE
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            value = read_json(path)
             if value["format"] == _FORMAT:
                 shards = {name: PackedShard.from_dict(shard) for name, shard in value["shards"].items()}
                 source = value["source"]

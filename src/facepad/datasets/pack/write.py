@@ -30,6 +30,7 @@ from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import InputError, OutputExistsError, RunError
 from facepad.files.disk import atomic_path, sha256_file, write_text
 from facepad.files.locks import exclusive, new_folder
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.files.shards import SHARD_SUFFIX, file_stamp
 from facepad.runtime.arguments import require_positive
 from facepad.runtime.parallel import available_cpus, map_ahead
@@ -267,5 +268,5 @@ class _Packer:
         path = self._out / "manifest.csv"
         text = manifest_text(packed, str(path))
         copy_origin(self._manifest, path, text, packed)
-        if not path.exists() or path.read_bytes() != text.encode():
+        if not path.exists() or read_bytes(path, MaxBytes.TABLE) != text.encode():
             write_text(path, text)

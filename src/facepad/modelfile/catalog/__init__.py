@@ -142,7 +142,7 @@ def look_up(model: str | os.PathLike[str]) -> FoundModel | None:
     with suppress(OSError):  # a name that is too long for the file system
         if path.is_dir():
             return FoundModel("run", path)
-        if path.is_file():
+        if path.exists():
             return FoundModel("file", path)
     return None
 

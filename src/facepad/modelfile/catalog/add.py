@@ -8,6 +8,7 @@ import numpy as np
 
 from facepad.errors import ModelError, OutputExistsError
 from facepad.files.disk import atomic_path
+from facepad.files.opening import MaxBytes, read_bytes
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.catalog import described_models, shipped_models
 from facepad.modelfile.catalog.described import read_described
@@ -38,7 +39,7 @@ def add_model(path: Path) -> Bundle:
     for network in model.networks:
         if (path.parent / network.file).is_file():
             _write_file(folder / model.name / network.file, bundle.files[network.file])
-    _write_file(folder / f"{model.name}.toml", path.read_bytes())  # last: a listed model is complete
+    _write_file(folder / f"{model.name}.toml", read_bytes(path, MaxBytes.TEXT))  # last: a listed model is complete
     return bundle
 
 

@@ -10,6 +10,7 @@ from facepad.errors import ModelError, reason
 from facepad.faces import DETECTOR_FILES
 from facepad.files.disk import sha256_file
 from facepad.files.downloads import PublicFile, cache_folder, fetch, find_local
+from facepad.files.opening import MaxBytes, read_bytes
 
 if TYPE_CHECKING:
     from facepad.modelfile.bundle import Bundle
@@ -35,7 +36,11 @@ def at_hand(model: DescribedModel, network: NetworkSection, *, beside: Path | No
     """
     if beside is not None and (beside / network.file).is_file():
         return beside / network.file
-    others = (path for path in user_folder().glob(f"*/{network.file}") if sha256_file(path) == network.sha256)
+    others = (
+        path
+        for path in user_folder().glob(f"*/{network.file}")
+        if path.is_file() and sha256_file(path) == network.sha256
+    )
     return find_local(public_file(model, network)) or next(others, None)
 
 
@@ -60,7 +65,7 @@ def _content(model: DescribedModel, network: NetworkSection, beside: Path | None
         _require_url(model, network)
         path = fetch(public_file(model, network))
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, MaxBytes.MODEL)
     except OSError as error:
         raise ModelError(f"cannot read {path}: {reason(error)}") from error
     found = hashlib.sha256(content).hexdigest()

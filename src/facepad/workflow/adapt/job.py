@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from facepad.datasets.origin import origin_of
 from facepad.depth import DepthMaps, load_depth, make_depth
 from facepad.depth.facemesh import FACEMESH
 from facepad.errors import DivergedError, InputError, MetricError, OutputExistsError, reason
-from facepad.files.disk import write_json
+from facepad.files.disk import read_json, write_json
 from facepad.files.downloads import find_local
 from facepad.files.locks import exclusive
 from facepad.metrics import parse_criterion, remarks, weak_notes, write_scores
@@ -292,8 +291,8 @@ def _require_same(out: Path, manifest: Path, settings: AdaptSettings) -> None:
     }
     if path.exists():
         try:
-            before = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            before = dict(read_json(path))
+        except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path} cannot be read: {reason(error)}") from error
         if before.get("fits") != FITS:
             raise InputError(f"{out} was begun by an older or newer version of facepad; choose another folder")

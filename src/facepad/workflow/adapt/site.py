@@ -17,6 +17,7 @@ from facepad.errors import DatasetError, reason
 from facepad.faces import FoundBox, default_detector, find_boxes, why_unusable
 from facepad.files.disk import sha256_file
 from facepad.files.endings import NotRead, ending_of
+from facepad.files.opening import MaxBytes
 from facepad.media.images import IMAGE_SUFFIXES
 from facepad.media.videos import VIDEO_SUFFIXES
 from facepad.types import Sample, Split
@@ -84,7 +85,7 @@ def read_site(source: Path) -> Site:
         ManifestError: the manifest is missing or breaks its contract.
     """
     source = Path(source)
-    site = _read_manifest(source) if source.is_file() else _read_folder(source)
+    site = _read_manifest(source) if source.exists() and not source.is_dir() else _read_folder(source)
     samples, spellings = one_spelling(site.samples)
     samples = tuple(replace(sample, split=Split.TRAIN) for sample in samples)
     return replace(site, samples=samples, findings=(*site.findings, *spellings))
@@ -242,7 +243,7 @@ def _digest(found: FoundBox) -> tuple[str, str]:
 
 def _hashed(path: Path, sample: Sample) -> tuple[str, str]:
     try:
-        return sha256_file(path), why_unusable(path, sample)
+        return sha256_file(path, MaxBytes.IMAGE), why_unusable(path, sample)
     except (OSError, ValueError) as error:
         return "", f"{path}: cannot be read ({reason(error)})"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,8 @@ from typing import Any
 
 from facepad.datasets.manifest import manifest_hash
 from facepad.errors import DatasetError, OutputExistsError
-from facepad.files.disk import write_json
+from facepad.files.disk import read_json, write_json
+from facepad.files.opening import MaxBytes
 from facepad.metrics import read_scores, write_scores
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.run_folder import RunFolder
@@ -191,8 +191,8 @@ class _Scoring:
 def _finished(folder: Path, known: dict[str, str]) -> ScoredSamples | None:
     """The scores of an earlier call; None if they are not finished."""
     try:
-        found: dict[str, Any] = json.loads((folder / _CELL_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found: dict[str, Any] = dict(read_json(folder / _CELL_FILE, MaxBytes.TABLE))
+    except (OSError, ValueError, TypeError):
         return None
     if any(found.get(key) != value for key, value in known.items()):
         raise OutputExistsError(f"{folder} holds scores of another model or manifest; choose another output folder")
