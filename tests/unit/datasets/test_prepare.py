@@ -96,7 +96,7 @@ def files(folder: Path) -> list[str]:
 def test_prepare_writes_manifest_cache_and_record(tmp_path):
     tree, out = small_tree(tmp_path / "set"), tmp_path / "new/out"
     summary = run("folder", tree, out)
-    assert files(out) == [".lock", "boxes.jsonl", "manifest.csv", "prepare.json"]
+    assert files(out) == ["boxes.jsonl", "manifest.csv", "prepare.json"]
     samples = read_manifest(out / "manifest.csv")
     assert len(samples) == 20
     assert all(resolve(out / "manifest.csv", sample).is_file() for sample in samples)
