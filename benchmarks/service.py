@@ -145,7 +145,7 @@ def rates(bench: Bench) -> float:
             rows.append([*numbers, f"{load['processors']:.2f}", str(len(load["rows"]) - len(good))])
     ratio, rate = statistics.median(ratios), statistics.median(served)
     measured = f"{rate:.0f} requests/s, {ratio:.0%} of the predictor's rate"
-    bench.reach(f"requests/s, {CLIENTS} clients", ">= 80 % of the predictor's rate", measured, reached=ratio >= 0.8)
+    bench.reach(f"requests/s, {CLIENTS} clients", ">= 85 % of the predictor's rate", measured, reached=ratio >= 0.85)
     columns = ["`predict_batch`, images/s", "service, requests/s", "ratio", "CPU ms per image"]
     columns += ["CPU ms per request", "CPU cores used by the load generator", "missing or wrong answers"]
     bench.sections.append("## Requests per second in each round\n\n" + markdown(columns, rows))
@@ -172,7 +172,7 @@ def latency(bench: Bench, rate: float, alone: float) -> None:
     p50, p90, p99 = (float(np.quantile(spent, part)) for part in (0.5, 0.9, 0.99))
     right = len(spent) == len(load["rows"])
     measured = f"{p99 * 1000:.0f} ms, {p99 / one:.1f} x one prediction ({one * 1000:.1f} ms)"
-    bench.reach("p99 latency at half of this rate", "<= 5 x one prediction", measured, reached=right and p99 <= 5 * one)
+    bench.reach("p99 latency at half of this rate", "<= 4 x one prediction", measured, reached=right and p99 <= 4 * one)
     row = [f"{rate / 2:.1f}", str(len(spent)), *(f"{value * 1000:.1f}" for value in (p50, p90, p99, max(spent)))]
     columns = ["requests/s", "answers", "p50, ms", "p90, ms", "p99, ms", "longest, ms"]
     text = f"Requests are sent at random times and do not wait for answers. One prediction took {alone * 1000:.1f} ms "
@@ -186,6 +186,7 @@ def overload(bench: Bench, rate: float, alone: float) -> None:
         phases = [{"rate": 4 * rate, "seconds": bench.seconds}, {"rate": max(4.0, rate / 10), "seconds": 5}]
         load = loaded(bench, server, phases)
     rows: list[Row] = load["rows"]
+    lost = unanswered(server, rows)
     flood, after = [row for row in rows if row[0] == 0], [row for row in rows if row[0] == 1]
     accepted = [row[3] - row[2] for row in flood if row[4] == 200]
     refused = [row[3] - row[2] for row in flood if row[4] == 429]
@@ -195,10 +196,13 @@ def overload(bench: Bench, rate: float, alone: float) -> None:
     quick = float(np.quantile(refused, 0.99)) if refused else 0.0
     measured = (
         f"{len(accepted)} answered, the longest after {max(accepted):.1f} s; {len(refused)} refused (429), p99 "
-        f"{quick * 1000:.0f} ms; {len(other)} other answers; recovery {recovery:.1f} s"
+        f"{quick * 1000:.0f} ms; {len(other)} other answers; {len(lost)} accepted requests lost; "
+        f"recovery {recovery:.1f} s"
     )
-    fine = max(accepted) <= TIMEOUT and not other and quick < 0.5 and recovery < 2
-    target = f"accepted requests answered within {TIMEOUT:.0f} s, others refused (429) at once, recovery < 2 s"
+    fine = max(accepted) <= TIMEOUT and not (other or lost) and quick < 0.5 and recovery < 2
+    target = (
+        f"no accepted request lost, all answered within {TIMEOUT:.0f} s, others refused (429) at once, recovery < 2 s"
+    )
     bench.reach("overload with 4 x this rate", target, measured, reached=fine)
     kinds = sorted({(row[4], row[6]) for row in flood})
     table = []
@@ -223,14 +227,18 @@ def stop(bench: Bench, rate: float, alone: float) -> None:
 
         load = loaded(bench, server, [{"clients": CLIENTS, "seconds": 8}], Load(after=4, once=tell))
         code = server.process.wait(60)
-    logged = server.logged()
-    answered = {row[1]: row[4] for row in load["rows"] if row[4]}
-    lost = [name for name, status in logged.items() if answered.get(name) != status]
+    logged, lost = server.logged(), unanswered(server, load["rows"])
     since = sum(row[3] > told["at"] for row in load["rows"] if row[5])
     ended = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     measured = f"{len(logged)} accepted, {len(lost)} of them not answered; {since} answered after the signal; "
     measured += f"ended with {ended}"
     bench.reach("kill -TERM under load", "every accepted request answered", measured, reached=not lost)
+
+
+def unanswered(server: Server, rows: Sequence[Row]) -> list[str]:
+    """The requests that the service has accepted and that did not get its answer."""
+    answered = {row[1]: row[4] for row in rows if row[4]}
+    return [name for name, status in server.logged().items() if answered.get(name) != status]
 
 
 def crash(bench: Bench, rate: float, alone: float) -> None:
