@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from facepad.media.images import read_image, stored_size
 from facepad.media.videos import VideoFrames, read_video
 from facepad.predict.pipeline import Examined, Pipeline
+from facepad.runtime.memory import give_back_memory
 from facepad.service.challenge import MAX_SECONDS, SAMPLING, FacePose
 from facepad.service.duplicates import dhash
-from facepad.service.fair import Cost
+from facepad.service.fair import COSTLY, Cost
 from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
@@ -159,6 +160,13 @@ class Examiner:
         Raises:
             ImageError, VideoError: The file cannot be read.
         """
+        try:
+            return self._examine(opened)
+        finally:
+            if opened.cost.at_once > COSTLY:
+                give_back_memory()
+
+    def _examine(self, opened: OpenedFile) -> ExaminedFile:
         if isinstance(opened.content, bytes):
             return self._examine_image(opened.content)
         poses: list[FacePose | None] = []
