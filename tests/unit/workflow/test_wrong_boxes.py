@@ -14,15 +14,14 @@ from facepad.datasets.prepare import prepare
 from facepad.depth import make_depth
 from facepad.errors import DatasetError, ManifestError
 from facepad.faces import scale_box
-from facepad.modelfile.bundle import write_bundle
 from facepad.modelfile.catalog import find_model
 from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.modelfile.scorers import BundleScorer
 from facepad.training.crops.source import CropSource
 from facepad.types import Box, ScoreStatus
 from facepad.workflow.calibrate import calibrate_bundle
-from facepad.workflow.evaluate import evaluate_model
 from facepad.workflow.quantisation import quantisation_images
-from facepad.workflow.scoring import EvaluationOptions
+from facepad.workflow.scoring import EvaluationOptions, evaluate_samples
 
 ONE = "02.png"
 
@@ -48,8 +47,16 @@ def scaled(request, manifest_like, tmp_path) -> Path:
     return manifest_like(tmp_path / "scaled", times(request.param))
 
 
-def evaluate(run, manifest, out):
-    return evaluate_model(run, manifest, out, EvaluationOptions(0.5, probes=False), thumbnails=False)[0]
+def evaluate(bundle, manifest, out):
+    """Evaluate without a report, which takes most of the time."""
+    out.mkdir()
+    options = EvaluationOptions(0.5, probes=False)
+    return evaluate_samples(BundleScorer(bundle), manifest.parent, read_manifest(manifest), out, options)
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_run):
+    return find_model(tiny_run).read()
 
 
 def test_check_lists_each_box_that_does_not_fit_with_its_line(huge):
@@ -73,8 +80,8 @@ def test_check_finds_boxes_of_another_size_that_are_half_inside(manifest_like, t
     assert any("they may be boxes of images of another size" in line for line in found.problems)
 
 
-def test_one_wrong_box_is_a_non_response_with_its_reason(tiny_run, huge, tmp_path):
-    evaluation = evaluate(tiny_run, huge, tmp_path / "out")
+def test_one_wrong_box_is_a_non_response_with_its_reason(bundle, huge, tmp_path):
+    evaluation = evaluate(bundle, huge, tmp_path / "out")
     [(path, reason)] = evaluation.unreadable.items()
     assert path.endswith(ONE)
     assert f"{ONE}: the box" in reason
@@ -83,22 +90,19 @@ def test_one_wrong_box_is_a_non_response_with_its_reason(tiny_run, huge, tmp_pat
     assert [(record.path, record.status) for record in lost] == [(path, ScoreStatus.UNREADABLE)]
 
 
-def test_wrong_boxes_everywhere_end_evaluation_and_calibration(tiny_run, scaled, tmp_path):
+def test_wrong_boxes_everywhere_end_evaluation_and_calibration(bundle, scaled, tmp_path):
     with pytest.raises(DatasetError, match="not one image can be used.*boxes of images of another size"):
-        evaluate(tiny_run, scaled, tmp_path / "out")
+        evaluate(bundle, scaled, tmp_path / "out")
     assert not (tmp_path / "out" / "scores.csv").exists()
     with pytest.raises(DatasetError, match="not one image can be used"):
-        calibrate_bundle(find_model(tiny_run).read(), scaled)
+        calibrate_bundle(bundle, scaled)
 
 
-def test_the_wrong_box_does_not_matter_to_a_model_of_whole_frames(tiny_run, huge, tmp_path):
-    bundle = find_model(tiny_run).read()
+def test_the_wrong_box_does_not_matter_to_a_model_of_whole_frames(bundle, huge, tmp_path):
     [network] = bundle.description.networks
     whole = network.model_copy(update={"preprocess": replace(network.preprocess, crop_scale=None)})
     framed = replace(bundle, description=bundle.description.model_copy(update={"networks": (whole,)}))
-    model = write_bundle(tmp_path / "whole.facepad", framed)
-    evaluation, _ = evaluate_model(model, huge, tmp_path / "out", EvaluationOptions(0.5, probes=False))
-    assert not evaluation.unreadable
+    assert not evaluate(framed, huge, tmp_path / "out").unreadable
 
 
 def test_training_leaves_out_a_wrong_box_and_says_why(huge):
