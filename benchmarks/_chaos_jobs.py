@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -236,18 +237,21 @@ def _ask(port: int, image: bytes) -> str | None:
 
 
 def _decisions(out: Path) -> list[str]:
-    """The lines of the decision log that belong to an answer: files, label and score."""
+    """The lines of the decision log that belong to an answer: files, label and score. A torn line belongs to none."""
     given = set(json.loads((out / "answered.json").read_text(encoding="utf-8")).values())
-    lines = [json.loads(line) for line in (out / "decisions.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = []
+    for text in (out / "decisions.jsonl").read_text(encoding="utf-8").splitlines():
+        with suppress(ValueError):
+            lines.append(json.loads(text))
     kept = ("files", "status", "label", "score", "reasons")
     return [json.dumps({key: line[key] for key in kept}) for line in lines if line["request_id"] in given]
 
 
 JOBS = (
     Job("prepare", command(_prepare), _lines("manifest.csv"), 0.35, ("manifest.csv",)),
-    Job("serve", _serve, _decisions, 0.3),
-    Job("score", command(_score), _parquet, 0.2),
-    Job("train", command(_train), _epochs, 0.075, ("model.safetensors", "model.json"), "model.json"),
-    Job("adapt", command(_adapt), _lines("scores.csv"), 0.075, ("scores.csv", "model.facepad"), "model.facepad"),
+    Job("serve", _serve, _decisions, 0.34),
+    Job("score", command(_score), _parquet, 0.15),
+    Job("train", command(_train), _epochs, 0.08, ("model.safetensors", "model.json"), "model.json"),
+    Job("adapt", command(_adapt), _lines("scores.csv"), 0.08, ("scores.csv", "model.facepad"), "model.facepad"),
 )
 """The commands."""

@@ -11,7 +11,7 @@ For each of `prepare`, `train`, `score`, `adapt` and `serve`, on a small synthet
   opening of a file for writing and each sync takes 50 ms more (slow disk).
 
 Each result is compared with that of an undisturbed run. The processes are forked from one process that has imported the
-libraries, so a kill seldom meets an import. Needs a system with fork and RLIMIT_FSIZE, such as Linux.
+libraries, so a kill seldom meets an import. A second call continues with the commands that have no counts yet. Needs a system with fork and RLIMIT_FSIZE, such as Linux.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from typing import Any
 from _chaos_jobs import JOBS, Attempt, Job, make_inputs
 from _common import made_by, markdown, parser, publish
 from _disturb import DISTURBANCES, Process, disturbance
+from facepad.files.disk import write_json
 
 _RUNS_OF_A_TRIAL = 12  # After as many kills, a command may end undisturbed.
 _TRIALS_OF_A_DISTURBANCE = 5  # Maximum number of trials for one disturbance that meets the command.
@@ -181,32 +182,34 @@ def page(counts: dict[str, dict[str, Count]], chosen: argparse.Namespace) -> str
     command = f"python benchmarks/chaos.py --kills {chosen.kills} --trials {chosen.trials} --out docs/results/chaos.md"
     parts = ["# Kills and disturbances", made_by(command), (__doc__ or "").split("\n\n", 2)[2], _TERMS]
     for kind, of_jobs in counts.items():
-        rows = [[name, *vars(count).values()] for name, count in of_jobs.items()]
+        rows = [[job.name, *vars(of_jobs[job.name]).values()] for job in JOBS if job.name in of_jobs]
         total = [sum(column) for column in zip(*(row[1:] for row in rows), strict=True)]
         parts += [f"## {kind.capitalize()}", markdown(_COLUMNS, [*rows, ["all", *total]])]
     return "\n\n".join(part.strip() for part in parts)
 
 
-def run(chosen: argparse.Namespace, folder: Path) -> None:
-    """All trials. The page is written after each command."""
+def run(chosen: argparse.Namespace, folder: Path, counts: dict[str, dict[str, Count]]) -> None:
+    """All trials that have no counts yet. The counts are written after each command and disturbance."""
     inputs = folder / "inputs"
     inputs.mkdir()
     if Process.start(lambda: make_inputs(inputs), folder / "inputs.log").wait(300) != 0:
         raise SystemExit((folder / "inputs.log").read_text(encoding="utf-8"))
-    counts: dict[str, dict[str, Count]] = {kind: {} for kind in ("kill", *DISTURBANCES)}
     for job in JOBS:
-        if chosen.only and job.name not in chosen.only:
+        missing = [kind for kind in counts if job.name not in counts[kind]]
+        if not missing or (chosen.only and job.name not in chosen.only):
             continue
         (folder / job.name).mkdir()
         bench = Bench(job, inputs, folder / job.name, random.Random(chosen.seed))
         bench.measure()
-        for kind, of_jobs in counts.items():
-            count = of_jobs[job.name] = Count()
+        for kind in missing:
+            count = Count()
             wanted = job.share * chosen.kills if kind == "kill" else chosen.trials
             while count.disturbed < wanted and count.trials < _TRIALS_OF_A_DISTURBANCE * wanted:
                 bench.trial(kind, count)
+            counts[kind][job.name] = count
             print(f"{job.name} ({bench.seconds:.1f} s), {kind}: {count}", flush=True)
-        publish(page(counts, chosen), chosen.out)
+            plain = {kind: {name: vars(one) for name, one in of_jobs.items()} for kind, of_jobs in counts.items()}
+            write_json(chosen.counts, plain)
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -215,12 +218,19 @@ def main(words: Sequence[str] | None = None) -> None:
     options.add_argument("--trials", type=int, default=4, help="trials of each command with each other disturbance")
     options.add_argument("--only", action="append", choices=[job.name for job in JOBS], help="repeatable")
     options.add_argument("--seed", type=int, default=0, help="seed of the moments")
+    options.add_argument("--counts", type=Path, default=Path("docs/results/chaos.json"), help="the counts so far")
     options.add_argument("--out", type=Path, help="the page")
     chosen = options.parse_args(words)
     os.environ["OMP_NUM_THREADS"] = "1"
-    _import_libraries()
-    with tempfile.TemporaryDirectory() as folder:
-        run(chosen, Path(folder))
+    counts: dict[str, dict[str, Count]] = {kind: {} for kind in ("kill", *DISTURBANCES)}
+    if chosen.counts.exists():
+        for kind, of_jobs in json.loads(chosen.counts.read_text(encoding="utf-8")).items():
+            counts[kind] = {name: Count(**values) for name, values in of_jobs.items()}
+    if any(len(of_jobs) < len(JOBS) for of_jobs in counts.values()):
+        _import_libraries()
+        with tempfile.TemporaryDirectory() as folder:
+            run(chosen, Path(folder), counts)
+    publish(page(counts, chosen), chosen.out)
 
 
 if __name__ == "__main__":
