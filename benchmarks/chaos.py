@@ -11,7 +11,8 @@ For each of `prepare`, `train`, `score`, `adapt` and `serve`, on a small synthet
   opening of a file for writing and each sync takes 50 ms more (slow disk).
 
 Each result is compared with that of an undisturbed run. The processes are forked from one process that has imported the
-libraries, so a kill seldom meets an import. A second call continues with the commands that have no counts yet. Needs a system with fork and RLIMIT_FSIZE, such as Linux.
+libraries, so a kill seldom meets an import. A second call continues with the commands that have no counts yet. Needs a
+system with fork and RLIMIT_FSIZE, such as Linux.
 """
 
 from __future__ import annotations

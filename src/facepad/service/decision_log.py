@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,6 +85,7 @@ class DecisionLog:
     """Appends decisions to a file. Several processes may append to one file, because each line is one write.
 
     The file is opened for each line. A tool may therefore move the file away, and the next line starts a new file.
+    A line that a full disk cuts off belongs to a decision that was not given. It stays, as a line that is not JSON.
 
     Args:
         path: The file. A missing file is created, for its owner only.
@@ -114,7 +116,22 @@ class DecisionLog:
     def _append(self, line: bytes) -> None:
         descriptor = os.open(self._path, _FLAGS, 0o600)
         try:
+            if line and _ends_within_a_line(self._path, descriptor):
+                line = b"\n" + line
             if os.write(descriptor, line) != len(line):
                 raise OSError("only a part of the line was written")
         finally:
             os.close(descriptor)
+
+
+def _ends_within_a_line(path: Path, descriptor: int) -> bool:
+    """Whether a full disk has cut off the last line of the file. The next decision must not continue this line."""
+    status = os.fstat(descriptor)
+    if not (stat.S_ISREG(status.st_mode) and status.st_size):
+        return False
+    try:
+        with path.open("rb") as stream:
+            stream.seek(-1, os.SEEK_END)
+            return stream.read(1) != b"\n"
+    except OSError:  # a file that may only be written
+        return False

@@ -43,6 +43,19 @@ def test_file_that_was_moved_away_is_begun_anew(tmp_path):
     assert json.loads((tmp_path / "log").read_text())["request_id"] == "new"
 
 
+def test_a_line_that_a_full_disk_cut_off_does_not_spoil_the_next_decision(tmp_path):
+    path = tmp_path / "log"
+    log = DecisionLog(path)
+    asyncio.run(log.write(decision("first")))
+    with path.open("a") as stream:
+        stream.write('{"time": "2026')
+    asyncio.run(log.write(decision("second")))
+    asyncio.run(log.write(decision("third")))
+    first, torn, second, third = path.read_text().splitlines()
+    assert torn == '{"time": "2026'
+    assert [json.loads(line)["request_id"] for line in (first, second, third)] == ["first", "second", "third"]
+
+
 def test_log_that_cannot_be_written_is_a_problem(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         DecisionLog(tmp_path / "none" / "log")
