@@ -175,7 +175,9 @@ _TERMS = """- A loss is a unit of work that the final result lacks, and a double
   request in the decision log (`serve`).
 - The compared bytes: the manifest; the weights, their description, and the epochs without their durations; the rows of
   all parts; scores.csv and the model file; files, label and score of each decision.
-- A message is unclear if it has a traceback or the word "unexpected"."""
+- A message is unclear if it has a traceback or the word "unexpected".
+- Found by this benchmark, and mended before these counts: a full disk cut off a line of the decision log, and the next
+  decision continued the same line."""
 
 
 def page(counts: dict[str, dict[str, Count]], chosen: argparse.Namespace) -> str:
