@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -314,9 +315,17 @@ def _read_parts(path: Path, content: bytes) -> dict[str, bytes]:
         raise BundleError(f"{path} is not a facepad model, or it is truncated or damaged ({error})") from error
 
 
+def _finite(text: str) -> float:
+    """A number of a JSON file. NaN and infinity are no numbers of JSON, but Python would read them."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not finite")
+    return number
+
+
 def _describe(path: Path, text: bytes) -> Description:
     try:
-        values = json.loads(text)
+        values = json.loads(text, parse_float=_finite, parse_constant=_finite)
         if isinstance(values, dict) and values.get("format") != FORMAT:
             raise BundleError(f"{path} has format {values.get('format')!r}, but this facepad reads format {FORMAT}")
         description = Description.model_validate(values)
