@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -25,27 +24,17 @@ from numpy.typing import NDArray
 
 from facepad.errors import InputError, RunError, VideoError, reason, shown
 from facepad.files.disk import atomic_path
-from facepad.files.opening import MaxBytes, open_regular, require_regular
-from facepad.media.formats import HEAD, format_of
+from facepad.media.containers import name_of, open_video, refuse_size
 from facepad.media.hdr import TRANSFERS, to_sdr
 from facepad.media.images import MAX_PIXELS
-from facepad.media.mp4_tables import why_unsafe
 from facepad.media.picking import by_rate, evenly
-from facepad.media.stoppable import StoppableBytes
 from facepad.runtime.arguments import is_number, require_positive
 from facepad.types import VIDEO_SUFFIXES, VideoFrame
 
 __all__ = ["VIDEO_SUFFIXES", "VideoFrame", "VideoFrames", "read_video", "write_video"]
 
-# No other format is tried. A playlist could name other files or URLs, and a hostile file could attack every parser.
-_FORMATS = "avi,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,dv,mpeg,mpegts"
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-_OPTIONS_OF_BYTES = {"format_whitelist": _FORMATS, "protocol_whitelist": "none"}  # bytes must not refer to files
-# A video with metadata that is not UTF-8 stays readable. PyAV 19 needs no argument for this.
-_LENIENT: dict[str, Any] = {} if int(av.__version__.split(".")[0]) >= 19 else {"metadata_errors": "replace"}
 # A fixed quantizer (1 is the best, 31 the worst): the quality of a frame then does not depend on motion.
 _QUALITY = {"qmin": "3", "qmax": "3"}
-_Opened = tuple[InputContainer, VideoStream]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +170,7 @@ class VideoFrames(Iterator[VideoFrame]):
     def _decode(self) -> Iterator[VideoFrame]:
         listing, reformatter, last = self._listing, VideoReformatter(), -1
         stamps = array("q", listing.stamps.tobytes())  # faster than NumPy for single numbers
-        with _opened(self._source, self._max_pixels, self._stopped) as (container, stream):
+        with open_video(self._source, self._max_pixels, self._stopped) as (container, stream):
             stream.thread_type = "AUTO"
             stream.thread_count = self._threads
             waiting = map(int, self._picked)
@@ -204,7 +193,7 @@ class VideoFrames(Iterator[VideoFrame]):
                     break
         if not self._given and not self._stopped():
             why = f" ({self._problem})" if self._problem else ""
-            raise VideoError(_name(self._source), f"none of its {len(listing.stamps)} frames can be decoded{why}")
+            raise VideoError(name_of(self._source), f"none of its {len(listing.stamps)} frames can be decoded{why}")
 
     def _decoded(self, container: InputContainer, stream: VideoStream) -> Iterator[DecodedFrame]:
         """The decodable frames, in display order. An error is noted, and decoding continues."""
@@ -236,7 +225,7 @@ class VideoFrames(Iterator[VideoFrame]):
         yield None
 
     def _upright(self, frame: DecodedFrame, reformatter: VideoReformatter) -> NDArray[np.uint8]:
-        _refuse_size(_name(self._source), frame.width, frame.height, self._max_pixels)
+        refuse_size(name_of(self._source), frame.width, frame.height, self._max_pixels)
         self.hdr = TRANSFERS.get(frame.color_trc, self.hdr)
         if frame.color_trc in TRANSFERS:
             # Not "rgb48le", of which FFmpeg 8.0 gives wrong colours.
@@ -290,71 +279,11 @@ def write_video(path: Path, images: Iterable[NDArray[np.uint8]], *, rate: int = 
             raise RunError(f"cannot write {path}: {reason(error)}") from error
 
 
-@contextmanager
-def _opened(source: Path | bytes, max_pixels: int, stopped: Callable[[], bool]) -> Iterator[_Opened]:
-    """The opened file, and its video stream."""
-    name = _name(source)
-    length = _length(source, name)
-    if not length:
-        raise VideoError(name, "is empty")
-    with suppress(OSError):  # PyAV gives the reason
-        _refuse_disguised(source, name, length)
-    # FFmpeg refuses larger frames before it decodes them, even if the header names a smaller size. Twice the limit
-    # leaves room for the padding of a frame.
-    limit = {"max_pixels": str(min(2 * max_pixels, 2**31 - 1))}
-    try:
-        if isinstance(source, bytes):
-            container = av.open(StoppableBytes(source, stopped), "r", options=_OPTIONS_OF_BYTES | limit, **_LENIENT)
-        else:  # with the prefix "file:", a name such as "http:..." is a file name, not a URL
-            container = av.open(f"file:{source.absolute()}", "r", options=_OPTIONS | limit, **_LENIENT)
-    except (av.FFmpegError, ValueError) as error:
-        raise VideoError(name, f"cannot be opened as a video ({reason(error)})") from error
-    with container:
-        stream = container.streams.best("video")
-        if not isinstance(stream, VideoStream):
-            raise VideoError(name, "holds no video stream; is the copy complete?")
-        # If FFmpeg does not know the codec, the codec context is None. PyAV's type hints do not mention this.
-        if getattr(stream, "codec_context", None) is None:
-            raise VideoError(name, "the codec is unknown")
-        _refuse_size(name, stream.codec_context.width, stream.codec_context.height, max_pixels)
-        stream.codec_context.options = limit
-        yield container, stream
-
-
-def _name(source: Path | bytes) -> str:
-    return f"video of {len(source)} bytes" if isinstance(source, bytes) else str(source)
-
-
-def _length(source: Path | bytes, name: str) -> int:
-    if isinstance(source, bytes):
-        return len(source)
-    try:
-        return require_regular(source, MaxBytes.VIDEO).st_size
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise VideoError(name, f"cannot be read ({reason(error)})") from error
-
-
-def _refuse_disguised(source: Path | bytes, name: str, length: int) -> None:
-    """Refuse HEIC and AVIF, of which FFmpeg would take each tile for a video, and files that it cannot read safely."""
-    with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as stream:
-        head = stream.read(HEAD)
-        kind = format_of(head)
-        if kind in ("HEIC", "AVIF"):
-            raise VideoError(name, f"is an image ({kind}), not a video")
-        if head[4:8].isalpha() and (why := why_unsafe(stream, length)):
-            raise VideoError(name, why)
-
-
-def _refuse_size(name: str, width: int, height: int, max_pixels: int) -> None:
-    if width * height > max_pixels:
-        raise VideoError(name, f"{width}x{height} pixels, the limit is {max_pixels} pixels")
-
-
 def _list_frames(source: Path | bytes, max_pixels: int, stopped: Callable[[], bool]) -> _Listing:
     """List the frames from the display times of the packets. Packets that are not displayed are not frames."""
     # 8 bytes per frame: an hour of video takes less than a megabyte.
     stamps, timed, hidden, ends = array("q"), True, 0, 0
-    with _opened(source, max_pixels, stopped) as (container, stream):
+    with open_video(source, max_pixels, stopped) as (container, stream):
         promised, unit, rate = stream.frames, stream.time_base, stream.average_rate
         reordered, is_avi = bool(stream.codec_context.has_b_frames), container.format.name == "avi"
         pixels = stream.codec_context.width * stream.codec_context.height
@@ -368,7 +297,7 @@ def _list_frames(source: Path | bytes, max_pixels: int, stopped: Callable[[], bo
                     stamps.append(packet.pts or 0)
                     ends = max(ends, stamps[-1] + (packet.duration or 0))
     if not stamps:
-        raise VideoError(_name(source), "holds no frames")
+        raise VideoError(name_of(source), "holds no frames")
     if not (timed and unit):
         count = len(stamps)
         return _Listing(
