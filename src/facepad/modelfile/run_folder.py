@@ -13,13 +13,6 @@ from facepad.files.opening import MaxBytes, read_bytes
 
 __all__ = ["DESCRIPTION_FILE", "WEIGHTS_FILE", "RunFolder", "StageFiles", "read_epochs"]
 
-# The keys that every version of facepad has written to a file of a run.
-_KEYS = {
-    "recipe.json": {"recipe", "manifest_sha256"},
-    "environment.json": {"command", "python", "platform", "cpu_count", "packages", "manifest", "manifest_sha256"},
-    "samples.json": {"train", "dev"},
-}
-
 # A model file made from a run holds both files under the same names.
 WEIGHTS_FILE = "model.safetensors"
 """The weights of the trained network."""
@@ -151,8 +144,8 @@ class RunFolder:
             hint = "its training is not finished; continue with 'facepad train ... --resume'"
             raise ModelError(f"{self.path} holds no trained model ({hint if self.is_begun else 'not a run folder'})")
 
-    def read(self, file: Path) -> dict[str, Any]:
-        """Read one of the folder's JSON files.
+    def read(self, file: Path, *keys: str) -> dict[str, Any]:
+        """Read one of the folder's JSON files, which must have the ``keys``.
 
         Raises:
             ModelError: the file is missing, damaged, or of another kind.
@@ -163,7 +156,7 @@ class RunFolder:
             raise ModelError(
                 f"{self.path} is not a whole run folder: {file.name} cannot be read ({reason(error)})"
             ) from error
-        if not isinstance(values, dict) or (missing := _KEYS.get(file.name, set()) - values.keys()):
+        if not isinstance(values, dict) or (missing := set(keys) - values.keys()):
             lacks = f"lacks {', '.join(sorted(missing))}" if isinstance(values, dict) else "holds no settings"
             raise ModelError(f"{self.path} is not a whole run folder: {file.name} {lacks}")
         return values
@@ -174,7 +167,7 @@ class RunFolder:
         Raises:
             ModelError: the file is missing or broken.
         """
-        recipe: dict[str, Any] = self.read(self.recipe_file)["recipe"]
+        recipe: dict[str, Any] = self.read(self.recipe_file, "recipe")["recipe"]
         return recipe
 
 

@@ -168,7 +168,7 @@ class _Opening:
 
     def _require_same(self, run: RunFolder) -> None:
         begun = f"the run in {run.path} was begun with"
-        before, now = run.read(run.recipe_file), self._recorded()
+        before, now = run.read(run.recipe_file, "recipe", "manifest_sha256", "depth"), self._recorded()
         if run.is_finished:
             raise InputError(f"the run in {run.path} is finished; there is nothing to resume")
         if difference := _difference(before["recipe"], now["recipe"]):

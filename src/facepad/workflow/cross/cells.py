@@ -114,7 +114,7 @@ def _train(member: Member, manifest: Path) -> None:
             shutil.rmtree(run.path)
         train_run(member.recipe, manifest, run.path, resume=run.is_begun)
         return
-    begun = run.read(run.recipe_file)
+    begun = run.read(run.recipe_file, "recipe", "manifest_sha256")
     same = begun["recipe"] == member.recipe.model_dump(mode="json")
     if not same or begun["manifest_sha256"] != manifest_hash(manifest):
         raise OutputExistsError(f"{run.path} is a run of another recipe or manifest; choose another output folder")
