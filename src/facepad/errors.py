@@ -64,11 +64,15 @@ _LONGEST = 2000  # characters of a message
 class FacepadError(Exception):
     """Base class of every error that facepad raises on purpose. The text of an error is one line.
 
-    A text of more than 2,000 characters loses its middle, because the input may make it as long as itself.
+    Line ends in the text, which come from the input, become escapes. A text of more than 2,000 characters loses its
+    middle, because the input may make it as long as itself.
+
+    >>> str(FacepadError("unknown key 'a\\nb'"))
+    "unknown key 'a\\\\nb'"
     """
 
     def __str__(self) -> str:
-        return _shortened(super().__str__())
+        return _one_line(super().__str__())
 
 
 class InputError(FacepadError):
@@ -93,7 +97,7 @@ class MediaError(InputError):
         super().__init__(self.source, reason)  # both arguments: pickle calls the class with `args`
 
     def __str__(self) -> str:
-        return _shortened(self.reason if self.source is None else f"{self.source}: {self.reason}")
+        return _one_line(self.reason if self.source is None else f"{self.source}: {self.reason}")
 
 
 class ImageError(MediaError):
@@ -192,7 +196,8 @@ class ServiceError(RunError):
         return str(self.problem.get("type", "")).rpartition(":")[2]
 
 
-def _shortened(text: str) -> str:
+def _one_line(text: str) -> str:
+    text = text.replace("\r", "\\r").replace("\n", "\\n")
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2 - 5]} [...] {text[5 - _LONGEST // 2 :]}"
 
 
