@@ -74,8 +74,11 @@ def read_bytes(path: Path | str, limit: int) -> bytes:
         OSError, ValueError: as `open_regular`.
     """
     with open_regular(path, limit) as stream:
-        content = stream.read(limit + 1)
-    if len(content) > limit:  # the file grows, or its file system tells no length
+        told = os.fstat(stream.fileno()).st_size
+        content = stream.read(told + 1)  # not up to the limit: Python would make room for as many bytes
+        if len(content) > told:  # the file grows, or its file system tells no length
+            content += stream.read(limit + 1 - len(content))
+    if len(content) > limit:
         raise too_long(path, f"more than {limit}", limit)
     return content
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from facepad.errors import InputError, reason
 from facepad.files.disk import json_line
+from facepad.files.opening import open_regular
 from facepad.service.duplicates import Duplicate
 from facepad.service.problems import Problem
 from facepad.service.schemas import Answer, Check
@@ -116,7 +116,7 @@ class DecisionLog:
     def _append(self, line: bytes) -> None:
         descriptor = os.open(self._path, _FLAGS, 0o600)
         try:
-            if line and _ends_within_a_line(self._path, descriptor):
+            if line and _ends_within_a_line(self._path):
                 line = b"\n" + line
             if os.write(descriptor, line) != len(line):
                 raise OSError("only a part of the line was written")
@@ -124,14 +124,11 @@ class DecisionLog:
             os.close(descriptor)
 
 
-def _ends_within_a_line(path: Path, descriptor: int) -> bool:
+def _ends_within_a_line(path: Path) -> bool:
     """Whether a full disk has cut off the last line of the file. The next decision must not continue this line."""
-    status = os.fstat(descriptor)
-    if not (stat.S_ISREG(status.st_mode) and status.st_size):
-        return False
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             stream.seek(-1, os.SEEK_END)
             return stream.read(1) != b"\n"
-    except OSError:  # a file that may only be written
+    except OSError:  # an empty file, a pipe, or a file that may only be written
         return False

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import tarfile
+import tracemalloc
 from io import BytesIO
 from pathlib import Path
 
@@ -87,6 +88,16 @@ def test_too_long_file_is_refused_before_it_is_read(tmp_path):
 def test_file_of_the_maximum_length_is_read(tmp_path):
     (tmp_path / "a").write_bytes(b"12345")
     assert read_bytes(tmp_path / "a", 5) == b"12345"
+
+
+def test_a_small_file_needs_little_memory(tmp_path):
+    (tmp_path / "a").write_bytes(b"12345")
+    tracemalloc.start()
+    try:
+        assert read_bytes(tmp_path / "a", MaxBytes.MODEL) == b"12345"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs a file of the kernel, which tells no length")
