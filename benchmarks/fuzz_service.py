@@ -187,7 +187,7 @@ class Described:
         route = self._routes[self._rounds % len(self._routes)]
         self._rounds += 1
         name = f"{route.method.upper()} {route.path}"
-        of_browser = "/uploads" in route.path or "/challenge" in route.path
+        of_browser = route.path in ("/v1/uploads", "/v1/challenge", "/v1/guidance")
         token = {"Authorization": f"Bearer {self._fuzz.open()['token']}"} if of_browser else None
 
         @seed(self._rounds)
