@@ -38,7 +38,7 @@ reader with a fixed seed (`tests/unit/tools/test_fuzz.py`), which takes less tha
 
 ## Counts
 
-{hours} hours of one process at low priority, {cases:,} cases; last on {date}, {machine}, commit {commit}.
+{cases:,} cases in {hours} process-hours at low priority; last on {date}, {machine}, commit {commit}.
 
 | reader | cases | accepted | refused | kinds of findings, all mended | slowest case (CPU s) | largest growth (MiB) |
 |---|---|---|---|---|---|---|

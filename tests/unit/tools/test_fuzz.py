@@ -113,6 +113,6 @@ def test_the_page_lists_counts_and_findings():
     }
     found = {"seconds": 7200.0, "readers": {"image": one}, "date": "today", "machine": "here", "commit": "abc"}
     text = page(found, {"seconds": 5, "memory": 256, "pixels": 1_000_000, "longest": 2000, "ci": 40})
-    assert "2.0 hours" in text and "1,200 cases" in text
+    assert "2.0 process-hours" in text and "1,200 cases" in text
     assert "| image | 1,200 | 200 | 999 | 1 | 0.5 | 7 |" in text
     assert "| image | slow | `a.bin` |" in text
