@@ -45,7 +45,7 @@ class Requirement:
 
 
 class Verdict(StrEnum):
-    """The result of a requirement. ``TOO_FEW``: even without an error, the bound would be above the limit."""
+    """The result of a requirement. ``TOO_FEW``: there is no error, but so few trials do not show the limit."""
 
     PASS = "PASS"
     FAIL = "FAIL"
@@ -60,8 +60,7 @@ class Count:
         errors: Number of wrong decisions.
         n: Number of trials.
         bound: Exact one-sided 95 % upper bound of the rate, a fraction.
-        verdict: ``PASS`` if the bound is within the limit. ``TOO_FEW`` if so few trials could not pass even without an
-            error, and the measured rate is within the limit. Otherwise ``FAIL``.
+        verdict: ``PASS`` if the bound is within the limit; otherwise ``TOO_FEW`` without an error, and ``FAIL`` with one.
     """
 
     errors: int
@@ -79,8 +78,7 @@ class Count:
         bound = upper_bound(errors, n)
         if bound <= limit:
             return cls(errors, n, bound, Verdict.PASS)
-        few = n < presentations_needed(limit) and errors <= limit * n
-        return cls(errors, n, bound, Verdict.TOO_FEW if few else Verdict.FAIL)
+        return cls(errors, n, bound, Verdict.FAIL if errors else Verdict.TOO_FEW)
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{errors, n, bound, verdict}``."""
@@ -220,6 +218,8 @@ def _groups(
     for record in records:
         if record.label is Label.ATTACK:
             species[str(record.attack_type or AttackType.UNKNOWN)].append(record)
+    if not species:
+        raise MetricError(f"{requirement} cannot be checked: there is no attack")
     yield from sorted(species.items())
 
 

@@ -49,9 +49,8 @@ def test_number_that_a_limit_takes_is_the_smallest(limit, errors):
     [
         (0, 42, Verdict.PASS),
         (0, 41, Verdict.TOO_FEW),
-        (2, 30, Verdict.TOO_FEW),
-        (3, 30, Verdict.FAIL),  # 10 % were accepted
-        (1, 42, Verdict.FAIL),  # enough presentations, but one error too many
+        (1, 41, Verdict.FAIL),
+        (1, 65, Verdict.FAIL),
         (1, 66, Verdict.PASS),
     ],
 )
@@ -89,6 +88,8 @@ def test_frames_of_a_video_and_a_class_without_scores_are_refused():
         check_requirements([record(n, 0.9, subject="anna", video="clip") for n in range(3)], 0.5, [BPCER])
     with pytest.raises(MetricError, match="bpcer=0.1 cannot be checked: no presentation of bona fide has a score"):
         check_requirements([record(1, 0.1, AttackType.PRINT)], 0.5, [BPCER])
+    with pytest.raises(MetricError, match="apcer=0.07 cannot be checked: there is no attack"):
+        check_requirements([record(1, 0.9)], 0.5, [APCER])
 
 
 @pytest.mark.parametrize(
