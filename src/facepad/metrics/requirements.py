@@ -60,7 +60,8 @@ class Count:
         errors: Number of wrong decisions.
         n: Number of trials.
         bound: Exact one-sided 95 % upper bound of the rate, a fraction.
-        verdict: ``PASS`` if the bound is within the limit; otherwise ``TOO_FEW`` without an error, and ``FAIL`` with one.
+        verdict: ``PASS`` if the bound is within the limit; otherwise ``TOO_FEW`` without an error, and ``FAIL`` with
+            an error.
     """
 
     errors: int
