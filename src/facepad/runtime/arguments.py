@@ -12,12 +12,15 @@ __all__ = ["is_number", "require_choice", "require_count", "require_instance", "
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a finite real number. True and False are not numbers here.
+    """Whether a value is a finite real number in the range of floats. True and False are not numbers here.
 
     >>> [is_number(value) for value in (1, 0.5, float("nan"), True, "1")]
     [True, True, False, False, False]
     """
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # A whole number beyond the range of floats.
+        return False
 
 
 def require_choice(what: str, value: object, choices: Collection[str]) -> None:

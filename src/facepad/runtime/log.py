@@ -52,7 +52,7 @@ class _OnceASecond(logging.Filter):
         if record.levelno < logging.WARNING:
             return True
         exception = record.exc_info[0] if record.exc_info else None
-        kind = (record.pathname, record.lineno, exception or record.getMessage())
+        kind = (record.pathname, record.lineno, exception or _message_of(record))
         now = time.monotonic()
         with self._lock:
             if now - self._last.get(kind, -math.inf) < 1:
@@ -65,6 +65,13 @@ class _OnceASecond(logging.Filter):
             if dropped := self._dropped.pop(kind, 0):
                 record.msg = f"{record.msg} (and {dropped} more since the last such line)"
             return True
+
+
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # noqa: BLE001 - wrong arguments of a message must not stop the work that is logged
+        return str(record.msg)
 
 
 _FILTER = _OnceASecond()

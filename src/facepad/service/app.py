@@ -149,6 +149,8 @@ def log_service() -> None:
 
 def _webhooks(settings: Settings, telemetry: Telemetry) -> Webhooks | None:
     if settings.webhook is None:
+        if settings.webhook_secret is not None:
+            raise InputError("a secret of webhooks needs the address of a backend: give --webhook URL")
         return None
     if settings.webhook_secret is None:
         raise InputError("webhooks need a secret: give --webhook-secret FILE")

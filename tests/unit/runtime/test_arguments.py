@@ -5,6 +5,7 @@ from facepad.errors import InputError
 from facepad.runtime.arguments import is_number, require_choice, require_count, require_positive
 
 NO_NUMBERS = (None, True, "1", b"1", [1], (), {}, np.zeros(2), float("nan"), float("inf"))
+HUGE = 10**400  # Beyond the range of floats.
 
 
 def test_numbers_below_one_are_refused_and_none_passes():
@@ -23,7 +24,7 @@ def test_counts_are_whole_numbers():
 
 def test_numbers_are_finite_and_no_truth_values():
     assert all(map(is_number, (0, -1.5, np.float32(0.5), np.int64(3))))
-    assert not any(map(is_number, NO_NUMBERS))
+    assert not any(map(is_number, (*NO_NUMBERS, HUGE, -HUGE)))
 
 
 def test_choice_is_one_of_the_names_and_nothing_else():

@@ -72,3 +72,12 @@ def test_faults_with_different_exceptions_are_printed(logger, monkeypatch):
         "request c failed",
         "ValueError: c",
     ]
+
+
+def test_message_with_wrong_arguments_does_not_stop_the_work_that_is_logged(logger, monkeypatch):
+    log_to_stderr(logger.name, once_a_second=True)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    monkeypatch.setattr(logger, "propagate", False)  # The handler of pytest raises on such a message.
+    logger.warning("%d files", "many")
+    logger.warning("and further")
+    assert sys.stderr.getvalue().endswith("and further\n")

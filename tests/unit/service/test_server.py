@@ -68,6 +68,13 @@ def test_setting_out_of_its_range_is_refused_in_one_line(facepad, option, value,
     assert (code, out, err.count("\n")) == (2, "", 1) and said in err
 
 
+def test_secret_of_webhooks_without_a_backend_is_refused_in_one_line(bare, facepad, monkeypatch):
+    monkeypatch.setattr(uvicorn.Server, "run", lambda server, sockets: None)
+    options = ("--allow-undecided", "--webhook-secret", "missing.txt")
+    code, out, err = facepad("serve", "--model", bare, "--port", 0, *options)
+    assert (code, out, err.count("\n")) == (2, "", 1) and "give --webhook URL" in err
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
 @pytest.mark.parametrize(
     ("option", "mode", "what"),
