@@ -55,9 +55,14 @@ class Batcher(Generic[Item, Result]):
             Exception: The error that ``work`` raises for these items alone.
         """
         done: asyncio.Future[list[Result]] = asyncio.get_running_loop().create_future()
-        self._waiting.put(_Job(items, done), caller, len(items))
+        job = _Job(items, done)
+        self._waiting.put(job, caller, len(items))
         self._arrived.set()
-        return await done
+        try:
+            return await done
+        except asyncio.CancelledError:
+            self._waiting.remove(job)
+            raise
 
     async def run(self) -> None:
         """Process batches until cancelled. Cancelling also cancels the waiting submissions."""
@@ -71,19 +76,17 @@ class Batcher(Generic[Item, Result]):
 
     async def _collect(self) -> list[_Job[Item, Result]]:
         batch = [await self._next()]
-        while sum(len(job.items) for job in batch) < self._size and (job := self._waiting.pop()) is not None:
+        while sum(len(job.items) for job in batch) < self._size and (job := self._waiting.pop(_is_wanted)) is not None:
             batch.append(job)
-        return [job for job in batch if not job.done.cancelled()]
+        return batch
 
     async def _next(self) -> _Job[Item, Result]:
-        while (job := self._waiting.pop()) is None:
+        while (job := self._waiting.pop(_is_wanted)) is None:
             self._arrived.clear()
             await self._arrived.wait()
         return job
 
     async def _work_on(self, batch: list[_Job[Item, Result]]) -> None:
-        if not batch:
-            return
         self._observe(sum(len(job.items) for job in batch))
         loop = asyncio.get_running_loop()
         try:
@@ -106,6 +109,11 @@ class Batcher(Generic[Item, Result]):
             if not job.done.done():
                 job.done.set_result(results[position : position + len(job.items)])
             position += len(job.items)
+
+
+def _is_wanted(job: _Job[Item, Result]) -> bool:
+    """Whether the caller of this job still waits for it. If not, the caller is about to remove it."""
+    return not job.done.done()
 
 
 def _fail(job: _Job[Item, Result], error: Exception) -> None:

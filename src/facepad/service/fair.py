@@ -33,10 +33,13 @@ class Cost:
     at_once: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Waiting(Generic[Item]):
-    start: float
     item: Item
+    caller: str
+    cost: float
+    arrived: float  # The virtual time of its arrival.
+    start: float
 
 
 class FairQueue(Generic[Item]):
@@ -59,7 +62,7 @@ class FairQueue(Generic[Item]):
         """Add an item of a caller. The cost may have any unit, but the same for all items."""
         start = max(self._now, self._ends.get(caller, 0.0))
         self._ends[caller] = start + cost
-        insort(self._waiting, _Waiting(start, item), key=lambda one: one.start)
+        insort(self._waiting, _Waiting(item, caller, cost, self._now, start), key=lambda one: one.start)
 
     def pop(self, allowed: Callable[[Item], bool] = lambda _: True) -> Item | None:
         """Remove and return the first item that is allowed; None if there is none.
@@ -74,6 +77,25 @@ class FairQueue(Generic[Item]):
                 self._forget_callers()
                 return one.item
         return None
+
+    def remove(self, item: Item) -> None:
+        """Remove a waiting item. The later items of its caller move forward by its cost, but not before their arrival.
+
+        An item that does not wait any more is ignored.
+        """
+        index = next((index for index, one in enumerate(self._waiting) if one.item == item), None)
+        if index is None:
+            return
+        gone = self._waiting.pop(index)
+        shift = gone.cost
+        for one in self._waiting[index:]:
+            if one.caller == gone.caller:
+                shift = min(shift, one.start - one.arrived)
+                one.start -= shift
+        self._waiting.sort(key=lambda one: one.start)
+        if gone.caller in self._ends:
+            self._ends[gone.caller] -= shift
+        self._forget_callers()
 
     def _forget_callers(self) -> None:
         """Forget the callers that a next item would not have to wait for."""
@@ -114,7 +136,8 @@ class FairThreads:
     async def run(self, caller: str, cost: Cost, function: Callable[..., Result], *args: Any) -> Result:
         """Call a function in a thread, when it is the caller's turn.
 
-        A cancelled call that has not begun is left out. A call that has begun keeps its thread until it returns.
+        A cancelled call that has not begun is left out, and costs its caller nothing. A call that has begun keeps its
+        thread until it returns.
 
         Args:
             caller: The name of the caller.
@@ -126,19 +149,25 @@ class FairThreads:
             Exception: An exception of the function.
         """
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Job(partial(function, *args), done, cost), caller, cost.pixels)
+        job = _Job(partial(function, *args), done, cost)
+        self._queue.put(job, caller, cost.pixels)
         self._start_jobs()
-        return await done
+        try:
+            return await done
+        except asyncio.CancelledError:
+            self._queue.remove(job)
+            self._start_jobs()  # The job may have held up others.
+            raise
 
     def close(self) -> None:
         """Start no more jobs."""
+        self._queue = FairQueue()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _start_jobs(self) -> None:
         while job := self._queue.pop(self._admission()):
-            if not job.done.done():
-                self._running.append(job)
-                self._pool.submit(job.work).add_done_callback(partial(self._ended, job, job.done.get_loop()))
+            self._running.append(job)
+            self._pool.submit(job.work).add_done_callback(partial(self._ended, job, job.done.get_loop()))
 
     def _admission(self) -> Callable[[_Job], bool]:
         """A function that tells for waiting jobs, in fair order, whether they may start now."""
@@ -150,6 +179,8 @@ class FairThreads:
 
         def may_start(job: _Job) -> bool:
             nonlocal passed_over
+            if job.done.done():  # Its caller has given up, and is about to remove it.
+                return False
             if not job.costly:
                 return free or reserve
             # No costly job overtakes another: a large image would wait for ever for its memory.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 
 import pytest
 
@@ -123,6 +124,37 @@ def test_who_gives_up_is_not_worked_on():
 
     run(scenario, work)
     assert seen == ["first", "patient"]
+
+
+def test_submission_of_a_caller_that_gave_up_leaves_no_memory_and_no_cost():
+    seen, entered, go = [], threading.Event(), threading.Event()
+
+    def work(items):
+        seen.extend(items)
+        entered.set()
+        assert go.wait(10)
+        return list(items)
+
+    async def scenario(batcher):
+        first = asyncio.create_task(batcher.submit(["first"], "b"))
+        await asyncio.to_thread(entered.wait, 10)
+        crop = threading.Event()  # Any object that can be watched.
+        held = weakref.ref(crop)
+        impatient = asyncio.create_task(batcher.submit([crop] * 100, "a"))
+        other = [asyncio.create_task(batcher.submit([f"b {n}"], "b")) for n in range(5)]
+        await asyncio.sleep(0)
+        impatient.cancel()
+        del crop
+        await asyncio.wait([impatient])
+        del impatient
+        assert held() is None
+        patient = asyncio.create_task(batcher.submit(["a"], "a"))
+        await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(first, patient, *other)
+
+    run(scenario, work)
+    assert seen.index("a") <= 2
 
 
 def test_stopping_cancels_what_waits():

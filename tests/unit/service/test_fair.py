@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 
 import pytest
 
@@ -42,6 +43,31 @@ def test_only_allowed_items_are_taken():
     for number in range(4):
         queue.put(number, "a", 1)
     assert [queue.pop(lambda number: number > 1), queue.pop(), len(queue)] == [2, 0, 2]
+
+
+def test_removed_item_costs_its_caller_nothing():
+    queue = FairQueue()
+    for number in range(6):
+        queue.put(f"a{number}", "a", 10 if number % 2 else 1)
+        queue.put(f"b{number}", "b", 1)
+    for number in (1, 3, 5):
+        queue.remove(f"a{number}")
+    queue.remove("never put")
+    queue.put("a6", "a", 1)
+    assert " ".join(queue.pop() for _ in range(10)) == "a0 b0 b1 a2 b2 a4 b3 a6 b4 b5"
+
+
+def test_removal_moves_no_item_before_its_arrival():
+    queue = FairQueue()
+    queue.put("passed over", "a", 5)
+    for number in range(10):
+        queue.put(number, "b", 1)
+    assert [queue.pop(lambda item: item != "passed over") for _ in range(10)] == list(range(10))
+    queue.put("b", "b", 1)
+    queue.put("a 0", "a", 1)
+    queue.put("a 1", "a", 1)
+    queue.remove("passed over")
+    assert [queue.pop() for _ in range(3)] == ["a 0", "b", "a 1"]
 
 
 class Jobs:
@@ -162,3 +188,27 @@ def test_job_of_a_caller_that_gave_up_is_left_out_and_errors_reach_their_caller(
         assert jobs.begun == ["first", "last"]
 
     run(scenario, 1)
+
+
+def test_job_of_a_caller_that_gave_up_leaves_no_memory_and_no_cost():
+    async def scenario(jobs):
+        jobs.start("large", "b", COSTS_MUCH)
+        await jobs.wait_for("large")
+        payload = threading.Event()  # Any object that can be watched.
+        held = weakref.ref(payload)
+        gone = asyncio.create_task(jobs.threads.run("a", Cost(1e9, 40e6), payload.wait))
+        jobs.start("smaller", "b", Cost(2 * COSTLY, 20e6))
+        await jobs.wait_for("large")  # The costly job of the other caller is in turn.
+        gone.cancel()
+        del payload
+        await asyncio.wait([gone])
+        del gone
+        assert held() is None
+        for number in range(4):
+            jobs.start(f"b {number}", "b", CHEAP)
+        jobs.start("photo", "a", CHEAP)
+        await jobs.wait_for("large", "smaller", "b 0")
+        jobs.end("b 0", "b 1")
+        await jobs.wait_for("large", "smaller", "b 0", "b 1", "photo")
+
+    run(scenario, 2)
