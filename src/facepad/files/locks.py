@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["changing", "exclusive", "exclusive_file", "new_file", "new_folder"]
 
 _LOG = logging.getLogger(__name__)
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextmanager
@@ -28,7 +30,8 @@ def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]
     """Lock ``folder`` during the block; a missing folder is created.
 
     The operating system releases the lock when the process ends, even after a crash. The file ``.lock`` is never
-    deleted. Otherwise two processes could lock two different files with this name.
+    deleted. Otherwise two processes could lock two different files with this name. All users who may write to the
+    folder may lock it. If the file system does not support locks, the block runs without a lock, after a warning.
 
     Args:
         folder: The folder to lock. The lock does not cover subfolders.
@@ -37,7 +40,7 @@ def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]
 
     Raises:
         BusyError: another process, or another block in this process, holds the lock.
-        RunError: the folder cannot be created, or its file system does not support locks.
+        RunError: the folder cannot be created, or the lock file cannot be opened.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as name, exclusive(Path(name), "training"):
@@ -64,7 +67,7 @@ def exclusive_file(path: Path, doing: str) -> Iterator[None]:
 
     Raises:
         BusyError: another process, or another block in this process, holds the lock.
-        RunError: the folder of the file cannot be created, or its file system does not support locks.
+        RunError: the folder of the file cannot be created, or the lock file cannot be opened.
     """
     path = Path(path)
     with writing(path):
@@ -83,7 +86,7 @@ def new_file(path: Path, doing: str) -> Iterator[None]:
     Raises:
         OutputExistsError: the file exists.
         BusyError: another process, or another block in this process, holds the lock.
-        RunError: the folder of the file cannot be created, or its file system does not support locks.
+        RunError: the folder of the file cannot be created, or the lock file cannot be opened.
     """
     path = Path(path)
     refuse_existing(path)
@@ -104,7 +107,7 @@ def new_folder(folder: Path, doing: str) -> Iterator[Path]:
         OutputExistsError: the folder is not empty.
         InputError: the path is a file, or the folder cannot be created.
         BusyError: another process, or another block in this process, holds the lock.
-        RunError: the file system does not support locks.
+        RunError: the lock file cannot be opened.
     """
     folder = Path(folder)
     _require_empty(folder)
@@ -122,12 +125,10 @@ def _require_empty(folder: Path) -> None:
 @contextmanager
 def _held(place: Path, lock_file: Path, owner: Path, doing: str, *, wait: bool) -> Iterator[None]:
     """Hold a lock on a folder or file ``place``, and describe this process in the file ``owner``."""
-    from filelock import FileLock  # imported late: the import is slow, and prediction needs no lock
-
-    lock = FileLock(lock_file)
     try:
-        _acquire(lock, place, owner, wait)
-    except (OSError, NotImplementedError) as error:
+        lock = _lock(lock_file)
+        _acquire_or_refuse(lock, place, owner, wait)
+    except OSError as error:
         raise RunError(f"cannot lock {place}: {reason(error)}") from error
     try:
         facts = {"doing": doing, "process": os.getpid(), "host": socket.gethostname(), "since": _now()}
@@ -143,40 +144,61 @@ def _held(place: Path, lock_file: Path, owner: Path, doing: str, *, wait: bool) 
 def changing(path: Path) -> Iterator[None]:
     """Lock a file during a block that reads, changes and writes the file. Other blocks wait.
 
-    The lock is the file ``.NAME.lock`` beside ``path``. It is never deleted, as in `exclusive`. The lock does not
+    The lock is the file ``.NAME.lock`` beside ``path``, which is never deleted (see `exclusive`). The lock does not
     protect from a process that does not use this function, such as an editor.
 
     Raises:
-        OSError: the folder is missing or not writable, or its file system does not support locks.
+        OSError: the folder is missing or not writable.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as name, changing(Path(name, "keys.txt")):
     ...     sorted(path.name for path in Path(name).iterdir())
     ['.keys.txt.lock']
     """
-    from filelock import FileLock  # imported late: see `exclusive`
-
     path = Path(path)
-    path.parent.stat()  # filelock would make a missing folder
+    lock = _lock(path.with_name(f".{path.name}.lock"))
+    _acquire(lock, poll_interval=0.01)
     try:
-        with FileLock(path.with_name(f".{path.name}.lock")).acquire(poll_interval=0.01):
-            yield
-    except NotImplementedError as error:
-        raise OSError(errno.ENOTSUP, "its file system does not support locks", str(path)) from error
+        yield
+    finally:
+        lock.release()
 
 
-def _acquire(lock: FileLock, place: Path, owner: Path, wait: bool) -> None:
+def _lock(file: Path) -> FileLock:
+    """A lock that all users who may write to the folder of ``file`` can acquire."""
+    from filelock import FileLock  # imported late: the import is slow, and prediction needs no lock
+
+    return FileLock(file, mode=file.parent.stat().st_mode & 0o666)
+
+
+def _acquire(lock: FileLock, *, timeout: float = -1, poll_interval: float = 0.05) -> None:
+    """Acquire a lock. A file system that does not support locks gives a warning, and no lock."""
+    try:
+        lock.acquire(timeout, poll_interval)
+    except (OSError, NotImplementedError) as error:  # old versions of filelock raise NotImplementedError
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        _warn_of_no_locks(Path(lock.lock_file).parent)
+
+
+@cache
+def _warn_of_no_locks(folder: Path) -> None:
+    """Warn once for each folder."""
+    _LOG.warning("the file system of %s does not support locks; only one process at a time may write there", folder)
+
+
+def _acquire_or_refuse(lock: FileLock, place: Path, owner: Path, wait: bool) -> None:
     from filelock import Timeout
 
     try:
-        lock.acquire(timeout=0)
+        _acquire(lock, timeout=0)
     except Timeout:
         busy = f"another process is {_holder(owner, place)}"
         if not wait:
             raise BusyError(f"{busy}; wait for this process, or end it") from None
         _LOG.info("%s; waiting for it to end", busy)
         try:
-            lock.acquire()
+            _acquire(lock)
         except RuntimeError as error:  # filelock's answer if another block of this thread holds the folder
             raise BusyError(f"this process is already at work in {place}") from error
 

@@ -1,3 +1,4 @@
+import errno
 import logging
 import os
 import signal
@@ -8,6 +9,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from filelock import FileLock
 
 from facepad.errors import BusyError, OutputExistsError, RunError
 from facepad.files import locks
@@ -190,3 +192,39 @@ def test_file_in_a_missing_folder_is_not_locked(tmp_path):
     with pytest.raises(FileNotFoundError), changing(tmp_path / "none/a.txt"):
         pass
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("hold", [lambda folder: exclusive(folder, "training"), lambda folder: changing(folder / "a")])
+def test_users_who_may_write_to_the_folder_may_lock_it(tmp_path, hold):
+    tmp_path.chmod(0o770)
+    before = os.umask(0o022)
+    try:
+        with hold(tmp_path):
+            pass
+    finally:
+        os.umask(before)
+    [lock] = tmp_path.iterdir()
+    assert lock.stat().st_mode & 0o777 == 0o660
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOLCK, "No locks available"), OSError(errno.ENOTSUP, "no"), NotImplementedError()],
+    ids=["ENOLCK", "ENOTSUP", "old filelock"],
+)
+def test_file_system_without_locks_gives_one_warning_and_no_lock(tmp_path, monkeypatch, caplog, error):
+    def acquire(*_, **__):
+        raise error
+
+    monkeypatch.setattr(FileLock, "acquire", acquire)
+    for _ in range(2):
+        with exclusive(tmp_path, "training"), exclusive(tmp_path, "training"), changing(tmp_path / "a"):
+            (tmp_path / "a").touch()
+    [warning] = caplog.messages
+    assert warning.startswith(f"the file system of {tmp_path} does not support locks")
+
+
+def test_lock_file_that_cannot_be_opened_is_refused(tmp_path):
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(RunError, match="cannot lock"), exclusive(tmp_path, "training"):
+        pass

@@ -10,23 +10,23 @@ from facepad.runtime.log import log_to_stderr
 from facepad.runtime.progress import progress_bar
 from facepad.runtime.terminal import one_line, safe_text
 
-HOSTILE = "a\x1b[2Jb\x9bc\rd\u202ee\udce9f\ng"
-ESCAPED = r"a\x1b[2Jb\x9bc\rd\u202ee\udce9f"
+HOSTILE = "a\x1b[2Jb\x9bc\rd\u202ee\u2028f\udce9g\nh"
+ESCAPED = r"a\x1b[2Jb\x9bc\rd\u202ee\u2028f\udce9g"
 
 
 def test_text_without_commands_is_unchanged():
-    text = "Zoë 10\xa0% → 中文 🙂"
+    text = "Zoë 10\xa0% → 9.41\u202fAM 中\u3000文 می\u200cخواهم 👩\u200d💻"
     assert one_line(text) == safe_text(text) == text
 
 
 def test_results_keep_only_their_line_ends(capsys):
     show(HOSTILE)
-    assert capsys.readouterr().out == f"{ESCAPED}\ng\n"
+    assert capsys.readouterr().out == f"{ESCAPED}\nh\n"
 
 
 def test_messages_keep_no_line_end_of_a_foreign_text(capsys):
     say(HOSTILE, "b")
-    assert capsys.readouterr().err == f"{ESCAPED}\\ng\nb\n"
+    assert capsys.readouterr().err == f"{ESCAPED}\\nh\nb\n"
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_log_has_one_line_for_a_message_and_keeps_the_lines_of_a_traceback(capsy
     except ValueError:
         logger.exception("failed")
     lines = capsys.readouterr().err.splitlines()
-    assert lines[:3] == [rf"read {ESCAPED}\ng", "failed", "Traceback (most recent call last):"]
+    assert lines[:3] == [rf"read {ESCAPED}\nh", "failed", "Traceback (most recent call last):"]
     assert f"ValueError: {ESCAPED}" in lines
 
 
