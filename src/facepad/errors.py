@@ -50,6 +50,7 @@ __all__ = [
     "SeparableError",
     "ServiceError",
     "VideoError",
+    "first_line",
     "reason",
     "shown",
     "unknown_choice",
@@ -206,11 +207,21 @@ def reason(error: Exception) -> str:
 
     Args:
         error: Usually an `OSError`. For an exception without a system message, the result is the whole text.
+            For an exception without a text, it is the type.
 
     >>> reason(FileNotFoundError(2, "No such file or directory", "a.jpg")), reason(ValueError("embedded null byte"))
     ('No such file or directory', 'embedded null byte')
     """
-    return str(getattr(error, "strerror", None) or error)
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, or the error's type if it has no text. Libraries raise long texts.
+
+    >>> first_line(RuntimeError("Got: 2 Expected: 1\\nin Reshape")), first_line(MemoryError())
+    ('Got: 2 Expected: 1', 'MemoryError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def shown(value: object) -> str:

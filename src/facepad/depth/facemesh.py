@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.depth.raster import EXTENT, rasterise, to_levels
-from facepad.errors import ModelError
+from facepad.errors import ModelError, first_line
 from facepad.faces import crop
 from facepad.faces.pose import CHIN, FOREHEAD
 from facepad.files.disk import sha256_file
@@ -136,7 +136,7 @@ def _load(model: Path) -> _Mesh:
         interpreter = _load_runtime()(model_path=str(model), num_threads=1)  # one image per thread scales better
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{model} is not a TensorFlow Lite model: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"{model} is not a TensorFlow Lite model: {first_line(error)}") from error
     inputs = interpreter.get_input_details()
     outputs = {int(np.prod(output["shape"])): output["index"] for output in interpreter.get_output_details()}
     shapes = [tuple(int(length) for length in entry["shape"]) for entry in inputs]

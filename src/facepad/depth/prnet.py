@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from facepad.depth.positions import PRNET_SIDE, from_prnet, positions_to_depth, prnet_square
-from facepad.errors import ModelError
+from facepad.errors import ModelError, first_line
 from facepad.faces import crop
 from facepad.files.disk import sha256_file
 from facepad.files.opening import MaxBytes, require_regular
@@ -223,7 +223,7 @@ def _load(path: Path) -> tuple[PositionNet, NDArray[np.bool_]]:
         require_regular(path, MaxBytes.MODEL)
         state = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"PRNet weights {path} is not a .safetensors file: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"PRNet weights {path} is not a .safetensors file: {first_line(error)}") from error
     face = state.pop(MASK, None)
     network = PositionNet()
     expected = {name: value.shape for name, value in network.state_dict().items()}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from facepad.errors import RunError
+from facepad.errors import RunError, first_line
 
 __all__ = ["quantize"]
 
@@ -58,7 +58,7 @@ def quantize(graph: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
                 nodes_to_exclude=_float_nodes(model.graph),
             )
         except (RuntimeError, ValueError, TypeError, AttributeError) as error:
-            raise RunError(f"ONNX Runtime cannot quantise the network: {str(error).splitlines()[0]}") from error
+            raise RunError(f"ONNX Runtime cannot quantise the network: {first_line(error)}") from error
         return quantised.read_bytes()
 
 

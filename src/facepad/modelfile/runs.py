@@ -11,7 +11,7 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from facepad.errors import ModelError
+from facepad.errors import ModelError, first_line
 from facepad.files.disk import sha256_file, write_bytes, write_json
 from facepad.files.opening import MaxBytes, read_bytes
 from facepad.modelfile.preprocess import PreprocessSpec
@@ -103,7 +103,7 @@ def read_trained(description: bytes, weights: bytes, where: str) -> TrainedModel
         preprocess = PreprocessSpec.from_dict(values["preprocess"])
         facts = values["facts"]
     except (KeyError, TypeError, ValueError, SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{where} holds no readable model: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"{where} holds no readable model: {first_line(error)}") from error
     return TrainedModel(
         network.eval(), values["architecture"], values["options"], preprocess, facts, values["weights_sha256"]
     )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from facepad.errors import ModelError
+from facepad.errors import ModelError, first_line
 from facepad.models.graph_node import GraphNode
 from facepad.models.graph_reader import GraphStep, parse_graph, read_steps
 from facepad.models.staged import StagedModel
@@ -121,8 +121,7 @@ class GraphModel(StagedModel):
             try:
                 results = engine(images.numpy().astype(form.dtype))[form.output or engine.outputs[0]]
             except Exception as error:  # the exceptions of ONNX Runtime have no common base class
-                reason = str(error).strip().splitlines()[0]
-                raise ModelError(f"the network cannot run on the input of its description: {reason}") from error
+                raise ModelError(f"the network does not fit its description: {first_line(error)}") from error
             expected = _ToLogit(form.kind, form.bona_fide)(torch.from_numpy(results))
             got = self.run(images, start=list(self.stages())[1])
             expected, got = (values.clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT) for values in (expected, got))

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from facepad.errors import ModelError, unknown_choice
+from facepad.errors import ModelError, first_line, unknown_choice
 from facepad.models.graph_node import GraphNode
 from facepad.models.graph_operations import OPERATIONS
 
@@ -131,7 +131,7 @@ class _Reader:
             with torch.no_grad():
                 self.values[node.output] = step.module.eval()(*(self.values[name] for name in step.inputs))
         except (RuntimeError, ValueError, IndexError, TypeError) as error:
-            raise node.refusal(str(error).strip().splitlines()[0]) from error
+            raise node.refusal(first_line(error)) from error
         return step
 
     def _node(self, proto: onnx.NodeProto) -> GraphNode:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from facepad.errors import ModelError
+from facepad.errors import ModelError, first_line
 from facepad.files.downloads import PublicFile, fetch
 from facepad.files.opening import MaxBytes, require_regular
 from facepad.models.staged import StagedModel
@@ -80,7 +80,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ModelError(f"weights file {path} cannot be read: {str(error).splitlines()[0]}") from error
+        raise ModelError(f"weights file {path} cannot be read: {first_line(error)}") from error
     except Exception as error:  # torch raises pickle errors of many types for other kinds of files
         raise ModelError(f"weights file {path} is not a plain tensor file: {type(error).__name__}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import ModelError, unknown_choice
+from facepad.errors import ModelError, first_line, unknown_choice
 from facepad.runtime.parallel import available_cpus
 from facepad.runtime.prelu import without_prelu
 
@@ -78,7 +78,7 @@ class OnnxNetwork:
                 enable_fallback=0,  # else it prints some errors on standard output, and tries the same again
             )
         except Exception as error:  # the exceptions of ONNX Runtime have no common base class
-            raise ModelError(f"ONNX Runtime cannot load the network: {str(error).splitlines()[0]}") from error
+            raise ModelError(f"ONNX Runtime cannot load the network: {first_line(error)}") from error
         self.inputs = tuple(value.name for value in self._session.get_inputs())
         self.outputs = tuple(value.name for value in self._session.get_outputs())
         _require_one_input(self.inputs, self.outputs)

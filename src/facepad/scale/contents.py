@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from facepad.errors import first_line
 from facepad.files.opening import MaxBytes
 from facepad.scale.items import Item
 from facepad.scale.stores import GoneError, RefusedError, UnreachedError, is_remote, open_file, read_range
@@ -85,7 +86,7 @@ def _read_row_group(url: str, group: int, column: str) -> Any:
     except (GoneError, RefusedError, UnreachedError):
         raise
     except (pa.ArrowException, OSError) as error:
-        raise RefusedError(f"its row group cannot be read ({str(error).splitlines()[0]})") from error
+        raise RefusedError(f"its row group cannot be read ({first_line(error)})") from error
     name, _, part = column.partition(".")
     array = values.column(column if column in values.column_names else name).combine_chunks()
     return array.field(part) if pa.types.is_struct(array.type) else array

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
-from facepad.errors import OutputExistsError
+from facepad.errors import OutputExistsError, first_line
 from facepad.files.disk import read_text, write_bytes, write_json
 from facepad.files.locks import exclusive
 from facepad.runtime.parallel import interrupt_deferred
@@ -173,7 +173,7 @@ class Output:
                         self._count(status, decision, 1)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise OutputExistsError(
-                f"{path} cannot be read ({str(error).splitlines()[0]}): remove the file and run again"
+                f"{path} cannot be read ({first_line(error)}): remove the file and run again"
             ) from error
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from facepad.datasets.manifest import iter_manifest
-from facepad.errors import InputError
+from facepad.errors import InputError, first_line
 from facepad.files.disk import printable
 from facepad.files.endings import NotRead
 from facepad.files.shards import tar_headers
@@ -281,7 +281,7 @@ def _parquet_items(url: str, key: str, column: str | None) -> Iterator[Item]:
             name = _bytes_column(file.schema_arrow, column, url)
             groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
     except (pa.ArrowException, OSError) as error:
-        yield Item(printable(key), "image", url, problem=f"not a whole Parquet file ({str(error).splitlines()[0]})")
+        yield Item(printable(key), "image", url, problem=f"not a whole Parquet file ({first_line(error)})")
         return
     first = 0
     for group, rows in enumerate(groups):

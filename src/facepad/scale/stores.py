@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from facepad.errors import InputError, reason, unknown_choice
+from facepad.errors import InputError, first_line, reason, unknown_choice
 from facepad.files import shards
 from facepad.files.disk import walk_files
 from facepad.files.opening import too_long
@@ -247,5 +247,4 @@ def _store_error(error: Exception, url: str) -> Exception:
 
 def _first_line(error: Exception) -> str:
     """The first line of an error message. Messages of stores can have many lines."""
-    text = str(error).strip().splitlines()
-    return (text[0] if text else type(error).__name__)[:200]
+    return first_line(error)[:200]

@@ -254,7 +254,7 @@ def dev_of_run(run: RunFolder, manifest: Path, samples: Sequence[Sample]) -> tup
     Raises:
         InputError: the training manifest is missing or changed, and the measured manifest has no dev samples.
     """
-    environment = run.read(run.environment_file)
+    environment = run.read(run.environment_file, "manifest", "manifest_sha256")
     own, trained_on = Path(environment["manifest"]), environment["manifest_sha256"]
     if manifest_hash(manifest) == trained_on:
         return None, []
@@ -293,7 +293,9 @@ def _of_file(bundle: Bundle, manifest: Path) -> _Evaluated:
 
 
 def _of_run(run: RunFolder, bundle: Bundle, manifest: Path, samples: Sequence[Sample]) -> _Evaluated:
-    recipe, environment, weights = run.read_recipe(), run.read(run.environment_file), run.read(run.description_file)
+    needed = ("command", "python", "platform", "cpu_count", "packages", "manifest_sha256")
+    recipe, environment = run.read_recipe(), run.read(run.environment_file, *needed)
+    weights = run.read(run.description_file, "weights_sha256")
     test = [sample for sample in samples if sample.split is Split.TEST]
     trained = bundle.description.facts
     packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if number)

@@ -185,7 +185,7 @@ class _Made:
 
 def _trained_manifest(run: RunFolder) -> tuple[Path | None, str]:
     """The training manifest, or None with the reason why it cannot be used."""
-    environment = run.read(run.environment_file)
+    environment = run.read(run.environment_file, "manifest", "manifest_sha256")
     path = Path(environment["manifest"])
     lacks = "exported without calibration, threshold and parity: the manifest of the training"
     if not path.is_file():

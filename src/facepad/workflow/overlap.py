@@ -33,7 +33,7 @@ def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequen
     """
     if run is None:
         return origin_notes(manifest, bundle.description.facts)
-    learnt = run.read(run.samples_file)[Split.TRAIN]
+    learnt = run.read(run.samples_file, Split.TRAIN)[Split.TRAIN]
     paths = _paths(manifest, dev)
     if shared := paths.intersection(learnt["images"]):
         return [
@@ -45,7 +45,7 @@ def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequen
 
 def measured_notes(run: RunFolder, manifest: Path, test: Sequence[Sample]) -> list[str]:
     """Notes on an overlap of a run's training data with the test samples, one line each."""
-    seen = run.read(run.samples_file)
+    seen = run.read(run.samples_file, Split.TRAIN, Split.DEV)
     paths, subjects = _paths(manifest, test), {sample.subject for sample in test}
     notes = [
         f"{len(shared)} of {len(paths)} test images were {done}: the figures are too optimistic"

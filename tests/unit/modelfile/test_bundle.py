@@ -137,8 +137,8 @@ def test_foreign_outputs_become_logits():
     [
         ({"output": OutputFormat(name="nothing")}, "no output 'nothing'; it has logit, depth"),
         ({"output": OutputFormat(kind="logits")}, "expected .N, classes."),
-        ({"input": InputFormat(layout="nchw")}, "cannot run on the input"),
-        ({"input": InputFormat(dtype="float32")}, "cannot run on the input"),
+        ({"input": InputFormat(layout="nchw")}, "does not fit its description"),
+        ({"input": InputFormat(dtype="float32")}, "does not fit its description"),
     ],
 )
 def test_a_wrong_description_is_refused_at_loading(bundle, changes, message):
@@ -148,16 +148,16 @@ def test_a_wrong_description_is_refused_at_loading(bundle, changes, message):
 
 
 class Engine:
-    """An engine whose output does not follow the batch."""
+    """An engine that gives ``gives`` results for each batch, and raises ``fault`` for a batch of ``images``."""
 
     inputs, outputs = ("image",), ("logit", "depth")
 
-    def __init__(self, gives):
-        self.gives = gives
+    def __init__(self, gives, fault=None, images=0):
+        self.gives, self.fault, self.images = gives, fault, images
 
     def __call__(self, batch):
-        if self.gives is None and len(batch) > 1:
-            raise RuntimeError("Got: 2 Expected: 1\nmore")
+        if len(batch) == self.images:
+            raise self.fault
         rows = self.gives or len(batch)
         return {"logit": np.zeros((rows, 1)), "depth": np.zeros((rows, 8, 8))}
 
@@ -172,8 +172,22 @@ def test_a_graph_with_another_batch_is_one_line(bundle, monkeypatch):
     prepared = (np.zeros((16, 16, 3), np.uint8),)
     with pytest.raises(ModelError, match="gives 1 results for 2 images"):
         load(1).score([prepared, prepared])
-    with pytest.raises(ModelError, match=r"cannot run on the input of its description: Got: 2 Expected: 1$"):
-        load(None).score([prepared, prepared])
+
+
+def test_fault_of_the_engine_is_an_error_of_the_model_only_at_loading(bundle, monkeypatch):
+    def load(fault, images):
+        monkeypatch.setattr(bundle_scorer, "load_network", lambda *_: Engine(None, fault, images))
+        return BundleScorer(bundle)
+
+    with pytest.raises(ModelError, match=r"does not fit its description: Got: 2 Expected: 1$"):
+        load(RuntimeError("Got: 2 Expected: 1\nmore"), 1)
+    with pytest.raises(ModelError, match=r"does not fit its description: MemoryError$"):
+        load(MemoryError(), 1)
+    # The executors of `facepad score` retry the images of such a batch one by one. A ModelError would end the run.
+    scorer, prepared = load(MemoryError(), 2), (np.zeros((16, 16, 3), np.uint8),)
+    with pytest.raises(MemoryError):
+        scorer.score([prepared, prepared])
+    assert len(scorer.score([prepared]).values) == 1
 
 
 def rewrite(path, target, change):

@@ -192,7 +192,7 @@ def test_an_unknown_operation_is_named():
             "(3, 12, 10), but its description says (3, 20, 10)",
         ),
         (replace(FLOAT, layout="nhwc"), "takes images of shape (3, 12, 10)"),
-        (replace(FLOAT, dtype="uint8"), "cannot run on the input of its description: "),
+        (replace(FLOAT, dtype="uint8"), "does not fit its description: "),
         (replace(FLOAT, output="depth"), "unknown output of the network"),
         (replace(FLOAT, bona_fide=2), "a class 2, the network gives (2, 2)"),
         (replace(FLOAT, kind="logit"), "expected one logit per image, the network gives (2, 2)"),

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import ModelError
+from facepad.errors import ModelError, first_line
 from facepad.modelfile.bundle import Bundle, InputFormat, Network, OutputFormat
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers.scorer import Prepared, Scores, calibrated
@@ -78,11 +78,7 @@ class _Runner:
 
     def __call__(self, crops: NDArray[np.uint8]) -> tuple[NDArray[np.float64], NDArray[np.float32] | None]:
         """Logits ``(N,)`` and depth maps ``(N, h, w)`` of uint8 RGB crops ``(N, H, W, 3)``."""
-        try:
-            results = self._engine(to_input(crops, self._input))
-        except Exception as error:  # each engine has its own exception types
-            reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"network {self._title} cannot run on the input of its description: {reason}") from error
+        results = self._engine(to_input(crops, self._input))
         depth = _depth_maps(results[self._output.depth]) if self._output.depth else None
         logits = to_logits(results[self._name], self._output)
         for values in (logits, depth):
@@ -99,9 +95,8 @@ class _Runner:
             self(np.zeros((1, *network.preprocess.size, 3), dtype=np.uint8))
         except ModelError:
             raise
-        except Exception as error:  # the output has a form that the description does not expect
-            reason = str(error).strip().splitlines()[0]
-            raise ModelError(f"network {network.name} does not fit its description: {reason}") from error
+        except Exception as error:  # each engine has its own exception types
+            raise ModelError(f"network {network.name} does not fit its description: {first_line(error)}") from error
 
 
 def to_input(crops: NDArray[np.uint8], form: InputFormat) -> NDArray[Any]:

@@ -289,7 +289,8 @@ def _dev(member: Member, test_fold: str, train: dict[str, Path], notes: list[str
     if member.recipe is not None:
         return train[member.fold]
     if member.found.run is not None:
-        environment = member.found.run.read(member.found.run.environment_file)
+        run = member.found.run
+        environment = run.read(run.environment_file, "manifest", "manifest_sha256")
         own = Path(environment["manifest"])
         if own.is_file() and manifest_hash(own) == environment["manifest_sha256"]:
             return own
@@ -319,7 +320,7 @@ def _threshold_notes(cells: Sequence[Cell], samples: dict[Path, list[Sample]]) -
 def identity(found: FoundModel, bundle: Bundle) -> str:
     """A hash of a model: of its networks and its calibration, which determine the scores."""
     if found.run:
-        return str(RunFolder(found.path).read(found.run.description_file)["weights_sha256"])
+        return str(RunFolder(found.path).read(found.run.description_file, "weights_sha256")["weights_sha256"])
     digest = hashlib.sha256(bundle.description.model_dump_json(include={"networks", "calibration"}).encode())
     for name in sorted(bundle.files):
         digest.update(hashlib.sha256(bundle.files[name]).digest())

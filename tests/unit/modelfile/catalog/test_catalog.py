@@ -213,8 +213,8 @@ def test_blue_first_graphs_get_blue_first(describe):
         ([('name = "mine"', 'name = "My Net"')], "name: string should match"),
         ([("scale = 0.00392156862745098", "scale = nan")], "networks.0.input.scale: input should be"),
         ([("[networks.input]", "[networks.input")], "mine.toml cannot be read"),
-        ([('layout = "nchw"', 'layout = "nhwc"')], "cannot run on the input of its description"),
-        ([("size = [16, 16]", "size = [24, 24]")], "cannot run on the input of its description"),
+        ([('layout = "nchw"', 'layout = "nhwc"')], "does not fit its description"),
+        ([("size = [16, 16]", "size = [24, 24]")], "does not fit its description"),
         (
             [("bona_fide = 1", "bona_fide = 2")],
             r"expected \(N, classes\) with a class 2, but the network gives \(1, 2\)",
