@@ -150,7 +150,7 @@ def resolve(manifest_path: Path, sample: Sample) -> Path:
 def why_unlisted(path: str, subject: str = "-", video: str | None = None) -> str:
     """The reason why a manifest cannot hold the names of a sample; empty if it can.
 
-    >>> why_unlisted("live/anna/1.png", "anna"), why_unlisted("a\nb.png")
+    >>> why_unlisted("live/anna/1.png", "anna"), why_unlisted("a\\nb.png")
     ('', 'a manifest cannot hold its name (a control character or backslash, spaces around it, or not Unicode)')
     """
     try:
