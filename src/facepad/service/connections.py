@@ -42,9 +42,7 @@ FRESH_SECONDS = 1.0
 """Seconds in which a connection without a request has the same right to stay as other connections."""
 
 _LEAST_CONNECTIONS = 16
-FRESH_SECONDS = (
-    1.0  # Only in this time, a connection without a request has the same right to stay as other connections.
-)
+_FILES_EACH = 2  # The socket of a connection, and a static file while it is sent.
 _SPARE_FILES = 64  # Files that a process opens beside the connections of callers: to Redis, webhooks, logs, keys.
 _LOG = logging.getLogger("facepad.service")
 
@@ -66,12 +64,13 @@ def connection_limit() -> int:
     allowed = _open_files_limit()
     # An accepted connection is refused, and then closed, up to three turns of the event loop later.
     needed = psutil.Process().num_fds() + _SPARE_FILES + 4 * accepts_at_once() if allowed < 2**31 else 0
-    if allowed < needed + _LEAST_CONNECTIONS:
+    least = needed + _FILES_EACH * _LEAST_CONNECTIONS
+    if allowed < least:
         raise InputError(
-            f"this process may open {allowed} files, and the service needs at least {needed + _LEAST_CONNECTIONS}: "
+            f"this process may open {allowed} files, and the service needs at least {least}: "
             "raise the limit (ulimit -n)"
         )
-    return min(MOST_CONNECTIONS, allowed - needed)
+    return min(MOST_CONNECTIONS, (allowed - needed) // _FILES_EACH)
 
 
 def _open_files_limit() -> int:
@@ -147,14 +146,15 @@ class PatientProtocol(H11Protocol):
         super().__init__(**options)
         self._connections = connections
         self.waits_since = self.loop.time()
-        """Time on the clock of the event loop at which the present request was due first, or its body last went on."""
+        """Time on the clock of the event loop at which the present request was due first, or its body or answer last
+        went on."""
         self._unsent, self._sent_at = 0, 0.0
 
     @property
     def waits_for(self) -> Literal["request", "transfer"] | None:
         """What the connection waits for: a request, the transfer of a body or answer, or nothing from its peer."""
         if self.cycle is None or self.cycle.response_complete:
-            return "request"
+            return "transfer" if self.transport.get_write_buffer_size() else "request"
         return "transfer" if self.cycle.more_body or self.flow.write_paused else None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -191,10 +191,11 @@ class PatientProtocol(H11Protocol):
     def end_if_slow(self, now: float) -> None:
         """Close the connection if its peer has exceeded a timeout. The rest of an unread answer is dropped."""
         unsent = self.transport.get_write_buffer_size()
-        if not unsent or unsent != self._unsent:
+        if unsent != self._unsent:
             self._unsent, self._sent_at = unsent, now
+            self._note_progress()
         no_request = self.waits_for == "request" and now - self.waits_since > HEAD_SECONDS
-        if no_request or now - self._sent_at > SEND_SECONDS:
+        if no_request or (unsent and now - self._sent_at > SEND_SECONDS):
             self.transport.abort()
 
     def _note_progress(self) -> None:

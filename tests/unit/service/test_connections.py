@@ -9,9 +9,11 @@ import socket
 import threading
 import time
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import uvicorn
+from uvicorn.server import ServerState
 
 from facepad.errors import InputError
 from facepad.service import connections as module
@@ -140,7 +142,58 @@ def test_slow_reader_gets_the_whole_answer(server, monkeypatch):
     assert received >= LARGE
 
 
-@pytest.mark.parametrize(("allowed", "least", "most"), [(1024, 600, 1000), (20_000, 1000, 1000), (-1, 1000, 1000)])
+class Peer(asyncio.Transport):
+    """A peer that has not read all of its answers."""
+
+    def __init__(self, connections: Connections, clock: SimpleNamespace) -> None:
+        super().__init__()
+        self.unread, self.cut_off = 0, False
+        config = uvicorn.Config(lambda: None, interface="asgi3", lifespan="off", log_config=None)
+        self.connection = PatientProtocol(
+            connections, config=config, server_state=ServerState(), app_state={}, _loop=clock
+        )
+        self.connection.connection_made(self)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unread
+
+    def abort(self) -> None:
+        self.cut_off = True
+
+
+@pytest.fixture
+def clock():
+    """An event loop with a time that the test sets, and without calls."""
+    clock = SimpleNamespace(now=0.0, call_later=lambda *_: None)
+    clock.time = lambda: clock.now
+    return clock
+
+
+def test_answered_connection_waits_for_a_request_once_its_answer_is_read(clock):
+    peer = Peer(Connections(1), clock)
+    for clock.now in range(60):
+        peer.unread = 60_000 - 1000 * clock.now
+        peer.connection.end_if_slow(clock.now)
+    peer.unread = 0
+    for clock.now in (60, 70, 71):
+        assert not peer.cut_off
+        peer.connection.end_if_slow(clock.now)
+    assert peer.cut_off
+
+
+def test_peer_that_reads_keeps_its_place_before_one_that_does_not(clock):
+    connections = Connections(2)
+    reading, silent = Peer(connections, clock), Peer(connections, clock)
+    for peer in (reading, silent):
+        peer.unread = 90_000
+        peer.connection.end_if_slow(0)
+    clock.now, reading.unread = 5, 50_000
+    reading.connection.end_if_slow(5)
+    new = Peer(connections, clock)
+    assert [peer.cut_off for peer in (reading, silent, new)] == [False, True, False]
+
+
+@pytest.mark.parametrize(("allowed", "least", "most"), [(1024, 300, 480), (20_000, 1000, 1000), (-1, 1000, 1000)])
 def test_limit_is_below_the_limit_of_open_files(monkeypatch, allowed, least, most):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed, allowed))
     assert least <= connection_limit() <= most
