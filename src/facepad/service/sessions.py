@@ -27,6 +27,7 @@ FRAMES = 240
 """Maximum frames per minute that guide the active check of one session."""
 
 _UPLOADS = 10  # Maximum uploads per minute into one session, of which only one is judged.
+_LEAST_KEPT = 300.0  # Least seconds for which a session without a result is kept after its end: webhooks need it.
 _RANDOM = secrets.SystemRandom()
 
 
@@ -242,8 +243,9 @@ class Sessions:
         return record
 
     async def save(self, record: SessionRecord) -> None:
-        """Store a session. A result is kept until its end, and other states for the same time after their end."""
-        seconds = record.until - time.time() + (0 if record.state in ("done", "failed") else self._keep)
+        """Store a session. A result is kept until its end, and another state at least as long after its end."""
+        after = 0 if record.state in ("done", "failed") else max(self._keep, _LEAST_KEPT)
+        seconds = record.until - time.time() + after
         await self._store.sessions.put(record.id, record.model_dump_json(), seconds)
 
     async def _begun(self, record: SessionRecord) -> BegunChallenge:

@@ -53,7 +53,7 @@ class Telemetry:
             "facepad_requests_inside", "Requests in progress.", registry=registry, multiprocess_mode="livesum"
         )
         self.webhooks = Counter(
-            "facepad_webhooks", "Webhooks by outcome (delivered or failed).", ("outcome",), registry=registry
+            "facepad_webhooks", "Webhooks by outcome (delivered, failed or unwatched).", ("outcome",), registry=registry
         )
         self.key_uses = Gauge(
             "facepad_key_last_use_seconds",

@@ -8,21 +8,20 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 
 from facepad.errors import InputError
 from facepad.files.disk import read_text
+from facepad.service.gate import Gate
 from facepad.service.problems import Problem
 from facepad.service.sessions import SessionRecord, Sessions
 from facepad.service.telemetry import Telemetry
 
-__all__ = ["PAUSES", "SIGNATURE", "Webhooks", "read_secret", "sign"]
+__all__ = ["PAUSES", "SIGNATURE", "WATCHED", "Webhooks", "read_secret", "sign"]
 
 SIGNATURE = "Facepad-Signature"
 """The header of a webhook with the time and the signature."""
@@ -30,9 +29,12 @@ SIGNATURE = "Facepad-Signature"
 PAUSES = (1.0, 5.0, 25.0, 125.0)
 """Seconds of the pauses between the attempts to deliver a webhook."""
 
+WATCHED = 10_000
+"""Maximum number of open sessions of one key that a process watches, to tell when they expire."""
+
 _SECONDS = 5.0  # Timeout of an attempt.
 _WAITING = 1000  # Maximum number of webhooks that wait for their delivery.
-_WATCHED = 10_000  # Maximum number of sessions that may still expire.
+_ATTEMPTS = 16  # Maximum number of attempts at once.
 _AFTER = 5.0  # Seconds from the end of a session to the look at it: an upload at the last moment may still be stored.
 _SECRET_CHARACTERS = 32
 _LOG = logging.getLogger("facepad.service")
@@ -69,6 +71,7 @@ class Webhooks:
         telemetry: Counts the webhooks.
         transport: An httpx2 transport for tests. None means the default.
         pauses: Seconds of the pauses between the attempts.
+        watched: Maximum number of open sessions of one key to watch. Each further key adds its share.
 
     Raises:
         InputError: The address is not an address of HTTP.
@@ -82,69 +85,96 @@ class Webhooks:
         *,
         transport: httpx2.AsyncBaseTransport | None = None,
         pauses: Sequence[float] = PAUSES,
+        watched: int = WATCHED,
     ) -> None:
         if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
             raise InputError(f"expected the address of a backend, such as https://login.example.org/hook, got {url!r}")
         self._url, self._secret, self._telemetry, self._pauses = url, secret, telemetry, pauses
-        self._transport = transport
+        # Without idle connections, a webhook that waits for its next attempt needs no open file.
+        self._client = httpx2.AsyncClient(
+            timeout=_SECONDS,
+            transport=transport,
+            follow_redirects=False,
+            limits=httpx2.Limits(max_keepalive_connections=0),
+        )
+        self._attempts = asyncio.Semaphore(_ATTEMPTS)
         self._deliveries: set[asyncio.Task[None]] = set()
-        self._watches: set[asyncio.Task[None]] = set()
+        self._watches: dict[str, asyncio.Task[None]] = {}  # Session id to the task that waits for its end.
+        self._places = Gate(watched, 0)
 
     def opened(self, record: SessionRecord, sessions: Sessions) -> None:
         """Tell the backend when a session expires without an upload. The end of this process forgets the session."""
-        if len(self._watches) >= _WATCHED:
-            self._count(record.id, delivered=False)
-        else:
-            _start(self._watch(record, sessions), self._watches)
+        self._watches[record.id] = watch = asyncio.create_task(self._watch(record, sessions))
+        watch.add_done_callback(lambda _: self._watches.pop(record.id, None))
 
     def ended(self, record: SessionRecord) -> None:
-        """Tell the backend that a session is done, has failed or has expired."""
-        state = record.state_at(time.time())
-        event = {"event": "session.expired" if state == "expired" else "session.ended", "session": record.id}
-        body = json.dumps(event | {"reference": record.request.reference, "state": state, "key": record.key}).encode()
-        if len(self._deliveries) >= _WAITING:
-            self._count(record.id, delivered=False)
-        else:
-            _start(self._deliver(body, record.id), self._deliveries)
+        """Tell the backend that a session is done or has failed."""
+        if (watch := self._watches.get(record.id)) is not None:
+            watch.cancel()
+        self._tell(record)
 
     async def close(self) -> None:
         """Wait for the current attempts, and give up the others."""
         if self._deliveries:
             await asyncio.wait(self._deliveries, timeout=_SECONDS)
-        tasks = self._deliveries | self._watches
+        tasks = (*self._deliveries, *self._watches.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._client.aclose()
 
     async def _watch(self, record: SessionRecord, sessions: Sessions) -> None:
-        await asyncio.sleep(record.until + _AFTER - time.time())
-        with suppress(Problem):  # The session is no longer kept, or the store does not answer.
-            now = await sessions.of_id(record.id, record.key)
+        """Wait for the end of a session, and tell the backend if it has expired."""
+        try:
+            with self._places.admit(record.key):
+                await asyncio.sleep(record.until + _AFTER - time.time())
+        except Problem:  # This key has too many open sessions.
+            self._count(record.id, "unwatched")
+            return
+        for pause in (0.0, *self._pauses):
+            await asyncio.sleep(pause)
+            try:
+                now = await sessions.of_id(record.id, record.key)
+            except Problem as problem:
+                if problem.name == "not-found":  # The session was used, and its result is no longer kept.
+                    return
+                continue  # The store does not answer.
             if now.state_at(time.time()) == "expired":
-                self.ended(now)
+                self._tell(now)
+            return
+        self._count(record.id, "failed")
+
+    def _tell(self, record: SessionRecord) -> None:
+        state = record.state_at(time.time())
+        event = {"event": "session.expired" if state == "expired" else "session.ended", "session": record.id}
+        body = json.dumps(event | {"reference": record.request.reference, "state": state, "key": record.key}).encode()
+        if len(self._deliveries) >= _WAITING:
+            self._count(record.id, "failed")
+            return
+        delivery = asyncio.create_task(self._deliver(body, record.id))
+        self._deliveries.add(delivery)
+        delivery.add_done_callback(self._deliveries.discard)
 
     async def _deliver(self, body: bytes, session: str) -> None:
-        async with httpx2.AsyncClient(timeout=_SECONDS, transport=self._transport, follow_redirects=False) as client:
-            for pause in (0.0, *self._pauses):
-                await asyncio.sleep(pause)
-                headers = {"Content-Type": "application/json", SIGNATURE: sign(body, self._secret, time.time())}
-                try:
-                    response = await client.post(self._url, content=body, headers=headers)
-                except httpx2.RequestError:
-                    continue
-                if response.is_success:
-                    self._count(session, delivered=True)
+        for pause in (0.0, *self._pauses):
+            await asyncio.sleep(pause)
+            async with self._attempts:
+                if await self._post(body):
+                    self._count(session, "delivered")
                     return
-        self._count(session, delivered=False)
+        self._count(session, "failed")
 
-    def _count(self, session: str, *, delivered: bool) -> None:
-        self._telemetry.webhooks.labels("delivered" if delivered else "failed").inc()
-        if not delivered:
+    async def _post(self, body: bytes) -> bool:
+        """Make one attempt, and return whether the backend has received the webhook."""
+        headers = {"Content-Type": "application/json", SIGNATURE: sign(body, self._secret, time.time())}
+        try:
+            return (await self._client.post(self._url, content=body, headers=headers)).is_success
+        except httpx2.RequestError:
+            return False
+
+    def _count(self, session: str, outcome: str) -> None:
+        self._telemetry.webhooks.labels(outcome).inc()
+        if outcome == "failed":
             _LOG.warning("the webhook of session %s was not delivered", session)
-
-
-def _start(work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
-    """Start a task, and keep it among the tasks until it has ended."""
-    task = asyncio.create_task(work)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
+        elif outcome == "unwatched":
+            _LOG.warning("no webhook will tell if session %s expires: its key has too many open sessions", session)

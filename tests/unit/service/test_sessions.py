@@ -131,3 +131,16 @@ def test_file_of_an_earlier_session_is_found(sessions):
         return [*found, await sessions.find_duplicate(again.model_copy(update={"files": ("c" * 64,)}), [[2**64 - 1]])]
 
     assert run(scenario) == [None, "exact", "near", None]
+
+
+def test_expired_session_is_found_until_the_webhook_about_it_is_sent(monkeypatch):
+    steady, late = time.monotonic, [0.0]
+    monkeypatch.setattr("facepad.service.store.time.monotonic", lambda: steady() + late[0])
+
+    async def scenario():
+        sessions = Sessions(open_store(None), attempts=3, keep=1)
+        record, _ = await sessions.open(SessionRequest(reference="account-17"), "shop")
+        late[0] = record.request.expires_in + 200
+        return await sessions.of_id(record.id, "shop") == record
+
+    assert run(scenario)

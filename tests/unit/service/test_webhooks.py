@@ -11,6 +11,7 @@ import pytest
 
 from facepad.client import verify_webhook
 from facepad.errors import InputError, ResultError
+from facepad.service.problems import Problem
 from facepad.service.schemas import SessionRequest
 from facepad.service.sessions import SessionRecord, Sessions
 from facepad.service.store import open_store
@@ -22,6 +23,12 @@ RECORD = SessionRecord(
     id="s1", key="shop", request=SessionRequest(reference="anna"), state="done", until=time.time() + 300
 )
 BODY = json.dumps({"session": "s1", "reference": "anna", "state": "done", "key": "shop"}).encode()
+
+
+def outcomes_of(telemetry: Telemetry) -> dict[str, float]:
+    """The counts of webhooks by outcome."""
+    samples = telemetry.webhooks.collect()[0].samples
+    return {one.labels["outcome"]: one.value for one in samples if one.name.endswith("_total")}
 
 
 def delivered(answers: list, pauses=(0.0, 0.0), ended: int = 1) -> tuple[list[httpx2.Request], dict[str, float]]:
@@ -44,8 +51,7 @@ def delivered(answers: list, pauses=(0.0, 0.0), ended: int = 1) -> tuple[list[ht
         await hooks.close()
 
     asyncio.run(main())
-    outcomes = telemetry.webhooks.collect()[0].samples
-    return seen, {one.labels["outcome"]: one.value for one in outcomes if one.name.endswith("_total")}
+    return seen, outcomes_of(telemetry)
 
 
 def test_backend_gets_a_webhook_that_it_can_verify():
@@ -82,6 +88,93 @@ def test_backend_is_told_of_the_sessions_that_expired_without_an_upload():
     event = verify_webhook(request.content, request.headers[SIGNATURE], SECRET)
     assert (event.session, event.reference, event.state, event.key) == ("late", "anna", "expired", "shop")
     assert json.loads(request.content)["event"] == "session.expired"
+
+
+@pytest.mark.parametrize(("outages", "outcome"), [(1, "delivered"), (2, "failed")])
+def test_expired_session_is_looked_up_again_if_the_store_does_not_answer(outages, outcome, monkeypatch):
+    store, telemetry = open_store(None), Telemetry()
+    get, trouble = store.sessions.get, [Problem("not-ready", "the store does not answer")] * outages
+
+    async def flaky(key: str) -> str | None:
+        if trouble:
+            raise trouble.pop()
+        return await get(key)
+
+    async def main():
+        answers = httpx2.MockTransport(lambda _: httpx2.Response(200))
+        hooks = Webhooks("https://login.example/hook", SECRET, telemetry, transport=answers, pauses=(0.0,))
+        sessions = Sessions(store, attempts=0, keep=300)
+        expired = RECORD.model_copy(update={"state": "open", "until": time.time() - 10})
+        await sessions.save(expired)
+        monkeypatch.setattr(store.sessions, "get", flaky)
+        hooks.opened(expired, sessions)
+        while not outcomes_of(telemetry):
+            await asyncio.sleep(0)
+        await hooks.close()
+
+    asyncio.run(asyncio.wait_for(main(), 1))
+    assert outcomes_of(telemetry) == {outcome: 1}
+
+
+def test_open_sessions_of_a_key_leave_places_to_others_and_ended_sessions_leave_theirs():
+    telemetry = Telemetry()
+
+    async def main():
+        answers = httpx2.MockTransport(lambda _: httpx2.Response(200))
+        hooks = Webhooks("https://login.example/hook", SECRET, telemetry, transport=answers, watched=10)
+        sessions = Sessions(open_store(None), attempts=0, keep=300)
+
+        async def is_told_of_expired(key: str) -> bool:
+            before = outcomes_of(telemetry)
+            expired = RECORD.model_copy(update={"id": "late", "key": key, "state": "open", "until": time.time() - 10})
+            await sessions.save(expired)
+            hooks.opened(expired, sessions)
+            while outcomes_of(telemetry) == before:
+                await asyncio.sleep(0)
+            (changed,) = set(outcomes_of(telemetry).items()) - set(before.items())
+            return changed[0] == "delivered"
+
+        for number in range(10):
+            hooks.opened(RECORD.model_copy(update={"id": f"s{number}", "state": "open"}), sessions)
+        told = [await is_told_of_expired("login"), await is_told_of_expired("shop")]
+        hooks.ended(RECORD.model_copy(update={"id": "s7"}))
+        while outcomes_of(telemetry)["delivered"] < 2:
+            await asyncio.sleep(0)
+        told.append(await is_told_of_expired("shop"))
+        await hooks.close()
+        return told
+
+    assert asyncio.run(asyncio.wait_for(main(), 10)) == [True, False, True]
+    assert outcomes_of(telemetry) == {"delivered": 3, "unwatched": 1}
+
+
+def test_webhooks_that_wait_for_their_next_attempt_hold_no_connection(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    connections, most, answered = 0, 0, 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections, most, answered
+        connections += 1
+        most = max(most, connections)
+        while await reader.readline():  # The first line of the request; empty at the end of the connection.
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readuntil(b"}")
+            writer.write(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+            answered += 1
+        connections -= 1
+        writer.close()
+
+    async def main():
+        async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            hooks = Webhooks(f"http://127.0.0.1:{port}/hook", SECRET, Telemetry(), pauses=(60,))
+            for _ in range(20):
+                hooks.ended(RECORD)
+            while answered < 20 or connections:
+                await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(main(), 3))
+    assert most <= 16
 
 
 @pytest.mark.parametrize("trouble", [500, 404, 302, httpx2.ConnectError, httpx2.ReadTimeout])
