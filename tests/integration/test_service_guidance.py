@@ -11,6 +11,7 @@ import pytest
 
 from facepad.service.challenge import Action, Challenge, FacePose, Progress
 from facepad.service.guidance import Guide
+from facepad.service.keys import add_key
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 from facepad.service.store import open_store
@@ -184,22 +185,47 @@ class Waiting(Painted):
         return super().estimate(seconds, image)
 
 
-def test_frames_beyond_the_places_of_the_guide_are_refused_and_the_others_answered():
+def asked_at_once(*callers: str) -> list:
+    """The answers, or their problems, of a guide with one thread and four places, for one frame of each caller."""
+
     async def scenario():
-        guide = Guide(Waiting(), open_store(None), Settings(workers=10_000))  # One thread, and four places.
+        guide = Guide(Waiting(), open_store(None), Settings(workers=10_000))
         asked = [
-            asyncio.ensure_future(guide.follow(str(number), Challenge(STEPS), frame(), start=True))
-            for number in range(6)
+            asyncio.ensure_future(guide.follow(str(number), Challenge(STEPS), frame(), start=True, caller=caller))
+            for number, caller in enumerate(callers)
         ]
         await asyncio.sleep(0)
         Waiting.go.set()
         answers = await asyncio.gather(*asked, return_exceptions=True)
         guide.close()
-        return answers
+        return [answer.name if isinstance(answer, Problem) else answer for answer in answers]
 
-    answers = asyncio.run(scenario())
-    assert answers[:4] == [Progress(0)] * 4
-    assert [answer.name for answer in answers[4:] if isinstance(answer, Problem)] == ["busy", "busy"]
+    Waiting.go.clear()
+    return asyncio.run(scenario())
+
+
+def test_frames_beyond_the_places_of_the_guide_are_refused_and_the_others_answered():
+    assert asked_at_once(*["shop"] * 6) == [Progress(0)] * 4 + ["busy", "busy"]
+
+
+def test_caller_is_admitted_while_another_caller_holds_all_places_of_the_guide():
+    assert asked_at_once(*["shop"] * 5, "bank") == [Progress(0)] * 4 + ["busy", Progress(0)]
+
+
+def test_frames_belong_to_the_caller_that_opened_the_session(guided, tmp_path, monkeypatch):
+    callers = []
+
+    async def follow(self, *_, caller="", **__):
+        callers.append(caller)
+        return Progress(0)
+
+    monkeypatch.setattr(Guide, "follow", follow)
+    key = add_key(tmp_path / "keys", "shop")
+    client = guided(api_keys=tmp_path / "keys")
+    token = opened(client, bearer(key), checks=["challenge"])["token"]
+    client.post("/v1/challenge", headers=bearer(token))
+    assert guide(client, token, frame()).status_code == 200
+    assert callers == ["shop"]
 
 
 def test_late_answer_is_not_waited_for(guided, monkeypatch):

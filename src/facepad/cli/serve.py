@@ -64,7 +64,9 @@ def serve(
     attempts: Annotated[
         int, typer.Option(min=0, help="Limit of sessions per hour for one reference of a key; 0: no limit.")
     ] = 20,
-    queue: Annotated[int, typer.Option(min=1, help="Maximum requests in a worker; further requests get 429.")] = 64,
+    queue: Annotated[
+        int, typer.Option(min=1, help="Places for requests in a worker, which callers share; without a place: 429.")
+    ] = 64,
     timeout: Annotated[float, typer.Option(min=0.1, max=3600, help="Timeout of a request in seconds.")] = 10,
     max_mb: Annotated[int, typer.Option(min=1, help="Maximum size of a request in megabytes.")] = 32,
     challenges: Annotated[

@@ -7,6 +7,7 @@ import math
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 
 from facepad.runtime.terminal import one_line, safe_text
@@ -33,13 +34,14 @@ class _OneLine(logging.Formatter):
         return one_line(super().formatMessage(record))
 
 
-_Kind = tuple[str, int, str | type[BaseException]]
+_Kind = tuple[str, int, str]
 
 
 class _OnceASecond(logging.Filter):
-    """A filter that passes at most one warning or error a second of each kind, and counts the others.
+    """A filter that passes at most one warning or error a second of each message, and counts the others.
 
-    Records of one line of code with one message, or with one type of exception, are of one kind.
+    An exception that was raised at the same place within the last second loses its traceback, but not its message: the
+    message may name another request. Messages of different lines of code are different.
     """
 
     def __init__(self) -> None:
@@ -51,20 +53,37 @@ class _OnceASecond(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
-        exception = record.exc_info[0] if record.exc_info else None
-        kind = (record.pathname, record.lineno, exception or _message_of(record))
-        now = time.monotonic()
+        fault = _fault_of(record)
+        message = (record.pathname, record.lineno, _message_of(record))
         with self._lock:
-            if now - self._last.get(kind, -math.inf) < 1:
-                self._dropped[kind] += 1
+            new_fault = fault is not None and self._is_new((record.pathname, record.lineno, fault))
+            if not self._is_new(message) and not new_fault:
+                self._dropped[message] += 1
                 return False
-            if len(self._last) > _MOST_KINDS:  # To bound the memory.
-                self._last.clear()
-                self._dropped.clear()
-            self._last[kind] = now
-            if dropped := self._dropped.pop(kind, 0):
+            if dropped := self._dropped.pop(message, 0):
                 record.msg = f"{record.msg} (and {dropped} more since the last such line)"
-            return True
+        if record.exc_info and record.exc_info[0] and not new_fault:
+            record.msg = f"{record.msg} (the same {record.exc_info[0].__name__} as before)"
+            record.exc_info = record.exc_text = None
+        return True
+
+    def _is_new(self, kind: _Kind) -> bool:
+        """Whether no record of this kind was passed within the last second. If so, one is passed now."""
+        now = time.monotonic()
+        if now - self._last.get(kind, -math.inf) < 1:
+            return False
+        if len(self._last) > _MOST_KINDS:  # To bound the memory.
+            self._last.clear()
+            self._dropped.clear()
+        self._last[kind] = now
+        return True
+
+
+def _fault_of(record: logging.LogRecord) -> str | None:
+    """The type of the exception of a record and the innermost place of its traceback; None without an exception."""
+    if not record.exc_info or record.exc_info[0] is None:
+        return None
+    return "".join([repr(record.exc_info[0]), *traceback.format_tb(record.exc_info[2], limit=-1)])
 
 
 def _message_of(record: logging.LogRecord) -> str:
@@ -84,7 +103,7 @@ def log_to_stderr(*others: str, once_a_second: bool = False) -> None:
 
     Args:
         others: Names of loggers.
-        once_a_second: Whether a repeated warning or error is printed at most once a second, with the number of others.
+        once_a_second: Whether a repeated warning, error or traceback is printed at most once a second.
     """
     for name in ("facepad", *others):
         logger = logging.getLogger(name)

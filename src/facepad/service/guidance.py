@@ -50,8 +50,9 @@ class _Recording(BaseModel):
 class Guide:
     """Follows recordings of active checks.
 
-    The guide has threads of its own, for at most half of the CPU cores. It therefore never takes a place of an upload
-    that waits for its decision.
+    The guide has threads of its own: one for every two CPU cores of the process, but at least one. It therefore never
+    takes a place of an upload that waits for its decision. If all its places are taken, a caller with less than an
+    equal share of them is still admitted.
 
     Args:
         estimator: The estimator of head poses.
@@ -65,7 +66,9 @@ class Guide:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="guide")
         self._gate = Gate(_WAITING * threads, 0)
 
-    async def follow(self, session: str, challenge: Challenge, frame: bytes, *, start: bool) -> Progress:
+    async def follow(
+        self, session: str, challenge: Challenge, frame: bytes, *, start: bool, caller: str = ""
+    ) -> Progress:
         """What a recording shows after one more frame.
 
         Args:
@@ -73,13 +76,14 @@ class Guide:
             challenge: The challenge of the session.
             frame: The frame, a small JPEG that is not mirrored.
             start: Whether the frame is the first of a recording. It replaces an earlier recording of the session.
+            caller: Name of the caller. Several callers share the places for frames.
 
         Raises:
             Problem: The frame is no JPEG, is too large or cannot be read, too many frames wait, or the store does not
                 answer.
         """
         now = time.time()
-        pose = await self._pose(frame)
+        pose = await self._pose(frame, caller)
         stored = None if start else await self._store.recordings.get(session)
         recording = _Recording(started=now) if stored is None else _Recording.model_validate_json(stored)
         seconds = now - recording.started
@@ -90,9 +94,9 @@ class Guide:
         await self._store.recordings.put(session, kept.model_dump_json(), _KEEP_SECONDS)
         return progress_of(poses, challenge, seconds)
 
-    async def _pose(self, frame: bytes) -> FacePose | None:
+    async def _pose(self, frame: bytes, caller: str) -> FacePose | None:
         loop = asyncio.get_running_loop()
-        with self._gate.admit():
+        with self._gate.admit(caller):
             try:
                 async with asyncio.timeout(FRAME_SECONDS):
                     return await loop.run_in_executor(self._pool, self._examine, frame)

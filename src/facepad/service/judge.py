@@ -84,7 +84,10 @@ class Judge:
             self._pool.close()
 
     async def warm(self) -> None:
-        """Run all steps once in each thread. This creates the objects that would slow down the first request."""
+        """Run all steps once for each thread. This creates the objects that would slow down the first request.
+
+        The additional thread, which is used beside costly jobs, is not warmed.
+        """
         warming = [self._pool.run("", Cost(0), self._pipeline.warm) for _ in range(self._threads)]
         for examined in await asyncio.gather(*warming):
             await self._batcher.submit([examined])

@@ -129,7 +129,7 @@ def server_options(settings: Settings, listening: socket.socket) -> dict[str, An
 
 
 async def _lengthen_queue(listening: socket.socket) -> None:
-    """Let new connections wait in the kernel. uvicorn's server calls this function when it has started.
+    """Let new connections wait in the kernel. uvicorn's server calls this function at its start, and every 30 seconds.
 
     asyncio takes the length of this queue also as the number of connections that it accepts in one turn, and has
     shortened the queue to this number.

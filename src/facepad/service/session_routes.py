@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from facepad.files.config import explain
 from facepad.service.challenge import MAX_SECONDS, Challenge
+from facepad.service.guard import name_or_address
 from facepad.service.guidance import FRAME_BODY, FRAME_BYTES
 from facepad.service.judge import Judge
 from facepad.service.keys import ApiKey, KeyScope
@@ -177,9 +178,10 @@ async def guide_challenge(
         raise _challenges_off()
     await running.sessions.limit_frames(record)
     challenge = await running.sessions.challenge_of(record)
-    with running.gate.holding() as arrived:
+    caller = name_or_address(request)
+    with running.gate.holding(caller) as arrived:
         frame = await read_small_body(request, running.settings, FRAME_BYTES, arrived)
-        progress = await guide.follow(record.id, challenge, frame, start=start)
+        progress = await guide.follow(record.id, challenge, frame, start=start, caller=caller)
     return Guidance(seen=progress.seen, hint=progress.hint)
 
 

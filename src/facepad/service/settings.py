@@ -46,7 +46,8 @@ class Settings(Section):
         attempts: Maximum sessions per hour for one reference of one key. 0 means no limit.
         keep_results: Seconds for which the result of a session is kept.
         rate: Maximum requests per minute of one key, or of one IP address if there are no keys. 0 means no limit.
-        queue: Maximum requests that one process judges at once. The process answers other requests with 429.
+        queue: Number of places for requests that one process judges. If all are taken, a caller with less than an equal
+            share of them is still admitted, and the process answers other requests with 429.
         timeout: Maximum seconds, up to 3,600, from the end of the request body to the answer.
         upload_seconds: Maximum seconds until the request body has arrived.
         max_bytes: Maximum bytes of a request body.

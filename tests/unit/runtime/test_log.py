@@ -69,9 +69,34 @@ def test_faults_with_different_exceptions_are_printed(logger, monkeypatch):
     assert sys.stderr.getvalue().splitlines() == [
         "request a failed",
         "KeyError: 'a'",
+        "request b failed (the same KeyError as before)",
         "request c failed",
         "ValueError: c",
     ]
+
+
+def test_each_failure_is_printed_with_its_message_and_each_place_with_its_traceback(logger, monkeypatch):
+    def log_failure(name, place):
+        try:
+            place()
+        except ValueError:
+            logger.exception("request %s failed", name)
+
+    log_to_stderr(logger.name, once_a_second=True)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    for name, text in (("a", "one"), ("b", "two"), ("b", "three")):
+        log_failure(name, lambda text=text: int(text))
+    log_failure("c", lambda: float("four"))
+    printed = sys.stderr.getvalue()
+    lines = [line for line in printed.splitlines() if line.startswith(("request", "ValueError"))]
+    assert lines == [
+        "request a failed",
+        "ValueError: invalid literal for int() with base 10: 'one'",
+        "request b failed (the same ValueError as before)",
+        "request c failed",
+        "ValueError: could not convert string to float: 'four'",
+    ]
+    assert printed.count("Traceback") == 2
 
 
 def test_message_with_wrong_arguments_does_not_stop_the_work_that_is_logged(logger, monkeypatch):
