@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from facepad.datasets.splits import class_balance
-from facepad.errors import OutputExistsError
+from facepad.errors import OutputExistsError, reason
 from facepad.files.disk import read_json, write_json
+from facepad.files.opening import MaxBytes
 from facepad.types import Sample
 
 __all__ = ["add_run", "copy_origin", "origin_of", "read_runs"]
@@ -52,16 +53,18 @@ def read_runs(out: Path) -> list[dict[str, Any]]:
     """The runs that the prepare.json of a folder describes; an empty list if the file does not exist.
 
     Raises:
-        OutputExistsError: the file was not written by facepad.
+        OutputExistsError: the file cannot be read, or was not written by facepad.
     """
     path = out / _FILE
     if not path.exists():
         return []
     try:
-        runs = read_json(path)["runs"]
+        runs = read_json(path, MaxBytes.TABLE)["runs"]  # it names each file that was left out
         if all(isinstance(run["manifests"], dict) and run["detector"] for run in runs):
             return list(runs)
-    except (OSError, ValueError, KeyError, TypeError):
+    except OSError as error:
+        raise OutputExistsError(f"{path} cannot be read ({reason(error)}); choose another output folder") from error
+    except (ValueError, KeyError, TypeError):
         pass
     raise OutputExistsError(f"{path} is not a list of facepad's runs; remove it or choose another output folder")
 

@@ -8,8 +8,9 @@ import os
 import stat
 from enum import IntEnum
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["MaxBytes", "open_regular", "read_bytes", "require_regular", "too_long"]
+__all__ = ["MaxBytes", "open_regular", "read_bytes", "read_up_to", "require_regular", "too_long"]
 
 
 class MaxBytes(IntEnum):
@@ -74,12 +75,23 @@ def read_bytes(path: Path | str, limit: int) -> bytes:
         OSError, ValueError: as `open_regular`.
     """
     with open_regular(path, limit) as stream:
-        told = os.fstat(stream.fileno()).st_size
-        content = stream.read(told + 1)  # not up to the limit: Python would make room for as many bytes
-        if len(content) > told:  # the file grows, or its file system tells no length
-            content += stream.read(limit + 1 - len(content))
+        content = read_up_to(stream, limit, os.fstat(stream.fileno()).st_size)
     if len(content) > limit:
         raise too_long(path, f"more than {limit}", limit)
+    return content
+
+
+def read_up_to(stream: BinaryIO, limit: int, told: int) -> bytes:
+    """The bytes of a stream, or its first ``limit + 1`` bytes if it has more than ``limit``.
+
+    Args:
+        stream: The stream, at its start.
+        limit: Maximum length of the content in bytes.
+        told: Length of the stream in bytes, as its file system tells it.
+    """
+    content = stream.read(min(told, limit) + 1)  # not up to the limit: Python would make room for as many bytes
+    if told < len(content) <= limit:  # the file grows, or its file system tells no length
+        content += stream.read(limit + 1 - len(content))
     return content
 
 

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from facepad.errors import InputError, first_line, reason, unknown_choice
 from facepad.files import shards
 from facepad.files.disk import walk_files
-from facepad.files.opening import too_long
+from facepad.files.opening import read_up_to, too_long
 
 __all__ = ["SCHEMES", "GoneError", "RefusedError", "UnreachedError", "is_remote", "open_file", "read_range", "walk"]
 
@@ -87,8 +87,9 @@ def read_range(url: str, place: tuple[int, int] | None = None, *, limit: int) ->
             content = _read_web(url, place, limit)
         else:
             with open_file(url, limit if place is None else None) as stream:
+                told = stream.seek(0, os.SEEK_END)
                 stream.seek(place[0] if place else 0)
-                content = stream.read(place[1] if place else limit + 1)
+                content = stream.read(place[1]) if place else read_up_to(stream, limit, told)
         if len(content) > limit:
             raise too_long(url, f"more than {limit}", limit)
         return content

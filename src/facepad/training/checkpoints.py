@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from facepad.errors import ModelError
-from facepad.files.disk import atomic_path
+from facepad.errors import ModelError, reason
+from facepad.files.disk import atomic_path, sync_file
 from facepad.files.opening import require_regular
 from facepad.modelfile.run_folder import StageFiles
 from facepad.training.settings import StageSettings
@@ -26,7 +26,8 @@ _LOG = logging.getLogger(__name__)
 class WholeCheckpoints(TorchCheckpointIO):
     """Writes each checkpoint of Lightning in one step, and keeps the checkpoint of the epoch before.
 
-    A failure, such as a full disk, leaves the old checkpoints.
+    A failure, such as a full disk, leaves at least one whole checkpoint: the disk holds the new checkpoint before the
+    last one is renamed.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -36,6 +37,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         path = Path(path)
         with atomic_path(path) as temporary:
             temporary.write_bytes(content.getvalue())
+            sync_file(temporary)
             if path.exists():
                 path.replace(StageFiles(path.parent).epoch_before_file)
 
@@ -59,7 +61,8 @@ def find_checkpoint(files: StageFiles, settings: StageSettings) -> Checkpoint | 
     A damaged file gets the additional ending ``.damaged``, and the log names it.
 
     Raises:
-        ModelError: the stage has checkpoints, but none can be read.
+        ModelError: the stage has checkpoints, but all are damaged. Or a checkpoint cannot be read for another reason,
+            such as too little memory; no file is renamed then.
     """
     damaged: list[Path] = []
     for path in (files.last_epoch_file, files.epoch_before_file):
@@ -69,6 +72,8 @@ def find_checkpoint(files: StageFiles, settings: StageSettings) -> Checkpoint | 
             require_regular(path)
             callbacks = torch.load(path, map_location="cpu", weights_only=False)["callbacks"]
             found = Checkpoint(path, _stopped_early(callbacks, settings))
+        except (OSError, MemoryError) as error:  # the file may be sound
+            raise ModelError(f"{path} cannot be read ({reason(error)})") from error
         except Exception:  # noqa: BLE001 - torch raises errors of many types for a damaged file
             damaged.append(path)
             continue

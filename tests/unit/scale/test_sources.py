@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+import tracemalloc
 from io import BytesIO
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from facepad.datasets.manifest import write_manifest
 from facepad.errors import InputError, ManifestError
 from facepad.files.endings import NotRead
+from facepad.files.opening import read_up_to
 from facepad.types import AttackType, Label, Sample
 from helpers.bulk import BLUE, RED, picture, serve_bucket
 
@@ -340,3 +342,18 @@ def test_file_at_an_address_is_downloaded_up_to_the_limit(bucket):
     assert read_range(url, limit=len(FAKE)) == FAKE
     with pytest.raises(RefusedError, match=f"it has more than {len(FAKE) - 1} bytes, the limit is {len(FAKE) - 1}"):
         read_range(url, limit=len(FAKE) - 1)
+
+
+def test_reading_a_file_takes_memory_for_the_file_and_not_for_the_limit(tmp_path):
+    (tmp_path / "a.png").write_bytes(FAKE)
+    tracemalloc.start()
+    try:
+        assert read_range(str(tmp_path / "a.png"), limit=1 << 28) == FAKE
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+
+
+def test_file_that_tells_no_length_is_read_up_to_the_limit():
+    assert [read_up_to(BytesIO(b"12345"), limit, told=0) for limit in (6, 5, 4)] == [b"12345"] * 3
+    assert read_up_to(BytesIO(b"12345"), 3, told=9) == b"1234"

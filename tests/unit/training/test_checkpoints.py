@@ -1,15 +1,18 @@
 """Files of an unfinished training that are damaged: an older checkpoint, or the name of the file."""
 
+import errno
+import os
 import shutil
 
 import pytest
 import torch
 
 from facepad.datasets.manifest import read_manifest
-from facepad.errors import ModelError
+from facepad.errors import ModelError, RunError
 from facepad.modelfile.preprocess import PreprocessSpec
-from facepad.modelfile.run_folder import RunFolder, read_epochs
+from facepad.modelfile.run_folder import RunFolder, StageFiles, read_epochs
 from facepad.training.callbacks import EpochLog
+from facepad.training.checkpoints import WholeCheckpoints, find_checkpoint
 from facepad.training.data import TrainingData
 from facepad.training.fit import fit
 from facepad.training.settings import StageSettings, TrainingPlan, TrainSettings
@@ -107,3 +110,49 @@ def test_damaged_result_of_a_finished_stage_is_named(runs, tmp_path, tiny_manife
         spoil(file, damage)
         with pytest.raises(ModelError, match=rf"{name} is damaged; remove it"):
             train(tiny_manifest, run.path)
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """The files of a stage with the checkpoints of two epochs."""
+    files = StageFiles(tmp_path / "stage-0")
+    for epoch in (1, 2):
+        WholeCheckpoints().save_checkpoint({"callbacks": {}, "epoch": epoch}, files.last_epoch_file)
+    return files
+
+
+def contents(stage):
+    return {path.name: path.read_bytes() for path in stage.folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
+        (MemoryError(), "MemoryError"),
+    ],
+    ids=["disk", "permission", "memory"],
+)
+def test_checkpoint_that_cannot_be_read_now_is_kept(stage, monkeypatch, error, why):
+    before = contents(stage)
+
+    def fail(file, **_):
+        raise error
+
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(ModelError, match=rf"last\.ckpt cannot be read \({why}\)$"):
+        find_checkpoint(stage, STAGE)
+    assert contents(stage) == before
+
+
+def test_checkpoints_stay_if_the_disk_does_not_take_a_new_one(stage, monkeypatch):
+    before = contents(stage)
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError, match="No space left"):
+        WholeCheckpoints().save_checkpoint({"callbacks": {}, "epoch": 3}, stage.last_epoch_file)
+    assert contents(stage) == before

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from facepad.errors import InputError, unknown_choice
+from facepad.errors import InputError, reason, unknown_choice
 from facepad.files.disk import read_json, sha256_file, write_json
+from facepad.files.opening import MaxBytes
 from facepad.files.shards import SHARD_SUFFIX
 from facepad.types import Sample
 
@@ -128,18 +129,20 @@ class Inventory:
         """The inventory of the packed set in ``folder``; None if ``folder`` has no pack.json.
 
         Raises:
-            InputError: pack.json was not written by facepad, or was written by a newer version.
+            InputError: pack.json cannot be read, was not written by facepad, or was written by a newer version.
         """
         path = folder / _FILE
         try:
-            value = read_json(path)
+            value = read_json(path, MaxBytes.TABLE)
             if value["format"] == _FORMAT:
                 shards = {name: PackedShard.from_dict(shard) for name, shard in value["shards"].items()}
                 source = value["source"]
                 return cls(source["manifest"], source["sha256"], PackSettings(**value["settings"]), shards)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, InputError):
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({reason(error)}); choose another folder") from error
+        except (ValueError, KeyError, TypeError, AttributeError, InputError):
             pass
         raise InputError(f"{path} is not an inventory of packed shards; remove it, or choose another folder")
 
