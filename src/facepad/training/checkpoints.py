@@ -14,7 +14,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from facepad.errors import ModelError, reason
 from facepad.files.disk import atomic_path, sync_file
-from facepad.files.opening import require_regular
+from facepad.files.opening import open_regular
 from facepad.modelfile.run_folder import StageFiles
 from facepad.training.settings import StageSettings
 
@@ -68,12 +68,12 @@ def find_checkpoint(files: StageFiles, settings: StageSettings) -> Checkpoint | 
     for path in (files.last_epoch_file, files.epoch_before_file):
         if not path.exists():
             continue
+        content = _content(path)
         try:
-            require_regular(path)
-            callbacks = torch.load(path, map_location="cpu", weights_only=False)["callbacks"]
+            callbacks = torch.load(content, map_location="cpu", weights_only=False)["callbacks"]
             found = Checkpoint(path, _stopped_early(callbacks, settings))
-        except (OSError, MemoryError) as error:  # the file may be sound
-            raise ModelError(f"{path} cannot be read ({reason(error)})") from error
+        except MemoryError as error:  # the file may be sound
+            raise ModelError(f"{path} cannot be read (too little memory)") from error
         except Exception:  # noqa: BLE001 - torch raises errors of many types for a damaged file
             damaged.append(path)
             continue
@@ -85,6 +85,15 @@ def find_checkpoint(files: StageFiles, settings: StageSettings) -> Checkpoint | 
         names = " and ".join(map(str, damaged))
         raise ModelError(f"{names} cannot be read (damaged); remove what is damaged, and the stage begins again")
     return None
+
+
+def _content(path: Path) -> io.BytesIO:
+    """The bytes of a checkpoint. They are not read by torch, which raises an OSError for a damaged file, too."""
+    try:
+        with open_regular(path) as stream:
+            return io.BytesIO(stream.read())
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({reason(error)})") from error
 
 
 def _stopped_early(callbacks: Mapping[str, Any], settings: StageSettings) -> bool:

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -126,23 +127,24 @@ def contents(stage):
 
 
 @pytest.mark.parametrize(
-    ("error", "why"),
+    ("place", "error", "why"),
     [
-        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
-        (PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
-        (MemoryError(), "MemoryError"),
+        ((Path, "stat"), PermissionError(errno.EACCES, "Permission denied"), "Permission denied"),
+        ((torch, "load"), MemoryError(), "too little memory"),
     ],
-    ids=["disk", "permission", "memory"],
+    ids=["permission", "memory"],
 )
-def test_checkpoint_that_cannot_be_read_now_is_kept(stage, monkeypatch, error, why):
+def test_checkpoint_that_cannot_be_read_now_is_kept(stage, monkeypatch, place, error, why):
     before = contents(stage)
 
-    def fail(file, **_):
+    def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(torch, "load", fail)
-    with pytest.raises(ModelError, match=rf"last\.ckpt cannot be read \({why}\)$"):
-        find_checkpoint(stage, STAGE)
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "exists", lambda path: True)
+        patched.setattr(*place, fail)
+        with pytest.raises(ModelError, match=rf"last\.ckpt cannot be read \({why}\)$"):
+            find_checkpoint(stage, STAGE)
     assert contents(stage) == before
 
 
