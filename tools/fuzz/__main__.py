@@ -1,7 +1,8 @@
 """Hunt for faults in the readers, or write the page about it.
 
-A finding is saved as tests/corpus/READER/DIGEST.SUFFIX. The counts of all hunts add up in docs/results/fuzz.json. Linux
-only: memory and hangs are watched there alone.
+The first case of each kind of finding is saved as tests/corpus/READER/DIGEST.SUFFIX. A hunt with findings ends with
+exit code 1. The counts of all hunts add up in docs/results/fuzz.json. Linux only: memory and hangs are watched there
+alone.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ CASES_OF_CI = 25  # cases of a reader in tests/unit/tools/test_fuzz.py
 _COUNTS = {"cases": 0, "accepted": 0, "refused": 0, "seconds": 0.0, "slowest_s": 0.0, "peak_mib": 0.0, "findings": {}}
 
 
-def hunt(minutes: float, progress: Path, corpus: Path, only: list[str]) -> None:
-    """Try cases of each reader in turn until the time is over."""
+def hunt(minutes: float, progress: Path, corpus: Path, only: list[str]) -> int:
+    """Try cases of each reader in turn until the time is over. Return the number of kinds of findings of this hunt."""
+    kinds: set[tuple[str, str]] = set()  # not the kinds of fuzz.json: a mended fault may come back
     found = json.loads(progress.read_text("utf-8")) if progress.exists() else {"seconds": 0.0, "readers": {}}
     origin = _origin()
     begun, before = time.monotonic(), found["seconds"]
@@ -40,14 +42,15 @@ def hunt(minutes: float, progress: Path, corpus: Path, only: list[str]) -> None:
         while time.monotonic() - begun < 60 * minutes:
             for name in only:
                 counts = found["readers"].setdefault(name, {**_COUNTS, "findings": {}})
-                _try_batch(name, counts, worker, corpus)
+                _try_batch(name, counts, worker, corpus, kinds)
                 found |= {"seconds": before + time.monotonic() - begun, **origin}
                 write_json(progress, found)
                 if time.monotonic() - begun >= 60 * minutes:
                     break
+    return len(kinds)
 
 
-def _try_batch(name: str, counts: dict[str, Any], worker: Worker, corpus: Path) -> None:
+def _try_batch(name: str, counts: dict[str, Any], worker: Worker, corpus: Path, kinds: set[tuple[str, str]]) -> None:
     reader, started = READERS[name], time.monotonic()
 
     @seed(counts["cases"])
@@ -66,9 +69,10 @@ def _try_batch(name: str, counts: dict[str, Any], worker: Worker, corpus: Path) 
         counts["peak_mib"] = round(max(counts["peak_mib"], result.peak_mib))
         if result.outcome != "finding":
             counts[result.outcome] += 1
-        elif result.kind not in counts["findings"]:
+        elif (name, result.kind) not in kinds:
+            kinds.add((name, result.kind))
             path = corpus / name / f"{hashlib.sha256(content).hexdigest()[:16]}{reader.suffix}"
-            counts["findings"][result.kind] = path.name
+            counts["findings"].setdefault(result.kind, path.name)
             _save(path, content, result)
 
     try_case()
@@ -110,8 +114,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.page:
         _write_page(chosen.progress)
-    else:
-        hunt(chosen.minutes, chosen.progress, chosen.corpus, chosen.reader or list(READERS))
+    elif hunt(chosen.minutes, chosen.progress, chosen.corpus, chosen.reader or list(READERS)):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ A case is a **finding** if the reader
 - refuses with a message of several lines or of more than {longest} characters, or prints on standard output.
 
 ```sh
-make fuzz MINUTES=120            # continues, and adds to the counts in docs/results/fuzz.json
+make fuzz MINUTES=120            # adds to the counts in docs/results/fuzz.json; fails if there is a finding
 make fuzz-page                   # writes this page
 ```
 

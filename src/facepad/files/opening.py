@@ -114,7 +114,9 @@ def _refuse(status: os.stat_result, path: Path | str, limit: int | None) -> None
     if kind == stat.S_IFDIR:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if kind != stat.S_IFREG:
-        raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'a special file')}, not a regular file", str(path))
+        remedy = "; save its content to a file first" if kind == stat.S_IFIFO else ""
+        text = f"it is {_KINDS.get(kind, 'a special file')}, not a regular file{remedy}"
+        raise OSError(errno.EINVAL, text, str(path))
     if limit is not None and status.st_size > limit:
         raise too_long(path, str(status.st_size), limit)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from facepad.errors import MetricError, ScoresError
+from facepad.files.disk import sha256_file
 from facepad.metrics.levels import Aggregation, level_notes, level_words, to_videos
 from facepad.metrics.notes import Note, NoteKind
 from facepad.metrics.resampling import Resampling
@@ -98,12 +99,18 @@ def _dev_lines(records: list[ScoreRecord], path: Path) -> list[ScoreRecord]:
 
 
 def _overlap(measured: Sequence[ScoreRecord], chooses: Sequence[ScoreRecord], path: Path, dev: Path) -> list[Note]:
-    """A note on measured samples that also choose the threshold. The same scores in both files are refused."""
+    """A note on measured samples that also choose the threshold. The same samples in both files are refused.
+
+    Lines that do not name their samples may be equal by chance, for example if all scores are 0 or 1.
+    """
     if _lines_without_split(measured) <= _lines_without_split(chooses):
-        raise ScoresError(
-            f"{dev}: the lines that would choose the threshold are the measured lines of {path}; "
-            "give other lines to --dev, or leave it out"
-        )
+        if any(map(_sample_name, measured)) or sha256_file(path) == sha256_file(dev):
+            raise ScoresError(
+                f"{dev}: the lines that would choose the threshold are the measured lines of {path}; "
+                "give other lines to --dev, or leave it out"
+            )
+        text = f"all measured lines are also lines of {dev}: if they are of the same samples, the rates are optimistic"
+        return [Note(NoteKind.OVERLAP, text)]
     names = {_sample_name(record) for record in chooses} - {None}
     if shared := sum(_sample_name(record) in names for record in measured):
         text = (

@@ -189,7 +189,7 @@ def read_epochs(path: Path) -> list[dict[str, Any]]:
 def _parse_epoch(line: bytes, place: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-        if isinstance(row, dict):
+        if isinstance(row, dict) and isinstance(row.get("stage"), str) and isinstance(row.get("epoch"), int):
             return row
     except (ValueError, RecursionError):
         pass

@@ -85,6 +85,7 @@ class Annotations:
     """A folder of annotated copies with the relative paths of the sources. A copy never overwrites another file.
 
     The class is a context manager, which locks the folder: ``with Annotations(folder) as copies: copies.add(...)``.
+    The block raises the errors below when it begins.
 
     Args:
         folder: A new or empty folder. The context manager creates it.

@@ -40,6 +40,7 @@ from facepad.workflow.overlap import (
     coverage_notes,
     detector_notes,
     dev_notes,
+    image_files,
     measured_notes,
     origin_notes,
     threshold_notes,
@@ -130,7 +131,8 @@ def evaluate_model(
     if _needs_dev(options.criterion):
         dev = options.dev or manifest
         chooses = dev_samples(dev)
-        overlap += threshold_notes(manifest, [s for s in samples if s.split is Split.TEST], dev, chooses)
+        measured = image_files(manifest, [s for s in samples if s.split is Split.TEST])
+        overlap += threshold_notes(manifest, measured, dev, image_files(dev, chooses))
         overlap += coverage_notes(dev, chooses, samples)
     overlap += spelling_notes(spellings_across_splits(samples))
     notes = (_NO_LIMITS, *overlap, *detector_notes(manifest, evaluated.bundle), *dev_choice)

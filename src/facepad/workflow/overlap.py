@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,16 @@ from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.run_folder import RunFolder
 from facepad.types import Sample, Split
 
-__all__ = ["coverage_notes", "detector_notes", "dev_notes", "measured_notes", "origin_notes", "threshold_notes"]
+__all__ = [
+    "attack_notes",
+    "coverage_notes",
+    "detector_notes",
+    "dev_notes",
+    "image_files",
+    "measured_notes",
+    "origin_notes",
+    "threshold_notes",
+]
 
 #: Number of subjects that a note names.
 _NAMED = 5
@@ -34,7 +43,7 @@ def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequen
     if run is None:
         return origin_notes(manifest, bundle.description.facts)
     learnt = run.read(run.samples_file, Split.TRAIN)[Split.TRAIN]
-    paths = _paths(manifest, dev)
+    paths = image_files(manifest, dev)
     if shared := paths.intersection(learnt["images"]):
         return [
             f"{len(shared)} of {len(paths)} dev images were used in training: "
@@ -46,7 +55,7 @@ def dev_notes(run: RunFolder | None, bundle: Bundle, manifest: Path, dev: Sequen
 def measured_notes(run: RunFolder, manifest: Path, test: Sequence[Sample]) -> list[str]:
     """Notes on an overlap of a run's training data with the test samples, one line each."""
     seen = run.read(run.samples_file, Split.TRAIN, Split.DEV)
-    paths, subjects = _paths(manifest, test), {sample.subject for sample in test}
+    paths, subjects = image_files(manifest, test), {sample.subject for sample in test}
     notes = [
         f"{len(shared)} of {len(paths)} test images were {done}: the figures are too optimistic"
         for split, done in ((Split.TRAIN, "used in training"), (Split.DEV, "dev images of the training"))
@@ -98,24 +107,24 @@ def _origins(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield from _origins(member)
 
 
-def _paths(manifest: Path, samples: Sequence[Sample]) -> set[str]:
+def image_files(manifest: Path, samples: Sequence[Sample]) -> set[str]:
+    """The absolute paths of the images of samples, with symlinks resolved."""
     return {os.path.realpath(resolve(manifest, sample)) for sample in samples}
 
 
-def threshold_notes(manifest: Path, test: Sequence[Sample], dev_manifest: Path, dev: Sequence[Sample]) -> list[str]:
+def threshold_notes(manifest: Path, measured: Set[str], dev_manifest: Path, dev: Set[str]) -> list[str]:
     """Notes on test images that also choose the threshold, one line each.
 
     Args:
         manifest: The measured manifest.
-        test: Its test samples.
+        measured: The `image_files` of its test samples.
         dev_manifest: The manifest with the dev samples.
-        dev: The samples that choose the threshold.
+        dev: The `image_files` of the samples that choose the threshold.
 
     Raises:
         InputError: all test images choose the threshold.
     """
-    measured = _paths(manifest, test)
-    shared = measured & _paths(dev_manifest, dev)
+    shared = measured & dev
     if shared == measured:
         raise InputError(
             f"the images of {dev_manifest} that would choose the threshold are the test images of {manifest}: "
@@ -134,12 +143,19 @@ def coverage_notes(manifest: Path, dev: Sequence[Sample], measured: Sequence[Sam
         dev: The dev samples.
         measured: Samples of another manifest, to which the threshold is applied.
     """
-    samples = [*read_manifest(manifest), *measured]
-    kinds = {sample.attack_type for sample in samples} - {sample.attack_type for sample in dev}
     sources = origin_of(manifest).get("manifests", {}).get(manifest.name, {}).get("sources", {})
-    absent = [f"the attack {kind}" for kind in sorted(map(str, kinds - {None}))]
-    absent += [f"the data set {name}" for name, splits in sources.items() if not splits.get(Split.DEV)]
-    return [f"no dev sample shows {what}, but other samples do: the threshold was not chosen for it" for what in absent]
+    absent = [f"the data set {name}" for name, splits in sources.items() if not splits.get(Split.DEV)]
+    return [*attack_notes(dev, [*read_manifest(manifest), *measured]), *map(_absence, absent)]
+
+
+def attack_notes(dev: Sequence[Sample], others: Sequence[Sample]) -> list[str]:
+    """A note on each attack instrument of the other samples that no dev sample shows."""
+    kinds = {sample.attack_type for sample in others} - {sample.attack_type for sample in dev}
+    return [_absence(f"the attack {kind}") for kind in sorted(map(str, kinds - {None}))]
+
+
+def _absence(what: str) -> str:
+    return f"no dev sample shows {what}, but other samples do: the threshold was not chosen for it"
 
 
 def detector_notes(manifest: Path, bundle: Bundle) -> list[str]:

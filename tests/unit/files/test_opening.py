@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 import facepad
+from facepad.datasets.manifest import read_manifest
 from facepad.errors import InputError
 from facepad.files.append_store import read_entries
 from facepad.files.config import read_toml
 from facepad.files.disk import read_json, read_text, sha256_file
 from facepad.files.opening import MaxBytes, open_regular, read_bytes, require_regular
 from facepad.files.shards import open_file, read_members
+from facepad.metrics.scores import read_scores
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names"),
@@ -67,6 +69,12 @@ def test_special_file_is_refused_without_waiting(tmp_path, monkeypatch, make, wh
     for read in (open_regular, require_regular, open_file, sha256_file):
         with pytest.raises(OSError, match=f"it is {why}, not a regular file"):
             read(path)
+
+
+@pytest.mark.parametrize("read", [read_scores, read_manifest])
+def test_message_about_a_pipe_says_what_to_do(tmp_path, read):
+    with pytest.raises(InputError, match="it is a pipe, not a regular file; save its content to a file first"):
+        read(pipe(tmp_path / "a.csv"))
 
 
 def test_folder_and_missing_file_keep_their_errors(tmp_path):

@@ -111,6 +111,20 @@ def test_samples_without_names_are_not_taken_for_the_same(tmp_path):
     assert not metrics.has_note(summary.notes, metrics.NoteKind.OVERLAP)
 
 
+def test_equal_lines_without_names_are_refused_only_in_a_copy_of_the_file(tmp_path):
+    first, other, copy = (tmp_path / name for name in ("b.csv", "a.csv", "copy.csv"))
+    for path, newline in ((first, "\n"), (other, "\r\n"), (copy, "\n")):
+        path.write_bytes(newline.join(["label,score", *["live,1", "spoof,0"] * 20, ""]).encode())
+    [note] = [
+        note.text
+        for note in metrics.metrics_from_file(first, dev=other, resampling=FAST).notes
+        if note.kind is metrics.NoteKind.OVERLAP
+    ]
+    assert note.startswith(f"all measured lines are also lines of {other}")
+    with pytest.raises(ScoresError, match="are the measured lines of"):
+        metrics.metrics_from_file(first, dev=copy, resampling=FAST)
+
+
 def test_a_second_file_and_a_number_are_refused(tmp_path):
     first, second = write(tmp_path / "b.csv", records(Split.TEST)), write(tmp_path / "a.csv", records(Split.DEV))
     with pytest.raises(MetricError, match=r"a\.csv would choose the threshold, but the threshold is given as a number"):

@@ -41,10 +41,10 @@ def test_recipe_of_another_form_is_refused_by_name(tmp_path, content):
         run.read_recipe()
 
 
-@pytest.mark.parametrize("damage", ['{"epoch": 2', "[2]", ""])
+@pytest.mark.parametrize("damage", ['{"stage": "all", "epoch": 2', "[2]", "", "{}", '{"stage": "all", "epoch": "2"}'])
 def test_damaged_epoch_is_refused_with_its_line(tmp_path, damage):
     run = RunFolder(tmp_path)
-    run.epochs_file.write_text(f'{{"epoch": 1}}\n{damage}\n')
+    run.epochs_file.write_text(f'{{"stage": "all", "epoch": 1}}\n{damage}\n')
     with pytest.raises(ModelError, match=r"metrics\.jsonl, line 2 is damaged"):
         read_epochs(run.epochs_file)
 
@@ -52,5 +52,5 @@ def test_damaged_epoch_is_refused_with_its_line(tmp_path, damage):
 def test_epochs_are_read_in_order_and_none_where_nothing_was_trained(tmp_path):
     run = RunFolder(tmp_path)
     assert read_epochs(run.epochs_file) == []
-    run.epochs_file.write_text('{"epoch": 1}\n{"epoch": 2}\n')
+    run.epochs_file.write_text('{"stage": "all", "epoch": 1}\n{"stage": "all", "epoch": 2}\n')
     assert [row["epoch"] for row in read_epochs(run.epochs_file)] == [1, 2]

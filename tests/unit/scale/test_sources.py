@@ -278,8 +278,8 @@ def test_every_unusable_file_of_a_tree_is_one_item_with_its_problem(tree):
         "loop.jpg": "cannot be read (Too many levels of symbolic links)",
         "loop.tar": "cannot be read (Too many levels of symbolic links)",
         "gone.parquet": "it does not exist",
-        "pipe.tar": "cannot be read (it is a pipe, not a regular file)",
-        "pipe.jpg": "cannot be read (it is a pipe, not a regular file)",
+        "pipe.tar": "cannot be read (it is a pipe, not a regular file; save its content to a file first)",
+        "pipe.jpg": "cannot be read (it is a pipe, not a regular file; save its content to a file first)",
         "zero.jpg": "cannot be read (it is a device, not a regular file)",
         "long.jpg": f"cannot be read (it has {7 << 30} bytes, the limit is 256000000 bytes)",
     }

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
+import sys
 import tomllib
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("torch")  # readers of recipes, and the seeds
+from tools.fuzz import __main__ as command
 from tools.fuzz import seeds
 from tools.fuzz.__main__ import CASES_OF_CI
 from tools.fuzz.cases import changed_document, toml_text
 from tools.fuzz.page import page
 from tools.fuzz.readers import READERS, WrongAccept, outcome
-from tools.fuzz.worker import place_of
+from tools.fuzz.worker import Result, place_of
 
 from facepad.errors import InputError
 from facepad.metrics.scores import ScoreFile, read_scores
@@ -100,6 +105,21 @@ def test_the_place_of_a_finding_is_the_innermost_function_of_facepad():
     crash = '  File "/x/src/facepad/b/c.py", line 2 in inner\n  File "/x/src/facepad/a.py", line 1 in outer'
     assert place_of(f"Fatal Python error: Aborted\n{crash}\n") == "in b/c.py: inner"
     assert place_of("Timeout") == "outside of facepad"
+
+
+def test_a_kind_of_finding_that_comes_back_in_another_hunt_is_saved_and_fails(monkeypatch, tmp_path, capsys):
+    found = SimpleNamespace(try_case=lambda name, content: Result("finding", "KeyError in a.py: read"))
+    monkeypatch.setattr(command, "BATCH", 2)
+    monkeypatch.setattr(command, "Worker", lambda folder: nullcontext(found))
+    for corpus in (tmp_path / "first", tmp_path / "second"):
+        monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=itertools.count().__next__))  # a second a call
+        options = {"minutes": 0.1, "progress": tmp_path / "fuzz.json", "corpus": corpus, "reader": "scores"}
+        monkeypatch.setattr(sys, "argv", ["fuzz", *(f"--{key}={value}" for key, value in options.items())])
+        with pytest.raises(SystemExit) as ended:
+            command.main()
+        assert ended.value.code == 1
+        [saved] = (corpus / "scores").iterdir()
+        assert capsys.readouterr().out.startswith(f"KeyError in a.py: read: {saved}")
 
 
 def test_the_page_lists_counts_and_findings():

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from facepad.modelfile.catalog import FoundModel, find_model
 from facepad.modelfile.run_folder import RunFolder
 from facepad.types import Label, Sample, Split
 from facepad.workflow.cross.sets import ManifestSet, find_sets, measured_samples
-from facepad.workflow.overlap import coverage_notes, threshold_notes
+from facepad.workflow.overlap import attack_notes, coverage_notes, image_files, threshold_notes
 from facepad.workflow.scoring import dev_samples
 
 if TYPE_CHECKING:
@@ -175,13 +176,7 @@ def make_plan(settings: CrossSettings, out: Path) -> Plan:
     for name, recipe in recipes.items():
         members += _runs(name, recipe, settings, train, source, out)
     notes: list[str] = []
-    cells = [
-        Cell(member, test.name, fold, path, _dev(member, fold if _same(test, sources) else "", train, notes))
-        for member in members
-        for test in tests
-        for fold, path in test.folds.items()
-        if not (member.recipe and member.fold and _same(test, sources)) or member.fold == fold
-    ]
+    cells = list(_cells(members, tests, sources, train, notes))
     notes += _threshold_notes(cells, samples)
     return Plan(settings, tests, train, source, members, cells, samples, list(dict.fromkeys(notes)))
 
@@ -284,8 +279,26 @@ def _runs(
             yield Member(name, key, source, run, seeded, fold, criterion)
 
 
-def _dev(member: Member, test_fold: str, train: dict[str, Path], notes: list[str]) -> Path | None:
-    """The manifest whose dev samples choose the threshold: the member's own source, else the source of the command."""
+def _cells(
+    members: Sequence[Member],
+    tests: Sequence[ManifestSet],
+    sources: Sequence[ManifestSet],
+    train: dict[str, Path],
+    notes: list[str],
+) -> Iterator[Cell]:
+    """The cells, with the dev sets that choose thresholds: the member's own source, else the source of the command."""
+    dev_of_source = cache(lambda fold: _dev_of_source(fold, train, notes))
+    for member in members:
+        own = _dev_of_member(member, train, notes)
+        for test in tests:
+            same = _same(test, sources)
+            for fold, path in test.folds.items():
+                if not (member.recipe and member.fold and same) or member.fold == fold:
+                    yield Cell(member, test.name, fold, path, own or dev_of_source(fold if same else ""))
+
+
+def _dev_of_member(member: Member, train: dict[str, Path], notes: list[str]) -> Path | None:
+    """The training manifest of a member; None without such a manifest."""
     if member.recipe is not None:
         return train[member.fold]
     if member.found.run is not None:
@@ -295,6 +308,11 @@ def _dev(member: Member, test_fold: str, train: dict[str, Path], notes: list[str
         if own.is_file() and manifest_hash(own) == environment["manifest_sha256"]:
             return own
         notes.append(f"{member.system}: the training manifest {own} is missing or has changed, so its dev is not used")
+    return None
+
+
+def _dev_of_source(test_fold: str, train: dict[str, Path], notes: list[str]) -> Path | None:
+    """The manifest of the source for a test fold; None if it lacks dev samples of both classes."""
     if not train:
         return None
     dev = train.get(test_fold) or next(iter(train.values()))
@@ -307,14 +325,16 @@ def _dev(member: Member, test_fold: str, train: dict[str, Path], notes: list[str
 
 def _threshold_notes(cells: Sequence[Cell], samples: dict[Path, list[Sample]]) -> Iterator[str]:
     """Notes on what the dev samples of a source, and of a test set, do not show, and on test images among them."""
-    for test, path, dev in dict.fromkeys((cell.test, cell.manifest, cell.dev) for cell in cells):
-        if dev is None:
-            continue
+    files = {path: image_files(path, measured) for path, measured in samples.items()}
+    for dev in dict.fromkeys(cell.dev for cell in cells if cell.dev):
         chooses = dev_samples(dev)
-        of_source = coverage_notes(dev, chooses)
-        yield from (f"{manifest_words(dev)}: {note}" for note in of_source)
-        of_test = [*threshold_notes(path, samples[path], dev, chooses), *coverage_notes(dev, chooses, samples[path])]
-        yield from (f"{test}: {note}" for note in of_test if note not in of_source)
+        dev_files, of_source = image_files(dev, chooses), coverage_notes(dev, chooses)
+        if of_source:
+            words = manifest_words(dev)
+            yield from (f"{words}: {note}" for note in of_source)
+        for test, path in dict.fromkeys((cell.test, cell.manifest) for cell in cells if cell.dev == dev):
+            of_test = [*threshold_notes(path, files[path], dev, dev_files), *attack_notes(chooses, samples[path])]
+            yield from (f"{test}: {note}" for note in of_test if note not in of_source)
 
 
 def identity(found: FoundModel, bundle: Bundle) -> str:

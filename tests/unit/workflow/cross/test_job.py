@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from facepad.cli.cross import spread_lists
+from facepad.datasets import manifest as manifest_module
 from facepad.datasets.manifest import manifest_words
 from facepad.errors import InputError
 from facepad.files.locks import exclusive
@@ -124,6 +125,23 @@ def test_attacks_that_the_dev_split_of_a_source_or_a_test_set_lacks_are_noted(me
         f"{manifest_words(source)}: no dev sample shows the attack replay_video, {words}",
         f"masks: no dev sample shows the attack mask_3d, {words}",
     ]
+
+
+def test_a_dev_manifest_is_read_as_often_for_one_test_set_as_for_three(
+    model, tiny_run, noisy_manifest, measured, manifest_like, tmp_path, monkeypatch
+):
+    reads = []
+    read_bytes = manifest_module.read_bytes
+    monkeypatch.setattr(
+        manifest_module, "read_bytes", lambda path, limit: reads.append(path) or read_bytes(path, limit)
+    )
+    others = [manifest_like(tmp_path / name, lambda sample: replace(sample, split=None)) for name in ("a", "b")]
+    counts = []
+    for tests in ([measured], [measured, *others]):
+        reads.clear()
+        make_plan(CrossSettings(models=[tiny_run, model], train=[noisy_manifest], test=tests), tmp_path / "out")
+        counts.append(reads.count(noisy_manifest))
+    assert counts[0] == counts[1]
 
 
 def test_the_scores_of_a_cell_give_the_same_figures_again(tiny_run, noisy_manifest, measured, tmp_path):
