@@ -61,7 +61,9 @@ def sparse(path: Path, length: int = 7 << 30) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "why"), [(pipe, "a pipe"), (device, "a device"), (local_socket, "a socket")], ids=lambda value: str(value)
+    ("make", "why"),
+    [(pipe, "a pipe"), (device, "a device"), (local_socket, "a socket")],
+    ids=["pipe", "device", "socket"],
 )
 def test_special_file_is_refused_without_waiting(tmp_path, monkeypatch, make, why):
     monkeypatch.chdir(tmp_path)  # the path of a socket must be short
