@@ -32,8 +32,10 @@ def test_messages_keep_no_line_end_of_a_foreign_text(capsys):
 @pytest.fixture
 def logger():
     log_to_stderr("hostile")
-    yield logging.getLogger("hostile")
-    logging.getLogger("hostile").handlers.clear()
+    logger = logging.getLogger("hostile")
+    logger.propagate = False  # A process of pytest-xdist cannot send a captured record that is no Unicode.
+    yield logger
+    logger.handlers.clear()
 
 
 def test_log_has_one_line_for_a_message_and_keeps_the_lines_of_a_traceback(capsys, logger):
