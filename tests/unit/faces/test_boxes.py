@@ -71,9 +71,9 @@ def counted(monkeypatch):
     """The files that were opened, and not taken from the cache."""
     opened = []
 
-    def counting(path):
+    def counting(path, max_bytes):
         opened.append(path.name)
-        return sha256_file(path)
+        return sha256_file(path, max_bytes)
 
     monkeypatch.setattr("facepad.faces.boxes.sha256_file", counting)
     return opened

@@ -21,7 +21,10 @@ READERS = {
     "evaluate": (lambda run: evaluate._of_run(run, BUNDLE, MANIFEST, []), "environment"),
     "dev-overlap": (lambda run: overlap.dev_notes(run, BUNDLE, MANIFEST, []), "samples"),
     "test-overlap": (lambda run: overlap.measured_notes(run, MANIFEST, []), "samples"),
-    "cross-dev": (lambda run: plan._dev(SimpleNamespace(recipe=None, found=found(run)), "", {}, []), "environment"),
+    "cross-dev": (
+        lambda run: plan._dev_of_member(SimpleNamespace(recipe=None, found=found(run)), {}, []),
+        "environment",
+    ),
     "cross-identity": (lambda run: plan.identity(found(run), BUNDLE), "model"),
 }
 
