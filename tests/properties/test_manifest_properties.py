@@ -39,6 +39,7 @@ def samples(draw) -> Sample:
         video=draw(st.none() | NAMES),
         frame=draw(st.none() | st.integers(0, 10**9)),
         box=draw(st.none() | boxes()),
+        attributes=draw(st.sampled_from([(), (("site", "north"),), (("b,c", 'x, "y"'), ('a "b"', "-"))])),
     )
 
 

@@ -215,6 +215,7 @@ def score_records(draw, text=None):
         split=draw(st.none() | st.sampled_from(Split)),
         status=status,
         score=score,
+        attributes=draw(st.sampled_from([(), (("site", "north"),), (("b,c", 'x, "y"'), ('a "b"', "\n"))])),
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from facepad.errors import InputError, ManifestError, reason, unknown_choice
+from facepad.files.columns import attribute_columns, attributes_of, check_extra_columns, column_name, misspelt_column
 from facepad.files.disk import write_text
 from facepad.files.opening import MaxBytes, read_bytes
 from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS, normalise_name
@@ -33,11 +34,13 @@ __all__ = [
 ]
 
 COLUMNS = ("path", "subject", "label", "attack_type", "split", "video", "frame", "x1", "y1", "x2", "y2")
-"""The columns of a manifest, in the order in which they are written."""
+"""The columns of a manifest, in the order in which they are written. Columns of attributes follow."""
 
+_KNOWN = frozenset(COLUMNS)
 _REQUIRED = ("path", "subject", "label")
 _BOX = ("x1", "y1", "x2", "y2")
 _DECIMALS = 2
+_OF_SCORES = frozenset({"status", "score"})  # the scores of a data set have these columns beside the attributes
 
 # Control characters would break lines; lone surrogates come from file names that are not Unicode.
 _NO_TEXT = re.compile("[\x00-\x1f\ud800-\udfff]")
@@ -48,6 +51,7 @@ def read_manifest(path: Path) -> list[Sample]:
     """Read and validate a manifest; the samples keep the file's order.
 
     Columns are named in the first line, in any order; only ``path``, ``subject`` and ``label`` are required.
+    Further columns are the samples' attributes (`Sample.attributes`).
     Labels, attack types and splits may use common synonyms ("live", "spoof", "devel").
 
     Args:
@@ -108,14 +112,20 @@ def manifest_text(samples: Iterable[Sample], name: str = "manifest") -> str:
     Raises:
         ManifestError: as in :func:`write_manifest`; the message names ``name`` instead of a file.
     """
+    samples = list(samples)
+    try:
+        extra = attribute_columns(samples, COLUMNS)
+    except ValueError as error:
+        raise ManifestError(f"{name}: {error}") from None
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow([*COLUMNS, *extra])
     for sample in samples:
+        values = dict(sample.attributes)
         box = [""] * 4 if sample.box is None else [_compact(value) for value in sample.box.xyxy]
         frame = "" if sample.frame is None else str(sample.frame)
         writer.writerow([sample.path, sample.subject, sample.label, sample.attack_type or "", sample.split or "",
-                         sample.video or "", frame, *box])  # fmt: skip
+                         sample.video or "", frame, *box, *(values.get(column, "") for column in extra)])  # fmt: skip
     text = stream.getvalue()
     # Nothing may be written that `read_manifest` would refuse.
     _parse_text(text, name)
@@ -147,7 +157,7 @@ def resolve(manifest_path: Path, sample: Sample) -> Path:
     return Path(manifest_path).parent / sample.path
 
 
-def why_unlisted(path: str, subject: str = "-", video: str | None = None) -> str:
+def why_unlisted(path: str, subject: str = "-", *names: str | None) -> str:
     """The reason why a manifest cannot hold the names of a sample; empty if it can.
 
     >>> why_unlisted("live/anna/1.png", "anna"), why_unlisted("a\\nb.png")
@@ -156,7 +166,7 @@ def why_unlisted(path: str, subject: str = "-", video: str | None = None) -> str
     try:
         _path(path)
         _subject(subject)
-        named = not any(map(_NO_TEXT.search, (path, subject, video or "")))
+        named = not any(_NO_TEXT.search(name) for name in (path, subject, *names) if name)
     except ValueError:
         named = False
     if named:
@@ -248,16 +258,23 @@ def _read_rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, dict[str,
 
 
 def _check_columns(fields: list[str], where: str) -> list[str]:
-    for column in fields:
-        # Otherwise a misspelt optional column would be ignored silently.
-        if column not in COLUMNS:
-            raise ManifestError(f"{where}: {unknown_choice('column', column, COLUMNS)}")
-        if fields.count(column) > 1:
-            raise ManifestError(f"{where}: column {column!r} appears twice")
-    missing = [column for column in _REQUIRED if column not in fields]
+    columns = [field if field in COLUMNS else column_name(field) for field in fields]
+    try:
+        check_extra_columns(columns, COLUMNS)
+    except ValueError as error:
+        raise ManifestError(f"{where}: {error}") from None
+    for field, column in zip(fields, columns, strict=True):
+        # Otherwise the values of a misspelt column would be attributes, and the column itself would be missing.
+        if field not in COLUMNS and misspelt_column(column, fields, COLUMNS):
+            raise ManifestError(f"{where}: {unknown_choice('column', field, COLUMNS)}")
+        if column in _OF_SCORES:
+            raise ManifestError(f"{where}: column {column!r} belongs to scores files; give it another name")
+    if twice := next((column for column, n in Counter(columns).items() if n > 1), None):
+        raise ManifestError(f"{where}: column {twice!r} appears twice")
+    missing = [column for column in _REQUIRED if column not in columns]
     if missing:
         raise ManifestError(f"{where}: missing column {', '.join(missing)}; required: {', '.join(_REQUIRED)}")
-    return fields
+    return columns
 
 
 def _parse_row(row: dict[str, str], line: int) -> Sample:
@@ -282,6 +299,7 @@ def _parse_row(row: dict[str, str], line: int) -> Sample:
         video=row.get("video") or None,
         frame=_frame(row.get("frame", "")),
         box=_box([row.get(column, "") for column in _BOX]),
+        attributes=attributes_of(row, _KNOWN),
         line=line,
     )
 

@@ -236,7 +236,7 @@ def _listable(scan: Scan) -> Scan:
     skipped: dict[str, str] = {}
     for fold, samples in scan.folds.items():
         for sample in samples:
-            if why := why_unlisted(sample.path, sample.subject, sample.video):
+            if why := why_unlisted(sample.path, sample.subject, sample.video, *dict(sample.attributes).values()):
                 skipped[sample.path] = why
             else:
                 folds[fold].append(sample)

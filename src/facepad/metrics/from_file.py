@@ -122,7 +122,8 @@ def _overlap(measured: Sequence[ScoreRecord], chooses: Sequence[ScoreRecord], pa
 
 
 def _lines_without_split(records: Iterable[ScoreRecord]) -> Counter[ScoreRecord]:
-    return Counter(replace(record, split=None) for record in records)
+    # The attributes are left out, because one of two files with the same lines may lack a column.
+    return Counter(replace(record, split=None, attributes=()) for record in records)
 
 
 def _sample_name(record: ScoreRecord) -> tuple[object, ...] | None:

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from facepad.errors import MetricError, ScoresError, unknown_choice
 from facepad.metrics.notes import Note, NoteKind
-from facepad.types import Aggregation, AttackType, Label, ScoreRecord, ScoreStatus, Split
+from facepad.types import Aggregation, AttackType, Attributes, Label, ScoreRecord, ScoreStatus, Split
 
 __all__ = ["AGGREGATIONS", "Aggregation", "check_videos", "level_notes", "level_words", "shown_frames", "to_videos"]
 
@@ -102,7 +102,8 @@ def to_videos(records: Sequence[ScoreRecord], how: Aggregation = "mean") -> list
 
     Returns:
         One record per video, in the order of first occurrence. The path of the record is the name of the video, or
-        ``subject/video`` if several subjects have a video with this name. The frame of the record is None.
+        ``subject/video`` if several subjects have a video with this name. The frame of the record is None. A video
+        keeps the attributes that all its frames share.
 
     Raises:
         ScoresError: one video holds frames of both classes, or of several instruments.
@@ -132,11 +133,26 @@ def _video_record(frames: Sequence[ScoreRecord], how: Aggregation, shared: set[s
     first = frames[0]
     assert first.video is not None
     path = f"{first.subject}/{first.video}" if first.video in shared else first.video
+    whole = replace(first, path=path, frame=None, attributes=_shared_attributes(frames))
     scores = sorted(frame.score for frame in frames if frame.score is not None)
     if scores:
-        return replace(first, path=path, frame=None, status=ScoreStatus.SCORED, score=AGGREGATIONS[how](scores))
+        return replace(whole, status=ScoreStatus.SCORED, score=AGGREGATIONS[how](scores))
     found = {frame.status for frame in frames}
-    return replace(first, path=path, frame=None, status=next(status for status in ScoreStatus if status in found))
+    return replace(whole, status=next(status for status in ScoreStatus if status in found))
+
+
+def _shared_attributes(frames: Sequence[ScoreRecord]) -> Attributes:
+    """Return the attributes that have one value in all frames of a video."""
+    if all(frame.attributes == frames[0].attributes for frame in frames):
+        return frames[0].attributes
+    shared = set(frames[0].attributes).intersection(*(frame.attributes for frame in frames))
+    return tuple(sorted(shared))
+
+
+def _disagreed(frames: Sequence[ScoreRecord]) -> set[str]:
+    """Return the names of the attributes that some frames of a video have, but that the video does not keep."""
+    kept = {name for name, _ in _shared_attributes(frames)}
+    return {name for frame in frames for name, _ in frame.attributes} - kept
 
 
 def shown_frames(records: Sequence[ScoreRecord], how: Aggregation = "mean") -> dict[str, str]:
@@ -168,8 +184,13 @@ def level_words(aggregation: Aggregation | None) -> str:
 
 
 def level_notes(records: Sequence[ScoreRecord]) -> list[Note]:
-    """Return notes on records without a video and on frames without a score."""
+    """Return notes on records without a video, on frames without a score, and on attributes that frames disagree on."""
     notes = []
+    videos = [frames for frames in _group_by_video(records) if frames[0].video is not None]
+    lost = Counter(name for frames in videos for name in _disagreed(frames))
+    for name, n in sorted(lost.items()):
+        text = f"the frames of {n} video(s) disagree on {name}: these videos have no {name}"
+        notes.append(Note(NoteKind.LEVEL, text))
     single = sum(record.video is None for record in records)
     if single:
         some = "all" if single == len(records) else f"{single} of {len(records)}"

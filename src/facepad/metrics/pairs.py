@@ -19,8 +19,8 @@ def matched(a: Sequence[ScoreRecord], b: Sequence[ScoreRecord]) -> list[Pair]:
     """Match the records of two systems by path and frame, in the order of the first system.
 
     If no records match, paths are compared without leading ``../``, because manifests of the same images may lie in
-    folders of different depth. If one record of a pair lacks the subject, video, split or instrument, this value is
-    copied from the other record.
+    folders of different depth. If one record of a pair lacks the subject, video, split, instrument or
+    an attribute, this value is copied from the other record.
 
     Args:
         a: Records of the first system.
@@ -69,7 +69,7 @@ def _without_steps_up(path: str) -> str:
 
 
 def _agreed(one: ScoreRecord, other: ScoreRecord) -> Pair:
-    """Give both records the same subject, video, split and instrument; values of the first record have priority."""
+    """Give both records the same subject, video, split, instrument and attributes; the first record has priority."""
     kinds = [record.attack_type or record.label for record in (one, other)]
     known = [kind for kind in kinds if kind is not AttackType.UNKNOWN]
     if one.label is not other.label or len(set(known)) > 1:
@@ -80,6 +80,7 @@ def _agreed(one: ScoreRecord, other: ScoreRecord) -> Pair:
         "subject": one.subject or other.subject,
         "video": one.video or other.video,
         "split": one.split or other.split,
+        "attributes": tuple((dict(other.attributes) | dict(one.attributes)).items()),
         "attack_type": None if one.label is Label.BONA_FIDE else AttackType(known[0] if known else AttackType.UNKNOWN),
     }
     return replace(one, **described), replace(other, **described)

@@ -6,11 +6,12 @@ import csv
 import hashlib
 import io
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from facepad.errors import ScoresError, unknown_choice
+from facepad.files.columns import attribute_columns, attributes_of, check_extra_columns, column_name, misspelt_column
 from facepad.files.disk import write_text
 from facepad.files.opening import MaxBytes, read_bytes
 from facepad.files.synonyms import parse_attack_type, parse_label, parse_split
@@ -20,8 +21,9 @@ from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 __all__ = ["SCORE_COLUMNS", "ScoreFile", "is_line_name", "read_scores", "scores_sha256", "write_scores"]
 
 SCORE_COLUMNS = ("path", "subject", "video", "frame", "label", "attack_type", "split", "status", "score")
-"""The columns of a scores file, in the order in which they are written."""
+"""The columns of a scores file, in the order in which they are written. Columns of attributes follow."""
 
+_KNOWN = frozenset(SCORE_COLUMNS)
 _STATUSES = tuple(status.value for status in ScoreStatus)
 _IDENTITY = ("path", "subject", "video")
 _LINE = "line "
@@ -46,7 +48,8 @@ class ScoreFile:
 def read_scores(path: Path) -> ScoreFile:
     """Read a scores file: facepad's CSV, or bob's format with 4 or 5 columns. The first line decides the format.
 
-    Only the CSV columns ``label`` and ``score`` are required. Unknown columns are ignored.
+    Only the CSV columns ``label`` and ``score`` are required. Further columns are the records' attributes. Columns
+    without a name, such as the row numbers that pandas writes, are left out.
 
     Raises:
         ScoresError: the file cannot be read, is empty or has an invalid format. For an invalid line, the error message
@@ -87,12 +90,21 @@ def is_line_name(path: str) -> bool:
 def _parse_csv(text: str, name: str) -> tuple[list[ScoreRecord], list[str]]:
     records: list[ScoreRecord] = []
     unknown_names: set[str] = set()
+    header: Collection[str] = ()
     for line, row in _csv_rows(text, name):
+        header = row.keys()
         try:
             records.append(_csv_record(row, line, unknown_names))
-        except ScoresError as error:
+        except (ScoresError, ValueError) as error:
             raise ScoresError(f"{name}, line {line}: {error}") from None
-    return records, [foreign_instruments_note(unknown_names)] if unknown_names else []
+    notes = [foreign_instruments_note(unknown_names)] if unknown_names else []
+    return records, [*notes, *_misspelt_notes(header)]
+
+
+def _misspelt_notes(header: Collection[str]) -> Iterator[str]:
+    for column in header:
+        if column not in _KNOWN and (meant := misspelt_column(column, header, SCORE_COLUMNS)):
+            yield f"column {column!r} is kept as an attribute (did you mean {meant!r}?)"
 
 
 def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -103,14 +115,14 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
             if not any(field.strip() for field in row):
                 continue
             if header is None:
-                header = [field.strip().lower() for field in row]
-                _check_header(header, name)
+                header = [column_name(field) for field in row]
+                _check_header([column for column in header if column], name)
             elif len(row) != len(header):
                 raise ScoresError(f"{name}, line {reader.line_num}: expected {len(header)} fields, got {len(row)}")
             else:
                 # Paths and names keep their spaces, because a record must not change when it is written and read.
                 pairs = zip(header, row, strict=True)
-                yield reader.line_num, {key: text if key in _IDENTITY else text.strip() for key, text in pairs}
+                yield reader.line_num, {key: text if key in _IDENTITY else text.strip() for key, text in pairs if key}
     except csv.Error as error:
         raise ScoresError(f"{name}, line {reader.line_num}: not CSV ({error})") from error
 
@@ -123,6 +135,10 @@ def _check_header(header: Sequence[str], name: str) -> None:
             f"{name}: expected a header like {','.join(SCORE_COLUMNS)} (label and score at least) "
             f"or bob's 4 or 5 columns; got {wrong} in {','.join(header)[:120]!r}"
         )
+    try:
+        check_extra_columns(header, SCORE_COLUMNS)
+    except ValueError as error:
+        raise ScoresError(f"{name}: {error}") from None
 
 
 def _csv_record(row: Mapping[str, str], line: int, unknown_names: set[str]) -> ScoreRecord:
@@ -146,6 +162,7 @@ def _csv_record(row: Mapping[str, str], line: int, unknown_names: set[str]) -> S
         split=split,
         status=status,
         score=score,
+        attributes=attributes_of(row, _KNOWN),
     )
 
 
@@ -198,7 +215,15 @@ def _quoted(field: str) -> str:
     return field
 
 
-def _csv_fields(record: ScoreRecord) -> tuple[str, ...]:
+def _extra_columns(records: Iterable[ScoreRecord]) -> list[str]:
+    try:
+        return attribute_columns(records, SCORE_COLUMNS)
+    except ValueError as error:
+        raise ScoresError(str(error)) from None
+
+
+def _csv_fields(record: ScoreRecord, extra: Sequence[str]) -> tuple[str, ...]:
+    values = dict(record.attributes)
     return (
         record.path,
         record.subject,
@@ -209,6 +234,7 @@ def _csv_fields(record: ScoreRecord) -> tuple[str, ...]:
         "" if record.split is None else record.split.value,
         record.status.value,
         "" if record.score is None else repr(float(record.score)),
+        *(values.get(column, "") for column in extra),
     )
 
 
@@ -216,16 +242,24 @@ def write_scores(path: Path, records: Iterable[ScoreRecord]) -> None:
     """Write records as scores.csv, atomically. `read_scores` reads the same records from the file.
 
     Raises:
-        ScoresError: a score is not a finite number.
+        ScoresError: a score is not a finite number, or an attribute has the name of a column.
         RunError: the file cannot be written.
     """
     records = list(records)
     for record in records:
         if record.score is not None and not math.isfinite(record.score):
             raise ScoresError(f"{record.path}: expected a finite score, got {record.score}")
-    write_text(Path(path), _csv_text([SCORE_COLUMNS, *map(_csv_fields, records)]))
+    extra = _extra_columns(records)
+    lines = (_csv_fields(record, extra) for record in records)
+    write_text(Path(path), _csv_text([(*SCORE_COLUMNS, *extra), *lines]))
 
 
 def scores_sha256(records: Iterable[ScoreRecord]) -> str:
-    """Return the SHA-256 of the sorted lines of scores.csv; it does not depend on the order of the records."""
-    return hashlib.sha256(_csv_text(sorted(map(_csv_fields, records))).encode()).hexdigest()
+    """Return the SHA-256 of the sorted lines of scores.csv; it does not depend on the order of the records.
+
+    With attributes, a line with their names comes first.
+    """
+    records = list(records)
+    extra = _extra_columns(records)
+    lines = sorted(_csv_fields(record, extra) for record in records)
+    return hashlib.sha256(_csv_text([extra, *lines] if extra else lines).encode()).hexdigest()

@@ -12,15 +12,26 @@ from facepad.types.decisions import (
     VideoDecision,
 )
 from facepad.types.faces import DEFAULT_DETECTOR, MAP_SIZE, Box, Face, FaceQuality, Landmarks
-from facepad.types.samples import AttackType, Label, Sample, ScoreRecord, ScoreStatus, Split
+from facepad.types.samples import (
+    LONGEST_ATTRIBUTE,
+    AttackType,
+    Attributes,
+    Label,
+    Sample,
+    ScoreRecord,
+    ScoreStatus,
+    Split,
+)
 from facepad.types.videos import VIDEO_SUFFIXES, VideoFrame
 
 __all__ = [
     "DEFAULT_DETECTOR",
+    "LONGEST_ATTRIBUTE",
     "MAP_SIZE",
     "VIDEO_SUFFIXES",
     "Aggregation",
     "AttackType",
+    "Attributes",
     "Box",
     "DecidedBy",
     "Decision",

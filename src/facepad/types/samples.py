@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from facepad.types.faces import Box
 
-__all__ = ["AttackType", "Label", "Sample", "ScoreRecord", "ScoreStatus", "Split"]
+__all__ = ["LONGEST_ATTRIBUTE", "AttackType", "Attributes", "Label", "Sample", "ScoreRecord", "ScoreStatus", "Split"]
+
+
+Attributes = tuple[tuple[str, str], ...]
+"""Names and values of a sample's attributes, sorted by name: the extra columns of a manifest or scores file."""
+
+LONGEST_ATTRIBUTE = 1000
+"""Number of characters that the name or the value of an attribute may have."""
 
 
 class Label(StrEnum):
@@ -63,6 +72,8 @@ class Sample:
         video: The video (or capture session) that the image was taken from; None if unknown.
         frame: Index of the frame in the video; None if unknown.
         box: Canonical face square in pixels; None if no face was found.
+        attributes: Names and values of the manifest's extra columns, such as ``("gender", "f")``. They are sorted by
+            name. A name is lower case and printable. An empty value counts as no attribute.
         line: Line of the manifest that lists the sample, for messages; None without a manifest. Samples that differ
             only in their lines are equal.
     """
@@ -75,9 +86,12 @@ class Sample:
     video: str | None = None
     frame: int | None = None
     box: Box | None = None
+    attributes: Attributes = ()
     line: int | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if self.attributes:
+            object.__setattr__(self, "attributes", _sorted_attributes(self.attributes))
         if (self.label is Label.BONA_FIDE) != (self.attack_type is None):
             got = f"{self.label}, {self.attack_type}"
             raise ValueError(f"{self.path}: attack_type belongs to attacks only, and every attack needs one, got {got}")
@@ -91,12 +105,21 @@ class Sample:
         """
         return PurePosixPath(self.path).stem.replace(".", "_")
 
+    def attribute(self, name: str) -> str | None:
+        """The value of an attribute; None without this attribute.
+
+        >>> Sample("1.png", "anna", Label.BONA_FIDE, attributes=(("gender", "f"),)).attribute("gender")
+        'f'
+        """
+        return dict(self.attributes).get(name)
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreRecord:
     """One line of scores.csv: a sample with its score, or with the reason for a missing score.
 
     The score is P(bona fide) in [0, 1]. Scores of other systems may lie outside [0, 1]; only their order has a meaning.
+    The attributes are those of the sample, or the extra columns of the scores file (`Sample.attributes`).
     """
 
     path: str
@@ -108,8 +131,38 @@ class ScoreRecord:
     split: Split | None
     status: ScoreStatus
     score: float | None
+    attributes: Attributes = ()
 
     def __post_init__(self) -> None:
+        if self.attributes:
+            object.__setattr__(self, "attributes", _sorted_attributes(self.attributes))
         if (self.status is ScoreStatus.SCORED) != (self.score is not None):
             got = f"{self.status}, {self.score}"
             raise ValueError(f"{self.path}: a score belongs to status 'scored' only, and 'scored' needs one, got {got}")
+
+    def attribute(self, name: str) -> str | None:
+        """The value of an attribute; None without this attribute."""
+        return dict(self.attributes).get(name)
+
+
+def _sorted_attributes(attributes: Iterable[tuple[str, str]]) -> Attributes:
+    """Attributes in the one form that files give back: sorted by name, without empty values.
+
+    Raises:
+        ValueError: a name or value is not allowed, or a name occurs twice.
+    """
+    given = [(name, text) for name, value in attributes if (text := value.strip())]
+    for name, value in given:
+        _check_attribute_name(name)
+        if len(value) > LONGEST_ATTRIBUTE:
+            raise ValueError(f"column {name}: expected at most {LONGEST_ATTRIBUTE} characters, got {len(value)}")
+    if len(dict(given)) < len(given):
+        raise ValueError(f"expected each attribute once, got {', '.join(sorted(name for name, _ in given))}")
+    return tuple(sorted(given))
+
+
+@lru_cache(maxsize=1024)  # a file repeats its few names in every line
+def _check_attribute_name(name: str) -> None:
+    if not name or name != name.strip().lower() or not name.isprintable() or len(name) > LONGEST_ATTRIBUTE:
+        shown = ascii(name[:60])
+        raise ValueError(f"expected the name of a column in lower case, printable and not empty, got {shown}")

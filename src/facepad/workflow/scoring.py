@@ -364,4 +364,5 @@ def _record(sample: Sample, status: ScoreStatus, score: float | None) -> ScoreRe
         split=sample.split,
         status=status,
         score=score,
+        attributes=sample.attributes,
     )

@@ -108,6 +108,13 @@ def test_read_manifest_refuses_a_bad_line_by_file_and_number(tmp_path, line, say
         ("path,label", "missing column subject"),
         ("path,subject,label,atack_type", "unknown column 'atack_type' (did you mean 'attack_type'?)"),
         ("path,subject,label,label", "column 'label' appears twice"),
+        ("path,subject,label,Attack Type", "unknown column 'Attack Type' (did you mean 'attack_type'?)"),
+        ("path,subject,label,", "column 4: expected a printable name of at most 1000 characters, got an empty name"),
+        ("path,subject,label,a\x1b[2Jb", "column 4: expected a printable name of at most 1000 characters, got 'a\\x1b"),
+        ("path,subject,label," + "x" * 1001, "column 4: expected a printable name of at most 1000 characters, got"),
+        ("path,subject,label,score", "column 'score' belongs to scores files"),
+        ("path,subject,label,Site, site", "column 'site' appears twice"),
+        (",".join(map(str, range(1001))), "expected at most 1000 columns, got 1001"),
     ],
 )
 def test_read_manifest_refuses_a_bad_header(tmp_path, header, says):
@@ -116,6 +123,47 @@ def test_read_manifest_refuses_a_bad_header(tmp_path, header, says):
         read_manifest(path)
     assert str(caught.value).startswith(f"{path}:1: ")
     assert says in str(caught.value)
+
+
+def test_extra_columns_are_attributes_and_are_written_after_the_others(tmp_path):
+    path = manifest(tmp_path, "path,Site ,subject,label,gender", "a.png, north ,anna,live,f", "b.png,,ben,live,")
+    first, second = read_manifest(path)
+    assert first.attributes == (("gender", "f"), ("site", "north"))
+    assert (first.attribute("site"), second.attribute("site"), second.attributes) == ("north", None, ())
+    write_manifest(tmp_path / "again.csv", [first, second])
+    assert (tmp_path / "again.csv").read_text().splitlines() == [
+        f"{HEADER},gender,site",
+        "a.png,anna,bona_fide,,,,,,,,,f,north",
+        "b.png,ben,bona_fide,,,,,,,,,,",
+    ]
+    assert read_manifest(tmp_path / "again.csv") == [first, second]
+    assert manifest_hash(path) == manifest_hash(tmp_path / "again.csv")
+
+
+def test_read_manifest_refuses_a_huge_value_of_an_attribute(tmp_path):
+    path = manifest(tmp_path, "path,subject,label,site", f"a.png,anna,live,{'x' * 1001}")
+    with pytest.raises(ManifestError, match=r":2: column site: expected at most 1000 characters, got 1001$"):
+        read_manifest(path)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "says"),
+    [
+        ((("", "f"),), "expected the name of a column in lower case, printable and not empty, got ''"),
+        ((("Site", "f"),), "in lower case, printable and not empty, got 'Site'"),
+        ((("site", "a"), ("site", "b")), "expected each attribute once, got site, site"),
+    ],
+)
+def test_a_sample_refuses_broken_attributes(attributes, says):
+    with pytest.raises(ValueError) as caught:
+        Sample("a.png", "anna", Label.BONA_FIDE, attributes=attributes)
+    assert says in str(caught.value)
+
+
+def test_write_manifest_refuses_an_attribute_with_the_name_of_a_column(tmp_path):
+    sample = Sample("a.png", "anna", Label.BONA_FIDE, attributes=(("video", "x"),))
+    with pytest.raises(ManifestError, match="an attribute cannot have the name of a column: 'video'"):
+        write_manifest(tmp_path / "manifest.csv", [sample])
 
 
 def test_read_manifest_refuses_a_missing_file(tmp_path):

@@ -18,6 +18,7 @@ from facepad.cli import main
 from facepad.errors import DatasetError, InputError, MetricError, ScoresError
 from facepad.media.images import write_image
 from facepad.metrics import AGGREGATIONS, shown_frames, to_videos
+from facepad.metrics.levels import level_notes
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.scorers import Scores
 from facepad.types import AttackType, Box, Label, Sample, ScoreRecord, ScoreStatus, Split
@@ -95,6 +96,15 @@ def test_a_video_is_one_name_of_one_subject_in_one_split():
         ("anna/1", "anna", "dev", 0.9, None),
     ]
     assert {v.video for v in videos} == {"1", "2"}
+
+
+def test_video_keeps_the_attributes_that_its_frames_share():
+    one, two = (replace(f, attributes=(("light", str(n)), ("site", "a"))) for n, f in enumerate(clip([0.1, 0.3])))
+    (video,) = to_videos([one, two, replace(two, attributes=(("site", "a"),))])
+    assert video.attributes == (("site", "a"),)
+    assert to_videos([one, replace(two, attributes=one.attributes)])[0].attributes == one.attributes
+    notes = [str(note) for note in level_notes([one, two, *clip([0.5], video="other")])]
+    assert notes == ["the frames of 1 video(s) disagree on light: these videos have no light"]
 
 
 def test_images_without_a_video_are_unchanged():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from facepad import metrics
@@ -37,6 +39,30 @@ def test_sha256_of_scores_ignores_order_and_sees_every_field():
     assert metrics.scores_sha256(RECORDS) == metrics.scores_sha256(RECORDS[::-1])
     assert metrics.scores_sha256(RECORDS) != metrics.scores_sha256(RECORDS[:2])
     assert len(metrics.scores_sha256(RECORDS)) == 64
+
+
+def test_extra_columns_are_attributes(write, tmp_path):
+    path = write(",Label,score,Site,atack_type\n0,live,0.9, north ,\n1,attack,0.1,,print\n")
+    first, second = (file := metrics.read_scores(path)).records
+    assert (first.attributes, second.attributes) == ((("site", "north"),), (("atack_type", "print"),))
+    assert file.notes == ("column 'atack_type' is kept as an attribute (did you mean 'attack_type'?)",)
+    metrics.write_scores(tmp_path / "again.csv", file.records)
+    assert metrics.read_scores(tmp_path / "again.csv").records == file.records
+    assert (tmp_path / "again.csv").read_text().splitlines()[0].endswith(",status,score,atack_type,site")
+
+
+def test_sha256_of_scores_sees_attributes_and_is_the_same_without():
+    lines = [replace(record, attributes=(("site", "north"),)) for record in RECORDS]
+    other = [replace(record, attributes=(("place", "north"),)) for record in RECORDS]
+    found = {metrics.scores_sha256(records) for records in (RECORDS, lines, other, lines[::-1])}
+    assert len(found) == 3
+    assert metrics.scores_sha256(RECORDS).startswith("82b865a50375b2d2")
+
+
+def test_an_attribute_with_the_name_of_a_column_is_not_written(tmp_path):
+    with pytest.raises(ScoresError, match="an attribute cannot have the name of a column: 'score'"):
+        metrics.write_scores(tmp_path / "scores.csv", [replace(RECORDS[0], attributes=(("score", "1"),))])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_columns_and_foreign_words_are_enough(write):
@@ -112,6 +138,10 @@ def test_repeated_lines_are_noted(write):
         ('label,score\n"live,0.5\n', "not CSV"),
         (b"label,score\nlive,\xff\n", "UTF-8"),
         ("a b 0.5 0.1 0.2 0.3\n", "no column label"),
+        ("label,score,a\x1b[2Jb\n", r"column 3: expected a printable name .* got 'a\\x1b"),
+        (f"label,score,{'x' * 1001}\n", "column 3: expected a printable name of at most 1000 characters"),
+        (f"label,score,site\nlive,1,{'x' * 1001}\n", "line 2: column site: expected at most 1000 characters, got 1001"),
+        (f"label,score,site\nlive,1,{'x' * 140_000}\n", "line 2: not CSV"),
     ],
 )
 def test_broken_scores_file_raises_naming_the_line(write, text, says):

@@ -163,6 +163,8 @@ def add_member(archive: tarfile.TarFile, member: Member) -> None:
         "frame": sample.frame,
         "box": sample.box and sample.box.xyxy,
     }
+    if sample.attributes:
+        label["attributes"] = dict(sample.attributes)
     text = json.dumps(label, ensure_ascii=False).encode()
     for file, content in ((name, member.content), (name.with_suffix(".json"), text)):
         header = tarfile.TarInfo(file.as_posix())  # zero owner, group and time: equal bytes in each run
@@ -192,4 +194,5 @@ def _sample(path: str, label: Mapping[str, Any]) -> Sample:
         video=label["video"],
         frame=label["frame"],
         box=label["box"] and Box(*label["box"]),
+        attributes=tuple(label.get("attributes", {}).items()),
     )
