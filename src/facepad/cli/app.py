@@ -16,7 +16,7 @@ from facepad import __version__
 from facepad.errors import InputError
 from facepad.files.disk import writing
 from facepad.runtime.terminal import one_line, safe_text
-from facepad.types import Aggregation, FacePolicy
+from facepad.types import Aggregation, FacePolicy, Label
 
 if TYPE_CHECKING:
     from facepad.modelfile.bundle import Bundle
@@ -29,6 +29,7 @@ __all__ = [
     "ExitCode",
     "FacesOption",
     "FuseOption",
+    "HigherIsOption",
     "Jobs",
     "Level",
     "LevelOption",
@@ -89,7 +90,9 @@ Out = Annotated[Path, typer.Argument(help="New (or empty) output folder.", show_
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")]
 CriterionOption = Annotated[
     str | None,
-    typer.Option(help="Threshold criterion on dev: eer, min-hter, bpcer@apcer=0.05, apcer@bpcer=0.05, or a number."),
+    typer.Option(
+        help="Threshold criterion on dev: eer, min-hter, bpcer@apcer=0.05 (or bpcer20), apcer@bpcer=0.05, or a number."
+    ),
 ]
 
 
@@ -131,6 +134,9 @@ RequireOption = Annotated[
     ),
 ]
 LevelOption = Annotated[Level, typer.Option(help="The unit of the metrics: single images, or whole videos.")]
+HigherIsOption = Annotated[
+    Label, typer.Option(help="Meaning of high scores. With attack, every score is negated; so is each threshold.")
+]
 FuseOption = Annotated[Aggregation | None, typer.Option(help="Aggregation of a video's frame scores; default: mean.")]
 
 

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from facepad.cli.app import CriterionOption, FuseOption, Level, LevelOption, aggregation_of, app, print_json, show
+from facepad.cli.app import (
+    CriterionOption,
+    FuseOption,
+    HigherIsOption,
+    Level,
+    LevelOption,
+    aggregation_of,
+    app,
+    print_json,
+    show,
+)
+from facepad.types import Label
 
 
 @app.command(epilog="Example: facepad compare reports/a/scores.csv reports/b/scores.csv --level video")
@@ -20,6 +31,7 @@ def compare(
     criterion: CriterionOption = "eer",
     level: LevelOption = Level.FRAME,
     fuse: FuseOption = None,
+    higher_is: HigherIsOption = Label.BONA_FIDE,
 ) -> None:
     """Test whether the difference between two systems is significant.
 
@@ -27,7 +39,9 @@ def compare(
     """
     from facepad.metrics import compare_files, format_comparison
 
-    comparison = compare_files(scores_a, scores_b, criterion or "eer", aggregation=aggregation_of(level, fuse))
+    comparison = compare_files(
+        scores_a, scores_b, criterion or "eer", aggregation=aggregation_of(level, fuse), higher_is=higher_is
+    )
     if as_json:
         print_json(comparison.to_dict())
     else:

@@ -11,6 +11,7 @@ from facepad.cli.app import (
     CriterionOption,
     ExitCode,
     FuseOption,
+    HigherIsOption,
     Level,
     LevelOption,
     RequireOption,
@@ -19,19 +20,19 @@ from facepad.cli.app import (
     print_json,
     show,
 )
+from facepad.types import Label
 
 
 @app.command(epilog="Example: facepad metrics reports/first/scores.csv --level video --require apcer=0.07")
 def metrics(
-    scores: Annotated[
-        Path, typer.Argument(help="scores.csv, or a 4- or 5-column score file of the Bob toolbox.", show_default=False)
-    ],
+    scores: Annotated[Path, typer.Argument(help="scores.csv, or a score file of the Bob toolbox.", show_default=False)],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
     criterion: CriterionOption = "eer",
     level: LevelOption = Level.FRAME,
     fuse: FuseOption = None,
     dev: Annotated[Path | None, typer.Option(help="Second scores file: its dev lines choose the threshold.")] = None,
     require: RequireOption = None,
+    higher_is: HigherIsOption = Label.BONA_FIDE,
 ) -> int:
     """Compute metrics from the scores of any system. The threshold is chosen on dev and applied to test.
 
@@ -41,7 +42,9 @@ def metrics(
     from facepad.metrics.from_file import measured_file
 
     requirements = parse_requirements(require or ())
-    summary, records = measured_file(scores, criterion or "eer", dev=dev, aggregation=aggregation_of(level, fuse))
+    summary, records = measured_file(
+        scores, criterion or "eer", dev=dev, aggregation=aggregation_of(level, fuse), higher_is=higher_is
+    )
     findings = check_requirements(records, summary.threshold.value, requirements)
     if as_json:
         document = {"requirements": [found.to_dict() for found in findings]} if requirements else {}

@@ -16,6 +16,7 @@ from typing import TypeVar
 from facepad.errors import InputError, ManifestError, reason, unknown_choice
 from facepad.files.columns import attribute_columns, attributes_of, check_extra_columns, column_name, misspelt_column
 from facepad.files.disk import write_text
+from facepad.files.numbers import parse_decimal, parse_whole
 from facepad.files.opening import MaxBytes, read_bytes
 from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS, normalise_name
 from facepad.types import AttackType, Box, Label, Sample, ScoreRecord, Split
@@ -328,17 +329,25 @@ def _subject(text: str) -> str:
 def _frame(text: str) -> int | None:
     if not text:
         return None
-    if not re.fullmatch(r"[0-9]{1,12}", text):
+    frame = parse_whole(text)
+    if frame is None:
         raise ValueError(f"frame must be a whole number from 0, got {text!r}")
-    return int(text)
+    return frame
 
 
 def _box(texts: list[str]) -> Box | None:
     if not any(texts):
         return None
     try:
-        box = Box(*map(float, texts))
+        box = Box(*map(_number, texts))
         Box(*(round(value, _DECIMALS) for value in box.xyxy))  # a written manifest must be readable again
         return box
     except ValueError as error:
         raise ValueError(f"box must be four numbers with x1 < x2 and y1 < y2, or empty, got {texts}") from error
+
+
+def _number(text: str) -> float:
+    number = parse_decimal(text)
+    if number is None:
+        raise ValueError(f"expected a plain decimal number, got {text!r}")
+    return number

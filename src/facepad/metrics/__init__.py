@@ -4,6 +4,7 @@ from facepad.files.synonyms import parse_attack_type, parse_label, parse_split
 from facepad.metrics.bob import write_bob_scores
 from facepad.metrics.calibration import expected_calibration_error, fit_platt, fit_temperature
 from facepad.metrics.compare import Comparison, Difference, McNemar, System, compare_files, compare_records, mcnemar
+from facepad.metrics.convert import convert_scores, write_bob_csv
 from facepad.metrics.curves import DetCurve, Histogram, RocCurve, det, histogram, probit, roc
 from facepad.metrics.from_file import metrics_from_file
 from facepad.metrics.intervals import Rate, clopper_pearson
@@ -108,6 +109,7 @@ __all__ = [
     "compare_files",
     "compare_records",
     "confusion_matrix",
+    "convert_scores",
     "det",
     "eer",
     "expected_calibration_error",
@@ -148,6 +150,7 @@ __all__ = [
     "threshold_at",
     "to_videos",
     "weak_notes",
+    "write_bob_csv",
     "write_bob_scores",
     "write_scores",
 ]

@@ -1,21 +1,56 @@
-"""Reading and writing score files of the bob toolbox.
+"""Reading and writing score files of the bob toolbox: its CSV, and its files with 4 or 5 columns.
 
-A line has 4 columns (claimed id, real id, path, score) or 5 columns (with a model label after the claimed id).
+The CSV has the columns ``claimed_id``, ``test_label``, ``is_bonafide``, ``attack_type`` and ``score`` in any order, and
+columns for facts on the samples, such as ``video_key`` and ``frame_id``. A line of the other files has 4 columns
+(claimed id, real id, path, score) or 5 columns (with a model label after the claimed id).
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from facepad.errors import ScoresError
 from facepad.files.disk import write_text
+from facepad.files.numbers import parse_decimal
 from facepad.files.synonyms import parse_attack_type
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus
 
-__all__ = ["bob_columns", "parse_bob", "write_bob_scores"]
+__all__ = ["BOB_CSV_COLUMNS", "bob_columns", "failure_notes", "from_bob_row", "parse_bob", "write_bob_scores"]
+
+BOB_CSV_COLUMNS: Mapping[str, str] = {
+    "claimed_id": "subject",
+    "test_label": "path",
+    "is_bonafide": "label",
+    "attack_type": "attack_type",
+    "score": "score",
+    "video_key": "video",
+    "frame_id": "frame",
+}
+"""The columns of bob's CSV, and the columns of scores.csv with the same meaning. Files are written in this order."""
+
+_LABELS = {"true": Label.BONA_FIDE, "false": Label.ATTACK}
+_FAILED = "nan"
+
+
+def from_bob_row(row: Mapping[str, str]) -> dict[str, str]:
+    """Convert a line of bob's CSV to the columns of scores.csv. Columns that only bob has keep their names.
+
+    A score of ``nan`` means a failure to acquire, and becomes the status ``unreadable``.
+
+    Raises:
+        ScoresError: ``is_bonafide`` is neither ``True`` nor ``False``.
+    """
+    label = _LABELS.get(row["is_bonafide"].lower())
+    if label is None:
+        raise ScoresError(f"expected True or False as is_bonafide, got {row['is_bonafide']!r}")
+    converted = {column: text for column, text in row.items() if column not in BOB_CSV_COLUMNS}
+    converted |= {name: row[column] for column, name in BOB_CSV_COLUMNS.items() if column in row}
+    converted["label"] = label.value
+    if row["score"].lower() == _FAILED:
+        converted |= {"score": "", "status": ScoreStatus.UNREADABLE.value}
+    return converted
 
 
 def bob_columns(line: str) -> Literal[4, 5] | None:
@@ -28,7 +63,7 @@ def bob_columns(line: str) -> Literal[4, 5] | None:
     if len(fields) not in (4, 5):
         return None
     try:
-        float(fields[-1])
+        float(fields[-1])  # not `parse_decimal`: a wrong form of a number must get a message about this number
     except ValueError:
         return None
     return 4 if len(fields) == 4 else 5
@@ -48,7 +83,7 @@ def parse_bob(lines: Iterable[tuple[int, str]], name: str) -> tuple[list[ScoreRe
         The records, and notes on the lines that were interpreted.
 
     Raises:
-        ScoresError: the number of columns changes, or a score is neither a finite number nor ``nan``.
+        ScoresError: the number of columns changes, or a score is neither a plain decimal number nor ``nan``.
     """
     records: list[ScoreRecord] = []
     unknown_names: set[str] = set()
@@ -58,25 +93,25 @@ def parse_bob(lines: Iterable[tuple[int, str]], name: str) -> tuple[list[ScoreRe
         if not fields or fields[0].startswith("#"):
             continue
         columns = columns or len(fields)
-        if len(fields) != columns or bob_columns(line) is None:
+        score = parse_decimal(fields[-1])
+        if len(fields) != columns or (score is None and fields[-1].lower() != _FAILED):
             raise ScoresError(
-                f"{name}, line {number}: expected {columns} columns ending in a score, got {line.strip()!r}"
+                f"{name}, line {number}: expected {columns} columns ending in a score, which is a plain decimal number "
+                f"or nan, got {line.strip()!r}"
             )
-        claimed, real, path, score = fields[0], fields[-3], fields[-2], float(fields[-1])
-        if math.isinf(score):
-            raise ScoresError(f"{name}, line {number}: expected a finite score or nan, got {fields[-1]}")
-        records.append(_bob_record(claimed, real, path, score, unknown_names))
-    return records, _interpretation_notes(records, unknown_names)
+        records.append(_bob_record(fields, score, unknown_names))
+    notes = failure_notes(records)
+    return records, [*notes, foreign_instruments_note(unknown_names)] if unknown_names else notes
 
 
-def _bob_record(claimed: str, real: str, path: str, score: float, unknown_names: set[str]) -> ScoreRecord:
+def _bob_record(fields: Sequence[str], score: float | None, unknown_names: set[str]) -> ScoreRecord:
+    claimed, real, path = fields[0], fields[-3], fields[-2]
     instrument: AttackType | None = None
     if real != claimed:
         instrument = parse_attack_type(real.removeprefix("attack").strip("/"))
         if instrument is None:
             unknown_names.add(real)
             instrument = AttackType.UNKNOWN
-    failed = math.isnan(score)
     return ScoreRecord(
         path=path,
         subject=claimed,
@@ -85,19 +120,15 @@ def _bob_record(claimed: str, real: str, path: str, score: float, unknown_names:
         label=Label.BONA_FIDE if instrument is None else Label.ATTACK,
         attack_type=instrument,
         split=None,
-        status=ScoreStatus.UNREADABLE if failed else ScoreStatus.SCORED,
-        score=None if failed else score,
+        status=ScoreStatus.UNREADABLE if score is None else ScoreStatus.SCORED,
+        score=score,
     )
 
 
-def _interpretation_notes(records: Sequence[ScoreRecord], unknown_names: set[str]) -> list[str]:
-    notes = []
+def failure_notes(records: Iterable[ScoreRecord]) -> list[str]:
+    """Return a note with the number of bob's failures to acquire; empty without failures."""
     failed = sum(record.status is ScoreStatus.UNREADABLE for record in records)
-    if failed:
-        notes.append(f"{failed} lines with score nan (failure to acquire) are counted as unreadable")
-    if unknown_names:
-        notes.append(foreign_instruments_note(unknown_names))
-    return notes
+    return [f"{failed} lines with score nan (failure to acquire) are counted as unreadable"] if failed else []
 
 
 def foreign_instruments_note(names: Iterable[str]) -> str:
@@ -128,6 +159,6 @@ def write_bob_scores(path: Path, records: Iterable[ScoreRecord], *, columns: Lit
                 "so bob would count the attack as bona fide"
             )
         model = (record.subject,) if columns == 5 else ()
-        score = "nan" if record.score is None else repr(float(record.score))
+        score = _FAILED if record.score is None else repr(float(record.score))
         lines.append(" ".join((record.subject, *model, real, record.path, score)))
-    write_text(Path(path), "".join(f"{line}\n" for line in lines))
+    write_text(path, "".join(f"{line}\n" for line in lines))

@@ -25,7 +25,7 @@ from facepad.metrics.ranking import OperatingPoints
 from facepad.metrics.resampling import Cluster, Resampling
 from facepad.metrics.table import ScoreTable, common_split, require_both_classes, score_table
 from facepad.metrics.thresholds import Threshold
-from facepad.types import ScoreRecord, Split
+from facepad.types import Label, ScoreRecord, Split
 
 __all__ = [
     "Comparison",
@@ -190,6 +190,7 @@ def compare_files(
     *,
     aggregation: Aggregation | None = None,
     resampling: Resampling = _DEFAULT_RESAMPLING,
+    higher_is: Label = Label.BONA_FIDE,
 ) -> Comparison:
     """Compare the test scores of two systems, each at a threshold chosen on the dev scores of the same system.
 
@@ -200,12 +201,13 @@ def compare_files(
         aggregation: Aggregation of frames into videos, to compare videos. The systems may have scored different frames
             of a video. None compares frames.
         resampling: Settings of the bootstrap.
+        higher_is: The meaning of high scores in both files. Scores whose high values mean attack are negated.
 
     Raises:
         ScoresError: a file has an invalid format, or the files do not describe the same samples.
         MetricError: one class has no scores, or the criterion or aggregation is unknown.
     """
-    one, other = (parts_of(Path(path), aggregation=aggregation) for path in (a, b))
+    one, other = (parts_of(Path(path), aggregation=aggregation, higher_is=higher_is) for path in (a, b))
     first, second = (
         System(str(path), parts.measured, parts.threshold(criterion, Resampling(seed=resampling.seed)))
         for path, parts in ((a, one), (b, other))

@@ -11,11 +11,12 @@ from facepad.errors import MetricError, ScoresError
 from facepad.files.disk import sha256_file
 from facepad.metrics.levels import Aggregation, level_notes, level_words, to_videos
 from facepad.metrics.notes import Note, NoteKind
+from facepad.metrics.polarity import polarity_notes, refuse_mixed_polarity, turned
 from facepad.metrics.resampling import Resampling
 from facepad.metrics.scores import is_line_name, read_scores
 from facepad.metrics.summary import PadSummary, summarize
 from facepad.metrics.thresholds import CHOSEN_ON_ITSELF, Threshold, choose_threshold, parse_criterion
-from facepad.types import ScoreRecord, Split
+from facepad.types import Label, ScoreRecord, Split
 
 __all__ = ["Parts", "measured_file", "metrics_from_file", "parts_of"]
 
@@ -54,25 +55,33 @@ class Parts:
         return choose_threshold(self.chooses, criterion, source=self.source, resampling=resampling, notes=notes)
 
 
-def parts_of(path: Path, *, aggregation: Aggregation | None = None, dev: Path | None = None) -> Parts:
+def parts_of(
+    path: Path,
+    *,
+    aggregation: Aggregation | None = None,
+    dev: Path | None = None,
+    higher_is: Label = Label.BONA_FIDE,
+) -> Parts:
     """Read a scores file, and select the measured records and the records that choose the threshold.
 
     Args:
         path: A scores.csv or a bob score file.
         aggregation: Aggregation of the frames of each video into one record; None keeps frames.
         dev: A second file. Its dev lines choose the threshold, or all its lines if no line names a split.
+        higher_is: The meaning of high scores in the files. Scores whose high values mean attack are negated.
 
     Raises:
         ScoresError: a file has an invalid format, only some lines name a split, a video holds both classes or several
-            instruments, or ``dev`` has no lines for the threshold other than the measured lines.
+            instruments, ``dev`` has no lines for the threshold other than the measured lines, or high scores mean bona
+            fide in the measured lines and attack in the lines that choose the threshold, or the other way round.
     """
-    records, notes = _read_records(path, aggregation)
+    records, notes = _read_records(path, aggregation, higher_is)
     by_split = _by_split(records, path)
     measured = next(part for part in (by_split.get(s) for s in (Split.TEST, Split.DEV, Split.TRAIN, None)) if part)
     chooses = by_split.get(Split.DEV) or measured
     lines = "videos" if aggregation else "lines"
     if dev is not None:
-        others, dev_notes = _read_records(dev, aggregation)
+        others, dev_notes = _read_records(dev, aggregation, higher_is)
         chooses = _dev_lines(others, dev)
         if chooses[0].split is None:
             dev_notes.append(Note(NoteKind.READING, f"no line names a split, so all {lines} choose the threshold"))
@@ -81,6 +90,10 @@ def parts_of(path: Path, *, aggregation: Aggregation | None = None, dev: Path | 
         notes += _overlap(measured, chooses, path, dev)
     unused = len(records) - len(measured) - (0 if dev or chooses is measured else len(chooses))
     notes += _unused(unused, f"{lines} of other splits are neither measured nor used for the threshold")
+    if chooses is not measured:
+        names = f"{path} ({measured[0].split or 'no split'})", f"{dev or path} ({chooses[0].split or 'no split'})"
+        refuse_mixed_polarity(measured, chooses, names)
+    notes += polarity_notes(measured, higher_is)
     return Parts(measured, chooses, str(dev or path), aggregation, tuple(notes))
 
 
@@ -133,13 +146,16 @@ def _sample_name(record: ScoreRecord) -> tuple[object, ...] | None:
     return record.path, record.subject, record.video, record.frame, record.label
 
 
-def _read_records(path: Path, aggregation: Aggregation | None) -> tuple[list[ScoreRecord], list[Note]]:
+def _read_records(
+    path: Path, aggregation: Aggregation | None, higher_is: Label
+) -> tuple[list[ScoreRecord], list[Note]]:
     file = read_scores(path)
+    records = turned(file.records) if higher_is is Label.ATTACK else list(file.records)
     notes = [Note(NoteKind.READING, line) for line in file.notes]
     if aggregation is None:
-        return list(file.records), notes
+        return records, notes
     try:
-        return to_videos(file.records, aggregation), [*notes, *level_notes(file.records)]
+        return to_videos(records, aggregation), [*notes, *level_notes(records)]
     except ScoresError as error:
         raise ScoresError(f"{path}: {error}") from None
 
@@ -151,6 +167,7 @@ def metrics_from_file(
     dev: Path | None = None,
     aggregation: Aggregation | None = None,
     resampling: Resampling = _DEFAULT_RESAMPLING,
+    higher_is: Label = Label.BONA_FIDE,
 ) -> PadSummary:
     """Measure a scores file.
 
@@ -166,14 +183,17 @@ def metrics_from_file(
         aggregation: Aggregation of frames into videos (`to_videos`). The threshold and the metrics are then of videos.
             None measures frames.
         resampling: Settings of the bootstrap.
+        higher_is: The meaning of high scores in the files. Scores whose high values mean attack are negated, and the
+            threshold is of the negated scores.
 
     Raises:
-        ScoresError: a file has an invalid format, only some lines name a split, a video holds both classes or several
-            instruments, or ``dev`` has no lines for the threshold other than the measured lines.
+        ScoresError: as `parts_of`.
         MetricError: one class has no scores, the criterion or aggregation is unknown, or ``dev`` is given with a
             threshold.
     """
-    return measured_file(path, criterion, dev=dev, aggregation=aggregation, resampling=resampling)[0]
+    return measured_file(path, criterion, dev=dev, aggregation=aggregation, resampling=resampling, higher_is=higher_is)[
+        0
+    ]
 
 
 def measured_file(
@@ -183,6 +203,7 @@ def measured_file(
     dev: Path | None = None,
     aggregation: Aggregation | None = None,
     resampling: Resampling = _DEFAULT_RESAMPLING,
+    higher_is: Label = Label.BONA_FIDE,
 ) -> tuple[PadSummary, list[ScoreRecord]]:
     """Measure a scores file as `metrics_from_file` does, and also return the measured records.
 
@@ -192,7 +213,7 @@ def measured_file(
     if dev is not None and (isinstance(criterion, Threshold) or parse_criterion(criterion).name == "fixed"):
         value = criterion.value if isinstance(criterion, Threshold) else criterion
         raise MetricError(f"{dev} would choose the threshold, but the threshold is given as a number: {value}")
-    parts = parts_of(Path(path), aggregation=aggregation, dev=None if dev is None else Path(dev))
+    parts = parts_of(Path(path), aggregation=aggregation, dev=None if dev is None else Path(dev), higher_is=higher_is)
     summary = summarize(
         parts.measured,
         parts.threshold(criterion, resampling),

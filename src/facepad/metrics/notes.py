@@ -19,6 +19,7 @@ class NoteKind(StrEnum):
     SEPARABLE = "separable"  #: Every attack scores below every bona fide sample.
     ONE_SIDED = "one_sided"  #: The threshold accepts or rejects every sample that it was chosen on.
     UNSCORED = "unscored"  #: Some samples have no score.
+    POLARITY = "polarity"  #: Attacks score higher than bona fide samples.
     LEVEL = "level"  #: The aggregation of frames into videos, or the level that was measured.
     READING = "reading"  #: The lines of a scores file that were interpreted or left out.
     INTERVAL = "interval"  #: A limitation of the intervals.

@@ -13,12 +13,13 @@ from pathlib import Path
 from facepad.errors import ScoresError, unknown_choice
 from facepad.files.columns import attribute_columns, attributes_of, check_extra_columns, column_name, misspelt_column
 from facepad.files.disk import write_text
+from facepad.files.numbers import parse_decimal, parse_whole
 from facepad.files.opening import MaxBytes, read_bytes
-from facepad.files.synonyms import parse_attack_type, parse_label, parse_split
-from facepad.metrics.bob import bob_columns, foreign_instruments_note, parse_bob
+from facepad.files.synonyms import normalise_name, parse_attack_type, parse_label, parse_split
+from facepad.metrics.bob import bob_columns, failure_notes, foreign_instruments_note, from_bob_row, parse_bob
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
-__all__ = ["SCORE_COLUMNS", "ScoreFile", "is_line_name", "read_scores", "scores_sha256", "write_scores"]
+__all__ = ["SCORE_COLUMNS", "ScoreFile", "csv_text", "is_line_name", "read_scores", "scores_sha256", "write_scores"]
 
 SCORE_COLUMNS = ("path", "subject", "video", "frame", "label", "attack_type", "split", "status", "score")
 """The columns of a scores file, in the order in which they are written. Columns of attributes follow."""
@@ -27,6 +28,7 @@ _KNOWN = frozenset(SCORE_COLUMNS)
 _STATUSES = tuple(status.value for status in ScoreStatus)
 _IDENTITY = ("path", "subject", "video")
 _LINE = "line "
+_BOB_LABEL = "is_bonafide"
 _NO_INSTRUMENT = ("", "-", "none", "na", "n/a")
 
 
@@ -36,7 +38,7 @@ class ScoreFile:
 
     Attributes:
         records: One record per line, in the order of the file.
-        format: ``scores.csv``, ``bob 4-column`` or ``bob 5-column``.
+        format: ``scores.csv``, ``bob CSV``, ``bob 4-column`` or ``bob 5-column``.
         notes: Notes on lines that were interpreted.
     """
 
@@ -46,10 +48,10 @@ class ScoreFile:
 
 
 def read_scores(path: Path) -> ScoreFile:
-    """Read a scores file: facepad's CSV, or bob's format with 4 or 5 columns. The first line decides the format.
+    """Read a scores file: facepad's CSV, bob's CSV, or bob's files with 4 or 5 columns. The first line decides.
 
-    Only the CSV columns ``label`` and ``score`` are required. Further columns are the records' attributes. Columns
-    without a name, such as the row numbers that pandas writes, are left out.
+    Only the CSV columns ``score`` and ``label`` (bob: ``is_bonafide``) are required. Further columns are the records'
+    attributes. Columns without a name, such as the row numbers that pandas writes, are left out.
 
     Raises:
         ScoresError: the file cannot be read, is empty or has an invalid format. For an invalid line, the error message
@@ -68,8 +70,7 @@ def read_scores(path: Path) -> ScoreFile:
         records, notes = parse_bob(enumerate(text.splitlines(), start=1), str(path))
         kind = f"bob {columns}-column"
     else:
-        records, notes = _parse_csv(text, str(path))
-        kind = "scores.csv"
+        records, notes, kind = _parse_csv(text, str(path))
     if not records:
         raise ScoresError(f"{path} holds no scores; expected a header {','.join(SCORE_COLUMNS)} and lines below it")
     repeated = len(records) - len({(r.path, r.video, r.frame) for r in records})
@@ -87,18 +88,36 @@ def is_line_name(path: str) -> bool:
     return path.startswith(_LINE) and path.removeprefix(_LINE).isdigit()
 
 
-def _parse_csv(text: str, name: str) -> tuple[list[ScoreRecord], list[str]]:
+def _parse_csv(text: str, name: str) -> tuple[list[ScoreRecord], list[str], str]:
+    """Return the records, the notes and the format."""
     records: list[ScoreRecord] = []
     unknown_names: set[str] = set()
-    header: Collection[str] = ()
+    words: dict[Label, str] = {}
+    fields: Mapping[str, str] = {}
+    bob = False
     for line, row in _csv_rows(text, name):
-        header = row.keys()
+        bob = _BOB_LABEL in row
         try:
-            records.append(_csv_record(row, line, unknown_names))
+            fields = from_bob_row(row) if bob else row
+            records.append(_csv_record(fields, line, unknown_names))
+            _refuse_other_word(fields["label"], records[-1].label, words)
         except (ScoresError, ValueError) as error:
             raise ScoresError(f"{name}, line {line}: {error}") from None
-    notes = [foreign_instruments_note(unknown_names)] if unknown_names else []
-    return records, [*notes, *_misspelt_notes(header)]
+    notes = failure_notes(records) if bob else []
+    if unknown_names:
+        notes.append(foreign_instruments_note(unknown_names))
+    return records, [*notes, *_misspelt_notes(fields.keys())], "bob CSV" if bob else "scores.csv"
+
+
+def _refuse_other_word(text: str, label: Label, words: dict[Label, str]) -> None:
+    """Refuse a second word for a label, because lines of several systems may differ in the polarity of their scores."""
+    word = normalise_name(text)
+    first = words.setdefault(label, word)
+    if word.replace("_", "") != first.replace("_", ""):
+        raise ScoresError(
+            f"expected one word for {label} in the whole file, got {text!r} after {first!r}: does the file mix the "
+            "scores of several systems?"
+        )
 
 
 def _misspelt_notes(header: Collection[str]) -> Iterator[str]:
@@ -128,12 +147,13 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _check_header(header: Sequence[str], name: str) -> None:
-    missing = [column for column in ("label", "score") if column not in header]
-    if missing or len(set(header)) != len(header):
+    missing = [column for column in (_BOB_LABEL if _BOB_LABEL in header else "label", "score") if column not in header]
+    twice = len(set(header)) != len(header) or {_BOB_LABEL, "label"} <= set(header)
+    if missing or twice:
         wrong = f"no column {' and '.join(missing)}" if missing else "a column twice"
         raise ScoresError(
             f"{name}: expected a header like {','.join(SCORE_COLUMNS)} (label and score at least) "
-            f"or bob's 4 or 5 columns; got {wrong} in {','.join(header)[:120]!r}"
+            f"or one of bob's formats; got {wrong} in {','.join(header)[:120]!r}"
         )
     try:
         check_extra_columns(header, SCORE_COLUMNS)
@@ -180,10 +200,10 @@ def _parse_instrument(text: str, label: Label, unknown_names: set[str]) -> Attac
 
 
 def _parse_frame(text: str) -> int | None:
-    try:
-        return int(text) if text else None
-    except ValueError:
-        raise ScoresError(f"expected a whole number as frame, got {text!r}") from None
+    frame = parse_whole(text)
+    if text and frame is None:
+        raise ScoresError(f"expected a whole number as frame, at least 0, got {text!r}")
+    return frame
 
 
 def _parse_status_and_score(row: Mapping[str, str]) -> tuple[ScoreStatus, float | None]:
@@ -195,16 +215,16 @@ def _parse_status_and_score(row: Mapping[str, str]) -> tuple[ScoreStatus, float 
         if text:
             raise ScoresError(f"status {status} needs an empty score, got {text!r}")
         return status, None
-    try:
-        score = float(text)
-    except ValueError:
-        score = math.nan
-    if not math.isfinite(score):
-        raise ScoresError(f"expected a finite number as score (or a status such as no_face), got {text!r}")
+    score = parse_decimal(text)
+    if score is None:
+        raise ScoresError(
+            f"expected a finite number as score, such as 0.5 or 1e-3 (or a status such as no_face), got {text!r}"
+        )
     return status, score
 
 
-def _csv_text(rows: Iterable[Sequence[str]]) -> str:
+def csv_text(rows: Iterable[Sequence[str]]) -> str:
+    """The lines of a CSV file; `read_scores` reads the same fields from them."""
     # Not csv.writer: csv.writer does not quote a single carriage return, and csv.reader would end the line there.
     return "".join(",".join(map(_quoted, row)) + "\n" for row in rows)
 
@@ -251,7 +271,7 @@ def write_scores(path: Path, records: Iterable[ScoreRecord]) -> None:
             raise ScoresError(f"{record.path}: expected a finite score, got {record.score}")
     extra = _extra_columns(records)
     lines = (_csv_fields(record, extra) for record in records)
-    write_text(Path(path), _csv_text([(*SCORE_COLUMNS, *extra), *lines]))
+    write_text(Path(path), csv_text([(*SCORE_COLUMNS, *extra), *lines]))
 
 
 def scores_sha256(records: Iterable[ScoreRecord]) -> str:
@@ -262,4 +282,4 @@ def scores_sha256(records: Iterable[ScoreRecord]) -> str:
     records = list(records)
     extra = _extra_columns(records)
     lines = sorted(_csv_fields(record, extra) for record in records)
-    return hashlib.sha256(_csv_text([extra, *lines] if extra else lines).encode()).hexdigest()
+    return hashlib.sha256(csv_text([extra, *lines] if extra else lines).encode()).hexdigest()

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facepad.errors import MetricError, unknown_choice
+from facepad.files.numbers import parse_decimal
 from facepad.metrics.arrays import check_limit, check_threshold
 from facepad.metrics.intervals import percentile_interval
 from facepad.metrics.notes import Note, NoteKind, read_notes
@@ -22,6 +23,7 @@ from facepad.types import ScoreRecord, Split
 
 __all__ = [
     "CHOSEN_ON_ITSELF",
+    "CRITERION_ALIASES",
     "Criterion",
     "Threshold",
     "ThresholdOrigin",
@@ -37,6 +39,13 @@ CHOSEN_ON_ITSELF = Note(
 """The note on a threshold that was chosen on the evaluated scores."""
 
 _DEFAULT_RESAMPLING = Resampling()
+CRITERION_ALIASES: Mapping[str, str] = {
+    "bpcer10": "bpcer@apcer=0.1",
+    "bpcer20": "bpcer@apcer=0.05",
+    "bpcer100": "bpcer@apcer=0.01",
+}
+"""Other names of criteria. The number in the name is 1 / APCER."""
+
 _CHOICES = ("eer", "min-hter", "bpcer@apcer=0.05", "apcer@bpcer=0.05", "a number")
 
 
@@ -64,7 +73,8 @@ def parse_criterion(criterion: str | float) -> Criterion:
     Args:
         criterion: ``eer``, ``min-hter``, ``bpcer@apcer=0.05`` (lowest BPCER with an APCER of at most 5 % for
             every instrument), ``apcer@bpcer=0.05`` (lowest APCER with a BPCER of at most 5 %), or a number, which is
-            the threshold itself.
+            the threshold itself. ``bpcer10``, ``bpcer20`` and ``bpcer100`` are the names of ISO/IEC 30107-3 for
+            ``bpcer@apcer`` with 10 %, 5 % and 1 %.
 
     Raises:
         MetricError: the name is unknown, or the number is out of range.
@@ -75,6 +85,7 @@ def parse_criterion(criterion: str | float) -> Criterion:
     '0.5'
     """
     text = str(criterion).strip().lower()
+    text = CRITERION_ALIASES.get(text, text)
     if text in ("eer", "min-hter"):
         return Criterion(text)
     name, _, limit = text.partition("=")
@@ -84,10 +95,10 @@ def parse_criterion(criterion: str | float) -> Criterion:
 
 
 def _parse_number(text: str, whole: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise MetricError(unknown_choice("criterion", whole, _CHOICES)) from None
+    number = parse_decimal(text)
+    if number is None:
+        raise MetricError(unknown_choice("criterion", whole, _CHOICES))
+    return number
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from facepad.types.samples import (
     Label,
     Sample,
     ScoreRecord,
+    ScoresFormat,
     ScoreStatus,
     Split,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Sample",
     "ScoreRecord",
     "ScoreStatus",
+    "ScoresFormat",
     "SourceDecision",
     "Split",
     "VideoDecision",

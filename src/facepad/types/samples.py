@@ -7,10 +7,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import PurePosixPath
+from typing import Literal
 
 from facepad.types.faces import Box
 
-__all__ = ["LONGEST_ATTRIBUTE", "AttackType", "Attributes", "Label", "Sample", "ScoreRecord", "ScoreStatus", "Split"]
+__all__ = [
+    "LONGEST_ATTRIBUTE",
+    "AttackType",
+    "Attributes",
+    "Label",
+    "Sample",
+    "ScoreRecord",
+    "ScoreStatus",
+    "ScoresFormat",
+    "Split",
+]
 
 
 Attributes = tuple[tuple[str, str], ...]
@@ -57,6 +68,10 @@ class ScoreStatus(StrEnum):
     NO_FACE = "no_face"
     UNREADABLE = "unreadable"
     LOW_QUALITY = "low_quality"
+
+
+ScoresFormat = Literal["scores", "bob-csv", "bob-4", "bob-5"]
+"""A format of scores files: scores.csv, the CSV of the bob toolbox, or its files with 4 or 5 columns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,15 @@ def test_repeated_lines_are_noted(write):
         ("label,status,score\nlive,noface,\n", "did you mean 'no_face'"),
         ("label,split,score\nlive,tset,0.5\n", "did you mean 'test'"),
         ("label,frame,score\nlive,first,0.5\n", "whole number as frame"),
+        ("label,frame,score\nlive,1_0,0.5\n", "whole number as frame"),
         ("label,attack_type,score\nlive,print,0.5\n", "bona fide line has no attack_type"),
+        ("label,score\nlive,0.5\nreal,0.6\n", "line 3: expected one word for bona_fide in the whole file, got 'real'"),
+        ("label,score\nattack,0.5\nlive,0.6\nSpoof,0.6\n", "line 4: expected one word for attack"),
+        ("label,is_bonafide,score\nlive,True,0.5\n", "a column twice"),
+        ("test_label,is_bonafide\na,True\n", "no column score"),
+        ("is_bonafide,score\nTrue,0.5\n1,0.5\n", "line 3: expected True or False as is_bonafide, got '1'"),
+        ("is_bonafide,score\nTrue,high\n", "line 2: expected a finite number as score"),
+        ("is_bonafide,attack_type,score\nTrue,print,0.5\n", "line 2: a bona fide line has no attack_type"),
         ('label,score\n"live,0.5\n', "not CSV"),
         (b"label,score\nlive,\xff\n", "UTF-8"),
         ("a b 0.5 0.1 0.2 0.3\n", "no column label"),
@@ -190,7 +198,8 @@ def test_bob_5_columns_are_told_apart_from_4(write):
     [
         ("7 7 a 0.9\n7 m 7 a 0.9\n", "line 2: expected 4 columns"),
         ("7 7 a 0.9\n7 7 a high\n", "line 2: expected 4 columns"),
-        ("7 7 a inf\n", "line 1: expected a finite score"),
+        ("7 7 a inf\n", "line 1: expected 4 columns ending in a score, which is a plain decimal number or nan"),
+        ("7 7 a 1_0\n", "line 1: expected 4 columns ending in a score"),
     ],
 )
 def test_broken_bob_file_raises_naming_the_line(write, text, says):
@@ -220,3 +229,65 @@ def test_bob_export_refuses_what_its_columns_cannot_carry(tmp_path):
     with pytest.raises(ScoresError, match="count the attack as bona fide"):
         metrics.write_bob_scores(tmp_path / "s", [twin])
     assert list(tmp_path.iterdir()) == []
+
+
+WRONG_NUMBERS = ("1_0", "١", "0x1p3", "infinity", "-Inf", "1e999", "1,5", "--1", "1e", ".", "１")
+"""Python reads most of these texts as numbers; as scores, they are mistakes."""
+
+
+@pytest.mark.parametrize("text", WRONG_NUMBERS)
+def test_numbers_other_than_plain_decimals_are_refused_in_every_format(write, text):
+    files = ["label,score\nspoof,0.1\nlive,{}\n", "is_bonafide,score\nFalse,0.1\nTrue,{}\n", "7 8 a 0.1\n7 7 b {}\n"]
+    for lines in files:
+        with pytest.raises(ScoresError, match=r"scores\.csv, line [23]: expected"):
+            metrics.read_scores(write(lines.format(text)))
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e-3", 0.001), ("+.5", 0.5), ("-2.", -2.0), ("3E2", 300.0)])
+def test_plain_decimals_are_read_in_every_format(write, text, number):
+    for lines in ("label,score\nlive,{}\n", "is_bonafide,score\nTrue,{}\n", "7 7 b {}\n"):
+        [record] = metrics.read_scores(write(lines.format(text))).records
+        assert record.score == number
+
+
+BOB_CSV = """\
+score,test_label,claimed_id,attack_type,frame_id,is_bonafide,video_key,sex
+0.75,real/7,7,,3,True,clip 1,f
+-1.5,print/7,7,print,,False,,f
+nan,mask/8,8,mask_3d,,FALSE,,m
+"""
+
+
+def test_bobs_csv_is_read_with_its_columns_in_any_order(write):
+    file = metrics.read_scores(write(BOB_CSV))
+    assert file.format == "bob CSV"
+    got = [(r.path, r.subject, r.video, r.frame, r.attack_type, r.status.value, r.score) for r in file.records]
+    assert got == [
+        ("real/7", "7", "clip 1", 3, None, "scored", 0.75),
+        ("print/7", "7", None, None, AttackType.PRINT, "scored", -1.5),
+        ("mask/8", "8", None, None, AttackType.MASK_3D, "unreadable", None),
+    ]
+    assert [record.attribute("sex") for record in file.records] == ["f", "f", "m"]
+    assert file.notes == ("1 lines with score nan (failure to acquire) are counted as unreadable",)
+
+
+@pytest.mark.parametrize("form", ["bob-csv", "bob-4", "bob-5"])
+def test_scores_are_the_same_after_a_conversion_to_bob_and_back(write, tmp_path, facepad, form):
+    source = tmp_path / "scores.csv"
+    unnamed = {"attributes": (("sex", "f"),)} if form == "bob-csv" else {"video": None, "frame": None}
+    records = [replace(record, **unnamed) for record in RECORDS[::2]]
+    metrics.write_scores(source, records)
+    there, back = tmp_path / "scores-eval", tmp_path / "back.csv"
+    code, _, err = facepad("convert", source, there, "--to", form)
+    assert (code, there.exists()) == (2, False)
+    assert "a file of bob holds one split, but" in err
+    for split in ("dev", "test"):
+        wanted = [record for record in records if record.split == split]
+        assert facepad("convert", source, there, "--to", form, "--split", split)[0] == 0
+        assert facepad("convert", there, back, "--to", "scores")[0] == 0
+        found = [replace(record, split=Split(split)) for record in metrics.read_scores(back).records]
+        # A file of bob holds no reason for a missing score.
+        assert found == [r if r.score is not None else replace(r, status=ScoreStatus.UNREADABLE) for r in wanted]
+        assert facepad("convert", source, there, "--to", form, "--split", split)[0] == 2, "the file exists"
+        there.unlink()
+        back.unlink()

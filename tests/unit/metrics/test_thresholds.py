@@ -148,6 +148,11 @@ def test_number_is_taken_unchanged_and_has_a_note():
     assert "not chosen on data" in metrics.joined(threshold.origin.notes)
 
 
+@pytest.mark.parametrize(("name", "limit"), [("BPCER10", 0.1), ("bpcer20", 0.05), ("BPCER100", 0.01)])
+def test_the_names_of_the_standard_are_criteria(name, limit):
+    assert metrics.parse_criterion(name) == metrics.Criterion("bpcer@apcer", limit)
+
+
 @pytest.mark.parametrize(
     ("criterion", "says"),
     [
@@ -156,7 +161,9 @@ def test_number_is_taken_unchanged_and_has_a_note():
         ("bpcer@apcer=x", "unknown criterion"),
         ("bpcer@apcer=5", "fraction"),
         ("apcer@bpcer=-0.1", "allowed BPCER"),
-        ("nan", "finite threshold"),
+        ("nan", "unknown criterion"),
+        ("1_0", "unknown criterion"),
+        ("infinity", "unknown criterion"),
         ("", "unknown criterion"),
     ],
 )
