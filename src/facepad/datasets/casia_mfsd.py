@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
 from facepad.datasets.existing_frames import possible_videos, videos_or_frames
+from facepad.datasets.layout import count_notes, sort_samples
 from facepad.datasets.published import CITED, TLA, PublishedFigure, fusion_figures
-from facepad.datasets.splits import split_subjects
+from facepad.datasets.splits import dev_of_train
 from facepad.errors import DatasetError
 from facepad.files.disk import walk_files
 from facepad.types import AttackType, Label, Sample, Split
@@ -19,7 +20,7 @@ from facepad.types import AttackType, Label, Sample, Split
 __all__ = ["CASIA_MFSD"]
 
 _NAME = re.compile(r"[1-8]|HR_[1-4]", re.IGNORECASE)
-_DEV_OF_TRAIN: Mapping[Split, float] = {Split.TRAIN: 0.75, Split.DEV: 0.25}
+_DEV_OF_TRAIN = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,7 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
             f"{root} holds no videos of CASIA-MFSD, which are named 1.avi to 8.avi and HR_1.avi to HR_4.avi"
         )
     refuse_one_class(samples, f"CASIA-MFSD in {root}", "videos")
-    train = [sample for sample in samples if sample.split is Split.TRAIN]
-    chosen = split_subjects(train, _DEV_OF_TRAIN, seed)
-    divided = [replace(s, split=chosen[s.subject]) if s.split is Split.TRAIN else s for s in samples]
-    scan.folds[""] = sorted(divided, key=lambda s: (list(Split).index(s.split or Split.TEST), s.subject, s.path))
+    scan.folds[""] = sort_samples(dev_of_train(samples, _DEV_OF_TRAIN, seed))
     return scan
 
 
@@ -130,11 +128,7 @@ def _shot(sample: Sample) -> _Shot:
 def _note_counts(part: _Part, samples: Sequence[Sample], scan: Scan) -> None:
     counts = Counter(label for _, label in {(sample.video or sample.path, sample.label) for sample in samples})
     for label, each in ((Label.BONA_FIDE, 3), (Label.ATTACK, 9)):
-        if counts[label] != each * part.people:
-            published = each * part.people
-            scan.notes.append(
-                f"{part.folder} holds {counts[label]} {label} videos, but the published set has {published}"
-            )
+        scan.notes.extend(count_notes(part.folder, label, counts[label], each * part.people))
 
 
 def _belongs(shot: _Shot, protocol: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
 from facepad.datasets.manifest import why_unlisted
-from facepad.datasets.splits import split_subjects
+from facepad.datasets.splits import dev_of_train, split_subjects
 from facepad.errors import DatasetError, InputError
 from facepad.files.disk import walk_files
 from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS, normalise_name
@@ -20,7 +20,7 @@ __all__ = ["FOLDER", "NamedFile", "named_files", "scan_tree"]
 
 _SHARES: Mapping[Split, float] = {Split.TRAIN: 0.6, Split.DEV: 0.2, Split.TEST: 0.2}
 _INSTRUMENTS = {name: kind for name, kind in ATTACK_TYPE_SYNONYMS.items() if kind is not AttackType.UNKNOWN}
-_DEV_OF_TRAIN: Mapping[Split, float] = {Split.TRAIN: 0.8, Split.DEV: 0.2}
+_DEV_OF_TRAIN = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,9 +174,9 @@ def _keep_splits(samples: list[Sample], subjects_known: bool, seed: int, scan: S
     if not subjects_known:
         scan.notes.append("no dev folder, and none was made: without subject folders, dev could show people of train")
         return samples
-    chosen = split_subjects(train, _DEV_OF_TRAIN, seed)
+    divided = dev_of_train(samples, _DEV_OF_TRAIN, seed)
     scan.notes.append("no dev folder: about a fifth of train became dev, whole subjects only")
-    return [replace(s, split=chosen[s.subject]) if s.split is Split.TRAIN else s for s in samples]
+    return divided
 
 
 def _split(samples: list[Sample], seed: int) -> list[Sample]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
 from facepad.datasets.published import RANDOM_IMAGES, TLA, PublishedFigure
-from facepad.datasets.splits import seeded_order
+from facepad.datasets.splits import random80
 from facepad.errors import DatasetError, reason
 from facepad.files.opening import MaxBytes, read_bytes
 from facepad.types import AttackType, Label, Sample, Split
@@ -174,15 +174,7 @@ def _subject_kfold(train: list[Sample], test: list[Sample], seed: int) -> dict[s
 
 
 def _random80(train: list[Sample], test: list[Sample], seed: int) -> dict[str, list[Sample]]:
-    samples: list[Sample] = []
-    for label in Label:
-        by_path = {sample.path: sample for sample in train + test if sample.label is label}
-        kept = round(0.8 * len(by_path))
-        held_out = round(0.1 * kept)
-        for place, path in enumerate(seeded_order(by_path, seed)):
-            split = Split.DEV if place < held_out else Split.TRAIN if place < kept else Split.TEST
-            samples.append(replace(by_path[path], split=split))
-    return {"": samples}
+    return {"": random80(train + test, seed)}
 
 
 _PROTOCOLS: dict[str, Callable[[list[Sample], list[Sample], int], dict[str, list[Sample]]]] = {

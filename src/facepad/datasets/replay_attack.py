@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class, require_folder
 from facepad.datasets.existing_frames import possible_videos, videos_or_frames
+from facepad.datasets.layout import count_notes
 from facepad.datasets.published import CITED, TLA, PublishedFigure, fusion_figures
 from facepad.errors import DatasetError
 from facepad.files.disk import walk_files
@@ -162,8 +163,7 @@ def _note_counts(samples: Sequence[Sample], scan: Scan) -> None:
     counts = Counter((split, label) for _, split, label in {(s.video or s.path, s.split, s.label) for s in samples})
     for part in _PARTS:
         for label, published in part.published.items():
-            if (count := counts[part.split, label]) != published:
-                scan.notes.append(f"{part.folder} holds {count} {label} videos, but the published set has {published}")
+            scan.notes.extend(count_notes(part.folder, label, counts[part.split, label], published))
 
 
 def _instrument(device: str, kind: str) -> AttackType:

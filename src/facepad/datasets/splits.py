@@ -6,6 +6,7 @@ import hashlib
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from facepad.errors import DatasetError
@@ -13,7 +14,9 @@ from facepad.types import Label, Sample, Split
 
 __all__ = [
     "class_balance",
+    "dev_of_train",
     "folded_name",
+    "random80",
     "seeded_order",
     "spelling_notes",
     "spellings_across_splits",
@@ -161,3 +164,37 @@ def split_subjects(samples: Iterable[Sample], shares: Mapping[Split, float], see
         extra = counts[subject]
         assign(subject, min(shares, key=lambda split: misfit(split, extra) - misfit(split, Counter())))
     return chosen
+
+
+def dev_of_train(samples: Iterable[Sample], share: float, seed: int) -> list[Sample]:
+    """The samples, with some subjects of train moved to dev, for data sets without a dev split.
+
+    Args:
+        samples: The samples; all other splits stay.
+        share: Wanted fraction of train's images that become dev.
+        seed: Seed of the choice.
+
+    Raises:
+        DatasetError: train has too few subjects for both classes in train and in dev.
+    """
+    whole = list(samples)
+    train = [sample for sample in whole if sample.split is Split.TRAIN]
+    chosen = split_subjects(train, {Split.TRAIN: 1 - share, Split.DEV: share}, seed)
+    return [replace(s, split=chosen[s.subject]) if s.split is Split.TRAIN else s for s in whole]
+
+
+def random80(samples: Iterable[Sample], seed: int) -> list[Sample]:
+    """The samples with random splits: of each class, 80 % are train and dev (a tenth of them dev), and 20 % test.
+
+    The subjects are not kept together, so the splits leak. Papers divide images in this way.
+    """
+    whole = list(samples)
+    divided: list[Sample] = []
+    for label in Label:
+        by_path = {sample.path: sample for sample in whole if sample.label is label}
+        kept = round(0.8 * len(by_path))
+        held_out = round(0.1 * kept)
+        for place, path in enumerate(seeded_order(by_path, seed)):
+            split = Split.DEV if place < held_out else Split.TRAIN if place < kept else Split.TEST
+            divided.append(replace(by_path[path], split=split))
+    return divided

@@ -1,0 +1,156 @@
+"""CelebA-Spoof: images of 10,177 people, with ten kinds of attacks, in train and test folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class
+from facepad.datasets.layout import Layout, Stated, named, read_layout, shared_subject_notes, sort_samples
+from facepad.datasets.splits import dev_of_train
+from facepad.errors import DatasetError, reason
+from facepad.files.disk import read_json
+from facepad.files.opening import MaxBytes
+from facepad.files.synonyms import SPLIT_SYNONYMS
+from facepad.types import AttackType, Label, Sample, Split
+
+__all__ = ["CELEBA_SPOOF"]
+
+_NAME = named(r"data/(?P<part>train|test)/(?P<subject>[^/]+)/(?P<class>live|spoof)/[^/]+")
+_LISTS = {"intra": "metas/intra_test", "protocol-1": "metas/protocol1", "protocol-2": "metas/protocol2"}
+_DEV_OF_TRAIN = 0.1
+_SPOOF_TYPE, _ILLUMINATION, _ENVIRONMENT, _SPOOF = 40, 41, 42, 43  # places in the 44 numbers of a list's entry
+
+_SPECIES: tuple[tuple[AttackType | None, str], ...] = (
+    (None, ""),
+    (AttackType.PRINT, "photo"),
+    (AttackType.PRINT, "poster"),
+    (AttackType.PRINT, "A4"),
+    (AttackType.CUT_PRINT, "face mask"),
+    (AttackType.CUT_PRINT, "upper body mask"),
+    (AttackType.CUT_PRINT, "region mask"),
+    (AttackType.REPLAY_PHOTO, "PC"),
+    (AttackType.REPLAY_PHOTO, "pad"),
+    (AttackType.REPLAY_PHOTO, "phone"),
+    (AttackType.MASK_3D, "3D mask"),
+)
+_ILLUMINATIONS = ("", "normal", "strong", "back", "dark")
+_ENVIRONMENTS = ("", "indoor", "outdoor")
+
+
+def _read(image: str) -> Stated | None:
+    match = _NAME.fullmatch(image.lower())
+    if match is None:
+        return None
+    kind = AttackType.UNKNOWN if match["class"] == "spoof" else None
+    return Stated(match["subject"], kind, SPLIT_SYNONYMS[match["part"]])
+
+
+_LAYOUT = Layout(
+    title="CelebA-Spoof",
+    example="Data/train/1/live/000001.jpg",
+    read=_read,
+    published=((None, None, 625_537),),
+    annotations=("_bb.txt", ".json", "_label.txt"),
+    images=True,
+)
+
+
+def _list_folders(base: Path, protocol: str) -> list[Path]:
+    """The folders of a protocol's lists, one for each fold; empty without lists. ``base`` contains the folder Data."""
+    return sorted(path.parent for path in (base / _LISTS[protocol]).rglob("train_label.json"))
+
+
+def _entries(path: Path) -> dict[str, list[int]]:
+    """The entries of a list: path of an image from "Data" on, in lower case -> its 44 numbers.
+
+    Raises:
+        DatasetError: the list is missing, or has another form.
+    """
+    try:
+        value: Any = read_json(path, MaxBytes.TABLE)
+        return {name.lower(): list(map(int, numbers)) for name, numbers in value.items()}
+    except OSError as error:
+        raise DatasetError(f"cannot read CelebA-Spoof list {path}: {reason(error)}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DatasetError(f"{path} is not a list of CelebA-Spoof: expected image names with 44 numbers") from error
+
+
+def _listed(samples: Mapping[str, Sample], folder: Path, scan: Scan) -> list[Sample]:
+    """The images that the two lists of a folder name, with the facts of the lists."""
+    found, absent = [], 0
+    for split in (Split.TRAIN, Split.TEST):
+        for name, numbers in _entries(folder / f"{split}_label.json").items():
+            sample = samples.get(name)
+            if sample is None:
+                absent += 1
+            else:
+                found.append(replace(_with_facts(sample, numbers), split=split))
+    if absent:
+        scan.notes.append(f"the lists in {folder.name} name {absent} images that the copy does not hold")
+    return found
+
+
+def _with_facts(sample: Sample, numbers: list[int]) -> Sample:
+    if len(numbers) <= _SPOOF or not 0 <= numbers[_SPOOF_TYPE] < len(_SPECIES):
+        return sample
+    kind, species = _SPECIES[numbers[_SPOOF_TYPE]]
+    facts = {
+        "species": species,
+        "illumination": _name(_ILLUMINATIONS, numbers[_ILLUMINATION]),
+        "environment": _name(_ENVIRONMENTS, numbers[_ENVIRONMENT]),
+    }
+    if sample.label is Label.BONA_FIDE or kind is None:
+        return sample
+    return replace(sample, attack_type=kind, attributes=tuple(facts.items()))
+
+
+def _name(names: tuple[str, ...], number: int) -> str:
+    return names[number] if 0 <= number < len(names) else ""
+
+
+def _scan(root: Path, protocol: str, seed: int) -> Scan:
+    scan, samples = read_layout(root, _LAYOUT)
+    first = samples[0].path
+    folders = _list_folders(root / first[: len(first) - len(_from_data(first))], protocol)
+    if not folders and protocol != "intra":
+        raise DatasetError(f"{root} holds no lists {_LISTS[protocol]}/train_label.json, which define {protocol}")
+    by_name = {_from_data(sample.path): sample for sample in samples}
+    for number, folder in enumerate(folders, start=1):
+        fold = f"fold{number}" if len(folders) > 1 else ""
+        scan.folds[fold] = _listed(by_name, folder, scan)
+    if not folders:
+        scan.notes.append(f"no lists {_LISTS[protocol]}: all images count, and attacks have no instrument")
+        scan.folds[""] = samples
+    for fold, chosen in scan.folds.items():
+        refuse_one_class(chosen, f"CelebA-Spoof in {root}")
+        scan.notes.extend(shared_subject_notes(chosen))
+        scan.folds[fold] = sort_samples(dev_of_train(chosen, _DEV_OF_TRAIN, seed))
+    return scan
+
+
+def _from_data(path: str) -> str:
+    """The path from the last folder Data on, in lower case, as in the lists."""
+    return "data/" + f"/{path.lower()}".rpartition("/data/")[2]
+
+
+_DEV = "dev: a tenth of train, chosen with a seed"
+
+CELEBA_SPOOF = Adapter(
+    name="celeba-spoof",
+    title="CelebA-Spoof",
+    licence="non-commercial research only, on the terms of the authors' agreement; not redistributable",
+    citation=(
+        "Y. Zhang, Z. Yin, Y. Li, G. Yin, J. Yan, J. Shao, Z. Liu: CelebA-Spoof: Large-Scale Face Anti-Spoofing "
+        "Dataset with Rich Annotations. ECCV 2020"
+    ),
+    protocols=(
+        ProtocolInfo("intra", f"the lists of metas/intra_test; {_DEV}", False),
+        ProtocolInfo("protocol-1", f"the lists of metas/protocol1; {_DEV}", False),
+        ProtocolInfo("protocol-2", f"the lists of metas/protocol2, one fold for each folder; {_DEV}", False),
+    ),
+    scan=_scan,
+)
+"""The adapter of CelebA-Spoof. Its face rectangles (``*_BB.txt``) are not used: the detector finds the faces."""

@@ -1,0 +1,219 @@
+"""Data sets with a fixed layout: reading the facts that paths state, and comparing a copy with the published counts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from facepad.datasets.adapter import Scan, refuse_one_class, require_folder
+from facepad.datasets.existing_frames import possible_videos, videos_or_frames
+from facepad.datasets.splits import subjects_across_splits
+from facepad.errors import DatasetError
+from facepad.files.disk import walk_files
+from facepad.media.images import IMAGE_SUFFIXES
+from facepad.types import AttackType, Label, Sample, Split
+
+__all__ = [
+    "Layout",
+    "Stated",
+    "count_notes",
+    "find_file",
+    "named",
+    "read_layout",
+    "shared_subject_notes",
+    "sort_samples",
+]
+
+_HDF5 = frozenset({".hdf5", ".h5"})
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """The facts that the path of a video or image states.
+
+    Attributes:
+        subject: The person whose face the file shows.
+        attack_type: The attack instrument; None for bona fide.
+        split: The split; None if the path names none.
+        attributes: Further facts, such as the camera. They become attributes of the sample.
+    """
+
+    subject: str
+    attack_type: AttackType | None
+    split: Split | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The layout of a data set.
+
+    Attributes:
+        title: Name of the data set in messages.
+        example: Path of one file, for messages.
+        read: Function that returns the facts in a path, or None if the path is not that of a file of the data set. The
+            path is relative to the user's folder and has no ending.
+        published: (split, label, number of videos or images) of a complete copy. Split None means all splits, and label
+            None means both classes.
+        annotations: Endings of files that describe the videos. These files are not listed as skipped.
+        images: Whether the data set consists of images. If not, it consists of videos.
+    """
+
+    title: str
+    example: str
+    read: Callable[[str], Stated | None]
+    published: tuple[tuple[Split | None, Label | None, int], ...] = ()
+    annotations: tuple[str, ...] = ()
+    images: bool = False
+
+    @property
+    def noun(self) -> str:
+        """Name of a file in messages."""
+        return "image" if self.images else "video"
+
+
+def named(pattern: str) -> re.Pattern[str]:
+    """A pattern for the end of a path, in any case: the folders above the pattern may have any name.
+
+    >>> bool(named(r"[1-6]_1_01_1").fullmatch("OULU/Train_files/6_1_01_1"))
+    True
+    """
+    return re.compile(rf"(?:.*/)?(?:{pattern})", re.IGNORECASE)
+
+
+def read_layout(root: Path, layout: Layout) -> tuple[Scan, list[Sample]]:
+    """Read the facts in the paths of all files below ``root``, whatever the folders above them are called.
+
+    Frames of videos are read if the folder holds no whole videos. A video that lies in two folders is read once. Files
+    of other data are skipped. A note compares each count with the published count.
+
+    Returns:
+        The scan without folds, and the samples, sorted by path. A sample of a whole video has neither ``video`` nor
+        ``frame``.
+
+    Raises:
+        DatasetError: the folder holds no files of the data set, or files of one class only.
+    """
+    require_folder(root)
+    scan = Scan(root, {})
+    samples, endings = [], Counter[str]()
+    for path in _paths(root):
+        endings[_split_ending(path)[1].lower()] += 1
+        sample = _read(path, layout)
+        if sample is not None:
+            samples.append(sample)
+        elif not path.lower().endswith(layout.annotations):
+            scan.skipped.append((path, f"not {_article(layout.noun)} {layout.noun} of {layout.title}"))
+    if not samples:
+        raise DatasetError(_why_empty(root, layout, endings))
+    if not layout.images:
+        samples = _without_copies(videos_or_frames(samples, scan), scan)
+    refuse_one_class(samples, f"{layout.title} in {root}", f"{layout.noun}s")
+    scan.notes.extend(_published_notes(samples, layout))
+    return scan, samples
+
+
+def _paths(root: Path) -> list[str]:
+    """The paths of all files below a folder, relative to the folder, with forward slashes, sorted."""
+    above = f"{root.as_posix().rstrip('/')}/"
+    return sorted(file.as_posix().removeprefix(above) for file in walk_files(root))
+
+
+def _split_ending(path: str) -> tuple[str, str]:
+    """A path without its ending, and the ending with its dot. This is faster than pathlib for a million files."""
+    folder, slash, name = path.rpartition("/")
+    stem, dot, ending = name.rpartition(".")
+    return (f"{folder}{slash}{stem}", dot + ending) if stem else (path, "")
+
+
+def _read(path: str, layout: Layout) -> Sample | None:
+    for place, frame in _places(path, layout):
+        stated = layout.read(place)
+        if stated is not None:
+            return Sample(
+                path=path,
+                subject=stated.subject,
+                label=Label.ATTACK if stated.attack_type else Label.BONA_FIDE,
+                attack_type=stated.attack_type,
+                split=stated.split,
+                video=None if frame is None else place,
+                frame=frame,
+                attributes=tuple(stated.attributes.items()),
+            )
+    return None
+
+
+def _places(path: str, layout: Layout) -> Iterator[tuple[str, int | None]]:
+    """Each video or image that a file may belong to, without its ending, and the file's frame number in the video."""
+    if layout.images:
+        place, ending = _split_ending(path)
+        if ending.lower() in IMAGE_SUFFIXES and not path.rpartition("/")[2].startswith("."):
+            yield place, None
+    else:
+        yield from ((video.as_posix(), frame) for video, frame in possible_videos(PurePosixPath(path)))
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[0] in "aeiou" else "a"
+
+
+def _why_empty(root: Path, layout: Layout, endings: Counter[str]) -> str:
+    if hdf5 := sum(endings[ending] for ending in _HDF5):
+        return (
+            f"{root} holds {hdf5} HDF5 files but no {layout.noun}s of {layout.title}: convert each file to a folder of "
+            f"images with the name of the file, as in {layout.example}/0001.png"
+        )
+    return f"{root} holds no {layout.noun}s of {layout.title}, which are named like {layout.example}"
+
+
+def _without_copies(samples: Iterable[Sample], scan: Scan) -> list[Sample]:
+    """The samples without a second copy of a video in another folder. The names of videos are unique in a data set."""
+    places: dict[str, str] = {}
+    kept = []
+    for sample in samples:
+        video = sample.video or _split_ending(sample.path)[0]
+        if places.setdefault(video.rpartition("/")[2].lower(), video) == video:
+            kept.append(sample)
+        else:
+            scan.skipped.append((sample.path, "the same video in a second folder"))
+    return kept
+
+
+def _published_notes(samples: Iterable[Sample], layout: Layout) -> Iterator[str]:
+    files = {(s.video or s.path): (s.split, s.label) for s in samples}.values()
+    for split, label, published in layout.published:
+        where = "the copy" if split is None else split.value
+        found = sum(split in (None, of_split) and label in (None, of_label) for of_split, of_label in files)
+        yield from count_notes(where, label, found, published, layout.noun)
+
+
+def count_notes(where: str, label: Label | None, found: int, published: int, noun: str = "video") -> Iterator[str]:
+    """A note if a copy of a data set, or a part of it, does not have the published number of videos or images.
+
+    >>> list(count_notes("train", Label.ATTACK, 7, 8)), list(count_notes("train", Label.ATTACK, 8, 8))
+    (['train holds 7 attack videos, but the published set has 8'], [])
+    """
+    if found != published:
+        kind = f"{label} " if label else ""
+        yield f"{where} holds {found} {kind}{noun}s, but the published set has {published}"
+
+
+def shared_subject_notes(samples: Iterable[Sample]) -> Iterator[str]:
+    """A note if subjects are in more than one split, for protocols that do not promise disjoint subjects."""
+    if shared := subjects_across_splits(samples):
+        first, splits = next(iter(shared.items()))
+        yield f"{len(shared)} subjects are in more than one split (first: {first} in {' and '.join(splits)})"
+
+
+def sort_samples(samples: Iterable[Sample]) -> list[Sample]:
+    """The samples in the order of a manifest: by split, subject and path."""
+    order = [*Split, None]
+    return sorted(samples, key=lambda s: (order.index(s.split), s.subject, s.path))
+
+
+def find_file(root: Path, name: str) -> Path | None:
+    """The file of this name, in any case, in ``root`` or in a folder below it; None if there is none."""
+    return next((file for file in sorted(walk_files(root)) if file.name.lower() == name.lower()), None)
