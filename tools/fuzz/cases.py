@@ -6,6 +6,7 @@ import json
 import string
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -111,7 +112,7 @@ _VALUES = st.recursive(
     st.sampled_from(ODD_VALUES) | st.sampled_from(ODD_WORDS) | st.integers() | st.floats(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(ODD_WORDS[:8]), inner, max_size=3),
     max_leaves=5,
-)
+).map(deepcopy)  # a change of a document must not change the values of later documents
 _LIKE = {
     bool: st.booleans(),
     int: st.integers(-2, 5000) | st.integers(),
