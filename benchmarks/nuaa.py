@@ -18,7 +18,7 @@ from pathlib import Path
 from _common import machine
 from _runs import Run, command_line, execute
 from facepad.metrics import choose_threshold, read_scores, summarize
-from facepad.report.literature import PUBLISHED
+from facepad.report.literature import published_figures
 from facepad.types import Label, Split
 
 #: Short runs at 64 px from random weights, because ImageNet weights of ResNet-34 were not available on the machine.
@@ -185,7 +185,7 @@ def _markdown(results: list[dict[str, object]], facts: dict[str, str]) -> str:
 
 def _published_lines() -> list[str]:
     lines = ["## The paper's figures", "", "| row | accuracy | HTER | remark |", "|---|---|---|---|"]
-    for row in PUBLISHED:
+    for row in published_figures():
         if row.name in ("TLA-ResNet34", "TLA-MobileNetV2"):
             lines.append(f"| {row.name} | {_given(row.accuracy)} | {_given(row.hter)} | {row.remark} |")
     return lines

@@ -4,6 +4,10 @@ python examples/own_network_and_data.py list datasets
 python examples/own_network_and_data.py data prepare own PICTURES prepared
 python examples/own_network_and_data.py train examples/tiny.toml prepared/manifest.csv runs/tiny
 python examples/own_network_and_data.py evaluate runs/tiny prepared/manifest.csv reports/tiny
+
+The command facepad imports this file if a variable names it:
+
+FACEPAD_PLUGINS=examples/own_network_and_data.py facepad evaluate runs/tiny prepared/manifest.csv reports/tiny
 """
 
 import re

@@ -14,6 +14,7 @@ FacepadError
 │   ├── ModelError             an unknown model, or weights that are missing or do not fit
 │   │   ├── BundleError        a file that is not a model file, or a changed, truncated or too new model file
 │   │   └── DownloadError      a public file that is not on this machine and cannot be downloaded
+│   ├── PluginError            a row of a plug-in that cannot be imported or used
 │   ├── OutputExistsError      an output folder or file that already exists
 │   ├── BusyError              a folder that another process is working in
 │   └── ResultError            a signed result or webhook that must not be accepted
@@ -43,6 +44,7 @@ __all__ = [
     "MetricError",
     "ModelError",
     "OutputExistsError",
+    "PluginError",
     "RecipeError",
     "ResultError",
     "RunError",
@@ -152,6 +154,10 @@ class DownloadError(ModelError):
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class PluginError(InputError):
+    """A row of a plug-in that cannot be imported or used; the message names the package and the reason."""
 
 
 class OutputExistsError(InputError):

@@ -183,3 +183,10 @@ def test_own_network_and_data_go_through_every_command(example, facepad, synthet
     )
     code, shown, _ = facepad("evaluate", run, prepared / "manifest.csv", report, "--no-probes")
     assert code == 0 and "ACER" in shown
+    for table, name in ((DATASETS, "own"), (MODELS, "tinynet")):  # as in a process that has not run the example
+        del table[name]
+    code, _, said = facepad("evaluate", run, prepared / "manifest.csv", tmp_path / "no", "--no-probes")
+    assert code == 2 and f"set FACEPAD_PLUGINS={EXAMPLES / 'own_network_and_data.py'}" in said
+    monkeypatch.setenv("FACEPAD_PLUGINS", str(EXAMPLES / "own_network_and_data.py"))
+    assert facepad("predict", synthetic_faces[0], "--model", run, "--threshold", "0.5")[0] == 0
+    assert "two convolutions, one logit" in facepad("list", "models")[1]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from facepad.cli.app import app, show
+from facepad.runtime.plugins import PluginTable
 
 
 class Listing(StrEnum):
@@ -17,33 +19,55 @@ class Listing(StrEnum):
     RECIPES = "recipes"
     DATASETS = "datasets"
     DETECTORS = "detectors"
+    LOSSES = "losses"
+    AUGMENTATIONS = "augmentations"
 
 
 @app.command("list", epilog="Example: facepad list recipes")
 def list_names(what: Annotated[Listing, typer.Argument(help="The kind of names to list.", show_default=False)]) -> None:
-    """List the names of models, recipes, data sets or detectors."""
+    """List the names of models, recipes, data sets and so on, with the package of each plug-in."""
     if what is Listing.MODELS:
         show(_models_text())
-        return
-    for name, summary in _listing(what).items():
-        show(f"{name:24} {summary}")
-
-
-def _listing(what: Listing) -> dict[str, str]:
-    if what is Listing.RECIPES:
+    elif what is Listing.RECIPES:
         from facepad.training.recipe import list_recipes
 
-        return list_recipes()
+        for name, summary in list_recipes().items():
+            show(f"{name:24} {summary}")
+    else:
+        for line in _table_lines(*_table(what)):
+            show(line)
+
+
+def _table(what: Listing) -> tuple[PluginTable[Any], Callable[[Any], str]]:
+    """A table of facepad, and the function that gives the summary of a row."""
     if what is Listing.DATASETS:
         from facepad.datasets import DATASETS
 
-        return {
-            name: f"{adapter.title}; protocols: {', '.join(protocol.name for protocol in adapter.protocols)}"
-            for name, adapter in DATASETS.items()
-        }
-    from facepad.faces import DETECTORS
+        return DATASETS, lambda adapter: f"{adapter.title}; protocols: {', '.join(p.name for p in adapter.protocols)}"
+    if what is Listing.DETECTORS:
+        from facepad.faces import DETECTORS
 
-    return {name: (factory.__doc__ or "").partition("\n")[0] for name, factory in DETECTORS.items()}
+        return DETECTORS, _first_line
+    if what is Listing.LOSSES:
+        from facepad.training.losses import LOSSES
+
+        return LOSSES, _first_line
+    from facepad.training.augment import OPERATIONS
+
+    return OPERATIONS, lambda operation: _first_line(operation.change)
+
+
+def _first_line(described: object) -> str:
+    return (described.__doc__ or "").partition("\n")[0]
+
+
+def _table_lines(table: PluginTable[Any], summary: Callable[[Any], str]) -> list[str]:
+    """One line for each row, with the origin of plug-ins, and one for each broken plug-in."""
+    lines = []
+    for name, row in table.items():
+        origin = table.origin(name)
+        lines.append(f"{name:24} {summary(row)}{f' [{origin}]' if origin else ''}")
+    return [*lines, *(f"{name:24} broken: {line}" for name, line in table.broken().items())]
 
 
 def _models_text() -> str:
@@ -71,7 +95,7 @@ def _models_text() -> str:
         from facepad.models import MODELS
     except ModuleNotFoundError as error:
         return "\n".join([*lines, f"  none: training needs {error.name}, which is not installed"])
-    return "\n".join([*lines, *(f"  {name:28} {entry.summary}" for name, entry in MODELS.items())])
+    return "\n".join([*lines, *(f"  {line}" for line in _table_lines(MODELS, lambda entry: entry.summary))])
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:

@@ -20,6 +20,7 @@ from facepad.datasets.siw import SIW
 from facepad.datasets.three_d_mad import THREE_D_MAD
 from facepad.datasets.video_folder import VIDEO_FOLDER
 from facepad.datasets.wmca import WMCA
+from facepad.runtime.plugins import PluginTable, wrong_type
 
 __all__ = [
     "DATASETS",
@@ -32,7 +33,7 @@ __all__ = [
     "write_manifest",
 ]
 
-DATASETS: dict[str, Adapter] = {
+_OWN: dict[str, Adapter] = {
     adapter.name: adapter
     for adapter in (
         NUAA,
@@ -53,4 +54,19 @@ DATASETS: dict[str, Adapter] = {
         PLAIN,
     )
 }
-"""The data sets that ``facepad data prepare`` knows, by name."""
+
+
+def _fault(name: str, row: object) -> str | None:
+    """What is wrong with the adapter of a plug-in."""
+    if not isinstance(row, Adapter):
+        return wrong_type(Adapter, row)
+    return None if row.name == name else f"must be called {row.name!r}, the name in its adapter"
+
+
+DATASETS: PluginTable[Adapter] = PluginTable(
+    "facepad.datasets",
+    "data set",
+    _OWN,
+    fault=_fault,
+)
+"""The data sets that ``facepad data prepare`` knows, by name. Plug-ins are entry points of ``facepad.datasets``."""

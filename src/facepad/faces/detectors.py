@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import InputError
+from facepad.errors import InputError, PluginError
 from facepad.faces.angles import FaceAngles
 from facepad.faces.dlib_detector import DlibDetector
 from facepad.faces.yunet import YUNET, YuNetDetector
 from facepad.files.downloads import PublicFile, find_local
 from facepad.runtime.arguments import require_choice
+from facepad.runtime.plugins import PluginTable
 from facepad.types import DEFAULT_DETECTOR, Face
 
 __all__ = ["DEFAULT_DETECTOR", "DETECTORS", "DETECTOR_FILES", "Detector", "create_detector", "default_detector"]
 
 
+@runtime_checkable
 class Detector(Protocol):
     """A face detector that gives **canonical face squares**.
 
@@ -60,8 +62,15 @@ def _dlib(model: Path | None) -> Detector:
     return DlibDetector()
 
 
-DETECTORS: dict[str, Callable[[Path | None], Detector]] = {"dlib": _dlib, "yunet": YuNetDetector}
-"""Name -> factory. A factory takes the path of a model file, or None for the default file."""
+DETECTORS: PluginTable[Callable[[Path | None], Detector]] = PluginTable(
+    "facepad.detectors",
+    "detector",
+    {"dlib": _dlib, "yunet": YuNetDetector},
+    fault=lambda name, row: None if callable(row) else f"must be a function or class, not a {type(row).__name__}",
+)
+"""Name -> factory. A factory takes the path of a model file, or None for the default file.
+
+Plug-ins are entry points of ``facepad.detectors``."""
 
 DETECTOR_FILES: dict[str, PublicFile] = {"yunet": YUNET}
 """Name -> model file, for the detectors that need a model file."""
@@ -86,6 +95,12 @@ def create_detector(name: str = DEFAULT_DETECTOR, *, model: Path | None = None) 
     Raises:
         InputError: an unknown name, or a model file for a detector that needs no model file.
         ModelError: the model file is missing or wrong.
+        PluginError: the name is of a broken plug-in.
     """
     require_choice("detector", name, DETECTORS)
-    return DETECTORS[name](model)
+    detector = DETECTORS[name](model)
+    if not isinstance(detector, Detector) and (plugin := DETECTORS.origin(name)):
+        raise PluginError(
+            f"the detector {name!r} of the package {plugin} gives a {type(detector).__name__}, no Detector"
+        )
+    return detector

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +13,17 @@ from typing import Any
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from facepad.errors import ModelError, first_line
+from facepad.errors import ModelError, first_line, unknown_choice
 from facepad.files.disk import sha256_file, write_bytes, write_json
 from facepad.files.opening import MaxBytes, read_bytes
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.modelfile.run_folder import WEIGHTS_FILE, RunFolder
-from facepad.models import StagedModel, create_model
+from facepad.models import MODELS, StagedModel, create_model
+from facepad.runtime.plugins import OWN_FILES
 
 __all__ = ["TrainedModel", "load_trained", "read_trained", "save_trained"]
 
+_LOG = logging.getLogger(__name__)
 _FORMAT = 1
 
 
@@ -90,7 +94,7 @@ def read_trained(description: bytes, weights: bytes, where: str) -> TrainedModel
         where: The name of the run in error messages.
 
     Raises:
-        ModelError: the format is unknown or newer, or the weights were changed.
+        ModelError: the format is unknown or newer, the weights were changed, or the package of the network is missing.
     """
     try:
         values = json.loads(description)
@@ -98,6 +102,7 @@ def read_trained(description: bytes, weights: bytes, where: str) -> TrainedModel
             raise ModelError(f"{where} has format {values['format']}, but this facepad reads format {_FORMAT}")
         if hashlib.sha256(weights).hexdigest() != values["weights_sha256"]:
             raise ModelError(f"{WEIGHTS_FILE} of {where} is not the file that was trained (its SHA-256 differs)")
+        _require_network(values["architecture"], values["facts"].get("plugins", ()), where)
         network = create_model(values["architecture"], weights="none", **values["options"])
         network.load_state_dict(load(weights))
         preprocess = PreprocessSpec.from_dict(values["preprocess"])
@@ -107,3 +112,28 @@ def read_trained(description: bytes, weights: bytes, where: str) -> TrainedModel
     return TrainedModel(
         network.eval(), values["architecture"], values["options"], preprocess, facts, values["weights_sha256"]
     )
+
+
+def _require_network(name: str, plugins: Sequence[Mapping[str, str]], where: str) -> None:
+    """Refuse a network that this process does not know. Warn about another version of the network's package.
+
+    Args:
+        name: Name of the network.
+        plugins: The plug-ins that trained the run, as `facepad.training.plugins.used_plugins` records them.
+        where: The name of the run in messages.
+    """
+    recorded = next((row for row in plugins if (row["kind"], row["name"]) == ("network", name)), {})
+    package, file = recorded.get("package"), recorded.get("file")
+    if name in MODELS:
+        plugin = MODELS.origin(name)
+        if plugin and package and (plugin.package, plugin.version) != (package, recorded["version"]):
+            _LOG.warning(
+                "%s was trained with %s %s; its network is now of %s", where, package, recorded["version"], plugin
+            )
+        return
+    if package:
+        raise ModelError(
+            f"{where} has the network {name!r} of the package {package} {recorded['version']}, which is not installed"
+        )
+    source = f"{OWN_FILES}={file}" if file else f"{OWN_FILES} to the Python file that adds the network"
+    raise ModelError(f"{where}: {unknown_choice('network', name, MODELS)}; for a network of your own set {source}")

@@ -17,6 +17,7 @@ from facepad.models.mobilenet_v2 import WIDTHS, MobileNetV2
 from facepad.models.resnet import ResNet34
 from facepad.models.staged import GlobalPool, StagedModel
 from facepad.models.weights import load_trunk_weights
+from facepad.runtime.plugins import PluginTable, wrong_type
 
 __all__ = [
     "MODELS",
@@ -66,17 +67,22 @@ class ModelEntry:
         return "depth" in self.options and bool(options.get("depth", True))
 
 
-MODELS: dict[str, ModelEntry] = {
-    "mobilenet_v2": ModelEntry(MobileNetV2, "mobilenet_v2", "MobileNetV2, one logit (TLA-MobileNetV2)"),
-    "resnet34": ModelEntry(ResNet34, "resnet34", "ResNet-34, two logits and softmax (TLA-ResNet34)"),
-    "attention_fusion": ModelEntry(
-        AttentionFusion,
-        "mobilenet_v2",
-        "MobileNetV2 with attention at three taps, fused; depth map and binary map (AttentionFusion)",
-    ),
-    "fasnet": ModelEntry(FASNet, "vgg16", "VGG-16 with its top replaced, one logit (FASNet, a baseline)"),
-}
-"""Every network that a recipe can train, by name."""
+MODELS: PluginTable[ModelEntry] = PluginTable(
+    "facepad.models",
+    "network",
+    {
+        "mobilenet_v2": ModelEntry(MobileNetV2, "mobilenet_v2", "MobileNetV2, one logit (TLA-MobileNetV2)"),
+        "resnet34": ModelEntry(ResNet34, "resnet34", "ResNet-34, two logits and softmax (TLA-ResNet34)"),
+        "attention_fusion": ModelEntry(
+            AttentionFusion,
+            "mobilenet_v2",
+            "MobileNetV2 with attention at three taps, fused; depth map and binary map (AttentionFusion)",
+        ),
+        "fasnet": ModelEntry(FASNet, "vgg16", "VGG-16 with its top replaced, one logit (FASNet, a baseline)"),
+    },
+    fault=lambda name, row: wrong_type(ModelEntry, row),
+)
+"""Every network that a recipe can train, by name. Plug-ins are entry points of ``facepad.models``."""
 
 
 def create_model(name: str, *, weights: str = "imagenet", **options: Any) -> StagedModel:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from facepad.datasets import DATASETS
 from facepad.datasets.published import PublishedFigure
 from facepad.errors import InputError, unknown_choice
 
-__all__ = ["PUBLISHED", "published_rows"]
+__all__ = ["published_figures", "published_rows"]
 
-_ROWS = [row for adapter in DATASETS.values() for row in adapter.published]
-_PAPERS = list(dict.fromkeys(row.paper for row in _ROWS))
 
-PUBLISHED: tuple[PublishedFigure, ...] = tuple(sorted(_ROWS, key=lambda row: _PAPERS.index(row.paper)))
-"""The published results on all data sets, grouped by paper."""
+@cache
+def published_figures() -> tuple[PublishedFigure, ...]:
+    """The published results on all data sets, grouped by paper."""
+    rows = [row for adapter in DATASETS.values() for row in adapter.published]
+    papers = list(dict.fromkeys(row.paper for row in rows))
+    return tuple(sorted(rows, key=lambda row: papers.index(row.paper)))
 
 
 def published_rows(name: str | None, dataset: str | None = None) -> tuple[PublishedFigure, ...]:
@@ -29,9 +33,9 @@ def published_rows(name: str | None, dataset: str | None = None) -> tuple[Publis
     ['TLA-MobileNetV2', 'TLA-MobileNetV2, after stage 1', 'TLA-MobileNetV2, before training']
     """
     if name is None:
-        return tuple(row for row in PUBLISHED if row.dataset == dataset)
-    methods = {row.name.partition(",")[0]: row.paper for row in PUBLISHED}
+        return tuple(row for row in published_figures() if row.dataset == dataset)
+    methods = {row.name.partition(",")[0]: row.paper for row in published_figures()}
     if name not in methods:
         raise InputError(unknown_choice("published method", name, methods))
-    table = [row for row in PUBLISHED if row.paper == methods[name]]
+    table = [row for row in published_figures() if row.paper == methods[name]]
     return tuple(sorted(table, key=lambda row: row.name.partition(",")[0] != name))

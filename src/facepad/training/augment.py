@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -24,8 +23,9 @@ from facepad.recapture import (
     sample_screen,
     screen_recapture,
 )
+from facepad.runtime.plugins import PluginTable
 
-__all__ = ["FAMILIES", "OPERATIONS", "Augmentation", "present"]
+__all__ = ["FAMILIES", "OPERATIONS", "Augmentation", "Operation", "PlaceOperation", "present"]
 
 Image = NDArray[np.uint8]
 Matrix = NDArray[np.float64]
@@ -41,6 +41,7 @@ def _shift_and_scale(rng: np.random.Generator) -> Matrix:
 
 
 def _mirror(rng: np.random.Generator) -> Matrix:
+    """Mirror left and right in half of the cases."""
     return np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]]) if rng.random() < 0.5 else np.eye(3)
 
 
@@ -54,12 +55,14 @@ def _light(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _blur(image: Image, rng: np.random.Generator) -> Image:
+    """Blur with a Gaussian of 0.3 to 1.2 pixels, in 30 % of the cases."""
     if rng.random() < 0.3:
         return _uint8(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.2)))
     return image
 
 
 def _noise(image: Image, rng: np.random.Generator) -> Image:
+    """Add Gaussian noise of up to 5 grey levels."""
     noise = rng.normal(0, rng.uniform(0, 5), image.shape).astype(np.float32)
     return _uint8(np.clip(image + noise, 0, 255))
 
@@ -95,36 +98,63 @@ def _cutout(image: Image, rng: np.random.Generator) -> Image:
     return image
 
 
-Change = TypeVar("Change")
-
-
 @dataclass(frozen=True)
-class _Operation(Generic[Change]):
-    """A row of the tables below.
+class Operation:
+    """A random change of the pixels of a crop.
 
     Increase the version whenever equal seeds give other pixels. Kept features are then computed again.
+
+    Attributes:
+        change: Function of a uint8 RGB crop ``(H, W, 3)`` and a random generator. It returns a crop of the same form,
+            and does not change its argument. The first line of its docstring is the summary of the operation.
+        version: Version of the function.
     """
 
-    change: Change
+    change: Callable[[Image, np.random.Generator], Image]
     version: int = 1
 
 
-_GEOMETRIC: dict[str, _Operation[Callable[[np.random.Generator], Matrix]]] = {
-    "frame": _Operation(_shift_and_scale),
-    "mirror": _Operation(_mirror),
-}
-_PHOTOMETRIC: dict[str, _Operation[Callable[[Image, np.random.Generator], Image]]] = {
-    "light": _Operation(_light),
-    "blur": _Operation(_blur),
-    "resolution": _Operation(_resolution),
-    "noise": _Operation(_noise),
-    "cutout": _Operation(_cutout),
-    "jpeg": _Operation(_jpeg),
-}
-# The version of the code in `Augmentation` itself: increase it like the version of an `_Operation`.
+@dataclass(frozen=True)
+class PlaceOperation:
+    """A random change of the places of a crop, which its depth map follows.
+
+    Attributes:
+        change: Function of a random generator. It returns the 3x3 matrix that moves the places (x, y, 1), with x and y
+            in [0, 1].
+        version: Version of the function, as in `Operation`.
+    """
+
+    change: Callable[[np.random.Generator], Matrix]
+    version: int = 1
+
+
+def _fault(name: str, row: object) -> str | None:
+    """What is wrong with the operation of a plug-in."""
+    kind = type(row).__name__
+    return None if isinstance(row, Operation | PlaceOperation) else f"must be an Operation, not a {kind}"
+
+
+# The version of the code in `Augmentation` itself: increase it like the version of an `Operation`.
 _VERSION = 1
-OPERATIONS = (*_GEOMETRIC, *_PHOTOMETRIC)
-"""Names for a recipe's ``augment.operations``. Geometric operations run first, the others in the order of the list."""
+OPERATIONS: PluginTable[Operation | PlaceOperation] = PluginTable(
+    "facepad.augmentations",
+    "operation",
+    {
+        "frame": PlaceOperation(_shift_and_scale),
+        "mirror": PlaceOperation(_mirror),
+        "light": Operation(_light),
+        "blur": Operation(_blur),
+        "resolution": Operation(_resolution),
+        "noise": Operation(_noise),
+        "cutout": Operation(_cutout),
+        "jpeg": Operation(_jpeg),
+    },
+    fault=_fault,
+)
+"""The operations for a recipe's ``augment.operations``, by name.
+
+Operations on places run first, the others in the order of the recipe. Plug-ins are entry points of
+``facepad.augmentations``."""
 
 
 @dataclass(frozen=True)
@@ -168,8 +198,7 @@ class Augmentation:
         >>> Augmentation(("mirror", "jpeg")).identity
         'version 1: mirror 1, jpeg 1'
         """
-        table = _GEOMETRIC | _PHOTOMETRIC
-        parts = [f"{name} {table[name].version}" for name in self.operations]
+        parts = [f"{name} {OPERATIONS[name].version}{_package(name)}" for name in self.operations]
         if self.simulate:
             families = "+".join(self.families or FAMILIES)
             parts.append(f"simulate {self.simulate} of {families} {RECAPTURE_VERSION}")
@@ -184,8 +213,8 @@ class Augmentation:
         simulated = bool(rng.random() < self.simulate) and bona_fide
         transform = np.eye(3)
         for name in self.operations:
-            if name in _GEOMETRIC:
-                transform = _GEOMETRIC[name].change(rng) @ transform
+            if isinstance(operation := OPERATIONS[name], PlaceOperation):
+                transform = operation.change(rng) @ transform
         return simulated, transform
 
     def __call__(self, image: Image, seeds: Sequence[int], *, bona_fide: bool) -> Image:
@@ -196,9 +225,15 @@ class Augmentation:
         image = _warp(image, transform)
         rng = np.random.default_rng([*seeds, 2])
         for name in self.operations:
-            if name in _PHOTOMETRIC:
-                image = _PHOTOMETRIC[name].change(image, rng)
+            if isinstance(operation := OPERATIONS[name], Operation):
+                image = operation.change(image, rng)
         return image
+
+
+def _package(operation: str) -> str:
+    """The package of a plug-in's operation, whose next version may give other pixels."""
+    plugin = OPERATIONS.origin(operation)
+    return f" of {plugin}" if plugin else ""
 
 
 def _warp(image: Image, transform: Matrix) -> Image:

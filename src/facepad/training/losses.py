@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from facepad.runtime.plugins import PluginTable
 from facepad.training.settings import DepthSettings
 
-__all__ = ["depth_loss", "label_loss"]
+__all__ = ["LOSSES", "LabelLoss", "depth_loss", "label_loss"]
+
+
+class LabelLoss(Protocol):
+    """A loss of the label, with the arguments of `label_loss`. It returns one number that can be differentiated."""
+
+    def __call__(  # noqa: D102
+        self, logits: Tensor, labels: Tensor, *, class_weights: tuple[float, float], smoothing: float
+    ) -> Tensor: ...
 
 
 def label_loss(
@@ -26,6 +37,15 @@ def label_loss(
     weights = torch.where(labels > 0.5, bona_fide, attack)
     soft = labels * (1 - smoothing) + smoothing / 2
     return functional.binary_cross_entropy_with_logits(logits, soft, weights)
+
+
+LOSSES: PluginTable[LabelLoss] = PluginTable(
+    "facepad.losses",
+    "loss",
+    {"cross-entropy": label_loss},
+    fault=lambda name, row: None if callable(row) else f"must be a function, not a {type(row).__name__}",
+)
+"""The losses of the label for a recipe's ``train.loss``, by name. Plug-ins are entry points of ``facepad.losses``."""
 
 
 def depth_loss(predicted: Tensor, label: Tensor, settings: DepthSettings) -> Tensor:

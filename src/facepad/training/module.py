@@ -13,7 +13,7 @@ from torchmetrics import Metric
 from facepad.errors import InputError
 from facepad.models import StagedModel
 from facepad.models.pixels import to_input
-from facepad.training.losses import depth_loss, label_loss
+from facepad.training.losses import LOSSES, depth_loss
 from facepad.training.settings import DepthSettings, StageSettings
 
 __all__ = ["PadModule", "WeightedMean"]
@@ -137,6 +137,7 @@ class PadModule(pl.LightningModule):
                 raise
             raise InputError(_ONE_IMAGE) from error
         logits, maps = outputs if isinstance(outputs, tuple) else (outputs, None)
+        label_loss = LOSSES[self.settings.loss]
         loss = label_loss(logits, labels, class_weights=class_weights, smoothing=smoothing)
         if maps is not None and depth and self.depth is not None:
             term = depth_loss(maps, depth[0], self.depth)

@@ -174,6 +174,7 @@ def validate_recipe(values: dict[str, Any], source: str) -> Recipe:
         published_rows(recipe.published)
         parse_criterion(recipe.criterion)
         _require_depth_network(recipe)
+        _require_losses(recipe)
     except InputError as error:
         raise RecipeError(f"{source}: {error}") from error
     names = [stage.name for stage in recipe.stages]
@@ -217,6 +218,16 @@ def _require_depth_network(recipe: Recipe) -> None:
             "(--set depth={}), or choose a network with a depth map: "
             + ", ".join(name for name, entry in MODELS.items() if entry.gives_depth({}))
         )
+
+
+def _require_losses(recipe: Recipe) -> None:
+    """Refuse a loss that is unknown, or whose plug-in is broken."""
+    from facepad.training.losses import LOSSES  # here, because losses need PyTorch and listing recipes must not
+
+    for number, stage in enumerate(recipe.stages):
+        if stage.loss not in LOSSES:
+            raise RecipeError(f"stages.{number}.loss: {unknown_choice('loss', stage.loss, LOSSES)}")
+        LOSSES[stage.loss]
 
 
 def _read(path: Path) -> dict[str, Any]:

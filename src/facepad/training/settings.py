@@ -29,6 +29,7 @@ class StageSettings(Section):
         batch_norm: ``frozen`` keeps the batch norms of the pre-trained trunk in eval mode. ``update`` updates the batch
             norms of all trainable layers. The batch norms of randomly initialised parts are always updated.
         label_smoothing: Fraction in [0, 1) by which each target moves to 0.5.
+        loss: Loss of the label, a name in `facepad.training.losses.LOSSES`.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
@@ -42,6 +43,7 @@ class StageSettings(Section):
     patience: int | None = Field(default=None, ge=1)
     batch_norm: Literal["frozen", "update"] = "update"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    loss: str = "cross-entropy"
 
 
 class DepthSettings(Section):

@@ -152,7 +152,7 @@ def _content(
 ) -> ReportContent:
     """The content of the report, without images of the data."""
     origin = origin_of(manifest)
-    adapter = DATASETS.get(origin.get("dataset", ""))
+    adapter = DATASETS.find(origin.get("dataset", ""))
     dataset = adapter.published_as if adapter else None
     records = [*evaluation.dev_records, *evaluation.records]
     return ReportContent(

@@ -29,8 +29,9 @@ from facepad.report.text import flatten
 from facepad.training.data import TrainingData
 from facepad.training.devices import BEST_DEVICE, Devices
 from facepad.training.fit import check_stages, check_training, fit, seed_everything
+from facepad.training.plugins import used_plugins
 from facepad.training.ranks import joined
-from facepad.training.recipe import Recipe
+from facepad.training.recipe import Recipe, validate_recipe
 from facepad.types import Split
 from facepad.workflow.versions import installed_versions
 
@@ -106,6 +107,8 @@ def train_run(
                 "devices": max(processes, ranks.count),
                 "facepad": version("facepad"),
             }
+            if plugins := used_plugins(recipe):
+                facts["plugins"] = plugins
             save_trained(out, TrainedModel(model, recipe.model.name, recipe.model.options(), data.spec, facts))
     return left_out
 
@@ -171,7 +174,9 @@ class _Opening:
         before, now = run.read(run.recipe_file, "recipe", "manifest_sha256", "depth"), self._recorded()
         if run.is_finished:
             raise InputError(f"the run in {run.path} is finished; there is nothing to resume")
-        if difference := _difference(before["recipe"], now["recipe"]):
+        # A recipe of an earlier version lacks the keys that this version has added.
+        recipe = validate_recipe(before["recipe"], str(run.recipe_file)).model_dump(mode="json")
+        if difference := _difference(recipe, now["recipe"]):
             raise InputError(f"{begun} {difference}")
         if before["manifest_sha256"] != self.manifest_sha256:
             raise InputError(f"{begun} a manifest that differs from {self.manifest}")
@@ -185,10 +190,13 @@ class _Opening:
             "platform": platform.platform(),
             "cpu_count": os.cpu_count(),
             "device": self.devices.hardware(),
-            "packages": installed_versions(_PACKAGES),
+            "packages": installed_versions([*_PACKAGES, *self._plugin_packages()]),
             "manifest": str(self.manifest.resolve()),  # absolute, so that an export finds it from any folder
             "manifest_sha256": self.manifest_sha256,
         }
+
+    def _plugin_packages(self) -> list[str]:
+        return [row["package"] for row in used_plugins(self.recipe) if "package" in row]
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
