@@ -14,11 +14,25 @@ from pathlib import Path
 from typing import TypeVar
 
 from facepad.errors import InputError, ManifestError, reason, unknown_choice
-from facepad.files.columns import attribute_columns, attributes_of, check_extra_columns, column_name, misspelt_column
+from facepad.files.columns import (
+    attribute_columns,
+    attributes_of,
+    check_extra_columns,
+    column_name,
+    misspelt_column,
+    with_species,
+)
 from facepad.files.disk import write_text
 from facepad.files.numbers import parse_decimal, parse_whole
 from facepad.files.opening import MaxBytes, read_bytes
-from facepad.files.synonyms import ATTACK_TYPE_SYNONYMS, LABEL_SYNONYMS, SPLIT_SYNONYMS, normalise_name
+from facepad.files.synonyms import (
+    ATTACK_TYPE_SYNONYMS,
+    LABEL_SYNONYMS,
+    SPLIT_SYNONYMS,
+    normalise_name,
+    parse_attack_type,
+    similar_attack_type,
+)
 from facepad.types import AttackType, Box, Label, Sample, ScoreRecord, Split
 
 __all__ = [
@@ -53,7 +67,8 @@ def read_manifest(path: Path) -> list[Sample]:
 
     Columns are named in the first line, in any order; only ``path``, ``subject`` and ``label`` are required.
     Further columns are the samples' attributes (`Sample.attributes`).
-    Labels, attack types and splits may use common synonyms ("live", "spoof", "devel").
+    Labels, attack types and splits may use common synonyms ("live", "spoof", "devel"). Another word in
+    ``attack_type`` is the name of a PAI species (`Sample.species`).
 
     Args:
         path: The CSV file, UTF-8.
@@ -287,9 +302,7 @@ def _parse_row(row: dict[str, str], line: int) -> Sample:
     attack_text = row.get("attack_type", "")
     if label is Label.BONA_FIDE and attack_text:
         raise ValueError(f"a bona fide sample has no attack_type, got {attack_text!r}")
-    attack = None
-    if label is Label.ATTACK:
-        attack = _lookup("attack_type", attack_text or "unknown", ATTACK_TYPE_SYNONYMS, AttackType)
+    attack, species = _instrument(attack_text) if label is Label.ATTACK else (None, None)
     split_text = row.get("split", "")
     return Sample(
         path=_path(row["path"]),
@@ -300,9 +313,21 @@ def _parse_row(row: dict[str, str], line: int) -> Sample:
         video=row.get("video") or None,
         frame=_frame(row.get("frame", "")),
         box=_box([row.get(column, "") for column in _BOX]),
-        attributes=attributes_of(row, _KNOWN),
+        attributes=with_species(attributes_of(row, _KNOWN), label, species),
         line=line,
     )
+
+
+def _instrument(text: str) -> tuple[AttackType, str | None]:
+    """The type of an instrument, and the text as the name of a PAI species if it is no word for a type."""
+    word = text or "unknown"
+    known = ATTACK_TYPE_SYNONYMS.get(word) or ATTACK_TYPE_SYNONYMS.get(normalise_name(word))
+    if known is not None:
+        return known, None
+    if similar_attack_type(text):
+        choices = unknown_choice("attack_type", text, [member.value for member in AttackType])
+        raise ValueError(f"{choices}, or the name of a species in the column species")
+    return parse_attack_type(text) or AttackType.UNKNOWN, text
 
 
 def _lookup(what: str, text: str, synonyms: Mapping[str, _Name], names: type[_Name]) -> _Name:

@@ -282,6 +282,6 @@ def _changes(parity: Parity) -> Iterator[str]:
         for changed in variant.changed:
             record = changed.record
             frame = "" if record.frame is None else f" frame {record.frame}"
-            kind = record.attack_type or record.label
+            kind = record.species or record.label
             path = record.path.replace("|", "\\|")
             yield f"| {path}{frame} | {kind} | {changed.reference:.6f} | {changed.score:.6f} |"

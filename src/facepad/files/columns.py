@@ -6,7 +6,8 @@ import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from facepad.errors import shown
-from facepad.types import LONGEST_ATTRIBUTE, Attributes, Sample, ScoreRecord
+from facepad.files.synonyms import parse_label
+from facepad.types import LONGEST_ATTRIBUTE, Attributes, Label, Sample, ScoreRecord
 
 __all__ = [
     "MOST_COLUMNS",
@@ -15,12 +16,14 @@ __all__ = [
     "check_extra_columns",
     "column_name",
     "misspelt_column",
+    "with_species",
 ]
 
 MOST_COLUMNS = 1000
 """Number of columns that a manifest or scores file may have."""
 
 _ALIKE = 0.85
+_NO_SPECIES = frozenset({"", "-", "none", "na", "n/a"})
 
 
 def column_name(field: str) -> str:
@@ -71,6 +74,29 @@ def attributes_of(row: Mapping[str, str], known: frozenset[str]) -> Attributes:
     if row.keys() <= known:
         return ()
     return tuple((name, text) for name, text in row.items() if name not in known)
+
+
+def with_species(attributes: Attributes, label: Label, free_name: str | None) -> Attributes:
+    """The attributes of a line with the PAI species of its attack.
+
+    Args:
+        attributes: The values of the line's extra columns.
+        label: The label of the line.
+        free_name: Text of the column ``attack_type`` if it names no known instrument. It is the species, unless the
+            column ``species`` names one.
+
+    Raises:
+        ValueError: a bona fide line names a species.
+    """
+    named = dict(attributes)
+    species = named.get("species", "").strip()
+    if species.lower() in _NO_SPECIES or parse_label(species) is not None:
+        species = ""
+    elif label is Label.BONA_FIDE:
+        raise ValueError(f"a bona fide line has no species, got {shown(species)}")
+    if not species and not free_name and "species" not in named:
+        return attributes
+    return tuple({**named, "species": species or free_name or ""}.items())
 
 
 def attribute_columns(items: Iterable[Sample | ScoreRecord], known: Collection[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -16,6 +17,7 @@ __all__ = [
     "parse_attack_type",
     "parse_label",
     "parse_split",
+    "similar_attack_type",
 ]
 
 LABEL_SYNONYMS: Mapping[str, Label] = {
@@ -54,6 +56,7 @@ _INSTRUMENT_WORDS: tuple[tuple[frozenset[str], AttackType], ...] = (
 _SCREEN_WORDS = frozenset({"replay", "mobile", "highdef", "phone", "tablet", "screen", "display", "monitor"})
 _PHOTO_WORDS = frozenset({"photo", "image", "picture"})
 _INSTRUMENT_NAMES = frozenset(instrument.value for instrument in AttackType)
+_ALIKE = 0.8
 _NO_INSTRUMENT = frozenset({"", "unknown", *(word for word, label in LABEL_SYNONYMS.items() if label is Label.ATTACK)})
 
 
@@ -112,3 +115,16 @@ def parse_attack_type(text: str) -> AttackType | None:
     if words & _PHOTO_WORDS:
         return AttackType.REPLAY_PHOTO if words & _SCREEN_WORDS else AttackType.PRINT
     return AttackType.REPLAY_VIDEO if words & _SCREEN_WORDS else None
+
+
+@lru_cache(maxsize=1024)
+def similar_attack_type(text: str) -> str | None:
+    """The word for an instrument that a name probably misspells; None if the name is a name of its own.
+
+    >>> similar_attack_type("prnt"), similar_attack_type("print2"), similar_attack_type("silicone")
+    ('print', None, None)
+    """
+    name = normalise_name(text)
+    if any(word in name for word in ATTACK_TYPE_SYNONYMS):
+        return None
+    return next(iter(difflib.get_close_matches(name, ATTACK_TYPE_SYNONYMS, n=1, cutoff=_ALIKE)), None)

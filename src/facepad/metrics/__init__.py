@@ -41,6 +41,7 @@ from facepad.metrics.requirements import (
 )
 from facepad.metrics.resampling import Cluster, Resampling, best_cluster
 from facepad.metrics.scores import SCORE_COLUMNS, ScoreFile, read_scores, scores_sha256, write_scores
+from facepad.metrics.series import SeriesRates, series_rates, worst_series
 from facepad.metrics.summary import InstrumentRates, PadSummary, summarize
 from facepad.metrics.text import format_comparison, format_findings, format_plan, format_summary, format_threshold
 from facepad.metrics.thresholds import (
@@ -85,6 +86,7 @@ __all__ = [
     "Resampling",
     "RocCurve",
     "ScoreFile",
+    "SeriesRates",
     "System",
     "Threshold",
     "ThresholdOrigin",
@@ -145,11 +147,13 @@ __all__ = [
     "remarks",
     "roc",
     "scores_sha256",
+    "series_rates",
     "shown_frames",
     "summarize",
     "threshold_at",
     "to_videos",
     "weak_notes",
+    "worst_series",
     "write_bob_csv",
     "write_bob_scores",
     "write_scores",

@@ -7,7 +7,7 @@ columns for facts on the samples, such as ``video_key`` and ``frame_id``. A line
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +15,7 @@ from facepad.errors import ScoresError
 from facepad.files.disk import write_text
 from facepad.files.numbers import parse_decimal
 from facepad.files.synonyms import parse_attack_type
-from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus
+from facepad.types import AttackType, Attributes, Label, ScoreRecord, ScoreStatus
 
 __all__ = ["BOB_CSV_COLUMNS", "bob_columns", "failure_notes", "from_bob_row", "parse_bob", "write_bob_scores"]
 
@@ -86,7 +86,7 @@ def parse_bob(lines: Iterable[tuple[int, str]], name: str) -> tuple[list[ScoreRe
         ScoresError: the number of columns changes, or a score is neither a plain decimal number nor ``nan``.
     """
     records: list[ScoreRecord] = []
-    unknown_names: set[str] = set()
+    free_names: set[str] = set()
     columns: int | None = None
     for number, line in lines:
         fields = line.split()
@@ -99,19 +99,22 @@ def parse_bob(lines: Iterable[tuple[int, str]], name: str) -> tuple[list[ScoreRe
                 f"{name}, line {number}: expected {columns} columns ending in a score, which is a plain decimal number "
                 f"or nan, got {line.strip()!r}"
             )
-        records.append(_bob_record(fields, score, unknown_names))
-    notes = failure_notes(records)
-    return records, [*notes, foreign_instruments_note(unknown_names)] if unknown_names else notes
+        records.append(_bob_record(fields, score, free_names))
+    return records, [*failure_notes(records), *_name_notes(free_names)]
 
 
-def _bob_record(fields: Sequence[str], score: float | None, unknown_names: set[str]) -> ScoreRecord:
+def _bob_record(fields: Sequence[str], score: float | None, free_names: set[str]) -> ScoreRecord:
     claimed, real, path = fields[0], fields[-3], fields[-2]
     instrument: AttackType | None = None
+    attributes: Attributes = ()
     if real != claimed:
-        instrument = parse_attack_type(real.removeprefix("attack").strip("/"))
+        name = real.removeprefix("attack").strip("/")
+        instrument = parse_attack_type(name)
         if instrument is None:
-            unknown_names.add(real)
             instrument = AttackType.UNKNOWN
+            free_names.add(real)
+            if real.startswith("attack"):  # else it may be the id of another person, and no name of a species
+                attributes = (("species", name),)
     return ScoreRecord(
         path=path,
         subject=claimed,
@@ -122,6 +125,7 @@ def _bob_record(fields: Sequence[str], score: float | None, unknown_names: set[s
         split=None,
         status=ScoreStatus.UNREADABLE if score is None else ScoreStatus.SCORED,
         score=score,
+        attributes=attributes,
     )
 
 
@@ -131,29 +135,39 @@ def failure_notes(records: Iterable[ScoreRecord]) -> list[str]:
     return [f"{failed} lines with score nan (failure to acquire) are counted as unreadable"] if failed else []
 
 
-def foreign_instruments_note(names: Iterable[str]) -> str:
-    """Return a note that lists unknown names of instruments, which facepad pools as ``unknown``."""
+def _name_notes(free_names: Iterable[str]) -> Iterator[str]:
+    if named := {name.removeprefix("attack").strip("/") for name in free_names if name.startswith("attack")}:
+        yield free_names_note(named)
+    if others := sorted(name for name in free_names if not name.startswith("attack")):
+        yield f"{len(others)} real id(s) name no attack and count as one species 'unknown': {_first(others)}"
+
+
+def free_names_note(names: Iterable[str]) -> str:
+    """Return a note that lists the names of attacks that are no instrument known to facepad."""
     known = sorted(names)
-    shown = ", ".join(known[:5]) + (f" and {len(known) - 5} more" if len(known) > 5 else "")
-    return f"{len(known)} attack name(s) are unknown and count as one instrument 'unknown': {shown}"
+    return f"{len(known)} attack name(s) are no known instrument, and each counts as a PAI species: {_first(known)}"
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def write_bob_scores(path: Path, records: Iterable[ScoreRecord], *, columns: Literal[4, 5] = 4) -> None:
     """Write records as a bob score file, atomically. Non-responses get the score ``nan``.
 
     Raises:
-        ScoresError: a subject or path is empty, contains white space or starts with ``#``, or a subject equals the
-            real id of its attack.
+        ScoresError: a subject, path or species is empty, contains white space or starts with ``#``, or a subject
+            equals the real id of its attack.
     """
     lines = []
     for record in records:
-        for what, text in (("subject", record.subject), ("path", record.path)):
+        for what, text in (("subject", record.subject), ("path", record.path), ("species", record.species or "-")):
             if not text or len(text.split()) != 1 or text.startswith("#"):
                 raise ScoresError(
                     f"{record.path}: bob's columns are separated by spaces, so the {what} {text!r} cannot be written"
                 )
-        real = record.subject if record.attack_type is None else f"attack/{record.attack_type}"
-        if record.attack_type is not None and real == record.subject:
+        real = record.subject if record.species is None else f"attack/{record.species}"
+        if record.species is not None and real == record.subject:
             raise ScoresError(
                 f"{record.path}: the subject {real!r} equals the real id of the attack, "
                 "so bob would count the attack as bona fide"

@@ -46,9 +46,11 @@ def expected_rates(records: Sequence[ScoreRecord]) -> dict[str, Rate]:
 
 def expected_kinds(records: Sequence[ScoreRecord]) -> dict[str, Rate]:
     """APCER of each kind of attack with scores, by name, with the intervals of `expected_rates`."""
-    attacks = [record for record in records if record.attack_type is not None and record.score is not None]
-    kinds = sorted({str(record.attack_type) for record in attacks})
-    return {kind: _rate(record for record in attacks if record.attack_type == kind) for kind in kinds}
+    kinds: dict[str, list[ScoreRecord]] = defaultdict(list)
+    for record in records:
+        if record.species is not None and record.score is not None:
+            kinds[record.species].append(record)
+    return {kind: _rate(kinds[kind]) for kind in sorted(kinds)}
 
 
 def _rate(records: Iterable[ScoreRecord]) -> Rate:

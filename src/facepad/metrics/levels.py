@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from facepad.errors import MetricError, ScoresError, unknown_choice
 from facepad.metrics.notes import Note, NoteKind
-from facepad.types import Aggregation, AttackType, Attributes, Label, ScoreRecord, ScoreStatus, Split
+from facepad.types import Aggregation, Attributes, Label, ScoreRecord, ScoreStatus, Split
 
 __all__ = ["AGGREGATIONS", "Aggregation", "check_videos", "level_notes", "level_words", "shown_frames", "to_videos"]
 
@@ -46,7 +46,7 @@ class _HasVideo(Protocol):
     @property
     def label(self) -> Label: ...
     @property
-    def attack_type(self) -> AttackType | None: ...
+    def species(self) -> str | None: ...
     @property
     def split(self) -> Split | None: ...
 
@@ -81,7 +81,7 @@ def check_videos(items: Iterable[_HasVideo], how: Aggregation = "mean") -> None:
     if how not in AGGREGATIONS:
         raise MetricError(unknown_choice("aggregation", how, AGGREGATIONS))
     for frames in _group_by_video(items):
-        kinds = Counter(str(frame.attack_type or frame.label) for frame in frames)
+        kinds = Counter(str(frame.species or frame.label) for frame in frames)
         if len(kinds) > 1:
             found = ", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items()))
             raise ScoresError(

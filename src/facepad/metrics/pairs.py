@@ -70,9 +70,12 @@ def _without_steps_up(path: str) -> str:
 
 def _agreed(one: ScoreRecord, other: ScoreRecord) -> Pair:
     """Give both records the same subject, video, split, instrument and attributes; the first record has priority."""
-    kinds = [record.attack_type or record.label for record in (one, other)]
-    known = [kind for kind in kinds if kind is not AttackType.UNKNOWN]
-    if one.label is not other.label or len(set(known)) > 1:
+    kinds = [record.species or record.label for record in (one, other)]
+    types: list[AttackType | None] = [
+        record.attack_type for record in (one, other) if record.attack_type is not AttackType.UNKNOWN
+    ]
+    species = {record.attribute("species") for record in (one, other)} - {None}
+    if one.label is not other.label or len(set(types)) > 1 or len(species) > 1:
         raise ScoresError(
             f"expected the same samples in both files, but {one.path} is {kinds[0]} in A and {kinds[1]} in B"
         )
@@ -81,6 +84,6 @@ def _agreed(one: ScoreRecord, other: ScoreRecord) -> Pair:
         "video": one.video or other.video,
         "split": one.split or other.split,
         "attributes": tuple((dict(other.attributes) | dict(one.attributes)).items()),
-        "attack_type": None if one.label is Label.BONA_FIDE else AttackType(known[0] if known else AttackType.UNKNOWN),
+        "attack_type": None if one.label is Label.BONA_FIDE else (types or [AttackType.UNKNOWN])[0],
     }
     return replace(one, **described), replace(other, **described)

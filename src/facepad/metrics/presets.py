@@ -164,7 +164,7 @@ def _thresholds(records: Sequence[ScoreRecord], choose: _Chooser) -> dict[str, f
 def _pooled(records: Sequence[ScoreRecord], criterion: str) -> float:
     live = [record.score for record in records if record.label is Label.BONA_FIDE]
     attacks = [record for record in records if record.label is Label.ATTACK]
-    kinds = [str(record.attack_type) for record in attacks]
+    kinds = [str(record.species) for record in attacks]
     return threshold_at(np.array(live, float), np.array([each.score for each in attacks], float), criterion, kinds)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from facepad.errors import MetricError, unknown_choice
 from facepad.metrics.intervals import CONFIDENCE, clopper_pearson
-from facepad.types import AttackType, Label, ScoreRecord
+from facepad.types import Label, ScoreRecord
 
 __all__ = [
     "Count",
@@ -217,8 +217,8 @@ def _groups(
         return
     species: Mapping[str, list[ScoreRecord]] = defaultdict(list)
     for record in records:
-        if record.label is Label.ATTACK:
-            species[str(record.attack_type or AttackType.UNKNOWN)].append(record)
+        if record.species is not None:
+            species[record.species].append(record)
     if not species:
         raise MetricError(f"{requirement} cannot be checked: there is no attack")
     yield from sorted(species.items())

@@ -11,12 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facepad.errors import ScoresError, unknown_choice
-from facepad.files.columns import attribute_columns, attributes_of, check_extra_columns, column_name, misspelt_column
+from facepad.files.columns import (
+    attribute_columns,
+    attributes_of,
+    check_extra_columns,
+    column_name,
+    misspelt_column,
+    with_species,
+)
 from facepad.files.disk import write_text
 from facepad.files.numbers import parse_decimal, parse_whole
 from facepad.files.opening import MaxBytes, read_bytes
 from facepad.files.synonyms import normalise_name, parse_attack_type, parse_label, parse_split
-from facepad.metrics.bob import bob_columns, failure_notes, foreign_instruments_note, from_bob_row, parse_bob
+from facepad.metrics.bob import bob_columns, failure_notes, free_names_note, from_bob_row, parse_bob
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
 __all__ = ["SCORE_COLUMNS", "ScoreFile", "csv_text", "is_line_name", "read_scores", "scores_sha256", "write_scores"]
@@ -51,7 +58,8 @@ def read_scores(path: Path) -> ScoreFile:
     """Read a scores file: facepad's CSV, bob's CSV, or bob's files with 4 or 5 columns. The first line decides.
 
     Only the CSV columns ``score`` and ``label`` (bob: ``is_bonafide``) are required. Further columns are the records'
-    attributes. Columns without a name, such as the row numbers that pandas writes, are left out.
+    attributes. Columns without a name, such as the row numbers that pandas writes, are left out. An ``attack_type``
+    that names no known instrument is the name of a PAI species (`ScoreRecord.species`).
 
     Raises:
         ScoresError: the file cannot be read, is empty or has an invalid format. For an invalid line, the error message
@@ -91,7 +99,7 @@ def is_line_name(path: str) -> bool:
 def _parse_csv(text: str, name: str) -> tuple[list[ScoreRecord], list[str], str]:
     """Return the records, the notes and the format."""
     records: list[ScoreRecord] = []
-    unknown_names: set[str] = set()
+    free_names: set[str] = set()
     words: dict[Label, str] = {}
     fields: Mapping[str, str] = {}
     bob = False
@@ -99,13 +107,13 @@ def _parse_csv(text: str, name: str) -> tuple[list[ScoreRecord], list[str], str]
         bob = _BOB_LABEL in row
         try:
             fields = from_bob_row(row) if bob else row
-            records.append(_csv_record(fields, line, unknown_names))
+            records.append(_csv_record(fields, line, free_names))
             _refuse_other_word(fields["label"], records[-1].label, words)
         except (ScoresError, ValueError) as error:
             raise ScoresError(f"{name}, line {line}: {error}") from None
     notes = failure_notes(records) if bob else []
-    if unknown_names:
-        notes.append(foreign_instruments_note(unknown_names))
+    if free_names:
+        notes.append(free_names_note(free_names))
     return records, [*notes, *_misspelt_notes(fields.keys())], "bob CSV" if bob else "scores.csv"
 
 
@@ -161,7 +169,7 @@ def _check_header(header: Sequence[str], name: str) -> None:
         raise ScoresError(f"{name}: {error}") from None
 
 
-def _csv_record(row: Mapping[str, str], line: int, unknown_names: set[str]) -> ScoreRecord:
+def _csv_record(row: Mapping[str, str], line: int, free_names: set[str]) -> ScoreRecord:
     label = parse_label(row["label"])
     if label is None:
         raise ScoresError(
@@ -172,31 +180,32 @@ def _csv_record(row: Mapping[str, str], line: int, unknown_names: set[str]) -> S
     if split is None and row.get("split"):
         raise ScoresError(unknown_choice("split", row["split"], [value.value for value in Split]))
     status, score = _parse_status_and_score(row)
+    attack_type, species = _parse_instrument(row.get("attack_type", ""), label)
+    if species is not None:
+        free_names.add(species)
     return ScoreRecord(
         path=row.get("path") or f"{_LINE}{line}",
         subject=row.get("subject", ""),
         video=row.get("video") or None,
         frame=_parse_frame(row.get("frame", "")),
         label=label,
-        attack_type=_parse_instrument(row.get("attack_type", ""), label, unknown_names),
+        attack_type=attack_type,
         split=split,
         status=status,
         score=score,
-        attributes=attributes_of(row, _KNOWN),
+        attributes=with_species(attributes_of(row, _KNOWN), label, species),
     )
 
 
-def _parse_instrument(text: str, label: Label, unknown_names: set[str]) -> AttackType | None:
+def _parse_instrument(text: str, label: Label) -> tuple[AttackType | None, str | None]:
+    """The type of an instrument, and the text as the name of a PAI species if it names no known instrument."""
     empty = text.lower() in _NO_INSTRUMENT
     if label is Label.BONA_FIDE:
         if not empty and parse_label(text) is not Label.BONA_FIDE:
             raise ScoresError(f"a bona fide line has no attack_type, got {text!r}")
-        return None
+        return None, None
     instrument = AttackType.UNKNOWN if empty else parse_attack_type(text)
-    if instrument is None:
-        unknown_names.add(text)
-        return AttackType.UNKNOWN
-    return instrument
+    return (AttackType.UNKNOWN, text) if instrument is None else (instrument, None)
 
 
 def _parse_frame(text: str) -> int | None:

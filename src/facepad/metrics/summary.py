@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from facepad.errors import MetricError
+from facepad.files.synonyms import normalise_name
 from facepad.metrics import measures
 from facepad.metrics.cells import Cells, count_cells
 from facepad.metrics.counts import Share
@@ -19,9 +20,10 @@ from facepad.metrics.notes import Note, NoteKind, has_note
 from facepad.metrics.pad import ConfusionMatrix
 from facepad.metrics.resampling import Cluster, Resampling
 from facepad.metrics.scores import scores_sha256
+from facepad.metrics.series import SeriesRates, series_rates, worst_series
 from facepad.metrics.table import ScoreTable, common_split, score_table
 from facepad.metrics.thresholds import CHOSEN_ON_ITSELF, Threshold, fixed_threshold
-from facepad.types import Label, ScoreRecord, ScoreStatus, Split
+from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
 __all__ = ["InstrumentRates", "PadSummary", "summarize"]
 
@@ -30,15 +32,17 @@ _DEFAULT_RESAMPLING = Resampling()
 
 @dataclass(frozen=True, slots=True)
 class InstrumentRates:
-    """Rates of one attack instrument.
+    """Rates of one PAI species.
 
     Attributes:
-        apcer: Share of the attacks that are accepted; None if no attack with this instrument has a score.
+        apcer: Share of the attacks that are accepted; None if no attack of this species has a score.
         apnrr: Share of the attacks without a score.
+        parent: Type of instrument that the species belongs to; ``unknown`` if no type or several types are given.
     """
 
     apcer: Rate | None
     apnrr: Rate
+    parent: str = AttackType.UNKNOWN.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,9 @@ class PadSummary:
         rates: ``accuracy``, ``apcer`` (worst instrument), ``far_pooled``, ``bpcer``, ``hter``, ``acer`` at the
             threshold; ``eer`` and ``auc`` of the evaluated scores themselves; ``apnrr`` and ``bpnrr``.
         bpcer_at_apcer: Each of `APCER_LIMITS` to BPCER at the lowest threshold that keeps APCER within this limit.
-        instruments: Rates of each attack instrument.
-        worst_instrument: The instrument with the highest APCER.
+        instruments: Rates of each PAI species. The name of a species is the name of its type of instrument, unless
+            the records name the species.
+        worst_instrument: The species with the highest APCER.
         confusion: Numbers of correct and wrong decisions per class.
         precision_recall: ``precision``, ``recall`` and ``f1`` with ``attack`` and with ``bona_fide`` as the positive
             class; None if the rate is not defined.
@@ -66,6 +71,7 @@ class PadSummary:
         seed: Seed of the resamples.
         notes: Notes for the reader.
         aggregation: Aggregation of the frames of a video into a record; None if records are frames.
+        series: Rates of each PAI series, if attacks name series.
     """
 
     source: str
@@ -86,6 +92,7 @@ class PadSummary:
     seed: int
     notes: tuple[Note, ...] = ()
     aggregation: Aggregation | None = None
+    series: tuple[SeriesRates, ...] = ()
 
     @property
     def level(self) -> str:
@@ -94,7 +101,7 @@ class PadSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of metrics.json; a rate is ``{value, low, high, n}`` in fractions, None if undefined."""
-        matrix = self.confusion
+        matrix, worst = self.confusion, worst_series(self.series)
         methods = {name: rate.method for name, rate in self.rates.items()}
         methods |= {f"instruments.{k}": v.apcer.method for k, v in self.instruments.items() if v.apcer}
         return {
@@ -107,9 +114,11 @@ class PadSummary:
             **{name: rate.to_dict() for name, rate in self.rates.items()},
             "worst_instrument": self.worst_instrument,
             "instruments": {
-                name: {"apcer": _rate_dict(rates.apcer), "apnrr": _rate_dict(rates.apnrr)}
+                name: {"apcer": _rate_dict(rates.apcer), "apnrr": _rate_dict(rates.apnrr), "parent": rates.parent}
                 for name, rates in self.instruments.items()
             },
+            "series": [each.to_dict() for each in self.series],
+            "worst_series": worst and worst.to_dict(),
             "bpcer_at_apcer": {f"{limit:g}": rate.to_dict() for limit, rate in self.bpcer_at_apcer.items()},
             "confusion_matrix": {
                 "bona_fide": {"accepted": matrix.bona_fide_accepted, "rejected": matrix.bona_fide_rejected},
@@ -165,7 +174,7 @@ def summarize(
     table = score_table(records, cluster)
     curves, at_limits = _curve_rates(table, resampling)
     cells = count_cells(table, threshold.value, resampling)
-    instruments = _instruments(table, cells)
+    instruments = _instruments(records, table, cells)
     summary = PadSummary(
         source=source,
         split=common_split(records),
@@ -187,6 +196,7 @@ def summarize(
         bootstrap=resampling.replicates,
         seed=resampling.seed,
         aggregation=aggregation,
+        series=series_rates(records, threshold.value, cluster, resampling),
     )
     return replace(summary, notes=(*notes, *_single_subject_notes(records), *_summary_notes(summary)))
 
@@ -209,11 +219,25 @@ def _summary_notes(summary: PadSummary) -> Iterator[Note]:
     if unscored := [name for name, rates in summary.instruments.items() if rates.apcer is None]:
         text = f"APCER is not defined for {', '.join(unscored)}: none of these attacks got a score"
         yield Note(NoteKind.UNDEFINED, text)
+    if single := [name for name, rates in summary.instruments.items() if rates.apcer and rates.apcer.n == 1]:
+        text = f"{', '.join(single)}: only one presentation has a score, so APCER can only be 0 % or 100 %"
+        yield Note(NoteKind.INTERVAL, text)
+    yield from _spelling_notes(summary.instruments)
     for positive, rates in summary.precision_recall.items():
         for key, rate in rates.items():
             if rate is None:
                 text = f"{key} ({positive} positive) is not defined: no sample was decided as {positive}"
                 yield Note(NoteKind.UNDEFINED, text)
+
+
+def _spelling_notes(species: Iterable[str]) -> Iterator[Note]:
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in species:
+        alike[normalise_name(name)].append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            text = f"{' and '.join(map(repr, names))} may be one species in {len(names)} spellings; each counts alone"
+            yield Note(NoteKind.READING, text)
 
 
 def _rates(cells: Cells, basis: Basis) -> dict[str, Rate]:
@@ -229,10 +253,13 @@ def _curve_rates(table: ScoreTable, resampling: Resampling) -> tuple[dict[str, R
     return dict(zip(curves, rates, strict=False)), dict(zip(APCER_LIMITS, rates[len(curves) :], strict=True))
 
 
-def _instruments(table: ScoreTable, cells: Cells) -> dict[str, InstrumentRates]:
+def _instruments(records: Iterable[ScoreRecord], table: ScoreTable, cells: Cells) -> dict[str, InstrumentRates]:
+    types: dict[str | None, set[AttackType]] = defaultdict(set)
+    for record in records:
+        types[record.species].add(record.attack_type or AttackType.UNKNOWN)
     both = zip(cells.by_instrument(FAR), cells.by_instrument(APNRR), strict=True)
     return {
-        name: InstrumentRates(apcer, apnrr)
+        name: InstrumentRates(apcer, apnrr, next(iter(types[name])).value if len(types[name]) == 1 else "unknown")
         for name, (apcer, apnrr) in zip(table.instruments, both, strict=True)
         if apnrr is not None  # never None, because every instrument of the table has a record
     }

@@ -25,7 +25,7 @@ class ScoreTable:
     Attributes:
         scores: P(bona fide), NaN for a record without a score, shape (N,).
         kinds: Index into ``instruments`` for an attack, ``len(instruments)`` for bona fide, shape (N,).
-        instruments: Names of the attack instruments that occur, sorted.
+        instruments: Names of the PAI species that occur, sorted, or the labels of another ``kind_of``.
         clusters: Index of the subject or video of each record, shape (N,). None if there are no clusters.
         unit: "subjects" or "videos". None if there are no clusters.
     """
@@ -103,12 +103,21 @@ class ScoreTable:
         return np.array(rows, dtype=np.float64)
 
 
-def score_table(records: Sequence[ScoreRecord], cluster: Cluster | None) -> ScoreTable:
+def _species(record: ScoreRecord) -> str | None:
+    return record.species
+
+
+def score_table(
+    records: Sequence[ScoreRecord],
+    cluster: Cluster | None,
+    kind_of: Callable[[ScoreRecord], str | None] = _species,
+) -> ScoreTable:
     """Convert records to arrays.
 
     Args:
         records: At least one record.
         cluster: The resampled unit; a video is one (subject, video) pair. None counts single records.
+        kind_of: Function from a record to the kind of its attack, None for bona fide. The default is the PAI species.
 
     Raises:
         MetricError: there are no records, a record does not name its cluster, or there are fewer than two clusters.
@@ -120,11 +129,12 @@ def score_table(records: Sequence[ScoreRecord], cluster: Cluster | None) -> Scor
     broken = sum(r.status is scored for r in records) - int(np.count_nonzero(np.isfinite(scores)))
     if broken:
         raise MetricError(f"{broken} records have status 'scored' and a score that is NaN or infinite")
-    instruments = tuple(sorted({r.attack_type.value for r in records if r.attack_type is not None}))
-    index = {name: place for place, name in enumerate(instruments)}
-    kinds = [len(instruments) if r.attack_type is None else index[r.attack_type.value] for r in records]
+    kinds = list(map(kind_of, records))
+    instruments = tuple(sorted({kind for kind in kinds if kind is not None}))
+    index: dict[str | None, int] = {name: place for place, name in enumerate(instruments)} | {None: len(instruments)}
     clusters = None if cluster is None else cluster_codes(records, cluster)
-    return ScoreTable(scores, np.array(kinds, dtype=np.int64), instruments, clusters, cluster and f"{cluster}s")
+    codes = np.array([index[kind] for kind in kinds], dtype=np.int64)
+    return ScoreTable(scores, codes, instruments, clusters, cluster and f"{cluster}s")
 
 
 def common_split(records: Sequence[ScoreRecord]) -> Split | None:

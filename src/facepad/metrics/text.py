@@ -10,6 +10,7 @@ from facepad.metrics.levels import level_words
 from facepad.metrics.measures import PRECISION_RECALL, Basis, measures_of
 from facepad.metrics.notes import joined
 from facepad.metrics.requirements import Count, Finding, Requirement, presentations_needed
+from facepad.metrics.series import worst_series
 from facepad.metrics.summary import PadSummary
 from facepad.metrics.thresholds import Threshold
 
@@ -92,6 +93,8 @@ def _measure_lines(summary: PadSummary, basis: Basis) -> Iterator[str]:
             for name, instrument in summary.instruments.items():
                 if instrument.apcer:
                     yield _rate_line(f"  APCER {name}", instrument.apcer)
+        if measure.key == "apcer" and (worst := worst_series(summary.series)):
+            yield _rate_line(f"  APCER, worst series: {worst}", worst.apcer)
 
 
 def _rate_line(title: str, rate: Rate | None) -> str:

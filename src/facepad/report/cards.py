@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from facepad.report.text import probability, words
-from facepad.types import AttackType, Label
+from facepad.types import Label
 
 __all__ = ["Card"]
 
@@ -19,7 +19,7 @@ class Card:
         path: Path of the image's record.
         decision: "accepted" or "rejected".
         wrong: Whether the decision is wrong.
-        actual: True label as text; the instrument if the image is an attack.
+        actual: True label as text; the PAI species if the image is an attack.
         score: P(bona fide) as text.
     """
 
@@ -31,14 +31,14 @@ class Card:
 
     @classmethod
     def of(
-        cls, path: str, label: Label, attack_type: AttackType | None, score: float, accepted: bool, **shown: str | None
+        cls, path: str, label: Label, species: str | None, score: float, accepted: bool, **shown: str | None
     ) -> Self:
         """Make the card of an image.
 
         Args:
             path: Path of the image's record.
             label: True label of the image.
-            attack_type: The instrument; None only for bona fide.
+            species: The PAI species; None only for bona fide.
             score: P(bona fide).
             accepted: Whether the image was accepted.
             **shown: The attributes that the subclass adds.
@@ -47,7 +47,7 @@ class Card:
             path=path,
             decision="accepted" if accepted else "rejected",
             wrong=accepted != (label is Label.BONA_FIDE),
-            actual=words(attack_type or label),
+            actual=words(species or label),
             score=probability(score),
             **shown,
         )

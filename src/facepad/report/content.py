@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from facepad.datasets.published import PublishedFigure
 from facepad.errors import ScoresError
 from facepad.metrics import Note, PadSummary, Rate, Threshold, scores_sha256
-from facepad.types import AttackType, Label, ScoreRecord, Split
+from facepad.types import Label, ScoreRecord, Split
 
 __all__ = ["DepthExample", "ReportContent", "ShortcutProbe"]
 
@@ -41,7 +41,7 @@ class DepthExample:
     Attributes:
         path: The path of the image's record.
         label: The label of the presentation.
-        attack_type: The instrument; None only for bona fide.
+        species: The PAI species; None only for bona fide.
         score: P(bona fide) of the image.
         accepted: Whether the image was accepted.
         image: The network's input: RGB, uint8, shape (H, W, 3).
@@ -50,7 +50,7 @@ class DepthExample:
 
     path: str
     label: Label
-    attack_type: AttackType | None
+    species: str | None
     score: float
     accepted: bool
     image: NDArray[np.uint8]

@@ -49,17 +49,17 @@ def depth_examples(
             except ImageError:
                 continue  # an unreadable image must not stop a report
             accepted = record.score >= threshold
-            examples.append(DepthExample(record.path, label, record.attack_type, record.score, accepted, image, depth))
+            examples.append(DepthExample(record.path, label, record.species, record.score, accepted, image, depth))
     return examples
 
 
 def _evenly_spread(records: Sequence[ScoreRecord], n: int) -> list[ScoreRecord]:
     """Choose ``n`` records spread evenly over the sorted scores of each instrument, in ascending order of scores."""
     scored = sorted((r for r in records if r.score is not None), key=lambda r: (r.score, r.path, r.frame or 0))
-    kinds = sorted({str(record.attack_type) for record in scored})
+    kinds = sorted({str(record.species) for record in scored})
     chosen: list[ScoreRecord] = []
     for place, kind in enumerate(kinds):
-        group = [record for record in scored if str(record.attack_type) == kind]
+        group = [record for record in scored if str(record.species) == kind]
         share = min(len(group), n // len(kinds) + (place < n % len(kinds)))
         ranks = np.linspace(0, len(group) - 1, share).round().astype(int) if share > 1 else [len(group) // 2] * share
         chosen += [group[rank] for rank in ranks]
@@ -93,7 +93,7 @@ def _depth_card(example: DepthExample) -> DepthCard:
     return DepthCard.of(
         example.path,
         example.label,
-        example.attack_type,
+        example.species,
         example.score,
         example.accepted,
         mean_depth=f"{float(example.depth.mean()):.2f}",

@@ -67,7 +67,7 @@ def _top_loss(content: ReportContent, record: ScoreRecord, probabilities: bool) 
     return TopLoss.of(
         record.path,
         record.label,
-        record.attack_type,
+        record.species,
         record.score,
         record.score >= content.threshold.value,
         loss=None if value is None else "∞" if math.isinf(value) else f"{value:.3f}",

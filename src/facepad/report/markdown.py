@@ -111,6 +111,13 @@ def _instruments(content: ReportContent) -> Lines:
         for row in tables.instruments(content.summary)[0]
     ]
     yield from table(columns, rows)
+    series, more = tables.series(content.summary)
+    if series:
+        lines = [(row.name, row.species, row.errors, row.apcer.value, row.apcer.interval) for row in series]
+        heads = ("Series", "Species", "Accepted", "APCER, %", "95 % interval, %")
+        yield from table(heads, lines, text_columns=2)
+    if more:
+        yield from ("", f"and {count(more)} more series, with a lower or equal APCER.")
 
 
 def _confusion(content: ReportContent) -> Lines:

@@ -130,8 +130,8 @@ def det_plot(content: ReportContent) -> Plot:
 def _by_instrument(content: ReportContent) -> dict[str, Floats]:
     found: dict[str, list[float]] = {}
     for record in content.measured:
-        if record.attack_type is not None and record.score is not None:
-            found.setdefault(record.attack_type.value, []).append(record.score)
+        if record.species is not None and record.score is not None:
+            found.setdefault(record.species, []).append(record.score)
     return {name: np.array(found[name]) for name in sorted(found)}
 
 

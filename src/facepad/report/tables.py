@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from facepad.datasets.published import PublishedFigure
-from facepad.metrics import PRECISION_RECALL, Basis, PadSummary, Rate, measures_of
+from facepad.metrics import PRECISION_RECALL, Basis, InstrumentRates, PadSummary, Rate, measures_of
 from facepad.report.content import ReportContent
 from facepad.report.text import GAP, count, fraction, interval, percent, words
 
@@ -18,6 +18,7 @@ __all__ = [
     "NumberRow",
     "PublishedGroup",
     "PublishedTable",
+    "SeriesRow",
     "Unscored",
     "bars",
     "headline",
@@ -28,10 +29,12 @@ __all__ = [
     "precision_recall_rows",
     "probe_rows",
     "published_table",
+    "series",
     "unscored",
 ]
 
 _MAX_UNSCORED = 25
+_MAX_SERIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ def bars(rates: Sequence[Rate | None]) -> tuple[list[Bar | None], str]:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentRow:
-    """The rates of one attack instrument as formatted text."""
+    """The rates of one PAI species as formatted text."""
 
     name: str
     worst: bool
@@ -144,19 +147,52 @@ class InstrumentRow:
 
 
 def instruments(summary: PadSummary) -> tuple[list[InstrumentRow], str]:
-    """Return one row per instrument, and the label of the end of the bars' scale."""
+    """Return one row per PAI species, and the label of the end of the bars' scale."""
     drawn, end = bars([rates.apcer for rates in summary.instruments.values()])
     rows = []
     for (name, rates), bar in zip(summary.instruments.items(), drawn, strict=True):
-        apcer = rates.apcer
-        errors = f"{count(round(apcer.value * apcer.n))} of {count(apcer.n)}" if apcer else "none scored"
+        apcer, errors = rates.apcer, _errors(rates.apcer)
         worst = len(drawn) > 1 and name == summary.worst_instrument
         rows.append(
             InstrumentRow(
-                words(name), worst, errors, number_row("APCER", "", apcer), number_row("APNRR", "", rates.apnrr), bar
+                _species_words(name, rates),
+                worst,
+                errors,
+                number_row("APCER", "", apcer),
+                number_row("APNRR", "", rates.apnrr),
+                bar,
             )
         )
     return rows, end
+
+
+def _species_words(name: str, rates: InstrumentRates) -> str:
+    """Format the name of a species, with its type of instrument if that has another name."""
+    return words(name) if rates.parent in (name, "unknown") else f"{words(name)} ({words(rates.parent)})"
+
+
+def _errors(rate: Rate | None) -> str:
+    return f"{count(round(rate.value * rate.n))} of {count(rate.n)}" if rate else "none scored"
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRow:
+    """The APCER of one PAI series as formatted text."""
+
+    name: str
+    species: str
+    errors: str
+    apcer: NumberRow
+
+
+def series(summary: PadSummary) -> tuple[list[SeriesRow], int]:
+    """Return one row per PAI series, the highest APCER first, and the number of further series."""
+    ranked = sorted(summary.series, key=lambda each: (each.apcer is None, -(each.apcer.value if each.apcer else 0)))
+    rows = [
+        SeriesRow(words(each.name), words(each.species), _errors(each.apcer), number_row("APCER", "", each.apcer))
+        for each in ranked[:_MAX_SERIES]
+    ]
+    return rows, len(ranked) - len(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +301,7 @@ def unscored(content: ReportContent) -> Unscored:
     """Return the measured images without a score."""
     found = [record for record in content.measured if record.score is None]
     rows = [
-        (r.path, words(r.attack_type or r.label), content.unreadable.get(r.path) or words(r.status))
+        (r.path, words(r.species or r.label), content.unreadable.get(r.path) or words(r.status))
         for r in found[:_MAX_UNSCORED]
     ]
     return Unscored(tuple(rows), len(found) - len(rows))

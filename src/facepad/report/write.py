@@ -64,6 +64,7 @@ def render(content: ReportContent) -> str:
 def _template_variables(content: ReportContent) -> dict[str, Any]:
     sections = [section for section in _sections(content) if section.present]
     instrument_rows, instrument_scale = tables.instruments(content.summary)
+    series, more_series = tables.series(content.summary)
     probe_rows, probe_scale = tables.probe_rows(content)
     readings = [(name, tables.precision_recall_rows(rates)) for name, rates in content.summary.precision_recall.items()]
     return {
@@ -81,6 +82,8 @@ def _template_variables(content: ReportContent) -> dict[str, Any]:
         "number_groups": tables.number_groups(content),
         "instruments": instrument_rows,
         "instrument_scale": instrument_scale,
+        "series": series,
+        "more_series": more_series,
         "matrix": tables.matrix(content),
         "readings": readings,
         "roc": plots.roc_plot(content),

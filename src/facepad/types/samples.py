@@ -39,7 +39,7 @@ class Label(StrEnum):
 
 
 class AttackType(StrEnum):
-    """The presentation attack instrument (PAI species) of an attack."""
+    """The type of presentation attack instrument of an attack. A type may hold several PAI species."""
 
     PRINT = "print"
     WARPED_PRINT = "warped_print"
@@ -74,21 +74,53 @@ ScoresFormat = Literal["scores", "bob-csv", "bob-4", "bob-5"]
 """A format of scores files: scores.csv, the CSV of the bob toolbox, or its files with 4 or 5 columns."""
 
 
+class _Described:
+    """What samples and score records say by their label, instrument and attributes."""
+
+    __slots__ = ()
+    label: Label
+    attack_type: AttackType | None
+    attributes: Attributes
+
+    def attribute(self, name: str) -> str | None:
+        """The value of an attribute; None without this attribute."""
+        return dict(self.attributes).get(name) if self.attributes else None
+
+    @property
+    def species(self) -> str | None:
+        """The PAI species of an attack: the attribute ``species``, else the name of the instrument's type.
+
+        None for bona fide.
+        """
+        if self.label is Label.BONA_FIDE:
+            return None
+        return self.attribute("species") or (self.attack_type or AttackType.UNKNOWN).value
+
+    @property
+    def series(self) -> str | None:
+        """The PAI series of an attack: the attribute ``series``, such as the instruments that one person made.
+
+        None for bona fide, and for an attack of no named series. Two species may have series of one name.
+        """
+        return None if self.label is Label.BONA_FIDE else self.attribute("series")
+
+
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(_Described):
     """One image, or one frame of a video, with its label and origin.
 
     Attributes:
         path: File path as the manifest writes it (relative to the manifest's folder, forward slashes).
         subject: The person in the image. A protocol never puts one person's samples into two splits.
         label: Bona fide or attack.
-        attack_type: The attack instrument; always None for bona fide, and never None for attacks.
+        attack_type: The type of the attack instrument; always None for bona fide, and never None for attacks.
         split: Split of the protocol; None if the data has no protocol.
         video: The video (or capture session) that the image was taken from; None if unknown.
         frame: Index of the frame in the video; None if unknown.
         box: Canonical face square in pixels; None if no face was found.
         attributes: Names and values of the manifest's extra columns, such as ``("gender", "f")``. They are sorted by
-            name. A name is lower case and printable. An empty value counts as no attribute.
+            name. A name is lower case and printable. An empty value counts as no attribute. Two attributes of attacks
+            have a meaning: ``species`` and ``series``.
         line: Line of the manifest that lists the sample, for messages; None without a manifest. Samples that differ
             only in their lines are equal.
     """
@@ -120,17 +152,9 @@ class Sample:
         """
         return PurePosixPath(self.path).stem.replace(".", "_")
 
-    def attribute(self, name: str) -> str | None:
-        """The value of an attribute; None without this attribute.
-
-        >>> Sample("1.png", "anna", Label.BONA_FIDE, attributes=(("gender", "f"),)).attribute("gender")
-        'f'
-        """
-        return dict(self.attributes).get(name)
-
 
 @dataclass(frozen=True, slots=True)
-class ScoreRecord:
+class ScoreRecord(_Described):
     """One line of scores.csv: a sample with its score, or with the reason for a missing score.
 
     The score is P(bona fide) in [0, 1]. Scores of other systems may lie outside [0, 1]; only their order has a meaning.
@@ -154,10 +178,6 @@ class ScoreRecord:
         if (self.status is ScoreStatus.SCORED) != (self.score is not None):
             got = f"{self.status}, {self.score}"
             raise ValueError(f"{self.path}: a score belongs to status 'scored' only, and 'scored' needs one, got {got}")
-
-    def attribute(self, name: str) -> str | None:
-        """The value of an attribute; None without this attribute."""
-        return dict(self.attributes).get(name)
 
 
 def _sorted_attributes(attributes: Iterable[tuple[str, str]]) -> Attributes:

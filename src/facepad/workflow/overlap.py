@@ -150,8 +150,8 @@ def coverage_notes(manifest: Path, dev: Sequence[Sample], measured: Sequence[Sam
 
 def attack_notes(dev: Sequence[Sample], others: Sequence[Sample]) -> list[str]:
     """A note on each attack instrument of the other samples that no dev sample shows."""
-    kinds = {sample.attack_type for sample in others} - {sample.attack_type for sample in dev}
-    return [_absence(f"the attack {kind}") for kind in sorted(map(str, kinds - {None}))]
+    kinds = {sample.species for sample in others} - {sample.species for sample in dev}
+    return [_absence(f"the attack {kind}") for kind in sorted(filter(None, kinds))]
 
 
 def _absence(what: str) -> str:

@@ -143,6 +143,31 @@ def test_extra_columns_are_attributes_and_are_written_after_the_others(tmp_path)
     assert manifest_hash(path) == manifest_hash(tmp_path / "again.csv")
 
 
+def test_a_free_attack_type_is_a_species_and_stays_one(tmp_path):
+    lines = [
+        "a.png,anna,spoof,silicone,",
+        "b.png,anna,spoof,print_2,",
+        "c.png,anna,spoof,mask,wax",
+        "d.png,anna,live,,-",
+    ]
+    path = manifest(tmp_path, "path,subject,label,attack_type,species", *lines)
+    samples = read_manifest(path)
+    assert [(sample.species, sample.attack_type) for sample in samples] == [
+        ("silicone", AttackType.UNKNOWN),
+        ("print_2", AttackType.PRINT),
+        ("wax", AttackType.MASK_3D),
+        (None, None),
+    ]
+    write_manifest(tmp_path / "again.csv", samples)
+    assert read_manifest(tmp_path / "again.csv") == samples
+
+
+def test_read_manifest_refuses_a_species_of_bona_fide(tmp_path):
+    path = manifest(tmp_path, "path,subject,label,species", "a.png,anna,live,wig")
+    with pytest.raises(ManifestError, match=":2: a bona fide line has no species, got 'wig'"):
+        read_manifest(path)
+
+
 def test_read_manifest_refuses_a_huge_value_of_an_attribute(tmp_path):
     path = manifest(tmp_path, "path,subject,label,site", f"a.png,anna,live,{'x' * 1001}")
     with pytest.raises(ManifestError, match=r":2: column site: expected at most 1000 characters, got 1001$"):

@@ -33,6 +33,20 @@ def test_bound_is_the_rate_at_which_so_few_errors_have_a_probability_of_5_percen
     assert at_most(errors, n, upper_bound(errors, n)) == pytest.approx(0.05)
 
 
+def test_each_free_species_is_held_against_the_limit_alone():
+    records = [
+        ScoreRecord(
+            f"{name} {n}", f"s{n}", None, None, Label.ATTACK, kind, None, ScoreStatus.SCORED, 0.1, (("species", name),)
+        )
+        for name, kind in (("wax", AttackType.UNKNOWN), ("wig", AttackType.UNKNOWN), ("canon", AttackType.PRINT))
+        for n in range(42)
+    ]
+    found = check_requirements(records, 0.5, [APCER])
+    assert [(each.species, each.presentations.n, each.presentations.verdict) for each in found] == [
+        (name, 42, Verdict.PASS) for name in ("canon", "wax", "wig")
+    ]
+
+
 def test_bound_of_errors_alone_is_1():
     assert upper_bound(7, 7) == 1.0
 

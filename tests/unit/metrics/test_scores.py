@@ -106,10 +106,24 @@ def test_dev_words_are_read(word):
     assert metrics.parse_split(word) is Split.DEV
 
 
-def test_unknown_instruments_are_pooled_and_noted(write):
+def test_unknown_instruments_are_species_and_noted(write, tmp_path):
     file = metrics.read_scores(write("label,attack_type,score\nattack,makeup,0.5\nattack,wig,0.1\nlive,real,1\n"))
     assert [record.attack_type for record in file.records] == [AttackType.UNKNOWN, AttackType.UNKNOWN, None]
-    assert file.notes == ("2 attack name(s) are unknown and count as one instrument 'unknown': makeup, wig",)
+    assert [record.species for record in file.records] == ["makeup", "wig", None]
+    assert file.notes == ("2 attack name(s) are no known instrument, and each counts as a PAI species: makeup, wig",)
+    metrics.write_scores(tmp_path / "again.csv", file.records)
+    assert metrics.read_scores(tmp_path / "again.csv").records == file.records
+
+
+def test_the_column_species_names_the_species_of_a_type(write):
+    lines = ["label,attack_type,species,series,score", "attack,print,,1,0", "attack,print,Canon A,2,0"]
+    records = metrics.read_scores(write("\n".join([*lines, "attack,,wig,,0", "live,,live,,1"]))).records
+    assert [(r.species, r.attack_type, r.series) for r in records] == [
+        ("print", AttackType.PRINT, "1"),
+        ("Canon A", AttackType.PRINT, "2"),
+        ("wig", AttackType.UNKNOWN, None),
+        (None, None, None),
+    ]
 
 
 def test_repeated_lines_are_noted(write):
@@ -143,6 +157,7 @@ def test_repeated_lines_are_noted(write):
         ("is_bonafide,score\nTrue,0.5\n1,0.5\n", "line 3: expected True or False as is_bonafide, got '1'"),
         ("is_bonafide,score\nTrue,high\n", "line 2: expected a finite number as score"),
         ("is_bonafide,attack_type,score\nTrue,print,0.5\n", "line 2: a bona fide line has no attack_type"),
+        ("label,species,score\nlive,wig,0.5\n", "line 2: a bona fide line has no species, got 'wig'"),
         ('label,score\n"live,0.5\n', "not CSV"),
         (b"label,score\nlive,\xff\n", "UTF-8"),
         ("a b 0.5 0.1 0.2 0.3\n", "no column label"),
@@ -184,6 +199,14 @@ def test_bob_4_columns_are_read_by_their_convention(write):
     ]
     assert any("failure to acquire" in note for note in file.notes)
     assert any(note.endswith("'unknown': 8") for note in file.notes)
+
+
+def test_bob_names_of_attacks_are_species(write, tmp_path):
+    file = metrics.read_scores(write("7 7 a 0.9\n7 attack/wig b 0.1\n7 attack/wax c 0.2\n"))
+    assert [record.species for record in file.records] == [None, "wig", "wax"]
+    assert file.notes == ("2 attack name(s) are no known instrument, and each counts as a PAI species: wax, wig",)
+    metrics.write_bob_scores(tmp_path / "scores", file.records)
+    assert metrics.read_scores(tmp_path / "scores").records == file.records
 
 
 def test_bob_5_columns_are_told_apart_from_4(write):

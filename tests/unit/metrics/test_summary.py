@@ -249,6 +249,61 @@ def test_instrument_without_any_score_is_null_and_noted():
     assert summary.worst_instrument != "mask_3d"
 
 
+def test_the_worst_free_species_is_not_hidden_by_the_others():
+    attacks = [record for record in make(200) if record.attack_type and record.score is not None]
+    parts = [replace(r, attack_type=AttackType.UNKNOWN, score=0.1, attributes=(("species", "wax"),)) for r in attacks]
+    parts[:4] = [replace(part, score=0.9, attributes=(("species", "wig"),)) for part in parts[:4]]
+    parts[4] = replace(parts[4], attributes=(("species", "Wig"),))
+    summary = metrics.summarize([*(r for r in make(200) if not r.attack_type), *parts], 0.5, resampling=SUBJECTS)
+    assert (summary.worst_instrument, summary.rates["apcer"].value, summary.rates["apcer"].n) == ("wig", 1.0, 4)
+    assert summary.to_dict()["instruments"]["wax"]["parent"] == "unknown"
+    assert "APCER, worst: wig " in metrics.format_summary(summary)
+    notes = set(map(str, summary.notes))
+    assert "Wig: only one presentation has a score, so APCER can only be 0 % or 100 %" in notes
+    assert "'Wig' and 'wig' may be one species in 2 spellings; each counts alone" in notes
+
+
+def test_species_of_a_type_are_measured_alone_and_name_the_type():
+    records = [
+        r if r.attack_type is None else replace(r, attributes=(("species", f"{r.attack_type} {r.frame % 2}"),))
+        for r in make(300, seed=3)
+    ]
+    summary = metrics.summarize(records, 0.45, resampling=SUBJECTS)
+    assert {name: rates.parent for name, rates in summary.instruments.items()} == {
+        f"{kind} {n}": kind for kind in ("print", "replay_video") for n in (0, 1)
+    }
+    for name, rates in summary.instruments.items():
+        scores = [r.score for r in records if r.species == name and r.score is not None]
+        assert rates.apcer.value == pytest.approx(sum(score >= 0.45 for score in scores) / len(scores))
+
+
+def test_each_series_equals_its_own_count_and_the_worst_is_named():
+    records = [
+        r if r.attack_type is None or r.frame % 5 == 0 else replace(r, attributes=(("series", f"by {r.frame % 4}"),))
+        for r in make(400, seed=4)
+    ]
+    summary = metrics.summarize(records, 0.4, resampling=SUBJECTS)
+    assert len(summary.series) == 8
+    for series in summary.series:
+        of = [r for r in records if (r.species, r.series) == (series.species, series.name)]
+        scores = [r.score for r in of if r.score is not None]
+        assert series.apcer.value == pytest.approx(sum(score >= 0.4 for score in scores) / len(scores))
+        assert (series.apcer.n, series.apnrr.n) == (len(scores), len(of))
+        assert series.apcer.low <= series.apcer.value <= series.apcer.high
+    worst = max(summary.series, key=lambda series: (series.apcer.value, series.apcer.n))
+    content = json.loads(json.dumps(summary.to_dict()))
+    assert content["worst_series"] == worst.to_dict() and len(content["series"]) == 8
+    assert f"APCER, worst series: {worst.name} of {worst.species} " in metrics.format_summary(summary)
+
+
+def test_series_without_a_score_is_never_the_worst(records):
+    lost = [replace(r, score=None, status=ScoreStatus.NO_FACE, attributes=(("series", "x"),)) for r in records[1:3]]
+    summary = metrics.summarize([*records, *lost], 0.5, resampling=SUBJECTS)
+    assert [series.apcer for series in summary.series] == [None, None]
+    assert summary.to_dict()["worst_series"] is None
+    assert metrics.summarize(records, 0.5, resampling=SUBJECTS).to_dict()["series"] == []
+
+
 @pytest.mark.parametrize(
     ("keep", "says"),
     [

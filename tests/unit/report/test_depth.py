@@ -26,11 +26,11 @@ def test_depth_examples_are_spread_over_the_scores_of_each_class_and_instrument(
     by_path = {r.path: r for r in plain.measured}
     for example in examples:
         shown = by_path[example.path]
-        assert (example.score, example.label, example.attack_type) == (shown.score, shown.label, shown.attack_type)
+        assert (example.score, example.label, example.species) == (shown.score, shown.label, shown.species)
         assert example.accepted == (shown.score >= plain.threshold.value)
     bona_fide, attacks = ([e for e in examples if e.label is label] for label in Label)
     assert [len(bona_fide), len(attacks)] == [5, 5]
-    assert [e.attack_type for e in attacks].count(AttackType.PRINT) == 3
+    assert [e.species for e in attacks].count(AttackType.PRINT) == 3
     scores = [r.score for r in plain.measured if r.label is Label.BONA_FIDE and r.score is not None]
     assert [e.score for e in bona_fide] == sorted(e.score for e in bona_fide)
     assert (bona_fide[0].score, bona_fide[-1].score) == (min(scores), max(scores))

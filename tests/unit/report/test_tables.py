@@ -8,7 +8,7 @@ from facepad.metrics import Rate
 from facepad.report.literature import published_rows
 from facepad.report.markdown import render_markdown
 from facepad.report.sentences import non_responses
-from facepad.report.tables import bars, headline, instruments, published_table, unscored
+from facepad.report.tables import bars, headline, instruments, published_table, series, unscored
 from facepad.report.text import GAP, percent
 from facepad.report.write import render
 from facepad.types import ScoreStatus, Split
@@ -39,6 +39,25 @@ def test_instrument_without_scores_is_said_to_be_undefined():
     rows = {row.name: row for row in instruments(content.summary)[0]}
     assert rows["print"].errors == "none scored" and rows["print"].bar is None
     assert rows["print"].apcer.value == "not defined" and rows["replay video"].worst
+
+
+def test_species_and_series_are_in_report_and_markdown_with_the_worst_first():
+    test = [
+        r
+        if r.attack_type is None
+        else replace(r, attributes=(("series", str(at % 12)), ("species", f"{'<i>'}_{at % 2}")))
+        for at, r in enumerate(simulated(Split.TEST))
+    ]
+    content = content_of(simulated(Split.DEV), test)
+    rows, more = series(content.summary)
+    assert (len(rows), more) == (10, 2)
+    apcer = [float(row.apcer.value) for row in rows]
+    assert apcer == sorted(apcer, reverse=True)
+    assert [row.name for row in instruments(content.summary)[0]] == ["<i> 0 (print)", "<i> 1 (replay video)"]
+    page, markdown = Page(render(content)).text, render_markdown(content)
+    assert "<i> 0 (print)" in page and "and 2 more series, with a lower or equal APCER." in page
+    assert "| Series | Species | Accepted |" in markdown and "and 2 more series" in markdown
+    assert "\\<i\\> 0 (print)" in markdown
 
 
 def test_bars_share_a_scale_that_holds_them_all():

@@ -346,7 +346,7 @@ def _threshold_of(lines: Logits, choice: ThresholdChoice) -> float:
     own = _fold_thresholds(lines, choice)
     if own is not None:
         return float(np.mean(list(own.values())))
-    kinds = [str(line.attack_type) for line in lines if line.label is Label.ATTACK and line.score is not None]
+    kinds = [str(line.species) for line in lines if line.label is Label.ATTACK and line.score is not None]
     return threshold_at(*_classes(lines), choice.criterion, kinds)
 
 

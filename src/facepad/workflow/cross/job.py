@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from facepad.files.locks import exclusive
 from facepad.metrics import NoteKind, has_note
 from facepad.report.cross import CrossCell, CrossContent, CrossNote, SetFacts, SystemFacts, write_cross
 from facepad.runtime.progress import progress_bar
-from facepad.types import AttackType, Label
+from facepad.types import AttackType
 from facepad.workflow.cross.cells import ScoredCell, Workplace, score_cells, train_runs
 from facepad.workflow.cross.figures import measure_cell, sum_up
 from facepad.workflow.cross.plan import Cell, CrossSettings, Plan, make_plan
@@ -151,12 +152,13 @@ def _systems(plan: Plan, scored: list[ScoredCell]) -> Iterator[SystemFacts]:
 
 def _set_facts(plan: Plan, test: ManifestSet) -> SetFacts:
     samples = [sample for path in test.folds.values() for sample in plan.samples[path]]
-    kinds = [sample.attack_type or AttackType.UNKNOWN for sample in samples if sample.label is Label.ATTACK]
+    kinds = Counter(sample.species for sample in samples if sample.species is not None)
+    known = [kind.value for kind in AttackType if kind.value in kinds]
     return SetFacts(
         name=test.name,
-        bona_fide=len(samples) - len(kinds),
-        attack=len(kinds),
-        instruments={kind.value: kinds.count(kind) for kind in AttackType if kind in kinds},
+        bona_fide=len(samples) - kinds.total(),
+        attack=kinds.total(),
+        instruments={kind: kinds[kind] for kind in [*known, *sorted(kinds.keys() - set(known))]},
         subjects=len({sample.subject for sample in samples}),
         videos=len({(sample.subject, sample.video) for sample in samples if sample.video}),
         manifests={str(path): manifest_hash(path) for path in test.folds.values()},
