@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from facepad.cli.app import CriterionOption, Jobs, app, report_written, show
+from facepad.cli.app import (
+    CriterionOption,
+    Jobs,
+    ProfileOption,
+    RequireOption,
+    app,
+    report_written,
+    requirement_code,
+    requirements_of,
+    show,
+)
 
 
 @app.command(
@@ -27,13 +37,20 @@ def adapt(
     jobs: Jobs = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of folds and training.")] = 0,
     thumbnails: Annotated[bool, typer.Option(help="Show the worst images in the report.")] = True,
-) -> None:
-    """Make a model for one site: judge its images, train candidates by folds of people, and choose one."""
+    require: RequireOption = None,
+    profile: ProfileOption = None,
+) -> int:
+    """Make a model for one site: judge its images, train candidates by folds of people, and choose one.
+
+    Requirements are held against out-of-fold decisions. Exit code 5: a rate exceeds the limit of a requirement.
+    """
     from facepad.workflow.adapt.adapted import AdaptSettings, adapted_words
     from facepad.workflow.adapt.job import adapt
 
-    settings = AdaptSettings(criterion or "eer", minutes, jobs, seed, thumbnails=thumbnails)
+    requirements = requirements_of(require, profile)
+    settings = AdaptSettings(criterion or "eer", minutes, jobs, seed, thumbnails=thumbnails, requirements=requirements)
     adapted = adapt(site, out, settings, progress=True)
     show(adapted_words(adapted))
     files = ("model.facepad", "report.html", "scores.csv", "adapt.json")
     report_written(*(out / name for name in files), notes=adapted.notes)
+    return requirement_code(adapted.requirements)

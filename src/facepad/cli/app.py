@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +19,7 @@ from facepad.runtime.terminal import one_line, safe_text
 from facepad.types import Aggregation, FacePolicy, Label
 
 if TYPE_CHECKING:
+    from facepad.metrics import Finding, Requirement
     from facepad.modelfile.bundle import Bundle
 
 __all__ = [
@@ -37,13 +38,17 @@ __all__ = [
     "ModelArgument",
     "ModelOption",
     "Out",
+    "ProfileOption",
     "QualityOption",
+    "RequireOption",
     "ThresholdOption",
     "aggregation_of",
     "app",
     "data_app",
     "print_json",
     "report_written",
+    "requirement_code",
+    "requirements_of",
     "say",
     "say_terms",
     "show",
@@ -133,6 +138,12 @@ RequireOption = Annotated[
         show_default=False,
     ),
 ]
+ProfileOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--profile", metavar="NAME", help="Requirements of a published scheme (facepad list profiles). Repeatable."
+    ),
+]
 LevelOption = Annotated[Level, typer.Option(help="The unit of the metrics: single images, or whole videos.")]
 HigherIsOption = Annotated[
     Label, typer.Option(help="Meaning of high scores. With attack, every score is negated; so is each threshold.")
@@ -147,6 +158,20 @@ def aggregation_of(level: Level, fuse: Aggregation | None) -> Aggregation | None
     if fuse:
         raise InputError(f"--fuse {fuse} aggregates the frames of videos, and needs --level video")
     return None
+
+
+def requirements_of(require: list[str] | None, profile: list[str] | None) -> tuple[Requirement, ...]:
+    """The requirements of ``--require`` and ``--profile``."""
+    from facepad.metrics import read_requirements
+
+    return read_requirements(require or (), profile or ())
+
+
+def requirement_code(findings: Sequence[Finding]) -> int:
+    """The exit code of a command with these findings."""
+    from facepad.metrics import failed
+
+    return ExitCode.REQUIREMENT if failed(findings) else 0
 
 
 def say(*lines: str) -> None:

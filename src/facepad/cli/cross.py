@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from facepad.cli.app import FuseOption, app, report_written, say, show
+from facepad.cli.app import (
+    FuseOption,
+    ProfileOption,
+    RequireOption,
+    app,
+    report_written,
+    requirement_code,
+    requirements_of,
+    say,
+    show,
+)
 
 _LISTS = ("--test", "--train", "--model", "--recipe")
 
@@ -76,15 +86,19 @@ def cross(
     ] = None,
     fuse: FuseOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
-) -> None:
+    require: RequireOption = None,
+    profile: ProfileOption = None,
+) -> int:
     """Measure every model, and every run trained here, on every test set: frames and videos, with thresholds by origin.
 
     The same command continues an interrupted call. OUT gets tables (HTML, Markdown, CSV, LaTeX, JSON) and all scores.
+    Exit code 5: a rate exceeds the limit of a requirement.
     """
     from facepad.report.cross.documents import markdown_overview
     from facepad.workflow.cross.job import cross as run_cross
     from facepad.workflow.cross.plan import CrossSettings
 
+    requirements = requirements_of(require, profile)
     recipes = []
     if recipe:
         from facepad.training.recipe import load_recipe  # local: it needs PyTorch
@@ -99,8 +113,10 @@ def cross(
         criterion=criterion,
         aggregation=fuse or "mean",
         batch_size=batch_size,
+        requirements=requirements,
     )
     done = run_cross(out, settings, progress=True)
     show(markdown_overview(done.content))
     report_written(unreadable=done.unreadable)
     say(f"report: {done.page}")
+    return requirement_code([each.finding for each in done.content.findings])

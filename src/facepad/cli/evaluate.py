@@ -15,9 +15,13 @@ from facepad.cli.app import (
     Manifest,
     ModelArgument,
     Out,
+    ProfileOption,
+    RequireOption,
     aggregation_of,
     app,
     report_written,
+    requirement_code,
+    requirements_of,
     say,
     show,
 )
@@ -38,14 +42,23 @@ def evaluate(
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
     probes: Annotated[bool, typer.Option(help="Also measure short-cut probes: face blanked, only face.")] = True,
     thumbnails: Annotated[bool, typer.Option(help="Show images in the report: highest losses, depth maps.")] = True,
-) -> None:
-    """Measure a model on test with its own threshold, or with a threshold chosen on dev. Write a report to OUT."""
-    from facepad.metrics import format_summary
+    require: RequireOption = None,
+    profile: ProfileOption = None,
+) -> int:
+    """Measure a model on test with its own threshold, or with a threshold chosen on dev. Write a report to OUT.
+
+    Exit code 5: a rate exceeds the limit of a requirement.
+    """
+    from facepad.metrics import format_findings, format_summary
     from facepad.workflow.evaluate import evaluate_model
     from facepad.workflow.scoring import EvaluationOptions
 
-    options = EvaluationOptions(criterion, aggregation_of(level, fuse), batch_size, probes, dev)
+    requirements = requirements_of(require, profile)
+    options = EvaluationOptions(criterion, aggregation_of(level, fuse), batch_size, probes, dev, requirements)
     evaluation, report = evaluate_model(model, manifest, out, options, thumbnails=thumbnails, progress=True)
     show(format_summary(evaluation.summary))
+    if evaluation.findings:
+        show(f"\n{format_findings(evaluation.findings)}")
     report_written(unreadable=evaluation.unreadable)
     say(f"report: {report}")
+    return requirement_code(evaluation.findings)

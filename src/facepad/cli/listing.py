@@ -1,4 +1,4 @@
-"""facepad list: the names of models, recipes, data sets and detectors."""
+"""facepad list: the names of models, recipes, data sets, profiles and so on."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ class Listing(StrEnum):
     DETECTORS = "detectors"
     LOSSES = "losses"
     AUGMENTATIONS = "augmentations"
+    PROFILES = "profiles"
 
 
 @app.command("list", epilog="Example: facepad list recipes")
 def list_names(what: Annotated[Listing, typer.Argument(help="The kind of names to list.", show_default=False)]) -> None:
-    """List the names of models, recipes, data sets and so on, with the package of each plug-in."""
+    """List the names of models, recipes, data sets, profiles and so on, with the package of each plug-in."""
     if what is Listing.MODELS:
         show(_models_text())
+    elif what is Listing.PROFILES:
+        show(_profiles_text())
     elif what is Listing.RECIPES:
         from facepad.training.recipe import list_recipes
 
@@ -68,6 +71,21 @@ def _table_lines(table: PluginTable[Any], summary: Callable[[Any], str]) -> list
         origin = table.origin(name)
         lines.append(f"{name:24} {summary(row)}{f' [{origin}]' if origin else ''}")
     return [*lines, *(f"{name:24} broken: {line}" for name, line in table.broken().items())]
+
+
+def _profiles_text() -> str:
+    from facepad.metrics import PROFILES
+
+    return "\n".join(
+        line
+        for name, profile in PROFILES.items()
+        for line in (
+            f"{name:24} {profile.title}",
+            f"    source: {profile.source}",
+            f"    covers: {profile.covers}",
+            f"    does not cover: {profile.missing}",
+        )
+    )
 
 
 def _models_text() -> str:

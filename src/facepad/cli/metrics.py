@@ -9,15 +9,17 @@ import typer
 
 from facepad.cli.app import (
     CriterionOption,
-    ExitCode,
     FuseOption,
     HigherIsOption,
     Level,
     LevelOption,
+    ProfileOption,
     RequireOption,
     aggregation_of,
     app,
     print_json,
+    requirement_code,
+    requirements_of,
     show,
 )
 from facepad.types import Label
@@ -32,16 +34,17 @@ def metrics(
     fuse: FuseOption = None,
     dev: Annotated[Path | None, typer.Option(help="Second scores file: its dev lines choose the threshold.")] = None,
     require: RequireOption = None,
+    profile: ProfileOption = None,
     higher_is: HigherIsOption = Label.BONA_FIDE,
 ) -> int:
     """Compute metrics from the scores of any system. The threshold is chosen on dev and applied to test.
 
     Exit code 5: a rate exceeds the limit of a requirement.
     """
-    from facepad.metrics import check_requirements, failed, format_findings, format_summary, parse_requirements
+    from facepad.metrics import check_requirements, format_findings, format_summary
     from facepad.metrics.from_file import measured_file
 
-    requirements = parse_requirements(require or ())
+    requirements = requirements_of(require, profile)
     summary, records = measured_file(
         scores, criterion or "eer", dev=dev, aggregation=aggregation_of(level, fuse), higher_is=higher_is
     )
@@ -51,14 +54,15 @@ def metrics(
         print_json(summary.to_dict() | document)
     else:
         show(format_summary(summary) + (f"\n\n{format_findings(findings)}" if findings else ""))
-    return ExitCode.REQUIREMENT if failed(findings) else 0
+    return requirement_code(findings)
 
 
-@app.command(epilog="Example: facepad plan --require apcer=0.07 --require bpcer=0.1")
-def plan(require: RequireOption = None) -> None:
-    """Show how many presentations a requirement takes, by the number of errors."""
-    from facepad.metrics import format_plan, parse_requirements
+@app.command(epilog="Example: facepad plan --require apcer=0.07 --require bpcer=0.1 --profile ibeta-level-1")
+def plan(require: RequireOption = None, profile: ProfileOption = None) -> None:
+    """Show how many people, PAI species and presentations requirements take."""
+    from facepad.metrics import format_plan
 
-    if not require:
-        raise typer.BadParameter("name at least one limit, such as --require apcer=0.07")
-    show(format_plan(parse_requirements(require)))
+    requirements = requirements_of(require, profile)
+    if not requirements:
+        raise typer.BadParameter("name a limit, such as --require apcer=0.07, or a profile (facepad list profiles)")
+    show(format_plan(requirements))

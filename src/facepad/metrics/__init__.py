@@ -30,6 +30,7 @@ from facepad.metrics.pad import (
     hter,
 )
 from facepad.metrics.presets import PRESETS, WEAK_BELOW, Preset, choose_presets, make_preset, weak_notes
+from facepad.metrics.profiles import PROFILES, Profile, profile_notes, read_requirements
 from facepad.metrics.requirements import (
     Finding,
     Requirement,
@@ -37,13 +38,20 @@ from facepad.metrics.requirements import (
     check_requirements,
     failed,
     parse_requirements,
-    presentations_needed,
+    refuse_frames,
 )
 from facepad.metrics.resampling import Cluster, Resampling, best_cluster
 from facepad.metrics.scores import SCORE_COLUMNS, ScoreFile, read_scores, scores_sha256, write_scores
 from facepad.metrics.series import SeriesRates, series_rates, worst_series
 from facepad.metrics.summary import InstrumentRates, PadSummary, summarize
-from facepad.metrics.text import format_comparison, format_findings, format_plan, format_summary, format_threshold
+from facepad.metrics.text import (
+    finding_notes,
+    format_comparison,
+    format_findings,
+    format_plan,
+    format_summary,
+    format_threshold,
+)
 from facepad.metrics.thresholds import (
     CHOSEN_ON_ITSELF,
     Criterion,
@@ -62,6 +70,7 @@ __all__ = [
     "MEASURES",
     "PRECISION_RECALL",
     "PRESETS",
+    "PROFILES",
     "SCORE_COLUMNS",
     "WEAK_BELOW",
     "Aggregation",
@@ -81,6 +90,7 @@ __all__ = [
     "NoteKind",
     "PadSummary",
     "Preset",
+    "Profile",
     "Rate",
     "Requirement",
     "Resampling",
@@ -117,6 +127,7 @@ __all__ = [
     "expected_calibration_error",
     "failed",
     "far_pooled",
+    "finding_notes",
     "fit_platt",
     "fit_temperature",
     "fixed_threshold",
@@ -140,10 +151,12 @@ __all__ = [
     "parse_label",
     "parse_requirements",
     "parse_split",
-    "presentations_needed",
     "probit",
+    "profile_notes",
     "read_notes",
+    "read_requirements",
     "read_scores",
+    "refuse_frames",
     "remarks",
     "roc",
     "scores_sha256",

@@ -11,7 +11,7 @@ from typing import Any
 
 from facepad.errors import MetricError, unknown_choice
 from facepad.metrics.intervals import CONFIDENCE, clopper_pearson
-from facepad.types import Label, ScoreRecord
+from facepad.types import Label, Sample, ScoreRecord
 
 __all__ = [
     "Count",
@@ -21,27 +21,13 @@ __all__ = [
     "check_requirements",
     "failed",
     "parse_requirements",
-    "presentations_needed",
+    "refuse_frames",
     "upper_bound",
 ]
 
 _RATES = ("apcer", "bpcer")
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """The limit of an error rate.
-
-    Attributes:
-        rate: ``apcer``, which applies to each PAI species alone, or ``bpcer``.
-        limit: The limit, a fraction in (0, 1).
-    """
-
-    rate: str
-    limit: float
-
-    def __str__(self) -> str:
-        return f"{self.rate}={self.limit:g}"
+#: A bound that differs from a limit by less is equal to it. Bounds are computed in floating point.
+_EQUAL = 1e-12
 
 
 class Verdict(StrEnum):
@@ -53,6 +39,55 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Requirement:
+    """The limit of an error rate.
+
+    Attributes:
+        rate: ``apcer``, which applies to each PAI species alone, or ``bpcer``.
+        limit: The limit, a fraction in [0, 1). With the limit 0, no error is allowed.
+        strict: Whether the rate must be below the limit. Otherwise it may be equal.
+        least: Number of presentations that must pass without an error, if the limit is 0.
+        profile: Name of the profile that holds the requirement (`facepad.metrics.PROFILES`); empty if there is none.
+    """
+
+    rate: str
+    limit: float
+    strict: bool = False
+    least: int = 0
+    profile: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.rate}{'<' if self.strict else '='}{self.limit:g}"
+
+    def verdict(self, errors: int, n: int) -> Verdict:
+        """Judge ``errors`` wrong decisions among ``n`` presentations.
+
+        Raises:
+            MetricError: a count is out of range.
+        """
+        if self.limit == 0:
+            met = errors == 0 and n >= self.least
+        else:
+            met = upper_bound(errors, n) <= self.limit + (-_EQUAL if self.strict else _EQUAL)
+        if met:
+            return Verdict.PASS
+        return Verdict.FAIL if errors else Verdict.TOO_FEW
+
+    def needed(self, errors: int = 0) -> int | None:
+        """Return the smallest number of presentations that passes with this number of errors; None if none does."""
+        if self.limit == 0:
+            return None if errors else max(self.least, 1)
+        low = errors  # never enough
+        high = errors + 1
+        while self.verdict(errors, high) is not Verdict.PASS:
+            low, high = high, 2 * high
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.verdict(errors, middle) is Verdict.PASS else (middle, high)
+        return high
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """Errors among independent trials, held against a limit.
 
@@ -60,8 +95,8 @@ class Count:
         errors: Number of wrong decisions.
         n: Number of trials.
         bound: Exact one-sided 95 % upper bound of the rate, a fraction.
-        verdict: ``PASS`` if the bound is within the limit; otherwise ``TOO_FEW`` without an error, and ``FAIL`` with
-            an error.
+        verdict: ``PASS`` if the requirement is met; otherwise ``TOO_FEW`` without an error, and ``FAIL`` with an
+            error.
     """
 
     errors: int
@@ -70,16 +105,13 @@ class Count:
     verdict: Verdict
 
     @classmethod
-    def of(cls, errors: int, n: int, limit: float) -> Count:
-        """Hold ``errors`` among ``n`` trials against a limit.
+    def of(cls, errors: int, n: int, requirement: Requirement) -> Count:
+        """Hold ``errors`` among ``n`` trials against a requirement.
 
         Raises:
             MetricError: a count is out of range.
         """
-        bound = upper_bound(errors, n)
-        if bound <= limit:
-            return cls(errors, n, bound, Verdict.PASS)
-        return cls(errors, n, bound, Verdict.FAIL if errors else Verdict.TOO_FEW)
+        return cls(errors, n, upper_bound(errors, n), requirement.verdict(errors, n))
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{errors, n, bound, verdict}``."""
@@ -110,11 +142,13 @@ class Finding:
         return {
             "rate": self.requirement.rate,
             "limit": self.requirement.limit,
+            "strict": self.requirement.strict,
+            "profile": self.requirement.profile or None,
             "species": self.species,
             "presentations": self.presentations.to_dict(),
             "subjects": self.subjects and self.subjects.to_dict(),
             "unscored": self.unscored,
-            "needed_without_error": presentations_needed(self.requirement.limit),
+            "needed_without_error": self.requirement.needed(),
         }
 
 
@@ -147,26 +181,12 @@ def parse_requirements(texts: Iterable[str]) -> tuple[Requirement, ...]:
 def upper_bound(errors: int, n: int) -> float:
     """Return the exact one-sided 95 % upper bound of a proportion (Clopper and Pearson, Biometrika 1934).
 
+    Without a trial the bound is 1.
+
     >>> round(upper_bound(0, 42), 4)
     0.0688
     """
-    return clopper_pearson(errors, n, 2 * CONFIDENCE - 1)[1]
-
-
-def presentations_needed(limit: float, errors: int = 0) -> int:
-    """Return the smallest number of presentations that passes a limit with this number of errors.
-
-    >>> [presentations_needed(limit) for limit in (0.15, 0.07, 0.01)]
-    [19, 42, 299]
-    """
-    low = errors  # never enough
-    high = errors + 1
-    while upper_bound(errors, high) > limit:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if upper_bound(errors, middle) > limit else (low, middle)
-    return high
+    return clopper_pearson(errors, n, 2 * CONFIDENCE - 1)[1] if n else 1.0
 
 
 def check_requirements(
@@ -185,9 +205,9 @@ def check_requirements(
         For ``apcer`` a finding of each PAI species, by name, and for ``bpcer`` one finding.
 
     Raises:
-        MetricError: a video has several records, or a species or class has no scored presentation.
+        MetricError: a video has several records, or there is no attack or no bona fide presentation.
     """
-    _refuse_frames(records)
+    refuse_frames(records)
     return [
         _finding(requirement, species, group, threshold)
         for requirement in requirements
@@ -200,11 +220,16 @@ def failed(findings: Iterable[Finding]) -> bool:
     return any(finding.presentations.verdict is Verdict.FAIL for finding in findings)
 
 
-def _refuse_frames(records: Iterable[ScoreRecord]) -> None:
-    videos = Counter((each.split, each.subject, each.video) for each in records if each.video is not None)
+def refuse_frames(items: Iterable[ScoreRecord | Sample]) -> None:
+    """Refuse records or samples that are frames, because a requirement counts presentations.
+
+    Raises:
+        MetricError: a video has several records.
+    """
+    videos = Counter((each.split, each.subject, each.video) for each in items if each.video is not None)
     if videos and (most := max(videos.values())) > 1:
         raise MetricError(
-            f"requirements count presentations, but a video has up to {most} scores here: aggregate the frames of each "
+            f"requirements count presentations, but a video has up to {most} frames here: aggregate the frames of each "
             "video (--level video)"
         )
 
@@ -213,7 +238,9 @@ def _groups(
     records: Sequence[ScoreRecord], requirement: Requirement
 ) -> Iterator[tuple[str | None, Sequence[ScoreRecord]]]:
     if requirement.rate == "bpcer":
-        yield None, [record for record in records if record.label is Label.BONA_FIDE]
+        if not (live := [record for record in records if record.label is Label.BONA_FIDE]):
+            raise MetricError(f"{requirement} cannot be checked: there is no bona fide presentation")
+        yield None, live
         return
     species: Mapping[str, list[ScoreRecord]] = defaultdict(list)
     for record in records:
@@ -230,16 +257,13 @@ def _finding(requirement: Requirement, species: str | None, group: Sequence[Scor
         for record in group
         if record.score is not None
     ]
-    if not wrong:
-        raise MetricError(f"{requirement} cannot be checked: no presentation of {species or 'bona fide'} has a score")
     subjects: dict[str, bool] = {}
     for subject, error in wrong:
         subjects[subject] = error or subjects.get(subject, False)
-    limit = requirement.limit
     return Finding(
         requirement,
         species,
-        Count.of(sum(error for _, error in wrong), len(wrong), limit),
-        Count.of(sum(subjects.values()), len(subjects), limit) if all(subjects) else None,
+        Count.of(sum(error for _, error in wrong), len(wrong), requirement),
+        Count.of(sum(subjects.values()), len(subjects), requirement) if all(subjects) else None,
         len(group) - len(wrong),
     )

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from facepad.metrics.compare import Comparison, Difference, compared_measures
 from facepad.metrics.intervals import Rate
 from facepad.metrics.levels import level_words
 from facepad.metrics.measures import PRECISION_RECALL, Basis, measures_of
 from facepad.metrics.notes import joined
-from facepad.metrics.requirements import Count, Finding, Requirement, presentations_needed
+from facepad.metrics.profiles import PROFILES, profile_notes
+from facepad.metrics.requirements import Count, Finding, Requirement
 from facepad.metrics.series import worst_series
 from facepad.metrics.summary import PadSummary
 from facepad.metrics.thresholds import Threshold
 
-__all__ = ["format_comparison", "format_findings", "format_plan", "format_summary", "format_threshold"]
+__all__ = [
+    "finding_notes",
+    "format_comparison",
+    "format_findings",
+    "format_plan",
+    "format_summary",
+    "format_threshold",
+]
 
 _PLANNED_ERRORS = 4
 
@@ -121,11 +130,21 @@ def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
             f"{found.requirement!s:<14}{found.species or 'bona fide':<16}{_errors(shown):>14}{100 * shown.bound:>15.2f}"
             f"  {shown.verdict:<8}{of_people}"
         )
-    for limit in sorted({found.requirement.limit for found in findings}):
-        needed = presentations_needed(limit)
-        yield f"note: without an error, {needed} presentations show that a rate is within {100 * limit:g} %"
-    if unscored := sum(found.unscored for found in findings):
-        yield f"note: {unscored} presentations without a score are not counted (see APNRR and BPNRR)"
+    for note in finding_notes(findings):
+        yield f"note: {note}"
+
+
+def finding_notes(findings: Sequence[Finding]) -> list[str]:
+    """Return notes on findings: the presentations that they take, those without a score, and the profiles."""
+    notes = []
+    for each in dict.fromkeys(replace(found.requirement, profile="") for found in findings):
+        shown = f"that a rate is {'below' if each.strict else 'within'} {100 * each.limit:g} %"
+        notes.append(f"without an error, {each.needed()} presentations {f'show {shown}' if each.limit else 'pass'}")
+    # A class that two requirements count is the same presentations.
+    unscored = {(found.requirement.rate, found.species): found.unscored for found in findings}
+    if n := sum(unscored.values()):
+        notes.append(f"{n} presentations without a score are not counted (see APNRR and BPNRR)")
+    return notes + profile_notes(findings)
 
 
 def _errors(count: Count) -> str:
@@ -142,9 +161,30 @@ def _plan_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
     yield f"{'requirement':<14}{'presentations of':<20}" + "".join(f"{head:>10}" for head in heads)
     for each in requirements:
         what = "each PAI species" if each.rate == "apcer" else "bona fide people"
-        needed = (presentations_needed(each.limit, errors) for errors in range(_PLANNED_ERRORS))
-        yield f"{each!s:<14}{what:<20}" + "".join(f"{count:>10}" for count in needed)
+        needed = (each.needed(errors) for errors in range(_PLANNED_ERRORS))
+        yield f"{each!s:<14}{what:<20}" + "".join(f"{'-' if count is None else count:>10}" for count in needed)
+    yield from _collect_lines(requirements)
     yield "note: presentations of one subject are not independent: the bound holds for people if no subject has two"
+    for name in dict.fromkeys(each.profile for each in requirements if each.profile):
+        yield f"note: profile {name}: {PROFILES[name].source}"
+        yield f"note: profile {name} does not cover: {PROFILES[name].missing}".rstrip(".")
+
+
+def _collect_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
+    """The least to collect: the numbers without an error."""
+    most = {
+        rate: max((each.needed() or 0 for each in requirements if each.rate == rate), default=0)
+        for rate in ("bpcer", "apcer")
+    }
+    if most["bpcer"]:
+        yield f"collect at least: {most['bpcer']} bona fide people, with one presentation each"
+    if most["apcer"]:
+        yield f"collect at least: {most['apcer']} presentations of each PAI species, each of another person"
+    profiles = {each.profile: PROFILES[each.profile].species for each in requirements if each.profile}
+    for name, species in profiles.items():
+        if species:
+            total = species * most["apcer"]
+            yield f"collect at least: {species} PAI species for {name}, so {total} attack presentations"
 
 
 def format_comparison(comparison: Comparison) -> str:

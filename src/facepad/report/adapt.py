@@ -12,8 +12,9 @@ from facepad.metrics import Rate
 from facepad.report import adapt_sentences as sentences
 from facepad.report import losses, plots, tables
 from facepad.report.adapt_content import AdaptContent, SiteFinding
-from facepad.report.markdown import Lines, bold, heading, plain, probe_lines, table, threshold_lines
+from facepad.report.markdown import Lines, bold, heading, plain, probe_lines, requirement_lines, table, threshold_lines
 from facepad.report.page import Section, render_page
+from facepad.report.requirements import requirement_section
 from facepad.report.tables import Bar
 from facepad.report.text import GAP, count, interval, percent, words
 from facepad.report.write import MARKDOWN_FILE, REPORT_FILE
@@ -66,6 +67,7 @@ def render_adaptation(content: AdaptContent) -> str:
         "shown": {section.id for section in sections},
         "expect": sentences.expectation(content),
         "expected": rows,
+        "requirements": requirement_section(content.requirements, sentences.out_of_fold(content)),
         "expected_scale": scale,
         "shortcuts": _findings(content, short_cuts=True),
         "findings": _findings(content, short_cuts=False),
@@ -88,6 +90,7 @@ def render_adaptation(content: AdaptContent) -> str:
 def _sections(content: AdaptContent) -> list[Section]:
     return [
         Section("expect", "New people"),
+        Section("requirements", "Requirements", bool(content.requirements)),
         Section("choice", "Choice"),
         Section("findings", "Findings", bool(_findings(content, short_cuts=False))),
         Section("probes", "Probes", bool(content.scores.probes)),
@@ -147,7 +150,16 @@ def _points(content: AdaptContent) -> list[tuple[str, str, str, str]]:
 
 def render_adaptation_markdown(content: AdaptContent) -> str:
     """Render the sentences and tables of the report in GitHub's Markdown."""
-    parts = (_expect_lines, _choice_lines, _finding_lines, _probe_part, _people_lines, _next_lines, _made_lines)
+    parts = (
+        _expect_lines,
+        _requirement_lines,
+        _choice_lines,
+        _finding_lines,
+        _probe_part,
+        _people_lines,
+        _next_lines,
+        _made_lines,
+    )
     return _document(content, [line for part in parts for line in part(content)])
 
 
@@ -169,6 +181,10 @@ def _expect_lines(content: AdaptContent) -> Lines:
     yield from table(("Measure", "Meaning", "Expected", "95 % interval", "Images"), rows, text_columns=2)
     for note in content.notes:
         yield from ("", f"**Warning.** {plain(note)}.")
+
+
+def _requirement_lines(content: AdaptContent) -> Lines:
+    yield from requirement_lines(content.requirements, sentences.out_of_fold(content))
 
 
 def _choice_lines(content: AdaptContent) -> Lines:

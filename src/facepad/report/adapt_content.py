@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from facepad.metrics import Rate
+from facepad.metrics import Finding, Rate
 from facepad.report.content import ReportContent
 
 __all__ = ["AdaptContent", "CandidateResult", "CurvePoint", "LearningCurve", "Outlook", "SiteFinding"]
@@ -125,6 +125,7 @@ class AdaptContent:
         collect: What to collect next, one line each.
         facts: How the model was made, by name.
         card: Further lines of the model card, such as the licence.
+        requirements: The findings on requirements.
     """
 
     expected: Mapping[str, Rate]
@@ -142,6 +143,7 @@ class AdaptContent:
     collect: Sequence[str] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     card: Mapping[str, str] = field(default_factory=dict)
+    requirements: Sequence[Finding] = ()
 
     @property
     def title(self) -> str:

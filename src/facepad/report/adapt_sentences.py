@@ -8,7 +8,7 @@ from facepad.metrics import Rate
 from facepad.report.adapt_content import AdaptContent, LearningCurve
 from facepad.report.text import GAP, count, interval, number, percent, words
 
-__all__ = ["expectation", "honesty", "outlook", "scores_caption"]
+__all__ = ["expectation", "honesty", "out_of_fold", "outlook", "scores_caption"]
 
 
 def expectation(content: AdaptContent) -> Markup:
@@ -74,6 +74,21 @@ def honesty(content: AdaptContent) -> str:
         f"{how} This is not a test on other data. The choice between {count(len(content.candidates))} candidates makes "
         "the figures slightly optimistic. Other places, cameras and kinds of attacks were not measured. The intervals "
         "hold for people like these, and few people give wide intervals."
+    )
+
+
+def out_of_fold(content: AdaptContent) -> str:
+    """Return which decisions the requirements are held against, and what they do not show."""
+    if content.folds:
+        how = (
+            "The decisions are out of fold: each person was decided by networks that had not seen this person, at a "
+            "threshold that was chosen on the other folds. The model file was trained on all people, and has other "
+            "weights."
+        )
+    else:
+        how = "The threshold was chosen on the same scores that it decides, so the verdicts are optimistic."
+    return (
+        f"{how} Images without a face are not counted. The frames of a video are one presentation, by their mean score."
     )
 
 

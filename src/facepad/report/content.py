@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from facepad.datasets.published import PublishedFigure
 from facepad.errors import ScoresError
-from facepad.metrics import Note, PadSummary, Rate, Threshold, scores_sha256
+from facepad.metrics import Finding, Note, PadSummary, Rate, Threshold, scores_sha256
 from facepad.types import Label, ScoreRecord, Split
 
 __all__ = ["DepthExample", "ReportContent", "ShortcutProbe"]
@@ -90,6 +90,7 @@ class ReportContent:
         protocol: Protocol of the data set; None if unknown.
         unreadable: Path of each unreadable image to the reason.
         notes: Notes for the reader.
+        findings: The findings on requirements.
 
     Raises:
         ScoresError: the records of the summary's split differ from the records that were measured, or the threshold
@@ -113,6 +114,7 @@ class ReportContent:
     protocol: str | None = None
     unreadable: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[Note] = ()
+    findings: Sequence[Finding] = ()
 
     def __post_init__(self) -> None:
         # Curves and images are made from the records, numbers from the summary. Both must describe the same scores.

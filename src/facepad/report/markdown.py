@@ -6,12 +6,24 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from facepad.metrics import Finding
 from facepad.report import sentences, tables
 from facepad.report.content import ReportContent
+from facepad.report.requirements import requirement_section
 from facepad.report.tables import NumberRow
 from facepad.report.text import GAP, count, criterion_words, number
 
-__all__ = ["Lines", "bold", "heading", "plain", "probe_lines", "render_markdown", "table", "threshold_lines"]
+__all__ = [
+    "Lines",
+    "bold",
+    "heading",
+    "plain",
+    "probe_lines",
+    "render_markdown",
+    "requirement_lines",
+    "table",
+    "threshold_lines",
+]
 
 #: Characters with a special meaning in Markdown, in Markdown tables or in GitHub's mathematics.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|#~$&])")
@@ -23,6 +35,7 @@ def render_markdown(content: ReportContent) -> str:
     """Render the sentences and tables of the report in GitHub's Markdown. Empty sections are left out."""
     parts = (
         _decision,
+        _requirements,
         _key_figures,
         _instruments,
         _confusion,
@@ -82,6 +95,25 @@ def _decision(content: ReportContent) -> Lines:
         yield ""
         for remark in remarks:
             yield f"- {'**Warning.** ' if remark.kind == 'warning' else ''}{plain(remark.text)}"
+
+
+def requirement_lines(findings: Sequence[Finding], about: str = "") -> Lines:
+    """Yield the section on requirements; nothing without findings.
+
+    Args:
+        findings: The findings.
+        about: A sentence on the decisions that the requirements are held against.
+    """
+    if findings:
+        rows, columns, explanation, notes = requirement_section(findings, about)
+        yield from heading("Requirements")
+        yield from ("", plain(explanation))
+        yield from table(columns, rows, text_columns=3)
+        yield from ("", *(f"- {plain(note)}." for note in notes))
+
+
+def _requirements(content: ReportContent) -> Lines:
+    yield from requirement_lines(content.findings)
 
 
 def _key_figures(content: ReportContent) -> Lines:

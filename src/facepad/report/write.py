@@ -10,6 +10,7 @@ from facepad.report import depth, losses, plots, sentences, tables, text
 from facepad.report.content import ReportContent
 from facepad.report.markdown import render_markdown
 from facepad.report.page import Section, render_page
+from facepad.report.requirements import requirement_section
 from facepad.types import Label
 
 __all__ = ["MARKDOWN_FILE", "METRICS_FILE", "REPORT_FILE", "metrics_dict", "render", "write_report"]
@@ -47,12 +48,14 @@ def write_report(folder: Path, content: ReportContent) -> Path:
 
 
 def metrics_dict(content: ReportContent) -> dict[str, Any]:
-    """Return the result of `PadSummary.to_dict`, and the EERs of the probes if the report has probes."""
+    """Return the result of `PadSummary.to_dict`, with the EERs of probes and the findings on requirements, if any."""
     metrics = content.summary.to_dict()
     if content.probes:
         metrics["probes"] = {
             probe.name: {"description": probe.description, "eer": probe.eer.to_dict()} for probe in content.probes
         }
+    if content.findings:
+        metrics["requirements"] = [finding.to_dict() for finding in content.findings]
     return metrics
 
 
@@ -78,6 +81,7 @@ def _template_variables(content: ReportContent) -> dict[str, Any]:
         "non_responses": sentences.non_responses(content),
         "remarks": sentences.remarks(content),
         "criterion": text.criterion_words(content.threshold.criterion),
+        "requirements": requirement_section(content.findings),
         "headline": tables.headline(content),
         "number_groups": tables.number_groups(content),
         "instruments": instrument_rows,
@@ -106,6 +110,7 @@ def _sections(content: ReportContent) -> list[Section]:
     unscored = any(record.score is None for record in content.measured)
     return [
         Section("decision", "Decision"),
+        Section("requirements", "Requirements", bool(content.findings)),
         Section("numbers", "Numbers"),
         Section("instruments", "Instruments"),
         Section("confusion", "Confusion"),

@@ -125,7 +125,7 @@ def evaluate_model(
     evaluated = _evaluated(found, manifest, samples)
     options, dev_choice = _with_threshold(found, evaluated, manifest, samples, options)
     assert options.criterion is not None
-    check_evaluation(samples, options.criterion, options.aggregation, options.dev)
+    check_evaluation(samples, options.criterion, options.aggregation, options.dev, options.requirements)
     scorer = BundleScorer(evaluated.bundle)
     overlap = [*evaluated.notes, *_dev_overlap(found, evaluated.bundle, options.dev or manifest)]
     if _needs_dev(options.criterion):
@@ -175,6 +175,7 @@ def _content(
             if probe.name in evaluation.probe_eers
         ],
         published=published_rows(model.recipe["published"] if model.recipe else None, dataset),
+        findings=evaluation.findings,
     )
 
 

@@ -17,16 +17,20 @@ from facepad.faces import blank_face, keep_only_face, read_with_box
 from facepad.media.images import read_image
 from facepad.metrics import (
     Aggregation,
+    Finding,
     PadSummary,
     Rate,
+    Requirement,
     Threshold,
+    check_requirements,
     check_videos,
-    metrics_from_file,
     parse_criterion,
+    refuse_frames,
     summarize,
     to_videos,
     write_scores,
 )
+from facepad.metrics.from_file import measured_file
 from facepad.modelfile.scorers import Prepared, Scorer
 from facepad.runtime.parallel import map_ahead
 from facepad.runtime.progress import progress_bar
@@ -111,6 +115,7 @@ class EvaluationOptions:
         probes: Whether the test samples are also scored under the short-cut probes.
         dev: Another manifest, whose dev samples choose the threshold. A manifest without splits gives all of its
             samples. None takes the dev samples of the evaluated manifest.
+        requirements: Requirements to hold against the decisions on the test samples.
     """
 
     criterion: str | float | Threshold | None = None
@@ -118,6 +123,7 @@ class EvaluationOptions:
     batch_size: int = 32
     probes: bool = True
     dev: Path | None = None
+    requirements: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,7 @@ class Evaluation:
         probe_eers: Probe name -> EER of the test samples (or videos) under this probe. A probe with an undefined EER is
             left out.
         unreadable: Path -> reason, for each image that could not be read.
+        findings: The findings on `EvaluationOptions.requirements`.
     """
 
     records: list[ScoreRecord]
@@ -139,6 +146,7 @@ class Evaluation:
     dev_records: list[ScoreRecord] = field(default_factory=list)
     probe_eers: dict[str, Rate] = field(default_factory=dict)
     unreadable: dict[str, str] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
 
 
 def evaluate_samples(
@@ -170,7 +178,7 @@ def evaluate_samples(
     """
     options = options or EvaluationOptions()
     criterion = "eer" if options.criterion is None else options.criterion
-    check_evaluation(samples, criterion, options.aggregation, options.dev)
+    check_evaluation(samples, criterion, options.aggregation, options.dev, options.requirements)
     dev = _score_dev(scorer, options, out, progress) if options.dev else None
     splits = (Split.TEST,) if dev else (Split.DEV, Split.TEST)
     wanted = [sample for sample in samples if sample.split in splits]
@@ -179,7 +187,8 @@ def evaluate_samples(
     refuse_all_unreadable(scored)
     write_scores(out / SCORES_FILE, scored.records)
     dev_file = out / DEV_SCORES_FILE if dev else None
-    summary = metrics_from_file(out / SCORES_FILE, criterion, dev=dev_file, aggregation=options.aggregation)
+    summary, measured = measured_file(out / SCORES_FILE, criterion, dev=dev_file, aggregation=options.aggregation)
+    findings = check_requirements(measured, summary.threshold.value, options.requirements)
     eers = {}
     test = [sample for sample in wanted if sample.split is Split.TEST]
     for probe in PROBES if options.probes else ():
@@ -190,7 +199,7 @@ def evaluate_samples(
         if (eer := _eer(changed, summary.threshold, options.aggregation)) is not None:
             eers[probe.name] = eer
     dev = dev or ScoredSamples([], {})
-    return Evaluation(scored.records, summary, dev.records, eers, dev.unreadable | scored.unreadable)
+    return Evaluation(scored.records, summary, dev.records, eers, dev.unreadable | scored.unreadable, findings)
 
 
 def _score_dev(scorer: Scorer, options: EvaluationOptions, out: Path, progress: bool) -> ScoredSamples:
@@ -234,6 +243,7 @@ def check_evaluation(
     criterion: str | float | Threshold,
     aggregation: Aggregation | None = None,
     dev: Path | None = None,
+    requirements: Sequence[Requirement] = (),
 ) -> None:
     """Check samples and options before an evaluation, so that errors appear before the slow scoring.
 
@@ -242,13 +252,14 @@ def check_evaluation(
         criterion: The rule that chooses the threshold, or a threshold.
         aggregation: The aggregation of a video's frames; None evaluates single images.
         dev: Another manifest, whose dev samples choose the threshold.
+        requirements: Requirements to hold against the decisions on the test samples.
 
     Raises:
         InputError: the test split lacks images of one class; the criterion needs dev samples, and these lack images of
             one class; the criterion is a threshold, and ``dev`` is given too; or videos are evaluated, but the test
             samples do not name their videos.
         ScoresError: videos are evaluated, and a video holds more than one kind of presentation.
-        MetricError: the criterion or aggregation is unknown.
+        MetricError: the criterion or aggregation is unknown, or requirements are given for single frames of videos.
     """
     if aggregation:
         check_videos(samples, aggregation)
@@ -256,6 +267,8 @@ def check_evaluation(
             raise InputError(
                 "no test image has a value in the column video, so no video can be evaluated; use --level frame"
             )
+    elif requirements:
+        refuse_frames(sample for sample in samples if sample.split is Split.TEST)
     needs_dev = not isinstance(criterion, Threshold) and parse_criterion(criterion).name != "fixed"
     if dev is not None:
         if not needs_dev:

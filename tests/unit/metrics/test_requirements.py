@@ -14,7 +14,6 @@ from facepad.metrics import (
     check_requirements,
     failed,
     parse_requirements,
-    presentations_needed,
     write_scores,
 )
 from facepad.metrics.requirements import Count, upper_bound
@@ -54,7 +53,7 @@ def test_bound_of_errors_alone_is_1():
 @pytest.mark.parametrize("limit", [0.01, 0.07, 0.15, 0.5])
 @pytest.mark.parametrize("errors", [0, 1, 3])
 def test_number_that_a_limit_takes_is_the_smallest(limit, errors):
-    needed = presentations_needed(limit, errors)
+    needed = Requirement("apcer", limit).needed(errors)
     assert upper_bound(errors, needed) <= limit < upper_bound(errors, needed - 1)
 
 
@@ -69,7 +68,7 @@ def test_number_that_a_limit_takes_is_the_smallest(limit, errors):
     ],
 )
 def test_verdict(errors, n, verdict):
-    assert Count.of(errors, n, 0.07).verdict is verdict
+    assert Count.of(errors, n, APCER).verdict is verdict
 
 
 def record(number, score, kind=None, subject=None, video=None, status=ScoreStatus.SCORED):
@@ -92,15 +91,22 @@ def test_each_species_is_held_against_the_limit_alone():
     assert failed([printed, replayed]) and not failed([printed, live])
 
 
+def test_a_species_without_any_score_is_too_few_and_names_the_presentations():
+    missing = [record(n, None, AttackType.PRINT, status=ScoreStatus.NO_FACE) for n in range(3)]
+    (found,) = check_requirements(missing, 0.5, [APCER])
+    assert (found.presentations.errors, found.presentations.n, found.presentations.bound) == (0, 0, 1.0)
+    assert (found.presentations.verdict, found.unscored) == (Verdict.TOO_FEW, 3)
+
+
 def test_scores_without_subjects_have_no_count_of_subjects():
     (found,) = check_requirements([record(n, 0.9, subject="") for n in range(30)], 0.5, [BPCER])
     assert found.subjects is None and found.to_dict()["subjects"] is None
 
 
-def test_frames_of_a_video_and_a_class_without_scores_are_refused():
-    with pytest.raises(MetricError, match=r"a video has up to 3 scores here: .*--level video"):
+def test_frames_of_a_video_and_an_empty_class_are_refused():
+    with pytest.raises(MetricError, match=r"a video has up to 3 frames here: .*--level video"):
         check_requirements([record(n, 0.9, subject="anna", video="clip") for n in range(3)], 0.5, [BPCER])
-    with pytest.raises(MetricError, match="bpcer=0.1 cannot be checked: no presentation of bona fide has a score"):
+    with pytest.raises(MetricError, match="bpcer=0.1 cannot be checked: there is no bona fide presentation"):
         check_requirements([record(1, 0.1, AttackType.PRINT)], 0.5, [BPCER])
     with pytest.raises(MetricError, match="apcer=0.07 cannot be checked: there is no attack"):
         check_requirements([record(1, 0.9)], 0.5, [APCER])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from facepad.media.images import write_image
+from facepad.metrics import check_requirements, read_requirements
 from facepad.report import ShortcutProbe
 from facepad.report.adapt import (
     adaptation_card,
@@ -154,3 +155,17 @@ def test_report_is_written_as_a_page_and_as_markdown(content, tmp_path):
     page = write_adaptation_report(tmp_path, content)
     assert page == tmp_path / "report.html" and page.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert (tmp_path / "report.md").read_text(encoding="utf-8").startswith("# Model for desk\n")
+
+
+def test_requirements_are_told_with_the_decisions_that_they_are_held_against():
+    findings = check_requirements(
+        [record(0.9 if n < 5 else 0.1, path=f"{n}.jpg", subject=f"s{n}", video=None) for n in range(60)],
+        0.5,
+        read_requirements([], ["ibeta-level-1"]),
+    )
+    content = adaptation(requirements=findings)
+    page, text = render_adaptation(content), render_adaptation_markdown(content)
+    assert Page(page).sections()[:2] == ["expect", "requirements"]
+    for each in (page, text):
+        assert "5 of 60" in each and "FAIL" in each and "The decisions are out of fold" in each
+    assert "The threshold was chosen on the same scores" in render_adaptation(replace(content, folds=0))

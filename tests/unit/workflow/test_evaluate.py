@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from facepad.errors import InputError
-from facepad.metrics import to_videos
+from facepad.metrics import read_requirements, to_videos
 from facepad.modelfile.bundle import Bundle, write_bundle
 from facepad.modelfile.catalog import FoundModel, find_model
 from facepad.types import AttackType, Split
@@ -263,3 +263,26 @@ def test_videos_of_the_model_s_own_dev_set_choose_the_threshold_for_videos(bare,
     evaluation, _ = evaluate(own, manifest, tmp_path / "out", aggregation="mean")
     assert any("for videos is chosen on the same dev set" in note for note in texts(evaluation))
     assert "chosen on videos (mean of their frames)" in map(str, evaluation.summary.threshold.origin.notes)
+
+
+def test_requirements_are_in_every_file_of_the_report_and_decide_the_exit_code(bare, noisy_manifest, tmp_path, facepad):
+    words = ("evaluate", bare, noisy_manifest, tmp_path / "out", "--no-probes", "--no-thumbnails")
+    code, text, _ = facepad(*words, "--require", "bpcer=0.001", "--profile", "nist-800-63a-4")
+    document = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    verdicts = [found["presentations"]["verdict"] for found in document["requirements"]]
+    assert [found["rate"] for found in document["requirements"]] == ["bpcer", "apcer", "apcer"]
+    assert code == (5 if "FAIL" in verdicts else 0) and "apcer<0.07" in text
+    page, markdown = (tmp_path / "out" / "report.html").read_text(), (tmp_path / "out" / "report.md").read_text()
+    assert 'id="requirements"' in page and "## Requirements" in markdown
+    for verdict in verdicts:
+        assert verdict in markdown and verdict in page
+
+
+def test_requirements_on_frames_of_videos_are_refused_before_the_scoring(bare, manifest_like, tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    manifest = manifest_like(tmp_path / "data", lambda sample: replace(sample, video=str(sample.label)))
+    monkeypatch.setattr(module, "BundleScorer", lambda *_: pytest.fail("scored"))
+    requirements = read_requirements(["apcer=0.07"])
+    with pytest.raises(InputError, match="a video has up to .* frames here: .*--level video"):
+        evaluate(bare, manifest, tmp_path / "out", requirements=requirements)
+    assert not (tmp_path / "out").exists()

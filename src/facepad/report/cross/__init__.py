@@ -3,6 +3,7 @@
 from facepad.report.cross.content import (
     CrossCell,
     CrossContent,
+    CrossFinding,
     CrossNote,
     CrossRow,
     Figure,
@@ -15,6 +16,7 @@ from facepad.report.cross.write import write_cross
 __all__ = [
     "CrossCell",
     "CrossContent",
+    "CrossFinding",
     "CrossNote",
     "CrossRow",
     "Figure",

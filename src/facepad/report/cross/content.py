@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from facepad.metrics import Aggregation, PadSummary
+from facepad.metrics import Aggregation, Finding, PadSummary
 from facepad.types import ScoreRecord
 
 __all__ = [
     "THRESHOLDS",
     "CrossCell",
     "CrossContent",
+    "CrossFinding",
     "CrossNote",
     "CrossRow",
     "Figure",
@@ -55,6 +56,23 @@ class CrossCell:
     def any_summary(self) -> PadSummary:
         """A summary for the measures that do not depend on the threshold."""
         return self.summaries["test"]
+
+
+@dataclass(frozen=True, slots=True)
+class CrossFinding:
+    """The finding on a requirement for one cell, and the origin of its threshold (a key of `THRESHOLDS`)."""
+
+    cell: CrossCell
+    origin: str
+    finding: Finding
+
+    @property
+    def run(self) -> str:
+        """The seed and the folds of the cell in words; empty without them."""
+        cell = self.cell
+        parts = [f"seed {cell.seed}"] * (cell.seed is not None)
+        parts += [f"trained on {cell.train_fold}"] * (cell.train_fold not in ("", cell.test_fold))
+        return ", ".join([*parts, *filter(None, [cell.test_fold])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +172,7 @@ class CrossContent:
         aggregation: Aggregation of a video's frames.
         settings: Settings of the command, for the JSON file.
         facts: Provenance, by name.
+        findings: The findings on requirements.
     """
 
     title: str
@@ -165,6 +184,7 @@ class CrossContent:
     aggregation: Aggregation = "mean"
     settings: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    findings: Sequence[CrossFinding] = ()
 
     @property
     def levels(self) -> list[Literal["frame", "video"]]:

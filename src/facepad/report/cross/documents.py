@@ -51,6 +51,11 @@ def _overview_lines(content: CrossContent) -> Iterator[str]:
         ]
         yield from table(list(map(plain, columns)), rows, text_columns=3)
     yield from ("", "Rates are in percent. EER is of the test scores themselves; HTER and ACER are at the threshold.")
+    if content.findings:
+        lines, heads, explanation, notes = tables.requirements(content)
+        yield from ("", "## Requirements", "", plain(explanation))
+        yield from table(heads, lines, text_columns=7)
+        yield from ("", *(f"- {plain(note)}." for note in notes))
 
 
 def _both(cell: tables.Cell) -> str:

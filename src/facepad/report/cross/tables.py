@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from facepad.metrics import MEASURES
 from facepad.report.cross.content import THRESHOLDS, CrossContent, CrossRow, Figure, SetFacts
+from facepad.report.requirements import requirement_section
 from facepad.report.text import count, number, percent
 
-__all__ = ["DETAILS", "OVERVIEW", "Cell", "DetailLine", "OverviewLine", "details", "overview"]
+__all__ = ["DETAILS", "OVERVIEW", "Cell", "DetailLine", "OverviewLine", "details", "overview", "requirements"]
 
 OVERVIEW = ("eer", "hter", "acer")
 """Keys of the measures in the overview."""
@@ -18,6 +19,10 @@ OVERVIEW = ("eer", "hter", "acer")
 DETAILS = ("eer", "auc", "apcer", "bpcer", "acer", "hter")
 """Keys of the measures in the table of a test set."""
 
+_CELLS = (
+    "Each model or run on each fold has verdicts of its own. Videos are counted where the test set names them, else "
+    "images."
+)
 _UNITS = {measure.key: measure.unit for measure in MEASURES}
 
 
@@ -128,3 +133,15 @@ def _detail_lines(row: CrossRow) -> Iterator[DetailLine]:
     yield line(over, [_mean_cell(row.figures[key], key) for key in DETAILS])
     if all(row.figures[key].pooled is not None for key in DETAILS):
         yield line("folds pooled", [_pooled_cell(row.figures[key], key) for key in DETAILS])
+
+
+def requirements(content: CrossContent) -> tuple[list[tuple[str, ...]], tuple[str, ...], str, list[str]]:
+    """Rows, columns, explanation and notes on the requirements: one row for each cell, threshold and requirement."""
+    findings = [replace(each.finding, unscored=0) for each in content.findings]  # the tables of the sets count them
+    rows, columns, explanation, notes = requirement_section(findings, _CELLS)
+    places = [
+        (each.cell.system, THRESHOLDS[each.origin], f"{each.cell.test}, {each.cell.level}s", each.run or "-")
+        for each in content.findings
+    ]
+    whole = [(*place, *row) for place, row in zip(places, rows, strict=True)]
+    return whole, ("System", "Threshold from", "Test set", "Run", *columns), explanation, notes

@@ -71,6 +71,7 @@ def _page(content: CrossContent) -> str:
     ]
     sections = [
         Section("overview", "Overview"),
+        Section("requirements", "Requirements", bool(content.findings)),
         *(Section(f"part-{n}", f"{each.name}, {level}s") for n, (each, level) in enumerate(shown, start=1)),
         Section("notes", "Notes", bool(content.notes)),
         Section("provenance", "Provenance"),
@@ -79,6 +80,7 @@ def _page(content: CrossContent) -> str:
         "content": content,
         "sections": [section for section in sections if section.present],
         "overviews": [(level, content.sets_at(level), tables.overview(content, level)) for level in content.levels],
+        "requirements": tables.requirements(content) if content.findings else None,
         "columns": {measure.key: measure.name for measure in MEASURES},
         "overview_keys": tables.OVERVIEW,
         "detail_keys": tables.DETAILS,
@@ -88,7 +90,7 @@ def _page(content: CrossContent) -> str:
 
 
 def _document(content: CrossContent) -> dict[str, Any]:
-    return {
+    document = {
         "format": 1,
         "settings": dict(content.settings),
         "systems": [
@@ -115,6 +117,11 @@ def _document(content: CrossContent) -> dict[str, Any]:
         "notes": [{"text": note.text, "about": list(note.about)} for note in content.notes],
         "packages": dict(content.facts),
     }
+    if content.findings:
+        document["requirements"] = [
+            _identity(each.cell) | {"threshold_from": each.origin} | each.finding.to_dict() for each in content.findings
+        ]
+    return document
 
 
 def _identity(cell: CrossCell) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from facepad.metrics import Finding as RequirementFinding
+from facepad.metrics import Requirement, check_requirements, format_findings, to_videos
 from facepad.modelfile.bundle import Bundle
 from facepad.workflow.adapt.choice import Judged
 from facepad.workflow.adapt.evidence import Evidence
@@ -26,6 +29,7 @@ class AdaptSettings:
         seed: Seed of folds, initial weights and order of the images.
         only: Names of the candidates to try. Empty tries all.
         thumbnails: Show the worst images in the report. Images may show real people.
+        requirements: Requirements to hold against the out-of-fold decisions.
     """
 
     criterion: str = "eer"
@@ -34,6 +38,7 @@ class AdaptSettings:
     seed: int = 0
     only: tuple[str, ...] = ()
     thumbnails: bool = True
+    requirements: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,16 @@ class Adapted:
     seconds: dict[str, float]
     evidence: Evidence
 
+    @cached_property
+    def requirements(self) -> list[RequirementFinding]:
+        """The findings on the requirements. The frames of a video are one decision, by their mean score."""
+        if not self.settings.requirements:
+            return []
+        return check_requirements(to_videos(self.winner.decided), 0.0, self.settings.requirements)
+
     def to_dict(self) -> dict[str, Any]:
         """The content of adapt.json."""
+        asked = {"requirements": [each.to_dict() for each in self.requirements]} if self.requirements else {}
         return {
             "winner": self.winner.name,
             "notes": list(self.notes),
@@ -97,6 +110,7 @@ class Adapted:
             "calibration": self.winner.calibration.model_dump(mode="json"),
             "evidence": self.evidence.to_dict(),
             "seconds": {name: round(seconds, 1) for name, seconds in self.seconds.items()},
+            **asked,
         }
 
 
@@ -113,4 +127,6 @@ def adapted_words(adapted: Adapted) -> str:
     )
     head = "mean EER of the folds, and ACER, on people whom the training did not see:"
     chosen = [f"chosen: {adapted.winner.name}", f"expect of new people: {expected}"]
-    return "\n".join([head, *rows, *chosen, *(f"preset {preset}" for preset in adapted.bundle.description.presets)])
+    presets = [f"preset {preset}" for preset in adapted.bundle.description.presets]
+    asked = ["", "requirements, from out-of-fold decisions:", format_findings(adapted.requirements)]
+    return "\n".join([head, *rows, *chosen, *presets, *(asked if adapted.requirements else [])])

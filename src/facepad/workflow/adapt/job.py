@@ -17,7 +17,7 @@ from facepad.errors import DivergedError, InputError, MetricError, OutputExistsE
 from facepad.files.disk import read_json, write_json
 from facepad.files.downloads import find_local
 from facepad.files.locks import exclusive
-from facepad.metrics import parse_criterion, remarks, weak_notes, write_scores
+from facepad.metrics import check_videos, parse_criterion, remarks, weak_notes, write_scores
 from facepad.modelfile.bundle import Bundle, write_bundle
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.runtime.progress import progress_bar
@@ -72,6 +72,8 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
                 _LOG.info("%s", line)
         refuse_stops(findings, read.name)
         usable = _usable(samples, manifest)
+        if settings.requirements:
+            check_videos(usable)
         _require_same(out, manifest, settings)
         job = _Job(read.name, out, manifest, usable, settings, progress, started)
         plan = job.plan()

@@ -83,6 +83,7 @@ def report_content(adapted: Adapted, *, thumbnails: bool = True) -> AdaptContent
         collect=collect,
         facts=_facts(adapted),
         card=_terms(adapted.bundle),
+        requirements=adapted.requirements,
     )
 
 

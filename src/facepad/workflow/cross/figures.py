@@ -17,20 +17,22 @@ from facepad.metrics import (
     Note,
     NoteKind,
     PadSummary,
+    Requirement,
     Resampling,
     Threshold,
+    check_requirements,
     choose_threshold,
     has_note,
     level_words,
     summarize,
     to_videos,
 )
-from facepad.report.cross import CrossCell, CrossRow, Figure, runs_of
+from facepad.report.cross import CrossCell, CrossFinding, CrossRow, Figure, runs_of
 from facepad.types import ScoreRecord
 from facepad.workflow.cross.cells import ScoredCell
 from facepad.workflow.cross.plan import CrossSettings
 
-__all__ = ["measure_cell", "sum_up"]
+__all__ = ["find", "measure_cell", "sum_up"]
 
 _Level = Literal["frame", "video"]
 
@@ -91,6 +93,23 @@ def _thresholds(
         yield "model", own
     source, itself = manifest_words(cell.manifest), [CHOSEN_ON_ITSELF]
     yield "test", choose_threshold(records, "eer", source=source, resampling=resampling, notes=itself)
+
+
+def find(cells: Sequence[CrossCell], requirements: Sequence[Requirement]) -> list[CrossFinding]:
+    """Hold the decisions of each cell against requirements, at each threshold that was not chosen on the test scores.
+
+    A cell that is measured at both levels is held at video level, because requirements count presentations.
+    """
+    if not requirements:
+        return []
+    highest = {(cell.system, cell.test, cell.seed, cell.train_fold, cell.test_fold): cell for cell in cells}
+    return [
+        CrossFinding(cell, origin, finding)
+        for cell in highest.values()
+        for origin, summary in cell.summaries.items()
+        if origin != "test"
+        for finding in check_requirements(cell.records, summary.threshold.value, requirements)
+    ]
 
 
 def sum_up(cells: Sequence[CrossCell], resampling: Resampling) -> list[CrossRow]:

@@ -17,7 +17,7 @@ from facepad.report.cross import CrossCell, CrossContent, CrossNote, SetFacts, S
 from facepad.runtime.progress import progress_bar
 from facepad.types import AttackType
 from facepad.workflow.cross.cells import ScoredCell, Workplace, score_cells, train_runs
-from facepad.workflow.cross.figures import measure_cell, sum_up
+from facepad.workflow.cross.figures import find, measure_cell, sum_up
 from facepad.workflow.cross.plan import Cell, CrossSettings, Plan, make_plan
 from facepad.workflow.cross.sets import ManifestSet
 from facepad.workflow.overlap import detector_notes, measured_notes, origin_notes
@@ -121,6 +121,7 @@ def _content(plan: Plan, cells: list[CrossCell], scored: list[ScoredCell]) -> Cr
         aggregation=plan.settings.aggregation,
         settings=_settings(plan),
         facts={name: number for name, number in installed_versions(_PACKAGES).items() if number},
+        findings=find(cells, plan.settings.requirements),
     )
 
 

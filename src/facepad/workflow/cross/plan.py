@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, require_both_classes
 from facepad.datasets.merge import merge_manifests
 from facepad.errors import InputError
-from facepad.metrics import Aggregation, Resampling, parse_criterion
+from facepad.metrics import Aggregation, Requirement, Resampling, parse_criterion
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.catalog import FoundModel, find_model
 from facepad.modelfile.run_folder import RunFolder
@@ -48,6 +48,7 @@ class CrossSettings:
         aggregation: The aggregation of a video's frames.
         batch_size: Images per batch.
         resampling: The settings of the bootstrap.
+        requirements: Requirements to hold against the decisions of each cell.
     """
 
     test: Sequence[str | Path]
@@ -59,6 +60,7 @@ class CrossSettings:
     aggregation: Aggregation = "mean"
     batch_size: int = 32
     resampling: Resampling = field(default_factory=Resampling)
+    requirements: tuple[Requirement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Member:
         fold: The fold of the source; empty without folds.
         criterion: The rule that chooses thresholds on dev.
         needs_face: Whether a network cuts its crop around the face.
+        has_threshold: Whether the model has a threshold of its own.
     """
 
     system: str
@@ -84,6 +87,7 @@ class Member:
     fold: str = ""
     criterion: str | float = "eer"
     needs_face: bool = True
+    has_threshold: bool = False
 
     @property
     def seed(self) -> int | None:
@@ -177,6 +181,8 @@ def make_plan(settings: CrossSettings, out: Path) -> Plan:
         members += _runs(name, recipe, settings, train, source, out)
     notes: list[str] = []
     cells = list(_cells(members, tests, sources, train, notes))
+    if settings.requirements:
+        _require_thresholds(cells)
     notes += _threshold_notes(cells, samples)
     return Plan(settings, tests, train, source, members, cells, samples, list(dict.fromkeys(notes)))
 
@@ -192,6 +198,16 @@ def _check(settings: CrossSettings) -> None:
         raise InputError(f"the number of seeds must be at least 1, got {settings.seeds}")
     if settings.criterion is not None and parse_criterion(settings.criterion).name == "fixed":
         raise InputError(f"cross chooses thresholds on dev sets; {settings.criterion} is a threshold, not a criterion")
+
+
+def _require_thresholds(cells: Sequence[Cell]) -> None:
+    """Refuse a cell whose only threshold is chosen on its own test scores: its verdicts would prove nothing."""
+    for cell in cells:
+        if cell.dev is None and not cell.member.has_threshold:
+            raise InputError(
+                f"{cell.member.system} has no threshold for {cell.test}, so no requirement can be checked: name a "
+                "source whose dev samples choose it (--train manifest.csv), or a model file with a threshold"
+            )
 
 
 def _require_boxes(samples: dict[Path, list[Sample]], needs_face: Sequence[str]) -> None:
@@ -262,7 +278,9 @@ def _given(name: str, found: FoundModel, settings: CrossSettings) -> Member:
     trained_on = str(bundle.description.facts.get("manifest", "not stated"))
     needs_face = any(network.preprocess.needs_face for network in bundle.description.networks)
     key = _NO_NAME.sub("-", name)
-    return Member(name, key, trained_on, found, criterion=criterion, needs_face=needs_face)
+    return Member(
+        name, key, trained_on, found, criterion=criterion, needs_face=needs_face, has_threshold=own is not None
+    )
 
 
 def _runs(

@@ -73,8 +73,10 @@ def test_killed_adaptation_repeats_no_finished_fit_and_gives_the_same_bytes(home
 def test_command_writes_a_model_that_decides_and_out_of_fold_scores(home, facepad, tmp_path):
     tiny_model(home)
     site, out = tiny_site(tmp_path / "site"), tmp_path / "out"
-    code, text, messages = facepad("adapt", site, out, "--jobs", 1)
-    assert code == 0
+    code, text, messages = facepad("adapt", site, out, "--jobs", 1, "--require", "apcer=0.07", "--require", "bpcer=0.9")
+    live = json.loads((out / "adapt.json").read_text())["requirements"][1]["presentations"]
+    assert (live["n"], live["verdict"]) == (18, "PASS") and "requirements, from out-of-fold decisions:" in text
+    assert code == (5 if "FAIL" in text else 0)
     assert "expect of new people: APCER" in text
     assert "plan: 18 bona fide images of 3 people" in messages and "tiny-tuned" in messages
     model = read_bundle(out / "model.facepad").description

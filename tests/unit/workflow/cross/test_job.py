@@ -12,7 +12,7 @@ from facepad.datasets import manifest as manifest_module
 from facepad.datasets.manifest import manifest_words
 from facepad.errors import InputError
 from facepad.files.locks import exclusive
-from facepad.metrics import Resampling, metrics_from_file
+from facepad.metrics import Resampling, metrics_from_file, read_requirements
 from facepad.modelfile.bundle import write_bundle
 from facepad.modelfile.catalog import find_model
 from facepad.types import AttackType, Label, Split
@@ -316,3 +316,45 @@ def test_an_interrupted_call_continues_after_its_last_finished_cell(
     done = run(tmp_path / "out", **settings)
     assert scored == [24]
     assert {cell.test for cell in done.content.cells} == {"phone", noisy_manifest.parent.name}
+
+
+def test_requirements_are_held_at_video_level_at_each_threshold_but_that_of_the_test(
+    crossed, model, measured, noisy_manifest, facepad
+):
+    out, before = crossed
+    code, text, _ = facepad(
+        *("cross", out, "--model", model, "--train", noisy_manifest, "--test", measured),
+        *("--require", "apcer=0.07", "--require", "bpcer=0.5"),
+    )
+    document = json.loads((out / "cross.json").read_text())
+    found = document["requirements"]
+    assert [(each["rate"], each["threshold_from"], each["level"]) for each in found] == [
+        ("apcer", "dev", "video"),
+        ("bpcer", "dev", "video"),
+        ("apcer", "model", "video"),
+        ("bpcer", "model", "video"),
+    ]
+    [videos] = [cell for cell in before.content.cells if cell.level == "video"]
+    for each in found:
+        threshold = videos.summaries[each["threshold_from"]].threshold.value
+        label = Label.ATTACK if each["rate"] == "apcer" else Label.BONA_FIDE
+        group = [record for record in videos.records if record.label is label]
+        wrong = sum((record.score >= threshold) != (label is Label.BONA_FIDE) for record in group)
+        assert (each["presentations"]["errors"], each["presentations"]["n"]) == (wrong, len(group))
+    assert code == (5 if any(each["presentations"]["verdict"] == "FAIL" for each in found) else 0)
+    for place in (text, (out / "cross.md").read_text()):
+        assert "## Requirements" in place and "source's dev" in place
+    assert 'id="requirements"' in (out / "cross.html").read_text()
+
+
+def test_requirements_without_a_threshold_from_other_data_are_refused_before_the_work(bare_model, measured, tmp_path):
+    settings = CrossSettings(models=[bare_model], test=[measured], requirements=read_requirements(["apcer=0.07"]))
+    with pytest.raises(InputError, match="has no threshold for phone, so no requirement can be checked: .*--train"):
+        cross(tmp_path / "out", settings)
+    assert not (tmp_path / "out" / "cells").exists()
+
+
+@pytest.fixture(scope="module")
+def bare_model(tiny_run, tmp_path_factory):
+    """The tiny run as a model file without a threshold."""
+    return write_bundle(tmp_path_factory.mktemp("bare") / "bare.facepad", find_model(tiny_run).read())

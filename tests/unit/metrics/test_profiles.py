@@ -1,0 +1,89 @@
+"""Profiles of requirements: each has a source and says what it leaves out, and its verdicts follow its rule."""
+
+from __future__ import annotations
+
+from math import comb
+
+import pytest
+
+from facepad.errors import MetricError
+from facepad.metrics import PROFILES, Requirement, Verdict, check_requirements, format_plan, read_requirements
+from facepad.metrics.profiles import profile_notes
+from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
+
+
+def attacks(n, kind=AttackType.PRINT, accepted=0):
+    return [
+        ScoreRecord(
+            f"{kind}{i}", f"s{i}", None, None, Label.ATTACK, kind, Split.TEST, ScoreStatus.SCORED, float(i < accepted)
+        )
+        for i in range(n)
+    ]
+
+
+def at_most(errors, n, rate):
+    """P(at most ``errors`` errors), summed up term by term."""
+    return sum(comb(n, k) * rate**k * (1 - rate) ** (n - k) for k in range(errors + 1))
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_states_its_source_and_what_it_leaves_out(name):
+    profile = PROFILES[name]
+    assert profile.source and profile.title
+    assert profile.covers.endswith(".") and profile.missing.endswith(".")
+    assert all(each.rate in ("apcer", "bpcer") and 0 <= each.limit < 1 for each in profile.requirements)
+    assert all(each.least > 0 for each in profile.requirements if each.limit == 0)
+    (findings, *_) = [check_requirements(attacks(10), 0.5, read_requirements([], [name]))]
+    notes = profile_notes(findings)
+    assert any(profile.source in note for note in notes) and any("does not cover: " in note for note in notes)
+
+
+@pytest.mark.parametrize("name", ["nist-800-63a-4", "fido-biometric"])
+@pytest.mark.parametrize("errors", [0, 1, 2, 5])
+def test_a_limit_of_seven_percent_takes_the_least_n_whose_errors_are_improbable(name, errors):
+    (requirement,) = read_requirements([], [name])
+    needed = next(n for n in range(errors + 1, 1000) if at_most(errors, n, 0.07) < 0.05)
+    assert requirement.needed(errors) == needed
+    (found,) = check_requirements(attacks(needed, accepted=errors), 0.5, [requirement])
+    assert found.presentations.verdict is Verdict.PASS
+    (found,) = check_requirements(attacks(needed - 1, accepted=errors), 0.5, [requirement])
+    assert found.presentations.verdict is (Verdict.FAIL if errors else Verdict.TOO_FEW)
+
+
+@pytest.mark.parametrize(
+    ("n", "accepted", "verdict"),
+    [(150, 0, Verdict.PASS), (149, 0, Verdict.TOO_FEW), (150, 1, Verdict.FAIL), (5000, 1, Verdict.FAIL)],
+)
+def test_a_level_of_ibeta_allows_no_error_and_counts_presentations(n, accepted, verdict):
+    requirements = read_requirements([], ["ibeta-level-1"])
+    (found,) = check_requirements(attacks(n, accepted=accepted), 0.5, requirements)
+    assert found.presentations.verdict is verdict
+    assert found.to_dict()["needed_without_error"] == 150
+    assert "profile ibeta-level-1 asks for 6 PAI species, and the scores hold 1" in profile_notes([found])
+
+
+def test_a_strict_limit_is_not_met_by_an_equal_bound():
+    # Without an error in one presentation the bound is exactly 95 %.
+    assert Requirement("apcer", 0.95).verdict(0, 1) is Verdict.PASS
+    strict = Requirement("apcer", 0.95, strict=True)
+    assert strict.verdict(0, 1) is Verdict.TOO_FEW
+    assert (strict.needed(), Requirement("apcer", 0.95).needed()) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("profiles", "words"),
+    [
+        (["nist-800-63a"], r"unknown profile 'nist-800-63a' \(did you mean 'nist-800-63a-4'\?\)"),
+        (["ibeta-level-1", "ibeta-level-1"], "profile ibeta-level-1 is named twice"),
+    ],
+)
+def test_unknown_and_repeated_profiles_are_refused(profiles, words):
+    with pytest.raises(MetricError, match=words):
+        read_requirements([], profiles)
+
+
+def test_plan_names_people_species_and_presentations():
+    text = format_plan(read_requirements(["bpcer=0.1"], ["ibeta-level-2", "nist-800-63a-4"]))
+    assert "collect at least: 29 bona fide people" in text
+    assert "collect at least: 150 presentations of each PAI species" in text
+    assert "5 PAI species for ibeta-level-2, so 750 attack presentations" in text
