@@ -20,6 +20,7 @@ from facepad.cli import (  # noqa: F401  # isort: skip
     evaluate,
     metrics,
     compare,
+    report,
     convert,
     cross,
     model,

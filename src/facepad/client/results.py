@@ -14,7 +14,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from facepad.errors import ResultError
 from facepad.types import Label, ScoreStatus
 
-__all__ = ["ResultVerifier", "SignedResult", "verify_result"]
+__all__ = ["REPORT_TYPE", "ResultVerifier", "SignedResult", "verify_report_signature", "verify_result"]
+
+REPORT_TYPE = "facepad-report+jwt"
+"""The type in the header of a signed report."""
 
 _TYPE = "facepad-result+jwt"
 _CLAIMS = ("iss", "aud", "sub", "jti", "iat", "exp")
@@ -110,6 +113,26 @@ def verify_result(
     return result
 
 
+def verify_report_signature(signed: str, keys: Mapping[str, Any], sha256: str) -> None:
+    """Verify that one of the keys signed the manifest of a report.
+
+    Args:
+        signed: The compact JWS, from inputs.jws.
+        keys: The JSON Web Key Set of the signer.
+        sha256: SHA-256 of inputs.json.
+
+    Raises:
+        ResultError: The signature is forged, is of another file, or is by an unknown key.
+    """
+    key = _key_of(signed, keys, REPORT_TYPE)
+    try:
+        claims = jwt.decode(signed, key, algorithms=["EdDSA"], leeway=_LEEWAY, options={"require": ["iat", "sha256"]})
+    except jwt.PyJWTError as error:
+        raise ResultError(f"the signature is not valid: {error}") from None
+    if claims["sha256"] != sha256:
+        raise ResultError("the signature is of another file")
+
+
 class ResultVerifier:
     """Verifies signed results with the public keys of one service, and accepts the result of each session once.
 
@@ -151,8 +174,8 @@ class ResultVerifier:
         return result
 
 
-def _key_of(signed: str, keys: Mapping[str, Any]) -> jwt.PyJWK:
-    """The Ed25519 key that a result names in its header."""
+def _key_of(signed: str, keys: Mapping[str, Any], kind: str = _TYPE) -> jwt.PyJWK:
+    """The Ed25519 key that a signed result or report names in its header."""
     try:
         if any(base64url_encode(base64url_decode(part)).decode() != part for part in signed.split(".")):
             raise ResultError("not a signed result: its base64 is not canonical")
@@ -161,8 +184,8 @@ def _key_of(signed: str, keys: Mapping[str, Any]) -> jwt.PyJWK:
         raise ResultError(f"not a signed result: {error}") from None
     except jwt.PyJWTError as error:
         raise ResultError(f"not a signed result: {error}") from None
-    if header.get("typ") != _TYPE or header.get("alg") != "EdDSA":
-        raise ResultError(f"expected a result of type {_TYPE}, signed by EdDSA")
+    if header.get("typ") != kind or header.get("alg") != "EdDSA":
+        raise ResultError(f"expected a result of type {kind}, signed by EdDSA")
     for key in keys.get("keys", ()):
         if key.get("kid") == header.get("kid") and (key.get("kty"), key.get("crv")) == ("OKP", "Ed25519"):
             try:

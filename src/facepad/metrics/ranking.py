@@ -131,6 +131,20 @@ class OperatingPoints:
         """Return BPCER at the lowest point at which no instrument's APCER exceeds ``limit``."""
         return self.rejected(self.lowest_with_apcer(limit)) / self.n_bona_fide
 
+    def tpr_at_fpr(self, limit: float) -> float:
+        """Return the share of bona fide samples accepted at the lowest point that accepts at most ``limit`` of attacks.
+
+        The attacks of all instruments are pooled.
+        """
+        point = self._first_accepting_at_most(self.ranking.attack, self.attack, limit)
+        return 1 - self.rejected(point) / self.n_bona_fide
+
+    def apcer_at_bpcer(self, limit: float) -> float:
+        """Return the APCER of the worst instrument at the highest point at which BPCER does not exceed ``limit``."""
+        point = self.highest_with_bpcer(limit)
+        sides = zip(self.ranking.instruments, self.instruments, strict=True)
+        return max(int(total[-1] - total[side.below[point]]) / int(total[-1]) for side, total in sides if total[-1])
+
     def counts_at(self, threshold: float) -> Floats:
         """Return the counts at a threshold in the form of `facepad.metrics.counts`, shape (K + 1, 3)."""
         point = int(np.searchsorted(self.ranking.values, threshold))

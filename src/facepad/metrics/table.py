@@ -63,6 +63,13 @@ class ScoreTable:
             return bona_fide.size, attack.size
         return np.unique(self.clusters[bona_fide]).size, np.unique(self.clusters[attack]).size
 
+    def fewest_units(self, *, clustered: bool) -> int:
+        """Return the number of scored attacks, or of their clusters, of the instrument that has the fewest of them."""
+        units = np.arange(self.scores.size) if self.clusters is None or not clustered else self.clusters
+        _, attack = self._scored_rows()
+        pairs = np.unique(np.stack([self.kinds[attack], units[attack]]), axis=1)
+        return int(np.unique(pairs[0], return_counts=True)[1].min(initial=attack.size))
+
     def by_clusters(self) -> bool:
         """Return whether clusters can be resampled: both classes have scores in at least two clusters."""
         return self.clusters is not None and min(self.units()) >= 2

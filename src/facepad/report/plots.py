@@ -188,12 +188,18 @@ def histogram_plots(content: ReportContent) -> list[Plot]:
 
 
 @styled
-def histogram_plot(name: str, content: ReportContent, caption: str) -> Plot:
-    """Draw the histogram of the measured scores; the name says whose scores they are."""
-    return Plot(_histogram(name, *scores_by_class(content.measured), content.threshold.value), caption)
+def histogram_plot(name: str, content: ReportContent, caption: str, *, number: int | None = None) -> Plot:
+    """Draw the histogram of the measured scores; the name says whose scores they are.
+
+    Several histograms with one name on a page need different numbers.
+    """
+    scores = scores_by_class(content.measured)
+    return Plot(_histogram(name, *scores, content.threshold.value, number_on_page=number), caption)
 
 
-def _histogram(name: str, bona_fide: Floats, attack: Floats, threshold: float) -> Markup:
+def _histogram(
+    name: str, bona_fide: Floats, attack: Floats, threshold: float, *, number_on_page: int | None = None
+) -> Markup:
     counted = histogram(bona_fide, attack, bins=50)
     figure, ax = axes(height=3.0, headroom=0.3)
     floor = 0.5  # less than one sample, so a bin with one sample is visible on the logarithmic axis
@@ -216,7 +222,8 @@ def _histogram(name: str, bona_fide: Floats, attack: Floats, threshold: float) -
         f"Histogram of the {name} scores: {attack.size} attacks with median {number(float(np.median(attack)))}, "
         f"{bona_fide.size} bona fide with median {number(float(np.median(bona_fide)))}, threshold {number(threshold)}."
     )
-    return to_svg(figure, f"histogram-{name.replace(' ', '-')}", alt)
+    end = "" if number_on_page is None else f"-{number_on_page}"
+    return to_svg(figure, f"histogram-{name.replace(' ', '-')}{end}", alt)
 
 
 def _legend_above(ax: Axes) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from facepad.client.results import REPORT_TYPE
 from facepad.errors import InputError
 from facepad.files.disk import json_text, read_text, sync_file, writing
 from facepad.files.locks import changing
@@ -68,13 +69,22 @@ class Signer:
     def __init__(self, path: Path) -> None:
         self._keys = Watched(path, _read_keys(path), _read_keys)
 
-    def sign(self, claims: Mapping[str, Any]) -> str:
-        """Sign claims as a compact JWS, with the newest key that has been published long enough."""
+    def sign(self, claims: Mapping[str, Any], kind: str = RESULT_TYPE) -> str:
+        """Sign claims as a compact JWS, with the newest key that has been published long enough.
+
+        Args:
+            claims: The claims.
+            kind: The type in the header.
+        """
         keys = self._keys.content()
         prepared = [key for key in keys if time.time() - key.iat >= PREPARED_SECONDS]
         key = prepared[0] if prepared else keys[-1]
-        headers = {"kid": key.kid, "typ": RESULT_TYPE}
+        headers = {"kid": key.kid, "typ": kind}
         return jwt.encode(dict(claims), key.private(), algorithm="EdDSA", headers=headers)
+
+    def sign_report(self, sha256: str) -> str:
+        """Sign the manifest of a report (inputs.json) with this SHA-256."""
+        return self.sign({"iat": int(time.time()), "sha256": sha256}, REPORT_TYPE)
 
     def public_keys(self) -> dict[str, Any]:
         """The public keys as a JSON Web Key Set."""

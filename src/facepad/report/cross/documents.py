@@ -10,7 +10,7 @@ from facepad.report.cross.content import CrossContent
 from facepad.report.markdown import plain, table
 from facepad.report.text import GAP, count, words
 
-__all__ = ["kinds", "latex", "markdown", "markdown_overview"]
+__all__ = ["kinds", "latex", "markdown", "markdown_overview", "tex"]
 
 _NAMES = {measure.key: measure.name for measure in MEASURES}
 _LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
@@ -122,7 +122,7 @@ def _latex_table(content: CrossContent, level: str) -> Iterator[str]:
     yield f"% Rates of {level}s in percent. EER: of the test scores themselves. HTER, ACER: at the threshold named."
     yield rf"\begin{{tabular}}{{ll{'r' * (width * len(groups))}}}"
     yield r"\toprule"
-    heads = [rf"\multicolumn{{{width}}}{{c}}{{{_tex(name)}}}" for name in groups]
+    heads = [rf"\multicolumn{{{width}}}{{c}}{{{tex(name)}}}" for name in groups]
     yield rf" & & {' & '.join(heads)} \\"
     starts = [3 + width * place for place in range(len(groups))]
     yield "".join(rf"\cmidrule(lr){{{start}-{start + width - 1}}}" for start in starts)
@@ -131,15 +131,15 @@ def _latex_table(content: CrossContent, level: str) -> Iterator[str]:
     yield r"\midrule"
     for line in tables.overview(content, level):
         cells = [f"{cell.value} {cell.spread}" if "±" in cell.spread else cell.value for cell in line.cells]
-        yield rf"{' & '.join(map(_tex, (line.system, line.origin, *cells)))} \\"
+        yield rf"{' & '.join(map(tex, (line.system, line.origin, *cells)))} \\"
     yield r"\bottomrule"
     yield r"\end{tabular}"
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
     """Escape a text for LaTeX.
 
-    >>> print(_tex("a_b 5 % ± 1"))
+    >>> print(tex("a_b 5 % ± 1"))
     a\\_b 5 \\% $\\pm$ 1
     """
     return "".join(_LATEX.get(character, character) for character in text.replace(GAP, " "))

@@ -1,0 +1,128 @@
+"""facepad report: one report on the scores of one or more systems, and its verification."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facepad.cli.app import (
+    CriterionOption,
+    ExitCode,
+    FuseOption,
+    HigherIsOption,
+    Level,
+    LevelOption,
+    aggregation_of,
+    app,
+    report_written,
+    say,
+    show,
+)
+from facepad.errors import InputError, ResultError
+from facepad.files.disk import read_text, sha256_file, write_json
+from facepad.files.locks import new_folder
+from facepad.types import Label
+
+if TYPE_CHECKING:
+    from facepad.service.signing import Signer
+
+KEYS_FILE = "keys.json"
+"""File name of the public keys of a signed report."""
+
+
+@app.command(epilog="Examples: facepad report ours/scores.csv theirs.csv evidence; facepad report --verify evidence")
+def report(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SCORES... OUT",
+            help="The scores file of each system (facepad's or Bob's), and a new (or empty) output folder. With "
+            "--verify, the folder alone.",
+            show_default=False,
+        ),
+    ],
+    criterion: CriterionOption = "eer",
+    level: LevelOption = Level.FRAME,
+    fuse: FuseOption = None,
+    dev: Annotated[
+        list[Path] | None,
+        typer.Option(help="Second scores file, whose dev lines choose the threshold. One for each system, in order."),
+    ] = None,
+    higher_is: HigherIsOption = Label.BONA_FIDE,
+    sign_with: Annotated[
+        Path | None, typer.Option(help="File of signing keys (facepad signing-key makes it): sign inputs.json.")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Make the report in OUT again from its inputs, and say what differs.")
+    ] = False,
+    keys: Annotated[
+        Path | None, typer.Option(help="With --verify: file of the public keys that must have signed the report.")
+    ] = None,
+) -> int:
+    """Turn the scores of one or more systems into pages and tables: rates, curves and paired tests.
+
+    With --verify, exit code 1 means that the report differs from its inputs.
+    """
+    from facepad.report.systems import ReportOptions, measure_systems, named_files, write_systems
+    from facepad.report.systems.documents import markdown_overview
+
+    *scores, out = paths
+    if verify:
+        if scores:
+            raise typer.BadParameter("--verify takes the folder of the report alone")
+        return _verify(out, keys)
+    if keys:
+        raise typer.BadParameter("--keys needs --verify")
+    if not scores:
+        raise typer.BadParameter("name at least one scores file, and then the output folder")
+    options = ReportOptions(criterion or "eer", aggregation_of(level, fuse), higher_is)
+    files = named_files(scores, dev or ())
+    signer = _signer(sign_with) if sign_with else None
+    content = measure_systems(files, options)
+    with new_folder(out, "writing a report"):
+        page = write_systems(out, content, signer.sign_report if signer else None)
+        if signer:
+            write_json(out / KEYS_FILE, signer.public_keys())
+    show(markdown_overview(content))
+    say(f"report: {page}")
+    return 0
+
+
+def _signer(file: Path) -> Signer:
+    from facepad.service.signing import Signer
+
+    return Signer(file)
+
+
+def _verify(out: Path, keys: Path | None) -> int:
+    """Print what differs, and return the exit code."""
+    from facepad.report.systems import verify_report
+
+    differences, notes = verify_report(out)
+    if keys:
+        differences = [*_signature_faults(out, keys), *differences]
+    report_written(notes=notes)
+    if differences:
+        show("\n".join(differences))
+        return ExitCode.FAILED
+    show(f"{out}: the inputs, the numbers and the files of the report are unchanged{', and signed' if keys else ''}")
+    return 0
+
+
+def _signature_faults(out: Path, keys: Path) -> list[str]:
+    from facepad.client.results import verify_report_signature
+    from facepad.report.systems.write import INPUTS_FILE, SIGNATURE_FILE
+
+    try:
+        known = json.loads(read_text(keys))
+        verify_report_signature(
+            read_text(out / SIGNATURE_FILE).strip(), {"keys": known["keys"]}, sha256_file(out / INPUTS_FILE)
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{keys} is not a file of public keys ({error})") from None
+    except ResultError as error:
+        return [f"{SIGNATURE_FILE}: {error}"]
+    return []

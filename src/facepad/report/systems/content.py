@@ -1,0 +1,174 @@
+"""The content of a report on several systems: their measures, and the tests of the differences between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from facepad.errors import InputError
+from facepad.metrics import Comparison, Rate
+from facepad.metrics.times import DecisionTimes
+from facepad.report.content import ReportContent
+from facepad.types import Aggregation, Label
+
+__all__ = ["MeasuredSystem", "PairTest", "ReportOptions", "SystemFiles", "SystemsContent", "named_files"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """The options of a report.
+
+    Attributes:
+        criterion: The criterion of the thresholds, as `parse_criterion` reads it.
+        aggregation: Aggregation of the frames of a video; None measures frames.
+        higher_is: The meaning of high scores in all files.
+    """
+
+    criterion: str = "eer"
+    aggregation: Aggregation | None = None
+    higher_is: Label = Label.BONA_FIDE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options as plain values for JSON."""
+        return asdict(self) | {"higher_is": self.higher_is.value}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Make options from the result of `to_dict`.
+
+        Raises:
+            ValueError: a value is missing, or has a wrong type.
+        """
+        try:
+            return cls(str(values["criterion"]), values["aggregation"], Label(values["higher_is"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"its options are not complete ({error})") from error
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFiles:
+    """The files of one system.
+
+    Attributes:
+        name: Name of the system in the report.
+        scores: Its scores file.
+        dev: A second scores file, whose dev lines choose the threshold; None without one.
+    """
+
+    name: str
+    scores: Path
+    dev: Path | None = None
+
+
+def named_files(scores: Sequence[Path], dev: Sequence[Path] = ()) -> list[SystemFiles]:
+    """Name the systems after their files: by the file, or by the folder if several files have the same name.
+
+    Args:
+        scores: The scores file of each system.
+        dev: The second scores file of each system, in the same order; empty without second files.
+
+    Raises:
+        InputError: a file is given twice, or the numbers of files differ.
+
+    >>> [each.name for each in named_files([Path("a/scores.csv"), Path("b/scores.csv")])]
+    ['a', 'b']
+    """
+    if dev and len(dev) != len(scores):
+        raise InputError(f"expected one --dev for each scores file, in order, got {len(dev)} for {len(scores)}")
+    if len({path.resolve() for path in scores}) < len(scores):
+        raise InputError("expected each scores file once")
+    choices = [[path.stem for path in scores], [path.resolve().parent.name for path in scores], list(map(str, scores))]
+    names = next(names for names in choices if len(set(names)) == len(names) and all(names))
+    return [
+        SystemFiles(name, path, dev[place] if dev else None)
+        for place, (name, path) in enumerate(zip(names, scores, strict=True))
+    ]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredSystem:
+    """One system with its measures.
+
+    Attributes:
+        files: The files of the system.
+        content: The metrics at the threshold, with the scores and the threshold.
+        field: Key of each of `FIELD_MEASURES` -> rate.
+        times: The decision times; None if the file has no times.
+    """
+
+    files: SystemFiles
+    content: ReportContent
+    field: Mapping[str, Rate]
+    times: DecisionTimes | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the system."""
+        return self.files.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the measures as plain values for JSON."""
+        return {
+            "name": self.name,
+            "metrics": self.content.summary.to_dict(),
+            "field": {key: rate.to_dict() | {"method": rate.method} for key, rate in self.field.items()},
+            "times": self.times and self.times.to_dict(),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class PairTest:
+    """The test of two systems on the presentations that both scored.
+
+    Attributes:
+        names: The names of both systems.
+        comparison: The differences with their tests; None if the systems cannot be compared.
+        adjusted: Key of a measure, or ``mcnemar`` -> p-value after Holm's correction for all pairs of systems; None
+            for a p-value that is not defined.
+        reason: The reason why the systems cannot be compared; empty if they can.
+    """
+
+    names: tuple[str, str]
+    comparison: Comparison | None
+    adjusted: Mapping[str, float | None] = field(default_factory=dict)
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the test as plain values for JSON."""
+        return {
+            "systems": list(self.names),
+            "comparison": self.comparison and self.comparison.to_dict(),
+            "p_holm": dict(self.adjusted),
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True)
+class SystemsContent:
+    """The content of a report on one or more systems.
+
+    Attributes:
+        systems: The systems, in the order of the tables.
+        tests: The test of each pair of systems.
+        options: The options of the report.
+    """
+
+    systems: Sequence[MeasuredSystem]
+    tests: Sequence[PairTest]
+    options: ReportOptions
+
+    @property
+    def title(self) -> str:
+        """Title of the page."""
+        return f"Presentation attack detection: {', '.join(system.name for system in self.systems)}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of report.json."""
+        return {
+            "format": 1,
+            "options": self.options.to_dict(),
+            "systems": [system.to_dict() for system in self.systems],
+            "tests": [test.to_dict() for test in self.tests],
+        }

@@ -1,0 +1,226 @@
+"""The report on several systems: its files, its verification, and bad input."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+import random
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from facepad import metrics
+from facepad.metrics.multiple import holm
+from facepad.report.systems import ReportOptions, measure_systems, named_files, write_systems
+from facepad.report.text import percent
+from helpers.reports import Page
+
+FILES = {"report.html", "report.md", "report.csv", "report.tex", "report.json", "tests.csv", "inputs.json", ".lock"}
+
+
+def write(path: Path, seed: int, gap: float = 0.3, people: int = 8) -> Path:
+    """Scores of one system. All systems score the same presentations."""
+    draw = random.Random(seed)
+    lines = ["path,subject,label,attack_type,split,score,milliseconds"]
+    for split in ("dev", "test"):
+        for number in range(4 * people):
+            live = number % 2 == 0
+            kind = "" if live else ("print", "mask_3d")[number // 2 % 2]
+            score = draw.gauss(0.5 + gap / 2 if live else 0.5 - gap / 2, 0.15)
+            who = f"{split}{number % people}"
+            label = "live" if live else "spoof"
+            lines.append(f"{split}/{number}.png,{who},{label},{kind},{split},{score!r},{draw.uniform(5, 9):.3f}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([*lines, ""]))
+    return path
+
+
+@pytest.fixture(scope="module")
+def systems(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("systems")
+    return [
+        write(folder / f"{name}.csv", seed, gap) for seed, name, gap in ((0, "a", 0.5), (1, "b", 0.2), (2, "c", 0.4))
+    ]
+
+
+@functools.cache  # not a fixture of the module, which would draw all resamples
+def measured(*paths):
+    return measure_systems(named_files(paths), ReportOptions())
+
+
+@pytest.fixture
+def content(systems):
+    return measured(*systems)
+
+
+@pytest.fixture
+def made(systems, tmp_path):
+    """The folder of a report on two systems, beside copies of their files."""
+    shutil.copytree(systems[0].parent, tmp_path, dirs_exist_ok=True)
+    files = named_files([tmp_path / "a.csv", tmp_path / "b.csv"])
+    both = measured(*systems[:2])
+    moved = [replace(system, files=own) for system, own in zip(both.systems, files, strict=True)]
+    write_systems(tmp_path / "out", replace(both, systems=moved))
+    return tmp_path / "out"
+
+
+def test_each_system_has_the_numbers_of_metrics_and_each_pair_those_of_compare(content, systems):
+    for system, path in zip(content.systems, systems, strict=True):
+        assert system.content.summary.rates == metrics.metrics_from_file(path).rates
+    assert [test.names for test in content.tests] == [("a", "b"), ("a", "c"), ("b", "c")]
+    found = metrics.compare_files(systems[0], systems[1])
+    assert content.tests[0].comparison.differences == found.differences
+    for key in found.differences:
+        p_values = [test.comparison.differences[key].p for test in content.tests]
+        assert [test.adjusted[key] for test in content.tests] == holm(p_values)
+
+
+def test_page_tables_and_json_hold_the_same_numbers(made):
+    page = Page((made / "report.html").read_text())
+    assert page.sections() == ["systems", "curves", "tests", "times", "system-1", "system-2", "inputs"]
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    labels = [attrs.get("aria-label", "") for tag, attrs in page.tags if tag == "svg"]
+    assert sum(label.startswith("ROC curves of all systems") for label in labels) == 1
+    assert sum(label.startswith("DET curves of all systems") for label in labels) == 1
+    document = json.loads((made / "report.json").read_text())
+    texts = {name: (made / name).read_text() for name in ("report.html", "report.md", "report.tex")}
+    rows = list(csv.DictReader((made / "report.csv").read_text().splitlines()))
+    for system in document["systems"]:
+        name, rate = system["name"], system["field"]["bpcer20"]
+        [row] = [row for row in rows if (row["system"], row["measure"]) == (name, "bpcer20")]
+        assert {key: float(row[key]) for key in ("value", "low", "high", "n")} == {
+            k: v for k, v in rate.items() if k != "method"
+        }
+        assert all(percent(rate["value"], unit=False) in text for text in texts.values())
+    differences = list(csv.DictReader((made / "tests.csv").read_text().splitlines()))
+    assert float(differences[0]["p_holm"]) == document["tests"][0]["p_holm"]["eer"]
+    assert r"TPR@FPR=1 \% & APCER@BPCER=1 \% \\" in texts["report.tex"]
+    assert texts["report.tex"].count(" & ") == 10 * 5, "a head and two lines for each system, with ten rates"
+
+
+def test_names_of_systems_are_text_on_the_page(tmp_path):
+    odd = write(tmp_path / "<b>$x_1$ & 50%.csv", 1)
+    page = write_systems(tmp_path / "out", measure_systems(named_files([odd]), ReportOptions())).read_text()
+    assert "<b>$x_1$" not in page
+    assert "<b>$x_1$ & 50%" in Page(page).text
+    assert r"<b>\$x\_1\$ \& 50\%" in (tmp_path / "out/report.tex").read_text()
+
+
+def test_a_report_is_made_again_and_compared(facepad, systems, tmp_path):
+    out = tmp_path / "out"
+    code, text, err = facepad("report", *systems, out)
+    assert code == 0, err
+    assert "| b | " in text
+    assert {path.name for path in out.iterdir()} == FILES
+    code, text, err = facepad("report", "--verify", out)
+    assert (code, err) == (0, "")
+    assert "unchanged" in text
+    assert facepad("report", systems[0], out)[0] == 2, "the folder is not empty"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("a.csv", ",live,,test,0.", ",live,,test,1.", ["input ../a.csv has", "systems.0.metrics."]),
+        ("out/report.html", "Tests between", "Guesses between", ["report.html has changed"]),
+        ("out/report.json", '"bootstrap": 2000', '"bootstrap": 2001', ["report.json has", "bootstrap is 2000"]),
+        ("a.csv", "label", "labels", ["input ../a.csv has changed", "the report cannot be made again: "]),
+        ("out/inputs.json", '"facepad": "0', '"facepad": "99.0', []),
+    ],
+)  # fmt: skip
+def test_verification_says_what_differs(facepad, made, file, old, new, says):
+    path = made.parent / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    code, text, err = facepad("report", "--verify", made)
+    assert code == (1 if says else 0)
+    assert all(each in text for each in says)
+    assert says or "made by facepad 99.0" in err
+
+
+def test_verification_names_a_missing_input(facepad, made):
+    (made.parent / "a.csv").unlink()
+    code, text, err = facepad("report", "--verify", made)
+    assert (code, text) == (1, "input ../a.csv cannot be read: No such file or directory\n")
+    assert "not computed again" in err
+
+
+def test_a_report_can_be_verified_in_another_place(facepad, tmp_path):
+    dev, test = write(tmp_path / "here/dev.csv", 1), write(tmp_path / "here/test.csv", 2)
+    test.write_text("\n".join(line for line in test.read_text().splitlines() if ",dev," not in line))
+    assert facepad("report", test, tmp_path / "here/out", "--dev", dev)[0] == 0
+    (tmp_path / "here").rename(tmp_path / "there")
+    code, text, err = facepad("report", "--verify", tmp_path / "there/out")
+    assert (code, err) == (0, ""), text
+
+
+def test_a_signed_report_is_verified_with_the_public_key(facepad, tmp_path):
+    pytest.importorskip("jwt")
+    path, signing, other = write(tmp_path / "a.csv", 0), tmp_path / "signing.json", tmp_path / "other.json"
+    for file in (signing, other):
+        assert facepad("signing-key", file)[0] == 0
+    assert facepad("report", path, tmp_path / "out", "--sign-with", signing)[0] == 0
+    public = tmp_path / "out/keys.json"
+    assert '"d"' not in public.read_text(), "the private key stays where it is"
+    code, text, _ = facepad("report", "--verify", tmp_path / "out", "--keys", public)
+    assert (code, "signed" in text) == (0, True)
+    code, text, _ = facepad("report", "--verify", tmp_path / "out", "--keys", other)
+    assert (code, text) == (1, "inputs.jws: the signed result names no key of this service\n")
+    inputs = tmp_path / "out/inputs.json"
+    inputs.write_text(inputs.read_text().replace('"made": "2', '"made": "1'))
+    code, text, _ = facepad("report", "--verify", tmp_path / "out", "--keys", public)
+    assert (code, text) == (1, "inputs.jws: the signature is of another file\n")
+
+
+def test_systems_on_other_presentations_are_not_compared(tmp_path):
+    first, second = write(tmp_path / "a.csv", 0), write(tmp_path / "b.csv", 1)
+    second.write_text(second.read_text().replace(".png", ".jpg"))
+    content = measure_systems(named_files([first, second]), ReportOptions())
+    [test] = content.tests
+    assert test.comparison is None
+    assert "expected scores of the same samples" in test.reason
+    write_systems(tmp_path / "out", content)
+    assert "Not compared: expected scores" in (tmp_path / "out/report.html").read_text()
+
+
+def test_files_with_one_name_are_named_by_their_folders(tmp_path):
+    paths = [tmp_path / "x/scores.csv", tmp_path / "y/scores.csv"]
+    assert [each.name for each in named_files(paths)] == ["x", "y"]
+    paths = [tmp_path / "1/x/scores.csv", tmp_path / "2/x/scores.csv"]
+    assert [each.name for each in named_files(paths)] == list(map(str, paths))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["{out}"], "name at least one scores file"),
+        (["{a}", "{a}", "{out}"], "expected each scores file once"),
+        (["{a}", "{out}", "--dev", "{b}", "--dev", "{b}"], "one --dev for each scores file, in order, got 2 for 1"),
+        (["{a}", "{out}", "--keys", "{b}"], "--keys needs --verify"),
+        (["{a}", "{out}", "--verify"], "takes the folder of the report alone"),
+        (["{out}", "--verify"], "is not the folder of a report"),
+        (["{absent}", "{out}"], "cannot read scores file"),
+        (["{a}", "{out}", "--criterion", "bpcer30"], "unknown criterion"),
+        (["{a}", "{out}", "--sign-with", "{b}"], "is not a file of signing keys"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_folder(facepad, systems, tmp_path, words, says):
+    names = {"a": systems[0], "b": systems[1], "out": tmp_path / "out", "absent": tmp_path / "absent.csv"}
+    code, text, err = facepad("report", *(word.format(**names) for word in words))
+    assert (code, text) == (2, "")
+    assert says in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '{"inputs": 5}', "no JSON"])
+def test_a_damaged_manifest_is_one_line(facepad, tmp_path, text):
+    (tmp_path / "inputs.json").write_text(text)
+    code, _, err = facepad("report", "--verify", tmp_path)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "inputs.json is not the manifest of a report" in err
