@@ -17,29 +17,6 @@ from pathlib import Path
 
 from _disturb import Process
 
-_RECIPE = """
-summary = "small and quick"
-[model]
-name = "mobilenet_v2"
-weights = "none"
-width = 0.25
-[preprocess]
-crop = 1.5
-size = 32
-[train]
-batch_size = 8
-[[stages]]
-name = "head"
-trainable_from = "head"
-epochs = 2
-optimizer = "adamw"
-lr = 0.01
-[[stages]]
-name = "all"
-epochs = 3
-optimizer = "adamw"
-lr = 0.001
-"""
 UNDECIDED = 3  # the exit code of a bulk run with undecided images
 _IMAGES_OF_SERVE = 12
 _REFUSALS = 50  # refusals in a row after which the client of `serve` has it started again
@@ -52,11 +29,12 @@ def make_inputs(folder: Path) -> int:
     from facepad.datasets.manifest import write_manifest
     from facepad.datasets.synthetic import SyntheticSet, generate
     from helpers.adapting import tiny_model, tiny_site
+    from helpers.recipes import TWO_STAGES
 
     samples = generate(folder / "set", SyntheticSet(subjects=6, images_per_subject=6, size=(240, 320)), jobs=1)
     write_manifest(folder / "set" / "manifest.csv", samples)
     write_manifest(folder / "set" / "plain.csv", [replace(sample, box=None) for sample in samples])
-    (folder / "quick.toml").write_text(_RECIPE, encoding="utf-8")
+    (folder / "quick.toml").write_text(TWO_STAGES, encoding="utf-8")
     tiny_site(folder / "site")
     tiny_model(folder / "home")
     return 0

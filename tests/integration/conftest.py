@@ -11,30 +11,7 @@ from pathlib import Path
 import pytest
 
 from facepad.cli import main
-
-RECIPE = """
-summary = "small and quick"
-[model]
-name = "mobilenet_v2"
-weights = "none"
-width = 0.25
-[preprocess]
-crop = 1.5
-size = 32
-[train]
-batch_size = 8
-[[stages]]
-name = "head"
-trainable_from = "head"
-epochs = 2
-optimizer = "adamw"
-lr = 0.01
-[[stages]]
-name = "all"
-epochs = 3
-optimizer = "adamw"
-lr = 0.001
-"""
+from helpers.recipes import TWO_STAGES
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,7 +29,7 @@ def _remembered_exports() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def recipe(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("recipe") / "quick.toml"
-    path.write_text(RECIPE)
+    path.write_text(TWO_STAGES)
     return path
 
 

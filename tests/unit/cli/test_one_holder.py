@@ -16,22 +16,8 @@ from facepad.files.locks import exclusive, exclusive_file
 from facepad.modelfile.bundle import write_bundle
 from facepad.modelfile.catalog import find_model
 from facepad.workflow.demo import run_demo
+from helpers.recipes import ONE_STAGE
 
-RECIPE = """
-summary = "a tiny network"
-[model]
-name = "mobilenet_v2"
-weights = "none"
-width = 0.25
-[preprocess]
-crop = 1.5
-size = 32
-[[stages]]
-name = "all"
-epochs = 1
-optimizer = "adamw"
-lr = 1e-3
-"""
 FOLDERS = {
     "adapt": "adapt MANIFEST OUT",
     "cross": "cross OUT --model MODEL --test MANIFEST",
@@ -62,7 +48,7 @@ def command(model, tiny_run, noisy_manifest, facepad, tmp_path) -> Callable[[str
     """Run a command of the tables with this output."""
 
     def run(words: str, out: Path) -> tuple[int, str, str]:
-        (tmp_path / "recipe.toml").write_text(RECIPE)
+        (tmp_path / "recipe.toml").write_text(ONE_STAGE)
         places = {
             "MANIFEST": noisy_manifest,
             "MODEL": model,

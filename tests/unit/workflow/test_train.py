@@ -14,29 +14,12 @@ from facepad.training.recipe import load_recipe
 from facepad.types import Split
 from facepad.workflow import train as module
 from facepad.workflow.train import train_run
-
-RECIPE = """
-summary = "a tiny network"
-[model]
-name = "mobilenet_v2"
-weights = "none"
-width = 0.25
-[preprocess]
-crop = 1.5
-size = 32
-[train]
-batch_size = 8
-[[stages]]
-name = "all"
-epochs = 1
-optimizer = "adamw"
-lr = 1e-3
-"""
+from helpers.recipes import ONE_STAGE
 
 
 @pytest.fixture
 def recipe(tmp_path):
-    (tmp_path / "small.toml").write_text(RECIPE)
+    (tmp_path / "small.toml").write_text(ONE_STAGE)
     return load_recipe(str(tmp_path / "small.toml"))
 
 

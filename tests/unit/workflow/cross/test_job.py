@@ -20,25 +20,9 @@ from facepad.workflow.calibrate import calibrate_bundle
 from facepad.workflow.cross import cells as cells_module
 from facepad.workflow.cross.job import cross
 from facepad.workflow.cross.plan import CrossSettings, make_plan
+from helpers.recipes import ONE_STAGE
 
 RESAMPLING = Resampling(replicates=100)
-RECIPE = """
-summary = "a tiny network"
-[model]
-name = "mobilenet_v2"
-weights = "none"
-width = 0.25
-[preprocess]
-crop = 1.5
-size = 32
-[train]
-batch_size = 8
-[[stages]]
-name = "all"
-epochs = 1
-optimizer = "adamw"
-lr = 1e-3
-"""
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +56,7 @@ def crossed(model, noisy_manifest, measured, tmp_path_factory):
 def recipe(tmp_path):
     from facepad.training.recipe import load_recipe
 
-    (tmp_path / "small.toml").write_text(RECIPE)
+    (tmp_path / "small.toml").write_text(ONE_STAGE)
     return load_recipe(str(tmp_path / "small.toml"))
 
 
