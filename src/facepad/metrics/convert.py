@@ -9,6 +9,7 @@ from pathlib import Path
 from facepad.errors import ScoresError
 from facepad.files.columns import attribute_columns
 from facepad.files.disk import refuse_existing, write_text
+from facepad.files.locks import new_file
 from facepad.metrics.bob import BOB_CSV_COLUMNS, write_bob_scores
 from facepad.metrics.scores import csv_text, read_scores, write_scores
 from facepad.types import Label, ScoreRecord, ScoresFormat, Split
@@ -32,6 +33,7 @@ def convert_scores(source: Path, out: Path, to: ScoresFormat, *, split: Split | 
         ScoresError: the source has an invalid format, no record is of the split, the records are of several splits but
             the format holds one split, or the columns of the format cannot hold a name.
         OutputExistsError: ``out`` exists.
+        BusyError: another process writes ``out``.
         RunError: ``out`` cannot be written.
     """
     refuse_existing(out)
@@ -43,7 +45,8 @@ def convert_scores(source: Path, out: Path, to: ScoresFormat, *, split: Split | 
     if to != "scores" and len(splits) > 1:
         found = ", ".join(f"{n} {name}" for name, n in sorted(splits.items()))
         raise ScoresError(f"a file of bob holds one split, but {source} has {found}: choose one with --split")
-    _write(out, records, to)
+    with new_file(out, "converting"):
+        _write(out, records, to)
     return file.notes
 
 

@@ -33,6 +33,7 @@ FOLDERS = {
 }
 FILES = {
     "calibrate": "calibrate MODEL MANIFEST --force --out OUT",
+    "convert": "convert SCORES OUT --to bob-csv",
     "export": "export RUN OUT --manifest MANIFEST",
     "model fuse": "model fuse MODEL MODEL OUT --on MANIFEST",
 }
@@ -49,12 +50,14 @@ def command(model, tiny_run, noisy_manifest, facepad, tmp_path) -> Callable[[str
 
     def run(words: str, out: Path) -> tuple[int, str, str]:
         (tmp_path / "recipe.toml").write_text(ONE_STAGE)
+        (tmp_path / "scores.csv").write_text("label,score\nlive,0.9\nattack,0.1\n")
         places = {
             "MANIFEST": noisy_manifest,
             "MODEL": model,
             "RUN": tiny_run,
             "OUT": out,
             "RECIPE": tmp_path / "recipe.toml",
+            "SCORES": tmp_path / "scores.csv",
             "IMAGE": noisy_manifest.parent / read_manifest(noisy_manifest)[0].path,
         }
         return facepad(*(places.get(word, word) for word in words.split()))
