@@ -20,7 +20,7 @@ from facepad.cli.app import (
     show,
 )
 
-_LISTS = ("--test", "--train", "--model", "--recipe")
+_LISTS = ("--test", "--train", "--data", "--model", "--recipe")
 
 
 class _WithLists(TyperCommand):
@@ -56,7 +56,8 @@ def spread_lists(args: list[str]) -> list[str]:
     cls=_WithLists,
     epilog="Examples: facepad cross evidence --test office/manifest.csv webcam/manifest.csv --model mine.facepad "
     "silent-face; facepad cross evidence --train nuaa/manifest.csv --test office/manifest.csv --recipe "
-    "tla-mobilenetv2 --seeds 3",
+    "tla-mobilenetv2 --seeds 3; facepad cross evidence --protocol mcio --data msu/manifest.csv casia/manifest.csv "
+    "replay/manifest.csv oulu/manifest.csv --recipe tla-mobilenetv2",
 )
 def cross(
     out: Annotated[
@@ -69,6 +70,19 @@ def cross(
     train: Annotated[
         list[str] | None,
         typer.Option(metavar="MANIFEST...", help="The source: recipes learn its train, its dev chooses thresholds."),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of --train and --test: mcio (train on three of MSU-MFSD, CASIA-MFSD, Idiap Replay-Attack and "
+            "OULU-NPU, test on the fourth), limited (train on M and I, test on C and O) or single (C to I, I to C)."
+        ),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[LETTER=]MANIFEST...", help="The sets of --protocol, in any order; M=, C=, I=, O= name a set."
+        ),
     ] = None,
     model: Annotated[
         list[str] | None, typer.Option(metavar="MODEL...", help="Names of models, model files or run folders.")
@@ -107,6 +121,8 @@ def cross(
     settings = CrossSettings(
         test=test or (),
         train=train or (),
+        protocol=protocol,
+        data=data or (),
         models=model or (),
         recipes=recipes,
         seeds=seeds,

@@ -11,15 +11,18 @@ from facepad.report.cross.content import (
     SystemFacts,
     runs_of,
 )
+from facepad.report.cross.published import PUBLISHED_CROSS, PublishedCross
 from facepad.report.cross.write import write_cross
 
 __all__ = [
+    "PUBLISHED_CROSS",
     "CrossCell",
     "CrossContent",
     "CrossFinding",
     "CrossNote",
     "CrossRow",
     "Figure",
+    "PublishedCross",
     "SetFacts",
     "SystemFacts",
     "runs_of",

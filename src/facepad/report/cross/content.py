@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from facepad.metrics import Aggregation, Finding, PadSummary
+from facepad.report.cross.published import PublishedCross
 from facepad.types import ScoreRecord
 
 __all__ = [
@@ -170,6 +171,7 @@ class CrossContent:
         rows: All rows.
         notes: Notes for the reader.
         aggregation: Aggregation of a video's frames.
+        published: Published results of the protocol; empty without a protocol.
         settings: Settings of the command, for the JSON file.
         facts: Provenance, by name.
         findings: The findings on requirements.
@@ -182,6 +184,7 @@ class CrossContent:
     rows: Sequence[CrossRow]
     notes: Sequence[CrossNote] = ()
     aggregation: Aggregation = "mean"
+    published: Sequence[PublishedCross] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     findings: Sequence[CrossFinding] = ()

@@ -10,9 +10,15 @@ from facepad.report.cross.content import CrossContent
 from facepad.report.markdown import plain, table
 from facepad.report.text import GAP, count, words
 
-__all__ = ["kinds", "latex", "markdown", "markdown_overview", "tex"]
+__all__ = ["COMPARABLE", "kinds", "latex", "markdown", "markdown_overview", "tex"]
 
 _NAMES = {measure.key: measure.name for measure in MEASURES}
+COMPARABLE = (
+    "Rates are in percent. A threshold from the test set is not known before the test: compare such a row with our row "
+    "'test itself'. Our runs learn from the train split of the sources, and are tested on the test split."
+)
+"""The sentence below a table of published results."""
+
 _LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
           "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$"}  # fmt: skip
 
@@ -30,6 +36,7 @@ def markdown_overview(content: CrossContent) -> str:
 def _markdown_lines(content: CrossContent) -> Iterator[str]:
     yield f"# {plain(content.title)}"
     yield from _overview_lines(content)
+    yield from _published_lines(content)
     for each in content.sets:
         for level in content.levels:
             if lines := tables.details(content, each.name, level):
@@ -56,6 +63,17 @@ def _overview_lines(content: CrossContent) -> Iterator[str]:
         yield from ("", "## Requirements", "", plain(explanation))
         yield from table(heads, lines, text_columns=7)
         yield from ("", *(f"- {plain(note)}." for note in notes))
+
+
+def _published_lines(content: CrossContent) -> Iterator[str]:
+    for level in content.levels:
+        if lines := tables.published(content, level):
+            yield from ("", f"## HTER beside published results, {level}s")
+            columns = ["System", "Threshold from", *(each.name for each in content.sets_at(level))]
+            rows = [(line.system, line.origin, *(_both(cell) for cell in line.cells)) for line in lines]
+            yield from table(list(map(plain, columns)), rows, text_columns=2)
+            yield from ("", *(f"- {plain(line.system)}: {plain(line.paper)}" for line in lines if line.paper))
+            yield from ("", COMPARABLE)
 
 
 def _both(cell: tables.Cell) -> str:

@@ -5,13 +5,25 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from facepad.metrics import MEASURES
 from facepad.report.cross.content import THRESHOLDS, CrossContent, CrossRow, Figure, SetFacts
 from facepad.report.requirements import requirement_section
 from facepad.report.text import count, number, percent
 
-__all__ = ["DETAILS", "OVERVIEW", "Cell", "DetailLine", "OverviewLine", "details", "overview", "requirements"]
+__all__ = [
+    "DETAILS",
+    "OVERVIEW",
+    "Cell",
+    "DetailLine",
+    "OverviewLine",
+    "PublishedLine",
+    "details",
+    "overview",
+    "published",
+    "requirements",
+]
 
 OVERVIEW = ("eer", "hter", "acer")
 """Keys of the measures in the overview."""
@@ -57,6 +69,25 @@ class DetailLine:
     n: str
     unscored: str
     cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedLine:
+    """One row beside published results: the HTER on each set, with the origin of its threshold.
+
+    Attributes:
+        system: Name of our system or of the published method.
+        own: Whether the row is measured here.
+        origin: Origin of the threshold.
+        cells: The HTER on each set, in percent.
+        paper: The paper, and what the reader should know; empty for our own rows.
+    """
+
+    system: str
+    own: bool
+    origin: str
+    cells: tuple[Cell, ...]
+    paper: str = ""
 
 
 def _text(value: float, key: str) -> str:
@@ -108,6 +139,23 @@ def _overview_line(sets: Sequence[SetFacts], system: str, origin: str, rows: dic
         ]
     over = next((row.over for row in rows.values() if row.over), "")
     return OverviewLine(system, THRESHOLDS[origin] if origin != "test" else "none", over, tuple(cells))
+
+
+def published(content: CrossContent, level: str) -> list[PublishedLine]:
+    """Our HTER at every origin of the threshold, then the published rows; empty without published rows."""
+    if not content.published:
+        return []
+    lines, sets = [], content.sets_at(level)
+    for system, origin in product((system.name for system in content.systems), THRESHOLDS):
+        rows = {row.test: row for row in content.rows if (row.system, row.level, row.origin) == (system, level, origin)}
+        if rows:
+            cells = [_mean_cell(rows[s.name].figures["hter"], "hter") if s.name in rows else Cell("-") for s in sets]
+            lines.append(PublishedLine(system, True, THRESHOLDS[origin], tuple(cells)))
+    for method in content.published:
+        cells = [Cell(_text(method.hter[s.name], "hter") if s.name in method.hter else "-") for s in sets]
+        paper = f"{method.paper}{f'; {method.remark}' if method.remark else ''}"
+        lines.append(PublishedLine(method.name, False, method.threshold, tuple(cells), paper))
+    return lines
 
 
 def details(content: CrossContent, test: str, level: str) -> list[DetailLine]:

@@ -12,7 +12,8 @@ from facepad.files.disk import printable, write_json, write_text
 from facepad.metrics import MEASURES
 from facepad.report.cross import plots, tables
 from facepad.report.cross.content import CrossCell, CrossContent, CrossRow
-from facepad.report.cross.documents import latex, markdown
+from facepad.report.cross.documents import COMPARABLE, latex, markdown
+from facepad.report.cross.published import PublishedCross
 from facepad.report.page import Section, render_page
 
 __all__ = ["CSV_FILE", "JSON_FILE", "LATEX_FILE", "MARKDOWN_FILE", "PAGE_FILE", "write_cross"]
@@ -69,9 +70,12 @@ def _page(content: CrossContent) -> str:
         }
         for place, (each, level) in enumerate(shown, start=1)
     ]
+    beside = [(level, content.sets_at(level), lines) for level in content.levels
+              if (lines := tables.published(content, level))]  # fmt: skip
     sections = [
         Section("overview", "Overview"),
         Section("requirements", "Requirements", bool(content.findings)),
+        Section("published", "Published results", bool(beside)),
         *(Section(f"part-{n}", f"{each.name}, {level}s") for n, (each, level) in enumerate(shown, start=1)),
         Section("notes", "Notes", bool(content.notes)),
         Section("provenance", "Provenance"),
@@ -81,6 +85,8 @@ def _page(content: CrossContent) -> str:
         "sections": [section for section in sections if section.present],
         "overviews": [(level, content.sets_at(level), tables.overview(content, level)) for level in content.levels],
         "requirements": tables.requirements(content) if content.findings else None,
+        "beside": beside,
+        "comparable": COMPARABLE,
         "columns": {measure.key: measure.name for measure in MEASURES},
         "overview_keys": tables.OVERVIEW,
         "detail_keys": tables.DETAILS,
@@ -114,6 +120,7 @@ def _document(content: CrossContent) -> dict[str, Any]:
             for cell in content.cells
         ],
         "rows": [_row(row) for row in content.rows],
+        **({"published": [_published(row) for row in content.published]} if content.published else {}),
         "notes": [{"text": note.text, "about": list(note.about)} for note in content.notes],
         "packages": dict(content.facts),
     }
@@ -122,6 +129,16 @@ def _document(content: CrossContent) -> dict[str, Any]:
             _identity(each.cell) | {"threshold_from": each.origin} | each.finding.to_dict() for each in content.findings
         ]
     return document
+
+
+def _published(row: PublishedCross) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "paper": row.paper,
+        "hter": dict(row.hter),
+        "threshold_from": row.threshold,
+        "remark": row.remark,
+    }
 
 
 def _identity(cell: CrossCell) -> dict[str, Any]:

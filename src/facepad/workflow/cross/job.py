@@ -13,7 +13,16 @@ from facepad.errors import OutputExistsError
 from facepad.files.disk import write_json
 from facepad.files.locks import exclusive
 from facepad.metrics import NoteKind, has_note
-from facepad.report.cross import CrossCell, CrossContent, CrossNote, SetFacts, SystemFacts, write_cross
+from facepad.report.cross import (
+    PUBLISHED_CROSS,
+    CrossCell,
+    CrossContent,
+    CrossNote,
+    PublishedCross,
+    SetFacts,
+    SystemFacts,
+    write_cross,
+)
 from facepad.runtime.progress import progress_bar
 from facepad.types import AttackType
 from facepad.workflow.cross.cells import ScoredCell, Workplace, score_cells, train_runs
@@ -105,6 +114,7 @@ def _settings(plan: Plan) -> dict[str, object]:
         "models": list(map(str, settings.models)),
         "recipes": [recipe.model_dump(mode="json") for recipe in settings.recipes],
         "seeds": settings.seeds,
+        **({"protocol": settings.protocol} if settings.protocol else {}),
         "criterion": settings.criterion,
         "aggregation": settings.aggregation,
     }
@@ -120,9 +130,16 @@ def _content(plan: Plan, cells: list[CrossCell], scored: list[ScoredCell]) -> Cr
         notes=_grouped([*((note, "") for note in plan.notes), *_notes(plan, scored), *_notes_of_figures(cells)]),
         aggregation=plan.settings.aggregation,
         settings=_settings(plan),
+        published=_published(plan),
         facts={name: number for name, number in installed_versions(_PACKAGES).items() if number},
         findings=find(cells, plan.settings.requirements),
     )
+
+
+def _published(plan: Plan) -> list[PublishedCross]:
+    """The published rows of the protocol's test sets; empty without a protocol."""
+    tested = {test.name for test in plan.tests} if plan.settings.protocol else set()
+    return [row for row in PUBLISHED_CROSS if tested & row.hter.keys()]
 
 
 def _title(plan: Plan) -> str:

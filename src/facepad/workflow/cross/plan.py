@@ -19,7 +19,8 @@ from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.catalog import FoundModel, find_model
 from facepad.modelfile.run_folder import RunFolder
 from facepad.types import Label, Sample, Split
-from facepad.workflow.cross.sets import ManifestSet, find_sets, measured_samples
+from facepad.workflow.cross.protocols import divide_by_protocol
+from facepad.workflow.cross.sets import Division, ManifestSet, divide_by_lists, measured_samples
 from facepad.workflow.overlap import attack_notes, coverage_notes, image_files, threshold_notes
 from facepad.workflow.scoring import dev_samples
 
@@ -36,9 +37,13 @@ class CrossSettings:
     """The settings of a cross-data-set evaluation.
 
     Attributes:
-        test: The measured manifests; a pattern such as ``nuaa/manifest-fold*.csv`` names all folds of a protocol.
+        test: The measured manifests; a pattern such as ``nuaa/manifest-fold*.csv`` names all folds of a protocol. Empty
+            with ``protocol``.
         train: The source. The recipes are trained on its train samples, and its dev samples choose thresholds. Several
-            sets become one merged training manifest. At most one of the sets has folds.
+            sets become one merged training manifest. At most one of the sets has folds. Empty with ``protocol``.
+        protocol: A cross-data-set protocol of the field (`facepad.workflow.cross.protocols.PROTOCOLS`), which decides
+            the source and the test sets; None takes ``train`` and ``test``.
+        data: The manifests of the sets of ``protocol``; ``M=path`` names the set of a manifest without prepare.json.
         models: Model files, run folders, or names in the catalogue.
         recipes: Recipes to train on the source.
         seeds: Number of runs of each recipe. The first run has the seed of the recipe, and each further run the next
@@ -51,8 +56,10 @@ class CrossSettings:
         requirements: Requirements to hold against the decisions of each cell.
     """
 
-    test: Sequence[str | Path]
+    test: Sequence[str | Path] = ()
     train: Sequence[str | Path] = ()
+    protocol: str | None = None
+    data: Sequence[str | Path] = ()
     models: Sequence[str | Path] = ()
     recipes: Sequence[Recipe] = ()
     seeds: int = 1
@@ -164,10 +171,14 @@ def make_plan(settings: CrossSettings, out: Path) -> Plan:
             or a recipe has no source with train and dev samples.
     """
     _check(settings)
-    tests = find_sets(settings.test)
+    if settings.protocol is None:
+        division = divide_by_lists(settings.train, settings.test)
+    else:
+        division = divide_by_protocol(settings.protocol, settings.data)
+    tests = division.tests
     samples = {path: measured_samples(path) for test in tests for path in test.folds.values()}
-    sources = find_sets(settings.train)
-    _check_source(settings, sources)
+    if settings.recipes:
+        _check_sources(division)
     found = [(model, find_model(model)) for model in settings.models]
     names = _unique([*(_name_of(model, each) for model, each in found), *(each.name for each in settings.recipes)])
     members = [_given(name, each, settings) for name, (_, each) in zip(names, found, strict=False)]
@@ -175,24 +186,27 @@ def make_plan(settings: CrossSettings, out: Path) -> Plan:
     faces = [member.system for member in members if member.needs_face]
     faces += [name for name, recipe in recipes.items() if recipe.preprocess.spec().needs_face]
     _require_boxes(samples, faces)
-    train = _training_manifests(sources, out / "train")
-    source = " + ".join(each.name for each in sources)
+    train = _training_manifests(division, out / "train")
     for name, recipe in recipes.items():
-        members += _runs(name, recipe, settings, train, source, out)
-    notes: list[str] = []
-    cells = list(_cells(members, tests, sources, train, notes))
+        members += _runs(name, recipe, settings, train, division.source, out)
+    notes = list(division.notes)
+    cells = list(_cells(members, division, train, notes))
     if settings.requirements:
         _require_thresholds(cells)
     notes += _threshold_notes(cells, samples)
-    return Plan(settings, tests, train, source, members, cells, samples, list(dict.fromkeys(notes)))
+    return Plan(settings, tests, train, division.source, members, cells, samples, list(dict.fromkeys(notes)))
 
 
 def _check(settings: CrossSettings) -> None:
-    if not settings.test:
+    if settings.protocol is None and settings.data:
+        raise InputError("--data names the sets of a --protocol; without one, use --train and --test")
+    if settings.protocol is not None and (settings.train or settings.test):
+        raise InputError("a --protocol decides what trains and what is tested: name its sets with --data alone")
+    if settings.protocol is None and not settings.test:
         raise InputError("cross needs a test set: --test manifest.csv")
     if not settings.models and not settings.recipes:
         raise InputError("cross needs a model or a recipe: --model NAME, or --recipe NAME with --train manifest.csv")
-    if settings.recipes and not settings.train:
+    if settings.recipes and settings.protocol is None and not settings.train:
         raise InputError("a recipe needs a source to be trained on: --train manifest.csv")
     if settings.seeds < 1:
         raise InputError(f"the number of seeds must be at least 1, got {settings.seeds}")
@@ -219,39 +233,21 @@ def _require_boxes(samples: dict[Path, list[Sample]], needs_face: Sequence[str])
             )
 
 
-def _check_source(settings: CrossSettings, sources: Sequence[ManifestSet]) -> None:
-    if sum(source.has_folds for source in sources) > 1:
-        raise InputError("only one of the sets of --train may have folds")
-    if not settings.recipes:
-        return
-    folds = {fold for source in sources for fold in source.folds}
-    for fold in sorted(folds - {""} or {""}):
-        paths = [source.folds.get(fold, source.folds.get("")) for source in sources]
-        together = [sample for path in paths if path for sample in read_manifest(path)]
+def _check_sources(division: Division) -> None:
+    for parts in division.sources.values():
+        together = [sample for path in parts.values() for sample in read_manifest(path)]
         for split in (Split.TRAIN, Split.DEV):
             part = [s for s in together if s.split is split or (split is Split.TRAIN and not s.split)]
-            where = f"split '{split}' of {', '.join(map(str, filter(None, paths)))}"
+            where = f"split '{split}' of {', '.join(map(str, parts.values()))}"
             require_both_classes(part, "training", where=where)
 
 
-def _training_manifests(sources: Sequence[ManifestSet], out: Path) -> dict[str, Path]:
+def _training_manifests(division: Division, out: Path) -> dict[str, Path]:
     """Fold -> training manifest: the given file, or the merged file of several sets."""
-    if len(sources) == 1:
-        return dict(sources[0].folds)
-    folded = next((source.folds for source in sources if source.has_folds), {"": Path()}) if sources else {}
     return {
-        fold: merge_manifests(
-            {source.name: source.folds[fold if source.has_folds else ""] for source in sources},
-            out / fold / "manifest.csv",
-        )
-        for fold in folded
+        fold: next(iter(parts.values())) if len(parts) == 1 else merge_manifests(parts, out / fold / "manifest.csv")
+        for fold, parts in division.sources.items()
     }
-
-
-def _same(test: ManifestSet, sources: Sequence[ManifestSet]) -> bool:
-    """Whether the folds of a test set are the folds of the source, so that each run is tested on its own fold."""
-    ours = {path.resolve() for path in test.folds.values()}
-    return test.has_folds and any(ours == {path.resolve() for path in source.folds.values()} for source in sources)
 
 
 def _name_of(model: str | Path, found: FoundModel) -> str:
@@ -297,22 +293,16 @@ def _runs(
             yield Member(name, key, source, run, seeded, fold, criterion)
 
 
-def _cells(
-    members: Sequence[Member],
-    tests: Sequence[ManifestSet],
-    sources: Sequence[ManifestSet],
-    train: dict[str, Path],
-    notes: list[str],
-) -> Iterator[Cell]:
+def _cells(members: Sequence[Member], division: Division, train: dict[str, Path], notes: list[str]) -> Iterator[Cell]:
     """The cells, with the dev sets that choose thresholds: the member's own source, else the source of the command."""
     dev_of_source = cache(lambda fold: _dev_of_source(fold, train, notes))
     for member in members:
         own = _dev_of_member(member, train, notes)
-        for test in tests:
-            same = _same(test, sources)
+        for test in division.tests:
+            paired = test.name in division.paired
             for fold, path in test.folds.items():
-                if not (member.recipe and member.fold and same) or member.fold == fold:
-                    yield Cell(member, test.name, fold, path, own or dev_of_source(fold if same else ""))
+                if not (member.recipe and member.fold and paired) or member.fold == fold:
+                    yield Cell(member, test.name, fold, path, own or dev_of_source(fold if paired else ""))
 
 
 def _dev_of_member(member: Member, train: dict[str, Path], notes: list[str]) -> Path | None:

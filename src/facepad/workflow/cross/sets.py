@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from facepad.datasets.manifest import read_manifest, require_both_classes
@@ -12,7 +12,7 @@ from facepad.errors import InputError, ScoresError
 from facepad.metrics import check_videos
 from facepad.types import Sample, Split
 
-__all__ = ["ManifestSet", "find_sets", "measured_samples", "with_videos"]
+__all__ = ["Division", "ManifestSet", "divide_by_lists", "find_sets", "measured_samples", "with_videos"]
 
 _FOLD = re.compile(r"(?P<stem>.*?)[-_.]?(?P<fold>fold(?P<number>\d+))")
 _NO_NAME = re.compile(r"[^\w.+-]+")
@@ -34,6 +34,52 @@ class ManifestSet:
     def has_folds(self) -> bool:
         """Whether the set is divided into several folds."""
         return len(self.folds) > 1
+
+
+@dataclass(frozen=True)
+class Division:
+    """The sets that train, and the sets that are tested.
+
+    Attributes:
+        tests: The test sets.
+        sources: Fold of the source -> name of a set -> its manifest. Several manifests of a fold are merged. A source
+            without folds has one fold, named "".
+        source: Name of the source, for readers.
+        paired: Names of the test sets whose folds are folds of the source. A run is tested on its own fold only.
+        notes: Notes on the sets.
+    """
+
+    tests: list[ManifestSet]
+    sources: dict[str, dict[str, Path]]
+    source: str
+    paired: frozenset[str] = frozenset()
+    notes: Sequence[str] = field(default_factory=list)
+
+
+def divide_by_lists(train: Sequence[str | Path], test: Sequence[str | Path]) -> Division:
+    """The sources and test sets of two lists of manifests. At most one source has folds.
+
+    Raises:
+        InputError: as `find_sets`, or several sources have folds.
+    """
+    tests, sources = find_sets(test), find_sets(train)
+    folded = [source for source in sources if source.has_folds]
+    if len(folded) > 1:
+        raise InputError("only one of the sets of --train may have folds")
+    folds = folded[0].folds if folded else {"": Path()} if sources else {}
+    return Division(
+        tests=tests,
+        sources={
+            fold: {source.name: source.folds[fold if source.has_folds else ""] for source in sources} for fold in folds
+        },
+        source=" + ".join(source.name for source in sources),
+        paired=frozenset(test.name for test in tests if folded and _same_folds(test, folded[0])),
+    )
+
+
+def _same_folds(test: ManifestSet, source: ManifestSet) -> bool:
+    ours, theirs = ({path.resolve() for path in each.folds.values()} for each in (test, source))
+    return test.has_folds and ours == theirs
 
 
 def find_sets(paths: Sequence[str | Path]) -> list[ManifestSet]:
