@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from _common import markdown, parser, publish
-from facepad.report.literature import PUBLISHED
+from facepad.report.literature import published_figures
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
 PAPER_SPLIT = ("paper", "random80")
@@ -91,7 +91,7 @@ def tla_resnet(nuaa: Runs) -> str:
 
 def _published(method: str, runs: Runs, row: tuple[str, str]) -> str:
     """A table of all rates that a paper prints for a method, with the rates here."""
-    paper = next(each for each in PUBLISHED if each.name == method)
+    paper = next(each for each in published_figures() if each.name == method)
     rows = []
     for rate in RATES:
         claimed = getattr(paper, rate)
