@@ -27,6 +27,7 @@ from facepad.files.shards import read_members
 from facepad.media.images import image_size, read_header, read_image
 from facepad.media.videos import read_video
 from facepad.metrics import metrics_from_file, read_scores, write_scores
+from facepad.metrics.bob import BOB_CSV_COLUMNS
 from facepad.metrics.resampling import MIN_REPLICATES, Resampling
 from facepad.metrics.scores import SCORE_COLUMNS
 from facepad.modelfile.bundle import read_bundle, write_bundle
@@ -301,15 +302,30 @@ _SCORES = (
 )
 _BOB = "".join(f"{_PEOPLE[n % 3]} {_PEOPLE[n % 3] if n % 2 else 'attack/print'} p/{n} {n / 9 - 1}\n" for n in range(18))
 _BOB_5 = "".join(f"{line.split()[0]} m {line.partition(' ')[2]}\n" for line in _BOB.splitlines())
+_BOB_CSV = ",".join(BOB_CSV_COLUMNS) + "\n"
+_BOB_CSV += "".join(
+    f"{_PEOPLE[n % 3]},p/{n},{n % 2 == 0},{'print' * (n % 2)},{n / 9 - 1},v{n},{n}\n" for n in range(18)
+)
+
+
+def _with_attributes(table: str) -> bytes:
+    """The table with two further columns, one of which names PAI species."""
+    header, *lines = table.splitlines()
+    rows = (f"{line},{'' if 'bona_fide' in line else 'glossy'},{n % 2}\n" for n, line in enumerate(lines))
+    return f"{header},species,light\n{''.join(rows)}".encode()
 
 
 def _manifests() -> st.SearchStrategy[bytes]:
-    return changed_file([_ROWS.encode()]) | changed_table(_ROWS.encode(), ",")
+    files = [_ROWS.encode(), _with_attributes(_ROWS)]
+    return changed_file(files) | changed_table(files[0], ",") | changed_table(files[1], ",")
 
 
 def _scores() -> st.SearchStrategy[bytes]:
-    files = [text.encode() for text in (_SCORES, _BOB, _BOB_5)]
-    return changed_file(files) | changed_table(files[0], ",") | changed_table(files[1], " ", header=False)
+    files = [text.encode() for text in (_SCORES, _BOB, _BOB_5, _BOB_CSV)]
+    tables = [files[0], files[3], _with_attributes(_SCORES)]
+    return st.one_of(
+        changed_file(files), *(changed_table(each, ",") for each in tables), changed_table(files[1], " ", header=False)
+    )
 
 
 def _uploads() -> st.SearchStrategy[bytes]:

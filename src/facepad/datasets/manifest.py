@@ -20,6 +20,7 @@ from facepad.files.columns import (
     check_extra_columns,
     column_name,
     misspelt_column,
+    says_only_attack,
     with_species,
 )
 from facepad.files.disk import write_text
@@ -321,6 +322,8 @@ def _parse_row(row: dict[str, str], line: int) -> Sample:
 def _instrument(text: str) -> tuple[AttackType, str | None]:
     """The type of an instrument, and the text as the name of a PAI species if it is no word for a type."""
     word = text or "unknown"
+    if says_only_attack(word):
+        return AttackType.UNKNOWN, None
     known = ATTACK_TYPE_SYNONYMS.get(word) or ATTACK_TYPE_SYNONYMS.get(normalise_name(word))
     if known is not None:
         return known, None

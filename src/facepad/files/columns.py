@@ -16,6 +16,7 @@ __all__ = [
     "check_extra_columns",
     "column_name",
     "misspelt_column",
+    "says_only_attack",
     "with_species",
 ]
 
@@ -64,6 +65,18 @@ def misspelt_column(name: str, header: Collection[str], known: Collection[str]) 
     return next(iter(difflib.get_close_matches(name, set(known).difference(header), n=1, cutoff=_ALIKE)), None)
 
 
+def says_only_attack(text: str) -> bool:
+    """Whether a name of an attack's type or species is only a word for attack, such as ``spoof``.
+
+    Raises:
+        ValueError: the name is a word for bona fide.
+    """
+    label = parse_label(text)
+    if label is Label.BONA_FIDE:
+        raise ValueError(f"an attack cannot be of the kind {shown(text)}, which is a word for bona fide")
+    return label is Label.ATTACK
+
+
 def attributes_of(row: Mapping[str, str], known: frozenset[str]) -> Attributes:
     """The values of a line's extra columns.
 
@@ -86,13 +99,17 @@ def with_species(attributes: Attributes, label: Label, free_name: str | None) ->
             column ``species`` names one.
 
     Raises:
-        ValueError: a bona fide line names a species.
+        ValueError: a bona fide line names a species, or an attack has a word for bona fide as its species.
     """
     named = dict(attributes)
     species = named.get("species", "").strip()
-    if species.lower() in _NO_SPECIES or parse_label(species) is not None:
+    if species.lower() in _NO_SPECIES:
         species = ""
-    elif label is Label.BONA_FIDE:
+    elif label is Label.ATTACK:
+        species = "" if says_only_attack(species) else species
+    elif parse_label(species) is Label.BONA_FIDE:
+        species = ""
+    else:
         raise ValueError(f"a bona fide line has no species, got {shown(species)}")
     if not species and not free_name and "species" not in named:
         return attributes

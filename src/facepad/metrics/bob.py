@@ -32,6 +32,7 @@ BOB_CSV_COLUMNS: Mapping[str, str] = {
 
 _LABELS = {"true": Label.BONA_FIDE, "false": Label.ATTACK}
 _FAILED = "nan"
+_LONGEST_SHOWN = 60  # characters of a name in a note
 
 
 def from_bob_row(row: Mapping[str, str]) -> dict[str, str]:
@@ -83,7 +84,8 @@ def parse_bob(lines: Iterable[tuple[int, str]], name: str) -> tuple[list[ScoreRe
         The records, and notes on the lines that were interpreted.
 
     Raises:
-        ScoresError: the number of columns changes, or a score is neither a plain decimal number nor ``nan``.
+        ScoresError: the number of columns changes, a score is neither a plain decimal number nor ``nan``, or the name
+            of an attack is too long.
     """
     records: list[ScoreRecord] = []
     free_names: set[str] = set()
@@ -99,7 +101,10 @@ def parse_bob(lines: Iterable[tuple[int, str]], name: str) -> tuple[list[ScoreRe
                 f"{name}, line {number}: expected {columns} columns ending in a score, which is a plain decimal number "
                 f"or nan, got {line.strip()!r}"
             )
-        records.append(_bob_record(fields, score, free_names))
+        try:
+            records.append(_bob_record(fields, score, free_names))
+        except ValueError as error:
+            raise ScoresError(f"{name}, line {number}: {error}") from None
     return records, [*failure_notes(records), *_name_notes(free_names)]
 
 
@@ -149,7 +154,8 @@ def free_names_note(names: Iterable[str]) -> str:
 
 
 def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    listed = [name if len(name) <= _LONGEST_SHOWN else f"{name[: _LONGEST_SHOWN - 1]}…" for name in names[:5]]
+    return ", ".join(listed) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def write_bob_scores(path: Path, records: Iterable[ScoreRecord], *, columns: Literal[4, 5] = 4) -> None:

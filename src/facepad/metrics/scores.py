@@ -17,6 +17,7 @@ from facepad.files.columns import (
     check_extra_columns,
     column_name,
     misspelt_column,
+    says_only_attack,
     with_species,
 )
 from facepad.files.disk import write_text
@@ -204,7 +205,7 @@ def _parse_instrument(text: str, label: Label) -> tuple[AttackType | None, str |
         if not empty and parse_label(text) is not Label.BONA_FIDE:
             raise ScoresError(f"a bona fide line has no attack_type, got {text!r}")
         return None, None
-    instrument = AttackType.UNKNOWN if empty else parse_attack_type(text)
+    instrument = AttackType.UNKNOWN if empty or says_only_attack(text) else parse_attack_type(text)
     return (AttackType.UNKNOWN, text) if instrument is None else (instrument, None)
 
 

@@ -314,3 +314,27 @@ def test_scores_are_the_same_after_a_conversion_to_bob_and_back(write, tmp_path,
         assert facepad("convert", source, there, "--to", form, "--split", split)[0] == 2, "the file exists"
         there.unlink()
         back.unlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("label,attack_type,score\nattack,live,0.1\n", "line 2: an attack cannot be of the kind 'live'"),
+        ("label,species,score\nattack,Genuine,0.1\n", "line 2: an attack cannot be of the kind 'Genuine'"),
+        (f"1 attack/{'9' * 5000} p/1 0.1\n", "line 1: column species: expected at most 1000 characters, got 5000"),
+    ],
+    ids=["attack_type", "species", "length"],
+)
+def test_a_species_that_cannot_be_one_is_refused(write, text, says):
+    with pytest.raises(ScoresError, match=says):
+        metrics.read_scores(write(text))
+
+
+def test_an_attack_whose_type_is_a_word_for_attack_is_of_an_unknown_species(write):
+    [record] = metrics.read_scores(write("label,attack_type,score\nattack,spoof,0.1\n")).records
+    assert (record.attack_type, record.attributes) == (AttackType.UNKNOWN, ())
+
+
+def test_a_note_shortens_a_long_name(write):
+    [note] = metrics.read_scores(write(f"1 attack/{'9' * 900} p/1 0.1\n")).notes
+    assert len(note) < 200
