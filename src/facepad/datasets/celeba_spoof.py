@@ -74,7 +74,7 @@ def _entries(path: Path) -> dict[str, list[int]]:
         return {name.lower(): list(map(int, numbers)) for name, numbers in value.items()}
     except OSError as error:
         raise DatasetError(f"cannot read CelebA-Spoof list {path}: {reason(error)}") from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise DatasetError(f"{path} is not a list of CelebA-Spoof: expected image names with 44 numbers") from error
 
 

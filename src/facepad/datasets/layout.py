@@ -81,7 +81,7 @@ def named(pattern: str) -> re.Pattern[str]:
     >>> bool(named(r"[1-6]_1_01_1").fullmatch("OULU/Train_files/6_1_01_1"))
     True
     """
-    return re.compile(rf"(?:.*/)?(?:{pattern})", re.IGNORECASE)
+    return re.compile(rf"(?:.*/)?(?:{pattern})", re.IGNORECASE | re.ASCII)
 
 
 def read_layout(root: Path, layout: Layout) -> tuple[Scan, list[Sample]]:

@@ -13,7 +13,7 @@ from facepad.types import AttackType, Label, Split
 __all__ = ["LCC_FASD"]
 
 _NAME = named(r"(?:LCC_FASD_)?(?P<part>training|development|evaluation)/(?P<class>real|spoof)/(?P<name>[^/]+)")
-_PERSON = re.compile(r"(?P<person>.*id\d+)_s\d+_\d+", re.IGNORECASE)
+_PERSON = re.compile(r"(?P<person>.*id\d+)_s\d+_\d+", re.IGNORECASE | re.ASCII)
 
 
 def _read(image: str) -> Stated | None:

@@ -16,7 +16,7 @@ _NAME = named(
     r"(?P<subject>\d+)_\d+"
 )
 _DEV_OF_TRAIN = 0.2
-_LAST_OF_TRAIN = 12
+_LAST_OF_TRAIN, _LAST_OF_TEST = 12, 23
 
 # The first word of a video's name -> instrument and species. Paper masks are prints, and most of them have holes.
 _KINDS: dict[str, tuple[AttackType | None, str]] = {
@@ -34,10 +34,9 @@ _KINDS: dict[str, tuple[AttackType | None, str]] = {
 
 def _read(video: str) -> Stated | None:
     match = _NAME.fullmatch(video)
-    if match is None:
+    if match is None or not 2 <= (subject := int(match["subject"])) <= _LAST_OF_TEST:
         return None
     kind, species = _KINDS[match["kind"].lower()]
-    subject = int(match["subject"])
     return Stated(
         subject=str(subject),
         attack_type=kind,

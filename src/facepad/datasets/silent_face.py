@@ -16,7 +16,7 @@ from facepad.types import AttackType, Sample
 __all__ = ["SILENT_FACE"]
 
 _SCALE = r"(?P<scale>(?P<org>org_)?(?P<factor>\d+(?:\.\d+)?)_(?P<height>\d+)x(?P<width>\d+))"
-_NAME = re.compile(rf"(?P<above>(?:[^/]+/)*?)(?:{_SCALE}/)?(?P<kind>[012])/(?P<name>[^/]+)", re.IGNORECASE)
+_NAME = re.compile(rf"(?P<above>(?:[^/]+/)*?)(?:{_SCALE}/)?(?P<kind>[012])/(?P<name>[^/]+)", re.IGNORECASE | re.ASCII)
 _SMALL = 128  # pixels; a face of a smaller image is too small for most networks
 
 

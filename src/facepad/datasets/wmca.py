@@ -69,8 +69,11 @@ def _groups(root: Path) -> dict[str, Split]:
     groups: dict[str, Split] = {}
     for file in sorted(walk_files(root)):
         if file.suffix.lower() == ".csv":
-            for fields in csv.reader(io.StringIO(read_text(file))):
-                groups.update(_group(fields))
+            try:
+                for fields in csv.reader(io.StringIO(read_text(file))):
+                    groups.update(_group(fields))
+            except csv.Error as error:
+                raise DatasetError(f"{file} is not a CSV file: {error}") from error
     return groups
 
 

@@ -165,6 +165,13 @@ def test_siw_protocols_test_on_what_train_lacks(protocol, tested, monkeypatch, t
         assert subjects_across_splits(samples) == {}
 
 
+@pytest.mark.parametrize("name", ["lcc-fasd", "siw", "rose-youtu", "celeba-spoof"])
+def test_letters_of_other_scripts_make_no_name_of_a_set(name, monkeypatch, tmp_path):
+    odd = [path.replace("s", "\u017f") for path in NAMES[name] if "spoof" in path or "Ps" in path]  # a long s
+    found = scan(name, list_files(monkeypatch, tmp_path, [*NAMES[name], *odd]))
+    assert {path for path, _ in found.skipped} == set(odd)
+
+
 def test_siw_reads_the_names_of_its_release_that_end_twice(monkeypatch, tmp_path):
     names = [*NAMES["siw"], "Test/live/153/153-2-1-1-1.m.mov"]
     found = {s.path: s for s in _samples(scan("siw", list_files(monkeypatch, tmp_path, names)))}
@@ -185,6 +192,10 @@ def test_wmca_protocols_follow_the_list_of_the_copy(tmp_path):
     lines = [f"{number},{path[22:25]},{path.removesuffix('.avi')},{groups[int(path[22:25]) - 1]},x"
              for number, path in enumerate(NAMES["wmca"])]  # fmt: skip
     (tmp_path / "PROTOCOL.csv").write_text("\n".join(["num,client,video,group,label", *lines[:-1]]))
+    (tmp_path / "long.csv").write_text("x" * 200_000)
+    with pytest.raises(DatasetError, match=r"long\.csv is not a CSV file: "):
+        scan("wmca", tmp_path, "grandtest")
+    (tmp_path / "long.csv").unlink()
     found = scan("wmca", tmp_path, "grandtest")
     assert counts(_samples(found)) == {"train": (4, 36), "dev": (2, 18), "test": (2, 17)}
     assert [why for _, why in found.skipped] == ["in no list of the protocol"]
@@ -245,7 +256,7 @@ def test_celeba_spoof_reads_instruments_and_splits_from_its_lists(tmp_path):
         scan("celeba-spoof", tmp_path, "protocol-1")
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"Data/train/1/live/1.jpg": 5}', '{"a": ["x"]}'])
+@pytest.mark.parametrize("text", ["{", "[1]", '{"Data/train/1/live/1.jpg": 5}', '{"a": ["x"]}', '{"a": [Infinity]}'])
 def test_a_damaged_list_of_celeba_spoof_is_one_line(text, tmp_path):
     _celeba(tmp_path)
     (tmp_path / "metas/intra_test/test_label.json").write_text(text)

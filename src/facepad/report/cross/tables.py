@@ -152,7 +152,7 @@ def published(content: CrossContent, level: str) -> list[PublishedLine]:
             cells = [_mean_cell(rows[s.name].figures["hter"], "hter") if s.name in rows else Cell("-") for s in sets]
             lines.append(PublishedLine(system, True, THRESHOLDS[origin], tuple(cells)))
     for method in content.published:
-        cells = [Cell(_text(method.hter[s.name], "hter") if s.name in method.hter else "-") for s in sets]
+        cells = [Cell(f"{100 * method.hter[s.name]:.1f}" if s.name in method.hter else "-") for s in sets]
         paper = f"{method.paper}{f'; {method.remark}' if method.remark else ''}"
         lines.append(PublishedLine(method.name, False, method.threshold, tuple(cells), paper))
     return lines

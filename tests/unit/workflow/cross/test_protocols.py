@@ -91,9 +91,9 @@ def test_a_model_is_measured_beside_the_published_rows(sets, tiny_run, tmp_path)
         ["tiny", "test itself"],
         ["SSDG-R", "test set"],
         ["SA-FAS", "test set"],
-        ["CFPL", "not stated"],
+        ["CFPL", "test set"],
     ]
-    assert rows[3][2:] == ["7.40", "10.40", "11.70", "15.60"]
+    assert rows[3][2:] == ["7.4", "10.4", "11.7", "15.6"]
     page = (tmp_path / "out/cross.html").read_text()
     assert "HTER beside published results" in page and "SA-FAS" in page
     document = json.loads((tmp_path / "out/cross.json").read_text())
