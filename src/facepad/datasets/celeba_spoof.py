@@ -21,7 +21,7 @@ __all__ = ["CELEBA_SPOOF"]
 _NAME = named(r"data/(?P<part>train|test)/(?P<subject>[^/]+)/(?P<class>live|spoof)/[^/]+")
 _LISTS = {"intra": "metas/intra_test", "protocol-1": "metas/protocol1", "protocol-2": "metas/protocol2"}
 _DEV_OF_TRAIN = 0.1
-_SPOOF_TYPE, _ILLUMINATION, _ENVIRONMENT, _SPOOF = 40, 41, 42, 43  # places in the 44 numbers of a list's entry
+_NUMBERS = 44  # of an entry; the last four are spoof type, illumination, environment, and 1 for an attack
 
 _SPECIES: tuple[tuple[AttackType | None, str], ...] = (
     (None, ""),
@@ -64,18 +64,24 @@ def _list_folders(base: Path, protocol: str) -> list[Path]:
 
 
 def _entries(path: Path) -> dict[str, list[int]]:
-    """The entries of a list: path of an image from "Data" on, in lower case -> its 44 numbers.
+    """The entries of a list: path of an image from "Data" on, in lower case -> the last four of its 44 numbers.
 
     Raises:
         DatasetError: the list is missing, or has another form.
     """
     try:
         value: Any = read_json(path, MaxBytes.TABLE)
-        return {name.lower(): list(map(int, numbers)) for name, numbers in value.items()}
+        return {name.lower(): _facts(numbers) for name, numbers in value.items()}
     except OSError as error:
         raise DatasetError(f"cannot read CelebA-Spoof list {path}: {reason(error)}") from error
-    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
         raise DatasetError(f"{path} is not a list of CelebA-Spoof: expected image names with 44 numbers") from error
+
+
+def _facts(numbers: list[int]) -> list[int]:
+    if len(numbers) != _NUMBERS:
+        raise ValueError
+    return [int(number) for number in numbers[-4:]]
 
 
 def _listed(samples: Mapping[str, Sample], folder: Path, scan: Scan) -> list[Sample]:
@@ -86,6 +92,8 @@ def _listed(samples: Mapping[str, Sample], folder: Path, scan: Scan) -> list[Sam
             sample = samples.get(name)
             if sample is None:
                 absent += 1
+            elif bool(numbers[-1]) != (sample.label is Label.ATTACK):
+                scan.skipped.append((sample.path, "its folder and the list name different classes"))
             else:
                 found.append(replace(_with_facts(sample, numbers), split=split))
     if absent:
@@ -94,21 +102,12 @@ def _listed(samples: Mapping[str, Sample], folder: Path, scan: Scan) -> list[Sam
 
 
 def _with_facts(sample: Sample, numbers: list[int]) -> Sample:
-    if len(numbers) <= _SPOOF or not 0 <= numbers[_SPOOF_TYPE] < len(_SPECIES):
+    names = zip((range(len(_SPECIES)), _ILLUMINATIONS, _ENVIRONMENTS), numbers[:3], strict=True)
+    if sample.label is Label.BONA_FIDE or not all(0 < number < len(known) for known, number in names):
         return sample
-    kind, species = _SPECIES[numbers[_SPOOF_TYPE]]
-    facts = {
-        "species": species,
-        "illumination": _name(_ILLUMINATIONS, numbers[_ILLUMINATION]),
-        "environment": _name(_ENVIRONMENTS, numbers[_ENVIRONMENT]),
-    }
-    if sample.label is Label.BONA_FIDE or kind is None:
-        return sample
+    kind, species = _SPECIES[numbers[0]]
+    facts = {"species": species, "illumination": _ILLUMINATIONS[numbers[1]], "environment": _ENVIRONMENTS[numbers[2]]}
     return replace(sample, attack_type=kind, attributes=tuple(facts.items()))
-
-
-def _name(names: tuple[str, ...], number: int) -> str:
-    return names[number] if 0 <= number < len(names) else ""
 
 
 def _scan(root: Path, protocol: str, seed: int) -> Scan:

@@ -252,11 +252,20 @@ def test_celeba_spoof_reads_instruments_and_splits_from_its_lists(tmp_path):
         "the lists in intra_test name 1 images that the copy does not hold",
     ]
     assert list(scan("celeba-spoof", tmp_path, "protocol-2").folds) == ["fold1", "fold2"]
+    (tmp_path / "CelebA_Spoof/Data/test/11/live/000011.jpg").rename(tmp_path / "CelebA_Spoof/Data/test/11/spoof/7.jpg")
+    entries = json.loads((tmp_path / "CelebA_Spoof/metas/intra_test/test_label.json").read_text())
+    entries["Data/test/11/spoof/7.jpg"] = [0] * 44
+    (tmp_path / "CelebA_Spoof/metas/intra_test/test_label.json").write_text(json.dumps(entries))
+    assert scan("celeba-spoof", tmp_path).skipped == [
+        ("CelebA_Spoof/Data/test/11/spoof/7.jpg", "its folder and the list name different classes")
+    ]
     with pytest.raises(DatasetError, match="holds no lists metas/protocol1/train_label.json"):
         scan("celeba-spoof", tmp_path, "protocol-1")
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '{"Data/train/1/live/1.jpg": 5}', '{"a": ["x"]}', '{"a": [Infinity]}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[1]", '{"Data/train/1/live/1.jpg": 5}', '{"a": ["x"]}', f'{{"a": [{"Infinity," * 43}1]}}']
+)
 def test_a_damaged_list_of_celeba_spoof_is_one_line(text, tmp_path):
     _celeba(tmp_path)
     (tmp_path / "metas/intra_test/test_label.json").write_text(text)
