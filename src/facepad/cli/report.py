@@ -15,9 +15,12 @@ from facepad.cli.app import (
     HigherIsOption,
     Level,
     LevelOption,
+    ProfileOption,
+    RequireOption,
     aggregation_of,
     app,
     report_written,
+    requirement_code,
     say,
     show,
 )
@@ -51,6 +54,8 @@ def report(
         list[Path] | None,
         typer.Option(help="Second scores file, whose dev lines choose the threshold. One for each system, in order."),
     ] = None,
+    require: RequireOption = None,
+    profile: ProfileOption = None,
     higher_is: HigherIsOption = Label.BONA_FIDE,
     sign_with: Annotated[
         Path | None, typer.Option(help="File of signing keys (facepad signing-key makes it): sign inputs.json.")
@@ -64,7 +69,8 @@ def report(
 ) -> int:
     """Turn the scores of one or more systems into pages and tables: rates, curves and paired tests.
 
-    With --verify, exit code 1 means that the report differs from its inputs.
+    Exit code 5: a rate of a system exceeds the limit of a requirement. With --verify, exit code 1: the report differs
+    from its inputs.
     """
     from facepad.report.systems import ReportOptions, measure_systems, named_files, write_systems
     from facepad.report.systems.documents import markdown_overview
@@ -78,7 +84,9 @@ def report(
         raise typer.BadParameter("--keys needs --verify")
     if not scores:
         raise typer.BadParameter("name at least one scores file, and then the output folder")
-    options = ReportOptions(criterion or "eer", aggregation_of(level, fuse), higher_is)
+    options = ReportOptions(
+        criterion or "eer", aggregation_of(level, fuse), higher_is, tuple(require or ()), tuple(profile or ())
+    )
     files = named_files(scores, dev or ())
     signer = _signer(sign_with) if sign_with else None
     content = measure_systems(files, options)
@@ -88,7 +96,7 @@ def report(
             write_json(out / KEYS_FILE, signer.public_keys())
     show(markdown_overview(content))
     say(f"report: {page}")
-    return 0
+    return requirement_code(content.findings)
 
 
 def _signer(file: Path) -> Signer:

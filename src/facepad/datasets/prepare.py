@@ -14,7 +14,13 @@ from facepad.datasets.existing_frames import chosen_frames
 from facepad.datasets.frames import ExtractedVideo, FrameChoice, take_frames, unreadable_videos
 from facepad.datasets.manifest import manifest_text, read_manifest, why_unlisted
 from facepad.datasets.origin import add_run, origin_of, read_runs
-from facepad.datasets.splits import class_balance, spelling_notes, spellings_across_splits, subjects_across_splits
+from facepad.datasets.splits import (
+    class_balance,
+    leak_notes,
+    spelling_notes,
+    spellings_across_splits,
+    subjects_across_splits,
+)
 from facepad.datasets.summary import PrepareSummary
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, unknown_choice
@@ -195,7 +201,7 @@ class PreparePlan:
             skipped=scan.skipped,
             unreadable=unreadable_videos(videos) + list(_unreadable(boxes).items()),
             no_face=sorted({sample.path for sample in samples if sample.box is None}),
-            notes=[*scan.notes, *spelling_notes(spellings)],
+            notes=[*scan.notes, *leak_notes(finished.values()), *spelling_notes(spellings)],
             frames=self.frames,
             incomplete=[(name, video.note) for name, video in videos.items() if video.note is not None],
             videos_without_face=_videos_without_face(samples) if self.adapter.videos else [],

@@ -16,6 +16,7 @@ __all__ = [
     "class_balance",
     "dev_of_train",
     "folded_name",
+    "leak_notes",
     "random80",
     "seeded_order",
     "spelling_notes",
@@ -116,6 +117,24 @@ def spelling_notes(pairs: Sequence[tuple[str, str]]) -> list[str]:
         return []
     more = f" and {len(pairs) - 1} other pairs of names" if len(pairs) > 1 else ""
     return [f"{two_spellings(*pairs[0])}{more} in different splits may be one person: give each person one name"]
+
+
+def leak_notes(folds: Iterable[Sequence[Sample]]) -> list[str]:
+    """A note on subjects that are in several splits of a fold; empty if each subject is in one split.
+
+    >>> both = [Sample(f"{n}.png", "anna", Label.BONA_FIDE, split=split) for n, split in enumerate(Split)]
+    >>> leak_notes([both])[0].partition(":")[0]
+    'leaky protocol'
+    """
+    folds = list(folds)
+    shared = {subject for samples in folds for subject in subjects_across_splits(samples)}
+    subjects = {sample.subject for samples in folds for sample in samples}
+    if not shared:
+        return []
+    return [
+        f"leaky protocol: {len(shared)} of {len(subjects)} subjects are in more than one split, so its results say "
+        "little about new people"
+    ]
 
 
 def split_subjects(samples: Iterable[Sample], shares: Mapping[Split, float], seed: int) -> dict[str, Split]:

@@ -182,7 +182,7 @@ def _published(content: ReportContent) -> Lines:
         return
     published = tables.published_table(content)
     yield from heading("Published figures")
-    own = ("This result", content.dataset or "", published.protocol, *published.own)
+    own = ("This result", content.dataset or "-", published.protocol, *published.own)
     rows = [
         (f"{row.name}{f' ({mark})' if mark else ''}", group.title, row.protocol, *cells)
         for group in published.groups

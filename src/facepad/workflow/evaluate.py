@@ -167,7 +167,7 @@ def _content(
         recipe=model.recipe,
         facts=model.facts | {"evaluated on": f"{manifest.name}, SHA-256 {manifest_hash(manifest)}"},
         unreadable=evaluation.unreadable,
-        dataset=dataset,
+        dataset=dataset or origin.get("dataset") or manifest.parent.resolve().name,
         protocol=origin.get("protocol"),
         probes=[
             ShortcutProbe(probe.name, probe.description, evaluation.probe_eers[probe.name])

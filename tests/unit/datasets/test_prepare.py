@@ -113,7 +113,8 @@ def test_prepare_keeps_images_without_a_face_with_an_empty_box(tree, out):
 
 
 def test_prepare_records_what_it_did(nuaa, out):
-    run("nuaa", nuaa, out, protocol="random80", seed=3)
+    summary = run("nuaa", nuaa, out, protocol="random80", seed=3)
+    assert "leaky protocol: " in summary.to_text()
     (done,) = json.loads((out / "prepare.json").read_text())["runs"]
     assert done["dataset"] == "nuaa"
     assert (done["protocol"], done["seed"], done["detector"]) == ("random80", 3, "dlib")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from facepad.errors import InputError
-from facepad.metrics import Comparison, Rate
+from facepad.metrics import Comparison, Finding, Rate
 from facepad.metrics.times import DecisionTimes
 from facepad.report.content import ReportContent
 from facepad.types import Aggregation, Label
@@ -24,15 +24,23 @@ class ReportOptions:
         criterion: The criterion of the thresholds, as `parse_criterion` reads it.
         aggregation: Aggregation of the frames of a video; None measures frames.
         higher_is: The meaning of high scores in all files.
+        require: Requirements to hold against each system, such as ``apcer=0.07``.
+        profile: Names of profiles of requirements.
     """
 
     criterion: str = "eer"
     aggregation: Aggregation | None = None
     higher_is: Label = Label.BONA_FIDE
+    require: tuple[str, ...] = ()
+    profile: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values for JSON."""
-        return asdict(self) | {"higher_is": self.higher_is.value}
+        return asdict(self) | {
+            "higher_is": self.higher_is.value,
+            "require": list(self.require),
+            "profile": list(self.profile),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -42,7 +50,13 @@ class ReportOptions:
             ValueError: a value is missing, or has a wrong type.
         """
         try:
-            return cls(str(values["criterion"]), values["aggregation"], Label(values["higher_is"]))
+            return cls(
+                criterion=str(values["criterion"]),
+                aggregation=values["aggregation"],
+                higher_is=Label(values["higher_is"]),
+                require=tuple(map(str, values["require"])),
+                profile=tuple(map(str, values["profile"])),
+            )
         except (KeyError, TypeError) as error:
             raise ValueError(f"its options are not complete ({error})") from error
 
@@ -115,6 +129,7 @@ class MeasuredSystem:
             "metrics": self.content.summary.to_dict(),
             "field": {key: rate.to_dict() | {"method": rate.method} for key, rate in self.field.items()},
             "times": self.times and self.times.to_dict(),
+            "requirements": [finding.to_dict() for finding in self.content.findings],
         }
 
 
@@ -158,6 +173,11 @@ class SystemsContent:
     systems: Sequence[MeasuredSystem]
     tests: Sequence[PairTest]
     options: ReportOptions
+
+    @property
+    def findings(self) -> list[Finding]:
+        """The findings on requirements, of all systems."""
+        return [finding for system in self.systems for finding in system.content.findings]
 
     @property
     def title(self) -> str:

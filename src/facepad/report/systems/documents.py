@@ -24,7 +24,7 @@ _DIFFERENCES = ("a", "b", "measure", "value_a", "value_b", "difference", "low", 
 
 def markdown(content: SystemsContent, files: Sequence[InputFile]) -> str:
     """Render the sentences and tables in GitHub's Markdown."""
-    lines = [f"# {plain(content.title)}", *_overview(content), *_tests(content), *_times(content)]
+    lines = [f"# {plain(content.title)}", *_overview_lines(content)]
     lines += [line for system in content.systems for line in _system(system)]
     lines += [*heading("Inputs")]
     rows = [(each.system, each.role, each.path, count(each.size), each.sha256) for each in files]
@@ -34,7 +34,12 @@ def markdown(content: SystemsContent, files: Sequence[InputFile]) -> str:
 
 def markdown_overview(content: SystemsContent) -> str:
     """Render the table of systems and the tests in Markdown, for a terminal."""
-    return _text([*_overview(content), *_tests(content), *_times(content)]).strip()
+    return _text(_overview_lines(content)).strip()
+
+
+def _overview_lines(content: SystemsContent) -> Iterator[str]:
+    for part in (_overview, _requirements, _tests, _times):
+        yield from part(content)
 
 
 def _text(lines: Iterable[str]) -> str:
@@ -49,6 +54,16 @@ def _overview(content: SystemsContent) -> Iterator[str]:
     ]
     yield from table(("System", *tables.COLUMNS.values()), rows)
     yield from ("", "Rates are in percent, AUC is a fraction. In brackets: the 95 % interval.")
+
+
+def _requirements(content: SystemsContent) -> Iterator[str]:
+    if not content.findings:
+        return
+    rows, columns, explanation, notes = tables.requirement_table(content)
+    yield from heading("Requirements")
+    yield from ("", plain(explanation))
+    yield from table(columns, rows, text_columns=4)
+    yield from ("", *(f"- {plain(note)}." for note in notes))
 
 
 def _tests(content: SystemsContent) -> Iterator[str]:

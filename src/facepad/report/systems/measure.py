@@ -7,7 +7,15 @@ from dataclasses import replace
 from itertools import combinations
 
 from facepad.errors import MetricError, ScoresError
-from facepad.metrics import Comparison, System, compare_records, read_scores, summarize
+from facepad.metrics import (
+    Comparison,
+    System,
+    check_requirements,
+    compare_records,
+    read_requirements,
+    read_scores,
+    summarize,
+)
 from facepad.metrics.field import field_rates
 from facepad.metrics.from_file import Parts, parts_of
 from facepad.metrics.multiple import holm
@@ -28,7 +36,8 @@ def measure_systems(files: Sequence[SystemFiles], options: ReportOptions) -> Sys
 
     Raises:
         ScoresError: a file cannot be read or has an invalid format, or a column of times holds something else.
-        MetricError: one class has no scores, or the criterion is unknown.
+        MetricError: one class has no scores, the criterion or a requirement is unknown, or a requirement cannot be
+            checked.
     """
     systems = [_measured(each, options) for each in files]
     tests = [_compared(pair, options) for pair in combinations(systems, 2)]
@@ -45,7 +54,12 @@ def _measured(files: SystemFiles, options: ReportOptions) -> MeasuredSystem:
     summary = summarize(
         parts.measured, threshold, source=files.scores.name, notes=parts.notes, aggregation=options.aggregation
     )
-    content = ReportContent(files.name, summary, [*_dev(parts), *parts.measured], threshold)
+    requirements = read_requirements(options.require, options.profile)
+    try:
+        findings = check_requirements(parts.measured, threshold.value, requirements)
+    except MetricError as error:
+        raise MetricError(f"{files.scores}: {error}") from None
+    content = ReportContent(files.name, summary, [*_dev(parts), *parts.measured], threshold, findings=findings)
     return MeasuredSystem(files, content, field_rates(parts.measured), _times(files, parts))
 
 

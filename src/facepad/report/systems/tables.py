@@ -5,13 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from facepad.metrics import MEASURES, Rate
+from facepad.metrics import MEASURES, Rate, finding_notes
 from facepad.metrics.compare import compared_measures
 from facepad.metrics.field import FIELD_MEASURES
+from facepad.report import requirements
 from facepad.report.systems.content import MeasuredSystem, PairTest, SystemsContent
 from facepad.report.text import count, fraction, interval, number, percent
 
-__all__ = ["COLUMNS", "Cell", "DifferenceLine", "cells", "difference_lines", "meanings", "p_value", "time_rows"]
+__all__ = [
+    "COLUMNS",
+    "Cell",
+    "DifferenceLine",
+    "cells",
+    "difference_lines",
+    "meanings",
+    "p_value",
+    "requirement_table",
+    "time_rows",
+]
 
 _SUMMARY_KEYS = ("eer", "auc", "apcer", "bpcer", "acer")  # before those of `FIELD_MEASURES`
 _BY_KEY = {measure.key: measure for measure in MEASURES}
@@ -109,6 +120,18 @@ def _difference_lines(test: PairTest) -> Iterator[DifferenceLine]:
         p_value(adjusted),
         adjusted is not None and adjusted < 0.05,
     )
+
+
+def requirement_table(content: SystemsContent) -> tuple[list[tuple[str, ...]], tuple[str, ...], str, list[str]]:
+    """Rows, columns, explanation and notes of the table of requirements. The rows begin with the name of the system."""
+    rows = [
+        (system.name, *row)
+        for system in content.systems
+        for row in requirements.requirement_rows(system.content.findings)
+    ]
+    notes = [note for system in content.systems for note in finding_notes(system.content.findings)]
+    columns = ("System", *requirements.COLUMNS)
+    return rows, columns, requirements.EXPLANATION, list(dict.fromkeys(notes))
 
 
 def time_rows(content: SystemsContent) -> list[tuple[str, str, str, str]]:

@@ -67,6 +67,7 @@ def _page(content: SystemsContent, files: Sequence[InputFile]) -> str:
     parts = [_part(system, place) for place, system in enumerate(content.systems, start=1)]
     sections = [
         Section("systems", "Systems"),
+        Section("requirements", "Requirements", bool(content.findings)),
         Section("curves", "ROC and DET"),
         Section("tests", "Tests", bool(content.tests)),
         Section("times", "Times", bool(times)),
@@ -79,6 +80,7 @@ def _page(content: SystemsContent, files: Sequence[InputFile]) -> str:
         "columns": tables.COLUMNS,
         "rows": [(system.name, tables.cells(system)) for system in content.systems],
         "meanings": tables.meanings(content),
+        "requirements": tables.requirement_table(content),
         "criterion": criterion_words(content.options.criterion),
         "legend": [
             legend_key(place, system.name, percent(system.content.summary.rates["eer"].value))

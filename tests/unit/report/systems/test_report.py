@@ -177,6 +177,20 @@ def test_a_signed_report_is_verified_with_the_public_key(facepad, tmp_path):
     assert (code, text) == (1, "inputs.jws: the signature is of another file\n")
 
 
+def test_a_requirement_that_fails_gives_exit_code_5_and_is_checked_again(facepad, systems, tmp_path):
+    words = ("report", *systems[:2], tmp_path / "out", "--require", "apcer=0.01", "--criterion", "apcer@bpcer=0.01")
+    code, text, _ = facepad(*words)
+    assert code == 5
+    verdicts = [line.split(" | ")[3] for line in text.splitlines() if line.startswith(("| a | apcer", "| b | apcer"))]
+    document = json.loads((tmp_path / "out/report.json").read_text())
+    found = [each for system in document["systems"] for each in system["requirements"]]
+    assert verdicts == [each["presentations"]["verdict"] for each in found]
+    assert "FAIL" in verdicts
+    page = Page((tmp_path / "out/report.html").read_text())
+    assert "requirements" in page.sections()
+    assert facepad("report", "--verify", tmp_path / "out")[0] == 0, "the report is unchanged, whatever its verdicts"
+
+
 def test_systems_on_other_presentations_are_not_compared(tmp_path):
     first, second = write(tmp_path / "a.csv", 0), write(tmp_path / "b.csv", 1)
     second.write_text(second.read_text().replace(".png", ".jpg"))
@@ -206,6 +220,8 @@ def test_files_with_one_name_are_named_by_their_folders(tmp_path):
         (["{out}", "--verify"], "is not the folder of a report"),
         (["{absent}", "{out}"], "cannot read scores file"),
         (["{a}", "{out}", "--criterion", "bpcer30"], "unknown criterion"),
+        (["{a}", "{out}", "--require", "apcer=7"], "expected a limit between 0 and 1"),
+        (["{a}", "{out}", "--profile", "nist"], "unknown profile"),
         (["{a}", "{out}", "--sign-with", "{b}"], "is not a file of signing keys"),
     ],
 )
