@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -98,6 +99,12 @@ class PadSummary:
     def level(self) -> str:
         """The level of the records: "frame" or "video"."""
         return "video" if self.aggregation else "frame"
+
+    def _repr_html_(self) -> str:
+        """The summary as a table in a notebook."""
+        from facepad.metrics.text import format_summary  # local: that module imports this one
+
+        return f"<pre>{html.escape(format_summary(self))}</pre>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of metrics.json; a rate is ``{value, low, high, n}`` in fractions, None if undefined."""

@@ -418,3 +418,10 @@ def test_text_states_unit_threshold_and_every_rate(summary):
     for title in ("APCER, worst", "BPCER (FRR)", "HTER", "ACER", "EER of the test scores", "F1, attack = positive"):
         assert title in text, title
     assert "accuracy, no response = error" in text
+
+
+def test_a_notebook_shows_the_summary_as_escaped_text():
+    summary = metrics.summarize(make(60), 0.5, source="<b>&.csv", resampling=FAST)
+    shown = summary._repr_html_()
+    assert shown.startswith("<pre>&lt;b&gt;&amp;.csv, test split\n")
+    assert "APCER, worst: " in shown

@@ -58,12 +58,18 @@ def content(systems):
 
 @pytest.fixture
 def made(systems, tmp_path):
-    """The folder of a report on two systems, beside copies of their files."""
-    shutil.copytree(systems[0].parent, tmp_path, dirs_exist_ok=True)
-    files = named_files([tmp_path / "a.csv", tmp_path / "b.csv"])
-    both = measured(*systems[:2])
-    moved = [replace(system, files=own) for system, own in zip(both.systems, files, strict=True)]
-    write_systems(tmp_path / "out", replace(both, systems=moved))
+    """A copy of the folder of a report on two systems, beside copies of their files."""
+    source = systems[0].parent / "made"
+    if not source.exists():
+        files = [Path(shutil.copy(path, tmp_path)) for path in systems[:2]]
+        moved = [
+            replace(system, files=own)
+            for system, own in zip(measured(*systems[:2]).systems, named_files(files), strict=True)
+        ]
+        write_systems(tmp_path / "out", replace(measured(*systems[:2]), systems=moved))
+        shutil.copytree(tmp_path, source)
+        return tmp_path / "out"
+    shutil.copytree(source, tmp_path, dirs_exist_ok=True)
     return tmp_path / "out"
 
 
@@ -112,7 +118,7 @@ def test_names_of_systems_are_text_on_the_page(tmp_path):
 
 def test_a_report_is_made_again_and_compared(facepad, systems, tmp_path):
     out = tmp_path / "out"
-    code, text, err = facepad("report", *systems, out)
+    code, text, err = facepad("report", *systems[1:], out)
     assert code == 0, err
     assert "| b | " in text
     assert {path.name for path in out.iterdir()} == FILES
