@@ -134,7 +134,8 @@ RequireOption = Annotated[
     typer.Option(
         "--require",
         metavar="RATE=LIMIT",
-        help="Hold a rate against a limit: apcer=0.07 (each PAI species alone), bpcer=0.1. Repeatable.",
+        help="Hold a rate against a limit: apcer=0.07 (each PAI species alone), bpcer=0.1; with a comparison also "
+        "iapar=0.07. Repeatable.",
         show_default=False,
     ),
 ]
@@ -160,11 +161,17 @@ def aggregation_of(level: Level, fuse: Aggregation | None) -> Aggregation | None
     return None
 
 
-def requirements_of(require: list[str] | None, profile: list[str] | None) -> tuple[Requirement, ...]:
-    """The requirements of ``--require`` and ``--profile``."""
+def requirements_of(
+    require: list[str] | None, profile: list[str] | None, *, compared: bool = False
+) -> tuple[Requirement, ...]:
+    """The requirements of ``--require`` and ``--profile``; ``iapar`` only where a comparison may be given."""
     from facepad.metrics import read_requirements
 
-    return read_requirements(require or (), profile or ())
+    requirements = read_requirements(require or (), profile or ())
+    for each in requirements:
+        if each.rate == "iapar" and not compared:
+            raise InputError(f"{each} needs the decisions of a comparison: facepad metrics SCORES --match OTHER.csv")
+    return requirements
 
 
 def requirement_code(findings: Sequence[Finding]) -> int:

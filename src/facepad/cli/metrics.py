@@ -35,25 +35,39 @@ def metrics(
     dev: Annotated[Path | None, typer.Option(help="Second scores file: its dev lines choose the threshold.")] = None,
     require: RequireOption = None,
     profile: ProfileOption = None,
+    match: Annotated[
+        Path | None, typer.Option(help="Scores file of a face comparison, for the rates of the whole system.")
+    ] = None,
+    match_threshold: Annotated[
+        float | None, typer.Option(help="Lowest accepted comparison score; without it, match holds decisions.")
+    ] = None,
     higher_is: HigherIsOption = Label.BONA_FIDE,
 ) -> int:
     """Compute metrics from the scores of any system. The threshold is chosen on dev and applied to test.
 
-    Exit code 5: a rate exceeds the limit of a requirement.
+    With a column match, or with --match, also the rates of the whole system of detection and comparison. Exit code 5: a
+    rate exceeds the limit of a requirement.
     """
-    from facepad.metrics import check_requirements, format_findings, format_summary
+    from facepad.metrics import check_system, format_findings, format_summary, format_whole_system, system_of
     from facepad.metrics.from_file import measured_file
 
-    requirements = requirements_of(require, profile)
-    summary, records = measured_file(
-        scores, criterion or "eer", dev=dev, aggregation=aggregation_of(level, fuse), higher_is=higher_is
-    )
-    findings = check_requirements(records, summary.threshold.value, requirements)
+    requirements = requirements_of(require, profile, compared=True)
+    aggregation = aggregation_of(level, fuse)
+    summary, records = measured_file(scores, criterion or "eer", dev=dev, aggregation=aggregation, higher_is=higher_is)
+    threshold = summary.threshold.value
+    system = system_of(records, threshold, match=match, match_threshold=match_threshold, aggregation=aggregation)
+    findings = check_system(records, threshold, requirements, system)
     if as_json:
-        document = {"requirements": [found.to_dict() for found in findings]} if requirements else {}
-        print_json(summary.to_dict() | document)
+        document = summary.to_dict()
+        if system:
+            document["whole_system"] = system.to_dict()
+        if requirements:
+            document["requirements"] = [found.to_dict() for found in findings]
+        print_json(document)
     else:
-        show(format_summary(summary) + (f"\n\n{format_findings(findings)}" if findings else ""))
+        parts = [format_summary(summary)]
+        parts += [format_whole_system(system)] if system else []
+        show("\n\n".join(parts + ([format_findings(findings)] if findings else [])))
     return requirement_code(findings)
 
 
@@ -62,7 +76,7 @@ def plan(require: RequireOption = None, profile: ProfileOption = None) -> None:
     """Show how many people, PAI species and presentations requirements take."""
     from facepad.metrics import format_plan
 
-    requirements = requirements_of(require, profile)
+    requirements = requirements_of(require, profile, compared=True)
     if not requirements:
         raise typer.BadParameter("name a limit, such as --require apcer=0.07, or a profile (facepad list profiles)")
     show(format_plan(requirements))

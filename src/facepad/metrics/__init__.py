@@ -10,6 +10,7 @@ from facepad.metrics.from_file import metrics_from_file
 from facepad.metrics.intervals import Rate, clopper_pearson
 from facepad.metrics.levels import AGGREGATIONS, Aggregation, check_videos, level_words, shown_frames, to_videos
 from facepad.metrics.logistic import balanced_weights, logistic_regression
+from facepad.metrics.matches import has_matches, match_decisions, with_matches
 from facepad.metrics.measures import APCER_LIMITS, MEASURES, PRECISION_RECALL, Basis, Measure, measures_of
 from facepad.metrics.notes import Note, NoteKind, has_note, joined, read_notes, remarks
 from facepad.metrics.pad import (
@@ -51,6 +52,7 @@ from facepad.metrics.text import (
     format_plan,
     format_summary,
     format_threshold,
+    format_whole_system,
 )
 from facepad.metrics.thresholds import (
     CHOSEN_ON_ITSELF,
@@ -62,6 +64,16 @@ from facepad.metrics.thresholds import (
     parse_criterion,
     threshold_at,
 )
+from facepad.metrics.whole_system import (
+    SYSTEM_MEASURES,
+    Intent,
+    Presentation,
+    WholeSystem,
+    check_system,
+    presentations_of,
+    system_of,
+    whole_system,
+)
 
 __all__ = [
     "AGGREGATIONS",
@@ -72,6 +84,7 @@ __all__ = [
     "PRESETS",
     "PROFILES",
     "SCORE_COLUMNS",
+    "SYSTEM_MEASURES",
     "WEAK_BELOW",
     "Aggregation",
     "Basis",
@@ -84,11 +97,13 @@ __all__ = [
     "Finding",
     "Histogram",
     "InstrumentRates",
+    "Intent",
     "McNemar",
     "Measure",
     "Note",
     "NoteKind",
     "PadSummary",
+    "Presentation",
     "Preset",
     "Profile",
     "Rate",
@@ -101,6 +116,7 @@ __all__ = [
     "Threshold",
     "ThresholdOrigin",
     "Verdict",
+    "WholeSystem",
     "accuracy",
     "acer",
     "apcer",
@@ -114,6 +130,7 @@ __all__ = [
     "bpcer_at_apcer",
     "bpnrr",
     "check_requirements",
+    "check_system",
     "check_videos",
     "choose_presets",
     "choose_threshold",
@@ -136,6 +153,8 @@ __all__ = [
     "format_plan",
     "format_summary",
     "format_threshold",
+    "format_whole_system",
+    "has_matches",
     "has_note",
     "histogram",
     "hter",
@@ -143,6 +162,7 @@ __all__ = [
     "level_words",
     "logistic_regression",
     "make_preset",
+    "match_decisions",
     "mcnemar",
     "measures_of",
     "metrics_from_file",
@@ -151,6 +171,7 @@ __all__ = [
     "parse_label",
     "parse_requirements",
     "parse_split",
+    "presentations_of",
     "probit",
     "profile_notes",
     "read_notes",
@@ -163,9 +184,12 @@ __all__ = [
     "series_rates",
     "shown_frames",
     "summarize",
+    "system_of",
     "threshold_at",
     "to_videos",
     "weak_notes",
+    "whole_system",
+    "with_matches",
     "worst_series",
     "write_bob_csv",
     "write_bob_scores",

@@ -33,9 +33,9 @@ class Profile:
 
 
 _IAPAR = (
-    "IAPAR counts attacks that the whole system accepts. APCER counts attacks that the detection accepts, and is never "
-    "lower, so APCER is held against the limit of IAPAR: its upper bound, which asks for more than a measured rate "
-    "below the limit."
+    "IAPAR counts attacks that the whole system accepts. Without the decisions of a comparison (--match), APCER is "
+    "held against its limit: APCER counts attacks that the detection accepts, and is never lower. The upper bound is "
+    "held against the limit, which asks for more than a measured rate below it."
 )
 _LABORATORY = (
     "An accredited laboratory chooses and makes the artefacts, and presents them. The species of a file are not those "

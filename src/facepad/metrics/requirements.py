@@ -25,7 +25,7 @@ __all__ = [
     "upper_bound",
 ]
 
-_RATES = ("apcer", "bpcer")
+_RATES = ("apcer", "bpcer", "iapar")
 #: A bound that differs from a limit by less is equal to it. Bounds are computed in floating point.
 _EQUAL = 1e-12
 
@@ -43,7 +43,7 @@ class Requirement:
     """The limit of an error rate.
 
     Attributes:
-        rate: ``apcer``, which applies to each PAI species alone, or ``bpcer``.
+        rate: ``apcer`` or ``iapar``, which apply to each PAI species alone, or ``bpcer``.
         limit: The limit, a fraction in [0, 1). With the limit 0, no error is allowed.
         strict: Whether the rate must be below the limit. Otherwise it may be equal.
         least: Number of presentations that must pass without an error, if the limit is 0.
@@ -202,7 +202,7 @@ def check_requirements(
         requirements: The requirements.
 
     Returns:
-        For ``apcer`` a finding of each PAI species, by name, and for ``bpcer`` one finding.
+        For ``bpcer`` one finding, and for the other rates a finding of each PAI species, by name.
 
     Raises:
         MetricError: a video has several records, or there is no attack or no bona fide presentation.
@@ -229,8 +229,8 @@ def refuse_frames(items: Iterable[ScoreRecord | Sample]) -> None:
     videos = Counter((each.split, each.subject, each.video) for each in items if each.video is not None)
     if videos and (most := max(videos.values())) > 1:
         raise MetricError(
-            f"requirements count presentations, but a video has up to {most} frames here: aggregate the frames of each "
-            "video (--level video)"
+            f"requirements and whole-system rates count presentations, but a video has up to {most} frames here: "
+            "aggregate the frames of each video (--level video)"
         )
 
 

@@ -15,6 +15,7 @@ from facepad.metrics.requirements import Count, Finding, Requirement
 from facepad.metrics.series import worst_series
 from facepad.metrics.summary import PadSummary
 from facepad.metrics.thresholds import Threshold
+from facepad.metrics.whole_system import SYSTEM_MEASURES, WholeSystem
 
 __all__ = [
     "finding_notes",
@@ -23,6 +24,7 @@ __all__ = [
     "format_plan",
     "format_summary",
     "format_threshold",
+    "format_whole_system",
 ]
 
 _PLANNED_ERRORS = 4
@@ -151,6 +153,26 @@ def _errors(count: Count) -> str:
     return f"{count.errors} of {count.n}"
 
 
+def format_whole_system(system: WholeSystem) -> str:
+    """Format the rates of a whole system as a table without a final newline. Rates are in percent."""
+    return "\n".join(_system_lines(system))
+
+
+def _system_lines(system: WholeSystem) -> Iterator[str]:
+    limit = "" if system.match_threshold is None else f", accepted from a score of {system.match_threshold:g}"
+    yield f"whole system: detection and comparison{limit}"
+    yield f"{'':<36}{'%':>8}  {'95 % interval, %':>18}{'n':>9}  interval method"
+    for key, title in SYSTEM_MEASURES.items():
+        if (rate := system.rates[key]) is not None:
+            yield _rate_line(title, rate)
+        if key == "iapar":
+            yield from (_rate_line(f"  IAPAR {name}", each) for name, each in system.species.items())
+    for name, rate in system.acquired.items():
+        yield _rate_line(f"APAR {name}", rate)
+    for note in system.notes:
+        yield f"note: {note}"
+
+
 def format_plan(requirements: Sequence[Requirement]) -> str:
     """Format the presentations that requirements take, by the number of errors, as a table without a final newline."""
     return "\n".join(_plan_lines(requirements))
@@ -160,7 +182,7 @@ def _plan_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
     heads = [f"{errors} errors" if errors != 1 else "1 error" for errors in range(_PLANNED_ERRORS)]
     yield f"{'requirement':<14}{'presentations of':<20}" + "".join(f"{head:>10}" for head in heads)
     for each in requirements:
-        what = "each PAI species" if each.rate == "apcer" else "bona fide people"
+        what = "bona fide people" if each.rate == "bpcer" else "each PAI species"
         needed = (each.needed(errors) for errors in range(_PLANNED_ERRORS))
         yield f"{each!s:<14}{what:<20}" + "".join(f"{'-' if count is None else count:>10}" for count in needed)
     yield from _collect_lines(requirements)
@@ -172,19 +194,16 @@ def _plan_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
 
 def _collect_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
     """The least to collect: the numbers without an error."""
-    most = {
-        rate: max((each.needed() or 0 for each in requirements if each.rate == rate), default=0)
-        for rate in ("bpcer", "apcer")
-    }
-    if most["bpcer"]:
-        yield f"collect at least: {most['bpcer']} bona fide people, with one presentation each"
-    if most["apcer"]:
-        yield f"collect at least: {most['apcer']} presentations of each PAI species, each of another person"
+    live = max((each.needed() or 0 for each in requirements if each.rate == "bpcer"), default=0)
+    attacks = max((each.needed() or 0 for each in requirements if each.rate != "bpcer"), default=0)
+    if live:
+        yield f"collect at least: {live} bona fide people, with one presentation each"
+    if attacks:
+        yield f"collect at least: {attacks} presentations of each PAI species, each of another person"
     profiles = {each.profile: PROFILES[each.profile].species for each in requirements if each.profile}
     for name, species in profiles.items():
         if species:
-            total = species * most["apcer"]
-            yield f"collect at least: {species} PAI species for {name}, so {total} attack presentations"
+            yield f"collect at least: {species} PAI species for {name}, so {species * attacks} attack presentations"
 
 
 def format_comparison(comparison: Comparison) -> str:

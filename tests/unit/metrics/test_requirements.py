@@ -115,7 +115,7 @@ def test_frames_of_a_video_and_an_empty_class_are_refused():
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
-        (["acer=0.1"], "unknown rate of a requirement 'acer'"),
+        (["acer=0.1"], r"unknown rate of a requirement 'acer' \(did you mean 'apcer'\?\)"),
         (["apcer"], "such as apcer=0.07, got 'apcer'"),
         (["apcer=7"], "between 0 and 1"),
         (["apcer=0"], "between 0 and 1"),

@@ -1,0 +1,137 @@
+"""The decisions of a comparison subsystem: read from the column ``match``, or from a second scores file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from facepad.errors import ScoresError
+from facepad.files.numbers import parse_decimal
+from facepad.metrics.levels import Aggregation, to_videos
+from facepad.metrics.notes import Note, NoteKind
+from facepad.metrics.pairs import matched
+from facepad.metrics.scores import read_scores
+from facepad.types import ScoreRecord
+
+__all__ = ["MATCH", "has_matches", "match_decisions", "with_matches"]
+
+MATCH = "match"
+"""The attribute that holds the decision of the comparison, or its score."""
+
+#: A file uses one pair of words: the comparison accepted the presentation, or it did not.
+_WORDS = {"1": True, "0": False, "yes": True, "no": False, "true": True, "false": False}
+_PAIRS = (("1", "0"), ("yes", "no"), ("true", "false"))
+#: The comparison has no result, and the system does not accept the presentation.
+_NO_RESULT = "none"
+
+
+def has_matches(records: Iterable[ScoreRecord]) -> bool:
+    """Whether a record has the attribute ``match``."""
+    return any(record.attribute(MATCH) for record in records)
+
+
+def with_matches(
+    records: Sequence[ScoreRecord], path: Path, aggregation: Aggregation | None = None
+) -> tuple[list[ScoreRecord], list[Note]]:
+    """Give records the attribute ``match`` from a second scores file.
+
+    The lines are joined by path and frame, and videos by their names. The value is the column ``match`` of the file or,
+    without this column, its score. A line with a status other than ``scored`` has no result of the comparison.
+
+    Args:
+        records: The measured records. Their own attribute ``match`` is replaced.
+        path: The second scores file.
+        aggregation: The aggregation that made the records, if they are videos. The scores of the second file are
+            aggregated alike.
+
+    Returns:
+        The records, and notes on the file.
+
+    Raises:
+        ScoresError: a file is invalid, a presentation occurs twice, the labels differ, or a record has no line.
+    """
+    others = list(read_scores(path).records)
+    of_column = has_matches(others)
+    if aggregation:
+        others = to_videos(others, aggregation)
+    given = [_with_match(each, each.attribute(MATCH) if of_column else _score_text(each)) for each in others]
+    try:
+        pairs = matched([_with_match(record, None) for record in records], given)
+    except ScoresError as error:
+        raise ScoresError(f"{path} (B) does not fit the scores file (A): {error}") from None
+    if (missing := len(records) - len(pairs)) > 0:
+        found = {(one.path, one.frame) for one, _ in pairs}
+        first = next(record.path for record in records if (record.path, record.frame) not in found)
+        raise ScoresError(
+            f"{path}: expected a line for each of the {len(records)} measured presentations, {missing} have none "
+            f"(first: {first}), and {len(given) - len(pairs)} lines are of others"
+        )
+    notes = []
+    if unused := len(given) - len(pairs):
+        notes.append(Note(NoteKind.READING, f"{path}: {unused} lines are of presentations that are not measured"))
+    values = {(one.path, one.frame): other.attribute(MATCH) for one, other in pairs}
+    return [_with_match(record, values[record.path, record.frame]) for record in records], notes
+
+
+def _score_text(record: ScoreRecord) -> str:
+    return _NO_RESULT if record.score is None else repr(record.score)
+
+
+def _with_match(record: ScoreRecord, value: str | None) -> ScoreRecord:
+    kept = dict(record.attributes)
+    kept.pop(MATCH, None)
+    return replace(record, attributes=tuple(sorted((kept | ({MATCH: value} if value else {})).items())))
+
+
+def match_decisions(records: Sequence[ScoreRecord], threshold: float | None = None) -> list[bool | None]:
+    """Read the decision of the comparison on each record from its attribute ``match``.
+
+    Args:
+        records: The records.
+        threshold: The lowest accepted score, if the attribute holds comparison scores. None reads decisions: 1 and 0,
+            yes and no, or true and false.
+
+    Returns:
+        Whether the comparison accepted the presentation; None without a result.
+
+    Raises:
+        ScoresError: a value is neither a number nor a word, or the file mixes words.
+    """
+    texts = [(record.attribute(MATCH) or "").strip().lower() for record in records]
+    values = [text for text in texts if text not in ("", _NO_RESULT)]
+    if threshold is not None:
+        return [_at_threshold(text, threshold) for text in texts]
+    _check_words(values)
+    return [None if text in ("", _NO_RESULT) else _WORDS[_word(text)] for text in texts]
+
+
+def _at_threshold(text: str, threshold: float) -> bool | None:
+    if text in ("", _NO_RESULT):
+        return None
+    score = parse_decimal(text)
+    if score is None:
+        raise ScoresError(f"expected comparison scores in match (a threshold of match is given), got {text!r}")
+    return score >= threshold
+
+
+def _word(text: str) -> str:
+    """The word, with a whole number as its digit: a score of 1.0 is the decision 1."""
+    number = parse_decimal(text)
+    return text if number is None or number not in (0, 1) else f"{number:.0f}"
+
+
+def _check_words(values: Iterable[str]) -> None:
+    counts = Counter(map(_word, values))
+    for word in counts:
+        if word not in _WORDS:
+            if parse_decimal(word) is not None:
+                raise ScoresError(
+                    f"match holds comparison scores such as {word}: name the lowest accepted score (--match-threshold)"
+                )
+            raise ScoresError(f"expected 1 and 0, yes and no, true and false, or none in match, got {word!r}")
+    used = [pair for pair in _PAIRS if any(counts[word] for word in pair)]
+    if len(used) > 1:
+        found = ", ".join(f"{count} {word!r}" for word, count in sorted(counts.items()))
+        raise ScoresError(f"expected one pair of words in match, got {found}: does the file mix several systems?")
