@@ -49,25 +49,27 @@ def metrics(
     rate exceeds the limit of a requirement.
     """
     from facepad.metrics import check_system, format_findings, format_summary, format_whole_system, system_of
+    from facepad.metrics.epsc import system_curve
     from facepad.metrics.from_file import measured_file
 
     requirements = requirements_of(require, profile, compared=True)
     aggregation = aggregation_of(level, fuse)
-    summary, records = measured_file(scores, criterion or "eer", dev=dev, aggregation=aggregation, higher_is=higher_is)
+    summary, parts = measured_file(scores, criterion or "eer", dev=dev, aggregation=aggregation, higher_is=higher_is)
     threshold = summary.threshold.value
-    system = system_of(records, threshold, match=match, match_threshold=match_threshold, aggregation=aggregation)
-    findings = check_system(records, threshold, requirements, system)
+    system = system_of(parts.measured, threshold, match=match, match_threshold=match_threshold, aggregation=aggregation)
+    findings = check_system(parts.measured, threshold, requirements, system)
     if as_json:
         document = summary.to_dict()
         if system:
-            document["whole_system"] = system.to_dict()
+            curve, missing = system_curve(parts, threshold, match, match_threshold)
+            document["whole_system"] = system.to_dict() | {"epsc": curve and curve.to_dict(), "no_epsc": missing}
         if requirements:
             document["requirements"] = [found.to_dict() for found in findings]
         print_json(document)
     else:
-        parts = [format_summary(summary)]
-        parts += [format_whole_system(system)] if system else []
-        show("\n\n".join(parts + ([format_findings(findings)] if findings else [])))
+        texts = [format_summary(summary)]
+        texts += [format_whole_system(system)] if system else []
+        show("\n\n".join(texts + ([format_findings(findings)] if findings else [])))
     return requirement_code(findings)
 
 

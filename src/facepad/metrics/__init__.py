@@ -6,6 +6,7 @@ from facepad.metrics.calibration import expected_calibration_error, fit_platt, f
 from facepad.metrics.compare import Comparison, Difference, McNemar, System, compare_files, compare_records, mcnemar
 from facepad.metrics.convert import convert_scores, write_bob_csv
 from facepad.metrics.curves import DetCurve, Histogram, RocCurve, det, histogram, probit, roc
+from facepad.metrics.epsc import ExpectedCurve, Trials, epc, epsc, system_curve, trials_of
 from facepad.metrics.from_file import metrics_from_file
 from facepad.metrics.intervals import Rate, clopper_pearson
 from facepad.metrics.levels import AGGREGATIONS, Aggregation, check_videos, level_words, shown_frames, to_videos
@@ -94,6 +95,7 @@ __all__ = [
     "Criterion",
     "DetCurve",
     "Difference",
+    "ExpectedCurve",
     "Finding",
     "Histogram",
     "InstrumentRates",
@@ -115,6 +117,7 @@ __all__ = [
     "System",
     "Threshold",
     "ThresholdOrigin",
+    "Trials",
     "Verdict",
     "WholeSystem",
     "accuracy",
@@ -141,6 +144,8 @@ __all__ = [
     "convert_scores",
     "det",
     "eer",
+    "epc",
+    "epsc",
     "expected_calibration_error",
     "failed",
     "far_pooled",
@@ -184,9 +189,11 @@ __all__ = [
     "series_rates",
     "shown_frames",
     "summarize",
+    "system_curve",
     "system_of",
     "threshold_at",
     "to_videos",
+    "trials_of",
     "weak_notes",
     "whole_system",
     "with_matches",

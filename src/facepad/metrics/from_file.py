@@ -204,8 +204,8 @@ def measured_file(
     aggregation: Aggregation | None = None,
     resampling: Resampling = _DEFAULT_RESAMPLING,
     higher_is: Label = Label.BONA_FIDE,
-) -> tuple[PadSummary, list[ScoreRecord]]:
-    """Measure a scores file as `metrics_from_file` does, and also return the measured records.
+) -> tuple[PadSummary, Parts]:
+    """Measure a scores file as `metrics_from_file` does, and also return its records.
 
     Raises:
         ScoresError, MetricError: as `metrics_from_file`.
@@ -222,7 +222,7 @@ def measured_file(
         notes=parts.notes,
         aggregation=aggregation,
     )
-    return summary, parts.measured
+    return summary, parts
 
 
 def _by_split(records: Sequence[ScoreRecord], path: Path) -> dict[Split | None, list[ScoreRecord]]:

@@ -187,8 +187,8 @@ def evaluate_samples(
     refuse_all_unreadable(scored)
     write_scores(out / SCORES_FILE, scored.records)
     dev_file = out / DEV_SCORES_FILE if dev else None
-    summary, measured = measured_file(out / SCORES_FILE, criterion, dev=dev_file, aggregation=options.aggregation)
-    findings = check_requirements(measured, summary.threshold.value, options.requirements)
+    summary, parts = measured_file(out / SCORES_FILE, criterion, dev=dev_file, aggregation=options.aggregation)
+    findings = check_requirements(parts.measured, summary.threshold.value, options.requirements)
     eers = {}
     test = [sample for sample in wanted if sample.split is Split.TEST]
     for probe in PROBES if options.probes else ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 
 import pytest
@@ -257,15 +256,3 @@ def test_a_second_file_that_does_not_fit_is_refused(tmp_path):
     with pytest.raises(MetricError, match="a threshold of match needs comparisons"):
         system_of(records, THRESHOLD, match_threshold=0.5)
     assert system_of(records, THRESHOLD) is None
-
-
-def test_command_shows_the_rates_of_the_system(tmp_path, facepad):
-    records = drawn(3)
-    write_scores(tmp_path / "scores.csv", records)
-    words = ("metrics", tmp_path / "scores.csv", "--criterion", THRESHOLD)
-    code, out, _ = facepad(*words, "--require", "iapar=0.01")
-    assert code == 5 and "RIAPAR: IAPAR + FRR" in out and "APAR mask_3d" in out and "iapar=0.01" in out
-    code, out, _ = facepad(*words, "--json")
-    assert json.loads(out)["whole_system"]["riapar"]["value"] == pytest.approx(by_hand(records)["riapar"])
-    code, _, err = facepad("plan", "--require", "iapr=0.07")
-    assert code == 2 and "did you mean 'iapar'" in err
