@@ -23,7 +23,7 @@ _LISTS = {"intra": "metas/intra_test", "protocol-1": "metas/protocol1", "protoco
 _DEV_OF_TRAIN = 0.1
 _NUMBERS = 44  # of an entry; the last four are spoof type, illumination, environment, and 1 for an attack
 
-_SPECIES: tuple[tuple[AttackType | None, str], ...] = (
+_INSTRUMENTS: tuple[tuple[AttackType | None, str], ...] = (
     (None, ""),
     (AttackType.PRINT, "photo"),
     (AttackType.PRINT, "poster"),
@@ -102,11 +102,15 @@ def _listed(samples: Mapping[str, Sample], folder: Path, scan: Scan) -> list[Sam
 
 
 def _with_facts(sample: Sample, numbers: list[int]) -> Sample:
-    names = zip((range(len(_SPECIES)), _ILLUMINATIONS, _ENVIRONMENTS), numbers[:3], strict=True)
+    names = zip((range(len(_INSTRUMENTS)), _ILLUMINATIONS, _ENVIRONMENTS), numbers[:3], strict=True)
     if sample.label is Label.BONA_FIDE or not all(0 < number < len(known) for known, number in names):
         return sample
-    kind, species = _SPECIES[numbers[0]]
-    facts = {"species": species, "illumination": _ILLUMINATIONS[numbers[1]], "environment": _ENVIRONMENTS[numbers[2]]}
+    kind, instrument = _INSTRUMENTS[numbers[0]]
+    facts = {
+        "instrument": instrument,
+        "illumination": _ILLUMINATIONS[numbers[1]],
+        "environment": _ENVIRONMENTS[numbers[2]],
+    }
     return replace(sample, attack_type=kind, attributes=tuple(facts.items()))
 
 

@@ -33,7 +33,7 @@ def _read(video: str) -> Stated | None:
     return Stated(
         subject=match["client"],
         attack_type=kind,
-        attributes={"camera": match["camera"], "species": (match["kind"] or "").replace("_", " ")},
+        attributes={"camera": match["camera"], "instrument": (match["kind"] or "").replace("_", " ")},
     )
 
 

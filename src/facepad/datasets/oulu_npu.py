@@ -14,20 +14,20 @@ _NAME = named(r"(?P<phone>[1-6])_(?P<session>[1-3])_(?P<user>\d\d)_(?P<file>[1-5
 _LAST_USERS = {Split.TRAIN: 20, Split.DEV: 35, Split.TEST: 55}
 
 # The last number of a video's name: 1 is bona fide.
-_SPECIES = {"2": "print, printer 1", "3": "print, printer 2", "4": "replay, display 1", "5": "replay, display 2"}
+_INSTRUMENTS = {"2": "printer 1", "3": "printer 2", "4": "display 1", "5": "display 2"}
 
 
 def _read(video: str) -> Stated | None:
     match = _NAME.fullmatch(video)
     if match is None or not 1 <= (user := int(match["user"])) <= _LAST_USERS[Split.TEST]:
         return None
-    species = _SPECIES.get(match["file"])
-    kind = None if species is None else AttackType.PRINT if species.startswith("print") else AttackType.REPLAY_VIDEO
+    instrument = _INSTRUMENTS.get(match["file"], "")
+    kind = AttackType.PRINT if instrument.startswith("printer") else AttackType.REPLAY_VIDEO
     return Stated(
         subject=match["user"],
-        attack_type=kind,
+        attack_type=kind if instrument else None,
         split=next(split for split, last in _LAST_USERS.items() if user <= last),
-        attributes={"phone": match["phone"], "session": match["session"], "species": species or ""},
+        attributes={"phone": match["phone"], "session": match["session"], "instrument": instrument},
     )
 
 
@@ -51,7 +51,7 @@ def _belongs(sample: Sample, protocol: str, phone: str) -> bool:
     """Whether a protocol contains a video. Train and dev follow one rule, and test follows the opposite rule."""
     learnt = sample.split is not Split.TEST
     session = (sample.attribute("session") == "3") != learnt
-    instrument = sample.attack_type is None or str(sample.attribute("species")).endswith("1") == learnt
+    instrument = sample.attack_type is None or str(sample.attribute("instrument")).endswith("1") == learnt
     camera = (sample.attribute("phone") == phone) != learnt
     return {
         "grandtest": True,

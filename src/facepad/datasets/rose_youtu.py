@@ -18,7 +18,7 @@ _NAME = named(
 _DEV_OF_TRAIN = 0.2
 _LAST_OF_TRAIN, _LAST_OF_TEST = 12, 23
 
-# The first word of a video's name -> instrument and species. Paper masks are prints, and most of them have holes.
+# The first word of a video's name -> type and name of the instrument. Paper masks are prints, most of them with holes.
 _KINDS: dict[str, tuple[AttackType | None, str]] = {
     "g": (None, ""),
     "ps": (AttackType.PRINT, "still print"),
@@ -36,7 +36,7 @@ def _read(video: str) -> Stated | None:
     match = _NAME.fullmatch(video)
     if match is None or not 2 <= (subject := int(match["subject"])) <= _LAST_OF_TEST:
         return None
-    kind, species = _KINDS[match["kind"].lower()]
+    kind, instrument = _KINDS[match["kind"].lower()]
     return Stated(
         subject=str(subject),
         attack_type=kind,
@@ -45,7 +45,7 @@ def _read(video: str) -> Stated | None:
             "camera": match["camera"].upper(),
             "speech": "yes" if match["speech"].lower() == "t" else "no",
             "glasses": "yes" if match["glasses"].lower() == "g" else "no",
-            "species": species,
+            "instrument": instrument,
         },
     )
 

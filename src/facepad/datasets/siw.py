@@ -35,11 +35,8 @@ def _read(video: str) -> Stated | None:
     match = _NAME.fullmatch(video.lower())
     if match is None or (match["type"] == "1") != (match["class"] == "live"):
         return None
-    kind = _KINDS[match["type"]]
     facts = {"sensor": match["sensor"], "session": match["session"], "medium": match["medium"]}
-    if kind is not None:
-        facts["species"] = f"{'print' if kind is AttackType.PRINT else 'replay'}, medium {match['medium']}"
-    return Stated(match["subject"], kind, SPLIT_SYNONYMS[match["part"]], facts)
+    return Stated(match["subject"], _KINDS[match["type"]], SPLIT_SYNONYMS[match["part"]], facts)
 
 
 _LAYOUT = Layout(

@@ -31,6 +31,7 @@ _LAYOUT = Layout(
     example="session01/Data/01_01_01",
     read=_read,
     published=((None, Label.BONA_FIDE, 170), (None, Label.ATTACK, 85)),
+    annotations=(".hdf5", ".h5"),
 )
 
 

@@ -60,7 +60,7 @@ _LAYOUT = Layout(
     example="face-station/12.02.18/100_03_015_2_10",
     read=_read,
     published=((None, Label.BONA_FIDE, 347), (None, Label.ATTACK, 1332)),
-    annotations=(".csv", ".txt"),
+    annotations=(".csv", ".txt", ".hdf5", ".h5"),
 )
 
 

@@ -140,7 +140,7 @@ def test_oulu_npu_reads_what_names_say(monkeypatch, tmp_path):
     found = {s.path: s for s in _samples(scan("oulu-npu", list_files(monkeypatch, tmp_path, NAMES["oulu-npu"])))}
     sample = found["Dev_files/6_3_33_4.avi"]
     assert (sample.subject, sample.attack_type, sample.split) == ("33", AttackType.REPLAY_VIDEO, Split.DEV)
-    assert dict(sample.attributes) == {"phone": "6", "session": "3", "species": "replay, display 1"}
+    assert dict(sample.attributes) == {"phone": "6", "session": "3", "instrument": "display 1"}
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_celeba_spoof_reads_instruments_and_splits_from_its_lists(tmp_path):
     assert counts(samples) == {"train": (9, 9), "dev": (1, 1), "test": (2, 2)}
     assert {sample.attack_type for sample in samples} == {None, AttackType.REPLAY_PHOTO}
     spoof = next(sample for sample in samples if sample.attack_type)
-    assert dict(spoof.attributes) == {"species": "PC", "illumination": "dark", "environment": "indoor"}
+    assert dict(spoof.attributes) == {"instrument": "PC", "illumination": "dark", "environment": "indoor"}
     assert found.skipped == []
     assert found.notes == [
         "the copy holds 24 images, but the published set has 625537",
@@ -312,8 +312,9 @@ def test_oulu_npu_is_prepared_with_the_facts_of_its_names(no_network, tmp_path):
     samples = read_manifest(tmp_path / "out/manifest.csv")
     assert counts(samples) == {"train": (1, 4), "dev": (1, 4), "test": (1, 4)}
     assert {sample.attribute("phone") for sample in samples} == {"1"}
-    species = {s.attribute("species") for s in samples}
-    assert species == {None, "print, printer 1", "print, printer 2", "replay, display 1", "replay, display 2"}
+    instruments = {sample.attribute("instrument") for sample in samples}
+    assert instruments == {None, "printer 1", "printer 2", "display 1", "display 2"}
+    assert {sample.species for sample in samples} == {None, "print", "replay_video"}
     assert "train holds 1 bona_fide videos, but the published set has 360" in summary.notes
 
 
