@@ -203,6 +203,7 @@ def test_broken_inputs_are_reported_and_the_rest_goes_on(predict, photos, name, 
         (["a.png", "--model", "nothing"], "unknown model 'nothing'"),
         (["a.png", "--model", "a.png"], "is not a facepad model"),
         (["a.png", "--annotate", "full"], "output folder full is not empty"),
+        (["a.png", "--why"], "--why colours the copies of --annotate, and needs --annotate DIR"),
         (["a.png", "--frames", "0"], "--frames"),
         (["a.png", "--threshold", "1.5"], "a threshold on P(bona fide) lies in [0, 1], got 1.5"),
         (["a.png", "--threshold", "strict"], "model tiny has no preset strict"),
@@ -405,6 +406,16 @@ def test_annotated_copies_mirror_the_inputs(predict, photos, tmp_path):
     assert copies == [f"photos/{name}" for name in names]
     assert not np.array_equal(read_image(tmp_path / "out" / "photos" / "two.png"), picture(RED, BLUE))
     assert len(list(read_video(tmp_path / "out" / "photos" / "ben" / "clip.mp4"))) == 3
+
+
+def test_why_colours_the_copies_and_changes_no_decision(predict, photos, tmp_path):
+    image = photos / "anna" / "live.png"
+    plain, why = (
+        predict(image, "--annotate", tmp_path / name, *words) for name, words in (("plain", ()), ("why", ("--why",)))
+    )
+    assert plain == why
+    one, other = (read_image(next((tmp_path / name).rglob("*.png"))).astype(int) for name in ("plain", "why"))
+    assert one.shape == other.shape and not np.array_equal(one, other)
 
 
 def test_many_files_with_three_broken_take_bounded_memory(model, tmp_path, monkeypatch):

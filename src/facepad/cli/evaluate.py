@@ -25,6 +25,7 @@ from facepad.cli.app import (
     say,
     show,
 )
+from facepad.errors import InputError
 
 
 @app.command(epilog="Example: facepad evaluate runs/first nuaa/manifest.csv reports/first --criterion bpcer@apcer=0.05")
@@ -41,6 +42,9 @@ def evaluate(
     fuse: FuseOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
     probes: Annotated[bool, typer.Option(help="Also measure short-cut probes: face blanked, only face.")] = True,
+    why: Annotated[
+        bool, typer.Option("--why", help="Show the places that decided, beside each image with a high loss.")
+    ] = False,
     thumbnails: Annotated[bool, typer.Option(help="Show images in the report: highest losses, depth maps.")] = True,
     require: RequireOption = None,
     profile: ProfileOption = None,
@@ -53,8 +57,10 @@ def evaluate(
     from facepad.workflow.evaluate import evaluate_model
     from facepad.workflow.scoring import EvaluationOptions
 
+    if why and not thumbnails:
+        raise InputError("--why shows images, and --no-thumbnails leaves all images out")
     requirements = requirements_of(require, profile)
-    options = EvaluationOptions(criterion, aggregation_of(level, fuse), batch_size, probes, dev, requirements)
+    options = EvaluationOptions(criterion, aggregation_of(level, fuse), batch_size, probes, dev, requirements, why)
     evaluation, report = evaluate_model(model, manifest, out, options, thumbnails=thumbnails, progress=True)
     show(format_summary(evaluation.summary))
     if evaluation.findings:

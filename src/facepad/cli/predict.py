@@ -23,14 +23,14 @@ from facepad.cli.app import (
     say_terms,
     show,
 )
-from facepad.errors import MediaError
+from facepad.errors import InputError, MediaError
 from facepad.runtime.terminal import one_line
 from facepad.types import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from facepad.predict.annotate import Annotations
+    from facepad.predict.annotate import Annotations, Why
     from facepad.predict.run import Outcome, Results
     from facepad.predict.sources import Source
     from facepad.predict.stream import StreamState
@@ -56,6 +56,12 @@ def predict(
     annotate: Annotated[
         Path | None, typer.Option(metavar="DIR", help="New (or empty) folder for copies that show the decisions.")
     ] = None,
+    why: Annotated[
+        bool,
+        typer.Option(
+            "--why", help="Colour the copies of --annotate: blue places speak for live, red ones for an attack."
+        ),
+    ] = False,
     fail_on: Annotated[FailOn | None, typer.Option(help="Exit with code 4 if a decision has this value.")] = None,
     detector: DetectorOption = None,
     quality: QualityOption = "",
@@ -75,12 +81,14 @@ def predict(
     from facepad.predict.run import Results, predict_sources
     from facepad.predict.sources import find_sources
 
+    if why and annotate is None:
+        raise InputError("--why colours the copies of --annotate, and needs --annotate DIR")
     limits, not_read = Quality.parse(quality), NotRead()
     sources = find_sources(inputs, sys.stdin.buffer, not_read)
     predictor = load(model, detector=detector, quality=limits, faces=faces, threshold=threshold)
     results, complete = Results(frames=as_json, faces=faces), True
     width = min(_WIDEST, max(len(source.name) for source in sources))
-    with _copies(annotate) as copies:
+    with _copies(annotate, predictor.pipeline.why if why else None) as copies:
         say_terms(predictor.bundle)
         if not_read:
             say(str(not_read))
@@ -97,12 +105,12 @@ def predict(
     raise typer.Exit(_exit_code(results, complete, fail_on))
 
 
-def _copies(folder: Path | None) -> AbstractContextManager[Annotations | None]:
+def _copies(folder: Path | None, why: Why | None) -> AbstractContextManager[Annotations | None]:
     if folder is None:
         return nullcontext()
     from facepad.predict.annotate import Annotations  # imported late: most calls need no copies
 
-    return Annotations(folder)
+    return Annotations(folder, why)
 
 
 def _copy(outcome: Outcome, copies: Annotations | None) -> None:

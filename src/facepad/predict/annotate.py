@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePath
 from typing import Self
@@ -15,12 +15,15 @@ from facepad.errors import VideoError
 from facepad.files.locks import new_folder
 from facepad.media.images import read_image, write_image
 from facepad.media.videos import read_video, write_video
+from facepad.modelfile.scorers import OcclusionMap
 from facepad.predict.sources import Source
-from facepad.types import Decision, FrameDecision, Label, SourceDecision, VideoDecision
+from facepad.types import Box, Decision, FrameDecision, Label, SourceDecision, VideoDecision
 
-__all__ = ["Annotations", "annotate"]
+__all__ = ["Annotations", "Why", "annotate"]
 
 Image = NDArray[np.uint8]
+Why = Callable[[Image, Box | None], OcclusionMap]
+"""Function of an image, uint8 RGB ``(H, W, 3)``, and a face square. It makes an occlusion map."""
 _COLOURS = {Label.BONA_FIDE: (0, 150, 60), Label.ATTACK: (200, 30, 30), None: (110, 110, 110)}
 _WHITE = (255, 255, 255)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -28,7 +31,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")
 
 
-def annotate(image: Image, decisions: Sequence[Decision]) -> Image:
+def annotate(image: Image, decisions: Sequence[Decision], why: Why | None = None) -> Image:
     """Draw the box, verdict and score of each decision on a copy. Depth maps are drawn at the lower left.
 
     Bona fide is green, attack is red, and undecided is grey. A decision without a box surrounds the whole image.
@@ -36,11 +39,14 @@ def annotate(image: Image, decisions: Sequence[Decision]) -> Image:
     Args:
         image: uint8 RGB ``(H, W, 3)``.
         decisions: The decisions on this image, the most prominent face first.
+        why: Function of an image and a face square that makes an occlusion map (`Pipeline.why`). The map colours the
+            image of the first decision that has a score. None draws no map.
 
     Returns:
         uint8 RGB of the same shape.
     """
-    drawn = image.copy()
+    scored = next((decision for decision in decisions if decision.score is not None), None)
+    drawn = image.copy() if why is None or scored is None else why(image, scored.box).drawn_on(image)
     side = min(image.shape[:2])
     thick = max(1, side // 200)
     height, width = image.shape[:2]
@@ -89,6 +95,7 @@ class Annotations:
 
     Args:
         folder: A new or empty folder. The context manager creates it.
+        why: Function that makes an occlusion map, as in `annotate`.
 
     Raises:
         OutputExistsError: The folder is not empty.
@@ -96,8 +103,8 @@ class Annotations:
         InputError: The path is a file, or the folder cannot be created.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, why: Why | None = None) -> None:
+        self._folder, self._why = folder, why
         self._held = ExitStack()
         self._taken: set[str] = set()
 
@@ -123,16 +130,16 @@ class Annotations:
         if isinstance(result, VideoDecision):
             assert isinstance(source.content, Path)
             target = self._free_path(source.mirror.with_suffix(".mp4"))
-            write_video(target, _annotated_frames(source.content, result), rate=_frame_rate(result))
+            write_video(target, _annotated_frames(source.content, result, self._why), rate=_frame_rate(result))
         elif isinstance(result, FrameDecision):
             assert image is not None
             target = self._free_path(source.mirror / f"{result.index:06}.jpg")
-            write_image(target, annotate(image, result.decisions))
+            write_image(target, annotate(image, result.decisions, self._why))
         else:
             assert not isinstance(source.content, int)
             mirror = source.mirror if source.mirror.suffix.lower() in _SUFFIXES else source.mirror.with_suffix(".png")
             target = self._free_path(mirror)
-            write_image(target, annotate(read_image(source.content), result))
+            write_image(target, annotate(read_image(source.content), result, self._why))
         return target
 
     def _free_path(self, mirror: PurePath) -> Path:
@@ -145,13 +152,13 @@ class Annotations:
         return self._folder / name
 
 
-def _annotated_frames(path: Path, video: VideoDecision) -> Iterator[Image]:
+def _annotated_frames(path: Path, video: VideoDecision, why: Why | None) -> Iterator[Image]:
     """The annotated examined frames, all in the size of the first frame."""
     decisions = {frame.index: frame.decisions for frame in video.frames}
     size = None
     for frame in read_video(path, count=video.asked):
         if frame.index in decisions:
-            drawn = annotate(frame.image, decisions[frame.index])
+            drawn = annotate(frame.image, decisions[frame.index], why)
             size = size or drawn.shape[:2]
             if drawn.shape[:2] != size:
                 drawn = np.asarray(cv2.resize(drawn, size[::-1]), dtype=np.uint8)

@@ -16,7 +16,7 @@ from facepad.errors import ImageError, ModelError
 from facepad.faces import create_detector
 from facepad.faces.quality import USUAL_QUALITY, Quality, measure_quality
 from facepad.modelfile.bundle import Bundle, usual_detector
-from facepad.modelfile.scorers import BundleScorer, Prepared
+from facepad.modelfile.scorers import BundleScorer, OcclusionMap, Prepared, occlusion_map
 from facepad.predict.inputs import ImageInput, read_input
 from facepad.predict.policy import check_face_policy
 from facepad.runtime.arguments import require_instance, require_positive
@@ -227,6 +227,18 @@ class Pipeline:
                 yield Decision.on_score(
                     score, threshold, box=face.box, depth_map=depth, timings=timings, quality=face.quality
                 )
+
+    def why(self, image: NDArray[np.uint8], box: Box | None) -> OcclusionMap:
+        """How much each place of an image raises the score of a face. The map takes as many scores as it has places.
+
+        Args:
+            image: uint8 RGB ``(H, W, 3)``.
+            box: The box of the decision on the face; None for models that take the whole frame.
+
+        Raises:
+            ModelError: The model needs a face and ``box`` is None.
+        """
+        return occlusion_map(self._scorer, image, box)
 
     def warm(self) -> Examined:
         """Find faces in noise and crop a face from the noise, to create all objects that are created at first use.

@@ -79,6 +79,7 @@ class ReportContent:
         image_root: Base folder of the paths of the records; None shows no images.
         thumbnails: Whether images are shown. Images may show real people.
         pictures: Path of a record to path of its image, if the paths differ (a video and the frame to show).
+        why: Path of a record to a picture of its occlusion map as a ``data:`` URI, for the images with high losses.
         depth_examples: Images beside predicted depth maps, from `facepad.report.depth_examples`.
         epochs: Rows of the learning curves, in order. Each row has ``stage`` and ``epoch``, and may have
             ``train_loss``, ``train_accuracy``, ``dev_loss`` and ``dev_accuracy``.
@@ -104,6 +105,7 @@ class ReportContent:
     image_root: Path | None = None
     thumbnails: bool = True
     pictures: Mapping[str, str] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
     depth_examples: Sequence[DepthExample] = ()
     epochs: Sequence[Mapping[str, Any]] = ()
     recipe: Mapping[str, Any] | None = None

@@ -12,10 +12,11 @@ from facepad.report.content import ReportContent
 from facepad.report.pictures import jpeg_uri
 from facepad.types import Label, ScoreRecord
 
-__all__ = ["TopLoss", "loss", "top_losses"]
+__all__ = ["IMAGE_SIDE", "TopLoss", "hardest_records", "loss", "top_losses"]
 
 _PER_CLASS = 10
-_IMAGE_SIDE = 132  # pixels; an image of this size has a few kB and still shows the details of a presentation
+IMAGE_SIDE = 132
+"""Side of a picture in pixels: it has a few kB and still shows the details of a presentation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +26,12 @@ class TopLoss(Card):
     Attributes:
         loss: Cross-entropy in nats, as text; None if scores are not probabilities.
         picture: The image as a ``data:`` URI; None if the image is unreadable or the report shows no images.
+        why: The image with its occlusion map as a ``data:`` URI; None without a map.
     """
 
     loss: str | None
     picture: str | None
+    why: str | None
 
 
 def loss(record: ScoreRecord) -> float:
@@ -43,22 +46,28 @@ def loss(record: ScoreRecord) -> float:
     return -math.log(right) + 0.0 if right > 0 else math.inf
 
 
-def top_losses(content: ReportContent) -> dict[Label, list[TopLoss]]:
-    """Return the cards of the measured records with the highest loss, by class, in descending order of loss.
+def hardest_records(content: ReportContent) -> dict[Label, list[ScoreRecord]]:
+    """Return the measured records with the highest loss, by class, in descending order of loss.
 
     The records are sorted by score, because the loss of bona fide samples falls with the score and the loss of attacks
     rises with the score. This order also exists for scores that are not probabilities. Ties keep the order of records.
     """
     scored = [(record.score, record) for record in content.measured if record.score is not None]
-    probabilities = all(0 <= score <= 1 for score, _ in scored)
-    gallery = {}
+    hardest = {}
     for label in Label:
         sign = 1 if label is Label.BONA_FIDE else -1
-        hardest = sorted(
+        ranked = sorted(
             ((sign * score, record) for score, record in scored if record.label is label), key=lambda pair: pair[0]
         )
-        gallery[label] = [_top_loss(content, record, probabilities) for _, record in hardest[:_PER_CLASS]]
-    return gallery
+        hardest[label] = [record for _, record in ranked[:_PER_CLASS]]
+    return hardest
+
+
+def top_losses(content: ReportContent) -> dict[Label, list[TopLoss]]:
+    """Return the cards of `hardest_records`."""
+    probabilities = all(0 <= record.score <= 1 for record in content.measured if record.score is not None)
+    hardest = hardest_records(content).items()
+    return {label: [_top_loss(content, record, probabilities) for record in records] for label, records in hardest}
 
 
 def _top_loss(content: ReportContent, record: ScoreRecord, probabilities: bool) -> TopLoss:
@@ -72,6 +81,7 @@ def _top_loss(content: ReportContent, record: ScoreRecord, probabilities: bool) 
         record.score >= content.threshold.value,
         loss=None if value is None else "∞" if math.isinf(value) else f"{value:.3f}",
         picture=_picture_uri(content, record.path),
+        why=content.why.get(record.path),
     )
 
 
@@ -79,7 +89,7 @@ def _picture_uri(content: ReportContent, path: str) -> str | None:
     if content.image_root is None or not content.thumbnails:
         return None
     try:
-        pixels = read_image(content.image_root / content.pictures.get(path, path), min_size=(_IMAGE_SIDE, _IMAGE_SIDE))
+        pixels = read_image(content.image_root / content.pictures.get(path, path), min_size=(IMAGE_SIDE, IMAGE_SIDE))
     except ImageError:
         return None  # an unreadable image must not stop a report, and the page shows a placeholder
-    return jpeg_uri(pixels, _IMAGE_SIDE)
+    return jpeg_uri(pixels, IMAGE_SIDE)

@@ -53,6 +53,7 @@ from facepad.workflow.scoring import (
     dev_samples,
     evaluate_samples,
 )
+from facepad.workflow.why import occlusion_pictures
 
 __all__ = ["dev_of_run", "evaluate_model"]
 
@@ -144,6 +145,8 @@ def evaluate_model(
         if thumbnails:
             examples = _depth_examples(scorer, manifest, samples, evaluation, options.aggregation)
             content = replace(content, thumbnails=True, depth_examples=examples)
+            if options.why:
+                content = replace(content, why=occlusion_pictures(scorer, manifest, samples, content))
         return evaluation, write_report(out, content)
 
 

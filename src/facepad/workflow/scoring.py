@@ -116,6 +116,7 @@ class EvaluationOptions:
         dev: Another manifest, whose dev samples choose the threshold. A manifest without splits gives all of its
             samples. None takes the dev samples of the evaluated manifest.
         requirements: Requirements to hold against the decisions on the test samples.
+        why: Whether the report shows an occlusion map beside each image with a high loss.
     """
 
     criterion: str | float | Threshold | None = None
@@ -124,6 +125,7 @@ class EvaluationOptions:
     probes: bool = True
     dev: Path | None = None
     requirements: tuple[Requirement, ...] = ()
+    why: bool = False
 
 
 @dataclass(frozen=True)

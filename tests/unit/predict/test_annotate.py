@@ -8,6 +8,7 @@ import pytest
 from facepad.errors import BusyError, InputError, OutputExistsError
 from facepad.media.images import read_image, write_image
 from facepad.media.videos import read_video, write_video
+from facepad.modelfile.scorers import OcclusionMap
 from facepad.predict.annotate import Annotations, annotate
 from facepad.predict.sources import Source, SourceKind
 from facepad.types import Box, Decision, FrameDecision, Label, Reason, VideoDecision
@@ -136,3 +137,16 @@ def test_camera_frames_are_numbered(tmp_path):
         "camera-0/000000.jpg",
         "camera-0/000001.jpg",
     ]
+
+
+def test_occlusion_map_colours_the_copy_of_the_first_scored_face():
+    seen = []
+
+    def why(image, box):
+        seen.append(box)
+        return OcclusionMap(Box(0, 100, 160, 180), np.full((8, 8), -5, np.float32))
+
+    scored = decided(Label.BONA_FIDE, Box(200, 20, 260, 80))
+    drawn = annotate(GREY, [NO_FACE, scored], why)
+    assert seen == [scored.box] and colour_at(drawn, 80, 150) == "red" and colour_at(drawn, 200, 150) == "grey"
+    assert np.array_equal(annotate(GREY, [NO_FACE], why), annotate(GREY, [NO_FACE])) and len(seen) == 1

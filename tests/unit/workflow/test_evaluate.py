@@ -73,13 +73,15 @@ def test_a_criterion_chooses_on_dev_and_a_bare_model_takes_eer(model, bare, nois
 
 
 def test_a_bare_model_file_gives_the_run_s_figures(bare, tiny_run, noisy_manifest, tmp_path):
-    of_file, page = evaluate(bare, noisy_manifest, tmp_path / "file")
+    of_file, page = evaluate(bare, noisy_manifest, tmp_path / "file", why=True)
     of_run, run_page = evaluate(tiny_run, noisy_manifest, tmp_path / "run")
     assert of_file.records == of_run.records
     assert of_file.summary.rates == of_run.summary.rates
     pages = page.read_text(), run_page.read_text()
     assert ["Recipe" in text for text in pages] == [False, True]
     assert "Learning curves" not in pages[0]
+    assert ["is an occlusion map" in text for text in pages] == [True, False]
+    assert pages[0].count("Places that speak for live (blue)") == pages[0].count("<dt>Loss</dt>") > 2
     assert "manifest_sha256" in pages[0]
     metrics = json.loads((tmp_path / "file" / "metrics.json").read_text())
     assert metrics["eer"] == json.loads((tmp_path / "run" / "metrics.json").read_text())["eer"]
@@ -101,7 +103,8 @@ def test_a_model_without_a_file_has_no_hash_in_the_report(model, noisy_manifest,
 
 def test_videos_at_a_threshold_of_images_are_said(model, manifest_like, noisy_manifest, tmp_path):
     manifest = manifest_like(tmp_path, lambda sample: replace(sample, video=f"{sample.label}-{sample.path[-5]}"))
-    evaluation, _ = evaluate(model, manifest, tmp_path / "out", aggregation="mean")
+    evaluation, page = evaluate(model, manifest, tmp_path / "out", aggregation="mean", why=True)
+    assert "Places that speak for live (blue)" in page.read_text()
     assert any("chosen on single images" in note.text for note in evaluation.summary.notes)
 
 

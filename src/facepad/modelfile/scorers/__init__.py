@@ -1,6 +1,17 @@
 """Scorers, which compute P(bona fide) of images on any inference engine."""
 
 from facepad.modelfile.scorers.bundle_scorer import BundleScorer
+from facepad.modelfile.scorers.occlusion import OcclusionMap, occluded_crops, occlusion_map
 from facepad.modelfile.scorers.scorer import Prepared, Scorer, Scores, calibrated, sigmoid
 
-__all__ = ["BundleScorer", "Prepared", "Scorer", "Scores", "calibrated", "sigmoid"]
+__all__ = [
+    "BundleScorer",
+    "OcclusionMap",
+    "Prepared",
+    "Scorer",
+    "Scores",
+    "calibrated",
+    "occluded_crops",
+    "occlusion_map",
+    "sigmoid",
+]
