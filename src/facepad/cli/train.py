@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facepad.cli.app import Device, Manifest, app, say
+
+
+class LoggerChoice(StrEnum):
+    """The logger of a training's curves."""
+
+    TENSORBOARD = "tensorboard"
+    CSV = "csv"
+    MLFLOW = "mlflow"
+    WANDB = "wandb"
 
 
 @app.command(
@@ -31,15 +41,18 @@ def train(
     nodes: Annotated[
         int | None, typer.Option(min=1, help="Machines; more than one needs torchrun. Default: 1, or torchrun's value.")
     ] = None,
+    logger: Annotated[LoggerChoice, typer.Option(help="Logger of the curves.")] = LoggerChoice.TENSORBOARD,
 ) -> None:
     """Train a recipe on a manifest's train and dev splits. All devices share the batch of a step."""
     from facepad.modelfile.run_folder import RunFolder
     from facepad.training.devices import Devices
     from facepad.training.recipe import load_recipe
+    from facepad.training.tracking import Tracking
     from facepad.workflow.train import train_run
 
     where = Devices(device.value, devices, nodes)
-    left_out = train_run(load_recipe(recipe, overrides), manifest, out, resume=resume, devices=where, progress=True)
+    tracking = Tracking(progress=True, logger=logger.value)
+    left_out = train_run(load_recipe(recipe, overrides), manifest, out, resume=resume, devices=where, tracking=tracking)
     if os.environ.get("RANK", "0") != "0":
         return
     if left_out:

@@ -111,6 +111,11 @@ class RunFolder:
         return self.path / "tensorboard"
 
     @property
+    def logger_file(self) -> Path:
+        """The identifier of the run of MLflow or W&B."""
+        return self.path / "logger.json"
+
+    @property
     def features(self) -> Path:
         """The folder of frozen layers' features, used if the folder of the data is not writable."""
         return self.path / "features"

@@ -21,6 +21,7 @@ from facepad.training.devices import BEST_DEVICE, Devices
 from facepad.training.ranks import Ranks, joined, start_ranks
 from facepad.training.run import TrainerOptions, TrainingRun, feature_taps
 from facepad.training.settings import StageSettings, TrainingPlan, TrainSettings
+from facepad.training.tracking import QUIET, Tracking
 
 __all__ = ["check_stages", "check_training", "fit", "seed_everything"]
 
@@ -32,7 +33,7 @@ def fit(
     folder: Path,
     *,
     devices: Devices = BEST_DEVICE,
-    progress: bool = False,
+    tracking: Tracking = QUIET,
 ) -> dict[str, str]:
     """Train ``model`` in place, stage after stage. Unfinished stages in ``folder`` continue.
 
@@ -44,10 +45,10 @@ def fit(
         model: The network with its initial weights. `seed_everything` makes random weights repeatable.
         data: The samples.
         plan: The stages and their settings.
-        folder: The run folder, for checkpoints, TensorBoard events and ``metrics.jsonl``.
+        folder: The run folder, for checkpoints, the logger's files and ``metrics.jsonl``.
         devices: Devices to train on. If a launcher such as torchrun has started this process, all processes of the
             launcher train together.
-        progress: Show progress bars on stderr.
+        tracking: Progress bars, and the logger of the curves.
 
     Returns:
         The training images that could not be read: path to reason.
@@ -60,7 +61,7 @@ def fit(
     """
     check_training(data, devices, plan.train.precision)
     accelerator, processes = devices.accelerator(), devices.processes_to_start()
-    options = _trainer_options(plan.train, accelerator, progress=progress)
+    options = _trainer_options(plan.train, accelerator, tracking)
     run = TrainingRun(model, data, plan, RunFolder(folder), options)
     if processes > 1:
         start_ranks(processes, accelerator, _fit_as_rank, run)  # `_fit_stages` then only reads finished stages
@@ -70,11 +71,11 @@ def fit(
     return run.unreadable
 
 
-def _trainer_options(train: TrainSettings, accelerator: str, *, progress: bool) -> TrainerOptions:
+def _trainer_options(train: TrainSettings, accelerator: str, tracking: Tracking) -> TrainerOptions:
     precision = "bf16-mixed" if accelerator == "cuda" else "32-true"
     if train.precision != "auto":
         precision = train.precision
-    return TrainerOptions(accelerator, precision, train.deterministic, train.accumulate, progress)
+    return TrainerOptions(accelerator, precision, train.deterministic, train.accumulate, tracking)
 
 
 def _fit_as_rank(run: TrainingRun) -> None:

@@ -12,6 +12,7 @@ from facepad.training.data import TrainingData
 from facepad.training.features import KeptFeatures
 from facepad.training.ranks import Ranks
 from facepad.training.settings import StageSettings, TrainingPlan
+from facepad.training.tracking import QUIET, Tracking
 
 __all__ = ["TrainerOptions", "TrainingRun", "feature_taps"]
 
@@ -25,14 +26,14 @@ class TrainerOptions:
         precision: A precision of Lightning.
         deterministic: Whether to refuse PyTorch operations whose results are not repeatable.
         accumulate: Number of parts of a batch whose gradients a rank accumulates before an optimiser step.
-        progress: Whether to show progress bars on stderr.
+        tracking: Progress bars, and the logger.
     """
 
     accelerator: str
     precision: str
     deterministic: bool = True
     accumulate: int = 1
-    progress: bool = False
+    tracking: Tracking = QUIET
 
 
 @dataclass

@@ -168,7 +168,9 @@ def _feature_rows(run: TrainingRun, split: str, source: CropSource, start: str, 
     if split not in run.features or start not in run.features[split].maps:
         views = run.data.views if split == "train" else 1
         folder = run.data.cache or run.folder.features
-        run.features[split] = keep_features(run.model, taps, source, folder, views=views, progress=run.options.progress)
+        run.features[split] = keep_features(
+            run.model, taps, source, folder, views=views, progress=run.options.tracking.progress
+        )
     features = run.features[split]
     run.unreadable |= features.unreadable
     return RowDataset(features.maps[start], features.rows, source, features.kept)

@@ -17,7 +17,6 @@ import lightning.pytorch as pl
 from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.tuner.tuning import Tuner
 from torch.utils.data import DataLoader
@@ -27,6 +26,7 @@ from facepad.files.disk import json_line, read_json, write_text
 from facepad.modelfile.run_folder import RunFolder, StageFiles
 from facepad.training.callbacks import EpochLog
 from facepad.training.checkpoints import WholeCheckpoints
+from facepad.training.loggers import make_logger
 from facepad.training.module import PadModule
 from facepad.training.ranks import Ranks
 from facepad.training.run import TrainerOptions
@@ -67,13 +67,13 @@ def make_trainer(
     ]
     if settings.patience is not None:
         callbacks.append(EarlyStopping("dev_loss", patience=settings.patience))
-    interactive = options.progress and sys.stderr.isatty()
+    interactive = options.tracking.progress and sys.stderr.isatty()
     if interactive:
         callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
     return pl.Trainer(
         max_epochs=settings.epochs,
         callbacks=callbacks,
-        logger=TensorBoardLogger(str(folder.tensorboard.parent), name=folder.tensorboard.name, version=settings.name),
+        logger=make_logger(options.tracking.logger, folder, settings.name),
         enable_progress_bar=interactive,
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -135,7 +135,7 @@ def found_lr(options: TrainerOptions, module: PadModule, loader: DataLoader[Any]
             accumulate_grad_batches=parts,
             logger=False,
             enable_checkpointing=False,
-            enable_progress_bar=options.progress and sys.stderr.isatty() and ranks.first,
+            enable_progress_bar=options.tracking.progress and sys.stderr.isatty() and ranks.first,
             enable_model_summary=False,
             default_root_dir=str(folder),
             **_common_arguments(options),

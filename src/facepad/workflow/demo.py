@@ -20,6 +20,7 @@ from facepad.predict.predictor import load
 from facepad.predict.run import predict_sources
 from facepad.predict.sources import find_sources
 from facepad.training.recipe import load_recipe
+from facepad.training.tracking import Tracking
 from facepad.types import Sample, Split
 from facepad.workflow.evaluate import evaluate_model
 from facepad.workflow.export import Wording, export_run
@@ -88,7 +89,7 @@ def _make_data(manifest: Path) -> list[Sample]:
 def _train_on_images(manifest: Path, out: Path) -> str:
     """Train and evaluate the first network, and return its metrics as text."""
     _log.info("== 3/8 train")
-    train_run(load_recipe("demo"), manifest, out / "run", progress=True)
+    train_run(load_recipe("demo"), manifest, out / "run", tracking=Tracking(progress=True))
     _log.info("== 4/8 choose the threshold on dev, evaluate on test")
     evaluation, _ = evaluate_model(out / "run", manifest, out / "report", progress=True)
     return format_summary(evaluation.summary)
@@ -98,7 +99,7 @@ def _train_with_depth(manifest: Path, out: Path) -> str:
     """Make depth labels, train and evaluate the second network with them, and return its metrics as text."""
     _log.info("== 5/8 make depth labels, train a network with these labels")
     make_depth(manifest, labeller="template", progress=True)
-    train_run(load_recipe("demo-depth"), manifest, out / "run-depth", progress=True)
+    train_run(load_recipe("demo-depth"), manifest, out / "run-depth", tracking=Tracking(progress=True))
     _log.info("== 6/8 evaluate this network on whole videos")
     options = EvaluationOptions(aggregation="mean", probes=False)
     evaluation, _ = evaluate_model(out / "run-depth", manifest, out / "report-depth", options, progress=True)

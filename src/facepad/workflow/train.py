@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from facepad.datasets.manifest import manifest_hash, read_manifest, resolve
 from facepad.datasets.origin import origin_of
 from facepad.datasets.splits import spelling_notes, spellings_across_splits
@@ -31,7 +33,8 @@ from facepad.training.devices import BEST_DEVICE, Devices
 from facepad.training.fit import check_stages, check_training, fit, seed_everything
 from facepad.training.plugins import used_plugins
 from facepad.training.ranks import joined
-from facepad.training.recipe import Recipe, validate_recipe
+from facepad.training.recipe import Recipe
+from facepad.training.tracking import QUIET, Tracking
 from facepad.types import Split
 from facepad.workflow.versions import installed_versions
 
@@ -48,7 +51,7 @@ def train_run(
     *,
     resume: bool = False,
     devices: Devices = BEST_DEVICE,
-    progress: bool = False,
+    tracking: Tracking = QUIET,
 ) -> dict[str, str]:
     """Train ``recipe`` on a manifest's train and dev samples, and write the run folder ``out``.
 
@@ -61,7 +64,7 @@ def train_run(
         out: New run folder; with ``resume``, the folder of an unfinished run of the same recipe and data.
         resume: Continue an unfinished run.
         devices: The devices for the training.
-        progress: Draw progress bars on stderr.
+        tracking: Progress bars, and the logger of the curves. A resumed run may have another logger.
 
     Returns:
         Path -> reason, for each image that was left out, such as an unreadable image.
@@ -90,7 +93,7 @@ def train_run(
                 _LOG.warning("%s", note)
             write_json(run.samples_file, _samples_of(manifest, data))
         try:
-            left_out |= fit(model, data, recipe.plan(), out, devices=devices, progress=progress)
+            left_out |= fit(model, data, recipe.plan(), out, devices=devices, tracking=tracking)
         except InputError:  # without a checkpoint the run cannot be resumed, so the folder has no use
             if ranks.first and fresh and not any(run.checkpoints.rglob("*.*")):
                 shutil.rmtree(out)
@@ -174,9 +177,7 @@ class _Opening:
         before, now = run.read(run.recipe_file, "recipe", "manifest_sha256", "depth"), self._recorded()
         if run.is_finished:
             raise InputError(f"the run in {run.path} is finished; there is nothing to resume")
-        # A recipe of an earlier version lacks the keys that this version has added.
-        recipe = validate_recipe(before["recipe"], str(run.recipe_file)).model_dump(mode="json")
-        if difference := _difference(recipe, now["recipe"]):
+        if difference := _difference(_with_new_keys(before["recipe"]), now["recipe"]):
             raise InputError(f"{begun} {difference}")
         if before["manifest_sha256"] != self.manifest_sha256:
             raise InputError(f"{begun} a manifest that differs from {self.manifest}")
@@ -197,6 +198,14 @@ class _Opening:
 
     def _plugin_packages(self) -> list[str]:
         return [row["package"] for row in used_plugins(self.recipe) if "package" in row]
+
+
+def _with_new_keys(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A stored recipe, with the default values of the keys that later versions of facepad have added."""
+    try:
+        return Recipe.model_validate(recipe).model_dump(mode="json")
+    except ValidationError:  # a key was removed, which is a difference
+        return recipe
 
 
 def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None:
