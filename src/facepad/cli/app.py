@@ -145,6 +145,13 @@ ProfileOption = Annotated[
         "--profile", metavar="NAME", help="Requirements of a published scheme (facepad list profiles). Repeatable."
     ),
 ]
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN[,COLUMN]",
+        help="Also rates of each group that this further column makes (two columns: each combination), and their gaps.",
+    ),
+]
 LevelOption = Annotated[Level, typer.Option(help="The unit of the metrics: single images, or whole videos.")]
 HigherIsOption = Annotated[
     Label, typer.Option(help="Meaning of high scores. With attack, every score is negated; so is each threshold.")

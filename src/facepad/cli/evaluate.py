@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facepad.cli.app import (
+    ByOption,
     CriterionOption,
     FuseOption,
     Level,
@@ -48,19 +49,21 @@ def evaluate(
     thumbnails: Annotated[bool, typer.Option(help="Show images in the report: highest losses, depth maps.")] = True,
     require: RequireOption = None,
     profile: ProfileOption = None,
+    by: ByOption = None,
 ) -> int:
     """Measure a model on test with its own threshold, or with a threshold chosen on dev. Write a report to OUT.
 
     Exit code 5: a rate exceeds the limit of a requirement.
     """
-    from facepad.metrics import format_findings, format_summary
+    from facepad.metrics import format_findings, format_summary, parse_columns
     from facepad.workflow.evaluate import evaluate_model
     from facepad.workflow.scoring import EvaluationOptions
 
     if why and not thumbnails:
         raise InputError("--why shows images, and --no-thumbnails leaves all images out")
-    requirements = requirements_of(require, profile)
-    options = EvaluationOptions(criterion, aggregation_of(level, fuse), batch_size, probes, dev, requirements, why)
+    requirements, columns = requirements_of(require, profile), parse_columns(by) if by is not None else ()
+    aggregation = aggregation_of(level, fuse)
+    options = EvaluationOptions(criterion, aggregation, batch_size, probes, dev, requirements, why, columns)
     evaluation, report = evaluate_model(model, manifest, out, options, thumbnails=thumbnails, progress=True)
     show(format_summary(evaluation.summary))
     if evaluation.findings:

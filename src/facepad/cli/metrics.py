@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from facepad.cli.app import (
+    ByOption,
     CriterionOption,
     FuseOption,
     HigherIsOption,
@@ -42,19 +43,30 @@ def metrics(
         float | None, typer.Option(help="Lowest accepted comparison score; without it, match holds decisions.")
     ] = None,
     higher_is: HigherIsOption = Label.BONA_FIDE,
+    by: ByOption = None,
 ) -> int:
     """Compute metrics from the scores of any system. The threshold is chosen on dev and applied to test.
 
     With a column match, or with --match, also the rates of the whole system of detection and comparison. Exit code 5: a
     rate exceeds the limit of a requirement.
     """
-    from facepad.metrics import check_system, format_findings, format_summary, format_whole_system, system_of
+    from facepad.metrics import (
+        check_system,
+        format_findings,
+        format_summary,
+        format_whole_system,
+        parse_columns,
+        system_of,
+        with_groups,
+    )
     from facepad.metrics.epsc import system_curve
     from facepad.metrics.from_file import measured_file
 
     requirements = requirements_of(require, profile, compared=True)
+    columns = parse_columns(by) if by is not None else ()
     aggregation = aggregation_of(level, fuse)
     summary, parts = measured_file(scores, criterion or "eer", dev=dev, aggregation=aggregation, higher_is=higher_is)
+    summary = with_groups(summary, parts.measured, columns)
     threshold = summary.threshold.value
     system = system_of(parts.measured, threshold, match=match, match_threshold=match_threshold, aggregation=aggregation)
     findings = check_system(parts.measured, threshold, requirements, system)

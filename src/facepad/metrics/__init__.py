@@ -8,6 +8,8 @@ from facepad.metrics.convert import convert_scores, write_bob_csv
 from facepad.metrics.curves import DetCurve, Histogram, RocCurve, det, histogram, probit, roc
 from facepad.metrics.epsc import ExpectedCurve, Trials, epc, epsc, system_curve, trials_of
 from facepad.metrics.from_file import metrics_from_file
+from facepad.metrics.gaps import LEAST_UNITS, Gap
+from facepad.metrics.groups import GroupComparison, GroupRates, check_columns, compare_groups, parse_columns
 from facepad.metrics.intervals import Rate, clopper_pearson
 from facepad.metrics.levels import AGGREGATIONS, Aggregation, check_videos, level_words, shown_frames, to_videos
 from facepad.metrics.logistic import balanced_weights, logistic_regression
@@ -45,7 +47,7 @@ from facepad.metrics.requirements import (
 from facepad.metrics.resampling import Cluster, Resampling, best_cluster
 from facepad.metrics.scores import SCORE_COLUMNS, ScoreFile, read_scores, scores_sha256, write_scores
 from facepad.metrics.series import SeriesRates, series_rates, worst_series
-from facepad.metrics.summary import InstrumentRates, PadSummary, summarize
+from facepad.metrics.summary import InstrumentRates, PadSummary, summarize, with_groups
 from facepad.metrics.text import (
     finding_notes,
     format_comparison,
@@ -80,6 +82,7 @@ __all__ = [
     "AGGREGATIONS",
     "APCER_LIMITS",
     "CHOSEN_ON_ITSELF",
+    "LEAST_UNITS",
     "MEASURES",
     "PRECISION_RECALL",
     "PRESETS",
@@ -97,6 +100,9 @@ __all__ = [
     "Difference",
     "ExpectedCurve",
     "Finding",
+    "Gap",
+    "GroupComparison",
+    "GroupRates",
     "Histogram",
     "InstrumentRates",
     "Intent",
@@ -132,6 +138,7 @@ __all__ = [
     "bpcer",
     "bpcer_at_apcer",
     "bpnrr",
+    "check_columns",
     "check_requirements",
     "check_system",
     "check_videos",
@@ -139,6 +146,7 @@ __all__ = [
     "choose_threshold",
     "clopper_pearson",
     "compare_files",
+    "compare_groups",
     "compare_records",
     "confusion_matrix",
     "convert_scores",
@@ -172,6 +180,7 @@ __all__ = [
     "measures_of",
     "metrics_from_file",
     "parse_attack_type",
+    "parse_columns",
     "parse_criterion",
     "parse_label",
     "parse_requirements",
@@ -196,6 +205,7 @@ __all__ = [
     "trials_of",
     "weak_notes",
     "whole_system",
+    "with_groups",
     "with_matches",
     "worst_series",
     "write_bob_csv",

@@ -14,6 +14,7 @@ from facepad.metrics import measures
 from facepad.metrics.cells import Cells, count_cells
 from facepad.metrics.counts import Share
 from facepad.metrics.curve_rates import Curve, curve_rates
+from facepad.metrics.groups import GroupComparison, compare_groups
 from facepad.metrics.intervals import CONFIDENCE, Rate
 from facepad.metrics.levels import Aggregation
 from facepad.metrics.measures import APCER_LIMITS, APNRR, FAR, PRECISION_RECALL, Basis, bpcer_at
@@ -26,7 +27,7 @@ from facepad.metrics.table import ScoreTable, common_split, score_table
 from facepad.metrics.thresholds import CHOSEN_ON_ITSELF, Threshold, fixed_threshold
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
-__all__ = ["InstrumentRates", "PadSummary", "summarize"]
+__all__ = ["InstrumentRates", "PadSummary", "summarize", "with_groups"]
 
 _DEFAULT_RESAMPLING = Resampling()
 
@@ -73,6 +74,7 @@ class PadSummary:
         notes: Notes for the reader.
         aggregation: Aggregation of the frames of a video into a record; None if records are frames.
         series: Rates of each PAI series, if attacks name series.
+        groups: Rates and gaps of groups of people, from `with_groups`; None without groups.
     """
 
     source: str
@@ -94,6 +96,7 @@ class PadSummary:
     notes: tuple[Note, ...] = ()
     aggregation: Aggregation | None = None
     series: tuple[SeriesRates, ...] = ()
+    groups: GroupComparison | None = None
 
     @property
     def level(self) -> str:
@@ -126,6 +129,7 @@ class PadSummary:
             },
             "series": [each.to_dict() for each in self.series],
             "worst_series": worst and worst.to_dict(),
+            "groups": self.groups and self.groups.to_dict(),
             "bpcer_at_apcer": {f"{limit:g}": rate.to_dict() for limit, rate in self.bpcer_at_apcer.items()},
             "confusion_matrix": {
                 "bona_fide": {"accepted": matrix.bona_fide_accepted, "rejected": matrix.bona_fide_rejected},
@@ -206,6 +210,24 @@ def summarize(
         series=series_rates(records, threshold.value, cluster, resampling),
     )
     return replace(summary, notes=(*notes, *_single_subject_notes(records), *_summary_notes(summary)))
+
+
+def with_groups(summary: PadSummary, records: Sequence[ScoreRecord], columns: Sequence[str]) -> PadSummary:
+    """Return a summary with the rates of groups at the same threshold. Without columns, it stays unchanged.
+
+    Args:
+        summary: The summary of the records.
+        records: The records.
+        columns: The attributes that make the groups.
+
+    Raises:
+        MetricError: a column is absent, constant or nearly empty, or there are too many groups.
+    """
+    if not columns:
+        return summary
+    resampling = Resampling(summary.cluster, summary.bootstrap, summary.seed)
+    groups = compare_groups(records, summary.threshold.value, columns, summary.cluster, resampling)
+    return replace(summary, groups=groups, notes=(*summary.notes, *groups.notes))
 
 
 def _rate_value(rate: Rate | None) -> float:

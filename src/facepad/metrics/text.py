@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from facepad.metrics.compare import Comparison, Difference, compared_measures
+from facepad.metrics.group_text import group_lines
 from facepad.metrics.intervals import Rate
 from facepad.metrics.levels import level_words
 from facepad.metrics.measures import PRECISION_RECALL, Basis, measures_of
@@ -60,6 +61,9 @@ def _summary_lines(summary: PadSummary) -> Iterator[str]:
     ):
         missing = sum(summary.non_responses[name].values())
         yield f"{name.replace('_', ' '):<20}{accepted:>10}{rejected:>10}{missing:>13}"
+    if summary.groups:
+        yield ""
+        yield from group_lines(summary.groups)
     for note in summary.notes:
         yield f"note: {note}"
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from facepad.metrics import Finding
 from facepad.report import sentences, tables
 from facepad.report.content import ReportContent
+from facepad.report.groups import COLUMNS, group_table
 from facepad.report.requirements import requirement_section
 from facepad.report.tables import NumberRow
 from facepad.report.text import GAP, count, criterion_words, number
@@ -38,6 +39,7 @@ def render_markdown(content: ReportContent) -> str:
         _requirements,
         _key_figures,
         _instruments,
+        _groups,
         _confusion,
         _unscored,
         probe_lines,
@@ -150,6 +152,21 @@ def _instruments(content: ReportContent) -> Lines:
         yield from table(heads, lines, text_columns=2)
     if more:
         yield from ("", f"and {count(more)} more series, with a lower or equal APCER.")
+
+
+def _groups(content: ReportContent) -> Lines:
+    found = group_table(content.summary)
+    if found is None:
+        return
+    yield from heading("Groups")
+    columns = (found.title, found.unit, *(title for name in COLUMNS for title in (name, "95 % interval, %")))
+    rows = [
+        (row.name, row.units, *(text for rate in row.rates for text in (rate.value, rate.interval)), row.species)
+        for row in found.rows
+    ]
+    yield from table((*columns, "Worst species"), rows)
+    for sentence in found.sentences:
+        yield from ("", plain(sentence))
 
 
 def _confusion(content: ReportContent) -> Lines:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from facepad.files.disk import printable, write_json, write_text
-from facepad.report import depth, losses, plots, sentences, tables, text
+from facepad.report import depth, groups, losses, plots, sentences, tables, text
 from facepad.report.content import ReportContent
 from facepad.report.markdown import render_markdown
 from facepad.report.page import Section, render_page
@@ -88,6 +88,8 @@ def _template_variables(content: ReportContent) -> dict[str, Any]:
         "instrument_scale": instrument_scale,
         "series": series,
         "more_series": more_series,
+        "groups": groups.group_table(content.summary),
+        "group_columns": groups.COLUMNS,
         "matrix": tables.matrix(content),
         "readings": readings,
         "roc": plots.roc_plot(content),
@@ -113,6 +115,7 @@ def _sections(content: ReportContent) -> list[Section]:
         Section("requirements", "Requirements", bool(content.findings)),
         Section("numbers", "Numbers"),
         Section("instruments", "Instruments"),
+        Section("groups", "Groups", content.summary.groups is not None),
         Section("confusion", "Confusion"),
         Section("readings", "Precision"),
         Section("curves", "ROC and DET"),

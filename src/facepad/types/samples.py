@@ -181,12 +181,12 @@ class ScoreRecord(_Described):
 
 
 def _sorted_attributes(attributes: Iterable[tuple[str, str]]) -> Attributes:
-    """Attributes in the one form that files give back: sorted by name, without empty values.
+    """Attributes in the one form that files give back: sorted by name, single spaces in values, no empty value.
 
     Raises:
         ValueError: a name or value is not allowed, or a name occurs twice.
     """
-    given = [(name, text) for name, value in attributes if (text := value.strip())]
+    given = [(name, text) for name, value in attributes if (text := " ".join(value.split()))]
     for name, value in given:
         _check_attribute_name(name)
         if len(value) > LONGEST_ATTRIBUTE:

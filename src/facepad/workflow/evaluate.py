@@ -126,7 +126,7 @@ def evaluate_model(
     evaluated = _evaluated(found, manifest, samples)
     options, dev_choice = _with_threshold(found, evaluated, manifest, samples, options)
     assert options.criterion is not None
-    check_evaluation(samples, options.criterion, options.aggregation, options.dev, options.requirements)
+    check_evaluation(samples, options.criterion, options.aggregation, options.dev, options.requirements, options.by)
     scorer = BundleScorer(evaluated.bundle)
     overlap = [*evaluated.notes, *_dev_overlap(found, evaluated.bundle, options.dev or manifest)]
     if _needs_dev(options.criterion):

@@ -22,12 +22,14 @@ from facepad.metrics import (
     Rate,
     Requirement,
     Threshold,
+    check_columns,
     check_requirements,
     check_videos,
     parse_criterion,
     refuse_frames,
     summarize,
     to_videos,
+    with_groups,
     write_scores,
 )
 from facepad.metrics.from_file import measured_file
@@ -117,6 +119,7 @@ class EvaluationOptions:
             samples. None takes the dev samples of the evaluated manifest.
         requirements: Requirements to hold against the decisions on the test samples.
         why: Whether the report shows an occlusion map beside each image with a high loss.
+        by: The attributes whose groups are measured (`facepad.metrics.with_groups`).
     """
 
     criterion: str | float | Threshold | None = None
@@ -126,6 +129,7 @@ class EvaluationOptions:
     dev: Path | None = None
     requirements: tuple[Requirement, ...] = ()
     why: bool = False
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,7 @@ def evaluate_samples(
     """
     options = options or EvaluationOptions()
     criterion = "eer" if options.criterion is None else options.criterion
-    check_evaluation(samples, criterion, options.aggregation, options.dev, options.requirements)
+    check_evaluation(samples, criterion, options.aggregation, options.dev, options.requirements, options.by)
     dev = _score_dev(scorer, options, out, progress) if options.dev else None
     splits = (Split.TEST,) if dev else (Split.DEV, Split.TEST)
     wanted = [sample for sample in samples if sample.split in splits]
@@ -190,6 +194,7 @@ def evaluate_samples(
     write_scores(out / SCORES_FILE, scored.records)
     dev_file = out / DEV_SCORES_FILE if dev else None
     summary, parts = measured_file(out / SCORES_FILE, criterion, dev=dev_file, aggregation=options.aggregation)
+    summary = with_groups(summary, parts.measured, options.by)
     findings = check_requirements(parts.measured, summary.threshold.value, options.requirements)
     eers = {}
     test = [sample for sample in wanted if sample.split is Split.TEST]
@@ -246,6 +251,7 @@ def check_evaluation(
     aggregation: Aggregation | None = None,
     dev: Path | None = None,
     requirements: Sequence[Requirement] = (),
+    by: Sequence[str] = (),
 ) -> None:
     """Check samples and options before an evaluation, so that errors appear before the slow scoring.
 
@@ -255,14 +261,17 @@ def check_evaluation(
         aggregation: The aggregation of a video's frames; None evaluates single images.
         dev: Another manifest, whose dev samples choose the threshold.
         requirements: Requirements to hold against the decisions on the test samples.
+        by: The attributes whose groups are measured.
 
     Raises:
         InputError: the test split lacks images of one class; the criterion needs dev samples, and these lack images of
             one class; the criterion is a threshold, and ``dev`` is given too; or videos are evaluated, but the test
             samples do not name their videos.
         ScoresError: videos are evaluated, and a video holds more than one kind of presentation.
-        MetricError: the criterion or aggregation is unknown, or requirements are given for single frames of videos.
+        MetricError: the criterion or aggregation is unknown, requirements are given for single frames of videos, or an
+            attribute is absent, constant or nearly empty in the test samples.
     """
+    check_columns([sample for sample in samples if sample.split is Split.TEST], by)
     if aggregation:
         check_videos(samples, aggregation)
         if not any(sample.video for sample in samples if sample.split is Split.TEST):

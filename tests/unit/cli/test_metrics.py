@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 
 from facepad.metrics import PROFILES, Intent, epsc, presentations_of, trials_of, whole_system, write_scores
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
@@ -18,12 +19,15 @@ def attacks(n, kind=AttackType.PRINT, accepted=0):
     ]
 
 
-def test_commands_take_profiles_and_list_them(tmp_path, facepad):
-    live = [
+def bona_fide(n):
+    return [
         ScoreRecord(f"l{i}", f"s{i}", None, None, Label.BONA_FIDE, None, Split.TEST, ScoreStatus.SCORED, 1.0)
-        for i in range(5)
+        for i in range(n)
     ]
-    write_scores(tmp_path / "scores.csv", [*attacks(60), *attacks(60, AttackType.MASK_3D, accepted=9), *live])
+
+
+def test_commands_take_profiles_and_list_them(tmp_path, facepad):
+    write_scores(tmp_path / "scores.csv", [*attacks(60), *attacks(60, AttackType.MASK_3D, accepted=9), *bona_fide(5)])
     words = ("metrics", tmp_path / "scores.csv", "--criterion", "0.5", "--profile", "nist-800-63a-4")
     code, out, _ = facepad(*words)
     assert code == 5 and "apcer<0.07" in out and "section 3.11" in out
@@ -90,3 +94,20 @@ def test_a_misspelt_rate_and_iapar_without_a_comparison_are_refused(tmp_path, fa
     ):
         code, _, err = facepad(*words)
         assert code == 2 and message in err
+
+
+def test_metrics_measures_groups_of_a_column_and_refuses_another(tmp_path, facepad):
+    described = [
+        replace(each, attributes=(("gender", "fm"[n % 2]), ("age", "young" if n < 30 else "old")))
+        for n, each in enumerate([*attacks(60, accepted=9), *bona_fide(60)])
+    ]
+    write_scores(tmp_path / "scores.csv", described)
+    words = ("metrics", tmp_path / "scores.csv", "--criterion", "0.5", "--by")
+    code, out, _ = facepad(*words, "Gender", "--json")
+    groups = json.loads(out)["groups"]
+    assert code == 0 and [each["values"] for each in groups["groups"]] == [{"gender": "f"}, {"gender": "m"}]
+    assert groups["gaps"]["apcer"].keys() == {"difference", "highest", "lowest", "species", "p", "permutations"}
+    code, out, _ = facepad(*words, "gender,age")
+    assert code == 0 and "by gender, age " in out and "Largest gap of APCER of print: " in out
+    code, out, err = facepad(*words, "gendre")
+    assert (code, out) == (2, "") and "did you mean 'gender'" in err and err.count("\n") == 1

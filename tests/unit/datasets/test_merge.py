@@ -62,3 +62,9 @@ def test_an_image_of_two_sets_is_refused(sets, tmp_path):
     write_manifest(tmp_path / "again.csv", [Sample("a/1.png", "x", Label.BONA_FIDE, split=Split.TRAIN)])
     with pytest.raises(InputError, match=r"both list .*1\.png"):
         merge_manifests({**sets, "c": tmp_path / "again.csv"}, tmp_path / "out" / "manifest.csv")
+
+
+def test_attributes_stay_in_the_merged_manifest(sets, tmp_path):
+    other = manifest(tmp_path / "c", Sample("1.png", "1", Label.BONA_FIDE, attributes=(("site", "north"),)))
+    merged = merge_manifests({"a": sets["a"], "c": other}, tmp_path / "out" / "manifest.csv")
+    assert [sample.attribute("site") for sample in read_manifest(merged)] == [None, None, "north"]

@@ -280,12 +280,14 @@ def test_prepare_adds_boxes_to_a_manifest_and_keeps_those_it_has(tmp_path):
     for number in range(2):
         grey(tmp_path / f"images/{number}.png", 50 * number)
     plain = tmp_path / "plain.csv"
-    boxed = Sample("images/1.png", "ben", Label.ATTACK, AttackType.PRINT, Split.TEST, box=Box(1, 2, 3, 4.5))
+    names = (("gender", "m"), ("species", "canon a"))
+    box = Box(1, 2, 3, 4.5)
+    boxed = Sample("images/1.png", "ben", Label.ATTACK, AttackType.PRINT, Split.TEST, box=box, attributes=names)
     write_manifest(plain, [Sample("images/0.png", "anna", Label.BONA_FIDE, split=Split.TEST), boxed])
     summary = run("manifest", plain, tmp_path / "out")
     first, second = read_manifest(tmp_path / "out/manifest.csv")
     assert (first.path, first.box) == ("../images/0.png", None)
-    assert (second.path, second.box) == ("../images/1.png", boxed.box)
+    assert (second.path, second.box, second.attributes) == ("../images/1.png", box, names)
     assert summary.no_face == ["../images/0.png"]
 
 

@@ -289,3 +289,18 @@ def test_requirements_on_frames_of_videos_are_refused_before_the_scoring(bare, m
     with pytest.raises(InputError, match="a video has up to .* frames here: .*--level video"):
         evaluate(bare, manifest, tmp_path / "out", requirements=requirements)
     assert not (tmp_path / "out").exists()
+
+
+def test_groups_of_a_manifest_s_column_are_in_every_file_of_the_report(bare, manifest_like, tmp_path):
+    (tmp_path / "data").mkdir()
+    manifest = manifest_like(
+        tmp_path / "data", lambda sample: replace(sample, attributes=(("side", "lr"[sample.path[-5] in "02468"]),))
+    )
+    with pytest.raises(InputError, match="did you mean 'side'"):
+        evaluate(bare, manifest, tmp_path / "wrong", by=("sides",))
+    assert not (tmp_path / "wrong").exists()
+    evaluation, page = evaluate(bare, manifest, tmp_path / "out", by=("side",))
+    assert {record.attribute("side") for record in evaluation.records} == {"l", "r"}
+    document = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert [each["values"] for each in document["groups"]["groups"]] == [{"side": "l"}, {"side": "r"}]
+    assert 'id="groups"' in page.read_text() and "## Groups" in (tmp_path / "out" / "report.md").read_text()

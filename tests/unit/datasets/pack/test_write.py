@@ -40,7 +40,7 @@ def clips(folder):
 
 def test_a_packed_set_has_the_same_samples_and_shows_the_same(data, tmp_path):
     samples = read_manifest(data)
-    samples[3] = replace(samples[3], video="clip", frame=7)
+    samples[3] = replace(samples[3], video="clip", frame=7, attributes=(("site", "north"),))
     samples[4] = replace(samples[4], box=None)
     write_manifest(data, samples)
     summary = packed(data, tmp_path / "out")
