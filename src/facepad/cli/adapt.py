@@ -44,10 +44,10 @@ def adapt(
 
     Requirements are held against out-of-fold decisions. Exit code 5: a rate exceeds the limit of a requirement.
     """
+    requirements = requirements_of(require, profile)
     from facepad.workflow.adapt.adapted import AdaptSettings, adapted_words
     from facepad.workflow.adapt.job import adapt
 
-    requirements = requirements_of(require, profile)
     settings = AdaptSettings(criterion or "eer", minutes, jobs, seed, thumbnails=thumbnails, requirements=requirements)
     adapted = adapt(site, out, settings, progress=True)
     show(adapted_words(adapted))

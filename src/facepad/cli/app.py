@@ -35,6 +35,7 @@ __all__ = [
     "Level",
     "LevelOption",
     "Manifest",
+    "MatchThresholdOption",
     "ModelArgument",
     "ModelOption",
     "Out",
@@ -151,6 +152,9 @@ ByOption = Annotated[
         metavar="COLUMN[,COLUMN]",
         help="Also rates of each group that this further column makes (two columns: each combination), and their gaps.",
     ),
+]
+MatchThresholdOption = Annotated[
+    float | None, typer.Option(help="Lowest accepted comparison score; without it, match holds decisions.")
 ]
 LevelOption = Annotated[Level, typer.Option(help="The unit of the metrics: single images, or whole videos.")]
 HigherIsOption = Annotated[

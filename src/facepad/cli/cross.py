@@ -108,11 +108,11 @@ def cross(
     The same command continues an interrupted call. OUT gets tables (HTML, Markdown, CSV, LaTeX, JSON) and all scores.
     Exit code 5: a rate exceeds the limit of a requirement.
     """
+    requirements = requirements_of(require, profile)
     from facepad.report.cross.documents import markdown_overview
     from facepad.workflow.cross.job import cross as run_cross
     from facepad.workflow.cross.plan import CrossSettings
 
-    requirements = requirements_of(require, profile)
     recipes = []
     if recipe:
         from facepad.training.recipe import load_recipe  # local: it needs PyTorch

@@ -55,13 +55,14 @@ def evaluate(
 
     Exit code 5: a rate exceeds the limit of a requirement.
     """
+    requirements = requirements_of(require, profile)
     from facepad.metrics import format_findings, format_summary, parse_columns
     from facepad.workflow.evaluate import evaluate_model
     from facepad.workflow.scoring import EvaluationOptions
 
     if why and not thumbnails:
         raise InputError("--why shows images, and --no-thumbnails leaves all images out")
-    requirements, columns = requirements_of(require, profile), parse_columns(by) if by is not None else ()
+    columns = parse_columns(by) if by is not None else ()
     aggregation = aggregation_of(level, fuse)
     options = EvaluationOptions(criterion, aggregation, batch_size, probes, dev, requirements, why, columns)
     evaluation, report = evaluate_model(model, manifest, out, options, thumbnails=thumbnails, progress=True)

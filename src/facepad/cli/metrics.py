@@ -14,6 +14,7 @@ from facepad.cli.app import (
     HigherIsOption,
     Level,
     LevelOption,
+    MatchThresholdOption,
     ProfileOption,
     RequireOption,
     aggregation_of,
@@ -39,9 +40,7 @@ def metrics(
     match: Annotated[
         Path | None, typer.Option(help="Scores file of a face comparison, for the rates of the whole system.")
     ] = None,
-    match_threshold: Annotated[
-        float | None, typer.Option(help="Lowest accepted comparison score; without it, match holds decisions.")
-    ] = None,
+    match_threshold: MatchThresholdOption = None,
     higher_is: HigherIsOption = Label.BONA_FIDE,
     by: ByOption = None,
 ) -> int:

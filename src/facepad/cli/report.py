@@ -15,6 +15,7 @@ from facepad.cli.app import (
     HigherIsOption,
     Level,
     LevelOption,
+    MatchThresholdOption,
     ProfileOption,
     RequireOption,
     aggregation_of,
@@ -56,6 +57,7 @@ def report(
     ] = None,
     require: RequireOption = None,
     profile: ProfileOption = None,
+    match_threshold: MatchThresholdOption = None,
     higher_is: HigherIsOption = Label.BONA_FIDE,
     sign_with: Annotated[
         Path | None, typer.Option(help="File of signing keys (facepad signing-key makes it): sign inputs.json.")
@@ -85,7 +87,12 @@ def report(
     if not scores:
         raise typer.BadParameter("name at least one scores file, and then the output folder")
     options = ReportOptions(
-        criterion or "eer", aggregation_of(level, fuse), higher_is, tuple(require or ()), tuple(profile or ())
+        criterion or "eer",
+        aggregation_of(level, fuse),
+        higher_is,
+        tuple(require or ()),
+        tuple(profile or ()),
+        match_threshold,
     )
     files = named_files(scores, dev or ())
     signer = _signer(sign_with) if sign_with else None

@@ -18,6 +18,7 @@ __all__ = [
     "Finding",
     "Requirement",
     "Verdict",
+    "are_frames",
     "check_requirements",
     "failed",
     "parse_requirements",
@@ -205,9 +206,13 @@ def check_requirements(
         For ``bpcer`` one finding, and for the other rates a finding of each PAI species, by name.
 
     Raises:
-        MetricError: a video has several records, or there is no attack or no bona fide presentation.
+        MetricError: a video has several records, there is no attack or no bona fide presentation, or ``iapar`` is
+            limited, which needs the decisions of a comparison (`facepad.metrics.check_system`).
     """
-    refuse_frames(records)
+    if of_system := [each for each in requirements if each.rate == "iapar"]:
+        raise MetricError(f"{of_system[0]} needs the decisions of a comparison: a column match, or --match OTHER.csv")
+    if requirements:
+        refuse_frames(records)
     return [
         _finding(requirement, species, group, threshold)
         for requirement in requirements
@@ -226,12 +231,21 @@ def refuse_frames(items: Iterable[ScoreRecord | Sample]) -> None:
     Raises:
         MetricError: a video has several records.
     """
-    videos = Counter((each.split, each.subject, each.video) for each in items if each.video is not None)
-    if videos and (most := max(videos.values())) > 1:
+    if (most := _most_of_a_video(items)) > 1:
         raise MetricError(
             f"requirements and whole-system rates count presentations, but a video has up to {most} frames here: "
             "aggregate the frames of each video (--level video)"
         )
+
+
+def are_frames(items: Iterable[ScoreRecord | Sample]) -> bool:
+    """Whether a video has several of these records or samples."""
+    return _most_of_a_video(items) > 1
+
+
+def _most_of_a_video(items: Iterable[ScoreRecord | Sample]) -> int:
+    videos = Counter((each.split, each.subject, each.video) for each in items if each.video is not None)
+    return max(videos.values(), default=0)
 
 
 def _groups(

@@ -5,6 +5,7 @@ ISO/IEC 30107-3:2023 defines the full-system evaluation in 7.5, the terms in 3.2
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from facepad.metrics.levels import Aggregation
 from facepad.metrics.matches import MATCH, has_matches, match_decisions, with_matches
 from facepad.metrics.measures import ACER, APCER, APNRR, BPCER, FAR
 from facepad.metrics.notes import Note
-from facepad.metrics.requirements import Finding, Requirement, check_requirements, refuse_frames
+from facepad.metrics.requirements import Finding, Requirement, are_frames, check_requirements, refuse_frames
 from facepad.metrics.resampling import Resampling
 from facepad.metrics.table import score_table
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus
@@ -49,6 +50,7 @@ SYSTEM_MEASURES = {
 }
 """The rates by key, with their titles. A title that begins with "no PAD" is a rate of the comparison alone."""
 
+_LOG = logging.getLogger(__name__)
 _DEFAULT_RESAMPLING = Resampling()
 #: The threshold of records whose score is 1 or 0.
 _HALF = 0.5
@@ -233,11 +235,11 @@ def system_of(
         aggregation: The aggregation that made the records, if they are videos.
 
     Returns:
-        The rates; None if there is no comparison.
+        The rates; None if there is no comparison, or if the records with the attribute are frames of videos.
 
     Raises:
         ScoresError: as in `with_matches` and `presentations_of`.
-        MetricError: a video has several records, or a threshold is given without a comparison.
+        MetricError: a second file is given for frames of videos, or a threshold without a comparison.
     """
     notes: list[Note] = []
     if match is not None:
@@ -246,6 +248,9 @@ def system_of(
     elif not has_matches(records):
         if match_threshold is not None:
             raise MetricError("a threshold of match needs comparisons: a column match, or --match OTHER.csv")
+        return None
+    elif are_frames(records):
+        _LOG.warning("the column match is not used: whole-system rates count presentations (--level video)")
         return None
     system = whole_system(records, threshold, match_threshold)
     return replace(system, notes=(*map(str, notes), *system.notes))
@@ -268,13 +273,12 @@ def check_system(
     """
     findings = []
     for each in requirements:
-        of_system = each.rate == "iapar" or (system is not None and each.profile and each.rate == "apcer")
-        if not of_system:
+        if system is None or not (each.rate == "iapar" or (each.profile and each.rate == "apcer")):
             findings += check_requirements(records, threshold, [each])
-        elif system is None:
-            raise MetricError(f"{each} needs the decisions of a comparison: a column match, or --match OTHER.csv")
         else:
-            findings += check_requirements(system.decided, _HALF, [replace(each, rate="iapar")])
+            of_system, named = replace(each, rate="apcer"), replace(each, rate="iapar")
+            found = check_requirements(system.decided, _HALF, [of_system])
+            findings += [replace(finding, requirement=named) for finding in found]
     return findings
 
 

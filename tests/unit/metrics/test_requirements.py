@@ -103,11 +103,17 @@ def test_scores_without_subjects_have_no_count_of_subjects():
     assert found.subjects is None and found.to_dict()["subjects"] is None
 
 
+def test_frames_of_videos_are_fine_without_requirements():
+    assert check_requirements([record(n, 0.9, subject="anna", video="clip") for n in range(3)], 0.5, []) == []
+
+
 def test_frames_of_a_video_and_an_empty_class_are_refused():
     with pytest.raises(MetricError, match=r"a video has up to 3 frames here: .*--level video"):
         check_requirements([record(n, 0.9, subject="anna", video="clip") for n in range(3)], 0.5, [BPCER])
     with pytest.raises(MetricError, match="bpcer=0.1 cannot be checked: there is no bona fide presentation"):
         check_requirements([record(1, 0.1, AttackType.PRINT)], 0.5, [BPCER])
+    with pytest.raises(MetricError, match="iapar=0.07 needs the decisions of a comparison"):
+        check_requirements([record(1, 0.1, AttackType.PRINT)], 0.5, [Requirement("iapar", 0.07)])
     with pytest.raises(MetricError, match="apcer=0.07 cannot be checked: there is no attack"):
         check_requirements([record(1, 0.9)], 0.5, [APCER])
 

@@ -241,6 +241,12 @@ def test_videos_are_joined_with_the_mean_comparison_of_their_frames(tmp_path):
     assert system.rates["fnmr"].value == 0.25
 
 
+def test_a_column_on_frames_of_videos_is_not_used_and_says_so(tmp_path, caplog):
+    frames = [presentation(n, "impersonation" if n < 7 else "genuine", video="clip") for n in range(21)]
+    assert system_of(frames, THRESHOLD) is None
+    assert "the column match is not used" in caplog.text and "--level video" in caplog.text
+
+
 def test_a_second_file_that_does_not_fit_is_refused(tmp_path):
     records = bare(drawn(3))
     write_scores(

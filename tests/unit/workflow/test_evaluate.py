@@ -289,6 +289,8 @@ def test_requirements_on_frames_of_videos_are_refused_before_the_scoring(bare, m
     with pytest.raises(InputError, match="a video has up to .* frames here: .*--level video"):
         evaluate(bare, manifest, tmp_path / "out", requirements=requirements)
     assert not (tmp_path / "out").exists()
+    monkeypatch.undo()
+    assert evaluate(bare, manifest, tmp_path / "out")[0].findings == []
 
 
 def test_groups_of_a_manifest_s_column_are_in_every_file_of_the_report(bare, manifest_like, tmp_path):

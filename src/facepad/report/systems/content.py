@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from facepad.errors import InputError
-from facepad.metrics import Comparison, Finding, Rate
+from facepad.metrics import Comparison, Finding, Rate, WholeSystem
 from facepad.metrics.times import DecisionTimes
 from facepad.report.content import ReportContent
 from facepad.types import Aggregation, Label
@@ -26,6 +26,7 @@ class ReportOptions:
         higher_is: The meaning of high scores in all files.
         require: Requirements to hold against each system, such as ``apcer=0.07``.
         profile: Names of profiles of requirements.
+        match_threshold: The lowest accepted comparison score, if the column ``match`` holds scores.
     """
 
     criterion: str = "eer"
@@ -33,6 +34,7 @@ class ReportOptions:
     higher_is: Label = Label.BONA_FIDE
     require: tuple[str, ...] = ()
     profile: tuple[str, ...] = ()
+    match_threshold: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values for JSON."""
@@ -56,6 +58,7 @@ class ReportOptions:
                 higher_is=Label(values["higher_is"]),
                 require=tuple(map(str, values["require"])),
                 profile=tuple(map(str, values["profile"])),
+                match_threshold=None if (limit := values["match_threshold"]) is None else float(limit),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"its options are not complete ({error})") from error
@@ -110,12 +113,14 @@ class MeasuredSystem:
         content: The metrics at the threshold, with the scores and the threshold.
         field: Key of each of `FIELD_MEASURES` -> rate.
         times: The decision times; None if the file has no times.
+        whole: The rates of detection and comparison together; None if the file has no column ``match``.
     """
 
     files: SystemFiles
     content: ReportContent
     field: Mapping[str, Rate]
     times: DecisionTimes | None = None
+    whole: WholeSystem | None = None
 
     @property
     def name(self) -> str:
@@ -129,6 +134,7 @@ class MeasuredSystem:
             "metrics": self.content.summary.to_dict(),
             "field": {key: rate.to_dict() | {"method": rate.method} for key, rate in self.field.items()},
             "times": self.times and self.times.to_dict(),
+            "whole_system": self.whole and self.whole.to_dict(),
             "requirements": [finding.to_dict() for finding in self.content.findings],
         }
 

@@ -15,6 +15,7 @@ from facepad.report.systems import tables
 from facepad.report.systems.content import MeasuredSystem, SystemsContent
 from facepad.report.systems.inputs import InputFile
 from facepad.report.text import GAP, count
+from facepad.report.whole_system import system_rows
 
 __all__ = ["differences_csv", "latex", "markdown", "markdown_overview", "rates_csv"]
 
@@ -98,6 +99,10 @@ def _system(system: MeasuredSystem) -> Iterator[str]:
     yield ""
     for remark in sentences.remarks(system.content):
         yield f"- {'**Warning.** ' if remark.kind == 'warning' else ''}{plain(remark.text)}"
+    if system.whole:
+        yield from ("", "Whole system, detection and comparison, in percent:")
+        yield from table(("Rate", "Value", "95 % interval", "n"), system_rows(system.whole))
+        yield from ("", *(f"- {plain(note)}." for note in system.whole.notes))
 
 
 def latex(content: SystemsContent) -> str:
@@ -128,6 +133,9 @@ def rates_csv(content: SystemsContent) -> str:
         summary = system.content.summary
         rates = {key: rate for key, rate in {**summary.rates, **system.field}.items() if key in names}
         rates |= {f"apcer:{name}": found.apcer for name, found in summary.instruments.items() if found.apcer}
+        if system.whole:
+            rates |= {f"whole_system:{key}": rate for key, rate in system.whole.rates.items() if rate}
+            rates |= {f"whole_system:iapar:{name}": rate for name, rate in system.whole.species.items()}
         rows += [(system.name, key, r.value, r.low, r.high, r.n, r.method) for key, r in rates.items()]
         rows.append((system.name, "threshold", system.content.threshold.value))
         if times := system.times:

@@ -10,11 +10,12 @@ from facepad.errors import MetricError, ScoresError
 from facepad.metrics import (
     Comparison,
     System,
-    check_requirements,
+    check_system,
     compare_records,
     read_requirements,
     read_scores,
     summarize,
+    system_of,
 )
 from facepad.metrics.field import field_rates
 from facepad.metrics.from_file import Parts, parts_of
@@ -35,7 +36,8 @@ def measure_systems(files: Sequence[SystemFiles], options: ReportOptions) -> Sys
         options: The options of the report.
 
     Raises:
-        ScoresError: a file cannot be read or has an invalid format, or a column of times holds something else.
+        ScoresError: a file cannot be read or has an invalid format, or a column of times or of matches holds
+            something else.
         MetricError: one class has no scores, the criterion or a requirement is unknown, or a requirement cannot be
             checked.
     """
@@ -56,11 +58,12 @@ def _measured(files: SystemFiles, options: ReportOptions) -> MeasuredSystem:
     )
     requirements = read_requirements(options.require, options.profile)
     try:
-        findings = check_requirements(parts.measured, threshold.value, requirements)
-    except MetricError as error:
-        raise MetricError(f"{files.scores}: {error}") from None
+        whole = system_of(parts.measured, threshold.value, match_threshold=options.match_threshold)
+        findings = check_system(parts.measured, threshold.value, requirements, whole)
+    except (MetricError, ScoresError) as error:
+        raise type(error)(f"{files.scores}: {error}") from None
     content = ReportContent(files.name, summary, [*_dev(parts), *parts.measured], threshold, findings=findings)
-    return MeasuredSystem(files, content, field_rates(parts.measured), _times(files, parts))
+    return MeasuredSystem(files, content, field_rates(parts.measured), _times(files, parts), whole)
 
 
 def _dev(parts: Parts) -> list[ScoreRecord]:

@@ -16,6 +16,7 @@ from facepad.report.systems.content import MeasuredSystem, SystemsContent
 from facepad.report.systems.documents import differences_csv, latex, markdown, rates_csv
 from facepad.report.systems.inputs import INPUTS_FILE, InputFile, Inputs, input_files
 from facepad.report.text import criterion_words, percent
+from facepad.report.whole_system import system_rows
 
 __all__ = ["INPUTS_FILE", "JSON_FILE", "PAGE_FILE", "SIGNATURE_FILE", "write_systems"]
 
@@ -115,6 +116,7 @@ def _part(system: MeasuredSystem, place: int) -> dict[str, Any]:
         "remarks": sentences.remarks(content),
         "instruments": rows,
         "scale": scale,
+        "whole": system_rows(system.whole) if system.whole else [],
         "matrix": report_tables.matrix(content),
         "histogram": plots.histogram_plot(content.split_name, content, caption, number=place),
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from facepad import metrics
+from facepad.metrics.from_file import measured_file
 from facepad.metrics.multiple import holm
 from facepad.report.systems import ReportOptions, measure_systems, named_files, write_systems
 from facepad.report.text import percent
@@ -246,3 +247,26 @@ def test_a_damaged_manifest_is_one_line(facepad, tmp_path, text):
     code, _, err = facepad("report", "--verify", tmp_path)
     assert (code, len(err.splitlines())) == (2, 1)
     assert "inputs.json is not the manifest of a report" in err
+
+
+def test_a_column_of_matches_gives_the_rates_of_the_whole_system_in_every_file(tmp_path, facepad):
+    path = write(tmp_path / "scores.csv", 0, 0.4)
+    head, *lines = path.read_text().splitlines()
+    matched = [f"{line},{number % 3 / 2}" for number, line in enumerate(lines)]
+    path.write_text("\n".join([f"{head},match", *matched, ""]))
+    words = ("report", path, tmp_path / "out", "--match-threshold", 0.5)
+    code, _, _ = facepad(*words, "--require", "iapar=0.001")
+    document = json.loads((tmp_path / "out" / "report.json").read_text())
+    found = document["systems"][0]
+    summary, parts = measured_file(path)
+    rates = metrics.whole_system(parts.measured, summary.threshold.value, 0.5).rates
+    assert found["whole_system"]["riapar"] == rates["riapar"].to_dict()
+    assert {each["rate"] for each in found["requirements"]} == {"iapar"}
+    assert code == (5 if rates["iapar"].value else 0)
+    for name in ("report.html", "report.md"):
+        text = (tmp_path / "out" / name).read_text()
+        assert "RIAPAR: IAPAR + FRR" in text and percent(rates["riapar"].value, unit=False) in text
+    assert "whole_system:riapar" in (tmp_path / "out" / "report.csv").read_text()
+    assert facepad("report", "--verify", tmp_path / "out")[0] == 0
+    code, _, err = facepad("report", path, tmp_path / "other")
+    assert code == 2 and "name the lowest accepted score (--match-threshold)" in err
