@@ -129,8 +129,26 @@ def kinds(instruments: Mapping[str, int]) -> str:
 
 
 def latex(content: CrossContent) -> str:
-    """Render the overview of each level as a LaTeX table, which needs the package booktabs."""
-    return "\n".join(line for level in content.levels for line in _latex_table(content, level)) + "\n"
+    """Render the overview of each level, and the published results, as LaTeX tables. They need the package booktabs."""
+    lines = [
+        line for level in content.levels for line in (*_latex_table(content, level), *_latex_published(content, level))
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _latex_published(content: CrossContent, level: str) -> Iterator[str]:
+    lines, names = tables.published(content, level), [each.name for each in content.sets_at(level)]
+    if not lines:
+        return
+    yield f"% HTER of {level}s in percent, beside published results."
+    yield rf"\begin{{tabular}}{{ll{'r' * len(names)}}}"
+    yield r"\toprule"
+    yield rf"System & Threshold from & {' & '.join(map(tex, names))} \\"
+    yield r"\midrule"
+    for line in lines:
+        yield rf"{' & '.join(map(tex, (line.system, line.origin, *(cell.value for cell in line.cells))))} \\"
+    yield r"\bottomrule"
+    yield r"\end{tabular}"
 
 
 def _latex_table(content: CrossContent, level: str) -> Iterator[str]:

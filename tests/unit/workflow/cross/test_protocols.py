@@ -94,6 +94,7 @@ def test_a_model_is_measured_beside_the_published_rows(sets, tiny_run, tmp_path)
         ["CFPL", "test set"],
     ]
     assert rows[3][2:] == ["7.4", "10.4", "11.7", "15.6"]
+    assert r"SSDG-R & test set & 7.4 & 10.4 & 11.7 & 15.6 \\" in (tmp_path / "out/cross.tex").read_text()
     page = (tmp_path / "out/cross.html").read_text()
     assert "HTER beside published results" in page and "SA-FAS" in page
     document = json.loads((tmp_path / "out/cross.json").read_text())
