@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facepad.cli.app import (
+    ByOption,
     CriterionOption,
     ExitCode,
     FuseOption,
@@ -59,6 +60,7 @@ def report(
     profile: ProfileOption = None,
     match_threshold: MatchThresholdOption = None,
     higher_is: HigherIsOption = Label.BONA_FIDE,
+    by: ByOption = None,
     sign_with: Annotated[
         Path | None, typer.Option(help="File of signing keys (facepad signing-key makes it): sign inputs.json.")
     ] = None,
@@ -74,6 +76,7 @@ def report(
     Exit code 5: a rate of a system exceeds the limit of a requirement. With --verify, exit code 1: the report differs
     from its inputs.
     """
+    from facepad.metrics import parse_columns
     from facepad.report.systems import ReportOptions, measure_systems, named_files, write_systems
     from facepad.report.systems.documents import markdown_overview
 
@@ -93,6 +96,7 @@ def report(
         tuple(require or ()),
         tuple(profile or ()),
         match_threshold,
+        parse_columns(by) if by is not None else (),
     )
     files = named_files(scores, dev or ())
     signer = _signer(sign_with) if sign_with else None

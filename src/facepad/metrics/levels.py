@@ -188,9 +188,9 @@ def level_notes(records: Sequence[ScoreRecord]) -> list[Note]:
     notes = []
     videos = [frames for frames in _group_by_video(records) if frames[0].video is not None]
     lost = Counter(name for frames in videos for name in _disagreed(frames))
-    for name, n in sorted(lost.items()):
-        text = f"the frames of {n} video(s) disagree on {name}: these videos have no {name}"
-        notes.append(Note(NoteKind.LEVEL, text))
+    if lost:
+        names = ", ".join(f"{name} (in {n} videos)" for name, n in sorted(lost.items()))
+        notes.append(Note(NoteKind.LEVEL, f"columns left out of videos whose frames disagree on them: {names}"))
     single = sum(record.video is None for record in records)
     if single:
         some = "all" if single == len(records) else f"{single} of {len(records)}"

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from facepad.metrics import Finding
+from facepad.metrics import Finding, PadSummary
 from facepad.report import sentences, tables
 from facepad.report.content import ReportContent
 from facepad.report.groups import COLUMNS, group_table
@@ -17,6 +17,7 @@ from facepad.report.text import GAP, count, criterion_words, number
 __all__ = [
     "Lines",
     "bold",
+    "group_lines",
     "heading",
     "plain",
     "probe_lines",
@@ -155,10 +156,16 @@ def _instruments(content: ReportContent) -> Lines:
 
 
 def _groups(content: ReportContent) -> Lines:
-    found = group_table(content.summary)
+    if content.summary.groups:
+        yield from heading("Groups")
+        yield from group_lines(content.summary)
+
+
+def group_lines(summary: PadSummary) -> Lines:
+    """Yield the table of groups, and the sentences on the gaps; nothing without groups."""
+    found = group_table(summary)
     if found is None:
         return
-    yield from heading("Groups")
     columns = (found.title, found.unit, *(title for name in COLUMNS for title in (name, "95 % interval, %")))
     rows = [
         (row.name, row.units, *(text for rate in row.rates for text in (rate.value, rate.interval)), row.species)

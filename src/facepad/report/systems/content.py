@@ -27,6 +27,7 @@ class ReportOptions:
         require: Requirements to hold against each system, such as ``apcer=0.07``.
         profile: Names of profiles of requirements.
         match_threshold: The lowest accepted comparison score, if the column ``match`` holds scores.
+        by: The attributes whose groups are measured.
     """
 
     criterion: str = "eer"
@@ -35,6 +36,7 @@ class ReportOptions:
     require: tuple[str, ...] = ()
     profile: tuple[str, ...] = ()
     match_threshold: float | None = None
+    by: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values for JSON."""
@@ -42,6 +44,7 @@ class ReportOptions:
             "higher_is": self.higher_is.value,
             "require": list(self.require),
             "profile": list(self.profile),
+            "by": list(self.by),
         }
 
     @classmethod
@@ -59,6 +62,7 @@ class ReportOptions:
                 require=tuple(map(str, values["require"])),
                 profile=tuple(map(str, values["profile"])),
                 match_threshold=None if (limit := values["match_threshold"]) is None else float(limit),
+                by=tuple(map(str, values["by"])),
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"its options are not complete ({error})") from error

@@ -10,7 +10,7 @@ from facepad.metrics import MEASURES
 from facepad.metrics.field import FIELD_MEASURES
 from facepad.report import sentences
 from facepad.report.cross.documents import tex
-from facepad.report.markdown import bold, heading, plain, table
+from facepad.report.markdown import bold, group_lines, heading, plain, table
 from facepad.report.systems import tables
 from facepad.report.systems.content import MeasuredSystem, SystemsContent
 from facepad.report.systems.inputs import InputFile
@@ -96,6 +96,7 @@ def _system(system: MeasuredSystem) -> Iterator[str]:
     yield from ("", bold(sentences.decision(system.content)))
     if missing := sentences.non_responses(system.content):
         yield from ("", plain(missing))
+    yield from group_lines(system.content.summary)
     yield ""
     for remark in sentences.remarks(system.content):
         yield f"- {'**Warning.** ' if remark.kind == 'warning' else ''}{plain(remark.text)}"

@@ -16,6 +16,7 @@ from facepad.metrics import (
     read_scores,
     summarize,
     system_of,
+    with_groups,
 )
 from facepad.metrics.field import field_rates
 from facepad.metrics.from_file import Parts, parts_of
@@ -38,8 +39,8 @@ def measure_systems(files: Sequence[SystemFiles], options: ReportOptions) -> Sys
     Raises:
         ScoresError: a file cannot be read or has an invalid format, or a column of times or of matches holds
             something else.
-        MetricError: one class has no scores, the criterion or a requirement is unknown, or a requirement cannot be
-            checked.
+        MetricError: one class has no scores, the criterion or a requirement is unknown, a requirement cannot be
+            checked, or a column makes no groups.
     """
     systems = [_measured(each, options) for each in files]
     tests = [_compared(pair, options) for pair in combinations(systems, 2)]
@@ -58,6 +59,7 @@ def _measured(files: SystemFiles, options: ReportOptions) -> MeasuredSystem:
     )
     requirements = read_requirements(options.require, options.profile)
     try:
+        summary = with_groups(summary, parts.measured, options.by)
         whole = system_of(parts.measured, threshold.value, match_threshold=options.match_threshold)
         findings = check_system(parts.measured, threshold.value, requirements, whole)
     except (MetricError, ScoresError) as error:

@@ -10,6 +10,7 @@ from facepad.files.disk import json_text, printable, sha256_file, write_json, wr
 from facepad.report import curves, plots, sentences
 from facepad.report import tables as report_tables
 from facepad.report.curves import Curve, SystemCurves, legend_key
+from facepad.report.groups import COLUMNS, group_table
 from facepad.report.page import Section, render_page
 from facepad.report.systems import tables
 from facepad.report.systems.content import MeasuredSystem, SystemsContent
@@ -117,6 +118,8 @@ def _part(system: MeasuredSystem, place: int) -> dict[str, Any]:
         "instruments": rows,
         "scale": scale,
         "whole": system_rows(system.whole) if system.whole else [],
+        "groups": group_table(content.summary),
+        "group_columns": COLUMNS,
         "matrix": report_tables.matrix(content),
         "histogram": plots.histogram_plot(content.split_name, content, caption, number=place),
     }
