@@ -12,7 +12,7 @@ from facepad.files.numbers import parse_decimal
 from facepad.metrics.levels import Aggregation, to_videos
 from facepad.metrics.notes import Note, NoteKind
 from facepad.metrics.pairs import matched
-from facepad.metrics.scores import read_scores
+from facepad.metrics.scores import is_line_name, read_scores
 from facepad.types import ScoreRecord
 
 __all__ = ["MATCH", "has_matches", "match_decisions", "with_matches"]
@@ -50,9 +50,13 @@ def with_matches(
         The records, and notes on the file.
 
     Raises:
-        ScoresError: a file is invalid, a presentation occurs twice, the labels differ, or a record has no line.
+        ScoresError: a file is invalid or names no paths, a presentation occurs twice, the labels differ, or a record
+            has no line.
     """
     others = list(read_scores(path).records)
+    for lines, what in ((records, "the scores file"), (others, str(path))):
+        if any(is_line_name(line.path) for line in lines):
+            raise ScoresError(f"{what} needs a column path, by which the lines of two files are joined")
     of_column = has_matches(others)
     if aggregation:
         others = to_videos(others, aggregation)

@@ -144,8 +144,13 @@ def finding_notes(findings: Sequence[Finding]) -> list[str]:
     """Return notes on findings: the presentations that they take, those without a score, and the profiles."""
     notes = []
     for each in dict.fromkeys(replace(found.requirement, profile="") for found in findings):
-        shown = f"that a rate is {'below' if each.strict else 'within'} {100 * each.limit:g} %"
-        notes.append(f"without an error, {each.needed()} presentations {f'show {shown}' if each.limit else 'pass'}")
+        side = "below" if each.strict else "within"
+        if each.limit:
+            notes.append(
+                f"without an error, {each.needed()} presentations show that a rate is {side} {100 * each.limit:g} %"
+            )
+        else:
+            notes.append(f"the limit 0 allows no error: {each.needed()} presentations without an error pass")
     # A class that two requirements count is the same presentations.
     unscored = {(found.requirement.rate, found.species): found.unscored for found in findings}
     if n := sum(unscored.values()):

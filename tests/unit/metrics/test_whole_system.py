@@ -259,6 +259,9 @@ def test_a_second_file_that_does_not_fit_is_refused(tmp_path):
     write_scores(tmp_path / "twice.csv", compared([*records, records[0]], lambda r: 1.0))
     with pytest.raises(ScoresError, match=r"twice.csv \(B\) does not fit the scores file \(A\): .*0.png twice in B"):
         system_of(records, THRESHOLD, match=tmp_path / "twice.csv")
+    (tmp_path / "bare.csv").write_text("label,score\nlive,0.5\n")
+    with pytest.raises(ScoresError, match="bare.csv needs a column path, by which the lines of two files are joined"):
+        system_of(records, THRESHOLD, match=tmp_path / "bare.csv")
     with pytest.raises(MetricError, match="a threshold of match needs comparisons"):
         system_of(records, THRESHOLD, match_threshold=0.5)
     assert system_of(records, THRESHOLD) is None
