@@ -14,15 +14,17 @@ expect = pytest.importorskip("playwright.sync_api", reason="no playwright").expe
 
 def test_chosen_picture_of_a_person_is_live_with_score_threshold_face_and_depth(visit, faces):
     here = visit()
+    page = here.page
+    page.get_by_label("Show which places of a picture decided").check()
 
     here.upload(faces["live"])
 
-    page = here.page
     here.see("Live")
     expect(page.locator("#sentence")).to_contain_text("reaches the threshold 0.500")
     expect(page.get_by_role("img", name="Score 0.")).to_be_visible()
     expect(page.locator("#picture-box rect.face")).to_have_count(1)
     assert page.locator("#depth-map").evaluate("image => image.complete && image.naturalWidth") == 16
+    assert page.locator("#why-map").evaluate("image => image.complete && image.naturalWidth") > 16
     expect(page.get_by_role("status")).to_contain_text("Live. The score")
     here.shoot("live")
 
@@ -33,6 +35,7 @@ def test_chosen_picture_of_an_attack_is_described_in_words(visit, faces):
     here.upload(faces["attack"])
 
     here.see("Attack")
+    expect(here.page.locator("#why")).to_be_hidden()
     expect(here.page.locator("#sentence")).to_contain_text("is below the threshold 0.500")
     expect(here.page.get_by_role("status")).to_contain_text("Attack. The score")
     here.shoot("attack")

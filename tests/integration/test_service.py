@@ -56,7 +56,8 @@ def test_faces_are_found_and_their_box_is_given(make_model, tmp_path, synthetic_
     model = package.load(make_model(tmp_path / "faces.facepad"))
     client = start(predictor=model)
     content = synthetic_faces[0].read_bytes()
-    answer = client.post("/v1/liveness", content=content).json()
+    answer = client.post("/v1/liveness?why=true", content=content).json()
+    assert answer["occlusion_map"].startswith("data:image/jpeg;base64,")
     decision = model.predict(content)[0]
     assert answer["box"] == list(decision.box.xyxy)
     assert answer["score"] == decision.score
@@ -89,6 +90,25 @@ def test_depth_map_comes_when_asked_for(start, predictor):
     assert answer["files"][0]["decisions"][0]["depth_map"] == answer["depth_map"]
 
 
+def test_occlusion_map_of_an_image_comes_when_asked_for(start, predictor):
+    client = start()
+    plain = client.post("/v1/liveness", files=parts(encoded(LIVE), encoded(ATTACK))).json()
+    answer = client.post("/v1/liveness?why=true", files=parts(encoded(LIVE), encoded(ATTACK))).json()
+    assert plain["occlusion_map"] is None
+    assert [answer[name] for name in ("score", "label", "decided_by")] == [
+        plain["score"],
+        "attack",
+        plain["decided_by"],
+    ]
+    kind, _, data = answer["occlusion_map"].partition(",")
+    shown = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR_RGB)
+    expected = predictor.pipeline.why(ATTACK, None).drawn_on(ATTACK)
+    assert kind == "data:image/jpeg;base64" and shown.shape == expected.shape
+    places = [cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA).astype(int) for image in (shown, expected)]
+    assert np.abs(places[0] - places[1]).max() < 8  # a JPEG of noise
+    assert client.post("/v1/liveness?why=true", content=encoded(DARK)).json()["occlusion_map"] is None
+
+
 def test_files_of_a_request_are_one_presentation(start, predictor):
     answer = start().post("/v1/liveness", files=parts(encoded(LIVE), encoded(ATTACK), encoded(LIVE))).json()
     scores = [predictor.predict(encoded(image))[0].score for image in (LIVE, ATTACK, LIVE)]
@@ -109,9 +129,9 @@ def test_live_files_outvote_an_attack_only_where_the_request_says_so(start, pred
 
 
 def test_clip_that_is_half_a_replay_is_an_attack(start, tmp_path):
-    answer = start().post("/v1/liveness", content=clip(tmp_path, [LIVE] * 15 + [ATTACK] * 5)).json()
+    answer = start().post("/v1/liveness?why=true", content=clip(tmp_path, [LIVE] * 15 + [ATTACK] * 5)).json()
     assert (answer["label"], answer["files"][0]["decision"]["label"]) == ("attack", "attack")
-    assert answer["decided_by"]["frames"] == [15, 19]
+    assert answer["decided_by"]["frames"] == [15, 19] and answer["occlusion_map"] is None
 
 
 def test_clip_is_judged_as_the_predictor_judges_it(start, predictor, tmp_path):

@@ -60,6 +60,7 @@ class LivenessAnswer(_AnswerPart):
     policy: str
     decided_by: Mapping[str, Any]
     depth_map: str | None
+    occlusion_map: str | None = None
     model: ServedModel
     files: tuple[Mapping[str, Any], ...]
     challenge: Mapping[str, Any] | None

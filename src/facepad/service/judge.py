@@ -23,6 +23,7 @@ from facepad.service.batching import Batcher
 from facepad.service.challenge import Challenge, ChallengeResult, check_challenge, with_challenge
 from facepad.service.examiner import FACES, ExaminedFile, Examiner, OpenedFile
 from facepad.service.fair import Cost, FairThreads
+from facepad.service.occlusion import WORK, occlude, picture_of
 from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem
 from facepad.service.schemas import ClipPart, ImagePart, SeenDecision
@@ -46,6 +47,7 @@ class Verdict:
         waited: Seconds that the request waited for a thread and for a batch.
         dhashes: For each file, the dHash of each judged frame.
         challenge: The result of the challenge. None if the request has no session.
+        occlusion_map: The picture of the occlusion map of the face that decided, as a data URI; None without a map.
     """
 
     decision: Decision
@@ -55,6 +57,7 @@ class Verdict:
     waited: float
     dhashes: tuple[tuple[int, ...], ...]
     challenge: ChallengeResult | None = None
+    occlusion_map: str | None = None
 
 
 class Judge:
@@ -128,6 +131,27 @@ class Judge:
             return verdict
         result = check_challenge(examined[0].poses, challenge)
         return replace(verdict, decision=with_challenge(verdict.decision, result), challenge=result)
+
+    async def explain(self, files: Sequence[UploadedFile], verdict: Verdict, *, caller: str = "") -> Verdict:
+        """Add the occlusion map of the face that decided. A clip and a face without a score get no map.
+
+        Raises:
+            Problem: The map takes longer than the timeout.
+        """
+        decision = verdict.decision
+        assert decision.decided_by is not None
+        number = decision.decided_by.file
+        part, content = verdict.files[number], files[number].content
+        if isinstance(part, ClipPart) or decision.score is None:
+            return verdict
+        limit, cost = self._settings.max_pixels, Cost(WORK, part.size[0] * part.size[1])
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                hidden = await self._pool.run(caller, cost, occlude, self._pipeline, content, limit, decision.box)
+                scores = await self._submit(hidden.examined, caller)
+        except TimeoutError:
+            raise Problem("timeout", f"no map within {self._settings.timeout:g} s", retry_after=1) from None
+        return replace(verdict, occlusion_map=picture_of(hidden, [one.score for (one,) in scores]))
 
     async def _examine_all(
         self, open_file: Callable[[UploadedFile], OpenedFile], files: Sequence[UploadedFile], caller: str

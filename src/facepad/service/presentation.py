@@ -104,6 +104,7 @@ def answer_of(running: Running, verdict: Verdict, presentation: Presentation, re
         policy=verdict.policy,
         decided_by=DecidedByPart.of(verdict.decision.decided_by),
         depth_map=verdict.depth_map,
+        occlusion_map=verdict.occlusion_map,
         model=ModelPart.of(running.model),
         files=verdict.files,
         challenge=None if verdict.challenge is None else _challenge_answer(verdict.challenge),

@@ -75,6 +75,9 @@ async def liveness(
     request: Request,
     judge: Annotated[Judge, Depends(ready_judge)],
     depth: Annotated[bool, Query(description="Include the depth map of the model in the answer.")] = False,
+    why: Annotated[
+        bool, Query(description="Include an occlusion map, if an image decided. The map takes 64 more scores.")
+    ] = False,
     policy: Annotated[
         Policy, Query(description="How several files, or the frames of a clip, make one decision.")
     ] = "all",
@@ -91,6 +94,8 @@ async def liveness(
     async with admitted(request, running) as presentation:
         await running.claim_request_id(request)
         verdict = await judge.decide(presentation.files, depth=depth, policy=policy, caller=presentation.caller)
+        if why:
+            verdict = await judge.explain(presentation.files, verdict, caller=presentation.caller)
         answer = answer_of(running, verdict, presentation, request.state.request_id)
         await running.log_decision(answer, presentation.files, caller_of(request))
     running.telemetry.decided(verdict.decision)

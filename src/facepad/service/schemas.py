@@ -116,6 +116,9 @@ class Answer(DecisionPart):
     """The file, frames and face that decided."""
     depth_map: str | None
     """The depth map of the deciding face, as in `files`. Null if not requested, or without depth."""
+    occlusion_map: str | None
+    """The part of the image that the model sees as a data URI of a JPEG: blue places speak for live, red ones for an
+    attack. Null if not requested, if a clip decided, or without a score."""
     model: ModelPart
     files: tuple[ImagePart | ClipPart, ...]
     """The files, in the order of the request."""

@@ -28,8 +28,8 @@ export function showNoVerdict(reason) {
   at("result").dataset.tone = "none";
   at("word").textContent = "No verdict";
   at("sentence").textContent = reason;
-  for (const id of ["bar", "advice", "depth", "frames", "details", "picture", "clip"]) at(id).hidden = true;
-  for (const id of ["picture", "clip", "depth-map"]) at(id).removeAttribute("src");
+  for (const id of ["bar", "advice", "depth", "why", "frames", "details", "picture", "clip"]) at(id).hidden = true;
+  for (const id of ["picture", "clip", "depth-map", "why-map"]) at(id).removeAttribute("src");
   at("picture-caption").textContent = "";
   drawBoxes(at("picture-box"), [], null);
   if (pictureUrl) URL.revokeObjectURL(pictureUrl);
@@ -125,10 +125,16 @@ function showEvidence(answer, blob) {
   const { boxes, size } = boxesOf(answer);
   drawBoxes(at("picture-box"), boxes, size);
   at("picture-caption").textContent = captionOf(clip, boxes);
-  at("depth").hidden = !answer.depth_map;
-  if (answer.depth_map) at("depth-map").src = answer.depth_map;
-  else at("depth-map").removeAttribute("src");
+  showMap("depth", answer.depth_map);
+  showMap("why", answer.occlusion_map);
   showFrames(clip ? file.frames : [], answer);
+}
+
+/** Show a map as the image of the figure `name`. Without a map, the figure is hidden. */
+function showMap(name, map) {
+  at(name).hidden = !map;
+  if (map) at(`${name}-map`).src = map;
+  else at(`${name}-map`).removeAttribute("src");
 }
 
 /** Show the judged picture or clip in the stage, or beside the depth map while the camera uses the stage. */

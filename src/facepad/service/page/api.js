@@ -16,9 +16,9 @@ export async function models() {
   return (await callWithKey("v1/models")).models;
 }
 
-/** Judge an image or clip. */
-export function judge(blob, { signal = null } = {}) {
-  return callWithKey("v1/liveness?depth=true", { ...upload(blob), signal });
+/** Judge an image or clip. With `why`, the answer on an image has an occlusion map, which takes many more scores. */
+export function judge(blob, { signal = null, why = false } = {}) {
+  return callWithKey(`v1/liveness?depth=true${why ? "&why=true" : ""}`, { ...upload(blob), signal });
 }
 
 /** Open a session of the active check; null if the service does not offer the active check. */

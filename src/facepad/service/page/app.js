@@ -105,7 +105,7 @@ function hint(text) {
   if (at("hint").textContent !== text) at("hint").textContent = text;
 }
 
-async function judged(source, blob, ask = () => judge(blob)) {
+async function judged(source, blob, ask = () => judge(blob, { why: at("ask-why").checked })) {
   showWorking(true);
   hint("Judging …");
   dropVerdict("Judging …");

@@ -93,7 +93,7 @@ function countsOf(pictures) {
   return [...counts].map(([word, count]) => `${count} ${word}`).join(", ");
 }
 
-/** A deep copy without depth maps. */
+/** A deep copy without depth maps and occlusion maps. */
 export function withoutPictures(answer) {
-  return JSON.parse(JSON.stringify(answer, (name, value) => (name === "depth_map" ? undefined : value)));
+  return JSON.parse(JSON.stringify(answer, (name, value) => (name === "depth_map" || name === "occlusion_map" ? undefined : value)));
 }
