@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from facepad.errors import MetricError, ScoresError, unknown_choice
 from facepad.metrics.notes import Note, NoteKind
+from facepad.metrics.times import TIME_COLUMNS
 from facepad.types import Aggregation, Attributes, Label, ScoreRecord, ScoreStatus, Split
 
 __all__ = ["AGGREGATIONS", "Aggregation", "check_videos", "level_notes", "level_words", "shown_frames", "to_videos"]
@@ -187,7 +188,7 @@ def level_notes(records: Sequence[ScoreRecord]) -> list[Note]:
     """Return notes on records without a video, on frames without a score, and on attributes that frames disagree on."""
     notes = []
     videos = [frames for frames in _group_by_video(records) if frames[0].video is not None]
-    lost = Counter(name for frames in videos for name in _disagreed(frames))
+    lost = Counter(name for frames in videos for name in _disagreed(frames) - TIME_COLUMNS.keys())
     if lost:
         names = ", ".join(f"{name} (in {n} videos)" for name, n in sorted(lost.items()))
         notes.append(Note(NoteKind.LEVEL, f"columns left out of videos whose frames disagree on them: {names}"))

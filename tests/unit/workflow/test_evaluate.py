@@ -1,6 +1,7 @@
 """facepad evaluate on model files: the same figures as the run, at the model's own threshold or one chosen on dev."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -306,3 +307,14 @@ def test_groups_of_a_manifest_s_column_are_in_every_file_of_the_report(bare, man
     document = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert [each["values"] for each in document["groups"]["groups"]] == [{"side": "l"}, {"side": "r"}]
     assert 'id="groups"' in page.read_text() and "## Groups" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_our_row_beside_published_figures_names_the_measured_data(tiny_run, noisy_manifest, tmp_path):
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    written = json.loads((run / "recipe.json").read_text())
+    written["recipe"]["published"] = "TLA-MobileNetV2"
+    (run / "recipe.json").write_text(json.dumps(written))
+    evaluate(run, noisy_manifest, tmp_path / "out")
+    lines = (tmp_path / "out/report.md").read_text().splitlines()
+    [row] = [line for line in lines if line.startswith("| This result")]
+    assert row.split(" | ")[1] == noisy_manifest.parent.name

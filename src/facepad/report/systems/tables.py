@@ -10,7 +10,7 @@ from facepad.metrics.compare import compared_measures
 from facepad.metrics.field import FIELD_MEASURES
 from facepad.report import requirements
 from facepad.report.systems.content import MeasuredSystem, PairTest, SystemsContent
-from facepad.report.text import count, fraction, interval, number, percent
+from facepad.report.text import GAP, count, fraction, interval, number, percent
 
 __all__ = [
     "COLUMNS",
@@ -74,7 +74,7 @@ def _cell(rate: Rate, unit: str) -> Cell:
 def meanings(content: SystemsContent) -> list[tuple[str, str]]:
     """Name and definition of each rate in the table of systems."""
     own = [(COLUMNS[key], _BY_KEY[key].meaning) for key in _SUMMARY_KEYS]
-    return own + [(measure.name, measure.meaning) for measure in FIELD_MEASURES]
+    return own + [(measure.name, measure.meaning.replace(" %", f"{GAP}%")) for measure in FIELD_MEASURES]
 
 
 def p_value(p: float | None) -> str:

@@ -198,6 +198,19 @@ def test_a_requirement_that_fails_gives_exit_code_5_and_is_checked_again(facepad
     assert facepad("report", "--verify", tmp_path / "out")[0] == 0, "the report is unchanged, whatever its verdicts"
 
 
+def test_times_of_videos_are_those_of_their_frames(tmp_path):
+    path = tmp_path / "videos.csv"
+    lines = ["path,subject,video,frame,label,score,seconds"]
+    for number in range(24):
+        label, score = ("live", 0.6 + number / 100) if number // 2 % 2 else ("spoof", 0.5 + number / 100)
+        lines.append(f"{number}.png,s{number // 4},v{number // 2},{number % 2},{label},{score},{number + 1}")
+    path.write_text("\n".join([*lines, ""]))
+    [system] = measure_systems(named_files([path]), ReportOptions(aggregation="mean")).systems
+    assert (system.times.n, system.times.p50) == (24, 12.5)
+    assert len(system.content.measured) == 12
+    assert not any("seconds" in note.text for note in system.content.summary.notes)
+
+
 def test_systems_on_other_presentations_are_not_compared(tmp_path):
     first, second = write(tmp_path / "a.csv", 0), write(tmp_path / "b.csv", 1)
     second.write_text(second.read_text().replace(".png", ".jpg"))
