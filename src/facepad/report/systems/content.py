@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from facepad.errors import InputError
-from facepad.metrics import Comparison, Finding, Rate, WholeSystem
+from facepad.metrics import Comparison, ExpectedCurve, Finding, Rate, WholeSystem
 from facepad.metrics.times import DecisionTimes
 from facepad.report.content import ReportContent
 from facepad.types import Aggregation, Label
@@ -118,6 +118,7 @@ class MeasuredSystem:
         field: Key of each of `FIELD_MEASURES` -> rate.
         times: The decision times; None if the file has no times.
         whole: The rates of detection and comparison together; None if the file has no column ``match``.
+        curve: The expected performance and spoofability curve; None without comparison scores on dev and test.
     """
 
     files: SystemFiles
@@ -125,6 +126,7 @@ class MeasuredSystem:
     field: Mapping[str, Rate]
     times: DecisionTimes | None = None
     whole: WholeSystem | None = None
+    curve: ExpectedCurve | None = None
 
     @property
     def name(self) -> str:
@@ -138,7 +140,7 @@ class MeasuredSystem:
             "metrics": self.content.summary.to_dict(),
             "field": {key: rate.to_dict() | {"method": rate.method} for key, rate in self.field.items()},
             "times": self.times and self.times.to_dict(),
-            "whole_system": self.whole and self.whole.to_dict(),
+            "whole_system": self.whole and self.whole.to_dict() | {"epsc": self.curve and self.curve.to_dict()},
             "requirements": [finding.to_dict() for finding in self.content.findings],
         }
 

@@ -15,6 +15,7 @@ from facepad.metrics import (
     read_requirements,
     read_scores,
     summarize,
+    system_curve,
     system_of,
     with_groups,
 )
@@ -61,11 +62,12 @@ def _measured(files: SystemFiles, options: ReportOptions) -> MeasuredSystem:
     try:
         summary = with_groups(summary, parts.measured, options.by)
         whole = system_of(parts.measured, threshold.value, match_threshold=options.match_threshold)
+        curve = system_curve(parts, threshold.value, None, options.match_threshold)[0] if whole else None
         findings = check_system(parts.measured, threshold.value, requirements, whole)
     except (MetricError, ScoresError) as error:
         raise type(error)(f"{files.scores}: {error}") from None
     content = ReportContent(files.name, summary, [*_dev(parts), *parts.measured], threshold, findings=findings)
-    return MeasuredSystem(files, content, field_rates(parts.measured), _times(files, parts), whole)
+    return MeasuredSystem(files, content, field_rates(parts.measured), _times(files, parts), whole, curve)
 
 
 def _dev(parts: Parts) -> list[ScoreRecord]:

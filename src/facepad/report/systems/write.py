@@ -17,7 +17,7 @@ from facepad.report.systems.content import MeasuredSystem, SystemsContent
 from facepad.report.systems.documents import differences_csv, latex, markdown, rates_csv
 from facepad.report.systems.inputs import INPUTS_FILE, InputFile, Inputs, input_files
 from facepad.report.text import criterion_words, percent
-from facepad.report.whole_system import system_rows
+from facepad.report.whole_system import spoofability_plot, system_rows
 
 __all__ = ["INPUTS_FILE", "JSON_FILE", "PAGE_FILE", "SIGNATURE_FILE", "write_systems"]
 
@@ -118,6 +118,7 @@ def _part(system: MeasuredSystem, place: int) -> dict[str, Any]:
         "instruments": rows,
         "scale": scale,
         "whole": system_rows(system.whole) if system.whole else [],
+        "curve": spoofability_plot(system.curve, f"epsc-{place}") if system.curve else None,
         "groups": group_table(content.summary),
         "group_columns": COLUMNS,
         "matrix": report_tables.matrix(content),

@@ -265,8 +265,10 @@ def test_a_damaged_manifest_is_one_line(facepad, tmp_path, text):
 def test_a_column_of_matches_gives_the_rates_of_the_whole_system_in_every_file(tmp_path, facepad):
     path = write(tmp_path / "scores.csv", 0, 0.4)
     head, *lines = path.read_text().splitlines()
-    matched = [f"{line},{number % 3 / 2}" for number, line in enumerate(lines)]
-    path.write_text("\n".join([f"{head},match", *matched, ""]))
+    matched = [
+        f"{line},{number % 3 / 2},{'zero_effort' if number % 4 == 2 else ''}" for number, line in enumerate(lines)
+    ]
+    path.write_text("\n".join([f"{head},match,intent", *matched, ""]))
     words = ("report", path, tmp_path / "out", "--match-threshold", 0.5)
     code, _, _ = facepad(*words, "--require", "iapar=0.001")
     document = json.loads((tmp_path / "out" / "report.json").read_text())
@@ -275,6 +277,8 @@ def test_a_column_of_matches_gives_the_rates_of_the_whole_system_in_every_file(t
     rates = metrics.whole_system(parts.measured, summary.threshold.value, 0.5).rates
     assert found["whole_system"]["riapar"] == rates["riapar"].to_dict()
     assert {each["rate"] for each in found["requirements"]} == {"iapar"}
+    assert found["whole_system"]["epsc"]["weights"][-1] == 1
+    assert "Expected performance and spoofability" in (tmp_path / "out" / "report.html").read_text()
     assert code == (5 if rates["iapar"].value else 0)
     for name in ("report.html", "report.md"):
         text = (tmp_path / "out" / name).read_text()
