@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -51,6 +51,7 @@ class CheckReport:
         manifest: The file that was checked.
         samples: Number of samples in the manifest.
         balance: Split ("none" for samples without a split) -> label -> number of samples.
+        species: PAI species -> number of samples. A misspelt type of instrument shows here as a species.
         missing: Listed files that do not exist.
         unreadable: (path, reason) for files that cannot be decoded.
         exact_duplicates: Groups of files with the same bytes but different splits or labels.
@@ -67,6 +68,7 @@ class CheckReport:
     manifest: Path
     samples: int
     balance: dict[str, dict[str, int]]
+    species: dict[str, int]
     missing: list[str]
     unreadable: list[tuple[str, str]]
     exact_duplicates: list[list[str]]
@@ -130,6 +132,8 @@ class CheckReport:
         lines = [f"{self.manifest}: {self.samples} samples"]
         for split, labels in self.balance.items():
             lines.append(f"  {split:5} " + ", ".join(f"{count} {label}" for label, count in labels.items()))
+        if self.species:
+            lines.append("  attacks: " + ", ".join(f"{count} {name}" for name, count in self.species.items()))
         lines.append(f"  without a box: {len(self.without_box)}; image files not listed: {len(self.unlisted)}")
         lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [f"problem: {problem}" for problem in self.problems] or ["no problems found"]
@@ -157,6 +161,7 @@ def check(manifest: Path, *, jobs: int | None = None, progress: bool = False) ->
         manifest=manifest,
         samples=len(samples),
         balance=class_balance(samples),
+        species=dict(sorted(Counter(sample.species for sample in samples if sample.species is not None).items())),
         missing=[path for path, file in files.items() if file.missing],
         unreadable=[(path, file.error) for path, file in files.items() if file.error],
         exact_duplicates=_exact_duplicates(samples, files),

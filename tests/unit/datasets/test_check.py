@@ -137,6 +137,13 @@ def test_check_looks_beside_listed_files_wherever_they_lie(tmp_path):
     assert found.balance == {"none": {"bona_fide": 1, "attack": 0}}
 
 
+def test_check_counts_the_species_so_that_a_misspelt_type_shows(tmp_path, sound):
+    attack = replace(sound[1], attack_type=AttackType.UNKNOWN, attributes=(("species", "prints"),))
+    write_manifest(tmp_path / "manifest.csv", [sound[0], attack, *sound[2:]])
+    found = check(tmp_path / "manifest.csv")
+    assert found.species == {"print": 2, "prints": 1} and "attacks: 2 print, 1 prints" in found.to_text()
+
+
 def test_check_report_is_json(tmp_path, sound):
     (tmp_path / sound[0].path).unlink()
     (tmp_path / sound[5].path).write_bytes(b"")

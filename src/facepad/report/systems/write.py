@@ -119,6 +119,7 @@ def _part(system: MeasuredSystem, place: int) -> dict[str, Any]:
         "scale": scale,
         "whole": system_rows(system.whole) if system.whole else [],
         "curve": spoofability_plot(system.curve, f"epsc-{place}") if system.curve else None,
+        "series": report_tables.series(content.summary),
         "groups": group_table(content.summary),
         "group_columns": COLUMNS,
         "matrix": report_tables.matrix(content),

@@ -292,13 +292,13 @@ def test_a_column_of_matches_gives_the_rates_of_the_whole_system_in_every_file(t
 def test_groups_of_a_column_are_in_the_report_and_measured_again(facepad, tmp_path):
     scores = write(tmp_path / "ours.csv", 0, people=24)
     head, *lines = scores.read_text().splitlines()
-    told = [f"{line},{'fm'[int(line.split(',')[1][-1]) // 2 % 2]}" for line in lines]
-    scores.write_text("\n".join([f"{head},gender", *told, ""]))
+    told = [f"{line},{'fm'[int(line.split(',')[1][-1]) // 2 % 2]},maker 1" for line in lines]
+    scores.write_text("\n".join([f"{head},gender,series", *told, ""]))
     code, _, err = facepad("report", scores, tmp_path / "wrong", "--by", "gendre")
     assert code == 2 and "ours.csv: the measured samples have no column 'gendre' (did you mean 'gender'?)" in err
     assert facepad("report", scores, tmp_path / "out", "--by", "gender")[0] == 0
     (system,) = json.loads((tmp_path / "out" / "report.json").read_text())["systems"]
     assert [each["values"] for each in system["metrics"]["groups"]["groups"]] == [{"gender": "f"}, {"gender": "m"}]
     page, markdown = ((tmp_path / "out" / name).read_text() for name in ("report.html", "report.md"))
-    assert "Largest gap of BPCER: " in page and "Largest gap of BPCER: " in markdown
+    assert "Largest gap of BPCER: " in page and "Largest gap of BPCER: " in markdown and "maker 1" in page
     assert facepad("report", "--verify", tmp_path / "out")[0] == 0
