@@ -60,6 +60,8 @@ def _changed_file(path: Path, digest: str, name: str) -> Iterator[str]:
             yield f"{name} has changed: its SHA-256 is not {digest}"
     except OSError as error:
         yield f"{name} cannot be read: {reason(error)}"
+    except ValueError:  # the manifest of a stranger may name a file with a NUL
+        yield f"{name} cannot be read: it is not the name of a file"
 
 
 def _changed_numbers(inputs: Inputs, folder: Path) -> Iterator[str]:

@@ -136,6 +136,8 @@ def test_a_report_is_made_again_and_compared(facepad, systems, tmp_path):
         ("out/report.html", "Tests between", "Guesses between", ["report.html has changed"]),
         ("out/report.json", '"bootstrap": 2000', '"bootstrap": 2001', ["report.json has", "bootstrap is 2000"]),
         ("a.csv", "label", "labels", ["input ../a.csv has changed", "the report cannot be made again: "]),
+        ("out/inputs.json", '"../a.csv"', '"a\\u0000"', ["cannot be read: it is not the name of a file"]),
+        ("out/inputs.json", '"aggregation": null', '"aggregation": "max"', ["unknown aggregation 'max'"]),
         ("out/inputs.json", '"facepad": "0', '"facepad": "99.0', []),
     ],
 )  # fmt: skip
