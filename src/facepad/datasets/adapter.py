@@ -113,9 +113,8 @@ def require_folder(root: Path) -> None:
 
 
 def refuse_one_class(samples: Iterable[Sample], what: str, noun: str = "images") -> None:
-    """Raise DatasetError if all of ``samples``, or all samples of their train split, are of one class."""
+    """Raise DatasetError unless ``samples``, and their train split if it is not empty, are of both classes."""
     whole = list(samples)
-    train = [sample for sample in whole if sample.split is Split.TRAIN]
-    for name, part in ((what, whole), (f"the train split of {what}", train)):
-        if part:
-            require_both_classes(part, name, noun=noun, error=DatasetError)
+    require_both_classes(whole, what, noun=noun, error=DatasetError)
+    if train := [sample for sample in whole if sample.split is Split.TRAIN]:
+        require_both_classes(train, f"the train split of {what}", noun=noun, error=DatasetError)

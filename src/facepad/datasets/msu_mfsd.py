@@ -57,8 +57,8 @@ def _splits(root: Path) -> dict[str, Split]:
         file = find_file(root, name)
         if file is None:
             raise DatasetError(f"{root} holds no {name}, which names the {split} subjects of MSU-MFSD")
-        for number in re.findall(r"\d+", read_text(file)):
-            if splits.setdefault(f"{int(number):03d}", split) is not split:
+        for number in re.findall(r"[0-9]+", read_text(file)):
+            if splits.setdefault(number.lstrip("0").zfill(3), split) is not split:
                 raise DatasetError(f"{file} names subject {number}, which {_LISTS[Split.TRAIN]} names too")
     return splits
 

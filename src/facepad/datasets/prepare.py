@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from facepad.datasets import DATASETS
-from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan
+from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class
 from facepad.datasets.existing_frames import chosen_frames
 from facepad.datasets.frames import ExtractedVideo, FrameChoice, take_frames, unreadable_videos
 from facepad.datasets.manifest import manifest_text, read_manifest, why_unlisted
@@ -215,6 +215,9 @@ def _plan(adapter: Adapter, root: Path, out: Path, settings: PrepareSettings) ->
         raise InputError(f"{adapter.name} is a data set of images: {settings.frames.unit} do not apply")
     frames = (settings.frames or _USUAL_FRAMES) if adapter.videos else None
     scan = _listable(adapter.scan(root, protocol.name, settings.seed))
+    for fold, samples in scan.folds.items():
+        what = ", ".join(filter(None, (f"{adapter.name}, protocol {protocol.name}", fold)))
+        refuse_one_class(samples, what, "videos" if adapter.videos else "images")
     if protocol.subject_disjoint:
         _refuse_shared_subjects(scan, adapter, protocol)
     detector = settings.detector or _usual_detector(read_runs(out))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class
+from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan
 from facepad.datasets.layout import Layout, Stated, named, read_layout, sort_samples
 from facepad.datasets.splits import dev_of_train
 from facepad.files.synonyms import SPLIT_SYNONYMS
@@ -59,9 +59,7 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
     scan, samples = read_layout(root, _LAYOUT)
     divided = dev_of_train(samples, _DEV_OF_TRAIN, seed)
     for fold, (train, test) in _PROTOCOLS[protocol].items():
-        kept = [sample for sample in divided if _belongs(sample, train, test)]
-        refuse_one_class(kept, f"SiW {protocol} {fold} in {root}", "videos")
-        scan.folds[fold] = sort_samples(kept)
+        scan.folds[fold] = sort_samples(sample for sample in divided if _belongs(sample, train, test))
     if protocol == "protocol-1":
         scan.notes.append("the published protocol 1 trains on the first 60 frames of each video; here all count")
     return scan

@@ -194,10 +194,12 @@ def dev_of_train(samples: Iterable[Sample], share: float, seed: int) -> list[Sam
         seed: Seed of the choice.
 
     Raises:
-        DatasetError: train has too few subjects for both classes in train and in dev.
+        DatasetError: train is empty, or has too few subjects for both classes in train and in dev.
     """
     whole = list(samples)
     train = [sample for sample in whole if sample.split is Split.TRAIN]
+    if not train:
+        raise DatasetError("the train split is empty, and dev would be a part of it")
     chosen = split_subjects(train, {Split.TRAIN: 1 - share, Split.DEV: share}, seed)
     return [replace(s, split=chosen[s.subject]) if s.split is Split.TRAIN else s for s in whole]
 

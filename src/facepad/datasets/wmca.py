@@ -6,9 +6,9 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class
+from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan
 from facepad.datasets.layout import Layout, Stated, named, read_layout, shared_subject_notes, sort_samples
 from facepad.datasets.splits import split_subjects
 from facepad.errors import DatasetError
@@ -65,25 +65,28 @@ _LAYOUT = Layout(
 
 
 def _groups(root: Path) -> dict[str, Split]:
-    """Name of a video -> split, from the CSV files whose lines name a video and train, dev or eval."""
+    """Name of a video -> split, from the CSV files whose lines name a video and train, dev or eval.
+
+    Raises:
+        DatasetError: a file is not a CSV file, or two lines name different groups of a video.
+    """
     groups: dict[str, Split] = {}
-    for file in sorted(walk_files(root)):
-        if file.suffix.lower() == ".csv":
-            try:
-                for fields in csv.reader(io.StringIO(read_text(file))):
-                    groups.update(_group(fields))
-            except csv.Error as error:
-                raise DatasetError(f"{file} is not a CSV file: {error}") from error
+    for file in sorted(file for file in walk_files(root) if file.suffix.lower() == ".csv"):
+        try:
+            lines = list(csv.reader(io.StringIO(read_text(file))))
+        except csv.Error as error:
+            raise DatasetError(f"{file} is not a CSV file: {error}") from error
+        for name, split in (pair for fields in lines for pair in _group(fields)):
+            if groups.setdefault(name, split) is not split:
+                raise DatasetError(f"{file} puts {name} into {split}, but an earlier line puts it into {groups[name]}")
     return groups
 
 
 def _group(fields: list[str]) -> Iterator[tuple[str, Split]]:
+    """The videos that the fields of a line name, each with the group that the line names."""
     splits = [split for field in fields if (split := parse_split(field)) is not None]
-    videos = [PurePosixPath(field.strip()).name for field in fields]
-    for name in videos:
-        stem = name.removesuffix(".hdf5").removesuffix(".h5")
-        if splits and _NAME.fullmatch(stem):
-            yield stem, splits[0]
+    names = [PureWindowsPath(field.strip()).name.partition(".")[0] for field in fields]  # reads / and \ as separators
+    yield from ((name, splits[0]) for name in names if splits and _NAME.fullmatch(name))
 
 
 def _scan(root: Path, protocol: str, seed: int) -> Scan:
@@ -98,9 +101,7 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
     if protocol == "unseen-attack":
         folds = {f"fold{number}": kind for number, kind in enumerate(_KINDS, start=1)}
     for fold, unseen in folds.items():
-        kept = [sample for sample in listed if not unseen or _belongs(sample, unseen)]
-        refuse_one_class(kept, f"WMCA {protocol} {fold} in {root}", "videos")
-        scan.folds[fold] = sort_samples(kept)
+        scan.folds[fold] = sort_samples(sample for sample in listed if not unseen or _belongs(sample, unseen))
     return scan
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +12,7 @@ import pytest
 
 from facepad.datasets import DATASETS
 from facepad.datasets.manifest import read_manifest
-from facepad.datasets.prepare import prepare
+from facepad.datasets.prepare import PrepareSettings, prepare
 from facepad.datasets.splits import subjects_across_splits
 from facepad.errors import DatasetError
 from facepad.media.images import write_image
@@ -205,6 +206,46 @@ def test_wmca_protocols_follow_the_list_of_the_copy(tmp_path):
         [tested] = {s.attribute("species") for s in samples if s.split is Split.TEST and s.label is Label.ATTACK}
         learnt = {s.attribute("species") for s in samples if s.split is not Split.TEST}
         assert len(learnt) == 7 and tested not in learnt  # six kinds, and None for bona fide
+
+
+def test_wmca_list_may_name_videos_with_any_folder_and_ending_but_one_group_for_each(tmp_path):
+    touch_files(tmp_path, NAMES["wmca"])
+    groups = ["train", "train", "train", "dev", "dev", "dev", "eval", "eval"]
+    endings = [".avi", ".HDF5", ".h5", ""] * len(NAMES["wmca"])
+    names = [path.replace("/", "\\").replace(".avi", end) for path, end in zip(NAMES["wmca"], endings, strict=False)]
+    lines = [f"{name},{groups[int(path[22:25]) - 1]}" for name, path in zip(names, NAMES["wmca"], strict=True)]
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    assert counts(_samples(scan("wmca", tmp_path, "grandtest"))) == {"train": (3, 27), "dev": (3, 27), "test": (2, 18)}
+    (tmp_path / "b.csv").write_text(lines[0].replace("train", "eval"))
+    with pytest.raises(DatasetError, match=r"b\.csv puts 001_\w+ into test, but an earlier line puts it into train"):
+        scan("wmca", tmp_path, "grandtest")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "protocol", "kept", "message"),
+    [
+        ("replay-mobile", "mattescreen", "real|print", "protocol mattescreen needs .* got 390 bona fide and 0 attack"),
+        ("oulu-npu", "protocol-3", "Test_files/1_", "protocol-3, fold2 needs .* got 0 bona fide and 0 attack"),
+        ("siw", "protocol-3", "-[12]-[12]-[12].mov", "the train split of siw, protocol protocol-3, fold2 needs"),
+        ("siw", "protocol-1", "Test", "the train split is empty, and dev would be a part of it"),
+    ],
+    ids=["no-attack", "no-sample", "no-attack-in-train", "no-train"],
+)
+def test_a_copy_that_lacks_what_a_protocol_needs_is_refused(dataset, protocol, kept, message, monkeypatch, tmp_path):
+    names = [name for name in NAMES[dataset] if re.search(kept, name)]
+    root = list_files(monkeypatch, tmp_path / "set", names)
+    with pytest.raises(DatasetError, match=message):
+        prepare(dataset, root, tmp_path / "out", PrepareSettings(protocol=protocol))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["", "1" * 5000], ids=["empty", "long"])
+def test_msu_mfsd_with_a_list_that_names_nobody_is_refused(text, tmp_path):
+    root = touch_files(tmp_path, layouts.msu(range(1, 4)))
+    (root / "train_sub_list.txt").write_text(text)
+    (root / "test_sub_list.txt").write_text("01\n02")
+    with pytest.raises(DatasetError, match="the train split is empty"):
+        scan("msu-mfsd", root)
 
 
 def test_msu_mfsd_follows_the_lists_of_the_copy(tmp_path):
