@@ -12,10 +12,10 @@ import pytest
 from onnx import numpy_helper
 
 import facepad.training.fit
-from facepad.datasets.manifest import read_manifest
-from facepad.errors import InputError, ModelError, OutputExistsError
+from facepad.datasets.manifest import read_manifest, write_manifest
+from facepad.errors import InputError, ModelError, OutputExistsError, ScoresError
 from facepad.files.locks import exclusive
-from facepad.metrics import NoteKind, has_note, read_scores
+from facepad.metrics import NoteKind, has_note, read_requirements, read_scores
 from facepad.modelfile.bundle import read_bundle
 from facepad.types import Label
 from facepad.workflow.adapt.adapted import AdaptSettings
@@ -247,3 +247,13 @@ def test_machine_without_pytorch_is_told_the_extra(home, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ModelError, match=r"pip install 'facepad\[train\]'"):
         adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)
+
+
+def test_requirements_on_a_video_of_both_classes_are_refused_before_any_fit(home, fits, tmp_path):
+    tiny_model(home)
+    site = tiny_site(tmp_path / "site", people=2, images=2)
+    write_manifest(site, [replace(sample, video=f"clip of {sample.subject}") for sample in read_manifest(site)])
+    settings = AdaptSettings(jobs=1, requirements=read_requirements(["apcer=0.07"]))
+    with pytest.raises(ScoresError, match="expected one kind of presentation in a video"):
+        adapt(site, tmp_path / "out", settings)
+    assert not fits.folders and not (tmp_path / "out" / "work").exists()

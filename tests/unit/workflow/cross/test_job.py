@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from facepad.files.locks import exclusive
 from facepad.metrics import Resampling, metrics_from_file, read_requirements
 from facepad.modelfile.bundle import write_bundle
 from facepad.modelfile.catalog import find_model
+from facepad.report.cross import CrossFinding
 from facepad.types import AttackType, Label, Split
 from facepad.workflow.calibrate import calibrate_bundle
 from facepad.workflow.cross import cells as cells_module
@@ -342,3 +344,14 @@ def test_requirements_without_a_threshold_from_other_data_are_refused_before_the
 def bare_model(tiny_run, tmp_path_factory):
     """The tiny run as a model file without a threshold."""
     return write_bundle(tmp_path_factory.mktemp("bare") / "bare.facepad", find_model(tiny_run).read())
+
+
+def test_a_finding_names_the_seed_and_the_folds_of_its_run():
+    def words(seed, train_fold, test_fold):
+        cell = SimpleNamespace(seed=seed, train_fold=train_fold, test_fold=test_fold)
+        return CrossFinding(cell, "dev", None).run
+
+    assert words(None, "", "") == ""
+    assert words(3, "", "") == "seed 3"
+    assert words(3, "fold0", "fold0") == "seed 3, fold0"
+    assert words(None, "fold0", "fold1") == "trained on fold0, fold1"
