@@ -15,9 +15,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -36,8 +37,10 @@ from facepad.service.keys import add_key
 from facepad.service.signing import add_signing_key
 from hostile import BODIES, Body, Hostile, head, request, session, sound_files
 
-ROUND, HOSTILE = 10, 200  # requests of schemathesis for one route, and hostile requests, in turns
+ROUND, HOSTILE = 100, 100  # requests of schemathesis for one route, and hostile requests, in turns
 POINTS = (1, 10, 25, 50, 75, 100)  # parts of the requests in percent, for the table of memory
+TOKEN = 5  # requests of schemathesis with one upload token
+DESCRIBED = ", from the OpenAPI document"
 TIMEOUT = 120.0  # seconds until a request counts as not answered
 CLOSED, SILENT = "closed", "no answer"
 BOTH = ["passive", "challenge"]
@@ -188,7 +191,7 @@ class Described:
         self._rounds += 1
         name = f"{route.method.upper()} {route.path}"
         of_browser = route.path in ("/v1/uploads", "/v1/challenge", "/v1/guidance")
-        token = {"Authorization": f"Bearer {self._fuzz.open()['token']}"} if of_browser else None
+        tokens = self._tokens() if of_browser else repeat(None)
 
         @seed(self._rounds)
         @settings(
@@ -200,12 +203,19 @@ class Described:
         )
         @given(route.as_strategy() | route.as_strategy(GenerationMode.NEGATIVE))
         def try_case(case: Case) -> None:
-            self._try(name, case, token)
+            self._try(name, case, next(tokens))
 
         try_case()
 
+    def _tokens(self) -> Iterator[dict[str, str]]:
+        """Headers with an upload token. Few have the same token, because the uploads of a session are limited."""
+        while True:
+            token = self._fuzz.bearer(self._fuzz.open()["token"])
+            self._fuzz.send("POST /v1/challenge", request("POST", "/v1/challenge", token))
+            yield from repeat({"Authorization": token["Authorization"]}, TOKEN)
+
     def _try(self, name: str, case: Case, token: dict[str, str] | None) -> None:
-        kind = f"{name}, from the OpenAPI document"
+        kind = name + DESCRIBED
         try:
             response = case.call(base_url=self._fuzz.address, session=self._http, headers=token, timeout=TIMEOUT)
         except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL):
@@ -280,14 +290,16 @@ def page(
 ) -> str:
     at = {part: next(size for cases, size in memory if cases >= part / 100 * memory[-1][0]) for part in POINTS}
     early, late = at[10], at[100]
+    highest = max(size for cases, size in memory if cases >= memory[-1][0] / 10)
     failed = sum(count for (_, status), count in fuzz.counts.items() if status.startswith("5"))
     silent = sum(count for (_, status), count in fuzz.counts.items() if status == SILENT)
     command = f"python benchmarks/fuzz_service.py --cases {chosen.cases} --seed {chosen.seed}"
     text = (
         "<!-- written by benchmarks/fuzz_service.py --out -->\n# Hostile requests to the service\n\n"
         f"{made_by(command)}, {packages('fastapi', 'uvicorn', 'schemathesis', 'hypothesis')}.\n"
-        f"{fuzz.cases} requests in {seconds / 60:.0f} minutes, one after the other. The service is `facepad serve` "
-        "with the shipped model, API keys,\nsessions, challenges, signed results and a decision log.\n\n"
+        f"{fuzz.cases} requests in {seconds / 60:.0f} minutes, one after the other. Schemathesis generated "
+        f"{_described(fuzz) / fuzz.cases:.0%} of them. The service is\n`facepad serve` with the shipped model, "
+        "API keys, sessions, challenges, signed results and a decision log.\n\n"
     )
     rows = [
         ("requests", ">= 100000", fuzz.cases, fuzz.cases >= 100_000),
@@ -301,6 +313,7 @@ def page(
             f"{late:.0f} MiB, {late / early:.2f} x",
             late <= 1.1 * early,
         ),
+        ("highest memory after 10 % of the requests", "-", f"{highest:.0f} MiB, {highest / early:.2f} x", True),
     ]
     text += markdown(
         ["measurement", "target", "result", "reached"], ((*row, "yes" if fine else "**no**") for *row, fine in rows)
@@ -318,6 +331,10 @@ def page(
     text += markdown(["requests", "number", "answers"], answers)
     text += "\n## Memory\n\n"
     return text + markdown(["% of the requests", "MiB"], ((part, f"{size:.0f}") for part, size in at.items()))
+
+
+def _described(fuzz: Fuzz) -> int:
+    return sum(count for (kind, _), count in fuzz.counts.items() if kind.endswith(DESCRIBED))
 
 
 def _of(fuzz: Fuzz, kind: str) -> dict[str, int]:

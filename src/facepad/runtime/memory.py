@@ -1,20 +1,29 @@
-"""Gives freed memory back to the system."""
+"""Bounds the freed memory that the process keeps."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
 
-__all__ = ["give_back_memory"]
+__all__ = ["limit_free_memory"]
+
+_LARGE = 4 * 1024 * 1024  # bytes
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8  # options of mallopt, from malloc.h of glibc
 
 
-def give_back_memory() -> None:
-    """Give freed memory back to the system, if the C library is glibc.
+def limit_free_memory(arenas: int) -> None:
+    """Limit the freed memory that the process keeps for later use, if the C library is glibc.
 
-    glibc keeps the memory of large images for later use, in each thread. A process then holds several times the memory
-    that it needs.
+    By default, glibc keeps freed blocks of up to 32 MiB, in an arena for each thread. A process that decodes large
+    images then holds several times the memory that it needs. After this call, each block of at least 4 MiB goes back to
+    the system when it is freed, and each arena keeps at most 4 MiB at its end.
+
+    Args:
+        arenas: Maximum number of arenas. Threads that share an arena wait for each other.
     """
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:  # Other C libraries have no such function.
-            trim(0)
+    if sys.platform != "linux":
+        return
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:  # Other C libraries have no such function, or one that does nothing.
+        for option, value in ((_MMAP_THRESHOLD, _LARGE), (_TRIM_THRESHOLD, _LARGE), (_ARENA_MAX, arenas)):
+            set_option(option, value)

@@ -21,6 +21,7 @@ from facepad import __version__
 from facepad.errors import InputError
 from facepad.predict.predictor import Predictor, load
 from facepad.runtime.log import log_to_stderr
+from facepad.runtime.memory import limit_free_memory
 from facepad.runtime.parallel import available_cpus, end_with_parent
 from facepad.service.decision_log import DecisionLog
 from facepad.service.gate import Gate
@@ -136,6 +137,7 @@ def load_predictor(settings: Settings) -> Predictor:
 def from_environment() -> FastAPI:
     """Create the service in a worker process, with the settings from the environment variable `SETTINGS`."""
     log_service()
+    limit_free_memory(available_cpus())
     settings = Settings.model_validate_json(os.environ[SETTINGS])
     end_with_parent(grace=settings.longest + 10)  # A worker without a parent answers the accepted requests, and ends.
     return create_app(settings)

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from facepad.media.images import read_image, stored_size
 from facepad.media.videos import VideoFrames, read_video
 from facepad.predict.pipeline import Examined, Pipeline
-from facepad.runtime.memory import give_back_memory
 from facepad.service.challenge import MAX_SECONDS, SAMPLING, FacePose
 from facepad.service.duplicates import dhash
-from facepad.service.fair import COSTLY, Cost
+from facepad.service.fair import Cost
 from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
@@ -49,7 +48,10 @@ _START_OF_SCAN = b"\xff\xda"
 
 @dataclass(frozen=True, slots=True)
 class ExaminedFrame:
-    """One frame of a file: the index in display order, the time in seconds, the examined faces, and the dHash."""
+    """One frame of a file: the index in display order, the time in seconds, the examined faces, and the dHash.
+
+    The dHash is 0 if it was not requested.
+    """
 
     index: int
     seconds: float
@@ -86,11 +88,13 @@ class OpenedFile:
         cost: The cost of examining the file.
         content: The image, or the frames of a clip, which are decoded during the iteration.
         poses: Whether to estimate the pose in many more frames of a clip.
+        hashed: Whether to compute the dHash of each judged frame.
     """
 
     cost: Cost
     content: bytes | VideoFrames
     poses: bool = False
+    hashed: bool = False
 
 
 def check_image(content: bytes, max_pixels: int) -> int:
@@ -132,13 +136,14 @@ class Examiner:
     def __init__(self, pipeline: Pipeline, settings: Settings, poses: PoseEstimator | None) -> None:
         self._pipeline, self._settings, self._poses = pipeline, settings, poses
 
-    def open(self, file: UploadedFile, stop: Event, *, poses: bool = False) -> OpenedFile:
+    def open(self, file: UploadedFile, stop: Event, *, poses: bool = False, hashed: bool = False) -> OpenedFile:
         """Read the header of an image or clip, and check the limits. No pixel is decoded.
 
         Args:
             file: The image or clip.
             stop: Event that stops the decoding of a clip.
             poses: Whether to estimate the pose in many more frames of a clip.
+            hashed: Whether to compute the dHash of each judged frame.
 
         Raises:
             Problem: The file exceeds a limit.
@@ -147,12 +152,12 @@ class Examiner:
         settings = self._settings
         if file.kind == "image":
             size = check_image(file.content, settings.max_pixels)
-            return OpenedFile(Cost(_FRAME_COST + size, size), file.content)
+            return OpenedFile(Cost(_FRAME_COST + size, size), file.content, hashed=hashed)
         wanted = {"rate": SAMPLING} if poses else {"count": settings.frames}
         video = read_video(file.content, **wanted, max_pixels=settings.max_pixels, threads=1, stopped=stop.is_set)
         _refuse_length(video, min(MAX_SECONDS, settings.max_seconds) if poses else settings.max_seconds)
         pixels = _FRAME_COST * video.wanted + video.frames * video.frame_pixels
-        return OpenedFile(Cost(pixels, video.frame_pixels), video, poses)
+        return OpenedFile(Cost(pixels, video.frame_pixels), video, poses, hashed)
 
     def examine(self, opened: OpenedFile) -> ExaminedFile:
         """Examine an image, or frames of a clip at equal distances in time, in one decoding pass.
@@ -160,17 +165,11 @@ class Examiner:
         Raises:
             ImageError, VideoError: The file cannot be read.
         """
-        try:
-            return self._examine(opened)
-        finally:
-            if opened.cost.at_once > COSTLY:
-                give_back_memory()
-
-    def _examine(self, opened: OpenedFile) -> ExaminedFile:
         if isinstance(opened.content, bytes):
-            return self._examine_image(opened.content)
+            return self._examine_image(opened.content, hashed=opened.hashed)
         poses: list[FacePose | None] = []
-        examined = self._examine_clip(opened.content, self._estimate_into(poses) if opened.poses else None)
+        watch = self._estimate_into(poses) if opened.poses else None
+        examined = self._examine_clip(opened.content, watch, hashed=opened.hashed)
         return replace(examined, poses=tuple(poses))
 
     def _estimate_into(self, poses: list[FacePose | None]) -> Callable[[VideoFrame], None]:
@@ -178,13 +177,16 @@ class Examiner:
         assert estimator is not None  # Sessions exist only with an estimator.
         return lambda frame: poses.append(estimator.estimate(frame.seconds, frame.image))
 
-    def _examine_image(self, content: bytes) -> ExaminedFile:
+    def _examine_image(self, content: bytes, *, hashed: bool) -> ExaminedFile:
         started = time.perf_counter()
         image = read_image(content, max_pixels=self._settings.max_pixels)
         height, width = image.shape[:2]
-        return ExaminedFile("image", (height, width), (self._frame(0, 0.0, image),), None, started)
+        frame = self._frame(VideoFrame(0, 0.0, image), hashed=hashed)
+        return ExaminedFile("image", (height, width), (frame,), None, started)
 
-    def _examine_clip(self, video: VideoFrames, watch: Callable[[VideoFrame], None] | None) -> ExaminedFile:
+    def _examine_clip(
+        self, video: VideoFrames, watch: Callable[[VideoFrame], None] | None, *, hashed: bool
+    ) -> ExaminedFile:
         """Examine the frames of a clip to decide on. With ``watch``, pass many more frames to this function."""
         started = time.perf_counter()
         chosen = set(np.linspace(0, video.wanted - 1, self._settings.frames).round().astype(int).tolist())
@@ -194,11 +196,12 @@ class Examiner:
             if watch is not None:
                 watch(frame)
             if number in chosen:
-                frames.append(self._frame(frame.index, frame.seconds, frame.image))
+                frames.append(self._frame(frame, hashed=hashed))
         return ExaminedFile("clip", (size[0], size[1]), tuple(frames), video.note, started)
 
-    def _frame(self, index: int, seconds: float, image: NDArray[np.uint8]) -> ExaminedFrame:
-        return ExaminedFrame(index, seconds, self._most_prominent(image), dhash(image))
+    def _frame(self, frame: VideoFrame, *, hashed: bool) -> ExaminedFrame:
+        examined = self._most_prominent(frame.image)
+        return ExaminedFrame(frame.index, frame.seconds, examined, dhash(frame.image) if hashed else 0)
 
     def _most_prominent(self, image: NDArray[np.uint8]) -> Examined:
         examined = self._pipeline.examine(image)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,6 +57,9 @@ class FairQueue(Generic[Item]):
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def __iter__(self) -> Iterator[Item]:
+        return (one.item for one in self._waiting)
 
     def put(self, item: Item, caller: str, cost: float) -> None:
         """Add an item of a caller. The cost may have any unit, but the same for all items."""
@@ -132,6 +135,11 @@ class FairThreads:
         self._pool = ThreadPoolExecutor(threads + 1, thread_name_prefix="examine")
         self._queue: FairQueue[_Job] = FairQueue()
         self._running: list[_Job] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether jobs wait for a thread."""
+        return len(self._queue) > 0
 
     async def run(self, caller: str, cost: Cost, function: Callable[..., Result], *args: Any) -> Result:
         """Call a function in a thread, when it is the caller's turn.

@@ -45,7 +45,7 @@ class Verdict:
         files: The decisions on each file.
         depth_map: The depth map of the face that decided, as a data URI; None without depth.
         waited: Seconds that the request waited for a thread and for a batch.
-        dhashes: For each file, the dHash of each judged frame.
+        dhashes: For each file, the dHash of each judged frame; 0 where they were not requested.
         challenge: The result of the challenge. None if the request has no session.
         occlusion_map: The picture of the occlusion map of the face that decided, as a data URI; None without a map.
     """
@@ -77,7 +77,9 @@ class Judge:
         self._examiner = Examiner(pipeline, settings, poses)
         self._threads = max(2, available_cpus() // settings.workers)
         self._pool = FairThreads(self._threads, settings.max_pixels)
-        self._batcher = Batcher(pipeline.decide, observe=telemetry.batch.observe)
+        self._batcher = Batcher(
+            pipeline.decide, least=self._threads, more=lambda: self._pool.busy, observe=telemetry.batch.observe
+        )
 
     async def run(self) -> None:
         """Process batches until cancelled."""
@@ -102,6 +104,7 @@ class Judge:
         depth: bool,
         policy: Policy = "all",
         challenge: Challenge | None = None,
+        hashed: bool = False,
         caller: str = "",
     ) -> Verdict:
         """Decide on the files of one presentation.
@@ -111,6 +114,7 @@ class Judge:
             depth: Whether the answer includes depth maps.
             policy: The policy that turns files and frames into one decision.
             challenge: The challenge that the clip must show; None for no challenge.
+            hashed: Whether to compute the dHash of each judged frame.
             caller: Name of the caller. The work of several callers is done in turn.
 
         Raises:
@@ -118,7 +122,7 @@ class Judge:
         """
         stop, submitted = Event(), time.perf_counter()
         seconds = self._settings.challenge_timeout if challenge else self._settings.timeout
-        open_file = partial(self._examiner.open, stop=stop, poses=challenge is not None)
+        open_file = partial(self._examiner.open, stop=stop, poses=challenge is not None, hashed=hashed)
         try:
             async with asyncio.timeout(seconds):
                 examined = await self._examine_all(open_file, files, caller)

@@ -18,6 +18,8 @@ from uvicorn.supervisors import Multiprocess
 
 from facepad.errors import InputError, reason
 from facepad.modelfile.bundle import Bundle
+from facepad.runtime.memory import limit_free_memory
+from facepad.runtime.parallel import available_cpus
 from facepad.service.app import SETTINGS, create_app, load_predictor, log_service
 from facepad.service.connections import HEAD_SECONDS, Connections, PatientProtocol, accepts_at_once, connection_limit
 from facepad.service.keys import ApiKeys
@@ -81,6 +83,7 @@ def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda 
     """
     _refuse_unsafe(settings)
     log_service()
+    limit_free_memory(available_cpus())
     with listen(settings) as listening:  # Before loading the model, to report a taken port quickly.
         predictor = load_predictor(settings)  # A wrong model must fail once here, not in every worker.
         _refuse_undecided(settings, predictor.bundle)

@@ -234,6 +234,7 @@ async def upload(
                 depth=False,
                 policy=record.request.policy,
                 challenge=challenge,
+                hashed=True,
                 caller=presentation.caller,
             )
             answer = answer_of(running, verdict, presentation, request.state.request_id)

@@ -36,6 +36,7 @@ MOST_RECENT = 4000
 """Maximum number of texts that are kept under one key of `Recent`."""
 
 _RECENT_SECONDS = 24 * 3600
+_CLEAN_SECONDS = 60.0  # Least seconds between two searches for expired values in memory.
 _STORE_SECONDS = 2.0  # Timeout of a call of the store.
 _STORE_CONNECTIONS = 32  # Of a process to Redis. Further calls wait for a connection.
 
@@ -69,7 +70,7 @@ class Values(Protocol):
 
 
 class MemoryValues:
-    """Values in the memory of one process. Only the newest values are kept.
+    """Values in the memory of one process. Only the newest values are kept. `put` removes expired values once a minute.
 
     Args:
         values: Maximum number of values.
@@ -80,10 +81,12 @@ class MemoryValues:
         self._most_values, self._most_characters = values, characters
         self._values: OrderedDict[str, tuple[str, float]] = OrderedDict()
         self._characters = 0
+        self._cleaned = time.monotonic()
 
     async def put(self, key: str, value: str, seconds: float) -> None:
         """Store a value that expires after some seconds."""
         self._remove(key)
+        self._remove_expired()
         self._values[key] = (value, time.monotonic() + seconds)
         self._characters += len(value)
         while len(self._values) > self._most_values or self._characters > self._most_characters:
@@ -110,6 +113,14 @@ class MemoryValues:
     async def ready(self) -> bool:
         """Return true, because memory needs no connection."""
         return True
+
+    def _remove_expired(self) -> None:
+        now = time.monotonic()
+        if now - self._cleaned < _CLEAN_SECONDS:
+            return
+        self._cleaned = now
+        for key in [key for key, (_, until) in self._values.items() if until <= now]:
+            self._remove(key)
 
     def _remove(self, key: str) -> None:
         value, _ = self._values.pop(key, ("", 0.0))

@@ -1,4 +1,4 @@
-"""Freed memory is given back to the system."""
+"""The freed memory that the process keeps is limited."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from facepad.runtime import memory
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc alone keeps memory so")
-def test_memory_is_given_back_where_the_library_can(monkeypatch):
+def test_free_memory_is_limited_where_the_library_can(monkeypatch):
     called = []
 
     class Library:
-        malloc_trim = staticmethod(called.append)
+        mallopt = staticmethod(lambda option, value: called.append((option, value)))
 
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: Library)
-    memory.give_back_memory()
-    assert called == [0]
+    memory.limit_free_memory(3)
+    assert called == [(-3, 4 * 2**20), (-1, 4 * 2**20), (-8, 3)]
     monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
-    memory.give_back_memory()
+    memory.limit_free_memory(3)

@@ -8,6 +8,7 @@ import weakref
 
 import pytest
 
+from facepad.service import batching
 from facepad.service.batching import Batcher
 
 
@@ -51,6 +52,40 @@ def test_what_arrives_during_a_batch_makes_the_next_one():
 
     run(scenario, work, observe=sizes.append)
     assert sizes == [1, 7]
+
+
+def waiting_for_more():
+    """A function ``more`` that is always true, and an event that tells that it was called."""
+    asked = asyncio.Event()
+
+    def more():
+        asked.set()
+        return True
+
+    return more, asked
+
+
+def test_small_batch_waits_while_more_items_are_about_to_come():
+    sizes = []
+    more, asked = waiting_for_more()
+
+    async def scenario(batcher):
+        first = asyncio.create_task(batcher.submit([1]))
+        await asked.wait()
+        return await asyncio.gather(first, batcher.submit([2]))
+
+    assert run(scenario, list, least=2, more=more, observe=sizes.append) == [[1], [2]]
+    assert sizes == [2]
+
+
+@pytest.mark.parametrize(("more", "patience"), [(False, 60), (True, 0.001)])
+def test_small_batch_does_not_wait_for_ever(monkeypatch, more, patience):
+    monkeypatch.setattr(batching, "PATIENCE", patience)
+
+    async def scenario(batcher):
+        return await batcher.submit([1])
+
+    assert run(scenario, list, least=2, more=lambda: more) == [1]
 
 
 def test_batch_has_no_more_than_its_size():
@@ -155,6 +190,21 @@ def test_submission_of_a_caller_that_gave_up_leaves_no_memory_and_no_cost():
 
     run(scenario, work)
     assert seen.index("a") <= 2
+
+
+def test_stopping_cancels_a_batch_that_waits_for_more():
+    more, asked = waiting_for_more()
+
+    async def whole():
+        batcher = Batcher(list, least=2, more=more)
+        task = asyncio.create_task(batcher.run())
+        waiting = asyncio.create_task(batcher.submit([1]))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(waiting, 5)
+
+    asyncio.run(whole())
 
 
 def test_stopping_cancels_what_waits():

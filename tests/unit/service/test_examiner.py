@@ -7,19 +7,17 @@ from threading import Event
 import pytest
 
 import facepad
-from facepad.service import examiner as module
+from facepad.media.images import read_image
+from facepad.service.duplicates import dhash
 from facepad.service.examiner import Examiner
 from facepad.service.settings import Settings
 from facepad.service.uploads import UploadedFile
 from helpers.served import LIVE, encoded
 
 
-@pytest.mark.parametrize(("limit", "times"), [(1000, 1), (10_000, 0)])
-def test_memory_of_a_large_image_alone_is_given_back(make_model, tmp_path, monkeypatch, limit, times):
-    given_back = []
-    monkeypatch.setattr(module, "COSTLY", limit)
-    monkeypatch.setattr(module, "give_back_memory", lambda: given_back.append(1))
+@pytest.mark.parametrize("hashed", [True, False])
+def test_frame_has_its_dhash_only_if_requested(make_model, tmp_path, hashed):
     predictor = facepad.load(make_model(tmp_path / "tiny.facepad", crop_scale=None))
     examiner = Examiner(predictor.pipeline, Settings(), None)
-    examiner.examine(examiner.open(UploadedFile("image", encoded(LIVE)), Event()))
-    assert len(given_back) == times
+    (frame,) = examiner.examine(examiner.open(UploadedFile("image", encoded(LIVE)), Event(), hashed=hashed)).frames
+    assert frame.dhash == (dhash(read_image(encoded(LIVE))) if hashed else 0)

@@ -8,10 +8,12 @@ import socket
 import subprocess
 import time
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
 from facepad.errors import InputError
+from facepad.service import store as store_module
 from facepad.service.problems import Problem
 from facepad.service.store import MemoryValues, open_store
 
@@ -120,6 +122,21 @@ def test_memory_keeps_no_more_characters_than_its_limit():
         return [await values.get(str(number)) for number in range(5)]
 
     assert asyncio.run(scenario()) == [None] * 4 + ["y" * 90]
+
+
+def test_memory_forgets_expired_values(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(store_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    values = MemoryValues(characters=100)
+
+    async def scenario():
+        await values.put("long", "x" * 40, 600)
+        await values.put("short", "x" * 40, 10)
+        now[0] += 61
+        await values.put("new", "x" * 60, 600)  # Without the expired value, there is room for all others.
+        return [await values.get(key) for key in ("long", "short", "new")]
+
+    assert asyncio.run(scenario()) == ["x" * 40, None, "x" * 60]
 
 
 def test_redis_is_shared_by_all_who_open_it(redis):
