@@ -54,13 +54,15 @@ def to_sdr(image: NDArray[np.uint8 | np.uint16], transfer: int) -> NDArray[np.ui
 
 
 def _rows_to_sdr(image: NDArray[np.uint8 | np.uint16], transfer: int) -> NDArray[np.uint8]:
+    import cv2  # Imported here because few images are HDR.
+
     if image.dtype == np.uint8:
-        light = _light_of(transfer, 256).take(image)
+        light = np.asarray(cv2.LUT(image, _light_of(transfer, 256)), np.float32)
     else:
         light = _light_of(transfer, 4096).take(image >> 4)
     if TRANSFERS[transfer] == "HLG":
-        luminance = _mixed(light, _LUMINANCE).reshape(*image.shape[:2], 1)
-        light *= _powers(_SYSTEM_GAMMA - 1).take(_leading_bits(luminance))
+        gain = _powers(_SYSTEM_GAMMA - 1).take(_leading_bits(_mixed(light, _LUMINANCE)))
+        light *= cv2.merge([gain, gain, gain])  # Without a broadcast over three channels, which is slow.
     return _shown().take(_leading_bits(_mixed(light, _TO_BT709)))
 
 

@@ -34,7 +34,7 @@ FILES_BODY = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "anyOf": [{"required": ["files"]}, {"required": ["file"]}],
+                    "minProperties": 1,
                     "additionalProperties": False,
                     "properties": {"files": _FILES, "file": {"type": "string", "format": "binary"}},
                 }
