@@ -34,7 +34,7 @@ FILES_BODY = {
             "multipart/form-data": {
                 "schema": {
                     "type": "object",
-                    "minProperties": 1,
+                    "anyOf": [{"required": ["files"]}, {"required": ["file"]}],
                     "additionalProperties": False,
                     "properties": {"files": _FILES, "file": {"type": "string", "format": "binary"}},
                 }
