@@ -16,12 +16,16 @@ NAME = "facepad-example 0.1"
 
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
-    """The example package as pip installs it; call the fixture to uninstall the package."""
+    """The example package as pip installs it. The fixture is the function that uninstalls the package."""
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text())["project"]
     folder = installed(tmp_path / "site", project["name"], project["entry-points"], project["version"])
     shutil.copytree(EXAMPLE / "facepad_example", folder / "facepad_example")
     monkeypatch.syspath_prepend(folder)
-    yield lambda: monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(folder)])
+
+    def uninstall():
+        monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(folder)])
+
+    yield uninstall
     for name in [name for name in sys.modules if name.startswith("facepad_example")]:
         del sys.modules[name]
 
@@ -32,12 +36,11 @@ def pictures(tmp_path, synthetic_faces):
     for path in synthetic_faces:
         kind = "live" if "bona_fide" in path.name else "print"
         (tmp_path / "raw" / kind).mkdir(parents=True, exist_ok=True)
-        for number in range(4):
-            shutil.copy(path, tmp_path / "raw" / kind / f"{path.parent.name}_{number}.jpg")
+        shutil.copy(path, tmp_path / "raw" / kind / f"{path.parent.name}_0.jpg")
     return tmp_path / "raw"
 
 
-def test_example_plugin_goes_through_every_command(plugin, pictures, facepad, tmp_path, caplog):
+def test_example_plugin_goes_through_every_command(plugin, pictures, facepad, tmp_path, monkeypatch):
     pytest.importorskip("lightning")
     for what, name in (("datasets", "two-folders"), ("augmentations", "vignette"), ("losses", "focal")):
         code, shown, _ = facepad("list", what)
@@ -55,7 +58,16 @@ def test_example_plugin_goes_through_every_command(plugin, pictures, facepad, tm
     ]
     assert json.loads((run / "environment.json").read_text())["packages"]["facepad-example"] == "0.1"
     face = next(pictures.rglob("*.jpg"))
-    assert facepad("predict", face, "--model", run, "--threshold", "0.5")[0] == 0
+    code, _, said = facepad("predict", face, "--model", run, "--threshold", "0.5")
+    assert code == 0 and NAME not in said
+    (newer := tmp_path / "newer").mkdir()
+    shutil.move(tmp_path / "site" / "facepad_example-0.1.dist-info", newer / "facepad_example-0.2.dist-info")
+    metadata = newer / "facepad_example-0.2.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("0.1", "0.2"))
+    monkeypatch.syspath_prepend(newer)
+    said = facepad("predict", face, "--model", run, "--threshold", "0.5")[2]
+    assert f"was trained with {NAME}, and its network is now of facepad-example 0.2" in said
+    shutil.rmtree(newer)
     plugin()
     missing = f"the network 'threeconv' of the package {NAME}, which is not installed"
     for command in (

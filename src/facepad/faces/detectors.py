@@ -100,7 +100,6 @@ def create_detector(name: str = DEFAULT_DETECTOR, *, model: Path | None = None) 
     require_choice("detector", name, DETECTORS)
     detector = DETECTORS[name](model)
     if not isinstance(detector, Detector) and (plugin := DETECTORS.origin(name)):
-        raise PluginError(
-            f"the detector {name!r} of the package {plugin} gives a {type(detector).__name__}, no Detector"
-        )
+        kind = type(detector).__name__
+        raise PluginError(f"the detector {name!r} of the package {plugin} must make a Detector, not a {kind}")
     return detector

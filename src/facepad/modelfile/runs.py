@@ -125,11 +125,9 @@ def _require_network(name: str, plugins: Sequence[Mapping[str, str]], where: str
     recorded = next((row for row in plugins if (row["kind"], row["name"]) == ("network", name)), {})
     package, file = recorded.get("package"), recorded.get("file")
     if name in MODELS:
-        plugin = MODELS.origin(name)
-        if plugin and package and (plugin.package, plugin.version) != (package, recorded["version"]):
-            _LOG.warning(
-                "%s was trained with %s %s; its network is now of %s", where, package, recorded["version"], plugin
-            )
+        plugin, trained_with = MODELS.origin(name), f"{package} {recorded.get('version')}"
+        if plugin and package and str(plugin) != trained_with:
+            _LOG.warning("%s was trained with %s, and its network is now of %s", where, trained_with, plugin)
         return
     if package:
         raise ModelError(

@@ -171,6 +171,7 @@ def quiet_lightning() -> Iterator[None]:
         warnings.simplefilter("ignore", PossibleUserWarning)
         warnings.filterwarnings("ignore", "Checkpoint directory .* exists")
         warnings.filterwarnings("ignore", ".*LeafSpec")
+        warnings.filterwarnings("ignore", "There is a wandb run already")  # all stages share it
         warnings.filterwarnings("ignore", "`training_step` returned `None`")  # a batch of unreadable images
         yield
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from facepad.errors import InputError, ModelError
+from facepad.errors import InputError, ModelError, PluginError
 from facepad.faces import DETECTORS, create_detector, iou, map_box
 from facepad.faces.dlib_detector import DlibDetector
 from facepad.faces.dlib_pyramid import WINDOW, Pyramid
@@ -20,6 +20,7 @@ from facepad.files.disk import sha256_file
 from facepad.files.downloads import find_local
 from facepad.media.images import read_image
 from facepad.types import Box, Face
+from helpers.plugins import installed
 
 # The astronaut's face, drawn by hand: brows to chin, and as wide. dlib's squares come in steps of a fifth.
 ASTRONAUT = Box(178, 76, 268, 166)
@@ -350,3 +351,9 @@ def test_detectors_agree_on_nuaa(detector_of):
         squares = [detector_of(name).detect(read_image(path))[0].box for name in ("dlib", "yunet")]
         agreement.append(iou(*squares))
     assert np.mean(agreement) >= 0.8 and min(agreement) > 0.5
+
+
+def test_plugin_that_makes_no_detector_is_refused(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(installed(tmp_path, "odd-pack", {"facepad.detectors": {"text": "builtins:repr"}}))
+    with pytest.raises(PluginError, match="'text' of the package odd-pack 0.1 must make a Detector, not a str"):
+        create_detector("text")
