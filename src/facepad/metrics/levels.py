@@ -11,9 +11,18 @@ from typing import Protocol, TypeVar
 from facepad.errors import MetricError, ScoresError, unknown_choice
 from facepad.metrics.notes import Note, NoteKind
 from facepad.metrics.times import TIME_COLUMNS
-from facepad.types import Aggregation, Attributes, Label, ScoreRecord, ScoreStatus, Split
+from facepad.types import Aggregation, Attributes, Label, Sample, ScoreRecord, ScoreStatus, Split
 
-__all__ = ["AGGREGATIONS", "Aggregation", "check_videos", "level_notes", "level_words", "shown_frames", "to_videos"]
+__all__ = [
+    "AGGREGATIONS",
+    "Aggregation",
+    "check_videos",
+    "level_notes",
+    "level_words",
+    "shown_frames",
+    "to_videos",
+    "with_shared_attributes",
+]
 
 
 def _mean(ascending: Sequence[float]) -> float:
@@ -142,7 +151,12 @@ def _video_record(frames: Sequence[ScoreRecord], how: Aggregation, shared: set[s
     return replace(whole, status=next(status for status in ScoreStatus if status in found))
 
 
-def _shared_attributes(frames: Sequence[ScoreRecord]) -> Attributes:
+def with_shared_attributes(samples: Iterable[Sample]) -> list[Sample]:
+    """Return one sample of each video, with the attributes that `to_videos` keeps, and each single image."""
+    return [replace(frames[0], attributes=_shared_attributes(frames)) for frames in _group_by_video(samples)]
+
+
+def _shared_attributes(frames: Sequence[Sample | ScoreRecord]) -> Attributes:
     """Return the attributes that have one value in all frames of a video."""
     if all(frame.attributes == frames[0].attributes for frame in frames):
         return frames[0].attributes

@@ -33,6 +33,7 @@ from facepad.metrics import (
     write_scores,
 )
 from facepad.metrics.from_file import measured_file
+from facepad.metrics.levels import with_shared_attributes
 from facepad.modelfile.scorers import Prepared, Scorer
 from facepad.runtime.parallel import map_ahead
 from facepad.runtime.progress import progress_bar
@@ -271,7 +272,8 @@ def check_evaluation(
         MetricError: the criterion or aggregation is unknown, requirements are given for single frames of videos, or an
             attribute is absent, constant or nearly empty in the test samples.
     """
-    check_columns([sample for sample in samples if sample.split is Split.TEST], by)
+    test = [sample for sample in samples if sample.split is Split.TEST]
+    check_columns(with_shared_attributes(test) if aggregation else test, by)
     if aggregation:
         check_videos(samples, aggregation)
         if not any(sample.video for sample in samples if sample.split is Split.TEST):

@@ -318,3 +318,15 @@ def test_our_row_beside_published_figures_names_the_measured_data(tiny_run, nois
     lines = (tmp_path / "out/report.md").read_text().splitlines()
     [row] = [line for line in lines if line.startswith("| This result")]
     assert row.split(" | ")[1] == noisy_manifest.parent.name
+
+
+def test_a_column_that_the_frames_of_videos_disagree_on_is_refused_before_the_scoring(
+    bare, manifest_like, tmp_path, monkeypatch
+):
+    (tmp_path / "data").mkdir()
+    manifest = manifest_like(
+        tmp_path / "data", lambda each: replace(each, video=str(each.label), attributes=(("n", each.path[-5]),))
+    )
+    monkeypatch.setattr(module, "BundleScorer", lambda *_: pytest.fail("scored"))
+    with pytest.raises(InputError, match="the measured samples have no column 'n'"):
+        evaluate(bare, manifest, tmp_path / "out", aggregation="mean", by=("n",))
