@@ -106,6 +106,9 @@ def report(
         if signer:
             write_json(out / KEYS_FILE, signer.public_keys())
     show(markdown_overview(content))
+    report_written(
+        notes=[f"{system.name}: {note}" for system in content.systems for note in system.content.summary.notes]
+    )
     say(f"report: {page}")
     return requirement_code(content.findings)
 

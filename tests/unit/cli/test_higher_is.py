@@ -10,7 +10,8 @@ from helpers.two_classes import lines, write
 def test_swapped_scores_get_a_note_that_names_the_option_and_the_option_turns_them(tmp_path, facepad):
     right = write(tmp_path / "right.csv", lines("dev", "live", 1), lines("test", "live", 2))
     swapped = tmp_path / "swapped.csv"
-    turned_back = [f"{a},{b},{0.0 - float(c)!r}" for a, b, c in (x.split(",") for x in right.read_text().split()[1:])]
+    fields = [line.split(",") for line in right.read_text().split()[1:]]
+    turned_back = [f"{label},{split},{0.0 - float(score)!r},{path}" for label, split, score, path in fields]
     write(swapped, turned_back)
     code, out, err = facepad("metrics", swapped)
     assert (code, err) == (0, "")

@@ -39,7 +39,7 @@ def test_scores_of_mixed_polarity_in_two_files_are_refused(tmp_path):
 
 def test_a_weak_system_is_not_taken_for_mixed_polarity(tmp_path):
     draw = random.Random(5)
-    weak = [f"{label},test,{draw.random()!r}" for label in ["live", "spoof"] * 40]
+    weak = [f"{label},test,{draw.random()!r}," for label in ["live", "spoof"] * 40]
     path = write(tmp_path / "weak.csv", lines("dev", "live"), weak)
     summary = metrics.metrics_from_file(path, resampling=FAST)
     assert summary.split is Split.TEST

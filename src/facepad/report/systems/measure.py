@@ -22,6 +22,7 @@ from facepad.metrics import (
 from facepad.metrics.field import field_rates
 from facepad.metrics.from_file import Parts, parts_of
 from facepad.metrics.multiple import holm
+from facepad.metrics.scores import is_line_name
 from facepad.metrics.times import DecisionTimes, decision_times
 from facepad.report.content import ReportContent
 from facepad.report.systems.content import MeasuredSystem, PairTest, ReportOptions, SystemFiles, SystemsContent
@@ -90,6 +91,10 @@ def _times(files: SystemFiles, parts: Parts) -> DecisionTimes | None:
 
 def _compared(pair: tuple[MeasuredSystem, MeasuredSystem], options: ReportOptions) -> PairTest:
     names = pair[0].name, pair[1].name
+    for each in pair:
+        if any(is_line_name(record.path) for record in each.content.measured):
+            reason = f"the file of {each.name} does not name its presentations (column path)"
+            return PairTest(names, None, reason=reason)
     first, second = (System(each.name, each.content.measured, each.content.threshold) for each in pair)
     try:
         return PairTest(names, compare_records(first, second, aggregation=options.aggregation))

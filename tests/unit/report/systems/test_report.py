@@ -224,6 +224,16 @@ def test_systems_on_other_presentations_are_not_compared(tmp_path):
     assert "Not compared: expected scores" in (tmp_path / "out/report.html").read_text()
 
 
+def test_lines_without_names_are_not_taken_for_the_same_presentations(facepad, tmp_path):
+    paths = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    for path in paths:
+        path.write_text("label,score\n" + "live,0.2\nspoof,0.6\nlive,0.5\nspoof,0.9\n" * 4)
+    code, text, err = facepad("report", *paths, tmp_path / "out")
+    assert code == 0
+    assert "cannot be compared: the file of a does not name its presentations (column path)." in text
+    assert err.count("add --higher-is attack") == 2, "the notes on each system are printed"
+
+
 def test_files_with_one_name_are_named_by_their_folders(tmp_path):
     paths = [tmp_path / "x/scores.csv", tmp_path / "y/scores.csv"]
     assert [each.name for each in named_files(paths)] == ["x", "y"]
