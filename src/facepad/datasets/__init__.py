@@ -60,6 +60,8 @@ def _fault(name: str, row: object) -> str | None:
     """What is wrong with the adapter of a plug-in."""
     if not isinstance(row, Adapter):
         return wrong_type(Adapter, row)
+    if not row.protocols:
+        return "has no protocol"
     return None if row.name == name else f"must be called {row.name!r}, the name in its adapter"
 
 

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -54,9 +55,10 @@ class Plugin:
         if self.refusal:
             return None, self.refusal
         try:
-            return self.entry.load(), None
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - other people's code raises anything
-            return None, _cannot_be_imported(error)
+            with _importing():
+                return self.entry.load(), None
+        except _ImportFailedError as failure:
+            return None, str(failure)
 
 
 class PluginTable(UserDict[str, Row]):
@@ -155,9 +157,9 @@ def wrong_type(expected: type, row: object) -> str | None:
     """What is wrong with the object of a plug-in that has another type; None if nothing is wrong.
 
     >>> wrong_type(str, 5)
-    'must be a str, not a int'
+    'must be of type str, not int'
     """
-    return None if isinstance(row, expected) else f"must be a {expected.__name__}, not a {type(row).__name__}"
+    return None if isinstance(row, expected) else f"must be of type {expected.__name__}, not {type(row).__name__}"
 
 
 @lru_cache(maxsize=16)
@@ -186,9 +188,10 @@ def _import_own_files(files: str) -> None:
                 continue
             _imported.add(str(path))
             try:
-                _import_file(path)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - other people's code raises anything
-                _LOG.warning("%s: %s %s", OWN_FILES, path, _cannot_be_imported(error))
+                with _importing():
+                    _import_file(path)
+            except _ImportFailedError as failure:
+                _LOG.warning("%s: %s %s", OWN_FILES, path, failure)
 
 
 def _import_file(path: Path) -> None:
@@ -200,6 +203,22 @@ def _import_file(path: Path) -> None:
     spec.loader.exec_module(module)
 
 
-def _cannot_be_imported(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"cannot be imported: {type(error).__name__}{': ' if text else ''}{text}"
+class _ImportFailedError(Exception):
+    """Code of other people cannot be imported. The text is one line."""
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """Import code of other people. The code may raise anything, and prints on stderr: stdout is only for results.
+
+    Raises:
+        _ImportFailedError: the code raises an exception.
+    """
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        text = " ".join(str(error).split())
+        raise _ImportFailedError(f"cannot be imported: {type(error).__name__}{': ' if text else ''}{text}") from error

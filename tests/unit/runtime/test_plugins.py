@@ -53,10 +53,11 @@ def test_looking_up_a_row_of_facepad_imports_no_plugin(table, install):
         ("import no_such_module", "cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"),
         ("raise SystemExit", "cannot be imported: SystemExit"),
         ("raise ValueError('two\\nlines')", "cannot be imported: ValueError: two lines"),
-        ("B = 5", "must be a str, not a int"),
+        ("class Stop(BaseException): pass\nraise Stop('now')", "cannot be imported: Stop: now"),
+        ("B = 5", "must be of type str, not int"),
         ("C = ''", "cannot be imported: AttributeError: module .* has no attribute 'B'"),
     ],
-    ids=["missing-module", "exit", "two-lines", "wrong-type", "missing-object"],
+    ids=["missing-module", "exit", "two-lines", "no-exception", "wrong-type", "missing-object"],
 )
 def test_broken_plugin_is_one_line_that_names_the_package_and_the_others_go_on(table, install, caplog, code, reason):
     install("bad", {"beta": "B"}, code)
@@ -81,6 +82,16 @@ def test_plugin_cannot_take_the_name_of_a_row_of_facepad(table, install, caplog)
     with caplog.at_level(logging.WARNING):
         assert table.origin("a") is None
     assert line in caplog.text
+
+
+def test_imported_code_prints_on_stderr(table, install, tmp_path, monkeypatch, capsys):
+    install("greek", {"beta": "B"}, "print('of a plug-in')\nB = ''")
+    own = tmp_path / "own_file_that_prints.py"
+    own.write_text("print('of a file')\n")
+    monkeypatch.setenv(OWN_FILES, str(own))
+    assert table["beta"] == ""
+    assert capsys.readouterr() == ("", "of a file\nof a plug-in\n")
+    del sys.modules["own_file_that_prints"]
 
 
 def test_two_packages_with_the_same_name_are_both_named(table, install):

@@ -15,7 +15,7 @@ from facepad.workflow.cross.sets import Division, ManifestSet
 __all__ = ["PROTOCOLS", "CrossProtocol", "divide_by_protocol"]
 
 _SETS = {"M": "msu-mfsd", "C": "casia-mfsd", "I": "replay-attack", "O": "oulu-npu"}
-_LETTER = re.compile(r"(?P<letter>[A-Z])=(?P<path>.+)")
+_LETTER = re.compile(r"(?P<letter>[A-Za-z])=(?P<path>.+)")
 _WHOLE = ("grandtest", "official")
 
 
@@ -91,9 +91,12 @@ def _paths_by_letter(
         if not path.is_file():
             raise InputError(f"manifest {path} does not exist")
         origin = origin_of(path)
-        letter = _letter(name, protocol, path, match["letter"] if match else None, origin.get("dataset"))
+        given = match["letter"].upper() if match else None
+        letter = _letter(name, protocol, path, given, origin.get("dataset"))
         if letter in paths:
             raise InputError(f"{paths[letter]} and {path} are both {_words(letter)}; name each set once")
+        if other := next((other for other, known in paths.items() if known.samefile(path)), None):
+            raise InputError(f"{path} is given as {_words(other)} and as {_words(letter)}; name each set once")
         paths[letter] = path
         if (part := origin.get("protocol", _WHOLE[0])) not in _WHOLE:
             notes.append(f"{_words(letter)} was prepared with its protocol {part}, but {name} takes the whole set")

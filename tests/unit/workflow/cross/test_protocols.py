@@ -130,6 +130,10 @@ def test_sets_without_prepare_json_are_named_by_their_letter(sets, manifest_like
         (("--protocol", "mcio"), "needs --data with M (msu-mfsd), C (casia-mfsd), I (replay-attack), O (oulu-npu) too"),
         (("--protocol", "mcio", "--data", "{M}", "{M}"), "are both M (msu-mfsd); name each set once"),
         (
+            ("--protocol", "single", "--data", "C={own}", "i={own}"),
+            "is given as C (casia-mfsd) and as I (replay-attack); name each set once",
+        ),
+        (
             ("--protocol", "single", "--data", "{C}", "{O}"),
             "O is not a set of single: C (casia-mfsd), I (replay-attack)",
         ),
