@@ -158,7 +158,10 @@ MatchThresholdOption = Annotated[
 ]
 LevelOption = Annotated[Level, typer.Option(help="The unit of the metrics: single images, or whole videos.")]
 HigherIsOption = Annotated[
-    Label, typer.Option(help="Meaning of high scores. With attack, every score is negated; so is each threshold.")
+    Label,
+    typer.Option(
+        help="Meaning of high scores. With attack, every score is negated, and thresholds are of negated scores."
+    ),
 ]
 FuseOption = Annotated[Aggregation | None, typer.Option(help="Aggregation of a video's frame scores; default: mean.")]
 
