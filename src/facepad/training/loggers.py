@@ -31,7 +31,7 @@ def make_logger(name: LoggerName, folder: RunFolder, stage: str) -> Logger:
         stage: Name of the stage.
 
     Raises:
-        ModelError: the file with the run's identifier is damaged.
+        ModelError: the file with the run's identifier, or the CSV file of a resumed stage, is damaged.
         RunError: MLflow or W&B refuses the run, or its server does not answer.
     """
     if name == "tensorboard":
@@ -63,8 +63,12 @@ def _csv_logger(folder: RunFolder, stage: str) -> CSVLogger:
 def _read_rows(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
-    with path.open(newline="") as file:
-        return [{name: value for name, value in row.items() if value} for row in csv.DictReader(file)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ModelError(f"{path} is damaged; remove it, and the logger begins another file") from error
+    return [{name: value for name, value in row.items() if name and value} for row in rows]
 
 
 def _mlflow_logger(folder: RunFolder, stage: str) -> MLFlowLogger:

@@ -32,7 +32,7 @@ class Tracking:
 
     def __post_init__(self) -> None:
         require_choice("logger", self.logger, get_args(LoggerName))
-        if self.logger != "csv" and find_spec(self.logger) is None:
+        if self.logger in ("mlflow", "wandb") and find_spec(self.logger) is None:
             raise InputError(
                 f"the logger {self.logger} needs the package {self.logger}, which is not installed: "
                 f"pip install {self.logger}, or choose --logger csv"

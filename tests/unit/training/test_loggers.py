@@ -30,6 +30,18 @@ def test_resumed_csv_logger_keeps_the_rows_of_the_process_before(tmp_path):
     assert rows_of(tmp_path / "csv" / "head" / "metrics.csv") == [("0", "0.5"), ("1", "1.5"), ("2", "3.0")]
 
 
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"x" * 200_000], ids=["no-text", "long"])
+def test_damaged_csv_file_of_a_resumed_run_is_one_line_and_further_fields_are_left_out(tmp_path, damage):
+    path = tmp_path / "csv" / "head" / "metrics.csv"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"step,dev_loss\n0,0.5,7,8\n")
+    make_logger("csv", RunFolder(tmp_path), "head")
+    assert rows_of(path) == [("0", "0.5")]
+    path.write_bytes(path.read_bytes() + damage)
+    with pytest.raises(ModelError, match=r"metrics\.csv is damaged; remove it"):
+        make_logger("csv", RunFolder(tmp_path), "head")
+
+
 def test_missing_package_and_unknown_logger_are_refused_before_training(monkeypatch):
     monkeypatch.setattr("facepad.training.tracking.find_spec", lambda name: None)
     with pytest.raises(InputError, match="needs the package mlflow, which is not installed: pip install mlflow"):
