@@ -84,7 +84,7 @@ class SystemFiles:
 
 
 def named_files(scores: Sequence[Path], dev: Sequence[Path] = ()) -> list[SystemFiles]:
-    """Name the systems after their files: by the file, or by the folder if several files have the same name.
+    """Name the systems after their files, or after the different parts of the paths if files have the same name.
 
     Args:
         scores: The scores file of each system.
@@ -95,17 +95,30 @@ def named_files(scores: Sequence[Path], dev: Sequence[Path] = ()) -> list[System
 
     >>> [each.name for each in named_files([Path("a/scores.csv"), Path("b/scores.csv")])]
     ['a', 'b']
+    >>> [each.name for each in named_files([Path("x/a/test/scores.csv"), Path("x/b/test/scores.csv")])]
+    ['a', 'b']
     """
     if dev and len(dev) != len(scores):
         raise InputError(f"expected one --dev for each scores file, in order, got {len(dev)} for {len(scores)}")
     if len({path.resolve() for path in scores}) < len(scores):
         raise InputError("expected each scores file once")
-    choices = [[path.stem for path in scores], [path.resolve().parent.name for path in scores], list(map(str, scores))]
-    names = next(names for names in choices if len(set(names)) == len(names) and all(names))
+    names = [path.stem for path in scores]
+    if len(set(names)) < len(names):
+        names = _different_parts(scores)
     return [
         SystemFiles(name, path, dev[place] if dev else None)
         for place, (name, path) in enumerate(zip(names, scores, strict=True))
     ]
+
+
+def _different_parts(paths: Sequence[Path]) -> list[str]:
+    """The parts of different paths that are left without the first and the last parts that all paths share."""
+    rests = [list(path.resolve().parts) for path in paths]
+    for end in (-1, 0):
+        while all(len(rest) > 1 for rest in rests) and len({rest[end] for rest in rests}) == 1:
+            for rest in rests:
+                del rest[end]
+    return ["/".join(rest) for rest in rests]
 
 
 @dataclass(frozen=True, eq=False)

@@ -234,11 +234,18 @@ def test_lines_without_names_are_not_taken_for_the_same_presentations(facepad, t
     assert err.count("add --higher-is attack") == 2, "the notes on each system are printed"
 
 
-def test_files_with_one_name_are_named_by_their_folders(tmp_path):
-    paths = [tmp_path / "x/scores.csv", tmp_path / "y/scores.csv"]
-    assert [each.name for each in named_files(paths)] == ["x", "y"]
-    paths = [tmp_path / "1/x/scores.csv", tmp_path / "2/x/scores.csv"]
-    assert [each.name for each in named_files(paths)] == list(map(str, paths))
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("x/scores.csv", "y/scores.csv"), ["x", "y"]),
+        (("1/x/scores.csv", "2/x/scores.csv"), ["1", "2"]),
+        (("1/x/scores.csv", "2/y/scores.csv"), ["1/x", "2/y"]),
+        (("a/scores.csv", "b/c/scores.csv"), ["a", "b/c"]),
+        (("a.csv", "a.txt"), ["a.csv", "a.txt"]),
+    ],
+)
+def test_files_with_one_name_are_named_by_what_differs_in_their_paths(tmp_path, files, names):
+    assert [each.name for each in named_files([tmp_path / file for file in files])] == names
 
 
 @pytest.mark.parametrize(
