@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -58,9 +58,11 @@ _LAYOUT = Layout(
 )
 
 
-def _list_folders(base: Path, protocol: str) -> list[Path]:
-    """The folders of a protocol's lists, one for each fold; empty without lists. ``base`` contains the folder Data."""
-    return sorted(path.parent for path in (base / _LISTS[protocol]).rglob("train_label.json"))
+def _list_folders(root: Path, samples: Iterable[Sample], protocol: str) -> list[Path]:
+    """The folders of a protocol's lists, one for each fold; empty without lists. The folder metas lies beside Data."""
+    bases = dict.fromkeys(sample.path[: -len(_from_data(sample.path))] for sample in samples)
+    found = (sorted((root / base / _LISTS[protocol]).rglob("train_label.json")) for base in bases)
+    return [path.parent for path in next(filter(None, found), [])]
 
 
 def _entries(path: Path) -> dict[str, list[int]]:
@@ -85,10 +87,17 @@ def _facts(numbers: list[int]) -> list[int]:
 
 
 def _listed(samples: Mapping[str, Sample], folder: Path, scan: Scan) -> list[Sample]:
-    """The images that the two lists of a folder name, with the facts of the lists."""
+    """The images that the two lists of a folder name, with the facts of the lists.
+
+    Raises:
+        DatasetError: a list is missing or has another form, or both lists name an image.
+    """
     found, absent = [], 0
-    for split in (Split.TRAIN, Split.TEST):
-        for name, numbers in _entries(folder / f"{split}_label.json").items():
+    entries = {split: _entries(folder / f"{split}_label.json") for split in (Split.TRAIN, Split.TEST)}
+    if both := entries[Split.TRAIN].keys() & entries[Split.TEST].keys():
+        raise DatasetError(f"both lists in {folder} name {len(both)} images (first: {min(both)})")
+    for split, named_images in entries.items():
+        for name, numbers in named_images.items():
             sample = samples.get(name)
             if sample is None:
                 absent += 1
@@ -116,8 +125,7 @@ def _with_facts(sample: Sample, numbers: list[int]) -> Sample:
 
 def _scan(root: Path, protocol: str, seed: int) -> Scan:
     scan, samples = read_layout(root, _LAYOUT)
-    first = samples[0].path
-    folders = _list_folders(root / first[: len(first) - len(_from_data(first))], protocol)
+    folders = _list_folders(root, samples, protocol)
     if not folders and protocol != "intra":
         raise DatasetError(f"{root} holds no lists {_LISTS[protocol]}/train_label.json, which define {protocol}")
     by_name = {_from_data(sample.path): sample for sample in samples}
@@ -126,7 +134,7 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
         scan.folds[fold] = _listed(by_name, folder, scan)
     if not folders:
         scan.notes.append(f"no lists {_LISTS[protocol]}: all images count, and attacks have no instrument")
-        scan.folds[""] = samples
+        scan.folds[""] = list(by_name.values())
     for fold, chosen in scan.folds.items():
         refuse_one_class(chosen, f"CelebA-Spoof in {root}")
         scan.notes.extend(shared_subject_notes(chosen))

@@ -66,8 +66,8 @@ def _keep_one_scale(samples: list[Sample], scan: Scan) -> list[Sample]:
         )
     if chosen and min(map(int, chosen.split("_")[-1].lower().split("x"))) < _SMALL:
         scan.notes.append(
-            f"{chosen}: the images are {chosen.split('_')[-1]} pixels (height x width); in so small images a detector "
-            "may find no face, so prepare the original images if you have them"
+            f"{chosen}: the images are {chosen.split('_')[-1]} pixels (height x width); in such small images a "
+            "detector may find no face, so prepare the original images if you have them"
         )
     return [sample for sample in samples if _scale(sample) == chosen]
 

@@ -304,6 +304,23 @@ def test_celeba_spoof_reads_instruments_and_splits_from_its_lists(tmp_path):
         scan("celeba-spoof", tmp_path, "protocol-1")
 
 
+def test_celeba_spoof_reads_the_lists_of_any_copy_and_each_image_once(tmp_path):
+    touch_files(tmp_path / "A", layouts.celeba())
+    assert counts(_samples(scan("celeba-spoof", tmp_path))) == {"train": (9, 9), "dev": (1, 1), "test": (2, 2)}
+    _celeba(tmp_path / "B")
+    samples = _samples(scan("celeba-spoof", tmp_path))
+    assert counts(samples) == {"train": (9, 9), "dev": (1, 1), "test": (2, 2)}
+    assert {sample.attribute("instrument") for sample in samples} == {None, "PC"}
+
+
+def test_celeba_spoof_lists_that_both_name_an_image_are_refused(tmp_path):
+    _celeba(tmp_path)
+    lists = tmp_path / "metas/intra_test"
+    (lists / "test_label.json").write_text((lists / "train_label.json").read_text())
+    with pytest.raises(DatasetError, match=r"both lists in .*intra_test name 20 images \(first: data/train/1/live"):
+        scan("celeba-spoof", tmp_path)
+
+
 @pytest.mark.parametrize(
     "text", ["{", "[1]", '{"Data/train/1/live/1.jpg": 5}', '{"a": ["x"]}', f'{{"a": [{"Infinity," * 43}1]}}']
 )
