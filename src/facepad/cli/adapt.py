@@ -42,7 +42,7 @@ def adapt(
 ) -> int:
     """Make a model for one site: judge its images, train candidates by folds of people, and choose one.
 
-    Requirements are held against out-of-fold decisions. Exit code 5: a rate exceeds the limit of a requirement.
+    Requirements are held against out-of-fold decisions. Exit code 5: a requirement has the verdict FAIL.
     """
     requirements = requirements_of(require, profile)
     from facepad.workflow.adapt.adapted import AdaptSettings, adapted_words

@@ -106,7 +106,7 @@ def cross(
     """Measure every model, and every run trained here, on every test set: frames and videos, with thresholds by origin.
 
     The same command continues an interrupted call. OUT gets tables (HTML, Markdown, CSV, LaTeX, JSON) and all scores.
-    Exit code 5: a rate exceeds the limit of a requirement.
+    Exit code 5: a requirement has the verdict FAIL.
     """
     requirements = requirements_of(require, profile)
     from facepad.report.cross.documents import markdown_overview

@@ -53,7 +53,7 @@ def evaluate(
 ) -> int:
     """Measure a model on test with its own threshold, or with a threshold chosen on dev. Write a report to OUT.
 
-    Exit code 5: a rate exceeds the limit of a requirement.
+    Exit code 5: a requirement has the verdict FAIL.
     """
     requirements = requirements_of(require, profile)
     from facepad.metrics import format_findings, format_summary, parse_columns

@@ -47,7 +47,7 @@ def metrics(
     """Compute metrics from the scores of any system. The threshold is chosen on dev and applied to test.
 
     With a column match, or with --match, also the rates of the whole system of detection and comparison. Exit code 5: a
-    rate exceeds the limit of a requirement.
+    requirement has the verdict FAIL.
     """
     from facepad.metrics import (
         check_system,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -73,22 +73,14 @@ def report(
 ) -> int:
     """Turn the scores of one or more systems into pages and tables: rates, curves and paired tests.
 
-    Exit code 5: a rate of a system exceeds the limit of a requirement. With --verify, exit code 1: the report differs
-    from its inputs.
+    Exit code 5: a requirement has the verdict FAIL. With --verify, exit code 1: the report differs from its inputs, or
+    none of --keys signed it.
     """
     from facepad.metrics import parse_columns
     from facepad.report.systems import ReportOptions, measure_systems, named_files, write_systems
     from facepad.report.systems.documents import markdown_overview
 
     *scores, out = paths
-    if verify:
-        if scores:
-            raise typer.BadParameter("--verify takes the folder of the report alone")
-        return _verify(out, keys)
-    if keys:
-        raise typer.BadParameter("--keys needs --verify")
-    if not scores:
-        raise typer.BadParameter("name at least one scores file, and then the output folder")
     options = ReportOptions(
         criterion or "eer",
         aggregation_of(level, fuse),
@@ -98,6 +90,16 @@ def report(
         match_threshold,
         parse_columns(by) if by is not None else (),
     )
+    if verify:
+        if scores:
+            raise typer.BadParameter("--verify takes the folder of the report alone")
+        if dev or sign_with or options != ReportOptions():
+            raise typer.BadParameter("--verify takes the options from inputs.json, and no other option but --keys")
+        return _verify(out, keys)
+    if keys:
+        raise typer.BadParameter("--keys needs --verify")
+    if not scores:
+        raise typer.BadParameter("name at least one scores file, and then the output folder")
     files = named_files(scores, dev or ())
     signer = _signer(sign_with) if sign_with else None
     content = measure_systems(files, options)
@@ -123,9 +125,9 @@ def _verify(out: Path, keys: Path | None) -> int:
     """Print what differs, and return the exit code."""
     from facepad.report.systems import verify_report
 
+    faults = _signature_faults(out, keys) if keys else []
     differences, notes = verify_report(out)
-    if keys:
-        differences = [*_signature_faults(out, keys), *differences]
+    differences = [*faults, *differences]
     report_written(notes=notes)
     if differences:
         show("\n".join(differences))
@@ -138,13 +140,21 @@ def _signature_faults(out: Path, keys: Path) -> list[str]:
     from facepad.client.results import verify_report_signature
     from facepad.report.systems.write import INPUTS_FILE, SIGNATURE_FILE
 
+    known = _public_keys(keys)
+    if not (signature := out / SIGNATURE_FILE).exists():
+        return [f"{SIGNATURE_FILE} is missing: the report is not signed"]
     try:
-        known = json.loads(read_text(keys))
-        verify_report_signature(
-            read_text(out / SIGNATURE_FILE).strip(), {"keys": known["keys"]}, sha256_file(out / INPUTS_FILE)
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{keys} is not a file of public keys ({error})") from None
+        verify_report_signature(read_text(signature).strip(), known, sha256_file(out / INPUTS_FILE))
     except ResultError as error:
         return [f"{SIGNATURE_FILE}: {error}"]
     return []
+
+
+def _public_keys(file: Path) -> dict[str, list[dict[str, Any]]]:
+    try:
+        keys = json.loads(read_text(file))["keys"]
+        if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) for key in keys):
+            raise ValueError("expected a list of keys")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(f"{file} is not a file of public keys ({error})") from None
+    return {"keys": keys}

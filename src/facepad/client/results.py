@@ -192,4 +192,4 @@ def _key_of(signed: str, keys: Mapping[str, Any], kind: str = _TYPE) -> jwt.PyJW
                 return jwt.PyJWK(key, algorithm="EdDSA")
             except jwt.PyJWTError as error:
                 raise ResultError(f"a public key of the service is not valid: {error}") from None
-    raise ResultError("the signed result names no key of this service")
+    raise ResultError("it was signed by a key that is not among the public keys")

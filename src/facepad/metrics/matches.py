@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from facepad.errors import ScoresError
+from facepad.errors import MetricError, ScoresError
 from facepad.files.numbers import parse_decimal
 from facepad.metrics.levels import Aggregation, to_videos
 from facepad.metrics.notes import Note, NoteKind
@@ -15,10 +16,13 @@ from facepad.metrics.pairs import matched
 from facepad.metrics.scores import is_line_name, read_scores
 from facepad.types import ScoreRecord
 
-__all__ = ["MATCH", "has_matches", "match_decisions", "with_matches"]
+__all__ = ["INTENT", "MATCH", "has_matches", "match_decisions", "with_matches"]
 
 MATCH = "match"
 """The attribute that holds the decision of the comparison, or its score."""
+
+INTENT = "intent"
+"""The attribute that holds the intent of a presentation."""
 
 #: A file uses one pair of words: the comparison accepted the presentation, or it did not.
 _WORDS = {"1": True, "0": False, "yes": True, "no": False, "true": True, "false": False}
@@ -35,10 +39,10 @@ def has_matches(records: Iterable[ScoreRecord]) -> bool:
 def with_matches(
     records: Sequence[ScoreRecord], path: Path, aggregation: Aggregation | None = None
 ) -> tuple[list[ScoreRecord], list[Note]]:
-    """Give records the attribute ``match`` from a second scores file.
+    """Give records the attribute ``match``, and a missing attribute ``intent``, from a second scores file.
 
-    The lines are joined by path and frame, and videos by their names. The value is the column ``match`` of the file or,
-    without this column, its score. A line with a status other than ``scored`` has no result of the comparison.
+    The lines are joined by path and frame, and videos by their names. The value of ``match`` is this column of the file
+    or, without the column, its score. A line with a status other than ``scored`` has no result of the comparison.
 
     Args:
         records: The measured records. Their own attribute ``match`` is replaced.
@@ -50,8 +54,8 @@ def with_matches(
         The records, and notes on the file.
 
     Raises:
-        ScoresError: a file is invalid or names no paths, a presentation occurs twice, the labels differ, or a record
-            has no line.
+        ScoresError: a file is invalid or names no paths, a presentation occurs twice, the labels or intents differ, or
+            a record has no line.
     """
     others = list(read_scores(path).records)
     for lines, what in ((records, "the scores file"), (others, str(path))):
@@ -60,9 +64,9 @@ def with_matches(
     of_column = has_matches(others)
     if aggregation:
         others = to_videos(others, aggregation)
-    given = [_with_match(each, each.attribute(MATCH) if of_column else _score_text(each)) for each in others]
+    given = [_with(each, {MATCH: each.attribute(MATCH) if of_column else _score_text(each)}) for each in others]
     try:
-        pairs = matched([_with_match(record, None) for record in records], given)
+        pairs = matched([_with(record, {MATCH: None, INTENT: None}) for record in records], given)
     except ScoresError as error:
         raise ScoresError(f"{path} (B) does not fit the scores file (A): {error}") from None
     if (missing := len(records) - len(pairs)) > 0:
@@ -75,18 +79,26 @@ def with_matches(
     notes = []
     if unused := len(given) - len(pairs):
         notes.append(Note(NoteKind.READING, f"{path}: {unused} lines are of presentations that are not measured"))
-    values = {(one.path, one.frame): other.attribute(MATCH) for one, other in pairs}
-    return [_with_match(record, values[record.path, record.frame]) for record in records], notes
+    lines = {(one.path, one.frame): other for one, other in pairs}
+    return [_compared(record, lines[record.path, record.frame], path) for record in records], notes
 
 
 def _score_text(record: ScoreRecord) -> str:
     return _NO_RESULT if record.score is None else repr(record.score)
 
 
-def _with_match(record: ScoreRecord, value: str | None) -> ScoreRecord:
-    kept = dict(record.attributes)
-    kept.pop(MATCH, None)
-    return replace(record, attributes=tuple(sorted((kept | ({MATCH: value} if value else {})).items())))
+def _with(record: ScoreRecord, values: Mapping[str, str | None]) -> ScoreRecord:
+    """The record with these values of attributes; an empty value removes the attribute."""
+    merged: dict[str, str | None] = {**dict(record.attributes), **values}
+    return replace(record, attributes=tuple(sorted((name, text) for name, text in merged.items() if text)))
+
+
+def _compared(record: ScoreRecord, line: ScoreRecord, path: Path) -> ScoreRecord:
+    """The record with the comparison of a line of the second file, and with the intent that one of them names."""
+    own, other = record.attribute(INTENT), line.attribute(INTENT)
+    if own and other and own.strip().lower() != other.strip().lower():
+        raise ScoresError(f"{record.path}: expected one intent, got {own!r} in the scores file and {other!r} in {path}")
+    return _with(record, {MATCH: line.attribute(MATCH), INTENT: own or other})
 
 
 def match_decisions(records: Sequence[ScoreRecord], threshold: float | None = None) -> list[bool | None]:
@@ -102,7 +114,10 @@ def match_decisions(records: Sequence[ScoreRecord], threshold: float | None = No
 
     Raises:
         ScoresError: a value is neither a number nor a word, or the file mixes words.
+        MetricError: the threshold is NaN or infinite.
     """
+    if threshold is not None and not math.isfinite(threshold):
+        raise MetricError(f"expected a finite number as the threshold of match, got {threshold}")
     texts = [(record.attribute(MATCH) or "").strip().lower() for record in records]
     values = [text for text in texts if text not in ("", _NO_RESULT)]
     if threshold is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from facepad.errors import MetricError, unknown_choice
+from facepad.files.numbers import parse_decimal
 from facepad.metrics.intervals import CONFIDENCE, clopper_pearson
 from facepad.types import Label, Sample, ScoreRecord
 
@@ -164,16 +164,13 @@ def parse_requirements(texts: Iterable[str]) -> tuple[Requirement, ...]:
     """
     found: dict[str, Requirement] = {}
     for text in texts:
-        name, _, number = (part.strip() for part in text.partition("="))
+        name, _, number = (part.strip().lower() for part in text.partition("="))
         if name not in _RATES:
             raise MetricError(unknown_choice("rate of a requirement", name, _RATES))
         if name in found:
             raise MetricError(f"two limits of {name}: {found[name]} and {text}")
-        try:
-            limit = float(number)
-        except ValueError:
-            limit = math.nan
-        if not 0 < limit < 1:
+        limit = parse_decimal(number)
+        if limit is None or not 0 < limit < 1:
             raise MetricError(f"expected a limit between 0 and 1, such as {name}=0.07, got {text!r}")
         found[name] = Requirement(name, limit)
     return tuple(found.values())

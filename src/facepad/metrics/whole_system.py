@@ -18,7 +18,7 @@ from facepad.metrics.cells import Cells, count_cells
 from facepad.metrics.counts import Rated, Share
 from facepad.metrics.intervals import Rate
 from facepad.metrics.levels import Aggregation
-from facepad.metrics.matches import MATCH, has_matches, match_decisions, with_matches
+from facepad.metrics.matches import INTENT, MATCH, has_matches, match_decisions, with_matches
 from facepad.metrics.measures import ACER, APCER, APNRR, BPCER, FAR
 from facepad.metrics.notes import Note
 from facepad.metrics.requirements import Finding, Requirement, are_frames, check_requirements, refuse_frames
@@ -156,7 +156,7 @@ def presentations_of(
 
 def _intent(record: ScoreRecord) -> Intent:
     known = _INTENTS[record.label]
-    text = (record.attribute("intent") or known[0]).strip().lower()
+    text = (record.attribute(INTENT) or known[0]).strip().lower()
     if text not in known:
         raise ScoresError(f"{record.path}: {unknown_choice(f'intent of {record.label}', text, known)}")
     return Intent(text)

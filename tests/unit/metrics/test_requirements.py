@@ -126,6 +126,8 @@ def test_frames_of_a_video_and_an_empty_class_are_refused():
         (["apcer=7"], "between 0 and 1"),
         (["apcer=0"], "between 0 and 1"),
         (["apcer=nan"], "between 0 and 1"),
+        (["apcer=0.0_7"], "between 0 and 1"),
+        (["apcer=0.1", "APCER=0.2"], "two limits of apcer"),
         (["apcer=0.1", "apcer=0.2"], "two limits of apcer"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -225,6 +226,24 @@ def test_a_second_scores_file_gives_the_rates_of_a_column(tmp_path):
     column = whole_system(records, THRESHOLD)
     assert joined.rates == column.rates and joined.match_threshold == 0.5
     assert "1 lines are of presentations that are not measured" in joined.notes[0]
+
+
+def test_intents_of_the_second_file_count_and_must_agree(tmp_path):
+    records = drawn(5)
+    other = [replace(r, status=ScoreStatus.SCORED, score=float(r.attribute("match")), attributes=r.attributes[:1])
+             for r in records]  # fmt: skip
+    write_scores(tmp_path / "match.csv", other)
+    joined = system_of(bare(records), THRESHOLD, match=tmp_path / "match.csv", match_threshold=0.5)
+    assert joined.rates == whole_system(records, THRESHOLD).rates
+    wrong = [replace(records[0], attributes=(("intent", "zero_effort"),)), *records[1:]]
+    with pytest.raises(ScoresError, match=r"0.png: expected one intent, got 'zero_effort' .* and 'genuine' in .*match"):
+        system_of(wrong, THRESHOLD, match=tmp_path / "match.csv", match_threshold=0.5)
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf")])
+def test_a_threshold_that_no_comparison_can_reach_is_refused(threshold):
+    with pytest.raises(MetricError, match="expected a finite number as the threshold of match"):
+        system_of([presentation(1, match="0.7")], THRESHOLD, match_threshold=threshold)
 
 
 def test_videos_are_joined_with_the_mean_comparison_of_their_frames(tmp_path):

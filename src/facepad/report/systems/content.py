@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from facepad.errors import InputError
 from facepad.metrics import Comparison, ExpectedCurve, Finding, Rate, WholeSystem
@@ -57,7 +57,7 @@ class ReportOptions:
         try:
             return cls(
                 criterion=str(values["criterion"]),
-                aggregation=values["aggregation"],
+                aggregation=cast("Aggregation | None", None if (how := values["aggregation"]) is None else str(how)),
                 higher_is=Label(values["higher_is"]),
                 require=tuple(map(str, values["require"])),
                 profile=tuple(map(str, values["profile"])),
@@ -203,6 +203,11 @@ class SystemsContent:
     def findings(self) -> list[Finding]:
         """The findings on requirements, of all systems."""
         return [finding for system in self.systems for finding in system.content.findings]
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Name of each system -> threshold."""
+        return {system.name: system.content.threshold.value for system in self.systems}
 
     @property
     def title(self) -> str:

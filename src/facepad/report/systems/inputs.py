@@ -87,9 +87,8 @@ class Inputs:
     @classmethod
     def now(cls, content: SystemsContent, files: Sequence[InputFile], outputs: Mapping[str, str]) -> Self:
         """Make the manifest of a report that was just written."""
-        thresholds = {system.name: system.content.threshold.value for system in content.systems}
         made = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(VERSION, made, content.options, files, thresholds, outputs)
+        return cls(VERSION, made, content.options, files, content.thresholds, outputs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of inputs.json."""

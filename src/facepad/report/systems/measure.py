@@ -12,6 +12,7 @@ from facepad.metrics import (
     System,
     check_system,
     compare_records,
+    has_matches,
     read_requirements,
     read_scores,
     summarize,
@@ -42,9 +43,11 @@ def measure_systems(files: Sequence[SystemFiles], options: ReportOptions) -> Sys
         ScoresError: a file cannot be read or has an invalid format, or a column of times or of matches holds
             something else.
         MetricError: one class has no scores, the criterion or a requirement is unknown, a requirement cannot be
-            checked, or a column makes no groups.
+            checked, a column makes no groups, or a threshold of match is given and no file has matches.
     """
     systems = [_measured(each, options) for each in files]
+    if options.match_threshold is not None and not any(has_matches(each.content.measured) for each in systems):
+        raise MetricError("a threshold of match needs comparisons: a column match in a scores file")
     tests = [_compared(pair, options) for pair in combinations(systems, 2)]
     adjusted = _adjusted([test.comparison for test in tests])
     tests = [replace(test, adjusted=own) for test, own in zip(tests, adjusted, strict=True)]
@@ -60,10 +63,11 @@ def _measured(files: SystemFiles, options: ReportOptions) -> MeasuredSystem:
         parts.measured, threshold, source=files.scores.name, notes=parts.notes, aggregation=options.aggregation
     )
     requirements = read_requirements(options.require, options.profile)
+    match_threshold = options.match_threshold if has_matches(parts.measured) else None
     try:
         summary = with_groups(summary, parts.measured, options.by)
-        whole = system_of(parts.measured, threshold.value, match_threshold=options.match_threshold)
-        curve = system_curve(parts, threshold.value, None, options.match_threshold)[0] if whole else None
+        whole = system_of(parts.measured, threshold.value, match_threshold=match_threshold)
+        curve = system_curve(parts, threshold.value, None, match_threshold)[0] if whole else None
         findings = check_system(parts.measured, threshold.value, requirements, whole)
     except (MetricError, ScoresError) as error:
         raise type(error)(f"{files.scores}: {error}") from None

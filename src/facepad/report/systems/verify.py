@@ -67,14 +67,17 @@ def _changed_file(path: Path, digest: str, name: str) -> Iterator[str]:
 def _changed_numbers(inputs: Inputs, folder: Path) -> Iterator[str]:
     try:
         stored = read_json(folder / JSON_FILE)
-        now = measure_systems(inputs.systems(folder), inputs.options).to_dict()
+        content = measure_systems(inputs.systems(folder), inputs.options)
     except (OSError, ValueError, KeyError) as error:
         yield f"the report cannot be compared: {error}"
         return
     except InputError as error:
         yield f"the report cannot be made again: {error}"
         return
-    found = list(_differences(stored, now, ""))
+    found = [
+        *_differences(inputs.thresholds, content.thresholds, "thresholds"),
+        *_differences(stored, content.to_dict(), ""),
+    ]
     yield from islice(found, _SHOWN)
     if len(found) > _SHOWN:
         yield f"and {len(found) - _SHOWN} more numbers have changed"

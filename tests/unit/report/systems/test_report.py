@@ -138,6 +138,8 @@ def test_a_report_is_made_again_and_compared(facepad, systems, tmp_path):
         ("a.csv", "label", "labels", ["input ../a.csv has changed", "the report cannot be made again: "]),
         ("out/inputs.json", '"../a.csv"', '"a\\u0000"', ["cannot be read: it is not the name of a file"]),
         ("out/inputs.json", '"aggregation": null', '"aggregation": "max"', ["unknown aggregation 'max'"]),
+        ("out/inputs.json", '"aggregation": null', '"aggregation": [1]', ["unknown aggregation '[1]'"]),
+        ("out/inputs.json", '"thresholds": {\n    "a": ', '"thresholds": {\n    "a": 1', ["thresholds.a is 0."]),
         ("out/inputs.json", '"facepad": "0', '"facepad": "99.0', []),
     ],
 )  # fmt: skip
@@ -178,12 +180,19 @@ def test_a_signed_report_is_verified_with_the_public_key(facepad, tmp_path):
     assert '"d"' not in public.read_text(), "the private key stays where it is"
     code, text, _ = facepad("report", "--verify", tmp_path / "out", "--keys", public)
     assert (code, "signed" in text) == (0, True)
+    path.unlink()  # the numbers are not computed again
     code, text, _ = facepad("report", "--verify", tmp_path / "out", "--keys", other)
-    assert (code, text) == (1, "inputs.jws: the signed result names no key of this service\n")
+    assert (code, text.splitlines()[0]) == (1, "inputs.jws: it was signed by a key that is not among the public keys")
     inputs = tmp_path / "out/inputs.json"
     inputs.write_text(inputs.read_text().replace('"made": "2', '"made": "1'))
     code, text, _ = facepad("report", "--verify", tmp_path / "out", "--keys", public)
-    assert (code, text) == (1, "inputs.jws: the signature is of another file\n")
+    assert (code, text.splitlines()[0]) == (1, "inputs.jws: the signature is of another file")
+    other.write_text('{"keys": [1]}')
+    code, _, err = facepad("report", "--verify", tmp_path / "out", "--keys", other)
+    assert (code, err) == (2, f"facepad: {other} is not a file of public keys (expected a list of keys)\n")
+    (tmp_path / "out/inputs.jws").unlink()
+    code, text, _ = facepad("report", "--verify", tmp_path / "out", "--keys", public)
+    assert (code, text.splitlines()[0]) == (1, "inputs.jws is missing: the report is not signed")
 
 
 def test_a_requirement_that_fails_gives_exit_code_5_and_is_checked_again(facepad, systems, tmp_path):
@@ -257,6 +266,9 @@ def test_files_with_one_name_are_named_by_what_differs_in_their_paths(tmp_path, 
         (["{a}", "{out}", "--keys", "{b}"], "--keys needs --verify"),
         (["{a}", "{out}", "--verify"], "takes the folder of the report alone"),
         (["{out}", "--verify"], "is not the folder of a report"),
+        (["{out}", "--verify", "--require", "apcer=0.1"], "--verify takes the options from inputs.json"),
+        (["{out}", "--verify", "--dev", "{b}"], "--verify takes the options from inputs.json"),
+        (["{a}", "{b}", "{out}", "--match-threshold", "0.5"], "a threshold of match needs comparisons"),
         (["{absent}", "{out}"], "cannot read scores file"),
         (["{a}", "{out}", "--criterion", "bpcer30"], "unknown criterion"),
         (["{a}", "{out}", "--require", "apcer=7"], "expected a limit between 0 and 1"),
@@ -296,6 +308,9 @@ def test_a_column_of_matches_gives_the_rates_of_the_whole_system_in_every_file(t
     rates = metrics.whole_system(parts.measured, summary.threshold.value, 0.5).rates
     assert found["whole_system"]["riapar"] == rates["riapar"].to_dict()
     assert {each["rate"] for each in found["requirements"]} == {"iapar"}
+    bare = write(tmp_path / "bare.csv", 1)
+    both = measure_systems(named_files([path, bare]), ReportOptions(match_threshold=0.5)).systems
+    assert both[0].whole is not None and both[1].whole is None, "a system without matches is measured without them"
     assert found["whole_system"]["epsc"]["weights"][-1] == 1
     assert "Expected performance and spoofability" in (tmp_path / "out" / "report.html").read_text()
     assert code == (5 if rates["iapar"].value else 0)
