@@ -68,7 +68,7 @@ def metrics(
     summary = with_groups(summary, parts.measured, columns)
     threshold = summary.threshold.value
     system = system_of(parts.measured, threshold, match=match, match_threshold=match_threshold, aggregation=aggregation)
-    findings = check_system(parts.measured, threshold, requirements, system)
+    findings = check_system(parts.measured, summary.threshold, requirements, system)
     if as_json:
         document = summary.to_dict()
         if system:

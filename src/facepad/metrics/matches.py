@@ -79,8 +79,8 @@ def with_matches(
     notes = []
     if unused := len(given) - len(pairs):
         notes.append(Note(NoteKind.READING, f"{path}: {unused} lines are of presentations that are not measured"))
-    lines = {(one.path, one.frame): other for one, other in pairs}
-    return [_compared(record, lines[record.path, record.frame], path) for record in records], notes
+    line_of = {(one.path, one.frame): other for one, other in pairs}
+    return [_compared(record, line_of[record.path, record.frame], path) for record in records], notes
 
 
 def _score_text(record: ScoreRecord) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from facepad.errors import MetricError, unknown_choice
 from facepad.files.numbers import parse_decimal
 from facepad.metrics.intervals import CONFIDENCE, clopper_pearson
+from facepad.metrics.thresholds import Threshold
 from facepad.types import Label, Sample, ScoreRecord
 
 __all__ = [
@@ -130,6 +131,7 @@ class Finding:
         subjects: The count of subjects. A subject with one wrong decision counts as an error. None if a presentation
             names no subject.
         unscored: Number of presentations without a score, which are in no count.
+        optimistic: Whether the threshold was chosen on these presentations.
     """
 
     requirement: Requirement
@@ -137,6 +139,7 @@ class Finding:
     presentations: Count
     subjects: Count | None
     unscored: int
+    optimistic: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as an entry of the JSON document."""
@@ -149,6 +152,7 @@ class Finding:
             "presentations": self.presentations.to_dict(),
             "subjects": self.subjects and self.subjects.to_dict(),
             "unscored": self.unscored,
+            "optimistic": self.optimistic,
             "needed_without_error": self.requirement.needed(),
         }
 
@@ -188,7 +192,7 @@ def upper_bound(errors: int, n: int) -> float:
 
 
 def check_requirements(
-    records: Sequence[ScoreRecord], threshold: float, requirements: Sequence[Requirement]
+    records: Sequence[ScoreRecord], threshold: float | Threshold, requirements: Sequence[Requirement]
 ) -> list[Finding]:
     """Hold records against requirements. A record is accepted if its score is at least the threshold.
 
@@ -196,7 +200,7 @@ def check_requirements(
 
     Args:
         records: The records.
-        threshold: The threshold.
+        threshold: The threshold. A `Threshold` that was chosen on the records makes findings that are optimistic.
         requirements: The requirements.
 
     Returns:
@@ -210,8 +214,11 @@ def check_requirements(
         raise MetricError(f"{of_system[0]} needs the decisions of a comparison: a column match, or --match OTHER.csv")
     if requirements:
         refuse_frames(records)
+    limit, optimistic = (
+        (threshold.value, threshold.chosen_on_itself) if isinstance(threshold, Threshold) else (threshold, False)
+    )
     return [
-        _finding(requirement, species, group, threshold)
+        replace(_finding(requirement, species, group, limit), optimistic=optimistic)
         for requirement in requirements
         for species, group in _groups(records, requirement)
     ]

@@ -150,11 +150,18 @@ def finding_notes(findings: Sequence[Finding]) -> list[str]:
                 f"without an error, {each.needed()} presentations show that a rate is {side} {100 * each.limit:g} %"
             )
         else:
-            notes.append(f"the limit 0 allows no error: {each.needed()} presentations without an error pass")
+            notes.append(
+                f"the limit 0 allows no error, whatever the bound: {each.needed()} presentations without an error pass"
+            )
     # A class that two requirements count is the same presentations.
-    unscored = {(found.requirement.rate, found.species): found.unscored for found in findings}
-    if n := sum(unscored.values()):
-        notes.append(f"{n} presentations without a score are not counted (see APNRR and BPNRR)")
+    unscored = {found.species or "bona fide": found.unscored for found in findings if found.unscored}
+    if unscored:
+        each_class = ", ".join(f"{n} {name}" for name, n in unscored.items())
+        notes.append(f"presentations without a score are not counted (see APNRR and BPNRR): {each_class}")
+    if any(found.optimistic for found in findings):
+        notes.append(
+            "the threshold was chosen on these presentations, so PASS does not show that others meet the limit at it"
+        )
     return notes + profile_notes(findings)
 
 
@@ -195,7 +202,8 @@ def _plan_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
         needed = (each.needed(errors) for errors in range(_PLANNED_ERRORS))
         yield f"{each!s:<14}{what:<20}" + "".join(f"{'-' if count is None else count:>10}" for count in needed)
     yield from _collect_lines(requirements)
-    yield "note: presentations of one subject are not independent: the bound holds for people if no subject has two"
+    if any(each.limit for each in requirements):
+        yield "note: presentations of one subject are not independent: the bound holds for people if no subject has two"
     for name in dict.fromkeys(each.profile for each in requirements if each.profile):
         yield f"note: profile {name}: {PROFILES[name].source}"
         yield f"note: profile {name} does not cover: {PROFILES[name].missing}".rstrip(".")
@@ -208,7 +216,9 @@ def _collect_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
     if live:
         yield f"collect at least: {live} bona fide people, with one presentation each"
     if attacks:
-        yield f"collect at least: {attacks} presentations of each PAI species, each of another person"
+        bounded = any(each.limit for each in requirements if each.rate != "bpcer")
+        people = ", each of another person" if bounded else ""
+        yield f"collect at least: {attacks} presentations of each PAI species{people}"
     profiles = {each.profile: PROFILES[each.profile].species for each in requirements if each.profile}
     for name, species in profiles.items():
         if species:

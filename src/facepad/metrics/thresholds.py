@@ -14,7 +14,7 @@ from facepad.errors import MetricError, unknown_choice
 from facepad.files.numbers import parse_decimal
 from facepad.metrics.arrays import check_limit, check_threshold
 from facepad.metrics.intervals import percentile_interval
-from facepad.metrics.notes import Note, NoteKind, read_notes
+from facepad.metrics.notes import Note, NoteKind, has_note, read_notes
 from facepad.metrics.ranking import OperatingPoints, rank
 from facepad.metrics.resampling import Resampling
 from facepad.metrics.scores import scores_sha256
@@ -140,6 +140,11 @@ class Threshold:
     value: float
     criterion: str
     origin: ThresholdOrigin = field(default_factory=lambda: ThresholdOrigin("given"))
+
+    @property
+    def chosen_on_itself(self) -> bool:
+        """Whether the threshold was chosen on the scores that it is applied to."""
+        return has_note(self.origin.notes, NoteKind.CHOSEN_ON_ITSELF)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the threshold as plain values for JSON."""

@@ -24,6 +24,7 @@ from facepad.metrics.notes import Note
 from facepad.metrics.requirements import Finding, Requirement, are_frames, check_requirements, refuse_frames
 from facepad.metrics.resampling import Resampling
 from facepad.metrics.table import score_table
+from facepad.metrics.thresholds import Threshold
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus
 
 __all__ = [
@@ -257,13 +258,16 @@ def system_of(
 
 
 def check_system(
-    records: Sequence[ScoreRecord], threshold: float, requirements: Iterable[Requirement], system: WholeSystem | None
+    records: Sequence[ScoreRecord],
+    threshold: float | Threshold,
+    requirements: Iterable[Requirement],
+    system: WholeSystem | None,
 ) -> list[Finding]:
     """Hold records against requirements as `check_requirements` does, and the decisions of the whole system.
 
     Args:
         records: The records of the detection.
-        threshold: The threshold of the detection.
+        threshold: The threshold of the detection, as in `check_requirements`.
         requirements: The requirements. ``iapar`` is held against the decisions of the system, and so is the ``apcer``
             of a profile, because schemes limit IAPAR.
         system: The system; None without a comparison.
@@ -271,6 +275,7 @@ def check_system(
     Raises:
         MetricError: as in `check_requirements`, or ``iapar`` is limited without a comparison.
     """
+    optimistic = isinstance(threshold, Threshold) and threshold.chosen_on_itself
     findings = []
     for each in requirements:
         if system is None or not (each.rate == "iapar" or (each.profile and each.rate == "apcer")):
@@ -278,7 +283,7 @@ def check_system(
         else:
             of_system, named = replace(each, rate="apcer"), replace(each, rate="iapar")
             found = check_requirements(system.decided, _HALF, [of_system])
-            findings += [replace(finding, requirement=named) for finding in found]
+            findings += [replace(finding, requirement=named, optimistic=optimistic) for finding in found]
     return findings
 
 

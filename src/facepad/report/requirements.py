@@ -13,7 +13,8 @@ __all__ = ["COLUMNS", "EXPLANATION", "requirement_rows", "requirement_section"]
 EXPLANATION = (
     "Each requirement is held against the exact one-sided 95 % upper bound of the rate. PASS: the bound is within the "
     "limit. TOO FEW: there is no error, but so few presentations do not show that the limit is met. FAIL: there is an "
-    "error, and the bound exceeds the limit. A subject with at least one error counts as one error."
+    "error, and the bound exceeds the limit. A limit of 0 is held against the number of errors alone. A subject with "
+    "at least one error counts as one error."
 )
 """The meaning of the verdicts, as sentences."""
 

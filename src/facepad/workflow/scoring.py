@@ -196,7 +196,7 @@ def evaluate_samples(
     dev_file = out / DEV_SCORES_FILE if dev else None
     summary, parts = measured_file(out / SCORES_FILE, criterion, dev=dev_file, aggregation=options.aggregation)
     summary = with_groups(summary, parts.measured, options.by)
-    findings = check_requirements(parts.measured, summary.threshold.value, options.requirements)
+    findings = check_requirements(parts.measured, summary.threshold, options.requirements)
     eers = {}
     test = [sample for sample in wanted if sample.split is Split.TEST]
     for probe in PROBES if options.probes else ():

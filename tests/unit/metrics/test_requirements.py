@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import comb
 
 import pytest
 
 from facepad.errors import MetricError
 from facepad.metrics import (
+    CHOSEN_ON_ITSELF,
     Requirement,
     Verdict,
     check_requirements,
+    check_system,
+    choose_threshold,
     failed,
+    finding_notes,
+    format_plan,
     parse_requirements,
+    whole_system,
     write_scores,
 )
 from facepad.metrics.requirements import Count, upper_bound
@@ -134,6 +141,32 @@ def test_frames_of_a_video_and_an_empty_class_are_refused():
 def test_requirements_that_cannot_be_read_are_refused(texts, words):
     with pytest.raises(MetricError, match=words):
         parse_requirements(texts)
+
+
+def test_notes_name_the_classes_without_a_score_and_a_threshold_that_was_chosen_on_the_presentations():
+    records = [record(n, 0.1, AttackType.PRINT) for n in range(9)] + [record(n, 0.9) for n in range(9)]
+    records += [record(n, None, status=ScoreStatus.NO_FACE) for n in (20, 21)]
+    records.append(record(22, None, AttackType.MASK_3D, status=ScoreStatus.NO_FACE))
+    itself = choose_threshold(records, "eer", source="a.csv", notes=[CHOSEN_ON_ITSELF])
+    notes = finding_notes(check_requirements(records, itself, [APCER, BPCER]))
+    assert "presentations without a score are not counted (see APNRR and BPNRR): 1 mask_3d, 2 bona fide" in notes
+    assert any("the threshold was chosen on these presentations" in note for note in notes)
+    other = finding_notes(
+        check_requirements(records, choose_threshold(records, "eer", source="dev.csv"), [APCER, BPCER])
+    )
+    assert not any("chosen on these presentations" in note for note in other)
+    (system,) = check_system(records, itself, [replace(APCER, rate="iapar")], whole_system(matched(records), 0.5))[:1]
+    assert system.optimistic and system.to_dict()["optimistic"]
+
+
+def matched(records):
+    return [replace(each, attributes=(("match", "1"),)) for each in records]
+
+
+def test_people_are_planned_for_bounds_alone():
+    assert "each of another person" in format_plan([APCER])
+    zero = format_plan([Requirement("apcer", 0, least=150)])
+    assert "150 presentations of each PAI species" in zero and "person" not in zero and "the bound" not in zero
 
 
 def test_commands_show_the_verdicts_and_the_numbers(tmp_path, facepad):

@@ -68,7 +68,7 @@ def _measured(files: SystemFiles, options: ReportOptions) -> MeasuredSystem:
         summary = with_groups(summary, parts.measured, options.by)
         whole = system_of(parts.measured, threshold.value, match_threshold=match_threshold)
         curve = system_curve(parts, threshold.value, None, match_threshold)[0] if whole else None
-        findings = check_system(parts.measured, threshold.value, requirements, whole)
+        findings = check_system(parts.measured, threshold, requirements, whole)
     except (MetricError, ScoresError) as error:
         raise type(error)(f"{files.scores}: {error}") from None
     content = ReportContent(files.name, summary, [*_dev(parts), *parts.measured], threshold, findings=findings)

@@ -129,9 +129,11 @@ def requirement_table(content: SystemsContent) -> tuple[list[tuple[str, ...]], t
         for system in content.systems
         for row in requirements.requirement_rows(system.content.findings)
     ]
-    notes = [note for system in content.systems for note in finding_notes(system.content.findings)]
+    of_each = {system.name: finding_notes(system.content.findings) for system in content.systems}
+    shared = [note for note in next(iter(of_each.values())) if all(note in notes for notes in of_each.values())]
+    own = [f"{name}: {note}" for name, notes in of_each.items() for note in notes if note not in shared]
     columns = ("System", *requirements.COLUMNS)
-    return rows, columns, requirements.EXPLANATION, list(dict.fromkeys(notes))
+    return rows, columns, requirements.EXPLANATION, shared + own
 
 
 def time_rows(content: SystemsContent) -> list[tuple[str, str, str, str]]:
