@@ -58,12 +58,12 @@ def test_keyboard_alone_reaches_every_control_in_reading_order(visit, camera_fil
     here.see("Live")
     assert focused(here) == "capture"
     reached = []
-    for _ in range(8):
+    for _ in range(9):
         keyboard.press("Tab")
         reached.append(focused(here))
 
-    assert reached[:4] == ["live", "record", "file", "stop"]
-    assert reached[4:7] == ["SUMMARY", "download", "clear"]
+    assert reached[:5] == ["live", "record", "file", "stop", "ask-why"]
+    assert reached[5:8] == ["SUMMARY", "download", "clear"]
     keyboard.press("Shift+Tab")
     keyboard.press("Shift+Tab")
     assert focused(here) in ("clear", "download")

@@ -11,7 +11,7 @@ from facepad.errors import MetricError, ScoresError
 from facepad.files.disk import sha256_file
 from facepad.metrics.levels import Aggregation, level_notes, level_words, to_videos
 from facepad.metrics.notes import Note, NoteKind
-from facepad.metrics.polarity import polarity_notes, refuse_mixed_polarity, turned
+from facepad.metrics.polarity import polarity_notes, turned
 from facepad.metrics.resampling import Resampling
 from facepad.metrics.scores import is_line_name, read_scores
 from facepad.metrics.summary import PadSummary, summarize
@@ -72,8 +72,7 @@ def parts_of(
 
     Raises:
         ScoresError: a file has an invalid format, only some lines name a split, a video holds both classes or several
-            instruments, ``dev`` has no lines for the threshold other than the measured lines, or high scores mean bona
-            fide in the measured lines and attack in the lines that choose the threshold, or the other way round.
+            instruments, or ``dev`` has no lines for the threshold other than the measured lines.
     """
     records, notes = _read_records(path, aggregation, higher_is)
     by_split = _by_split(records, path)
@@ -90,10 +89,7 @@ def parts_of(
         notes += _overlap(measured, chooses, path, dev)
     unused = len(records) - len(measured) - (0 if dev or chooses is measured else len(chooses))
     notes += _unused(unused, f"{lines} of other splits are neither measured nor used for the threshold")
-    if chooses is not measured:
-        names = f"{path} ({measured[0].split or 'no split'})", f"{dev or path} ({chooses[0].split or 'no split'})"
-        refuse_mixed_polarity(measured, chooses, names)
-    notes += polarity_notes(measured, higher_is)
+    notes += polarity_notes(measured, chooses, higher_is)
     return Parts(measured, chooses, str(dev or path), aggregation, tuple(notes))
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from facepad.errors import ScoresError
 from facepad.metrics.notes import Note, NoteKind
 from facepad.metrics.pad import auc
 from facepad.types import Label, ScoreRecord
 
-__all__ = ["polarity_notes", "refuse_mixed_polarity", "turned"]
+__all__ = ["polarity_notes", "turned"]
 
 _CLEAR = 0.9
 """The AUC from which scores clearly separate the classes. 1 minus this AUC is as clear, in the other direction."""
@@ -25,46 +24,43 @@ def turned(records: Iterable[ScoreRecord]) -> list[ScoreRecord]:
     return [record if record.score is None else replace(record, score=0.0 - record.score) for record in records]
 
 
-def polarity_notes(records: Iterable[ScoreRecord], higher_is: Label) -> list[Note]:
-    """Return a note if attacks score higher than bona fide samples (AUC under 50 %).
+def polarity_notes(measured: Sequence[ScoreRecord], chooses: Sequence[ScoreRecord], higher_is: Label) -> list[Note]:
+    """Return a note if attacks score higher than bona fide samples (AUC under 50 %), or if polarities are mixed.
+
+    Polarities are mixed if the measured scores and the scores that choose the threshold separate the classes clearly,
+    but in opposite directions. This is no error, because a network can also do so on images of another place.
 
     Args:
-        records: The measured records, after `turned` if high scores mean attack.
+        measured: The measured records, after `turned` if high scores mean attack.
+        chooses: The records that choose the threshold.
         higher_is: The meaning of high scores in the file.
     """
     notes = []
     if higher_is is Label.ATTACK:
         notes.append(Note(NoteKind.READING, "high scores mean attack in this file, so every score is negated"))
-    area = _auc_of(records)
-    if area is not None and area < 0.5:
-        remedy = "add --higher-is attack" if higher_is is Label.BONA_FIDE else "leave out --higher-is attack"
-        meaning = "attack" if higher_is is Label.BONA_FIDE else "bona fide"
+    area, area_of_choice = _auc_of(measured), _auc_of(chooses)
+    if area is None or area_of_choice is None:
+        return notes
+    if area < 0.5:
+        notes.append(Note(NoteKind.POLARITY, _swapped(area, higher_is)))
+    if max(area, area_of_choice) >= _CLEAR and min(area, area_of_choice) <= 1 - _CLEAR:
         text = (
-            f"the AUC is {100 * area:.1f} %, below 50 %: attacks tend to score above bona fide samples; "
-            f"if high scores mean {meaning} in this file, {remedy}"
+            f"high scores mean bona fide on one side and attack on the other: the AUC is {100 * area:.1f} % of the "
+            f"measured scores, and {100 * area_of_choice:.1f} % of the scores that chose the threshold, so the rates "
+            "at this threshold are worthless"
         )
         notes.append(Note(NoteKind.POLARITY, text))
     return notes
 
 
-def refuse_mixed_polarity(
-    measured: Sequence[ScoreRecord], chooses: Sequence[ScoreRecord], names: tuple[str, str]
-) -> None:
-    """Refuse two groups of scores that clearly separate the classes in opposite directions.
-
-    Args:
-        measured: The measured records.
-        chooses: The records that choose the threshold.
-        names: The names of both groups, for the message.
-
-    Raises:
-        ScoresError: one group has an AUC of at least 90 %, and the other an AUC of at most 10 %.
-    """
-    areas = [area for area in (_auc_of(measured), _auc_of(chooses)) if area is not None]
-    if len(areas) < len(names) or max(areas) < _CLEAR or min(areas) > 1 - _CLEAR:
-        return
-    found = " and ".join(f"{100 * area:.1f} % in {name}" for area, name in zip(areas, names, strict=True))
-    raise ScoresError(f"the polarity of the scores is mixed, as the AUC is {found}; all lines must have one polarity")
+def _swapped(area: float, higher_is: Label) -> str:
+    meaning, remedy = ("bona fide", "leave out --higher-is attack")
+    if higher_is is Label.BONA_FIDE:
+        meaning, remedy = "attack", "add --higher-is attack to facepad metrics, compare or report"
+    return (
+        f"the AUC is {100 * area:.1f} %, below 50 %: attacks tend to score above bona fide samples; "
+        f"if high scores mean {meaning} in this file, {remedy}"
+    )
 
 
 def _auc_of(records: Iterable[ScoreRecord]) -> float | None:

@@ -91,7 +91,7 @@ def test_imported_code_prints_on_stderr(table, install, tmp_path, monkeypatch, c
     monkeypatch.setenv(OWN_FILES, str(own))
     assert table["beta"] == ""
     assert capsys.readouterr() == ("", "of a file\nof a plug-in\n")
-    del sys.modules["own_file_that_prints"]
+    del sys.modules["facepad_own_own_file_that_prints"]
 
 
 def test_two_packages_with_the_same_name_are_both_named(table, install):
@@ -116,7 +116,15 @@ def test_own_file_adds_rows_once(tmp_path, monkeypatch):
     assert "none" in DETECTORS and DETECTORS.is_added("none") and not DETECTORS.is_added("dlib")
     del DETECTORS["none"]
     assert "none" not in DETECTORS
-    del sys.modules["own_detector_file"]
+    del sys.modules["facepad_own_own_detector_file"]
+
+
+def test_own_file_does_not_take_the_place_of_a_module(table, tmp_path, monkeypatch):
+    (tmp_path / "own_and_other.py").write_text("")
+    monkeypatch.setenv(OWN_FILES, str(tmp_path / "own_and_other.py"))
+    assert "beta" not in table
+    assert "own_and_other" not in sys.modules
+    del sys.modules["facepad_own_own_and_other"]
 
 
 @pytest.mark.parametrize(
@@ -135,4 +143,4 @@ def test_own_file_that_fails_is_one_line(table, tmp_path, monkeypatch, caplog, n
     with caplog.at_level(logging.WARNING):
         assert list(table) == ["a"] and "b" not in table
     assert caplog.text.count(f"{name} {reason}") == 1
-    sys.modules.pop(name.partition(".")[0], None)
+    sys.modules.pop(f"facepad_own_{name.partition('.')[0]}", None)
