@@ -41,8 +41,9 @@ def with_matches(
 ) -> tuple[list[ScoreRecord], list[Note]]:
     """Give records the attribute ``match``, and a missing attribute ``intent``, from a second scores file.
 
-    The lines are joined by path and frame, and videos by their names. The value of ``match`` is this column of the file
-    or, without the column, its score. A line with a status other than ``scored`` has no result of the comparison.
+    The lines are joined by path and frame, and videos by subject and name (without subjects, by name). The value of
+    ``match`` is this column of the file or, without the column, its score. A line with a status other than ``scored``
+    has no result of the comparison.
 
     Args:
         records: The measured records. Their own attribute ``match`` is replaced.
@@ -62,16 +63,19 @@ def with_matches(
         if any(is_line_name(line.path) for line in lines):
             raise ScoresError(f"{what} needs a column path, by which the lines of two files are joined")
     of_column = has_matches(others)
+    named = list(records)
     if aggregation:
         others = to_videos(others, aggregation)
+        if all(line.subject for line in (*named, *others)):
+            named, others = _named_by_subject(named), _named_by_subject(others)
     given = [_with(each, {MATCH: each.attribute(MATCH) if of_column else _score_text(each)}) for each in others]
     try:
-        pairs = matched([_with(record, {MATCH: None, INTENT: None}) for record in records], given)
+        pairs = matched([_with(record, {MATCH: None, INTENT: None}) for record in named], given)
     except ScoresError as error:
         raise ScoresError(f"{path} (B) does not fit the scores file (A): {error}") from None
     if (missing := len(records) - len(pairs)) > 0:
         found = {(one.path, one.frame) for one, _ in pairs}
-        first = next(record.path for record in records if (record.path, record.frame) not in found)
+        first = next(record.path for record in named if (record.path, record.frame) not in found)
         raise ScoresError(
             f"{path}: expected a line for each of the {len(records)} measured presentations, {missing} have none "
             f"(first: {first}), and {len(given) - len(pairs)} lines are of others"
@@ -80,7 +84,13 @@ def with_matches(
     if unused := len(given) - len(pairs):
         notes.append(Note(NoteKind.READING, f"{path}: {unused} lines are of presentations that are not measured"))
     line_of = {(one.path, one.frame): other for one, other in pairs}
-    return [_compared(record, line_of[record.path, record.frame], path) for record in records], notes
+    compared = (line_of[name.path, name.frame] for name in named)
+    return [_compared(record, line, path) for record, line in zip(records, compared, strict=True)], notes
+
+
+def _named_by_subject(lines: Sequence[ScoreRecord]) -> list[ScoreRecord]:
+    """The lines, with a path of videos that does not depend on the other lines of the file."""
+    return [line if line.video is None else replace(line, path=f"{line.subject}/{line.video}") for line in lines]
 
 
 def _score_text(record: ScoreRecord) -> str:

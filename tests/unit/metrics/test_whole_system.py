@@ -18,6 +18,7 @@ from facepad.metrics import (
     match_decisions,
     read_requirements,
     system_of,
+    to_videos,
     whole_system,
     write_scores,
 )
@@ -258,6 +259,21 @@ def test_videos_are_joined_with_the_mean_comparison_of_their_frames(tmp_path):
     write_scores(tmp_path / "match.csv", frames)
     system = system_of(videos, THRESHOLD, match=tmp_path / "match.csv", match_threshold=0.5, aggregation="mean")
     assert system.rates["fnmr"].value == 0.25
+
+
+def test_videos_are_joined_whatever_other_videos_a_file_holds(tmp_path):
+    frames = [replace(presentation(n), subject=f"s{n % 4}", video="clip", split=Split.TEST if n % 4 else Split.DEV)
+              for n in range(8)]  # fmt: skip
+    test = [video for video in to_videos(frames) if video.split is Split.TEST]
+    write_scores(tmp_path / "match.csv", compared([frames[1], frames[5]], lambda r: 0.9))
+    one = system_of([test[0]], THRESHOLD, match=tmp_path / "match.csv", match_threshold=0.5, aggregation="mean")
+    assert (test[0].path, one.rates["fnmr"].value) == ("s1/clip", 0)
+
+
+def test_a_limit_of_iapar_needs_an_impersonation():
+    records = [presentation(1), presentation(2, "concealment")]
+    with pytest.raises(MetricError, match="iapar<0.07 cannot be checked: no attack has the intent impersonation"):
+        check_system(records, THRESHOLD, read_requirements([], ["nist-800-63a-4"]), whole_system(records, THRESHOLD))
 
 
 def test_a_column_on_frames_of_videos_is_not_used_and_says_so(tmp_path, caplog):
