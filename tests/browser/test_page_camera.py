@@ -46,7 +46,7 @@ def test_oval_guides_the_face_and_shades_the_rest(visit, camera_file):
 
 
 def test_live_view_follows_what_the_camera_shows(visit, camera_file):
-    here = visit(camera_file("live", "attack", "nobody", seconds=3), expected=NO_CHECKS)
+    here = visit(camera_file("live", "attack", "nobody", seconds=4), expected=NO_CHECKS)
     here.start_camera()
 
     button(here, "Live view").click()
