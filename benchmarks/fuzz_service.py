@@ -316,10 +316,11 @@ def page(
             f"{late:.0f} MiB, {late / early:.2f} x",
             late <= 1.1 * early,
         ),
-        ("highest memory after 10 % of the requests", "-", f"{highest:.0f} MiB, {highest / early:.2f} x", True),
+        ("highest memory after 10 % of the requests", "-", f"{highest:.0f} MiB, {highest / early:.2f} x", None),
     ]
     text += markdown(
-        ["measurement", "target", "result", "reached"], ((*row, "yes" if fine else "**no**") for *row, fine in rows)
+        ["measurement", "target", "result", "reached"],
+        ((*row, {True: "yes", False: "**no**", None: "-"}[fine]) for *row, fine in rows),
     )
     kinds = sorted({kind for kind, _ in fuzz.counts})
     answers = [
