@@ -12,7 +12,7 @@ from facepad.files.disk import refuse_existing, write_text
 from facepad.files.locks import new_file
 from facepad.metrics.bob import BOB_CSV_COLUMNS, write_bob_scores
 from facepad.metrics.scores import csv_text, read_scores, write_scores
-from facepad.types import Label, ScoreRecord, ScoresFormat, Split
+from facepad.types import AttackType, Label, ScoreRecord, ScoresFormat, Split
 
 __all__ = ["convert_scores", "write_bob_csv"]
 
@@ -59,6 +59,12 @@ def _write(out: Path, records: Sequence[ScoreRecord], to: ScoresFormat) -> None:
         write_bob_scores(out, records, columns=4 if to == "bob-4" else 5)
 
 
+def _attack_type(record: ScoreRecord) -> str:
+    """The type of an attack, or its species if the type is unknown: bob would count all unknown attacks as one PAI."""
+    kind = record.species if record.attack_type is AttackType.UNKNOWN else record.attack_type
+    return str(kind or "")
+
+
 def write_bob_csv(path: Path, records: Sequence[ScoreRecord]) -> None:
     """Write records as bob's CSV, atomically. Non-responses get the score ``nan``, attributes further columns.
 
@@ -75,7 +81,7 @@ def write_bob_csv(path: Path, records: Sequence[ScoreRecord]) -> None:
             record.subject,
             record.path,
             str(record.label is Label.BONA_FIDE),
-            str(record.attack_type or ""),
+            _attack_type(record),
             "nan" if record.score is None else repr(float(record.score)),
             record.video or "",
             "" if record.frame is None else str(record.frame),

@@ -8,6 +8,7 @@ import pytest
 
 from facepad import metrics
 from facepad.errors import ScoresError
+from facepad.metrics.convert import convert_scores
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
 RECORDS = (
@@ -292,6 +293,14 @@ def test_bobs_csv_is_read_with_its_columns_in_any_order(write):
     ]
     assert [record.attribute("sex") for record in file.records] == ["f", "f", "m"]
     assert file.notes == ("1 lines with score nan (failure to acquire) are counted as unreadable",)
+
+
+def test_a_species_of_no_known_type_is_the_attack_type_of_bob(tmp_path):
+    source = tmp_path / "scores.csv"
+    source.write_text("path,subject,label,attack_type,score\na,s1,spoof,wig,0.2\nb,s2,spoof,print,0.1\n")
+    convert_scores(source, tmp_path / "bob.csv", "bob-csv")
+    assert [line.split(",")[3] for line in (tmp_path / "bob.csv").read_text().splitlines()[1:]] == ["wig", "print"]
+    assert metrics.read_scores(tmp_path / "bob.csv").records == metrics.read_scores(source).records
 
 
 @pytest.mark.parametrize("form", ["bob-csv", "bob-4", "bob-5"])
