@@ -28,7 +28,7 @@ from facepad.cli.app import (
 )
 from facepad.errors import InputError, ResultError
 from facepad.files.disk import read_text, sha256_file, write_json
-from facepad.files.locks import new_folder
+from facepad.files.locks import new_folder, require_empty
 from facepad.types import Label
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def report(
         raise typer.BadParameter("name at least one scores file, and then the output folder")
     files = named_files(scores, dev or ())
     signer = _signer(sign_with) if sign_with else None
+    require_empty(out)
     content = measure_systems(files, options)
     with new_folder(out, "writing a report"):
         page = write_systems(out, content, signer.sign_report if signer else None)

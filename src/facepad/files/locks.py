@@ -19,7 +19,7 @@ from facepad.files.disk import LOCK_FILES, json_line, make_output, read_json, re
 if TYPE_CHECKING:
     from filelock import FileLock
 
-__all__ = ["changing", "exclusive", "exclusive_file", "new_file", "new_folder"]
+__all__ = ["changing", "exclusive", "exclusive_file", "new_file", "new_folder", "require_empty"]
 
 _LOG = logging.getLogger(__name__)
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP)
@@ -95,6 +95,16 @@ def new_file(path: Path, doing: str) -> Iterator[None]:
         yield
 
 
+def require_empty(folder: Path) -> None:
+    """Refuse an output folder that holds files, before long work.
+
+    Raises:
+        OutputExistsError: the folder is not empty.
+    """
+    if folder.is_dir() and any(path.name not in LOCK_FILES for path in folder.iterdir()):
+        raise OutputExistsError(f"output folder {folder} is not empty; choose another, or remove it first")
+
+
 @contextmanager
 def new_folder(folder: Path, doing: str) -> Iterator[Path]:
     """Create the output folder ``folder`` and lock it during the block; an existing empty folder is also accepted.
@@ -110,16 +120,11 @@ def new_folder(folder: Path, doing: str) -> Iterator[Path]:
         RunError: the lock file cannot be opened.
     """
     folder = Path(folder)
-    _require_empty(folder)
+    require_empty(folder)
     make_output(folder)
     with exclusive(folder, doing):
-        _require_empty(folder)  # another process may have finished its work since the first look
+        require_empty(folder)  # another process may have finished its work since the first look
         yield folder
-
-
-def _require_empty(folder: Path) -> None:
-    if folder.is_dir() and any(path.name not in LOCK_FILES for path in folder.iterdir()):
-        raise OutputExistsError(f"output folder {folder} is not empty; choose another, or remove it first")
 
 
 @contextmanager

@@ -243,6 +243,13 @@ def test_lines_without_names_are_not_taken_for_the_same_presentations(facepad, t
     assert err.count("add --higher-is attack") == 2, "the notes on each system are printed"
 
 
+def test_a_used_output_folder_is_refused_before_the_scores_are_read(tmp_path, facepad):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    code, _, err = facepad("report", tmp_path / "missing.csv", tmp_path / "out")
+    assert (code, "is not empty" in err) == (2, True), err
+
+
 @pytest.mark.parametrize(
     ("files", "names"),
     [
