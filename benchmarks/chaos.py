@@ -176,9 +176,8 @@ _TERMS = """- A loss is a unit of work that the final result lacks, and a double
 - The compared bytes: the manifest; the weights, their description, and the epochs without their durations; the rows of
   all parts; scores.csv and the model file; files, label and score of each decision.
 - A message is unclear if it has a traceback or the word "unexpected".
-- Found by this benchmark, and mended: a full disk cut off a line of the decision log, and the next decision continued
-  the same line. The count of `serve` with a full disk is from after the mend.
-- The counts were gathered over several commits of one day. The head of this page names the commit that wrote it."""
+- Found by this benchmark in earlier versions, and mended: a full disk cut off a line of the decision log, and the next
+  decision continued the same line; a killed training refused its own recipe."""
 
 
 def page(counts: dict[str, dict[str, Count]], chosen: argparse.Namespace) -> str:
