@@ -39,7 +39,13 @@ from facepad.runtime.log import log_to_stderr
 __all__ = ["app", "main"]
 
 #: Module -> package in facepad's requirements that installs the module, if the names differ.
-_PACKAGE_OF = {"aiohttp": "fsspec", "skimage": "scikit-image", "sklearn": "scikit-learn", "starlette": "fastapi"}
+_PACKAGE_OF = {
+    "aiohttp": "fsspec",
+    "jwt": "pyjwt",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "starlette": "fastapi",
+}
 
 #: The open null devices, which keep their descriptors in use.
 _NULLS: list[io.TextIOBase] = []
@@ -145,8 +151,8 @@ def _explain(error: Exception) -> tuple[int, str]:
 def _package_with(module: str) -> str:
     """The pip requirement that installs a missing module: facepad with an extra, quoted for a shell.
 
-    >>> _package_with("starlette.requests"), _package_with("sklearn"), _package_with("numpy")
-    ("'facepad[serve]'", "'facepad[train]'", 'facepad')
+    >>> _package_with("starlette.requests"), _package_with("jwt"), _package_with("sklearn"), _package_with("numpy")
+    ("'facepad[serve]'", "'facepad[serve]'", "'facepad[train]'", 'facepad')
     """
     name = module.partition(".")[0]
     wanted = _PACKAGE_OF.get(name, name.replace("_", "-"))
@@ -154,4 +160,6 @@ def _package_with(module: str) -> str:
     extras = {match[2] for match in found if match and match[1] == wanted} - {"dev"}  # dev contains all other extras
     if not extras:
         return "facepad"
-    return f"'facepad[{'train' if 'train' in extras else min(extras)}]'"  # export contains all of train
+    # export contains all of train; commands with parts of client are commands of the service
+    extra = next((each for each in ("train", "serve") if each in extras), min(extras))
+    return f"'facepad[{extra}]'"

@@ -125,10 +125,13 @@ def _signer(file: Path) -> Signer:
 def _verify(out: Path, keys: Path | None) -> int:
     """Print what differs, and return the exit code."""
     from facepad.report.systems import verify_report
+    from facepad.report.systems.write import SIGNATURE_FILE
 
     faults = _signature_faults(out, keys) if keys else []
     differences, notes = verify_report(out)
     differences = [*faults, *differences]
+    if not keys and (out / SIGNATURE_FILE).exists():
+        notes.append(f"{SIGNATURE_FILE} was not checked: name the public keys with --keys")
     report_written(notes=notes)
     if differences:
         show("\n".join(differences))

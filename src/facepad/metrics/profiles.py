@@ -35,7 +35,8 @@ class Profile:
 _IAPAR = (
     "IAPAR counts attacks that the whole system accepts. Without the decisions of a comparison (--match), APCER is "
     "held against its limit: APCER counts attacks that the detection accepts, and is never lower. The upper bound is "
-    "held against the limit, which asks for more than a measured rate below it."
+    "held against the limit, which asks for more than a measured rate below it. FAIL of APCER does not show that IAPAR "
+    "is above the limit."
 )
 _LABORATORY = (
     "An accredited laboratory chooses and makes the artefacts, and presents them. The species of a file are not those "

@@ -12,7 +12,7 @@ from facepad.metrics.levels import level_words
 from facepad.metrics.measures import PRECISION_RECALL, Basis, measures_of
 from facepad.metrics.notes import joined
 from facepad.metrics.profiles import PROFILES, profile_notes
-from facepad.metrics.requirements import Count, Finding, Requirement
+from facepad.metrics.requirements import Count, Finding, Requirement, Verdict
 from facepad.metrics.series import worst_series
 from facepad.metrics.summary import PadSummary
 from facepad.metrics.thresholds import Threshold
@@ -140,6 +140,15 @@ def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
         yield f"note: {note}"
 
 
+def _enough(found: Finding) -> str:
+    """The number of presentations with which the errors of a failed finding would pass."""
+    errors = found.presentations.errors
+    return (
+        f"{found.requirement} of {found.species or 'bona fide'}: with {errors} error(s), "
+        f"{found.requirement.needed(errors)} presentations would pass"
+    )
+
+
 def finding_notes(findings: Sequence[Finding]) -> list[str]:
     """Return notes on findings: the presentations that they take, those without a score, and the profiles."""
     notes = []
@@ -153,6 +162,9 @@ def finding_notes(findings: Sequence[Finding]) -> list[str]:
             notes.append(
                 f"the limit 0 allows no error, whatever the bound: {each.needed()} presentations without an error pass"
             )
+    notes += [
+        _enough(each) for each in findings if each.presentations.verdict is Verdict.FAIL and each.requirement.limit
+    ]
     # A class that two requirements count is the same presentations.
     unscored = {found.species or "bona fide": found.unscored for found in findings if found.unscored}
     if unscored:

@@ -105,15 +105,21 @@ def _paths_by_letter(
     return paths, notes
 
 
+def _sets(protocol: CrossProtocol) -> str:
+    return ", ".join(map(_words, protocol.letters))
+
+
 def _letter(name: str, protocol: CrossProtocol, path: Path, given: str | None, dataset: object) -> str:
     """The letter of a manifest's set: as given, else by the data set that its prepare.json names."""
     known = next((letter for letter, adapter in _SETS.items() if adapter == dataset), None)
     letter = given or known
     if letter is None:
+        if dataset is not None:
+            raise InputError(f"{path} is of the data set {dataset}, which is not a set of {name}: {_sets(protocol)}")
         choices = ", ".join(f"{letter}={path}" for letter in protocol.letters)
         raise InputError(f"{path}: no prepare.json says which set of {name} this is; write one of {choices}")
     if letter not in protocol.letters:
-        raise InputError(f"{path}: {letter} is not a set of {name}: {', '.join(map(_words, protocol.letters))}")
+        raise InputError(f"{path}: {letter} is not a set of {name}: {_sets(protocol)}")
     if dataset is not None and _SETS[letter] != dataset:
         raise InputError(f"{path} is given as {_words(letter)}, but its prepare.json says {dataset}")
     return letter
