@@ -79,7 +79,7 @@ def scan_tree(root: Path, protocol: str, seed: int, *, suffixes: frozenset[str],
 def named_files(scan: Scan, *, suffixes: frozenset[str], noun: str) -> list[NamedFile]:
     """The files below ``scan.root`` with one of the ``suffixes``, in folders that name a class; sorted by path.
 
-    All other files are added to ``scan.skipped``.
+    All other files, and folders that cannot be read, are added to ``scan.skipped``.
 
     Args:
         scan: The scan of a folder.
@@ -87,7 +87,7 @@ def named_files(scan: Scan, *, suffixes: frozenset[str], noun: str) -> list[Name
         noun: Name of the files in the reasons.
 
     Raises:
-        DatasetError: a folder cannot be read.
+        DatasetError: ``scan.root`` cannot be read.
     """
     paths = _paths(scan.root, scan, suffixes, noun)
     return [file for path in paths if (file := _read_names(path, scan)) is not None]
@@ -96,7 +96,7 @@ def named_files(scan: Scan, *, suffixes: frozenset[str], noun: str) -> list[Name
 def _paths(root: Path, scan: Scan, suffixes: frozenset[str], noun: str) -> list[str]:
     """The paths of the files with a wanted suffix, relative to ``root`` and sorted; other files are skipped."""
     paths: list[str] = []
-    for file in sorted(_files(root)):
+    for file in sorted(_files(root, scan)):
         relative = file.relative_to(root)
         if any(part.startswith(".") for part in relative.parts):
             scan.skipped.append((relative.as_posix(), "hidden"))
@@ -113,9 +113,9 @@ def _article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"
 
 
-def _files(root: Path) -> Iterator[Path]:
+def _files(root: Path, scan: Scan) -> Iterator[Path]:
     try:
-        yield from walk_files(root)
+        yield from walk_files(root, broken=scan.skipped)
     except InputError as error:
         raise DatasetError(str(error)) from error
 

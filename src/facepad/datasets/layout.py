@@ -100,7 +100,7 @@ def read_layout(root: Path, layout: Layout) -> tuple[Scan, list[Sample]]:
     require_folder(root)
     scan = Scan(root, {})
     samples, endings = [], Counter[str]()
-    for path in _paths(root):
+    for path in _paths(root, scan):
         endings[_split_ending(path)[1].lower()] += 1
         sample = _read(path, layout)
         if sample is not None:
@@ -116,10 +116,13 @@ def read_layout(root: Path, layout: Layout) -> tuple[Scan, list[Sample]]:
     return scan, samples
 
 
-def _paths(root: Path) -> list[str]:
-    """The paths of all files below a folder, relative to the folder, with forward slashes, sorted."""
+def _paths(root: Path, scan: Scan) -> list[str]:
+    """The paths of all files below a folder, relative to the folder, with forward slashes, sorted.
+
+    Folders that cannot be read are added to ``scan.skipped``.
+    """
     above = f"{root.as_posix().rstrip('/')}/"
-    return sorted(file.as_posix().removeprefix(above) for file in walk_files(root))
+    return sorted(file.as_posix().removeprefix(above) for file in walk_files(root, broken=scan.skipped))
 
 
 def _split_ending(path: str) -> tuple[str, str]:
@@ -215,5 +218,5 @@ def sort_samples(samples: Iterable[Sample]) -> list[Sample]:
 
 
 def find_file(root: Path, name: str) -> Path | None:
-    """The file of this name, in any case, in ``root`` or in a folder below it; None if there is none."""
-    return next((file for file in sorted(walk_files(root)) if file.name.lower() == name.lower()), None)
+    """The file of this name, in any case, in ``root`` or in a readable folder below it; None if there is none."""
+    return next((file for file in sorted(walk_files(root, broken=[])) if file.name.lower() == name.lower()), None)

@@ -71,7 +71,7 @@ def _groups(root: Path) -> dict[str, Split]:
         DatasetError: a file is not a CSV file, or two lines name different groups of a video.
     """
     groups: dict[str, Split] = {}
-    for file in sorted(file for file in walk_files(root) if file.suffix.lower() == ".csv"):
+    for file in sorted(file for file in walk_files(root, broken=[]) if file.suffix.lower() == ".csv"):
         try:
             lines = list(csv.reader(io.StringIO(read_text(file))))
         except csv.Error as error:

@@ -1,5 +1,6 @@
 """The folder adapter: labels, subjects, attack types and splits out of folder names."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,32 @@ def test_empty_folder_is_refused(tmp_path):
 def test_folder_without_classes_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="holds no images in folders that name a class"):
         scan(tree(tmp_path, "holiday/1.jpg"))
+
+
+@pytest.mark.parametrize("adapter", ["folder", "msu-mfsd"])
+def test_a_folder_that_cannot_be_read_is_skipped_with_the_reason(tmp_path, monkeypatch, adapter):
+    if adapter == "folder":
+        tree(subjects_tree(tmp_path), "live/locked/1.jpg")
+    else:
+        names = (
+            "real/real_client001_android_SD_scene01.mp4",
+            "attack/attack_client001_android_SD_printed_photo_scene01.mp4",
+        )
+        tree(
+            tmp_path,
+            *(f"scene01/{name.replace('001', f'{n:03}')}" for n in (1, 2, 5, 6) for name in names),
+            "locked/1.jpg",
+        )
+        (tmp_path / "train_sub_list.txt").write_text("1 5")
+        (tmp_path / "test_sub_list.txt").write_text("2 6")
+    scandir = os.scandir
+
+    def refuse(folder):
+        if os.fspath(folder).endswith("locked"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = DATASETS[adapter].scan(tmp_path, DATASETS[adapter].protocols[0].name, 0)
+    assert [why for path, why in found.skipped if "locked" in path] == ["Permission denied"]
+    assert found.folds
