@@ -160,6 +160,6 @@ def _package_with(module: str) -> str:
     extras = {match[2] for match in found if match and match[1] == wanted} - {"dev"}  # dev contains all other extras
     if not extras:
         return "facepad"
-    # export contains all of train; commands with parts of client are commands of the service
+    # export contains all of train, and serve all of client
     extra = next((each for each in ("train", "serve") if each in extras), min(extras))
     return f"'facepad[{extra}]'"

@@ -12,7 +12,7 @@ from facepad.errors import InputError
         ("torch", "'facepad[train]'"),
         ("sklearn.linear_model", "'facepad[train]'"),
         ("starlette", "'facepad[serve]'"),
-        ("httpx2", "'facepad[client]'"),
+        ("httpx2", "'facepad[serve]'"),
         ("ray", "'facepad[scale]'"),
         ("openvino", "'facepad[openvino]'"),
         ("numpy", "facepad"),

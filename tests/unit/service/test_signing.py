@@ -111,7 +111,7 @@ def test_verifier_accepts_a_session_once_and_forgets_it_after_its_end(signer, mo
     verifier = ResultVerifier()
     signed = signer.sign(claims())
     assert verifier.wants_keys(signed)
-    with pytest.raises(ResultError, match="no key"):
+    with pytest.raises(ResultError, match="not among the public keys"):
         verifier.accept(signed, **EXPECTED)
     verifier.use_keys(signer.public_keys())
     assert not verifier.wants_keys(signed)
