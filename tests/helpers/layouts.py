@@ -94,7 +94,7 @@ def list_files(monkeypatch, root: Path, names: Iterable[str]) -> Path:
     root.mkdir(exist_ok=True)
     (root / "README.md").touch()
     files = [root / name for name in names]
-    monkeypatch.setattr(layout, "walk_files", lambda folder: iter(files))
+    monkeypatch.setattr(layout, "walk_files", lambda folder, broken: iter(files))
     return root
 
 
