@@ -53,21 +53,27 @@ class Run:
 
 def execute(root: Path, work: Path, runs: Sequence[Run], *, depth: bool = False) -> None:
     """Make all missing manifests, models and reports. If ``depth`` is true, make missing depth maps as well."""
-    (work / "features").mkdir(parents=True, exist_ok=True)
     for entry in runs:
-        manifest = work / entry.manifest
-        if not manifest.exists():
-            _prepare(root, work, entry)
-        if depth:
-            make_depth_maps(manifest)
+        ready_manifest(root, work, entry, depth=depth)
         if not (work / "reports" / entry.name / "made.json").exists():
             _train_and_evaluate(work, entry)
+
+
+def ready_manifest(root: Path, work: Path, entry: Run, *, depth: bool = False) -> Path:
+    """The manifest of a run. It is made if it is missing, and its depth maps too if ``depth`` is true."""
+    manifest = work / entry.manifest
+    if not manifest.exists():
+        _prepare(root, work, entry)
+    if depth:
+        make_depth_maps(manifest)
+    return manifest
 
 
 def _prepare(root: Path, work: Path, entry: Run) -> None:
     """Write the manifest of a run. All protocols share the face boxes and one feature folder."""
     out = (work / entry.manifest).parent
     out.mkdir(parents=True, exist_ok=True)
+    (work / "features").mkdir(parents=True, exist_ok=True)
     if not (out / "features").exists():
         (out / "features").symlink_to((work / "features").resolve(), target_is_directory=True)
     boxes = next(work.glob("*/boxes.jsonl"), None)

@@ -1,7 +1,10 @@
 """AttentionFusion on NUAA: an ablation, a comparison with TLA-MobileNetV2, and a test on held-out kinds of attacks.
 
     python benchmarks/attention_fusion.py run NUAA_FOLDER WORK      make all missing files, models and reports
-    python benchmarks/attention_fusion.py tables WORK docs/results  write attention-fusion.md and .json
+    python benchmarks/attention_fusion.py tables WORK docs/results  add WORK's runs to attention-fusion.json and .md
+
+docs/results/attention-fusion.json keeps all runs, and the page is made from it. `run` trains only what it lacks: to
+train a run anew, take it out of the file. A paired comparison needs the scores of both networks in WORK.
 
 In the ablation, all networks are trained on the same crops (128 px) for 5 epochs, and the trunk up to features.3 is
 frozen at the ImageNet weights. WORK may be the work folder of benchmarks/nuaa.py. Its manifests and face boxes are then
@@ -10,22 +13,18 @@ used again. The labeller `facemesh` makes the depth maps. Its model file is in F
 
 from __future__ import annotations
 
-import json
 import shutil
 import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from _common import facepad
-from _runs import HELD_OUT, Run, command_line, execute, machine_of, unseen_presentations
-from facepad.metrics import Resampling, compare_files, read_scores
-from facepad.metrics.intervals import percentile_interval
-from facepad.metrics.table import score_table
-from facepad.types import Split
+from _runs import HELD_OUT, Run, command_line, execute, ready_manifest, unseen_presentations
+from _store import Row, Store, key_of
 
+RESULTS = Path(__file__).parents[1] / "docs" / "results"
+FILE = "attention-fusion.json"
 CROPS = (2.7, 1.6)
 SEEDS = (0, 1, 2)
 FAMILIES = 'augment.families=["laser", "photo_paper", "lcd"]'
@@ -61,6 +60,8 @@ TLA = {
     ),
 }
 
+#: Rows whose EER is compared on the same images: the EER of the second minus the EER of the first.
+PAIRS = [*((f"{other}, crop {crop}", f"{WHOLE}, crop {crop}") for crop in CROPS for other in TLA), (PEER, OURS)]
 
 #: The paper's recipe, on whole frames packed to 320 x 240. The recipe has 100 epochs, but there was GPU time for only
 #: PAPER_EPOCHS. The learning rate is constant, so this run equals the first PAPER_EPOCHS epochs of a complete run.
@@ -93,17 +94,21 @@ def runs() -> list[Run]:
 
 
 def run(root: Path, work: Path) -> None:
-    """Train and evaluate all networks, then evaluate some of them on presentations of held-out kinds."""
-    execute(root, work, runs(), depth=True)
-    frames = work / PAPER.manifest
-    if not frames.exists():
-        facepad("data", "pack", work / "official" / "manifest.csv", frames.parent, "--crop", "frame", "--size", 224)
-    execute(root, work, [PAPER])
-    unseen = unseen_presentations(work / "official" / "manifest.csv", work / "unseen-kinds")
-    for entry in runs():
+    """Train and evaluate the networks that are not stored, some of them also on presentations of held-out kinds."""
+    stored = Store.read(RESULTS / FILE).runs
+    missing = [entry for entry in runs() if key_of(entry) not in stored]
+    execute(root, work, missing, depth=True)
+    if key_of(PAPER) not in stored:
+        frames = work / PAPER.manifest
+        if not frames.exists():
+            source = ready_manifest(root, work, Run("", "", "official", 0))
+            facepad("data", "pack", source, frames.parent, "--crop", "frame", "--size", 224)
+        execute(root, work, [PAPER])
+    for entry in missing:
         out = work / "reports" / f"{entry.name}-unseen-kinds"
         wanted = (entry.protocol == "official" and "ugmentation" in entry.row) or "simulated" in entry.row
         if wanted and not (out / "metrics.json").exists():
+            unseen = unseen_presentations(work / "official" / "manifest.csv", work / "unseen-kinds")
             shutil.rmtree(out, ignore_errors=True)  # left by an interrupted evaluation
             facepad("evaluate", work / "runs" / entry.name, unseen, out, "--no-probes", "--no-thumbnails")
 
@@ -133,113 +138,75 @@ or attacks.
 
 
 def tables(work: Path, out: Path) -> None:
-    """Write attention-fusion.md and .json from the finished runs.
+    """Bring attention-fusion.json up to date with the finished runs of WORK, and write the page from it."""
+    store = Store.read(out / FILE)
+    store.update(work, [*runs(), PAPER], PAIRS, SEEDS)
+    store.write(out / FILE)
+    (out / "attention-fusion.md").write_text(page(store), encoding="utf-8")
 
-    Each row has the number of finished and of planned runs.
-    """
-    entries = [*runs(), PAPER]
-    found = {entry: _metrics(work / "reports" / entry.name) for entry in entries}
-    found = {entry: metrics for entry, metrics in found.items() if metrics}
+
+def page(store: Store) -> str:
+    """The page. Each row has the number of finished and of planned runs."""
     lines = [INTRODUCTION]
     for crop in CROPS:
         lines += [f"\n## Crop of {crop} x the face\n", "| network | seeds | EER | APCER | BPCER | HTER | AUC |"]
         lines += ["|---|---|---|---|---|---|---|"]
         for row in (f"{name}, crop {crop}" for name in (*STEPS, *TLA)):
-            group = [metrics for entry, metrics in found.items() if entry.row == row]
+            group = _group(store, row, "official")
             cells = [_mean(group, name) for name in ("eer", "apcer", "bpcer", "hter", "auc")]
             lines.append(f"| {row.partition(',')[0]} | {len(group)} of {len(SEEDS)} | {' | '.join(cells)} |")
-        lines += ["", *_paired(work, crop)]
-    lines += [
-        *_recipe_lines(found),
-        *_probe_lines(work),
-        *_paper_lines(work),
-        "",
-        *_against(work, PEER, OURS, f"{OURS} - {PEER}"),
-    ]
-    lines += _unseen_lines(work)
-    made = [json.loads((work / "reports" / entry.name / "made.json").read_text(encoding="utf-8")) for entry in found]
+        lines += [
+            "",
+            *(line for other in TLA for line in _against(store, f"{other}, crop {crop}", f"{WHOLE}, crop {crop}")),
+        ]
+    lines += [*_recipe_lines(store), *_probe_lines(store), *_paper_lines(store), "", *_against(store, PEER, OURS)]
+    lines += _unseen_lines(store)
     facts = {
         "command": "python benchmarks/attention_fusion.py run NUAA_FOLDER WORK; ... tables WORK docs/results",
-        "commits of the runs": ", ".join(sorted({entry["commit"] for entry in made})),
-        "dates of the runs": ", ".join(sorted({entry["date"] for entry in made})),
-        "trained on": "; ".join(sorted({entry.get("machine", "not noted") for entry in made})),
+        **store.facts(),
         "written": time.strftime("%Y-%m-%d"),
     }
-    lines += ["", *(f"- {name}: {value}" for name, value in facts.items()), ""]
-    out.mkdir(parents=True, exist_ok=True)
-    rows = [{"row": entry.row, "protocol": entry.protocol, "part": entry.part, **m} for entry, m in found.items()]
-    (out / "attention-fusion.json").write_text(json.dumps({"facts": facts, "runs": rows}, indent=1) + "\n", "utf-8")
-    (out / "attention-fusion.md").write_text("\n".join(lines), encoding="utf-8")
+    return "\n".join([*lines, "", *(f"- {name}: {value}" for name, value in facts.items()), ""])
 
 
-def _metrics(report: Path) -> dict[str, dict[str, float]]:
-    path = report / "metrics.json"
-    if not (report / "made.json").exists():
-        return {}
-    metrics = json.loads(path.read_text(encoding="utf-8"))
-    return {name: metrics[name] for name in ("eer", "apcer", "bpcer", "acer", "hter", "auc")}
+def _group(store: Store, row: str, protocol: str) -> list[Row]:
+    return [run for run in store.runs.values() if (run["row"], run["protocol"]) == (row, protocol)]
 
 
-def _mean(group: list[dict[str, dict[str, float]]], name: str) -> str:
-    values = [100 * metrics[name]["value"] for metrics in group]
+def _mean(group: list[Row], name: str) -> str:
+    values = [100 * run[name]["value"] for run in group]
     if not values:
         return "-"
     spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
     return f"{statistics.mean(values):.3f}{spread}"
 
 
-def _paired(work: Path, crop: float) -> list[str]:
-    """Lines that compare the complete network with TLA-MobileNetV2 on the same images."""
-    return [
-        line
-        for other in TLA
-        for line in _against(work, f"{other}, crop {crop}", f"{WHOLE}, crop {crop}", f"complete network - {other}")
-    ]
-
-
-def _against(work: Path, one: str, other: str, words: str) -> list[str]:
+def _against(store: Store, one: str, other: str) -> list[str]:
     """Lines with the EER of row ``other`` minus the EER of row ``one``: for each seed, and the mean over the seeds."""
-    found = {}
-    for seed in SEEDS:
-        reports = [work / "reports" / Run(row, "", "official", seed).name for row in (one, other)]
-        if all((report / "made.json").exists() for report in reports):
-            found[seed] = [report / "scores.csv" for report in reports]
+    compared = store.comparisons.get((one, other), {"seeds": {}, "together": None})
+    words = f"{other} - {one}" if other == OURS else f"complete network - {one.partition(',')[0]}"
     lines = []
-    for seed, pair in found.items():
-        eer = compare_files(*pair).differences["eer"]
-        p = "not defined" if eer.p is None else f"{eer.p:.3f}"
+    for seed, eer in compared["seeds"].items():
+        p = "not defined" if eer["p"] is None else f"{eer['p']:.3f}"
         lines.append(
-            f"- EER difference ({words}), seed {seed}: {100 * eer.difference:+.3f} points, "
+            f"- EER difference ({words}), seed {seed}: {100 * eer['difference']:+.3f} points, "
             f"paired bootstrap by subject p = {p}"
         )
-    if len(found) == len(SEEDS):
-        lines.append(f"- **EER difference ({words}), all seeds**: {_together(list(found.values()))}")
+    if mean := compared["together"]:
+        low, high = 100 * mean["low"], 100 * mean["high"]
+        lines.append(
+            f"- **EER difference ({words}), all seeds**: {100 * mean['mean']:+.2f} points (mean), 95 % interval "
+            f"{low:+.2f} to {high:+.2f} (subjects resampled)"
+        )
+    both = [seed for seed in SEEDS if all((row, "official", seed) in store.runs for row in (one, other))]
+    if left := [str(seed) for seed in both if str(seed) not in compared["seeds"]]:
+        lines.append(
+            f"- Not compared ({words}): seed {', '.join(left)}. Scores of one of the two networks were not kept."
+        )
     return lines
 
 
-def _together(pairs: list[list[Path]], replicates: int = 2000) -> str:
-    """The mean EER difference over the seeds, with its bootstrap interval.
-
-    Each bootstrap replicate uses the same subjects for all seeds.
-    """
-    resampling = Resampling(replicates=replicates)
-    found, drawn = [], []
-    for pair in pairs:
-        values, draws = [], []
-        for path in pair:
-            test = [record for record in read_scores(path).records if record.split is Split.TEST]
-            table = score_table([record for record in test if record.score is not None], "subject")
-            ranking = table.ranking()
-            values.append(ranking.read().eer())
-            draws.append(table.bootstrap(ranking, lambda points: (points.eer(),), resampling)[:, 0])
-        found.append(values[1] - values[0])
-        drawn.append(draws[1] - draws[0])
-    mean, means = statistics.mean(found), np.mean(drawn, axis=0)
-    low, high = percentile_interval(mean, means[~np.isnan(means)])
-    return f"{100 * mean:+.2f} points (mean), 95 % interval {100 * low:+.2f} to {100 * high:+.2f} (subjects resampled)"
-
-
-def _recipe_lines(found: dict[Run, dict[str, dict[str, float]]]) -> list[str]:
+def _recipe_lines(store: Store) -> list[str]:
     """The table that compares our recipe, TLA-MobileNetV2 and the paper's recipe."""
     lines = [
         "\n## The recipes\n",
@@ -258,34 +225,31 @@ def _recipe_lines(found: dict[Run, dict[str, dict[str, float]]]) -> list[str]:
         (OURS, "subject-kfold", 5),
         (PAPER.row, PAPER.protocol, 1),
     ):
-        group = [metrics for entry, metrics in found.items() if (entry.row, entry.protocol) == (row, protocol)]
+        group = _group(store, row, protocol)
         cells = [_mean(group, name) for name in ("eer", "apcer", "bpcer", "acer")]
         lines.append(f"| {row} | {protocol} | {len(group)} of {planned} | {' | '.join(cells)} |")
     return lines
 
 
-def _probe_lines(work: Path) -> list[str]:
-    path = work / "reports" / Run(OURS, "", "official", 0).name / "metrics.json"
-    probes = json.loads(path.read_text(encoding="utf-8")).get("probes") if path.exists() else None
+def _probe_lines(store: Store) -> list[str]:
+    probes = store.runs.get((OURS, "official", 0), {}).get("probes")
     if not probes:
         return []
-    eers = ", ".join(f"{name} {100 * probe['eer']['value']:.2f}" for name, probe in probes.items())
+    eers = ", ".join(f"{name} {100 * eer:.2f}" for name, eer in probes.items())
     return [f"\nEER of the short-cut probes of {OURS}, protocol `official`, seed 0, in percent: {eers}."]
 
 
-def _paper_lines(work: Path) -> list[str]:
-    log = work / "runs" / PAPER.name / "metrics.jsonl"
-    if not log.exists():
+def _paper_lines(store: Store) -> list[str]:
+    run = store.runs.get(key_of(PAPER), {})
+    if "epoch_seconds" not in run:
         return []
-    seconds = [row["seconds"] for line in log.read_text("utf-8").splitlines() if "seconds" in (row := json.loads(line))]
-    machine = machine_of(log.parent)
     return [
-        f"\nAn epoch of the paper's recipe took {statistics.median(seconds):.0f} s (median; {machine}). "
+        f"\nAn epoch of the paper's recipe took {run['epoch_seconds']:.0f} s (median; {run['made']['machine']}). "
         "Other jobs ran on the machine at the same time."
     ]
 
 
-def _unseen_lines(work: Path) -> list[str]:
+def _unseen_lines(store: Store) -> list[str]:
     """The table of APCER and BPCER, at the dev threshold, on the held-out kinds of re-capture."""
     lines = [
         f"\n## Presentations of held-out kinds ({' and '.join(HELD_OUT)})\n",
@@ -294,14 +258,10 @@ def _unseen_lines(work: Path) -> list[str]:
         "| network | seed | APCER (worst) | APCER print | APCER screen | BPCER | EER |",
         "|---|---|---|---|---|---|---|",
     ]
-    for entry in runs():
-        path = work / "reports" / f"{entry.name}-unseen-kinds" / "metrics.json"
-        if path.exists():
-            metrics = json.loads(path.read_text(encoding="utf-8"))
-            kinds = [metrics["instruments"][kind]["apcer"] for kind in ("print", "replay_photo")]
-            cells = [metrics["apcer"], *kinds, metrics["bpcer"], metrics["eer"]]
-            values = " | ".join(f"{100 * rate['value']:.2f}" for rate in cells)
-            lines.append(f"| {entry.row} | {entry.part} | {values} |")
+    for run in store.runs.values():
+        if rates := run.get("held_out"):
+            values = " | ".join(f"{100 * rates[name]:.2f}" for name in ("apcer", "print", "screen", "bpcer", "eer"))
+            lines.append(f"| {run['row']} | {run['part']} | {values} |")
     return lines
 
 

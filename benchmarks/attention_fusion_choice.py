@@ -3,10 +3,10 @@
     python benchmarks/attention_fusion_choice.py run NUAA_FOLDER WORK      train and evaluate all missing runs
     python benchmarks/attention_fusion_choice.py tables WORK docs/results  write attention-fusion-choice.md
 
-WORK is the work folder of benchmarks/attention_fusion.py. Its manifest and depth maps are used. There are three
-divisions, with three people held out from training in each division: train is the first session of the other people,
-dev is the first session of the three people, and test is the second session of all people. NUAA's test images are not
-used.
+WORK may be the work folder of benchmarks/attention_fusion.py. Its manifest and depth maps are then used again. There
+are three divisions, with three people held out from training in each division: train is the first session of the
+other people, dev is the first session of the three people, and test is the second session of all people. NUAA's test
+images are not used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from _runs import Run, command_line, execute
+from _runs import Run, command_line, execute, ready_manifest
 from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.types import Split
 
@@ -98,6 +98,7 @@ def _split(path: str, subject: str, group: tuple[str, ...]) -> Split:
 
 
 def run(root: Path, work: Path) -> None:
+    ready_manifest(root, work, Run("", "", "official", 0), depth=True)
     make_manifests(work)
     execute(root, work, runs())
 
