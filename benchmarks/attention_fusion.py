@@ -41,6 +41,9 @@ STEPS = {
 }
 WHOLE = list(STEPS)[-1]
 OURS = "attention-fusion"
+#: Rows of the recipe's seeds under `subject-kfold`.
+BY_SEED = (OURS, *(f"{OURS}, seed {seed}" for seed in SEEDS[1:]))
+FOLDS = 5
 #: For comparison with our recipe: TLA-MobileNetV2 with the same crops, number of epochs and trainable layers.
 PEER = "TLA-MobileNetV2, from features.12 on"
 STAGE = (
@@ -70,27 +73,34 @@ PAPER = Run(
     "attention-fusion-paper", "attention-fusion-paper", "official-frames", 0, (f"stages.0.epochs={PAPER_EPOCHS}",)
 )
 
+#: This run was trained twice, at two commits: the seed alone does not settle the result.
+TWICE = ("TLA-MobileNetV2 with all augmentation", 1.6, 2)
+
+
+def _ablation(name: str, crop: float, seed: int, addition: str = "") -> Run:
+    """A run of the ablation, or of TLA-MobileNetV2 with the same crops."""
+    recipe, changes = (OURS, STEPS[name]) if name in STEPS else ("tla-mobilenetv2", TLA[name])
+    common = (f"preprocess.crop={crop}", f"train.seed={seed}", STAGE)
+    return Run(f"{name}, crop {crop}{addition}", recipe, "official", seed, (*common, *changes))
+
 
 def runs() -> list[Run]:
     """All runs, the most important runs first, so that an interrupted `run` has the most useful results."""
     steps = list(STEPS)
     order = [steps[0], steps[-1], *TLA, *reversed(steps[1:-1])]
-    rows = []
-    for crop in CROPS:
-        for seed in SEEDS:
-            common = (f"preprocess.crop={crop}", f"train.seed={seed}", STAGE)
-            for name in order:
-                recipe = "attention-fusion" if name in STEPS else "tla-mobilenetv2"
-                changes = STEPS[name] if name in STEPS else TLA[name]
-                rows.append(Run(f"{name}, crop {crop}", recipe, "official", seed, (*common, *changes)))
+    rows = [_ablation(name, crop, seed) for crop in CROPS for seed in SEEDS for name in order]
     ours = [Run(OURS, OURS, "official", seed, (f"train.seed={seed}",), probes=seed == 0) for seed in SEEDS]
     late = STAGE.replace("features.4", "features.12.conv.1")
     ours += [
         Run(PEER, "tla-mobilenetv2", "official", seed, (f"train.seed={seed}", late, "preprocess.size=128"))
         for seed in SEEDS
     ]
-    ours += [Run(OURS, OURS, "subject-kfold", fold) for fold in range(5)]
-    return [*rows[: len(order)], *ours, *rows[len(order) :]]
+    ours += [
+        Run(row, OURS, "subject-kfold", fold, (f"train.seed={seed}",))
+        for seed, row in enumerate(BY_SEED)
+        for fold in range(FOLDS)
+    ]
+    return [*rows[: len(order)], *ours, *rows[len(order) :], _ablation(*TWICE, ", again")]
 
 
 def run(root: Path, work: Path) -> None:
@@ -159,7 +169,15 @@ def page(store: Store) -> str:
             "",
             *(line for other in TLA for line in _against(store, f"{other}, crop {crop}", f"{WHOLE}, crop {crop}")),
         ]
-    lines += [*_recipe_lines(store), *_probe_lines(store), *_paper_lines(store), "", *_against(store, PEER, OURS)]
+    lines += _twice_lines(store)
+    lines += [
+        *_recipe_lines(store),
+        *_seed_lines(store),
+        *_probe_lines(store),
+        *_paper_lines(store),
+        "",
+        *_against(store, PEER, OURS),
+    ]
     lines += _unseen_lines(store)
     facts = {
         "command": "python benchmarks/attention_fusion.py run NUAA_FOLDER WORK; ... tables WORK docs/results",
@@ -206,6 +224,17 @@ def _against(store: Store, one: str, other: str) -> list[str]:
     return lines
 
 
+def _twice_lines(store: Store) -> list[str]:
+    first, again = (store.runs.get(key_of(_ablation(*TWICE, addition))) for addition in ("", ", again"))
+    if not first or not again:
+        return []
+    made = again["made"]
+    return [
+        f"- Trained twice ({TWICE[0]}, seed {TWICE[2]}): EER {_mean([first], 'eer')} in the table, and "
+        f"{_mean([again], 'eer')} when trained again ({made['machine']}; commit {made['commit']})."
+    ]
+
+
 def _recipe_lines(store: Store) -> list[str]:
     """The table that compares our recipe, TLA-MobileNetV2 and the paper's recipe."""
     lines = [
@@ -215,20 +244,44 @@ def _recipe_lines(store: Store) -> list[str]:
         "`attention-fusion-paper` is the paper's recipe (whole frames at 224 px, SGD with a learning rate of 1e-4) "
         f"after {PAPER_EPOCHS} of its 100 epochs. The test subjects of `subject-kfold` are not in its training data. "
         "However, the trainable layers were chosen on the official training sessions (attention-fusion-choice.md), and "
-        "some subjects of these sessions are test subjects of a fold.\n",
+        "some subjects of these sessions are test subjects of a fold. The protocol is run with three seeds.\n",
         "| network | protocol | runs | EER | APCER | BPCER | ACER |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row, protocol, planned in (
-        (OURS, "official", len(SEEDS)),
-        (PEER, "official", len(SEEDS)),
-        (OURS, "subject-kfold", 5),
-        (PAPER.row, PAPER.protocol, 1),
+    for rows, protocol, planned in (
+        ((OURS,), "official", len(SEEDS)),
+        ((PEER,), "official", len(SEEDS)),
+        (BY_SEED, "subject-kfold", len(SEEDS) * FOLDS),
+        ((PAPER.row,), PAPER.protocol, 1),
     ):
-        group = _group(store, row, protocol)
+        group = [run for row in rows for run in _group(store, row, protocol)]
         cells = [_mean(group, name) for name in ("eer", "apcer", "bpcer", "acer")]
-        lines.append(f"| {row} | {protocol} | {len(group)} of {planned} | {' | '.join(cells)} |")
+        lines.append(f"| {rows[0]} | {protocol} | {len(group)} of {planned} | {' | '.join(cells)} |")
     return lines
+
+
+def _seed_lines(store: Store) -> list[str]:
+    """The table of the recipe's seeds under `subject-kfold`: the mean of the folds for each seed."""
+    names = ("eer", "apcer", "bpcer", "acer")
+    lines = [
+        f"\nThe mean of the folds of `subject-kfold`, for each seed of {OURS}:\n",
+        "| seed | folds | EER | APCER | BPCER | ACER |",
+        "|---|---|---|---|---|---|",
+    ]
+    for seed, row in enumerate(BY_SEED):
+        group = _group(store, row, "subject-kfold")
+        cells = [f"{_percent(group, name):.3f}" if group else "-" for name in names]
+        lines.append(f"| {seed} | {len(group)} of {FOLDS} | {' | '.join(cells)} |")
+    whole = [group for row in BY_SEED if len(group := _group(store, row, "subject-kfold")) == FOLDS]
+    if len(whole) > 1:
+        means = [[_percent(group, name) for group in whole] for name in names]
+        cells = [f"{min(values):.3f} to {max(values):.3f}" for values in means]
+        lines.append(f"| range | | {' | '.join(cells)} |")
+    return lines
+
+
+def _percent(group: list[Row], name: str) -> float:
+    return statistics.mean(100 * run[name]["value"] for run in group)
 
 
 def _probe_lines(store: Store) -> list[str]:

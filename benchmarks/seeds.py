@@ -55,8 +55,12 @@ class Runs:
         return cls(json.loads((RESULTS / name).read_text(encoding="utf-8"))["runs"])
 
     def values(self, row: str, protocol: str, rate: str) -> list[float]:
-        """A rate of all runs of a row, in percent; at least one value."""
-        found = [100 * run[rate]["value"] for run in self.runs if (run["row"], run["protocol"]) == (row, protocol)]
+        """A rate of all runs of a row, or of its seeds (`row, seed 1`), in percent; at least one value."""
+        found = [
+            100 * run[rate]["value"]
+            for run in self.runs
+            if run["row"].partition(", seed ")[0] == row and run["protocol"] == protocol
+        ]
         if not found:
             raise SystemExit(f"there is no run of {row!r} on {protocol!r}")
         return found
@@ -147,6 +151,7 @@ def page() -> str:
     nuaa, fusion = Runs.read("nuaa.json"), Runs.read("attention-fusion.json")
     frames = fusion.shown("attention-fusion-paper", "official-frames", "eer")
     people = fusion.shown("attention-fusion", "subject-kfold", "eer")
+    runs = len(fusion.values("attention-fusion", "subject-kfold", "eer"))
     return f"""{INTRODUCTION}
 ## AttentionFusion
 
@@ -160,8 +165,8 @@ def page() -> str:
 
 On NUAA, which is not a data set of the paper, its recipe (`attention-fusion-paper`: whole frames, SGD with a learning
 rate of 1e-4) has an EER of {frames} % after 26 of its 100 epochs in a later session. The recipe `attention-fusion` has
-{people} % on people who are not in training; some of these people were in the sessions that chose its layers. The 74
-missing epochs were not run.
+{people} % on people who are not in training ({runs} runs of folds and seeds); some of these people were in the
+sessions that chose its layers. The 74 missing epochs were not run.
 
 The paper also says which parts help, without figures. On NUAA (protocol `official`, 5 epochs at 128 px) the EER without
 and with each part is:

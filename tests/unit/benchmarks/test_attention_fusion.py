@@ -17,9 +17,9 @@ MADE = {"train_seconds": 60.5, "evaluate_seconds": 9, "commit": "abc1234", "date
 ONE, OTHER = fusion.PAIRS[-1]
 
 
-def finish(work: Path, row: str, seed: int, eer: float, **more: object) -> store.Row:
-    """A finished run in WORK, whose scores have about the given EER; and what the file keeps of it."""
-    entry = fusion.Run(row, "", "official", seed)
+def finish(work: Path, row: str, seed: int, eer: float, protocol: str = "official", **more: object) -> store.Row:
+    """A finished run in WORK, whose scores have the given EER; and what the file keeps of it."""
+    entry = fusion.Run(row, "", protocol, seed)
     report = work / "reports" / entry.name
     report.mkdir(parents=True, exist_ok=True)
     metrics = {name: {"value": eer, "low": 0.0, "high": 1.0, "n": 80} for name in store.METRICS}
@@ -42,7 +42,7 @@ def finish(work: Path, row: str, seed: int, eer: float, **more: object) -> store
         for number in range(20)
     ]
     write_scores(report / "scores.csv", records)
-    return {"row": row, "protocol": "official", "part": seed, **metrics, "made": MADE | more}
+    return {"row": row, "protocol": protocol, "part": seed, **metrics, "made": MADE | more}
 
 
 def stored(out: Path) -> store.Store:
@@ -133,6 +133,33 @@ def test_tables_keep_probes_epochs_and_held_out_kinds(tmp_path):
     page = (tmp_path / "out" / "attention-fusion.md").read_text("utf-8")
     assert "in percent: face blanked 2.00." in page
     assert f"| {OTHER} | 0 | 10.00 | 50.00 | 75.00 | 10.00 | 10.00 |" in page
+
+
+def test_folds_and_seeds_are_one_row_and_each_seed_has_its_mean(tmp_path):
+    for seed, row in enumerate(fusion.BY_SEED[:2]):
+        for fold in range(fusion.FOLDS):
+            finish(tmp_path / "work", row, fold, (0.05, 0.1)[seed] if fold else 0.2, "subject-kfold")
+    finish(tmp_path / "work", fusion.BY_SEED[2], 0, 0.4, "subject-kfold")
+    fusion.tables(tmp_path / "work", tmp_path / "out")
+    lines = (tmp_path / "out" / "attention-fusion.md").read_text("utf-8").splitlines()
+    assert f"| {fusion.OURS} | subject-kfold | 11 of 15 |{4 * ' 12.727 (5.00 to 40.00) |'}" in lines
+    seeds = lines[lines.index("| seed | folds | EER | APCER | BPCER | ACER |") :][2:6]
+    assert seeds == [
+        f"| 0 | 5 of 5 |{4 * ' 8.000 |'}",
+        f"| 1 | 5 of 5 |{4 * ' 12.000 |'}",
+        f"| 2 | 1 of 5 |{4 * ' 40.000 |'}",
+        f"| range | |{4 * ' 8.000 to 12.000 |'}",
+    ]
+
+
+def test_page_gives_both_results_of_the_run_that_was_trained_twice(tmp_path):
+    name, crop, seed = fusion.TWICE
+    finish(tmp_path / "work", f"{name}, crop {crop}", seed, 0.1)
+    finish(tmp_path / "work", f"{name}, crop {crop}, again", seed, 0.35)
+    fusion.tables(tmp_path / "work", tmp_path / "out")
+    page = (tmp_path / "out" / "attention-fusion.md").read_text("utf-8")
+    assert "EER 10.000 in the table, and 35.000 when trained again (an abacus; commit abc1234)." in page
+    assert f"| {name} | 1 of 3 | 10.000 |" in page
 
 
 def test_run_trains_only_what_the_file_lacks(tmp_path, monkeypatch):
