@@ -1,7 +1,8 @@
 """Reading and writing score files of the bob toolbox: its CSV, and its files with 4 or 5 columns.
 
 The CSV has the columns ``claimed_id``, ``test_label``, ``is_bonafide``, ``attack_type`` and ``score`` in any order, and
-columns for facts on the samples, such as ``video_key`` and ``frame_id``. A line of the other files has 4 columns
+columns for facts on the samples, such as ``video_key`` and ``frame_id``. bob counts attacks by ``attack_type``, which is
+any name: facepad writes the PAI species there, and its type in a column of its own. A line of the other files has 4 columns
 (claimed id, real id, path, score) or 5 columns (with a model label after the claimed id).
 """
 
@@ -17,7 +18,7 @@ from facepad.files.numbers import parse_decimal
 from facepad.files.synonyms import parse_attack_type
 from facepad.types import AttackType, Attributes, Label, ScoreRecord, ScoreStatus
 
-__all__ = ["BOB_CSV_COLUMNS", "bob_columns", "failure_notes", "from_bob_row", "parse_bob", "write_bob_scores"]
+__all__ = ["BOB_CSV_COLUMNS", "PARENT_TYPE", "bob_columns", "failure_notes", "from_bob_row", "parse_bob", "write_bob_scores"]
 
 BOB_CSV_COLUMNS: Mapping[str, str] = {
     "claimed_id": "subject",
@@ -30,6 +31,10 @@ BOB_CSV_COLUMNS: Mapping[str, str] = {
 }
 """The columns of bob's CSV, and the columns of scores.csv with the same meaning. Files are written in this order."""
 
+PARENT_TYPE = "parent_type"
+"""The column of facepad's own in bob's CSV: the type of the instrument, if ``attack_type`` is the PAI species."""
+
+_TYPES = frozenset(kind.value for kind in AttackType)
 _LABELS = {"true": Label.BONA_FIDE, "false": Label.ATTACK}
 _FAILED = "nan"
 _LONGEST_SHOWN = 60  # characters of a name in a note
@@ -38,7 +43,8 @@ _LONGEST_SHOWN = 60  # characters of a name in a note
 def from_bob_row(row: Mapping[str, str]) -> dict[str, str]:
     """Convert a line of bob's CSV to the columns of scores.csv. Columns that only bob has keep their names.
 
-    A score of ``nan`` means a failure to acquire, and becomes the status ``unreadable``.
+    A score of ``nan`` means a failure to acquire, and becomes the status ``unreadable``. If `PARENT_TYPE` holds the name
+    of a type, ``attack_type`` is the species of an attack of this type.
 
     Raises:
         ScoresError: ``is_bonafide`` is neither ``True`` nor ``False``.
@@ -49,6 +55,9 @@ def from_bob_row(row: Mapping[str, str]) -> dict[str, str]:
     converted = {column: text for column, text in row.items() if column not in BOB_CSV_COLUMNS}
     converted |= {name: row[column] for column, name in BOB_CSV_COLUMNS.items() if column in row}
     converted["label"] = label.value
+    if converted.get(PARENT_TYPE) in _TYPES and "species" not in converted:
+        converted["species"] = converted.get("attack_type", "")
+        converted["attack_type"] = converted.pop(PARENT_TYPE)
     if row["score"].lower() == _FAILED:
         converted |= {"score": "", "status": ScoreStatus.UNREADABLE.value}
     return converted

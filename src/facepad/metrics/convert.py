@@ -10,11 +10,13 @@ from facepad.errors import ScoresError
 from facepad.files.columns import attribute_columns
 from facepad.files.disk import refuse_existing, write_text
 from facepad.files.locks import new_file
-from facepad.metrics.bob import BOB_CSV_COLUMNS, write_bob_scores
+from facepad.metrics.bob import BOB_CSV_COLUMNS, PARENT_TYPE, write_bob_scores
 from facepad.metrics.scores import csv_text, read_scores, write_scores
-from facepad.types import AttackType, Label, ScoreRecord, ScoresFormat, Split
+from facepad.types import Label, ScoreRecord, ScoresFormat, Split
 
 __all__ = ["convert_scores", "write_bob_csv"]
+
+_SPECIES = "species"
 
 
 def convert_scores(source: Path, out: Path, to: ScoresFormat, *, split: Split | None = None) -> tuple[str, ...]:
@@ -59,21 +61,20 @@ def _write(out: Path, records: Sequence[ScoreRecord], to: ScoresFormat) -> None:
         write_bob_scores(out, records, columns=4 if to == "bob-4" else 5)
 
 
-def _attack_type(record: ScoreRecord) -> str:
-    """The type of an attack, or its species if the type is unknown: bob would count all unknown attacks as one PAI."""
-    kind = record.species if record.attack_type is AttackType.UNKNOWN else record.attack_type
-    return str(kind or "")
-
-
 def write_bob_csv(path: Path, records: Sequence[ScoreRecord]) -> None:
     """Write records as bob's CSV, atomically. Non-responses get the score ``nan``, attributes further columns.
+
+    ``attack_type`` is the PAI species, by which bob counts. If records name species, the column `PARENT_TYPE` holds the
+    types of their instruments, and `read_scores` reads species and types back.
 
     Raises:
         ScoresError: an attribute has the name of a column.
         RunError: the file cannot be written.
     """
+    named = any(_names_species(record) for record in records)
+    columns = (*BOB_CSV_COLUMNS, *((PARENT_TYPE,) if named else ()))
     try:
-        extra = attribute_columns(records, BOB_CSV_COLUMNS)
+        extra = [name for name in attribute_columns(records, columns) if name != _SPECIES]
     except ValueError as error:
         raise ScoresError(str(error)) from None
     lines = [
@@ -81,12 +82,18 @@ def write_bob_csv(path: Path, records: Sequence[ScoreRecord]) -> None:
             record.subject,
             record.path,
             str(record.label is Label.BONA_FIDE),
-            _attack_type(record),
+            record.species or "",
             "nan" if record.score is None else repr(float(record.score)),
             record.video or "",
             "" if record.frame is None else str(record.frame),
+            *((str(record.attack_type) if _names_species(record) else "",) if named else ()),
             *(record.attribute(name) or "" for name in extra),
         )
         for record in records
     ]
-    write_text(path, csv_text([(*BOB_CSV_COLUMNS, *extra), *lines]))
+    write_text(path, csv_text([(*columns, *extra), *lines]))
+
+
+def _names_species(record: ScoreRecord) -> bool:
+    """Whether an attack names its PAI species beside the type of its instrument."""
+    return record.label is Label.ATTACK and record.attribute(_SPECIES) is not None

@@ -295,12 +295,46 @@ def test_bobs_csv_is_read_with_its_columns_in_any_order(write):
     assert file.notes == ("1 lines with score nan (failure to acquire) are counted as unreadable",)
 
 
-def test_a_species_of_no_known_type_is_the_attack_type_of_bob(tmp_path):
-    source = tmp_path / "scores.csv"
-    source.write_text("path,subject,label,attack_type,score\na,s1,spoof,wig,0.2\nb,s2,spoof,print,0.1\n")
-    convert_scores(source, tmp_path / "bob.csv", "bob-csv")
-    assert [line.split(",")[3] for line in (tmp_path / "bob.csv").read_text().splitlines()[1:]] == ["wig", "print"]
-    assert metrics.read_scores(tmp_path / "bob.csv").records == metrics.read_scores(source).records
+SPECIES = """\
+path,subject,label,attack_type,species,score
+a,s1,spoof,,wig,0.2
+b,s2,spoof,print,,0.1
+c,s3,spoof,print,Canon A,0.1
+d,s4,spoof,unknown,paper mask,0.1
+e,s5,live,,,0.9
+"""
+
+
+def test_species_and_their_types_are_the_same_after_a_conversion_to_bobs_csv_and_back(write, tmp_path):
+    convert_scores(source := write(SPECIES), bob := tmp_path / "bob.csv", "bob-csv")
+    header, *lines = [line.split(",") for line in bob.read_text().splitlines()]
+    assert header[3:] == ["attack_type", "score", "video_key", "frame_id", "parent_type"]
+    assert [(line[3], line[7]) for line in lines] == [
+        ("wig", "unknown"),
+        ("print", ""),
+        ("Canon A", "print"),
+        ("paper mask", "unknown"),
+        ("", ""),
+    ]
+    again = metrics.read_scores(bob)
+    assert (again.records, again.notes) == (metrics.read_scores(source).records, ())
+
+
+def test_bobs_csv_has_no_column_of_facepad_without_a_named_species(write, tmp_path):
+    convert_scores(write("path,label,attack_type,score\na,spoof,print,0.2\n"), tmp_path / "bob.csv", "bob-csv")
+    assert (tmp_path / "bob.csv").read_text().startswith(
+        "claimed_id,test_label,is_bonafide,attack_type,score,video_key,frame_id\n"
+    )
+
+
+def test_a_column_of_another_program_with_the_name_of_facepads_is_an_attribute(write, tmp_path):
+    path = write("is_bonafide,attack_type,parent_type,score\nFalse,print,flat things,0.1\n")
+    [record] = metrics.read_scores(path).records
+    assert (record.species, record.attribute("parent_type")) == ("print", "flat things")
+    named = replace(record, attributes=(*record.attributes, ("species", "Canon A")))
+    metrics.write_scores(tmp_path / "named.csv", [named])
+    with pytest.raises(ScoresError, match="an attribute cannot have the name of a column: 'parent_type'"):
+        convert_scores(tmp_path / "named.csv", tmp_path / "bob.csv", "bob-csv")
 
 
 @pytest.mark.parametrize("form", ["bob-csv", "bob-4", "bob-5"])
