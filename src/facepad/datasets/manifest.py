@@ -34,6 +34,7 @@ from facepad.files.synonyms import (
     parse_attack_type,
     similar_attack_type,
 )
+from facepad.files.tables import NotCsvError, csv_lines
 from facepad.types import AttackType, Box, Label, Sample, ScoreRecord, Split
 
 __all__ = [
@@ -256,20 +257,19 @@ def _numbered_samples(lines: Iterable[str], name: str) -> Iterator[tuple[int, Sa
 
 def _read_rows(lines: Iterable[str], name: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Line number and fields (column -> text) of each line below the header; blank lines are left out."""
-    reader = csv.reader(lines, strict=True)
     columns: list[str] | None = None
     try:
-        for fields in reader:
+        for line, fields in csv_lines(lines, _KNOWN):
             if columns is None:
-                columns = _check_columns(fields, f"{name}:{reader.line_num}")
+                columns = _check_columns(fields, f"{name}:{line}")
             elif fields:
                 if len(fields) != len(columns):
                     raise ManifestError(
-                        f"{name}:{reader.line_num}: expected {len(columns)} fields as in the header, got {len(fields)}"
+                        f"{name}:{line}: expected {len(columns)} fields as in the header, got {len(fields)}"
                     )
-                yield reader.line_num, dict(zip(columns, fields, strict=True))
-    except csv.Error as error:
-        raise ManifestError(f"{name}:{reader.line_num}: not valid CSV: {error}") from error
+                yield line, dict(zip(columns, fields, strict=True))
+    except NotCsvError as error:
+        raise ManifestError(f"{name}:{error.line}: {error}") from error
     if columns is None:
         raise ManifestError(f"{name}: empty file; expected a header line: {','.join(COLUMNS)}")
 

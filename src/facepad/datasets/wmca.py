@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +13,7 @@ from facepad.datasets.splits import split_subjects
 from facepad.errors import DatasetError
 from facepad.files.disk import read_text, walk_files
 from facepad.files.synonyms import parse_split
+from facepad.files.tables import NotCsvError, csv_lines
 from facepad.types import AttackType, Label, Sample, Split
 
 __all__ = ["WMCA"]
@@ -73,10 +73,10 @@ def _groups(root: Path) -> dict[str, Split]:
     groups: dict[str, Split] = {}
     for file in sorted(file for file in walk_files(root, broken=[]) if file.suffix.lower() == ".csv"):
         try:
-            lines = list(csv.reader(io.StringIO(read_text(file))))
-        except csv.Error as error:
-            raise DatasetError(f"{file} is not a CSV file: {error}") from error
-        for name, split in (pair for fields in lines for pair in _group(fields)):
+            lines = list(csv_lines(io.StringIO(read_text(file)), strict=False))
+        except NotCsvError as error:
+            raise DatasetError(f"{file}, line {error.line}: {error}") from error
+        for name, split in (pair for _, fields in lines for pair in _group(fields)):
             if groups.setdefault(name, split) is not split:
                 raise DatasetError(f"{file} puts {name} into {split}, but an earlier line puts it into {groups[name]}")
     return groups
@@ -84,6 +84,7 @@ def _groups(root: Path) -> dict[str, Split]:
 
 def _group(fields: list[str]) -> Iterator[tuple[str, Split]]:
     """The videos that the fields of a line name, each with the group that the line names."""
+    fields = [part for field in fields for part in field.split(";")]  # as some spreadsheet programs write
     splits = [split for field in fields if (split := parse_split(field)) is not None]
     names = [PureWindowsPath(field.strip()).name.partition(".")[0] for field in fields]  # reads / and \ as separators
     yield from ((name, splits[0]) for name in names if splits and _NAME.fullmatch(name))

@@ -18,7 +18,15 @@ from facepad.files.numbers import parse_decimal
 from facepad.files.synonyms import parse_attack_type
 from facepad.types import AttackType, Attributes, Label, ScoreRecord, ScoreStatus
 
-__all__ = ["BOB_CSV_COLUMNS", "PARENT_TYPE", "bob_columns", "failure_notes", "from_bob_row", "parse_bob", "write_bob_scores"]
+__all__ = [
+    "BOB_CSV_COLUMNS",
+    "PARENT_TYPE",
+    "bob_columns",
+    "failure_notes",
+    "from_bob_row",
+    "parse_bob",
+    "write_bob_scores",
+]
 
 BOB_CSV_COLUMNS: Mapping[str, str] = {
     "claimed_id": "subject",

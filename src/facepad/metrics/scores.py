@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import math
@@ -24,7 +23,15 @@ from facepad.files.disk import write_text
 from facepad.files.numbers import parse_decimal, parse_whole
 from facepad.files.opening import MaxBytes, read_bytes
 from facepad.files.synonyms import normalise_name, parse_attack_type, parse_label, parse_split
-from facepad.metrics.bob import bob_columns, failure_notes, free_names_note, from_bob_row, parse_bob
+from facepad.files.tables import NotCsvError, csv_lines
+from facepad.metrics.bob import (
+    BOB_CSV_COLUMNS,
+    bob_columns,
+    failure_notes,
+    free_names_note,
+    from_bob_row,
+    parse_bob,
+)
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
 __all__ = ["SCORE_COLUMNS", "ScoreFile", "csv_text", "is_line_name", "read_scores", "scores_sha256", "write_scores"]
@@ -33,6 +40,7 @@ SCORE_COLUMNS = ("path", "subject", "video", "frame", "label", "attack_type", "s
 """The columns of a scores file, in the order in which they are written. Columns of attributes follow."""
 
 _KNOWN = frozenset(SCORE_COLUMNS)
+_COLUMN_NAMES = _KNOWN | BOB_CSV_COLUMNS.keys()
 _STATUSES = tuple(status.value for status in ScoreStatus)
 _IDENTITY = ("path", "subject", "video")
 _LINE = "line "
@@ -136,23 +144,22 @@ def _misspelt_notes(header: Collection[str]) -> Iterator[str]:
 
 
 def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] | None = None
     try:
-        for row in reader:
+        for line, row in csv_lines(io.StringIO(text, newline=""), _COLUMN_NAMES):
             if not any(field.strip() for field in row):
                 continue
             if header is None:
                 header = [column_name(field) for field in row]
                 _check_header([column for column in header if column], name)
             elif len(row) != len(header):
-                raise ScoresError(f"{name}, line {reader.line_num}: expected {len(header)} fields, got {len(row)}")
+                raise ScoresError(f"{name}, line {line}: expected {len(header)} fields, got {len(row)}")
             else:
                 # Paths and names keep their spaces, because a record must not change when it is written and read.
                 pairs = zip(header, row, strict=True)
-                yield reader.line_num, {key: text if key in _IDENTITY else text.strip() for key, text in pairs if key}
-    except csv.Error as error:
-        raise ScoresError(f"{name}, line {reader.line_num}: not CSV ({error})") from error
+                yield line, {key: text if key in _IDENTITY else text.strip() for key, text in pairs if key}
+    except NotCsvError as error:
+        raise ScoresError(f"{name}, line {error.line}: {error}") from error
 
 
 def _check_header(header: Sequence[str], name: str) -> None:

@@ -194,7 +194,7 @@ def test_wmca_protocols_follow_the_list_of_the_copy(tmp_path):
              for number, path in enumerate(NAMES["wmca"])]  # fmt: skip
     (tmp_path / "PROTOCOL.csv").write_text("\n".join(["num,client,video,group,label", *lines[:-1]]))
     (tmp_path / "long.csv").write_text("x" * 200_000)
-    with pytest.raises(DatasetError, match=r"long\.csv is not a CSV file: "):
+    with pytest.raises(DatasetError, match=r"long\.csv, line 1: not CSV "):
         scan("wmca", tmp_path, "grandtest")
     (tmp_path / "long.csv").unlink()
     found = scan("wmca", tmp_path, "grandtest")
@@ -214,6 +214,7 @@ def test_wmca_list_may_name_videos_with_any_folder_and_ending_but_one_group_for_
     endings = [".avi", ".HDF5", ".h5", ""] * len(NAMES["wmca"])
     names = [path.replace("/", "\\").replace(".avi", end) for path, end in zip(NAMES["wmca"], endings, strict=False)]
     lines = [f"{name},{groups[int(path[22:25]) - 1]}" for name, path in zip(names, NAMES["wmca"], strict=True)]
+    lines[0] = lines[0].replace(",", ";")
     (tmp_path / "a.csv").write_text("\n".join(lines))
     assert counts(_samples(scan("wmca", tmp_path, "grandtest"))) == {"train": (3, 27), "dev": (3, 27), "test": (2, 18)}
     (tmp_path / "b.csv").write_text(lines[0].replace("train", "eval"))

@@ -160,6 +160,10 @@ def test_repeated_lines_are_noted(write):
         ("is_bonafide,attack_type,score\nTrue,print,0.5\n", "line 2: a bona fide line has no attack_type"),
         ("label,species,score\nlive,wig,0.5\n", "line 2: a bona fide line has no species, got 'wig'"),
         ('label,score\n"live,0.5\n', "not CSV"),
+        ("Label;Score\r\nlive;0,5\r\n", "line 1: expected commas between the columns, got semicolons: save the table"),
+        ('\n"label"\t"score"\n"live"\t0.5\n', "line 2: expected commas between the columns, got tabs"),
+        ("is_bonafide;score\nTrue;0.5\n", "line 1: expected commas between the columns, got semicolons"),
+        ("sep=;\nlabel;score\nlive;0,5\n", "line 1: expected commas between the columns, got semicolons"),
         (b"label,score\nlive,\xff\n", "UTF-8"),
         ("a b 0.5 0.1 0.2 0.3\n", "no column label"),
         ("label,score,a\x1b[2Jb\n", r"column 3: expected a printable name .* got 'a\\x1b"),
@@ -322,8 +326,10 @@ def test_species_and_their_types_are_the_same_after_a_conversion_to_bobs_csv_and
 
 def test_bobs_csv_has_no_column_of_facepad_without_a_named_species(write, tmp_path):
     convert_scores(write("path,label,attack_type,score\na,spoof,print,0.2\n"), tmp_path / "bob.csv", "bob-csv")
-    assert (tmp_path / "bob.csv").read_text().startswith(
-        "claimed_id,test_label,is_bonafide,attack_type,score,video_key,frame_id\n"
+    assert (
+        (tmp_path / "bob.csv")
+        .read_text()
+        .startswith("claimed_id,test_label,is_bonafide,attack_type,score,video_key,frame_id\n")
     )
 
 
