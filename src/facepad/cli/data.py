@@ -68,11 +68,14 @@ def data_prepare(
     """Find the faces of a data set, and write OUT/manifest.csv (k-fold protocols: OUT/manifest-fold0.csv and so on)."""
     from facepad.datasets.frames import FrameChoice
     from facepad.datasets.prepare import PrepareSettings, prepare
+    from facepad.files.disk import refuse_missing
 
     if detector and for_model:
         raise InputError("--detector and --for both choose the face detector: give one of them")
     chosen = frames_per_video is not None or frames_per_second is not None
     frames = FrameChoice(frames_per_video, frames_per_second) if chosen else None
+    if for_model:  # the model may be downloaded
+        refuse_missing(root)
     settings = PrepareSettings(protocol, seed, detector or _detector_of(for_model), detector_model, frames)
     say(*prepare(dataset, root, out, settings, jobs=jobs, progress=True).to_text().splitlines())
 
@@ -100,7 +103,9 @@ def data_depth(
 ) -> None:
     """Make depth maps of the bona fide faces for training with depth, and store them beside the manifest."""
     from facepad.depth import create_labeller, make_depth, usual_labeller, write_preview
+    from facepad.files.disk import refuse_missing
 
+    refuse_missing(manifest)
     named = engine or (model and "facemesh")
     chosen, remark = (create_labeller(named, model=model), None) if named else usual_labeller()
     if remark:

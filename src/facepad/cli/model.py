@@ -46,13 +46,14 @@ def model_fuse(
     criterion: CriterionOption = "eer",
 ) -> None:
     """Fuse models into one model: the weighted sum of their calibrated logits. The threshold is chosen on dev."""
-    from facepad.files.disk import refuse_existing
+    from facepad.files.disk import refuse_existing, refuse_missing
     from facepad.files.locks import new_file
     from facepad.modelfile.bundle import write_bundle
     from facepad.modelfile.catalog import find_model
     from facepad.workflow.fuse import fuse_models
 
     refuse_existing(out)
+    refuse_missing(on)
     found = [find_model(model).read() for model in models]
     fused = fuse_models(found, on, name=out.stem, method=method.value, criterion=criterion or "eer", progress=True)
     with new_file(out, "fusing"):

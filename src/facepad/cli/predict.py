@@ -79,12 +79,14 @@ def predict(
     from facepad.files.endings import NotRead
     from facepad.predict.predictor import load
     from facepad.predict.run import Results, predict_sources
-    from facepad.predict.sources import find_sources
+    from facepad.predict.sources import find_sources, refuse_missing
 
     if why and annotate is None:
         raise InputError("--why colours the copies of --annotate, and needs --annotate DIR")
     limits, not_read = Quality.parse(quality), NotRead()
     sources = find_sources(inputs, sys.stdin.buffer, not_read)
+    if not as_json:  # the document of --json lists missing files beside the model
+        refuse_missing(sources)
     predictor = load(model, detector=detector, quality=limits, faces=faces, threshold=threshold)
     results, complete = Results(frames=as_json, faces=faces), True
     width = min(_WIDEST, max(len(source.name) for source in sources))

@@ -82,9 +82,10 @@ def score(
     """Score any number of images and videos to Parquet. A second run scores only the missing inputs."""
     from facepad.faces.quality import Quality
     from facepad.predict.predictor import load
-    from facepad.scale import BulkSettings, score_source
+    from facepad.scale import BulkSettings, require_source, score_source
 
     limits = Quality.parse(quality)
+    require_source(source, column)
     predictor = load(model, detector=detector, quality=limits, faces=faces, threads=1, threshold=threshold)
     say_terms(predictor.bundle)
     if address:

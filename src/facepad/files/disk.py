@@ -26,6 +26,7 @@ __all__ = [
     "read_json",
     "read_text",
     "refuse_existing",
+    "refuse_missing",
     "sha256_file",
     "sync_file",
     "walk_files",
@@ -231,6 +232,16 @@ def refuse_existing(path: Path) -> None:
     """
     if path.exists():
         raise OutputExistsError(f"{path} exists already; choose another file, or remove it first")
+
+
+def refuse_missing(path: Path) -> None:
+    """Refuse an input that does not exist, before work that does not need it, such as a download.
+
+    Raises:
+        InputError: there is no file or folder of this name.
+    """
+    if not path.exists():
+        raise InputError(f"{path} does not exist")
 
 
 def walk_files(root: Path, *, hidden: bool = True, broken: list[tuple[str, str]] | None = None) -> Iterator[Path]:

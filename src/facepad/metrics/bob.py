@@ -1,8 +1,8 @@
 """Reading and writing score files of the bob toolbox: its CSV, and its files with 4 or 5 columns.
 
 The CSV has the columns ``claimed_id``, ``test_label``, ``is_bonafide``, ``attack_type`` and ``score`` in any order, and
-columns for facts on the samples, such as ``video_key`` and ``frame_id``. bob counts attacks by ``attack_type``, which is
-any name: facepad writes the PAI species there, and its type in a column of its own. A line of the other files has 4 columns
+columns for facts on the samples, such as ``video_key`` and ``frame_id``. bob counts attacks by ``attack_type``, any
+name: facepad writes the PAI species there, and its type in a column of its own. A line of the other files has 4 columns
 (claimed id, real id, path, score) or 5 columns (with a model label after the claimed id).
 """
 
@@ -51,8 +51,8 @@ _LONGEST_SHOWN = 60  # characters of a name in a note
 def from_bob_row(row: Mapping[str, str]) -> dict[str, str]:
     """Convert a line of bob's CSV to the columns of scores.csv. Columns that only bob has keep their names.
 
-    A score of ``nan`` means a failure to acquire, and becomes the status ``unreadable``. If `PARENT_TYPE` holds the name
-    of a type, ``attack_type`` is the species of an attack of this type.
+    A score of ``nan`` means a failure to acquire, and becomes the status ``unreadable``. If `PARENT_TYPE` holds the
+    name of a type, ``attack_type`` is the species of an attack of this type.
 
     Raises:
         ScoresError: ``is_bonafide`` is neither ``True`` nor ``False``.

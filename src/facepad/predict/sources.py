@@ -16,7 +16,7 @@ from facepad.files.opening import MaxBytes
 from facepad.media.images import IMAGE_SUFFIXES
 from facepad.types import VIDEO_SUFFIXES
 
-__all__ = ["Source", "SourceKind", "find_sources"]
+__all__ = ["Source", "SourceKind", "find_sources", "refuse_missing"]
 
 _CAMERA = "camera:"
 _STDIN = "-"
@@ -74,6 +74,18 @@ def find_sources(words: Sequence[str], stdin: BinaryIO, not_read: NotRead | None
     if any(kind is SourceKind.CAMERA for kind, _ in list(sources)[:-1]):
         raise InputError("a camera does not end by itself: name at most one camera, after the other inputs")
     return list(sources.values())
+
+
+def refuse_missing(sources: Sequence[Source]) -> None:
+    """Refuse sources that are all missing files, before a model is loaded for them.
+
+    Raises:
+        InputError: No source exists.
+    """
+    missing = [source.name for source in sources if isinstance(source.content, Path) and not source.content.exists()]
+    if missing and len(missing) == len(sources):
+        more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise InputError(f"no input: {missing[0]} does not exist{more}")
 
 
 def _sources_of(word: str, stdin: BinaryIO, not_read: NotRead) -> Iterator[Source]:

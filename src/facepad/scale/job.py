@@ -32,7 +32,7 @@ from facepad.scale.scoring import CRASHED, BatchResult, peak_memory
 from facepad.scale.sources import BulkSource, open_source
 from facepad.types import ScoreStatus
 
-__all__ = ["BATCH", "BulkSettings", "batches_of", "score_source"]
+__all__ = ["BATCH", "BulkSettings", "batches_of", "require_source", "score_source"]
 
 BATCH = 32
 """Number of images that are sent to a process together."""
@@ -72,6 +72,17 @@ class BulkSettings:
             raise InputError(f"--address {self.address} is the address of a Ray cluster: it needs --engine ray")
         require_positive("jobs", self.jobs)
         require_positive("batch size", self.batch_size)
+
+
+def require_source(word: str, column: str | None = None) -> None:
+    """Refuse a local SOURCE that is missing or empty, before a model is loaded for it.
+
+    Raises:
+        InputError: The source is missing, of another kind or empty.
+    """
+    source = open_source(word, column=column)
+    if not source.remote:
+        _nonempty_items(source, NotRead())
 
 
 def score_source(

@@ -40,7 +40,7 @@ from facepad.service.store import open_store
 from facepad.service.telemetry import Telemetry
 from facepad.service.webhooks import Webhooks, read_secret
 
-__all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor", "log_service"]
+__all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor", "log_service", "webhook_secret"]
 
 SETTINGS = "FACEPAD_SERVICE"
 """The environment variable that passes the settings to worker processes, as JSON."""
@@ -150,13 +150,23 @@ def log_service() -> None:
 
 
 def _webhooks(settings: Settings, telemetry: Telemetry) -> Webhooks | None:
+    secret = webhook_secret(settings)
+    return Webhooks(settings.webhook, secret, telemetry) if settings.webhook and secret else None
+
+
+def webhook_secret(settings: Settings) -> str | None:
+    """The secret that signs webhooks; None without webhooks.
+
+    Raises:
+        InputError: The file of the secret is wrong, or only one of address and secret is given.
+    """
     if settings.webhook is None:
         if settings.webhook_secret is not None:
             raise InputError("a secret of webhooks needs the address of a backend: give --webhook URL")
         return None
     if settings.webhook_secret is None:
         raise InputError("webhooks need a secret: give --webhook-secret FILE")
-    return Webhooks(settings.webhook, read_secret(settings.webhook_secret), telemetry)
+    return read_secret(settings.webhook_secret)
 
 
 def _describe_problems(app: FastAPI) -> None:

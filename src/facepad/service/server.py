@@ -20,8 +20,9 @@ from facepad.errors import InputError, reason
 from facepad.modelfile.bundle import Bundle
 from facepad.runtime.memory import limit_free_memory
 from facepad.runtime.parallel import available_cpus
-from facepad.service.app import SETTINGS, create_app, load_predictor, log_service
+from facepad.service.app import SETTINGS, create_app, load_predictor, log_service, webhook_secret
 from facepad.service.connections import HEAD_SECONDS, Connections, PatientProtocol, accepts_at_once, connection_limit
+from facepad.service.decision_log import DecisionLog
 from facepad.service.keys import ApiKeys
 from facepad.service.settings import Settings
 from facepad.service.signing import Signer
@@ -157,6 +158,9 @@ def _refuse_unsafe(settings: Settings) -> None:
         )
     if settings.signing_keys is not None:
         Signer(settings.signing_keys)
+    webhook_secret(settings)
+    if settings.decision_log is not None:
+        DecisionLog(settings.decision_log)
     open_store(settings.store)
 
 

@@ -67,3 +67,35 @@ def test_error_of_a_command_is_one_safe_line(facepad, monkeypatch, error, code, 
     found, _, err = facepad("list", "detectors")
     assert found == code
     assert err.strip().startswith(said) and len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["predict", "missing.jpg"], "no input: missing.jpg does not exist"),
+        (["predict", "missing.jpg", "gone.mp4"], "no input: missing.jpg does not exist (and 1 more)"),
+        (["score", "missing.jpg", "out"], "no input: missing.jpg does not exist"),
+        (["score", "empty.csv", "out"], "empty.csv: empty file"),
+        (
+            ["model", "fuse", "public-fusion", "demo", "both.facepad", "--on", "missing.csv"],
+            "missing.csv does not exist",
+        ),
+        (["calibrate", "public-fusion", "missing.csv", "--out", "a.facepad"], "cannot read manifest missing.csv"),
+        (["evaluate", "public-fusion", "missing.csv", "out"], "cannot read manifest missing.csv"),
+        (["data", "prepare", "folder", "missing", "out", "--for", "public-fusion"], "missing does not exist"),
+        (["data", "depth", "missing.csv"], "missing.csv does not exist"),
+        (["serve", "--api-keys", "missing"], "cannot read missing"),
+        (
+            ["serve", "--port", "0", "--webhook", "https://a.example", "--webhook-secret", "missing"],
+            "cannot read missing",
+        ),
+        (["serve", "--port", "0", "--decision-log", "missing/log"], "the decision log cannot be written"),
+    ],
+    ids=lambda value: " ".join(value[:3]) if isinstance(value, list) else None,
+)
+def test_a_missing_input_is_told_before_a_model_is_downloaded(facepad, no_network, monkeypatch, tmp_path, words, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.csv").touch()
+    code, out, err = facepad(*words)
+    assert (code, out, no_network) == (2, "", [])
+    assert says in err.splitlines()[-1] and len(err.splitlines()) == 1
