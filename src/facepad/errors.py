@@ -53,6 +53,7 @@ __all__ = [
     "ServiceError",
     "VideoError",
     "first_line",
+    "in_line",
     "reason",
     "shown",
     "unknown_choice",
@@ -228,6 +229,17 @@ def first_line(error: Exception) -> str:
     ('Got: 2 Expected: 1', 'MemoryError')
     """
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def in_line(error: BaseException) -> str:
+    """The whole text of an error of other code in one line, with a space for each line end and its indentation.
+
+    >>> in_line(RuntimeError("2 errors:\n\tmissing")), in_line(KeyError("2 errors:\n\tmissing"))
+    ('2 errors: missing', '2 errors: missing')
+    """
+    # The text of a KeyError has escapes for its line ends.
+    text = str(error.args[0]) if isinstance(error, KeyError) and len(error.args) == 1 else str(error)
+    return " ".join(text.split())
 
 
 def shown(value: object) -> str:

@@ -32,9 +32,10 @@ from facepad.cli import (  # noqa: F401  # isort: skip
     serve,
 )
 from facepad.cli.app import OUTPUT, ExitCode, app, say
-from facepad.errors import FacepadError, InputError, RunError
+from facepad.errors import FacepadError, InputError, RunError, in_line
 from facepad.files.disk import writing
 from facepad.runtime.log import log_to_stderr
+from facepad.runtime.plugin_faults import others_code
 
 __all__ = ["app", "main"]
 
@@ -145,7 +146,9 @@ def _explain(error: Exception) -> tuple[int, str]:
     if hasattr(error, "format_message"):  # a usage error of typer's command line parser
         message = error.format_message().replace("Value error, ", "", 1)  # pydantic's prefix
         return ExitCode.WRONG_INPUT, message and f"{message} (--help shows the usage)"
-    return ExitCode.FAILED, f"unexpected {type(error).__name__}: {error} (facepad --debug ... shows the traceback)"
+    where = others_code(error)
+    what = f"unexpected {type(error).__name__}{where and f' {where}'}: {in_line(error)}"
+    return ExitCode.FAILED, f"{what} (facepad --debug ... shows the traceback)"
 
 
 def _package_with(module: str) -> str:

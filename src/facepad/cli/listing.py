@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from facepad.cli.app import app, show
+from facepad.errors import in_line
 from facepad.runtime.plugins import PluginTable
 
 
@@ -67,9 +68,13 @@ def _first_line(described: object) -> str:
 def _table_lines(table: PluginTable[Any], summary: Callable[[Any], str]) -> list[str]:
     """One line for each row, with the origin of plug-ins, and one for each broken plug-in."""
     lines = []
-    for name, row in table.items():
+    for name, row in table.listed().items():
         origin = table.origin(name)
-        lines.append(f"{name:24} {summary(row)}{f' [{origin}]' if origin else ''}")
+        try:
+            text = " ".join(summary(row).split())
+        except Exception as error:  # noqa: BLE001 - a plug-in may describe itself by anything
+            text = f"broken: its description cannot be read: {type(error).__name__}: {in_line(error)}"
+        lines.append(f"{name:24} {text}{f' [{origin}]' if origin else ''}")
     return [*lines, *(f"{name:24} broken: {line}" for name, line in table.broken().items())]
 
 

@@ -14,7 +14,7 @@ __all__ = ["published_figures", "published_rows"]
 @cache
 def published_figures() -> tuple[PublishedFigure, ...]:
     """The published results on all data sets, grouped by paper."""
-    rows = [row for adapter in DATASETS.values() for row in adapter.published]
+    rows = [row for adapter in DATASETS.listed().values() for row in adapter.published]
     papers = list(dict.fromkeys(row.paper for row in rows))
     return tuple(sorted(rows, key=lambda row: papers.index(row.paper)))
 

@@ -8,17 +8,17 @@ import os
 import sys
 import threading
 from collections import UserDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
 from pathlib import Path
 from typing import Any, TypeVar
 
-from facepad.errors import PluginError, reason
+from facepad.errors import PluginError, in_line
 
-__all__ = ["OWN_FILES", "Plugin", "PluginTable", "wrong_type"]
+__all__ = ["OWN_FILES", "Plugin", "PluginTable", "own_files", "used_plugins", "wrong_type"]
 
 OWN_FILES = "FACEPAD_PLUGINS"
 """The environment variable that names Python files whose import adds rows to facepad's tables."""
@@ -26,6 +26,7 @@ OWN_FILES = "FACEPAD_PLUGINS"
 _LOG = logging.getLogger(__name__)
 _IMPORTING = threading.RLock()  # an own file reads the tables while it is imported
 _imported: set[str] = set()
+_used: set[Plugin] = set()
 
 Row = TypeVar("Row")
 
@@ -97,8 +98,14 @@ class PluginTable(UserDict[str, Row]):
         plugin = self._plugins()[name]
         if broken := self._why_broken(plugin):
             raise PluginError(self._line(plugin, broken))
+        _used.add(plugin)
         row: Row = plugin.imported[0]
         return row
+
+    def listed(self) -> dict[str, Row]:
+        """All rows by name, for a listing: plug-ins whose rows are only listed are not in use (`used_plugins`)."""
+        plugins = self._plugins()
+        return {name: self.data[name] if name in self.data else plugins[name].imported[0] for name in self}
 
     def __iter__(self) -> Iterator[str]:
         plugins = self._plugins()
@@ -140,7 +147,7 @@ class PluginTable(UserDict[str, Row]):
         return {name: self._line(plugin, why) for name, (plugin, why) in found.items() if why}
 
     def _plugins(self) -> Mapping[str, Plugin]:
-        _import_own_files(os.environ.get(OWN_FILES, ""))
+        _import_own_files()
         return _installed_plugins(self._group, tuple(sys.path))
 
     def _why_broken(self, plugin: Plugin) -> str | None:
@@ -166,12 +173,7 @@ def wrong_type(expected: type, row: object) -> str | None:
 def _installed_plugins(group: str, path: tuple[str, ...]) -> Mapping[str, Plugin]:
     """The plug-ins of a group, by name, of the packages on ``sys.path``, which is ``path``."""
     plugins: dict[str, Plugin] = {}
-    try:
-        entries = entry_points(group=group)
-    except Exception as error:  # noqa: BLE001 - another package is damaged, and Python lists all packages or none
-        _LOG.warning("plug-ins are not used, because the installed packages cannot be listed: %s", reason(error))
-        return plugins
-    for entry in entries:
+    for entry in _entries(group):
         package, version = (entry.dist.name, entry.dist.version) if entry.dist else ("(unknown)", "")
         rival = plugins.get(entry.name)
         refusal = f"has the same name as that of the package {rival}: remove one of the packages" if rival else None
@@ -179,11 +181,39 @@ def _installed_plugins(group: str, path: tuple[str, ...]) -> Mapping[str, Plugin
     return plugins
 
 
-def _import_own_files(files: str) -> None:
+def _entries(group: str) -> Iterable[EntryPoint]:
+    try:
+        return entry_points(group=group)
+    except Exception:  # noqa: BLE001 - a package is damaged, and Python lists all packages or none
+        packages = {package.name: package for package in reversed(list(distributions()))}  # the first of a name counts
+        return [entry for package in packages.values() for entry in _entries_of(package, group)]
+
+
+def _entries_of(package: Distribution, group: str) -> Iterable[EntryPoint]:
+    """The entry points of a package; none of a damaged package, which is one line in the log."""
+    try:
+        return package.entry_points.select(group=group)
+    except Exception as error:  # noqa: BLE001 - any package on the machine may be damaged in any way
+        _LOG.warning("plug-ins are not used of %s, whose entry_points.txt is damaged: %s", package.name, in_line(error))
+        return []
+
+
+def used_plugins() -> list[Plugin]:
+    """The installed plug-ins whose rows were looked up, by group and name."""
+    path = tuple(sys.path)
+    installed = [one for one in _used if one in _installed_plugins(one.entry.group, path).values()]
+    return sorted(installed, key=lambda one: (one.entry.group, one.entry.name))
+
+
+def own_files() -> list[Path]:
+    """The Python files that `OWN_FILES` names."""
+    return [Path(name).resolve() for name in os.environ.get(OWN_FILES, "").split(os.pathsep) if name]
+
+
+def _import_own_files() -> None:
     """Import the Python files that `OWN_FILES` names, each once. A file that fails is one line in the log."""
     with _IMPORTING:
-        for name in filter(None, files.split(os.pathsep)):
-            path = Path(name).resolve()
+        for path in own_files():
             if str(path) in _imported:
                 continue
             _imported.add(str(path))
@@ -221,5 +251,5 @@ def _importing() -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        text = " ".join(str(error).split())
+        text = in_line(error)
         raise _ImportFailedError(f"cannot be imported: {type(error).__name__}{': ' if text else ''}{text}") from error

@@ -53,11 +53,12 @@ def test_looking_up_a_row_of_facepad_imports_no_plugin(table, install):
         ("import no_such_module", "cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"),
         ("raise SystemExit", "cannot be imported: SystemExit"),
         ("raise ValueError('two\\nlines')", "cannot be imported: ValueError: two lines"),
+        ("raise KeyError('two:\\n\\tlines')", "cannot be imported: KeyError: two: lines"),
         ("class Stop(BaseException): pass\nraise Stop('now')", "cannot be imported: Stop: now"),
         ("B = 5", "must be of type str, not int"),
         ("C = ''", "cannot be imported: AttributeError: module .* has no attribute 'B'"),
     ],
-    ids=["missing-module", "exit", "two-lines", "no-exception", "wrong-type", "missing-object"],
+    ids=["missing-module", "exit", "two-lines", "key", "no-exception", "wrong-type", "missing-object"],
 )
 def test_broken_plugin_is_one_line_that_names_the_package_and_the_others_go_on(table, install, caplog, code, reason):
     install("bad", {"beta": "B"}, code)
@@ -103,10 +104,12 @@ def test_two_packages_with_the_same_name_are_both_named(table, install):
 
 def test_unreadable_package_of_others_is_one_line(table, install, tmp_path, caplog):
     install("bad", {"beta": "B"}, "B = ''")
+    install("good", {"gamma": "G"}, "G = 'γ'")
     next((tmp_path / "bad").glob("*.dist-info/entry_points.txt")).write_text("[facepad.letters]\nno value\n")
     with caplog.at_level(logging.WARNING):
         assert "beta" not in table and table["a"] == "own a"
-    assert "plug-ins are not used" in caplog.text
+    assert "plug-ins are not used of bad, whose entry_points.txt is damaged" in caplog.text
+    assert table["gamma"] == "γ"
 
 
 def test_own_file_adds_rows_once(tmp_path, monkeypatch):
