@@ -81,11 +81,16 @@ def listening(process: subprocess.Popen[bytes], log: Path) -> int:
     sys.exit(f"the service did not start:\n{log.read_text()}")
 
 
-def resident(pid: int) -> float:
-    """Resident memory of a process, in MiB."""
+def resident(pid: int, *, highest: bool = False) -> float:
+    """Resident memory of a process in MiB: now, or the highest since its start or since `forget_highest`."""
     status = Path(f"/proc/{pid}/status").read_text()
-    match = re.search(r"VmRSS:\s+(\d+)", status)
+    match = re.search(rf"{'VmHWM' if highest else 'VmRSS'}:\s+(\d+)", status)
     return int(match[1]) / 1024 if match else 0.0
+
+
+def forget_highest(pid: int) -> None:
+    """Let the highest memory of a process be its present memory."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")  # See proc(5).
 
 
 def processor_seconds(pid: int) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from facepad.faces import crop
 from facepad.faces.pose import CHIN, FOREHEAD
 from facepad.files.disk import sha256_file
 from facepad.files.downloads import PublicFile, fetch
+from facepad.runtime.borrowing import Borrowing
 from facepad.types import Box
 
 __all__ = ["FACEMESH", "FaceMeshDepth", "mesh_to_depth", "triangulate"]
@@ -57,8 +57,10 @@ class FaceMeshDepth:
     def __init__(self, model: Path | None = None) -> None:
         _load_runtime()
         self.model = fetch(FACEMESH, model)
-        self._local = threading.local()
-        self._network()
+        # Threads cannot share an interpreter, because it owns the data buffers.
+        self._networks = Borrowing(lambda: _load(self.model))
+        with self._networks.borrowed():  # A wrong file must fail here.
+            pass
         self.identity = f"facemesh-1-{sha256_file(self.model)[:12]}"
 
     def depth(self, image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8] | None:
@@ -72,15 +74,9 @@ class FaceMeshDepth:
         Points may lie slightly outside the square. None means that the network detects no face.
         """
         pixels = crop(image, box, scale=EXTENT, size=(_SIDE, _SIDE), border="constant")
-        points, presence = self._network()(np.asarray(pixels / 255, dtype=np.float32))
+        with self._networks.borrowed() as network:
+            points, presence = network(np.asarray(pixels / 255, dtype=np.float32))
         return points / _SIDE if presence >= _PRESENT and np.isfinite(points).all() else None
-
-    def _network(self) -> _Mesh:
-        """The interpreter of this thread. Threads cannot share an interpreter, because it owns the data buffers."""
-        if not hasattr(self._local, "network"):
-            self._local.network = _load(self.model)
-        network: _Mesh = self._local.network
-        return network
 
 
 def mesh_to_depth(points: NDArray[np.float64]) -> NDArray[np.uint8] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from importlib import resources
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from facepad.faces.dlib_pyramid import GROWTH, WINDOW, Pyramid
 from facepad.faces.geometry import limit_size, map_box
+from facepad.runtime.borrowing import Borrowing
 from facepad.types import Box, Face
 
 __all__ = ["DlibDetector"]
@@ -52,7 +52,8 @@ class DlibDetector:
     identity = "dlib-2"
 
     def __init__(self) -> None:
-        self._local = threading.local()
+        # Threads cannot share a backend, because it holds the image during a search.
+        self._backends = Borrowing(_new_backend)
 
     def detect(self, image: NDArray[np.uint8]) -> list[Face]:
         """The faces in an RGB image (height, width, 3), ordered by size and confidence, best first.
@@ -92,18 +93,13 @@ class DlibDetector:
 
     def search(self, grey: NDArray[Any], upsample: int = 0) -> list[Face]:
         """The faces that one call of dlib finds in a grey image, which is doubled in size ``upsample`` times."""
-        boxes, scores, _ = self._backend().run(grey, upsample, _FLOOR)
+        with self._backends.borrowed() as backend:
+            boxes, scores, _ = backend.run(grey, upsample, _FLOOR)
         return [
             # dlib's right and bottom are the last pixels inside the box.
             Face(Box(box.left(), box.top(), box.right() + 1, box.bottom() + 1), score)
             for box, score in zip(boxes, scores, strict=True)
         ]
-
-    def _backend(self) -> Any:
-        """The backend of this thread. Threads cannot share a backend, because it holds the image during a search."""
-        if not hasattr(self._local, "backend"):
-            self._local.backend = _new_backend()
-        return self._local.backend
 
 
 def _new_backend() -> Any:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from facepad.media.images import read_image, stored_size
 from facepad.media.videos import VideoFrames, read_video
 from facepad.predict.pipeline import Examined, Pipeline
-from facepad.runtime.memory import give_back_memory
 from facepad.service.challenge import MAX_SECONDS, SAMPLING, FacePose
 from facepad.service.duplicates import dhash
 from facepad.service.fair import Cost
@@ -26,7 +25,6 @@ from facepad.types import Reason, VideoFrame
 __all__ = [
     "CLIP_PIXELS",
     "FACES",
-    "GIVE_BACK_SECONDS",
     "ExaminedFile",
     "ExaminedFrame",
     "Examiner",
@@ -39,9 +37,6 @@ FACES = 16
 """Maximum number of faces that are scored per image or frame. The most prominent faces are scored.
 
 If all faces must be live, an image with more faces is undecided (``multiple_faces``)."""
-
-GIVE_BACK_SECONDS = 10.0
-"""Least seconds after which freed memory is given back to the system again, when a file was examined."""
 
 # Without these limits a file of a few kilobytes could take hours to decode. Files from cameras stay below the limits.
 CLIP_PIXELS = 6e9
@@ -140,7 +135,6 @@ class Examiner:
 
     def __init__(self, pipeline: Pipeline, settings: Settings, poses: PoseEstimator | None) -> None:
         self._pipeline, self._settings, self._poses = pipeline, settings, poses
-        self._gave_back = time.monotonic()
 
     def open(self, file: UploadedFile, stop: Event, *, poses: bool = False, hashed: bool = False) -> OpenedFile:
         """Read the header of an image or clip, and check the limits. No pixel is decoded.
@@ -171,24 +165,12 @@ class Examiner:
         Raises:
             ImageError, VideoError: The file cannot be read.
         """
-        try:
-            return self._examine(opened)
-        finally:
-            self._give_back_memory()
-
-    def _examine(self, opened: OpenedFile) -> ExaminedFile:
         if isinstance(opened.content, bytes):
             return self._examine_image(opened.content, hashed=opened.hashed)
         poses: list[FacePose | None] = []
         watch = self._estimate_into(poses) if opened.poses else None
         examined = self._examine_clip(opened.content, watch, hashed=opened.hashed)
         return replace(examined, poses=tuple(poses))
-
-    def _give_back_memory(self) -> None:
-        now = time.monotonic()
-        if now - self._gave_back >= GIVE_BACK_SECONDS:
-            self._gave_back = now
-            give_back_memory()
 
     def _estimate_into(self, poses: list[FacePose | None]) -> Callable[[VideoFrame], None]:
         estimator = self._poses

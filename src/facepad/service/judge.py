@@ -18,6 +18,7 @@ from facepad.errors import MediaError
 from facepad.predict.pipeline import Examined, Pipeline
 from facepad.predict.policy import decide_files, decide_frames
 from facepad.predict.schema import FramePart
+from facepad.runtime.memory import give_back_memory
 from facepad.runtime.parallel import available_cpus
 from facepad.service.batching import Batcher
 from facepad.service.challenge import Challenge, ChallengeResult, check_challenge, with_challenge
@@ -32,7 +33,10 @@ from facepad.service.telemetry import Telemetry
 from facepad.service.uploads import UploadedFile
 from facepad.types import Decision, FrameDecision, Policy
 
-__all__ = ["Judge", "Verdict"]
+__all__ = ["GIVE_BACK_SECONDS", "Judge", "Verdict"]
+
+GIVE_BACK_SECONDS = 10.0
+"""Seconds after which the service gives freed memory back to the system again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +86,12 @@ class Judge:
         )
 
     async def run(self) -> None:
-        """Process batches until cancelled."""
+        """Process batches, and give freed memory back from time to time, until cancelled."""
+        giving_back = asyncio.create_task(_give_back_memory())
         try:
             await self._batcher.run()
         finally:
+            giving_back.cancel()
             self._pool.close()
 
     async def warm(self) -> None:
@@ -225,6 +231,13 @@ class Judge:
                 decisions += await self._batcher.submit(piece, caller)
                 piece = []
         return decisions
+
+
+async def _give_back_memory() -> None:
+    """Give freed memory back from time to time, also without requests: the last file may have been a large one."""
+    while True:
+        await asyncio.sleep(GIVE_BACK_SECONDS)
+        await asyncio.to_thread(give_back_memory)
 
 
 def _depth_of(decision: Decision, frames: Sequence[FrameDecision]) -> NDArray[np.float32] | None:

@@ -126,6 +126,20 @@ def test_threads_get_the_same_map(facemesh, astronaut):
     assert not wrong
 
 
+@pytest.mark.models
+@has_models
+def test_threads_one_after_the_other_share_one_network(astronaut, monkeypatch):
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    loaded, make = [], interpreter.Interpreter
+    monkeypatch.setattr(interpreter, "Interpreter", lambda **options: loaded.append(1) or make(**options))
+    facemesh = FaceMeshDepth()
+    for _ in range(3):
+        thread = threading.Thread(target=facemesh.depth, args=(astronaut, ASTRONAUT))
+        thread.start()
+        thread.join()
+    assert len(loaded) == 1
+
+
 def test_mesh_beside_the_square_has_no_map():
     rng = np.random.default_rng(0)
     assert mesh_to_depth(rng.uniform(2, 3, (468, 3))) is None

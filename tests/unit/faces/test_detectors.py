@@ -130,6 +130,17 @@ def test_threads_find_the_same(name, detector_of, astronaut):
     assert not wrong and all(expected)
 
 
+def test_threads_one_after_the_other_share_one_backend_of_dlib(astronaut, monkeypatch):
+    made, make = [], dlib.fhog_object_detector
+    monkeypatch.setattr(dlib, "fhog_object_detector", lambda path: made.append(1) or make(path))
+    detector = DlibDetector()
+    for _ in range(3):
+        thread = threading.Thread(target=detector.detect, args=(astronaut,))
+        thread.start()
+        thread.join()
+    assert len(made) == 1
+
+
 class SearchesOf(DlibDetector):
     """dlib replaced by a table: the faces of each search."""
 
