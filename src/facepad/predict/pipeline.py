@@ -16,7 +16,7 @@ from facepad.errors import ImageError, ModelError
 from facepad.faces import create_detector
 from facepad.faces.quality import USUAL_QUALITY, Quality, measure_quality
 from facepad.modelfile.bundle import Bundle, usual_detector
-from facepad.modelfile.scorers import BundleScorer, OcclusionMap, Prepared, occluded_crops, occlusion_map
+from facepad.modelfile.scorers import BundleScorer, OcclusionMap, Prepared, occlusion_map
 from facepad.predict.inputs import ImageInput, read_input
 from facepad.predict.policy import check_face_policy
 from facepad.runtime.arguments import require_instance, require_positive
@@ -239,23 +239,6 @@ class Pipeline:
             ModelError: The model needs a face and ``box`` is None.
         """
         return occlusion_map(self._scorer, image, box)
-
-    def occluded(self, image: NDArray[np.uint8], box: Box | None) -> tuple[Box, list[Examined]]:
-        """The image and its occluded copies, to be scored by `decide`, for callers that make batches themselves.
-
-        Args:
-            image: uint8 RGB ``(H, W, 3)``.
-            box: The box of the decision on the face; None for models that take the whole frame.
-
-        Returns:
-            The region of the image that the networks see, and the image followed by its copies, as `Examined`.
-
-        Raises:
-            ModelError: The model needs a face and ``box`` is None.
-        """
-        region, crops = occluded_crops(self._scorer, image, box)
-        faces = [ExaminedFace(box, each, (), 0.0) for each in (self._scorer.prepare(image, box), *crops)]
-        return region, [Examined((face,), 0.0) for face in faces]
 
     def warm(self) -> Examined:
         """Find faces in noise and crop a face from the noise, to create all objects that are created at first use.

@@ -56,7 +56,7 @@ class OnnxNetwork:
 
     Args:
         graph: The serialised graph.
-        threads: Threads of the engine; None takes one per CPU core.
+        threads: Threads of the engine for one call; None takes one per CPU core.
 
     Raises:
         ModelError: this ONNX Runtime cannot run the graph, or the graph does not have one input.
@@ -100,7 +100,7 @@ class OpenVinoNetwork:
     Args:
         graph: The XML file of OpenVINO's format, or the ONNX graph.
         weights: The weights of OpenVINO's format; empty for ONNX.
-        threads: Threads of the engine; None takes one per CPU core.
+        threads: Threads of the engine for one call; None takes one per CPU core.
 
     Raises:
         ModelError: OpenVINO is not installed, cannot load the graph, or the graph does not have one input.
@@ -109,9 +109,12 @@ class OpenVinoNetwork:
     def __init__(self, graph: bytes, weights: bytes = b"", threads: int | None = None) -> None:
         core = openvino_core()
         # By default, OpenVINO calculates in bfloat16 on CPUs that support it, and the scores would differ.
+        # Each stream is one call at a time. Calls of several threads with one thread of the engine run side by side.
+        threads = threads or available_cpus()
+        streams = max(1, available_cpus() // threads)
         hints = {
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": str(threads or available_cpus()),
+            "NUM_STREAMS": str(streams),
+            "INFERENCE_NUM_THREADS": str(streams * threads),
             "INFERENCE_PRECISION_HINT": "f32",
         }
         try:

@@ -11,6 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import cv2
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -40,7 +41,7 @@ from facepad.service.store import open_store
 from facepad.service.telemetry import Telemetry
 from facepad.service.webhooks import Webhooks, read_secret
 
-__all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor", "log_service", "webhook_secret"]
+__all__ = ["SETTINGS", "create_app", "from_environment", "load_predictor", "prepare_process", "webhook_secret"]
 
 SETTINGS = "FACEPAD_SERVICE"
 """The environment variable that passes the settings to worker processes, as JSON."""
@@ -78,7 +79,7 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         model = await asyncio.to_thread(load_predictor, settings) if predictor is None else predictor
-        judge = Judge(model.pipeline, settings, telemetry, poses)
+        judge = Judge(model.pipeline, settings, poses)
         work = asyncio.create_task(judge.run())
         await judge.warm()
         running.bundle, running.judge = model.bundle, judge
@@ -117,34 +118,35 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
 
 
 def load_predictor(settings: Settings) -> Predictor:
-    """Load the model of a server. The engine of each worker gets an equal part of the CPU cores.
+    """Load the model of a server. Each thread of the service scores its own images, with one thread of the engine.
 
     Raises:
         ModelError: The model does not exist, or is broken.
         InputError: The detector is unknown, or the model has no such threshold.
     """
-    threads = max(1, available_cpus() // settings.workers)
     return load(
         settings.model,
         detector=settings.detector,
         quality=settings.quality,
         faces=settings.faces,
-        threads=threads,
+        threads=1,
         threshold=settings.threshold,
     )
 
 
 def from_environment() -> FastAPI:
     """Create the service in a worker process, with the settings from the environment variable `SETTINGS`."""
-    log_service()
-    limit_free_memory(available_cpus())
+    prepare_process()
     settings = Settings.model_validate_json(os.environ[SETTINGS])
     end_with_parent(grace=settings.longest + 10)  # A worker without a parent answers the accepted requests, and ends.
     return create_app(settings)
 
 
-def log_service() -> None:
-    """Print the log of the service on stderr. Callers can repeat a fault often, but not its line in the log."""
+def prepare_process() -> None:
+    """Print the log of the service on stderr, bound its freed memory, and let OpenCV start no threads."""
+    limit_free_memory(available_cpus())
+    cv2.setNumThreads(1)  # The service examines several images at once. More threads would only wait for each other.
+    # Callers can repeat a fault often, but not its line in the log.
     # uvicorn logs starts, stops, dead workers and malformed requests; asyncio logs faults of connections.
     log_to_stderr("uvicorn", "asyncio", once_a_second=True)
 

@@ -1,9 +1,9 @@
-"""Examines uploaded files before scoring: decodes frames, finds faces, and enforces limits."""
+"""Examines uploaded files: decodes frames, finds and scores faces, and enforces limits."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 
@@ -20,13 +20,12 @@ from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 from facepad.service.uploads import UploadedFile, UploadKind
-from facepad.types import Reason, VideoFrame
+from facepad.types import FrameDecision, Reason, VideoFrame
 
 __all__ = [
     "CLIP_PIXELS",
     "FACES",
     "ExaminedFile",
-    "ExaminedFrame",
     "Examiner",
     "OpenedFile",
     "check_image",
@@ -47,26 +46,14 @@ _START_OF_SCAN = b"\xff\xda"
 
 
 @dataclass(frozen=True, slots=True)
-class ExaminedFrame:
-    """One frame of a file: the index in display order, the time in seconds, the examined faces, and the dHash.
-
-    The dHash is 0 if it was not requested.
-    """
-
-    index: int
-    seconds: float
-    examined: Examined
-    dhash: int
-
-
-@dataclass(frozen=True, slots=True)
 class ExaminedFile:
-    """An uploaded file before its scores.
+    """An uploaded file after its examination.
 
     Attributes:
         kind: Image or clip.
         size: Height and width of the image, or of the clip's last frame.
-        frames: The frames to decide on. An image has one frame.
+        frames: The decisions on the judged frames. An image has one frame.
+        dhashes: The dHash of each judged frame; 0 where it was not requested.
         note: Description of a defect in a file that is still readable; None for a sound file.
         started: Start time of the examination, on the clock of `time.perf_counter`.
         poses: Poses of the face in many more frames; empty without a challenge.
@@ -74,7 +61,8 @@ class ExaminedFile:
 
     kind: UploadKind
     size: tuple[int, int]
-    frames: tuple[ExaminedFrame, ...]
+    frames: tuple[FrameDecision, ...]
+    dhashes: tuple[int, ...]
     note: str | None
     started: float
     poses: tuple[FacePose | None, ...] = ()
@@ -95,6 +83,16 @@ class OpenedFile:
     content: bytes | VideoFrames
     poses: bool = False
     hashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _SeenFrame:
+    """A frame before its scores: index in display order, time in seconds, faces, and dHash or 0."""
+
+    index: int
+    seconds: float
+    examined: Examined
+    dhash: int
 
 
 def check_image(content: bytes, max_pixels: int) -> int:
@@ -128,7 +126,7 @@ class Examiner:
     """Examines uploaded files. Threads may share an examiner.
 
     Args:
-        pipeline: The pipeline that finds and crops faces.
+        pipeline: The model.
         settings: The settings with the limits.
         poses: The estimator of head poses; None if the service offers no challenges.
     """
@@ -160,10 +158,11 @@ class Examiner:
         return OpenedFile(Cost(pixels, video.frame_pixels), video, poses, hashed)
 
     def examine(self, opened: OpenedFile) -> ExaminedFile:
-        """Examine an image, or frames of a clip at equal distances in time, in one decoding pass.
+        """Decide on an image, or on frames of a clip at equal distances in time, in one decoding pass.
 
         Raises:
             ImageError, VideoError: The file cannot be read.
+            ModelError: The network gives NaN.
         """
         if isinstance(opened.content, bytes):
             return self._examine_image(opened.content, hashed=opened.hashed)
@@ -181,27 +180,34 @@ class Examiner:
         started = time.perf_counter()
         image = read_image(content, max_pixels=self._settings.max_pixels)
         height, width = image.shape[:2]
-        frame = self._frame(VideoFrame(0, 0.0, image), hashed=hashed)
-        return ExaminedFile("image", (height, width), (frame,), None, started)
+        frames, dhashes = self._decide([self._seen(VideoFrame(0, 0.0, image), hashed=hashed)])
+        return ExaminedFile("image", (height, width), frames, dhashes, None, started)
 
     def _examine_clip(
         self, video: VideoFrames, watch: Callable[[VideoFrame], None] | None, *, hashed: bool
     ) -> ExaminedFile:
-        """Examine the frames of a clip to decide on. With ``watch``, pass many more frames to this function."""
+        """Decide on frames of a clip. With ``watch``, pass many more frames to this function."""
         started = time.perf_counter()
         chosen = set(np.linspace(0, video.wanted - 1, self._settings.frames).round().astype(int).tolist())
-        frames, size = [], (0, 0)
+        seen, size = [], (0, 0)
         for number, frame in enumerate(video):
             size = frame.image.shape[:2]
             if watch is not None:
                 watch(frame)
             if number in chosen:
-                frames.append(self._frame(frame, hashed=hashed))
-        return ExaminedFile("clip", (size[0], size[1]), tuple(frames), video.note, started)
+                seen.append(self._seen(frame, hashed=hashed))
+        frames, dhashes = self._decide(seen)
+        return ExaminedFile("clip", (size[0], size[1]), frames, dhashes, video.note, started)
 
-    def _frame(self, frame: VideoFrame, *, hashed: bool) -> ExaminedFrame:
+    def _seen(self, frame: VideoFrame, *, hashed: bool) -> _SeenFrame:
         examined = self._most_prominent(frame.image)
-        return ExaminedFrame(frame.index, frame.seconds, examined, dhash(frame.image) if hashed else 0)
+        return _SeenFrame(frame.index, frame.seconds, examined, dhash(frame.image) if hashed else 0)
+
+    def _decide(self, seen: Sequence[_SeenFrame]) -> tuple[tuple[FrameDecision, ...], tuple[int, ...]]:
+        """The decision on each frame, and the dHash of each frame."""
+        decided = self._pipeline.decide([frame.examined for frame in seen])
+        frames = (FrameDecision(frame.index, frame.seconds, one) for frame, one in zip(seen, decided, strict=True))
+        return tuple(frames), tuple(frame.dhash for frame in seen)
 
     def _most_prominent(self, image: NDArray[np.uint8]) -> Examined:
         examined = self._pipeline.examine(image)

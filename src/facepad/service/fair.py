@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from bisect import insort
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 __all__ = ["COSTLY", "Cost", "FairQueue", "FairThreads"]
@@ -100,6 +101,15 @@ class FairQueue(Generic[Item]):
             self._ends[gone.caller] -= shift
         self._forget_callers()
 
+    def charge(self, caller: str, cost: float) -> None:
+        """Move the waiting items of a caller back, by a cost that was not known when its last item was taken."""
+        for one in self._waiting:
+            if one.caller == caller:
+                one.start += cost
+        self._waiting.sort(key=lambda one: one.start)
+        self._ends[caller] = max(self._now, self._ends.get(caller, 0.0)) + cost
+        self._forget_callers()
+
     def _forget_callers(self) -> None:
         """Forget the callers that a next item would not have to wait for."""
         if not self._waiting:
@@ -123,6 +133,7 @@ class FairThreads:
     """Threads that do the jobs of several callers in fair order.
 
     If all threads do costly jobs, one more thread does the other jobs. A photo therefore does not wait for long clips.
+    A thread that has ended a job takes the next job itself, without a turn of the event loop.
 
     Args:
         threads: Number of threads, without the thread that is used beside costly jobs.
@@ -132,14 +143,10 @@ class FairThreads:
 
     def __init__(self, threads: int, pixels: float) -> None:
         self._threads, self._pixels = threads, pixels
-        self._pool = ThreadPoolExecutor(threads + 1, thread_name_prefix="examine")
+        self._pool = ThreadPoolExecutor(threads + 1, thread_name_prefix="judge")
+        self._lock = Lock()
         self._queue: FairQueue[_Job] = FairQueue()
         self._running: list[_Job] = []
-
-    @property
-    def busy(self) -> bool:
-        """Whether jobs wait for a thread."""
-        return len(self._queue) > 0
 
     async def run(self, caller: str, cost: Cost, function: Callable[..., Result], *args: Any) -> Result:
         """Call a function in a thread, when it is the caller's turn.
@@ -158,24 +165,53 @@ class FairThreads:
         """
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         job = _Job(partial(function, *args), done, cost)
-        self._queue.put(job, caller, cost.pixels)
+        with self._lock:
+            self._queue.put(job, caller, cost.pixels)
         self._start_jobs()
         try:
             return await done
         except asyncio.CancelledError:
-            self._queue.remove(job)
+            with self._lock:
+                self._queue.remove(job)
             self._start_jobs()  # The job may have held up others.
             raise
 
+    def charge(self, caller: str, cost: Cost) -> None:
+        """Add a cost that became known during a job. The waiting jobs of the caller move back. Any thread may call."""
+        with self._lock:
+            self._queue.charge(caller, cost.pixels)
+
     def close(self) -> None:
         """Start no more jobs."""
-        self._queue = FairQueue()
+        with self._lock:
+            self._queue = FairQueue()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _start_jobs(self) -> None:
-        while job := self._queue.pop(self._admission()):
-            self._running.append(job)
-            self._pool.submit(job.work).add_done_callback(partial(self._ended, job, job.done.get_loop()))
+        while job := self._take():
+            self._pool.submit(self._work, job)
+
+    def _take(self) -> _Job | None:
+        """The next job that may start now. The job counts as running from now on."""
+        with self._lock:
+            job = self._queue.pop(self._admission())
+            if job is not None:
+                self._running.append(job)
+            return job
+
+    def _work(self, job: _Job | None) -> None:
+        """Do a job in a thread of the pool, and then all jobs that may start after it."""
+        while job is not None:
+            result, error = None, None
+            try:
+                result = job.work()
+            except BaseException as raised:  # noqa: BLE001 - every error is passed to the caller
+                error = raised
+            with self._lock:
+                self._running.remove(job)
+            with suppress(RuntimeError):  # The event loop has ended.
+                job.done.get_loop().call_soon_threadsafe(self._tell, job, result, error)
+            job = self._take()
 
     def _admission(self) -> Callable[[_Job], bool]:
         """A function that tells for waiting jobs, in fair order, whether they may start now."""
@@ -198,16 +234,12 @@ class FairThreads:
 
         return may_start
 
-    def _ended(self, job: _Job, loop: asyncio.AbstractEventLoop, result: Future[Any]) -> None:
-        with suppress(RuntimeError):  # The event loop has ended.
-            loop.call_soon_threadsafe(self._finish, job, result)
-
-    def _finish(self, job: _Job, result: Future[Any]) -> None:
-        self._running.remove(job)
-        self._start_jobs()
+    def _tell(self, job: _Job, result: Any, error: BaseException | None) -> None:
+        if job.costly:  # Its end may make room for several jobs. The thread itself has taken one at most.
+            self._start_jobs()
         if job.done.done():  # The caller has given up.
             return
-        if (error := result.exception()) is not None:
+        if error is not None:
             job.done.set_exception(error)
         else:
-            job.done.set_result(result.result())
+            job.done.set_result(result)

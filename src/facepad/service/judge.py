@@ -1,4 +1,4 @@
-"""Makes a verdict from the files of a request. Threads examine the files, and requests share batches for scoring."""
+"""Makes a verdict from the files of a request. Several threads examine the files."""
 
 from __future__ import annotations
 
@@ -15,21 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import MediaError
-from facepad.predict.pipeline import Examined, Pipeline
+from facepad.predict.pipeline import Pipeline
 from facepad.predict.policy import decide_files, decide_frames
 from facepad.predict.schema import FramePart
 from facepad.runtime.memory import give_back_memory
 from facepad.runtime.parallel import available_cpus
-from facepad.service.batching import Batcher
 from facepad.service.challenge import Challenge, ChallengeResult, check_challenge, with_challenge
-from facepad.service.examiner import FACES, ExaminedFile, Examiner, OpenedFile
-from facepad.service.fair import Cost, FairThreads
-from facepad.service.occlusion import WORK, occlude, picture_of
+from facepad.service.examiner import ExaminedFile, Examiner, OpenedFile
+from facepad.service.fair import COSTLY, Cost, FairThreads
+from facepad.service.occlusion import WORK, occlusion_picture
 from facepad.service.poses import PoseEstimator
 from facepad.service.problems import Problem
 from facepad.service.schemas import ClipPart, ImagePart, SeenDecision
 from facepad.service.settings import Settings
-from facepad.service.telemetry import Telemetry
 from facepad.service.uploads import UploadedFile
 from facepad.types import Decision, FrameDecision, Policy
 
@@ -48,7 +46,7 @@ class Verdict:
         policy: The policy of the decision.
         files: The decisions on each file.
         depth_map: The depth map of the face that decided, as a data URI; None without depth.
-        waited: Seconds that the request waited for a thread and for a batch.
+        waited: Seconds that the request waited for a thread.
         dhashes: For each file, the dHash of each judged frame; 0 where they were not requested.
         challenge: The result of the challenge. None if the request has no session.
         occlusion_map: The picture of the occlusion map of the face that decided, as a data URI; None without a map.
@@ -70,28 +68,22 @@ class Judge:
     Args:
         pipeline: The model.
         settings: The settings with the limits.
-        telemetry: The metrics.
         poses: The estimator of head poses; None if the service offers no challenges.
     """
 
-    def __init__(
-        self, pipeline: Pipeline, settings: Settings, telemetry: Telemetry, poses: PoseEstimator | None = None
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, settings: Settings, poses: PoseEstimator | None = None) -> None:
         self._pipeline, self._settings = pipeline, settings
         self._examiner = Examiner(pipeline, settings, poses)
         self._threads = max(2, available_cpus() // settings.workers)
         self._pool = FairThreads(self._threads, settings.max_pixels)
-        self._batcher = Batcher(
-            pipeline.decide, least=self._threads, more=lambda: self._pool.busy, observe=telemetry.batch.observe
-        )
 
     async def run(self) -> None:
-        """Process batches, and give freed memory back from time to time, until cancelled."""
-        giving_back = asyncio.create_task(_give_back_memory())
+        """Give freed memory back from time to time, until cancelled. The last file may have been a large one."""
         try:
-            await self._batcher.run()
+            while True:
+                await asyncio.sleep(GIVE_BACK_SECONDS)
+                await asyncio.to_thread(give_back_memory)
         finally:
-            giving_back.cancel()
             self._pool.close()
 
     async def warm(self) -> None:
@@ -99,9 +91,10 @@ class Judge:
 
         The additional thread, which is used beside costly jobs, is not warmed.
         """
-        warming = [self._pool.run("", Cost(0), self._pipeline.warm) for _ in range(self._threads)]
-        for examined in await asyncio.gather(*warming):
-            await self._batcher.submit([examined])
+        await asyncio.gather(*(self._pool.run("", Cost(0), self._warm) for _ in range(self._threads)))
+
+    def _warm(self) -> None:
+        self._pipeline.decide([self._pipeline.warm()])
 
     async def decide(
         self,
@@ -132,7 +125,7 @@ class Judge:
         try:
             async with asyncio.timeout(seconds):
                 examined = await self._examine_all(open_file, files, caller)
-                verdict = await self._decide(examined, submitted, policy, depth=depth, caller=caller)
+                verdict = self._decide(examined, submitted, policy, depth=depth)
         except TimeoutError:
             raise Problem("timeout", f"no answer within {seconds:g} s", retry_after=1) from None
         finally:
@@ -155,20 +148,22 @@ class Judge:
         if isinstance(part, ClipPart) or decision.score is None:
             return verdict
         limit, cost = self._settings.max_pixels, Cost(WORK, part.size[0] * part.size[1])
+        draw = partial(occlusion_picture, self._pipeline, content, limit, decision.box)
         try:
             async with asyncio.timeout(self._settings.timeout):
-                hidden = await self._pool.run(caller, cost, occlude, self._pipeline, content, limit, decision.box)
-                scores = await self._submit(hidden.examined, caller)
+                picture = await self._pool.run(caller, cost, draw)
         except TimeoutError:
             raise Problem("timeout", f"no map within {self._settings.timeout:g} s", retry_after=1) from None
-        return replace(verdict, occlusion_map=picture_of(hidden, [one.score for (one,) in scores]))
+        return replace(verdict, occlusion_map=picture)
 
     async def _examine_all(
         self, open_file: Callable[[UploadedFile], OpenedFile], files: Sequence[UploadedFile], caller: str
     ) -> list[ExaminedFile]:
         async def examine(file: UploadedFile) -> ExaminedFile:
-            opened = await self._pool.run(caller, Cost(len(file.content)), open_file, file)
-            return await self._pool.run(caller, opened.cost, self._examiner.examine, opened)
+            seen = await self._pool.run(caller, Cost(len(file.content)), self._look, open_file, file, caller)
+            if isinstance(seen, ExaminedFile):
+                return seen
+            return await self._pool.run(caller, seen.cost, self._examiner.examine, seen)
 
         waiting = [examine(file) for file in files]
         results = await asyncio.gather(*waiting, return_exceptions=True)
@@ -186,33 +181,31 @@ class Judge:
             raise Problem("unreadable", detail, files=unreadable)
         return examined
 
-    async def _decide(
-        self, files: Sequence[ExaminedFile], submitted: float, policy: Policy, *, depth: bool, caller: str
-    ) -> Verdict:
-        waited = min(file.started for file in files) - submitted
-        handed = time.perf_counter()
-        decided = iter(await self._submit([frame.examined for file in files for frame in file.frames], caller))
-        spent = time.perf_counter() - handed
-        frames_by_file = [
-            tuple(FrameDecision(frame.index, frame.seconds, next(decided)) for frame in file.frames) for file in files
-        ]
-        frames = [frame for of_file in frames_by_file for frame in of_file]
-        decision = decide_files(frames_by_file, policy, faces=self._pipeline.faces)
-        scoring = sum(face.timings.get("score", 0.0) for frame in frames for face in frame.decisions)
-        parts = tuple(
-            self._file_part(file, of_file, policy, depth=depth)
-            for file, of_file in zip(files, frames_by_file, strict=True)
-        )
-        assert decision.decided_by is not None
-        depth_map = _data_uri(_depth_of(decision, frames_by_file[decision.decided_by.file])) if depth else None
-        waiting = max(0.0, waited) + max(0.0, spent - scoring)
-        dhashes = tuple(tuple(frame.dhash for frame in file.frames) for file in files)
-        return Verdict(decision, policy, parts, depth_map, waiting, dhashes)
+    def _look(
+        self, open_file: Callable[[UploadedFile], OpenedFile], file: UploadedFile, caller: str
+    ) -> ExaminedFile | OpenedFile:
+        """Open a file in a thread. Unless its examination is costly, the same thread also examines the file.
 
-    def _file_part(
-        self, file: ExaminedFile, frames: tuple[FrameDecision, ...], policy: Policy, *, depth: bool
-    ) -> ImagePart | ClipPart:
+        Returns:
+            The `ExaminedFile`, or the `OpenedFile` whose costly examination must wait for its turn.
+        """
+        opened = open_file(file)
+        if opened.cost.pixels > COSTLY:
+            return opened
+        self._pool.charge(caller, opened.cost)
+        return self._examiner.examine(opened)
+
+    def _decide(self, files: Sequence[ExaminedFile], submitted: float, policy: Policy, *, depth: bool) -> Verdict:
+        waited = max(0.0, min(file.started for file in files) - submitted)
+        decision = decide_files([file.frames for file in files], policy, faces=self._pipeline.faces)
+        parts = tuple(self._file_part(file, policy, depth=depth) for file in files)
+        assert decision.decided_by is not None
+        depth_map = _data_uri(_depth_of(decision, files[decision.decided_by.file].frames)) if depth else None
+        return Verdict(decision, policy, parts, depth_map, waited, tuple(file.dhashes for file in files))
+
+    def _file_part(self, file: ExaminedFile, policy: Policy, *, depth: bool) -> ImagePart | ClipPart:
         """The part of the answer on one file."""
+        frames = file.frames
         if file.kind == "image":
             decisions = tuple(_decision_part(decision, depth=depth) for decision in frames[0].decisions)
             return ImagePart(size=file.size, decisions=decisions)
@@ -220,24 +213,6 @@ class Judge:
         decision = replace(decision, depth_map=_depth_of(decision, frames))
         parts = tuple(map(FramePart.of, frames))
         return ClipPart(decision=_decision_part(decision, depth=depth), frames=parts, note=file.note)
-
-    async def _submit(self, examined: Sequence[Examined], caller: str) -> list[tuple[Decision, ...]]:
-        """Decide in pieces of about one batch. Other requests are processed between the pieces."""
-        decisions: list[tuple[Decision, ...]] = []
-        piece: list[Examined] = []
-        for number, image in enumerate(examined, start=1):
-            piece.append(image)
-            if sum(len(each.faces) for each in piece) >= FACES or number == len(examined):
-                decisions += await self._batcher.submit(piece, caller)
-                piece = []
-        return decisions
-
-
-async def _give_back_memory() -> None:
-    """Give freed memory back from time to time, also without requests: the last file may have been a large one."""
-    while True:
-        await asyncio.sleep(GIVE_BACK_SECONDS)
-        await asyncio.to_thread(give_back_memory)
 
 
 def _depth_of(decision: Decision, frames: Sequence[FrameDecision]) -> NDArray[np.float32] | None:

@@ -141,7 +141,7 @@ async def public_keys(request: Request, response: Response) -> PublicKeys:
     },
 )
 async def metrics(request: Request) -> Response:
-    """Metrics: requests, seconds, decisions, non-responses, requests in progress and batches."""
+    """Metrics: requests, seconds, decisions, non-responses and requests in progress."""
     return Response(running_of(request).telemetry.text(), headers={"Content-Type": CONTENT_TYPE})
 
 

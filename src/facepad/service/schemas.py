@@ -94,7 +94,7 @@ class Timings(Part):
     read: float
     """Seconds until the whole request had arrived."""
     wait: float
-    """Seconds of waiting for a thread and for a batch."""
+    """Seconds of waiting for a thread."""
     detect: float
     prepare: float
     score: float

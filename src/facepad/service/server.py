@@ -18,9 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from facepad.errors import InputError, reason
 from facepad.modelfile.bundle import Bundle
-from facepad.runtime.memory import limit_free_memory
-from facepad.runtime.parallel import available_cpus
-from facepad.service.app import SETTINGS, create_app, load_predictor, log_service, webhook_secret
+from facepad.service.app import SETTINGS, create_app, load_predictor, prepare_process, webhook_secret
 from facepad.service.connections import HEAD_SECONDS, Connections, PatientProtocol, accepts_at_once, connection_limit
 from facepad.service.decision_log import DecisionLog
 from facepad.service.keys import ApiKeys
@@ -83,8 +81,7 @@ def serve(settings: Settings, started: Callable[[str, Bundle], object] = lambda 
             has no threshold.
     """
     _refuse_unsafe(settings)
-    log_service()
-    limit_free_memory(available_cpus())
+    prepare_process()
     with listen(settings) as listening:  # Before loading the model, to report a taken port quickly.
         predictor = load_predictor(settings)  # A wrong model must fail once here, not in every worker.
         _refuse_undecided(settings, predictor.bundle)

@@ -24,7 +24,6 @@ MULTIPROCESS = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable with the folder in which processes share metrics. The Prometheus client reads it."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_BATCHES = (1, 2, 4, 8, 16, 32, 64)
 _LOG = logging.getLogger("facepad.service")
 _LIVE_FILE = re.compile(r"gauge_live\w*_(\d+)\.db")
 
@@ -62,7 +61,6 @@ class Telemetry:
             registry=registry,
             multiprocess_mode="max",
         )
-        self.batch = Histogram("facepad_batch_images", "Images in a batch.", buckets=_BATCHES, registry=registry)
 
     def key_used(self, name: str) -> None:
         """Note the use of a key."""

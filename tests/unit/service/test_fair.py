@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import weakref
 
 import pytest
@@ -70,6 +71,25 @@ def test_removal_moves_no_item_before_its_arrival():
     assert [queue.pop() for _ in range(3)] == ["a 0", "b", "a 1"]
 
 
+def test_charged_cost_moves_the_waiting_items_of_its_caller_back():
+    queue = FairQueue()
+    for number in range(4):
+        queue.put(f"a{number}", "a", 1)
+        queue.put(f"b{number}", "b", 1)
+    assert [queue.pop(), queue.pop()] == ["a0", "b0"]
+    queue.charge("a", 2)
+    queue.put("a4", "a", 1)
+    assert " ".join(queue.pop() for _ in range(7)) == "b1 b2 a1 b3 a2 a3 a4"
+
+
+def test_charge_is_forgotten_when_nothing_waits():
+    queue = FairQueue()
+    queue.charge("a", 100)
+    queue.put("a", "a", 1)
+    queue.put("b", "b", 1)
+    assert [queue.pop(), queue.pop()] == ["a", "b"]
+
+
 class Jobs:
     """Jobs that begin in threads, and end when they are told."""
 
@@ -130,6 +150,49 @@ def test_job_does_not_wait_for_the_backlog_of_another_caller():
         assert jobs.begun.index("other") <= 2
         jobs.end(*(f"many {number}" for number in range(5)))
         assert await asyncio.gather(*many) == [f"many {number}" for number in range(5)]
+
+    run(scenario, 1)
+
+
+def test_thread_takes_the_next_job_while_the_event_loop_is_busy():
+    async def scenario(jobs):
+        waiting = [jobs.start(f"job {number}", "caller", CHEAP) for number in range(3)]
+        await jobs.wait_for("job 0")
+        jobs.end("job 0", "job 1", "job 2")
+        until = time.monotonic() + 10
+        while len(jobs.begun) < 3 and time.monotonic() < until:  # The event loop gets no turn.
+            time.sleep(0.01)
+        assert jobs.begun == ["job 0", "job 1", "job 2"]
+        assert await asyncio.gather(*waiting) == jobs.begun
+
+    run(scenario, 1)
+
+
+def test_end_of_a_costly_job_starts_all_that_waited_for_its_memory():
+    async def scenario(jobs):
+        large = jobs.start("large", "a", Cost(1e9, 64e6))
+        await jobs.wait_for("large")
+        small = [jobs.start(f"clip {number}", "a", Cost(1e9, 20e6)) for number in range(2)]
+        await jobs.wait_for("large")
+        jobs.end("large")
+        await large
+        await jobs.wait_for("large", "clip 0", "clip 1")
+        jobs.end("clip 0", "clip 1")
+        await asyncio.gather(*small)
+
+    run(scenario, 2)
+
+
+def test_cost_that_a_job_finds_delays_the_next_jobs_of_its_caller():
+    async def scenario(jobs):
+        first = jobs.start("first", "a", CHEAP)
+        await jobs.wait_for("first")
+        waiting = [jobs.start(name, name[0], CHEAP) for name in ("a1", "b1", "b2")]
+        await asyncio.sleep(0)
+        jobs.threads.charge("a", Cost(5e6))
+        jobs.end("first", "a1", "b1", "b2")
+        await asyncio.gather(first, *waiting)
+        assert jobs.begun == ["first", "b1", "b2", "a1"]
 
     run(scenario, 1)
 

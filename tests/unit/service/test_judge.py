@@ -8,7 +8,6 @@ import facepad
 from facepad.service import judge as module
 from facepad.service.judge import Judge
 from facepad.service.settings import Settings
-from facepad.service.telemetry import Telemetry
 
 
 def test_freed_memory_is_given_back_from_time_to_time_without_requests(make_model, tmp_path, monkeypatch):
@@ -18,7 +17,7 @@ def test_freed_memory_is_given_back_from_time_to_time_without_requests(make_mode
     predictor = facepad.load(make_model(tmp_path / "tiny.facepad", crop_scale=None))
 
     async def rest():
-        work = asyncio.create_task(Judge(predictor.pipeline, Settings(), Telemetry()).run())
+        work = asyncio.create_task(Judge(predictor.pipeline, Settings()).run())
         while len(given_back) < 3:
             await asyncio.sleep(0.01)
         work.cancel()

@@ -1,7 +1,7 @@
 """Scorers, which compute P(bona fide) of images on any inference engine."""
 
 from facepad.modelfile.scorers.bundle_scorer import BundleScorer
-from facepad.modelfile.scorers.occlusion import OcclusionMap, occluded_crops, occlusion_map
+from facepad.modelfile.scorers.occlusion import OcclusionMap, occlusion_map
 from facepad.modelfile.scorers.scorer import Prepared, Scorer, Scores, calibrated, sigmoid
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "Scorer",
     "Scores",
     "calibrated",
-    "occluded_crops",
     "occlusion_map",
     "sigmoid",
 ]

@@ -6,8 +6,8 @@ import pytest
 from facepad.errors import ModelError
 from facepad.modelfile.bundle import Calibration
 from facepad.modelfile.preprocess import PreprocessSpec
-from facepad.modelfile.scorers import Scores, calibrated, occluded_crops, occlusion_map
-from facepad.modelfile.scorers.occlusion import GRID
+from facepad.modelfile.scorers import Scores, calibrated, occlusion_map
+from facepad.modelfile.scorers.occlusion import GRID, occluded_crops
 from facepad.types import Box
 
 WHOLE = PreprocessSpec(size=(64, 64))
