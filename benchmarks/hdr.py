@@ -42,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> None:
     columns = ["HDR", "libheif alone, s", "whole, s", f"at most {AIM:g} s"]
     text = (
         "<!-- written by benchmarks/hdr.py --out -->\n# Reading large HDR pictures\n\n"
-        f"{made_by('python benchmarks/hdr.py')}, {packages('pillow', 'pillow-heif')}.\n"
+        f"{made_by('python benchmarks/hdr.py')}, {packages('pillow', 'pillow_heif')}.\n"
         f"HEIC of {WIDTH}x{HEIGHT} pixels, 10 bits and {len(file) / 1e6:.1f} MB. *Whole* is `read_image`, from the\n"
         f"bytes to the picture in SDR. The seconds are medians of {REPEAT} runs.\n\n"
     )
