@@ -1,7 +1,7 @@
 """Measure the service under load: python benchmarks/service.py [--seconds S] [--soak-minutes M] [--out FILE]
 
-Prints a Markdown page. The service is `facepad serve` with the shipped model, on the loopback interface. The rate of
-requests is also measured with the default model, if its files are here (facepad download). Separate processes
+Prints a Markdown page. The service is `facepad serve` with the shipped model, on the loopback interface. The rate
+and the latency are also measured with the default model, if its files are here (facepad download). Separate processes
 (benchmarks/load.py) make the load. All processes share the CPU cores of the machine, and the page gives the CPU use of
 the load generator. The images are 640x480 JPEGs of procedural people in which the detector finds a face. All
 measurements have a time limit. The measurement with several workers needs redis-server.
@@ -104,9 +104,14 @@ def main(words: Sequence[str] | None = None) -> None:
         rate = rates(bench)
         try:
             default = prepare(DEFAULT, Path(folder) / DEFAULT, chosen.seconds)
-            rates(replace(default, found=bench.found, sections=bench.sections))
         except ModelError as error:
             print(f"the default model is not measured: {error}", file=sys.stderr)
+        else:
+            default = replace(default, found=bench.found, sections=bench.sections)
+            once = one_by_one(default)
+            rate_of_default = rates(default)
+            if "latency" in names:
+                latency(default, rate_of_default, once)
         for name in names:
             MEASUREMENTS[name](bench, rate, alone if name != "soak" else chosen.soak_minutes)
         text = page(bench, names, chosen)
@@ -177,7 +182,7 @@ def batches(predictor: Predictor, contents: Sequence[bytes], seconds: float) -> 
 
 def latency(bench: Bench, rate: float, alone: float) -> None:
     """Measure the latency at half of the maximum rate, with requests at random times."""
-    with serving(bench.folder) as server:
+    with serving(bench.folder, "--model", bench.model) as server:
         loaded(bench, server, [{"clients": 4, "seconds": 2}])
         load = loaded(bench, server, [{"rate": rate / 2, "seconds": bench.seconds * 2}])
     again = one_by_one(bench)
@@ -186,12 +191,13 @@ def latency(bench: Bench, rate: float, alone: float) -> None:
     p50, p90, p99 = (float(np.quantile(spent, part)) for part in (0.5, 0.9, 0.99))
     right = len(spent) == len(load["rows"])
     measured = f"{p99 * 1000:.0f} ms, {p99 / one:.1f} x one prediction ({one * 1000:.1f} ms)"
-    bench.reach("p99 latency at half of this rate", "<= 4 x one prediction", measured, reached=right and p99 <= 4 * one)
+    what = f"p99 latency at half of this rate, {bench.model}"
+    bench.reach(what, "<= 4 x one prediction", measured, reached=right and p99 <= 4 * one)
     row = [f"{rate / 2:.1f}", str(len(spent)), *(f"{value * 1000:.1f}" for value in (p50, p90, p99, max(spent)))]
     columns = ["requests/s", "answers", "p50, ms", "p90, ms", "p99, ms", "longest, ms"]
     text = f"Requests are sent at random times and do not wait for answers. One prediction took {alone * 1000:.1f} ms "
     text += f"before and {again * 1000:.1f} ms after.\n\n"
-    bench.sections.append(f"## Latency at half of the maximum rate\n\n{text}{markdown(columns, [row])}")
+    bench.sections.append(f"## {bench.model}: latency at half of the maximum rate\n\n{text}{markdown(columns, [row])}")
 
 
 def overload(bench: Bench, rate: float, alone: float) -> None:
