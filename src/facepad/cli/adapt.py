@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from facepad.cli.app import (
+    ByOption,
     CriterionOption,
     Jobs,
     ProfileOption,
     RequireOption,
     app,
+    columns_of,
     report_written,
     requirement_code,
     requirements_of,
@@ -39,16 +41,25 @@ def adapt(
     thumbnails: Annotated[bool, typer.Option(help="Show the worst images in the report.")] = True,
     require: RequireOption = None,
     profile: ProfileOption = None,
+    by: ByOption = None,
 ) -> int:
     """Make a model for one site: judge its images, train candidates by folds of people, and choose one.
 
-    Requirements are held against out-of-fold decisions. Exit code 5: a requirement has the verdict FAIL.
+    Requirements and groups are those of out-of-fold decisions. Exit code 5: a requirement has the verdict FAIL.
     """
     requirements = requirements_of(require, profile)
     from facepad.workflow.adapt.adapted import AdaptSettings, adapted_words
     from facepad.workflow.adapt.job import adapt
 
-    settings = AdaptSettings(criterion or "eer", minutes, jobs, seed, thumbnails=thumbnails, requirements=requirements)
+    settings = AdaptSettings(
+        criterion or "eer",
+        minutes,
+        jobs,
+        seed,
+        thumbnails=thumbnails,
+        requirements=requirements,
+        by=columns_of(by),
+    )
     adapted = adapt(site, out, settings, progress=True)
     show(adapted_words(adapted))
     files = ("model.facepad", "report.html", "scores.csv", "adapt.json")

@@ -45,6 +45,7 @@ __all__ = [
     "ThresholdOption",
     "aggregation_of",
     "app",
+    "columns_of",
     "data_app",
     "print_json",
     "report_written",
@@ -173,6 +174,13 @@ def aggregation_of(level: Level, fuse: Aggregation | None) -> Aggregation | None
     if fuse:
         raise InputError(f"--fuse {fuse} aggregates the frames of videos, and needs --level video")
     return None
+
+
+def columns_of(by: str | None) -> tuple[str, ...]:
+    """The columns of ``--by``; empty without this option."""
+    from facepad.metrics import parse_columns
+
+    return () if by is None else parse_columns(by)
 
 
 def requirements_of(

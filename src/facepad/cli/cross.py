@@ -9,10 +9,12 @@ import typer
 from typer.core import TyperCommand
 
 from facepad.cli.app import (
+    ByOption,
     FuseOption,
     ProfileOption,
     RequireOption,
     app,
+    columns_of,
     report_written,
     requirement_code,
     requirements_of,
@@ -102,6 +104,7 @@ def cross(
     batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 32,
     require: RequireOption = None,
     profile: ProfileOption = None,
+    by: ByOption = None,
 ) -> int:
     """Measure every model, and every run trained here, on every test set: frames and videos, with thresholds by origin.
 
@@ -130,6 +133,7 @@ def cross(
         aggregation=fuse or "mean",
         batch_size=batch_size,
         requirements=requirements,
+        by=columns_of(by),
     )
     done = run_cross(out, settings, progress=True)
     show(markdown_overview(done.content))

@@ -20,6 +20,7 @@ from facepad.cli.app import (
     RequireOption,
     aggregation_of,
     app,
+    columns_of,
     report_written,
     requirement_code,
     requirements_of,
@@ -56,15 +57,14 @@ def evaluate(
     Exit code 5: a requirement has the verdict FAIL.
     """
     requirements = requirements_of(require, profile)
-    from facepad.metrics import format_findings, format_summary, parse_columns
+    from facepad.metrics import format_findings, format_summary
     from facepad.workflow.evaluate import evaluate_model
     from facepad.workflow.scoring import EvaluationOptions
 
     if why and not thumbnails:
         raise InputError("--why shows images, and --no-thumbnails leaves all images out")
-    columns = parse_columns(by) if by is not None else ()
     aggregation = aggregation_of(level, fuse)
-    options = EvaluationOptions(criterion, aggregation, batch_size, probes, dev, requirements, why, columns)
+    options = EvaluationOptions(criterion, aggregation, batch_size, probes, dev, requirements, why, columns_of(by))
     evaluation, report = evaluate_model(model, manifest, out, options, thumbnails=thumbnails, progress=True)
     show(format_summary(evaluation.summary))
     if evaluation.findings:

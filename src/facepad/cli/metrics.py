@@ -19,6 +19,7 @@ from facepad.cli.app import (
     RequireOption,
     aggregation_of,
     app,
+    columns_of,
     print_json,
     requirement_code,
     requirements_of,
@@ -54,7 +55,6 @@ def metrics(
         format_findings,
         format_summary,
         format_whole_system,
-        parse_columns,
         system_of,
         with_groups,
     )
@@ -62,10 +62,9 @@ def metrics(
     from facepad.metrics.from_file import measured_file
 
     requirements = requirements_of(require, profile, compared=True)
-    columns = parse_columns(by) if by is not None else ()
     aggregation = aggregation_of(level, fuse)
     summary, parts = measured_file(scores, criterion or "eer", dev=dev, aggregation=aggregation, higher_is=higher_is)
-    summary = with_groups(summary, parts.measured, columns)
+    summary = with_groups(summary, parts.measured, columns_of(by))
     threshold = summary.threshold.value
     system = system_of(parts.measured, threshold, match=match, match_threshold=match_threshold, aggregation=aggregation)
     findings = check_system(parts.measured, summary.threshold, requirements, system)

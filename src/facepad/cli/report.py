@@ -21,6 +21,7 @@ from facepad.cli.app import (
     RequireOption,
     aggregation_of,
     app,
+    columns_of,
     report_written,
     requirement_code,
     say,
@@ -76,7 +77,6 @@ def report(
     Exit code 5: a requirement has the verdict FAIL. With --verify, exit code 1: the report differs from its inputs, or
     none of --keys signed it.
     """
-    from facepad.metrics import parse_columns
     from facepad.report.systems import ReportOptions, measure_systems, named_files, write_systems
     from facepad.report.systems.documents import markdown_overview
 
@@ -88,7 +88,7 @@ def report(
         tuple(require or ()),
         tuple(profile or ()),
         match_threshold,
-        parse_columns(by) if by is not None else (),
+        columns_of(by),
     )
     if verify:
         if scores:

@@ -12,7 +12,19 @@ from facepad.metrics import Rate
 from facepad.report import adapt_sentences as sentences
 from facepad.report import losses, plots, tables
 from facepad.report.adapt_content import AdaptContent, SiteFinding
-from facepad.report.markdown import Lines, bold, heading, plain, probe_lines, requirement_lines, table, threshold_lines
+from facepad.report.groups import COLUMNS, group_table
+from facepad.report.markdown import (
+    Lines,
+    bold,
+    group_lines,
+    heading,
+    note_lines,
+    plain,
+    probe_lines,
+    requirement_lines,
+    table,
+    threshold_lines,
+)
 from facepad.report.page import Section, render_page
 from facepad.report.requirements import requirement_section
 from facepad.report.tables import Bar
@@ -68,6 +80,9 @@ def render_adaptation(content: AdaptContent) -> str:
         "expect": sentences.expectation(content),
         "expected": rows,
         "requirements": requirement_section(content.requirements, sentences.out_of_fold(content)),
+        "of_groups": sentences.of_groups(content),
+        "groups": group_table(content.groups),
+        "group_columns": COLUMNS,
         "expected_scale": scale,
         "shortcuts": _findings(content, short_cuts=True),
         "findings": _findings(content, short_cuts=False),
@@ -91,6 +106,7 @@ def _sections(content: AdaptContent) -> list[Section]:
     return [
         Section("expect", "New people"),
         Section("requirements", "Requirements", bool(content.requirements)),
+        Section("groups", "Groups", content.groups is not None),
         Section("choice", "Choice"),
         Section("findings", "Findings", bool(_findings(content, short_cuts=False))),
         Section("probes", "Probes", bool(content.scores.probes)),
@@ -153,6 +169,7 @@ def render_adaptation_markdown(content: AdaptContent) -> str:
     parts = (
         _expect_lines,
         _requirement_lines,
+        _group_lines,
         _choice_lines,
         _finding_lines,
         _probe_part,
@@ -185,6 +202,14 @@ def _expect_lines(content: AdaptContent) -> Lines:
 
 def _requirement_lines(content: AdaptContent) -> Lines:
     yield from requirement_lines(content.requirements, sentences.out_of_fold(content))
+
+
+def _group_lines(content: AdaptContent) -> Lines:
+    if content.groups:
+        yield from heading("Groups")
+        yield from ("", plain(sentences.of_groups(content)))
+        yield from group_lines(content.groups)
+        yield from note_lines(map(str, content.groups.notes))
 
 
 def _choice_lines(content: AdaptContent) -> Lines:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from facepad.metrics import Finding, Rate
+from facepad.metrics import Finding, GroupComparison, Rate
 from facepad.report.content import ReportContent
 
 __all__ = ["AdaptContent", "CandidateResult", "CurvePoint", "LearningCurve", "Outlook", "SiteFinding"]
@@ -126,6 +126,7 @@ class AdaptContent:
         facts: How the model was made, by name.
         card: Further lines of the model card, such as the licence.
         requirements: The findings on requirements.
+        groups: Rates and gaps of groups of people, by the decisions of ``expected``; None without groups.
     """
 
     expected: Mapping[str, Rate]
@@ -144,6 +145,7 @@ class AdaptContent:
     facts: Mapping[str, str] = field(default_factory=dict)
     card: Mapping[str, str] = field(default_factory=dict)
     requirements: Sequence[Finding] = ()
+    groups: GroupComparison | None = None
 
     @property
     def title(self) -> str:

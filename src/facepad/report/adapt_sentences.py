@@ -8,7 +8,7 @@ from facepad.metrics import Rate
 from facepad.report.adapt_content import AdaptContent, LearningCurve
 from facepad.report.text import GAP, count, interval, number, percent, words
 
-__all__ = ["expectation", "honesty", "out_of_fold", "outlook", "scores_caption"]
+__all__ = ["expectation", "honesty", "of_groups", "out_of_fold", "outlook", "scores_caption"]
 
 
 def expectation(content: AdaptContent) -> Markup:
@@ -79,6 +79,15 @@ def honesty(content: AdaptContent) -> str:
 
 def out_of_fold(content: AdaptContent) -> str:
     """Return which decisions the requirements are held against, and what they do not show."""
+    return f"{_decisions(content)} The frames of a video are one presentation, by their mean score."
+
+
+def of_groups(content: AdaptContent) -> str:
+    """Return which decisions the rates of groups count, and what they do not show."""
+    return f"{_decisions(content)} The frames of a video count one by one."
+
+
+def _decisions(content: AdaptContent) -> str:
     if content.folds:
         how = (
             "The decisions are out of fold: each person was decided by networks that had not seen this person, at a "
@@ -86,10 +95,8 @@ def out_of_fold(content: AdaptContent) -> str:
             "weights."
         )
     else:
-        how = "The threshold was chosen on the same scores that it decides, so the verdicts are optimistic."
-    return (
-        f"{how} Images without a face are not counted. The frames of a video are one presentation, by their mean score."
-    )
+        how = "The threshold was chosen on the same scores that it decides, so the result is optimistic."
+    return f"{how} Images without a face are not counted."
 
 
 def scores_caption(content: AdaptContent) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from facepad.metrics import PadSummary
+from facepad.metrics import GroupComparison
 from facepad.metrics.group_text import GAP_MEANING, gap_sentences
 from facepad.report.tables import NumberRow, number_row
 from facepad.report.text import count, words
@@ -34,17 +34,19 @@ class GroupTable:
         unit: "subjects", "videos" or "records".
         rows: One row per group.
         sentences: Sentences on the largest gaps, and on the meaning of p if there is a gap.
+        notes: What the table leaves out, one line each without a final full stop.
     """
 
     title: str
     unit: str
     rows: tuple[GroupRow, ...]
     sentences: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
-def group_table(summary: PadSummary) -> GroupTable | None:
-    """Format the groups of a summary; None without groups."""
-    if (groups := summary.groups) is None:
+def group_table(groups: GroupComparison | None) -> GroupTable | None:
+    """Format the rates and gaps of groups; None without groups."""
+    if groups is None:
         return None
     rows = tuple(
         GroupRow(
@@ -57,4 +59,5 @@ def group_table(summary: PadSummary) -> GroupTable | None:
     )
     sentences = tuple(gap_sentences(groups))
     meaning = (GAP_MEANING,) if sentences else ()
-    return GroupTable(", ".join(groups.columns), groups.unit, rows, (*sentences, *meaning))
+    notes = tuple(map(str, groups.notes))
+    return GroupTable(", ".join(groups.columns), groups.unit, rows, (*sentences, *meaning), notes)

@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from facepad.metrics import Finding, PadSummary
+from facepad.metrics import Finding, GroupComparison
 from facepad.report import sentences, tables
 from facepad.report.content import ReportContent
 from facepad.report.groups import COLUMNS, group_table
@@ -19,6 +19,7 @@ __all__ = [
     "bold",
     "group_lines",
     "heading",
+    "note_lines",
     "plain",
     "probe_lines",
     "render_markdown",
@@ -87,6 +88,11 @@ def heading(text: str) -> Lines:
     yield from ("", f"## {text}")
 
 
+def note_lines(notes: Iterable[str]) -> Lines:
+    """Yield a blank line, and a line of a list for each note; a note has no final full stop."""
+    yield from ("", *(f"- {plain(note)}." for note in notes))
+
+
 def _decision(content: ReportContent) -> Lines:
     aggregation = content.summary.aggregation
     level = f" The score of a video is the {aggregation} score of its frames." if aggregation else ""
@@ -112,7 +118,7 @@ def requirement_lines(findings: Sequence[Finding], about: str = "") -> Lines:
         yield from heading("Requirements")
         yield from ("", plain(explanation))
         yield from table(columns, rows, text_columns=3)
-        yield from ("", *(f"- {plain(note)}." for note in notes))
+        yield from note_lines(notes)
 
 
 def _requirements(content: ReportContent) -> Lines:
@@ -158,12 +164,12 @@ def _instruments(content: ReportContent) -> Lines:
 def _groups(content: ReportContent) -> Lines:
     if content.summary.groups:
         yield from heading("Groups")
-        yield from group_lines(content.summary)
+        yield from group_lines(content.summary.groups)
 
 
-def group_lines(summary: PadSummary) -> Lines:
+def group_lines(groups: GroupComparison | None) -> Lines:
     """Yield the table of groups, and the sentences on the gaps; nothing without groups."""
-    found = group_table(summary)
+    found = group_table(groups)
     if found is None:
         return
     columns = (found.title, found.unit, *(title for name in COLUMNS for title in (name, "95 % interval, %")))

@@ -88,7 +88,7 @@ def _template_variables(content: ReportContent) -> dict[str, Any]:
         "instrument_scale": instrument_scale,
         "series": series,
         "more_series": more_series,
-        "groups": groups.group_table(content.summary),
+        "groups": groups.group_table(content.summary.groups),
         "group_columns": groups.COLUMNS,
         "matrix": tables.matrix(content),
         "readings": readings,

@@ -21,7 +21,7 @@ def test_report_shows_the_rates_of_groups_and_the_gaps():
     ]
     content = content_of(simulated(Split.DEV), test)
     content = replace(content, summary=with_groups(content.summary, content.measured, ["site"]))
-    table, page, markdown = group_table(content.summary), Page(render(content)).text, render_markdown(content)
+    table, page, markdown = group_table(content.summary.groups), Page(render(content)).text, render_markdown(content)
     assert [row.name for row in table.rows] == list(groups)
     for row, group in zip(table.rows, content.summary.groups.groups, strict=True):
         assert [rate.value for rate in row.rates[:2]] == [percent(r.value, False) for r in (group.bpcer, group.apcer)]
@@ -33,5 +33,5 @@ def test_report_shows_the_rates_of_groups_and_the_gaps():
 
 
 def test_report_without_groups_has_no_such_section(plain):
-    assert group_table(plain.summary) is None
+    assert group_table(plain.summary.groups) is None
     assert "## Groups" not in render_markdown(plain) and metrics_dict(plain)["groups"] is None

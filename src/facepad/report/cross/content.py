@@ -54,6 +54,13 @@ class CrossCell:
     place: str
 
     @property
+    def run(self) -> str:
+        """The seed and the folds in words; empty without them."""
+        parts = [f"seed {self.seed}"] * (self.seed is not None)
+        parts += [f"trained on {self.train_fold}"] * (self.train_fold not in ("", self.test_fold))
+        return ", ".join([*parts, *filter(None, [self.test_fold])])
+
+    @property
     def any_summary(self) -> PadSummary:
         """A summary for the measures that do not depend on the threshold."""
         return self.summaries["test"]
@@ -66,14 +73,6 @@ class CrossFinding:
     cell: CrossCell
     origin: str
     finding: Finding
-
-    @property
-    def run(self) -> str:
-        """The seed and the folds of the cell in words; empty without them."""
-        cell = self.cell
-        parts = [f"seed {cell.seed}"] * (cell.seed is not None)
-        parts += [f"trained on {cell.train_fold}"] * (cell.train_fold not in ("", cell.test_fold))
-        return ", ".join([*parts, *filter(None, [cell.test_fold])])
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from facepad.metrics import MEASURES
 from facepad.report.cross import tables
 from facepad.report.cross.content import CrossContent
-from facepad.report.markdown import plain, table
+from facepad.report.markdown import group_lines, note_lines, plain, table
 from facepad.report.text import GAP, count, words
 
 __all__ = ["COMPARABLE", "kinds", "latex", "markdown", "markdown_overview", "tex"]
@@ -36,6 +36,7 @@ def markdown_overview(content: CrossContent) -> str:
 def _markdown_lines(content: CrossContent) -> Iterator[str]:
     yield f"# {plain(content.title)}"
     yield from _overview_lines(content)
+    yield from _group_lines(content)
     yield from _published_lines(content)
     for each in content.sets:
         for level in content.levels:
@@ -62,7 +63,16 @@ def _overview_lines(content: CrossContent) -> Iterator[str]:
         lines, heads, explanation, notes = tables.requirements(content)
         yield from ("", "## Requirements", "", plain(explanation))
         yield from table(heads, lines, text_columns=7)
-        yield from ("", *(f"- {plain(note)}." for note in notes))
+        yield from note_lines(notes)
+
+
+def _group_lines(content: CrossContent) -> Iterator[str]:
+    if found := tables.groups(content):
+        yield from ("", "## Groups")
+    for title, groups in found:
+        yield from ("", f"### {plain(title)}")
+        yield from group_lines(groups)
+        yield from note_lines(map(str, groups.notes))
 
 
 def _published_lines(content: CrossContent) -> Iterator[str]:

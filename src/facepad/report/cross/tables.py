@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from facepad.metrics import MEASURES
+from facepad.metrics import MEASURES, GroupComparison
 from facepad.report.cross.content import THRESHOLDS, CrossContent, CrossRow, Figure, SetFacts
 from facepad.report.requirements import requirement_section
 from facepad.report.text import count, number, percent
@@ -20,6 +20,7 @@ __all__ = [
     "OverviewLine",
     "PublishedLine",
     "details",
+    "groups",
     "overview",
     "published",
     "requirements",
@@ -188,8 +189,19 @@ def requirements(content: CrossContent) -> tuple[list[tuple[str, ...]], tuple[st
     findings = [replace(each.finding, unscored=0) for each in content.findings]  # the tables of the sets count them
     rows, columns, explanation, notes = requirement_section(findings, _CELLS)
     places = [
-        (each.cell.system, THRESHOLDS[each.origin], f"{each.cell.test}, {each.cell.level}s", each.run or "-")
+        (each.cell.system, THRESHOLDS[each.origin], f"{each.cell.test}, {each.cell.level}s", each.cell.run or "-")
         for each in content.findings
     ]
     whole = [(*place, *row) for place, row in zip(places, rows, strict=True)]
     return whole, ("System", "Threshold from", "Test set", "Run", *columns), explanation, notes
+
+
+def groups(content: CrossContent) -> list[tuple[str, GroupComparison]]:
+    """Title and groups of each cell at each threshold that was not chosen on the test scores."""
+    return [
+        (f"{', '.join(filter(None, (cell.system, cell.run)))} on {cell.test}, {cell.level}s; "
+         f"threshold from {THRESHOLDS[origin]}", summary.groups)
+        for cell in content.cells
+        for origin, summary in cell.summaries.items()
+        if summary.groups
+    ]  # fmt: skip

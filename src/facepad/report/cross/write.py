@@ -14,6 +14,7 @@ from facepad.report.cross import plots, tables
 from facepad.report.cross.content import CrossCell, CrossContent, CrossRow
 from facepad.report.cross.documents import COMPARABLE, latex, markdown
 from facepad.report.cross.published import PublishedCross
+from facepad.report.groups import COLUMNS, group_table
 from facepad.report.page import Section, render_page
 
 __all__ = ["CSV_FILE", "JSON_FILE", "LATEX_FILE", "MARKDOWN_FILE", "PAGE_FILE", "write_cross"]
@@ -70,11 +71,13 @@ def _page(content: CrossContent) -> str:
         }
         for place, (each, level) in enumerate(shown, start=1)
     ]
+    groups = [(title, group_table(found)) for title, found in tables.groups(content)]
     beside = [(level, content.sets_at(level), lines) for level in content.levels
               if (lines := tables.published(content, level))]  # fmt: skip
     sections = [
         Section("overview", "Overview"),
         Section("requirements", "Requirements", bool(content.findings)),
+        Section("groups", "Groups", bool(groups)),
         Section("published", "Published results", bool(beside)),
         *(Section(f"part-{n}", f"{each.name}, {level}s") for n, (each, level) in enumerate(shown, start=1)),
         Section("notes", "Notes", bool(content.notes)),
@@ -85,6 +88,8 @@ def _page(content: CrossContent) -> str:
         "sections": [section for section in sections if section.present],
         "overviews": [(level, content.sets_at(level), tables.overview(content, level)) for level in content.levels],
         "requirements": tables.requirements(content) if content.findings else None,
+        "groups": groups,
+        "group_columns": COLUMNS,
         "beside": beside,
         "comparable": COMPARABLE,
         "columns": {measure.key: measure.name for measure in MEASURES},

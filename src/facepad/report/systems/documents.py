@@ -10,7 +10,7 @@ from facepad.metrics import MEASURES
 from facepad.metrics.field import FIELD_MEASURES
 from facepad.report import sentences
 from facepad.report.cross.documents import tex
-from facepad.report.markdown import bold, group_lines, heading, plain, table
+from facepad.report.markdown import bold, group_lines, heading, note_lines, plain, table
 from facepad.report.systems import tables
 from facepad.report.systems.content import MeasuredSystem, SystemsContent
 from facepad.report.systems.inputs import InputFile
@@ -64,7 +64,7 @@ def _requirements(content: SystemsContent) -> Iterator[str]:
     yield from heading("Requirements")
     yield from ("", plain(explanation))
     yield from table(columns, rows, text_columns=4)
-    yield from ("", *(f"- {plain(note)}." for note in notes))
+    yield from note_lines(notes)
 
 
 def _tests(content: SystemsContent) -> Iterator[str]:
@@ -96,14 +96,14 @@ def _system(system: MeasuredSystem) -> Iterator[str]:
     yield from ("", bold(sentences.decision(system.content)))
     if missing := sentences.non_responses(system.content):
         yield from ("", plain(missing))
-    yield from group_lines(system.content.summary)
+    yield from group_lines(system.content.summary.groups)
     yield ""
     for remark in sentences.remarks(system.content):
         yield f"- {'**Warning.** ' if remark.kind == 'warning' else ''}{plain(remark.text)}"
     if system.whole:
         yield from ("", "Whole system, detection and comparison, in percent:")
         yield from table(("Rate", "Value", "95 % interval", "n"), system_rows(system.whole))
-        yield from ("", *(f"- {plain(note)}." for note in system.whole.notes))
+        yield from note_lines(system.whole.notes)
 
 
 def latex(content: SystemsContent) -> str:

@@ -120,7 +120,7 @@ def _part(system: MeasuredSystem, place: int) -> dict[str, Any]:
         "whole": system_rows(system.whole) if system.whole else [],
         "curve": spoofability_plot(system.curve, f"epsc-{place}") if system.curve else None,
         "series": report_tables.series(content.summary),
-        "groups": group_table(content.summary),
+        "groups": group_table(content.summary.groups),
         "group_columns": COLUMNS,
         "matrix": report_tables.matrix(content),
         "histogram": plots.histogram_plot(content.split_name, content, caption, number=place),

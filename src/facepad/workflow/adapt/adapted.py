@@ -9,6 +9,7 @@ from typing import Any
 
 from facepad.metrics import Finding as RequirementFinding
 from facepad.metrics import Requirement, check_requirements, format_findings, to_videos
+from facepad.metrics.group_text import group_lines
 from facepad.modelfile.bundle import Bundle
 from facepad.workflow.adapt.choice import Judged
 from facepad.workflow.adapt.evidence import Evidence
@@ -30,6 +31,7 @@ class AdaptSettings:
         only: Names of the candidates to try. Empty tries all.
         thumbnails: Show the worst images in the report. Images may show real people.
         requirements: Requirements to hold against the out-of-fold decisions.
+        by: The attributes whose groups are measured by the out-of-fold decisions (`facepad.metrics.with_groups`).
     """
 
     criterion: str = "eer"
@@ -39,6 +41,7 @@ class AdaptSettings:
     only: tuple[str, ...] = ()
     thumbnails: bool = True
     requirements: tuple[Requirement, ...] = ()
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Adapted:
         plan: The plan.
         findings: The findings on the site's images.
         judged: The results of all candidates on people whom their training did not see, the best first.
-        winner: The result of the chosen candidate.
+        winner: The result of the chosen candidate. Its summary has the groups of `AdaptSettings.by`.
         bundle: The model file's content.
         left_out: Name of a candidate -> reason why it has no result.
         notes: Limitations of the result, such as a calibration without training.
@@ -129,4 +132,8 @@ def adapted_words(adapted: Adapted) -> str:
     chosen = [f"chosen: {adapted.winner.name}", f"expect of new people: {expected}"]
     presets = [f"preset {preset}" for preset in adapted.bundle.description.presets]
     asked = ["", "requirements, from out-of-fold decisions:", format_findings(adapted.requirements)]
-    return "\n".join([head, *rows, *chosen, *presets, *(asked if adapted.requirements else [])])
+    lines = [head, *rows, *chosen, *presets, *(asked if adapted.requirements else [])]
+    if groups := adapted.winner.summary.groups:
+        lines += ["", "groups, from out-of-fold decisions:", *group_lines(groups)]
+        lines += [f"note: {note}" for note in groups.notes]
+    return "\n".join(lines)

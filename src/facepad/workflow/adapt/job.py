@@ -17,7 +17,15 @@ from facepad.errors import DivergedError, InputError, MetricError, OutputExistsE
 from facepad.files.disk import read_json, write_json
 from facepad.files.downloads import find_local
 from facepad.files.locks import exclusive
-from facepad.metrics import check_videos, parse_criterion, remarks, weak_notes, write_scores
+from facepad.metrics import (
+    check_columns,
+    check_videos,
+    parse_criterion,
+    remarks,
+    weak_notes,
+    with_groups,
+    write_scores,
+)
 from facepad.modelfile.bundle import Bundle, write_bundle
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.runtime.progress import progress_bar
@@ -55,13 +63,15 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
         progress: Draw progress bars on stderr.
 
     Raises:
-        InputError: the site cannot be used, or ``out`` holds another adaptation or other files.
+        InputError: the site cannot be used, ``out`` holds another adaptation or other files, or a column makes no
+            groups.
         BusyError: another process adapts in the folder.
         RunError: the disk is full.
     """
     settings, started = settings or AdaptSettings(), time.monotonic()
     parse_criterion(settings.criterion)
     read = read_site(site)
+    check_columns(read.samples, settings.by)
     _require_usable(out)
     with exclusive(out, "adapting"):
         manifest = prepare_site(read, out, settings.jobs, progress)
@@ -74,6 +84,7 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
         usable = _usable(samples, manifest)
         if settings.requirements:
             check_videos(usable)
+        check_columns(usable, settings.by)
         _require_same(out, manifest, settings)
         job = _Job(read.name, out, manifest, usable, settings, progress, started)
         plan = job.plan()
@@ -120,6 +131,7 @@ class _Job:
         notes = self._notes()
         with _timed(seconds, "final"):
             best, final = self._final(candidates, judged, oof, left_out)
+        grouped = with_groups(best.summary, best.decided, self.settings.by)
         with _timed(seconds, "evidence"):
             evidence = self._evidence(best, candidates, judged, oof, plan)
         bundle = self._described(final, best, plan, notes, evidence)
@@ -132,7 +144,7 @@ class _Job:
             plan=plan,
             findings=findings,
             judged=tuple(sorted(ranked, key=lambda each: (each.fold_eer, each.size))),
-            winner=best,
+            winner=replace(best, summary=grouped),
             bundle=bundle,
             left_out=left_out,
             notes=notes,

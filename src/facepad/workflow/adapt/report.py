@@ -84,6 +84,7 @@ def report_content(adapted: Adapted, *, thumbnails: bool = True) -> AdaptContent
         facts=_facts(adapted),
         card=_terms(adapted.bundle),
         requirements=adapted.requirements,
+        groups=best.summary.groups,
     )
 
 

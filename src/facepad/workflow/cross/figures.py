@@ -26,6 +26,7 @@ from facepad.metrics import (
     level_words,
     summarize,
     to_videos,
+    with_groups,
 )
 from facepad.report.cross import CrossCell, CrossFinding, CrossRow, Figure, runs_of
 from facepad.types import ScoreRecord
@@ -38,7 +39,7 @@ _Level = Literal["frame", "video"]
 
 
 def measure_cell(scored: ScoredCell, settings: CrossSettings, place: str) -> Iterator[CrossCell]:
-    """Measure a cell at frame level and, if the test samples name videos, at video level.
+    """Measure a cell at frame level and, if the test samples name videos, at video level. Groups are at the last level.
 
     Args:
         scored: The scores of the cell.
@@ -54,11 +55,8 @@ def measure_cell(scored: ScoredCell, settings: CrossSettings, place: str) -> Ite
         aggregation = settings.aggregation if level == "video" else None
         records = to_videos(scored.records, aggregation) if aggregation else scored.records
         try:
-            thresholds = dict(_thresholds(scored, records, aggregation, settings.resampling))
-            summaries = {
-                origin: summarize(records, chosen, resampling=settings.resampling, aggregation=aggregation)
-                for origin, chosen in thresholds.items()
-            }
+            by = settings.by if level == levels[-1] else ()
+            summaries = dict(_summaries(scored, records, aggregation, replace(settings, by=by)))
         except MetricError as error:
             raise MetricError(f"{cell.member.system} on {cell.manifest}: {error}") from None
         yield CrossCell(
@@ -72,6 +70,15 @@ def measure_cell(scored: ScoredCell, settings: CrossSettings, place: str) -> Ite
             records=records,
             place=place,
         )
+
+
+def _summaries(
+    scored: ScoredCell, records: Sequence[ScoreRecord], aggregation: Aggregation | None, settings: CrossSettings
+) -> Iterator[tuple[str, PadSummary]]:
+    """Origin of the threshold and metrics; with groups, unless the threshold was chosen on the test scores."""
+    for origin, chosen in _thresholds(scored, records, aggregation, settings.resampling):
+        summary = summarize(records, chosen, resampling=settings.resampling, aggregation=aggregation)
+        yield origin, summary if origin == "test" else with_groups(summary, records, settings.by)
 
 
 def _names_videos(records: Sequence[ScoreRecord]) -> bool:

@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, require_both_classes
 from facepad.datasets.merge import merge_manifests
-from facepad.errors import InputError
-from facepad.metrics import Aggregation, Requirement, Resampling, parse_criterion
+from facepad.errors import InputError, MetricError
+from facepad.metrics import Aggregation, Requirement, Resampling, check_columns, parse_criterion
+from facepad.metrics.levels import with_shared_attributes
 from facepad.modelfile.bundle import Bundle
 from facepad.modelfile.catalog import FoundModel, find_model
 from facepad.modelfile.run_folder import RunFolder
 from facepad.types import Label, Sample, Split
 from facepad.workflow.cross.protocols import divide_by_protocol
-from facepad.workflow.cross.sets import Division, ManifestSet, divide_by_lists, measured_samples
+from facepad.workflow.cross.sets import Division, ManifestSet, divide_by_lists, measured_samples, with_videos
 from facepad.workflow.overlap import attack_notes, coverage_notes, image_files, threshold_notes
 from facepad.workflow.scoring import dev_samples
 
@@ -54,6 +55,7 @@ class CrossSettings:
         batch_size: Images per batch.
         resampling: The settings of the bootstrap.
         requirements: Requirements to hold against the decisions of each cell.
+        by: The attributes whose groups are measured in each cell (`facepad.metrics.with_groups`).
     """
 
     test: Sequence[str | Path] = ()
@@ -68,6 +70,7 @@ class CrossSettings:
     batch_size: int = 32
     resampling: Resampling = field(default_factory=Resampling)
     requirements: tuple[Requirement, ...] = ()
+    by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,7 @@ def make_plan(settings: CrossSettings, out: Path) -> Plan:
 
     Raises:
         InputError: there is no model and no recipe, a manifest or model is missing or wrong, a test set lacks a class,
-            or a recipe has no source with train and dev samples.
+            a column makes no groups, or a recipe has no source with train and dev samples.
     """
     _check(settings)
     if settings.protocol is None:
@@ -177,6 +180,7 @@ def make_plan(settings: CrossSettings, out: Path) -> Plan:
         division = divide_by_protocol(settings.protocol, settings.data)
     tests = division.tests
     samples = {path: measured_samples(path) for test in tests for path in test.folds.values()}
+    _check_groups(samples, settings.by)
     if settings.recipes:
         _check_sources(division)
     found = [(model, find_model(model)) for model in settings.models]
@@ -191,7 +195,7 @@ def make_plan(settings: CrossSettings, out: Path) -> Plan:
         members += _runs(name, recipe, settings, train, division.source, out)
     notes = list(division.notes)
     cells = list(_cells(members, division, train, notes))
-    if settings.requirements:
+    if settings.requirements or settings.by:
         _require_thresholds(cells)
     notes += _threshold_notes(cells, samples)
     return Plan(settings, tests, train, division.source, members, cells, samples, list(dict.fromkeys(notes)))
@@ -214,13 +218,23 @@ def _check(settings: CrossSettings) -> None:
         raise InputError(f"cross chooses thresholds on dev sets; {settings.criterion} is a threshold, not a criterion")
 
 
+def _check_groups(samples: dict[Path, list[Sample]], columns: Sequence[str]) -> None:
+    """Refuse columns that make no groups of a test set, at the level at which groups are measured."""
+    for path, measured in samples.items():
+        try:
+            check_columns(with_shared_attributes(measured) if with_videos(measured) else measured, columns)
+        except MetricError as error:
+            raise MetricError(f"{path}: {error}") from None
+
+
 def _require_thresholds(cells: Sequence[Cell]) -> None:
-    """Refuse a cell whose only threshold is chosen on its own test scores: its verdicts would prove nothing."""
+    """Refuse a cell whose only threshold is chosen on its own test scores: its decisions would prove nothing."""
     for cell in cells:
         if cell.dev is None and not cell.member.has_threshold:
             raise InputError(
-                f"{cell.member.system} has no threshold for {cell.test}, so no requirement can be checked: name a "
-                "source whose dev samples choose it (--train manifest.csv), or a model file with a threshold"
+                f"{cell.member.system} has no threshold for {cell.test}, so no requirement can be checked and no group "
+                "be measured: name a source whose dev samples choose it (--train manifest.csv), or a model file with a "
+                "threshold"
             )
 
 

@@ -249,6 +249,25 @@ def test_machine_without_pytorch_is_told_the_extra(home, monkeypatch, tmp_path):
         adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)
 
 
+def test_groups_of_people_are_measured_by_the_out_of_fold_decisions(home, fits, facepad, tmp_path):
+    tiny_model(home)
+    site, out = tiny_site(tmp_path / "site", people=10, images=2), tmp_path / "out"
+    samples = read_manifest(site)
+    code, _, err = facepad("adapt", site, out, "--by", "gender")
+    assert (code, err.count("\n")) == (2, 1) and "no column 'gender', and no further column" in err
+    assert not out.exists()
+    write_manifest(site, [replace(s, attributes=(("gender", "fm"[int(s.subject[-1]) % 2]),)) for s in samples])
+    code, text, err = facepad("adapt", site, out, "--jobs", 1, "--by", "gender")
+    assert code == 0, err
+    found = json.loads((out / "adapt.json").read_text())["out_of_fold"]
+    groups = found["groups"]["groups"]
+    assert [(each["values"]["gender"], each["units"]) for each in groups] == [("f", 5), ("m", 5)]
+    both = sum(each["bpcer"]["value"] * each["bpcer"]["n"] for each in groups)
+    assert both == pytest.approx(found["bpcer"]["value"] * found["bpcer"]["n"]), "the same decisions as all rates"
+    for place in (text, (out / "report.md").read_text(), (out / "report.html").read_text()):
+        assert "Largest gap of BPCER" in place and "out of fold" in place.replace("-", " ")
+
+
 def test_requirements_on_a_video_of_both_classes_are_refused_before_any_fit(home, fits, tmp_path):
     tiny_model(home)
     site = tiny_site(tmp_path / "site", people=2, images=2)

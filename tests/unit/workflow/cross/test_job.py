@@ -4,7 +4,6 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -13,16 +12,24 @@ from facepad.datasets import manifest as manifest_module
 from facepad.datasets.manifest import manifest_words
 from facepad.errors import InputError
 from facepad.files.locks import exclusive
-from facepad.metrics import Resampling, metrics_from_file, read_requirements
+from facepad.metrics import (
+    Resampling,
+    compare_groups,
+    metrics_from_file,
+    read_requirements,
+    read_scores,
+    to_videos,
+)
 from facepad.modelfile.bundle import write_bundle
 from facepad.modelfile.catalog import find_model
-from facepad.report.cross import CrossFinding
+from facepad.report.cross import CrossCell
 from facepad.types import AttackType, Label, Split
 from facepad.workflow.calibrate import calibrate_bundle
 from facepad.workflow.cross import cells as cells_module
 from facepad.workflow.cross.job import cross
 from facepad.workflow.cross.plan import CrossSettings, make_plan
 from helpers.recipes import ONE_STAGE
+from helpers.reports import Page
 
 RESAMPLING = Resampling(replicates=100)
 
@@ -333,9 +340,63 @@ def test_requirements_are_held_at_video_level_at_each_threshold_but_that_of_the_
     assert 'id="requirements"' in (out / "cross.html").read_text()
 
 
+@pytest.fixture(scope="module")
+def of_people(manifest_like, tmp_path_factory):
+    """A test set whose people have a gender, and whose videos are presentations."""
+    folder = tmp_path_factory.mktemp("people") / "gate"
+    folder.mkdir()
+
+    def change(sample):
+        number = int(Path(sample.path).stem)
+        gender = ("gender", "fm"[number // 2 % 2])
+        return replace(sample, subject=f"p{number // 2}", split=None, video=str(sample.label), attributes=(gender,))
+
+    return manifest_like(folder, change)
+
+
+def test_groups_are_measured_at_video_level_at_each_threshold_but_that_of_the_test(
+    model, noisy_manifest, of_people, measured, tmp_path, facepad
+):
+    out = tmp_path / "out"
+    words = ("cross", out, "--model", model, "--train", noisy_manifest, "--test", of_people, "--by", "gender")
+    code, _, err = facepad(*words)
+    assert code == 0, err
+    cells = json.loads((out / "cross.json").read_text())["cells"]
+    grouped = {
+        (cell["level"], origin) for cell in cells for origin, found in cell["thresholds"].items() if found["groups"]
+    }
+    assert grouped == {("video", "dev"), ("video", "model")}
+    [videos] = [cell for cell in cells if cell["level"] == "video"]
+    scores = out / "cells" / "tiny" / "gate" / "scores.csv"
+    records = to_videos(read_scores(scores).records, "mean")
+    for origin in ("dev", "model"):
+        threshold = videos["thresholds"][origin]["threshold"]["value"]
+        groups = compare_groups(records, threshold, ["gender"], "subject", Resampling("subject"))
+        assert videos["thresholds"][origin]["groups"] == groups.to_dict()
+    page, markdown = Page((out / "cross.html").read_text()), (out / "cross.md").read_text()
+    assert page.sections()[1] == "groups"
+    for place in (page.text, markdown):
+        assert "tiny on gate, videos; threshold from source's dev" in place
+        assert "tiny on gate, videos; threshold from model's own" in place
+    code, _, err = facepad(*words[:-1], "gendre")
+    assert (code, err) == (
+        2,
+        f"facepad: {of_people}: the measured samples have no column 'gendre' (did you mean 'gender'?); the further "
+        "columns are gender\n",
+    )
+    code, _, err = facepad(*words[:-2], "--test", measured, "--by", "gender")
+    assert code == 2 and f"{measured}: the measured samples have no column 'gender'" in err
+
+
+def test_groups_without_a_threshold_from_other_data_are_refused_before_the_work(bare_model, of_people, tmp_path):
+    with pytest.raises(InputError, match="has no threshold for gate, so .* no group be measured: .*--train"):
+        cross(tmp_path / "out", CrossSettings(models=[bare_model], test=[of_people], by=("gender",)))
+    assert not (tmp_path / "out" / "cells").exists()
+
+
 def test_requirements_without_a_threshold_from_other_data_are_refused_before_the_work(bare_model, measured, tmp_path):
     settings = CrossSettings(models=[bare_model], test=[measured], requirements=read_requirements(["apcer=0.07"]))
-    with pytest.raises(InputError, match="has no threshold for phone, so no requirement can be checked: .*--train"):
+    with pytest.raises(InputError, match="has no threshold for phone, so no requirement can be checked .*--train"):
         cross(tmp_path / "out", settings)
     assert not (tmp_path / "out" / "cells").exists()
 
@@ -346,10 +407,9 @@ def bare_model(tiny_run, tmp_path_factory):
     return write_bundle(tmp_path_factory.mktemp("bare") / "bare.facepad", find_model(tiny_run).read())
 
 
-def test_a_finding_names_the_seed_and_the_folds_of_its_run():
+def test_a_cell_names_the_seed_and_the_folds_of_its_run():
     def words(seed, train_fold, test_fold):
-        cell = SimpleNamespace(seed=seed, train_fold=train_fold, test_fold=test_fold)
-        return CrossFinding(cell, "dev", None).run
+        return CrossCell("system", "test", "frame", seed, train_fold, test_fold, {}, [], "").run
 
     assert words(None, "", "") == ""
     assert words(3, "", "") == "seed 3"
