@@ -59,6 +59,13 @@ def report(
     ] = None,
     require: RequireOption = None,
     profile: ProfileOption = None,
+    match: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Scores file of a face comparison, for the rates of the whole system. One for all systems, or one for "
+            "each, in order. Without it: a column match of the scores files."
+        ),
+    ] = None,
     match_threshold: MatchThresholdOption = None,
     higher_is: HigherIsOption = Label.BONA_FIDE,
     by: ByOption = None,
@@ -93,14 +100,14 @@ def report(
     if verify:
         if scores:
             raise typer.BadParameter("--verify takes the folder of the report alone")
-        if dev or sign_with or options != ReportOptions():
+        if dev or match or sign_with or options != ReportOptions():
             raise typer.BadParameter("--verify takes the options from inputs.json, and no other option but --keys")
         return _verify(out, keys)
     if keys:
         raise typer.BadParameter("--keys needs --verify")
     if not scores:
         raise typer.BadParameter("name at least one scores file, and then the output folder")
-    files = named_files(scores, dev or ())
+    files = named_files(scores, dev or (), match or ())
     signer = _signer(sign_with) if sign_with else None
     require_empty(out)
     content = measure_systems(files, options)

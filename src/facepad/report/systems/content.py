@@ -26,7 +26,7 @@ class ReportOptions:
         higher_is: The meaning of high scores in all files.
         require: Requirements to hold against each system, such as ``apcer=0.07``.
         profile: Names of profiles of requirements.
-        match_threshold: The lowest accepted comparison score, if the column ``match`` holds scores.
+        match_threshold: The lowest accepted comparison score, if the comparisons are scores.
         by: The attributes whose groups are measured.
     """
 
@@ -76,22 +76,27 @@ class SystemFiles:
         name: Name of the system in the report.
         scores: Its scores file.
         dev: A second scores file, whose dev lines choose the threshold; None without one.
+        match: The scores file of a comparison with the claimed identity (`facepad.metrics.system_of`); None takes the
+            column ``match`` of the scores file, if it has one.
     """
 
     name: str
     scores: Path
     dev: Path | None = None
+    match: Path | None = None
 
 
-def named_files(scores: Sequence[Path], dev: Sequence[Path] = ()) -> list[SystemFiles]:
+def named_files(scores: Sequence[Path], dev: Sequence[Path] = (), match: Sequence[Path] = ()) -> list[SystemFiles]:
     """Name the systems after their files, or after the different parts of the paths if files have the same name.
 
     Args:
         scores: The scores file of each system.
         dev: The second scores file of each system, in the same order; empty without second files.
+        match: The scores file of a comparison: one for all systems, or one for each in the same order; empty without
+            such files.
 
     Raises:
-        InputError: a file is given twice, or the numbers of files differ.
+        InputError: a scores file is given twice, or the numbers of files differ.
 
     >>> [each.name for each in named_files([Path("a/scores.csv"), Path("b/scores.csv")])]
     ['a', 'b']
@@ -100,15 +105,17 @@ def named_files(scores: Sequence[Path], dev: Sequence[Path] = ()) -> list[System
     """
     if dev and len(dev) != len(scores):
         raise InputError(f"expected one --dev for each scores file, in order, got {len(dev)} for {len(scores)}")
+    if len(match) not in (0, 1, len(scores)):
+        wanted = f"expected one --match for all {len(scores)} scores files, or one for each, in order"
+        raise InputError(f"{wanted}; got {len(match)}")
     if len({path.resolve() for path in scores}) < len(scores):
         raise InputError("expected each scores file once")
     names = [path.stem for path in scores]
     if len(set(names)) < len(names):
         names = _different_parts(scores)
-    return [
-        SystemFiles(name, path, dev[place] if dev else None)
-        for place, (name, path) in enumerate(zip(names, scores, strict=True))
-    ]
+    none: list[Path | None] = [None] * len(scores)
+    matches = list(match) * len(scores) if len(match) == 1 else match
+    return [SystemFiles(*files) for files in zip(names, scores, dev or none, matches or none, strict=True)]
 
 
 def _different_parts(paths: Sequence[Path]) -> list[str]:
@@ -130,7 +137,7 @@ class MeasuredSystem:
         content: The metrics at the threshold, with the scores and the threshold.
         field: Key of each of `FIELD_MEASURES` -> rate.
         times: The decision times; None if the file has no times.
-        whole: The rates of detection and comparison together; None if the file has no column ``match``.
+        whole: The rates of detection and comparison together; None without a comparison.
         curve: The expected performance and spoofability curve; None without comparison scores on dev and test.
     """
 

@@ -29,7 +29,7 @@ class InputFile:
 
     Attributes:
         system: Name of the system.
-        role: ``scores`` or ``dev``.
+        role: ``scores``, ``dev`` or ``match``.
         path: Path of the file, relative to the folder of the report if possible.
         sha256: SHA-256 of the file.
         size: Length of the file in bytes.
@@ -52,7 +52,11 @@ def input_files(content: SystemsContent, folder: Path) -> list[InputFile]:
     return [
         InputFile(system.name, role, _relative(path, folder), sha256_file(path), path.stat().st_size)
         for system in content.systems
-        for role, path in (("scores", system.files.scores), ("dev", system.files.dev))
+        for role, path in (
+            ("scores", system.files.scores),
+            ("dev", system.files.dev),
+            ("match", system.files.match),
+        )
         if path is not None
     ]
 
@@ -132,4 +136,6 @@ class Inputs:
         paths: dict[str, dict[str, Path]] = {}
         for each in self.files:
             paths.setdefault(each.system, {})[each.role] = folder / each.path
-        return [SystemFiles(name, found["scores"], found.get("dev")) for name, found in paths.items()]
+        return [
+            SystemFiles(name, found["scores"], found.get("dev"), found.get("match")) for name, found in paths.items()
+        ]

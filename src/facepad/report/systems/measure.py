@@ -43,11 +43,12 @@ def measure_systems(files: Sequence[SystemFiles], options: ReportOptions) -> Sys
         ScoresError: a file cannot be read or has an invalid format, or a column of times or of matches holds
             something else.
         MetricError: one class has no scores, the criterion or a requirement is unknown, a requirement cannot be
-            checked, a column makes no groups, or a threshold of match is given and no file has matches.
+            checked, a column makes no groups, or a threshold of match is given and no system has a comparison.
     """
     systems = [_measured(each, options) for each in files]
-    if options.match_threshold is not None and not any(has_matches(each.content.measured) for each in systems):
-        raise MetricError("a threshold of match needs comparisons: a column match in a scores file")
+    compared = any(_compares(each.files, each.content.measured) for each in systems)
+    if options.match_threshold is not None and not compared:
+        raise MetricError("a threshold of match needs comparisons: a column match, or --match OTHER.csv")
     tests = [_compared(pair, options) for pair in combinations(systems, 2)]
     adjusted = _adjusted([test.comparison for test in tests])
     tests = [replace(test, adjusted=own) for test, own in zip(tests, adjusted, strict=True)]
@@ -63,16 +64,27 @@ def _measured(files: SystemFiles, options: ReportOptions) -> MeasuredSystem:
         parts.measured, threshold, source=files.scores.name, notes=parts.notes, aggregation=options.aggregation
     )
     requirements = read_requirements(options.require, options.profile)
-    match_threshold = options.match_threshold if has_matches(parts.measured) else None
+    match_threshold = options.match_threshold if _compares(files, parts.measured) else None
     try:
         summary = with_groups(summary, parts.measured, options.by)
-        whole = system_of(parts.measured, threshold.value, match_threshold=match_threshold)
-        curve = system_curve(parts, threshold.value, None, match_threshold)[0] if whole else None
+        whole = system_of(
+            parts.measured,
+            threshold.value,
+            match=files.match,
+            match_threshold=match_threshold,
+            aggregation=options.aggregation,
+        )
+        curve = system_curve(parts, threshold.value, files.match, match_threshold)[0] if whole else None
         findings = check_system(parts.measured, threshold, requirements, whole)
     except (MetricError, ScoresError) as error:
         raise type(error)(f"{files.scores}: {error}") from None
     content = ReportContent(files.name, summary, [*_dev(parts), *parts.measured], threshold, findings=findings)
     return MeasuredSystem(files, content, field_rates(parts.measured), _times(files, parts), whole, curve)
+
+
+def _compares(files: SystemFiles, records: Sequence[ScoreRecord]) -> bool:
+    """Whether a system has the decisions of a comparison."""
+    return files.match is not None or has_matches(records)
 
 
 def _dev(parts: Parts) -> list[ScoreRecord]:

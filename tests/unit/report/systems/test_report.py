@@ -272,6 +272,9 @@ def test_files_with_one_name_are_named_by_what_differs_in_their_paths(tmp_path, 
         (["{a}", "{out}", "--dev", "{b}", "--dev", "{b}"], "one --dev for each scores file, in order, got 2 for 1"),
         (["{a}", "{out}", "--keys", "{b}"], "--keys needs --verify"),
         (["{a}", "{out}", "--verify"], "takes the folder of the report alone"),
+        (["{a}", "{b}", "{out}"] + 3 * ["--match", "{b}"], "one --match for all 2 scores files, or one for each, in"),
+        (["{a}", "{out}", "--match", "{absent}"], "cannot read scores file"),
+        (["{out}", "--verify", "--match", "{b}"], "--verify takes the options from inputs.json"),
         (["{out}", "--verify"], "is not the folder of a report"),
         (["{out}", "--verify", "--require", "apcer=0.1"], "--verify takes the options from inputs.json"),
         (["{out}", "--verify", "--dev", "{b}"], "--verify takes the options from inputs.json"),
@@ -328,6 +331,42 @@ def test_a_column_of_matches_gives_the_rates_of_the_whole_system_in_every_file(t
     assert facepad("report", "--verify", tmp_path / "out")[0] == 0
     code, _, err = facepad("report", path, tmp_path / "other")
     assert code == 2 and "name the lowest accepted score (--match-threshold)" in err
+
+
+def comparison(path: Path, scores: Path, accepts: str) -> Path:
+    """A scores file of a comparison that accepts the presentations whose number ends in one of these digits."""
+    lines = [line.split(",") for line in scores.read_text().splitlines()[1:]]
+    rows = [f"{name},{who},{label},{int(name[:-4][-1] in accepts)}" for name, who, label, *_ in lines]
+    path.write_text("\n".join(["path,subject,label,score", *rows, ""]))
+    return path
+
+
+def test_files_of_a_comparison_are_for_all_systems_or_for_each_in_order(tmp_path, facepad):
+    scores = [write(tmp_path / f"{name}.csv", seed, 0.1) for seed, name in enumerate("ab")]
+    all_match = comparison(tmp_path / "all.csv", scores[0], "0123456789")
+    few = comparison(tmp_path / "few.csv", scores[0], "012")
+
+    def rates(out, *matches):
+        given = [word for match in matches for word in ("--match", match)]
+        code, _, err = facepad("report", *scores, out, "--match-threshold", 0.5, "--require", "iapar=0.9", *given)
+        assert code in (0, 5), err
+        assert facepad("report", "--verify", out)[0] == 0
+        return [each["whole_system"] for each in json.loads((out / "report.json").read_text())["systems"]]
+
+    for place, matches in enumerate(([all_match], [few], [all_match, few])):
+        found = rates(tmp_path / f"out-{place}", *matches)
+        for system, path, match in zip(found, scores, matches * (2 // len(matches)), strict=True):
+            summary, parts = measured_file(path)
+            alone = metrics.system_of(parts.measured, summary.threshold.value, match=match, match_threshold=0.5)
+            assert system["riapar"] == alone.rates["riapar"].to_dict()
+    files = json.loads((tmp_path / "out-2" / "inputs.json").read_text())["inputs"]
+    assert [(each["system"], each["role"], each["path"]) for each in files if each["role"] == "match"] == [
+        ("a", "match", "../all.csv"),
+        ("b", "match", "../few.csv"),
+    ]
+    few.write_text(few.read_text().replace(",1\n", ",0\n"))
+    code, text, _ = facepad("report", "--verify", tmp_path / "out-2")
+    assert code == 1 and "input ../few.csv has changed" in text and "systems.1.whole_system.iapmr" in text
 
 
 def test_groups_of_a_column_are_in_the_report_and_measured_again(facepad, tmp_path):
