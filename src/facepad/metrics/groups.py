@@ -21,10 +21,12 @@ from facepad.metrics.arrays import Ints
 from facepad.metrics.cells import count_cells
 from facepad.metrics.gaps import LEAST_UNITS, Blocks, Gap, largest_gap, make_blocks
 from facepad.metrics.intervals import Rate
+from facepad.metrics.matches import INTENT, MATCH
 from facepad.metrics.measures import APCER, APNRR, BPCER, BPNRR, FAR
 from facepad.metrics.notes import Note, NoteKind
 from facepad.metrics.resampling import Cluster, Resampling
 from facepad.metrics.table import ScoreTable, score_table
+from facepad.metrics.times import TIME_COLUMNS
 from facepad.types import Sample, ScoreRecord
 
 __all__ = ["MOST_GROUPS", "GroupComparison", "GroupRates", "check_columns", "compare_groups", "parse_columns"]
@@ -32,6 +34,8 @@ __all__ = ["MOST_GROUPS", "GroupComparison", "GroupRates", "check_columns", "com
 MOST_GROUPS = 50
 """The largest number of groups that are compared."""
 
+#: Columns whose meaning is not an attribute of people or places, so that messages do not offer them.
+_NO_GROUPS = {"species", "series", MATCH, INTENT, *TIME_COLUMNS}
 _LEAST_NAMED = 0.1  # the share of the records that must name a group
 _NAMES = {"bpcer": "BPCER", "apcer": "APCER"}
 
@@ -137,13 +141,13 @@ def check_columns(items: Sequence[Sample | ScoreRecord], columns: Sequence[str])
     """
     if not columns:
         return
-    present = sorted({name for item in items for name, _ in item.attributes})
+    present = sorted({name for item in items for name, _ in item.attributes} - _NO_GROUPS)
     for column in columns:
         values = Counter(value for item in items if (value := item.attribute(column)) is not None)
         if not values:
             close = difflib.get_close_matches(column, present, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
-            known = f"; the further columns are {', '.join(present)}" if present else ", and no further column"
+            known = f"; the attributes are {', '.join(present)}" if present else ", and no attribute"
             raise MetricError(f"the measured samples have no column {column!r}{hint}{known}")
         if values.total() < _LEAST_NAMED * len(items):
             share = f"{values.total()} of {len(items)} measured samples"

@@ -183,7 +183,7 @@ def test_equal_groups_have_no_gap():
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
-        (["gendre"], "the measured samples have no column 'gendre' (did you mean 'gender'?); the further columns are"),
+        (["gendre"], "the measured samples have no column 'gendre' (did you mean 'gender'?); the attributes are"),
         (["site"], "column 'site' has one value, 'north': there is nothing to compare"),
         (["eyes"], "column 'eyes' is nearly empty: 1 of 24 measured samples have a value, expected 10 % at least"),
         (["number"], "expected 2 to 50 groups, got 60 values of number"),
@@ -202,8 +202,18 @@ def test_columns_that_make_no_groups_are_refused(columns, says):
 
 
 def test_scores_without_further_columns_have_no_groups():
-    with pytest.raises(MetricError, match="have no column 'gender', and no further column"):
+    with pytest.raises(MetricError, match="have no column 'gender', and no attribute"):
         metrics.check_columns([record(0.5, "s", None)], ["gender"])
+
+
+def test_columns_with_another_meaning_are_not_offered():
+    others = {"species": "wax", "series": "1", "match": "1", "intent": "genuine", "seconds": "1", "milliseconds": "1"}
+    both = [record(0.5, "s", None, **others, light="day"), record(0.5, "t", None, **others)]
+    for absent in ("gender", "specie"):
+        with pytest.raises(MetricError, match=f"have no column '{absent}'; the attributes are light$"):
+            metrics.check_columns(both, [absent])
+    with pytest.raises(MetricError, match="have no column 'gender', and no attribute$"):
+        metrics.check_columns(both[1:], ["gender"])
 
 
 @pytest.mark.parametrize("text", ["", " ", "gender,", "gender,gender"])

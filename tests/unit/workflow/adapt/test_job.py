@@ -254,7 +254,7 @@ def test_groups_of_people_are_measured_by_the_out_of_fold_decisions(home, fits, 
     site, out = tiny_site(tmp_path / "site", people=10, images=2), tmp_path / "out"
     samples = read_manifest(site)
     code, _, err = facepad("adapt", site, out, "--by", "gender")
-    assert (code, err.count("\n")) == (2, 1) and "no column 'gender', and no further column" in err
+    assert (code, err.count("\n")) == (2, 1) and "no column 'gender', and no attribute" in err
     assert not out.exists()
     write_manifest(site, [replace(s, attributes=(("gender", "fm"[int(s.subject[-1]) % 2]),)) for s in samples])
     code, text, err = facepad("adapt", site, out, "--jobs", 1, "--by", "gender")
