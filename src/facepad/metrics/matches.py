@@ -58,34 +58,37 @@ def with_matches(
         ScoresError: a file is invalid or names no paths, a presentation occurs twice, the labels or intents differ, or
             a record has no line.
     """
-    others = list(read_scores(path).records)
-    for lines, what in ((records, "the scores file"), (others, str(path))):
+    named, others = list(records), list(read_scores(path).records)
+    for lines, what in ((named, "the scores file"), (others, str(path))):
         if any(is_line_name(line.path) for line in lines):
             raise ScoresError(f"{what} needs a column path, by which the lines of two files are joined")
     of_column = has_matches(others)
-    named = list(records)
     if aggregation:
         others = to_videos(others, aggregation)
         if all(line.subject for line in (*named, *others)):
             named, others = _named_by_subject(named), _named_by_subject(others)
     given = [_with(each, {MATCH: each.attribute(MATCH) if of_column else _score_text(each)}) for each in others]
+    found = _lines_of(named, given, path)
+    notes = []
+    if unused := len(given) - len(found):
+        notes.append(Note(NoteKind.READING, f"{path}: {unused} lines are of presentations that are not measured"))
+    return [_compared(record, line, path) for record, line in zip(records, found, strict=True)], notes
+
+
+def _lines_of(named: Sequence[ScoreRecord], lines: Sequence[ScoreRecord], path: Path) -> list[ScoreRecord]:
+    """The line of each record. Each record needs one line, and lines of other presentations are left over."""
     try:
-        pairs = matched([_with(record, {MATCH: None, INTENT: None}) for record in named], given)
+        pairs = matched([_with(record, {MATCH: None, INTENT: None}) for record in named], lines)
     except ScoresError as error:
         raise ScoresError(f"{path} (B) does not fit the scores file (A): {error}") from None
-    if (missing := len(records) - len(pairs)) > 0:
-        found = {(one.path, one.frame) for one, _ in pairs}
-        first = next(record.path for record in named if (record.path, record.frame) not in found)
-        raise ScoresError(
-            f"{path}: expected a line for each of the {len(records)} measured presentations, {missing} have none "
-            f"(first: {first}), and {len(given) - len(pairs)} lines are of others"
-        )
-    notes = []
-    if unused := len(given) - len(pairs):
-        notes.append(Note(NoteKind.READING, f"{path}: {unused} lines are of presentations that are not measured"))
     line_of = {(one.path, one.frame): other for one, other in pairs}
-    compared = (line_of[name.path, name.frame] for name in named)
-    return [_compared(record, line, path) for record, line in zip(records, compared, strict=True)], notes
+    missing = [record.path for record in named if (record.path, record.frame) not in line_of]
+    if missing:
+        raise ScoresError(
+            f"{path}: expected a line for each of the {len(named)} measured presentations, {len(missing)} have none "
+            f"(first: {missing[0]}), and {len(lines) - len(pairs)} lines are of others"
+        )
+    return [line_of[record.path, record.frame] for record in named]
 
 
 def _named_by_subject(lines: Sequence[ScoreRecord]) -> list[ScoreRecord]:
