@@ -145,12 +145,11 @@ class Cells:
         This interval may be too wide, but it is not too narrow.
         """
         first, second = self.rate(rated.first), self.rate(rated.second)
-        value, quotients = (first.value + second.value) / 2, self._defined(rated)
-        n = int(self.total[np.any([quotient.whole > 0 for quotient in quotients], axis=0)].sum())
+        value, n = (first.value + second.value) / 2, first.n + second.n
         if {first.value, second.value} & {0.0, 1.0}:
             low, high = (first.low + second.low) / 2, (first.high + second.high) / 2
             return Rate(value, low, high, n, "mean of the bounds of its two rates")
-        clustered = min(map(self._clusters_in, quotients)) >= 2
+        clustered = min(map(self._clusters_in, self._defined(rated))) >= 2
         low, high = percentile_interval(value, rate_in(self._cluster_draws if clustered else self._frame_draws, rated))
         units = 0 if self.by_cluster is None else len(self.by_cluster)
         return Rate(value, low, high, n, f"bootstrap over {units} {self.unit}" if clustered else f"bootstrap, {FRAMES}")

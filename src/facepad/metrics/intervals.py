@@ -26,7 +26,8 @@ class Rate:
         value: The rate.
         low: Lower end of the interval, <= value.
         high: Upper end of the interval, >= value.
-        n: Number of samples in the denominator; samples of both classes if the rate uses both.
+        n: Number of samples in the denominator. The worst rate of several instruments has the n of this instrument; a
+            mean or a sum of two rates has the sum of both n; EER and AUC have the samples of both classes.
         method: Method of the interval, as text.
     """
 

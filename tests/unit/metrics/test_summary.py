@@ -112,6 +112,16 @@ def test_reported_apcer_is_the_worst_instrument_with_the_highest_bounds(summary)
     assert summary.instruments[summary.worst_instrument].apcer.value == summary.rates["apcer"].value
 
 
+def test_n_of_a_mean_is_the_sum_of_the_n_of_its_two_rates(records, summary):
+    _, attacks, kinds = arrays(records)
+    rates, bona_fide = summary.rates, summary.rates["bpcer"].n
+    assert rates["apcer"].n == kinds.count(summary.worst_instrument) < len(attacks)
+    assert rates["acer"].n == rates["apcer"].n + bona_fide
+    assert rates["hter"].n == len(attacks) + bona_fide
+    strict = summary.non_responses_as_errors
+    assert strict["acer"].n == strict["apcer"].n + strict["bpcer"].n
+
+
 def test_intervals_without_clusters_are_clopper_pearson_and_say_frames(records):
     summary = metrics.summarize(records, 0.5, resampling=metrics.Resampling(None, 200))
     matrix, rate = summary.confusion, summary.rates["bpcer"]

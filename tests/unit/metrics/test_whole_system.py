@@ -62,6 +62,11 @@ def drawn(seed, n=80):
     ]
 
 
+def test_n_of_riapar_is_the_sum_of_the_n_of_iapar_and_frr():
+    rates = whole_system(drawn(0), THRESHOLD, resampling=FEW).rates
+    assert rates["riapar"].n == rates["iapar"].n + rates["frr"].n == 29
+
+
 def by_hand(records):
     """The rates, counted one presentation at a time."""
 
