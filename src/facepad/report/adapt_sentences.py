@@ -13,7 +13,8 @@ __all__ = ["expectation", "honesty", "of_groups", "out_of_fold", "outlook", "sco
 
 def expectation(content: AdaptContent) -> Markup:
     """Return one sentence with the error rates to expect of new people, with bold figures."""
-    worst = max(content.kinds, key=lambda kind: content.kinds[kind].value)
+    # The rule of `expected_rates`, so that the interval is that of the kind that is named.
+    worst = max(content.kinds, key=lambda kind: (content.kinds[kind].value, content.kinds[kind].high))
     attacks = "attacks" if worst == "unknown" else f"{words(worst)} attacks"
     if len(content.kinds) > 1:
         attacks += ", the worst kind,"

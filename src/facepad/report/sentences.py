@@ -8,7 +8,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from facepad.metrics import NoteKind, Rate, has_note
+from facepad.metrics import NoteKind, PadSummary, Rate, has_note
 from facepad.report.content import ReportContent
 from facepad.report.text import count, criterion_words, interval, number, percent, words
 from facepad.types import ScoreStatus, Split
@@ -54,18 +54,24 @@ def decision(content: ReportContent) -> Markup:
     kind = "attacks" if worst == "unknown" else f"{worst} attacks"
     if len(summary.instruments) > 1:
         kind = f"attacks of the worst instrument ({worst})"
+    apcer = _of_worst(summary)
     return Markup(
         "The threshold <b>{}</b> was {}. At this threshold <b>{}</b> of the {} were accepted ({}), and <b>{}</b> of "
         "the bona fide presentations were rejected ({})."
     ).format(
         number(threshold.value),
         chosen,
-        percent(summary.rates["apcer"].value),
+        percent(apcer.value),
         kind,
-        _count_and_interval(summary.rates["apcer"]),
+        _count_and_interval(apcer),
         percent(summary.rates["bpcer"].value),
         _count_and_interval(summary.rates["bpcer"]),
     )
+
+
+def _of_worst(summary: PadSummary) -> Rate:
+    """APCER of the worst instrument with its own interval. APCER of the summary has the highest bounds of all."""
+    return summary.instruments[summary.worst_instrument].apcer or summary.rates["apcer"]
 
 
 def _count_and_interval(rate: Rate) -> str:
@@ -143,6 +149,13 @@ def _notes(content: ReportContent) -> Iterator[Remark]:
         )
     elif summary.n_clusters < _FEW_CLUSTERS:
         yield Remark("note", f"Intervals rest on only {summary.n_clusters} {summary.cluster}s.")
+    own, reported = _of_worst(summary), summary.rates["apcer"]
+    if (own.low, own.high) != (reported.low, reported.high):
+        yield Remark(
+            "note",
+            f"The interval of APCER in tables, {interval(reported)}, has the highest bounds of all instruments, "
+            "because another instrument may be the worst in truth.",
+        )
     if summary.rates["eer"].value == 0:
         yield Remark(
             "note",

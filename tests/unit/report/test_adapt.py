@@ -42,6 +42,13 @@ def test_page_has_all_sections_in_order_and_the_figures_of_new_people_first(page
     )
 
 
+def test_interval_of_new_people_is_that_of_the_kind_that_is_named():
+    kinds = {"print": rate(0.0, 0.0, 0.02), "mask_3d": rate(0.0, 0.0, 0.4), "replay_video": rate(0.0, 0.0, 0.1)}
+    content = adaptation(kinds=kinds, expected={**adaptation().expected, "apcer": kinds["mask_3d"]})
+    text = render_adaptation_markdown(content).replace(GAP, " ")
+    assert "of mask 3d attacks, the worst kind, are accepted (0 to 40.00 %)" in text
+
+
 @pytest.mark.parametrize("render", [render_adaptation, render_adaptation_markdown, adaptation_card])
 def test_every_text_names_every_kind_of_attack_with_its_interval(content, render):
     text = render(content).replace(GAP, " ")

@@ -9,7 +9,7 @@ from facepad.metrics import Resampling, choose_threshold, fixed_threshold
 from facepad.report.sentences import decision, remarks
 from facepad.report.text import GAP, interval
 from facepad.report.write import render
-from facepad.types import Label, Split
+from facepad.types import AttackType, Label, Split
 from helpers.reports import content_of, record, simulated
 
 
@@ -22,6 +22,20 @@ def test_decision_names_threshold_instrument_counts_and_intervals(plain):
     apcer = rates["apcer"]
     assert f"of the worst instrument ({worst}) were accepted ({round(apcer.value * apcer.n)} of" in text
     assert interval(rates["bpcer"]).replace(GAP, " ") in text
+
+
+def test_interval_in_the_decision_is_that_of_the_worst_instrument_itself():
+    test = [record(0.1 + 0.8 * (n < 2), path=f"{n}.jpg", subject=f"s{n}") for n in range(60)]
+    test += [record(0.1, path=f"m{n}.jpg", subject=f"s{n}", kind=AttackType.MASK_3D) for n in range(4)]
+    test += [record(0.9, Label.BONA_FIDE, path=f"b{n}.jpg", subject=f"s{n}") for n in range(60)]
+    content = content_of([], test, threshold=fixed_threshold(0.5))
+    few, worst = (content.summary.instruments[name].apcer for name in ("mask_3d", "print"))
+    assert (content.summary.worst_instrument, content.summary.rates["apcer"].high) == ("print", few.high)
+    assert f"of the worst instrument (print) were accepted (2 of 60; 95 % interval {interval(worst)})" in decision(
+        content
+    )
+    (note,) = [remark.text for remark in remarks(content) if "highest bounds" in remark.text]
+    assert interval(content.summary.rates["apcer"]) in note
 
 
 def test_decision_says_when_a_threshold_was_given():
