@@ -52,6 +52,7 @@ def metrics(
     """
     from facepad.metrics import (
         check_system,
+        findings_dict,
         format_findings,
         format_summary,
         format_whole_system,
@@ -74,7 +75,7 @@ def metrics(
             curve, missing = system_curve(parts, threshold, match, match_threshold)
             document["whole_system"] = system.to_dict() | {"epsc": curve and curve.to_dict(), "no_epsc": missing}
         if requirements:
-            document["requirements"] = [found.to_dict() for found in findings]
+            document |= findings_dict(findings)
         print_json(document)
     else:
         texts = [format_summary(summary)]

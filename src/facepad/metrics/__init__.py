@@ -34,7 +34,15 @@ from facepad.metrics.pad import (
     hter,
 )
 from facepad.metrics.presets import PRESETS, WEAK_BELOW, Preset, choose_presets, make_preset, weak_notes
-from facepad.metrics.profiles import PROFILES, Profile, profile_notes, read_requirements
+from facepad.metrics.profiles import (
+    PROFILES,
+    Profile,
+    ProfileResult,
+    findings_dict,
+    profile_notes,
+    profile_results,
+    read_requirements,
+)
 from facepad.metrics.requirements import (
     Finding,
     Requirement,
@@ -114,6 +122,7 @@ __all__ = [
     "Presentation",
     "Preset",
     "Profile",
+    "ProfileResult",
     "Rate",
     "Requirement",
     "Resampling",
@@ -158,6 +167,7 @@ __all__ = [
     "failed",
     "far_pooled",
     "finding_notes",
+    "findings_dict",
     "fit_platt",
     "fit_temperature",
     "fixed_threshold",
@@ -188,6 +198,7 @@ __all__ = [
     "presentations_of",
     "probit",
     "profile_notes",
+    "profile_results",
     "read_notes",
     "read_requirements",
     "read_scores",

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from facepad.errors import MetricError, unknown_choice
-from facepad.metrics.requirements import Finding, Requirement, parse_requirements
+from facepad.metrics.requirements import Finding, Requirement, Verdict, parse_requirements
 
-__all__ = ["PROFILES", "Profile", "profile_notes", "read_requirements"]
+__all__ = [
+    "PROFILES",
+    "Profile",
+    "ProfileResult",
+    "findings_dict",
+    "profile_notes",
+    "profile_results",
+    "read_requirements",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,26 @@ class Profile:
     covers: str
     missing: str
     species: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileResult:
+    """The verdict on a profile as a whole.
+
+    Attributes:
+        profile: Name of the profile.
+        verdict: The worst verdict of the parts of the profile: its findings, and the number of PAI species, which is
+            ``TOO_FEW`` if the scheme presents more.
+        reasons: Each part that does not pass in words, failed parts first; empty if all parts pass.
+    """
+
+    profile: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return ``{profile, verdict, reasons}``."""
+        return {"profile": self.profile, "verdict": self.verdict.value, "reasons": list(self.reasons)}
 
 
 _IAPAR = (
@@ -102,23 +131,57 @@ def read_requirements(texts: Iterable[str] = (), profiles: Iterable[str] = ()) -
     return tuple(found)
 
 
-def profile_notes(findings: Sequence[Finding]) -> list[str]:
-    """Return what each profile of the findings is, what it covers, what it leaves out, and which species are missing.
+def profile_results(findings: Sequence[Finding]) -> list[ProfileResult]:
+    """Judge each profile of the findings as a whole.
 
-    Each note is one line without a final full stop.
+    Args:
+        findings: The findings on the decisions of one system on one set of presentations.
     """
     return [
-        note for name in dict.fromkeys(each.requirement.profile for each in findings) for note in _notes(name, findings)
+        _result(name, [each for each in findings if each.requirement.profile == name]) for name in _profiles(findings)
     ]
 
 
-def _notes(name: str, findings: Sequence[Finding]) -> Iterator[str]:
-    if not name:
-        return
+def _profiles(findings: Iterable[Finding]) -> list[str]:
+    return list(dict.fromkeys(name for each in findings if (name := each.requirement.profile)))
+
+
+def _result(name: str, findings: Sequence[Finding]) -> ProfileResult:
+    parts = [(each.presentations.verdict, _words(each)) for each in findings]
+    species, wanted = len({each.species for each in findings} - {None}), PROFILES[name].species
+    if wanted is not None and species < wanted:
+        parts.insert(0, (Verdict.TOO_FEW, f"{species} of {wanted} PAI species"))
+    worst_first = [part for verdict in (Verdict.FAIL, Verdict.TOO_FEW) for part in parts if part[0] is verdict]
+    verdict = worst_first[0][0] if worst_first else Verdict.PASS
+    return ProfileResult(name, verdict, tuple(text for _, text in worst_first))
+
+
+def _words(found: Finding) -> str:
+    """A part of a profile that does not pass, in words."""
+    shown, name = found.presentations, found.species or "bona fide"
+    if shown.verdict is Verdict.FAIL:
+        return f"{name}: {shown.errors} error{'s' * (shown.errors != 1)} in {shown.n} presentations"
+    return f"{name}: {shown.n} of {found.requirement.needed()} presentations"
+
+
+def findings_dict(findings: Sequence[Finding]) -> dict[str, Any]:
+    """Return the entries ``requirements`` and ``profiles`` of JSON documents."""
+    return {
+        "requirements": [found.to_dict() for found in findings],
+        "profiles": [result.to_dict() for result in profile_results(findings)],
+    }
+
+
+def profile_notes(findings: Sequence[Finding]) -> list[str]:
+    """Return what each profile of the findings is, what it covers, and what it leaves out.
+
+    Each note is one line without a final full stop.
+    """
+    return [note for name in _profiles(findings) for note in _notes(name)]
+
+
+def _notes(name: str) -> Iterator[str]:
     profile = PROFILES[name]
-    found = len({each.species for each in findings if each.requirement.profile == name})
-    if profile.species and found < profile.species:
-        yield f"profile {name} asks for {profile.species} PAI species, and the scores hold {found}"
     yield f"profile {name}: {profile.source}"
     yield f"profile {name} covers: {profile.covers}".rstrip(".")
     yield f"profile {name} does not cover: {profile.missing}".rstrip(".")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from facepad.metrics.compare import Comparison, Difference, compared_measures
 from facepad.metrics.group_text import group_lines
@@ -11,7 +10,7 @@ from facepad.metrics.intervals import Rate
 from facepad.metrics.levels import level_words
 from facepad.metrics.measures import PRECISION_RECALL, Basis, measures_of
 from facepad.metrics.notes import joined
-from facepad.metrics.profiles import PROFILES, profile_notes
+from facepad.metrics.profiles import PROFILES, profile_notes, profile_results
 from facepad.metrics.requirements import Count, Finding, Requirement, Verdict
 from facepad.metrics.series import worst_series
 from facepad.metrics.summary import PadSummary
@@ -136,35 +135,34 @@ def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
             f"{found.requirement!s:<14}{found.species or 'bona fide':<16}{_errors(shown):>14}{100 * shown.bound:>15.2f}"
             f"  {shown.verdict:<8}{of_people}"
         )
+    for each in profile_results(findings):
+        reasons = f" ({'; '.join(each.reasons)})" if each.reasons else ""
+        yield f"profile {each.profile} as a whole: {each.verdict}{reasons}"
     for note in finding_notes(findings):
         yield f"note: {note}"
 
 
-def _enough(found: Finding) -> str:
-    """The number of presentations with which the errors of a failed finding would pass."""
-    errors = found.presentations.errors
-    return (
-        f"{found.requirement} of {found.species or 'bona fide'}: with {errors} error(s), "
-        f"{found.requirement.needed(errors)} presentations would pass"
-    )
+def _numbers(findings: Sequence[Finding]) -> list[str]:
+    """The presentations that limits take. A limit that is named twice is told once, as the stricter of both."""
+    needed: dict[object, str] = {}
+    enough: dict[object, str] = {}
+    for found in sorted(findings, key=lambda found: not found.requirement.strict):
+        limit, errors, n = found.requirement, found.presentations.errors, found.requirement.needed()
+        text = f"the limit 0 allows no error, whatever the bound: {n} presentations without an error pass"
+        if limit.limit:
+            side = "below" if limit.strict else "within"
+            text = f"without an error, {n} presentations show that a rate is {side} {100 * limit.limit:g} %"
+        needed.setdefault((limit.limit, n), text)
+        if limit.limit and found.presentations.verdict is Verdict.FAIL:
+            would = f"with {errors} error{'s' * (errors != 1)}, {limit.needed(errors)} presentations would pass"
+            key = limit.rate, limit.limit, found.species, limit.needed(errors)
+            enough.setdefault(key, f"{limit} of {found.species or 'bona fide'}: {would}")
+    return [*needed.values(), *enough.values()]
 
 
 def finding_notes(findings: Sequence[Finding]) -> list[str]:
     """Return notes on findings: the presentations that they take, those without a score, and the profiles."""
-    notes = []
-    for each in dict.fromkeys(replace(found.requirement, profile="") for found in findings):
-        side = "below" if each.strict else "within"
-        if each.limit:
-            notes.append(
-                f"without an error, {each.needed()} presentations show that a rate is {side} {100 * each.limit:g} %"
-            )
-        else:
-            notes.append(
-                f"the limit 0 allows no error, whatever the bound: {each.needed()} presentations without an error pass"
-            )
-    notes += [
-        _enough(each) for each in findings if each.presentations.verdict is Verdict.FAIL and each.requirement.limit
-    ]
+    notes = _numbers(findings)
     # A class that two requirements count is the same presentations.
     unscored = {found.species or "bona fide": found.unscored for found in findings if found.unscored}
     if unscored:

@@ -26,7 +26,7 @@ from facepad.report.markdown import (
     threshold_lines,
 )
 from facepad.report.page import Section, render_page
-from facepad.report.requirements import requirement_section
+from facepad.report.requirements import RequirementSection
 from facepad.report.tables import Bar
 from facepad.report.text import GAP, count, interval, percent, words
 from facepad.report.write import MARKDOWN_FILE, REPORT_FILE
@@ -79,7 +79,7 @@ def render_adaptation(content: AdaptContent) -> str:
         "shown": {section.id for section in sections},
         "expect": sentences.expectation(content),
         "expected": rows,
-        "requirements": requirement_section(content.requirements, sentences.out_of_fold(content)),
+        "requirements": _requirements(content),
         "of_groups": sentences.of_groups(content),
         "groups": group_table(content.groups),
         "group_columns": COLUMNS,
@@ -100,6 +100,10 @@ def render_adaptation(content: AdaptContent) -> str:
         "card": content.card,
     }
     return render_page("adapt.html.j2", variables)
+
+
+def _requirements(content: AdaptContent) -> RequirementSection:
+    return RequirementSection([((), content.requirements)], about=sentences.out_of_fold(content))
 
 
 def _sections(content: AdaptContent) -> list[Section]:
@@ -201,7 +205,7 @@ def _expect_lines(content: AdaptContent) -> Lines:
 
 
 def _requirement_lines(content: AdaptContent) -> Lines:
-    yield from requirement_lines(content.requirements, sentences.out_of_fold(content))
+    yield from requirement_lines(_requirements(content))
 
 
 def _group_lines(content: AdaptContent) -> Lines:

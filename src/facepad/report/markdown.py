@@ -6,11 +6,11 @@ import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from facepad.metrics import Finding, GroupComparison
+from facepad.metrics import GroupComparison, PadSummary
 from facepad.report import sentences, tables
 from facepad.report.content import ReportContent
 from facepad.report.groups import COLUMNS, group_table
-from facepad.report.requirements import requirement_section
+from facepad.report.requirements import RequirementSection
 from facepad.report.tables import NumberRow
 from facepad.report.text import GAP, count, criterion_words, number
 
@@ -19,6 +19,7 @@ __all__ = [
     "bold",
     "group_lines",
     "heading",
+    "instrument_lines",
     "note_lines",
     "plain",
     "probe_lines",
@@ -106,23 +107,19 @@ def _decision(content: ReportContent) -> Lines:
             yield f"- {'**Warning.** ' if remark.kind == 'warning' else ''}{plain(remark.text)}"
 
 
-def requirement_lines(findings: Sequence[Finding], about: str = "") -> Lines:
-    """Yield the section on requirements; nothing without findings.
-
-    Args:
-        findings: The findings.
-        about: A sentence on the decisions that the requirements are held against.
-    """
-    if findings:
-        rows, columns, explanation, notes = requirement_section(findings, about)
+def requirement_lines(found: RequirementSection) -> Lines:
+    """Yield the section on requirements; nothing without findings."""
+    if found:
         yield from heading("Requirements")
-        yield from ("", plain(explanation))
-        yield from table(columns, rows, text_columns=3)
-        yield from note_lines(notes)
+        yield from ("", plain(found.explanation))
+        yield from table(found.columns, found.rows, text_columns=found.text_columns)
+        if found.profiles:
+            yield from table(found.profile_columns, found.profiles, text_columns=len(found.profile_columns))
+        yield from note_lines(found.notes)
 
 
 def _requirements(content: ReportContent) -> Lines:
-    yield from requirement_lines(content.findings)
+    yield from requirement_lines(RequirementSection([((), content.findings)]))
 
 
 def _key_figures(content: ReportContent) -> Lines:
@@ -139,6 +136,11 @@ def _with_unit(row: NumberRow) -> str:
 
 def _instruments(content: ReportContent) -> Lines:
     yield from heading("Attack instruments")
+    yield from instrument_lines(content.summary)
+
+
+def instrument_lines(summary: PadSummary) -> Lines:
+    """Yield the table of the instruments, and that of the series if attacks name series."""
     columns = ("Instrument", "Accepted", "APCER, %", "95 % interval, %", "No score (APNRR), %", "95 % interval, %")
     rows = [
         (
@@ -149,10 +151,10 @@ def _instruments(content: ReportContent) -> Lines:
             row.apnrr.value,
             row.apnrr.interval,
         )
-        for row in tables.instruments(content.summary)[0]
+        for row in tables.instruments(summary)[0]
     ]
     yield from table(columns, rows)
-    series, more = tables.series(content.summary)
+    series, more = tables.series(summary)
     if series:
         lines = [(row.name, row.species, row.errors, row.apcer.value, row.apcer.interval) for row in series]
         heads = ("Series", "Species", "Accepted", "APCER, %", "95 % interval, %")

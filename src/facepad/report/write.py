@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from facepad.files.disk import printable, write_json, write_text
+from facepad.metrics import findings_dict
 from facepad.report import depth, groups, losses, plots, sentences, tables, text
 from facepad.report.content import ReportContent
 from facepad.report.markdown import render_markdown
 from facepad.report.page import Section, render_page
-from facepad.report.requirements import requirement_section
+from facepad.report.requirements import RequirementSection
 from facepad.types import Label
 
 __all__ = ["MARKDOWN_FILE", "METRICS_FILE", "REPORT_FILE", "metrics_dict", "render", "write_report"]
@@ -55,7 +56,7 @@ def metrics_dict(content: ReportContent) -> dict[str, Any]:
             probe.name: {"description": probe.description, "eer": probe.eer.to_dict()} for probe in content.probes
         }
     if content.findings:
-        metrics["requirements"] = [finding.to_dict() for finding in content.findings]
+        metrics |= findings_dict(content.findings)
     return metrics
 
 
@@ -81,7 +82,7 @@ def _template_variables(content: ReportContent) -> dict[str, Any]:
         "non_responses": sentences.non_responses(content),
         "remarks": sentences.remarks(content),
         "criterion": text.criterion_words(content.threshold.criterion),
-        "requirements": requirement_section(content.findings),
+        "requirements": RequirementSection([((), content.findings)]),
         "headline": tables.headline(content),
         "number_groups": tables.number_groups(content),
         "instruments": instrument_rows,

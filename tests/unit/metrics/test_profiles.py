@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import comb
 
 import pytest
 
 from facepad.errors import MetricError
-from facepad.metrics import PROFILES, Requirement, Verdict, check_requirements, format_plan, read_requirements
-from facepad.metrics.profiles import profile_notes
+from facepad.metrics import (
+    PROFILES,
+    Requirement,
+    Verdict,
+    check_requirements,
+    failed,
+    findings_dict,
+    format_findings,
+    format_plan,
+    profile_notes,
+    profile_results,
+    read_requirements,
+)
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
 
@@ -59,7 +71,46 @@ def test_a_level_of_ibeta_allows_no_error_and_counts_presentations(n, accepted, 
     (found,) = check_requirements(attacks(n, accepted=accepted), 0.5, requirements)
     assert found.presentations.verdict is verdict
     assert found.to_dict()["needed_without_error"] == 150
-    assert "profile ibeta-level-1 asks for 6 PAI species, and the scores hold 1" in profile_notes([found])
+
+
+def of_species(*counts):
+    """Attacks of several species: (number of presentations, number of accepted ones) of each."""
+    return [
+        replace(each, path=f"{each.path}-{place}", attributes=(("species", f"kind {place}"),))
+        for place, (n, accepted) in enumerate(counts)
+        for each in attacks(n, AttackType.UNKNOWN, accepted)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("counts", "verdict", "reasons"),
+    [
+        ([(150, 0)] * 6, Verdict.PASS, ()),
+        ([(150, 0)], Verdict.TOO_FEW, ("1 of 6 PAI species",)),
+        ([(150, 0)] * 5 + [(149, 0)], Verdict.TOO_FEW, ("kind 5: 149 of 150 presentations",)),
+        ([(150, 0)] * 5 + [(150, 1)], Verdict.FAIL, ("kind 5: 1 error in 150 presentations",)),
+        (
+            [(150, 0), (20, 0), (300, 2)],
+            Verdict.FAIL,
+            ("kind 2: 2 errors in 300 presentations", "3 of 6 PAI species", "kind 1: 20 of 150 presentations"),
+        ),
+    ],
+)
+def test_a_profile_as_a_whole_has_the_worst_verdict_of_its_parts(counts, verdict, reasons):
+    findings = check_requirements(of_species(*counts), 0.5, read_requirements(["apcer=0.5"], ["ibeta-level-1"]))
+    (found,) = profile_results(findings)
+    assert (found.profile, found.verdict, found.reasons) == ("ibeta-level-1", verdict, reasons)
+    assert failed(findings) == (verdict is Verdict.FAIL), "the exit code is that of the findings"
+    line = f"profile ibeta-level-1 as a whole: {verdict}" + (f" ({'; '.join(reasons)})" if reasons else "")
+    assert line in format_findings(findings).splitlines()
+    assert findings_dict(findings)["profiles"] == [
+        {"profile": "ibeta-level-1", "verdict": verdict.value, "reasons": list(reasons)}
+    ]
+
+
+def test_requirements_without_a_profile_have_no_result_of_profiles():
+    findings = check_requirements(attacks(10), 0.5, read_requirements(["apcer=0.5"]))
+    assert profile_results(findings) == [] and findings_dict(findings)["profiles"] == []
 
 
 def test_a_strict_limit_is_not_met_by_an_equal_bound():

@@ -20,6 +20,7 @@ from facepad.metrics import (
     finding_notes,
     format_plan,
     parse_requirements,
+    read_requirements,
     whole_system,
     write_scores,
 )
@@ -161,6 +162,24 @@ def test_notes_name_the_classes_without_a_score_and_a_threshold_that_was_chosen_
 
 def matched(records):
     return [replace(each, attributes=(("match", "1"),)) for each in records]
+
+
+def test_a_limit_that_is_named_twice_is_told_once():
+    records = [
+        ScoreRecord(
+            f"{n}", f"s{n}", None, None, Label.ATTACK, AttackType.PRINT, None, ScoreStatus.SCORED, float(n in (3, 4))
+        )
+        for n in range(20)
+    ]
+    twice = read_requirements(["apcer=0.07"], ["nist-800-63a-4", "fido-biometric"])
+    notes = [note for note in finding_notes(check_requirements(records, 0.5, twice)) if "profile" not in note]
+    assert notes == [
+        "without an error, 42 presentations show that a rate is below 7 %",
+        "apcer<0.07 of print: with 2 errors, 88 presentations would pass",
+    ]
+    # The numbers of a limit of 95 % differ with and without equality, so both are told.
+    both = [Requirement("apcer", 0.95), Requirement("apcer", 0.95, strict=True)]
+    assert [note.split()[3] for note in finding_notes(check_requirements(records, 0.5, both))] == ["2", "1"]
 
 
 def test_people_are_planned_for_bounds_alone():

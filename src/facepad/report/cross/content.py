@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Literal
 
-from facepad.metrics import Aggregation, Finding, PadSummary
+from facepad.metrics import Aggregation, Finding, PadSummary, ProfileResult, profile_results
 from facepad.report.cross.published import PublishedCross
 from facepad.types import ScoreRecord
 
@@ -187,6 +188,13 @@ class CrossContent:
     settings: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     findings: Sequence[CrossFinding] = ()
+
+    def profiles(self) -> Iterator[tuple[CrossCell, str, ProfileResult]]:
+        """Yield the results of whole profiles: for each cell and each origin of its threshold."""
+        for _, group in groupby(self.findings, key=lambda each: (id(each.cell), each.origin)):
+            found = list(group)
+            for result in profile_results([each.finding for each in found]):
+                yield found[0].cell, found[0].origin, result
 
     @property
     def levels(self) -> list[Literal["frame", "video"]]:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from facepad.metrics import MEASURES
 from facepad.report.cross import tables
 from facepad.report.cross.content import CrossContent
-from facepad.report.markdown import group_lines, note_lines, plain, table
+from facepad.report.latex import tabular, tex
+from facepad.report.markdown import group_lines, note_lines, plain, requirement_lines, table
 from facepad.report.text import GAP, count, words
 
-__all__ = ["COMPARABLE", "kinds", "latex", "markdown", "markdown_overview", "tex"]
+__all__ = ["COMPARABLE", "kinds", "latex", "markdown", "markdown_overview"]
 
 _NAMES = {measure.key: measure.name for measure in MEASURES}
 COMPARABLE = (
@@ -18,9 +19,6 @@ COMPARABLE = (
     "'test itself'. Our runs learn from the train split of the sources, and are tested on the test split."
 )
 """The sentence below a table of published results."""
-
-_LATEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
-          "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$"}  # fmt: skip
 
 
 def markdown(content: CrossContent) -> str:
@@ -59,11 +57,7 @@ def _overview_lines(content: CrossContent) -> Iterator[str]:
         ]
         yield from table(list(map(plain, columns)), rows, text_columns=3)
     yield from ("", "Rates are in percent. EER is of the test scores themselves; HTER and ACER are at the threshold.")
-    if content.findings:
-        lines, heads, explanation, notes = tables.requirements(content)
-        yield from ("", "## Requirements", "", plain(explanation))
-        yield from table(heads, lines, text_columns=7)
-        yield from note_lines(notes)
+    yield from requirement_lines(tables.requirement_section(content))
 
 
 def _group_lines(content: CrossContent) -> Iterator[str]:
@@ -139,11 +133,11 @@ def kinds(instruments: Mapping[str, int]) -> str:
 
 
 def latex(content: CrossContent) -> str:
-    """Render the overview of each level, and the published results, as LaTeX tables. They need the package booktabs."""
+    """Render the overview of each level, the published results and the requirements as LaTeX tables."""
     lines = [
         line for level in content.levels for line in (*_latex_table(content, level), *_latex_published(content, level))
     ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *tables.requirement_section(content).latex()]) + "\n"
 
 
 def _latex_published(content: CrossContent, level: str) -> Iterator[str]:
@@ -151,14 +145,8 @@ def _latex_published(content: CrossContent, level: str) -> Iterator[str]:
     if not lines:
         return
     yield f"% HTER of {level}s in percent, beside published results."
-    yield rf"\begin{{tabular}}{{ll{'r' * len(names)}}}"
-    yield r"\toprule"
-    yield rf"System & Threshold from & {' & '.join(map(tex, names))} \\"
-    yield r"\midrule"
-    for line in lines:
-        yield rf"{' & '.join(map(tex, (line.system, line.origin, *(cell.value for cell in line.cells))))} \\"
-    yield r"\bottomrule"
-    yield r"\end{tabular}"
+    rows = [(line.system, line.origin, *(cell.value for cell in line.cells)) for line in lines]
+    yield from tabular(("System", "Threshold from", *names), rows, text_columns=2)
 
 
 def _latex_table(content: CrossContent, level: str) -> Iterator[str]:
@@ -180,12 +168,3 @@ def _latex_table(content: CrossContent, level: str) -> Iterator[str]:
         yield rf"{' & '.join(map(tex, (line.system, line.origin, *cells)))} \\"
     yield r"\bottomrule"
     yield r"\end{tabular}"
-
-
-def tex(text: str) -> str:
-    """Escape a text for LaTeX.
-
-    >>> print(tex("a_b 5 % ± 1"))
-    a\\_b 5 \\% $\\pm$ 1
-    """
-    return "".join(_LATEX.get(character, character) for character in text.replace(GAP, " "))

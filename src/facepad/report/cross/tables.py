@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from facepad.metrics import MEASURES, GroupComparison
+from facepad.metrics import MEASURES, Finding, GroupComparison
 from facepad.report.cross.content import THRESHOLDS, CrossContent, CrossRow, Figure, SetFacts
-from facepad.report.requirements import requirement_section
+from facepad.report.requirements import RequirementSection
 from facepad.report.text import count, number, percent
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "groups",
     "overview",
     "published",
-    "requirements",
+    "requirement_section",
 ]
 
 OVERVIEW = ("eer", "hter", "acer")
@@ -184,16 +184,14 @@ def _detail_lines(row: CrossRow) -> Iterator[DetailLine]:
         yield line("folds pooled", [_pooled_cell(row.figures[key], key) for key in DETAILS])
 
 
-def requirements(content: CrossContent) -> tuple[list[tuple[str, ...]], tuple[str, ...], str, list[str]]:
-    """Rows, columns, explanation and notes on the requirements: one row for each cell, threshold and requirement."""
-    findings = [replace(each.finding, unscored=0) for each in content.findings]  # the tables of the sets count them
-    rows, columns, explanation, notes = requirement_section(findings, _CELLS)
-    places = [
-        (each.cell.system, THRESHOLDS[each.origin], f"{each.cell.test}, {each.cell.level}s", each.cell.run or "-")
-        for each in content.findings
-    ]
-    whole = [(*place, *row) for place, row in zip(places, rows, strict=True)]
-    return whole, ("System", "Threshold from", "Test set", "Run", *columns), explanation, notes
+def requirement_section(content: CrossContent) -> RequirementSection:
+    """The verdicts on each cell at each threshold."""
+    parts: dict[tuple[str, ...], list[Finding]] = {}
+    for each in content.findings:
+        cell = each.cell
+        place = (cell.system, THRESHOLDS[each.origin], f"{cell.test}, {cell.level}s", cell.run or "-")
+        parts.setdefault(place, []).append(replace(each.finding, unscored=0))  # the tables of the sets count them
+    return RequirementSection(list(parts.items()), ("System", "Threshold from", "Test set", "Run"), _CELLS)
 
 
 def groups(content: CrossContent) -> list[tuple[str, GroupComparison]]:

@@ -1,4 +1,4 @@
-"""Writing of a cross-data-set report: cross.html, cross.md, cross.csv, cross.tex and cross.json."""
+"""Writing of a cross-data-set report: cross.html, cross.md, cross.csv, cross.tex, cross.json and requirements.csv."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from facepad.report.cross.documents import COMPARABLE, latex, markdown
 from facepad.report.cross.published import PublishedCross
 from facepad.report.groups import COLUMNS, group_table
 from facepad.report.page import Section, render_page
+from facepad.report.requirements import REQUIREMENTS_FILE
 
 __all__ = ["CSV_FILE", "JSON_FILE", "LATEX_FILE", "MARKDOWN_FILE", "PAGE_FILE", "write_cross"]
 
@@ -42,7 +43,9 @@ _IDENTITY = (
 
 
 def write_cross(folder: Path, content: CrossContent) -> Path:
-    """Write the five files of the report into ``folder``, each atomically. The page needs no network access.
+    """Write the files of the report into ``folder``, each atomically. The page needs no network access.
+
+    With requirements there is a sixth file, ``requirements.csv``.
 
     Returns:
         The path of ``cross.html``.
@@ -52,6 +55,8 @@ def write_cross(folder: Path, content: CrossContent) -> Path:
     """
     write_json(folder / JSON_FILE, _document(content))
     write_text(folder / CSV_FILE, printable(_csv(content)))
+    if content.findings:
+        write_text(folder / REQUIREMENTS_FILE, printable(tables.requirement_section(content).csv()))
     write_text(folder / LATEX_FILE, printable(latex(content)))
     write_text(folder / MARKDOWN_FILE, printable(markdown(content)))
     write_text(folder / PAGE_FILE, _page(content))
@@ -87,7 +92,7 @@ def _page(content: CrossContent) -> str:
         "content": content,
         "sections": [section for section in sections if section.present],
         "overviews": [(level, content.sets_at(level), tables.overview(content, level)) for level in content.levels],
-        "requirements": tables.requirements(content) if content.findings else None,
+        "requirements": tables.requirement_section(content),
         "groups": groups,
         "group_columns": COLUMNS,
         "beside": beside,
@@ -132,6 +137,10 @@ def _document(content: CrossContent) -> dict[str, Any]:
     if content.findings:
         document["requirements"] = [
             _identity(each.cell) | {"threshold_from": each.origin} | each.finding.to_dict() for each in content.findings
+        ]
+        document["profiles"] = [
+            _identity(cell) | {"threshold_from": origin} | result.to_dict()
+            for cell, origin, result in content.profiles()
         ]
     return document
 

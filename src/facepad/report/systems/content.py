@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self, cast
 
 from facepad.errors import InputError
-from facepad.metrics import Comparison, ExpectedCurve, Finding, Rate, WholeSystem
+from facepad.metrics import Comparison, ExpectedCurve, Finding, Rate, WholeSystem, findings_dict
 from facepad.metrics.times import DecisionTimes
 from facepad.report.content import ReportContent
 from facepad.types import Aggregation, Label
@@ -161,7 +161,7 @@ class MeasuredSystem:
             "field": {key: rate.to_dict() | {"method": rate.method} for key, rate in self.field.items()},
             "times": self.times and self.times.to_dict(),
             "whole_system": self.whole and self.whole.to_dict() | {"epsc": self.curve and self.curve.to_dict()},
-            "requirements": [finding.to_dict() for finding in self.content.findings],
+            **findings_dict(self.content.findings),
         }
 
 

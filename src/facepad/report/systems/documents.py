@@ -9,10 +9,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from facepad.metrics import MEASURES
 from facepad.metrics.field import FIELD_MEASURES
 from facepad.report import sentences
-from facepad.report.cross.documents import tex
-from facepad.report.markdown import bold, group_lines, heading, note_lines, plain, table
+from facepad.report.latex import tex
+from facepad.report.markdown import (
+    bold,
+    group_lines,
+    heading,
+    instrument_lines,
+    note_lines,
+    plain,
+    requirement_lines,
+    table,
+)
 from facepad.report.systems import tables
-from facepad.report.systems.content import MeasuredSystem, SystemsContent
+from facepad.report.systems.content import MeasuredSystem, PairTest, SystemsContent
 from facepad.report.systems.inputs import InputFile
 from facepad.report.text import GAP, count
 from facepad.report.whole_system import system_rows
@@ -39,8 +48,10 @@ def markdown_overview(content: SystemsContent) -> str:
 
 
 def _overview_lines(content: SystemsContent) -> Iterator[str]:
-    for part in (_overview, _requirements, _tests, _times):
-        yield from part(content)
+    yield from _overview(content)
+    yield from requirement_lines(tables.requirement_section(content))
+    yield from _tests(content)
+    yield from _times(content)
 
 
 def _text(lines: Iterable[str]) -> str:
@@ -55,16 +66,6 @@ def _overview(content: SystemsContent) -> Iterator[str]:
     ]
     yield from table(("System", *tables.COLUMNS.values()), rows)
     yield from ("", "Rates are in percent, AUC is a fraction. In brackets: the 95 % interval.")
-
-
-def _requirements(content: SystemsContent) -> Iterator[str]:
-    if not content.findings:
-        return
-    rows, columns, explanation, notes = tables.requirement_table(content)
-    yield from heading("Requirements")
-    yield from ("", plain(explanation))
-    yield from table(columns, rows, text_columns=4)
-    yield from note_lines(notes)
 
 
 def _tests(content: SystemsContent) -> Iterator[str]:
@@ -96,6 +97,7 @@ def _system(system: MeasuredSystem) -> Iterator[str]:
     yield from ("", bold(sentences.decision(system.content)))
     if missing := sentences.non_responses(system.content):
         yield from ("", plain(missing))
+    yield from instrument_lines(system.content.summary)
     yield from group_lines(system.content.summary.groups)
     yield ""
     for remark in sentences.remarks(system.content):
@@ -107,8 +109,8 @@ def _system(system: MeasuredSystem) -> Iterator[str]:
 
 
 def latex(content: SystemsContent) -> str:
-    """Render the table of systems in LaTeX, with a line of intervals below each system; needs the package booktabs."""
-    return "\n".join(_latex_lines(content)) + "\n"
+    """Render the table of systems in LaTeX, with a line of intervals below each system, and the requirements."""
+    return "\n".join([*_latex_lines(content), *tables.requirement_section(content).latex()]) + "\n"
 
 
 def _latex_lines(content: SystemsContent) -> Iterator[str]:
@@ -146,14 +148,18 @@ def rates_csv(content: SystemsContent) -> str:
 
 
 def differences_csv(content: SystemsContent) -> str:
-    """Render the differences between systems as CSV, as fractions."""
-    rows = [
-        (*test.names, key, d.a, d.b, d.difference, d.low, d.high, d.p, test.adjusted[key], d.method)
-        for test in content.tests
-        if test.comparison
-        for key, d in test.comparison.differences.items()
-    ]
-    return _csv(_DIFFERENCES, rows)
+    """Render the differences between systems as CSV: rates as fractions, and McNemar's test of numbers of decisions."""
+    return _csv(_DIFFERENCES, [row for test in content.tests for row in _difference_rows(test)])
+
+
+def _difference_rows(test: PairTest) -> Iterator[Sequence[object]]:
+    if test.comparison is None:
+        return
+    for key, d in test.comparison.differences.items():
+        yield (*test.names, key, d.a, d.b, d.difference, d.low, d.high, d.p, test.adjusted[key], d.method)
+    found, method = test.comparison.decisions["all"], "exact test; numbers that one system alone decides rightly"
+    counts = found.only_a, found.only_b, found.only_b - found.only_a
+    yield (*test.names, "mcnemar", *counts, None, None, found.p, test.adjusted["mcnemar"], method)
 
 
 def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from facepad.metrics import MEASURES, Rate, finding_notes
+from facepad.metrics import MEASURES, Rate
 from facepad.metrics.compare import compared_measures
 from facepad.metrics.field import FIELD_MEASURES
-from facepad.report import requirements
+from facepad.report.requirements import RequirementSection
 from facepad.report.systems.content import MeasuredSystem, PairTest, SystemsContent
 from facepad.report.text import GAP, count, fraction, interval, number, percent
 
@@ -20,7 +20,7 @@ __all__ = [
     "difference_lines",
     "meanings",
     "p_value",
-    "requirement_table",
+    "requirement_section",
     "time_rows",
 ]
 
@@ -122,18 +122,9 @@ def _difference_lines(test: PairTest) -> Iterator[DifferenceLine]:
     )
 
 
-def requirement_table(content: SystemsContent) -> tuple[list[tuple[str, ...]], tuple[str, ...], str, list[str]]:
-    """Rows, columns, explanation and notes of the table of requirements. The rows begin with the name of the system."""
-    rows = [
-        (system.name, *row)
-        for system in content.systems
-        for row in requirements.requirement_rows(system.content.findings)
-    ]
-    of_each = {system.name: finding_notes(system.content.findings) for system in content.systems}
-    shared = [note for note in next(iter(of_each.values())) if all(note in notes for notes in of_each.values())]
-    own = [f"{name}: {note}" for name, notes in of_each.items() for note in notes if note not in shared]
-    columns = ("System", *requirements.COLUMNS)
-    return rows, columns, requirements.EXPLANATION, shared + own
+def requirement_section(content: SystemsContent) -> RequirementSection:
+    """The verdicts on each system."""
+    return RequirementSection([((each.name,), each.content.findings) for each in content.systems], ("System",))
 
 
 def time_rows(content: SystemsContent) -> list[tuple[str, str, str, str]]:

@@ -10,9 +10,9 @@ from typing import Any
 
 from facepad.errors import InputError, reason
 from facepad.files.disk import read_json, sha256_file
-from facepad.report.systems.inputs import VERSION, Inputs
+from facepad.report.systems.inputs import INPUTS_FILE, VERSION, Inputs
 from facepad.report.systems.measure import measure_systems
-from facepad.report.systems.write import JSON_FILE
+from facepad.report.systems.write import JSON_FILE, report_files
 
 __all__ = ["verify_report"]
 
@@ -32,7 +32,7 @@ def verify_report(folder: Path) -> tuple[list[str], list[str]]:
         InputError: the folder holds no report, or its manifest is damaged.
     """
     inputs = Inputs.read(folder)
-    changed = [*_changed_inputs(inputs, folder), *_changed_outputs(inputs, folder)]
+    changed = [*_changed_inputs(inputs, folder), *_unlisted_outputs(inputs), *_changed_outputs(inputs, folder)]
     missing = [each.path for each in inputs.files if not (folder / each.path).is_file()]
     notes = []
     if inputs.facepad != VERSION:
@@ -47,6 +47,12 @@ def verify_report(folder: Path) -> tuple[list[str], list[str]]:
 def _changed_inputs(inputs: Inputs, folder: Path) -> Iterator[str]:
     for each in inputs.files:
         yield from _changed_file(folder / each.path, each.sha256, f"input {each.path}")
+
+
+def _unlisted_outputs(inputs: Inputs) -> Iterator[str]:
+    for name in report_files(len({each.system for each in inputs.files}), inputs.options):
+        if name not in inputs.outputs:
+            yield f"{name} is missing in the outputs of {INPUTS_FILE}, so a change of the file could not be seen"
 
 
 def _changed_outputs(inputs: Inputs, folder: Path) -> Iterator[str]:

@@ -12,14 +12,15 @@ from facepad.report import tables as report_tables
 from facepad.report.curves import Curve, SystemCurves, legend_key
 from facepad.report.groups import COLUMNS, group_table
 from facepad.report.page import Section, render_page
+from facepad.report.requirements import REQUIREMENTS_FILE
 from facepad.report.systems import tables
-from facepad.report.systems.content import MeasuredSystem, SystemsContent
+from facepad.report.systems.content import MeasuredSystem, ReportOptions, SystemsContent
 from facepad.report.systems.documents import differences_csv, latex, markdown, rates_csv
 from facepad.report.systems.inputs import INPUTS_FILE, InputFile, Inputs, input_files
 from facepad.report.text import criterion_words, percent
 from facepad.report.whole_system import spoofability_plot, system_rows
 
-__all__ = ["INPUTS_FILE", "JSON_FILE", "PAGE_FILE", "SIGNATURE_FILE", "write_systems"]
+__all__ = ["INPUTS_FILE", "JSON_FILE", "PAGE_FILE", "SIGNATURE_FILE", "report_files", "write_systems"]
 
 PAGE_FILE = "report.html"
 """File name of the HTML page."""
@@ -29,6 +30,20 @@ JSON_FILE = "report.json"
 
 SIGNATURE_FILE = "inputs.jws"
 """File name of the signature of inputs.json."""
+
+_MARKDOWN_FILE, _CSV_FILE, _LATEX_FILE, _TESTS_FILE = "report.md", "report.csv", "report.tex", "tests.csv"
+
+
+def report_files(systems: int, options: ReportOptions) -> list[str]:
+    """Return the names of the files of a report, whose SHA-256 are in inputs.json.
+
+    Args:
+        systems: Number of systems. Several systems are tested against each other.
+        options: The options of the report.
+    """
+    names = [JSON_FILE, _MARKDOWN_FILE, _CSV_FILE, _LATEX_FILE, PAGE_FILE]
+    names += [_TESTS_FILE] if systems > 1 else []
+    return names + ([REQUIREMENTS_FILE] if options.require or options.profile else [])
 
 
 def write_systems(folder: Path, content: SystemsContent, sign: Callable[[str], str] | None = None) -> Path:
@@ -48,16 +63,17 @@ def write_systems(folder: Path, content: SystemsContent, sign: Callable[[str], s
     files = input_files(content, folder)
     texts = {
         JSON_FILE: json_text(content.to_dict()),
-        "report.md": printable(markdown(content, files)),
-        "report.csv": printable(rates_csv(content)),
-        "report.tex": printable(latex(content)),
+        _MARKDOWN_FILE: printable(markdown(content, files)),
+        _CSV_FILE: printable(rates_csv(content)),
+        _LATEX_FILE: printable(latex(content)),
         PAGE_FILE: _page(content, files),
+        _TESTS_FILE: printable(differences_csv(content)),
+        REQUIREMENTS_FILE: printable(tables.requirement_section(content).csv()),
     }
-    if content.tests:
-        texts["tests.csv"] = printable(differences_csv(content))
-    for name, text in texts.items():
-        write_text(folder / name, text)
-    outputs = {name: sha256_file(folder / name) for name in texts}
+    names = report_files(len(content.systems), content.options)
+    for name in names:
+        write_text(folder / name, texts[name])
+    outputs = {name: sha256_file(folder / name) for name in names}
     write_json(folder / INPUTS_FILE, Inputs.now(content, files, outputs).to_dict())
     if sign:
         write_text(folder / SIGNATURE_FILE, sign(sha256_file(folder / INPUTS_FILE)) + "\n")
@@ -82,7 +98,7 @@ def _page(content: SystemsContent, files: Sequence[InputFile]) -> str:
         "columns": tables.COLUMNS,
         "rows": [(system.name, tables.cells(system)) for system in content.systems],
         "meanings": tables.meanings(content),
-        "requirements": tables.requirement_table(content),
+        "requirements": tables.requirement_section(content),
         "criterion": criterion_words(content.options.criterion),
         "legend": [
             legend_key(place, system.name, percent(system.content.summary.rates["eer"].value))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from facepad.metrics import Finding as RequirementFinding
-from facepad.metrics import Requirement, check_requirements, format_findings, to_videos
+from facepad.metrics import Requirement, check_requirements, findings_dict, format_findings, to_videos
 from facepad.metrics.group_text import group_lines
 from facepad.modelfile.bundle import Bundle
 from facepad.workflow.adapt.choice import Judged
@@ -87,7 +87,7 @@ class Adapted:
 
     def to_dict(self) -> dict[str, Any]:
         """The content of adapt.json."""
-        asked = {"requirements": [each.to_dict() for each in self.requirements]} if self.requirements else {}
+        asked = findings_dict(self.requirements) if self.requirements else {}
         return {
             "winner": self.winner.name,
             "notes": list(self.notes),

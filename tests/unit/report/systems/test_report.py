@@ -105,6 +105,11 @@ def test_page_tables_and_json_hold_the_same_numbers(made):
         assert all(percent(rate["value"], unit=False) in text for text in texts.values())
     differences = list(csv.DictReader((made / "tests.csv").read_text().splitlines()))
     assert float(differences[0]["p_holm"]) == document["tests"][0]["p_holm"]["eer"]
+    tested = document["tests"][0]
+    row, counts = differences[-1], tested["comparison"]["mcnemar"]["all"]
+    assert (row["measure"], row["value_a"], row["value_b"]) == ("mcnemar", str(counts["only_a"]), str(counts["only_b"]))
+    assert (float(row["p"]), float(row["p_holm"])) == (counts["p"], tested["p_holm"]["mcnemar"])
+    assert {row["measure"] for row in differences} == tested["p_holm"].keys()
     assert r"TPR@FPR=1 \% & APCER@BPCER=1 \% \\" in texts["report.tex"]
     assert texts["report.tex"].count(" & ") == 10 * 5, "a head and two lines for each system, with ten rates"
 
@@ -114,7 +119,7 @@ def test_names_of_systems_are_text_on_the_page(tmp_path):
     page = write_systems(tmp_path / "out", measure_systems(named_files([odd]), ReportOptions())).read_text()
     assert "<b>$x_1$" not in page
     assert "<b>$x_1$ & 50%" in Page(page).text
-    assert r"<b>\$x\_1\$ \& 50\%" in (tmp_path / "out/report.tex").read_text()
+    assert r"$<$b$>$\$x\_1\$ \& 50\%" in (tmp_path / "out/report.tex").read_text()
 
 
 def test_a_report_is_made_again_and_compared(facepad, systems, tmp_path):
@@ -152,6 +157,19 @@ def test_verification_says_what_differs(facepad, made, file, old, new, says):
     assert code == (1 if says else 0)
     assert all(each in text for each in says)
     assert says or "made by facepad 99.0" in err
+
+
+def test_outputs_that_are_not_listed_are_named(facepad, systems, tmp_path):
+    out = tmp_path / "out"
+    facepad("report", *systems[:2], out, "--require", "apcer=0.5")
+    document = json.loads((out / "inputs.json").read_text())
+    assert document["outputs"].keys() == (FILES | {"requirements.csv"}) - {"inputs.json", ".lock"}
+    (out / "report.html").write_text("All is well.")
+    (out / "inputs.json").write_text(json.dumps(document | {"outputs": {}}))
+    code, text, _ = facepad("report", "--verify", out)
+    assert code == 1
+    assert {line.split()[0] for line in text.splitlines()} == document["outputs"].keys()
+    assert "report.html is missing in the outputs of inputs.json" in text
 
 
 def test_verification_names_a_missing_input(facepad, made):
@@ -204,9 +222,30 @@ def test_a_requirement_that_fails_gives_exit_code_5_and_is_checked_again(facepad
     found = [each for system in document["systems"] for each in system["requirements"]]
     assert verdicts == [each["presentations"]["verdict"] for each in found]
     assert "FAIL" in verdicts
+    rows = list(csv.DictReader((tmp_path / "out/requirements.csv").read_text().splitlines()))
+    assert [row["verdict"] for row in rows] == verdicts
+    assert [float(row["bound"]) for row in rows] == [each["presentations"]["bound"] for each in found]
+    assert r"a & apcer=0.01 & mask 3d & " in (tmp_path / "out/report.tex").read_text()
     page = Page((tmp_path / "out/report.html").read_text())
     assert "requirements" in page.sections()
     assert facepad("report", "--verify", tmp_path / "out")[0] == 0, "the report is unchanged, whatever its verdicts"
+
+
+def test_a_profile_as_a_whole_is_in_every_format(facepad, systems, tmp_path):
+    code, text, _ = facepad("report", *systems[:2], tmp_path / "out", "--profile", "ibeta-level-1", "--criterion", 1)
+    assert code == 0, "TOO FEW is no failure"
+    out = tmp_path / "out"
+    reason = "2 of 6 PAI species; mask_3d: 8 of 150 presentations; print: 8 of 150 presentations"
+    document = json.loads((out / "report.json").read_text())
+    for system in document["systems"]:
+        [found] = system["profiles"]
+        assert (found["verdict"], "; ".join(found["reasons"])) == ("TOO FEW", reason)
+    rows = list(csv.DictReader((out / "requirements.csv").read_text().splitlines()))
+    assert [(row["system"], row["reason"]) for row in rows if not row["requirement"]] == [("a", reason), ("b", reason)]
+    assert f"b & ibeta-level-1 & TOO FEW & {reason}" in (out / "report.tex").read_text().replace(r"\_", "_")
+    page = Page((out / "report.html").read_text()).text
+    for place in (text, (out / "report.md").read_text(), page):
+        assert reason in place.replace("\\_", "_")
 
 
 def test_times_of_videos_are_those_of_their_frames(tmp_path):
@@ -380,5 +419,10 @@ def test_groups_of_a_column_are_in_the_report_and_measured_again(facepad, tmp_pa
     (system,) = json.loads((tmp_path / "out" / "report.json").read_text())["systems"]
     assert [each["values"] for each in system["metrics"]["groups"]["groups"]] == [{"gender": "f"}, {"gender": "m"}]
     page, markdown = ((tmp_path / "out" / name).read_text() for name in ("report.html", "report.md"))
-    assert "Largest gap of BPCER: " in page and "Largest gap of BPCER: " in markdown and "maker 1" in page
+    for place in (page, markdown):
+        assert (
+            "Largest gap of BPCER: " in place
+            and "maker 1" in place
+            and "mask 3d (worst)" in place.replace(' <span class="badge attack">worst</span>', " (worst)")
+        )
     assert facepad("report", "--verify", tmp_path / "out")[0] == 0

@@ -23,6 +23,7 @@ from facepad.metrics import (
 from facepad.modelfile.bundle import write_bundle
 from facepad.modelfile.catalog import find_model
 from facepad.report.cross import CrossCell
+from facepad.report.cross.content import THRESHOLDS
 from facepad.types import AttackType, Label, Split
 from facepad.workflow.calibrate import calibrate_bundle
 from facepad.workflow.cross import cells as cells_module
@@ -338,6 +339,27 @@ def test_requirements_are_held_at_video_level_at_each_threshold_but_that_of_the_
     for place in (text, (out / "cross.md").read_text()):
         assert "## Requirements" in place and "source's dev" in place
     assert 'id="requirements"' in (out / "cross.html").read_text()
+    rows = list(csv.DictReader((out / "requirements.csv").read_text().splitlines()))
+    assert [(row["threshold_from"], row["verdict"]) for row in rows] == [
+        (THRESHOLDS[each["threshold_from"]], each["presentations"]["verdict"]) for each in found
+    ]
+    assert r"\toprule" in (out / "cross.tex").read_text().partition("% Requirements")[2]
+
+
+def test_each_cell_has_its_own_verdict_on_a_profile_as_a_whole(model, noisy_manifest, measured, tmp_path, facepad):
+    out = tmp_path / "out"
+    words = ("cross", out, "--model", model, "--train", noisy_manifest, "--test", measured)
+    facepad(*words, "--profile", "ibeta-level-1")
+    found = json.loads((out / "cross.json").read_text())["profiles"]
+    assert [(each["threshold_from"], each["profile"]) for each in found] == [
+        ("dev", "ibeta-level-1"),
+        ("model", "ibeta-level-1"),
+    ]
+    assert all(each["verdict"] in ("TOO FEW", "FAIL") and "of 6 PAI species" in str(each["reasons"]) for each in found)
+    rows = list(csv.DictReader((out / "requirements.csv").read_text().splitlines()))
+    assert [row["verdict"] for row in rows if not row["requirement"]] == [each["verdict"] for each in found]
+    for name in ("cross.html", "cross.md", "cross.tex"):
+        assert "of 6 PAI species" in (out / name).read_text()
 
 
 @pytest.fixture(scope="module")
@@ -381,8 +403,8 @@ def test_groups_are_measured_at_video_level_at_each_threshold_but_that_of_the_te
     code, _, err = facepad(*words[:-1], "gendre")
     assert (code, err) == (
         2,
-        f"facepad: {of_people}: the measured samples have no column 'gendre' (did you mean 'gender'?); the further "
-        "columns are gender\n",
+        f"facepad: {of_people}: the measured samples have no column 'gendre' (did you mean 'gender'?); the attributes "
+        "are gender\n",
     )
     code, _, err = facepad(*words[:-2], "--test", measured, "--by", "gender")
     assert code == 2 and f"{measured}: the measured samples have no column 'gender'" in err
