@@ -72,7 +72,7 @@ class RequirementSection:
     def profiles(self) -> list[tuple[str, ...]]:
         """One row for each profile as a whole; empty without profiles."""
         return [
-            (*place, each.profile, each.verdict.value, "; ".join(each.reasons) or "-")
+            (*place, each.profile, each.verdict.value, words("; ".join(each.reasons)) or "-")
             for place, findings in self.parts
             for each in profile_results(findings)
         ]
@@ -85,7 +85,11 @@ class RequirementSection:
     @property
     def notes(self) -> list[str]:
         """The notes that all places share, and then those of single places. A note has no final full stop."""
-        of_each = [(", ".join(place), finding_notes(findings)) for place, findings in self.parts if findings]
+        of_each = [
+            (", ".join(text for text in place if text != "-"), finding_notes(findings))
+            for place, findings in self.parts
+            if findings
+        ]
         shared = [note for note in of_each[0][1] if all(note in notes for _, notes in of_each)] if of_each else []
         return shared + [f"{name}: {note}" for name, notes in of_each for note in notes if note not in shared]
 
@@ -114,9 +118,9 @@ class RequirementSection:
 
 
 def _row(found: Finding) -> tuple[str, ...]:
-    subjects = found.subjects
+    subjects, profile = found.subjects, found.requirement.profile
     return (
-        str(found.requirement),
+        f"{found.requirement} ({profile})" if profile else str(found.requirement),
         words(found.species or "bona fide"),
         found.presentations.verdict.value,
         _errors(found.presentations),
