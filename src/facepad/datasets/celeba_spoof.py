@@ -20,6 +20,8 @@ __all__ = ["CELEBA_SPOOF"]
 
 _NAME = named(r"data/(?P<part>train|test)/(?P<subject>[^/]+)/(?P<class>live|spoof)/[^/]+")
 _LISTS = {"intra": "metas/intra_test", "protocol-1": "metas/protocol1", "protocol-2": "metas/protocol2"}
+#: The publication has 625,537 images. The authors keep the validation part for competitions.
+_RELEASED = ((Split.TRAIN, None, 494_405), (Split.TEST, None, 67_170))
 _DEV_OF_TRAIN = 0.1
 _NUMBERS = 44  # of an entry; the last four are spoof type, illumination, environment, and 1 for an attack
 
@@ -48,19 +50,25 @@ def _read(image: str) -> Stated | None:
     return Stated(match["subject"], kind, SPLIT_SYNONYMS[match["part"]])
 
 
+def _from_data(path: str) -> str:
+    """The path from the last folder Data on, in lower case, as in the lists."""
+    return "data/" + f"/{path.lower()}".rpartition("/data/")[2]
+
+
 _LAYOUT = Layout(
     title="CelebA-Spoof",
     example="Data/train/1/live/000001.jpg",
     read=_read,
-    published=((None, None, 625_537),),
+    published=_RELEASED,
     annotations=("_bb.txt", ".json", "_label.txt"),
     images=True,
+    name_of=_from_data,
 )
 
 
-def _list_folders(root: Path, samples: Iterable[Sample], protocol: str) -> list[Path]:
+def _list_folders(root: Path, paths: Iterable[str], protocol: str) -> list[Path]:
     """The folders of a protocol's lists, one for each fold; empty without lists. The folder metas lies beside Data."""
-    bases = dict.fromkeys(sample.path[: -len(_from_data(sample.path))] for sample in samples)
+    bases = dict.fromkeys(path[: -len(_from_data(path))] for path in paths)
     found = (sorted((root / base / _LISTS[protocol]).rglob("train_label.json")) for base in bases)
     return [path.parent for path in next(filter(None, found), [])]
 
@@ -125,7 +133,8 @@ def _with_facts(sample: Sample, numbers: list[int]) -> Sample:
 
 def _scan(root: Path, protocol: str, seed: int) -> Scan:
     scan, samples = read_layout(root, _LAYOUT)
-    folders = _list_folders(root, samples, protocol)
+    copies = (path for path, _ in scan.skipped)  # the lists may lie beside a second copy
+    folders = _list_folders(root, (*(sample.path for sample in samples), *copies), protocol)
     if not folders and protocol != "intra":
         raise DatasetError(f"{root} holds no lists {_LISTS[protocol]}/train_label.json, which define {protocol}")
     by_name = {_from_data(sample.path): sample for sample in samples}
@@ -140,11 +149,6 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
         scan.notes.extend(shared_subject_notes(chosen))
         scan.folds[fold] = sort_samples(dev_of_train(chosen, _DEV_OF_TRAIN, seed))
     return scan
-
-
-def _from_data(path: str) -> str:
-    """The path from the last folder Data on, in lower case, as in the lists."""
-    return "data/" + f"/{path.lower()}".rpartition("/data/")[2]
 
 
 _DEV = "dev: a tenth of train, chosen with a seed"

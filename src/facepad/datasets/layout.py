@@ -60,6 +60,8 @@ class Layout:
             None means both classes.
         annotations: Endings of files that describe the videos. These files are not listed as skipped.
         images: Whether the data set consists of images. If not, it consists of videos.
+        name_of: Function from the path of an image to its name in the data set, by which copies in several folders are
+            recognised. None if names do not identify images. The names of videos always identify them.
     """
 
     title: str
@@ -68,6 +70,7 @@ class Layout:
     published: tuple[tuple[Split | None, Label | None, int], ...] = ()
     annotations: tuple[str, ...] = ()
     images: bool = False
+    name_of: Callable[[str], str] | None = None
 
     @property
     def noun(self) -> str:
@@ -87,7 +90,7 @@ def named(pattern: str) -> re.Pattern[str]:
 def read_layout(root: Path, layout: Layout) -> tuple[Scan, list[Sample]]:
     """Read the facts in the paths of all files below ``root``, whatever the folders above them are called.
 
-    Frames of videos are read if the folder holds no whole videos. A video that lies in two folders is read once. Files
+    Frames of videos are read if the folder holds no whole videos. A file that lies in two folders is read once. Files
     of other data are skipped. A note compares each count with the published count.
 
     Returns:
@@ -110,7 +113,9 @@ def read_layout(root: Path, layout: Layout) -> tuple[Scan, list[Sample]]:
     if not samples:
         raise DatasetError(_why_empty(root, layout, endings))
     if not layout.images:
-        samples = _without_copies(videos_or_frames(samples, scan), scan)
+        samples = _without_copies(videos_or_frames(samples, scan), scan, layout)
+    elif layout.name_of:
+        samples = _without_copies(samples, scan, layout)
     refuse_one_class(samples, f"{layout.title} in {root}", f"{layout.noun}s")
     scan.notes.extend(_published_notes(samples, layout))
     return scan, samples
@@ -172,16 +177,17 @@ def _why_empty(root: Path, layout: Layout, endings: Counter[str]) -> str:
     return f"{root} holds no {layout.noun}s of {layout.title}, which are named like {layout.example}"
 
 
-def _without_copies(samples: Iterable[Sample], scan: Scan) -> list[Sample]:
-    """The samples without a second copy of a video in another folder. The names of videos are unique in a data set."""
+def _without_copies(samples: Iterable[Sample], scan: Scan, layout: Layout) -> list[Sample]:
+    """The samples without a second copy of a video or image in another folder. Names are unique in a data set."""
+    name_of = layout.name_of or (lambda video: video.rpartition("/")[2])
     places: dict[str, str] = {}
     kept = []
     for sample in samples:
-        video = sample.video or _split_ending(sample.path)[0]
-        if places.setdefault(video.rpartition("/")[2].lower(), video) == video:
+        place = sample.video or (sample.path if layout.images else _split_ending(sample.path)[0])
+        if places.setdefault(name_of(place).lower(), place) == place:
             kept.append(sample)
         else:
-            scan.skipped.append((sample.path, "the same video in a second folder"))
+            scan.skipped.append((sample.path, f"the same {layout.noun} in a second folder"))
     return kept
 
 

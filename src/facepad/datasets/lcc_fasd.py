@@ -28,6 +28,11 @@ def _read(image: str) -> Stated | None:
     )
 
 
+def _name_of(path: str) -> str:
+    """The folders of part and class, and the name of the file: two parts have files with the same name."""
+    return "/".join(path.split("/")[-3:]).lower().removeprefix("lcc_fasd_")
+
+
 _LAYOUT = Layout(
     title="LCC-FASD",
     example="LCC_FASD_training/real/YOUTUBE_id99_s2_15.png",
@@ -41,6 +46,7 @@ _LAYOUT = Layout(
         (Split.TEST, Label.ATTACK, 7266),
     ),
     images=True,
+    name_of=_name_of,
 )
 
 

@@ -83,6 +83,15 @@ def test_frames_are_read_in_the_place_of_videos_and_copies_are_read_once(name, m
     assert set(Counter(why for _, why in found.skipped)) == {"the same video in a second folder"}
 
 
+@pytest.mark.parametrize("name", ["lcc-fasd", "celeba-spoof"])
+def test_copies_of_images_are_read_once(name, monkeypatch, tmp_path):
+    again = [f"z/backup/{path.replace('LCC_FASD_', '').replace('Data', 'DATA')}" for path in NAMES[name]]
+    found = scan(name, list_files(monkeypatch, tmp_path, [*NAMES[name], *again]))
+    assert len(_samples(found)) == len(NAMES[name])
+    assert found.skipped == [(path, "the same image in a second folder") for path in sorted(again)]
+    assert found.notes == scan(name, list_files(monkeypatch, tmp_path, NAMES[name])).notes
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_files_of_another_set_are_skipped_and_named(name, monkeypatch, tmp_path):
     others = ["msu/readme.pdf", *layouts.msu(range(1, 3)), "casia/train_release/1/HR_1.avi"]
@@ -290,7 +299,8 @@ def test_celeba_spoof_reads_instruments_and_splits_from_its_lists(tmp_path):
     assert dict(spoof.attributes) == {"instrument": "PC", "illumination": "dark", "environment": "indoor"}
     assert found.skipped == []
     assert found.notes == [
-        "the copy holds 24 images, but the published set has 625537",
+        "train holds 20 images, but the published set has 494405",
+        "test holds 4 images, but the published set has 67170",
         "the lists in intra_test name 1 images that the copy does not hold",
     ]
     assert list(scan("celeba-spoof", tmp_path, "protocol-2").folds) == ["fold1", "fold2"]
