@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from facepad.datasets.adapter import Adapter, Scan
+from facepad.datasets.hdf5_frames import is_hdf5, read_hdf5
 from facepad.errors import InputError, VideoError, reason
 from facepad.files.disk import json_line, make_output, read_json, write_text
 from facepad.files.opening import require_regular
@@ -69,13 +73,14 @@ class ExtractedVideo:
 
     Attributes:
         folder: The folder of the frame images, relative to the output folder, with forward slashes.
-        frames: (index, seconds) of each frame. The image of a frame is ``folder/<index:06d>.jpg``.
+        frames: (index, seconds) of each frame; seconds is None if the file has no times. The image of a frame is
+            ``folder/<index:06d>.jpg``.
         note: A defect of a video that could be read only in part; None for a video without a defect.
         error: The reason why the video cannot be read, in one line with the video's path; None if it was read.
     """
 
     folder: str
-    frames: tuple[tuple[int, float], ...] = ()
+    frames: tuple[tuple[int, float | None], ...] = ()
     note: str | None = None
     error: str | None = None
 
@@ -196,16 +201,21 @@ def _extract(item: tuple[str, str], *, root: Path, out: Path, choice: FrameChoic
     done = _earlier(out, folder, source)
     if done is not None:
         return done
-    result = ExtractedVideo(folder)
-    frames: list[tuple[int, float]] = []
+    result, video = ExtractedVideo(folder), None
+    frames: list[tuple[int, float | None]] = []
+    found: Iterator[tuple[int, float | None, NDArray[np.uint8]]]
     try:
-        video = read_video(root / name, count=choice.count, rate=choice.rate, threads=threads)
-        for frame in video:
-            write_image(out / result.image(frame.index), frame.image, quality=_QUALITY)
-            frames.append((frame.index, round(frame.seconds, 6)))
+        if is_hdf5(name):
+            found = ((index, None, image) for index, image in read_hdf5(root / name, choice.count or 1))
+        else:
+            video = read_video(root / name, count=choice.count, rate=choice.rate, threads=threads)
+            found = ((frame.index, round(frame.seconds, 6), frame.image) for frame in video)
+        for index, seconds, image in found:
+            write_image(out / result.image(index), image, quality=_QUALITY)
+            frames.append((index, seconds))
     except VideoError as error:
         return ExtractedVideo(folder, error=str(error))
-    result = ExtractedVideo(folder, tuple(frames), video.defect)
+    result = ExtractedVideo(folder, tuple(frames), video.defect if video else None)
     facts = {**source, "frames": result.frames, "note": result.note}
     write_text(out / folder / _DONE, json_line(facts), sync=False)
     return result
@@ -222,7 +232,8 @@ def _earlier(out: Path, folder: str, source: Mapping[str, Any]) -> ExtractedVide
     """The frames that an earlier run extracted from the same file; None if the video must be read."""
     try:
         done = read_json(out / folder / _DONE)
-        video = ExtractedVideo(folder, tuple((int(i), float(s)) for i, s in done["frames"]), done["note"])
+        times = tuple((int(i), None if s is None else float(s)) for i, s in done["frames"])
+        video = ExtractedVideo(folder, times, done["note"])
         same = all(done[key] == value for key, value in source.items())
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Scan, refuse_one_class, require_folder
 from facepad.datasets.existing_frames import possible_videos, videos_or_frames
+from facepad.datasets.hdf5_frames import can_read_hdf5, is_hdf5
 from facepad.datasets.splits import subjects_across_splits
 from facepad.errors import DatasetError
 from facepad.files.disk import walk_files
@@ -26,8 +26,6 @@ __all__ = [
     "shared_subject_notes",
     "sort_samples",
 ]
-
-_HDF5 = frozenset({".hdf5", ".h5"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,8 @@ class Layout:
         images: Whether the data set consists of images. If not, it consists of videos.
         name_of: Function from the path of an image to its name in the data set, by which copies in several folders are
             recognised. None if names do not identify images. The names of videos always identify them.
+        hdf5: Function from the path of an HDF5 file to whether it may hold the colour frames of a video. None if the
+            data set is not released as HDF5.
     """
 
     title: str
@@ -71,6 +71,7 @@ class Layout:
     annotations: tuple[str, ...] = ()
     images: bool = False
     name_of: Callable[[str], str] | None = None
+    hdf5: Callable[[str], bool] | None = None
 
     @property
     def noun(self) -> str:
@@ -90,8 +91,8 @@ def named(pattern: str) -> re.Pattern[str]:
 def read_layout(root: Path, layout: Layout) -> tuple[Scan, list[Sample]]:
     """Read the facts in the paths of all files below ``root``, whatever the folders above them are called.
 
-    Frames of videos are read if the folder holds no whole videos. A file that lies in two folders is read once. Files
-    of other data are skipped. A note compares each count with the published count.
+    Frames of videos are read if the folder holds no whole videos, and HDF5 files if it holds neither. A file that lies
+    in two folders is read once. Files of other data are skipped. A note compares each count with the published count.
 
     Returns:
         The scan without folds, and the samples, sorted by path. A sample of a whole video has neither ``video`` nor
@@ -102,16 +103,19 @@ def read_layout(root: Path, layout: Layout) -> tuple[Scan, list[Sample]]:
     """
     require_folder(root)
     scan = Scan(root, {})
-    samples, endings = [], Counter[str]()
-    for path in _paths(root, scan):
-        endings[_split_ending(path)[1].lower()] += 1
+    paths = _paths(root, scan)
+    samples = []
+    for path in paths:
         sample = _read(path, layout)
         if sample is not None:
             samples.append(sample)
         elif not path.lower().endswith(layout.annotations):
             scan.skipped.append((path, f"not {_article(layout.noun)} {layout.noun} of {layout.title}"))
+    hdf5 = [] if samples or layout.hdf5 is None else list(filter(is_hdf5, paths))
+    if hdf5 and can_read_hdf5():
+        samples = [sample for path in filter(layout.hdf5, hdf5) if (sample := _sample(path, None, layout))]
     if not samples:
-        raise DatasetError(_why_empty(root, layout, endings))
+        raise DatasetError(_why_empty(root, layout, len(hdf5)))
     if not layout.images:
         samples = _without_copies(videos_or_frames(samples, scan), scan, layout)
     elif layout.name_of:
@@ -138,20 +142,26 @@ def _split_ending(path: str) -> tuple[str, str]:
 
 
 def _read(path: str, layout: Layout) -> Sample | None:
-    for place, frame in _places(path, layout):
-        stated = layout.read(place)
-        if stated is not None:
-            return Sample(
-                path=path,
-                subject=stated.subject,
-                label=Label.ATTACK if stated.attack_type else Label.BONA_FIDE,
-                attack_type=stated.attack_type,
-                split=stated.split,
-                video=None if frame is None else place,
-                frame=frame,
-                attributes=tuple(stated.attributes.items()),
-            )
-    return None
+    found = (_sample(path, frame, layout, place) for place, frame in _places(path, layout))
+    return next(filter(None, found), None)
+
+
+def _sample(path: str, frame: int | None, layout: Layout, place: str | None = None) -> Sample | None:
+    """The sample of a file that may belong to a place: a video or image without its ending."""
+    place = _split_ending(path)[0] if place is None else place
+    stated = layout.read(place)
+    if stated is None:
+        return None
+    return Sample(
+        path=path,
+        subject=stated.subject,
+        label=Label.ATTACK if stated.attack_type else Label.BONA_FIDE,
+        attack_type=stated.attack_type,
+        split=stated.split,
+        video=None if frame is None else place,
+        frame=frame,
+        attributes=tuple(stated.attributes.items()),
+    )
 
 
 def _places(path: str, layout: Layout) -> Iterator[tuple[str, int | None]]:
@@ -168,11 +178,11 @@ def _article(noun: str) -> str:
     return "an" if noun[0] in "aeiou" else "a"
 
 
-def _why_empty(root: Path, layout: Layout, endings: Counter[str]) -> str:
-    if hdf5 := sum(endings[ending] for ending in _HDF5):
+def _why_empty(root: Path, layout: Layout, hdf5: int) -> str:
+    if hdf5 and not can_read_hdf5():
         return (
-            f"{root} holds {hdf5} HDF5 files but no {layout.noun}s of {layout.title}: convert each file to a folder of "
-            f"images with the name of the file, as in {layout.example}/0001.png"
+            f"{root} holds {hdf5} HDF5 files of {layout.title}, which need h5py: pip install 'facepad[hdf5]'; or "
+            f"convert each file to a folder of images with the name of the file, as in {layout.example}/0001.png"
         )
     return f"{root} holds no {layout.noun}s of {layout.title}, which are named like {layout.example}"
 

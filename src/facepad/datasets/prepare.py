@@ -12,6 +12,7 @@ from facepad.datasets import DATASETS
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class
 from facepad.datasets.existing_frames import chosen_frames
 from facepad.datasets.frames import ExtractedVideo, FrameChoice, take_frames, unreadable_videos
+from facepad.datasets.hdf5_frames import is_hdf5
 from facepad.datasets.manifest import manifest_text, read_manifest, why_unlisted
 from facepad.datasets.origin import add_run, origin_of, read_runs
 from facepad.datasets.splits import (
@@ -222,6 +223,8 @@ def _plan(adapter: Adapter, root: Path, out: Path, settings: PrepareSettings) ->
         _refuse_shared_subjects(scan, adapter, protocol)
     detector = settings.detector or _usual_detector(read_runs(out))
     if frames is not None:
+        if frames.count is None and any(is_hdf5(sample.path) for fold in scan.folds.values() for sample in fold):
+            raise InputError(f"{root} holds HDF5 files without times; choose a number of frames, not a rate")
         if scan.of_frames:
             scan = chosen_frames(scan, frames)
         for fold in scan.folds:

@@ -32,6 +32,7 @@ _LAYOUT = Layout(
     read=_read,
     published=((None, Label.BONA_FIDE, 170), (None, Label.ATTACK, 85)),
     annotations=(".hdf5", ".h5"),
+    hdf5=lambda path: True,
 )
 
 
@@ -55,4 +56,4 @@ THREE_D_MAD = Adapter(
     scan=_scan,
     videos=True,
 )
-"""The adapter of 3DMAD. The release has HDF5 files; each is first converted to a folder of its colour images."""
+"""The adapter of 3DMAD. The release has HDF5 files, whose colour frames are read with h5py."""

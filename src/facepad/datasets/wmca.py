@@ -61,6 +61,7 @@ _LAYOUT = Layout(
     read=_read,
     published=((None, Label.BONA_FIDE, 347), (None, Label.ATTACK, 1332)),
     annotations=(".csv", ".txt", ".hdf5", ".h5"),
+    hdf5=lambda path: "cdit" not in path.lower(),  # grey, depth, infrared and thermal images
 )
 
 
@@ -141,7 +142,7 @@ WMCA = Adapter(
     scan=_scan,
     videos=True,
 )
-"""The adapter of WMCA. The release has HDF5 files; each is first converted to a folder of its colour images.
+"""The adapter of WMCA. The colour (RGB) release has HDF5 files, which are read with h5py.
 
 Public readers agree on the names of the videos. The form of the protocol list is known from one reader only, so each
 CSV line with the name of a video and a group counts.

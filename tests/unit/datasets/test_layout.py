@@ -188,12 +188,6 @@ def test_siw_reads_the_names_of_its_release_that_end_twice(monkeypatch, tmp_path
     assert found["Test/live/153/153-2-1-1-1.m.mov"].subject == "153"
 
 
-def test_3dmad_in_hdf5_says_what_to_do(tmp_path):
-    touch_files(tmp_path, [*layouts.three_d_mad(".hdf5")][:3])
-    with pytest.raises(DatasetError, match="holds 3 HDF5 files but no videos of 3DMAD: convert each file to a folder"):
-        scan("3dmad", tmp_path)
-
-
 def test_wmca_protocols_follow_the_list_of_the_copy(tmp_path):
     touch_files(tmp_path, NAMES["wmca"])
     with pytest.raises(DatasetError, match="holds no CSV file that names the group"):
