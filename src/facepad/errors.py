@@ -52,6 +52,7 @@ __all__ = [
     "SeparableError",
     "ServiceError",
     "VideoError",
+    "bounded_line",
     "first_line",
     "in_line",
     "reason",
@@ -76,7 +77,7 @@ class FacepadError(Exception):
     """
 
     def __str__(self) -> str:
-        return _one_line(super().__str__())
+        return bounded_line(super().__str__())
 
 
 class InputError(FacepadError):
@@ -101,7 +102,7 @@ class MediaError(InputError):
         super().__init__(self.source, reason)  # both arguments: pickle calls the class with `args`
 
     def __str__(self) -> str:
-        return _one_line(self.reason if self.source is None else f"{self.source}: {self.reason}")
+        return bounded_line(self.reason if self.source is None else f"{self.source}: {self.reason}")
 
 
 class ImageError(MediaError):
@@ -204,7 +205,8 @@ class ServiceError(RunError):
         return str(self.problem.get("type", "")).rpartition(":")[2]
 
 
-def _one_line(text: str) -> str:
+def bounded_line(text: str) -> str:
+    """The text of a message in one line: line ends become escapes, and a long text loses its middle."""
     text = text.replace("\r", "\\r").replace("\n", "\\n")
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2 - 5]} [...] {text[5 - _LONGEST // 2 :]}"
 

@@ -192,12 +192,18 @@ def _toml_value(value: Any) -> str:
 
 
 @st.composite
-def changed_table(draw: Draw, seed: bytes, separator: str, *, header: bool = True) -> bytes:
-    """Some rows and columns of a table of text, in any order, with up to three odd fields."""
+def changed_table(draw: Draw, seed: bytes, separator: str, *, header: bool = True, most: int = 8) -> bytes:
+    """Up to ``most`` rows, and columns of a table of text, in any order, with up to three odd fields.
+
+    With ``most`` of at least the number of rows, half of the tables have all rows.
+    """
     first, *valid = (line.split(separator) for line in seed.decode().splitlines())
     columns = draw(st.permutations(range(len(first)))) if draw(st.booleans()) and header else list(range(len(first)))
     columns = columns[: draw(st.integers(2, len(columns)))] if draw(st.integers(0, 3)) == 0 else columns
-    rows = draw(st.lists(st.sampled_from(valid), max_size=8, unique_by=tuple))
+    if most < len(valid) or draw(st.booleans()):
+        rows = draw(st.lists(st.sampled_from(valid), max_size=most, unique_by=tuple))
+    else:
+        rows = valid
     rows = [[row[column] for column in columns] for row in [first, *rows]]
     for _ in range(draw(st.integers(0, 3))):
         row = draw(st.sampled_from(rows))

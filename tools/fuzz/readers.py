@@ -8,7 +8,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,10 +28,18 @@ from facepad.media.images import image_size, read_header, read_image
 from facepad.media.videos import read_video
 from facepad.metrics import metrics_from_file, read_scores, write_scores
 from facepad.metrics.bob import BOB_CSV_COLUMNS
+from facepad.metrics.convert import write_bob_csv
+from facepad.metrics.epsc import system_curve
+from facepad.metrics.from_file import measured_file
+from facepad.metrics.matches import with_matches
 from facepad.metrics.resampling import MIN_REPLICATES, Resampling
 from facepad.metrics.scores import SCORE_COLUMNS
+from facepad.metrics.whole_system import whole_system
 from facepad.modelfile.bundle import read_bundle, write_bundle
 from facepad.modelfile.catalog.described import read_described
+from facepad.report.systems import verify_report
+from facepad.report.systems.inputs import INPUTS_FILE
+from facepad.types import ScoreRecord
 
 __all__ = ["LONGEST_MESSAGE", "MAX_PIXELS", "READERS", "Reader", "WrongAccept", "outcome"]
 
@@ -163,8 +171,50 @@ def _check_scores(path: Path) -> None:
     with _repeating("read"):
         write_scores(path.with_name("again.csv"), file.records)
         _require(read_scores(path.with_name("again.csv")).records == file.records, "written and read differently")
+    if _goes_to_bob(file.records, path.with_name("bob.csv")):
+        with _repeating("written for bob"):
+            again = read_scores(path.with_name("bob.csv")).records
+            _require(list(map(_pai, again)) == list(map(_pai, file.records)), "written for bob and read differently")
     with contextlib.suppress(MetricError):
         json_text(metrics_from_file(path, resampling=Resampling(replicates=MIN_REPLICATES)).to_dict())
+
+
+def _check_matches(path: Path) -> None:
+    """The file of a comparison subsystem (``--match``), beside valid scores."""
+    scores = path.with_name("presentations.csv")
+    scores.write_text(_SCORES, "utf-8")
+    resampling = Resampling(replicates=MIN_REPLICATES)
+    summary, parts = measured_file(scores, resampling=resampling)
+    records, notes = with_matches(parts.measured, path)
+    for note in notes:
+        _require_clear(str(note))
+    limit = 0.5 if "match" not in path.read_text("utf-8", "replace").partition("\n")[0] else None
+    system = whole_system(records, summary.threshold.value, limit, resampling)
+    _require_finite(json.loads(json_text(system.to_dict())))
+    curve, missing = system_curve(parts, summary.threshold.value, path, limit)
+    _require_finite(curve.to_dict() if curve else ())
+    _require_clear(missing or "none")
+
+
+def _check_inputs(path: Path) -> None:
+    """The inputs.json of a report (``report --verify``), beside the other files of a valid report."""
+    folder = seeds.report()
+    (folder / INPUTS_FILE).write_bytes(path.read_bytes())
+    changed, notes = verify_report(folder)
+    for line in [*changed, *notes]:
+        _require_clear(line)
+
+
+def _goes_to_bob(records: Sequence[ScoreRecord], path: Path) -> bool:
+    try:
+        write_bob_csv(path, records)
+    except InputError:  # an attribute has the name of a column of bob
+        return False
+    return True
+
+
+def _pai(record: ScoreRecord) -> tuple[object, ...]:
+    return record.label, record.species, record.attack_type, record.score
 
 
 def _check_model(path: Path) -> None:
@@ -328,6 +378,27 @@ def _scores() -> st.SearchStrategy[bytes]:
     )
 
 
+_MATCHES = "path,label,frame,score,match,intent\n" + "".join(
+    f"{number}.png,{label},{number},0.5,{word},{intent}\n"
+    for number in range(24)
+    for label, word, intent in [
+        ("bona_fide", "yes", "")
+        if number % 4 < 2
+        else ("attack", "no", ("impersonation", "concealment")[number // 4 % 2])
+    ]
+)
+
+
+def _matches() -> st.SearchStrategy[bytes]:
+    files = [_MATCHES.encode(), _SCORES.encode()]
+    return st.one_of(changed_file(files), *(changed_table(each, ",", most=40) for each in files))
+
+
+def _inputs() -> st.SearchStrategy[bytes]:
+    document = seeds.inputs()
+    return st.one_of(changed_file([_json(document)]), *[changed_document([document]).map(_json)] * 3)
+
+
 def _uploads() -> st.SearchStrategy[bytes]:
     json_bodies = changed_document([json.loads(seeds.uploads()[3].partition(b"\n")[2])])
     return changed_file(seeds.uploads()) | json_bodies.map(lambda document: b"application/json\n" + _json(document))
@@ -338,6 +409,8 @@ READERS: dict[str, Reader] = {
     "video": Reader(".bin", lambda: changed_file(seeds.clips()), _check_video, lambda: seeds.clips()[0]),
     "manifest": Reader(".csv", _manifests, _check_manifest, _ROWS.encode),
     "scores": Reader(".csv", _scores, _check_scores, _SCORES.encode),
+    "matches": Reader(".csv", _matches, _check_matches, _MATCHES.encode),
+    "inputs": Reader(".json", _inputs, _check_inputs, lambda: _json(seeds.inputs())),
     "model": Reader(".facepad", _model_files, _check_model, lambda: _zip(seeds.model_file())),
     "description": Reader(
         ".toml",

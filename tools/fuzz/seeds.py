@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import io
 import json
+import shutil
 import tarfile
 import tempfile
 import tomllib
@@ -17,13 +19,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from facepad.files.disk import write_text
 from facepad.metrics import fixed_threshold
 from facepad.modelfile.bundle import Bundle, Description, Network, OutputFormat, write_bundle
 from facepad.modelfile.preprocess import PreprocessSpec
+from facepad.report.systems import ReportOptions, measure_systems, named_files, write_systems
 from helpers.adapting import tiny_model
 from helpers.phone_files import CLIPS, IMAGES, PICTURE, clip, image_file
 
-__all__ = ["clips", "descriptions", "graph", "images", "model_file", "recipes", "shards", "uploads"]
+__all__ = ["clips", "descriptions", "graph", "images", "inputs", "model_file", "recipes", "report", "shards", "uploads"]
 
 _SMALL = Image.fromarray(PICTURE[::4, ::4])
 _MORE_IMAGES = (
@@ -94,6 +98,31 @@ def model_file() -> dict[str, bytes]:
         path = write_bundle(Path(folder) / "tiny.facepad", Bundle(description, {"tiny.onnx": graph()}))
         with zipfile.ZipFile(path) as archive:
             return {name: archive.read(name) for name in archive.namelist()}
+
+
+@cache
+def report() -> Path:
+    """The folder of a report on two systems, which lives as long as the process."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    files = [folder / "a.csv", folder / "b.csv"]
+    for place, file in enumerate(files):
+        lines = [
+            f"{split}/{n}.png,s{n % 4},{('live', 'attack')[n % 2]},{split},{(n * 7 + place) % 11},{'fm'[n % 3 > 0]}"
+            for split in ("dev", "test")
+            for n in range(16)
+        ]
+        write_text(file, "\n".join(["path,subject,label,split,score,gender", *lines]) + "\n")
+    options = ReportOptions(by=("gender",), require=("apcer=0.5",))
+    (folder / "report").mkdir()
+    write_systems(folder / "report", measure_systems(named_files(files), options))
+    return folder / "report"
+
+
+@cache
+def inputs() -> dict[str, Any]:
+    """The inputs.json of `report`."""
+    return json.loads((report() / "inputs.json").read_text("utf-8"))
 
 
 @cache

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from facepad.errors import InputError, reason
+from facepad.errors import InputError, bounded_line, reason
 from facepad.files.disk import read_json, sha256_file
 from facepad.report.systems.inputs import INPUTS_FILE, VERSION, Inputs
 from facepad.report.systems.measure import measure_systems
@@ -36,12 +36,12 @@ def verify_report(folder: Path) -> tuple[list[str], list[str]]:
     missing = [each.path for each in inputs.files if not (folder / each.path).is_file()]
     notes = []
     if inputs.facepad != VERSION:
-        notes.append(f"made by facepad {inputs.facepad}; this is facepad {VERSION}")
+        notes.append(bounded_line(f"made by facepad {inputs.facepad}; this is facepad {VERSION}"))
     if missing:
         notes.append("the numbers were not computed again, because an input is missing")
     else:
         changed += _changed_numbers(inputs, folder)
-    return changed, notes
+    return [bounded_line(line) for line in changed], notes  # the names and values of a stranger may be any text
 
 
 def _changed_inputs(inputs: Inputs, folder: Path) -> Iterator[str]:

@@ -15,7 +15,7 @@ import pytest
 from facepad import metrics
 from facepad.metrics.from_file import measured_file
 from facepad.metrics.multiple import holm
-from facepad.report.systems import ReportOptions, measure_systems, named_files, write_systems
+from facepad.report.systems import ReportOptions, measure_systems, named_files, verify_report, write_systems
 from facepad.report.text import percent
 from helpers.reports import Page
 
@@ -170,6 +170,16 @@ def test_outputs_that_are_not_listed_are_named(facepad, systems, tmp_path):
     assert code == 1
     assert {line.split()[0] for line in text.splitlines()} == document["outputs"].keys()
     assert "report.html is missing in the outputs of inputs.json" in text
+
+
+def test_each_difference_is_one_line_whatever_the_manifest_holds(made):
+    path = made / "inputs.json"
+    document = json.loads(path.read_text())
+    document |= {"facepad": "0\n1", "outputs": {"a\nb": "x" * 5000}, "inputs": []}
+    path.write_text(json.dumps(document))
+    changed, notes = verify_report(made)
+    assert any(line.startswith("a\\nb cannot be read") for line in changed)
+    assert all("\n" not in line and len(line) <= 2000 for line in [*changed, *notes])
 
 
 def test_verification_names_a_missing_input(facepad, made):
