@@ -148,7 +148,7 @@ def test_bad_input_is_one_line_and_code_2(facepad, run_folder, tiny_manifest, tm
     assert not (tmp_path / "new").exists() or not list((tmp_path / "new").iterdir())
 
 
-@pytest.mark.parametrize("words", [["list", "models"], ["--help"], ["metrics", "{scores}", "--json"]])
+@pytest.mark.parametrize("words", [["list", "recipes"], ["--help"], ["metrics", "{scores}", "--json"]])
 @pytest.mark.parametrize("stderr_too", [False, True])
 def test_pipe_without_a_reader_ends_quietly_as_other_tools_do(tmp_path, words, stderr_too):
     scores = tmp_path / "scores.csv"
