@@ -3,7 +3,7 @@
     python benchmarks/adapt.py poor MANIFEST FOLDER     write the images as a poor camera would show them
     python benchmarks/adapt.py run MANIFEST WORK        adapt on the draws, and measure (continues after a break)
     python benchmarks/adapt.py cover MANIFEST WORK      promise and error of the public networks on many draws
-    python benchmarks/adapt.py table WORK --out PAGE    write the page
+    python benchmarks/adapt.py table WORK --out PAGE    write the page; --site NAME names the images
 
 MANIFEST is a manifest of single images with face boxes, such as that of NUAA. Each draw takes a few people at random,
 and IMAGES images of each class of each of them. The test takes TEST images of each class of each other person. On the
@@ -49,7 +49,7 @@ from facepad.workflow.scoring import score_samples
 
 IMAGES, TEST = 40, 20
 #: Number of people -> number of draws.
-DRAWS = {3: 4, 4: 3, 6: 2}
+DRAWS = {3: 4, 4: 3, 6: 2, 9: 2, 12: 2}
 #: Number of draws of each number of people for `cover`.
 MANY = 150
 PUBLIC = "minifasnet-v2se-celeba-spoof"
@@ -272,8 +272,8 @@ def _classes(records: Sequence[ScoreRecord]) -> tuple[Logits, Logits]:
     return bona_fide, attack
 
 
-def page(work: Path) -> str:
-    """The page of all finished draws."""
+def page(work: Path, site: str) -> str:
+    """The page of all finished draws of a site."""
     results = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(work.glob("*/result.json"))]
     groups = {count: [each for each in results if each["people"] == count] for count in DRAWS}
     text = f"# Adaptation to a site\n\n{made_by('python benchmarks/adapt.py')}\n"
@@ -286,7 +286,7 @@ def page(work: Path) -> str:
         table = markdown(head, [_row(count, group) for count, group in found.items()])
         rows = [[name, *(_both(group, name) for group in found.values())] for name in results[0]["ways"]]
         ways = markdown(["one model of all people", *(f"{count} people: EER / HTER" for count in found)], rows)
-        text += _DRAWS.format(images=IMAGES, test=TEST, table=table, ways=ways)
+        text += _DRAWS.format(site=site, images=IMAGES, test=TEST, table=table, ways=ways)
     return text
 
 
@@ -346,11 +346,10 @@ the same rate.
 {table}"""
 
 _DRAWS = """
-## Adaptation
+## Adaptation: {site}
 
-`facepad adapt` on random draws, with {images} images of each class of each person. The images are those of the task
-`poor`: NUAA as a poor camera would show it, because the public networks are good on NUAA itself. The test takes {test}
-images of each class of every other person. The candidates are one public network, a copy that is trained further,
+`facepad adapt` on random draws, with {images} images of each class of each person. The test takes {test} images of each
+class of every other person. The candidates are one public network, a copy that is trained further,
 TLA-MobileNetV2, AttentionFusion, and their fusions. *HTER* is that of the chosen model at its own threshold. The CPU
 seconds do not count features that an earlier draw has stored, and are left out where the trainings themselves were
 stored.
@@ -374,12 +373,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         runs.set_defaults(run=task)
     table = tasks.add_parser("table")
     table.add_argument("work", type=Path)
+    table.add_argument("--site", default="NUAA", help="what the images show, for the heading")
     table.add_argument("--out", type=Path)
     arguments = command.parse_args(argv)
     if arguments.task != "table":
         arguments.run(arguments.manifest, arguments.work)
     else:
-        publish(page(arguments.work), arguments.out)
+        publish(page(arguments.work, arguments.site), arguments.out)
 
 
 if __name__ == "__main__":
