@@ -14,8 +14,8 @@ _PAGE = """# The hunt for faults in readers
 - Files: flipped bits, wrong lengths, cuts, inserted and removed pieces, pieces of other files, wrong numbers and words.
   The checksums of PNG files and the hashes of model files are corrected in a part of the cases, because a reader would
   otherwise refuse at once.
-- Documents (TOML, JSON): values that are replaced, removed, doubled or nested.
-- Tables (manifests, scores): random columns, fields and line ends.
+- Documents (TOML, JSON, such as the inputs.json of a report): values that are replaced, removed, doubled or nested.
+- Tables (manifests, scores, files of `--match`): random columns, fields and line ends.
 
 A case is a **finding** if the reader
 
