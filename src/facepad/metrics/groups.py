@@ -10,7 +10,7 @@ import csv
 import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ MOST_GROUPS = 50
 
 #: Columns whose meaning is not an attribute of people or places, so that messages do not offer them.
 _NO_GROUPS = {"species", "series", MATCH, INTENT, *TIME_COLUMNS}
+_FIELDS = {field.name for kind in (Sample, ScoreRecord) for field in fields(kind)} - {"attributes"}
 _LEAST_NAMED = 0.1  # the share of the records that must name a group
 _NAMES = {"bpcer": "BPCER", "apcer": "APCER"}
 
@@ -148,6 +149,8 @@ def check_columns(items: Sequence[Sample | ScoreRecord], columns: Sequence[str])
             close = difflib.get_close_matches(column, present, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             known = f"; the attributes are {', '.join(present)}" if present else ", and no attribute"
+            if column in _FIELDS:
+                raise MetricError(f"column {column!r} has a meaning of its own and makes no groups{known}")
             raise MetricError(f"the measured samples have no column {column!r}{hint}{known}")
         if values.total() < _LEAST_NAMED * len(items):
             share = f"{values.total()} of {len(items)} measured samples"

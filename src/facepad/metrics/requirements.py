@@ -61,6 +61,11 @@ class Requirement:
     def __str__(self) -> str:
         return f"{self.rate}{'<' if self.strict else '='}{self.limit:g}"
 
+    @property
+    def title(self) -> str:
+        """The requirement with the name of its profile, such as ``apcer<0.07 (nist-800-63a-4)``."""
+        return f"{self} ({self.profile})" if self.profile else str(self)
+
     def verdict(self, errors: int, n: int) -> Verdict:
         """Judge ``errors`` wrong decisions among ``n`` presentations.
 

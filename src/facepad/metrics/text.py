@@ -124,22 +124,29 @@ def format_findings(findings: Sequence[Finding]) -> str:
 
 
 def _finding_lines(findings: Sequence[Finding]) -> Iterator[str]:
+    first = _width([found.requirement.title for found in findings], 14)
+    second = _width([found.species or "bona fide" for found in findings], 16)
     yield (
-        f"{'requirement':<14}{'of':<16}{'errors':>14}{'95 % bound, %':>15}  {'verdict':<8}{'errors of subjects':>19}  "
-        "verdict"
+        f"{'requirement':<{first}}{'of':<{second}}{'errors':>14}{'95 % bound, %':>15}  {'verdict':<8}"
+        f"{'errors of subjects':>19}  verdict"
     )
     for found in findings:
         shown, people = found.presentations, found.subjects
         of_people = f"{_errors(people):>19}  {people.verdict}" if people else f"{'-':>19}  -"
         yield (
-            f"{found.requirement!s:<14}{found.species or 'bona fide':<16}{_errors(shown):>14}{100 * shown.bound:>15.2f}"
-            f"  {shown.verdict:<8}{of_people}"
+            f"{found.requirement.title:<{first}}{found.species or 'bona fide':<{second}}{_errors(shown):>14}"
+            f"{100 * shown.bound:>15.2f}  {shown.verdict:<8}{of_people}"
         )
     for each in profile_results(findings):
         reasons = f" ({'; '.join(each.reasons)})" if each.reasons else ""
         yield f"profile {each.profile} as a whole: {each.verdict}{reasons}"
     for note in finding_notes(findings):
         yield f"note: {note}"
+
+
+def _width(texts: Sequence[str], least: int) -> int:
+    """The width of a column of texts, with two spaces after the longest one."""
+    return max(least, *(len(text) + 2 for text in texts), 0)
 
 
 def _numbers(findings: Sequence[Finding]) -> list[str]:
@@ -206,11 +213,12 @@ def format_plan(requirements: Sequence[Requirement]) -> str:
 
 def _plan_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
     heads = [f"{errors} errors" if errors != 1 else "1 error" for errors in range(_PLANNED_ERRORS)]
-    yield f"{'requirement':<14}{'presentations of':<20}" + "".join(f"{head:>10}" for head in heads)
+    first = _width([each.title for each in requirements], 14)
+    yield f"{'requirement':<{first}}{'presentations of':<20}" + "".join(f"{head:>10}" for head in heads)
     for each in requirements:
         what = "bona fide people" if each.rate == "bpcer" else "each PAI species"
         needed = (each.needed(errors) for errors in range(_PLANNED_ERRORS))
-        yield f"{each!s:<14}{what:<20}" + "".join(f"{'-' if count is None else count:>10}" for count in needed)
+        yield f"{each.title:<{first}}{what:<20}" + "".join(f"{'-' if count is None else count:>10}" for count in needed)
     yield from _collect_lines(requirements)
     if any(each.limit for each in requirements):
         yield "note: presentations of one subject are not independent: the bound holds for people if no subject has two"
@@ -226,8 +234,10 @@ def _collect_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
     if live:
         yield f"collect at least: {live} bona fide people, with one presentation each"
     if attacks:
-        bounded = any(each.limit for each in requirements if each.rate != "bpcer")
-        people = ", each of another person" if bounded else ""
+        # A limit of 0 has no bound, so its presentations need no other people.
+        bounded = max((each.needed() or 0 for each in requirements if each.rate != "bpcer" and each.limit), default=0)
+        people = ", each of another person" if bounded == attacks else f", {bounded} of them of different people"
+        people = people if bounded else ""
         yield f"collect at least: {attacks} presentations of each PAI species{people}"
     profiles = {each.profile: PROFILES[each.profile].species for each in requirements if each.profile}
     for name, species in profiles.items():

@@ -349,7 +349,10 @@ def _by_species(records: Iterable[ScoreRecord], cells: Cells | None, share: Shar
 
 
 def _doubled(rate: Rate | None) -> Rate | None:
-    return rate and replace(rate, value=2 * rate.value, low=2 * rate.low, high=2 * rate.high)
+    if rate is None:
+        return None
+    method = rate.method.replace("mean of the bounds", "sum of the bounds")
+    return replace(rate, value=2 * rate.value, low=2 * rate.low, high=2 * rate.high, method=method)
 
 
 def _rest(rate: Rate) -> Rate:

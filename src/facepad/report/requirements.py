@@ -118,9 +118,9 @@ class RequirementSection:
 
 
 def _row(found: Finding) -> tuple[str, ...]:
-    subjects, profile = found.subjects, found.requirement.profile
+    subjects = found.subjects
     return (
-        f"{found.requirement} ({profile})" if profile else str(found.requirement),
+        found.requirement.title,
         words(found.species or "bona fide"),
         found.presentations.verdict.value,
         _errors(found.presentations),

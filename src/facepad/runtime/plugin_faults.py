@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Mapping
@@ -23,8 +24,10 @@ def others_code(error: BaseException) -> str:
     own = {str(path): f'{path}"' for path in own_files()}
     modules = {_words(plugin): _file_of(plugin.entry.module) for plugin in used_plugins()}
     packages = {_words(plugin): _package_of(plugin) for plugin in used_plugins()}
-    # Several plug-ins of a package may be in use. The module of an entry point tells more than its package.
-    raised = _seen(modules | own, text) or _seen(packages, text)
+    functions = {_words(plugin): _function_of(plugin) for plugin in used_plugins()}
+    # Several plug-ins of a package may be in use. The function of an entry point tells more than its module, and the
+    # module more than the package.
+    raised = _called(functions, text) or _seen(modules | own, text) or _seen(packages, text)
     if raised:
         return f"in {' or '.join(raised)}"
     used = [*modules, *own]
@@ -33,6 +36,19 @@ def others_code(error: BaseException) -> str:
 
 def _seen(places: Mapping[str, str], text: str) -> list[str]:
     return [words for words, place in places.items() if place and f'File "{place}' in text]
+
+
+def _called(functions: Mapping[str, tuple[str, str]], text: str) -> list[str]:
+    return [
+        words
+        for words, (file, name) in functions.items()
+        if file and name and re.search(rf'File "{re.escape(file)}, line \d+, in {re.escape(name)}$', text, re.MULTILINE)
+    ]
+
+
+def _function_of(plugin: Plugin) -> tuple[str, str]:
+    """The file and the name of an entry point's object, as a traceback shows them if the object is a function."""
+    return _file_of(plugin.entry.module), plugin.entry.attr
 
 
 def _words(plugin: Plugin) -> str:

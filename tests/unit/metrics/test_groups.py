@@ -216,6 +216,15 @@ def test_columns_with_another_meaning_are_not_offered():
         metrics.check_columns(both[1:], ["gender"])
 
 
+@pytest.mark.parametrize("column", ["subject", "path", "label", "attack_type", "split"])
+def test_columns_of_every_record_are_not_called_absent(column):
+    records = [record(0.5, "s", None, light="day"), record(0.5, "t", None, light="night")]
+    with pytest.raises(
+        MetricError, match=f"column '{column}' has a meaning of its own and makes no groups; the attrib"
+    ):
+        metrics.check_columns(records, [column])
+
+
 @pytest.mark.parametrize("text", ["", " ", "gender,", "gender,gender"])
 def test_broken_lists_of_columns_are_refused(text):
     with pytest.raises(MetricError, match="expected one or more different columns"):

@@ -133,6 +133,14 @@ def test_unknown_and_repeated_profiles_are_refused(profiles, words):
         read_requirements([], profiles)
 
 
+def test_rows_of_equal_limits_name_their_profiles():
+    requirements = read_requirements([], ["fido-biometric", "nist-800-63a-4"])
+    _, fido, nist, *_ = format_plan(requirements).splitlines()
+    assert fido.startswith("apcer<0.07 (fido-biometric)  each PAI") and nist.startswith(
+        "apcer<0.07 (nist-800-63a-4)  each"
+    )
+
+
 def test_plan_names_people_species_and_presentations():
     text = format_plan(read_requirements(["bpcer=0.1"], ["ibeta-level-2", "nist-800-63a-4"]))
     assert "collect at least: 29 bona fide people" in text

@@ -188,6 +188,11 @@ def test_people_are_planned_for_bounds_alone():
     assert "150 presentations of each PAI species" in zero and "person" not in zero and "the bound" not in zero
 
 
+def test_a_limit_of_zero_beside_a_bound_needs_no_further_people():
+    both = format_plan([APCER, Requirement("apcer", 0, least=150)])
+    assert "collect at least: 150 presentations of each PAI species, 42 of them of different people\n" in both
+
+
 def test_commands_show_the_verdicts_and_the_numbers(tmp_path, facepad):
     records = [record(n, 0.1 + 0.001 * n, AttackType.PRINT) for n in range(45)]
     records += [record(n, 0.9 - 0.001 * n) for n in range(10)]

@@ -67,6 +67,14 @@ def test_n_of_riapar_is_the_sum_of_the_n_of_iapar_and_frr():
     assert rates["riapar"].n == rates["iapar"].n + rates["frr"].n == 29
 
 
+def test_the_method_of_riapar_names_the_sum_of_the_bounds():
+    records = [presentation(n) for n in range(4)]
+    records += [presentation(n, "impersonation", 0.1) for n in range(4, 9)]
+    rates = whole_system(records, THRESHOLD, resampling=FEW).rates
+    assert rates["riapar"].method == "sum of the bounds of its two rates"
+    assert rates["riapar"].high == pytest.approx(rates["iapar"].high + rates["frr"].high)
+
+
 def by_hand(records):
     """The rates, counted one presentation at a time."""
 
