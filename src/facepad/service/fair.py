@@ -175,6 +175,8 @@ class FairThreads:
                 self._queue.remove(job)
             self._start_jobs()  # The job may have held up others.
             raise
+        finally:
+            del job, done  # An error and this frame would hold each other, and the arguments with them.
 
     def charge(self, caller: str, cost: Cost) -> None:
         """Add a cost that became known during a job. The waiting jobs of the caller move back. Any thread may call."""
@@ -189,29 +191,29 @@ class FairThreads:
 
     def _start_jobs(self) -> None:
         while job := self._take():
-            self._pool.submit(self._work, job)
+            self._pool.submit(self._work, [job])
 
-    def _take(self) -> _Job | None:
-        """The next job that may start now. The job counts as running from now on."""
+    def _take(self, ended: _Job | None = None) -> _Job | None:
+        """The next job that may start now, or after the end of another job. The job counts as running from now on."""
         with self._lock:
+            if ended is not None:
+                self._running.remove(ended)
             job = self._queue.pop(self._admission())
             if job is not None:
                 self._running.append(job)
             return job
 
-    def _work(self, job: _Job | None) -> None:
+    def _work(self, first: list[_Job]) -> None:
         """Do a job in a thread of the pool, and then all jobs that may start after it."""
+        job: _Job | None = first.pop()  # The pool holds the list until this thread has no more jobs.
         while job is not None:
-            result, error = None, None
-            try:
-                result = job.work()
-            except BaseException as raised:  # noqa: BLE001 - every error is passed to the caller
-                error = raised
-            with self._lock:
-                self._running.remove(job)
+            result, error = _outcome(job.work)
+            following = self._take(job)
+            # The end of a costly job may make room for several jobs. Its start may open the additional thread.
+            others = job.costly or (following is not None and following.costly)
             with suppress(RuntimeError):  # The event loop has ended.
-                job.done.get_loop().call_soon_threadsafe(self._tell, job, result, error)
-            job = self._take()
+                job.done.get_loop().call_soon_threadsafe(self._tell, job.done, result, error, others)
+            job, result, error = following, None, None
 
     def _admission(self) -> Callable[[_Job], bool]:
         """A function that tells for waiting jobs, in fair order, whether they may start now."""
@@ -234,12 +236,20 @@ class FairThreads:
 
         return may_start
 
-    def _tell(self, job: _Job, result: Any, error: BaseException | None) -> None:
-        if job.costly:  # Its end may make room for several jobs. The thread itself has taken one at most.
+    def _tell(self, done: asyncio.Future[Any], result: Any, error: BaseException | None, others: bool) -> None:
+        """Pass the outcome of a job to its caller, unless the caller has given up. Then start the jobs that may start."""
+        if not done.done():
+            if error is not None:
+                done.set_exception(error)
+            else:
+                done.set_result(result)
+        if others:
             self._start_jobs()
-        if job.done.done():  # The caller has given up.
-            return
-        if error is not None:
-            job.done.set_exception(error)
-        else:
-            job.done.set_result(result)
+
+
+def _outcome(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
+    """The result of a call, and its error. The traceback of the error does not hold the job, which holds the error."""
+    try:
+        return work(), None
+    except BaseException as error:  # noqa: BLE001 - every error is passed to the caller
+        return None, error

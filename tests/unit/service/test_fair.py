@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 import weakref
+from functools import partial
 
 import pytest
 
@@ -181,6 +183,55 @@ def test_end_of_a_costly_job_starts_all_that_waited_for_its_memory():
         await asyncio.gather(*small)
 
     run(scenario, 2)
+
+
+def test_costly_job_that_a_thread_takes_opens_the_additional_thread():
+    async def scenario(jobs):
+        jobs.start("first photo", "a", CHEAP)
+        await jobs.wait_for("first photo")
+        jobs.start("clip", "b", Cost(1e9, 1e6))
+        photo = jobs.start("photo", "c", CHEAP)
+        await asyncio.sleep(0)
+        jobs.end("first photo", "photo")
+        assert await asyncio.wait_for(photo, 5) == "photo"  # It does not wait for the clip.
+        assert jobs.begun == ["first photo", "clip", "photo"]
+
+    run(scenario, 1)
+
+
+def test_thread_without_a_pause_does_not_keep_the_memory_of_its_first_job():
+    async def scenario(jobs):
+        payload = threading.Event()  # Any object that can be watched.
+        held = weakref.ref(payload)
+        first = asyncio.create_task(jobs.threads.run("a", CHEAP, payload.wait))
+        await asyncio.sleep(0)
+        jobs.start("second", "a", CHEAP)
+        await asyncio.sleep(0)
+        payload.set()
+        del payload
+        assert await first
+        del first
+        await jobs.wait_for("second")
+        assert held() is None
+
+    run(scenario, 1)
+
+
+def test_error_does_not_keep_the_memory_of_its_job():
+    async def scenario(jobs):
+        payload = threading.Event()  # Any object that can be watched.
+        held = weakref.ref(payload)
+        with pytest.raises(TypeError):
+            await jobs.threads.run("a", CHEAP, partial(payload.wait, "not a number"))
+        del payload
+        await jobs.threads.run("a", CHEAP, time.sleep, 0)  # The thread has let go of the former job.
+        assert held() is None
+
+    gc.disable()
+    try:
+        run(scenario, 1)
+    finally:
+        gc.enable()
 
 
 def test_cost_that_a_job_finds_delays_the_next_jobs_of_its_caller():
