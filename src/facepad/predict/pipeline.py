@@ -75,8 +75,8 @@ class Examined:
 class Pipeline:
     """The steps from an image to decisions with one model. Threads may share a pipeline; processes get a pickled copy.
 
-    `run` does all steps for many images. Callers that make batches themselves, such as the service, use two methods:
-    `examine` for one image in any thread, and `decide` for several examined images together.
+    `run` does all steps for many images. Other callers, such as the service, use two methods: `examine` for one image,
+    and `decide` for several examined images together.
 
     Args:
         bundle: The model.

@@ -16,6 +16,7 @@ class Borrowing(Generic[Item]):
 
     Args:
         make: Function that makes another object. It is called if none is free.
+        first: Objects that were made before.
 
     >>> lists = Borrowing(list)
     >>> with lists.borrowed() as mine:
@@ -25,9 +26,9 @@ class Borrowing(Generic[Item]):
     ([1], [])
     """
 
-    def __init__(self, make: Callable[[], Item]) -> None:
+    def __init__(self, make: Callable[[], Item], *first: Item) -> None:
         self._make = make
-        self._free: list[Item] = []  # The methods of a list need no lock.
+        self._free = list(first)  # The methods of a list need no lock.
 
     @contextmanager
     def borrowed(self) -> Iterator[Item]:

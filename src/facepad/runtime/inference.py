@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import ModelError, first_line, unknown_choice
+from facepad.runtime.borrowing import Borrowing
 from facepad.runtime.parallel import available_cpus
 from facepad.runtime.prelu import without_prelu
 
@@ -29,6 +30,7 @@ EngineName = Literal["onnxruntime", "openvino"]
 """The name of an inference engine."""
 
 _MAKING_CORE = threading.Lock()  # without this lock, two threads could each create a core
+_COMPILING = threading.Lock()  # one at a time: OpenVINO does not promise more for one graph
 ENGINES: tuple[EngineName, ...] = ("onnxruntime", "openvino")
 """The names of the inference engines."""
 
@@ -108,32 +110,41 @@ class OpenVinoNetwork:
 
     def __init__(self, graph: bytes, weights: bytes = b"", threads: int | None = None) -> None:
         core = openvino_core()
-        # By default, OpenVINO calculates in bfloat16 on CPUs that support it, and the scores would differ.
-        # Each stream is one call at a time. Calls of several threads with one thread of the engine run side by side.
-        threads = threads or available_cpus()
-        streams = max(1, available_cpus() // threads)
         hints = {
-            "NUM_STREAMS": str(streams),
-            "INFERENCE_NUM_THREADS": str(streams * threads),
+            "NUM_STREAMS": "1",
+            "INFERENCE_NUM_THREADS": str(threads or available_cpus()),
+            # By default, each process binds its threads to the same first CPU cores, and several processes wait there.
+            "ENABLE_CPU_PINNING": "NO",
+            # By default, OpenVINO calculates in bfloat16 on CPUs that support it, and the scores would differ.
             "INFERENCE_PRECISION_HINT": "f32",
         }
+
+        def compiled() -> Any:
+            with _COMPILING:
+                return core.compile_model(model, "CPU", hints)
+
         try:
-            self._network = core.compile_model(core.read_model(graph, weights), "CPU", hints)
+            model = core.read_model(graph, weights)
+            first = compiled()
         except RuntimeError as error:
             raise ModelError(f"OpenVINO cannot load the network: {str(error).strip().splitlines()[-1]}") from error
-        self.inputs = tuple(value.get_any_name() for value in self._network.inputs)
-        self.outputs = tuple(value.get_any_name() for value in self._network.outputs)
+        self.inputs = tuple(value.get_any_name() for value in first.inputs)
+        self.outputs = tuple(value.get_any_name() for value in first.outputs)
         _require_one_input(self.inputs, self.outputs)
-        shape = self._network.inputs[0].get_partial_shape()
+        shape = first.inputs[0].get_partial_shape()
         self._single = shape.rank.is_static and shape[0].is_static and shape[0].get_length() == 1
+        # Calls side by side need a compiled network each. With one for all, they wait for each other for ever: one
+        # thread has a lock of OpenVINO and waits for Python's, and another thread has Python's (OpenVINO 2026.4).
+        self._compiled = Borrowing(compiled, first)
 
     def __call__(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
         """Run the network on a batch; a graph for one image at a time runs once per image."""
         return _in_pieces(self._run, batch, 1) if self._single else self._run(batch)
 
     def _run(self, batch: NDArray[Any]) -> dict[str, NDArray[np.floating]]:
-        results = self._network.create_infer_request().infer([batch])
-        return {name: np.asarray(value) for name, value in zip(self.outputs, results.values(), strict=True)}
+        with self._compiled.borrowed() as network:
+            results = network.create_infer_request().infer([batch])
+            return {name: np.asarray(value) for name, value in zip(self.outputs, results.values(), strict=True)}
 
 
 def _require_one_input(inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:

@@ -40,7 +40,8 @@ If all faces must be live, an image with more faces is undecided (``multiple_fac
 # Without these limits a file of a few kilobytes could take hours to decode. Files from cameras stay below the limits.
 CLIP_PIXELS = 6e9
 """Maximum pixels of all frames of a clip together, as in a minute of full HD at 50 frames per second."""
-_FRAME_COST = 1e6  # The cost of finding and cropping the faces in a frame, as a number of pixels to decode.
+# The cost of a frame with one face, and of each further face, as a number of pixels to decode.
+_FRAME_COST = _FACE_COST = 1e6
 _SCANS = 100  # Maximum scans of a progressive JPEG. Each scan is a pass over the whole image.
 _START_OF_SCAN = b"\xff\xda"
 
@@ -67,13 +68,19 @@ class ExaminedFile:
     started: float
     poses: tuple[FacePose | None, ...] = ()
 
+    @property
+    def further_cost(self) -> Cost:
+        """The cost of the scored faces beyond one per frame, which the header of the file does not tell."""
+        scored = (sum(face.score is not None for face in frame.decisions) for frame in self.frames)
+        return Cost(_FACE_COST * sum(max(0, faces - 1) for faces in scored))
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedFile:
     """An uploaded file of which only the header was read.
 
     Attributes:
-        cost: The cost of examining the file.
+        cost: The cost of examining the file, if it has one face per frame.
         content: The image, or the frames of a clip, which are decoded during the iteration.
         poses: Whether to estimate the pose in many more frames of a clip.
         hashed: Whether to compute the dHash of each judged frame.

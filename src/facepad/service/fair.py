@@ -237,7 +237,7 @@ class FairThreads:
         return may_start
 
     def _tell(self, done: asyncio.Future[Any], result: Any, error: BaseException | None, others: bool) -> None:
-        """Pass the outcome of a job to its caller, unless the caller has given up. Then start the jobs that may start."""
+        """Pass the outcome of a job to its caller, unless the caller has given up. Then start other jobs."""
         if not done.done():
             if error is not None:
                 done.set_exception(error)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
@@ -82,7 +83,8 @@ class Judge:
         try:
             while True:
                 await asyncio.sleep(GIVE_BACK_SECONDS)
-                await asyncio.to_thread(give_back_memory)
+                with suppress(RuntimeError):  # The system starts no more threads at present.
+                    await asyncio.to_thread(give_back_memory)
         finally:
             self._pool.close()
 
@@ -163,7 +165,7 @@ class Judge:
             seen = await self._pool.run(caller, Cost(len(file.content)), self._look, open_file, file, caller)
             if isinstance(seen, ExaminedFile):
                 return seen
-            return await self._pool.run(caller, seen.cost, self._examiner.examine, seen)
+            return await self._pool.run(caller, seen.cost, self._examine, seen, caller)
 
         waiting = [examine(file) for file in files]
         results = await asyncio.gather(*waiting, return_exceptions=True)
@@ -193,7 +195,13 @@ class Judge:
         if opened.cost.pixels > COSTLY:
             return opened
         self._pool.charge(caller, opened.cost)
-        return self._examiner.examine(opened)
+        return self._examine(opened, caller)
+
+    def _examine(self, opened: OpenedFile, caller: str) -> ExaminedFile:
+        """Examine a file in a thread. Its caller also pays for the faces that were found."""
+        examined = self._examiner.examine(opened)
+        self._pool.charge(caller, examined.further_cost)
+        return examined
 
     def _decide(self, files: Sequence[ExaminedFile], submitted: float, policy: Policy, *, depth: bool) -> Verdict:
         waited = max(0.0, min(file.started for file in files) - submitted)
