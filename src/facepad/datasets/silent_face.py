@@ -77,6 +77,10 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
     samples = _keep_one_scale(samples, scan)
     scan.notes.append("class 1 is bona fide; classes 0 and 2 are attacks whose instruments the folders do not name")
     if protocol == "random80":
+        scan.notes.append(
+            "leaky protocol: no folder names a person, so images of one person may be in several splits, and the "
+            "results say little about new people"
+        )
         scan.folds[""] = sort_samples(random80(samples, seed))
         return scan
     if any(sample.split for sample in samples):

@@ -353,7 +353,9 @@ def test_silent_face_uses_one_scale_and_class_1_is_bona_fide(monkeypatch, tmp_pa
     assert {sample.split for sample in samples} == {None}
     assert "left out as the same images at other scales: 1_80x80 (30), 2.7_80x80 (30)" in found.notes[0]
     assert "a detector may find no face" in found.notes[1]
+    assert not any("leaky" in note for note in found.notes)
     random = scan("silent-face", tmp_path, "random80")
+    assert random.notes[-1].startswith("leaky protocol: no folder names a person")
     assert counts(_samples(random)) == {"train": (7, 14), "dev": (1, 2), "test": (2, 4)}
 
 
