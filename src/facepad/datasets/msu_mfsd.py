@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, require_folder
 from facepad.datasets.layout import Layout, Stated, find_file, named, read_layout, sort_samples
 from facepad.datasets.splits import dev_of_train
-from facepad.errors import DatasetError
+from facepad.errors import DatasetError, shown
 from facepad.files.disk import read_text
 from facepad.types import AttackType, Label, Split
 
@@ -50,17 +51,26 @@ def _splits(root: Path) -> dict[str, Split]:
     """Subject -> split, from the two lists of the data set.
 
     Raises:
-        DatasetError: a list is missing, or names a subject of the other list.
+        DatasetError: a list is missing, has a damaged line, or names a subject of the other list.
     """
     splits: dict[str, Split] = {}
     for split, name in _LISTS.items():
         file = find_file(root, name)
         if file is None:
             raise DatasetError(f"{root} holds no {name}, which names the {split} subjects of MSU-MFSD")
-        for number in re.findall(r"[0-9]+", read_text(file)):
+        for number in _numbers(file):
             if splits.setdefault(number.lstrip("0").zfill(3), split) is not split:
                 raise DatasetError(f"{file} names subject {number}, which {_LISTS[Split.TRAIN]} names too")
     return splits
+
+
+def _numbers(file: Path) -> Iterator[str]:
+    """The numbers in a list of subjects. White space or commas separate them."""
+    for place, line in enumerate(read_text(file).removeprefix("\ufeff").splitlines(), start=1):
+        for word in line.replace(",", " ").split():
+            if re.fullmatch(r"[0-9]+", word) is None:
+                raise DatasetError(f"{file}, line {place}: expected the number of a subject, got {shown(word)}")
+            yield word
 
 
 def _scan(root: Path, protocol: str, seed: int) -> Scan:

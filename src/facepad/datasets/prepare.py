@@ -17,6 +17,7 @@ from facepad.datasets.manifest import manifest_text, read_manifest, why_unlisted
 from facepad.datasets.origin import add_run, origin_of, read_runs
 from facepad.datasets.splits import (
     class_balance,
+    lack_notes,
     leak_notes,
     spelling_notes,
     spellings_across_splits,
@@ -190,6 +191,8 @@ class PreparePlan:
     ) -> PrepareSummary:
         given = self.adapter.videos and any(s.box is not None for fold in scan.folds.values() for s in fold)
         samples = [sample for fold in finished.values() for sample in fold]
+        counts = {path.name: class_balance(fold) for path, fold in finished.items()}
+        lacks = [note for name, balance in counts.items() for note in lack_notes(name, balance)]
         spellings = sorted({pair for fold in finished.values() for pair in spellings_across_splits(fold)})
         return PrepareSummary(
             adapter=self.adapter,
@@ -198,11 +201,11 @@ class PreparePlan:
             root=self.root,
             detector=f"{self.adapter.name}'s own, else {self.detector}" if given else self.detector,
             manifests=list(finished),
-            counts={path.name: class_balance(fold) for path, fold in finished.items()},
+            counts=counts,
             skipped=scan.skipped,
             unreadable=unreadable_videos(videos) + list(_unreadable(boxes).items()),
             no_face=sorted({sample.path for sample in samples if sample.box is None}),
-            notes=[*scan.notes, *leak_notes(finished.values()), *spelling_notes(spellings)],
+            notes=[*scan.notes, *lacks, *leak_notes(finished.values()), *spelling_notes(spellings)],
             frames=self.frames,
             incomplete=[(name, video.note) for name, video in videos.items() if video.note is not None],
             videos_without_face=_videos_without_face(samples) if self.adapter.videos else [],

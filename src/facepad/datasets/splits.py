@@ -16,6 +16,7 @@ __all__ = [
     "class_balance",
     "dev_of_train",
     "folded_name",
+    "lack_notes",
     "leak_notes",
     "random80",
     "seeded_order",
@@ -117,6 +118,30 @@ def spelling_notes(pairs: Sequence[tuple[str, str]]) -> list[str]:
         return []
     more = f" and {len(pairs) - 1} other pairs of names" if len(pairs) > 1 else ""
     return [f"{two_spellings(*pairs[0])}{more} in different splits may be one person: give each person one name"]
+
+
+def lack_notes(name: str, balance: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A note on the splits that a manifest lacks, and on the classes that a split lacks.
+
+    Args:
+        name: Name of the manifest.
+        balance: The counts of its images (`class_balance`).
+
+    Returns:
+        One note; empty if each split has both classes, or if no image has a split.
+
+    >>> lack_notes("m.csv", {"train": {"bona_fide": 1, "attack": 2}, "test": {"bona_fide": 0, "attack": 3}})
+    ['m.csv has no dev samples, no bona fide samples in test']
+    """
+    if not any(split in balance for split in Split):
+        return []
+    lacking = []
+    for split in Split:
+        if split not in balance:
+            lacking.append(f"no {split} samples")
+            continue
+        lacking += [f"no {label.replace('_', ' ')} samples in {split}" for label, n in balance[split].items() if not n]
+    return [f"{name} has {', '.join(lacking)}"] if lacking else []
 
 
 def leak_notes(folds: Iterable[Sequence[Sample]]) -> list[str]:

@@ -252,6 +252,17 @@ def test_msu_mfsd_with_a_list_that_names_nobody_is_refused(text, tmp_path):
         scan("msu-mfsd", root)
 
 
+@pytest.mark.parametrize("line", ["x1", "1x", "-1", "1;2", "client001", "\u0661"])
+def test_msu_mfsd_with_a_damaged_line_in_a_list_is_refused_by_its_line(line, tmp_path):
+    root = touch_files(tmp_path, layouts.msu(range(1, 4)))
+    (root / "train_sub_list.txt").write_text("2\n3\n")
+    (root / "test_sub_list.txt").write_text(f"\ufeff04\n\n{line}\n", encoding="utf-8")
+    with pytest.raises(
+        DatasetError, match=rf"test_sub_list\.txt, line 3: expected the number of a subject, got '{line}'$"
+    ):
+        scan("msu-mfsd", root)
+
+
 def test_msu_mfsd_follows_the_lists_of_the_copy(tmp_path):
     root = touch_files(tmp_path / "MSU-MFSD", layouts.msu())
     with pytest.raises(DatasetError, match=r"holds no train_sub_list\.txt, which names the train subjects"):
@@ -381,12 +392,47 @@ def test_oulu_npu_is_prepared_with_the_facts_of_its_names(no_network, tmp_path):
     assert instruments == {None, "printer 1", "printer 2", "display 1", "display 2"}
     assert {sample.species for sample in samples} == {None, "print", "replay_video"}
     assert "train holds 1 bona_fide videos, but the published set has 360" in summary.notes
+    assert not any(note.startswith("manifest") for note in summary.notes)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "protocol", "kept", "notes"),
+    [
+        ("rose-youtu", "official", r"_([2-9]|1[0-2])_\d+\.", ["manifest.csv has no test samples"]),
+        ("oulu-npu", "protocol-1", r"/\d_[12]_", ["manifest.csv has no test samples"]),
+        (
+            "oulu-npu",
+            "protocol-1",
+            r"(Train|Dev)_files|/\d_3_.*_[2-5]\.",
+            ["manifest.csv has no bona fide samples in test"],
+        ),
+        (
+            "oulu-npu",
+            "protocol-3",
+            r"Test_files/1_|(Train|Dev)_files/[2-6]_",
+            [f"manifest-fold{n}.csv has no test samples" for n in range(2, 7)],
+        ),
+    ],
+    ids=["rose", "oulu-1", "oulu-1-class", "oulu-3"],
+)
+def test_prepare_notes_the_splits_and_classes_that_a_manifest_lacks(
+    dataset, protocol, kept, notes, no_network, tmp_path
+):
+    video = clip(tmp_path / "one.avi", codec="mpeg4", count=2)
+    for name in NAMES[dataset]:
+        if re.search(kept, name):
+            link(video, tmp_path / "set" / name)
+    summary = prepare_videos(dataset, tmp_path / "set", tmp_path / "out", count=1, protocol=protocol)
+    assert [note for note in summary.notes if note.startswith("manifest")] == notes
+    [run] = json.loads((tmp_path / "out/prepare.json").read_text())["runs"]
+    assert run["notes"] == summary.notes
 
 
 def test_silent_face_is_prepared_without_splits(no_network, tmp_path):
     for name in layouts.silent_face(["org_1_80x60"]):
         write_image(tmp_path / "data" / name, np.full((80, 60, 3), 90, np.uint8))
-    prepare("silent-face", tmp_path / "data", tmp_path / "out", jobs=1)
+    summary = prepare("silent-face", tmp_path / "data", tmp_path / "out", jobs=1)
+    assert not any(note.startswith("manifest") for note in summary.notes)
     samples = read_manifest(tmp_path / "out/manifest.csv")
     assert Counter(sample.label for sample in samples) == {Label.ATTACK: 20, Label.BONA_FIDE: 10}
     assert {sample.split for sample in samples} == {None}
