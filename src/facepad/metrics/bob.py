@@ -45,6 +45,7 @@ PARENT_TYPE = "parent_type"
 _TYPES = frozenset(kind.value for kind in AttackType)
 _LABELS = {"true": Label.BONA_FIDE, "false": Label.ATTACK}
 _FAILED = "nan"
+_REMEDY = "use --to bob-csv, or change the {} in the scores file"
 _LONGEST_SHOWN = 60  # characters of a name in a note
 
 
@@ -187,13 +188,14 @@ def write_bob_scores(path: Path, records: Iterable[ScoreRecord], *, columns: Lit
         for what, text in (("subject", record.subject), ("path", record.path), ("species", record.species or "-")):
             if not text or len(text.split()) != 1 or text.startswith("#"):
                 raise ScoresError(
-                    f"{record.path}: bob's columns are separated by spaces, so the {what} {text!r} cannot be written"
+                    f"{record.path}: bob's columns are separated by spaces, so the {what} {text!r} cannot be written; "
+                    f"{_REMEDY.format(what)}"
                 )
         real = record.subject if record.species is None else f"attack/{record.species}"
         if record.species is not None and real == record.subject:
             raise ScoresError(
                 f"{record.path}: the subject {real!r} equals the real id of the attack, "
-                "so bob would count the attack as bona fide"
+                f"so bob would count the attack as bona fide; {_REMEDY.format('subject')}"
             )
         model = (record.subject,) if columns == 5 else ()
         score = _FAILED if record.score is None else repr(float(record.score))

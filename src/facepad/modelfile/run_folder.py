@@ -143,8 +143,10 @@ class RunFolder:
         """Refuse a folder without a trained network.
 
         Raises:
-            ModelError: the training is not finished, or the folder is not a run folder.
+            ModelError: the folder does not exist, the training is not finished, or the folder is not a run folder.
         """
+        if not self.path.exists():
+            raise ModelError(f"{self.path} does not exist; a finished run folder was expected")
         if not self.is_finished:
             hint = "its training is not finished; continue with 'facepad train ... --resume'"
             raise ModelError(f"{self.path} holds no trained model ({hint if self.is_begun else 'not a run folder'})")

@@ -83,6 +83,7 @@ def test_error_of_a_command_is_one_safe_line(facepad, monkeypatch, error, code, 
         (["calibrate", "public-fusion", "missing.csv", "--out", "a.facepad"], "cannot read manifest missing.csv"),
         (["evaluate", "public-fusion", "missing.csv", "out"], "cannot read manifest missing.csv"),
         (["data", "prepare", "folder", "missing", "out", "--for", "public-fusion"], "missing does not exist"),
+        (["export", "missing", "out.facepad"], "missing does not exist; a finished run folder was expected"),
         (["data", "depth", "missing.csv"], "missing.csv does not exist"),
         (["serve", "--api-keys", "missing"], "cannot read missing"),
         (

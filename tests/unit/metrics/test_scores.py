@@ -365,6 +365,31 @@ def test_scores_are_the_same_after_a_conversion_to_bob_and_back(write, tmp_path,
         back.unlink()
 
 
+@pytest.mark.parametrize("form", ["bob-4", "bob-5"])
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        ("a.png,7,attack,Canon A,0.1", "species 'Canon A'"),
+        ("a b.png,7,attack,print,0.1", "path 'a b.png'"),
+        ("a.png,#7,attack,print,0.1", "subject '#7'"),
+        ("a.png,attack/print,attack,print,0.1", "subject 'attack/print'"),
+    ],
+    ids=["species", "path", "hash", "twin"],
+)
+def test_a_name_that_no_column_of_bob_holds_is_refused_with_the_option_that_writes_it(
+    write, tmp_path, facepad, form, row, what
+):
+    source, out, back = write(f"path,subject,label,attack_type,score\n{row}\n"), tmp_path / "out", tmp_path / "back.csv"
+    code, _, err = facepad("convert", source, out, "--to", form)
+    assert (code, out.exists()) == (2, False)
+    assert what in err and len(err.splitlines()) == 1
+    assert err.strip().endswith(f"; use --to bob-csv, or change the {what.split()[0]} in the scores file")
+    assert facepad("convert", source, out, "--to", "bob-csv")[0] == 0
+    assert facepad("convert", out, back, "--to", "scores")[0] == 0
+    [[one], [other]] = (metrics.read_scores(path).records for path in (source, back))
+    assert (one.path, one.subject, one.species) == (other.path, other.subject, other.species)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

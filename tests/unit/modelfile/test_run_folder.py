@@ -24,6 +24,11 @@ def test_unfinished_run_is_refused_and_names_how_to_go_on(tmp_path):
         run.require_finished()
 
 
+def test_a_missing_folder_is_refused_as_missing(tmp_path):
+    with pytest.raises(ModelError, match=r"nope does not exist; a finished run folder was expected$"):
+        RunFolder(tmp_path / "nope").require_finished()
+
+
 @pytest.mark.parametrize("content", [None, b"", b"{", b"\xff\xfe"])
 def test_missing_or_broken_file_is_refused_by_name(tmp_path, content):
     run = RunFolder(tmp_path)
