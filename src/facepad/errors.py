@@ -55,6 +55,7 @@ __all__ = [
     "bounded_line",
     "first_line",
     "in_line",
+    "number_of",
     "reason",
     "shown",
     "unknown_choice",
@@ -234,7 +235,7 @@ def first_line(error: Exception) -> str:
 
 
 def in_line(error: BaseException) -> str:
-    """The whole text of an error of other code in one line, with a space for each line end and its indentation.
+    r"""The whole text of an error of other code in one line, with a space for each line end and its indentation.
 
     >>> in_line(RuntimeError("2 errors:\n\tmissing")), in_line(KeyError("2 errors:\n\tmissing"))
     ('2 errors: missing', '2 errors: missing')
@@ -252,6 +253,15 @@ def shown(value: object) -> str:
     """
     text = repr(value)
     return text if len(text) <= _SHORT and text.isprintable() else type(value).__name__
+
+
+def number_of(count: int, noun: str, plural: str = "") -> str:
+    """A number with its noun.
+
+    >>> number_of(1, "image"), number_of(2, "person", "people")
+    ('1 image', '2 people')
+    """
+    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def unknown_choice(what: str, got: object, choices: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
-from facepad.errors import ScoresError
+from facepad.errors import ScoresError, number_of
 from facepad.files.disk import write_text
 from facepad.files.numbers import parse_decimal
 from facepad.files.synonyms import parse_attack_type
@@ -155,7 +155,8 @@ def _bob_record(fields: Sequence[str], score: float | None, free_names: set[str]
 def failure_notes(records: Iterable[ScoreRecord]) -> list[str]:
     """Return a note with the number of bob's failures to acquire; empty without failures."""
     failed = sum(record.status is ScoreStatus.UNREADABLE for record in records)
-    return [f"{failed} lines with score nan (failure to acquire) are counted as unreadable"] if failed else []
+    lines = f"{number_of(failed, 'line')} with score nan (failure to acquire)"
+    return [f"{lines} {'is' if failed == 1 else 'are'} counted as unreadable"] if failed else []
 
 
 def _name_notes(free_names: Iterable[str]) -> Iterator[str]:

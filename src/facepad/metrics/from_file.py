@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from facepad.errors import MetricError, ScoresError
+from facepad.errors import MetricError, ScoresError, number_of
 from facepad.files.disk import sha256_file
 from facepad.metrics.levels import Aggregation, level_notes, level_words, to_videos
 from facepad.metrics.notes import Note, NoteKind
@@ -78,23 +78,24 @@ def parts_of(
     by_split = _by_split(records, path)
     measured = next(part for part in (by_split.get(s) for s in (Split.TEST, Split.DEV, Split.TRAIN, None)) if part)
     chooses = by_split.get(Split.DEV) or measured
-    lines = "videos" if aggregation else "lines"
+    noun = "video" if aggregation else "line"
     if dev is not None:
         others, dev_notes = _read_records(dev, aggregation, higher_is)
         chooses = _dev_lines(others, dev)
         if chooses[0].split is None:
-            dev_notes.append(Note(NoteKind.READING, f"no line names a split, so all {lines} choose the threshold"))
-        dev_notes += _unused(len(others) - len(chooses), f"{lines} of other splits are not used for the threshold")
+            dev_notes.append(Note(NoteKind.READING, f"no line names a split, so all {noun}s choose the threshold"))
+        dev_notes += _unused(len(others) - len(chooses), noun, "not used for the threshold")
         notes += [replace(note, text=f"{dev}: {note}") for note in dev_notes]
         notes += _overlap(measured, chooses, path, dev)
     unused = len(records) - len(measured) - (0 if dev or chooses is measured else len(chooses))
-    notes += _unused(unused, f"{lines} of other splits are neither measured nor used for the threshold")
+    notes += _unused(unused, noun, "neither measured nor used for the threshold")
     notes += polarity_notes(measured, chooses, higher_is)
     return Parts(measured, chooses, str(dev or path), aggregation, tuple(notes))
 
 
-def _unused(count: int, what: str) -> list[Note]:
-    return [Note(NoteKind.READING, f"{count} {what}")] if count else []
+def _unused(count: int, noun: str, what: str) -> list[Note]:
+    text = f"{number_of(count, noun)} of other splits {'is' if count == 1 else 'are'} {what}"
+    return [Note(NoteKind.READING, text)] if count else []
 
 
 def _dev_lines(records: list[ScoreRecord], path: Path) -> list[ScoreRecord]:

@@ -34,8 +34,9 @@ __all__ = ["MOST_GROUPS", "GroupComparison", "GroupRates", "check_columns", "com
 MOST_GROUPS = 50
 """The largest number of groups that are compared."""
 
+_RESULTS = {MATCH, INTENT, *TIME_COLUMNS}  # columns of the comparison and of decision times
 #: Columns whose meaning is not an attribute of people or places, so that messages do not offer them.
-_NO_GROUPS = {"species", "series", MATCH, INTENT, *TIME_COLUMNS}
+_NO_GROUPS = {"species", "series", *_RESULTS}
 _FIELDS = {field.name for kind in (Sample, ScoreRecord) for field in fields(kind)} - {"attributes"}
 _LEAST_NAMED = 0.1  # the share of the records that must name a group
 _NAMES = {"bpcer": "BPCER", "apcer": "APCER"}
@@ -138,19 +139,20 @@ def check_columns(items: Sequence[Sample | ScoreRecord], columns: Sequence[str])
         columns: Names of attributes; without a name there is nothing to refuse.
 
     Raises:
-        MetricError: a column is absent, constant or nearly empty, or there are more than `MOST_GROUPS` groups.
+        MetricError: a column is absent, constant, nearly empty or no attribute, or there are more than `MOST_GROUPS`
+            groups.
     """
     if not columns:
         return
     present = sorted({name for item in items for name, _ in item.attributes} - _NO_GROUPS)
     for column in columns:
         values = Counter(value for item in items if (value := item.attribute(column)) is not None)
+        known = f"; the attributes are {', '.join(present)}" if present else ", and no attribute"
+        if column in _FIELDS | _RESULTS:
+            raise MetricError(f"column {column!r} has a meaning of its own and makes no groups{known}")
         if not values:
             close = difflib.get_close_matches(column, present, n=1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
-            known = f"; the attributes are {', '.join(present)}" if present else ", and no attribute"
-            if column in _FIELDS:
-                raise MetricError(f"column {column!r} has a meaning of its own and makes no groups{known}")
             raise MetricError(f"the measured samples have no column {column!r}{hint}{known}")
         if values.total() < _LEAST_NAMED * len(items):
             share = f"{values.total()} of {len(items)} measured samples"

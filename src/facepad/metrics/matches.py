@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from facepad.errors import MetricError, ScoresError
+from facepad.errors import MetricError, ScoresError, number_of
 from facepad.files.numbers import parse_decimal
 from facepad.metrics.levels import Aggregation, to_videos
 from facepad.metrics.notes import Note, NoteKind
@@ -71,7 +71,9 @@ def with_matches(
     found = _lines_of(named, given, path)
     notes = []
     if unused := len(given) - len(found):
-        notes.append(Note(NoteKind.READING, f"{path}: {unused} lines are of presentations that are not measured"))
+        are = "is" if unused == 1 else "are"
+        text = f"{path}: {number_of(unused, 'line')} {are} of no measured presentation"
+        notes.append(Note(NoteKind.READING, text))
     return [_compared(record, line, path) for record, line in zip(records, found, strict=True)], notes
 
 
@@ -84,9 +86,10 @@ def _lines_of(named: Sequence[ScoreRecord], lines: Sequence[ScoreRecord], path: 
     line_of = {(one.path, one.frame): other for one, other in pairs}
     missing = [record.path for record in named if (record.path, record.frame) not in line_of]
     if missing:
+        have, others = "has" if len(missing) == 1 else "have", len(lines) - len(pairs)
         raise ScoresError(
-            f"{path}: expected a line for each of the {len(named)} measured presentations, {len(missing)} have none "
-            f"(first: {missing[0]}), and {len(lines) - len(pairs)} lines are of others"
+            f"{path}: expected a line for each measured presentation ({len(named)}), {len(missing)} {have} none "
+            f"(first: {missing[0]}), and {number_of(others, 'line')} {'is' if others == 1 else 'are'} of others"
         )
     return [line_of[record.path, record.frame] for record in named]
 

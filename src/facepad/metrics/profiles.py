@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from facepad.errors import MetricError, unknown_choice
+from facepad.errors import MetricError, number_of, unknown_choice
 from facepad.metrics.requirements import Finding, Requirement, Verdict, parse_requirements
 
 __all__ = [
@@ -49,7 +49,8 @@ class ProfileResult:
         profile: Name of the profile.
         verdict: The worst verdict of the parts of the profile: its findings, and the number of PAI species, which is
             ``TOO_FEW`` if the scheme presents more.
-        reasons: Each part that does not pass in words, failed parts first; empty if all parts pass.
+        reasons: Each part that does not pass in words, failed parts first. If the profile counts presentations alone,
+            the last text names the presentations and their people, whatever the verdict.
     """
 
     profile: str
@@ -153,15 +154,28 @@ def _result(name: str, findings: Sequence[Finding]) -> ProfileResult:
         parts.insert(0, (Verdict.TOO_FEW, f"{species} of {wanted} PAI species"))
     worst_first = [part for verdict in (Verdict.FAIL, Verdict.TOO_FEW) for part in parts if part[0] is verdict]
     verdict = worst_first[0][0] if worst_first else Verdict.PASS
-    return ProfileResult(name, verdict, tuple(text for _, text in worst_first))
+    return ProfileResult(name, verdict, (*(text for _, text in worst_first), *_people(findings)))
+
+
+def _people(findings: Sequence[Finding]) -> Iterator[str]:
+    """The people behind the presentations, if no requirement limits a rate, so that no bound speaks of people."""
+    if any(each.requirement.limit for each in findings):
+        return
+    total = number_of(sum(each.presentations.n for each in findings), "presentation")
+    if people := frozenset[str]().union(*(each.people for each in findings)):
+        known = all(each.people or not each.presentations.n for each in findings)
+        least = "" if known else "at least "
+        yield f"{total} of {least}{number_of(len(people), 'person', 'people')}"
+    else:
+        yield f"{total}, whose people are not named"
 
 
 def _words(found: Finding) -> str:
     """A part of a profile that does not pass, in words."""
     shown, name = found.presentations, found.species or "bona fide"
     if shown.verdict is Verdict.FAIL:
-        return f"{name}: {shown.errors} error{'s' * (shown.errors != 1)} in {shown.n} presentations"
-    return f"{name}: {shown.n} of {found.requirement.needed()} presentations"
+        return f"{name}: {number_of(shown.errors, 'error')} in {number_of(shown.n, 'presentation')}"
+    return f"{name}: {shown.n} of {number_of(found.requirement.needed() or 0, 'presentation')}"
 
 
 def findings_dict(findings: Sequence[Finding]) -> dict[str, Any]:

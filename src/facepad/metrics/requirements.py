@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -28,16 +29,22 @@ __all__ = [
 ]
 
 _RATES = ("apcer", "bpcer", "iapar")
+_TEXT = re.compile(r"([^<=>]*)(<=|<|=|)(.*)", re.DOTALL)
 #: A bound that differs from a limit by less is equal to it. Bounds are computed in floating point.
 _EQUAL = 1e-12
 
 
 class Verdict(StrEnum):
-    """The result of a requirement. ``TOO_FEW``: there is no error, but so few trials do not show the limit."""
+    """The result of a requirement.
+
+    ``TOO_FEW``: there is no error, but so few trials do not show the limit. ``NONE``: the requirement sets no limit for
+    these trials.
+    """
 
     PASS = "PASS"
     FAIL = "FAIL"
     TOO_FEW = "TOO FEW"
+    NONE = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,7 @@ class Count:
         n: Number of trials.
         bound: Exact one-sided 95 % upper bound of the rate, a fraction.
         verdict: ``PASS`` if the requirement is met; otherwise ``TOO_FEW`` without an error, and ``FAIL`` with an
-            error.
+            error. ``NONE`` for subjects if the limit is 0, because such a requirement counts presentations alone.
     """
 
     errors: int
@@ -121,8 +128,9 @@ class Count:
         return cls(errors, n, upper_bound(errors, n), requirement.verdict(errors, n))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return ``{errors, n, bound, verdict}``."""
-        return {"errors": self.errors, "n": self.n, "bound": self.bound, "verdict": self.verdict.value}
+        """Return ``{errors, n, bound, verdict}``; the verdict ``NONE`` is None."""
+        verdict = None if self.verdict is Verdict.NONE else self.verdict.value
+        return {"errors": self.errors, "n": self.n, "bound": self.bound, "verdict": verdict}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,7 @@ class Finding:
             names no subject.
         unscored: Number of presentations without a score, which are in no count.
         optimistic: Whether the threshold was chosen on these presentations.
+        people: The subjects of the counted presentations; empty if a presentation names no subject.
     """
 
     requirement: Requirement
@@ -145,6 +154,7 @@ class Finding:
     subjects: Count | None
     unscored: int
     optimistic: bool = False
+    people: frozenset[str] = field(default=frozenset(), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as an entry of the JSON document."""
@@ -163,26 +173,38 @@ class Finding:
 
 
 def parse_requirements(texts: Iterable[str]) -> tuple[Requirement, ...]:
-    """Read requirements such as ``apcer=0.07``.
+    """Read requirements such as ``apcer=0.07``. ``<=`` means the same as ``=``, and ``<`` makes a strict limit.
 
     Raises:
         MetricError: a rate is unknown or named twice, or a limit is no number between 0 and 1.
 
-    >>> [str(each) for each in parse_requirements(["apcer=0.07", "bpcer=.1"])]
-    ['apcer=0.07', 'bpcer=0.1']
+    >>> [str(each) for each in parse_requirements(["apcer<0.07", "bpcer<=.1"])]
+    ['apcer<0.07', 'bpcer=0.1']
     """
     found: dict[str, Requirement] = {}
     for text in texts:
-        name, _, number = (part.strip().lower() for part in text.partition("="))
+        match = _TEXT.fullmatch(text.lower())
+        name, sign, number = (part.strip() for part in match.groups()) if match else ("", "", "")
         if name not in _RATES:
             raise MetricError(unknown_choice("rate of a requirement", name, _RATES))
         if name in found:
             raise MetricError(f"two limits of {name}: {found[name]} and {text}")
         limit = parse_decimal(number)
         if limit is None or not 0 < limit < 1:
-            raise MetricError(f"expected a limit between 0 and 1, such as {name}=0.07, got {text!r}")
-        found[name] = Requirement(name, limit)
+            meant = _meant_limit(number)
+            form = f"such as {name}=0.07, got {text!r}" if meant is None else f"got {text!r}: write {meant:g}"
+            raise MetricError(f"expected a limit between 0 and 1, {form}")
+        found[name] = Requirement(name, limit, strict=sign == "<")
     return tuple(found.values())
+
+
+def _meant_limit(text: str) -> float | None:
+    """The limit that a text in percent or with a decimal comma means; None if it means none."""
+    number = parse_decimal(text.removesuffix("%").replace(",", "."))
+    if number is None:
+        return None
+    meant = number / 100 if text.endswith("%") else number
+    return meant if 0 < meant < 1 else None
 
 
 def upper_bound(errors: int, n: int) -> float:
@@ -283,10 +305,14 @@ def _finding(requirement: Requirement, species: str | None, group: Sequence[Scor
     subjects: dict[str, bool] = {}
     for subject, error in wrong:
         subjects[subject] = error or subjects.get(subject, False)
+    of_people = Count.of(sum(subjects.values()), len(subjects), requirement)
+    if requirement.limit == 0:
+        of_people = replace(of_people, verdict=Verdict.NONE)
     return Finding(
         requirement,
         species,
         Count.of(sum(error for _, error in wrong), len(wrong), requirement),
-        Count.of(sum(subjects.values()), len(subjects), requirement) if all(subjects) else None,
+        of_people if all(subjects) else None,
         len(group) - len(wrong),
+        people=frozenset(subjects if all(subjects) else ()),
     )

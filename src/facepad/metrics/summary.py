@@ -209,7 +209,7 @@ def summarize(
         aggregation=aggregation,
         series=series_rates(records, threshold.value, cluster, resampling),
     )
-    return replace(summary, notes=(*notes, *_single_subject_notes(records), *_summary_notes(summary)))
+    return replace(summary, notes=(*notes, *_notes_of(records), *_summary_notes(summary)))
 
 
 def with_groups(summary: PadSummary, records: Sequence[ScoreRecord], columns: Sequence[str]) -> PadSummary:
@@ -234,11 +234,19 @@ def _rate_value(rate: Rate | None) -> float:
     return -1.0 if rate is None else rate.value
 
 
-def _single_subject_notes(records: Sequence[ScoreRecord]) -> Iterator[Note]:
+def _notes_of(records: Sequence[ScoreRecord]) -> Iterator[Note]:
     people = {record.subject for record in records}
     if len(people) == 1 and (only := people.pop()):
         text = f"all samples are of one person ({only}): the intervals say nothing about other people"
         yield Note(NoteKind.INTERVAL, text)
+    types: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if record.species is not None and record.attack_type is not None:
+            types[record.species].add(record.attack_type.value)
+    for name, found in sorted(types.items()):
+        if len(found) > 1:
+            text = f"species {name!r} is in several attack types ({', '.join(sorted(found))}) and counts as one species"
+            yield Note(NoteKind.READING, text)
 
 
 def _summary_notes(summary: PadSummary) -> Iterator[Note]:

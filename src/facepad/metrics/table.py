@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from facepad.errors import MetricError
+from facepad.errors import MetricError, number_of
 from facepad.metrics.arrays import Floats, Ints
 from facepad.metrics.ranking import OperatingPoints, Ranking, rank
 from facepad.metrics.resampling import Cluster, Resampling, cluster_codes, resample_weights
@@ -162,4 +162,5 @@ def require_both_classes(records: Iterable[ScoreRecord], what: str) -> None:
     """
     counts = Counter(record.label for record in records)
     if not all(counts[label] for label in Label):
-        raise MetricError(f"{what}, got {counts[Label.BONA_FIDE]} bona fide and {counts[Label.ATTACK]} attacks")
+        attacks = number_of(counts[Label.ATTACK], "attack")
+        raise MetricError(f"{what}, got {counts[Label.BONA_FIDE]} bona fide and {attacks}")

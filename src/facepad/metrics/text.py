@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from facepad.errors import number_of
 from facepad.metrics.compare import Comparison, Difference, compared_measures
 from facepad.metrics.group_text import group_lines
 from facepad.metrics.intervals import Rate
@@ -28,6 +29,7 @@ __all__ = [
 ]
 
 _PLANNED_ERRORS = 4
+_PLAN_FIRST = "plan a longer test before it starts: if a test goes on until it passes, the 95 % does not hold"
 
 
 def format_summary(summary: PadSummary) -> str:
@@ -46,7 +48,8 @@ def _summary_lines(summary: PadSummary) -> Iterator[str]:
     unscored = sum(sum(counts.values()) for counts in summary.non_responses.values())
     bona_fide = matrix.bona_fide_accepted + matrix.bona_fide_rejected
     yield (
-        f"{matrix.total} scored: {bona_fide} bona fide, {matrix.total - bona_fide} attacks; {unscored} without a score"
+        f"{matrix.total} scored: {bona_fide} bona fide, {number_of(matrix.total - bona_fide, 'attack')}; "
+        f"{unscored} without a score"
     )
     yield from _threshold_lines(summary.threshold)
     yield ""
@@ -78,7 +81,7 @@ def _threshold_lines(threshold: Threshold) -> Iterator[str]:
         yield f"threshold {threshold.value:.6g}: {joined(origin.notes)}"
         return
     where = f"{origin.source}{f', {origin.split} split' if origin.split else ''}"
-    on = f"{origin.n_bona_fide} bona fide, {origin.n_attack} attacks"
+    on = f"{origin.n_bona_fide} bona fide, {number_of(origin.n_attack, 'attack')}"
     span = f", interval {origin.interval[0]:.4g} to {origin.interval[1]:.4g}" if origin.interval else ""
     yield f"threshold {threshold.value:.6g} by {threshold.criterion} on {where} ({on}){span}"
     if origin.notes:
@@ -155,16 +158,18 @@ def _numbers(findings: Sequence[Finding]) -> list[str]:
     enough: dict[object, str] = {}
     for found in sorted(findings, key=lambda found: not found.requirement.strict):
         limit, errors, n = found.requirement, found.presentations.errors, found.requirement.needed()
-        text = f"the limit 0 allows no error, whatever the bound: {n} presentations without an error pass"
+        shown = number_of(n or 0, "presentation")
+        text = f"the limit 0 allows no error, whatever the bound: {shown} without an error pass{'es' * (n == 1)}"
         if limit.limit:
             side = "below" if limit.strict else "within"
-            text = f"without an error, {n} presentations show that a rate is {side} {100 * limit.limit:g} %"
+            show = f"{shown} show{'s' * (n == 1)}"
+            text = f"without an error, {show} that a rate is {side} {100 * limit.limit:g} %"
         needed.setdefault((limit.limit, n), text)
         if limit.limit and found.presentations.verdict is Verdict.FAIL:
-            would = f"with {errors} error{'s' * (errors != 1)}, {limit.needed(errors)} presentations would pass"
+            would = f"with {number_of(errors, 'error')}, {limit.needed(errors)} presentations would pass"
             key = limit.rate, limit.limit, found.species, limit.needed(errors)
             enough.setdefault(key, f"{limit} of {found.species or 'bona fide'}: {would}")
-    return [*needed.values(), *enough.values()]
+    return [*needed.values(), *enough.values(), *([_PLAN_FIRST] if enough else [])]
 
 
 def finding_notes(findings: Sequence[Finding]) -> list[str]:
@@ -212,7 +217,7 @@ def format_plan(requirements: Sequence[Requirement]) -> str:
 
 
 def _plan_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
-    heads = [f"{errors} errors" if errors != 1 else "1 error" for errors in range(_PLANNED_ERRORS)]
+    heads = [number_of(errors, "error") for errors in range(_PLANNED_ERRORS)]
     first = _width([each.title for each in requirements], 14)
     yield f"{'requirement':<{first}}{'presentations of':<20}" + "".join(f"{head:>10}" for head in heads)
     for each in requirements:
@@ -221,6 +226,7 @@ def _plan_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
         yield f"{each.title:<{first}}{what:<20}" + "".join(f"{'-' if count is None else count:>10}" for count in needed)
     yield from _collect_lines(requirements)
     if any(each.limit for each in requirements):
+        yield f"note: {_PLAN_FIRST}"
         yield "note: presentations of one subject are not independent: the bound holds for people if no subject has two"
     for name in dict.fromkeys(each.profile for each in requirements if each.profile):
         yield f"note: profile {name}: {PROFILES[name].source}"
@@ -232,17 +238,18 @@ def _collect_lines(requirements: Sequence[Requirement]) -> Iterator[str]:
     live = max((each.needed() or 0 for each in requirements if each.rate == "bpcer"), default=0)
     attacks = max((each.needed() or 0 for each in requirements if each.rate != "bpcer"), default=0)
     if live:
-        yield f"collect at least: {live} bona fide people, with one presentation each"
+        yield f"collect at least: {live} bona fide {'person' if live == 1 else 'people'}, with one presentation each"
     if attacks:
         # A limit of 0 has no bound, so its presentations need no other people.
         bounded = max((each.needed() or 0 for each in requirements if each.rate != "bpcer" and each.limit), default=0)
         people = ", each of another person" if bounded == attacks else f", {bounded} of them of different people"
         people = people if bounded else ""
-        yield f"collect at least: {attacks} presentations of each PAI species{people}"
+        yield f"collect at least: {number_of(attacks, 'presentation')} of each PAI species{people}"
     profiles = {each.profile: PROFILES[each.profile].species for each in requirements if each.profile}
     for name, species in profiles.items():
         if species:
-            yield f"collect at least: {species} PAI species for {name}, so {species * attacks} attack presentations"
+            total = number_of(species * attacks, "attack presentation")
+            yield f"collect at least: {species} PAI species for {name}, so {total}"
 
 
 def format_comparison(comparison: Comparison) -> str:

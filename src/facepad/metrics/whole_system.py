@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from facepad.errors import MetricError, ScoresError, unknown_choice
+from facepad.errors import MetricError, ScoresError, number_of, unknown_choice
 from facepad.metrics.cells import Cells, count_cells
 from facepad.metrics.counts import Rated, Share
 from facepad.metrics.intervals import Rate
@@ -363,11 +363,13 @@ def _notes(found: Sequence[Presentation], skipped: int) -> Iterator[str]:
     counts = Counter(each.intent for each in found)
     yield "whole system: " + ", ".join(f"{counts[intent]} {intent.replace('_', ' ')}" for intent in Intent)
     if none := sum(each.match is None and each.record.attribute(MATCH) is not None for each in found):
-        yield f"{none} comparisons have no result: the system accepts none of them, and the rates without PAD omit them"
+        have, them = ("has", "does not accept it") if none == 1 else ("have", "accepts none of them")
+        without = f"the rates without PAD omit {'it' if none == 1 else 'them'}"
+        yield f"{number_of(none, 'comparison')} {have} no result: the system {them}, and {without}"
     if skipped:
         yield (
-            f"{skipped} presentations that the detection rejected were not compared, so the rates of the comparison "
-            "alone are not defined"
+            f"{number_of(skipped, 'presentation')} that the detection rejected {'was' if skipped == 1 else 'were'} not "
+            "compared, so the rates of the comparison alone are not defined"
         )
     if counts[Intent.IMPERSONATION] and not any(each.intent is Intent.ZERO_EFFORT for each in found):
         yield "no line has the intent zero_effort, so FAR and FMR are not defined"

@@ -20,9 +20,9 @@ REQUIREMENTS_FILE = "requirements.csv"
 _EXPLANATION = (
     "Each requirement is held against the exact one-sided 95 % upper bound of the rate. PASS: the bound is within the "
     "limit. TOO FEW: there is no error, but so few presentations do not show that the limit is met. FAIL: there is an "
-    "error, and the bound exceeds the limit. A limit of 0 is held against the number of errors alone. A subject with "
-    "at least one error counts as one error. The intervals of all other tables are two-sided, so their upper ends are "
-    "other numbers."
+    "error, and the bound exceeds the limit. A limit of 0 is held against the number of errors alone, and has no "
+    "verdict for subjects. A subject with at least one error counts as one error. The intervals of all other tables "
+    "are two-sided, so their upper ends are other numbers."
 )
 _COLUMNS = ("Requirement", "Of", "Verdict", "Errors", "Upper bound", "Errors of subjects", "Verdict for subjects")
 _PROFILE_COLUMNS = ("Profile", "Verdict", "Reason")
@@ -147,5 +147,5 @@ def _fields(found: Finding) -> dict[str, object]:
     }
     if people is not None:
         fields |= {"subject_errors": people.errors, "subjects": people.n, "subject_bound": people.bound}
-        fields |= {"subject_verdict": people.verdict.value}
+        fields |= {"subject_verdict": people.to_dict()["verdict"]}
     return fields

@@ -225,6 +225,13 @@ def test_columns_of_every_record_are_not_called_absent(column):
         metrics.check_columns(records, [column])
 
 
+@pytest.mark.parametrize("column", ["match", "intent", "seconds", "milliseconds"])
+def test_columns_of_results_are_refused(column):
+    records = [record(0.5, f"s{n}", None, light="day", **{column: str(n % 2)}) for n in range(4)]
+    with pytest.raises(MetricError, match=f"column '{column}' has a meaning of its own and makes no groups"):
+        metrics.check_columns(records, [column])
+
+
 @pytest.mark.parametrize("text", ["", " ", "gender,", "gender,gender"])
 def test_broken_lists_of_columns_are_refused(text):
     with pytest.raises(MetricError, match="expected one or more different columns"):

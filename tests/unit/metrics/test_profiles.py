@@ -85,14 +85,27 @@ def of_species(*counts):
 @pytest.mark.parametrize(
     ("counts", "verdict", "reasons"),
     [
-        ([(150, 0)] * 6, Verdict.PASS, ()),
-        ([(150, 0)], Verdict.TOO_FEW, ("1 of 6 PAI species",)),
-        ([(150, 0)] * 5 + [(149, 0)], Verdict.TOO_FEW, ("kind 5: 149 of 150 presentations",)),
-        ([(150, 0)] * 5 + [(150, 1)], Verdict.FAIL, ("kind 5: 1 error in 150 presentations",)),
+        ([(150, 0)] * 6, Verdict.PASS, ("900 presentations of 150 people",)),
+        ([(150, 0)], Verdict.TOO_FEW, ("1 of 6 PAI species", "150 presentations of 150 people")),
+        (
+            [(150, 0)] * 5 + [(149, 0)],
+            Verdict.TOO_FEW,
+            ("kind 5: 149 of 150 presentations", "899 presentations of 150 people"),
+        ),
+        (
+            [(150, 0)] * 5 + [(150, 1)],
+            Verdict.FAIL,
+            ("kind 5: 1 error in 150 presentations", "900 presentations of 150 people"),
+        ),
         (
             [(150, 0), (20, 0), (300, 2)],
             Verdict.FAIL,
-            ("kind 2: 2 errors in 300 presentations", "3 of 6 PAI species", "kind 1: 20 of 150 presentations"),
+            (
+                "kind 2: 2 errors in 300 presentations",
+                "3 of 6 PAI species",
+                "kind 1: 20 of 150 presentations",
+                "470 presentations of 300 people",
+            ),
         ),
     ],
 )
@@ -106,6 +119,34 @@ def test_a_profile_as_a_whole_has_the_worst_verdict_of_its_parts(counts, verdict
     assert findings_dict(findings)["profiles"] == [
         {"profile": "ibeta-level-1", "verdict": verdict.value, "reasons": list(reasons)}
     ]
+
+
+@pytest.mark.parametrize(
+    ("subjects", "words"),
+    [
+        (["ann", "ben"], "900 presentations of 2 people"),
+        (["ann"], "900 presentations of 1 person"),
+        ([""], "900 presentations, whose people are not named"),
+    ],
+)
+def test_a_pass_that_counts_presentations_names_its_people(subjects, words):
+    records = [
+        replace(each, subject=subjects[place % len(subjects)]) for place, each in enumerate(of_species(*[(150, 0)] * 6))
+    ]
+    findings = check_requirements(records, 0.5, read_requirements([], ["ibeta-level-1"]))
+    lines = format_findings(findings).splitlines()
+    assert f"profile ibeta-level-1 as a whole: PASS ({words})" in lines
+    assert not any("TOO FEW" in line for line in lines), "150 presentations are not held against 150 people"
+    if all(subjects):
+        assert findings[0].to_dict()["subjects"]["verdict"] is None
+        assert lines[1].endswith(f"0 of {len(subjects)}  -")
+
+
+def test_a_profile_with_a_bound_has_a_verdict_for_subjects():
+    records = [replace(each, subject="ann") for each in attacks(42)]
+    findings = check_requirements(records, 0.5, read_requirements([], ["nist-800-63a-4"]))
+    assert findings[0].subjects.verdict is Verdict.TOO_FEW
+    assert profile_results(findings)[0].reasons == ()
 
 
 def test_requirements_without_a_profile_have_no_result_of_profiles():

@@ -134,6 +134,13 @@ def test_frames_of_a_video_and_an_empty_class_are_refused():
         (["apcer=7"], "between 0 and 1"),
         (["apcer=0"], "between 0 and 1"),
         (["apcer=nan"], "between 0 and 1"),
+        (["apcer=7%"], "between 0 and 1, got 'apcer=7%': write 0.07$"),
+        (["apcer<7 %"], "write 0.07$"),
+        (["apcer=0,07"], "write 0.07$"),
+        (["apcer=7,5%"], "write 0.075$"),
+        (["apcer=700%"], "such as apcer=0.07"),
+        (["apcer>0.07"], "such as apcer=0.07, got 'apcer>0.07'"),
+        (["apcer<0.07", "apcer=0.07"], "two limits of apcer"),
         (["apcer=0.0_7"], "between 0 and 1"),
         (["apcer=0.1", "APCER=0.2"], "two limits of apcer"),
         (["apcer=0.1", "apcer=0.2"], "two limits of apcer"),
@@ -142,6 +149,35 @@ def test_frames_of_a_video_and_an_empty_class_are_refused():
 def test_requirements_that_cannot_be_read_are_refused(texts, words):
     with pytest.raises(MetricError, match=words):
         parse_requirements(texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("apcer<0.07", Requirement("apcer", 0.07, strict=True)),
+        ("APCER < .07", Requirement("apcer", 0.07, strict=True)),
+        ("apcer<=0.07", APCER),
+        ("apcer = 0.07", APCER),
+    ],
+)
+def test_requirements_are_read_in_the_forms_that_reports_print(text, meant):
+    assert parse_requirements([text]) == (meant,)
+    assert parse_requirements([str(meant)]) == (meant,)
+
+
+def test_plan_says_that_the_number_is_chosen_before_the_test():
+    said = "note: plan a longer test before it starts"
+    assert said in format_plan([APCER]) and said not in format_plan([Requirement("apcer", 0, least=150)])
+    passes = finding_notes(check_requirements([record(n, 0.1, AttackType.PRINT) for n in range(42)], 0.5, [APCER]))
+    assert not any("longer test" in note for note in passes)
+
+
+def test_notes_and_plans_count_one_in_the_singular():
+    low = Requirement("apcer", 0.96)
+    (note,) = finding_notes(check_requirements([record(0, 0.1, AttackType.PRINT)], 0.5, [low]))
+    assert note == "without an error, 1 presentation shows that a rate is within 96 %"
+    assert "collect at least: 1 presentation of each" in format_plan([low])
+    assert "collect at least: 1 bona fide person," in format_plan([replace(low, rate="bpcer")])
 
 
 def test_notes_name_the_classes_without_a_score_and_a_threshold_that_was_chosen_on_the_presentations():
@@ -176,6 +212,7 @@ def test_a_limit_that_is_named_twice_is_told_once():
     assert notes == [
         "without an error, 42 presentations show that a rate is below 7 %",
         "apcer<0.07 of print: with 2 errors, 88 presentations would pass",
+        "plan a longer test before it starts: if a test goes on until it passes, the 95 % does not hold",
     ]
     # The numbers of a limit of 95 % differ with and without equality, so both are told.
     both = [Requirement("apcer", 0.95), Requirement("apcer", 0.95, strict=True)]

@@ -296,7 +296,7 @@ def test_bobs_csv_is_read_with_its_columns_in_any_order(write):
         ("mask/8", "8", None, None, AttackType.MASK_3D, "unreadable", None),
     ]
     assert [record.attribute("sex") for record in file.records] == ["f", "f", "m"]
-    assert file.notes == ("1 lines with score nan (failure to acquire) are counted as unreadable",)
+    assert file.notes == ("1 line with score nan (failure to acquire) is counted as unreadable",)
 
 
 SPECIES = """\

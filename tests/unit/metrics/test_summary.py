@@ -273,6 +273,17 @@ def test_the_worst_free_species_is_not_hidden_by_the_others():
     assert "'Wig' and 'wig' may be one species in 2 spellings; each counts alone" in notes
 
 
+def test_a_species_of_several_attack_types_is_named():
+    kinds = (AttackType.PRINT, AttackType.MASK_3D)
+    attacks = [r for r in make(300, seed=3) if r.attack_type is not None]
+    live = [r for r in make(300, seed=3) if r.attack_type is None]
+    named = [replace(r, attack_type=kinds[n % 2], attributes=(("species", "A"),)) for n, r in enumerate(attacks)]
+    notes = list(map(str, metrics.summarize([*live, *named], 0.45, resampling=SUBJECTS).notes))
+    assert "species 'A' is in several attack types (mask_3d, print) and counts as one species" in notes
+    alone = metrics.summarize([*live, *named[::2]], 0.45, resampling=SUBJECTS).notes
+    assert not any("several attack types" in str(note) for note in alone)
+
+
 def test_species_of_a_type_are_measured_alone_and_name_the_type():
     records = [
         r if r.attack_type is None else replace(r, attributes=(("species", f"{r.attack_type} {r.frame % 2}"),))

@@ -181,13 +181,20 @@ def test_a_presentation_that_passes_the_detection_needs_a_decision():
     rejected = [*drawn(1), presentation(100, score=0.1, match=None)]
     system = whole_system(rejected, THRESHOLD, resampling=FEW)
     assert system.rates["iapmr"] is None and system.rates["iapar"] is not None
-    assert any("1 presentations that the detection rejected were not compared" in note for note in system.notes)
+    assert any("1 presentation that the detection rejected was not compared" in note for note in system.notes)
 
 
 def test_a_comparison_without_a_result_is_no_acceptance_and_no_error_of_the_comparison():
     records = [presentation(n, "genuine", 0.9, "none" if n < 2 else "1") for n in range(10)]
     system = whole_system([*records, presentation(11, "impersonation", 0.9, "0")], THRESHOLD, resampling=FEW)
     assert (system.rates["frr"].value, system.rates["fnmr"].value, system.rates["fnmr"].n) == (0.2, 0, 8)
+    assert "2 comparisons have no result: the system accepts none of them, and the rates without PAD omit them" in (
+        system.notes
+    )
+    system = whole_system([*records[1:], presentation(11, "impersonation", 0.9, "0")], THRESHOLD, resampling=FEW)
+    assert "1 comparison has no result: the system does not accept it, and the rates without PAD omit it" in (
+        system.notes
+    )
 
 
 def test_an_unknown_intent_and_frames_of_videos_are_refused():
@@ -239,7 +246,7 @@ def test_a_second_scores_file_gives_the_rates_of_a_column(tmp_path):
     joined = system_of(bare(records), THRESHOLD, match=tmp_path / "match.csv", match_threshold=0.5)
     column = whole_system(records, THRESHOLD)
     assert joined.rates == column.rates and joined.match_threshold == 0.5
-    assert "1 lines are of presentations that are not measured" in joined.notes[0]
+    assert "1 line is of no measured presentation" in joined.notes[0]
 
 
 def test_intents_of_the_second_file_count_and_must_agree(tmp_path):
@@ -301,7 +308,7 @@ def test_a_second_file_that_does_not_fit_is_refused(tmp_path):
         tmp_path / "part.csv", [*compared(records[5:], lambda r: 1.0), *compared([presentation(999)], lambda r: 1.0)]
     )
     with pytest.raises(
-        ScoresError, match=r"80 measured presentations, 5 have none \(first: 0.png\), and 1 lines are of"
+        ScoresError, match=r"measured presentation \(80\), 5 have none \(first: 0.png\), and 1 line is of"
     ):
         system_of(records, THRESHOLD, match=tmp_path / "part.csv")
     write_scores(tmp_path / "twice.csv", compared([*records, records[0]], lambda r: 1.0))

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from facepad.errors import number_of
 from facepad.types import VIDEO_SUFFIXES, Label, Sample
-from facepad.workflow.adapt.finding import Finding, first_names, number_of, shown
+from facepad.workflow.adapt.finding import Finding, first_names, shown
 
 __all__ = [
     "CLIPS",

@@ -16,7 +16,6 @@ __all__ = [
     "Finding",
     "Severity",
     "first_names",
-    "number_of",
     "read_findings",
     "refuse_stops",
     "shown",
@@ -113,15 +112,6 @@ def first_names(names: Sequence[str]) -> str:
     """
     more = len(names) - SHOWN
     return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def number_of(count: int, noun: str, plural: str = "") -> str:
-    """A number with its noun.
-
-    >>> number_of(1, "image"), number_of(2, "person", "people")
-    ('1 image', '2 people')
-    """
-    return f"{count} {noun if count == 1 else plural or noun + 's'}"
 
 
 def shown(path: str) -> str:

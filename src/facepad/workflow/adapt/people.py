@@ -10,8 +10,9 @@ from dataclasses import replace
 
 from facepad.datasets.lookalike import NEAR_LIMIT, Bits, nearest_of_others
 from facepad.datasets.splits import folded_name
+from facepad.errors import number_of
 from facepad.types import Label, Sample
-from facepad.workflow.adapt.finding import SHOWN, Finding, number_of, shown
+from facepad.workflow.adapt.finding import SHOWN, Finding, shown
 
 __all__ = ["name_key", "one_spelling", "people_alike"]
 

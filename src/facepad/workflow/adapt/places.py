@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from facepad.datasets.folder import NamedFile
+from facepad.errors import number_of
 from facepad.files.synonyms import (
     ATTACK_TYPE_SYNONYMS,
     LABEL_SYNONYMS,
@@ -17,7 +18,7 @@ from facepad.files.synonyms import (
     parse_attack_type,
 )
 from facepad.types import AttackType, Label
-from facepad.workflow.adapt.finding import Finding, first_names, number_of
+from facepad.workflow.adapt.finding import Finding, first_names
 from facepad.workflow.adapt.people import name_key
 
 __all__ = ["misspelt_classes", "placed"]

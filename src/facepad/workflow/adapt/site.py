@@ -13,7 +13,7 @@ from facepad.datasets.folder import FOLDER, named_files
 from facepad.datasets.frames import FrameChoice, take_frames, unreadable_videos
 from facepad.datasets.manifest import read_manifest
 from facepad.datasets.prepare import PreparePlan, PrepareSettings
-from facepad.errors import DatasetError, reason
+from facepad.errors import DatasetError, number_of, reason
 from facepad.faces import FoundBox, default_detector, find_boxes, why_unusable
 from facepad.files.disk import sha256_file
 from facepad.files.endings import NotRead, ending_of
@@ -26,7 +26,6 @@ from facepad.workflow.adapt.finding import (
     SHOWN,
     Finding,
     first_names,
-    number_of,
     refuse_stops,
     shown,
     write_findings,

@@ -245,13 +245,15 @@ def test_a_profile_as_a_whole_is_in_every_format(facepad, systems, tmp_path):
     code, text, _ = facepad("report", *systems[:2], tmp_path / "out", "--profile", "ibeta-level-1", "--criterion", 1)
     assert code == 0, "TOO FEW is no failure"
     out = tmp_path / "out"
-    reason = "2 of 6 PAI species; mask_3d: 8 of 150 presentations; print: 8 of 150 presentations"
+    parts = ("2 of 6 PAI species", "mask_3d: 8 of 150 presentations", "print: 8 of 150 presentations")
+    reason = "; ".join((*parts, "16 presentations of 4 people"))
     document = json.loads((out / "report.json").read_text())
     for system in document["systems"]:
         [found] = system["profiles"]
         assert (found["verdict"], "; ".join(found["reasons"])) == ("TOO FEW", reason)
     rows = list(csv.DictReader((out / "requirements.csv").read_text().splitlines()))
     assert [(row["system"], row["reason"]) for row in rows if not row["requirement"]] == [("a", reason), ("b", reason)]
+    assert all(row["subject_errors"] and not row["subject_verdict"] for row in rows if row["requirement"])
     shown = reason.replace("_", " ")
     assert f"b & ibeta-level-1 & TOO FEW & {shown}" in (out / "report.tex").read_text()
     page = Page((out / "report.html").read_text()).text
