@@ -185,4 +185,4 @@ def test_command_refuses_wrong_labellers_and_models_in_one_line(facepad, manifes
 
 def test_command_names_a_missing_manifest(facepad, tmp_path):
     code, _, err = facepad("data", "depth", tmp_path / "none.csv", "--engine", "template")
-    assert code == 2 and "cannot read manifest" in err and err.count("\n") == 1
+    assert code == 2 and "none.csv does not exist" in err and err.count("\n") == 1
