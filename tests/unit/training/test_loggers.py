@@ -91,6 +91,7 @@ def test_server_that_refuses_the_run_is_one_line(tmp_path, monkeypatch):
         make_logger("mlflow", RunFolder(tmp_path), "head")
 
 
+@pytest.mark.no_cover
 @pytest.mark.filterwarnings("ignore")  # of the packages that mlflow uses
 def test_mlflow_keeps_the_curves_of_both_stages_offline(tmp_path, monkeypatch):
     pytest.importorskip("mlflow", reason="mlflow is not installed")
