@@ -23,7 +23,7 @@ from facepad.cli.app import (
     say_terms,
     show,
 )
-from facepad.errors import InputError, MediaError
+from facepad.errors import InputError, MediaError, number_of
 from facepad.runtime.terminal import one_line
 from facepad.types import Policy
 
@@ -183,7 +183,7 @@ def _show(outcome: Outcome, as_json: bool, width: int) -> None:
 
 def _video_remark(video: VideoDecision) -> str:
     """The policy and the number of frames, and the frames that decided, if these were not all frames."""
-    remark, decided_by = f"{video.policy} of {len(video.frames)} frames", video.decision.decided_by
+    remark, decided_by = f"{video.policy} of {number_of(len(video.frames), 'frame')}", video.decision.decided_by
     assert decided_by is not None  # Every decision on a video names the deciding frames.
     first, last = decided_by.frames
     if (first, last) == (video.frames[0].index, video.frames[-1].index):

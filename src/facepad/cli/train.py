@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from facepad.cli.app import Device, Manifest, app, say
+from facepad.errors import number_of
 
 
 class LoggerChoice(StrEnum):
@@ -56,5 +57,6 @@ def train(
     if os.environ.get("RANK", "0") != "0":
         return
     if left_out:
-        say(f"left out {len(left_out)} images, which have no face or are unreadable: {RunFolder(out).left_out_file}")
+        images = number_of(len(left_out), "image")
+        say(f"left out {images} without a face, or unreadable: {RunFolder(out).left_out_file}")
     say(f"trained: {out}")

@@ -10,7 +10,7 @@ from typing import Any
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan, refuse_one_class
 from facepad.datasets.layout import Layout, Stated, named, read_layout, shared_subject_notes, sort_samples
 from facepad.datasets.splits import dev_of_train
-from facepad.errors import DatasetError, reason
+from facepad.errors import DatasetError, number_of, reason
 from facepad.files.disk import read_json
 from facepad.files.opening import MaxBytes
 from facepad.files.synonyms import SPLIT_SYNONYMS
@@ -103,7 +103,7 @@ def _listed(samples: Mapping[str, Sample], folder: Path, scan: Scan) -> list[Sam
     found, absent = [], 0
     entries = {split: _entries(folder / f"{split}_label.json") for split in (Split.TRAIN, Split.TEST)}
     if both := entries[Split.TRAIN].keys() & entries[Split.TEST].keys():
-        raise DatasetError(f"both lists in {folder} name {len(both)} images (first: {min(both)})")
+        raise DatasetError(f"both lists in {folder} name {number_of(len(both), 'image')} (first: {min(both)})")
     for split, named_images in entries.items():
         for name, numbers in named_images.items():
             sample = samples.get(name)
@@ -114,7 +114,7 @@ def _listed(samples: Mapping[str, Sample], folder: Path, scan: Scan) -> list[Sam
             else:
                 found.append(replace(_with_facts(sample, numbers), split=split))
     if absent:
-        scan.notes.append(f"the lists in {folder.name} name {absent} images that the copy does not hold")
+        scan.notes.append(f"the lists in {folder.name} name {number_of(absent, 'image')} that the copy does not hold")
     return found
 
 

@@ -14,7 +14,7 @@ from facepad.datasets.lookalike import NEAR_LIMIT, Bits, nearest, perceptual_has
 from facepad.datasets.manifest import read_manifest, resolve
 from facepad.datasets.pack import changed_shards
 from facepad.datasets.splits import class_balance, spelling_notes, spellings_across_splits, subjects_across_splits
-from facepad.errors import ImageError, reason
+from facepad.errors import ImageError, number_of, reason
 from facepad.faces import box_misfit, outside
 from facepad.files.disk import sha256_file
 from facepad.files.opening import MaxBytes
@@ -129,7 +129,7 @@ class CheckReport:
 
     def to_text(self) -> str:
         """The report as text for the terminal."""
-        lines = [f"{self.manifest}: {self.samples} samples"]
+        lines = [f"{self.manifest}: {number_of(self.samples, 'sample')}"]
         for split, labels in self.balance.items():
             lines.append(f"  {split:5} " + ", ".join(f"{count} {label}" for label, count in labels.items()))
         if self.species:

@@ -11,7 +11,7 @@ from facepad.datasets.adapter import Scan, refuse_one_class, require_folder
 from facepad.datasets.existing_frames import possible_videos, videos_or_frames
 from facepad.datasets.hdf5_frames import can_read_hdf5, is_hdf5
 from facepad.datasets.splits import subjects_across_splits
-from facepad.errors import DatasetError
+from facepad.errors import DatasetError, number_of
 from facepad.files.disk import walk_files
 from facepad.media.images import IMAGE_SUFFIXES
 from facepad.types import AttackType, Label, Sample, Split
@@ -224,7 +224,8 @@ def shared_subject_notes(samples: Iterable[Sample]) -> Iterator[str]:
     """A note if subjects are in more than one split, for protocols that do not promise disjoint subjects."""
     if shared := subjects_across_splits(samples):
         first, splits = next(iter(shared.items()))
-        yield f"{len(shared)} subjects are in more than one split (first: {first} in {' and '.join(splits)})"
+        some = f"{number_of(len(shared), 'subject')} {'is' if len(shared) == 1 else 'are'}"
+        yield f"{some} in more than one split (first: {first} in {' and '.join(splits)})"
 
 
 def sort_samples(samples: Iterable[Sample]) -> list[Sample]:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from facepad.datasets.adapter import Adapter, ProtocolInfo, Scan
 from facepad.datasets.layout import Layout, Stated, named, read_layout, shared_subject_notes, sort_samples
+from facepad.errors import number_of
 from facepad.files.synonyms import SPLIT_SYNONYMS
 from facepad.types import AttackType, Label, Split
 
@@ -54,7 +55,8 @@ def _scan(root: Path, protocol: str, seed: int) -> Scan:
     del protocol, seed  # the data set has one protocol, which is not random
     scan, samples = read_layout(root, _LAYOUT)
     if unnamed := sum(sample.subject.endswith(PurePosixPath(sample.path).stem) for sample in samples):
-        scan.notes.append(f"{unnamed} images name no subject; each counts as a separate subject")
+        some = f"{number_of(unnamed, 'image')} {'names' if unnamed == 1 else 'name'}"
+        scan.notes.append(f"{some} no subject; each counts as a separate subject")
     scan.notes.extend(shared_subject_notes(samples))
     scan.folds[""] = sort_samples(samples)
     return scan

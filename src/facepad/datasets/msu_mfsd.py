@@ -68,8 +68,9 @@ def _numbers(file: Path) -> Iterator[str]:
     """The numbers in a list of subjects. White space or commas separate them."""
     for place, line in enumerate(read_text(file).removeprefix("\ufeff").splitlines(), start=1):
         for word in line.replace(",", " ").split():
-            if re.fullmatch(r"[0-9]+", word) is None:
-                raise DatasetError(f"{file}, line {place}: expected the number of a subject, got {shown(word)}")
+            if re.fullmatch(r"0*[0-9]{1,3}", word) is None:
+                expected = "expected the number of a subject (at most 999)"
+                raise DatasetError(f"{file}, line {place}: {expected}, got {shown(word)}")
             yield word
 
 

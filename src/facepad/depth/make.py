@@ -14,7 +14,7 @@ from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.depth.labellers import DepthLabeller, create_labeller
 from facepad.depth.store import DepthLabel, DepthStore, depth_folder, load_depth
 from facepad.depth.template import TemplateDepth
-from facepad.errors import ImageError, InputError
+from facepad.errors import ImageError, InputError, number_of
 from facepad.faces import read_with_box
 from facepad.files.disk import sha256_file
 from facepad.files.opening import MaxBytes
@@ -60,9 +60,10 @@ class DepthSummary:
 
     def to_text(self) -> str:
         """The summary as text for the terminal: counts, and the images without a map from the labeller."""
+        have = "has" if self.attacks == 1 else "have"
         lines = [
-            f"{self.folder}: {self.made + self.kept} depth maps by {self.labeller} ({self.kept} from earlier runs); "
-            f"{self.attacks} attacks have depth zero"
+            f"{self.folder}: {number_of(self.made + self.kept, 'depth map')} by {self.labeller} "
+            f"({self.kept} from earlier runs); {number_of(self.attacks, 'attack')} {have} depth zero"
         ]
         if self.agreement is not None:
             lines.append(f"median correlation with the template's mean face: {self.agreement:.2f}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from facepad.errors import number_of
 from facepad.modelfile.bundle import Bundle, Description, InputFormat, Network, OutputFormat
 
 __all__ = ["decision_steps", "model_words", "network_numbers", "preparation_steps", "preprocess_document"]
@@ -164,7 +165,7 @@ def _threshold_lines(described: Description) -> Iterator[str]:
         yield "\nthreshold: none; facepad calibrate chooses one on your data"
     else:
         origin = threshold.origin
-        counts = f" ({origin.n_bona_fide} bona fide, {origin.n_attack} attacks)" if origin.n_attack else ""
+        counts = f" ({origin.n_bona_fide} bona fide, {number_of(origin.n_attack, 'attack')})" if origin.n_attack else ""
         yield f"\nthreshold: {threshold.value:.6g} ({threshold.criterion}), {origin.source}{counts}"
         yield from (f"  note: {note}" for note in origin.notes)
     yield "presets:" if described.presets else "presets: none; facepad calibrate makes them from your data"

@@ -23,11 +23,12 @@ def group_lines(groups: GroupComparison) -> Iterator[str]:
     """Yield the lines of a table of groups, and of the sentences on the gaps."""
     heads = "".join(f"{name:>28}" for name in ("BPCER, %", "APCER of the worst, %"))
     title = f"by {', '.join(groups.columns)}"
-    yield f"{title:<24}{groups.unit:>9}{heads}{'APNRR, %':>10}{'BPNRR, %':>10}  worst species"
+    first = max(24, *(len(text) + 2 for text in (title, *map(str, groups.groups))))
+    yield f"{title:<{first}}{groups.unit:>9}{heads}{'APNRR, %':>10}{'BPNRR, %':>10}  worst species"
     for group in groups.groups:
         rates = "".join(f"{_with_interval(rate):>28}" for rate in (group.bpcer, group.apcer))
         missing = "".join(f"{_percent(rate):>10}" for rate in (group.apnrr, group.bpnrr))
-        yield f"{group!s:<24}{group.units:>9}{rates}{missing}  {group.worst_species or '-'}"
+        yield f"{group!s:<{first}}{group.units:>9}{rates}{missing}  {group.worst_species or '-'}"
     sentences = list(gap_sentences(groups))
     yield from sentences
     if sentences:

@@ -72,7 +72,8 @@ def with_matches(
     notes = []
     if unused := len(given) - len(found):
         are = "is" if unused == 1 else "are"
-        text = f"{path}: {number_of(unused, 'line')} {are} of no measured presentation"
+        # The name of the file, not its path: a report that is made again in another folder must be the same.
+        text = f"{path.name}: {number_of(unused, 'line')} {are} of no measured presentation"
         notes.append(Note(NoteKind.READING, text))
     return [_compared(record, line, path) for record, line in zip(records, found, strict=True)], notes
 

@@ -39,12 +39,17 @@ class InstrumentRates:
     Attributes:
         apcer: Share of the attacks that are accepted; None if no attack of this species has a score.
         apnrr: Share of the attacks without a score.
-        parent: Type of instrument that the species belongs to; ``unknown`` if no type or several types are given.
+        types: The types of instrument that the attacks of the species have.
     """
 
     apcer: Rate | None
     apnrr: Rate
-    parent: str = AttackType.UNKNOWN.value
+    types: tuple[str, ...] = ()
+
+    @property
+    def parent(self) -> str:
+        """Type of instrument that the species belongs to; ``unknown`` if no type or several types are given."""
+        return self.types[0] if len(self.types) == 1 else AttackType.UNKNOWN.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,12 +296,12 @@ def _curve_rates(table: ScoreTable, resampling: Resampling) -> tuple[dict[str, R
 
 
 def _instruments(records: Iterable[ScoreRecord], table: ScoreTable, cells: Cells) -> dict[str, InstrumentRates]:
-    types: dict[str | None, set[AttackType]] = defaultdict(set)
+    types: dict[str | None, set[str]] = defaultdict(set)
     for record in records:
-        types[record.species].add(record.attack_type or AttackType.UNKNOWN)
+        types[record.species].add((record.attack_type or AttackType.UNKNOWN).value)
     both = zip(cells.by_instrument(FAR), cells.by_instrument(APNRR), strict=True)
     return {
-        name: InstrumentRates(apcer, apnrr, next(iter(types[name])).value if len(types[name]) == 1 else "unknown")
+        name: InstrumentRates(apcer, apnrr, tuple(sorted(types[name])))
         for name, (apcer, apnrr) in zip(table.instruments, both, strict=True)
         if apnrr is not None  # never None, because every instrument of the table has a record
     }

@@ -53,8 +53,7 @@ def _summary_lines(summary: PadSummary) -> Iterator[str]:
     )
     yield from _threshold_lines(summary.threshold)
     yield ""
-    yield f"{'':<36}{'%':>8}  {'95 % interval, %':>18}{'n':>9}  interval method"
-    yield from _rate_lines(summary)
+    yield from _rate_table(list(_summary_rates(summary)))
     yield ""
     yield f"{'decisions':<20}{'accepted':>10}{'rejected':>10}{'no response':>13}"
     for name, accepted, rejected in (
@@ -88,37 +87,42 @@ def _threshold_lines(threshold: Threshold) -> Iterator[str]:
         yield f"note: {joined(origin.notes)}"
 
 
-def _rate_lines(summary: PadSummary) -> Iterator[str]:
-    yield from _measure_lines(summary, Basis.THRESHOLD)
-    yield from _measure_lines(summary, Basis.SCORES)
+def _summary_rates(summary: PadSummary) -> Iterator[tuple[str, Rate | None]]:
+    yield from _measure_rates(summary, Basis.THRESHOLD)
+    yield from _measure_rates(summary, Basis.SCORES)
     for limit, rate in summary.bpcer_at_apcer.items():
-        yield _rate_line(f"BPCER where APCER <= {100 * limit:g} %", rate)
+        yield f"BPCER where APCER <= {100 * limit:g} %", rate
     for positive, rates in summary.precision_recall.items():
         for key, figure in rates.items():
-            yield _rate_line(f"{PRECISION_RECALL[key][0]}, {positive.replace('_', ' ')} = positive", figure)
-    yield from _measure_lines(summary, Basis.RESPONSES)
+            yield f"{PRECISION_RECALL[key][0]}, {positive.replace('_', ' ')} = positive", figure
+    yield from _measure_rates(summary, Basis.RESPONSES)
     if any(n for counts in summary.non_responses.values() for n in counts.values()):
         for name, rate in summary.non_responses_as_errors.items():
-            yield _rate_line(f"  {name}, no response = error", rate)
+            yield f"  {name}, no response = error", rate
 
 
-def _measure_lines(summary: PadSummary, basis: Basis) -> Iterator[str]:
+def _measure_rates(summary: PadSummary, basis: Basis) -> Iterator[tuple[str, Rate | None]]:
     for measure in measures_of(basis):
         title = measure.title.format(worst=summary.worst_instrument, split=summary.split or "same")
-        yield _rate_line(title, summary.rates[measure.key])
+        yield title, summary.rates[measure.key]
         if measure.key == "apcer" and len(summary.instruments) > 1:
             for name, instrument in summary.instruments.items():
                 if instrument.apcer:
-                    yield _rate_line(f"  APCER {name}", instrument.apcer)
+                    yield f"  APCER {name}", instrument.apcer
         if measure.key == "apcer" and (worst := worst_series(summary.series)):
-            yield _rate_line(f"  APCER, worst series: {worst}", worst.apcer)
+            yield f"  APCER, worst series: {worst}", worst.apcer
 
 
-def _rate_line(title: str, rate: Rate | None) -> str:
-    if rate is None:
-        return f"{title:<36}{'-':>8}  not defined"
-    span = f"{100 * rate.low:.3f} to {100 * rate.high:>7.3f}"
-    return f"{title:<36}{100 * rate.value:>8.3f}  {span:>18}{rate.n:>9}  {rate.method}"
+def _rate_table(rows: Sequence[tuple[str, Rate | None]]) -> Iterator[str]:
+    """The lines of a table of titles and rates. The longest title decides the width of the first column."""
+    first = _width([title for title, _ in rows], 36)
+    yield f"{'':<{first}}{'%':>8}  {'95 % interval, %':>18}{'n':>9}  interval method"
+    for title, rate in rows:
+        if rate is None:
+            yield f"{title:<{first}}{'-':>8}  not defined"
+        else:
+            span = f"{100 * rate.low:.3f} to {100 * rate.high:>7.3f}"
+            yield f"{title:<{first}}{100 * rate.value:>8.3f}  {span:>18}{rate.n:>9}  {rate.method}"
 
 
 def format_findings(findings: Sequence[Finding]) -> str:
@@ -199,16 +203,18 @@ def format_whole_system(system: WholeSystem) -> str:
 def _system_lines(system: WholeSystem) -> Iterator[str]:
     limit = "" if system.match_threshold is None else f", accepted from a score of {system.match_threshold:g}"
     yield f"whole system: detection and comparison{limit}"
-    yield f"{'':<36}{'%':>8}  {'95 % interval, %':>18}{'n':>9}  interval method"
-    for key, title in SYSTEM_MEASURES.items():
-        if (rate := system.rates[key]) is not None:
-            yield _rate_line(title, rate)
-        if key == "iapar":
-            yield from (_rate_line(f"  IAPAR {name}", each) for name, each in system.species.items())
-    for name, rate in system.acquired.items():
-        yield _rate_line(f"APAR {name}", rate)
+    yield from _rate_table(list(_system_rates(system)))
     for note in system.notes:
         yield f"note: {note}"
+
+
+def _system_rates(system: WholeSystem) -> Iterator[tuple[str, Rate]]:
+    for key, title in SYSTEM_MEASURES.items():
+        if (rate := system.rates[key]) is not None:
+            yield title, rate
+        if key == "iapar":
+            yield from ((f"  IAPAR {name}", each) for name, each in system.species.items())
+    yield from ((f"APAR {name}", rate) for name, rate in system.acquired.items())
 
 
 def format_plan(requirements: Sequence[Requirement]) -> str:

@@ -12,7 +12,7 @@ from facepad.report.content import ReportContent
 from facepad.report.groups import COLUMNS, group_table
 from facepad.report.requirements import RequirementSection
 from facepad.report.tables import NumberRow
-from facepad.report.text import GAP, count, criterion_words, number
+from facepad.report.text import GAP, count, counted, criterion_words, number
 
 __all__ = [
     "Lines",
@@ -238,7 +238,7 @@ def threshold_lines(content: ReportContent) -> Lines:
     if origin.sha256:
         where = f"{origin.source}, split {origin.split}" if origin.split else origin.source
         rows += [
-            ("chosen on", f"{where}: {count(origin.n_bona_fide)} bona fide, {count(origin.n_attack)} attacks"),
+            ("chosen on", f"{where}: {count(origin.n_bona_fide)} bona fide, {counted(origin.n_attack, 'attack')}"),
             ("scores' SHA-256", origin.sha256),
         ]
     if origin.interval:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from facepad.metrics import NoteKind, PadSummary, Rate, has_note
 from facepad.report.content import ReportContent
-from facepad.report.text import count, criterion_words, interval, number, percent, words
+from facepad.report.text import count, counted, criterion_words, interval, number, percent, words
 from facepad.types import ScoreStatus, Split
 
 __all__ = ["Remark", "decision", "non_responses", "remarks"]
@@ -43,10 +43,10 @@ def decision(content: ReportContent) -> Markup:
     if origin.sha256 is None:
         chosen = Markup("given as a number and not chosen on data")
     else:
-        chosen = Markup("chosen on {} ({} bona fide, {} attacks) by the criterion {} ({})").format(
+        chosen = Markup("chosen on {} ({} bona fide, {}) by the criterion {} ({})").format(
             f"the {origin.split} scores" if origin.split else "scores without a split",
             count(origin.n_bona_fide),
-            count(origin.n_attack),
+            counted(origin.n_attack, "attack"),
             threshold.criterion,
             criterion_words(threshold.criterion),
         )
@@ -81,11 +81,11 @@ def _count_and_interval(rate: Rate) -> str:
 def non_responses(content: ReportContent) -> str:
     """Return two sentences with the numbers of non-responses and their reasons; empty without non-responses."""
     parts = []
-    for label, name in (("attack", "attacks"), ("bona_fide", "bona fide presentations")):
+    for label, name in (("attack", "attack"), ("bona_fide", "bona fide presentation")):
         found = {status: n for status, n in content.summary.non_responses[label].items() if n}
         if found:
             why = ", ".join(f"{_STATUS_WORDS[status]} {count(n)}" for status, n in found.items())
-            parts.append(f"{count(sum(found.values()))} {name} ({why})")
+            parts.append(f"{counted(sum(found.values()), name)} ({why})")
     if not parts:
         return ""
     return f"No score for {' and '.join(parts)}. These samples count as neither accepted nor rejected."
@@ -148,7 +148,7 @@ def _notes(content: ReportContent) -> Iterator[Remark]:
             "wider.",
         )
     elif summary.n_clusters < _FEW_CLUSTERS:
-        yield Remark("note", f"Intervals rest on only {summary.n_clusters} {summary.cluster}s.")
+        yield Remark("note", f"Intervals rest on only {counted(summary.n_clusters, summary.cluster)}.")
     own, reported = _of_worst(summary), summary.rates["apcer"]
     if (own.low, own.high) != (reported.low, reported.high):
         yield Remark(

@@ -167,8 +167,10 @@ def instruments(summary: PadSummary) -> tuple[list[InstrumentRow], str]:
 
 
 def _species_words(name: str, rates: InstrumentRates) -> str:
-    """Format the name of a species, with its type of instrument if that has another name."""
-    return words(name) if rates.parent in (name, "unknown") else f"{words(name)} ({words(rates.parent)})"
+    """Format the name of a species, with its types of instrument if they have another name."""
+    if len(rates.types) < 2 and rates.parent in (name, "unknown"):
+        return words(name)
+    return f"{words(name)} ({', '.join(map(words, rates.types))})"
 
 
 def _errors(rate: Rate | None) -> str:

@@ -11,6 +11,7 @@ from facepad.metrics import Rate, parse_criterion
 __all__ = [
     "GAP",
     "count",
+    "counted",
     "criterion_words",
     "flatten",
     "fraction",
@@ -84,6 +85,15 @@ def count(n: int) -> str:
     '12,614'
     """
     return f"{n:,}"
+
+
+def counted(n: int, noun: str) -> str:
+    """Format an integer with its noun.
+
+    >>> counted(1, "attack"), counted(12614, "attack")
+    ('1 attack', '12,614 attacks')
+    """
+    return f"{count(n)} {noun}{'s' * (n != 1)}"
 
 
 def words(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 
-from facepad.errors import InputError
+from facepad.errors import InputError, number_of
 from facepad.training.ranks import Ranks, launched
 
 __all__ = ["BEST_DEVICE", "DeviceName", "Devices"]
@@ -69,14 +69,15 @@ class Devices:
         if count > present:
             what = "CPU core" if accelerator == "cpu" else f"{accelerator} device"
             raise InputError(
-                f"{count} devices asked, but this machine has {present} {what}{'s' * (present != 1)}; reduce --devices"
+                f"{number_of(count, 'device')} asked, but this machine has {number_of(present, what)}; reduce --devices"
             )
         if launched():
             machines = self.machines or ranks.machines
             if (count, machines) != (ranks.on_machine, ranks.machines):
                 raise InputError(
-                    f"--devices {count} --nodes {machines} was given, but the launcher started {ranks.on_machine} "
-                    f"processes on each of {ranks.machines} machines"
+                    f"--devices {count} --nodes {machines} was given, but the launcher started "
+                    f"{number_of(ranks.on_machine, 'process', 'processes')} on each of "
+                    f"{number_of(ranks.machines, 'machine')}"
                 )
             return 1
         if (self.machines or 1) > 1:

@@ -12,6 +12,7 @@ from scipy.stats import beta
 from facepad import metrics
 from facepad.errors import MetricError, ScoresError
 from facepad.metrics.resampling import resample_weights
+from facepad.report.tables import instruments
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 
 RATE = {"value", "low", "high", "n"}
@@ -280,6 +281,8 @@ def test_a_species_of_several_attack_types_is_named():
     named = [replace(r, attack_type=kinds[n % 2], attributes=(("species", "A"),)) for n, r in enumerate(attacks)]
     notes = list(map(str, metrics.summarize([*live, *named], 0.45, resampling=SUBJECTS).notes))
     assert "species 'A' is in several attack types (mask_3d, print) and counts as one species" in notes
+    shown = instruments(metrics.summarize([*live, *named], 0.45, resampling=SUBJECTS))[0]
+    assert [row.name for row in shown] == ["A (mask 3d, print)"]
     alone = metrics.summarize([*live, *named[::2]], 0.45, resampling=SUBJECTS).notes
     assert not any("several attack types" in str(note) for note in alone)
 
@@ -439,6 +442,24 @@ def test_text_states_unit_threshold_and_every_rate(summary):
     for title in ("APCER, worst", "BPCER (FRR)", "HTER", "ACER", "EER of the test scores", "F1, attack = positive"):
         assert title in text, title
     assert "accuracy, no response = error" in text
+
+
+def test_long_names_of_species_and_groups_do_not_shift_the_columns():
+    name = "a mask of silicone with painted skin, glasses and a wig"
+    records = [
+        replace(r, attributes=((("species", name),) if r.attack_type else ()) + (("site", "ab"[r.frame % 2] * 40),))
+        for r in make(300, seed=3)
+    ]
+    summary = metrics.with_groups(metrics.summarize(records, 0.45, resampling=SUBJECTS), records, ["site"])
+    lines = metrics.format_summary(summary).splitlines()
+    head = next(n for n, line in enumerate(lines) if "95 % interval" in line)
+    rates = lines[head : lines.index("", head)]
+    assert any(name in line for line in rates)
+    place = rates[0].index("%") + 1
+    assert all(line[place - 1].isdigit() and line[place : place + 2] == "  " for line in rates[1:])
+    head = next(n for n, line in enumerate(lines) if line.startswith("by site"))
+    place = lines[head].index("subjects") + len("subjects")
+    assert [line[place - 1].isdigit() for line in lines[head + 1 : head + 3]] == [True, True]
 
 
 def test_a_notebook_shows_the_summary_as_escaped_text():

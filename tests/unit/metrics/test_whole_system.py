@@ -246,7 +246,7 @@ def test_a_second_scores_file_gives_the_rates_of_a_column(tmp_path):
     joined = system_of(bare(records), THRESHOLD, match=tmp_path / "match.csv", match_threshold=0.5)
     column = whole_system(records, THRESHOLD)
     assert joined.rates == column.rates and joined.match_threshold == 0.5
-    assert "1 line is of no measured presentation" in joined.notes[0]
+    assert joined.notes[0] == "match.csv: 1 line is of no measured presentation"
 
 
 def test_intents_of_the_second_file_count_and_must_agree(tmp_path):

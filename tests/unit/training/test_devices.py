@@ -23,6 +23,10 @@ def test_more_devices_than_there_are_are_refused(monkeypatch):
     assert Devices("cpu", 2).processes_to_start() == 2
     with pytest.raises(InputError, match=r"^3 devices asked, but this machine has 2 CPU cores"):
         Devices("cpu", 3).processes_to_start()
+    monkeypatch.setattr("facepad.training.devices.torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("facepad.training.devices.torch.cuda.device_count", lambda: 0)
+    with pytest.raises(InputError, match=r"^1 device asked, but this machine has 0 cuda devices; reduce --devices$"):
+        Devices("cuda").processes_to_start()
 
 
 def test_several_machines_need_a_launcher():
@@ -47,6 +51,6 @@ def test_a_launcher_of_one_process_is_a_launcher_too(monkeypatch):
         monkeypatch.setenv(name, str(value))
     assert Devices("cpu").processes_to_start() == 1
     with pytest.raises(
-        InputError, match=r"--devices 2 --nodes 1 was given, but the launcher started 1 processes on each of 1"
+        InputError, match=r"--devices 2 --nodes 1 was given, but the launcher started 1 process on each of 1 machine$"
     ):
         Devices("cpu", 2).processes_to_start()

@@ -27,7 +27,7 @@ from facepad.datasets.pack.members import (
     source_name,
 )
 from facepad.datasets.unreadable import refuse_mostly_unreadable
-from facepad.errors import InputError, OutputExistsError, RunError
+from facepad.errors import InputError, OutputExistsError, RunError, number_of
 from facepad.files.disk import atomic_path, sha256_file, write_text
 from facepad.files.locks import exclusive, new_folder
 from facepad.files.opening import MaxBytes, read_bytes
@@ -71,7 +71,8 @@ class PackSummary:
         there = f" ({self.shards - self.packed} existed already)" if self.packed < self.shards else ""
         each = self.bytes / max(len(self.pairs), 1) / 1000
         lines.append(
-            f"{len(self.pairs)} images in {self.shards} shards{there}, {self.bytes / 1e6:.1f} MB, {each:.1f} kB each"
+            f"{number_of(len(self.pairs), 'image')} in {number_of(self.shards, 'shard')}{there}, "
+            f"{self.bytes / 1e6:.1f} MB, {each:.1f} kB each"
         )
         return "\n".join([*lines, f"manifest: {self.manifest}"])
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from facepad.datasets.manifest import manifest_hash, manifest_words, read_manifest, require_both_classes
 from facepad.datasets.merge import merge_manifests
-from facepad.errors import InputError, MetricError
+from facepad.errors import InputError, MetricError, number_of
 from facepad.metrics import Aggregation, Requirement, Resampling, check_columns, parse_criterion
 from facepad.metrics.levels import with_shared_attributes
 from facepad.modelfile.bundle import Bundle
@@ -157,13 +157,13 @@ class Plan:
         """The plan in one line."""
         given = sum(member.recipe is None for member in self.members)
         runs = len(self.members) - given
-        parts = [f"{given} model{'s' * (given != 1)}"] * bool(given)
-        parts += [f"{runs} run{'s' * (runs != 1)} to train on {self.source}"] * bool(runs)
+        parts = [number_of(given, "model")] * bool(given)
+        parts += [f"{number_of(runs, 'run')} to train on {self.source}"] * bool(runs)
         manifests = sum(len(test.folds) for test in self.tests)
         folds = f" ({manifests} manifests)" if manifests != len(self.tests) else ""
         images = sum(len(self.samples[cell.manifest]) for cell in self.cells)
-        sets = f"{len(self.tests)} test set{'s' * (len(self.tests) != 1)}{folds}"
-        return f"{' and '.join(parts)}, {sets}: {len(self.cells)} cells with {images:,} images"
+        work = f"{number_of(len(self.cells), 'cell')} with {images:,} image{'s' * (images != 1)}"
+        return f"{' and '.join(parts)}, {number_of(len(self.tests), 'test set')}{folds}: {work}"
 
 
 def make_plan(settings: CrossSettings, out: Path) -> Plan:

@@ -393,6 +393,17 @@ def comparison(path: Path, scores: Path, accepts: str) -> Path:
     return path
 
 
+def test_notes_name_the_file_of_a_comparison_without_its_folders(tmp_path, facepad):
+    scores = write(tmp_path / "a.csv", 0, 0.1)
+    match = comparison(tmp_path / "match.csv", scores, "0123456789")
+    out = tmp_path / "evidence"
+    code, _, err = facepad("report", scores, out, "--match", match, "--match-threshold", 0.5)
+    assert code == 0, err
+    for name in ("report.md", "report.html", "report.json"):
+        text = (out / name).read_text()
+        assert "match.csv: 32 lines are of no measured presentation" in text and str(match) not in text, name
+
+
 def test_files_of_a_comparison_are_for_all_systems_or_for_each_in_order(tmp_path, facepad):
     scores = [write(tmp_path / f"{name}.csv", seed, 0.1) for seed, name in enumerate("ab")]
     all_match = comparison(tmp_path / "all.csv", scores[0], "0123456789")

@@ -194,18 +194,28 @@ def test_folds_of_one_protocol_are_trained_tested_and_pooled(recipe, tiny_manife
     for fold in range(3):
 
         def turn(sample, by=fold):
-            return replace(sample, split=splits[(splits.index(sample.split) + by) % 3])
+            gender = ("gender", "fm"[int(Path(sample.path).stem) // 3 % 2])
+            return replace(sample, split=splits[(splits.index(sample.split) + by) % 3], attributes=(gender,))
 
         made = manifest_like(tmp_path / "set", turn)
         made.rename(made.with_name(f"manifest-fold{fold}.csv"))
     pattern = tmp_path / "set" / "manifest-fold*.csv"
-    done = run(tmp_path / "out", recipes=[recipe], train=[pattern], test=[pattern])
+    done = run(tmp_path / "out", recipes=[recipe], train=[pattern], test=[pattern], by=("gender",))
     assert len(done.content.cells) == 3
     row = row_of(done.content, "frame", "dev")
     assert row.over == "3 folds"
     assert row.bona_fide + row.attack == 72
     cells = [cell.summaries["dev"].confusion for cell in done.content.cells]
     assert row.figures["bpcer"].pooled == sum(c.bona_fide_rejected for c in cells) / 36
+    for cell in done.content.cells:
+        fold, summary = cell.test_fold, cell.summaries["dev"]
+        records = read_scores(tmp_path / "out" / "cells" / f"small-seed0-{fold}" / f"set-{fold}" / "scores.csv").records
+        cluster = summary.cluster
+        groups = compare_groups(records, summary.threshold.value, ["gender"], cluster, Resampling(cluster, 100))
+        assert summary.groups == groups and [group.values for group in groups.groups] == [("f",), ("m",)]
+        title = f"small, seed 0, {fold} on set, frames; threshold from source's dev"
+        for name in ("cross.html", "cross.md"):
+            assert title in Page((tmp_path / "out" / name).read_text()).text, name
     (tmp_path / "set" / "manifest-fold1.csv").unlink()
     with pytest.raises(InputError, match=r"manifest-fold1\.csv is missing"):
         run(tmp_path / "other", recipes=[recipe], train=[pattern], test=[pattern])
@@ -278,6 +288,11 @@ def test_the_command_prints_the_plan_and_the_overview(facepad, model, noisy_mani
     code, out, err = facepad("cross", tmp_path / "out", *words)
     assert code == 0, err
     assert "plan: 1 model, 2 test sets: 2 cells with" in err.splitlines()[0]
+    plan = make_plan(CrossSettings(models=[model], test=[measured]), tmp_path / "plan")
+    assert plan.words() == "1 model, 1 test set: 1 cell with 48 images"
+    [manifest] = plan.samples
+    single = replace(plan, samples={manifest: plan.samples[manifest][:1]})
+    assert single.words() == "1 model, 1 test set: 1 cell with 1 image"
     assert out.startswith("## Overview, frames")
     with exclusive(tmp_path / "out", "measuring"):
         code, _, err = facepad("cross", tmp_path / "out", *words)
