@@ -1,11 +1,11 @@
-"""Decide whether one picture shows a live person: python examples/decide.py PICTURE MODEL."""
+"""Decide whether one picture shows a live person: python examples/decide.py PICTURE [MODEL]."""
 
 import sys
 
 import facepad
 
 
-def main(picture: str, model: str) -> bool:
+def main(picture: str, model: str | None = None) -> bool:
     """Print a line for each face. Return True if the picture has exactly one face and this face is live."""
     predictor = facepad.load(model)  # load a model once per process; threads may share the predictor
     faces = predictor.predict(picture)
@@ -18,4 +18,9 @@ def main(picture: str, model: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if main(*sys.argv[1:3]) else 1)
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python examples/decide.py PICTURE [MODEL]")
+    try:
+        sys.exit(0 if main(*sys.argv[1:]) else 1)
+    except facepad.FacepadError as error:
+        sys.exit(str(error))

@@ -1,4 +1,4 @@
-"""Watch a camera with OpenCV: python examples/webcam.py CAMERA_OR_VIDEO MODEL (a camera is a number, from 0)."""
+"""Watch a camera with OpenCV: python examples/webcam.py CAMERA_OR_VIDEO [MODEL] (a camera is a number, from 0)."""
 
 import sys
 
@@ -7,7 +7,7 @@ import cv2
 import facepad
 
 
-def main(source: str, model: str) -> bool:
+def main(source: str, model: str | None = None) -> bool:
     """Print each change of the verdict and of what it waits for; return True as soon as the verdict is live."""
     stream = facepad.Stream(facepad.load(model))
     capture = cv2.VideoCapture(int(source) if source.isdigit() else source)
@@ -28,4 +28,9 @@ def main(source: str, model: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if main(*sys.argv[1:3]) else 1)
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python examples/webcam.py CAMERA_OR_VIDEO [MODEL]")
+    try:
+        sys.exit(0 if main(*sys.argv[1:]) else 1)
+    except facepad.FacepadError as error:
+        sys.exit(str(error))

@@ -72,7 +72,7 @@ def create_app(liveness: AsyncClient, url: str = URL) -> FastAPI:
             result = await liveness.session(session)
             if result.duplicate_media == "exact":
                 raise HTTPException(403, "this picture was used before: take a new one")
-            signed = await liveness.verify(result.signed or "", reference=reference_of(user), session=session)
+            signed = await liveness.verify(result.signed, reference=reference_of(user), session=session)
         except (ServiceError, ResultError) as error:
             raise HTTPException(403, f"no valid check: {error}") from error
         if not signed.live:

@@ -14,6 +14,10 @@ import { judge, judgeCrops, load, withoutAlpha } from "./facepad.mjs";
 import { detect, loadDetector } from "./yunet.mjs";
 
 const folder = argv[2];
+if (!folder) {
+  console.error("usage: node node.mjs FOLDER (made by: facepad model extract MODEL FOLDER)");
+  exit(2);
+}
 const read = (name) => readFile(join(folder, name));
 const picture = async (name) => PNG.sync.read(await read(name));
 

@@ -56,6 +56,16 @@ def test_webcam_passes_as_soon_as_the_stream_is_live(frames, passed, example, pi
     assert capsys.readouterr().out.splitlines() == ["undecided too_few_frames", "live" if passed else "attack"]
 
 
+@pytest.mark.parametrize("name", ["decide", "webcam"])
+def test_wrong_arguments_of_an_example_get_one_line(name, monkeypatch, tmp_path):
+    nothing = str(tmp_path / "nothing")
+    for arguments, said in (([], f"usage: python examples/{name}.py "), ([nothing, nothing], nothing)):
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+        assert said in str(ended.value.code) and "\n" not in str(ended.value.code)
+
+
 @pytest.fixture
 def logging_in(example, pictures, tmp_path):
     """Run a scenario with the login backend and its service in this process."""

@@ -8,12 +8,15 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from facepad.client import Client
 from facepad.errors import InputError, ResultError
+from facepad.predict.pipeline import Pipeline
+from facepad.predict.predictor import Predictor
 from facepad.service.keys import KeyLimits, KeyScope, add_key
 from facepad.service.signing import add_signing_key
 from facepad.service.webhooks import Webhooks
@@ -101,6 +104,13 @@ def test_session_for_another_model_is_refused(start, predictor):
         assert upload(client, opened(client, model=wanted), encoded(LIVE)).status_code == 200
     asked = {"reference": "anna", "model": "0" * 64}
     assert "tiny" in problem(client.post("/v1/sessions", json=asked), "other-model")["detail"]
+
+
+def test_refusal_of_another_model_names_the_hash_of_a_model_that_is_no_file(start, predictor):
+    listed = replace(predictor.bundle, sha256=None)
+    client = start(predictor=Predictor(Pipeline(listed)))
+    refused = client.post("/v1/sessions", json={"reference": "anna", "model": "other"})
+    assert problem(refused, "other-model")["detail"] == f"this service decides with tiny ({listed.digest})"
 
 
 def test_references_are_limited_apart_and_per_hour(start):

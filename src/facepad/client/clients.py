@@ -116,7 +116,7 @@ class Client:
         """
         return read(SessionResult, self._send(self._calls.session(self._http, session_id)))
 
-    def verify(self, signed: str, *, reference: str, session: str, issuer: str = "facepad") -> SignedResult:
+    def verify(self, signed: str | None, *, reference: str, session: str, issuer: str = "facepad") -> SignedResult:
         """Verify the signed result of a session, and accept it once. The public keys are fetched when needed.
 
         Args:
@@ -239,7 +239,9 @@ class AsyncClient:
         """Fetch the state and the result of a session that this key has opened."""
         return read(SessionResult, await self._send(self._calls.session(self._http, session_id)))
 
-    async def verify(self, signed: str, *, reference: str, session: str, issuer: str = "facepad") -> SignedResult:
+    async def verify(
+        self, signed: str | None, *, reference: str, session: str, issuer: str = "facepad"
+    ) -> SignedResult:
         """Verify the signed result of a session, and accept it once. Arguments and errors as in `Client.verify`."""
         if self._results.wants_keys(signed):
             keys = read(PublicKeys, await self._send(self._calls.public_keys(self._http)))
@@ -297,6 +299,9 @@ class AsyncClient:
 def _read_files(files: Sequence[Upload]) -> list[bytes]:
     if not files:
         raise InputError("expected at least one image or clip to check")
+    for file in files:
+        if not isinstance(file, (bytes, str, os.PathLike)):
+            raise InputError(f"expected the path or the bytes of an image or clip, got {type(file).__name__}")
     return [file if isinstance(file, bytes) else _read_file(Path(file)) for file in files]
 
 

@@ -76,12 +76,13 @@ class SignedResult(BaseModel):
 
 
 def verify_result(
-    signed: str, keys: Mapping[str, Any], *, reference: str, session: str, issuer: str = "facepad"
+    signed: str | None, keys: Mapping[str, Any], *, reference: str, session: str, issuer: str = "facepad"
 ) -> SignedResult:
     """Verify a signed result. The caller must also make sure that he accepts each session only once.
 
     Args:
-        signed: The compact JWS, from the field ``signed`` of a session.
+        signed: The compact JWS, from the field ``signed`` of a session. None, the value of a session without a
+            decision and of a service without signing keys, is refused.
         keys: The JSON Web Key Set of the service, from ``/.well-known/jwks.json``.
         reference: The reference that the session must have.
         session: The id that the session must have.
@@ -91,6 +92,8 @@ def verify_result(
         ResultError: The result is forged, changed, expired, of another service, session or reference, or signed by an
             unknown key.
     """
+    if not signed:
+        raise ResultError("there is no signed result: the session has no decision, or the service signs no results")
     key = _key_of(signed, keys)
     try:
         claims = jwt.decode(
@@ -146,8 +149,10 @@ class ResultVerifier:
         self._accepted: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def wants_keys(self, signed: str) -> bool:
+    def wants_keys(self, signed: str | None) -> bool:
         """Whether the public keys must be fetched: the key of the result is unknown, and the last fetch is not new."""
+        if not signed:
+            return False
         try:
             _key_of(signed, self._keys)
         except ResultError:
@@ -158,7 +163,7 @@ class ResultVerifier:
         """Verify with this JSON Web Key Set from now on."""
         self._keys, self._fetched = keys, time.monotonic()
 
-    def accept(self, signed: str, *, reference: str, session: str, issuer: str = "facepad") -> SignedResult:
+    def accept(self, signed: str | None, *, reference: str, session: str, issuer: str = "facepad") -> SignedResult:
         """Verify a result, and accept it once.
 
         Raises:

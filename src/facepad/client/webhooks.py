@@ -35,22 +35,22 @@ class SessionEvent(BaseModel):
     key: str
 
 
-def verify_webhook(body: bytes, signature: str, secret: str, *, tolerance: float = 300) -> SessionEvent:
+def verify_webhook(body: bytes, signature: str | None, secret: str, *, tolerance: float = 300) -> SessionEvent:
     """Verify a webhook. A webhook can arrive more than once.
 
     Args:
         body: The body of the request, byte for byte.
-        signature: The header ``Facepad-Signature``.
-        secret: The secret of webhooks that the service has.
+        signature: The header ``Facepad-Signature``; None if the request has no such header.
+        secret: The secret of webhooks that the service has. White space around it is ignored, as the service does.
         tolerance: Maximum age of the signature in seconds.
 
     Raises:
         ResultError: The webhook is forged, changed or too old.
     """
-    found = _SIGNATURE.fullmatch(signature)
+    found = None if signature is None else _SIGNATURE.fullmatch(signature)
     if found is None:
-        raise ResultError("the signature of the webhook has another form")
-    expected = hmac.new(secret.encode(), f"{found[1]}.".encode() + body, hashlib.sha256).hexdigest()
+        raise ResultError("the webhook has no signature" if not signature else "the signature has another form")
+    expected = hmac.new(secret.strip().encode(), f"{found[1]}.".encode() + body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(expected, found[2]):
         raise ResultError("the signature of the webhook is wrong")
     if abs(time.time() - int(found[1])) > tolerance:

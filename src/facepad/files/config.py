@@ -93,7 +93,10 @@ def explain(error: ValidationError, file: type[BaseModel]) -> str:
         return f"{key} is missing"
     if problem["type"] == "value_error":
         return ": ".join(filter(None, (key, str(problem["ctx"]["error"]))))
-    return f"{key}: {problem['msg'][0].lower()}{problem['msg'][1:]}, got {problem['input']!r}"
+    said = f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
+    if problem["type"] != "json_invalid":  # Its input is the whole text.
+        said += f", got {problem['input']!r}"
+    return ": ".join(filter(None, (key, said)))
 
 
 def _keys_to_problem(location: Sequence[int | str], file: type[BaseModel]) -> tuple[list[str], type[BaseModel]]:

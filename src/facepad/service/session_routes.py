@@ -274,9 +274,7 @@ def _require_model(running: Running, wanted: str | None) -> None:
     """Refuse a session for another model. The model can change between the opening and the upload."""
     model = running.model
     if wanted is not None and wanted not in (model.description.name, model.digest):
-        raise Problem(
-            "other-model", f"this service decides with {model.description.name} ({model.sha256 or 'no hash'})"
-        )
+        raise Problem("other-model", f"this service decides with {model.description.name} ({model.digest})")
 
 
 def _chosen_check(record: SessionRecord, wanted: Check | None) -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import time
@@ -280,6 +281,9 @@ def test_wrong_use_is_refused(ask, tmp_path):
         ask(transport, "check")
     with pytest.raises(InputError, match=r"missing\.jpg"):
         ask(transport, "check", tmp_path / "missing.jpg")
+    for file in ([b"a", b"b"], io.BytesIO(b"a"), None):  # several files are several arguments
+        with pytest.raises(InputError, match="expected the path or the bytes of an image or clip, got"):
+            ask(transport, "check", file)
     for kind in (Client, AsyncClient):
         for words in (("ftp://a",), ("a.example",), ("http://",), (URL, "key\n"), (URL, "")):
             with pytest.raises(InputError):

@@ -73,6 +73,15 @@ def test_word_that_is_no_choice_lists_the_choices():
     assert problem(border="mirror") == "border: input should be 'reflect' or 'constant', got 'mirror'"
 
 
+def test_problem_of_the_whole_text_has_no_key():
+    with pytest.raises(ValidationError) as caught:
+        Network.model_validate_json("[]")
+    assert explain(caught.value, Network) == "input should be an object, got []"
+    with pytest.raises(ValidationError) as caught:
+        Network.model_validate_json("name=a")
+    assert explain(caught.value, Network) == "invalid JSON: expected ident at line 1 column 2"
+
+
 @pytest.mark.parametrize("content", [b"a = ", b"\xff"])
 def test_file_that_is_not_toml_is_refused(tmp_path, content):
     (tmp_path / "a.toml").write_bytes(content)

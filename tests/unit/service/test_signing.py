@@ -6,6 +6,7 @@ import base64
 import json
 import stat
 import time
+from functools import partial
 
 import jwt
 import pytest
@@ -97,6 +98,16 @@ def test_result_of_another_key_type_or_algorithm_is_refused(signer):
     of_another_type = jwt.encode(claims(), own, algorithm="EdDSA", headers={"kid": kid, "typ": "JWT"})
     with pytest.raises(ResultError, match="type"):
         verify_result(of_another_type, keys, **EXPECTED)
+
+
+@pytest.mark.parametrize("signed", [None, ""])
+def test_missing_result_is_refused_without_a_look_at_the_keys(signer, signed):
+    verifier = ResultVerifier()
+    assert not verifier.wants_keys(signed)
+    verifier.use_keys(signer.public_keys())
+    for verify in (verifier.accept, partial(verify_result, keys=signer.public_keys())):
+        with pytest.raises(ResultError, match="there is no signed result"):
+            verify(signed, **EXPECTED)
 
 
 def test_every_changed_character_is_noticed(signer):

@@ -203,15 +203,31 @@ def test_waiting_webhooks_are_bounded():
         (BODY, lambda now: sign(BODY, SECRET, now - 400), "too old"),
         (BODY, lambda now: sign(BODY, SECRET, now + 400), "too old"),
         (BODY, lambda now: sign(BODY, SECRET, now - 400).replace("t=1", "t=2"), "wrong"),
-        (BODY, lambda now: "", "another form"),
+        (BODY, lambda now: "", "no signature"),
+        (BODY, lambda now: None, "no signature"),
         (BODY, lambda now: "t=1,v1=0", "another form"),
         (b"[]", lambda now: sign(b"[]", SECRET, now), "another form"),
     ],
-    ids=["body changed", "other secret", "too old", "too new", "time changed", "none", "too short", "no object"],
+    ids=[
+        "body changed",
+        "other secret",
+        "too old",
+        "too new",
+        "time changed",
+        "empty",
+        "none",
+        "too short",
+        "no object",
+    ],
 )
 def test_forged_changed_and_old_webhooks_are_refused(body, signature, said):
     with pytest.raises(ResultError, match=said):
         verify_webhook(body, signature(time.time()), SECRET)
+
+
+def test_secret_from_its_file_verifies_with_the_end_of_its_line():
+    now = time.time()
+    assert verify_webhook(BODY, sign(BODY, SECRET, now), f"{SECRET}\n").session
 
 
 def test_short_secret_and_wrong_address_are_refused(tmp_path):
