@@ -91,9 +91,14 @@ def test_lines_are_aligned_one_per_face(predict, photos, monkeypatch):
         "photos/anna/live.png   live       score 0.9910  threshold 0.5000",
         "photos/ben/attack.png  attack     score 0.0090  threshold 0.5000",
         "photos/ben/nobody.png  undecided  score -       threshold 0.5000  no_face",
-        "photos/two.png         live       score 0.9910  threshold 0.5000  face 1 of 2",
+        "photos/two.png         live       score 0.9910  threshold 0.5000  face 1 of 2, decides",
         "photos/two.png         attack     score 0.0090  threshold 0.5000  face 2 of 2",
     ]
+
+
+def test_line_of_the_face_that_decides_says_so(predict, photos):
+    _, out, _ = predict(photos / "two.png", "--faces", "all")
+    assert [line.split("  ")[-1] for line in out.splitlines()] == ["face 1 of 2", "face 2 of 2, decides"]
 
 
 def test_json_is_one_document_by_the_schema(predict, photos, model):

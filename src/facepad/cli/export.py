@@ -52,6 +52,8 @@ def export(
     """Write a run as a calibrated model file with a threshold, and compare it with the trained network."""
     from facepad.errors import InputError
     from facepad.files.disk import read_text
+
+    _refuse_model(run)  # Before the import of what only a training needs.
     from facepad.workflow.calibrate import calibration_words
     from facepad.workflow.export import ExportOptions, Wording, export_run
 
@@ -69,3 +71,15 @@ def export(
     shown = {note.text for note in kept.origin.notes} if kept else set()  # with the threshold, on stdout
     notes = [warning for warning in done.warnings if warning not in shown]
     report_written(*done.files, notes=notes, unreadable=done.unreadable)
+
+
+def _refuse_model(run: Path) -> None:
+    """Name the command for a model file or a listed model, which is not a run folder."""
+    from facepad.errors import InputError
+    from facepad.modelfile.catalog import look_up
+
+    if run.is_file() or (not run.exists() and look_up(str(run))):
+        raise InputError(
+            f"{run} is a model, but a finished run folder was expected: 'facepad model extract {run} DIR' writes the "
+            "plain ONNX of a model"
+        )

@@ -25,7 +25,7 @@ from facepad.cli.app import (
 )
 from facepad.errors import InputError, MediaError, number_of
 from facepad.runtime.terminal import one_line
-from facepad.types import Policy
+from facepad.types import FacePolicy, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,7 +98,7 @@ def predict(
             outcomes = predict_sources(predictor, sources, frames=frames, policy=policy)
             for outcome in _with_bar(outcomes, sources, as_json):
                 results.add(outcome)
-                _show(outcome, as_json, width)
+                _show(outcome, as_json, width, faces)
                 _copy(outcome, copies)
         except KeyboardInterrupt:
             complete = False
@@ -158,7 +158,7 @@ def _with_bar(outcomes: Iterator[Outcome], sources: Sequence[Source], as_json: b
             advance()
 
 
-def _show(outcome: Outcome, as_json: bool, width: int) -> None:
+def _show(outcome: Outcome, as_json: bool, width: int, faces: FacePolicy) -> None:
     """Print an outcome as text: an unreadable source on stderr, and without --json the decisions on stdout."""
     from facepad.types import FrameDecision, VideoDecision
 
@@ -176,9 +176,19 @@ def _show(outcome: Outcome, as_json: bool, width: int) -> None:
         assert outcome.state is not None  # A camera's outcome has a frame and a state.
         lines = [_line(name, width, outcome.state.decision, _camera_remark(found, outcome.state))]
     else:
-        faces = [f"face {i + 1} of {len(found)}" for i in range(len(found))] if len(found) > 1 else [""]
-        lines = [_line(name, width, decision, face) for decision, face in zip(found, faces, strict=True)]
+        remarks = _face_remarks(found, faces)
+        lines = [_line(name, width, decision, remark) for decision, remark in zip(found, remarks, strict=True)]
     show("\n".join(lines))
+
+
+def _face_remarks(found: Sequence[Decision], faces: FacePolicy) -> list[str]:
+    """The number of each face of an image with several, and which of them decided on the image."""
+    from facepad.predict.policy import deciding_face
+
+    if len(found) == 1:
+        return [""]
+    decided = deciding_face(found, faces)
+    return [f"face {i + 1} of {len(found)}{', decides' if i == decided else ''}" for i in range(len(found))]
 
 
 def _video_remark(video: VideoDecision) -> str:

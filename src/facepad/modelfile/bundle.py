@@ -312,6 +312,11 @@ def _read_parts(path: Path, content: bytes) -> dict[str, bytes]:
     except BundleError:
         raise
     except Exception as error:  # a damaged archive makes zipfile raise nearly any exception
+        if path.suffix.lower() == ".onnx" and not zipfile.is_zipfile(io.BytesIO(content)):
+            raise BundleError(
+                f"{path} is not a facepad model: plain ONNX does not say how to use the network. 'facepad export RUN "
+                "a.facepad' makes a model of a run, and 'facepad model add' one of another network"
+            ) from error
         raise BundleError(f"{path} is not a facepad model, or it is truncated or damaged ({error})") from error
 
 

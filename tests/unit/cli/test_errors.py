@@ -84,6 +84,8 @@ def test_error_of_a_command_is_one_safe_line(facepad, monkeypatch, error, code, 
         (["evaluate", "public-fusion", "missing.csv", "out"], "cannot read manifest missing.csv"),
         (["data", "prepare", "folder", "missing", "out", "--for", "public-fusion"], "missing does not exist"),
         (["export", "missing", "out.facepad"], "missing does not exist; a finished run folder was expected"),
+        (["export", "public-fusion", "out.onnx"], "'facepad model extract public-fusion DIR' writes the plain ONNX"),
+        (["export", "empty.csv", "out.onnx"], "'facepad model extract empty.csv DIR' writes the plain ONNX"),
         (["data", "depth", "missing.csv"], "missing.csv does not exist"),
         (["serve", "--api-keys", "missing"], "cannot read missing"),
         (

@@ -254,6 +254,12 @@ def test_what_is_no_model_file_is_refused(bundle, tmp_path):
         read_bundle(tmp_path / "flipped")
 
 
+def test_plain_onnx_is_named_with_the_commands_that_make_a_model(tmp_path):
+    (tmp_path / "a.onnx").write_bytes(b"\x08\x08 plain ONNX")
+    with pytest.raises(BundleError, match=r"a\.onnx .*plain ONNX .*facepad model add"):
+        read_bundle(tmp_path / "a.onnx")
+
+
 def test_compressed_parts_are_refused_before_they_fill_the_memory(bundle, tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bundle.json", b"{}")
