@@ -44,26 +44,30 @@ def model_fuse(
     on: Annotated[Path, typer.Option("--on", help="manifest.csv; the threshold is chosen on its dev samples.")],
     method: Annotated[Method, typer.Option(help="Equal weights, or weights learnt on dev.")] = Method.MEAN_LOGIT,
     criterion: CriterionOption = "eer",
+    force: Annotated[
+        bool, typer.Option("--force", help="Fuse on fewer than 5 people per class, too; marks the model as weak.")
+    ] = False,
 ) -> None:
     """Fuse models into one model: the weighted sum of their calibrated logits. The threshold is chosen on dev."""
     from facepad.files.disk import refuse_existing, refuse_missing
     from facepad.files.locks import new_file
     from facepad.modelfile.bundle import write_bundle
     from facepad.modelfile.catalog import find_model
+    from facepad.workflow.calibrate import refuse_few_people, threshold_lines
     from facepad.workflow.fuse import fuse_models
+    from facepad.workflow.scoring import dev_samples
 
     refuse_existing(out)
     refuse_missing(on)
+    if not force:
+        refuse_few_people(dev_samples(on), on, "fusing")
     found = [find_model(model).read() for model in models]
     fused = fuse_models(found, on, name=out.stem, method=method.value, criterion=criterion or "eer", progress=True)
     with new_file(out, "fusing"):
         write_bundle(out, fused.bundle)
-    description = fused.bundle.description
-    report_written(unreadable=fused.unreadable)
-    for member in description.facts["members"]:
-        say(f"{member['weight']:+.4f} x {member['name']}")
-    threshold = description.threshold
-    say(f"fused: {out}{f'; threshold {threshold.value:.4f} ({threshold.criterion})' if threshold else ''}")
+    members = fused.bundle.description.facts["members"]
+    show("\n".join([*(f"{one['weight']:+.4f} x {one['name']}" for one in members), *threshold_lines(fused.bundle)]))
+    report_written(out, unreadable=fused.unreadable)
 
 
 @model_app.command("show", epilog="Example: facepad model show public-fusion")

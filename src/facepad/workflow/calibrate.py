@@ -50,6 +50,8 @@ __all__ = [
     "calibrate_model",
     "calibration_words",
     "degraded",
+    "refuse_few_people",
+    "threshold_lines",
     "with_calibration",
 ]
 
@@ -122,7 +124,7 @@ def calibrate_model(
         refuse_existing(out)
     dev = dev_samples(manifest)
     if not settings.force:
-        _refuse_few_people(dev, manifest)
+        refuse_few_people(dev, manifest, "calibrating")
     with nullcontext() if out else exclusive_file(found.path, "calibrating"):
         bundle = found.read()
         notes = [*dev_notes(found.run, bundle, manifest, dev), *detector_notes(manifest, bundle)]
@@ -195,7 +197,7 @@ def calibrate_bundle(
 
 def calibration_words(bundle: Bundle) -> str:
     """A model's calibration and threshold as text for a terminal."""
-    found, threshold = bundle.description.calibration, bundle.description.threshold
+    found = bundle.description.calibration
     lines = [f"calibration: {found.method}"]
     if found.method != "none":
         lines[0] += f", P(bona fide) = sigmoid({found.slope:.4g} x logit {found.offset:+.4g}), on {found.source}"
@@ -203,16 +205,31 @@ def calibration_words(bundle: Bundle) -> str:
             f"expected calibration error on these scores: {found.ece_before:.4f} before, {found.ece_after:.4f} after"
         )
     lines += [f"note: {joined(found.notes)}"] if found.notes else []
-    lines += [format_threshold(threshold)] if threshold else []
-    lines += [f"preset {preset}" for preset in bundle.description.presets]
-    return "\n".join(lines)
+    return "\n".join([*lines, *threshold_lines(bundle)])
 
 
-def _refuse_few_people(samples: Sequence[Sample], manifest: Path) -> None:
+def threshold_lines(bundle: Bundle) -> list[str]:
+    """A model's threshold with its notes, and its presets, as lines for a terminal."""
+    threshold = bundle.description.threshold
+    lines = [format_threshold(threshold)] if threshold else []
+    return lines + [f"preset {preset}" for preset in bundle.description.presets]
+
+
+def refuse_few_people(samples: Sequence[Sample], manifest: Path, doing: str) -> None:
+    """Refuse dev samples of fewer than `facepad.metrics.WEAK_BELOW` people of a class.
+
+    Args:
+        samples: The dev samples.
+        manifest: Their manifest.
+        doing: What the samples are for, such as "calibrating".
+
+    Raises:
+        InputError: There are too few people. The message names ``--force``.
+    """
     live, attacked = (len({sample.subject for sample in samples if sample.label is label}) for label in Label)
     if min(live, attacked) < WEAK_BELOW:
         raise InputError(
-            f"calibrating needs at least {WEAK_BELOW} people of each class, but the dev samples of {manifest} show "
+            f"{doing} needs at least {WEAK_BELOW} people of each class, but the dev samples of {manifest} show "
             f"{live} bona fide and {attacked} in attacks: add people, or use --force, which marks the model as weak"
         )
 

@@ -66,8 +66,14 @@ def test_models_are_added_listed_and_fused(facepad, describe, tiny_manifest, tmp
     assert len({re.search(r"(may I ship it|  (yes|no|ask|\?)  )", line).start() for line in use.splitlines()[1:]}) <= 2
     assert terms.endswith("two: brightness\n    may I ship it? ?: not examined")
     assert "mobilenet_v2" in train and "mobilenet_v2" not in use
-    code, out, err = facepad("model", "fuse", "one", "two", tmp_path / "both.facepad", "--on", tiny_manifest)
-    assert (code, out) == (0, "") and "+0.5000 x two\nfused: " in err
+    fuse = ("model", "fuse", "one", "two", tmp_path / "both.facepad", "--on", tiny_manifest)
+    code, out, err = facepad(*fuse)
+    assert (code, out) == (2, "") and "fusing needs at least 5 people of each class" in err
+    code, out, err = facepad(*fuse, "--force")
+    lines = out.splitlines()
+    assert code == 0 and lines[1] == "+0.5000 x two" and lines[2].startswith("threshold ") and "weak: " in lines[3]
+    assert [line.split(":")[0] for line in lines[4:]] == ["preset strict", "preset balanced", "preset lenient"]
+    assert err.endswith(f"written: {tmp_path / 'both.facepad'}\n")
     both = read_bundle(tmp_path / "both.facepad").description
     assert both.name == "both" and both.threshold.criterion == "eer"
 
@@ -80,8 +86,8 @@ def test_bad_input_is_one_line_and_exit_code_2(facepad, describe, tiny_manifest,
     cases = [
         (("model", "add", path), "there is a model one already"),
         (("model", "add", tmp_path / "gone.toml"), "gone.toml cannot be read"),
-        (("model", "fuse", "one", tmp_path / "new", "--on", tiny_manifest), "at least two models, got 1"),
-        (("model", "fuse", "one", "tow", tmp_path / "new", "--on", tiny_manifest), "unknown model 'tow'"),
+        (("model", "fuse", "one", tmp_path / "new", "--force", "--on", tiny_manifest), "at least two models, got 1"),
+        (("model", "fuse", "one", "tow", tmp_path / "new", "--force", "--on", tiny_manifest), "unknown model 'tow'"),
         (("model", "fuse", "one", "one", taken, "--on", tiny_manifest), "taken.facepad exists already"),
         (("model", "fuse", "one", "one", tmp_path / "new", "--on", tmp_path / "gone.csv"), "gone.csv"),
     ]

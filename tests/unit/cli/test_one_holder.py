@@ -35,7 +35,7 @@ FILES = {
     "calibrate": "calibrate MODEL MANIFEST --force --out OUT",
     "convert": "convert SCORES OUT --to bob-csv",
     "export": "export RUN OUT --manifest MANIFEST",
-    "model fuse": "model fuse MODEL MODEL OUT --on MANIFEST",
+    "model fuse": "model fuse MODEL MODEL OUT --on MANIFEST --force",
 }
 
 
