@@ -107,6 +107,8 @@ def report(
         raise typer.BadParameter("--keys needs --verify")
     if not scores:
         raise typer.BadParameter("name at least one scores file, and then the output folder")
+    if out.is_file():
+        raise typer.BadParameter(f"the last path is the new output folder, and {out} is a file")
     files = named_files(scores, dev or (), match or ())
     signer = _signer(sign_with) if sign_with else None
     require_empty(out)

@@ -217,7 +217,7 @@ def count_notes(where: str, label: Label | None, found: int, published: int, nou
     """
     if found != published:
         kind = f"{label} " if label else ""
-        yield f"{where} holds {found} {kind}{noun}s, but the published set has {published}"
+        yield f"{where} holds {number_of(found, kind + noun)}, but the published set has {published}"
 
 
 def shared_subject_notes(samples: Iterable[Sample]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from facepad.metrics.arrays import Floats, Ints
 from facepad.metrics.resampling import Resampling
 from facepad.metrics.table import ScoreTable
 
-__all__ = ["LEAST_UNITS", "Blocks", "Gap", "largest_gap", "make_blocks"]
+__all__ = ["LEAST_UNITS", "Blocks", "Gap", "largest_gap", "make_blocks", "small_groups"]
 
 LEAST_UNITS = 5
 """Number of subjects with a score from which a group is compared with others."""
@@ -159,6 +159,24 @@ def largest_gap(
         permutations=resampling.replicates,
     )
     return gap, too_small
+
+
+def small_groups(blocks: Blocks, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the groups that are too small to compare the APCER of each PAI species, but large enough in another one.
+
+    Args:
+        blocks: The decisions of each unit in each group.
+        names: Names of the groups.
+    """
+    units = np.zeros((len(names), len(blocks.species)))
+    np.add.at(units, blocks.groups, blocks.scored[:, : len(blocks.species)] > 0)
+    small = units < LEAST_UNITS
+    small[small.all(axis=1)] = False
+    return {
+        species: [name for name, of_group in zip(names, column, strict=True) if of_group]
+        for species, column in zip(blocks.species, small.T, strict=True)
+        if column.any()
+    }
 
 
 def _compared_rates(data: Floats, groups: Ints, n_groups: int) -> Floats:

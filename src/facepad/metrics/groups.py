@@ -19,7 +19,7 @@ import numpy.typing as npt
 from facepad.errors import MetricError
 from facepad.metrics.arrays import Ints
 from facepad.metrics.cells import count_cells
-from facepad.metrics.gaps import LEAST_UNITS, Blocks, Gap, largest_gap, make_blocks
+from facepad.metrics.gaps import LEAST_UNITS, Blocks, Gap, largest_gap, make_blocks, small_groups
 from facepad.metrics.intervals import Rate
 from facepad.metrics.matches import INTENT, MATCH
 from facepad.metrics.measures import APCER, APNRR, BPCER, BPNRR, FAR
@@ -249,6 +249,7 @@ def _notes(made: GroupComparison, blocks: Blocks, n: int) -> Iterator[Note]:
     if made.unit == "records":
         text = "the test of groups takes records as independent, because they do not name their subjects"
         yield Note(NoteKind.INTERVAL, text)
+    yield from _species_notes(made, blocks)
     for key, name in _NAMES.items():
         if small := made.too_small[key]:
             text = (
@@ -259,3 +260,12 @@ def _notes(made: GroupComparison, blocks: Blocks, n: int) -> Iterator[Note]:
             yield Note(
                 NoteKind.UNDEFINED, f"{name} is not compared: fewer than two groups of {columns} are large enough"
             )
+
+
+def _species_notes(made: GroupComparison, blocks: Blocks) -> Iterator[Note]:
+    """A note on the PAI species whose APCER some groups, compared in other species, are too small to compare."""
+    names = [str(group) for group in made.groups]
+    if small := small_groups(blocks, names):
+        found = (f"{species} ({'; '.join(groups)})" for species, groups in small.items())
+        text = f"too small to compare APCER of a species (fewer than {LEAST_UNITS} {made.unit} with a score): "
+        yield Note(NoteKind.INTERVAL, text + ", ".join(found))

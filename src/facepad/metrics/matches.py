@@ -70,12 +70,18 @@ def with_matches(
     given = [_with(each, {MATCH: each.attribute(MATCH) if of_column else _score_text(each)}) for each in others]
     found = _lines_of(named, given, path)
     notes = []
-    if unused := len(given) - len(found):
+    if unused := _unused(named, given, found):
         are = "is" if unused == 1 else "are"
         # The name of the file, not its path: a report that is made again in another folder must be the same.
         text = f"{path.name}: {number_of(unused, 'line')} {are} of no measured presentation"
         notes.append(Note(NoteKind.READING, text))
     return [_compared(record, line, path) for record, line in zip(records, found, strict=True)], notes
+
+
+def _unused(named: Sequence[ScoreRecord], given: Sequence[ScoreRecord], found: Sequence[ScoreRecord]) -> int:
+    """The number of lines of no record. Lines of a split that is not measured, such as dev, are not counted."""
+    measured = {None, *(record.split for record in named)}
+    return sum(line.split in measured for line in given) - sum(line.split in measured for line in found)
 
 
 def _lines_of(named: Sequence[ScoreRecord], lines: Sequence[ScoreRecord], path: Path) -> list[ScoreRecord]:

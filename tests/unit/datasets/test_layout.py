@@ -400,7 +400,7 @@ def test_oulu_npu_is_prepared_with_the_facts_of_its_names(no_network, tmp_path):
     instruments = {sample.attribute("instrument") for sample in samples}
     assert instruments == {None, "printer 1", "printer 2", "display 1", "display 2"}
     assert {sample.species for sample in samples} == {None, "print", "replay_video"}
-    assert "train holds 1 bona_fide videos, but the published set has 360" in summary.notes
+    assert "train holds 1 bona_fide video, but the published set has 360" in summary.notes
     assert not any(note.startswith("manifest") for note in summary.notes)
 
 

@@ -159,6 +159,15 @@ def test_small_groups_are_named_and_not_compared():
     assert found.groups[2].apcer is None and found.groups[2].apnrr is None
 
 
+def test_species_that_groups_are_too_small_to_compare_are_named():
+    few = [record(0.9, f"s{n}", AttackType.REPLAY_VIDEO, 9, gender="fm"[n % 2]) for n in range(2 * LEAST_UNITS - 1)]
+    found = compared([*people(n=20), *few])
+    note = "too small to compare APCER of a species (fewer than 5 subjects with a score): replay_video (m)"
+    assert note in map(str, found.notes)
+    assert found.groups[0].worst_species == "replay_video" and found.gaps["apcer"].species != "replay_video"
+    assert not any("of a species" in str(each) for each in compared(people(n=20)).notes)
+
+
 def test_records_without_a_value_are_in_no_group():
     records = people(n=20)
     lost = [replace(each, attributes=()) if each.subject == "s0" else each for each in records]

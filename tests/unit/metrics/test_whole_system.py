@@ -247,6 +247,11 @@ def test_a_second_scores_file_gives_the_rates_of_a_column(tmp_path):
     column = whole_system(records, THRESHOLD)
     assert joined.rates == column.rates and joined.match_threshold == 0.5
     assert joined.notes[0] == "match.csv: 1 line is of no measured presentation"
+    of_dev = [replace(line, split=Split.DEV, path=f"dev-{line.path}") for line in other]
+    write_scores(tmp_path / "both.csv", [*(replace(line, split=Split.TEST) for line in other), *of_dev])
+    tested = [replace(record, split=Split.TEST) for record in bare(records)]
+    joined = system_of(tested, THRESHOLD, match=tmp_path / "both.csv", match_threshold=0.5)
+    assert joined.rates == column.rates and not any("of no measured" in note for note in joined.notes)
 
 
 def test_intents_of_the_second_file_count_and_must_agree(tmp_path):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import combinations
+from pathlib import Path
 
 from facepad.errors import MetricError, ScoresError
 from facepad.metrics import (
@@ -13,6 +15,7 @@ from facepad.metrics import (
     check_system,
     compare_records,
     has_matches,
+    parse_criterion,
     read_requirements,
     read_scores,
     summarize,
@@ -45,6 +48,7 @@ def measure_systems(files: Sequence[SystemFiles], options: ReportOptions) -> Sys
         MetricError: one class has no scores, the criterion or a requirement is unknown, a requirement cannot be
             checked, a column makes no groups, or a threshold of match is given and no system has a comparison.
     """
+    parse_criterion(options.criterion)
     systems = [_measured(each, options) for each in files]
     compared = any(_compares(each.files, each.content.measured) for each in systems)
     if options.match_threshold is not None and not compared:
@@ -59,13 +63,14 @@ def _measured(files: SystemFiles, options: ReportOptions) -> MeasuredSystem:
     parts = parts_of(files.scores, aggregation=options.aggregation, dev=files.dev, higher_is=options.higher_is)
     # The name of the file, not its path: a report that is made again in another folder must be the same.
     parts = replace(parts, source=(files.dev or files.scores).name)
-    threshold = parts.threshold(options.criterion)
-    summary = summarize(
-        parts.measured, threshold, source=files.scores.name, notes=parts.notes, aggregation=options.aggregation
-    )
     requirements = read_requirements(options.require, options.profile)
     match_threshold = options.match_threshold if _compares(files, parts.measured) else None
-    try:
+    with _errors_of(files.dev or files.scores):
+        threshold = parts.threshold(options.criterion)
+    with _errors_of(files.scores):
+        summary = summarize(
+            parts.measured, threshold, source=files.scores.name, notes=parts.notes, aggregation=options.aggregation
+        )
         summary = with_groups(summary, parts.measured, options.by)
         whole = system_of(
             parts.measured,
@@ -76,10 +81,17 @@ def _measured(files: SystemFiles, options: ReportOptions) -> MeasuredSystem:
         )
         curve = system_curve(parts, threshold.value, files.match, match_threshold)[0] if whole else None
         findings = check_system(parts.measured, threshold, requirements, whole)
-    except (MetricError, ScoresError) as error:
-        raise type(error)(f"{files.scores}: {error}") from None
     content = ReportContent(files.name, summary, [*_dev(parts), *parts.measured], threshold, findings=findings)
     return MeasuredSystem(files, content, field_rates(parts.measured), _times(files, parts), whole, curve)
+
+
+@contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    """Name the file in errors, because a report has several."""
+    try:
+        yield
+    except (MetricError, ScoresError) as error:
+        raise type(error)(f"{path}: {error}") from None
 
 
 def _compares(files: SystemFiles, records: Sequence[ScoreRecord]) -> bool:
@@ -99,10 +111,8 @@ def _times(files: SystemFiles, parts: Parts) -> DecisionTimes | None:
     records = parts.measured
     if parts.aggregation:
         records = [line for line in read_scores(files.scores).records if line.split is records[0].split]
-    try:
+    with _errors_of(files.scores):
         return decision_times(records)
-    except ScoresError as error:
-        raise ScoresError(f"{files.scores}: {error}") from None
 
 
 def _compared(pair: tuple[MeasuredSystem, MeasuredSystem], options: ReportOptions) -> PairTest:

@@ -320,6 +320,9 @@ def test_files_with_one_name_are_named_by_what_differs_in_their_paths(tmp_path, 
     ("words", "says"),
     [
         (["{out}"], "name at least one scores file"),
+        (["{a}", "{b}"], "the last path is the new output folder, and {b} is a file"),
+        (["{a}", "{live}", "{out}"], "{live}: no attack scores"),
+        (["{a}", "{out}", "--dev", "{live}"], "{live}: no attack scores"),
         (["{a}", "{a}", "{out}"], "expected each scores file once"),
         (["{a}", "{out}", "--dev", "{b}", "--dev", "{b}"], "one --dev for each scores file, in order, got 2 for 1"),
         (["{a}", "{out}", "--keys", "{b}"], "--keys needs --verify"),
@@ -340,9 +343,11 @@ def test_files_with_one_name_are_named_by_what_differs_in_their_paths(tmp_path, 
 )
 def test_bad_input_is_one_line_and_leaves_no_folder(facepad, systems, tmp_path, words, says):
     names = {"a": systems[0], "b": systems[1], "out": tmp_path / "out", "absent": tmp_path / "absent.csv"}
+    names["live"] = tmp_path / "live.csv"
+    names["live"].write_text("path,label,split,score\na,live,dev,0.5\n")
     code, text, err = facepad("report", *(word.format(**names) for word in words))
     assert (code, text) == (2, "")
-    assert says in err
+    assert says.format(**names) in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
 
