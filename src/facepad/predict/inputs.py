@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from facepad.errors import ImageError, InputError, reason, shown
+from facepad.errors import ImageError, InputError, VideoError, reason, shown
 from facepad.faces import crop
 from facepad.media.images import MAX_PIXELS, from_pillow, read_image
 from facepad.runtime.arguments import require_choice
@@ -21,11 +21,13 @@ __all__ = [
     "BinaryFile",
     "Channels",
     "ImageInput",
+    "VideoInput",
     "check_channels",
     "check_several",
     "in_rgb",
     "looks_like_bgr",
     "read_input",
+    "video_source",
 ]
 
 _INNER, _SAMPLE = 0.6, 16
@@ -47,6 +49,9 @@ ImageInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFil
 
 The array is RGB ``(H, W, 3)``, RGBA ``(H, W, 4)``, or grey ``(H, W)`` or ``(H, W, 1)``.
 """
+
+VideoInput = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryFile
+"""A video: the path or the bytes of a file, or an open binary file."""
 
 Channels = Literal["rgb", "bgr"]
 """The order of the channels of an array. OpenCV's arrays have the order ``bgr``."""
@@ -73,10 +78,26 @@ def read_input(image: ImageInput) -> NDArray[np.uint8]:
     if isinstance(image, Image.Image):
         return from_pillow(image)
     if hasattr(image, "read"):
-        return read_image(_rest_of(image))
+        return read_image(_rest_of(image, ImageError))
     raise ImageError(
         None, f"expected an image's path, bytes, binary file, Pillow image or uint8 array, got {type(image).__name__}"
     )
+
+
+def video_source(video: VideoInput) -> Path | bytes:
+    """The path of a video file, or its bytes.
+
+    Raises:
+        VideoError: The binary file cannot be read.
+        InputError: The object is not a video.
+    """
+    if isinstance(video, str | os.PathLike):
+        return Path(video)
+    if isinstance(video, bytes | bytearray | memoryview):
+        return bytes(video)
+    if hasattr(video, "read"):
+        return _rest_of(video, VideoError)
+    raise InputError(f"video: expected a video's path, bytes or binary file, got {shown(video)}")
 
 
 def check_channels(channels: object) -> None:
@@ -128,15 +149,15 @@ def looks_like_bgr(image: NDArray[np.uint8], box: Box) -> bool:
     return bool(red < _MUCH_BLUER * blue)
 
 
-def _rest_of(file: BinaryFile) -> bytes:
+def _rest_of(file: BinaryFile, kind: type[ImageError | VideoError]) -> bytes:
     try:
         content = file.read()
     except (OSError, ValueError) as error:  # ValueError: a closed file, or text in another encoding
-        raise ImageError(None, f"the file cannot be read ({reason(error)})") from error
+        raise kind(None, f"the file cannot be read ({reason(error)})") from error
     if not isinstance(content, bytes):
-        raise ImageError(None, f"expected a file that is open in binary mode, got {type(content).__name__} from read()")
+        raise kind(None, f"expected a file that is open in binary mode, got {type(content).__name__} from read()")
     if not content:
-        raise ImageError(None, "nothing is left to read in the file: rewind it with seek(0)")
+        raise kind(None, "nothing is left to read in the file: rewind it with seek(0)")
     return content
 
 

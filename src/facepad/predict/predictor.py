@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -18,15 +17,17 @@ from facepad.modelfile.override import with_threshold
 from facepad.predict.inputs import (
     Channels,
     ImageInput,
+    VideoInput,
     check_channels,
     check_several,
     in_rgb,
     looks_like_bgr,
     read_input,
+    video_source,
 )
 from facepad.predict.pipeline import BATCH, Pipeline
 from facepad.predict.policy import check_policy, decide_files, decide_frames
-from facepad.runtime.arguments import require_count, require_instance
+from facepad.runtime.arguments import require_count
 from facepad.runtime.inference import EngineName
 from facepad.types import Decision, FacePolicy, FrameDecision, Policy, VideoDecision
 
@@ -113,31 +114,28 @@ class Predictor:
             results.append(result)
         return results
 
-    def predict_video(
-        self, path: str | os.PathLike[str], *, frames: int = FRAMES, policy: Policy = "all"
-    ) -> VideoDecision:
+    def predict_video(self, video: VideoInput, *, frames: int = FRAMES, policy: Policy = "all") -> VideoDecision:
         """Decide on a video by frames at equal distances in time.
 
         Args:
-            path: A video file.
+            video: The path or the bytes of a video file, or an open binary file.
             frames: Number of frames to examine, at least 1. If the video has fewer frames, all frames are examined.
             policy: The policy that turns the frames into one decision (`facepad.predict.policy.decide_frames`).
 
         Raises:
             VideoError: The file is not a readable video.
-            InputError: The policy is unknown, ``path`` is not a path, or ``frames`` is not a whole number above 0.
+            InputError: The policy is unknown, ``video`` is not a video, or ``frames`` is not a whole number above 0.
             ModelError: The network gives NaN.
         """
         from facepad.media.videos import read_video  # Imported here because images need no video decoder.
 
         check_policy(policy)
         require_count("frames", frames)
-        require_instance("path", path, (str, os.PathLike), "the path of a video")
-        video = read_video(Path(path), count=frames)
-        keyed = (((frame.index, frame.seconds), frame.image) for frame in video)
+        found = read_video(video_source(video), count=frames)
+        keyed = (((frame.index, frame.seconds), frame.image) for frame in found)
         decided = tuple(_decided_frames(self.pipeline.run(keyed, ahead=_WHOLE_IMAGES)))
         decision = decide_frames(decided, policy, faces=self.pipeline.faces)
-        return VideoDecision(decision, decided, policy, video.note, asked=frames)
+        return VideoDecision(decision, decided, policy, found.note, asked=frames)
 
     def predict_together(
         self, images: Iterable[ImageInput], *, policy: Policy = "all", channels: Channels = "rgb"

@@ -1,10 +1,11 @@
 """From an image to decisions: scores by hand, reasons for no decision, refused input, videos, threads."""
 
+import io
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -274,6 +275,22 @@ def test_video_without_faces_is_undecided(predictor, tmp_path):
     assert (decision.status, decision.reasons) == (ScoreStatus.NO_FACE, (Reason.NO_FACE,))
 
 
+def test_bytes_and_binary_files_of_a_video_are_decided_as_its_path(predictor, tmp_path):
+    path = tmp_path / "a.avi"
+    write_video(path, frames_of(RED, BLUE, RED))
+    content = path.read_bytes()
+    with path.open("rb") as file:
+        for video in (content, bytearray(content), memoryview(content), io.BytesIO(content), file):
+            found, expected = predictor.predict_video(video), predictor.predict_video(path)
+            assert replace(found.decision, timings={}) == replace(expected.decision, timings={})
+        with pytest.raises(VideoError, match="rewind it with seek"):
+            predictor.predict_video(file)
+    with path.open(encoding="latin1") as text, pytest.raises(VideoError, match="binary mode"):
+        predictor.predict_video(text)
+    with pytest.raises(VideoError, match="cannot be opened as a video"):
+        predictor.predict_video(b"no video")
+
+
 def test_bad_videos_and_words_are_refused(predictor, tmp_path):
     path = tmp_path / "a.avi"
     write_video(path, frames_of(RED))
@@ -332,7 +349,7 @@ def test_wrong_type_of_an_argument_of_predict_is_refused_by_name(predictor):
             predictor.predict_together([picture(RED)], policy=wrong)
         with pytest.raises(InputError, match="unknown policy"):
             predictor.predict_video("a.mp4", policy=wrong)
-        with pytest.raises(InputError, match="path: expected the path of a video"):
+        with pytest.raises(InputError, match="video: expected a video's path, bytes or binary file"):
             predictor.predict_video(wrong)
     for wrong in (None, 0, 2.5, [1], {}, np.zeros((9, 9)), True):
         with pytest.raises(InputError, match="frames must be"):
