@@ -17,28 +17,30 @@ from facepad.metrics.logistic import balanced_weights, logistic_regression
 __all__ = ["expected_calibration_error", "fit_platt", "fit_temperature"]
 
 
-def fit_platt(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> tuple[float, float]:
+def fit_platt(
+    bona_fide: npt.ArrayLike, attack: npt.ArrayLike, targets: tuple[float, float] = (1.0, 0.0)
+) -> tuple[float, float]:
     """Fit Platt scaling: logistic regression on the logits of a network (Platt, 1999).
-
-    The targets are 0 and 1, without Platt's smoothing. Smoothed targets would give a line for separable scores, which
-    have no best line.
 
     Args:
         bona_fide: Logits of bona fide samples, shape (N,). A higher logit means bona fide.
         attack: Logits of attacks, shape (M,).
+        targets: Target probabilities of bona fide samples and of attacks. Platt's smoothed targets lie between 0 and 1.
+            They also give a line for separable logits, which have no best line otherwise.
 
     Returns:
         Slope (> 0) and offset (in logits) of P(bona fide) = sigmoid(slope * logit + offset).
 
     Raises:
-        SeparableError: every attack lies below every bona fide sample, so a steeper line is always better.
+        SeparableError: every attack lies below every bona fide sample, and a target is 0 or 1: a steeper line is always
+            better.
         MetricError: a class has no logits, all logits are equal, or the fitted slope is not positive.
 
     >>> slope, offset = fit_platt([0.0, 2.0, 4.0, 5.0], [-3.0, -2.0, 0.0, 2.0])
     >>> round(slope, 3), round(offset, 3)
     (0.816, -0.816)
     """
-    return _fit_line(bona_fide, attack, with_offset=True)
+    return _fit_line(bona_fide, attack, with_offset=True, targets=targets)
 
 
 def fit_temperature(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> float:
@@ -86,23 +88,26 @@ def _weighted_samples(bona_fide: npt.ArrayLike, attack: npt.ArrayLike) -> tuple[
     return np.concatenate(classes), labels, balanced_weights(labels)
 
 
-def _fit_line(bona_fide: npt.ArrayLike, attack: npt.ArrayLike, *, with_offset: bool) -> tuple[float, float]:
+def _fit_line(
+    bona_fide: npt.ArrayLike, attack: npt.ArrayLike, *, with_offset: bool, targets: tuple[float, float] = (1.0, 0.0)
+) -> tuple[float, float]:
     logits, labels, weights = _weighted_samples(bona_fide, attack)
-    _refuse_unfittable(logits[labels == 1], logits[labels == 0], with_offset=with_offset)
+    smooth = 0 < targets[1] < targets[0] < 1
+    _refuse_unfittable(logits[labels == 1], logits[labels == 0], with_offset=with_offset, smooth=smooth)
     # Standardised logits give slope and offset a similar scale. Without an offset, logits must not be with_offset.
     centre, spread = (logits.mean(), logits.std()) if with_offset else (0.0, np.abs(logits).max())
     columns = np.stack([(logits - centre) / spread, np.ones_like(logits)])[: 1 + with_offset]
-    line = logistic_regression(columns, labels, weights)
+    line = logistic_regression(columns, np.where(labels == 1, *targets), weights)
     if not line[0] > 0:
         raise MetricError("the logits do not rise with P(bona fide), so no calibration keeps the order of the scores")
     slope = float(line[0] / spread)
     return slope, float(line[1] - slope * centre) if with_offset else 0.0
 
 
-def _refuse_unfittable(bona_fide: Floats, attack: Floats, *, with_offset: bool) -> None:
+def _refuse_unfittable(bona_fide: Floats, attack: Floats, *, with_offset: bool, smooth: bool) -> None:
     if bona_fide.min() == bona_fide.max() == attack.min() == attack.max():
         raise MetricError("all logits are equal, so no calibration can be fitted")
-    if attack.max() <= bona_fide.min() and (with_offset or attack.max() <= 0 <= bona_fide.min()):
+    if not smooth and attack.max() <= bona_fide.min() and (with_offset or attack.max() <= 0 <= bona_fide.min()):
         raise SeparableError(
             "the logits are separable: every attack lies below every bona fide sample, so no best slope exists"
         )

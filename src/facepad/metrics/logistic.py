@@ -22,7 +22,7 @@ def logistic_regression(columns: Floats, labels: Floats, weights: Floats, penalt
 
     Args:
         columns: Inputs, shape (K, N), with values of about unit size. A row of ones gives an offset.
-        labels: Labels of the samples, 1 or 0, shape (N,).
+        labels: Labels of the samples, 1 or 0, or probabilities between them, shape (N,).
         weights: Weights of the samples, with sum 1, shape (N,).
         penalty: L2 penalty, shape (K,) or one number for all factors. The loss includes ``sum(penalty * f**2) / 2``.
 

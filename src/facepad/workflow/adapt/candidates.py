@@ -146,11 +146,12 @@ def find_candidates(detector: str, *, train: bool = True, depth: bool = True) ->
 
 
 def fusions(members: Sequence[Candidate], most: int = 3) -> list[Candidate]:
-    """Fusions of two to ``most`` networks of different origins, and of a public network with a copy of its own."""
+    """Fusions of two to ``most`` networks of different public origins, and of a public network with its own copy."""
     found = []
     single = [each for each in members if each.single]
     for parts in (parts for count in range(2, most + 1) for parts in combinations(single, count)):
-        different = len({part.origin for part in parts}) == len(parts)
+        public = [part.origin for part in parts if part.origin != _IMAGENET]
+        different = len(set(public)) == len(public)
         if different or (len(parts) == 2 and {part.kind for part in parts} == {"as-is", "trained"}):
             names = tuple(part.name for part in parts)
             size = sum(part.size for part in parts)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import InputError, SeparableError
+from facepad.errors import InputError
 from facepad.metrics import (
     Note,
     NoteKind,
@@ -17,13 +17,11 @@ from facepad.metrics import (
     Preset,
     Rate,
     Threshold,
-    balanced_weights,
     choose_presets,
     choose_threshold,
     eer,
     expected_calibration_error,
     fit_platt,
-    logistic_regression,
     make_preset,
     parse_criterion,
     scores_sha256,
@@ -60,13 +58,17 @@ MOST = 0.02
 RULE = (
     "the lowest mean of the folds' EERs, each on people whom the training did not see. A higher mean counts as equal "
     f"if the difference is less than its standard error or {TIE:.1%}, but never from {MOST:.0%} on. Of equal "
-    "candidates the smallest wins, then the lowest mean, then the clearest separation of the classes"
+    "candidates the one with the most trained networks wins, then the lowest mean, then the clearest separation of the "
+    "classes, then the smallest"
 )
 """The rule that chooses the winner, in words.
 
 Each fold has a network of its own, so logits of different folds are on different scales. In the EER of the pooled
 logits, this difference counts as error, and every trained candidate looks worse than it is. The EER of one fold
 compares the logits of one network only.
+
+A few people do not show the difference between good candidates. The mean of several networks errs less on new people
+than the network that errs least on these few people.
 """
 
 Logits = Sequence[ScoreRecord]
@@ -80,12 +82,13 @@ class ThresholdChoice:
     Attributes:
         folds: The folds. With fewer than two, a threshold is chosen on the scores that it decides.
         criterion: The rule that chooses a threshold (`facepad.metrics.parse_criterion`).
-        own_networks: Whether each fold has a network of its own, which was trained without the people of the fold.
+        trained: Number of trained networks of the candidate. Each fold has trained networks of its own, which did not
+            see the people of the fold.
     """
 
     folds: Sequence[Fold]
     criterion: str
-    own_networks: bool = False
+    trained: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ class Judged:
     Attributes:
         name: Name of the candidate.
         size: Bytes of the candidate's networks.
+        trained: Number of the candidate's trained networks.
         logits: Out-of-fold records with logits as scores, in the order of the samples.
         calibration: The conversion of a logit to P(bona fide), fitted to all out-of-fold logits.
         threshold: The threshold, chosen on the calibrated out-of-fold scores.
@@ -110,6 +114,7 @@ class Judged:
 
     name: str
     size: int
+    trained: int
     logits: tuple[ScoreRecord, ...]
     calibration: Calibration
     threshold: Threshold
@@ -154,7 +159,7 @@ def judge(name: str, size: int, logits: Logits, choice: ThresholdChoice, *, sour
     decisions = tuple(decided(lines, choice))
     summary, expected = summarize(decisions, 0.0, source=source), _expected(lines, decisions, choice)
     eers = _fold_eers(logits, choice.folds)
-    return Judged(name, size, tuple(logits), calibration, threshold, decisions, summary, expected, eers)
+    return Judged(name, size, choice.trained, tuple(logits), calibration, threshold, decisions, summary, expected, eers)
 
 
 def presets_of(best: Judged, choice: ThresholdChoice, notes: Sequence[Note]) -> tuple[Preset, ...]:
@@ -193,7 +198,9 @@ def winner(judged: Sequence[Judged]) -> Judged:
     }
     lowest = min(errors.values(), key=lambda found: float(found.mean()))
     equal = [candidate for candidate in judged if _hardly_worse(errors[candidate.name] - lowest)]
-    return min(equal, key=lambda each: (each.size, errors[each.name].mean(), -each.separation, each.name))
+    return min(
+        equal, key=lambda each: (-each.trained, errors[each.name].mean(), -each.separation, each.size, each.name)
+    )
 
 
 def _hardly_worse(more: NDArray[np.float64]) -> bool:
@@ -225,41 +232,23 @@ def fused_logits(members: Sequence[Judged]) -> list[ScoreRecord]:
 def fit_calibration(logits: Logits, source: str) -> Calibration:
     """Platt scaling of logits.
 
-    Separable logits do not determine a slope. In this case the targets are smoothed as in Platt (1999), but by the
-    number of people and not of images. With n people of a class, the target is a probability of (n + 1) / (n + 2) for
-    this class.
+    The targets are smoothed as in Platt (1999), but by the number of people and not of images. With n people of a
+    class, the target is a probability of (n + 1) / (n + 2) for this class. Without smoothing, the logits of a few
+    people, which hardly overlap or do not overlap, would give a steep line. In a fusion, the member with the steepest
+    line would outweigh all others.
 
     Raises:
         MetricError: a class has no logits, or bona fide samples do not have the higher logits.
     """
     bona_fide, attack = _classes(logits)
-    notes: tuple[Note, ...] = ()
-    try:
-        slope, offset = fit_platt(bona_fide, attack)
-    except SeparableError:
-        people = [len({record.subject for record in logits if record.label is label}) for label in Label]
-        slope, offset = _smoothed_line(bona_fide, attack, people[0], people[1])
-        text = "the out-of-fold scores are separable: fitted to targets that are smoothed by the number of people"
-        notes = (Note(NoteKind.SEPARABLE, text),)
-    line = Calibration(method="platt", slope=slope, offset=offset, source=source, notes=notes)
+    people = [len({record.subject for record in logits if record.label is label}) for label in Label]
+    slope, offset = fit_platt(bona_fide, attack, targets=((people[0] + 1) / (people[0] + 2), 1 / (people[1] + 2)))
+    line = Calibration(method="platt", slope=slope, offset=offset, source=source)
     before, after = (
         expected_calibration_error(calibrated(bona_fide, which), calibrated(attack, which))
         for which in (Calibration(), line)
     )
     return line.model_copy(update={"ece_before": before, "ece_after": after})
-
-
-def _smoothed_line(
-    bona_fide: NDArray[np.float64], attack: NDArray[np.float64], bona_fide_people: int, attack_people: int
-) -> tuple[float, float]:
-    values = np.concatenate([bona_fide, attack])
-    centre, spread = (bona_fide.min() + attack.max()) / 2, float(values.std()) or 1.0
-    hard = np.concatenate([np.ones(len(bona_fide)), np.zeros(len(attack))])
-    high, low = (bona_fide_people + 1) / (bona_fide_people + 2), 1 / (attack_people + 2)
-    columns = np.vstack([(values - centre) / spread, np.ones(len(values))])
-    factors = logistic_regression(columns, np.where(hard == 1, high, low), balanced_weights(hard))
-    slope = float(factors[0]) / spread
-    return slope, float(factors[1] - slope * centre)
 
 
 def _chosen(lines: Logits, choice: ThresholdChoice, source: str) -> Threshold:
@@ -358,7 +347,7 @@ def _fold_thresholds(lines: Logits, choice: ThresholdChoice) -> dict[int, float]
     So do the logits for a criterion that limits an error rate: differences between people then count towards the rate.
     """
     bona_fide, attack = _classes(lines)
-    if not choice.own_networks or parse_criterion(choice.criterion).name not in {"eer", "min-hter"}:
+    if not choice.trained or parse_criterion(choice.criterion).name not in {"eer", "min-hter"}:
         return None
     if len(bona_fide) and len(attack) and bona_fide.min() > attack.max():
         return None  # one threshold separates the classes in all folds

@@ -214,8 +214,8 @@ class _Job:
 
     def _choice(self, candidate: Candidate, plan: Plan) -> ThresholdChoice:
         parts = candidate.members or (candidate.name,)
-        trained = any(each.training is not None for each in plan.candidates if each.name in parts)
-        return ThresholdChoice(plan.folds, self.settings.criterion, own_networks=trained)
+        trained = sum(each.training is not None for each in plan.candidates if each.name in parts)
+        return ThresholdChoice(plan.folds, self.settings.criterion, trained)
 
     def _too_late(self, seconds: float) -> bool:
         minutes = self.settings.minutes

@@ -79,7 +79,7 @@ def judged(site, pair):
             each.name,
             1,
             scored(samples, separation),
-            ThresholdChoice(folds, "eer", own_networks=True),
+            ThresholdChoice(folds, "eer", trained=1),
             source="made up",
         )
         for each, separation in zip(pair, (2.0, 4.0), strict=True)
@@ -148,7 +148,7 @@ def test_public_network_has_no_curve(chosen, pair):
 
 def test_fusion_is_refitted_with_all_its_members(chosen, pair):
     logits = fused_logits([chosen.judged[part.name] for part in pair])
-    best = judge("both", 2, logits, ThresholdChoice(chosen.oof.folds, "eer", own_networks=True), source="made up")
+    best = judge("both", 2, logits, ThresholdChoice(chosen.oof.folds, "eer", trained=1), source="made up")
     curve = gather_evidence(replace(chosen, best=best, parts=pair)).curve
     assert len(curve.points) > 2 and chosen.oof.seen
     evidence = gather_evidence(replace(chosen, best=best, parts=pair, refits=0))

@@ -20,7 +20,7 @@ from facepad.modelfile.bundle import read_bundle
 from facepad.types import Label
 from facepad.workflow.adapt.adapted import AdaptSettings
 from facepad.workflow.adapt.candidates import find_candidates
-from facepad.workflow.adapt.choice import Judged, judge
+from facepad.workflow.adapt.choice import judge
 from facepad.workflow.adapt.fitting import FitData, fit_candidate
 from facepad.workflow.adapt.job import adapt
 from helpers.adapting import tiny_model, tiny_site
@@ -63,7 +63,7 @@ def test_killed_adaptation_repeats_no_finished_fit_and_gives_the_same_bytes(home
         adapt(site, tmp_path / "killed", settings)
     fits.kill = None
     adapted = adapt(site, tmp_path / "killed", settings)
-    assert fits.folders == ["fold-0", "fold-1", "fold-1", "fold-2"]
+    assert fits.folders == ["fold-0", "fold-1", "fold-1", "fold-2", "all"]
     again = adapt(site, tmp_path / "whole", settings)
     assert again.bundle.description == adapted.bundle.description
     names = ("model.facepad", "scores.csv")
@@ -116,12 +116,12 @@ def test_thresholds_of_trained_candidates_and_their_fusions_allow_for_a_network_
     own = {}
 
     def recorded(name, size, logits, choice, **options):
-        own[name] = choice.own_networks
+        own[name] = choice.trained
         return judge(name, size, logits, choice, **options)
 
     monkeypatch.setattr("facepad.workflow.adapt.job.judge", recorded)
     adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)
-    assert own["tiny"] is False and own["tiny-tuned"] is True
+    assert own["tiny"] == 0 and own["tiny-tuned"] == 1
     assert all(own[name] for name in own if "+" in name)
 
 
@@ -169,22 +169,6 @@ def test_share_of_the_trained_weights_is_mixed_with_the_initial_weights(home, tm
     start, half, end = map(weights, (0.0, 0.5, 1.0))
     assert np.abs(end - start).max() > 1e-4
     assert half == pytest.approx((start + end) / 2, abs=1e-6)
-
-
-def test_candidate_that_cannot_win_is_not_trained_and_its_fusions_are_not_listed(home, fits, monkeypatch, tmp_path):
-    def larger(*args, **options):
-        found = find_candidates(*args, **options)
-        return replace(
-            found, candidates=tuple(replace(c, size=c.size + (c.kind == "trained")) for c in found.candidates)
-        )
-
-    tiny_model(home)
-    monkeypatch.setattr("facepad.workflow.adapt.job.find_candidates", larger)
-    monkeypatch.setattr(Judged, "fold_eer", 0.004)
-    adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)
-    assert fits.folders == [] and adapted.winner.name == "tiny"
-    assert adapted.left_out["tiny-tuned"].endswith("tiny is smaller, and the mean EER of its folds is 0.40%")
-    assert "tiny+tiny-tuned" not in adapted.left_out
 
 
 def test_training_that_diverges_is_left_out(home, fits, tmp_path):

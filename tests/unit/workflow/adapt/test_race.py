@@ -7,8 +7,8 @@ import pytest
 
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus
 from facepad.workflow.adapt.candidates import Candidate
-from facepad.workflow.adapt.choice import TIE, ThresholdChoice, judge, winner
-from facepad.workflow.adapt.race import needless, unbeaten_by_larger
+from facepad.workflow.adapt.choice import ThresholdChoice, judge
+from facepad.workflow.adapt.race import needless
 
 PUBLICS = [Candidate(name, name, "as-is", name, 2) for name in ("older", "newer")]
 COPIES = [
@@ -30,19 +30,6 @@ def result():
     return lambda name, size, *eers: replace(made, name=name, size=size, fold_eers=dict(enumerate(eers)))
 
 
-def test_nothing_larger_wins_against_a_candidate_that_hardly_errs(result):
-    small, perfect = result("small", 3, 0.0, 0.0, 2.9 * TIE), result("large", 9, 0.0, 0.0, 0.0)
-    assert unbeaten_by_larger([small], perfect.size) is small
-    assert winner([small, perfect]).name == "small"
-    assert unbeaten_by_larger([small, perfect], small.size) is None
-
-
-def test_a_candidate_that_errs_more_can_lose_to_a_larger_one(result):
-    steady, perfect = result("steady", 1, 0.01, 0.01, 0.01), result("large", 9, 0.0, 0.0, 0.0)
-    assert unbeaten_by_larger([steady], perfect.size) is None
-    assert winner([steady, perfect]).name == "large"
-
-
 def test_only_the_copy_of_the_best_public_network_is_trained(result):
     judged = {"older": result("older", 2, 0.05, 0.05, 0.05), "newer": result("newer", 2, 0.02, 0.02, 0.02)}
     older, newer = (needless(copy, ALL, judged) for copy in COPIES)
@@ -52,9 +39,3 @@ def test_only_the_copy_of_the_best_public_network_is_trained(result):
 
 def test_copies_are_trained_if_no_public_network_has_a_result():
     assert [needless(copy, ALL, {}) for copy in COPIES] == [None, None]
-
-
-def test_large_candidate_that_cannot_win_is_not_trained(result):
-    judged = {"newer-tuned": result("newer-tuned", 2, 0.0, 0.0, 0.003)}
-    assert needless(OWN, ALL, judged) == "it cannot win: newer-tuned is smaller, and the mean EER of its folds is 0.10%"
-    assert needless(PUBLICS[0], ALL, judged) is None
