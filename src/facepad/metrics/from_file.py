@@ -85,7 +85,7 @@ def parts_of(
         if chooses[0].split is None:
             dev_notes.append(Note(NoteKind.READING, f"no line names a split, so all {noun}s choose the threshold"))
         dev_notes += _unused(len(others) - len(chooses), noun, "not used for the threshold")
-        notes += [replace(note, text=f"{dev}: {note}") for note in dev_notes]
+        notes += [replace(note, text=f"in {dev.name}: {note}") for note in dev_notes]
         notes += _overlap(measured, chooses, path, dev)
     unused = len(records) - len(measured) - (0 if dev or chooses is measured else len(chooses))
     notes += _unused(unused, noun, "neither measured nor used for the threshold")
@@ -119,13 +119,13 @@ def _overlap(measured: Sequence[ScoreRecord], chooses: Sequence[ScoreRecord], pa
                 f"{dev}: the lines that would choose the threshold are the measured lines of {path}; "
                 "give other lines to --dev, or leave it out"
             )
-        text = f"all measured lines are also lines of {dev}: if they are of the same samples, the rates are optimistic"
+        text = f"all measured lines are also lines of {dev.name}: if the samples are the same, the rates are optimistic"
         return [Note(NoteKind.OVERLAP, text)]
     names = {_sample_name(record) for record in chooses} - {None}
     if shared := sum(_sample_name(record) in names for record in measured):
         text = (
-            f"{shared} of {len(measured)} measured samples have the path, subject and frame of a sample in {dev} that "
-            "chose the threshold: if they are the same samples, the rates are optimistic"
+            f"{shared} of {len(measured)} measured samples have the path, subject and frame of a sample in {dev.name} "
+            "that chose the threshold: if they are the same samples, the rates are optimistic"
         )
         return [Note(NoteKind.OVERLAP, text)]
     return []

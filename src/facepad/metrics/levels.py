@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
-from facepad.errors import MetricError, ScoresError, unknown_choice
+from facepad.errors import MetricError, ScoresError, number_of, unknown_choice
 from facepad.metrics.notes import Note, NoteKind
 from facepad.metrics.times import TIME_COLUMNS
 from facepad.types import Aggregation, Attributes, Label, Sample, ScoreRecord, ScoreStatus, Split
@@ -217,6 +217,7 @@ def level_notes(records: Sequence[ScoreRecord]) -> list[Note]:
     ]
     if any(missing):
         n_videos = sum(map(bool, missing))
-        text = f"{sum(missing)} frame(s) without a score are left out of the aggregation, in {n_videos} video(s)"
+        some, are = number_of(sum(missing), "frame"), "is" if sum(missing) == 1 else "are"
+        text = f"{some} without a score {are} left out of the aggregation, in {number_of(n_videos, 'video')}"
         notes.append(Note(NoteKind.UNSCORED, text))
     return notes

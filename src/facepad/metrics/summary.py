@@ -262,13 +262,15 @@ def _summary_notes(summary: PadSummary) -> Iterator[Note]:
         text = f"APCER is not defined for {', '.join(unscored)}: none of these attacks got a score"
         yield Note(NoteKind.UNDEFINED, text)
     if single := [name for name, rates in summary.instruments.items() if rates.apcer and rates.apcer.n == 1]:
-        text = f"{', '.join(single)}: only one presentation has a score, so APCER can only be 0 % or 100 %"
+        # No name stands first: a report begins notes with a capital, and 'wig' would become another species, 'Wig'.
+        text = f"only one presentation has a score, so APCER can only be 0 % or 100 %: {', '.join(single)}"
         yield Note(NoteKind.INTERVAL, text)
     yield from _spelling_notes(summary.instruments)
     for positive, rates in summary.precision_recall.items():
         for key, rate in rates.items():
             if rate is None:
-                text = f"{key} ({positive} positive) is not defined: no sample was decided as {positive}"
+                of = positive.replace("_", " ")
+                text = f"{key} ({of} positive) is not defined: no sample was decided as {of}"
                 yield Note(NoteKind.UNDEFINED, text)
 
 

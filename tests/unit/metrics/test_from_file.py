@@ -56,7 +56,7 @@ def test_only_the_dev_lines_of_a_second_file_choose_the_threshold(tmp_path, face
     )
     assert origin["sha256"] == metrics.scores_sha256(dev)
     texts = [note["text"] for note in found["notes"]]
-    assert f"{second}: 40 lines of other splits are not used for the threshold" in texts
+    assert "in a.csv: 40 lines of other splits are not used for the threshold" in texts
 
 
 def test_a_second_file_without_dev_lines_is_refused(tmp_path):
@@ -76,7 +76,7 @@ def test_a_second_file_with_a_split_on_some_lines_is_refused(tmp_path):
 def test_all_lines_of_a_second_file_without_splits_choose_with_a_note(tmp_path):
     first, second = write(tmp_path / "b", records(None, name="b")), write(tmp_path / "a", records(None, name="a"))
     summary = metrics.metrics_from_file(first, dev=second, resampling=FAST)
-    assert f"{second}: no line names a split, so all lines choose the threshold" in map(str, summary.notes)
+    assert "in a: no line names a split, so all lines choose the threshold" in map(str, summary.notes)
 
 
 def test_the_same_lines_cannot_choose_and_be_measured(tmp_path, facepad):
@@ -120,7 +120,7 @@ def test_equal_lines_without_names_are_refused_only_in_a_copy_of_the_file(tmp_pa
         for note in metrics.metrics_from_file(first, dev=other, resampling=FAST).notes
         if note.kind is metrics.NoteKind.OVERLAP
     ]
-    assert note.startswith(f"all measured lines are also lines of {other}")
+    assert note.startswith("all measured lines are also lines of a.csv")
     with pytest.raises(ScoresError, match="are the measured lines of"):
         metrics.metrics_from_file(first, dev=copy, resampling=FAST)
 

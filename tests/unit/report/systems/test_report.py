@@ -398,6 +398,19 @@ def comparison(path: Path, scores: Path, accepts: str) -> Path:
     return path
 
 
+def test_names_in_notes_stay_as_they_are(tmp_path, facepad):
+    path = write(tmp_path / "a.csv", 0)
+    lines = path.read_text().splitlines()
+    species = {35: "Wig", 37: "wig"}
+    lines = [f"{line},{'species' if n == 0 else species.get(n - 1, '')}" for n, line in enumerate(lines)]
+    path.write_text("\n".join([*lines, ""]))
+    code, _, err = facepad("report", path, tmp_path / "out", "--dev", write(tmp_path / "dev.csv", 3))
+    assert code == 0, err
+    text = (tmp_path / "out" / "report.md").read_text()
+    assert "- Only one presentation has a score, so APCER can only be 0 % or 100 %: Wig, wig" in text
+    assert "In dev.csv: 32 lines of other splits are not used for the threshold" in text
+
+
 def test_notes_name_the_file_of_a_comparison_without_its_folders(tmp_path, facepad):
     scores = write(tmp_path / "a.csv", 0, 0.1)
     match = comparison(tmp_path / "match.csv", scores, "0123456789")
