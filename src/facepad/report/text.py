@@ -31,13 +31,13 @@ def percent(value: float, unit: bool = True) -> str:
 
     Values near 0 or 100 % have three decimals; exactly 0 and 100 % have none.
 
-    >>> percent(0.0287, unit=False), percent(0.00097, unit=False), percent(1.0, unit=False)
-    ('2.87', '0.097', '100')
+    >>> [percent(value, unit=False) for value in (0.0287, 0.00097, 1.0, 1.26465)]
+    ['2.87', '0.097', '100', '126.47']
     """
     sign = f"{GAP}%" if unit else ""
     if value in (0.0, 1.0):
         return f"{100 * value:.0f}{sign}"
-    decimals = 3 if min(value, 1 - value) < 0.001 else 2
+    decimals = 3 if min(value, abs(1 - value)) < 0.001 else 2
     return f"{100 * value:.{decimals}f}{sign}"
 
 
