@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ __all__ = ["DecisionLog", "LoggedDecision"]
 
 # Without O_NONBLOCK, opening a pipe, or writing to a full pipe, would wait for the reader of the pipe.
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0)
+_WRITING_SECONDS = 0.05  # After this time, a line without an end is not one that another thread or process is writing.
 
 
 class LoggedDecision(BaseModel):
@@ -116,7 +118,7 @@ class DecisionLog:
     def _append(self, line: bytes) -> None:
         descriptor = os.open(self._path, _FLAGS, 0o600)
         try:
-            if line and _ends_within_a_line(self._path):
+            if line and _is_cut_off(self._path):
                 line = b"\n" + line
             if os.write(descriptor, line) != len(line):
                 raise OSError("only a part of the line was written")
@@ -124,8 +126,15 @@ class DecisionLog:
             os.close(descriptor)
 
 
-def _ends_within_a_line(path: Path) -> bool:
+def _is_cut_off(path: Path) -> bool:
     """Whether a full disk has cut off the last line of the file. The next decision must not continue this line."""
+    if not _ends_within_a_line(path):
+        return False
+    time.sleep(_WRITING_SECONDS)
+    return _ends_within_a_line(path)
+
+
+def _ends_within_a_line(path: Path) -> bool:
     try:
         with open_regular(path) as stream:
             stream.seek(-1, os.SEEK_END)

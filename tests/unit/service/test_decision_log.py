@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import stat
+from threading import Timer
 
 import pytest
 
@@ -54,6 +55,21 @@ def test_a_line_that_a_full_disk_cut_off_does_not_spoil_the_next_decision(tmp_pa
     first, torn, second, third = path.read_text().splitlines()
     assert torn == '{"time": "2026'
     assert [json.loads(line)["request_id"] for line in (first, second, third)] == ["first", "second", "third"]
+
+
+def test_a_line_that_another_process_is_writing_gets_no_empty_line(tmp_path):
+    path = tmp_path / "log"
+    log = DecisionLog(path)
+    begun, rest = json.dumps({"request_id": "other"})[:5], json.dumps({"request_id": "other"})[5:] + "\n"
+    path.write_text(begun)
+
+    def end() -> None:
+        with path.open("a") as stream:
+            stream.write(rest)
+
+    Timer(0.01, end).start()
+    asyncio.run(log.write(decision("own")))
+    assert [json.loads(line)["request_id"] for line in path.read_text().splitlines()] == ["other", "own"]
 
 
 def test_log_that_cannot_be_written_is_a_problem(tmp_path):
