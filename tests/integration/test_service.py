@@ -347,7 +347,13 @@ def test_keys_are_needed_where_there_are_keys(start, tmp_path):
     key = add_key(tmp_path / "keys", "login")
     client = start(api_keys=tmp_path / "keys")
     for headers in ({}, {"Authorization": f"Bearer {key}x"}, {"Authorization": f"Basic {key}"}, {"Authorization": key}):
-        for method, address in (("POST", "/v1/liveness"), ("GET", "/v1/models"), ("GET", "/metrics")):
+        for method, address in (
+            ("POST", "/v1/liveness"),
+            ("GET", "/v1/models"),
+            ("GET", "/metrics"),
+            ("POST", "/v1/sessions"),
+            ("GET", "/v1/sessions/1"),
+        ):
             response = client.request(method, address, headers=headers)
             problem(response, "unauthorized")
             assert response.headers["www-authenticate"] == "Bearer"

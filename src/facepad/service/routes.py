@@ -6,24 +6,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from facepad.predict.schema import ModelPart
-from facepad.service.judge import Judge
 from facepad.service.keys import KeyScope
 from facepad.service.presentation import FILES_BODY, admitted, answer_of
 from facepad.service.problems import Problem
-from facepad.service.running import (
-    KEY,
-    caller_of,
-    limit_caller_rate,
-    problems,
-    ready_judge,
-    require_key,
-    require_scope,
-    running_of,
-)
+from facepad.service.running import caller_of, problems, ready_judge, require_key, running_of
 from facepad.service.schemas import Answer, Models, PublicKeys, State
 from facepad.service.telemetry import CONTENT_TYPE
 from facepad.types import Policy
@@ -36,12 +26,8 @@ PAGE = Path(str(resources.files("facepad.service"))) / "page"
 WIDGET = PAGE.parent / "widget"
 """The folder of the element that other web sites embed. The web page uses its modules, too."""
 
-v1 = APIRouter(
-    prefix="/v1",
-    dependencies=[Depends(KEY), Depends(require_key)],
-    responses=problems("unauthorized", "forbidden-origin", "too-many-requests"),
-)
-"""Version 1 of the interface. The routes need a key if the service has keys."""
+v1 = APIRouter(prefix="/v1", responses=problems("unauthorized", "forbidden-origin", "too-many-requests"))
+"""Version 1 of the interface. Each route needs a key if the service has keys."""
 
 open_routes = APIRouter(responses=problems("forbidden-origin"))
 """Routes that need no key."""
@@ -53,7 +39,7 @@ page_routes = APIRouter(include_in_schema=False)
 @v1.post(
     "/liveness",
     summary="Judge a presentation",
-    dependencies=[Depends(require_scope(KeyScope.LIVENESS)), Depends(limit_caller_rate)],
+    dependencies=require_key(KeyScope.LIVENESS, limited=True),
     openapi_extra=FILES_BODY,
     responses=problems(
         "bad-request",
@@ -73,7 +59,6 @@ page_routes = APIRouter(include_in_schema=False)
 )
 async def liveness(
     request: Request,
-    judge: Annotated[Judge, Depends(ready_judge)],
     depth: Annotated[bool, Query(description="Include the depth map of the model in the answer.")] = False,
     why: Annotated[
         bool, Query(description="Include an occlusion map, if an image decided. The map takes 64 more scores.")
@@ -90,7 +75,7 @@ async def liveness(
     All files of a request are judged as one presentation: with the policy `all`, each file must be live. Only
     `label: bona_fide` means live. `attack` means an attack. `null` means undecided, for the reasons in `reasons`.
     """
-    running = running_of(request)
+    running, judge = running_of(request), ready_judge(request)
     async with admitted(request, running) as presentation:
         await running.claim_request_id(request)
         verdict = await judge.decide(presentation.files, depth=depth, policy=policy, caller=presentation.caller)
@@ -102,9 +87,10 @@ async def liveness(
     return answer
 
 
-@v1.get("/models", summary="The served model", responses=problems("not-ready"))
-async def models(request: Request, _: Annotated[Judge, Depends(ready_judge)]) -> Models:
+@v1.get("/models", summary="The served model", dependencies=require_key(), responses=problems("not-ready"))
+async def models(request: Request) -> Models:
     """Name, hash, licence, scope and threshold of the served model."""
+    ready_judge(request)
     return Models(models=(ModelPart.of(running_of(request).model),))
 
 
@@ -115,8 +101,9 @@ async def healthz() -> State:
 
 
 @open_routes.get("/readyz", summary="Can it judge?", responses=problems("not-ready"))
-async def readyz(request: Request, _: Annotated[Judge, Depends(ready_judge)]) -> State:
+async def readyz(request: Request) -> State:
     """Answers `ok` if the model is loaded and warm, and the store answers."""
+    ready_judge(request)
     if not await running_of(request).store.ready():
         raise Problem("not-ready", "the store does not answer", retry_after=1)
     return State()
@@ -133,7 +120,7 @@ async def public_keys(request: Request, response: Response) -> PublicKeys:
 @open_routes.get(
     "/metrics",
     summary="Prometheus metrics",
-    dependencies=[Depends(KEY), Depends(require_key), Depends(require_scope(KeyScope.METRICS))],
+    dependencies=require_key(KeyScope.METRICS),
     response_class=Response,
     responses={
         200: {"content": {"text/plain": {"schema": {"type": "string"}}}},

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import Request
+from fastapi import Depends, Request, params
 from fastapi.security import HTTPBearer
 
 from facepad.modelfile.bundle import Bundle
@@ -28,26 +28,21 @@ from facepad.service.uploads import UploadedFile, sha256_of
 from facepad.service.webhooks import Webhooks
 
 __all__ = [
-    "KEY",
     "Running",
     "caller_of",
-    "limit_caller_rate",
     "problems",
     "ready_judge",
     "require_key",
-    "require_scope",
     "running_of",
 ]
 
 
 _ID_SECONDS = 24 * 3600.0
-
-KEY = HTTPBearer(
+_KEY = HTTPBearer(  # Only for the OpenAPI document.
     scheme_name="ApiKey",
     auto_error=False,
     description="A key from the key file of the service, if the service has keys.",
 )
-"""The OpenAPI entry of the API key. `require_key` checks the key."""
 
 
 @dataclass
@@ -137,7 +132,7 @@ def caller_of(request: Request) -> str:
     return getattr(request.state, "client", "-")
 
 
-async def ready_judge(request: Request) -> Judge:
+def ready_judge(request: Request) -> Judge:
     """The judge of the service.
 
     Raises:
@@ -149,32 +144,32 @@ async def ready_judge(request: Request) -> Judge:
     return judge
 
 
-async def require_key(request: Request) -> None:
-    """Refuse a caller without a valid key (see `check_key`), and note the use of the key."""
-    running = running_of(request)
-    try:
-        await check_key(request, running.keys)
-    except Problem:
-        if running.settings.rate:
-            await limit_wrong_keys(request, running.store)
-        raise
-    if request.state.key is not None:
-        running.telemetry.key_used(request.state.key.name)
+def require_key(scope: KeyScope | None = None, *, limited: bool = False) -> list[params.Depends]:
+    """The dependencies of a route that needs a key, if the service has keys (see `check_key`).
 
+    One function makes all checks, because FastAPI takes more time to call a dependency than a check takes.
 
-def require_scope(scope: KeyScope) -> Callable[[Request], Awaitable[None]]:
-    """A dependency that refuses a key without a scope; see `check_scope`. It comes after `require_key`."""
+    Args:
+        scope: The scope that the key must have (see `check_scope`). None allows every key.
+        limited: Whether to refuse a caller beyond the rate limit (see `limit_rate`).
+    """
 
-    async def require(request: Request) -> None:
-        check_scope(request, scope)
+    async def check(request: Request) -> None:
+        running = running_of(request)
+        try:
+            await check_key(request, running.keys)
+        except Problem:
+            if running.settings.rate:
+                await limit_wrong_keys(request, running.store)
+            raise
+        if request.state.key is not None:
+            running.telemetry.key_used(request.state.key.name)
+        if scope is not None:
+            check_scope(request, scope)
+        if limited:
+            await limit_rate(request, running.store, running.settings.rate)
 
-    return require
-
-
-async def limit_caller_rate(request: Request) -> None:
-    """Refuse a caller beyond the rate limit; see `limit_rate`."""
-    running = running_of(request)
-    await limit_rate(request, running.store, running.settings.rate)
+    return [Depends(_KEY), Depends(check)]
 
 
 def problems(*names: str) -> dict[int | str, dict[str, Any]]:

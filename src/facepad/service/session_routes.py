@@ -14,21 +14,10 @@ from facepad.files.config import explain
 from facepad.service.challenge import MAX_SECONDS, Challenge
 from facepad.service.guard import name_or_address
 from facepad.service.guidance import FRAME_BODY, FRAME_BYTES
-from facepad.service.judge import Judge
 from facepad.service.keys import ApiKey, KeyScope
 from facepad.service.presentation import FILES_BODY, admitted, answer_of
 from facepad.service.problems import Problem, problem_document
-from facepad.service.running import (
-    KEY,
-    Running,
-    caller_of,
-    limit_caller_rate,
-    problems,
-    ready_judge,
-    require_key,
-    require_scope,
-    running_of,
-)
+from facepad.service.running import Running, caller_of, problems, ready_judge, require_key, running_of
 from facepad.service.schemas import (
     ChallengeTask,
     Check,
@@ -49,12 +38,7 @@ _TOKEN = HTTPBearer(scheme_name="UploadToken", auto_error=False, description="Th
 
 session_routes = APIRouter(
     prefix="/v1",
-    dependencies=[
-        Depends(KEY),
-        Depends(require_key),
-        Depends(require_scope(KeyScope.SESSIONS)),
-        Depends(limit_caller_rate),
-    ],
+    dependencies=require_key(KeyScope.SESSIONS, limited=True),
     responses=problems("unauthorized", "forbidden-origin", "out-of-scope", "too-many-requests", "not-ready"),
 )
 """Routes of the backend. They need a key if the service has keys."""
@@ -75,11 +59,12 @@ upload_routes = APIRouter(prefix="/v1", responses=problems("forbidden-origin", "
     },
     responses=problems("bad-request", "upload-timeout", "other-model", "too-large", "challenges-off"),
 )
-async def open_session(request: Request, _: Annotated[Judge, Depends(ready_judge)]) -> OpenedSession:
+async def open_session(request: Request) -> OpenedSession:
     """Open a session for one check, and get a token with which a browser uploads files once.
 
     Give the token to the browser, and keep the id. The browser gets no verdict: fetch it with the id.
     """
+    ready_judge(request)
     running = running_of(request)
     asked = _read_request(await read_small_body(request, running.settings, _BODY_BYTES))
     _require_allowed_checks(request.state.key, asked.checks)
@@ -205,7 +190,6 @@ async def guide_challenge(
 )
 async def upload(
     request: Request,
-    judge: Annotated[Judge, Depends(ready_judge)],
     uploader: _Uploader,
     check: Annotated[
         Check | None, Query(description="The check to make. The default is an active check, if the session allows it.")
@@ -216,7 +200,7 @@ async def upload(
     The first upload that can be judged uses the token up. For an active check the body is one clip. The answer has no
     verdict, because the verdict is for the backend of the session alone.
     """
-    running, (token, record) = running_of(request), uploader
+    running, judge, (token, record) = running_of(request), ready_judge(request), uploader
     await running.sessions.limit_uploads(record)
     chosen = _chosen_check(record, check)
     async with admitted(request, running) as presentation:
