@@ -180,8 +180,10 @@ def _article(noun: str) -> str:
 
 def _why_empty(root: Path, layout: Layout, hdf5: int) -> str:
     if hdf5 and not can_read_hdf5():
+        need = "needs" if hdf5 == 1 else "need"
         return (
-            f"{root} holds {hdf5} HDF5 files of {layout.title}, which need h5py: pip install 'facepad[hdf5]'; or "
+            f"{root} holds {number_of(hdf5, 'HDF5 file')} of {layout.title}, which {need} h5py: "
+            "pip install 'facepad[hdf5]'; or "
             f"convert each file to a folder of images with the name of the file, as in {layout.example}/0001.png"
         )
     return f"{root} holds no {layout.noun}s of {layout.title}, which are named like {layout.example}"

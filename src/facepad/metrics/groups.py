@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from facepad.errors import MetricError
+from facepad.errors import MetricError, number_of
 from facepad.metrics.arrays import Ints
 from facepad.metrics.cells import count_cells
 from facepad.metrics.gaps import LEAST_UNITS, Blocks, Gap, largest_gap, make_blocks, small_groups
@@ -156,7 +156,7 @@ def check_columns(items: Sequence[Sample | ScoreRecord], columns: Sequence[str])
             raise MetricError(f"the measured samples have no column {column!r}{hint}{known}")
         if values.total() < _LEAST_NAMED * len(items):
             share = f"{values.total()} of {len(items)} measured samples"
-            raise MetricError(f"column {column!r} is nearly empty: {share} have a value, expected 10 % at least")
+            raise MetricError(f"column {column!r} is nearly empty: it has values of {share}, expected 10 % at least")
         if len(values) == 1:
             raise MetricError(f"column {column!r} has one value, {next(iter(values))!r}: there is nothing to compare")
     found = set(_values(items, columns)) - {None}
@@ -242,9 +242,8 @@ def _notes(made: GroupComparison, blocks: Blocks, n: int) -> Iterator[Note]:
     if made.ungrouped:
         yield Note(NoteKind.READING, f"{made.ungrouped} of {n} records have no {columns} and are in no group")
     if several := blocks.in_several_groups():
-        text = (
-            f"{several} {made.unit} are in several groups of {columns}; the test exchanges groups inside each of them"
-        )
+        some = f"{number_of(several, made.unit.removesuffix('s'))} {'is' if several == 1 else 'are'}"
+        text = f"{some} in several groups of {columns}; the test exchanges groups inside each of them"
         yield Note(NoteKind.INTERVAL, text)
     if made.unit == "records":
         text = "the test of groups takes records as independent, because they do not name their subjects"

@@ -204,7 +204,7 @@ def level_notes(records: Sequence[ScoreRecord]) -> list[Note]:
     videos = [frames for frames in _group_by_video(records) if frames[0].video is not None]
     lost = Counter(name for frames in videos for name in _disagreed(frames) - TIME_COLUMNS.keys())
     if lost:
-        names = ", ".join(f"{name} (in {n} videos)" for name, n in sorted(lost.items()))
+        names = ", ".join(f"{name} (in {number_of(n, 'video')})" for name, n in sorted(lost.items()))
         notes.append(Note(NoteKind.LEVEL, f"columns left out of videos whose frames disagree on them: {names}"))
     single = sum(record.video is None for record in records)
     if single:

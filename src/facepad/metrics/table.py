@@ -135,7 +135,7 @@ def score_table(
     scores = np.array([r.score if r.status is scored else np.nan for r in records], dtype=np.float64)
     broken = sum(r.status is scored for r in records) - int(np.count_nonzero(np.isfinite(scores)))
     if broken:
-        raise MetricError(f"{broken} records have status 'scored' and a score that is NaN or infinite")
+        raise MetricError(f"records with status 'scored' and a score that is NaN or infinite: {broken}")
     kinds = list(map(kind_of, records))
     instruments = tuple(sorted({kind for kind in kinds if kind is not None}))
     index: dict[str | None, int] = {name: place for place, name in enumerate(instruments)} | {None: len(instruments)}

@@ -136,6 +136,8 @@ def test_people_in_several_groups_exchange_them_within_themselves():
     records += [record(0.1, f"s{person}", AttackType.PRINT, light="day") for person in range(12)]
     found = compared(records, ("light",), resampling=metrics.Resampling("subject", 1000))
     assert any("12 subjects are in several groups of light" in note.text for note in found.notes)
+    alone = [*people(n=20), record(0.9, "s0", None, 9, gender="m")]
+    assert any("1 subject is in several groups of gender" in note.text for note in compared(alone).notes)
     # Three people have an error at night only: their three exchanges must fall on one side. Exchanges between people
     # would give p = 0.40.
     assert found.gaps["bpcer"].difference == pytest.approx(3 / 12)
@@ -194,7 +196,7 @@ def test_equal_groups_have_no_gap():
     [
         (["gendre"], "the measured samples have no column 'gendre' (did you mean 'gender'?); the attributes are"),
         (["site"], "column 'site' has one value, 'north': there is nothing to compare"),
-        (["eyes"], "column 'eyes' is nearly empty: 1 of 24 measured samples have a value, expected 10 % at least"),
+        (["eyes"], "column 'eyes' is nearly empty: it has values of 1 of 24 measured samples, expected 10 % at least"),
         (["number"], "expected 2 to 50 groups, got 60 values of number"),
         (["gender", "number"], "expected 2 to 50 groups, got 60 values of gender, number"),
     ],

@@ -104,7 +104,7 @@ def test_video_keeps_the_attributes_that_its_frames_share():
     assert video.attributes == (("site", "a"),)
     assert to_videos([one, replace(two, attributes=one.attributes)])[0].attributes == one.attributes
     notes = [str(note) for note in level_notes([one, two, *clip([0.5], video="other")])]
-    assert notes == ["columns left out of videos whose frames disagree on them: light (in 1 videos)"]
+    assert notes == ["columns left out of videos whose frames disagree on them: light (in 1 video)"]
 
 
 def test_images_without_a_video_are_unchanged():

@@ -343,7 +343,7 @@ def test_summary_of_undefined_cases_raises_by_name(records, keep, says):
 
 
 def test_summary_of_nan_scores_raises_by_name(records):
-    with pytest.raises(MetricError, match="1 records have status 'scored' and a score that is NaN"):
+    with pytest.raises(MetricError, match="records with status 'scored' and a score that is NaN or infinite: 1"):
         metrics.summarize(
             [*records, replace(records[0], score=float("nan"), status=ScoreStatus.SCORED)],
             0.5,
