@@ -144,7 +144,7 @@ def _expected(content: AdaptContent) -> tuple[list[_Expected], str]:
 
 
 def _candidates(content: AdaptContent) -> list[tuple[str, str, str, str, str, str, str]]:
-    """Rows of (name, title, mean EER of the folds, ACER, interval, size, time); the best candidate is first."""
+    """Rows of (name, title, mean EER of the folds, ACER, interval, size, time); the chosen candidate is first."""
     return [
         (
             each.name,

@@ -115,7 +115,7 @@ class AdaptContent:
             folder of the images.
         winner: Name of the chosen candidate.
         rule: The rule of the choice, in words.
-        candidates: The results of all candidates, the best first.
+        candidates: The results of all candidates: the chosen one, then the others by their error.
         left_out: Name of a candidate -> reason why it has no result.
         findings: The findings on the site's images, the most severe first.
         curve: The error against the number of people.

@@ -69,6 +69,11 @@ def honesty(content: AdaptContent) -> str:
             "folds, and each person was scored by networks that had not seen this person, at a threshold that was "
             "chosen on the other folds."
         )
+        if content.curve.points:
+            how += (
+                " Each fold has networks of its own, and the best threshold differs from fold to fold. This counts as "
+                "errors here, most of all with few people, but not in the model file, which is one model."
+            )
     else:
         how = f"No network was trained: a public network was calibrated on the {content.people} people of this site."
     return (

@@ -176,3 +176,9 @@ def test_requirements_are_told_with_the_decisions_that_they_are_held_against():
     for each in (page, text):
         assert "5 of 60" in each and "FAIL" in each and "The decisions are out of fold" in each
     assert "The threshold was chosen on the same scores" in render_adaptation(replace(content, folds=0))
+
+
+def test_report_says_that_thresholds_of_folds_differ_if_networks_were_trained(content):
+    text = "the best threshold differs from fold to fold"
+    assert content.curve.points and text in render_adaptation(content)
+    assert text not in render_adaptation(replace(content, curve=LearningCurve((), missing="not trained")))

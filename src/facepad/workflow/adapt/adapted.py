@@ -55,7 +55,8 @@ class Adapted:
         manifest: The manifest of the site's images with face boxes.
         plan: The plan.
         findings: The findings on the site's images.
-        judged: The results of all candidates on people whom their training did not see, the best first.
+        judged: The results of all candidates on people whom their training did not see: the chosen one, then
+            the others by their error.
         winner: The result of the chosen candidate. Its summary has the groups of `AdaptSettings.by`.
         bundle: The model file's content.
         left_out: Name of a candidate -> reason why it has no result.
@@ -129,10 +130,12 @@ def adapted_words(adapted: Adapted) -> str:
         for name, rate in adapted.winner.expected.items()
     )
     head = "mean EER of the folds, and ACER, on people whom the training did not see:"
+    late = {name: why for name, why in adapted.left_out.items() if name not in adapted.plan.left_out}
+    left = [f"  left out: {name}: {why}" for name, why in late.items()]
     chosen = [f"chosen: {adapted.winner.name}", f"expect of new people: {expected}"]
     presets = [f"preset {preset}" for preset in adapted.bundle.description.presets]
     asked = ["", "requirements, from out-of-fold decisions:", format_findings(adapted.requirements)]
-    lines = [head, *rows, *chosen, *presets, *(asked if adapted.requirements else [])]
+    lines = [head, *rows, *left, *chosen, *presets, *(asked if adapted.requirements else [])]
     if groups := adapted.winner.summary.groups:
         lines += ["", "groups, from out-of-fold decisions:", *group_lines(groups)]
         lines += [f"note: {note}" for note in groups.notes]

@@ -80,8 +80,8 @@ class Candidate:
         name: Name in files and messages.
         title: One line for the plan and the report.
         kind: The kind of the candidate.
-        origin: Name of the public weights that the candidate starts from. Fusions have members of different origins.
-        size: Bytes of the networks. The smaller of two equal candidates wins.
+        origin: Name of the public weights that the candidate starts from.
+        size: Bytes of the networks.
         seconds: Expected seconds per image on one CPU core: for scoring, for one augmented view, and for one optimiser
             step.
         bundle: The model of a candidate ``as-is``.

@@ -24,6 +24,7 @@ from facepad.metrics import (
     fit_platt,
     make_preset,
     parse_criterion,
+    remarks,
     scores_sha256,
     summarize,
     threshold_at,
@@ -47,6 +48,7 @@ __all__ = [
     "fused_logits",
     "judge",
     "presets_of",
+    "require_criterion",
     "winner",
 ]
 
@@ -183,6 +185,18 @@ def presets_of(best: Judged, choice: ThresholdChoice, notes: Sequence[Note]) -> 
     )
 
 
+def require_criterion(criterion: str) -> None:
+    """Refuse a criterion that chooses no threshold on P(bona fide).
+
+    Raises:
+        InputError: a given threshold is not between 0 and 1.
+        MetricError: the criterion is unknown.
+    """
+    wanted = parse_criterion(criterion)
+    if wanted.name == "fixed":
+        _logit(wanted.number)
+
+
 def winner(judged: Sequence[Judged]) -> Judged:
     """The candidate that `RULE` chooses.
 
@@ -243,7 +257,8 @@ def fit_calibration(logits: Logits, source: str) -> Calibration:
     bona_fide, attack = _classes(logits)
     people = [len({record.subject for record in logits if record.label is label}) for label in Label]
     slope, offset = fit_platt(bona_fide, attack, targets=((people[0] + 1) / (people[0] + 2), 1 / (people[1] + 2)))
-    line = Calibration(method="platt", slope=slope, offset=offset, source=source)
+    notes = remarks(["fitted to targets that are smoothed by the number of people"])
+    line = Calibration(method="platt", slope=slope, offset=offset, source=source, notes=notes)
     before, after = (
         expected_calibration_error(calibrated(bona_fide, which), calibrated(attack, which))
         for which in (Calibration(), line)

@@ -14,7 +14,7 @@ from facepad.report.adapt_content import CurvePoint, LearningCurve, Outlook
 from facepad.types import Label
 from facepad.workflow.adapt.folds import Fold
 
-__all__ = ["MIN_POINTS", "MORE_PEOPLE", "extrapolate", "learning_curve", "refit_folds"]
+__all__ = ["MIN_POINTS", "MORE_PEOPLE", "extrapolate", "learning_curve", "refit_folds", "trained_people"]
 
 MIN_POINTS = 3
 """Minimum number of points for an extrapolation."""
@@ -35,6 +35,16 @@ _REPLICATES = 1000
 _QUANTILES = (0.025, 0.975)
 
 
+def trained_people(folds: Sequence[Fold]) -> int:
+    """The mean number of people in a training of the cross-validation, as a whole number.
+
+    >>> trained_people([Fold(number, frozenset([person])) for number, person in enumerate("abc")])
+    2
+    """
+    everybody = sum(len(fold.people) for fold in folds)
+    return round(everybody * (1 - 1 / len(folds)))
+
+
 def refit_folds(people: Mapping[Label, set[str]], trained_on: int, seed: int = 0) -> list[tuple[int, Fold]]:
     """Choose the people of the refits: each refit learns from a few people, and all others are held out.
 
@@ -49,7 +59,7 @@ def refit_folds(people: Mapping[Label, set[str]], trained_on: int, seed: int = 0
 
     Returns:
         Pairs of the subset's size and its fold, the most informative first: all sizes of the first draw, from the
-        largest to the smallest, and then the sizes of the other draws.
+        largest to the smallest, and then the sizes of the other draws. Empty if too few sizes are possible for a curve.
     """
     everybody = sorted(set().union(*people.values()))
     sizes = [size for size in _SIZES if size < trained_on][-_MOST_SIZES:]
@@ -61,6 +71,8 @@ def refit_folds(people: Mapping[Label, set[str]], trained_on: int, seed: int = 0
             new = all(fold.people != other.people for other in folds)
             if len(folds) < _DRAWS and new and _usable(fold.people, people):
                 folds.append(fold)
+    if sum(map(bool, found.values())) + 1 < MIN_POINTS:
+        return []
     draws = range(_DRAWS)
     return [(size, found[size][draw]) for draw in draws for size in reversed(sizes) if draw < len(found[size])]
 

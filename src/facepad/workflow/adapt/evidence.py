@@ -20,7 +20,7 @@ from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample, ScoreRecord
 from facepad.workflow.adapt.candidates import Candidate
 from facepad.workflow.adapt.choice import Judged, ThresholdChoice, decided, fused_logits
-from facepad.workflow.adapt.curve import MIN_POINTS, learning_curve, refit_folds
+from facepad.workflow.adapt.curve import learning_curve, refit_folds, trained_people
 from facepad.workflow.adapt.folds import Fold, people_by_class
 from facepad.workflow.adapt.scores import OutOfFold
 from facepad.workflow.calibrate import LogitScorer
@@ -61,6 +61,7 @@ class Chosen:
         criterion: The rule that chooses the threshold.
         refits: The largest number of refits with fewer people.
         deadline: Time of `time.monotonic` at which the refits must end. None sets no limit.
+        refit_seconds: Expected seconds of one refit.
     """
 
     best: Judged
@@ -70,6 +71,7 @@ class Chosen:
     criterion: str
     refits: int
     deadline: float | None = None
+    refit_seconds: float = 0.0
 
     @property
     def trained(self) -> bool:
@@ -140,11 +142,9 @@ def _curve(chosen: Chosen, seed: int, progress: bool) -> LearningCurve:
         return LearningCurve((), missing="the chosen model was not trained on this site")
     last = _measured_point(chosen)
     planned = refit_folds(people_by_class(chosen.oof.samples), last.people, seed)
-    if len({size for size, _ in planned}) + 1 < MIN_POINTS:
-        return learning_curve([last])
     scored: defaultdict[int, list[list[ScoreRecord]]] = defaultdict(list)
     refits = replace(chosen.oof, work=chosen.oof.work / "curve", folds=(), done=lambda: None)
-    wanted, longest = planned[: chosen.refits], 0.0
+    wanted, longest = planned[: chosen.refits], chosen.refit_seconds
     with progress_bar("refitting with fewer people", len(wanted), shown=progress) as advance:
         for size, fold in wanted:
             begun = time.monotonic()
@@ -165,10 +165,8 @@ def _curve(chosen: Chosen, seed: int, progress: bool) -> LearningCurve:
 
 def _measured_point(chosen: Chosen) -> CurvePoint:
     """The cross-validation itself, as a point of the curve."""
-    folds, samples = chosen.oof.folds, chosen.oof.samples
-    everybody = {sample.subject for sample in samples}
-    people = sum(len(everybody - fold.people) for fold in folds) / len(folds)
-    return CurvePoint(round(people), chosen.best.expected["acer"], len(folds))
+    folds = chosen.oof.folds
+    return CurvePoint(trained_people(folds), chosen.best.expected["acer"], len(folds))
 
 
 def _refit(chosen: Chosen, refits: OutOfFold, fold: Fold) -> list[ScoreRecord]:

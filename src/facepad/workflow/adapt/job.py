@@ -13,14 +13,13 @@ from facepad.datasets.manifest import manifest_hash, manifest_words, read_manife
 from facepad.datasets.origin import origin_of
 from facepad.depth import DepthMaps, load_depth, make_depth
 from facepad.depth.facemesh import FACEMESH
-from facepad.errors import DivergedError, InputError, MetricError, OutputExistsError, reason
+from facepad.errors import DivergedError, InputError, MetricError, OutputExistsError, number_of, reason
 from facepad.files.disk import read_json, write_json
 from facepad.files.downloads import find_local
 from facepad.files.locks import exclusive
 from facepad.metrics import (
     check_columns,
     check_videos,
-    parse_criterion,
     remarks,
     weak_notes,
     with_groups,
@@ -33,7 +32,15 @@ from facepad.types import Label, Sample
 from facepad.workflow.adapt.adapted import Adapted, AdaptSettings
 from facepad.workflow.adapt.amounts import MIN_PEOPLE, can_train, people_of
 from facepad.workflow.adapt.candidates import Candidate, find_candidates
-from facepad.workflow.adapt.choice import Judged, ThresholdChoice, fused_logits, judge, presets_of, winner
+from facepad.workflow.adapt.choice import (
+    Judged,
+    ThresholdChoice,
+    fused_logits,
+    judge,
+    presets_of,
+    require_criterion,
+    winner,
+)
 from facepad.workflow.adapt.evidence import Chosen, Evidence, gather_evidence
 from facepad.workflow.adapt.final import final_model
 from facepad.workflow.adapt.findings import Finding, look_at_site, refuse_stops
@@ -69,7 +76,7 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
         RunError: the disk is full.
     """
     settings, started = settings or AdaptSettings(), time.monotonic()
-    parse_criterion(settings.criterion)
+    require_criterion(settings.criterion)
     read = read_site(site)
     check_columns(read.samples, settings.by)
     _require_usable(out)
@@ -143,7 +150,7 @@ class _Job:
             manifest=self.manifest,
             plan=plan,
             findings=findings,
-            judged=tuple(sorted(ranked, key=lambda each: (each.fold_eer, each.size))),
+            judged=tuple(sorted(ranked, key=lambda each: (each is not best, each.fold_eer, each.size))),
             winner=replace(best, summary=grouped),
             bundle=bundle,
             left_out=left_out,
@@ -168,11 +175,10 @@ class _Job:
     ) -> Evidence:
         """The evidence for the winner, within the time of the plan and of ``minutes``."""
         parts = tuple(candidates[name] for name in candidates[best.name].members or (best.name,))
-        all_fits = sum(plan.seconds[part.name] for part in parts if part.training)
-        refits = int(plan.refits * len(plan.folds) / all_fits) if all_fits else 0
+        refits, seconds = plan.refits_of(parts)
         minutes = self.settings.minutes
         deadline = None if minutes is None else self.started + 60 * minutes
-        chosen = Chosen(best, parts, judged, oof, self.settings.criterion, refits, deadline)
+        chosen = Chosen(best, parts, judged, oof, self.settings.criterion, refits, deadline, seconds)
         return gather_evidence(chosen, seed=self.settings.seed, progress=self.progress)
 
     def _judged(self, plan: Plan, oof: OutOfFold) -> tuple[dict[str, Judged], dict[str, str], dict[str, float]]:
@@ -231,7 +237,7 @@ class _Job:
         if can_train(self.samples):
             return ()
         live, attacked = (len(people_of(self.samples, label)) for label in Label)
-        counts = f"{live} people are bona fide and {attacked} are in attacks"
+        counts = f"{number_of(live, 'person is', 'people are')} bona fide and {attacked} in attacks"
         return (f"calibrated only, not trained: {counts}, and training needs {MIN_PEOPLE} of each",)
 
     def _described(self, bundle: Bundle, best: Judged, plan: Plan, notes: Sequence[str], evidence: Evidence) -> Bundle:

@@ -6,17 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from facepad.errors import number_of
 from facepad.runtime.parallel import available_cpus
 from facepad.types import Label, Sample
 from facepad.workflow.adapt.amounts import can_train
 from facepad.workflow.adapt.candidates import Candidate, Found, fusions
 from facepad.workflow.adapt.choice import RULE
+from facepad.workflow.adapt.curve import MIN_POINTS, refit_folds, trained_people
 from facepad.workflow.adapt.folds import Fold, folds_by_person, people_by_class
 
 __all__ = ["Plan", "make_plan"]
 
 _FIT_SECONDS = 2.5
 """Seconds of one fit that do not depend on the number of images."""
+_REFITS = 1 / 6
+"""Part of the candidates' time that refits with fewer people may take."""
+_LEAST_REFITS = MIN_POINTS - 1
+"""Number of refits that always take place. With the cross-validation itself, their points are enough for a curve."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Plan:
         seconds: Expected seconds of each candidate, by name.
         left_out: Name of a candidate -> reason why it is left out.
         images, people: Numbers of images and people of each class.
+        curve: Whether the people are enough for a curve of the error against the number of people.
     """
 
     folds: tuple[Fold, ...]
@@ -39,6 +46,7 @@ class Plan:
     left_out: dict[str, str]
     images: dict[Label, int]
     people: dict[Label, int]
+    curve: bool = True
 
     @property
     def total(self) -> float:
@@ -52,13 +60,26 @@ class Plan:
 
     @property
     def refits(self) -> float:
-        """Time limit of the refits with fewer people, in seconds; 0 if nothing is trained."""
-        return self.total / 6 if any(each.training for each in self.candidates) else 0.0
+        """Expected seconds of the refits with fewer people at most; 0 without refits."""
+        return max(_REFITS * self.total, _LEAST_REFITS * self.final) if self.curve and self.final else 0.0
+
+    def refits_of(self, parts: Sequence[Candidate]) -> tuple[int, float]:
+        """The largest number of refits of a model, and the expected seconds of one refit.
+
+        Args:
+            parts: The networks of the model.
+        """
+        fits = sum(self.seconds[part.name] for part in parts if part.training)
+        if not self.refits or not fits:
+            return 0, 0.0
+        seconds = fits / len(self.folds)
+        return max(_LEAST_REFITS, int(_REFITS * self.total / seconds)), seconds
 
     def lines(self) -> list[str]:
         """The plan as lines of text."""
         counts = ", ".join(
-            f"{self.images[label]} {label.value.replace('_', ' ')} images of {self.people[label]} people"
+            f"{number_of(self.images[label], label.value.replace('_', ' ') + ' image')} of "
+            f"{number_of(self.people[label], 'person', 'people')}"
             for label in Label
         )
         held = max((len(fold.people) for fold in self.folds), default=0)
@@ -67,7 +88,7 @@ class Plan:
             f"{len(self.folds)} folds, {each} held out in each" if self.folds else "calibration alone, without training"
         )
         rows = [f"  {self.seconds[each.name]:5.0f} s  {each.name}: {each.title}" for each in self.candidates]
-        fused = [f"         and {len(self.fused)} fusions of two or three of them"] if self.fused else []
+        fused = [f"         and {number_of(len(self.fused), 'fusion')} of two or three of them"] if self.fused else []
         copied = sum(each.copy for each in self.candidates) > 1
         copies = ["         only the copy of the public network that does best here is trained"] if copied else []
         refits = [f"  {self.refits:5.0f} s  at most, for refits with fewer people"] if self.refits else []
@@ -126,6 +147,7 @@ def make_plan(samples: Sequence[Sample], found: Found, *, seed: int = 0, minutes
         left_out=left_out,
         images={label: sum(sample.label is label for sample in samples) for label in Label},
         people={label: len(people[label]) for label in Label},
+        curve=bool(folds) and bool(refit_folds(people, trained_people(folds), seed)),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from facepad.datasets.manifest import manifest_words, read_manifest
 from facepad.datasets.origin import origin_of
+from facepad.errors import number_of
 from facepad.metrics import joined, summarize
 from facepad.metrics.expected import expected_kinds
 from facepad.modelfile.bundle import CARD, Bundle
@@ -102,11 +103,12 @@ def _facts(adapted: Adapted) -> dict[str, str]:
     threshold, calibration = adapted.winner.threshold, adapted.winner.calibration
     versions = installed_versions(_PACKAGES)
     held = [len(fold.people) for fold in adapted.plan.folds]
-    sizes = " or ".join(str(size) for size in sorted(set(held)))
+    *fewer, most = sorted(set(held)) or [0]
+    sizes = " or ".join([*map(str, fewer), number_of(most, "person", "people")])
     facts = {
         "manifest": manifest_words(adapted.manifest),
         "face boxes": str(origin_of(adapted.manifest).get("detector", "")),
-        "folds": f"{len(held)}, with {sizes} people held out in each" if held else "",
+        "folds": f"{len(held)}, with {sizes} held out in each" if held else "",
         "seed": str(adapted.settings.seed),
         "threshold": f"{number(threshold.value)}, by the criterion {threshold.criterion} "
         f"({criterion_words(threshold.criterion)})",

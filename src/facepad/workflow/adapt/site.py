@@ -233,7 +233,8 @@ def _faces(
         list(wanted.values()), detector=detector, cache=data / "boxes.jsonl", jobs=jobs, progress=progress
     )
     files = {path: _digest(found[file]) for path, file in wanted.items()}
-    return {s.path: files[s.path] if s.path in files else _hashed(base / s.path, s) for s in samples}
+    read = {s.path: files[s.path] if s.path in files else _hashed(base / s.path, s) for s in samples}
+    return {path: (sha256, why.replace(str(base / path), shown(path))) for path, (sha256, why) in read.items()}
 
 
 def _digest(found: FoundBox) -> tuple[str, str]:

@@ -64,6 +64,7 @@ def test_scores_are_calibrated_by_the_number_of_people(logits):
     live = np.array([each.score for each in result.scores() if each.label is Label.BONA_FIDE])
     assert 0.7 < live.mean() < 0.85  # (3 + 1) / (3 + 2) = 0.8 is the target of three people
     assert result.calibration.slope < 1
+    assert "smoothed by the number of people" in str(result.calibration.notes[0])
 
 
 def test_a_fold_is_decided_at_the_threshold_of_the_other_folds():

@@ -18,7 +18,7 @@ from facepad.files.locks import exclusive
 from facepad.metrics import NoteKind, has_note, read_requirements, read_scores
 from facepad.modelfile.bundle import read_bundle
 from facepad.types import Label
-from facepad.workflow.adapt.adapted import AdaptSettings
+from facepad.workflow.adapt.adapted import AdaptSettings, adapted_words
 from facepad.workflow.adapt.candidates import find_candidates
 from facepad.workflow.adapt.choice import judge
 from facepad.workflow.adapt.fitting import FitData, fit_candidate
@@ -90,7 +90,8 @@ def test_command_writes_a_model_that_decides_and_out_of_fold_scores(home, facepa
     assert len(read_scores(out / "scores.csv").records) == 36
     card = read_bundle(out / "model.facepad").files["CARD.md"].decode()
     assert "APCER, print" in card and "not a test" in card and "person-0" not in card + str(model.facts)
-    assert "APCER, print" in (out / "report.md").read_text(encoding="utf-8")
+    report = (out / "report.md").read_text(encoding="utf-8")
+    assert "APCER, print" in report and "3, with 1 person held out in each" in report
     assert "person-" not in (out / "report.html").read_text(encoding="utf-8").split('id="losses"')[0]
     facts = json.loads((out / "adapt.json").read_text(encoding="utf-8"))
     assert facts["presets"] == [preset.to_dict() for preset in model.presets]
@@ -125,11 +126,31 @@ def test_thresholds_of_trained_candidates_and_their_fusions_allow_for_a_network_
     assert all(own[name] for name in own if "+" in name)
 
 
+def test_threshold_that_is_no_probability_is_refused_before_any_work(tmp_path):
+    site = tiny_site(tmp_path / "site")
+    with pytest.raises(InputError, match="between 0 and 1, got 1.5"):
+        adapt(site, tmp_path / "out", replace(SETTINGS, criterion="1.5"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_chosen_candidate_is_listed_first(home, monkeypatch, tmp_path):
+    tiny_model(home)
+
+    def error(judged):
+        return judged.fold_eer, judged.size
+
+    monkeypatch.setattr("facepad.workflow.adapt.job.winner", lambda judged: max(judged, key=error))
+    adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)
+    first, *others = adapted.judged
+    assert first.name == adapted.winner.name and len(others) == 2
+    assert others == sorted(others, key=error) and error(first) > error(others[-1])
+
+
 def test_two_people_are_only_calibrated_and_the_model_says_so(home, fits, tmp_path):
     tiny_model(home)
     adapted = adapt(tiny_site(tmp_path / "site", people=2), tmp_path / "out", SETTINGS)
     assert fits.folders == []
-    assert "calibrated only" in adapted.notes[0]
+    assert adapted.notes[0].startswith("calibrated only, not trained: 2 people are bona fide and 2 in attacks")
     described = read_bundle(tmp_path / "out" / "model.facepad").description
     assert described.threshold is not None
     for notes in (described.threshold.origin.notes, described.calibration.notes):
@@ -142,6 +163,7 @@ def test_minutes_leave_out_the_most_expensive_candidate(home, fits, tmp_path):
     adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", settings)
     assert fits.folders == [] and adapted.winner.name == "tiny"
     assert "--minutes 0.01" in adapted.left_out["tiny-tuned"]
+    assert "left out" not in adapted_words(adapted)  # the plan says it already
 
 
 def test_final_model_is_trained_on_all_people(home, fits, tmp_path):
@@ -178,6 +200,7 @@ def test_training_that_diverges_is_left_out(home, fits, tmp_path):
     adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", settings)
     assert fits.folders == ["fold-0", "fold-1"] and adapted.winner.name == "tiny"
     assert "its weights are no longer finite" in adapted.left_out["tiny-tuned"]
+    assert "left out: tiny-tuned: its training diverged" in adapted_words(adapted)
 
 
 def test_winner_whose_final_training_diverges_is_replaced_by_the_next(home, fits, tmp_path):
