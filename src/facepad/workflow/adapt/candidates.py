@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -140,9 +140,20 @@ def find_candidates(detector: str, *, train: bool = True, depth: bool = True) ->
     tuned = _tuned(candidates, missing) if train else []
     trained = _from_imagenet(detector, missing, depth=depth) if train else []
     if not candidates and not trained:
-        reasons = "; ".join(f"{name}: {why}" for name, why in missing.items())
-        raise ModelError(f"no network is on this machine to adapt: {reasons}")
+        raise ModelError(f"no network is on this machine to adapt: {_in_short(missing)}")
     return Found((*candidates, *tuned, *trained), missing)
+
+
+def _in_short(missing: Mapping[str, str]) -> str:
+    """The reasons why candidates are left out, in one line, with one command for all downloads.
+
+    >>> _in_short({"a": "facepad download a fetches it", "b": "facepad download b fetches it", "c": "its graph"})
+    'facepad download a b fetches networks; c: its graph'
+    """
+    names = {name: re.findall(r"facepad download (\S+)", why) for name, why in missing.items()}
+    wanted = " ".join(dict.fromkeys(each for found in names.values() for each in found))
+    download = [f"facepad download {wanted} fetches networks"] if wanted else []
+    return "; ".join([*download, *(f"{name}: {why}" for name, why in missing.items() if not names[name])])
 
 
 def fusions(members: Sequence[Candidate], most: int = 3) -> list[Candidate]:
