@@ -67,6 +67,20 @@ def test_faces_are_found_and_their_box_is_given(make_model, tmp_path, synthetic_
     assert (nobody["status"], nobody["reasons"]) == ("no_face", ["no_face"])
 
 
+def test_answer_without_a_query_is_the_answer_with_the_default_values(start):
+    client = start()
+    plain, asked = (
+        client.post(f"/v1/liveness{query}", content=encoded(LIVE), headers={"x-request-id": "one"})
+        for query in ("", "?depth=false&why=false&policy=all")
+    )
+    headers = [{**answer.headers, "content-length": None} for answer in (plain, asked)]
+    answers = [answer.json() for answer in (plain, asked)]
+    for decision in (*answers, *(one for answer in answers for file in answer["files"] for one in file["decisions"])):
+        del decision["timings"]
+    assert (plain.status_code, headers[0], list(answers[0].items())) == (200, headers[1], list(answers[1].items()))
+    assert client.get("/v1/models").content == client.get("/v1/models?all").content
+
+
 def test_poor_picture_is_undecided_with_its_reasons(start):
     answer = start().post("/v1/liveness", content=encoded(DARK)).json()
     assert (answer["label"], answer["status"]) == (None, "low_quality")
@@ -349,7 +363,9 @@ def test_keys_are_needed_where_there_are_keys(start, tmp_path):
     for headers in ({}, {"Authorization": f"Bearer {key}x"}, {"Authorization": f"Basic {key}"}, {"Authorization": key}):
         for method, address in (
             ("POST", "/v1/liveness"),
+            ("POST", "/v1/liveness?policy=all"),
             ("GET", "/v1/models"),
+            ("GET", "/v1/models?all"),
             ("GET", "/metrics"),
             ("POST", "/v1/sessions"),
             ("GET", "/v1/sessions/1"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
+from fastapi.routing import APIRoute
 
 from facepad.predict.schema import ModelPart
 from facepad.service.keys import KeyScope
@@ -26,7 +28,33 @@ PAGE = Path(str(resources.files("facepad.service"))) / "page"
 WIDGET = PAGE.parent / "widget"
 """The folder of the element that other web sites embed. The web page uses its modules, too."""
 
-v1 = APIRouter(prefix="/v1", responses=problems("unauthorized", "forbidden-origin", "too-many-requests"))
+
+class _QuickRoute(APIRoute):
+    """A route with a short way for requests without a query, which takes less time of the event loop.
+
+    Without a query, FastAPI would only call the dependencies, which take the request alone, and the endpoint, which has
+    defaults for all other parameters and returns a pydantic model. Dependencies of `include_router` would be left out.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The function that answers the requests of this route."""
+        usual = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            if request.scope["query_string"]:
+                return await usual(request)
+            for check in self.dependencies:
+                assert check.dependency is not None
+                await check.dependency(request)
+            found = await self.endpoint(request)
+            return Response(found.model_dump_json(), media_type="application/json")
+
+        return answer
+
+
+v1 = APIRouter(
+    prefix="/v1", route_class=_QuickRoute, responses=problems("unauthorized", "forbidden-origin", "too-many-requests")
+)
 """Version 1 of the interface. Each route needs a key if the service has keys."""
 
 open_routes = APIRouter(responses=problems("forbidden-origin"))
