@@ -34,12 +34,17 @@ def fit_platt(
     Raises:
         SeparableError: every attack lies below every bona fide sample, and a target is 0 or 1: a steeper line is always
             better.
-        MetricError: a class has no logits, all logits are equal, or the fitted slope is not positive.
+        MetricError: a class has no logits, all logits are equal, the fitted slope is not positive, or the targets are
+            not probabilities with that of bona fide samples above that of attacks.
 
     >>> slope, offset = fit_platt([0.0, 2.0, 4.0, 5.0], [-3.0, -2.0, 0.0, 2.0])
     >>> round(slope, 3), round(offset, 3)
     (0.816, -0.816)
     """
+    if not 0 <= targets[1] < targets[0] <= 1:
+        raise MetricError(
+            f"targets must be probabilities, higher for bona fide samples than for attacks, got {targets}"
+        )
     return _fit_line(bona_fide, attack, with_offset=True, targets=targets)
 
 

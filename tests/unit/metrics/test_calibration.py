@@ -37,6 +37,26 @@ def test_fits_agree_with_a_slow_optimiser(seed):
     assert fit_temperature(bona_fide, attack) == pytest.approx(slow.x[0], abs=1e-5)
 
 
+@pytest.mark.parametrize("apart", [0.0, 9.0])
+def test_smoothed_targets_agree_with_a_slow_optimiser_and_fit_separable_logits_too(apart):
+    bona_fide, attack = overlapping(0)
+    bona_fide = bona_fide + apart
+
+    def loss(line):
+        live, spoof = (line[0] * logits + line[1] for logits in (bona_fide, attack))
+        right = np.log1p(np.exp(live)) - 0.8 * live, np.log1p(np.exp(spoof)) - 0.25 * spoof
+        return sum(part.mean() for part in right) / 2
+
+    slow = minimize(loss, (0.1, 0.0), method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 5000})
+    assert fit_platt(bona_fide, attack, (0.8, 0.25)) == pytest.approx(tuple(slow.x), abs=1e-5)
+
+
+@pytest.mark.parametrize("targets", [(0.2, 0.8), (0.5, 0.5), (1.2, 0.0), (1.0, -0.1), (float("nan"), 0.0)])
+def test_targets_that_are_no_probabilities_in_order_are_refused(targets):
+    with pytest.raises(MetricError, match="targets must be probabilities"):
+        fit_platt(*overlapping(0), targets)
+
+
 @pytest.mark.parametrize(("scale", "shift"), [(1e-6, 0.0), (1.0, 300.0), (1e4, -1e5)])
 def test_platt_does_not_depend_on_the_logits_scale(scale, shift):
     bona_fide, attack = overlapping(0)

@@ -134,7 +134,7 @@ def make_plan(samples: Sequence[Sample], found: Found, *, seed: int = 0, minutes
     seconds = {each.name: _seconds(each, len(samples), len(folds)) for each in chosen}
     chosen.sort(key=lambda each: (each.kind != "as-is", seconds[each.name]))
     left_out = dict(found.missing)
-    while minutes and len(chosen) > 1:
+    while minutes is not None and len(chosen) > 1:
         if _total(chosen, seconds) + _final(chosen, fusions(chosen), seconds, folds) <= 60 * minutes:
             break
         name = chosen.pop().name

@@ -61,6 +61,12 @@ def test_refits_are_part_of_the_planned_time():
     assert any(line.startswith(f"  {plan.refits:5.0f} s  at most, for refits") for line in plan.lines())
 
 
+def test_no_minutes_leave_only_the_cheapest_candidate():
+    plan = make_plan(site(4), Found((PUBLIC, *TRAINED), {}), minutes=0)
+    assert plan.candidates == (PUBLIC,) and len(plan.left_out) == 3
+    assert all("more than --minutes 0 leaves" in why for why in plan.left_out.values())
+
+
 def test_plan_counts_one_in_the_singular():
     first = plan_of(1, PUBLIC, images=1).lines()[0]
     assert first.startswith("plan: 1 bona fide image of 1 person, 1 attack image of 1 person; calibration alone")
