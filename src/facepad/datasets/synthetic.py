@@ -31,7 +31,7 @@ class SyntheticSet:
     """Settings of a synthetic data set.
 
     Attributes:
-        subjects: Number of people, at least 4.
+        subjects: Number of people, at least 4; of a site, which has no splits, at least 1.
         seed: Seed of the people and images, at least 0.
         images_per_subject: Number of images of each person, at least 2. Half of the images are bona fide.
         size: (height, width) of the images, at least 120 pixels each.
@@ -50,11 +50,9 @@ class SyntheticSet:
     site: bool = False
 
     def __post_init__(self) -> None:
-        if self.subjects < _MIN_SUBJECTS:
-            raise DatasetError(
-                f"subjects: expected at least {_MIN_SUBJECTS}, because train, dev and test have different subjects; "
-                f"got {self.subjects}"
-            )
+        if self.subjects < (1 if self.site else _MIN_SUBJECTS):
+            least = "1" if self.site else f"{_MIN_SUBJECTS}, because train, dev and test have different subjects"
+            raise DatasetError(f"subjects: expected at least {least}; got {self.subjects}")
         if self.images_per_subject < 2:
             raise DatasetError(
                 f"images per subject: expected at least 2 (bona fide and attack), got {self.images_per_subject}"

@@ -47,12 +47,12 @@ def test_generate_writes_exactly_the_images_it_returns(small_set):
 
 @pytest.mark.parametrize("video", [False, True])
 def test_site_has_the_form_that_adapt_reads(tmp_path, video):
-    made = generate(tmp_path, SyntheticSet(4, images_per_subject=2, size=(120, 120), video=video, site=True), jobs=1)
+    made = generate(tmp_path, SyntheticSet(3, images_per_subject=2, size=(120, 120), video=video, site=True), jobs=1)
     found = read_site(tmp_path)
     assert {(s.path, s.subject, s.label, s.attack_type) for s in found.samples} == {
         (s.path, s.subject, s.label, s.attack_type) for s in made
     }
-    assert (found.findings, len(made)) == ((), 8)
+    assert (found.findings, len(made)) == ((), 6)
 
 
 def test_classes_and_instruments_are_balanced_for_every_subject(small_set):
@@ -113,7 +113,8 @@ def test_clip_frames_differ_a_little(small_set):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"subjects": 3}, "subjects: expected at least 4"),
+        ({"subjects": 3}, "subjects: expected at least 4, because train, dev and test"),
+        ({"subjects": 0, "site": True}, "subjects: expected at least 1; got 0"),
         ({"images_per_subject": 1}, "images per subject: expected at least 2"),
         ({"size": (100, 640)}, "size: expected"),
         ({"seed": -1}, "seed: expected 0 or more, got -1"),
