@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,11 +20,8 @@ from facepad.metrics import (
     choose_presets,
     choose_threshold,
     eer,
-    expected_calibration_error,
-    fit_platt,
     make_preset,
     parse_criterion,
-    remarks,
     scores_sha256,
     summarize,
     threshold_at,
@@ -35,16 +32,15 @@ from facepad.modelfile.bundle import Calibration
 from facepad.modelfile.scorers import calibrated, sigmoid
 from facepad.types import Label, ScoreRecord
 from facepad.workflow.adapt.folds import Fold
+from facepad.workflow.adapt.logits import Logits, classes_of, fit_calibration, lines_of, mapped
 
 __all__ = [
     "MOST",
     "RULE",
     "TIE",
     "Judged",
-    "Logits",
     "ThresholdChoice",
     "decided",
-    "fit_calibration",
     "fused_logits",
     "judge",
     "presets_of",
@@ -72,9 +68,6 @@ compares the logits of one network only.
 A few people do not show the difference between good candidates. The mean of several networks errs less on new people
 than the network that errs least on these few people.
 """
-
-Logits = Sequence[ScoreRecord]
-"""Records of a candidate whose scores are logits, positive for bona fide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +120,17 @@ class Judged:
 
     def scores(self) -> list[ScoreRecord]:
         """The out-of-fold records with P(bona fide) as scores."""
-        return _mapped(self.logits, lambda logits: calibrated(logits, self.calibration))
+        return mapped(self.logits, lambda logits: calibrated(logits, self.calibration))
 
     @property
     def fold_eer(self) -> float:
         """Mean of the folds' EERs; without such EERs, the EER of all out-of-fold logits."""
-        return float(np.mean(list(self.fold_eers.values()) or eer(*_classes(self.logits))))
+        return float(np.mean(list(self.fold_eers.values()) or eer(*classes_of(self.logits))))
 
     @property
     def separation(self) -> float:
         """Distance of the classes' mean logits in standard deviations (d')."""
-        live, attack = _classes(self.logits)
+        live, attack = classes_of(self.logits)
         spread = float(np.sqrt((live.var() + attack.var()) / 2)) or 1.0
         return float(live.mean() - attack.mean()) / spread
 
@@ -156,7 +149,7 @@ def judge(name: str, size: int, logits: Logits, choice: ThresholdChoice, *, sour
         MetricError: a class has no scores, or bona fide samples do not have the higher scores.
     """
     calibration = fit_calibration(logits, source)
-    lines = _lines(logits, calibration)
+    lines = lines_of(logits, calibration)
     threshold = _as_probability(_chosen(lines, choice, source), logits, calibration)
     decisions = tuple(decided(lines, choice))
     summary, expected = summarize(decisions, 0.0, source=source), _expected(lines, decisions, choice)
@@ -173,7 +166,7 @@ def presets_of(best: Judged, choice: ThresholdChoice, notes: Sequence[Note]) -> 
         notes: Notes for the origins of the presets.
     """
     presets = choose_presets(
-        _lines(best.logits, best.calibration),
+        lines_of(best.logits, best.calibration),
         source=best.threshold.origin.source,
         folds=[fold.people for fold in choice.folds],
         choose=lambda lines, criterion: _threshold_of(lines, replace(choice, criterion=criterion)),
@@ -207,7 +200,7 @@ def winner(judged: Sequence[Judged]) -> Judged:
         raise InputError("no candidate could be judged")
     common = sorted(set.intersection(*(set(candidate.fold_eers) for candidate in judged)))
     errors = {
-        candidate.name: np.array([candidate.fold_eers[fold] for fold in common] or [eer(*_classes(candidate.logits))])
+        candidate.name: np.array([candidate.fold_eers[fold] for fold in common] or [eer(*classes_of(candidate.logits))])
         for candidate in judged
     }
     lowest = min(errors.values(), key=lambda found: float(found.mean()))
@@ -234,36 +227,13 @@ def _fold_eers(logits: Logits, folds: Sequence[Fold]) -> dict[int, float]:
 
 def fused_logits(members: Sequence[Judged]) -> list[ScoreRecord]:
     """The mean of the members' calibrated logits. A sample that one member cannot score has no fused score."""
-    columns = [_lines(member.logits, member.calibration) for member in members]
+    columns = [lines_of(member.logits, member.calibration) for member in members]
     fused = []
     for rows in zip(*columns, strict=True):
         missing = next((row for row in rows if row.score is None), None)
         mean = sum(row.score for row in rows if row.score is not None) / len(rows)
         fused.append(missing or replace(rows[0], score=mean))
     return fused
-
-
-def fit_calibration(logits: Logits, source: str) -> Calibration:
-    """Platt scaling of logits.
-
-    The targets are smoothed as in Platt (1999), but by the number of people and not of images. With n people of a
-    class, the target is a probability of (n + 1) / (n + 2) for this class. Without smoothing, the logits of a few
-    people, which hardly overlap or do not overlap, would give a steep line. In a fusion, the member with the steepest
-    line would outweigh all others.
-
-    Raises:
-        MetricError: a class has no logits, or bona fide samples do not have the higher logits.
-    """
-    bona_fide, attack = _classes(logits)
-    people = [len({record.subject for record in logits if record.label is label}) for label in Label]
-    slope, offset = fit_platt(bona_fide, attack, targets=((people[0] + 1) / (people[0] + 2), 1 / (people[1] + 2)))
-    notes = remarks(["fitted to targets that are smoothed by the number of people"])
-    line = Calibration(method="platt", slope=slope, offset=offset, source=source, notes=notes)
-    before, after = (
-        expected_calibration_error(calibrated(bona_fide, which), calibrated(attack, which))
-        for which in (Calibration(), line)
-    )
-    return line.model_copy(update={"ece_before": before, "ece_after": after})
 
 
 def _chosen(lines: Logits, choice: ThresholdChoice, source: str) -> Threshold:
@@ -296,7 +266,7 @@ def _as_probability(threshold: Threshold, logits: Logits, calibration: Calibrati
     value, origin = float(sigmoid(np.array(threshold.value))), threshold.origin
     if origin.interval is not None:
         low, high = sigmoid(np.array(origin.interval)).tolist()
-        digest = scores_sha256(_mapped(logits, lambda values: calibrated(values, calibration)))
+        digest = scores_sha256(mapped(logits, lambda values: calibrated(values, calibration)))
         origin = replace(origin, interval=(low, high), sha256=digest)
     return replace(threshold, value=value, origin=origin)
 
@@ -314,7 +284,7 @@ def decided(lines: Logits, choice: ThresholdChoice) -> list[ScoreRecord]:
     folds = choice.folds
     if len(folds) < 2:
         threshold = _threshold_of(lines, choice)
-        return _mapped(lines, lambda values: values - threshold)
+        return mapped(lines, lambda values: values - threshold)
     fold_of = {person: fold.number for fold in folds for person in fold.people}
     thresholds = {
         fold.number: _threshold_of([line for line in lines if line.subject not in fold.people], choice)
@@ -351,7 +321,7 @@ def _threshold_of(lines: Logits, choice: ThresholdChoice) -> float:
     if own is not None:
         return float(np.mean(list(own.values())))
     kinds = [str(line.species) for line in lines if line.label is Label.ATTACK and line.score is not None]
-    return threshold_at(*_classes(lines), choice.criterion, kinds)
+    return threshold_at(*classes_of(lines), choice.criterion, kinds)
 
 
 def _fold_thresholds(lines: Logits, choice: ThresholdChoice) -> dict[int, float] | None:
@@ -361,7 +331,7 @@ def _fold_thresholds(lines: Logits, choice: ThresholdChoice) -> dict[int, float]
     difference with the errors, and suits the final model less than the mean. The logits of one network belong together.
     So do the logits for a criterion that limits an error rate: differences between people then count towards the rate.
     """
-    bona_fide, attack = _classes(lines)
+    bona_fide, attack = classes_of(lines)
     if not choice.trained or parse_criterion(choice.criterion).name not in {"eer", "min-hter"}:
         return None
     if len(bona_fide) and len(attack) and bona_fide.min() > attack.max():
@@ -373,32 +343,11 @@ def _fold_thresholds(lines: Logits, choice: ThresholdChoice) -> dict[int, float]
 
 def _by_fold(records: Logits, folds: Sequence[Fold]) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:
     """The scores of both classes in each fold, by its number. Folds without scores of both classes are left out."""
-    parts = {fold.number: _classes([each for each in records if each.subject in fold.people]) for fold in folds}
+    parts = {fold.number: classes_of([each for each in records if each.subject in fold.people]) for fold in folds}
     return {number: scores for number, scores in parts.items() if all(map(len, scores))}
-
-
-def _classes(records: Logits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The scores of the bona fide samples and of the attacks."""
-    return _values(records, Label.BONA_FIDE), _values(records, Label.ATTACK)
 
 
 def _logit(probability: float | None) -> float:
     if probability is None or not 0 < probability < 1:
         raise InputError(f"a threshold on P(bona fide) must be between 0 and 1, got {probability}")
     return math.log(probability / (1 - probability))
-
-
-def _lines(logits: Logits, calibration: Calibration) -> list[ScoreRecord]:
-    """The records with calibrated logits."""
-    return _mapped(logits, lambda values: calibration.slope * values + calibration.offset)
-
-
-def _values(records: Logits, label: Label) -> NDArray[np.float64]:
-    return np.array([record.score for record in records if record.label is label and record.score is not None])
-
-
-def _mapped(records: Logits, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> list[ScoreRecord]:
-    """Copies of the records with ``change`` (a function of an array) applied to the scores."""
-    scores = np.array([record.score for record in records if record.score is not None], np.float64)
-    changed = iter(change(scores).tolist())
-    return [record if record.score is None else replace(record, score=next(changed)) for record in records]
