@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ import uvicorn
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from starlette.testclient import TestClient
 
 import facepad as package
@@ -41,6 +41,8 @@ def client(predictor):
 
 
 # The OpenAPI document
+
+FORM = ("files", "file")
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +83,16 @@ def test_answers_are_as_described(schema, method, path):
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
     def check(case):
         # No schema describes which bytes are an image.
-        case.call_and_validate(base_url="http://localhost", excluded_checks=[positive_data_acceptance])
+        excluded = [positive_data_acceptance, *[negative_data_rejection] * is_allowed_by_another_branch(case)]
+        case.call_and_validate(base_url="http://localhost", excluded_checks=excluded)
 
     check()
+
+
+def is_allowed_by_another_branch(case) -> bool:
+    """A form needs `files` or `file`. Schemathesis takes a form for wrong that lacks one of them and has the other."""
+    said = getattr(case.meta.phase.data, "description", None) or ""
+    return "`required` at /anyOf/" in said and isinstance(case.body, dict) and not case.body.keys().isdisjoint(FORM)
 
 
 def test_every_described_address_is_tried(schema):
@@ -116,7 +125,7 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces | st.binary(max_size=40), max_size=14))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_multipart_body_gets_an_answer_or_a_problem(client, bits):
     response = client.post(
         "/v1/liveness", content=b"".join(bits), headers={"content-type": "multipart/form-data; boundary=b"}
@@ -130,14 +139,14 @@ def test_any_multipart_body_gets_an_answer_or_a_problem(client, bits):
     st.binary(max_size=300),
     st.sampled_from([PNG, b"\xff\xd8\xff\xe0", b"\x00\x00\x00\x18ftypmp42", b"\x1a\x45\xdf\xa3"]),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_raw_body_gets_an_answer_or_a_problem(client, noise, head):
     for body in (head + noise, head[: len(noise)] + noise, noise):
         assert client.post("/v1/liveness", content=body).status_code in (200, 400, 413, 415, 422)
 
 
 @given(st.text(st.characters(codec="latin-1"), max_size=80))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_content_type_gets_an_answer_or_a_problem(client, kind):
     for value in (kind, f"multipart/form-data; boundary={kind}", f"multipart/form-data; {kind}"):
         headers = {"content-type": value.replace("\r", "").replace("\n", "").replace("\0", "").encode("latin-1")}
@@ -148,11 +157,23 @@ def test_any_content_type_gets_an_answer_or_a_problem(client, kind):
 
 
 @pytest.fixture
-def serving(predictor, monkeypatch):
+def serving(predictor):
     """Serve in a thread of this process; yields a function that opens connections."""
+    with served(predictor, Settings()) as connect:
+        yield connect
+
+
+@pytest.fixture
+def impatient(predictor, monkeypatch):
+    """As `serving`, with little time for requests: for tests whose callers are too slow for any machine."""
     monkeypatch.setattr(module, "HEAD_SECONDS", 0.5)
     monkeypatch.setattr(module, "SWEEP_SECONDS", 0.1)
-    options = Settings(upload_seconds=0.7, timeout=5)
+    with served(predictor, Settings(upload_seconds=0.7)) as connect:
+        yield connect
+
+
+@contextmanager
+def served(predictor, options):
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(options, predictor), **server_options(options, listening)))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -184,8 +205,8 @@ def request(length: int, *headers: bytes) -> bytes:
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def test_slow_body_is_refused(serving):
-    with serving() as connection:
+def test_slow_body_is_refused(impatient):
+    with impatient() as connection:
         connection.sendall(request(len(PNG)) + PNG[:50])
         started = time.monotonic()
         status, document = received(connection)
@@ -193,16 +214,16 @@ def test_slow_body_is_refused(serving):
     assert time.monotonic() - started < 5
 
 
-def test_connection_with_slow_headers_is_closed(serving):
-    with serving() as connection:
+def test_connection_with_slow_headers_is_closed(impatient):
+    with impatient() as connection:
         connection.sendall(b"POST /v1/liveness HTTP/1.1\r\nHost: local")
         started = time.monotonic()
         assert connection.recv(100) == b""
         assert time.monotonic() - started < 5
 
 
-def test_second_request_with_slow_headers_is_closed_too(serving):
-    with serving() as connection:
+def test_second_request_with_slow_headers_is_closed_too(impatient):
+    with impatient() as connection:
         connection.sendall(request(len(PNG)) + PNG)
         assert received(connection)[0] == 200
         connection.sendall(b"POST /v1/liveness HTTP/1.1\r\nHost: local")
