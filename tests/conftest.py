@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import cv2
 import numpy as np
 import requests
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from facepad.cli import main
 from facepad.datasets.manifest import write_manifest
@@ -27,9 +29,10 @@ from facepad.metrics.resampling import resample_weights
 from facepad.types import AttackType, Box, Label, Sample, Split
 from helpers.squares import Squares
 
-# Continuous integration uses the same examples in every run. Other runs search for new examples.
-settings.register_profile("ci", derandomize=True, deadline=None)
-settings.register_profile("local", deadline=None)
+# Continuous integration uses the same examples in every run. Other runs search for new examples. No limit of time: a
+# busy machine is no defect.
+settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 settings.load_profile("local")
 if os.environ.get("CI"):
     settings.load_profile("ci")
@@ -67,9 +70,15 @@ def _fewer_resamples(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _same_torch_threads() -> Iterator[None]:
-    """Restore torch's number of threads, which changes the last digits of a training, if torch is loaded."""
-    threads = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
+def _same_torch() -> Iterator[None]:
+    """Let each test begin with the same random numbers and number of threads, if torch is loaded.
+
+    Random weights would otherwise depend on the tests before, and the last digits of a training on the threads.
+    """
+    threads = None
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+        threads = sys.modules["torch"].get_num_threads()
     yield
     if threads is not None and sys.modules["torch"].get_num_threads() != threads:
         sys.modules["torch"].set_num_threads(threads)
@@ -166,6 +175,13 @@ def linear_graph() -> Callable[..., bytes]:
         return make.make_model(whole, opset_imports=[make.make_opsetid("", 13)], ir_version=8).SerializeToString()
 
     return graph
+
+
+@pytest.fixture
+def one_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock of rate limits in memory. A minute or hour that began during the test would allow more actions."""
+    middle = time.time() // 3600 * 3600 + 1830
+    monkeypatch.setattr("limits.aio.storage.memory.time", SimpleNamespace(time=lambda: middle))
 
 
 @pytest.fixture

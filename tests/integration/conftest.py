@@ -63,7 +63,7 @@ def predictor(make_model, tmp_path_factory):
 
 
 @pytest.fixture
-def start(predictor):
+def start(predictor, one_minute):
     """Start the service with settings; its clients stop with the test."""
     from starlette.testclient import TestClient
 

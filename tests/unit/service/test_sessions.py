@@ -16,7 +16,7 @@ BOTH = SessionRequest(reference="anna", checks=("passive", "challenge"))
 
 
 @pytest.fixture
-def sessions():
+def sessions(one_minute):
     return Sessions(open_store(None), attempts=3, keep=300)
 
 

@@ -43,7 +43,7 @@ def redis(tmp_path_factory):
 
 
 @pytest.fixture(params=["memory", "redis"])
-def address(request):
+def address(request, one_minute):
     return None if request.param == "memory" else request.getfixturevalue("redis")
 
 
