@@ -307,13 +307,16 @@ def test_clip_of_an_unknown_codec_is_unreadable(start, tmp_path):
 
 
 def test_time_out_also_ends_the_decoding(start, tmp_path, predictor):
-    content, slow = clip(tmp_path, [LIVE] * 200), Slow(predictor.bundle)
-    client = start(predictor=Predictor(slow), timeout=0.3)
-    problem(client.post("/v1/liveness", content=content), "timeout")
-    slow.go.set()
-    examined = 0
-    while slow.entered.acquire(timeout=0.5):
-        examined += 1
+    content, examined = clip(tmp_path, [LIVE] * 200), 0
+    for seconds in (0.3, 3, 20):  # A busy machine may need longer until the first frame.
+        slow = Slow(predictor.bundle)
+        client = start(predictor=Predictor(slow), timeout=seconds)
+        problem(client.post("/v1/liveness", content=content), "timeout")
+        slow.go.set()
+        while slow.entered.acquire(timeout=0.5):
+            examined += 1
+        if examined:
+            break
     assert 1 <= examined <= 2  # Of 20 frames, those that were being examined.
 
 
@@ -508,13 +511,14 @@ def test_full_service_refuses_at_once_and_recovers(start, predictor):
     assert client.post("/v1/liveness", content=encoded(LIVE)).status_code == 200
 
 
-def test_request_that_takes_too_long_is_ended(start, predictor):
+def test_request_that_takes_too_long_is_ended(start, predictor, monkeypatch):
     slow = Slow(predictor.bundle)
     client = start(predictor=Predictor(slow), timeout=0.2)
     response = client.post("/v1/liveness", content=encoded(LIVE))
     problem(response, "timeout")
     assert response.headers["retry-after"] == "1"
     slow.go.set()
+    monkeypatch.setattr(client.app.state.running.judge, "_settings", Settings(timeout=30))  # Enough on a busy machine.
     assert client.post("/v1/liveness", content=encoded(LIVE)).status_code == 200
 
 
