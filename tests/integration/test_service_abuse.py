@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import threading
@@ -133,6 +134,13 @@ def test_any_multipart_body_gets_an_answer_or_a_problem(client, bits):
     assert response.status_code in (200, 400, 413, 415, 422), response.text
     if response.status_code != 200:
         assert response.json()["type"].startswith("urn:facepad:problem:")
+
+
+def test_file_of_a_part_without_an_end_is_closed(client):
+    part = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\n\r\n' + PNG
+    answer = client.post("/v1/liveness", content=part, headers={"content-type": "multipart/form-data; boundary=b"})
+    assert answer.status_code == 400
+    gc.collect()  # An open file would warn here, and not in a later test.
 
 
 @given(
