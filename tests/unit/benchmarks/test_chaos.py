@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:De
 
 
 def write_lines(inputs: Path, out: Path) -> int:
-    """A command that writes three lines and continues after a kill. It loses or doubles lines if a file says so.
+    """A command that writes three lines and continues after a kill. Files say whether it loses, doubles or waits once.
 
     A full disk cuts off what is written last, so each write goes to a new file, which replaces the former one.
     """
@@ -31,6 +31,9 @@ def write_lines(inputs: Path, out: Path) -> int:
         text += "" if wrong == "lose" else f"{number}\n" * (2 if wrong == "double" else 1)
         new.write_text(text)
         new.replace(path)
+        if (pause := inputs / "pause.txt").exists():
+            pause.unlink()
+            time.sleep(60)
     return 0
 
 
@@ -47,6 +50,8 @@ def bench(tmp_path) -> Bench:
 def test_a_sound_command_loses_and_doubles_nothing(bench, kind):
     count = Count()
     bench.seconds = 0.001  # so that a disturbance begins before the last write
+    if kind == "kill":
+        (bench.inputs / "pause.txt").touch()  # so that a kill does not come too late on any machine
     for _ in range(3):
         bench.trial(kind, count)
     assert count.trials == 3 and count.disturbed >= 1

@@ -108,11 +108,14 @@ def test_waiting_ends_with_the_other_process_and_is_logged(tmp_path, caplog):
     with another_process(tmp_path) as process:
         thread = threading.Thread(target=work)
         thread.start()
-        assert not entered.wait(0.2)
+        while "waiting for it to end" not in caplog.text:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        assert not entered.wait(0.1)
         process.stdin.close()
         assert entered.wait(30)
         thread.join()
-    assert "another process is packing in" in caplog.text and "waiting for it to end" in caplog.text
+    assert "another process is packing in" in caplog.text
 
 
 def test_place_that_is_no_folder_is_one_line(tmp_path):

@@ -154,7 +154,10 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
         assert worker.is_dir()
         parent.kill()
     for _ in range(300):
-        if not worker.is_dir() or "State:\tZ" in (worker / "status").read_text():
+        try:
+            if "State:\tZ" in (worker / "status").read_text():
+                return
+        except (FileNotFoundError, ProcessLookupError):  # It ended, perhaps while its state was read.
             return
         time.sleep(0.1)
     pytest.fail("the worker outlived its parent")
