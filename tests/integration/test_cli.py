@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,18 +74,30 @@ def test_evaluation_counts_what_it_cannot_score(facepad, run_folder, tiny_manife
     assert sum(sum(counts.values()) for counts in metrics["non_responses"].values()) == 2
 
 
+STOPS_IN_THE_SECOND_STAGE = """
+import os, signal
+from facepad.cli import main
+from facepad.training import callbacks
+
+add = callbacks.EpochLog.add
+
+def add_and_stop(log, row):
+    add(log, row)
+    if len(callbacks.read_epochs(log.path)) == 4:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+callbacks.EpochLog.add = add_and_stop
+main()
+"""
+
+
 def test_run_under_way_is_not_resumed_and_a_killed_one_resumes_to_the_same_end(
     facepad, run_folder, tiny_manifest, recipe, tmp_path
 ):
     folder = tmp_path / "killed"
     words = ["train", str(recipe), str(tiny_manifest), str(folder), "--resume"]
-    process = subprocess.Popen([sys.executable, "-m", "facepad", *words], stderr=subprocess.DEVNULL)
-    log = folder / "metrics.jsonl"
-    for _ in range(4000):
-        if len(read_epochs(log)) >= 4 or process.poll() is not None:  # in the middle of the second stage
-            break
-        time.sleep(0.05)
-    process.send_signal(signal.SIGSTOP)
+    process = subprocess.Popen([sys.executable, "-c", STOPS_IN_THE_SECOND_STAGE, *words], stderr=subprocess.DEVNULL)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     code, _, err = facepad(*words)
     assert (code, err.startswith(f"facepad: another process is training in {folder}")) == (2, True)
     process.send_signal(signal.SIGKILL)

@@ -495,16 +495,17 @@ def test_a_real_ctrl_c_leaves_a_whole_document(make_model, tmp_path):
 
 
 def test_reader_that_closes_the_output_ends_the_work_quietly(model, tmp_path):
-    for number in range(400):
-        write_image(tmp_path / "photos" / f"{number:03}.png", picture(NOBODY))
+    write_image(tmp_path / "photos" / "0000.png", picture(NOBODY))
+    for number in range(1, 4000):
+        os.link(tmp_path / "photos" / "0000.png", tmp_path / "photos" / f"{number:04}.png")
     command = [sys.executable, "-m", "facepad", "predict", str(tmp_path / "photos"), "--model", str(model)]
     command += ["--annotate", str(tmp_path / "shown")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert "000.png" in process.stdout.readline()
+        assert "0000.png" in process.stdout.readline()
         process.stdout.close()
         assert process.wait(timeout=60) == 128 + signal.SIGPIPE
         assert process.stderr.read() == ""
-    assert len(list((tmp_path / "shown").rglob("*.png"))) < 400
+    assert len(list((tmp_path / "shown").rglob("*.png"))) < 4000
 
 
 def test_control_characters_in_names_are_escaped(predict, photos):

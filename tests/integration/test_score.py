@@ -143,7 +143,7 @@ def test_killed_process_costs_no_input(run, model, tmp_path):
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_stopped_run_is_completed_by_the_next(run, model, tmp_path, how):
-    folder = pictures(tmp_path / "in", 60)
+    folder = pictures(tmp_path / "in", 200)
     code = (
         "import sys, pathlib\nfrom helpers.bulk import *\n"
         "from facepad.scale import BulkSettings, score_source, output\noutput.PART_SECONDS = 0\n"
@@ -164,13 +164,13 @@ def test_stopped_run_is_completed_by_the_next(run, model, tmp_path, how):
     driver.send_signal(how)
     assert driver.wait(30) == (130 if how == signal.SIGINT else -9)
     there = len(rows_of(tmp_path / "out"))
-    assert 0 < there < 60
+    assert 0 < there < 200
     if how == signal.SIGINT:
         assert summary_of(tmp_path / "out")["complete"] is False
         assert log_of(tmp_path / "out")[-1]["event"] == "interrupted"
     summary = run(folder)
-    assert (summary["this_run"]["already_there"], summary["this_run"]["scored"]) == (there, 60 - there)
-    assert [row["key"] for row in rows_of(tmp_path / "out")] == [f"{number:04}.png" for number in range(60)]
+    assert (summary["this_run"]["already_there"], summary["this_run"]["scored"]) == (there, 200 - there)
+    assert [row["key"] for row in rows_of(tmp_path / "out")] == [f"{number:04}.png" for number in range(200)]
 
 
 def test_file_that_vanishes_during_the_run_is_recorded_as_unreadable(run, tmp_path):
