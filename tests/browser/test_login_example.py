@@ -6,7 +6,8 @@ import pytest
 
 from facepad.service.keys import KeyLimits, add_key
 from facepad.service.signing import add_signing_key
-from helpers.login import BACKENDS, command, free_port, running
+from helpers.login import BACKENDS, command, running
+from helpers.ports import free_port
 
 
 @pytest.mark.parametrize("kind", BACKENDS)

@@ -18,12 +18,6 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "login"
 BACKENDS = ("python", "node")
 
 
-def free_port() -> int:
-    """A port that is free now."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return free.getsockname()[1]
-
-
 def command(backend: str, port: int) -> list[str]:
     """The command that starts a backend, "python" or "node"."""
     if backend == "python":

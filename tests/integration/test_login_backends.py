@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from facepad.service.signing import Signer, add_signing_key
-from helpers.login import BACKENDS, free_port, running
+from helpers.login import BACKENDS, running
+from helpers.ports import free_port
 
 httpx2 = pytest.importorskip("httpx2")
 

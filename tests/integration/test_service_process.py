@@ -27,6 +27,7 @@ from facepad.errors import InputError, ServiceError
 from facepad.service.keys import add_key
 from facepad.service.server import listen
 from facepad.service.settings import Settings
+from helpers.ports import free_port
 
 RED = cv2.imencode(".png", np.random.default_rng(0).integers((40, 70, 180), (80, 110, 220), (64, 64, 3), np.uint8))[1]
 PHOTO = RED.tobytes()
@@ -108,10 +109,7 @@ def redis(tmp_path_factory):
     command = shutil.which("redis-server")
     if not command:
         pytest.skip("redis-server is not installed")
-    with closing(socket.socket()) as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
+    port, folder = free_port(), tmp_path_factory.mktemp("redis")
     words = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", str(folder)]
     process = subprocess.Popen([command, *words], stdout=subprocess.DEVNULL)
 

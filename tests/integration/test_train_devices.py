@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from facepad.modelfile.run_folder import read_epochs
+from helpers.ports import free_port
 
 FACEPAD = [sys.executable, "-m", "facepad"]
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "facepad"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
 
 
 def _words(recipe: Path, manifest: Path, folder: Path, *more: str) -> list[str]:
@@ -45,7 +46,8 @@ def test_each_epoch_is_logged_once(on_two):
 
 
 def test_torchrun_trains_the_same_as_devices(on_two, recipe, tiny_manifest, tmp_path):
-    done = _run([*TORCHRUN, *_words(recipe, tiny_manifest, tmp_path / "run")])
+    port = ["--master-port", str(free_port())]  # The default port may belong to another training on this machine.
+    done = _run([*TORCHRUN, *port, "-m", "facepad", *_words(recipe, tiny_manifest, tmp_path / "run")])
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("trained: ") == 1
     rows = [

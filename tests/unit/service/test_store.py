@@ -16,6 +16,7 @@ from facepad.errors import InputError
 from facepad.service import store as store_module
 from facepad.service.problems import Problem
 from facepad.service.store import MemoryValues, open_store
+from helpers.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +25,12 @@ def redis(tmp_path_factory):
     command = shutil.which("redis-server")
     if not command:
         pytest.skip("redis-server is not installed")
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
+    port, folder = free_port(), tmp_path_factory.mktemp("redis")
     process = subprocess.Popen(
         [command, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
         stdout=subprocess.DEVNULL,
     )
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
+    while process.poll() is None:
         with closing(socket.socket()) as probe:
             if not probe.connect_ex(("127.0.0.1", port)):
                 break
@@ -186,8 +184,7 @@ def test_rate_is_counted_by_caller(address):
 
 
 def test_store_that_is_away_is_a_problem_and_not_ready():
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = free_port()
 
     async def scenario(store):
         for asking in (store.tokens.put("a", "b", 1), store.tokens.take("a"), store.wait("c", 1)):
