@@ -88,7 +88,9 @@ def backend(request, service, tmp_path_factory) -> Iterator[httpx2.Client]:
 def log_in(backend, service: Service, session: str, signed=Service.sign, user: str | None = None) -> tuple[int, str]:
     """Log in with a result that ``signed`` makes when the session is open."""
     service.session = session
-    attempt = backend.post("/login/start", json={"user": user or session}).json()["attempt"]
+    started = backend.post("/login/start", json={"user": user or session})
+    assert started.status_code == 200, started.text
+    attempt = started.json()["attempt"]
     service.signed = signed(service)
     answer = backend.post("/login/finish", json={"attempt": attempt})
     again = backend.post("/login/finish", json={"attempt": attempt})
