@@ -39,7 +39,7 @@ class CandidateResult:
         acer: ACER at thresholds that were chosen on other people.
         fold_eer: Mean of the folds' EERs, a fraction. The choice goes by this figure.
         size: Bytes of the networks.
-        seconds: Measured seconds of all fits and scores; None if unknown.
+        seconds: Measured seconds of all fits and scores, of a fusion those of its members; None if unknown.
     """
 
     name: str

@@ -195,10 +195,21 @@ def _description(
         networks=tuple(networks),
         calibration=calibration,
         license=" AND ".join(dict.fromkeys(filter(None, (member.license for member in members)))),
-        scope=" ".join(dict.fromkeys(filter(None, (member.scope for member in members)))),
+        scope=_scope(members),
         source=f"fused from {', '.join(member.name for member in members)}",
         facts=facts,
     )
+
+
+def _scope(members: Sequence[Description]) -> str:
+    """The members' scopes, each once. Different scopes get the names of the members that they apply to."""
+    names: dict[str, list[str]] = {}
+    for member in members:
+        if member.scope:
+            names.setdefault(member.scope, []).append(member.name)
+    if len(names) < 2:
+        return "".join(names)
+    return "; ".join(f"{', '.join(own)}: {scope.rstrip('.')}" for scope, own in names.items()) + "."
 
 
 def _member_network(number: int, member: Description, network: Network, weight: float) -> Network:

@@ -97,6 +97,12 @@ def test_a_fused_model_says_what_it_is_made_of(members, tiny_manifest):
     assert description.calibration.offset == -0.5
 
 
+def test_different_scopes_name_the_members_that_they_apply_to(model, tiny_manifest):
+    scopes = {"a": "Photos.", "b": "One site; prints.", "c": "Photos."}
+    parts = [model(name, [9, 9, 9], scope=scope) for name, scope in scopes.items()]
+    assert fuse_models(parts, tiny_manifest).bundle.description.scope == "a, c: Photos; b: One site; prints."
+
+
 def test_members_without_calibration_fuse_to_a_model_without(model, tiny_manifest):
     fused = fuse_models([model("a", [1, 2, 3]), model("b", [3, 2, 1])], tiny_manifest).bundle
     assert fused.description.calibration == Calibration()

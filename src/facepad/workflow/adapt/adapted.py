@@ -61,7 +61,8 @@ class Adapted:
         bundle: The model file's content.
         left_out: Name of a candidate -> reason why it has no result.
         notes: Limitations of the result, such as a calibration without training.
-        seconds: Measured seconds of each candidate, of ``final`` and of ``evidence``.
+        seconds: Measured seconds of each candidate, of ``final`` and of ``evidence``. The seconds of a fusion contain
+            those of its members. Fits that an earlier, killed call has finished do not count.
         evidence: The short-cut probes, and the error against the number of people.
     """
 

@@ -22,7 +22,7 @@ from facepad.training.augment import Augmentation
 if TYPE_CHECKING:
     from facepad.models import StagedModel
 
-__all__ = ["Candidate", "Found", "Kind", "Training", "find_candidates", "fusions"]
+__all__ = ["Candidate", "Found", "Kind", "Training", "find_candidates", "fusions", "require_torch"]
 
 Kind = Literal["as-is", "trained", "fused"]
 """The kind of a candidate: a public network without changes, a trained network, or a fusion of several networks."""
@@ -134,14 +134,24 @@ def find_candidates(detector: str, *, train: bool = True, depth: bool = True) ->
     Raises:
         ModelError: no candidate is on this machine, or PyTorch is not installed and networks may be trained.
     """
-    if train and importlib.util.find_spec("torch") is None:
-        raise ModelError("training needs PyTorch, which is not installed: pip install 'facepad[train]'")
+    if train:
+        require_torch()
     candidates, missing = _public()
     tuned = _tuned(candidates, missing) if train else []
     trained = _from_imagenet(detector, missing, depth=depth) if train else []
     if not candidates and not trained:
         raise ModelError(f"no network is on this machine to adapt: {_in_short(missing)}")
     return Found((*candidates, *tuned, *trained), missing)
+
+
+def require_torch() -> None:
+    """Refuse to train without PyTorch.
+
+    Raises:
+        ModelError: PyTorch is not installed.
+    """
+    if importlib.util.find_spec("torch") is None:
+        raise ModelError("training needs PyTorch, which is not installed: pip install 'facepad[train]'")
 
 
 def _in_short(missing: Mapping[str, str]) -> str:
@@ -157,11 +167,16 @@ def _in_short(missing: Mapping[str, str]) -> str:
 
 
 def fusions(members: Sequence[Candidate], most: int = 3) -> list[Candidate]:
-    """Fusions of two to ``most`` networks of different public origins, and of a public network with its own copy."""
+    """Fusions of two to ``most`` networks of different public origins, and of a public network with its own copy.
+
+    Only the copies of one public network are trained, so no fusion has copies of two.
+    """
     found = []
     single = [each for each in members if each.single]
     for parts in (parts for count in range(2, most + 1) for parts in combinations(single, count)):
         public = [part.origin for part in parts if part.origin != _IMAGENET]
+        if len({part.origin for part in parts if part.copy}) > 1:
+            continue
         different = len(set(public)) == len(public)
         if different or (len(parts) == 2 and {part.kind for part in parts} == {"as-is", "trained"}):
             names = tuple(part.name for part in parts)

@@ -31,7 +31,7 @@ from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample
 from facepad.workflow.adapt.adapted import Adapted, AdaptSettings
 from facepad.workflow.adapt.amounts import MIN_PEOPLE, can_train, people_of
-from facepad.workflow.adapt.candidates import Candidate, find_candidates
+from facepad.workflow.adapt.candidates import Candidate, find_candidates, require_torch
 from facepad.workflow.adapt.choice import (
     Judged,
     ThresholdChoice,
@@ -72,6 +72,7 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
     Raises:
         InputError: the site cannot be used, ``out`` holds another adaptation or other files, or a column makes no
             groups.
+        ModelError: no network is on this machine, or PyTorch is not installed and networks may be trained.
         BusyError: another process adapts in the folder.
         RunError: the disk is full.
     """
@@ -80,6 +81,8 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
     read = read_site(site)
     check_columns(read.samples, settings.by)
     _require_usable(out)
+    if can_train(read.samples):
+        require_torch()  # before the search for faces, which takes minutes
     with exclusive(out, "adapting"):
         manifest = prepare_site(read, out, settings.jobs, progress)
         samples = read_manifest(manifest)
@@ -201,7 +204,8 @@ class _Job:
                     left_out[each.name] = _DIVERGED
                 except MetricError as error:
                     left_out[each.name] = str(error)
-                seconds[each.name] = time.monotonic() - begun
+                # a fusion costs what its members cost
+                seconds[each.name] = time.monotonic() - begun + sum(seconds[name] for name in each.members)
         if not judged:
             raise InputError(f"no candidate tells the classes apart: {'; '.join(left_out.values())}")
         return judged, left_out, seconds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,7 +89,8 @@ class Plan:
             f"{len(self.folds)} folds, {each} held out in each" if self.folds else "calibration alone, without training"
         )
         rows = [f"  {self.seconds[each.name]:5.0f} s  {each.name}: {each.title}" for each in self.candidates]
-        fused = [f"         and {number_of(len(self.fused), 'fusion')} of two or three of them"] if self.fused else []
+        most = self._most_fusions()
+        fused = [f"         and {number_of(most, 'fusion')} of two or three of them"] if most else []
         copied = sum(each.copy for each in self.candidates) > 1
         copies = ["         only the copy of the public network that does best here is trained"] if copied else []
         refits = [f"  {self.refits:5.0f} s  at most, for refits with fewer people"] if self.refits else []
@@ -96,6 +98,14 @@ class Plan:
         left = [f"  left out: {name}: {why}" for name, why in self.left_out.items()]
         first = f"plan: {counts}; {way}; about {self.total + self.final + self.refits:.0f} s"
         return [first, *rows, *copies, *fused, *final, *refits, *left, f"the winner is chosen by: {RULE}"]
+
+    def _most_fusions(self) -> int:
+        """The largest number of fusions that get a result, as the copies of one public network alone are trained."""
+        origin_of = {each.name: each.origin for each in self.candidates if each.copy}
+        of_copies = Counter(
+            origin for each in self.fused for origin in {origin_of[name] for name in each.members if name in origin_of}
+        )
+        return len(self.fused) - of_copies.total() + max(of_copies.values(), default=0)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain values for JSON."""

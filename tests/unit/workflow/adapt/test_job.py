@@ -143,6 +143,8 @@ def test_chosen_candidate_is_listed_first(home, monkeypatch, tmp_path):
     adapted = adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)
     first, *others = adapted.judged
     assert first.name == adapted.winner.name and len(others) == 2
+    seconds = adapted.seconds
+    assert seconds["tiny+tiny-tuned"] >= seconds["tiny"] + seconds["tiny-tuned"]  # a fusion costs what its members cost
     assert others == sorted(others, key=error) and error(first) > error(others[-1])
 
 
@@ -255,6 +257,7 @@ def test_machine_without_pytorch_is_told_the_extra(home, monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ModelError, match=r"pip install 'facepad\[train\]'"):
         adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)
+    assert not list(tmp_path.glob("out/*"))  # before any work
 
 
 def test_groups_of_people_are_measured_by_the_out_of_fold_decisions(home, fits, facepad, tmp_path):

@@ -77,3 +77,10 @@ def test_trained_networks_are_fused_but_two_copies_of_one_public_network_are_not
     names = {each.name for each in plan_of(3, *TRAINED, replace(TRAINED[0], name="twin")).fused}
     assert {"copy+own", "own+other", "copy+own+other"} <= names
     assert not any("copy" in name and "twin" in name for name in names)
+
+
+def test_plan_counts_only_fusions_that_can_get_a_result():
+    copy, *own = TRAINED
+    plan = plan_of(3, copy, replace(copy, name="twin", origin="second"), *own)
+    assert len(plan.fused) == 7 and not any("copy" in each.members and "twin" in each.members for each in plan.fused)
+    assert "         and 4 fusions of two or three of them" in plan.lines()  # only one of the copies is trained
