@@ -139,7 +139,7 @@ def _serving(log: Path, *options: object) -> Iterator[str]:
 
 
 def _ready(process: subprocess.Popen[bytes], log: Path) -> str:
-    for _ in range(600):
+    for _ in range(1800):  # three minutes: a busy machine takes one
         said = re.search(r"serving on (http://\S+)", log.read_text())
         if process.poll() is not None:
             break

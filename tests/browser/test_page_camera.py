@@ -189,7 +189,7 @@ def test_live_view_shows_no_verdict_while_an_answer_is_late(visit, camera_file):
 
     here.page.route("**/v1/liveness*", lambda route: None)
 
-    expect(here.page.locator("#hint")).to_have_text("Waiting for the service.", timeout=10_000)
+    expect(here.page.locator("#hint")).to_have_text("Waiting for the service.", timeout=30_000)
     here.see_no_verdict("Waiting for the service.")
 
 

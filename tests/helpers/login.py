@@ -35,7 +35,7 @@ def running(backend: str, port: int, log: Path, **environment: str) -> Iterator[
     with log.open("wb") as file:
         process = subprocess.Popen(started, stdout=file, stderr=file, env=os.environ | environment)
     try:
-        for _ in range(600):
+        for _ in range(1800):
             with closing(socket.socket()) as probe:
                 if not probe.connect_ex(("127.0.0.1", port)):
                     break
