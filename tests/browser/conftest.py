@@ -42,6 +42,16 @@ def _expect(locator):
     return _playwright().expect(locator)
 
 
+_FOLLOW = """selectors => {
+  window.shown = Object.fromEntries(selectors.map((selector) => [selector, []]));
+  for (const [selector, texts] of Object.entries(window.shown)) {
+    const element = document.querySelector(selector);
+    const observer = new MutationObserver(() => texts.push(element.textContent));
+    observer.observe(element, { childList: true, characterData: true, subtree: true });
+  }
+}"""
+
+
 @dataclass
 class Visit:
     """A page before the service, and what may not happen there.
@@ -99,6 +109,14 @@ class Visit:
         for part in ("#chip", "#bar", "#advice", "#evidence", "#shown", "#details"):
             _expect(page.locator(part)).to_be_hidden()
         _expect(page.locator(".box rect")).to_have_count(0)
+
+    def follow(self, *selectors: str) -> None:
+        """Keep each text that these elements show from now on. A busy machine may not see a short one in time."""
+        self.page.evaluate(_FOLLOW, list(selectors))
+
+    def shown(self, selector: str) -> list[str]:
+        """The texts that a followed element has shown, in order."""
+        return self.page.evaluate("selector => window.shown[selector]", selector)
 
     def saved(self) -> list[dict]:
         """The entries of the downloaded history."""

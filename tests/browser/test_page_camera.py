@@ -138,11 +138,12 @@ def test_live_view_waits_as_long_as_a_busy_service_says_and_goes_on(visit, camer
     before = lambda page: page.route("**/v1/liveness*", busy_once)  # noqa: E731
     here = visit(camera_file("live"), expected=(429, *NO_CHECKS), before=before)
     here.start_camera()
+    here.follow("#hint")
 
     button(here, "Live view").click()
 
-    expect(here.page.locator("#hint")).to_have_text("The service is busy. Going on in 2 s.")
     here.see("Live")
+    assert "The service is busy. Going on in 2 s." in here.shown("#hint")
     assert times[1] - times[0] > 1.9
 
 
@@ -159,12 +160,13 @@ def test_live_view_goes_on_when_the_service_is_back(visit, camera_file):
     before = lambda page: page.route("**/v1/liveness*", away_twice)  # noqa: E731
     here = visit(camera_file("live"), expected=("ERR_CONNECTION_REFUSED", *NO_CHECKS), before=before)
     here.start_camera()
+    here.follow("#hint")
 
     button(here, "Live view").click()
 
-    expect(here.page.locator("#hint")).to_have_text("The service cannot be reached. Going on in 2 s.")
-    expect(here.page.locator("#hint")).to_have_text("The service cannot be reached. Going on in 4 s.")
     here.see("Live")
+    said = [text for text in here.shown("#hint") if "cannot be reached" in text]
+    assert said == [f"The service cannot be reached. Going on in {seconds} s." for seconds in (2, 4)]
     expect(here.page.locator("#chip")).to_contain_text("Live 0.")
 
 
@@ -175,9 +177,9 @@ def test_live_view_shows_no_verdict_while_the_service_is_away(visit, camera_file
     expect(here.page.locator("#chip")).to_contain_text("Live 0.")
 
     here.page.route("**/v1/liveness*", lambda route: route.abort("connectionrefused"))
-    expect(here.page.locator("#hint")).to_have_text("The service cannot be reached. Going on in 4 s.")
+    expect(here.page.locator("#hint")).to_contain_text("The service cannot be reached. Going on in")
 
-    here.see_no_verdict("The service cannot be reached. Going on in 4 s.")
+    here.see_no_verdict("The service cannot be reached. Going on in")
     here.shoot("live-view-away")
 
 
@@ -226,11 +228,12 @@ def test_live_view_tells_screen_readers_changes_alone(visit, camera_file):
 def test_recorded_clip_is_judged_as_one(visit, camera_file):
     here = visit(camera_file("live"), expected=NO_CHECKS)
     here.start_camera()
+    here.follow("#step-text")
 
     button(here, "Record clip").click()
-    expect(here.page.locator("#step")).to_have_text("Recording")
 
     here.see("Live")
+    assert "Recording" in here.shown("#step-text")
     entry = here.saved()[0]
     assert entry["source"] == "Clip" and entry["answer"]["files"][0]["kind"] == "clip"
     seconds = [frame["seconds"] for frame in entry["answer"]["files"][0]["frames"]]
