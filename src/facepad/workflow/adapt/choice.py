@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facepad.errors import InputError
+from facepad.errors import InputError, MetricError
 from facepad.metrics import (
     Note,
     NoteKind,
@@ -22,6 +23,7 @@ from facepad.metrics import (
     eer,
     make_preset,
     parse_criterion,
+    remarks,
     scores_sha256,
     summarize,
     threshold_at,
@@ -32,7 +34,7 @@ from facepad.modelfile.bundle import Calibration
 from facepad.modelfile.scorers import calibrated, sigmoid
 from facepad.types import Label, ScoreRecord
 from facepad.workflow.adapt.folds import Fold
-from facepad.workflow.adapt.logits import Logits, classes_of, fit_calibration, lines_of, mapped
+from facepad.workflow.adapt.logits import Logits, classes_of, even_logit, fit_calibration, lines_of, mapped
 
 __all__ = [
     "MOST",
@@ -242,23 +244,27 @@ def _chosen(lines: Logits, choice: ThresholdChoice, source: str) -> Threshold:
     if wanted.name == "fixed":
         return replace(choose_threshold(lines, _logit(wanted.number), source=source), criterion=str(wanted))
     pooled = choose_threshold(lines, choice.criterion, source=source)
-    found = _fold_thresholds(lines, choice)
-    if found is None:
+    if not _differ(choice):
         return pooled
-    own = np.array(list(found.values()))
-    text = f"the mean of the thresholds of {len(own)} folds, each with a network of its own"
-    notes = (*pooled.origin.notes, Note(NoteKind.REMARK, text))
-    return replace(
-        pooled, value=float(own.mean()), origin=replace(pooled.origin, interval=_mean_interval(own), notes=notes)
+    text = "the score of 0.5 of the calibration, because each fold has networks of its own"
+    origin = replace(
+        pooled.origin,
+        interval=_jackknife_interval(lines, choice),
+        separable=False,
+        notes=(*(note for note in pooled.origin.notes if note.kind is not NoteKind.SEPARABLE), *remarks([text])),
     )
+    return replace(pooled, value=even_logit(lines), origin=origin)
 
 
-def _mean_interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % interval of the mean by Student's t."""
+def _jackknife_interval(lines: Logits, choice: ThresholdChoice) -> tuple[float, float]:
+    """95 % interval of `even_logit` by the jackknife over folds, with Student's t."""
     from scipy.stats import t  # slow import
 
-    reach = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * float(values.std(ddof=1)) / math.sqrt(len(values))
-    return float(values.mean()) - reach, float(values.mean()) + reach
+    value, count = even_logit(lines), len(choice.folds)
+    without = np.array([_threshold_of(_others(lines, fold), choice) for fold in choice.folds])
+    error = math.sqrt((count - 1) / count * float(((without - without.mean()) ** 2).sum()))
+    reach = float(t.ppf((1 + CONFIDENCE) / 2, count - 1)) * error
+    return value - reach, value + reach
 
 
 def _as_probability(threshold: Threshold, logits: Logits, calibration: Calibration) -> Threshold:
@@ -286,10 +292,7 @@ def decided(lines: Logits, choice: ThresholdChoice) -> list[ScoreRecord]:
         threshold = _threshold_of(lines, choice)
         return mapped(lines, lambda values: values - threshold)
     fold_of = {person: fold.number for fold in folds for person in fold.people}
-    thresholds = {
-        fold.number: _threshold_of([line for line in lines if line.subject not in fold.people], choice)
-        for fold in folds
-    }
+    thresholds = {fold.number: _threshold_of(_others(lines, fold), choice) for fold in folds}
     return [
         line if line.score is None else replace(line, score=line.score - thresholds[fold_of[line.subject]])
         for line in lines
@@ -304,8 +307,12 @@ def _expected(lines: Logits, decisions: Logits, choice: ThresholdChoice) -> dict
     their own fold, they have fewer errors. The interval reaches from the lower end of the second rate to the upper end
     of the first.
     """
-    expected, own = expected_rates(decisions), _fold_thresholds(lines, choice)
-    if own is None:
+    expected = expected_rates(decisions)
+    if not _differ(choice):
+        return expected
+    parts = _by_fold(lines, choice.folds).items()
+    own = {number: threshold_at(*scores, choice.criterion) for number, scores in parts}
+    if len(own) < 2:
         return expected
     threshold_of = {person: own[fold.number] for fold in choice.folds if fold.number in own for person in fold.people}
     held = [line for line in lines if line.score is not None and line.subject in threshold_of]
@@ -317,28 +324,27 @@ def _threshold_of(lines: Logits, choice: ThresholdChoice) -> float:
     wanted = parse_criterion(choice.criterion)
     if wanted.name == "fixed":
         return _logit(wanted.number)
-    own = _fold_thresholds(lines, choice)
-    if own is not None:
-        return float(np.mean(list(own.values())))
+    if _differ(choice):
+        with suppress(MetricError):  # fewer people can have scores that no calibration fits
+            return even_logit(lines)
     kinds = [str(line.species) for line in lines if line.label is Label.ATTACK and line.score is not None]
     return threshold_at(*classes_of(lines), choice.criterion, kinds)
 
 
-def _fold_thresholds(lines: Logits, choice: ThresholdChoice) -> dict[int, float] | None:
-    """The threshold that the people of each fold give, by the fold's number; None if all lines give one together.
+def _others(lines: Logits, fold: Fold) -> list[ScoreRecord]:
+    return [line for line in lines if line.subject not in fold.people]
 
-    Networks of different folds differ in the place of their threshold. The threshold of the pooled logits mixes this
-    difference with the errors, and suits the final model less than the mean. The logits of one network belong together.
-    So do the logits for a criterion that limits an error rate: differences between people then count towards the rate.
+
+def _differ(choice: ThresholdChoice) -> bool:
+    """Whether each fold has networks of its own, so that the threshold is the score of 0.5 of the calibration.
+
+    The scores of different networks are on different scales, and those of a few people often do not overlap. The place
+    of equal error rates then depends on a few scores near the gap. The smoothed calibration depends on all scores. A
+    criterion that limits an error rate needs the pooled scores: differences between people count towards the rate.
     """
-    bona_fide, attack = classes_of(lines)
-    if not choice.trained or parse_criterion(choice.criterion).name not in {"eer", "min-hter"}:
-        return None
-    if len(bona_fide) and len(attack) and bona_fide.min() > attack.max():
-        return None  # one threshold separates the classes in all folds
-    folds = _by_fold(lines, choice.folds).items()
-    own = {number: threshold_at(*scores, choice.criterion) for number, scores in folds}
-    return own if len(own) > 1 else None
+    return (
+        choice.trained > 0 and len(choice.folds) > 1 and parse_criterion(choice.criterion).name in {"eer", "min-hter"}
+    )
 
 
 def _by_fold(records: Logits, folds: Sequence[Fold]) -> dict[int, tuple[NDArray[np.float64], NDArray[np.float64]]]:

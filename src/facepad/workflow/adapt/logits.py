@@ -13,7 +13,7 @@ from facepad.modelfile.bundle import Calibration
 from facepad.modelfile.scorers import calibrated
 from facepad.types import Label, ScoreRecord
 
-__all__ = ["Logits", "classes_of", "fit_calibration", "lines_of", "mapped"]
+__all__ = ["Logits", "classes_of", "even_logit", "fit_calibration", "lines_of", "mapped"]
 
 Logits = Sequence[ScoreRecord]
 """Records of a candidate whose scores are logits, positive for bona fide."""
@@ -31,8 +31,7 @@ def fit_calibration(logits: Logits, source: str) -> Calibration:
         MetricError: a class has no logits, or bona fide samples do not have the higher logits.
     """
     bona_fide, attack = classes_of(logits)
-    people = [len({record.subject for record in logits if record.label is label}) for label in Label]
-    slope, offset = fit_platt(bona_fide, attack, targets=((people[0] + 1) / (people[0] + 2), 1 / (people[1] + 2)))
+    slope, offset = _smoothed_line(logits)
     notes = remarks(["fitted to targets that are smoothed by the number of people"])
     line = Calibration(method="platt", slope=slope, offset=offset, source=source, notes=notes)
     before, after = (
@@ -40,6 +39,21 @@ def fit_calibration(logits: Logits, source: str) -> Calibration:
         for which in (Calibration(), line)
     )
     return line.model_copy(update={"ece_before": before, "ece_after": after})
+
+
+def even_logit(logits: Logits) -> float:
+    """The logit to which `fit_calibration` gives a probability of 0.5.
+
+    Raises:
+        MetricError: a class has no logits, or bona fide samples do not have the higher logits.
+    """
+    slope, offset = _smoothed_line(logits)
+    return -offset / slope
+
+
+def _smoothed_line(logits: Logits) -> tuple[float, float]:
+    people = [len({record.subject for record in logits if record.label is label}) for label in Label]
+    return fit_platt(*classes_of(logits), targets=((people[0] + 1) / (people[0] + 2), 1 / (people[1] + 2)))
 
 
 def classes_of(records: Logits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -143,12 +143,26 @@ MOVED = {"anna": ([9.0, 8.0], [5.0, 4.0]), "ben": ([1.0, 2.0], [-3.0, -2.0]), "c
 
 
 @pytest.mark.parametrize("criterion", ["eer", "min-hter"])
-def test_threshold_of_networks_of_their_own_is_the_mean_of_the_folds_thresholds(criterion):
-    assert logit_threshold(judged(records(MOVED), criterion=criterion, trained=1)) == pytest.approx(0.0)
-    skewed = records(dict(MOVED, anna=([90.0, 80.0], [50.0, 40.0])))
-    own, one = (judged(skewed, criterion=criterion, trained=each) for each in (1, 0))
-    assert logit_threshold(own) == pytest.approx((65 - 0.5 - 6.0) / 3)
-    assert logit_threshold(one) < 9.0  # the logits of one network are compared as they are
+@pytest.mark.parametrize("logits", [MOVED, SEPARABLE])
+def test_threshold_of_networks_of_their_own_is_the_score_of_one_half(logits, criterion):
+    own, one = (judged(records(logits), criterion=criterion, trained=each) for each in (1, 0))
+    assert own.threshold.value == pytest.approx(0.5)
+    assert own.threshold.criterion == criterion
+    assert logit_threshold(own) != pytest.approx(logit_threshold(one))
+
+
+def test_threshold_of_networks_of_their_own_depends_on_all_scores_and_not_only_on_those_near_the_gap():
+    far = dict(SEPARABLE, ben=([15.0, 19.0, 17.0], [-2.0, -3.0]))
+    near, moved = (logit_threshold(judged(records(each), trained=1)) for each in (SEPARABLE, far))
+    assert moved > near
+    assert logit_threshold(judged(records(far))) == pytest.approx(logit_threshold(judged(records(SEPARABLE))))
+
+
+def test_people_whose_scores_fit_no_calibration_get_the_threshold_of_equal_error_rates():
+    wrong = dict(SEPARABLE, anna=([6.0, 7.0, 8.0], [-44.0, -33.0]), ben=([-9.0], [9.0]), cleo=([-8.0], [8.0]))
+    result = judged(records(wrong), trained=1)
+    assert result.threshold.value == pytest.approx(0.5)
+    assert all(math.isfinite(each.score) for each in result.decided)
 
 
 def test_interval_of_networks_of_their_own_begins_at_the_error_with_the_thresholds_of_their_own_folds():
@@ -157,16 +171,12 @@ def test_interval_of_networks_of_their_own_begins_at_the_error_with_the_threshol
     assert one.low > 0.0
 
 
-def test_origin_of_a_mean_of_thresholds_describes_the_scores_as_they_are():
+def test_origin_of_the_score_of_one_half_describes_the_scores_as_they_are():
     own, one = (judged(records(MOVED), trained=each).threshold.origin for each in (1, 0))
     assert not own.separable and not has_note(own.notes, NoteKind.SEPARABLE)
     assert own.sha256 == one.sha256
-    assert "3 folds" in str(own.notes[-1])
+    assert "0.5 of the calibration" in str(own.notes[-1])
     assert own.interval[0] < 0.5 < own.interval[1] and own.interval[1] - own.interval[0] > 0.1
-
-
-def test_scores_that_one_threshold_separates_get_the_middle_of_the_gap_from_networks_of_their_own_too():
-    assert logit_threshold(judged(records(SEPARABLE), trained=1)) == pytest.approx(1.5)
 
 
 def test_limit_of_a_rate_applies_to_the_scores_of_all_networks_together():
