@@ -33,7 +33,7 @@ from onnx import numpy_helper
 from _common import made_by, markdown, parser, processor_time, publish
 from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.media.images import read_image
-from facepad.metrics import eer, hter, threshold_at
+from facepad.metrics import eer, hter, read_scores, threshold_at
 from facepad.metrics.expected import expected_rates
 from facepad.modelfile.bundle import Bundle, read_bundle
 from facepad.modelfile.scorers import BundleScorer, Prepared
@@ -44,6 +44,7 @@ from facepad.workflow.adapt.choice import ThresholdChoice, decided
 from facepad.workflow.adapt.fitting import FitData, fit_candidate
 from facepad.workflow.adapt.folds import folds_by_person, people_by_class
 from facepad.workflow.adapt.job import adapt
+from facepad.workflow.adapt.logits import even_logit
 from facepad.workflow.calibrate import LogitScorer
 from facepad.workflow.scoring import score_samples
 
@@ -205,6 +206,7 @@ def _ways(adapted: Adapted, folder: Path, tested: Crops) -> dict[str, dict[str, 
         ],
         axis=0,
     )
+    out_of_fold = [each for fold in folds for each in read_scores(work / TUNED / f"fold-{fold.number}.csv").records]
     on_all = tested.logits(whole)
     low, high = _scale(seen, seen.logits(whole), np.ones(len(samples), bool))
     place = threshold_at(*seen.split(matched))
@@ -213,6 +215,7 @@ def _ways(adapted: Adapted, folder: Path, tested: Crops) -> dict[str, dict[str, 
         "mean logits of the folds": _rates(tested, np.mean([tested.logits(m) for m in models], axis=0), threshold),
         "trained on all": _rates(tested, on_all, threshold),
         "trained on all, pooled": _rates(tested, on_all, threshold_at(*seen.split(pooled))),
+        "trained on all, even": _rates(tested, on_all, even_logit(out_of_fold)),
         "trained on all, matched": _rates(tested, on_all, low + place * (high - low)),
     }
 
@@ -357,10 +360,11 @@ counts the draws whose HTER lies in the interval, with its lower end rounded to 
 features that an earlier draw has stored, and are left out where the trainings themselves were stored.
 
 {table}
-The trained copy alone: three ways to make one model of all people, and two other thresholds. The threshold is the mean
+The trained copy alone: three ways to make one model of all people, and three other thresholds. The threshold is the mean
 of the thresholds of the folds, each from the logits of its own people. The mean of the logits needs as many networks as
-there are folds. *Pooled* takes the threshold of all out-of-fold logits together. *Matched* puts this threshold at the
-same place between the mean logits of both classes in training.
+there are folds. *Pooled* takes the threshold of all out-of-fold logits together. *Even*, the way of `facepad adapt`, is
+the score of 0.5 of the calibration of these logits. *Matched* puts the pooled threshold at the same place between the
+mean logits of both classes in training.
 
 {ways}"""
 
