@@ -360,11 +360,11 @@ counts the draws whose HTER lies in the interval, with its lower end rounded to 
 features that an earlier draw has stored, and are left out where the trainings themselves were stored.
 
 {table}
-The trained copy alone: three ways to make one model of all people, and three other thresholds. The threshold is the mean
-of the thresholds of the folds, each from the logits of its own people. The mean of the logits needs as many networks as
-there are folds. *Pooled* takes the threshold of all out-of-fold logits together. *Even*, the way of `facepad adapt`, is
-the score of 0.5 of the calibration of these logits. *Matched* puts the pooled threshold at the same place between the
-mean logits of both classes in training.
+The trained copy alone: three ways to make one model of all people, and three other thresholds. The threshold is the
+mean of the thresholds of the folds, each from the logits of its own people. The mean of the logits needs as many
+networks as there are folds. *Pooled* takes the threshold of all out-of-fold logits together. *Even*, the way of
+`facepad adapt`, is the score of 0.5 of the calibration of these logits. *Matched* puts the pooled threshold at the same
+place between the mean logits of both classes in training.
 
 {ways}"""
 
