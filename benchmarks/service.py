@@ -31,9 +31,10 @@ from _common import made_by, markdown, packages, parser, publish
 from _server import MOST, Row, Server, processor_seconds, redis, resident, serving
 from facepad.datasets.synthetic import SyntheticSet, generate
 from facepad.errors import ModelError
+from facepad.modelfile.catalog import DEFAULT_MODEL
 from facepad.predict.predictor import Predictor
 
-SHIPPED, DEFAULT = "nuaa-research", "public-fusion"
+SHIPPED, DEFAULT = "nuaa-research", DEFAULT_MODEL
 CLIENTS = 16
 IMAGES = 16
 BATCH = 32  # images in one call of the predictor

@@ -75,7 +75,7 @@ ModelArgument = Annotated[
     str, typer.Argument(help="Run folder, model file, or name of a model (facepad list models).", show_default=False)
 ]
 ModelOption = Annotated[
-    str | None, typer.Option(help="Name of a model, model file or run folder; default: public-fusion.")
+    str | None, typer.Option(help="Name of a model, model file or run folder; default: public-trio.")
 ]
 ThresholdOption = Annotated[
     str | None,

@@ -95,7 +95,13 @@ def create_app(settings: Settings | None = None, predictor: Predictor | None = N
         await running.store.close()
 
     app = FastAPI(
-        title="facepad", version=__version__, description=_ABOUT, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="facepad",
+        version=__version__,
+        description=_ABOUT,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # See `Telemetry`. A trace would have URLs.
     )
     app.state.running = running
     for router in (v1, session_routes, upload_routes, open_routes, page_routes):

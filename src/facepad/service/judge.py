@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
+from typing import Any
 
 import cv2
 import numpy as np
@@ -167,8 +168,7 @@ class Judge:
                 return seen
             return await self._pool.run(caller, seen.cost, self._examine, seen, caller)
 
-        waiting = [examine(file) for file in files]
-        results = await asyncio.gather(*waiting, return_exceptions=True)
+        results = await _outcomes([examine(file) for file in files])
         examined, unreadable = [], []
         for number, result in enumerate(results):
             if isinstance(result, MediaError):
@@ -221,6 +221,17 @@ class Judge:
         decision = replace(decision, depth_map=_depth_of(decision, frames))
         parts = tuple(map(FramePart.of, frames))
         return ClipPart(decision=_decision_part(decision, depth=depth), frames=parts, note=file.note)
+
+
+async def _outcomes(waiting: Sequence[Coroutine[Any, Any, ExaminedFile]]) -> Sequence[ExaminedFile | BaseException]:
+    """The results or errors of coroutines. A single one, the usual case, needs no task of its own."""
+    if len(waiting) == 1:
+        try:
+            return [await waiting[0]]
+        except MediaError as error:
+            return [error]
+    outcomes: list[ExaminedFile | BaseException] = await asyncio.gather(*waiting, return_exceptions=True)
+    return outcomes
 
 
 def _depth_of(decision: Decision, frames: Sequence[FrameDecision]) -> NDArray[np.float32] | None:

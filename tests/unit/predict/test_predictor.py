@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from facepad.faces.yunet import YUNET
 from facepad.files.downloads import find_local
 from facepad.media.images import MAX_PIXELS, write_image
 from facepad.media.videos import write_video
-from facepad.modelfile.catalog import DEFAULT_MODEL, FALLBACK_MODEL, described_models, load_default
+from facepad.modelfile.catalog import DEFAULT_MODEL, FALLBACK_MODEL, PART_MODEL, described_models, load_default
 from facepad.modelfile.catalog.described import read_described
 from facepad.modelfile.scorers import BundleScorer
 from facepad.predict.policy import decide_frames
@@ -402,8 +403,26 @@ def test_default_model_with_a_wrong_file_is_an_error(monkeypatch, tmp_path):
     for name in (*DEFAULT_FILES, YUNET.name):
         (tmp_path / name).write_bytes(b"another network")
     monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
-    with pytest.raises(ModelError, match="is not the file that model public-fusion describes"):
+    with pytest.raises(ModelError, match="is not the file that model public-trio describes"):
         facepad.load()
+
+
+def test_default_model_offline_is_the_fusion_whose_files_are_there(
+    models_folder, no_network, caplog, monkeypatch, tmp_path
+):
+    names = [network.file for network in read_described(described_models()[PART_MODEL]).networks] + [YUNET.name]
+    if not all((models_folder / name).is_file() for name in names):
+        pytest.skip(f"the networks of {PART_MODEL} are not there")
+    for name in names:
+        shutil.copy(models_folder / name, tmp_path)
+    monkeypatch.setenv("FACEPAD_MODELS", str(tmp_path))
+    predictor = facepad.load()
+    assert predictor.bundle.description.name == PART_MODEL and predictor.pipeline.detector == "yunet"
+    [line] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    for words in (DEFAULT_MODEL, PART_MODEL, "34 % ACER", "facepad download"):
+        assert words in line
+    (tmp_path / names[0]).unlink()
+    assert facepad.load(detector="dlib").bundle.description.name == FALLBACK_MODEL
 
 
 def test_file_in_the_working_directory_does_not_replace_a_shipped_model(make_model, tmp_path, monkeypatch, no_network):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from facepad.errors import DownloadError, ModelError, unknown_choice
-from facepad.files.downloads import fetch
+from facepad.files.downloads import fetch, find_local
 from facepad.modelfile.bundle import SUFFIX, Bundle, read_bundle
 from facepad.modelfile.catalog.store import at_hand, load_described, model_files, user_folder
 from facepad.modelfile.run_folder import DESCRIPTION_FILE, WEIGHTS_FILE, RunFolder
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_MODEL",
     "FALLBACK_MODEL",
+    "PART_MODEL",
     "CatalogEntry",
     "FoundModel",
     "described_models",
@@ -36,17 +37,23 @@ __all__ = [
     "shipped_models",
 ]
 
-DEFAULT_MODEL = "public-fusion"
+DEFAULT_MODEL = "public-trio"
 """The model that is used if no model is named. Its files are downloaded at first use."""
 
+PART_MODEL = "public-fusion"
+"""The model that replaces the default model if only these files are on the machine, and no others can be downloaded."""
+
 FALLBACK_MODEL = "distilled-research"
-"""The shipped model that replaces the default model if its files cannot be downloaded. It is for research only."""
+"""The shipped model that replaces both models if their files cannot be downloaded. It is for research only."""
 
 _FALLBACK_NOTE = (
-    "the default model %s is not on this machine and cannot be downloaded now (%s): the model %s decides, for research "
-    "only (wrong decisions on other cameras: 3 to 29 %% ACER); facepad download, with an internet connection and a "
-    "folder that can be written (FACEPAD_HOME), ends this"
+    "the default model %s is not on this machine and cannot be downloaded now (%s): the model %s decides, %s; facepad "
+    "download, with an internet connection and a folder that can be written (FACEPAD_HOME), ends this"
 )
+_EXPECT = {
+    PART_MODEL: "with more wrong decisions on other cameras (5 to 34 % ACER)",
+    FALLBACK_MODEL: "for research only (wrong decisions on other cameras: 3 to 29 % ACER)",
+}
 
 _LOG = logging.getLogger(__name__)
 
@@ -165,22 +172,24 @@ def find_model(model: str | os.PathLike[str]) -> FoundModel:
 
 
 def load_default() -> Bundle:
-    """Read the default model. If its files are not on this machine and cannot be downloaded, read the fallback model.
+    """Read the default model. If its files are not on this machine and cannot be downloaded, read another model.
 
-    A line in the log announces the fallback model, its terms, the error to expect, and the command that ends this.
+    That is `PART_MODEL` if its files are on this machine, else `FALLBACK_MODEL`. A line in the log announces it, with
+    its terms, the error to expect, and the command that ends this.
 
     Raises:
-        ModelError: a file of the default model is not the described file.
+        ModelError: a file of the model is not the described file.
     """
     from facepad.modelfile.catalog.described import read_described  # local: slow to import
 
-    model = read_described(described_models()[DEFAULT_MODEL])
+    model, part = (read_described(described_models()[name]) for name in (DEFAULT_MODEL, PART_MODEL))
     try:
         for file in model_files(model):
             fetch(file)
     except DownloadError as error:
-        _LOG.warning(_FALLBACK_NOTE, DEFAULT_MODEL, error.reason, FALLBACK_MODEL)
-        return find_model(FALLBACK_MODEL).read()
+        name = PART_MODEL if all(map(find_local, model_files(part))) else FALLBACK_MODEL
+        _LOG.warning(_FALLBACK_NOTE, DEFAULT_MODEL, error.reason, name, _EXPECT[name])
+        return find_model(name).read()
     return load_described(model)
 
 
