@@ -131,13 +131,20 @@ def rates(fitted: Fitted, data: Data) -> Rates:
 
 
 def presets(
-    fitted: Fitted, data: Data, source: str, notes: Sequence[str] = ()
+    fitted: Fitted, sets: Sequence[Data], source: str, notes: Sequence[str] = ()
 ) -> tuple[list[Note], tuple[Preset, ...]]:
-    """The notes on too few people, and the presets of a candidate on a set whose attacks have one instrument."""
-    scores = sigmoid(fitted.logits(data))
-    records = [
-        _record(person, live, score) for person, live, score in zip(data.people, data.bona_fide, scores, strict=True)
-    ]
+    """The notes on too few people, and the presets of a candidate on sets whose attacks count as one instrument.
+
+    Sets have about the same weight: each image of a smaller class is repeated to the number of the largest set. The
+    intervals may be too narrow for it.
+    """
+    largest = {live: max(int((data.bona_fide == live).sum()) for data in sets) for live in (True, False)}
+    records = []
+    for data in sets:
+        repeats = {live: round(largest[live] / int((data.bona_fide == live).sum())) for live in largest}
+        scores = sigmoid(fitted.logits(data))
+        for person, live, score in zip(data.people, data.bona_fide, scores, strict=True):
+            records += [_record(person, live, score)] * repeats[bool(live)]
     weak = weak_notes(records)
     return weak, choose_presets(records, source=source, notes=[*remarks(notes), *weak])
 

@@ -34,6 +34,7 @@ NEUTRAL = Augmentation(("mirror", "light", "blur", "resolution", "noise", "jpeg"
 HELD_OUT_PEOPLE = ("0005", "0009", "0012")  # of NUAA
 #: Smallest part of a portrait's crop that must lie inside the image. Most portraits are cut too close to the face.
 INSIDE = 0.6
+VIEWS = 7500
 SOURCES = ("portrait", "portrait, presented", "NUAA, bona fide", "NUAA, presented", "NUAA, attack")
 
 
@@ -125,10 +126,21 @@ def _inside(origin: Origin, spec: PreprocessSpec) -> float:
     return across * down / side**2
 
 
+def view_people(origins: Sequence[Sequence[Origin]], count: int) -> tuple[str, ...]:
+    """The person in the middle of each of the first ``count`` views of `make_views`."""
+    numbers = ((number % len(SOURCES), np.random.default_rng([11, number])) for number in range(count))
+    return tuple(_origin(origins, source, rng).person for source, rng in numbers)
+
+
+def _origin(origins: Sequence[Sequence[Origin]], source: int, rng: Rng) -> Origin:
+    """The origin of a view: the first draw of its generator."""
+    kind = (0, 1, 2, 2, 3)[source]
+    return origins[kind][int(rng.integers(len(origins[kind])))]
+
+
 def _view(origins: Sequence[Sequence[Origin]], source: int, rng: Rng) -> tuple[Image, Box, bool]:
     """One view, its face square, and whether its person is held out."""
-    kind = (0, 1, 2, 2, 3)[source]
-    origin = origins[kind][int(rng.integers(len(origins[kind])))]
+    origin = _origin(origins, source, rng)
     side = int(rng.integers(200, 440))
     image, box = _read(origin.path), _moved(origin.box, rng)
     if source in (1, 3):

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from _common import made_by, markdown, parser, publish
 from _fusions import Data, fit, load, presets, rates
-from _views import SOURCES, Origin, Views, find_origins, make_views
+from _views import SOURCES, VIEWS, Origin, Views, find_origins, make_views
 from facepad.media.images import read_image
 from facepad.metrics import Threshold, ThresholdOrigin, remarks
 from facepad.modelfile.bundle import CARD, LICENSE, Bundle, Calibration, Description, write_bundle
@@ -39,7 +39,6 @@ from facepad.runtime.progress import progress_bar
 
 Floats = NDArray[np.float64]
 
-VIEWS = 7500
 BATCH = 32
 LARGEST_FACTOR = 1.25  # the EER of an own model may be this multiple of the EER of the public fusion
 FIRST_TRAINED = "features.4"  # the earlier stages of MobileNetV2 keep their ImageNet weights
@@ -314,7 +313,7 @@ def shipped(bundle: Bundle, images: Data, folder: Path) -> Bundle:
     """The model file for the wheel. Calibration and threshold (criterion EER) come from the held-out images."""
     fitted = fit([images], [SHIPPED])
     source, live = "NUAA and web portraits, people held out from training", int(images.bona_fide.sum())
-    weak, chosen = presets(fitted, images, source, EXPECT[:1])
+    weak, chosen = presets(fitted, [images], source, EXPECT[:1])
     notes = (*remarks(EXPECT), *weak)
     origin = ThresholdOrigin(source, n_bona_fide=live, n_attack=len(images.bona_fide) - live, notes=notes)
     description = Description(

@@ -71,10 +71,10 @@ def test_rates_are_those_of_the_threshold_in_percent():
 def test_presets_of_few_people_are_weak():
     data = drawn(60, 60)
     fitted = fusions.fit([data], ["a"])
-    weak, chosen = fusions.presets(fitted, data, "two webcams")
+    weak, chosen = fusions.presets(fitted, [data], "two webcams")
     assert weak == [] and [preset.name for preset in chosen] == ["strict", "balanced", "lenient"]
     few = fusions.Data(data.logits, data.bona_fide, 0, tuple("ab"[live] for live in data.bona_fide.astype(int)))
-    weak, chosen = fusions.presets(fitted, few, "two webcams")
+    weak, chosen = fusions.presets(fitted, [few], "two webcams")
     assert [note.kind for note in weak] == [NoteKind.WEAK]
     assert all(weak[0] in preset.threshold.origin.notes for preset in chosen)
 
