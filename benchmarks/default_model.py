@@ -39,8 +39,8 @@ None of these networks was trained on one of these sets. The manifest of `nuaa-p
 NUAA and web portraits, as for [the own model](own-model.md). The bona fide images of both are bona fide. NUAA's prints,
 and faces on made-up prints and screens before another picture, are attacks. Three of four views are degraded, in the
 same way for both classes. `nuaa-portraits` and `views` are the **sources**, and show the same people. The other sets
-are external: public pictures of two webcams, with a phone's screen as the attack, and of an office, with paper prints of
-web portraits. They have few people, so the figures say "another camera", not "another population". Each external set
+are external: public pictures of two webcams, with a phone's screen as the attack, and of an office, with paper prints
+of web portraits. They have few people, so the figures say "another camera", not "another population". Each external set
 has one attack instrument. Rates are in percent. Images without a face are left out.
 
 The fused logit is the mean of the networks' logits after Platt scaling. The criterion of the thresholds is EER. In each
@@ -59,11 +59,12 @@ the catalogue's `silent-face`; both were converted from the same weights.
 PRESETS = """
 ## Presets
 
-The presets were chosen on {source}, with the same weight for each: `strict` with an APCER of at most 1 %, `balanced`
-with equal error rates, and `lenient` with a BPCER of at most 1 %. The rates on the sources come from people who did not
-choose the threshold. Their 95 % intervals are those for new people of the
-sources; they may be too narrow, because images of the smaller source count several times. The other columns show ACER (APCER,
-BPCER) of the same thresholds on the external sets. **The rates of one camera say little about another camera.**
+The presets were chosen on {source}, with the same weight for each:
+`strict` with an APCER of at most 1 %, `balanced` with equal error rates, and `lenient` with a BPCER of at most 1 %. The
+rates on the sources come from people who did not choose the threshold. Their 95 % intervals are those for new people of
+the sources; they may be too narrow, because images of a smaller source count several times. The other columns show
+ACER (APCER, BPCER) of the same thresholds on the external sets. **The rates of one camera say little about another
+camera.**
 
 {table}"""
 
