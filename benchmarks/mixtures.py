@@ -31,7 +31,7 @@ from facepad.types import Decision, FacePolicy, FrameDecision, Label, Policy
 MIXTURES, FRAMES, STRIDES = 200, 20, (1, 2, 4)
 STREAMS, STREAM = 100, 150
 RUNS = (2, 3, 4, RUN, 6, 7)
-THRESHOLD = 0.43  # of the default model
+THRESHOLD = 0.43  # of public-fusion
 KINDS: tuple[tuple[str, FacePolicy], ...] = (
     ("files", "largest"),
     ("frames in a row", "largest"),
