@@ -25,7 +25,7 @@ from facepad.faces.geometry import limit_size
 from facepad.faces.quality import Quality
 from facepad.faces.yunet import YuNetDetector
 from facepad.media.images import read_image
-from facepad.modelfile.catalog import find_model
+from facepad.modelfile.catalog import DEFAULT_MODEL, find_model
 from facepad.predict.inputs import looks_like_bgr
 from facepad.predict.pipeline import Pipeline
 from facepad.service.poses import PoseEstimator
@@ -37,7 +37,7 @@ LONGEST, SMALLEST = 1280, 48  # longest side of the images, and shortest side of
 ROLLS = (0, 5, -5, 10, -10, 20, -20, 30, -30, 45, -45, 60, 90, 180)
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 YAWS = (0, 10, 20, 30, 40, 90)
-MODELS = ("public-fusion", "distilled-research")
+MODELS = (DEFAULT_MODEL, "distilled-research")
 LENIENT = Quality(None, None, None, None, None, None, None)
 INTRODUCTION = """<!-- written by benchmarks/face_limits.py; do not edit by hand -->
 # Limits of roll, yaw and the border

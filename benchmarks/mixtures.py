@@ -23,6 +23,8 @@ import pyarrow.dataset
 from numpy.typing import ArrayLike, NDArray
 
 from _common import made_by, markdown, parser, publish
+from facepad.modelfile.catalog import DEFAULT_MODEL, described_models
+from facepad.modelfile.catalog.described import read_described
 from facepad.predict.policy import RUN, decide_files
 from facepad.predict.predictor import Predictor
 from facepad.predict.stream import Stream
@@ -31,7 +33,6 @@ from facepad.types import Decision, FacePolicy, FrameDecision, Label, Policy
 MIXTURES, FRAMES, STRIDES = 200, 20, (1, 2, 4)
 STREAMS, STREAM = 100, 150
 RUNS = (2, 3, 4, RUN, 6, 7)
-THRESHOLD = 0.43  # of public-fusion
 KINDS: tuple[tuple[str, FacePolicy], ...] = (
     ("files", "largest"),
     ("frames in a row", "largest"),
@@ -47,15 +48,23 @@ Files = list[list[FrameDecision]]
 def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
     options.add_argument("scores", type=Path, nargs="*")
-    options.add_argument("--threshold", type=float, default=THRESHOLD, help="the threshold of the made-up scores")
+    options.add_argument("--threshold", type=float, help=f"of the made-up scores; default: that of {DEFAULT_MODEL}")
     options.add_argument("--out", type=Path)
     arguments = options.parse_args(words)
     command = "python benchmarks/mixtures.py " + " ".join(path.name for path in arguments.scores)
-    sections = ["# Mixtures of live and attack", made_by(command.strip()), accepted(arguments.threshold)]
+    threshold = default_threshold() if arguments.threshold is None else arguments.threshold
+    sections = ["# Mixtures of live and attack", made_by(command.strip()), accepted(threshold)]
     if arguments.scores:
         sections.append(refused(arguments.scores))
-    sections.append(stable(arguments.scores, arguments.threshold))
+    sections.append(stable(arguments.scores, threshold))
     publish("\n\n".join(sections), arguments.out)
+
+
+def default_threshold() -> float:
+    """The threshold in the description of the default model. The model's files are not needed."""
+    threshold = read_described(described_models()[DEFAULT_MODEL]).threshold
+    assert threshold is not None
+    return threshold.value
 
 
 def accepted(threshold: float) -> str:

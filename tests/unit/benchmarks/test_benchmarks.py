@@ -6,6 +6,7 @@ import ast
 import importlib
 import math
 import re
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ import pytest
 
 from facepad.media.images import write_image
 from facepad.modelfile.bundle import write_bundle
+from facepad.modelfile.catalog import DEFAULT_MODEL, described_models
 from facepad.modelfile.scorers.run_scorer import bundle_of
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
@@ -190,7 +192,10 @@ def test_no_made_up_mixture_is_accepted_by_the_policy_all(tmp_path, monkeypatch)
     monkeypatch.setattr(mixtures, "MIXTURES", 20)
     monkeypatch.setattr(mixtures, "STREAMS", 3)
     mixtures.main(["--out", str(tmp_path / "mixtures.md")])
-    tables = rows((tmp_path / "mixtures.md").read_text(encoding="utf-8"))
+    text = (tmp_path / "mixtures.md").read_text(encoding="utf-8")
+    default = tomllib.loads(described_models()[DEFAULT_MODEL].read_text(encoding="utf-8"))
+    assert f"the threshold is {default['threshold']['value']}." in text
+    tables = rows(text)
     accepted = {(kind, faces): counts for kind, faces, *counts in tables["Accepted mixtures"]}
     assert {counts[1] for (kind, faces), counts in accepted.items() if (kind, faces) != ("faces", "largest")} == {"0"}
     assert accepted["files", "largest"] == ["20", "0", "20", "20", "0"]
