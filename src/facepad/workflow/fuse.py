@@ -24,7 +24,7 @@ from facepad.metrics import (
 )
 from facepad.modelfile.bundle import LICENSE, Bundle, Calibration, Description, Network
 from facepad.modelfile.preprocess import PreprocessSpec
-from facepad.modelfile.scorers import BundleScorer, Prepared, Scores, sigmoid
+from facepad.modelfile.scorers import BundleScorer, Prepared, Scores, cut_crops, sigmoid
 from facepad.types import Box, Label
 from facepad.workflow.overlap import coverage_notes
 from facepad.workflow.scoring import dev_samples, refuse_all_unreadable, score_samples
@@ -136,7 +136,7 @@ class _Members:
         return tuple(spec for scorer in self._scorers for spec in scorer.preprocess)
 
     def prepare(self, image: NDArray[np.uint8], box: Box | None) -> Prepared:
-        return tuple(spec.apply(image, box) for spec in self.preprocess)
+        return cut_crops(self.preprocess, image, box)
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
         columns = [

@@ -119,6 +119,26 @@ def test_foreign_inputs_are_translated():
     assert batch[1, :, 0, 1].tolist() == [(11 * 0.5 - 1) / 1, (10 * 0.5 - 2) / 2, (9 * 0.5 - 3) / 4]
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("channels", ["rgb", "bgr"])
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_inputs_are_the_plain_formula_bit_for_bit(layout, channels, dtype):
+    crops = np.random.default_rng(0).integers(0, 256, (3, 7, 5, 3), dtype=np.uint8)
+    numbers = (
+        {"scale": 1 / 255, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)} if dtype != "uint8" else {}
+    )
+    expected = crops if channels == "rgb" else crops[..., ::-1]
+    if numbers:
+        scale, mean, std = (np.array(value, np.float32) for value in numbers.values())
+        expected = (expected.astype(np.float32) * scale - mean) / std
+    expected = expected if layout == "nhwc" else np.moveaxis(expected, 3, 1)
+    before = crops.copy()
+    batch = to_input(crops, InputFormat(layout=layout, channels=channels, dtype=dtype, **numbers))
+    assert batch.dtype == dtype and batch.flags.c_contiguous
+    assert np.array_equal(batch, expected)
+    assert np.array_equal(crops, before)
+
+
 def test_foreign_outputs_become_logits():
     raw = np.array([[1.0, 3.0, -2.0]])
     softmax = np.exp(raw) / np.exp(raw).sum()

@@ -2,7 +2,7 @@
 
 from facepad.modelfile.scorers.bundle_scorer import BundleScorer
 from facepad.modelfile.scorers.occlusion import OcclusionMap, occlusion_map
-from facepad.modelfile.scorers.scorer import Prepared, Scorer, Scores, calibrated, sigmoid
+from facepad.modelfile.scorers.scorer import Prepared, Scorer, Scores, calibrated, cut_crops, sigmoid
 
 __all__ = [
     "BundleScorer",
@@ -11,6 +11,7 @@ __all__ = [
     "Scorer",
     "Scores",
     "calibrated",
+    "cut_crops",
     "occlusion_map",
     "sigmoid",
 ]

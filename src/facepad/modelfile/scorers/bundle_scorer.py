@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from facepad.errors import ModelError, first_line
 from facepad.modelfile.bundle import Bundle, InputFormat, Network, OutputFormat
 from facepad.modelfile.preprocess import PreprocessSpec
-from facepad.modelfile.scorers.scorer import Prepared, Scores, calibrated
+from facepad.modelfile.scorers.scorer import Prepared, Scores, calibrated, cut_crops
 from facepad.runtime.inference import Engine, EngineName, load_network
 from facepad.types import Box
 
@@ -50,7 +50,7 @@ class BundleScorer:
         Raises:
             ModelError: a network needs a face and ``box`` is None.
         """
-        return tuple(spec.apply(image, box) for spec in self.preprocess)
+        return cut_crops(self.preprocess, image, box)
 
     def score(self, batch: Sequence[Prepared]) -> Scores:
         """Compute the calibrated scores of at least one prepared image."""
@@ -103,13 +103,16 @@ def to_input(crops: NDArray[np.uint8], form: InputFormat) -> NDArray[Any]:
     """Convert uint8 RGB crops ``(N, H, W, 3)`` to the layout, channel order and range that a graph takes."""
     if form.channels == "bgr":
         crops = crops[..., ::-1]
-    batch: NDArray[Any] = crops
-    if form.dtype == "float32":
-        scaled = crops.astype(np.float32) * np.float32(form.scale)
-        batch = (scaled - np.array(form.mean, np.float32)) / np.array(form.std, np.float32)
-    if form.layout == "nchw":
-        batch = batch.transpose(0, 3, 1, 2)
-    return np.ascontiguousarray(batch)
+    per_channel: tuple[int, ...] = (3,)
+    if form.layout == "nchw":  # first, because numpy is slow at calculations along a last axis of three values
+        crops, per_channel = crops.transpose(0, 3, 1, 2), (3, 1, 1)
+    if form.dtype == "uint8":
+        return np.ascontiguousarray(crops)
+    batch = crops.astype(np.float32, order="C")
+    batch *= np.float32(form.scale)
+    batch -= np.array(form.mean, np.float32).reshape(per_channel)
+    batch /= np.array(form.std, np.float32).reshape(per_channel)
+    return batch
 
 
 def to_logits(output: NDArray[np.floating], form: OutputFormat) -> NDArray[np.float64]:

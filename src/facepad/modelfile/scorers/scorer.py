@@ -13,7 +13,7 @@ from facepad.modelfile.bundle import Calibration
 from facepad.modelfile.preprocess import PreprocessSpec
 from facepad.types import Box
 
-__all__ = ["Prepared", "Scorer", "Scores", "calibrated", "sigmoid"]
+__all__ = ["Prepared", "Scorer", "Scores", "calibrated", "cut_crops", "sigmoid"]
 
 Prepared = tuple[NDArray[np.uint8], ...]
 """The crops of one image: one uint8 RGB crop ``(H, W, 3)`` for each network of a scorer."""
@@ -53,6 +53,21 @@ class Scorer(Protocol):
     def score(self, batch: Sequence[Prepared]) -> Scores:
         """Score at least one prepared image."""
         ...
+
+
+def cut_crops(specs: Sequence[PreprocessSpec], image: NDArray[np.uint8], box: Box | None) -> Prepared:
+    """Cut one crop for each spec from a uint8 RGB image ``(H, W, 3)``. Equal specs share one array.
+
+    Args:
+        specs: The preprocessing of each network's input.
+        image: The image.
+        box: The canonical face square.
+
+    Raises:
+        ModelError: a network needs a face and ``box`` is None.
+    """
+    crops = {spec: spec.apply(image, box) for spec in dict.fromkeys(specs)}
+    return tuple(crops[spec] for spec in specs)
 
 
 def sigmoid(logits: NDArray[np.floating]) -> NDArray[np.float64]:
