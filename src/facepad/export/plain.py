@@ -31,7 +31,7 @@ def plain_onnx(bundle: Bundle, network: Network) -> bytes:
     Raises:
         ModelError: the network is in OpenVINO's format, or damaged.
     """
-    from google.protobuf.message import DecodeError  # imported late, as in `facepad.runtime.prelu`
+    from google.protobuf.message import DecodeError  # imported late, as in `facepad.runtime.blocks`
 
     if network.format != "onnx":
         raise ModelError(

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facepad.errors import ModelError, first_line, unknown_choice
+from facepad.runtime.blocks import for_blocks
 from facepad.runtime.borrowing import Borrowing
 from facepad.runtime.parallel import available_cpus
-from facepad.runtime.prelu import without_prelu
 
 __all__ = [
     "ENGINES",
@@ -74,7 +74,7 @@ class OnnxNetwork:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
-                without_prelu(graph),
+                for_blocks(graph),
                 options,
                 providers=["CPUExecutionProvider"],
                 enable_fallback=0,  # else it prints some errors on standard output, and tries the same again

@@ -1,4 +1,4 @@
-"""The messages of ONNX files, for changes to graphs without the package onnx (`model_class`)."""
+"""The messages of ONNX files, for changes to graphs without the package onnx (`model_class`), and their numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["model_class"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FLOAT32", "float_values", "model_class"]
+
+FLOAT32 = 1
+"""The data type of tensors of 32 bit floats."""
 
 #: The fields of ONNX messages that are read or written here: number, type, and whether there are several values.
 #: Protocol buffers keep all other fields unchanged.
@@ -35,8 +41,11 @@ _FIELDS: Mapping[str, Mapping[str, tuple[int, str, bool]]] = {
         "output": (2, "string", True),
         "name": (3, "string", False),
         "op_type": (4, "string", False),
+        "attribute": (5, ".Attribute", True),
     },
+    "Attribute": {"name": (1, "string", False), "i": (3, "int64", False)},
     "Tensor": {
+        "dims": (1, "int64", True),
         "data_type": (2, "int32", False),
         "float_data": (4, "float", True),
         "name": (8, "string", False),
@@ -65,3 +74,10 @@ def model_class() -> Any:
     pool = DescriptorPool()  # of its own: the package onnx registers messages in the default pool
     pool.AddSerializedFile(file.SerializeToString())
     return GetMessageClass(pool.FindMessageTypeByName("Model"))
+
+
+def float_values(tensor: Any) -> NDArray[np.float32]:
+    """The values of a tensor of 32 bit floats, in one row; empty if they are in another file."""
+    if tensor.raw_data:
+        return np.frombuffer(tensor.raw_data, "<f4")
+    return np.array(tensor.float_data, np.float32)
