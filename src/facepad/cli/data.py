@@ -103,9 +103,11 @@ def data_depth(
 ) -> None:
     """Make depth maps of the bona fide faces for training with depth, and store them beside the manifest."""
     from facepad.depth import create_labeller, make_depth, usual_labeller, write_preview
-    from facepad.files.disk import refuse_missing
+    from facepad.files.disk import refuse_missing, refuse_unwritable
 
     refuse_missing(manifest)
+    if preview:
+        refuse_unwritable(preview)
     named = engine or (model and "facemesh")
     chosen, remark = (create_labeller(named, model=model), None) if named else usual_labeller()
     if remark:

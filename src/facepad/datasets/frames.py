@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from facepad.datasets.adapter import Adapter, Scan
 from facepad.datasets.hdf5_frames import is_hdf5, read_hdf5
 from facepad.errors import InputError, VideoError, reason
-from facepad.files.disk import json_line, make_output, read_json, write_text
+from facepad.files.disk import json_line, read_json, write_text, writing
 from facepad.files.opening import require_regular
 from facepad.media.images import write_image
 from facepad.media.videos import read_video
@@ -165,7 +165,8 @@ def extract_frames(
         RunError: an image cannot be written.
     """
     require_positive("jobs", jobs)
-    make_output(out)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     jobs = min(jobs or available_cpus(), max(len(names), 1))
     # With more CPU cores than videos, several threads decode one video.
     threads = max(1, available_cpus() // jobs)

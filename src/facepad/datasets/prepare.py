@@ -27,7 +27,7 @@ from facepad.datasets.summary import PrepareSummary
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import DatasetError, InputError, ManifestError, OutputExistsError, unknown_choice
 from facepad.faces import DETECTORS, FoundBox, default_detector, find_boxes, why_unusable
-from facepad.files.disk import make_output, write_text
+from facepad.files.disk import write_text
 from facepad.files.locks import exclusive
 from facepad.files.opening import MaxBytes, read_bytes
 from facepad.runtime.parallel import map_ahead
@@ -133,9 +133,9 @@ class PreparePlan:
         """Extract the frames, find the faces and write the manifests.
 
         Raises:
+            InputError: the folder cannot be created or written.
             BusyError: another process prepares data in the folder.
         """
-        make_output(self.out)
         with exclusive(self.out, "preparing data"):
             return self._run(jobs, progress)
 

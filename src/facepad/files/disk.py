@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
@@ -21,12 +22,12 @@ __all__ = [
     "atomic_path",
     "json_line",
     "json_text",
-    "make_output",
     "printable",
     "read_json",
     "read_text",
     "refuse_existing",
     "refuse_missing",
+    "refuse_unwritable",
     "sha256_file",
     "sync_file",
     "walk_files",
@@ -40,18 +41,36 @@ LOCK_FILES = (".lock", ".lock-owner.json")
 """The files of a lock on a folder (`facepad.files.locks`). They are not part of the folder's content."""
 
 
+# Errors that another output path avoids. A permission is not among them: it may change during the work, and
+# `refuse_unwritable` looks at it before.
+_WRONG_PATH = {
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EROFS,
+}
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Convert errors of writing ``path``, such as a full disk, into a `RunError` that names ``path``.
+    """Convert errors of writing ``path`` into errors that name ``path``.
 
     A BrokenPipeError is not converted: it only means that the reader of a pipe has stopped reading.
+
+    Raises:
+        InputError: the path cannot be used, because it is a folder or a file is in its way, for example.
+        RunError: another error, such as a full disk.
     """
     try:
         yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise RunError(f"cannot write {path}: {reason(error)}") from error
+        kind = InputError if error.errno in _WRONG_PATH else RunError
+        raise kind(f"cannot write {path}: {reason(error)}") from error
 
 
 @contextmanager
@@ -66,6 +85,7 @@ def atomic_path(path: Path, *, sync: bool = True) -> Iterator[Path]:
             may leave an empty file. It takes milliseconds: too long for thousands of files that can be made again.
 
     Raises:
+        InputError: the path cannot be used (`writing`).
         RunError: the disk is full, or the folder cannot be written. ``path`` is unchanged then.
     """
     path = Path(path)
@@ -212,26 +232,29 @@ def sha256_file(path: Path, limit: int | None = None) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def make_output(folder: Path) -> None:
-    """Create an output folder that may exist.
+def refuse_unwritable(folder: Path) -> None:
+    """Refuse an output folder that cannot be created or written, before long work.
 
     Raises:
-        InputError: the path is a file, or the folder cannot be created.
+        InputError: the path, or a path above it, is no folder, or this process may not write there.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make output folder {folder}: {reason(error)}") from error
+    there = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+    if there and not there.is_dir():
+        raise InputError(f"cannot write {folder}: {'it' if there == folder else there} is not a folder")
+    if there and not os.access(there, os.W_OK):
+        raise InputError(f"cannot write {folder}: no permission{'' if there == folder else f' to write to {there}'}")
 
 
 def refuse_existing(path: Path) -> None:
-    """Refuse an output file that exists.
+    """Refuse an output file that exists or cannot be created, before long work.
 
     Raises:
         OutputExistsError: the file exists.
+        InputError: a file is in the way of its folder, or this process may not write there.
     """
     if path.exists():
         raise OutputExistsError(f"{path} exists already; choose another file, or remove it first")
+    refuse_unwritable(path.parent)
 
 
 def refuse_missing(path: Path) -> None:

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from facepad.errors import DownloadError, FacepadError, ModelError, RunError
+from facepad.errors import DownloadError, FacepadError, InputError, ModelError, RunError
 from facepad.files.disk import atomic_path, sha256_file
 from facepad.files.locks import exclusive
 from facepad.runtime.progress import progress_bar
@@ -101,6 +101,7 @@ def fetch_into(file: PublicFile, folder: Path) -> Path:
 
     Raises:
         DownloadError: the download failed; the message says where to get the file.
+        InputError: the folder cannot be created.
         RunError: the folder cannot be written.
     """
     target = folder / file.name
@@ -132,7 +133,7 @@ def _download_once(file: PublicFile, target: Path) -> Path:
 def _remedy(file: PublicFile, target: Path, error: Exception) -> str:
     also = f"; {file.instead}" if file.instead else ""
     models = f"into the folder that FACEPAD_MODELS names, with the name {file.name}{also}"
-    if isinstance(error, RunError):  # The folder cannot be written.
+    if isinstance(error, InputError | RunError):  # The folder cannot be written.
         return (
             "let FACEPAD_HOME name a folder that can be written, or get "
             f"{file.url} on another machine and copy the file {models}"

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from facepad.errors import BusyError, OutputExistsError, RunError, reason
-from facepad.files.disk import LOCK_FILES, json_line, make_output, read_json, refuse_existing, write_text, writing
+from facepad.files.disk import (
+    LOCK_FILES,
+    json_line,
+    read_json,
+    refuse_existing,
+    refuse_unwritable,
+    write_text,
+    writing,
+)
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -39,8 +47,9 @@ def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]
         wait: Wait until the folder is free (with a line in the log), instead of raising `BusyError`.
 
     Raises:
+        InputError: the path is no folder, or the folder cannot be created or written.
         BusyError: another process, or another block in this process, holds the lock.
-        RunError: the folder cannot be created, or the lock file cannot be opened.
+        RunError: the lock file cannot be opened.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as name, exclusive(Path(name), "training"):
@@ -48,6 +57,7 @@ def exclusive(folder: Path, doing: str, *, wait: bool = False) -> Iterator[None]
     ['.lock', '.lock-owner.json']
     """
     folder = Path(folder)
+    refuse_unwritable(folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     lock, owner = (folder / name for name in LOCK_FILES)
@@ -66,10 +76,12 @@ def exclusive_file(path: Path, doing: str) -> Iterator[None]:
         doing: The activity of this process, such as "exporting".
 
     Raises:
+        InputError: the folder of the file cannot be created or written.
         BusyError: another process, or another block in this process, holds the lock.
-        RunError: the folder of the file cannot be created, or the lock file cannot be opened.
+        RunError: the lock file cannot be opened.
     """
     path = Path(path)
+    refuse_unwritable(path.parent)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     lock, owner = (path.with_name(f".{path.name}{name}") for name in LOCK_FILES)
@@ -85,8 +97,9 @@ def new_file(path: Path, doing: str) -> Iterator[None]:
 
     Raises:
         OutputExistsError: the file exists.
+        InputError: the folder of the file cannot be created or written.
         BusyError: another process, or another block in this process, holds the lock.
-        RunError: the folder of the file cannot be created, or the lock file cannot be opened.
+        RunError: the lock file cannot be opened.
     """
     path = Path(path)
     refuse_existing(path)
@@ -96,11 +109,13 @@ def new_file(path: Path, doing: str) -> Iterator[None]:
 
 
 def require_empty(folder: Path) -> None:
-    """Refuse an output folder that holds files, before long work.
+    """Refuse an output folder that holds files or cannot be written, before long work.
 
     Raises:
         OutputExistsError: the folder is not empty.
+        InputError: the path is no folder, or the folder cannot be created or written.
     """
+    refuse_unwritable(folder)
     if folder.is_dir() and any(path.name not in LOCK_FILES for path in folder.iterdir()):
         raise OutputExistsError(f"output folder {folder} is not empty; choose another, or remove it first")
 
@@ -115,13 +130,12 @@ def new_folder(folder: Path, doing: str) -> Iterator[Path]:
 
     Raises:
         OutputExistsError: the folder is not empty.
-        InputError: the path is a file, or the folder cannot be created.
+        InputError: the path is no folder, or the folder cannot be created or written.
         BusyError: another process, or another block in this process, holds the lock.
         RunError: the lock file cannot be opened.
     """
     folder = Path(folder)
     require_empty(folder)
-    make_output(folder)
     with exclusive(folder, doing):
         require_empty(folder)  # another process may have finished its work since the first look
         yield folder
@@ -153,7 +167,8 @@ def changing(path: Path) -> Iterator[None]:
     protect from a process that does not use this function, such as an editor.
 
     Raises:
-        OSError: the folder is missing or not writable.
+        InputError: the folder is no folder or not writable.
+        OSError: the folder is missing.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as name, changing(Path(name, "keys.txt")):
@@ -161,6 +176,7 @@ def changing(path: Path) -> Iterator[None]:
     ['.keys.txt.lock']
     """
     path = Path(path)
+    refuse_unwritable(path.parent)
     lock = _lock(path.with_name(f".{path.name}.lock"))
     _acquire(lock, poll_interval=0.01)
     try:
@@ -173,7 +189,7 @@ def _lock(file: Path) -> FileLock:
     """A lock that all users who may write to the folder of ``file`` can acquire."""
     from filelock import FileLock  # imported late: the import is slow, and prediction needs no lock
 
-    return FileLock(file, mode=file.parent.stat().st_mode & 0o666)
+    return FileLock(file, mode=file.parent.stat().st_mode & 0o666 | 0o600)  # root may write to any folder
 
 
 def _acquire(lock: FileLock, *, timeout: float = -1, poll_interval: float = 0.05) -> None:

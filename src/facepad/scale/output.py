@@ -189,11 +189,9 @@ def open_output(folder: Path, identity: Mapping[str, Any]) -> Iterator[Output]:
     Raises:
         OutputExistsError: The folder has other content, or scores of another identity.
         BusyError: Another run is writing to it.
-        RunError: The folder cannot be written.
+        InputError: The folder cannot be created or written.
     """
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise OutputExistsError(f"output {folder} is a file; expected a folder")
     ours = (folder / _IDENTITY).exists() or not folder.is_dir()
     if not ours and any(not path.name.startswith(".lock") for path in folder.iterdir()):
         raise OutputExistsError(f"output folder {folder} is not empty and holds no scores; choose another")

@@ -98,7 +98,7 @@ def add_signing_key(path: Path) -> str:
         The name of the new key.
 
     Raises:
-        InputError: The newest key is younger than `PREPARED_SECONDS`, or the file is broken.
+        InputError: The newest key is younger than `PREPARED_SECONDS`, or the file is broken, or its folder is missing.
         RunError: The file cannot be written.
     """
     with writing(path), changing(path):

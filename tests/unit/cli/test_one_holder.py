@@ -1,4 +1,4 @@
-"""One process at a time writes an output: each command that writes a folder, or files that belong together, refuses."""
+"""Outputs of all commands: one process at a time writes an output, and a path that cannot be written is refused."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ FOLDERS = {
     "predict": "predict IMAGE --model MODEL --detector dlib --annotate OUT",
     "score": "score MANIFEST OUT --model MODEL --detector dlib",
     "train": "train RECIPE MANIFEST OUT --device cpu",
+}
+OTHER_FOLDERS = {
+    "data depth": "data depth MANIFEST --engine template --preview OUT",
+    "download": "download yunet --to OUT",
+    "report": "report SCORES OUT --criterion 0.5",
 }
 FILES = {
     "calibrate": "calibrate MODEL MANIFEST --force --out OUT",
@@ -77,6 +82,37 @@ def test_the_tables_list_every_command_with_an_output():
     every = commands(typer.main.get_command(app))
     writes = {name for name, command in every.items() if {"out", "annotate"} & {p.name for p in command.params}}
     assert writes == FOLDERS.keys() | FILES.keys()
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+@pytest.mark.parametrize("words", [*FOLDERS.values(), *OTHER_FOLDERS.values()], ids=[*FOLDERS, *OTHER_FOLDERS])
+def test_a_file_in_place_of_the_folder_is_wrong_input(command, no_network, tmp_path, words, below):
+    (tmp_path / "file").write_text("kept")
+    code, _, err = command(words, tmp_path / "file" / below)
+    assert (code, no_network) == (2, []), err
+    assert str(tmp_path / "file") in err.splitlines()[-1] and "unexpected" not in err
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("place", ["folder", "file/below.facepad"])
+@pytest.mark.parametrize("words", FILES.values(), ids=FILES)
+def test_a_folder_in_place_of_the_file_is_wrong_input_before_the_work(command, monkeypatch, tmp_path, words, place):
+    monkeypatch.delattr("onnxruntime.InferenceSession")  # no image is scored
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    code, _, err = command(words, tmp_path / place)
+    assert (code, len(err.splitlines())) == (2, 1), err
+    assert "folder exists already" in err or "is not a folder" in err
+
+
+@pytest.mark.parametrize("words", ["signing-key OUT", "api-key me OUT"])
+@pytest.mark.parametrize("place", ["folder", "file/below", "missing/keys"])
+def test_a_file_of_keys_that_cannot_be_written_is_wrong_input(command, tmp_path, words, place):
+    pytest.importorskip("jwt")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    code, _, err = command(words, tmp_path / place)
+    assert (code, len(err.splitlines())) == (2, 1), err
 
 
 @pytest.mark.parametrize("words", FOLDERS.values(), ids=FOLDERS)

@@ -13,7 +13,7 @@ from facepad.datasets.manifest import (
     resolve,
     write_manifest,
 )
-from facepad.errors import InputError, ManifestError, RunError
+from facepad.errors import InputError, ManifestError
 from facepad.types import AttackType, Box, Label, Sample, Split
 
 HEADER = ",".join(COLUMNS)
@@ -270,7 +270,7 @@ def test_write_manifest_refuses_no_samples_and_doubles(tmp_path):
 
 def test_write_manifest_keeps_the_old_file_when_the_place_fails(tmp_path):
     (tmp_path / "file").write_text("here")
-    with pytest.raises(RunError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot write"):
         write_manifest(tmp_path / "file" / "manifest.csv", [Sample("a.png", "anna", Label.BONA_FIDE)])
     assert (tmp_path / "file").read_text() == "here"
 

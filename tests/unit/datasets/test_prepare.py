@@ -263,7 +263,7 @@ def test_prepare_refuses_missing_and_empty_folders_and_makes_none(tmp_path, data
 
 def test_prepare_refuses_a_file_as_output(tree, tmp_path):
     (tmp_path / "out").write_text("here")
-    with pytest.raises(InputError, match="cannot make output folder"):
+    with pytest.raises(InputError, match="cannot write .* is not a folder"):
         run("folder", tree, tmp_path / "out")
 
 

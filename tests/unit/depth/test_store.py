@@ -9,7 +9,7 @@ import pytest
 from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.depth import load_depth
 from facepad.depth.template import TemplateDepth
-from facepad.errors import BusyError, InputError, RunError
+from facepad.errors import BusyError, InputError
 from facepad.files.locks import exclusive
 from facepad.media.images import write_image
 from facepad.types import Box, Label, Sample
@@ -110,5 +110,5 @@ def test_two_runs_do_not_fill_one_store(manifest):
 
 def test_place_that_cannot_be_written_is_one_line(manifest):
     (manifest.parent / "depth").write_text("a file is in the way")
-    with pytest.raises(RunError, match="cannot write .*depth"):
+    with pytest.raises(InputError, match="cannot write .*depth"):
         make(manifest)

@@ -196,10 +196,10 @@ def test_file_that_is_no_cache_is_refused_and_kept(line, folder):
     assert cache.read_text() == line + "\n"
 
 
-def test_cache_that_cannot_be_written_is_a_run_error(folder):
-    with pytest.raises(RunError, match="cannot write .*boxes"):
+def test_cache_that_cannot_be_written_is_wrong_input(folder):
+    with pytest.raises(InputError, match="cannot write .*boxes"):
         find([folder / "face.png"], cache=folder / "face.png" / "boxes.jsonl")
-    with pytest.raises(RunError, match="Is a directory"):
+    with pytest.raises(InputError, match="Is a directory"):
         find([folder / "face.png"], cache=folder)
 
 

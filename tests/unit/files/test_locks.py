@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 from filelock import FileLock
 
-from facepad.errors import BusyError, OutputExistsError, RunError
+from facepad.errors import BusyError, InputError, OutputExistsError, RunError
 from facepad.files import locks
 from facepad.files.locks import changing, exclusive, exclusive_file, new_file, new_folder
 
@@ -118,9 +118,29 @@ def test_waiting_ends_with_the_other_process_and_is_logged(tmp_path, caplog):
     assert "another process is packing in" in caplog.text
 
 
-def test_place_that_is_no_folder_is_one_line(tmp_path):
+@pytest.mark.parametrize("place", ["file", "file/below"])
+@pytest.mark.parametrize("hold", [exclusive, new_folder, lambda path, doing: exclusive_file(path / "a", doing)])
+def test_place_that_is_no_folder_is_wrong_input(tmp_path, hold, place):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="cannot write .*file"), exclusive(tmp_path / "file", "training"):
+    with pytest.raises(InputError, match="cannot write .*file.*is not a folder"), hold(tmp_path / place, "training"):
+        pass
+
+
+@pytest.mark.parametrize("place", ["", "new/folder"])
+def test_place_without_permission_is_wrong_input(tmp_path, monkeypatch, place):
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    for hold in (new_folder, exclusive, lambda folder, doing: new_file(folder / "a", doing)):
+        with pytest.raises(InputError, match="cannot write .*: no permission"), hold(tmp_path / place, "training"):
+            pass
+    with pytest.raises(InputError, match="cannot write .*: no permission"), changing(tmp_path / "a"):
+        pass
+
+
+def test_a_user_who_may_write_to_any_folder_may_lock_it(tmp_path):
+    tmp_path.chmod(0o555)
+    if not os.access(tmp_path, os.W_OK):
+        pytest.skip("needs the rights of root")
+    with exclusive(tmp_path, "training"), changing(tmp_path / "a"):
         pass
 
 
@@ -145,6 +165,7 @@ def test_a_folder_that_another_process_filled_meanwhile_is_refused(tmp_path, mon
 
     @contextmanager
     def after_another(folder, doing):
+        folder.mkdir()
         (folder / "scores.csv").touch()
         with held(folder, doing):
             yield

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from facepad.errors import ImageError, InputError, RunError
+from facepad.errors import ImageError, InputError
 from facepad.media.images import image_size, read_image, write_image
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -300,9 +300,9 @@ def test_writing_another_array_is_refused(wrong, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_writing_below_a_file_is_a_run_error(tmp_path, quarters):
+def test_writing_below_a_file_is_wrong_input(tmp_path, quarters):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(RunError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot write"):
         write_image(tmp_path / "file" / "a.png", quarters)
 
 

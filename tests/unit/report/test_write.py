@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from facepad.errors import RunError
+from facepad.errors import InputError
 from facepad.media.images import write_image
 from facepad.metrics import Resampling, choose_threshold, shown_frames, summarize, to_videos
 from facepad.report import ReportContent, write_report
@@ -89,9 +89,9 @@ def test_same_content_gives_same_bytes(full, full_page, tmp_path):
     assert write_report(tmp_path, full).read_text(encoding="utf-8") == full_page
 
 
-def test_unwritable_folder_is_a_run_error(plain, tmp_path):
+def test_unwritable_folder_is_wrong_input(plain, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match="cannot write"):
+    with pytest.raises(InputError, match="cannot write"):
         write_report(tmp_path / "file", plain)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from facepad.errors import ModelError, unknown_choice
 from facepad.faces import DETECTOR_FILES
+from facepad.files.disk import refuse_unwritable
 from facepad.files.downloads import PublicFile, fetch, fetch_into
 from facepad.modelfile.catalog import described_models, shipped_models
 from facepad.modelfile.catalog.described import read_described
@@ -37,12 +38,15 @@ def download(names: Sequence[str], to: Path | None = None) -> Iterator[tuple[Pub
     Raises:
         ModelError: a name is unknown, or a file has no URL.
         DownloadError: a download failed; the message says where to get the file.
-        RunError: the folder cannot be written.
+        InputError: the folder cannot be created or written.
+        RunError: the disk is full.
     """
     known = list_downloads()
     for name in names:
         if name not in known:
             raise ModelError(unknown_choice("download", name, known))
+    if to is not None:
+        refuse_unwritable(to)
     files = {(file.name, file.sha256): file for name in names for file in _files(name)}
     for file in files.values():
         yield file, fetch(file) if to is None else fetch_into(file, to)
