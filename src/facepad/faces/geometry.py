@@ -39,6 +39,8 @@ _MID_GREY = (127, 127, 127)
 
 _MAX_SHRINK = 8
 """If a crop shrinks the image by at least twice this factor, the image is shrunk first, which limits the memory."""
+_STRIP = 200_000
+"""Bytes of the strips in which a crop is shifted. Small buffers are used again; large ones cost new memory pages."""
 _MAX_WARP_SIDE = 32_000
 """Maximum side of an image for OpenCV's warps, which use signed 16 bit coordinates."""
 _MAX_REGION = 1000
@@ -194,8 +196,13 @@ def limit_size(image: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
 def _shrink(image: NDArray[np.uint8], region: Box, size: tuple[int, int], border: Border) -> NDArray[np.uint8]:
     """Average the exact area that each new pixel covers. The region must be at least as large as ``size``."""
     left, top = math.floor(region.x1), math.floor(region.y1)
-    window = _window(image, (top, left), (math.ceil(region.height) + 1, math.ceil(region.width) + 1), border)
-    shifted = _shift(window, region.y1 - top, region.x1 - left)
+    shifted = np.empty((math.ceil(region.height), math.ceil(region.width), 3), dtype=np.uint8)
+    height, width = shifted.shape[:2]
+    step = max(1, _STRIP // (3 * width))
+    for first in range(0, height, step):
+        strip = shifted[first : first + step]
+        window = _window(image, (top + first, left), (len(strip) + 1, width + 1), border)
+        _shift(window, region.y1 - top, region.x1 - left, strip)
     # With factors instead of a target size, OpenCV keeps the fractional scale. The result may then be a pixel larger.
     by_x, by_y = size[1] / region.width, size[0] / region.height
     resized = cv2.resize(shifted, None, fx=by_x, fy=by_y, interpolation=cv2.INTER_AREA)
@@ -213,24 +220,39 @@ def _window(
     image: NDArray[np.uint8], start: tuple[int, int], size: tuple[int, int], border: Border
 ) -> NDArray[np.uint8]:
     """The window of whole pixels that starts at (row, column), with the border as filling outside the image."""
-    (top, left), (bottom, right) = start, (start[0] + size[0], start[1] + size[1])
-    height, width = image.shape[:2]
-    above, below = max(0, -top), max(0, bottom - height)
-    before, after = max(0, -left), max(0, right - width)
-    if above or below or before or after:
-        filled = cv2.copyMakeBorder(image, above, below, before, after, _BORDERS[border], value=_MID_GREY)
-        image = np.asarray(filled, dtype=np.uint8)
-    return image[top + above : bottom + above, left + before : right + before]
+    left, right = start[1], start[1] + size[1]
+    rows = _rows(image, start[0], start[0] + size[0], border)
+    before, after = max(0, -left), max(0, right - image.shape[1])
+    if before or after:
+        filled = cv2.copyMakeBorder(rows, 0, 0, before, after, _BORDERS[border], value=_MID_GREY)
+        rows = np.asarray(filled, dtype=np.uint8)
+    return rows[:, left + before : right + before]
 
 
-def _shift(window: NDArray[np.uint8], down: float, right: float) -> NDArray[np.uint8]:
+def _rows(image: NDArray[np.uint8], top: int, bottom: int, border: Border) -> NDArray[np.uint8]:
+    """The rows from top to bottom, with the border as filling outside the image."""
+    height = len(image)
+    if top >= 0 and bottom <= height:
+        return image[top:bottom]
+    places = np.arange(top, bottom)
+    if border == "reflect":
+        places %= 2 * height
+        return image[np.minimum(places, 2 * height - 1 - places)]
+    rows = image[np.clip(places, 0, height - 1)]
+    rows[(places < 0) | (places >= height)] = _MID_GREY
+    return rows
+
+
+def _shift(window: NDArray[np.uint8], down: float, right: float, shifted: NDArray[np.uint8]) -> None:
     """Shift the window by fractions of a pixel (in [0, 1)), with linear interpolation.
 
-    The result has one row and one column less than the window.
+    ``shifted`` takes the result. It has one row and one column less than the window.
     """
     moved = cv2.addWeighted(window[:-1], 1 - down, window[1:], down, 0) if down else window[:-1]
-    moved = cv2.addWeighted(moved[:, :-1], 1 - right, moved[:, 1:], right, 0) if right else moved[:, :-1]
-    return np.asarray(moved, dtype=np.uint8)
+    if right:
+        cv2.addWeighted(moved[:, :-1], 1 - right, moved[:, 1:], right, 0, dst=shifted)
+    else:
+        shifted[:] = moved[:, :-1]
 
 
 def _warp(

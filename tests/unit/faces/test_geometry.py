@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from facepad.errors import InputError
-from facepad.faces import blank_face, crop, iou, keep_only_face, map_box, scale_box, square_around
+from facepad.faces import blank_face, crop, geometry, iou, keep_only_face, map_box, scale_box, square_around
 from facepad.faces.geometry import limit_size, turn_upright
 from facepad.types import Box
+from helpers.other_platforms import cut
 
 
 def exact_crop(image, region, size, border):
@@ -66,6 +67,29 @@ def test_shrinking_crop_is_the_exact_area_mean(box, scale, size, border, picture
     difference = np.abs(new - expected)
     assert difference.mean() < 1
     assert difference.max() < 12
+
+
+@pytest.mark.parametrize("strip", [1, 900, 10**9])
+@pytest.mark.parametrize("border", ["reflect", "constant"])
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(20.3, 11.8, 40.9, 32.4),  # inside the image
+        Box(-9.7, -4.2, 21.4, 26.9),  # at a corner, fractions both ways
+        Box(40.0, 30.5, 70.0, 60.5),  # at the opposite corner, whole pixels to the right
+        Box(20.25, 25.0, 60.25, 65.0),  # whole pixels downwards
+        Box(-20.4, -30.6, 79.6, 69.4),  # larger than the image
+        Box(75.2, 50.1, 95.2, 70.1),  # only the crop's corner is in the image
+    ],
+)
+def test_shrinking_crop_is_the_plain_arithmetic_in_strips_of_any_size(box, border, strip, monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (43, 57, 3), dtype=np.uint8)
+    monkeypatch.setattr(geometry, "_STRIP", strip)
+    new = crop(noise, box, scale=1.8, size=(13, 13), border=border)
+    plain = cut(noise, list(box.xyxy), {"scale": 1.8, "shift": (0, 0), "size": (13, 13), "border": border})
+    difference = np.abs(new - plain)
+    assert difference.max() <= 1  # where a value lies halfway between two levels
+    assert (difference > 0).mean() < 0.06
 
 
 def test_crop_on_whole_pixels_by_a_whole_factor_is_the_block_mean():
