@@ -51,6 +51,8 @@ from facepad.workflow.scoring import score_samples
 IMAGES, TEST = 40, 20
 #: Number of people -> number of draws.
 DRAWS = {3: 4, 4: 3, 6: 2, 9: 2, 12: 2}
+#: Further draws, after those of `DRAWS`: with three people, the error depends most on who they are.
+MORE = {3: 12}
 #: Number of draws of each number of people for `cover`.
 MANY = 150
 PUBLIC = "minifasnet-v2se-celeba-spoof"
@@ -100,7 +102,9 @@ def draws(samples: Sequence[Sample]) -> list[tuple[str, list[str]]]:
     """The draws: name and people. All people have images of both classes."""
     both = [{s.subject for s in samples if s.label is label} for label in Label]
     people, generator = sorted(both[0] & both[1]), np.random.default_rng(0)
-    chosen = [(n, number, generator.permutation(people)[:n].tolist()) for n in DRAWS for number in range(DRAWS[n])]
+    wanted = [(n, number) for n in DRAWS for number in range(DRAWS[n])]
+    wanted += [(n, DRAWS[n] + number) for n in MORE for number in range(MORE[n])]
+    chosen = [(n, number, generator.permutation(people)[:n].tolist()) for n, number in wanted]
     return [(f"{n}-{number}", sorted(drawn)) for n, number, drawn in sorted(chosen, key=lambda draw: draw[1])]
 
 
