@@ -123,8 +123,7 @@ class _Job:
     def plan(self) -> Plan:
         """The plan for the candidates on this machine."""
         train = can_train(self.samples)
-        detector = origin_of(self.manifest).get("detector", PreprocessSpec().detector)
-        found = find_candidates(detector, train=train, depth=find_local(FACEMESH) is not None)
+        found = find_candidates(self._detector(), train=train, depth=find_local(FACEMESH) is not None)
         if self.settings.only:
             kept = tuple(each for each in found.candidates if each.name in self.settings.only)
             found = replace(found, candidates=kept)
@@ -227,6 +226,10 @@ class _Job:
         trained = sum(each.training is not None for each in plan.candidates if each.name in parts)
         return ThresholdChoice(plan.folds, self.settings.criterion, trained)
 
+    def _detector(self) -> str:
+        """The detector that made the boxes of the site."""
+        return str(origin_of(self.manifest).get("detector", PreprocessSpec().detector))
+
     def _too_late(self, seconds: float) -> bool:
         minutes = self.settings.minutes
         return minutes is not None and time.monotonic() - self.started + seconds > 60 * minutes
@@ -265,7 +268,13 @@ class _Job:
                 "evidence": evidence.to_dict(),
             },
         }
+        # Threshold and calibration hold for these boxes. Public networks, and copies of them, name YuNet.
+        networks = [
+            network.model_copy(update={"preprocess": replace(network.preprocess, detector=self._detector())})
+            for network in bundle.description.networks
+        ]
         changes = {
+            "networks": tuple(networks),
             "threshold": replace(best.threshold, origin=origin),
             "presets": presets_of(best, self._choice(candidate, plan), extra),
             "calibration": calibration.model_copy(update={"notes": (*calibration.notes, *remarks(notes), *weak)}),

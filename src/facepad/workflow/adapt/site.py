@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -12,9 +12,10 @@ from facepad.datasets.adapter import Scan, require_folder
 from facepad.datasets.folder import FOLDER, named_files
 from facepad.datasets.frames import FrameChoice, take_frames, unreadable_videos
 from facepad.datasets.manifest import read_manifest
+from facepad.datasets.origin import origin_of
 from facepad.datasets.prepare import PreparePlan, PrepareSettings
 from facepad.errors import DatasetError, number_of, reason
-from facepad.faces import FoundBox, default_detector, find_boxes, why_unusable
+from facepad.faces import DETECTORS, FoundBox, default_detector, find_boxes, why_unusable
 from facepad.files.disk import sha256_file
 from facepad.files.endings import NotRead, ending_of
 from facepad.files.opening import MaxBytes
@@ -56,6 +57,7 @@ class Site:
         files_not_read: Path, relative to ``root`` -> reason, for files that are not images or clips of a class.
         findings: The findings from the names of folders and files.
         scanned: Whether ``root`` was searched for the samples. If not, a manifest lists them.
+        detector: The detector that found the boxes of a manifest; None if it is not known, and for a folder.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Site:
     files_not_read: dict[str, str]
     findings: tuple[Finding, ...] = ()
     scanned: bool = False
+    detector: str | None = None
 
 
 def read_site(source: Path) -> Site:
@@ -91,11 +94,15 @@ def read_site(source: Path) -> Site:
 
 
 def _read_manifest(path: Path) -> Site:
+    if path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES:
+        raise DatasetError(f"{path} is neither a folder {FORM} nor a manifest.csv")
     samples = read_manifest(path)
     name = path.resolve().parent.name if path.stem == "manifest" else path.stem
     splits = sum(sample.split is not None for sample in samples)
     ignored = Finding("note", f"the splits of {path.name} are ignored: people are divided into folds instead")
-    return Site(name, path.parent, tuple(samples), {}, (ignored,) if splits else ())
+    used = origin_of(path).get("detector")
+    detector = used if used in DETECTORS else None
+    return Site(name, path.parent, tuple(samples), {}, (ignored,) if splits else (), detector=detector)
 
 
 def _read_folder(root: Path) -> Site:
@@ -150,8 +157,8 @@ def _phone_hint(skipped: Sequence[tuple[str, str]]) -> str:
 def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool = False) -> Path:
     """Take the frames of the clips, find the faces, and write ``out``/data/manifest.csv.
 
-    YuNet finds the faces if its file is on this machine, otherwise dlib. Boxes of a manifest are kept. Unreadable files
-    and exact duplicates are left out. ``out``/data/findings.json holds the findings so far, including those of the
+    YuNet finds the faces if its file is on this machine, otherwise dlib. Boxes of a manifest are kept, and the detector
+    that found them finds the missing ones. Unreadable files and exact duplicates are left out. ``out``/data/findings.json holds the findings so far, including those of the
     severity ``stop``. `facepad.workflow.adapt.findings.look_at_site` reads this file and adds its own findings. An
     interrupted preparation continues. If the site has changed, the manifest of an earlier preparation is replaced.
 
@@ -175,7 +182,7 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
         raise DatasetError(f"{out} lies inside the site {site.root}; choose an output folder outside")
     refuse_stops((*site.findings, *needed(site.samples)), site.name)
     data = Path(out) / "data"
-    detector = default_detector()
+    detector = site.detector or default_detector()
     samples, broken = _images(site, data, jobs, progress)
     files = _faces(samples, data, detector, jobs, progress)
     broken |= {path: why for path, (_, why) in files.items() if why}
@@ -183,7 +190,7 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
     kept, duplicates = _without_duplicates([s for s in samples if s.path in digests], digests)
     findings = [
         *site.findings,
-        *_detector(detector, samples),
+        *_detector(site, detector, samples),
         *_broken(broken, len(site.samples)),
         *duplicates,
     ]
@@ -248,12 +255,26 @@ def _hashed(path: Path, sample: Sample) -> tuple[str, str]:
         return "", f"{path}: cannot be read ({reason(error)})"
 
 
-def _detector(detector: str, samples: Sequence[Sample]) -> list[Finding]:
-    if detector == "yunet" or all(sample.box is not None for sample in samples):
+def _detector(site: Site, detector: str, samples: Sequence[Sample]) -> list[Finding]:
+    """A finding if the boxes are not YuNet's, on which the public networks were trained."""
+    again = "'facepad data prepare --detector yunet' into a new folder finds them again"
+    if site.detector is None and any(sample.box is not None for sample in samples):
+        text = (
+            "it is not known which detector found the faces of the manifest: the public networks were trained on faces "
+            f"found by yunet, and make more errors on others; {again}"
+        )
+        return [Finding("note", text)]
+    if detector == "yunet":
         return []
+    if site.detector is not None:
+        text = (
+            f"{detector} found the faces of the manifest, but the public networks were trained on faces found by yunet, "
+            f"and make more errors on others; {again}"
+        )
+        return [Finding("warning", text)]
     text = (
-        "dlib finds the faces, because the file of YuNet is not on this machine, and misses turned and small faces; "
-        "'facepad download yunet' gets the file"
+        "dlib finds the faces, because the file of YuNet is not on this machine, and misses turned and small faces; the "
+        "public networks were trained on faces found by yunet; 'facepad download yunet' gets the file"
     )
     return [Finding("note", text)]
 
@@ -279,11 +300,13 @@ def _without_duplicates(samples: Sequence[Sample], digests: Mapping[str, str]) -
     found = []
     if both:
         count = number_of(len(both), "file is", "files are")
-        text = f"{count} in both classes (first: {_same(both[0])}); delete the wrong copies"
-        found.append(Finding("stop", text, tuple(_same(group) for group in both[:SHOWN])))
+        pairs = [_same(group, lambda sample: sample.label) for group in both[:SHOWN]]
+        text = f"{count} in both classes (first: {pairs[0]}); delete the wrong copies"
+        found.append(Finding("stop", text, tuple(pairs)))
     if people:
         text = f"{number_of(len(people), 'file is', 'files are')} in the folders of two people; only the first is used"
-        found.append(Finding("warning", text, tuple(_same(group) for group in people[:SHOWN])))
+        pairs = [_same(group, lambda sample: sample.subject) for group in people[:SHOWN]]
+        found.append(Finding("warning", text, tuple(pairs)))
     if dropped:
         text = f"{number_of(len(dropped), 'exact duplicate was', 'exact duplicates were')} left out"
         found.append(Finding("note", text, (first_names([shown(s.path) for s in dropped]),)))
@@ -291,5 +314,7 @@ def _without_duplicates(samples: Sequence[Sample], digests: Mapping[str, str]) -
     return [sample for sample in samples if (sample.path, sample.frame) not in left_out], found
 
 
-def _same(group: Sequence[Sample]) -> str:
-    return " = ".join(shown(sample.path) for sample in group[:2])
+def _same(group: Sequence[Sample], key: Callable[[Sample], object]) -> str:
+    """The first two equal files that differ in the key."""
+    other = next(sample for sample in group if key(sample) != key(group[0]))
+    return f"{shown(group[0].path)} = {shown(other.path)}"

@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 import facepad.training.fit
 from facepad.datasets.manifest import read_manifest, write_manifest
+from facepad.datasets.origin import add_run
 from facepad.errors import InputError, ModelError, OutputExistsError, ScoresError
 from facepad.files.locks import exclusive
 from facepad.metrics import NoteKind, has_note, read_requirements, read_scores
@@ -157,6 +158,17 @@ def test_two_people_are_only_calibrated_and_the_model_says_so(home, fits, tmp_pa
     assert described.threshold is not None
     for notes in (described.threshold.origin.notes, described.calibration.notes):
         assert any("calibrated only" in note.text for note in notes)
+
+
+@pytest.mark.parametrize("only", ["tiny", "tiny-tuned"])
+def test_model_finds_faces_with_the_detector_of_the_sites_boxes(home, tmp_path, only):
+    tiny_model(home)
+    own = home / "models" / "tiny.toml"
+    own.write_text(own.read_text().replace("crop = 1.2", 'crop = 1.2\ndetector = "yunet"'), encoding="utf-8")
+    site = tiny_site(tmp_path / "site")
+    add_run(site.parent, {"detector": "dlib", "manifests": {site.name: {}}})
+    adapted = adapt(site, tmp_path / "out", AdaptSettings(jobs=1, only=(only,)))
+    assert [network.preprocess.detector for network in adapted.bundle.description.networks] == ["dlib"]
 
 
 def test_minutes_leave_out_the_most_expensive_candidate(home, fits, tmp_path):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from facepad.datasets.manifest import read_manifest, write_manifest
-from facepad.datasets.origin import origin_of
+from facepad.datasets.origin import add_run, origin_of
 from facepad.errors import DatasetError
 from facepad.faces import DETECTORS
 from facepad.types import AttackType, Label, Sample, Split
@@ -181,7 +181,28 @@ def test_dlib_finds_the_faces_with_a_note_where_yunet_is_missing(tmp_path, monke
     monkeypatch.setenv("FACEPAD_HOME", str(tmp_path))
     manifest = prepare_site(read_site(site(tmp_path / "desk")), tmp_path / "out", jobs=1)
     assert origin_of(manifest)["detector"] == "dlib"
-    assert any(text.startswith("dlib finds the faces") for text in texts(read_findings(manifest), "note"))
+    [told] = [text for text in texts(read_findings(manifest), "note") if text.startswith("dlib finds the faces")]
+    assert "the public networks were trained on faces found by yunet" in told
+
+
+@pytest.mark.parametrize(
+    ("used", "severity", "said"),
+    [
+        ("dlib", "warning", "dlib found the faces of the manifest, but the public networks were trained on faces"),
+        (None, "note", "it is not known which detector found the faces of the manifest"),
+        ("yunet", None, None),
+    ],
+)
+def test_boxes_of_a_manifest_that_are_not_yunets_are_told(tmp_path, monkeypatch, manifest_like, used, severity, said):
+    monkeypatch.setattr("facepad.workflow.adapt.site.default_detector", lambda: "yunet")
+    own = manifest_like(tmp_path / "own", lambda sample: sample)
+    if used:
+        add_run(own.parent, {"detector": used, "manifests": {own.name: {}}})
+    manifest = prepare_site(read_site(own), tmp_path / "out", jobs=1)
+    assert origin_of(manifest)["detector"] == (used or "yunet")
+    found = [f for f in read_findings(manifest) if "found the faces" in f.text]
+    assert [f.severity for f in found] == ([severity] if severity else [])
+    assert all(f.text.startswith(said) and "data prepare --detector yunet" in f.text for f in found)
 
 
 def test_boxes_of_a_manifest_are_kept(tmp_path, tiny_manifest):
@@ -228,6 +249,25 @@ def test_exact_duplicate_in_both_classes_is_refused(tmp_path):
     manifest = prepare_site(read_site(root), tmp_path / "out", jobs=1)
     with pytest.raises(DatasetError, match=r"1 file is in both classes \(first: .*0.jpg = .*copy.jpg\); delete"):
         refuse_stops(look_at_site(manifest, read_manifest(manifest)), "desk")
+
+
+def test_equal_files_are_named_from_both_classes_and_both_people(tmp_path):
+    root = site(tmp_path / "desk")
+    for name in ("live/anna/a copy.jpg", "spoof/print/anna/copy.jpg"):
+        shutil.copy(root / "live/anna/0.jpg", root / name)
+    for name in ("live/ben/a copy.jpg", "live/carl/copy.jpg"):
+        shutil.copy(root / "live/ben/0.jpg", root / name)
+    found = read_findings(prepare_site(read_site(root), tmp_path / "out", jobs=1))
+    [both] = texts(found, "stop")
+    assert re.search(r"first: \S*live/anna/0.jpg = \S*spoof/print/anna/copy.jpg\)", both)
+    [people] = [f for f in found if "folders of two people" in f.text]
+    assert re.fullmatch(r"\S*live/ben/0.jpg = \S*live/carl/copy.jpg", people.evidence[0])
+
+
+def test_image_as_the_site_is_told_the_form_of_a_site(tmp_path):
+    photo(tmp_path / "photo.jpg")
+    with pytest.raises(DatasetError, match=r"photo.jpg is neither a folder live/PERSON/.* nor a manifest.csv"):
+        read_site(tmp_path / "photo.jpg")
 
 
 def test_every_stop_of_the_names_is_told_before_an_image_is_opened(tmp_path):
