@@ -1,4 +1,4 @@
-"""facepad download: fetch the files of models and detectors in advance."""
+"""facepad download: fetch the files of models, detectors and trainings in advance."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from facepad.cli.app import app, say, show
 def download(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Names of models (see 'facepad list models') or of detectors; default: the default model."),
+        typer.Argument(help="Names of models or other files, see 'facepad list models'; default: the default model."),
     ] = None,
     to: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder for the files; set FACEPAD_MODELS to this folder to use the files."),
     ] = None,
 ) -> None:
-    """Download models and detectors in advance.
+    """Download models, detectors and the initial weights of trainings in advance.
 
     For a machine without an internet connection, download into a folder (--to) and copy the folder to the machine.
 

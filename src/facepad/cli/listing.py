@@ -94,8 +94,9 @@ def _profiles_text() -> str:
 
 
 def _models_text() -> str:
-    """Two tables as text: the models to use, and the networks that recipes can train."""
+    """Tables as text: the models to use, the other files to download, and the networks that recipes can train."""
     from facepad.modelfile.catalog import list_catalog
+    from facepad.modelfile.catalog.download import other_files
 
     entries = list_catalog()
     header = ("name", "weights' licence", "may I ship it?", "size", "state", "training data")
@@ -113,6 +114,8 @@ def _models_text() -> str:
     lines = ["models to use (with facepad predict, serve, score and evaluate)", *_columns([header, *rows]), ""]
     for entry in entries:
         lines += [f"  {entry.name}: {entry.title}", f"    may I ship it? {entry.may_ship}: {entry.reason}"]
+    files = [(name, "here" if here else "to download", use) for name, use, here in other_files()]
+    lines += ["", "other files (with facepad download)", *_columns(files)]
     lines += ["", "networks to train (model.name of a recipe)"]
     try:
         from facepad.models import MODELS

@@ -60,7 +60,7 @@ def test_models_are_added_listed_and_fused(facepad, describe, tiny_manifest, tmp
         code, out, err = facepad("model", "add", describe(name, weights))
         assert (code, out) == (0, "") and err.startswith(f"added {name} (MIT), kept in {tmp_path / 'home' / 'models'}")
     code, out, _ = facepad("list", "models")
-    use, terms, train = out.split("\n\n")
+    use, terms, _, train = out.split("\n\n")
     assert code == 0
     assert [line.split()[0] for line in use.splitlines()[1:]][-2:] == ["one", "two"]
     assert len({re.search(r"(may I ship it|  (yes|no|ask|\?)  )", line).start() for line in use.splitlines()[1:]}) <= 2

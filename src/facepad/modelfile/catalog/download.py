@@ -8,17 +8,36 @@ from pathlib import Path
 from facepad.errors import ModelError, unknown_choice
 from facepad.faces import DETECTOR_FILES
 from facepad.files.disk import refuse_unwritable
-from facepad.files.downloads import PublicFile, fetch, fetch_into
+from facepad.files.downloads import PublicFile, fetch, fetch_into, find_local
+from facepad.files.trunks import TRUNKS
 from facepad.modelfile.catalog import described_models, shipped_models
 from facepad.modelfile.catalog.described import read_described
 from facepad.modelfile.catalog.store import model_files
 
-__all__ = ["download", "list_downloads"]
+__all__ = ["download", "list_downloads", "other_files"]
+
+_USES = {
+    "yunet": "face detector of the public models and of 'data prepare'",
+    "facemesh": "depth labels, to train attention_fusion ('data depth', 'adapt')",
+    "mobilenet_v2": "ImageNet weights, to train mobilenet_v2 and attention_fusion ('train', 'adapt')",
+    "resnet34": "ImageNet weights, to train resnet34 ('train')",
+    "vgg16": "ImageNet weights, to train fasnet ('train')",
+}
+"""The use of each file that is not a model's."""
 
 
 def list_downloads() -> list[str]:
-    """The names that `download` knows: models, detectors, the face mesh and the trunks of trainable networks."""
+    """The names that `download` knows: models, and `other_files`."""
     return [*shipped_models(), *described_models(), *_single_files()]
+
+
+def other_files() -> list[tuple[str, str, bool]]:
+    """The name and the use of each file that is not a model's, and whether it is on this machine.
+
+    >>> [name for name, _, _ in other_files()]
+    ['yunet', 'facemesh', 'mobilenet_v2', 'resnet34', 'vgg16']
+    """
+    return [(name, _USES[name], find_local(file) is not None) for name, file in _single_files().items()]
 
 
 def download(names: Sequence[str], to: Path | None = None) -> Iterator[tuple[PublicFile, Path]]:
@@ -55,12 +74,7 @@ def download(names: Sequence[str], to: Path | None = None) -> Iterator[tuple[Pub
 def _single_files() -> dict[str, PublicFile]:
     from facepad.depth.facemesh import FACEMESH
 
-    found = {**DETECTOR_FILES, "facemesh": FACEMESH}
-    try:
-        from facepad.models.weights import TRUNKS
-    except ModuleNotFoundError:  # PyTorch is not installed, so facepad cannot train
-        return found
-    return found | TRUNKS
+    return {**DETECTOR_FILES, "facemesh": FACEMESH, **TRUNKS}
 
 
 def _files(name: str) -> list[PublicFile]:

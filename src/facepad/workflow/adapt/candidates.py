@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from facepad.errors import ModelError
 from facepad.files.downloads import find_local
+from facepad.files.trunks import TRUNKS
 from facepad.modelfile.bundle import Bundle, Network
 from facepad.modelfile.catalog import described_models, list_catalog
 from facepad.modelfile.catalog.described import read_described
@@ -267,8 +268,6 @@ def _tail(model: StagedModel, size: tuple[int, int]) -> str:
 
 
 def _from_imagenet(detector: str, missing: dict[str, str], *, depth: bool) -> list[Candidate]:
-    from facepad.models.weights import TRUNKS  # local: needs torch
-
     rows = (
         ("tla-mobilenetv2", "features.15", (0.012, 0.013, 0.009)),
         ("attention-fusion", "features.12.conv.1", (0.016, 0.013, 0.020)),

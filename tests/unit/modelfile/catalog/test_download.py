@@ -3,13 +3,14 @@
 import hashlib
 import os
 import re
+import sys
 
 import pytest
 
 from facepad.errors import ModelError
 from facepad.faces import DETECTOR_FILES
 from facepad.files.downloads import PublicFile
-from facepad.modelfile.catalog import find_model
+from facepad.modelfile.catalog import described_models, find_model, shipped_models
 from facepad.modelfile.catalog.download import download, list_downloads
 from facepad.modelfile.catalog.store import user_folder
 
@@ -113,6 +114,26 @@ def test_names_are_those_of_models_detectors_and_trunks():
     assert list(download(["nuaa-research"])) == []
     with pytest.raises(ModelError, match=r"unknown download 'yunt' \(did you mean 'yunet'\?\)"):
         list(download(["yunet", "yunt"]))
+
+
+def test_the_files_for_training_are_known_and_listed_without_torch(facepad, no_network, monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in [name for name in sys.modules if name.startswith("facepad.models")]:
+        monkeypatch.delitem(sys.modules, name)
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "mobilenet_v2-imagenet1k-features.safetensors").touch()
+    monkeypatch.setenv("FACEPAD_MODELS", str(models))
+    code, _, err = facepad("download", "mobilenet_v2", "resnet34", "vgg16", "--to", tmp_path / "out")
+    assert (code, len(no_network)) == (2, 1) and "resnet34-b627a593.pth" in err.splitlines()[-1]
+    assert [path.name for path in (tmp_path / "out").glob("[!.]*")] == ["mobilenet_v2-imagenet1k-features.safetensors"]
+    code, out, _ = facepad("list", "models")
+    _, _, files, train = out.split("\n\n")
+    assert code == 0 and "training needs torch" in train
+    listed = {line.split()[0]: line for line in files.splitlines()[1:]}
+    assert {*listed} == {name for name in list_downloads() if name not in (*shipped_models(), *described_models())}
+    assert "here         ImageNet weights, to train mobilenet_v2 and" in listed["mobilenet_v2"]
+    assert "to download  ImageNet weights, to train resnet34" in listed["resnet34"]
 
 
 def test_network_without_url_must_be_brought(described, home):
