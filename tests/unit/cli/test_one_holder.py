@@ -16,6 +16,7 @@ from facepad.files.locks import exclusive, exclusive_file
 from facepad.modelfile.bundle import write_bundle
 from facepad.modelfile.catalog import find_model
 from facepad.workflow.demo import run_demo
+from helpers.adapting import tiny_model
 from helpers.recipes import ONE_STAGE
 
 FOLDERS = {
@@ -50,8 +51,12 @@ def model(tiny_run, tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def command(model, tiny_run, noisy_manifest, facepad, tmp_path) -> Callable[[str, Path], tuple[int, str, str]]:
-    """Run a command of the tables with this output."""
+def command(
+    model, tiny_run, noisy_manifest, facepad, monkeypatch, tmp_path
+) -> Callable[[str, Path], tuple[int, str, str]]:
+    """Run a command of the tables with this output, on a machine with a network for adapt."""
+    monkeypatch.setenv("FACEPAD_HOME", str(tmp_path / "home"))
+    tiny_model(tmp_path / "home")
 
     def run(words: str, out: Path) -> tuple[int, str, str]:
         (tmp_path / "recipe.toml").write_text(ONE_STAGE)

@@ -23,7 +23,7 @@ from facepad.training.augment import Augmentation
 if TYPE_CHECKING:
     from facepad.models import StagedModel
 
-__all__ = ["Candidate", "Found", "Kind", "Training", "find_candidates", "fusions", "require_torch"]
+__all__ = ["Candidate", "Found", "Kind", "Training", "find_candidates", "fusions", "require_networks"]
 
 Kind = Literal["as-is", "trained", "fused"]
 """The kind of a candidate: a public network without changes, a trained network, or a fusion of several networks."""
@@ -36,6 +36,7 @@ _TRAINED = 0.2
 #: keeps a part of what the public network knows (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
 _SHARE = 0.75
 _IMAGENET = "imagenet"
+_NO_TRUNK = "the ImageNet weights are not on this machine; facepad download mobilenet_v2 fetches them"
 _IMAGENET_LICENSE = "BSD-3-Clause"
 _IMAGENET_SCOPE = "Trained on images of one site; its first layers are torchvision's ImageNet weights."
 
@@ -135,24 +136,34 @@ def find_candidates(detector: str, *, train: bool = True, depth: bool = True) ->
     Raises:
         ModelError: no candidate is on this machine, or PyTorch is not installed and networks may be trained.
     """
-    if train:
-        require_torch()
+    require_networks(train=train)
     candidates, missing = _public()
     tuned = _tuned(candidates, missing) if train else []
     trained = _from_imagenet(detector, missing, depth=depth) if train else []
-    if not candidates and not trained:
-        raise ModelError(f"no network is on this machine to adapt: {_in_short(missing)}")
     return Found((*candidates, *tuned, *trained), missing)
 
 
-def require_torch() -> None:
-    """Refuse to train without PyTorch.
+def require_networks(*, train: bool) -> None:
+    """Refuse to adapt on a machine on which `find_candidates` would find no candidate, before long work.
+
+    Args:
+        train: Whether networks may be trained.
 
     Raises:
-        ModelError: PyTorch is not installed.
+        ModelError: no candidate is on this machine, or PyTorch is not installed and networks may be trained.
     """
-    if importlib.util.find_spec("torch") is None:
+    if train and importlib.util.find_spec("torch") is None:
         raise ModelError("training needs PyTorch, which is not installed: pip install 'facepad[train]'")
+    candidates, missing = _public()
+    if candidates or (train and _has_trunk()):
+        return
+    if train:
+        missing |= {_IMAGENET: _NO_TRUNK}
+    raise ModelError(f"no network is on this machine to adapt: {_in_short(missing)}")
+
+
+def _has_trunk() -> bool:
+    return find_local(TRUNKS["mobilenet_v2"]) is not None
 
 
 def _in_short(missing: Mapping[str, str]) -> str:
@@ -274,8 +285,8 @@ def _from_imagenet(detector: str, missing: dict[str, str], *, depth: bool) -> li
     )
     found = []
     for name, trainable_from, seconds in rows:
-        if find_local(TRUNKS["mobilenet_v2"]) is None:
-            missing[name] = "the ImageNet weights are not on this machine; facepad download mobilenet_v2 fetches them"
+        if not _has_trunk():
+            missing[name] = _NO_TRUNK
         elif name == "attention-fusion" and not depth:
             missing[name] = "its depth labels need the face mesh; facepad download facemesh fetches it"
         else:

@@ -14,7 +14,7 @@ from facepad.datasets.origin import origin_of
 from facepad.depth import DepthMaps, load_depth, make_depth
 from facepad.depth.facemesh import FACEMESH
 from facepad.errors import DivergedError, InputError, MetricError, OutputExistsError, number_of, reason
-from facepad.files.disk import read_json, write_json
+from facepad.files.disk import read_json, refuse_unwritable, write_json
 from facepad.files.downloads import find_local
 from facepad.files.locks import exclusive
 from facepad.metrics import (
@@ -31,7 +31,7 @@ from facepad.runtime.progress import progress_bar
 from facepad.types import Label, Sample
 from facepad.workflow.adapt.adapted import Adapted, AdaptSettings
 from facepad.workflow.adapt.amounts import MIN_PEOPLE, can_train, people_of
-from facepad.workflow.adapt.candidates import Candidate, find_candidates, require_torch
+from facepad.workflow.adapt.candidates import Candidate, find_candidates, require_networks
 from facepad.workflow.adapt.choice import (
     Judged,
     ThresholdChoice,
@@ -49,7 +49,7 @@ from facepad.workflow.adapt.plan import Plan, make_plan
 from facepad.workflow.adapt.race import needless
 from facepad.workflow.adapt.report import with_card, write_report
 from facepad.workflow.adapt.scores import OutOfFold
-from facepad.workflow.adapt.site import prepare_site, read_site
+from facepad.workflow.adapt.site import prepare_site, read_site, require_usable
 
 __all__ = ["adapt"]
 
@@ -80,9 +80,9 @@ def adapt(site: Path, out: Path, settings: AdaptSettings | None = None, *, progr
     require_criterion(settings.criterion)
     read = read_site(site)
     check_columns(read.samples, settings.by)
-    _require_usable(out)
-    if can_train(read.samples):
-        require_torch()  # before the search for faces, which takes minutes
+    _require_own(out)
+    require_usable(read, out)
+    require_networks(train=can_train(read.samples))  # before the search for faces, which takes minutes
     with exclusive(out, "adapting"):
         manifest = prepare_site(read, out, settings.jobs, progress)
         samples = read_manifest(manifest)
@@ -291,8 +291,9 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = time.monotonic() - begun
 
 
-def _require_usable(out: Path) -> None:
-    """Refuse a finished adaptation and a folder with other files."""
+def _require_own(out: Path) -> None:
+    """Refuse a finished adaptation, a folder with other files, and a folder that cannot be written."""
+    refuse_unwritable(out)
     if (out / _MODEL).exists():
         raise OutputExistsError(f"{out} holds a finished adaptation; choose another folder")
     begun = (out / "data").exists() or (out / _BEGUN).exists()

@@ -34,7 +34,7 @@ from facepad.workflow.adapt.finding import (
 from facepad.workflow.adapt.people import one_spelling
 from facepad.workflow.adapt.places import misspelt_classes, placed
 
-__all__ = ["FORM", "Site", "prepare_site", "read_site"]
+__all__ = ["FORM", "Site", "prepare_site", "read_site", "require_usable"]
 
 FORM = "live/PERSON/... and spoof/KIND/PERSON/..."
 """The form of a site's folder, for messages."""
@@ -154,6 +154,18 @@ def _phone_hint(skipped: Sequence[tuple[str, str]]) -> str:
     )
 
 
+def require_usable(site: Site, out: Path) -> None:
+    """Refuse a site that cannot make a model, before its files are read.
+
+    Raises:
+        DatasetError: the samples have one class, one person or one clip, or ``out`` lies inside the site's folder.
+    """
+    if site.scanned and Path(out).resolve().is_relative_to(site.root.resolve()):
+        # The next run would read the frames of clips in ``out`` as images of the site.
+        raise DatasetError(f"{out} lies inside the site {site.root}; choose an output folder outside")
+    refuse_stops((*site.findings, *needed(site.samples)), site.name)
+
+
 def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool = False) -> Path:
     """Take the frames of the clips, find the faces, and write ``out``/data/manifest.csv.
 
@@ -172,15 +184,11 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
         The path of the manifest. All samples are in the split train.
 
     Raises:
-        DatasetError: the samples cannot make a model (one class, one person, one clip), no file can be read, or
-            ``out`` lies inside the site's folder.
+        DatasetError: `require_usable` refuses the site, or no file can be read.
         ManifestError: a file name cannot be written to a manifest.
         RunError: a file cannot be written.
     """
-    if site.scanned and Path(out).resolve().is_relative_to(site.root.resolve()):
-        # The next run would read the frames of clips in ``out`` as images of the site.
-        raise DatasetError(f"{out} lies inside the site {site.root}; choose an output folder outside")
-    refuse_stops((*site.findings, *needed(site.samples)), site.name)
+    require_usable(site, out)
     data = Path(out) / "data"
     detector = site.detector or default_detector()
     samples, broken = _images(site, data, jobs, progress)

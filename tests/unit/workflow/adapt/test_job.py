@@ -16,11 +16,12 @@ from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.datasets.origin import add_run
 from facepad.errors import InputError, ModelError, OutputExistsError, ScoresError
 from facepad.files.locks import exclusive
+from facepad.files.trunks import TRUNKS
 from facepad.metrics import NoteKind, has_note, read_requirements, read_scores
 from facepad.modelfile.bundle import read_bundle
 from facepad.types import Label
 from facepad.workflow.adapt.adapted import AdaptSettings, adapted_words
-from facepad.workflow.adapt.candidates import find_candidates
+from facepad.workflow.adapt.candidates import find_candidates, require_networks
 from facepad.workflow.adapt.choice import judge
 from facepad.workflow.adapt.fitting import FitData, fit_candidate
 from facepad.workflow.adapt.job import adapt
@@ -237,6 +238,16 @@ def test_machine_without_a_network_is_told_the_command_that_helps(home, tmp_path
     one_command = r"to adapt: facepad download minifasnet\S+( \S+)* mobilenet_v2 fetches networks$"
     with pytest.raises(ModelError, match=one_command):
         adapt(tiny_site(tmp_path / "site"), tmp_path / "out", SETTINGS)
+    assert not list(tmp_path.glob("out/*"))  # before the search for faces
+
+
+def test_weights_that_only_training_needs_are_no_network_for_few_people(home, tmp_path):
+    home.mkdir()
+    (home / TRUNKS["mobilenet_v2"].name).touch()
+    require_networks(train=True)
+    with pytest.raises(ModelError, match=r"to adapt: facepad download minifasnet\S+ (?!.*mobilenet_v2)"):
+        adapt(tiny_site(tmp_path / "site", people=2), tmp_path / "out", SETTINGS)
+    assert not list(tmp_path.glob("out/*"))
 
 
 def test_folder_with_other_files_and_other_settings_are_refused(home, tmp_path):
