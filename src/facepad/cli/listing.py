@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -124,7 +124,7 @@ def _models_text() -> str:
     return "\n".join([*lines, *(f"  {line}" for line in _table_lines(MODELS, lambda entry: entry.summary))])
 
 
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Rows of a table with aligned columns.
 
     >>> _columns([("a", "long"), ("name", "b")])

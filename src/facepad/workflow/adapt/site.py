@@ -170,9 +170,10 @@ def prepare_site(site: Site, out: Path, jobs: int | None = None, progress: bool 
     """Take the frames of the clips, find the faces, and write ``out``/data/manifest.csv.
 
     YuNet finds the faces if its file is on this machine, otherwise dlib. Boxes of a manifest are kept, and the detector
-    that found them finds the missing ones. Unreadable files and exact duplicates are left out. ``out``/data/findings.json holds the findings so far, including those of the
-    severity ``stop``. `facepad.workflow.adapt.findings.look_at_site` reads this file and adds its own findings. An
-    interrupted preparation continues. If the site has changed, the manifest of an earlier preparation is replaced.
+    that found them finds the missing ones. Unreadable files and exact duplicates are left out.
+    ``out``/data/findings.json holds the findings so far, including those of the severity ``stop``.
+    `facepad.workflow.adapt.findings.look_at_site` reads this file and adds its own findings. An interrupted preparation
+    continues. If the site has changed, the manifest of an earlier preparation is replaced.
 
     Args:
         site: The site.
@@ -276,13 +277,13 @@ def _detector(site: Site, detector: str, samples: Sequence[Sample]) -> list[Find
         return []
     if site.detector is not None:
         text = (
-            f"{detector} found the faces of the manifest, but the public networks were trained on faces found by yunet, "
-            f"and make more errors on others; {again}"
+            f"{detector} found the faces of the manifest, but the public networks were trained on faces found by "
+            f"yunet, and make more errors on others; {again}"
         )
         return [Finding("warning", text)]
     text = (
-        "dlib finds the faces, because the file of YuNet is not on this machine, and misses turned and small faces; the "
-        "public networks were trained on faces found by yunet; 'facepad download yunet' gets the file"
+        "dlib finds the faces, because the file of YuNet is not on this machine, and misses turned and small faces; "
+        "the public networks were trained on faces found by yunet; 'facepad download yunet' gets the file"
     )
     return [Finding("note", text)]
 
