@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import betaincinv
 
 from facepad.datasets.manifest import read_manifest
 from facepad.metrics import (
@@ -17,9 +19,12 @@ from facepad.metrics import (
     logistic_regression,
     read_scores,
     remarks,
+    threshold_at,
     weak_notes,
     write_scores,
 )
+from facepad.metrics.expected import METHOD
+from facepad.metrics.intervals import CONFIDENCE, Rate
 from facepad.modelfile.catalog import find_model
 from facepad.modelfile.scorers import BundleScorer, sigmoid
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus
@@ -29,6 +34,8 @@ from facepad.workflow.scoring import score_samples
 Floats = NDArray[np.float64]
 Rates = tuple[float, float, float]
 """EER, APCER and BPCER in percent."""
+
+_CORRELATION = 0.1  # as in facepad.metrics.expected
 
 
 @dataclass(frozen=True)
@@ -135,20 +142,72 @@ def presets(
 ) -> tuple[list[Note], tuple[Preset, ...]]:
     """The notes on too few people, and the presets of a candidate on sets whose attacks count as one instrument.
 
-    Sets have about the same weight: each image of a smaller class is repeated to the number of the largest set. The
-    intervals may be too narrow for it.
+    Sets have about the same weight: an image weighs as many times as much as an image of the largest set as its class
+    has fewer images, rounded. Thresholds and rates use these weights, and the intervals are those of `weighted_rate`.
     """
     largest = {live: max(int((data.bona_fide == live).sum()) for data in sets) for live in (True, False)}
-    records = []
-    for data in sets:
-        repeats = {live: round(largest[live] / int((data.bona_fide == live).sum())) for live in largest}
+    records, weights = [], dict[str, int]()
+    for number, data in enumerate(sets):
+        of_class = {live: round(largest[live] / int((data.bona_fide == live).sum())) for live in largest}
         scores = sigmoid(fitted.logits(data))
-        for person, live, score in zip(data.people, data.bona_fide, scores, strict=True):
-            records += [_record(person, live, score)] * repeats[bool(live)]
-    weak = weak_notes(records)
-    return weak, choose_presets(records, source=source, notes=[*remarks(notes), *weak])
+        for image, (person, live, score) in enumerate(zip(data.people, data.bona_fide, scores, strict=True)):
+            records.append(_record(f"{number}/{image}", person, live, score))
+            weights[records[-1].path] = of_class[bool(live)]
+    weak, told = weak_notes(records), remarks(notes)
+    choose, measure = partial(_threshold, weights), partial(_weighted_rates, weights)
+    return weak, choose_presets(records, source=source, notes=[*told, *weak], choose=choose, measure=measure)
 
 
-def _record(person: str, live: bool, score: float) -> ScoreRecord:
+def _record(path: str, person: str, live: bool, score: float) -> ScoreRecord:
     label, kind = (Label.BONA_FIDE, None) if live else (Label.ATTACK, AttackType.UNKNOWN)
-    return ScoreRecord(person, person, None, None, label, kind, None, ScoreStatus.SCORED, float(score))
+    return ScoreRecord(path, person, None, None, label, kind, None, ScoreStatus.SCORED, float(score))
+
+
+def _threshold(weights: Mapping[str, int], records: Sequence[ScoreRecord], criterion: str) -> float:
+    """The threshold of a criterion. An image counts as many times as it weighs."""
+    repeated = [record for record in records for _ in range(weights[record.path])]
+    live, attacks = ([record.score for record in repeated if record.label is label] for label in Label)
+    return threshold_at(live, attacks, criterion)
+
+
+def _weighted_rates(weights: Mapping[str, int], records: Sequence[ScoreRecord]) -> dict[str, Rate]:
+    """APCER and BPCER of records, accepted if their score is at least 0."""
+    found = {}
+    for name, label in (("apcer", Label.ATTACK), ("bpcer", Label.BONA_FIDE)):
+        of_class = [record for record in records if record.label is label]
+        wrong = np.array([(record.score >= 0) != (label is Label.BONA_FIDE) for record in of_class])
+        found[name] = weighted_rate(
+            wrong, np.array([weights[record.path] for record in of_class]), [record.subject for record in of_class]
+        )
+    return found
+
+
+def weighted_rate(wrong: NDArray[np.bool_], weights: NDArray[np.number], people: Sequence[str]) -> Rate:
+    """The weighted share of wrong decisions, with its 95 % interval for people who are not among these.
+
+    This is the rule of `facepad.metrics.expected.expected_rates` for images of any weights and people of any numbers of
+    images. With weights w, the images tell as much as (sum of w)^2 / sum over people of ((1 - r) (sum of w^2) + r (sum
+    of w)^2) independent images (Kish, Survey Sampling, 1965). The correlation r of the errors of one person is
+    estimated by the method of moments, and is at least `_CORRELATION`. So neither the images of a small set, which
+    weigh more, nor the many images of one person narrow the interval.
+
+    Args:
+        wrong: Whether each decision was wrong, shape (N,).
+        weights: Positive weights, shape (N,).
+        people: The person in each image, N names.
+    """
+    share = float(np.average(wrong, weights=weights))
+    _, person = np.unique(people, return_inverse=True)
+
+    def of_person(values: Floats) -> Floats:
+        return np.bincount(person, values)
+
+    deviations, squares = weights * (wrong - share), of_person(weights**2)
+    together = (of_person(deviations) ** 2 - of_person(deviations**2)).sum()
+    pairs = (of_person(weights) ** 2 - squares).sum() * share * (1 - share)
+    r = float(np.clip(together / pairs, _CORRELATION, 1)) if pairs > 0 else _CORRELATION
+    trials = weights.sum() ** 2 / ((1 - r) * squares + r * of_person(weights) ** 2).sum()
+    errors, tail = share * trials, (1 - CONFIDENCE) / 2
+    low = float(betaincinv(errors, trials - errors + 1, tail)) if share > 0 else 0.0
+    high = float(betaincinv(errors + 1, trials - errors, 1 - tail)) if share < 1 else 1.0
+    return Rate(share, min(low, share), max(high, share), len(wrong), METHOD)

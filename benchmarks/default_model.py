@@ -62,9 +62,9 @@ PRESETS = """
 The presets were chosen on {source}, with the same weight for each:
 `strict` with an APCER of at most 1 %, `balanced` with equal error rates, and `lenient` with a BPCER of at most 1 %. The
 rates on the sources come from people who did not choose the threshold. Their 95 % intervals are those for new people of
-the sources; they may be too narrow, because images of a smaller source count several times. The other columns show
-ACER (APCER, BPCER) of the same thresholds on the external sets. **The rates of one camera say little about another
-camera.**
+the sources. They allow for the weights, and for the errors that the images of one person share: a few people have most
+of the images. The other columns show ACER (APCER, BPCER) of the same thresholds on the external sets. **The rates of
+one camera say little about another camera.**
 
 {table}"""
 

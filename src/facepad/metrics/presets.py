@@ -30,6 +30,7 @@ WEAK_BELOW = 5
 _FOLDS = 10
 
 _Chooser = Callable[[Sequence[ScoreRecord], str], float]
+_Measure = Callable[[Sequence[ScoreRecord]], Mapping[str, Rate]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,7 @@ def choose_presets(
     notes: Sequence[Note] = (),
     folds: Sequence[Collection[str]] | None = None,
     choose: _Chooser | None = None,
+    measure: _Measure = expected_rates,
 ) -> tuple[Preset, ...]:
     """Choose the thresholds of all presets on records, and measure the error rates to expect of new people.
 
@@ -109,6 +111,7 @@ def choose_presets(
         notes: Notes to copy to the origins.
         folds: The parts of the people, as sets of subjects. None makes up to 10 parts.
         choose: Function from records and a criterion to a threshold. None takes `threshold_at`.
+        measure: Function from records, accepted if their score is at least 0, to their ``apcer`` and ``bpcer``.
 
     Raises:
         MetricError: one class has no scores.
@@ -133,7 +136,7 @@ def choose_presets(
     )
     presets = []
     for name, value in thresholds.items():
-        rates = expected_rates([replace(record, score=(record.score or 0.0) - own[name]) for record, own in decided])
+        rates = measure([replace(record, score=(record.score or 0.0) - own[name]) for record, own in decided])
         presets.append(make_preset(name, value, origin, rates["apcer"], rates["bpcer"]))
     return tuple(presets)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from facepad.metrics import NoteKind, write_scores
+from facepad.metrics.expected import expected_kinds
 from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus
 
 fusions = importlib.import_module("_fusions")
@@ -77,6 +79,52 @@ def test_presets_of_few_people_are_weak():
     weak, chosen = fusions.presets(fitted, [few], "two webcams")
     assert [note.kind for note in weak] == [NoteKind.WEAK]
     assert all(weak[0] in preset.threshold.origin.notes for preset in chosen)
+
+
+def test_a_set_that_weighs_more_narrows_no_interval():
+    small, large = drawn(60, 60), drawn(600, 600, seed=1)
+    fitted = fusions.fit([small, large], ["a"])
+    _, alone = fusions.presets(fitted, [small], "small")
+    _, both = fusions.presets(fitted, [small, large], "both")
+    repeated = replace(
+        small,
+        logits={key: np.repeat(values, 10) for key, values in small.logits.items()},
+        bona_fide=np.repeat(small.bona_fide, 10),
+        people=tuple(np.repeat(small.people, 10).tolist()),
+    )
+    _, by_hand = fusions.presets(fitted, [repeated, large], "by hand")
+    for one, two, three in zip(alone, both, by_hand, strict=True):
+        assert two.threshold.value == three.threshold.value
+        for name in ("apcer", "bpcer"):
+            first, second, third = (getattr(each, name) for each in (one, two, three))
+            assert second.value == pytest.approx(third.value) and second.n == 660
+            effective = [rate.value * (1 - rate.value) / (rate.high - rate.low) ** 2 for rate in (first, second, third)]
+            assert effective[1] < 4.5 * effective[0]  # two sets of equal weight tell at most four times as much as one
+
+
+def test_weighted_rate_is_the_rule_of_expected_rates_for_equal_people():
+    rng = np.random.default_rng(0)
+    for count, errors in ((20, 0.3), (5, 0.02), (8, 0.9), (6, 0.0), (6, 1.0)):
+        wrong, people = rng.random(count * 12) < errors, [f"p{number % count}" for number in range(count * 12)]
+        records = [
+            ScoreRecord("a", person, None, None, Label.ATTACK, AttackType.PRINT, None, ScoreStatus.SCORED, float(each))
+            for each, person in zip(np.where(wrong, 1, -1), people, strict=True)
+        ]
+        expected = expected_kinds(records)["print"]
+        found = fusions.weighted_rate(wrong, np.full(len(wrong), 3.0), people)
+        assert [found.value, found.low, found.high] == pytest.approx([expected.value, expected.low, expected.high])
+
+
+def test_weighted_interval_covers_the_rate_of_new_people_of_very_different_numbers_of_images():
+    rng, covered = np.random.default_rng(0), 0
+    for _ in range(300):
+        sizes = [100] * 10 + [1] * 150
+        people = np.repeat(np.arange(len(sizes)), sizes)
+        own = rng.beta(0.2 * 4, 0.8 * 4, len(sizes))  # the error rate of each person, 0.2 on average
+        wrong = rng.random(len(people)) < own[people]
+        rate = fusions.weighted_rate(wrong, np.ones(len(wrong)), [str(each) for each in people])
+        covered += rate.low <= 0.2 <= rate.high
+    assert covered > 0.9 * 300
 
 
 def test_kept_logits_are_read_and_images_without_a_face_are_counted(tmp_path):
