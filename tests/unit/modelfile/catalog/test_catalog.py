@@ -346,3 +346,13 @@ def test_shipped_distilled_model_decides_and_carries_its_licence_and_card():
     scorer = BundleScorer(bundle, threads=1)
     scores = scorer.score([scorer.prepare(np.full((99, 99, 3), 127, np.uint8), Box(20, 20, 80, 80))])
     assert 0 <= scores.values[0] <= 1
+
+
+def test_presets_of_the_default_model_are_those_of_its_page():
+    page = (Path(__file__).parents[4] / "docs" / "results" / "default-model.md").read_text(encoding="utf-8")
+    for name, preset in read_described(described_models()[DEFAULT_MODEL]).presets.items():
+        shown = [f"{preset.value:.4f}"]
+        shown += [
+            "{:.2f} ({:.2f} to {:.2f})".format(*(100 * end for end in each)) for each in (preset.apcer, preset.bpcer)
+        ]
+        assert f"| {name} | {' | '.join(shown)} |" in page
