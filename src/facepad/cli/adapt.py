@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from facepad.cli.app import (
+    CRITERIA,
     ByOption,
-    CriterionOption,
     Jobs,
     ProfileOption,
     RequireOption,
@@ -29,12 +29,14 @@ from facepad.cli.app import (
 def adapt(
     site: Annotated[
         Path,
-        typer.Argument(help="The folder live/PERSON, spoof/KIND/PERSON, or a manifest.csv.", show_default=False),
+        typer.Argument(help="Folder with live/PERSON and spoof/KIND/PERSON, or a manifest.csv.", show_default=False),
     ],
-    out: Annotated[Path, typer.Argument(help="New folder, or that of a killed adaptation.", show_default=False)],
-    criterion: CriterionOption = "eer",
+    out: Annotated[Path, typer.Argument(help="New folder, or the folder of an unfinished call.", show_default=False)],
+    criterion: Annotated[
+        str, typer.Option(help=f"Threshold criterion, on people whom the training did not see: {CRITERIA}")
+    ] = "eer",
     minutes: Annotated[
-        float | None, typer.Option(min=0, help="Longest time; the most expensive candidates are left out.")
+        float | None, typer.Option(min=0, help="Longest time in minutes; candidates that take too long are left out.")
     ] = None,
     jobs: Jobs = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of folds and training.")] = 0,
@@ -43,16 +45,21 @@ def adapt(
     profile: ProfileOption = None,
     by: ByOption = None,
 ) -> int:
-    """Make a model for one site: judge its images, train candidates by folds of people, and choose one.
+    """Make a model for one site from images or clips of at least three people.
 
-    Requirements and groups are those of out-of-fold decisions. Exit code 5: a requirement has the verdict FAIL.
+    It looks for faults in the images, trains several models, judges each on people whom its training did not see, and
+    writes the best. It downloads nothing: 'facepad download' gets the networks to start from, and training needs
+    PyTorch. With fewer people, a public network is calibrated, and none is trained.
+
+    Requirements and groups are those of decisions on people whom the training did not see. Exit code 5: a requirement
+    has the verdict FAIL.
     """
     requirements = requirements_of(require, profile)
     from facepad.workflow.adapt.adapted import AdaptSettings, adapted_words
     from facepad.workflow.adapt.job import adapt
 
     settings = AdaptSettings(
-        criterion or "eer",
+        criterion,
         minutes,
         jobs,
         seed,

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from facepad.modelfile.bundle import Bundle
 
 __all__ = [
+    "CRITERIA",
     "OUTPUT",
+    "ComparedRequireOption",
     "CriterionOption",
     "DetectorOption",
     "Device",
@@ -95,12 +97,10 @@ QualityOption = Annotated[
 ]
 Out = Annotated[Path, typer.Argument(help="New (or empty) output folder.", show_default=False)]
 Jobs = Annotated[int | None, typer.Option(min=1, help="Processes; default: one per core.")]
-CriterionOption = Annotated[
-    str | None,
-    typer.Option(
-        help="Threshold criterion on dev: eer, min-hter, bpcer@apcer=0.05 (or bpcer20), apcer@bpcer=0.05, or a number."
-    ),
-]
+CRITERIA = "eer, min-hter, bpcer@apcer=0.05 (or bpcer20), apcer@bpcer=0.05, or a number."
+"""The criteria of a threshold, for the help."""
+
+CriterionOption = Annotated[str | None, typer.Option(help=f"Threshold criterion on dev: {CRITERIA}")]
 
 
 class ExitCode(IntEnum):
@@ -131,13 +131,16 @@ class Device(StrEnum):
     MPS = "mps"
 
 
+_REQUIRE = "Hold a rate against a limit: apcer=0.07 (each PAI species alone), bpcer=0.1. Repeatable."
 RequireOption = Annotated[
+    list[str] | None, typer.Option("--require", metavar="RATE=LIMIT", help=_REQUIRE, show_default=False)
+]
+ComparedRequireOption = Annotated[
     list[str] | None,
     typer.Option(
         "--require",
         metavar="RATE=LIMIT",
-        help="Hold a rate against a limit: apcer=0.07 (each PAI species alone), bpcer=0.1; with a comparison also "
-        "iapar=0.07. Repeatable.",
+        help=f"{_REQUIRE} With a face comparison also iapar=0.07.",
         show_default=False,
     ),
 ]

@@ -9,6 +9,7 @@ import typer
 
 from facepad.cli.app import (
     ByOption,
+    ComparedRequireOption,
     CriterionOption,
     FuseOption,
     HigherIsOption,
@@ -16,7 +17,6 @@ from facepad.cli.app import (
     LevelOption,
     MatchThresholdOption,
     ProfileOption,
-    RequireOption,
     aggregation_of,
     app,
     columns_of,
@@ -36,7 +36,7 @@ def metrics(
     level: LevelOption = Level.FRAME,
     fuse: FuseOption = None,
     dev: Annotated[Path | None, typer.Option(help="Second scores file: its dev lines choose the threshold.")] = None,
-    require: RequireOption = None,
+    require: ComparedRequireOption = None,
     profile: ProfileOption = None,
     match: Annotated[
         Path | None, typer.Option(help="Scores file of a face comparison, for the rates of the whole system.")
@@ -85,7 +85,7 @@ def metrics(
 
 
 @app.command(epilog="Example: facepad plan --require apcer=0.07 --require bpcer=0.1 --profile ibeta-level-1")
-def plan(require: RequireOption = None, profile: ProfileOption = None) -> None:
+def plan(require: ComparedRequireOption = None, profile: ProfileOption = None) -> None:
     """Show how many people, PAI species and presentations requirements take."""
     from facepad.metrics import format_plan
 

@@ -10,6 +10,7 @@ import typer
 
 from facepad.cli.app import (
     ByOption,
+    ComparedRequireOption,
     CriterionOption,
     ExitCode,
     FuseOption,
@@ -18,7 +19,6 @@ from facepad.cli.app import (
     LevelOption,
     MatchThresholdOption,
     ProfileOption,
-    RequireOption,
     aggregation_of,
     app,
     columns_of,
@@ -57,7 +57,7 @@ def report(
         list[Path] | None,
         typer.Option(help="Second scores file, whose dev lines choose the threshold. One for each system, in order."),
     ] = None,
-    require: RequireOption = None,
+    require: ComparedRequireOption = None,
     profile: ProfileOption = None,
     match: Annotated[
         list[Path] | None,
