@@ -95,6 +95,7 @@ def test_a_file_in_place_of_the_folder_is_wrong_input(command, no_network, tmp_p
     (tmp_path / "file").write_text("kept")
     code, _, err = command(words, tmp_path / "file" / below)
     assert (code, no_network) == (2, []), err
+    assert "is not a folder" in err or "is a file" in err
     assert str(tmp_path / "file") in err.splitlines()[-1] and "unexpected" not in err
     assert (tmp_path / "file").read_text() == "kept"
 

@@ -28,7 +28,7 @@ from facepad.datasets.pack.members import (
 )
 from facepad.datasets.unreadable import refuse_mostly_unreadable
 from facepad.errors import InputError, OutputExistsError, RunError, number_of
-from facepad.files.disk import atomic_path, sha256_file, write_text
+from facepad.files.disk import atomic_path, refuse_unwritable, sha256_file, write_text
 from facepad.files.locks import exclusive, new_folder
 from facepad.files.opening import MaxBytes, read_bytes
 from facepad.files.shards import SHARD_SUFFIX, file_stamp
@@ -139,6 +139,7 @@ def _refuse_whole_videos(samples: Sequence[Sample]) -> None:
 @contextmanager
 def _open_output(out: Path, manifest: Path, settings: PackSettings) -> Iterator[Inventory]:
     """Lock ``out``; the inventory of an earlier run with the same manifest and settings in it, or a new inventory."""
+    refuse_unwritable(out)
     fresh = Inventory(manifest.name, manifest_hash(manifest), settings)
     begun = Inventory.read(out) is not None
     with exclusive(out, "packing") if begun else new_folder(out, "packing"):
