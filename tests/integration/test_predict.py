@@ -277,7 +277,7 @@ def test_video_is_one_line_and_all_frames_in_json(predict, tmp_path):
     code, out, _ = predict(path, "--frames", "2", "--json")
     (result,) = checked(out)["results"]
     assert (result["kind"], result["policy"], result["note"]) == ("video", "all", None)
-    assert result["decided_by"] == {"file": 0, "frames": [1, 3], "frame": 3, "face": 0}
+    assert result["decided_by"] == {"file": 0, "frames": [3, 3], "frame": 3, "face": 0}
     assert [frame["index"] for frame in result["frames"]] == [1, 3]
     assert [frame["decisions"][0]["label"] for frame in result["frames"]] == ["bona_fide", "attack"]
     scores = [frame["decisions"][0]["score"] for frame in result["frames"]]

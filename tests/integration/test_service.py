@@ -142,6 +142,14 @@ def test_live_files_outvote_an_attack_only_where_the_request_says_so(start, pred
     problem(client.post("/v1/liveness?policy=max", files=files), "bad-request")
 
 
+@pytest.mark.parametrize("query", ["faces=all", "polici=min", "threshold=0.9", "policy=min&policy=mean"])
+def test_unknown_or_repeated_query_parameter_is_refused(start, query):
+    client = start()
+    refused = client.post(f"/v1/liveness?{query}", content=encoded(LIVE))
+    problem(refused, "bad-request")
+    assert query.split("=")[0] in refused.json()["detail"]
+
+
 def test_clip_that_is_half_a_replay_is_an_attack(start, tmp_path):
     answer = start().post("/v1/liveness?why=true", content=clip(tmp_path, [LIVE] * 15 + [ATTACK] * 5)).json()
     assert (answer["label"], answer["files"][0]["decision"]["label"]) == ("attack", "attack")

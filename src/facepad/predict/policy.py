@@ -15,10 +15,10 @@ from facepad.types import DecidedBy, Decision, FacePolicy, FrameDecision, Label,
 __all__ = ["RUN", "check_face_policy", "check_policy", "decide_files", "decide_frames", "deciding_face", "run_score"]
 
 RUN = 5
-"""Least number of consecutive frames of an attack that make a clip an attack: a quarter of the 20 frames of a clip.
+"""Number of consecutive frames of an attack that make a clip an attack: a quarter of the 20 frames of a clip.
 
 A shorter run refuses more live clips, because the errors of neighbouring frames are alike. benchmarks/mixtures.py
-measures both sides.
+measures both sides. In a clip with fewer scored frames, a quarter of them is enough.
 """
 
 _ORDER = {Label.ATTACK: 0, None: 1, Label.BONA_FIDE: 2}
@@ -76,10 +76,10 @@ def decide_frames(
     """Make one decision on the frames of a clip.
 
     With the policy ``all``, the score of the clip is the lowest of three numbers: the mean of the frame scores, their
-    median (of two middle scores the lower one), and the highest score in the lowest `RUN` consecutive frames. A clip is
-    therefore an attack if the mean is below the threshold, if half of the frames are attacks, or if `RUN` consecutive
-    frames are attacks. A clip that is not an attack is undecided if fewer than half of its frames have a score, or if
-    `RUN` consecutive frames show several faces and ``faces`` is ``one``.
+    median (of two middle scores the lower one), and the highest score in the lowest run. A run is `RUN` consecutive
+    frames, or a quarter of the frames if this is less. A clip is therefore an attack if the mean is below the threshold,
+    if half of the frames are attacks, or if the frames of a run are attacks. A clip that is not an attack is undecided
+    if fewer than half of its frames have a score, or if a run shows several faces and ``faces`` is ``one``.
 
     Args:
         frames: At least one frame, in display order. The same model must have decided all frames.
@@ -129,18 +129,19 @@ def decide_files(
     return replace(weakest, reasons=reasons, timings=_timings(decisions))
 
 
-def run_score(scores: Collection[float]) -> float:
+def run_score(scores: Collection[float], run: int | None = None) -> float:
     """The score of frames by the policy ``all``: the lowest of mean, median and worst run (see `decide_frames`).
 
     Args:
         scores: The scores of at least one frame, in display order.
+        run: Length of a run; None means that of a clip with so many frames.
 
     Raises:
         InputError: There are no scores, or a score is not a number.
     """
     if not isinstance(scores, Collection) or not len(scores) or not all(map(is_number, scores)):
         raise InputError(f"expected the scores of at least one frame, got {shown(scores)}")
-    return _lowest_part(list(scores))[0]
+    return _lowest_part(list(scores), _run_of(len(scores)) if run is None else run)[0]
 
 
 def _filled(values: object) -> bool:
@@ -189,26 +190,31 @@ def _score(scored: Sequence[_Shown], policy: Policy) -> tuple[float, Sequence[_S
     scores = [one.decision.score or 0.0 for one in scored]
     if policy != "all":
         return AGGREGATIONS[policy](sorted(scores)), scored
-    score, part = _lowest_part(scores)
+    score, part = _lowest_part(scores, _run_of(len(scores)))
     return score, scored[part]
 
 
-def _lowest_part(scores: Sequence[float]) -> tuple[float, slice]:
+def _run_of(count: int) -> int:
+    """The length of a run of so many frames: a quarter of them, rounded up, and at most `RUN`."""
+    return min(RUN, -(-count // 4))
+
+
+def _lowest_part(scores: Sequence[float], run: int) -> tuple[float, slice]:
     """The score by the policy ``all``, and the part of the frames that decides: all frames, or a run."""
     ascending = sorted(scores)
     whole = min(AGGREGATIONS["mean"](ascending), ascending[(len(scores) - 1) // 2])
-    runs = [(max(scores[start : start + RUN]), start) for start in range(len(scores) - RUN + 1)]
+    runs = [(max(scores[start : start + run]), start) for start in range(len(scores) - run + 1)]
     lowest, start = min(runs, default=(whole, 0))
     run_decides = lowest <= whole and lowest < ascending[-1]
-    return (lowest, slice(start, start + RUN)) if run_decides else (whole, slice(None))
+    return (lowest, slice(start, start + run)) if run_decides else (whole, slice(None))
 
 
 def _too_few(shown: Sequence[_Shown]) -> bool:
-    """Whether fewer than half of the frames have a score, or `RUN` consecutive frames show several faces."""
+    """Whether fewer than half of the frames have a score, or a run shows several faces."""
     missing = sum(one.decision.score is None for one in shown)
     crowded = (Reason.MULTIPLE_FACES in one.decision.reasons for one in shown)
     longest = max((len(list(group)) for several, group in groupby(crowded) if several), default=0)
-    return 2 * missing > len(shown) or longest >= RUN
+    return 2 * missing > len(shown) or longest >= _run_of(len(shown))
 
 
 def _decided_by(part: Sequence[_Shown]) -> DecidedBy:

@@ -82,10 +82,10 @@ class Stream:
     """Decides on a stream of frames. It needs a bounded amount of memory for any number of frames.
 
     The stream follows the most prominent face of its first frame. The last scored frames of this face decide by the
-    rule for clips (`facepad.predict.policy.decide_frames`). A live verdict needs a few live frames in a row, and a
-    score above the threshold by a margin or a full window. It ends when the rule finds an attack. An attack ends only
-    when a full window has a score above the threshold by the margin. After some frames without a score the stream
-    starts anew, with the most prominent face.
+    rule for clips (`facepad.predict.policy.decide_frames`) with runs of five frames. A live verdict needs a few live
+    frames in a row, and a score above the threshold by a margin or a full window. It ends when the rule finds an
+    attack. An attack ends only when a full window has a score above the threshold by the margin. After some frames
+    without a score the stream starts anew, with the most prominent face.
 
     Args:
         predictor: The model. If all faces must be live (``load(faces="all")``), the weakest face of each frame counts.
@@ -178,7 +178,7 @@ class Stream:
         return StreamState(decision, face, max(1, self._settings.least - len(self._scored)))
 
     def _score(self) -> float:
-        return run_score([one.score for one in self._scored])
+        return run_score([one.score for one in self._scored], RUN)
 
     def _decided_by(self) -> DecidedBy:
         lowest = min(self._scored, key=lambda one: one.score)

@@ -7,10 +7,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.routing import APIRoute
 
+from facepad.errors import shown
 from facepad.predict.schema import ModelPart
 from facepad.service.keys import KeyScope
 from facepad.service.presentation import FILES_BODY, admitted, answer_of
@@ -64,10 +65,21 @@ page_routes = APIRouter(include_in_schema=False)
 """Routes of the web page."""
 
 
+async def _require_known_query(request: Request) -> None:
+    """Refuse a query with an unknown or a repeated name, because a caller relies on what he asks for."""
+    known = [param.alias for param in request.scope["route"].dependant.query_params]
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if name not in known:
+            raise Problem("bad-request", f"unknown query parameter {shown(name)}; choices: {', '.join(known)}")
+        if names.count(name) > 1:
+            raise Problem("bad-request", f"query {name}: is given more than once")
+
+
 @v1.post(
     "/liveness",
     summary="Judge a presentation",
-    dependencies=require_key(KeyScope.LIVENESS, limited=True),
+    dependencies=[*require_key(KeyScope.LIVENESS, limited=True), Depends(_require_known_query)],
     openapi_extra=FILES_BODY,
     responses=problems(
         "bad-request",

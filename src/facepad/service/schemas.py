@@ -106,7 +106,8 @@ class Answer(DecisionPart):
 
     With the policy `all`, each file must be live: one attack makes the answer an attack, and otherwise one undecided
     file makes it undecided. Score, box and depth map are those of the deciding file. A clip is live if the mean score
-    of its frames reaches the threshold, more than half of the frames reach it, and no 5 consecutive frames miss it.
+    of its frames reaches the threshold, more than half of the frames reach it, and no 5 consecutive frames miss it (of
+    fewer than 17 scored frames: no quarter).
     """
 
     request_id: str
