@@ -88,6 +88,7 @@ def render_adaptation(content: AdaptContent) -> str:
         "findings": _findings(content, short_cuts=False),
         "candidates": _candidates(content),
         "probes": probes,
+        "surroundings": sentences.surroundings(content.scores.probes),
         "probe_scale": probe_scale,
         "curve": curve,
         "points": _points(content),
@@ -237,6 +238,8 @@ def _finding_lines(content: AdaptContent) -> Lines:
 
 def _probe_part(content: AdaptContent) -> Lines:
     yield from probe_lines(content.scores)
+    if text := sentences.surroundings(content.scores.probes):
+        yield from ("", f"**Warning.** {plain(text)}")
 
 
 def _people_lines(content: AdaptContent) -> Lines:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from markupsafe import Markup
 
 from facepad.metrics import Rate
 from facepad.report.adapt_content import AdaptContent, LearningCurve
+from facepad.report.content import ShortcutProbe
 from facepad.report.text import GAP, count, interval, number, percent, words
 
-__all__ = ["expectation", "honesty", "of_groups", "out_of_fold", "outlook", "scores_caption"]
+__all__ = ["expectation", "honesty", "of_groups", "out_of_fold", "outlook", "scores_caption", "surroundings"]
+
+_REVEALED = 0.1
+"""Largest EER without the face at which the surroundings alone reveal the class."""
 
 
 def expectation(content: AdaptContent) -> Markup:
@@ -59,6 +65,17 @@ def _short(rate: Rate) -> str:
     '2 % (0.8 to 5.1 %)'
     """
     return f"{100 * rate.value:.2g}{GAP}% ({100 * rate.low:.2g} to {100 * rate.high:.2g}{GAP}%)"
+
+
+def surroundings(probes: Sequence[ShortcutProbe]) -> str:
+    """Return what the short-cut probes show, in plain words; empty if the surroundings do not reveal the class."""
+    blanked = next((probe.eer.value for probe in probes if probe.name == "face blanked"), 1.0)
+    if blanked > _REVEALED:
+        return ""
+    return (
+        f"With the face painted over, the EER is only {percent(blanked)}: the surroundings alone reveal the class, and "
+        "the figures may be wrong at another place, or with attacks that fill the picture."
+    )
 
 
 def honesty(content: AdaptContent) -> str:

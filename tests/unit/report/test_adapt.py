@@ -86,6 +86,14 @@ def test_sections_without_content_are_left_out(content):
     assert "Findings" not in render_adaptation_markdown(bare)
 
 
+@pytest.mark.parametrize("render", [render_adaptation, render_adaptation_markdown, adaptation_card])
+def test_every_text_says_in_words_that_the_surroundings_reveal_the_class(content, render):
+    said = "With the face painted over, the EER is only 4.00 %: the surroundings alone reveal the class"
+    revealed = adaptation(probes=[ShortcutProbe("face blanked", "surroundings only", rate(0.04, 0.0, 0.1))])
+    assert said in render(revealed).replace(GAP, " ")
+    assert "the surroundings alone reveal" not in render(content)
+
+
 def test_curve_says_why_there_is_no_forecast(content):
     single = LearningCurve(content.curve.points[-1:], missing="too few points")
     page = render_adaptation(replace(content, curve=single))

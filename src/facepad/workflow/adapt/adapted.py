@@ -11,6 +11,8 @@ from facepad.metrics import Finding as RequirementFinding
 from facepad.metrics import Requirement, check_requirements, findings_dict, format_findings, to_videos
 from facepad.metrics.group_text import group_lines
 from facepad.modelfile.bundle import Bundle
+from facepad.report.adapt_sentences import surroundings
+from facepad.report.text import GAP
 from facepad.workflow.adapt.choice import Judged
 from facepad.workflow.adapt.evidence import Evidence
 from facepad.workflow.adapt.findings import Finding
@@ -134,6 +136,8 @@ def adapted_words(adapted: Adapted) -> str:
     late = {name: why for name, why in adapted.left_out.items() if name not in adapted.plan.left_out}
     left = [f"  left out: {name}: {why}" for name, why in late.items()]
     chosen = [f"chosen: {adapted.winner.name}", f"expect of new people: {expected}"]
+    warned = surroundings(adapted.evidence.probes).replace(GAP, " ")
+    chosen += [f"warning: {warned}"] if warned else []
     presets = [f"preset {preset}" for preset in adapted.bundle.description.presets]
     asked = ["", "requirements, from out-of-fold decisions:", format_findings(adapted.requirements)]
     lines = [head, *rows, *left, *chosen, *presets, *(asked if adapted.requirements else [])]

@@ -80,6 +80,8 @@ def test_command_writes_a_model_that_decides_and_out_of_fold_scores(home, facepa
     assert (live["n"], live["verdict"]) == (18, "PASS") and "requirements, from out-of-fold decisions:" in text
     assert code == (5 if "FAIL" in text else 0)
     assert "expect of new people: APCER" in text
+    blanked = json.loads((out / "adapt.json").read_text())["evidence"]["probes"]["face blanked"]["value"]
+    assert ("warning: With the face painted over" in text) == (blanked <= 0.1)
     assert "plan: 18 bona fide images of 3 people" in messages and "tiny-tuned" in messages
     model = read_bundle(out / "model.facepad").description
     assert model.threshold is not None and "cross-validation" in str(model.threshold.origin.notes)
