@@ -77,9 +77,9 @@ def decide_frames(
 
     With the policy ``all``, the score of the clip is the lowest of three numbers: the mean of the frame scores, their
     median (of two middle scores the lower one), and the highest score in the lowest run. A run is `RUN` consecutive
-    frames, or a quarter of the frames if this is less. A clip is therefore an attack if the mean is below the threshold,
-    if half of the frames are attacks, or if the frames of a run are attacks. A clip that is not an attack is undecided
-    if fewer than half of its frames have a score, or if a run shows several faces and ``faces`` is ``one``.
+    frames, or a quarter of the frames if this is less. A clip is therefore an attack if the mean is below the
+    threshold, if half of the frames are attacks, or if the frames of a run are attacks. A clip that is not an attack is
+    undecided if fewer than half of its frames have a score, or if a run shows several faces and ``faces`` is ``one``.
 
     Args:
         frames: At least one frame, in display order. The same model must have decided all frames.
