@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import faulthandler
+import os
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+# Seconds of a test, or of what prepares or ends it, after which its process ends. pytest-timeout stops a test earlier,
+# but not one that hangs outside of Python, and not the end of a test that has failed.
+HANGS = 960
+STDERR = pytest.StashKey[int]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the stream for the last words of a process, before tests redirect it."""
+    config.stash[STDERR] = os.dup(2)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def _limited(item: pytest.Item) -> Iterator[None]:
+    faulthandler.dump_traceback_later(HANGS, file=item.config.stash[STDERR], exit=True)
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+pytest_runtest_setup = pytest_runtest_call = pytest_runtest_teardown = _limited
+
 
 # Their doctests cannot be collected where facepad[scale] is not installed.
 collect_ignore = [] if find_spec("pyarrow") and find_spec("ray") else ["src/facepad/scale"]
