@@ -11,7 +11,9 @@ import { createRemoteJWKSet, jwtVerify } from "jose";
 // Per account. A limit per IP address is not enough, because an attacker can use many addresses.
 const TRIES = 5;
 const SERVICE = process.env.LIVENESS_URL ?? "http://127.0.0.1:8000";
-const KEYS = createRemoteJWKSet(new URL("/.well-known/jwks.json", SERVICE), { cooldownDuration: 10_000 });
+const PATIENCE = 20_000; // Timeout of a request in milliseconds.
+const FETCHING = { cooldownDuration: 10_000, timeoutDuration: PATIENCE };
+const KEYS = createRemoteJWKSet(new URL("/.well-known/jwks.json", SERVICE), FETCHING);
 
 // In memory; several processes need a database. The accepted sessions need a unique column there.
 const tries = new Map(); // user -> number
@@ -33,7 +35,7 @@ function referenceOf(user) {
 
 async function liveness(path, options = {}) {
   const headers = { Authorization: `Bearer ${process.env.LIVENESS_KEY}`, "Content-Type": "application/json" };
-  const signal = AbortSignal.timeout(20_000);
+  const signal = AbortSignal.timeout(PATIENCE);
   const response = await fetch(new URL(path, SERVICE), { ...options, headers, signal }).catch((error) => {
     throw new Refused(503, `no liveness service: ${error.message}`); // Never let the user in.
   });

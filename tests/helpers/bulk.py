@@ -83,7 +83,10 @@ class Meeting(Fussy):
 
     def examine(self, image: ImageInput) -> Examined:
         (self.folder / str(os.getpid())).touch()
-        time.sleep(0.05 if len(list(self.folder.iterdir())) > 1 else 0.5)
+        for _ in range(100):
+            time.sleep(0.05)
+            if len(list(self.folder.iterdir())) > 1:
+                break
         return super().examine(image)
 
 

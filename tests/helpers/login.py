@@ -7,12 +7,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+
+from helpers.patience import end, eventually
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "login"
 BACKENDS = ("python", "node")
@@ -35,13 +36,13 @@ def running(backend: str, port: int, log: Path, **environment: str) -> Iterator[
     with log.open("wb") as file:
         process = subprocess.Popen(started, stdout=file, stderr=file, env=os.environ | environment)
     try:
-        for _ in range(1800):
-            with closing(socket.socket()) as probe:
-                if not probe.connect_ex(("127.0.0.1", port)):
-                    break
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
+        eventually(lambda: _answers(process, port, log), "an answer of the backend")
         yield f"http://127.0.0.1:{port}"
     finally:
-        process.terminate()
-        process.wait(20)
+        end(process)
+
+
+def _answers(process: subprocess.Popen, port: int, log: Path) -> bool:
+    assert process.poll() is None, log.read_text()
+    with closing(socket.socket()) as probe:
+        return not probe.connect_ex(("127.0.0.1", port))

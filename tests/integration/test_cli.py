@@ -17,6 +17,7 @@ import pytest
 from facepad.datasets.manifest import read_manifest, write_manifest
 from facepad.modelfile.run_folder import read_epochs
 from facepad.types import Label, Sample, Split
+from helpers.patience import PATIENCE
 
 
 def test_run_folder_holds_what_a_reader_needs(run_folder, tiny_manifest):
@@ -170,7 +171,7 @@ def test_pipe_without_a_reader_ends_quietly_as_other_tools_do(tmp_path, words, s
     reader, writer = os.pipe()
     os.close(reader)
     errors = writer if stderr_too else subprocess.PIPE
-    done = subprocess.run(command, stdout=writer, stderr=errors, text=True, timeout=60, check=False)
+    done = subprocess.run(command, stdout=writer, stderr=errors, text=True, timeout=PATIENCE, check=False)
     os.close(writer)
     assert (done.returncode, done.stderr or "") == (128 + signal.SIGPIPE, "")
 
@@ -178,7 +179,7 @@ def test_pipe_without_a_reader_ends_quietly_as_other_tools_do(tmp_path, words, s
 def test_message_without_a_reader_ends_quietly():
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([sys.executable, "-m", "facepad", "frobnicate"], stderr=writer, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-m", "facepad", "frobnicate"], stderr=writer, timeout=PATIENCE, check=False)
     os.close(writer)
     assert done.returncode == 128 + signal.SIGPIPE
 
@@ -274,7 +275,7 @@ try:
 except SystemExit as stop:
     sys.exit(stop.code or "torch" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], timeout=60, check=False, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], timeout=PATIENCE, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Usage" in done.stdout
 

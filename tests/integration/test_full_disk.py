@@ -27,6 +27,7 @@ from facepad.files.disk import sha256_file
 from facepad.modelfile.bundle import Bundle, Description, Network, write_bundle
 from facepad.modelfile.preprocess import PreprocessSpec
 from helpers.digests import digests
+from helpers.patience import PATIENCE
 
 resource = pytest.importorskip("resource", reason="files cannot be limited in length here")
 
@@ -205,7 +206,7 @@ def test_old_content_stays(fails_at, facepad, data):
 def test_standard_output(tiny_manifest, words):
     command = [sys.executable, "-m", "facepad", *(word.format(manifest=tiny_manifest) for word in words)]
     with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == f"facepad: cannot write standard output: {os.strerror(errno.ENOSPC)}"
     assert "Traceback" not in done.stderr and "ignored" not in done.stderr

@@ -13,6 +13,7 @@ import pytest
 
 from facepad.service.signing import Signer, add_signing_key
 from helpers.login import BACKENDS, running
+from helpers.patience import PATIENCE
 from helpers.ports import free_port
 
 httpx2 = pytest.importorskip("httpx2")
@@ -80,7 +81,7 @@ def backend(request, service, tmp_path_factory) -> Iterator[httpx2.Client]:
     url = f"http://127.0.0.1:{service.server_port}"
     with (
         running(request.param, free_port(), log, LIVENESS_URL=url, LIVENESS_KEY="key") as origin,
-        httpx2.Client(base_url=origin, timeout=20) as client,
+        httpx2.Client(base_url=origin, timeout=PATIENCE) as client,
     ):
         yield client
 
@@ -89,6 +90,8 @@ def log_in(backend, service: Service, session: str, signed=Service.sign, user: s
     """Log in with a result that ``signed`` makes when the session is open."""
     service.session = session
     started = backend.post("/login/start", json={"user": user or session})
+    if started.status_code == 503:  # A backend on a machine that stood still gives up: its user tries again.
+        started = backend.post("/login/start", json={"user": user or session})
     assert started.status_code == 200, started.text
     attempt = started.json()["attempt"]
     service.signed = signed(service)
@@ -131,5 +134,6 @@ def test_no_other_result_lets_anybody_in(backend, service, signed, request):
 
 def test_sixth_try_of_a_user_is_refused(backend, service):
     statuses = [backend.post("/login/start", json={"user": "bert"}).status_code for _ in range(6)]
-    assert statuses == [200] * 5 + [429]
+    assert [status == 429 for status in statuses] == [False] * 5 + [True]
+    assert set(statuses[:5]) <= {200, 503}  # 503 from a backend that waited long for the service.
     assert backend.post("/login/start", json={}).status_code in (400, 422)

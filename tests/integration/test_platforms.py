@@ -11,6 +11,7 @@ import pytest
 
 from facepad.faces import create_detector
 from facepad.media.images import read_image
+from helpers.patience import PATIENCE
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "platforms"
 
@@ -40,7 +41,7 @@ def extract(facepad, tmp_path):
 
 
 def run(node: str, folder: Path) -> tuple[int, dict]:
-    done = subprocess.run([node, "node.mjs", folder], cwd=EXAMPLE, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([node, "node.mjs", folder], cwd=EXAMPLE, capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout.count("\n") == 1, done.stderr + done.stdout
     return done.returncode, json.loads(done.stdout)
 

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import weakref
 from importlib.util import find_spec
 from pathlib import Path, PurePath
@@ -30,6 +29,7 @@ from facepad.predict.sources import Source, SourceKind
 from facepad.predict.stream import Stream
 from facepad.types import FrameDecision
 from helpers.digests import digests
+from helpers.patience import PATIENCE, eventually
 from helpers.squares import BLUE, NOBODY, RED, picture
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "predict.schema.json"
@@ -484,11 +484,9 @@ def test_a_real_ctrl_c_leaves_a_whole_document(make_model, tmp_path):
     command = [sys.executable, "-m", "facepad", "predict", "set", "--json", "--model", str(whole_frames)]
     command += ["--annotate", "out"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        deadline = time.monotonic() + 120
-        while not list((tmp_path / "out").glob("set/*")) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
+        eventually(lambda: list((tmp_path / "out").glob("set/*")) or process.poll() is not None, "a picture")
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE)
     document = checked(out)
     assert process.returncode == 130 and err == "facepad: stopped by Ctrl-C\n"
     assert document["complete"] is False and 0 < len(document["results"]) < 4000
@@ -503,7 +501,7 @@ def test_reader_that_closes_the_output_ends_the_work_quietly(model, tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert "0000.png" in process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=60) == 128 + signal.SIGPIPE
+        assert process.wait(timeout=PATIENCE) == 128 + signal.SIGPIPE
         assert process.stderr.read() == ""
     assert len(list((tmp_path / "shown").rglob("*.png"))) < 4000
 
@@ -526,7 +524,7 @@ try:
 except SystemExit as stop:
     sys.exit(stop.code or any(name in sys.modules for name in ("torch", "cv2", "onnxruntime", "av")))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0 and "--annotate" in done.stdout
 
 
@@ -543,5 +541,7 @@ except SystemExit as stop:
     print(*(name for name in unneeded if name in sys.modules), file=sys.stderr)
 """
     environment = os.environ | {"FACEPAD_HOME": str(photos)}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, env=environment
+    )
     assert (done.stdout.count("live.png"), done.stderr.strip()) == (1, "")

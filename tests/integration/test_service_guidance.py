@@ -15,6 +15,7 @@ from facepad.service.keys import add_key
 from facepad.service.problems import Problem
 from facepad.service.settings import Settings
 from facepad.service.store import open_store
+from helpers.patience import PATIENCE
 from helpers.served import LIVE, bearer, encoded, opened, problem, result, upload
 
 STEPS = (Action.TURN_LEFT, Action.COME_CLOSER)
@@ -35,6 +36,12 @@ def frame(yaw: float = 0, size: float = 50, *, side: int = 48) -> bytes:
 
 
 NOBODY = encoded(np.zeros((48, 48, 3), np.uint8), ".jpg")
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """The service waits for the pose of a frame, also on a busy machine."""
+    monkeypatch.setattr("facepad.service.guidance.FRAME_SECONDS", PATIENCE)
 
 
 @pytest.fixture
@@ -181,7 +188,7 @@ class Waiting(Painted):
     go = threading.Event()
 
     def estimate(self, seconds, image):
-        assert self.go.wait(60)
+        assert self.go.wait(PATIENCE)
         return super().estimate(seconds, image)
 
 

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
@@ -27,21 +26,11 @@ from facepad.errors import InputError, ServiceError
 from facepad.service.keys import add_key
 from facepad.service.server import listen
 from facepad.service.settings import Settings
+from helpers.patience import PATIENCE, end, eventually
 from helpers.ports import free_port
 
 RED = cv2.imencode(".png", np.random.default_rng(0).integers((40, 70, 180), (80, 110, 220), (64, 64, 3), np.uint8))[1]
 PHOTO = RED.tobytes()
-PATIENCE = 90  # Seconds; even a busy machine takes less.
-
-
-def eventually(happened, what: str, within: float = PATIENCE):
-    """Wait until ``happened`` gives a true value, and return it."""
-    until = time.monotonic() + within
-    while time.monotonic() < until:
-        if result := happened():
-            return result
-        time.sleep(0.02)
-    raise AssertionError(f"not in {within} s: {what}")
 
 
 class Service:
@@ -89,12 +78,7 @@ def serving(folder: Path, *words: object):
     try:
         yield Service(process, log)
     finally:
-        process.terminate()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 @pytest.fixture(scope="module")
@@ -118,15 +102,15 @@ def redis(tmp_path_factory):
         yield f"redis://127.0.0.1:{port}/0", process
     finally:
         process.send_signal(signal.SIGCONT)
-        process.terminate()
-        process.wait(PATIENCE)
+        end(process)
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory):
-    """Five callers, each with a separate rate limit: the key file, and the keys by name."""
+    """Callers, each with a separate rate limit: the key file, and the keys by name."""
     file = tmp_path_factory.mktemp("keys") / "keys.txt"
-    return file, {name: add_key(file, name) for name in ("limited", "metered", "stubborn", "patient", "opening")}
+    names = ("limited", "limited-2", "limited-3", "metered", "stubborn", "patient", "opening")
+    return file, {name: add_key(file, name) for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -251,10 +235,12 @@ def test_sigterm_lets_accepted_requests_be_answered(model, tmp_path, workers, re
 
 def test_rate_limit_holds_across_workers(pair, keys):
     first, second = pair.workers()
-    key = keys[1]["limited"]
-    assert through(pair, first, key, 12) == [200] * 12
-    statuses = through(pair, second, key, 12)
-    assert Counter(statuses) == {200: 8, 429: 4} and statuses[:8] == [200] * 8
+    for name in ("limited", "limited-2", "limited-3"):
+        started = time.monotonic()
+        statuses = [through(pair, worker, keys[1][name], 12) for worker in (first, second)]
+        if time.monotonic() - started < 50:  # The limit is one per minute: a busy machine may take longer.
+            break
+    assert statuses == [[200] * 12, [200] * 8 + [429] * 4]
 
 
 def test_session_goes_from_worker_to_worker_and_holds_once(pair, keys):
@@ -283,7 +269,7 @@ def test_metrics_of_workers_add_up(pair, keys):
     before = answered(pair, key)
     for worker in pair.workers():
         assert through(pair, worker, key, 3) == [200] * 3
-    eventually(lambda: answered(pair, key) == before + 6, "six more requests", within=20)
+    eventually(lambda: answered(pair, key) == before + 6, "six more requests")
     lines = [line for line in pair.logged() if (line["client"], line["route"]) == ("metered", "/v1/liveness")]
     assert len(lines) == 6
 
@@ -295,7 +281,7 @@ def answered(service: Service, key: str) -> int:
         text = httpx2.get(f"{service.url}/metrics", headers={"Authorization": f"Bearer {key}"}, trust_env=False).text
         return text if "facepad_requests_inside 1.0" in text else None  # This request alone.
 
-    text = eventually(quiet, "no request inside", within=20)
+    text = eventually(quiet, "no request inside")
     match = re.search(r'facepad_requests_total\{route="/v1/liveness",status="200"\} (\d+)', text)
     return int(match[1]) if match else 0
 
@@ -326,7 +312,7 @@ def test_killed_worker_comes_back_and_callers_who_try_again_lose_nothing(pair, k
     assert through(pair, new, keys[1]["metered"], 1) == [200]
     # The requests of the dead worker count, too, except one that it had answered and not yet counted.
     all_of_them = counted + len(found) + 1
-    eventually(lambda: answered(pair, keys[1]["metered"]) in (all_of_them - 1, all_of_them), "the counts", within=20)
+    eventually(lambda: answered(pair, keys[1]["metered"]) in (all_of_them - 1, all_of_them), "the counts")
 
 
 def test_worker_killed_while_it_is_asked_for_a_sign_of_life_is_replaced_at_once(pair):
@@ -334,12 +320,12 @@ def test_worker_killed_while_it_is_asked_for_a_sign_of_life_is_replaced_at_once(
     with stopped(victim):
         time.sleep(1.5)  # The worker is asked twice a second, and has 30 s to answer.
         os.kill(victim, signal.SIGKILL)
-        eventually(lambda: len(now := pair.workers()) == 2 and victim not in now, "a new worker", within=15)
+        eventually(lambda: len(now := pair.workers()) == 2 and victim not in now, "a new worker", within=25)
     eventually(lambda: pair.starts() == starts + 1, "its start")
 
 
 def test_store_that_is_silent_ends_requests_and_readiness(pair, redis, keys):
-    with pair.client(keys[1]["patient"], tries=1, timeout=20) as client:
+    with pair.client(keys[1]["patient"], tries=1, timeout=PATIENCE) as client:
         assert client.check(PHOTO).live
         with stopped(redis[1].pid):
             with pytest.raises(ServiceError) as raised:
@@ -354,7 +340,7 @@ def test_killed_parent_takes_its_workers_along_and_leaves_the_address_free(pair)
     workers, port = pair.workers(), int(pair.url.rpartition(":")[2])
     os.kill(pair.process.pid, signal.SIGKILL)
     pair.process.wait()
-    eventually(lambda: not any(map(_command, workers)), "the end of the workers", within=20)
+    eventually(lambda: not any(map(_command, workers)), "the end of the workers")
 
     def is_free() -> bool:  # A process closes its sockets shortly after it has lost its command line.
         with suppress(InputError):
@@ -362,4 +348,4 @@ def test_killed_parent_takes_its_workers_along_and_leaves_the_address_free(pair)
             return True
         return False
 
-    eventually(is_free, "a free address", within=20)
+    eventually(is_free, "a free address")

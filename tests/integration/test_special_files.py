@@ -12,11 +12,12 @@ import pytest
 from facepad.datasets.manifest import write_manifest
 from facepad.media.images import write_image
 from facepad.types import AttackType, Label, Sample
+from helpers.patience import PATIENCE
 from helpers.squares import BLUE, RED, picture
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names"),
-    pytest.mark.timeout(60),
+    pytest.mark.timeout(PATIENCE),
     pytest.mark.usefixtures("stub_detector"),
 ]
 LENGTH = 70 << 30

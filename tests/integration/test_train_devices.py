@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from facepad.modelfile.run_folder import read_epochs
+from helpers.patience import PATIENCE, eventually
 from helpers.ports import free_port
 
 FACEPAD = [sys.executable, "-m", "facepad"]
@@ -25,7 +25,7 @@ def _words(recipe: Path, manifest: Path, folder: Path, *more: str) -> list[str]:
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +87,8 @@ def _ended_by(end: signal.Signals, command: list[str], folder: Path) -> tuple[in
         children = _descendants(process.pid)
         assert len(children) >= 3  # the fork server and two ranks
         process.send_signal(end)
-        _, err = process.communicate(timeout=60)
-    for _ in range(600):
-        if not any(_alive(child) for child in children):
-            break
-        time.sleep(0.05)
-    assert not [child for child in children if _alive(child)]
+        _, err = process.communicate(timeout=PATIENCE)
+    eventually(lambda: not any(_alive(child) for child in children), "the end of all processes")
     return process.returncode, err
 
 
@@ -108,12 +104,13 @@ def _killed_at_the_end(process: subprocess.Popen) -> Iterator[None]:
 def _wait_for_epochs(process: subprocess.Popen, folder: Path) -> None:
     """Wait until a run has ended an epoch of its second stage, or one more than before."""
     wanted = max(4, len(read_epochs(folder / "metrics.jsonl")) + 1)
-    for _ in range(4000):
-        if len(read_epochs(folder / "metrics.jsonl")) >= wanted:
-            return
-        assert process.poll() is None, "the run must still be under way"
-        time.sleep(0.05)
-    pytest.fail(f"no epoch {wanted} in time")
+
+    def is_there() -> bool:
+        there = len(read_epochs(folder / "metrics.jsonl")) >= wanted
+        assert there or process.poll() is None, "the run must still be under way"
+        return there
+
+    eventually(is_there, f"epoch {wanted}", within=2 * PATIENCE)
 
 
 def _descendants(parent: int) -> list[int]:

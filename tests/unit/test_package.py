@@ -4,6 +4,7 @@ import sys
 import pytest
 
 import facepad
+from helpers.patience import PATIENCE
 
 
 def test_every_public_name_is_there_and_listed():
@@ -19,5 +20,5 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 
 def test_importing_the_package_imports_nothing_heavy():
     code = "import sys, facepad; print(*{'torch', 'cv2', 'numpy', 'onnxruntime', 'av'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert done.stdout.strip() == ""

@@ -13,6 +13,7 @@ pytest.importorskip("resource", reason="files cannot be limited in length here")
 from _chaos_jobs import Attempt, Job, command
 from _disturb import Process, disturbance
 from chaos import Bench, Count
+from helpers.patience import PATIENCE
 
 # The forked processes run a few lines of Python and end.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
@@ -77,7 +78,7 @@ def test_a_disturbance_reaches_the_files_of_its_folder_alone(tmp_path, kind, rea
         return 0
 
     process = Process.start(write, tmp_path / "log", disturbance(kind, tmp_path / "out", 0, 0))
-    assert process.wait(20) == 70
+    assert process.wait(PATIENCE) == 70
     assert reason in (tmp_path / "log").read_text()
     assert kind == "full disk" or (tmp_path / "beside.txt").read_text() == "written"
 
@@ -87,7 +88,7 @@ def test_the_clock_jumps_in_the_process_alone(tmp_path):
         times = [time.time() for _ in range(2000)]
         return int(max(times) - min(times) > 3000)
 
-    assert Process.start(jumps, tmp_path / "log", disturbance("clock jumps", tmp_path, 0, 0)).wait(20) == 1
+    assert Process.start(jumps, tmp_path / "log", disturbance("clock jumps", tmp_path, 0, 0)).wait(PATIENCE) == 1
     assert abs(time.time() - time.time_ns() / 1e9) < 10
 
 

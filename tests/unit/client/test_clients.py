@@ -25,6 +25,7 @@ from facepad.client import (
 )
 from facepad.errors import InputError, RunError, ServiceError
 from facepad.types import Label
+from helpers.patience import PATIENCE
 
 URL = "http://127.0.0.1:8000"
 MODEL = {"name": "m", "format": 1, "sha256": None, "license": "", "scope": "", "threshold": None}
@@ -358,7 +359,7 @@ def test_asynchronous_client_speaks_with_the_service(app, synthetic_faces):
     assert ready and all(answer.status == "scored" for answer in answers)
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(PATIENCE)
 def test_special_and_endless_files_are_refused_before_they_are_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     with (tmp_path / "long.jpg").open("wb") as stream:

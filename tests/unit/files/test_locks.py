@@ -14,6 +14,7 @@ from filelock import FileLock
 from facepad.errors import BusyError, InputError, OutputExistsError, RunError
 from facepad.files import locks
 from facepad.files.locks import changing, exclusive, exclusive_file, new_file, new_folder
+from helpers.patience import PATIENCE
 
 HOLDER = """
 import sys
@@ -42,7 +43,7 @@ def test_folder_that_another_process_holds_is_refused_and_says_what_that_does(tm
         with pytest.raises(BusyError, match=says), exclusive(tmp_path / "out", "training"):
             pass
         process.stdin.close()
-        process.wait(30)
+        process.wait(PATIENCE)
         with exclusive(tmp_path / "out", "training"):
             pass
 
@@ -50,7 +51,7 @@ def test_folder_that_another_process_holds_is_refused_and_says_what_that_does(tm
 def test_lock_of_a_killed_process_is_free(tmp_path):
     with another_process(tmp_path) as process:
         os.kill(process.pid, signal.SIGKILL)
-        process.wait(30)
+        process.wait(PATIENCE)
         with exclusive(tmp_path, "training"):
             pass
 
@@ -113,7 +114,7 @@ def test_waiting_ends_with_the_other_process_and_is_logged(tmp_path, caplog):
             time.sleep(0.01)
         assert not entered.wait(0.1)
         process.stdin.close()
-        assert entered.wait(30)
+        assert entered.wait(PATIENCE)
         thread.join()
     assert "another process is packing in" in caplog.text
 
@@ -208,7 +209,7 @@ def test_file_is_changed_by_one_thread_at_a_time(tmp_path):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert file.read_text() == "80"
 
 

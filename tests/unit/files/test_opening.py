@@ -19,10 +19,11 @@ from facepad.files.disk import read_json, read_text, sha256_file
 from facepad.files.opening import MaxBytes, open_regular, read_bytes, require_regular
 from facepad.files.shards import open_file, read_members
 from facepad.metrics.scores import read_scores
+from helpers.patience import PATIENCE
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names"),
-    pytest.mark.timeout(20),
+    pytest.mark.timeout(PATIENCE),
 ]
 
 # Code that reads files without `facepad.files.opening`, and why that is right.

@@ -24,6 +24,7 @@ from facepad.modelfile.catalog.described import read_described
 from facepad.modelfile.scorers import BundleScorer
 from facepad.predict.policy import decide_frames
 from facepad.types import Box, Decision, Face, FrameDecision, Label, Reason, ScoreStatus
+from helpers.patience import PATIENCE
 from helpers.squares import BLUE, RED, Squares, picture
 
 DEFAULT_FILES = [network.file for network in read_described(described_models()[DEFAULT_MODEL]).networks]
@@ -471,7 +472,9 @@ def test_decision_needs_a_score_and_a_threshold_or_reasons(score, threshold):
 def test_importing_facepad_stays_light():
     heavy = "(m for m in ('torch', 'cv2', 'onnxruntime', 'numpy') if m in sys.modules)"
     code = f"import sys, facepad; facepad.Decision; print(*{heavy})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=PATIENCE
+    )
     assert (done.stdout.strip(), done.returncode) == ("", 0)
     with pytest.raises(AttributeError, match="no attribute 'laod'"):
         facepad.laod  # noqa: B018

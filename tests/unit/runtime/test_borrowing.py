@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from facepad.runtime.borrowing import Borrowing
+from helpers.patience import PATIENCE
 
 
 def test_threads_one_after_the_other_share_one_object():
@@ -30,7 +31,7 @@ def test_threads_at_once_have_different_objects():
 
     def use():
         with things.borrowed() as thing:
-            together.wait(30)
+            together.wait(PATIENCE)
             used.append(thing)
 
     for _ in range(3):

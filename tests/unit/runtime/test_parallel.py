@@ -12,6 +12,7 @@ import pytest
 
 from facepad.errors import InputError
 from facepad.runtime.parallel import available_cpus, map_ahead, one_ahead, worker_pool
+from helpers.patience import PATIENCE, eventually
 
 
 def test_results_come_in_order_and_no_more_than_asked_are_taken_ahead():
@@ -84,7 +85,7 @@ def test_the_next_item_is_made_while_one_is_used():
 
     found = one_ahead(items())
     assert next(found) == 0
-    assert made[1].wait(10) and not made[2].is_set()
+    assert made[1].wait(PATIENCE) and not made[2].is_set()
     assert list(found) == [1, 2, 3]
 
 
@@ -140,7 +141,7 @@ from facepad.runtime.parallel import worker_pool
 if __name__ == "__main__":
     pool = worker_pool(1)
     print(pool.submit(os.getpid).result(), flush=True)
-    time.sleep(300)
+    time.sleep(900)
 """
 
 
@@ -153,14 +154,14 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
             pytest.skip("no /proc")
         assert worker.is_dir()
         parent.kill()
-    for _ in range(300):
+
+    def has_ended() -> bool:
         try:
-            if "State:\tZ" in (worker / "status").read_text():
-                return
+            return "State:\tZ" in (worker / "status").read_text()
         except (FileNotFoundError, ProcessLookupError):  # It ended, perhaps while its state was read.
-            return
-        time.sleep(0.1)
-    pytest.fail("the worker outlived its parent")
+            return True
+
+    eventually(has_ended, "the end of the worker")
 
 
 PARENT_OF_A_SERVER = """
@@ -169,9 +170,9 @@ from facepad.runtime.parallel import end_with_parent
 
 def serve():
     signal.signal(signal.SIGTERM, lambda *_: (print("asked to end", flush=True), sys.exit()))
-    end_with_parent(grace=60)
+    end_with_parent(grace=900)
     print("ready", flush=True)
-    time.sleep(60)
+    time.sleep(900)
 
 if __name__ == "__main__":
     multiprocessing.get_context("spawn").Process(target=serve).start()

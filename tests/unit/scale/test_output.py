@@ -19,6 +19,7 @@ from facepad.scale.items import Item  # noqa: E402
 from facepad.scale.keys import KeySet  # noqa: E402
 from facepad.scale.output import SCHEMA, open_output  # noqa: E402
 from facepad.scale.scoring import ItemResult  # noqa: E402
+from helpers.patience import PATIENCE  # noqa: E402
 
 IDENTITY = {"model_sha256": "a" * 64, "model": "tiny", "threshold": 0.5, "source": "/in", "frames": 20}
 
@@ -145,7 +146,7 @@ def test_killed_run_leaves_no_lock_and_its_half_written_part_goes(tmp_path):
         "import os\nfrom pathlib import Path\nfrom facepad.scale.output import open_output\n"
         f"with open_output(Path({str(tmp_path / 'out')!r}), {IDENTITY!r}):\n    os.kill(os.getpid(), 9)\n"
     )
-    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == -9
+    assert subprocess.run([sys.executable, "-c", code], timeout=PATIENCE, check=False).returncode == -9
     (tmp_path / "out" / ".part-000000-abc.parquet").write_bytes(b"half")
     with open_output(tmp_path / "out", IDENTITY) as out:
         assert out.rows == 0

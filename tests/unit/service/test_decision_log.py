@@ -13,6 +13,7 @@ import pytest
 from facepad.errors import InputError
 from facepad.service.decision_log import DecisionLog, LoggedDecision
 from facepad.service.problems import Problem
+from helpers.patience import PATIENCE
 
 
 def decision(request_id: str) -> LoggedDecision:
@@ -82,7 +83,7 @@ def test_log_that_cannot_be_written_is_a_problem(tmp_path):
         asyncio.run(log.write(decision("r")))
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(PATIENCE)
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
 def test_pipe_without_a_reader_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")

@@ -12,6 +12,7 @@ from functools import partial
 import pytest
 
 from facepad.service.fair import COSTLY, Cost, FairQueue, FairThreads
+from helpers.patience import PATIENCE
 
 CHEAP, COSTS_MUCH = Cost(1e6), Cost(10 * COSTLY, 40e6)
 
@@ -109,7 +110,7 @@ class Jobs:
         with self._begun:
             self.begun.append(name)
             self._begun.notify_all()
-        assert self.ends[name].wait(10)
+        assert self.ends[name].wait(PATIENCE)
         return name
 
     async def wait_for(self, *names: str) -> None:
@@ -118,7 +119,7 @@ class Jobs:
 
         def wait() -> bool:
             with self._begun:
-                return self._begun.wait_for(lambda: len(self.begun) >= len(names), 10)
+                return self._begun.wait_for(lambda: len(self.begun) >= len(names), PATIENCE)
 
         assert await asyncio.to_thread(wait)
         await asyncio.sleep(0.02)  # A job that must not begin would begin now.
@@ -133,7 +134,7 @@ def run(scenario, threads: int) -> None:
     async def whole() -> None:
         jobs = Jobs(FairThreads(threads, 64e6))
         try:
-            await asyncio.wait_for(scenario(jobs), 20)
+            await asyncio.wait_for(scenario(jobs), PATIENCE)
         finally:
             jobs.end(*jobs.ends)
             jobs.threads.close()
@@ -161,7 +162,7 @@ def test_thread_takes_the_next_job_while_the_event_loop_is_busy():
         waiting = [jobs.start(f"job {number}", "caller", CHEAP) for number in range(3)]
         await jobs.wait_for("job 0")
         jobs.end("job 0", "job 1", "job 2")
-        until = time.monotonic() + 10
+        until = time.monotonic() + PATIENCE
         while len(jobs.begun) < 3 and time.monotonic() < until:  # The event loop gets no turn.
             time.sleep(0.01)
         assert jobs.begun == ["job 0", "job 1", "job 2"]
@@ -193,7 +194,7 @@ def test_costly_job_that_a_thread_takes_opens_the_additional_thread():
         photo = jobs.start("photo", "c", CHEAP)
         await asyncio.sleep(0)
         jobs.end("first photo", "photo")
-        assert await asyncio.wait_for(photo, 5) == "photo"  # It does not wait for the clip.
+        assert await asyncio.wait_for(photo, PATIENCE) == "photo"  # It does not wait for the clip.
         await jobs.wait_for("first photo", "clip", "photo")
 
     run(scenario, 1)

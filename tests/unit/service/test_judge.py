@@ -12,6 +12,7 @@ from facepad.service.fair import FairThreads
 from facepad.service.judge import Judge
 from facepad.service.settings import Settings
 from facepad.service.uploads import UploadedFile
+from helpers.patience import PATIENCE
 from helpers.squares import RED, picture
 
 
@@ -51,7 +52,8 @@ def test_giving_back_continues_after_a_moment_without_threads(make_model, tmp_pa
         await asyncio.wait([work])
         return ended
 
-    assert not asyncio.run(asyncio.wait_for(rest(), 30))  # The end of this task would end the threads of the judge.
+    # The end of this task would end the threads of the judge.
+    assert not asyncio.run(asyncio.wait_for(rest(), PATIENCE))
 
 
 def test_freed_memory_is_given_back_from_time_to_time_without_requests(make_model, tmp_path, monkeypatch):
@@ -70,4 +72,4 @@ def test_freed_memory_is_given_back_from_time_to_time_without_requests(make_mode
         await asyncio.sleep(0.1)
         return len(given_back) - ended
 
-    assert asyncio.run(asyncio.wait_for(rest(), 30)) <= 1  # The one that has begun when the judge ends.
+    assert asyncio.run(asyncio.wait_for(rest(), PATIENCE)) <= 1  # The one that has begun when the judge ends.

@@ -8,11 +8,13 @@ import stat
 import threading
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from facepad.errors import InputError
 from facepad.service.keys import ApiKeys, KeyLimits, KeyScope, add_key
+from helpers.patience import PATIENCE
 
 
 def name_of(keys: ApiKeys, key: str) -> str | None:
@@ -69,7 +71,7 @@ def test_keys_that_are_added_at_once_are_added_one_after_the_other(tmp_path, mon
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert [name_of(ApiKeys(file), key) for key in made] == ["login"]
     assert [text.split(": ", 1)[1] for text in refused] == [
         "has a key 'login' already; remove its line to revoke the key"
@@ -164,9 +166,11 @@ def test_limits_are_kept_in_the_file(tmp_path):
     assert file.read_text().endswith(" expires=2999-12-31 scopes=sessions challenge-only\n")
 
 
-def test_key_is_valid_until_the_end_of_its_last_day(tmp_path):
-    today = datetime.now(UTC).date()
-    assert not KeyLimits(today).expired() and KeyLimits(today - timedelta(2)).expired()
+def test_key_is_valid_until_the_end_of_its_last_day(tmp_path, monkeypatch):
+    now = datetime(2026, 5, 31, 23, 59, 59, tzinfo=UTC)
+    monkeypatch.setattr("facepad.service.keys.datetime", SimpleNamespace(now=lambda zone: now.astimezone(zone)))
+    today = now.date()
+    assert not KeyLimits(today).expired() and KeyLimits(today - timedelta(1)).expired()
     with pytest.raises(InputError, match="would be expired"):
-        add_key(tmp_path / "keys.txt", "late", KeyLimits(today - timedelta(2)))
+        add_key(tmp_path / "keys.txt", "late", KeyLimits(today - timedelta(1)))
     assert not (tmp_path / "keys.txt").exists()

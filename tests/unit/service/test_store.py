@@ -6,7 +6,6 @@ import asyncio
 import shutil
 import socket
 import subprocess
-import time
 from contextlib import closing
 from types import SimpleNamespace
 
@@ -16,6 +15,7 @@ from facepad.errors import InputError
 from facepad.service import store as store_module
 from facepad.service.problems import Problem
 from facepad.service.store import MemoryValues, open_store
+from helpers.patience import PATIENCE, end, eventually
 from helpers.ports import free_port
 
 
@@ -30,18 +30,22 @@ def redis(tmp_path_factory):
         [command, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
         stdout=subprocess.DEVNULL,
     )
-    while process.poll() is None:
-        with closing(socket.socket()) as probe:
-            if not probe.connect_ex(("127.0.0.1", port)):
-                break
-        time.sleep(0.05)
-    yield f"redis://127.0.0.1:{port}/0"
-    process.terminate()
-    process.wait(20)
+    try:
+        eventually(lambda: _answers(process, port), "a Redis server")
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        end(process)
+
+
+def _answers(process: subprocess.Popen, port: int) -> bool:
+    assert process.poll() is None, "the Redis server has ended"
+    with closing(socket.socket()) as probe:
+        return not probe.connect_ex(("127.0.0.1", port))
 
 
 @pytest.fixture(params=["memory", "redis"])
-def address(request, one_minute):
+def address(request, one_minute, monkeypatch):
+    monkeypatch.setattr(store_module, "_STORE_SECONDS", PATIENCE)
     return None if request.param == "memory" else request.getfixturevalue("redis")
 
 

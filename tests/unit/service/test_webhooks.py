@@ -17,6 +17,7 @@ from facepad.service.sessions import SessionRecord, Sessions
 from facepad.service.store import open_store
 from facepad.service.telemetry import Telemetry
 from facepad.service.webhooks import SIGNATURE, Webhooks, read_secret, sign
+from helpers.patience import PATIENCE
 
 SECRET = "s" * 32
 TOMORROW = time.time() + 86_400  # the suite takes minutes after the import of this file
@@ -72,7 +73,7 @@ def test_backend_is_told_of_the_sessions_that_expired_without_an_upload():
             "https://login.example/hook", SECRET, Telemetry(), transport=httpx2.MockTransport(backend), pauses=()
         )
         sessions, past = Sessions(open_store(None), attempts=0, keep=300), time.time() - 10
-        for name, state, until in (("late", "open", past), ("used", "done", past + 99), ("new", "open", past + 99)):
+        for name, state, until in (("late", "open", past), ("used", "done", past + 9999), ("new", "open", past + 9999)):
             record = RECORD.model_copy(update={"id": name, "state": state, "until": until})
             await sessions.save(record)
             hooks.opened(record.model_copy(update={"state": "open", "until": min(until, past)}), sessions)
@@ -82,7 +83,7 @@ def test_backend_is_told_of_the_sessions_that_expired_without_an_upload():
             await asyncio.sleep(0)
         await hooks.close()
 
-    asyncio.run(asyncio.wait_for(main(), 10))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
     (request,) = seen
     event = verify_webhook(request.content, request.headers[SIGNATURE], SECRET)
     assert (event.session, event.reference, event.state, event.key) == ("late", "anna", "expired", "shop")
@@ -111,7 +112,7 @@ def test_expired_session_is_looked_up_again_if_the_store_does_not_answer(outages
             await asyncio.sleep(0)
         await hooks.close()
 
-    asyncio.run(asyncio.wait_for(main(), 10))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
     assert outcomes_of(telemetry) == {outcome: 1}
 
 
@@ -143,7 +144,7 @@ def test_open_sessions_of_a_key_leave_places_to_others_and_ended_sessions_leave_
         await hooks.close()
         return told
 
-    assert asyncio.run(asyncio.wait_for(main(), 10)) == [True, False, True]
+    assert asyncio.run(asyncio.wait_for(main(), PATIENCE)) == [True, False, True]
     assert outcomes_of(telemetry) == {"delivered": 3, "unwatched": 1}
 
 
@@ -166,13 +167,13 @@ def test_webhooks_that_wait_for_their_next_attempt_hold_no_connection(monkeypatc
     async def main():
         async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            hooks = Webhooks(f"http://127.0.0.1:{port}/hook", SECRET, Telemetry(), pauses=(60,))
+            hooks = Webhooks(f"http://127.0.0.1:{port}/hook", SECRET, Telemetry(), pauses=(10 * PATIENCE,))
             for _ in range(20):
                 hooks.ended(RECORD)
             while answered < 20 or connections:
                 await asyncio.sleep(0.001)
 
-    asyncio.run(asyncio.wait_for(main(), 30))  # Less than the pause.
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))  # Less than the pause.
     assert most <= 16
 
 

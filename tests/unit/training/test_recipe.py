@@ -11,6 +11,7 @@ import pytest
 from facepad.errors import RecipeError
 from facepad.models import MODELS, create_model
 from facepad.training.recipe import list_recipes, load_recipe
+from helpers.patience import PATIENCE
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -115,7 +116,7 @@ from facepad.cli import main
 sys.argv = ["facepad", "list", "recipes"]
 main()
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(list_recipes())
 

@@ -18,6 +18,7 @@ from facepad.workflow import evaluate as module
 from facepad.workflow.calibrate import calibrate_bundle
 from facepad.workflow.evaluate import evaluate_model
 from facepad.workflow.scoring import EvaluationOptions
+from helpers.patience import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +143,7 @@ from facepad.cli import main
 sys.argv = ["facepad", "evaluate", {str(model)!r}, {str(noisy_manifest)!r}, {str(tmp_path / "out")!r}, "--no-probes"]
 main()
 """
-    done = subprocess.run([sys.executable, "-c", code], timeout=120, check=False, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], timeout=PATIENCE, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "the threshold is the model's own" in done.stdout
 

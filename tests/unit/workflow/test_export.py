@@ -28,6 +28,7 @@ from facepad.types import AttackType, Label, ScoreRecord, ScoreStatus, Split
 from facepad.workflow import export as module
 from facepad.workflow import quantisation
 from facepad.workflow.export import ExportOptions, export_run
+from helpers.patience import PATIENCE
 
 
 def crops_of(scorer, manifest):
@@ -205,7 +206,7 @@ def test_signals_are_handled_after_openvino_networks_are_dropped(tiny_run, tmp_p
     pytest.importorskip("openvino")
     (tmp_path / "network.onnx").write_bytes(find_model(tiny_run).read().files["network.onnx"])
     command = [sys.executable, "-c", SIGNAL_AFTER_TWO_NETWORKS, tmp_path / "network.onnx"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
 
 

@@ -27,6 +27,7 @@ from facepad.training.data import CropDataset, TrainingData
 from facepad.training.fit import fit
 from facepad.training.settings import StageSettings, TrainingPlan, TrainSettings
 from facepad.types import Split
+from helpers.patience import PATIENCE
 from helpers.tiny_network import TinyNetwork
 
 SPEC = PreprocessSpec(crop_scale=1.5, size=(32, 32))
@@ -121,7 +122,7 @@ except RunError as error:
     print(error)
 """
     )
-    done = subprocess.run([sys.executable, script], timeout=60, check=False, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, script], timeout=PATIENCE, check=False, capture_output=True, text=True)
     assert "a process that reads images died" in done.stdout, done.stderr
 
 
