@@ -243,6 +243,13 @@ def refuse_unwritable(folder: Path) -> None:
         raise InputError(f"cannot write {folder}: {'it' if there == folder else there} is not a folder")
     if there and not os.access(there, os.W_OK):
         raise InputError(f"cannot write {folder}: no permission{'' if there == folder else f' to write to {there}'}")
+    if there:
+        try:
+            with tempfile.TemporaryFile(dir=there):  # also fails where a folder takes no files, such as /proc
+                pass
+        except OSError as error:
+            if error.errno in _WRONG_PATH:
+                raise InputError(f"cannot write {folder}: {reason(error)}") from None
 
 
 def refuse_existing(path: Path) -> None:

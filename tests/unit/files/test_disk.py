@@ -2,13 +2,14 @@ import errno
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from facepad.errors import InputError, RunError
-from facepad.files.disk import json_text, printable, walk_files, write_json, write_text
+from facepad.files.disk import json_text, printable, refuse_unwritable, walk_files, write_json, write_text
 from facepad.media.images import write_image
 
 
@@ -125,3 +126,9 @@ def test_walk_passes_over_a_folder_that_vanishes_meanwhile(tree):
     (tree / "a" / "1.txt").unlink()
     (tree / "a").rmdir()
     assert list(walk) == [tree / "b" / "2.txt"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is of Linux")
+def test_folder_that_takes_no_files_is_refused_also_for_root():
+    with pytest.raises(InputError, match="cannot write /proc"):
+        refuse_unwritable(Path("/proc"))
