@@ -265,7 +265,11 @@ def _training_manifests(division: Division, out: Path) -> dict[str, Path]:
 
 
 def _name_of(model: str | Path, found: FoundModel) -> str:
-    return str(model) if found.kind in ("shipped", "described") else found.path.resolve().name.removesuffix(".facepad")
+    """The name of a model; of the file or folder; or of the folder of ``adapt``, whose file is always model.facepad."""
+    if found.kind in ("shipped", "described"):
+        return str(model)
+    path = found.path.resolve()
+    return path.parent.name if path.name == "model.facepad" else path.name.removesuffix(".facepad")
 
 
 def _unique(names: Sequence[str]) -> list[str]:

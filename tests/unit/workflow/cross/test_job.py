@@ -250,6 +250,15 @@ def test_scores_of_another_model_are_not_mixed_in(model, tiny_run, measured, tmp
         run(tmp_path / "out", models=[bare], test=[measured])
 
 
+def test_model_files_of_adapt_are_named_by_their_folders(model, measured, tmp_path):
+    for folder in ("office", "shop", "old/shop"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "model.facepad").write_bytes(model.read_bytes())
+    models = [model, *(tmp_path / folder / "model.facepad" for folder in ("office", "shop", "old/shop"))]
+    plan = make_plan(CrossSettings(models=models, test=[measured]), tmp_path / "out")
+    assert [member.system for member in plan.members] == ["tiny", "office", "shop (1)", "shop (2)"]
+
+
 def test_bad_input_is_one_line_and_leaves_no_folder(facepad, model, noisy_manifest, measured, manifest_like, tmp_path):
     for name in ("one-class", "no-boxes", "folds"):
         (tmp_path / name).mkdir()
