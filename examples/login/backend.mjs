@@ -1,10 +1,10 @@
 // The login backend in Node, with Express: node examples/login/backend.mjs 9000. It does the same as backend.py.
 //
-// LIVENESS_URL is the URL of the service, and LIVENESS_KEY is an API key with the scope sessions. Start the service with
-// --signing-keys and --cors http://127.0.0.1:9000. `npm ci` in this folder installs Express and jose;
-// Node must be 20.11 or newer.
+// LIVENESS_URL is the URL of the service, and LIVENESS_KEY is an API key with the scope sessions. LOGIN_SECRET is a long
+// random text that stays the same. Start the service with --signing-keys and --cors http://127.0.0.1:9000. `npm ci` in
+// this folder installs Express and jose; Node must be 20.11 or newer.
 
-import { createHash, randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import express from "express";
 import { createRemoteJWKSet, jwtVerify } from "jose";
 
@@ -14,6 +14,8 @@ const SERVICE = process.env.LIVENESS_URL ?? "http://127.0.0.1:8000";
 const PATIENCE = 20_000; // Timeout of a request in milliseconds.
 const FETCHING = { cooldownDuration: 10_000, timeoutDuration: PATIENCE };
 const KEYS = createRemoteJWKSet(new URL("/.well-known/jwks.json", SERVICE), FETCHING);
+// Without LOGIN_SECRET each start takes new references, and the service counts the sessions of an account anew.
+const SECRET = process.env.LOGIN_SECRET ?? randomBytes(32);
 
 // In memory; several processes need a database. The accepted sessions need a unique column there.
 const tries = new Map(); // user -> number
@@ -28,9 +30,9 @@ class Refused extends Error {
   }
 }
 
-/** The name of the account for the service, which then does not learn the name of the user. */
+/** The name of the account for the service. A plain hash would not hide the user, because names can be guessed. */
 function referenceOf(user) {
-  return createHash("sha256").update(user).digest("hex");
+  return createHmac("sha256", SECRET).update(user).digest("hex");
 }
 
 async function liveness(path, options = {}) {

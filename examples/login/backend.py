@@ -2,10 +2,11 @@
 
 The page shows the widget of the liveness service, which uploads with a token that this backend gets for each attempt.
 The verdict comes to this backend alone, as a signed result. LIVENESS_URL is the URL of the service, and LIVENESS_KEY is
-an API key with the scope sessions. Start the service with --signing-keys and --cors http://127.0.0.1:9000.
+an API key with the scope sessions. LOGIN_SECRET is a long random text that stays the same. Start the service with
+--signing-keys and --cors http://127.0.0.1:9000.
 """
 
-import hashlib
+import hmac
 import os
 import secrets
 from collections import Counter
@@ -21,6 +22,8 @@ from facepad.errors import ResultError, ServiceError
 # Per account. A limit per IP address is not enough, because an attacker can use many addresses.
 TRIES = 5
 URL = os.environ.get("LIVENESS_URL", "http://127.0.0.1:8000")
+# Without LOGIN_SECRET each start takes new references, and the service counts the sessions of an account anew.
+SECRET = os.environ.get("LOGIN_SECRET", secrets.token_hex()).encode()
 
 
 class Start(BaseModel):
@@ -36,8 +39,8 @@ class Finish(BaseModel):
 
 
 def reference_of(user: str) -> str:
-    """The name of the account for the service, which then does not learn the name of the user."""
-    return hashlib.sha256(user.encode()).hexdigest()
+    """The name of the account for the service. A plain hash would not hide the user, because names can be guessed."""
+    return hmac.new(SECRET, user.encode(), "sha256").hexdigest()
 
 
 def create_app(liveness: AsyncClient, url: str = URL) -> FastAPI:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -99,6 +100,14 @@ def log_in(backend, service: Service, session: str, signed=Service.sign, user: s
     again = backend.post("/login/finish", json={"attempt": attempt})
     assert again.status_code == 403 and "over" in again.json()["detail"]  # An attempt counts once.
     return answer.status_code, answer.text
+
+
+def test_reference_is_no_plain_hash_of_the_user_and_stays_the_same(backend, service):
+    references = []
+    for session in ("pseudonym-1", "pseudonym-2"):
+        assert log_in(backend, service, session, user="ben")[0] == 200
+        references.append(service.reference)
+    assert references[0] == references[1] != hashlib.sha256(b"ben").hexdigest()
 
 
 def test_live_face_is_let_in_and_a_replayed_result_refused(backend, service):

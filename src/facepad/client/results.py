@@ -11,7 +11,7 @@ import jwt
 from jwt.utils import base64url_decode, base64url_encode
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from facepad.errors import ResultError
+from facepad.errors import ResultError, shown
 from facepad.types import Label, ScoreStatus
 
 __all__ = ["REPORT_TYPE", "ResultVerifier", "SignedResult", "verify_report_signature", "verify_result"]
@@ -105,6 +105,8 @@ def verify_result(
             options={"require": list(_CLAIMS), "verify_aud": False},
         )
         result = SignedResult.model_validate(claims)
+    except jwt.InvalidIssuerError:
+        raise ResultError(f"the signed result has another issuer than {shown(issuer)} (serve --issuer)") from None
     except jwt.PyJWTError as error:
         raise ResultError(f"the signed result is not valid: {error}") from None
     except ValidationError as error:
