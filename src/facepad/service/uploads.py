@@ -190,6 +190,8 @@ def _json_contents(body: bytes, limit: int) -> list[bytes]:
 
 def _decoded(text: str, number: int) -> bytes:
     """The content of a file in base64 or in a data URI. The media type of a data URI is ignored."""
+    if text.startswith(("http://", "https://")):
+        raise Problem("bad-request", f"file {number} is an address, which the service does not fetch; send base64")
     head, comma, rest = text.partition(",")
     if comma and not (head.startswith("data:") and head.endswith(";base64")):
         raise Problem("bad-request", f"file {number} is not a data URI in base64")

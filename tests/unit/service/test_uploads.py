@@ -87,6 +87,11 @@ def test_other_bodies_are_refused_by_name(body, kind, name):
         assert "JSON as" in raised.value.detail or "file 0" in raised.value.detail or "malformed" in raised.value.detail
 
 
+def test_address_instead_of_a_file_is_refused_with_the_reason():
+    with pytest.raises(Problem, match="file 0 is an address, which the service does not fetch"):
+        read(b'{"images": ["https://example.org/a,b.jpg"]}', "application/json", max_files=2, max_bytes=100)
+
+
 def test_small_body_has_a_limit_before_and_while_it_arrives():
     assert asyncio.run(read_small_body(request(b"12345678"), Settings(), 8)) == b"12345678"
     with pytest.raises(Problem, match="longer than the limit of 7 bytes"):
