@@ -138,7 +138,14 @@ def _remedy(file: PublicFile, target: Path, error: Exception) -> str:
             "let FACEPAD_HOME name a folder that can be written, or get "
             f"{file.url} on another machine and copy the file {models}"
         )
-    return f"get {file.url} on another machine and copy the file to {target}, or {models}"
+    begun = not isinstance(error, FacepadError) and _part(target).exists()  # our own message says it itself
+    again = "enter the command again, which continues the download, or " if begun else ""
+    return f"{again}get {file.url} on another machine and copy the file to {target}, or {models}"
+
+
+def _part(target: Path) -> Path:
+    """The begun download of a file."""
+    return target.with_name(f".{target.name}.part")
 
 
 def _is_whole(file: PublicFile, path: Path) -> bool:
@@ -147,7 +154,7 @@ def _is_whole(file: PublicFile, path: Path) -> bool:
 
 def _download(file: PublicFile, target: Path) -> None:
     _LOG.info("downloading %s%s", file.url, f" (licence: {file.license})" if file.license else "")
-    part = target.with_name(f".{file.name}.part")
+    part = _part(target)
     _continue(file, part)
     found = sha256_file(part)
     if found != file.sha256:

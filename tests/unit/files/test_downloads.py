@@ -121,7 +121,9 @@ def test_download_is_logged_with_its_licence_and_draws_nothing_unless_the_log_is
 
 def test_download_that_broke_off_continues_where_it_stopped(file, server):
     server.breaks_after = 150_000
-    with pytest.raises(ModelError, match=r"cannot download the network .*get http"):
+    with pytest.raises(
+        ModelError, match=r"cannot download the network .*enter the command again, which continues .*get http"
+    ):
         fetch(file)
     assert not file.kept.exists()
     server.breaks_after = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -14,7 +14,7 @@ from facepad.errors import ModelError
 from facepad.files.downloads import find_local
 from facepad.files.trunks import TRUNKS
 from facepad.modelfile.bundle import Bundle, Network
-from facepad.modelfile.catalog import described_models, list_catalog
+from facepad.modelfile.catalog import DEFAULT_MODEL, described_models, list_catalog
 from facepad.modelfile.catalog.described import read_described
 from facepad.modelfile.catalog.store import load_described
 from facepad.modelfile.preprocess import PreprocessSpec
@@ -37,6 +37,8 @@ _TRAINED = 0.2
 _SHARE = 0.75
 _IMAGENET = "imagenet"
 _NO_TRUNK = "the ImageNet weights are not on this machine; facepad download mobilenet_v2 fetches them"
+#: What `facepad download` should fetch for a training, with the detector and the labeller of depth.
+_STARTERS = ("minifasnet-v2se-celeba-spoof", "mobilenet_v2", "yunet", "facemesh")
 _IMAGENET_LICENSE = "BSD-3-Clause"
 _IMAGENET_SCOPE = "Trained on images of one site; its first layers are torchvision's ImageNet weights."
 
@@ -154,28 +156,14 @@ def require_networks(*, train: bool) -> None:
     """
     if train and importlib.util.find_spec("torch") is None:
         raise ModelError("training needs PyTorch, which is not installed: pip install 'facepad[train]'")
-    candidates, missing = _public()
-    if candidates or (train and _has_trunk()):
+    if _public()[0] or (train and _has_trunk()):
         return
-    if train:
-        missing |= {_IMAGENET: _NO_TRUNK}
-    raise ModelError(f"no network is on this machine to adapt: {_in_short(missing)}")
+    names = _STARTERS if train else (DEFAULT_MODEL, "yunet")
+    raise ModelError(f"no network is on this machine to adapt; facepad download {' '.join(names)} fetches some")
 
 
 def _has_trunk() -> bool:
     return find_local(TRUNKS["mobilenet_v2"]) is not None
-
-
-def _in_short(missing: Mapping[str, str]) -> str:
-    """The reasons why candidates are left out, in one line, with one command for all downloads.
-
-    >>> _in_short({"a": "facepad download a fetches it", "b": "facepad download b fetches it", "c": "its graph"})
-    'facepad download a b fetches networks; c: its graph'
-    """
-    names = {name: re.findall(r"facepad download (\S+)", why) for name, why in missing.items()}
-    wanted = " ".join(dict.fromkeys(each for found in names.values() for each in found))
-    download = [f"facepad download {wanted} fetches networks"] if wanted else []
-    return "; ".join([*download, *(f"{name}: {why}" for name, why in missing.items() if not names[name])])
 
 
 def fusions(members: Sequence[Candidate], most: int = 3) -> list[Candidate]:
