@@ -1,12 +1,15 @@
-"""Compare the two face detectors on NUAA: agreement of their squares, recall by face size, and speed.
+"""Compare the two face detectors: agreement of their squares, recall by face size, speed, and faces found elsewhere.
 
 The script also measures both detectors without their first step. "dlib, whole" always searches the whole image, and
 "yunet, whole" leaves out the first look, at a smaller image.
 
     python benchmarks/detectors.py ROOT [--every 10] [--sweep 1000] [--out docs/results/detectors.md]
+    python benchmarks/detectors.py --set NAME=MANIFEST ... [--out docs/results/detectors.md]
     python benchmarks/detectors.py ROOT --fit [--every 1]                     prints YuNet's calibration
 
-ROOT contains ClientRaw, ImposterRaw and the official lists. Each detector runs in one thread, so speeds are per core.
+ROOT contains NUAA's ClientRaw, ImposterRaw and official lists. Each detector runs in one thread, so speeds are per
+core. ``--set`` adds the table of the images without a face, among all images of each manifest. NUAA's tables and this
+table may be measured apart: what is not measured stays in the file of ``--out`` as it is.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -29,11 +32,13 @@ from rich.progress import track
 
 from _common import made_by, markdown, packages, parser, publish
 from _faces import WholeImage, WholeYuNet
+from facepad.datasets.manifest import read_manifest
+from facepad.errors import FacepadError
 from facepad.faces import Detector, create_detector, iou, map_box
 from facepad.faces.yunet import YuNetDetector, canonical_square
 from facepad.media.images import read_image
 from facepad.metrics.intervals import clopper_pearson
-from facepad.types import Box
+from facepad.types import Box, Label
 
 FACE_SIZES = (60, 70, 80, 100, 120, 160)
 SAME_FACE = 0.5
@@ -44,6 +49,8 @@ KINDS = {
     "shrunk": "The whole image shrunk",
     "framed": "The shrunk image in the middle of a grey image of the original size (a small face in a large image)",
 }
+OTHER_SETS = "## Faces found on other sets\n"
+"""The title of the page's last part, which has its own command, date and commit."""
 
 T = TypeVar("T")
 
@@ -67,7 +74,10 @@ class Found:
 
 def main(words: Sequence[str] | None = None) -> None:
     options = parser(__doc__)
-    options.add_argument("root", type=Path)
+    options.add_argument("root", type=Path, nargs="?", help="the folder of NUAA")
+    options.add_argument(
+        "--set", dest="sets", metavar="NAME=MANIFEST", type=named, action="append", default=[], help="a set to count on"
+    )
     options.add_argument("--every", type=int, default=10, help="use only every Nth image")
     options.add_argument(
         "--sweep", type=int, default=1000, help="number of images for the table of face sizes (default: 1000)"
@@ -77,20 +87,43 @@ def main(words: Sequence[str] | None = None) -> None:
     options.add_argument("--out", type=Path, help="also write the page to this file")
     options.add_argument("--fit", action="store_true", help="only fit YuNet's calibration, on NUAA's training lists")
     arguments = options.parse_args(words)
+    if not arguments.root and (arguments.fit or not arguments.sets):
+        options.error("give ROOT, or a --set without --fit")
     cv2.setNumThreads(1)
     yunet = YuNetDetector(arguments.yunet_model)
     if arguments.fit:
         print(fit(training_images(arguments.root)[:: arguments.every], yunet))
         return
     compared: list[Detector] = [create_detector("dlib"), WholeImage(), yunet, WholeYuNet(arguments.yunet_model)]
-    images = sorted(arguments.root.glob("*Raw/*/*.jpg"))[:: arguments.every]
-    if not images:
-        sys.exit(f"{arguments.root}: no images like ClientRaw/0001/*.jpg")
-    publish(page(arguments, images, compared), arguments.out)
+    measured, _, elsewhere = kept(arguments.out).partition(OTHER_SETS)
+    if arguments.root:
+        images = sorted(arguments.root.glob("*Raw/*/*.jpg"))[:: arguments.every]
+        if not images:
+            sys.exit(f"{arguments.root}: no images like ClientRaw/0001/*.jpg")
+        measured = page(arguments, images, compared) + "\n"
+    if arguments.sets:
+        try:
+            elsewhere = other_sets(dict(arguments.sets), compared)
+        except FacepadError as error:
+            sys.exit(str(error))
+    publish(measured + (OTHER_SETS + elsewhere if elsewhere else ""), arguments.out)
+
+
+def named(word: str) -> tuple[str, Path]:
+    """Name and manifest of a ``--set``."""
+    name, equals, manifest = word.partition("=")
+    if not (name and equals and manifest):
+        raise argparse.ArgumentTypeError(f"{word!r} is not NAME=MANIFEST")
+    return name, Path(manifest)
+
+
+def kept(page: Path | None) -> str:
+    """The text of the former page. Empty without one."""
+    return page.read_text(encoding="utf-8") if page and page.is_file() else ""
 
 
 def page(arguments: argparse.Namespace, images: list[Path], detectors: list[Detector]) -> str:
-    """The page with all tables."""
+    """The page with the tables of NUAA."""
     found, seconds = detect(images, detectors)
     tables = [
         head(arguments, len(images), detectors),
@@ -109,9 +142,10 @@ def head(arguments: argparse.Namespace, images: int, detectors: list[Detector]) 
     which = "all images" if arguments.every == 1 else f"every {arguments.every}th image"
     identities = " and ".join(f"`{one.identity}`" for one in detectors if one.name not in WHOLE.values())
     return (
-        "<!-- written by benchmarks/detectors.py --out; do not edit by hand -->\n# Face detectors on NUAA\n\n"
+        "<!-- written by benchmarks/detectors.py --out; do not edit by hand -->\n# Face detectors\n\n"
         f"{made_by(command)}, {packages('dlib-bin', 'onnxruntime', 'opencv-python-headless', 'numpy')}.\n"
-        f"The data are {which} of NUAA ({images} images of 640x480 pixels). The detectors are {identities}.\n"
+        f"The data of all tables but the last are {which} of NUAA ({images} images of 640x480 pixels). The last table\n"
+        f"may be of another commit. The detectors are {identities}.\n"
         "Each is also measured without its first step. **dlib, whole** always searches the whole image.\n"
         "**yunet, whole** leaves out the first look, at an image of half the size. Only the best square of a detector\n"
         "counts. The 95 % intervals (Clopper-Pearson) assume independent frames, but these frames show only 15 "
@@ -142,6 +176,35 @@ def found_table(found: list[Found]) -> str:
         rows.append((name, str(len(found) - faces), rate(faces, len(found))))
     columns = ["detector", "images without a face", "images with a face, %"]
     return f"## Faces found\n\n{markdown(columns, rows)}"
+
+
+def other_sets(sets: Mapping[str, Path], detectors: list[Detector]) -> str:
+    """The last part of the page, without its title: the images of each set and class without a face."""
+    rows: list[tuple[object, ...]] = []
+    for name, manifest in sets.items():
+        samples = read_manifest(manifest)
+        found, _ = detect([manifest.parent / sample.path for sample in samples], detectors)
+        for label in Label:
+            of_class = [one for one, sample in zip(found, samples, strict=True) if sample.label is label]
+            rows.append((name, label.value.replace("_", " "), *misses(of_class, detectors)))
+    totals = [sum(numbers) for numbers in list(zip(*rows, strict=True))[2:]]
+    columns = ["set", "class", "images", *(one.name for one in detectors), f"IoU < {SAME_FACE}"]
+    command = f"python benchmarks/detectors.py {' '.join(f'--set {name}=MANIFEST' for name in sets)}"
+    identities = " and ".join(f"`{one.identity}`" for one in detectors if one.name not in WHOLE.values())
+    return (
+        f"\n{made_by(command)}. The detectors are {identities}.\n\n"
+        "The table counts the images without a face, for each detector, among all images of each set.\nA square "
+        "counts wherever it is. The last column counts the images in which the squares of dlib and "
+        f"YuNet have an IoU\nbelow {SAME_FACE}: they are on different faces, or one of them is wrong.\n\n"
+        f"{markdown(columns, [*rows, ('all', '', *totals)])}"
+    )
+
+
+def misses(found: list[Found], detectors: list[Detector]) -> tuple[int, ...]:
+    """Number of images, of images without a face for each detector, and of images with different faces."""
+    without = [sum(one.boxes[detector.name] is None for one in found) for detector in detectors]
+    both = [one for one in found if one.boxes["dlib"] and one.boxes["yunet"]]
+    return len(found), *without, sum(one.agreement < SAME_FACE for one in both)
 
 
 def agreement_table(found: list[Found]) -> str:

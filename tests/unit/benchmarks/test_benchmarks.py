@@ -104,7 +104,7 @@ def test_latency_measures_named_model_files_beside_networks(tmp_path, monkeypatc
     assert found == {(1, 1), (2, 2)}, "all procedural faces are found"
 
 
-def test_detectors_page_counts_faces_found_and_recall_by_size(tmp_path, monkeypatch):
+def test_detectors_page_counts_faces_found_on_nuaa_and_on_other_sets_and_recall_by_size(tmp_path, monkeypatch):
     detectors, faces = importlib.import_module("detectors"), importlib.import_module("_faces")
 
     class SecondDlib(faces.WholeImage):
@@ -131,6 +131,33 @@ def test_detectors_page_counts_faces_found_and_recall_by_size(tmp_path, monkeypa
     assert tables["Agreement of dlib's and YuNet's squares"][0][-1] == "1 of 2"
     recall = {size: float(dlib.split(" ")[0]) for size, _, dlib, *_ in tables["The whole image shrunk"]}
     assert recall == {"20 px": 0, "80 px": 100}, "the face has no 470 px, and at 20 px no detector sees it"
+
+    nuaa = (tmp_path / "page.md").read_text(encoding="utf-8")
+    lines = ["path,subject,label", "ClientRaw/0001/1.jpg,1,bona_fide", "ImposterRaw/0001/2.jpg,2,attack"]
+    (tmp_path / "db" / "office.csv").write_text("\n".join(lines), encoding="utf-8")
+    for _ in range(2):  # the second run replaces the table of the first
+        detectors.main(["--set", f"office={tmp_path / 'db' / 'office.csv'}", "--out", str(tmp_path / "page.md")])
+        both = (tmp_path / "page.md").read_text(encoding="utf-8")
+        assert both.startswith(nuaa), "the tables of NUAA stay"
+        assert [row for title, table in rows(both).items() if title not in tables for row in table] == [
+            ["office", "bona fide", "1", *"00000"],
+            ["office", "attack", "1", *"11110"],
+            ["all", "", "2", *"11110"],
+        ]
+    detectors.main([str(tmp_path / "db"), *words])
+    assert rows((tmp_path / "page.md").read_text(encoding="utf-8")).keys() == rows(both).keys(), "the other sets stay"
+
+
+def test_detectors_refuses_a_wrong_set_in_one_line(tmp_path, monkeypatch, capsys):
+    detectors, faces = importlib.import_module("detectors"), importlib.import_module("_faces")
+    monkeypatch.setattr(detectors, "YuNetDetector", lambda model: faces.WholeImage())
+    monkeypatch.setattr(detectors, "WholeYuNet", lambda model: faces.WholeImage())
+    for words in (["--set", "office"], []):
+        with pytest.raises(SystemExit):
+            detectors.main(words)
+    assert "'office' is not NAME=MANIFEST" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="cannot read manifest"):
+        detectors.main(["--set", f"office={tmp_path / 'none.csv'}"])
 
 
 @pytest.fixture
