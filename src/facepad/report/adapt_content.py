@@ -88,11 +88,13 @@ class LearningCurve:
             Empty if nothing was trained.
         outlook: The extrapolations, by increasing number of people.
         missing: Reason why there is no extrapolation; empty with an extrapolation.
+        left_out: Which refits were left out and why; empty if none was.
     """
 
     points: tuple[CurvePoint, ...]
     outlook: tuple[Outlook, ...] = ()
     missing: str = ""
+    left_out: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The curve as plain values for JSON."""
@@ -100,6 +102,7 @@ class LearningCurve:
             "points": [{"people": at.people, "fits": at.fits, "acer": at.acer.to_dict()} for at in self.points],
             "outlook": [{"more_people": at.more, "acer": at.acer.to_dict()} for at in self.outlook],
             "missing": self.missing,
+            "left_out": self.left_out,
         }
 
 

@@ -37,7 +37,12 @@ def expectation(content: AdaptContent) -> Markup:
 
 
 def outlook(curve: LearningCurve) -> Markup:
-    """Return the extrapolation in words, or the reason why there is none."""
+    """Return the extrapolation in words, or the reason why there is none, and the refits that were left out."""
+    left_out = f" {curve.left_out[0].upper()}{curve.left_out[1:]}." if curve.left_out else ""
+    return _forecast(curve) + left_out
+
+
+def _forecast(curve: LearningCurve) -> Markup:
     if curve.missing:
         return Markup("No forecast for more people: {}.").format(curve.missing)
     last = curve.points[-1].acer

@@ -138,6 +138,8 @@ def adapted_words(adapted: Adapted) -> str:
     chosen = [f"chosen: {adapted.winner.name}", f"expect of new people: {expected}"]
     warned = surroundings(adapted.evidence.probes).replace(GAP, " ")
     chosen += [f"warning: {warned}"] if warned else []
+    unfitted = adapted.evidence.curve.left_out
+    chosen += [f"note: {unfitted}"] if unfitted else []
     presets = [f"preset {preset}" for preset in adapted.bundle.description.presets]
     asked = ["", "requirements, from out-of-fold decisions:", format_findings(adapted.requirements)]
     lines = [head, *rows, *left, *chosen, *presets, *(asked if adapted.requirements else [])]

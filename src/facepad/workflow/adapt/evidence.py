@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from facepad.errors import DivergedError, MetricError
+from facepad.errors import DivergedError, MetricError, number_of
 from facepad.metrics import parse_criterion, summarize
 from facepad.metrics.expected import expected_rates
 from facepad.modelfile.bundle import Bundle
@@ -60,7 +60,8 @@ class Chosen:
         oof: The fits of the cross-validation.
         criterion: The rule that chooses the threshold.
         refits: The largest number of refits with fewer people.
-        deadline: Time of `time.monotonic` at which the refits must end. None sets no limit.
+        started: Time of `time.monotonic` at which the adaptation began.
+        minutes: Minutes from then on in which the refits must end. None sets no limit.
         refit_seconds: Expected seconds of one refit.
     """
 
@@ -70,13 +71,18 @@ class Chosen:
     oof: OutOfFold
     criterion: str
     refits: int
-    deadline: float | None = None
+    started: float = 0.0
+    minutes: float | None = None
     refit_seconds: float = 0.0
 
     @property
     def trained(self) -> bool:
         """Whether a part is trained on the site."""
         return any(part.training for part in self.parts)
+
+    def too_late(self, seconds: float) -> bool:
+        """Whether work of these seconds would end after the time limit."""
+        return self.minutes is not None and time.monotonic() + seconds > self.started + 60 * self.minutes
 
     def together(self, logits_of: Callable[[Candidate], Sequence[ScoreRecord]]) -> list[ScoreRecord]:
         """The logits of the whole model, from the logits that each part gives to the same samples."""
@@ -144,12 +150,13 @@ def _curve(chosen: Chosen, seed: int, progress: bool) -> LearningCurve:
     planned = refit_folds(people_by_class(chosen.oof.samples), last.people, seed)
     scored: defaultdict[int, list[list[ScoreRecord]]] = defaultdict(list)
     refits = replace(chosen.oof, work=chosen.oof.work / "curve", folds=(), done=lambda: None)
-    wanted, longest = planned[: chosen.refits], chosen.refit_seconds
+    wanted, longest, left_out = planned[: chosen.refits], chosen.refit_seconds, ""
     with progress_bar("refitting with fewer people", len(wanted), shown=progress) as advance:
-        for size, fold in wanted:
-            begun = time.monotonic()
-            if chosen.deadline is not None and begun + longest > chosen.deadline:
+        for place, (size, fold) in enumerate(wanted):
+            if chosen.too_late(longest):
+                left_out = _no_time(chosen, len(wanted) - place)
                 break
+            begun = time.monotonic()
             # The held-out people may have no scores of one class, and the training may diverge.
             with suppress(DivergedError, MetricError):
                 records = _refit(chosen, refits, fold)
@@ -159,8 +166,12 @@ def _curve(chosen: Chosen, seed: int, progress: bool) -> LearningCurve:
     curve = learning_curve([*(_point(size, scored[size]) for size in sorted(scored)), last], seed)
     done = sum(map(len, scored.values()))
     if curve.missing and done < len(planned):
-        return replace(curve, missing=f"{curve.missing}; {done} of {len(planned)} refits have a result")
-    return curve
+        curve = replace(curve, missing=f"{curve.missing}; {done} of {len(planned)} refits have a result")
+    return replace(curve, left_out=left_out)
+
+
+def _no_time(chosen: Chosen, refits: int) -> str:
+    return f"no time was left of --minutes {chosen.minutes:g} for {number_of(refits, 'refit')} with fewer people"
 
 
 def _measured_point(chosen: Chosen) -> CurvePoint:

@@ -142,7 +142,7 @@ class _Job:
             best, final = self._final(candidates, judged, oof, left_out)
         grouped = with_groups(best.summary, best.decided, self.settings.by)
         with _timed(seconds, "evidence"):
-            evidence = self._evidence(best, candidates, judged, oof, plan)
+            evidence = self._evidence(best, candidates, judged, oof, plan, plan.pace(seconds))
         bundle = self._described(final, best, plan, notes, evidence)
         ranked = [each for each in judged.values() if each.name not in left_out]
         return Adapted(
@@ -173,14 +173,28 @@ class _Job:
                 left_out[best.name] = _DIVERGED
 
     def _evidence(
-        self, best: Judged, candidates: dict[str, Candidate], judged: dict[str, Judged], oof: OutOfFold, plan: Plan
+        self,
+        best: Judged,
+        candidates: dict[str, Candidate],
+        judged: dict[str, Judged],
+        oof: OutOfFold,
+        plan: Plan,
+        pace: float,
     ) -> Evidence:
         """The evidence for the winner, within the time of the plan and of ``minutes``."""
         parts = tuple(candidates[name] for name in candidates[best.name].members or (best.name,))
         refits, seconds = plan.refits_of(parts)
-        minutes = self.settings.minutes
-        deadline = None if minutes is None else self.started + 60 * minutes
-        chosen = Chosen(best, parts, judged, oof, self.settings.criterion, refits, deadline, seconds)
+        chosen = Chosen(
+            best,
+            parts,
+            judged,
+            oof,
+            self.settings.criterion,
+            refits,
+            started=self.started,
+            minutes=self.settings.minutes,
+            refit_seconds=pace * seconds,
+        )
         return gather_evidence(chosen, seed=self.settings.seed, progress=self.progress)
 
     def _judged(self, plan: Plan, oof: OutOfFold) -> tuple[dict[str, Judged], dict[str, str], dict[str, float]]:
@@ -188,7 +202,7 @@ class _Job:
         judged: dict[str, Judged] = {}
         left_out, seconds = dict(plan.left_out), dict[str, float]()
         for candidate in plan.candidates:
-            if why := self._not_trained(candidate, judged, plan):
+            if why := self._not_trained(candidate, judged, plan, plan.pace(seconds)):
                 left_out[candidate.name] = why
                 for _ in plan.folds:
                     oof.done()
@@ -209,9 +223,9 @@ class _Job:
             raise InputError(f"no candidate tells the classes apart: {'; '.join(left_out.values())}")
         return judged, left_out, seconds
 
-    def _not_trained(self, candidate: Candidate, judged: dict[str, Judged], plan: Plan) -> str | None:
+    def _not_trained(self, candidate: Candidate, judged: dict[str, Judged], plan: Plan, pace: float) -> str | None:
         """The reason why a candidate is not trained; None if it is, or if it needs no training."""
-        if judged and candidate.training and self._too_late(plan.seconds[candidate.name] + plan.final):
+        if judged and candidate.training and self._too_late(pace * (plan.seconds[candidate.name] + plan.final)):
             return f"no time is left of --minutes {self.settings.minutes:g}"
         return needless(candidate, plan.candidates, judged)
 

@@ -64,6 +64,16 @@ class Plan:
         """Expected seconds of the refits with fewer people at most; 0 without refits."""
         return max(_REFITS * self.total, _LEAST_REFITS * self.final) if self.curve and self.final else 0.0
 
+    def pace(self, measured: Mapping[str, float]) -> float:
+        """How many times as long as planned the finished trainings took, at least 1; 1 without a finished training.
+
+        Args:
+            measured: Measured seconds of candidates and fusions, by name. Fits of an earlier, killed call take none.
+        """
+        finished = [each.name for each in self.candidates if each.training and each.name in measured]
+        planned = sum(self.seconds[name] for name in finished)
+        return max(1.0, sum(measured[name] for name in finished) / planned) if planned else 1.0
+
     def refits_of(self, parts: Sequence[Candidate]) -> tuple[int, float]:
         """The largest number of refits of a model, and the expected seconds of one refit.
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from facepad.datasets.manifest import read_manifest
+from facepad.report.adapt_sentences import outlook
 from facepad.types import Label, ScoreRecord, ScoreStatus
 from facepad.workflow.adapt.candidates import find_candidates
 from facepad.workflow.adapt.choice import ThresholdChoice, fused_logits, judge
@@ -123,8 +124,13 @@ def test_curve_says_that_no_time_was_left(chosen, refits):
 
 
 def test_no_refit_begins_after_the_deadline(chosen):
-    curve = gather_evidence(replace(chosen, deadline=time.monotonic() - 1)).curve
+    late = replace(chosen, started=time.monotonic() - 241, minutes=4)
+    curve = gather_evidence(replace(late, refits=2)).curve
     assert chosen.oof.seen == [] and "0 of " in curve.missing
+    text = "o time was left of --minutes 4 for 2 refits with fewer people"
+    assert curve.left_out == f"n{text}" and outlook(curve).endswith(f". N{text}.")
+    curve = gather_evidence(replace(late, minutes=600, refit_seconds=1.0)).curve
+    assert chosen.oof.seen and curve.left_out == curve.to_dict()["left_out"] == ""
 
 
 def test_refit_whose_people_got_no_scores_is_left_out(chosen):

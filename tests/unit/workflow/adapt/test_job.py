@@ -25,6 +25,7 @@ from facepad.workflow.adapt.candidates import find_candidates, require_networks
 from facepad.workflow.adapt.choice import judge
 from facepad.workflow.adapt.fitting import FitData, fit_candidate
 from facepad.workflow.adapt.job import adapt
+from facepad.workflow.adapt.plan import Plan
 from helpers.adapting import tiny_model, tiny_site
 
 SETTINGS = AdaptSettings(jobs=1)
@@ -181,6 +182,20 @@ def test_minutes_leave_out_the_most_expensive_candidate(home, fits, tmp_path):
     assert fits.folders == [] and adapted.winner.name == "tiny"
     assert "--minutes 0.01" in adapted.left_out["tiny-tuned"]
     assert "left out" not in adapted_words(adapted)  # the plan says it already
+
+
+def test_slow_machine_leaves_out_what_no_longer_fits_and_the_terminal_says_so(home, fits, monkeypatch, tmp_path):
+    tiny_model(home)
+    site = tiny_site(tmp_path / "site", people=5, images=3)
+    settings = AdaptSettings(jobs=1, minutes=60, only=("tiny", "tiny-tuned"))
+    monkeypatch.setattr(Plan, "pace", lambda plan, measured: 1e6 if measured.keys() > {"tiny"} else 1.0)
+    adapted = adapt(site, tmp_path / "out", settings)
+    assert adapted.winner.trained
+    assert "note: no time was left of --minutes 60 for 2 refits with fewer people" in adapted_words(adapted)
+    assert "No time was left of --minutes 60 for" in (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    monkeypatch.setattr(Plan, "pace", lambda plan, measured: 1e6)
+    adapted = adapt(site, tmp_path / "none", settings)
+    assert adapted.left_out["tiny-tuned"] == "no time is left of --minutes 60"
 
 
 def test_final_model_is_trained_on_all_people(home, fits, tmp_path):

@@ -61,6 +61,14 @@ def test_refits_are_part_of_the_planned_time():
     assert any(line.startswith(f"  {plan.refits:5.0f} s  at most, for refits") for line in plan.lines())
 
 
+def test_pace_is_that_of_the_finished_trainings_and_never_below_one():
+    plan = plan_of(6)
+    assert plan.pace({}) == plan.pace({"public": 1e6}) == 1.0
+    planned = plan.seconds["copy"] + plan.seconds["own"]
+    assert plan.pace({"copy": 0.0, "own": 3 * planned, "copy+own": 1e6}) == pytest.approx(3)
+    assert plan.pace({"copy": 0.0}) == 1.0
+
+
 def test_no_minutes_leave_only_the_cheapest_candidate():
     plan = make_plan(site(4), Found((PUBLIC, *TRAINED), {}), minutes=0)
     assert plan.candidates == (PUBLIC,) and len(plan.left_out) == 3
