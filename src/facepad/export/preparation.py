@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from facepad.errors import number_of
+from facepad.metrics import preset_notes
 from facepad.modelfile.bundle import Bundle, Description, InputFormat, Network, OutputFormat
 
 __all__ = ["decision_steps", "model_words", "network_numbers", "preparation_steps", "preprocess_document"]
@@ -170,3 +171,5 @@ def _threshold_lines(described: Description) -> Iterator[str]:
         yield from (f"  note: {note}" for note in origin.notes)
     yield "presets:" if described.presets else "presets: none; facepad calibrate makes them from your data"
     yield from (f"  {preset}" for preset in described.presets)
+    known = threshold.origin.notes if threshold else ()
+    yield from (f"  note: {note}" for note in preset_notes(described.presets, known))

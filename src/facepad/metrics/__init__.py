@@ -33,7 +33,7 @@ from facepad.metrics.pad import (
     far_pooled,
     hter,
 )
-from facepad.metrics.presets import PRESETS, WEAK_BELOW, Preset, choose_presets, make_preset, weak_notes
+from facepad.metrics.presets import PRESETS, WEAK_BELOW, Preset, choose_presets, make_preset, preset_notes, weak_notes
 from facepad.metrics.profiles import (
     PROFILES,
     Profile,
@@ -196,6 +196,7 @@ __all__ = [
     "parse_requirements",
     "parse_split",
     "presentations_of",
+    "preset_notes",
     "probit",
     "profile_notes",
     "profile_results",

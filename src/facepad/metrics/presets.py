@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from facepad.errors import number_of
 from facepad.metrics.expected import expected_rates
 from facepad.metrics.intervals import Rate
 from facepad.metrics.notes import Note, NoteKind, remarks
@@ -16,7 +17,7 @@ from facepad.metrics.table import common_split
 from facepad.metrics.thresholds import Threshold, ThresholdOrigin, threshold_at
 from facepad.types import Label, ScoreRecord
 
-__all__ = ["PRESETS", "WEAK_BELOW", "Preset", "choose_presets", "make_preset", "weak_notes"]
+__all__ = ["PRESETS", "WEAK_BELOW", "Preset", "choose_presets", "make_preset", "preset_notes", "weak_notes"]
 
 PRESETS: Mapping[str, str] = {"strict": "bpcer@apcer=0.01", "balanced": "eer", "lenient": "apcer@bpcer=0.01"}
 """The criterion of each preset, by name.
@@ -103,7 +104,8 @@ def choose_presets(
     """Choose the thresholds of all presets on records, and measure the error rates to expect of new people.
 
     The rates come from decisions on each part of the people at thresholds that the other people chose. If the other
-    people lack a class, the thresholds of all records decide, and a note says that the rates are optimistic.
+    people lack a class, the thresholds of all records decide, and a note says that the rates are optimistic. Another
+    note says if presets have one threshold, or if strict or lenient does not lower its rate.
 
     Args:
         records: Records of both classes.
@@ -124,8 +126,11 @@ def choose_presets(
     if not decided:
         decided = [(record, thresholds) for record in scored]
         more += remarks(["the rates of the presets are optimistic: there are too few people to hold some out"])
-    if len(set(thresholds.values())) == 1:
-        more += remarks(["the three presets are equal: on these data, one threshold keeps both rates within 1 %"])
+    rates = {
+        name: measure([replace(record, score=(record.score or 0.0) - own[name]) for record, own in decided])
+        for name in thresholds
+    }
+    more += remarks(_not_separated(thresholds, rates, len({record.subject for record in scored})))
     origin = ThresholdOrigin(
         source=source,
         split=common_split(records),
@@ -134,11 +139,39 @@ def choose_presets(
         sha256=scores_sha256(records),
         notes=tuple(more),
     )
-    presets = []
-    for name, value in thresholds.items():
-        rates = measure([replace(record, score=(record.score or 0.0) - own[name]) for record, own in decided])
-        presets.append(make_preset(name, value, origin, rates["apcer"], rates["bpcer"]))
-    return tuple(presets)
+    return tuple(
+        make_preset(name, value, origin, rates[name]["apcer"], rates[name]["bpcer"])
+        for name, value in thresholds.items()
+    )
+
+
+def preset_notes(presets: Sequence[Preset], known: Sequence[Note]) -> list[Note]:
+    """The notes that all presets have and that are not known yet, such as presets that the data do not separate.
+
+    Args:
+        presets: The presets of a model.
+        known: Notes to leave out, such as those of the model's threshold.
+    """
+    notes = [preset.threshold.origin.notes for preset in presets]
+    return [note for note in notes[0] if note not in known and all(note in each for each in notes)] if notes else []
+
+
+def _not_separated(
+    thresholds: Mapping[str, float], rates: Mapping[str, Mapping[str, Rate]], people: int
+) -> Iterator[str]:
+    """One text if presets have one threshold, or if ``strict`` or ``lenient`` does not lower its rate; else nothing."""
+    if len(set(thresholds.values())) == 1:
+        yield "the three presets are equal: on these data, one threshold keeps both rates within 1 %"
+        return
+    found = []
+    for name, rate in (("strict", "apcer"), ("lenient", "bpcer")):
+        own, balanced = rates[name][rate], rates["balanced"][rate]
+        if f"{thresholds[name]:.4g}" == f"{thresholds['balanced']:.4g}":
+            found.append(f"{name} has the threshold of balanced")
+        elif own.value >= balanced.value or own.high >= balanced.high:
+            found.append(f"the {rate.upper()} of {name}, or its upper end, is not below that of balanced")
+    if found:
+        yield f"the data of {number_of(people, 'person', 'people')} do not separate the presets: {', and '.join(found)}"
 
 
 def make_preset(name: str, value: float, origin: ThresholdOrigin, apcer: Rate, bpcer: Rate) -> Preset:

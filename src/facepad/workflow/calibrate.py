@@ -29,6 +29,7 @@ from facepad.metrics import (
     format_threshold,
     joined,
     parse_criterion,
+    preset_notes,
     remarks,
     weak_notes,
 )
@@ -212,7 +213,9 @@ def threshold_lines(bundle: Bundle) -> list[str]:
     """A model's threshold with its notes, and its presets, as lines for a terminal."""
     threshold = bundle.description.threshold
     lines = [format_threshold(threshold)] if threshold else []
-    return lines + [f"preset {preset}" for preset in bundle.description.presets]
+    lines += [f"preset {preset}" for preset in bundle.description.presets]
+    known = threshold.origin.notes if threshold else ()
+    return lines + [f"note: {note}" for note in preset_notes(bundle.description.presets, known)]
 
 
 def refuse_few_people(samples: Sequence[Sample], manifest: Path, doing: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from facepad.export.preparation import decision_steps, model_words, preparation_steps
-from facepad.metrics import Rate, ThresholdOrigin, make_preset
+from facepad.metrics import Rate, ThresholdOrigin, make_preset, remarks
 from facepad.modelfile.bundle import InputFormat, Network, OutputFormat, read_bundle
 from facepad.modelfile.preprocess import PreprocessSpec
 
@@ -68,9 +68,12 @@ def test_words_name_terms_and_say_that_presets_are_missing(bundle):
     text = model_words(bundle)
     assert "licence: Apache-2.0" in text and "scope: for tests" in text and bundle.digest in text
     assert "note: given as a number, not chosen on data" in text and "presets: none; facepad calibrate" in text
-    presets = (make_preset("strict", 0.9, ThresholdOrigin("desk"), RATE, RATE),)
+    desk = ThresholdOrigin("desk", notes=(*bundle.description.threshold.origin.notes, *remarks(["not separated"])))
+    presets = tuple(make_preset(name, 0.9, desk, RATE, RATE) for name in ("strict", "balanced"))
     changed = type(bundle)(bundle.description.model_copy(update={"presets": presets}), bundle.files)
-    assert "strict: threshold 0.9; expect APCER 10.0 % (up to 20.0 %)" in model_words(changed)
+    text = model_words(changed)
+    assert "strict: threshold 0.9; expect APCER 10.0 % (up to 20.0 %)" in text
+    assert text.endswith("\n  note: not separated") and text.count("note: ") == 2
 
 
 def test_command_shows_words_or_json(facepad, make_model, tmp_path):

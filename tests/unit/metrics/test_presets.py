@@ -15,6 +15,7 @@ from facepad.metrics import (
     Preset,
     choose_presets,
     choose_threshold,
+    preset_notes,
     remarks,
     threshold_at,
     weak_notes,
@@ -72,6 +73,36 @@ def test_equal_presets_say_so():
     for preset in by_name(drawn(overlap=0.02)).values():
         assert any("presets are equal" in note.text for note in preset.threshold.origin.notes)
     assert not any("equal" in note.text for note in by_name(drawn())["strict"].threshold.origin.notes)
+
+
+def test_presets_that_the_data_do_not_separate_say_so_once():
+    refused = [
+        record(float(score), f"p{person}", attack)
+        for person in range(3)
+        for low, high, attack in (
+            (0.15, 0.25, None) if person == 2 else (0.65, 0.75, None),
+            (0.55, 0.65, AttackType.PRINT),
+        )
+        for score in np.linspace(low, high, 6)
+    ]
+    [note] = preset_notes(choose_presets(refused, source="drawn"), ())
+    assert note.text == (
+        "the data of 3 people do not separate the presets: the BPCER of lenient, or its upper end, is not below that "
+        "of balanced"
+    )
+    assert preset_notes(choose_presets(refused, source="drawn", notes=[note]), [note]) == []
+    assert preset_notes(choose_presets(drawn(), source="drawn"), ()) == preset_notes((), ()) == []
+
+
+def test_preset_with_the_threshold_of_balanced_says_so():
+    scores = {None: [0.2, *[0.8] * 19], AttackType.PRINT: [*[0.3] * 4, *[0.1] * 16]}
+    records = [record(each, f"p{n % 3}", attack) for attack, own in scores.items() for n, each in enumerate(own)]
+    found = by_name(records)
+    assert found["strict"].threshold.value == found["balanced"].threshold.value > found["lenient"].threshold.value
+    [note] = preset_notes(tuple(found.values()), ())
+    assert note.text.startswith(
+        "the data of 3 people do not separate the presets: strict has the threshold of balanced"
+    )
 
 
 def test_the_rates_come_from_people_who_did_not_choose_the_threshold():

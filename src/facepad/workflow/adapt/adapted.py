@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from facepad.metrics import Finding as RequirementFinding
-from facepad.metrics import Requirement, check_requirements, findings_dict, format_findings, to_videos
+from facepad.metrics import Requirement, check_requirements, findings_dict, format_findings, preset_notes, to_videos
 from facepad.metrics.group_text import group_lines
 from facepad.modelfile.bundle import Bundle
 from facepad.report.adapt_sentences import surroundings
@@ -89,6 +89,13 @@ class Adapted:
             return []
         return check_requirements(to_videos(self.winner.decided), 0.0, self.settings.requirements)
 
+    @property
+    def preset_notes(self) -> list[str]:
+        """The notes on the presets of the model, such as presets that the data do not separate."""
+        described = self.bundle.description
+        known = described.threshold.origin.notes if described.threshold else ()
+        return [note.text for note in preset_notes(described.presets, known)]
+
     def to_dict(self) -> dict[str, Any]:
         """The content of adapt.json."""
         asked = findings_dict(self.requirements) if self.requirements else {}
@@ -141,6 +148,7 @@ def adapted_words(adapted: Adapted) -> str:
     unfitted = adapted.evidence.curve.left_out
     chosen += [f"note: {unfitted}"] if unfitted else []
     presets = [f"preset {preset}" for preset in adapted.bundle.description.presets]
+    presets += [f"note: {note}" for note in adapted.preset_notes]
     asked = ["", "requirements, from out-of-fold decisions:", format_findings(adapted.requirements)]
     lines = [head, *rows, *left, *chosen, *presets, *(asked if adapted.requirements else [])]
     if groups := adapted.winner.summary.groups:

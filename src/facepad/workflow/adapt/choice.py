@@ -23,6 +23,7 @@ from facepad.metrics import (
     eer,
     make_preset,
     parse_criterion,
+    preset_notes,
     remarks,
     scores_sha256,
     summarize,
@@ -170,10 +171,11 @@ def presets_of(best: Judged, choice: ThresholdChoice, notes: Sequence[Note]) -> 
     presets = choose_presets(
         lines_of(best.logits, best.calibration),
         source=best.threshold.origin.source,
+        notes=notes,
         folds=[fold.people for fold in choice.folds],
         choose=lambda lines, criterion: _threshold_of(lines, replace(choice, criterion=criterion)),
     )
-    origin = replace(best.threshold.origin, interval=None, notes=tuple(notes))
+    origin = replace(best.threshold.origin, interval=None, notes=(*notes, *preset_notes(presets, notes)))
     return tuple(
         make_preset(each.name, float(sigmoid(np.array(each.threshold.value))), origin, each.apcer, each.bpcer)
         for each in presets

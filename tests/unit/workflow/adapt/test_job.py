@@ -103,6 +103,10 @@ def test_command_writes_a_model_that_decides_and_out_of_fold_scores(home, facepa
     assert [line.split()[1] for line in text.splitlines() if line.startswith("preset ")] == [
         f"{preset.name}:" for preset in model.presets
     ]
+    [told] = [line for line in text.splitlines() if line.startswith("note: ") and "preset" in line]
+    assert told[6:] in report and told[6:] in card
+    assert told[6:] in [note.text for note in balanced.threshold.origin.notes]
+    assert told in facepad("model", "show", out / "model.facepad")[1]
     assert {"tiny", "tiny-tuned"} <= facts["candidates"].keys() | facts["left_out"].keys()
     for name, found in facts["candidates"].items():
         assert 0 <= found["fold_eer"] <= 1
