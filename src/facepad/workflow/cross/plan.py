@@ -289,7 +289,8 @@ def _given(name: str, found: FoundModel, settings: CrossSettings) -> Member:
     elif own is not None:
         criterion = own.criterion
     criterion = settings.criterion or ("eer" if parse_criterion(criterion).name == "fixed" else criterion)
-    trained_on = str(bundle.description.facts.get("manifest", "not stated"))
+    stated = (bundle.description.facts.get(fact) for fact in ("training_data", "manifest"))
+    trained_on = "; ".join(str(data) for data in stated if data) or "not stated"
     needs_face = any(network.preprocess.needs_face for network in bundle.description.networks)
     key = _NO_NAME.sub("-", name)
     return Member(

@@ -250,6 +250,23 @@ def test_scores_of_another_model_are_not_mixed_in(model, tiny_run, measured, tmp
         run(tmp_path / "out", models=[bare], test=[measured])
 
 
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"training_data": "a public set"}, "a public set"),
+        ({"manifest": "desk.csv"}, "desk.csv"),
+        ({"training_data": "a public set", "manifest": "desk.csv"}, "a public set; desk.csv"),
+        ({"training_data": ""}, "not stated"),
+    ],
+)
+def test_training_data_are_those_that_the_model_states(model, measured, tmp_path, facts, told):
+    bundle = find_model(model).read()
+    stated = replace(bundle, description=bundle.description.model_copy(update={"facts": facts}))
+    path = write_bundle(tmp_path / "stated.facepad", stated)
+    [member] = make_plan(CrossSettings(models=[path], test=[measured]), tmp_path / "out").members
+    assert member.trained_on == told
+
+
 def test_model_files_of_adapt_are_named_by_their_folders(model, measured, tmp_path):
     for folder in ("office", "shop", "old/shop"):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
