@@ -41,6 +41,7 @@ from facepad.metrics.intervals import clopper_pearson
 from facepad.types import Box, Label
 
 FACE_SIZES = (60, 70, 80, 100, 120, 160)
+PACKAGES = ("dlib-bin", "onnxruntime", "opencv-python-headless", "numpy")
 SAME_FACE = 0.5
 WALL = 127
 WHOLE = {"dlib": WholeImage.name, "yunet": WholeYuNet.name}
@@ -100,13 +101,14 @@ def main(words: Sequence[str] | None = None) -> None:
         images = sorted(arguments.root.glob("*Raw/*/*.jpg"))[:: arguments.every]
         if not images:
             sys.exit(f"{arguments.root}: no images like ClientRaw/0001/*.jpg")
-        measured = page(arguments, images, compared) + "\n"
+        measured = page(arguments, images, compared)
     if arguments.sets:
         try:
             elsewhere = other_sets(dict(arguments.sets), compared)
         except FacepadError as error:
             sys.exit(str(error))
-    publish(measured + (OTHER_SETS + elsewhere if elsewhere else ""), arguments.out)
+    parts = [measured, OTHER_SETS + elsewhere if elsewhere else ""]
+    publish("\n\n".join(part.rstrip("\n") for part in parts if part), arguments.out)
 
 
 def named(word: str) -> tuple[str, Path]:
@@ -143,7 +145,7 @@ def head(arguments: argparse.Namespace, images: int, detectors: list[Detector]) 
     identities = " and ".join(f"`{one.identity}`" for one in detectors if one.name not in WHOLE.values())
     return (
         "<!-- written by benchmarks/detectors.py --out; do not edit by hand -->\n# Face detectors\n\n"
-        f"{made_by(command)}, {packages('dlib-bin', 'onnxruntime', 'opencv-python-headless', 'numpy')}.\n"
+        f"{made_by(command)}, {packages(*PACKAGES)}.\n"
         f"The data of all tables but the last are {which} of NUAA ({images} images of 640x480 pixels). The last table\n"
         f"may be of another commit. The detectors are {identities}.\n"
         "Each is also measured without its first step. **dlib, whole** always searches the whole image.\n"
@@ -192,10 +194,10 @@ def other_sets(sets: Mapping[str, Path], detectors: list[Detector]) -> str:
     command = f"python benchmarks/detectors.py {' '.join(f'--set {name}=MANIFEST' for name in sets)}"
     identities = " and ".join(f"`{one.identity}`" for one in detectors if one.name not in WHOLE.values())
     return (
-        f"\n{made_by(command)}. The detectors are {identities}.\n\n"
+        f"\n{made_by(command)}, {packages(*PACKAGES)}.\nThe detectors are {identities}.\n\n"
         "The table counts the images without a face, for each detector, among all images of each set.\nA square "
         "counts wherever it is. The last column counts the images in which the squares of dlib and "
-        f"YuNet have an IoU\nbelow {SAME_FACE}: they are on different faces, or one of them is wrong.\n\n"
+        f"YuNet have an IoU\nbelow {SAME_FACE}: they are on different people of one image, or one of them is wrong.\n\n"
         f"{markdown(columns, [*rows, ('all', '', *totals)])}"
     )
 

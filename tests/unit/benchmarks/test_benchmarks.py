@@ -138,7 +138,7 @@ def test_detectors_page_counts_faces_found_on_nuaa_and_on_other_sets_and_recall_
     for _ in range(2):  # the second run replaces the table of the first
         detectors.main(["--set", f"office={tmp_path / 'db' / 'office.csv'}", "--out", str(tmp_path / "page.md")])
         both = (tmp_path / "page.md").read_text(encoding="utf-8")
-        assert both.startswith(nuaa), "the tables of NUAA stay"
+        assert both.startswith(f"{nuaa}\n## Faces found on other sets\n\n"), "the tables of NUAA stay"
         assert [row for title, table in rows(both).items() if title not in tables for row in table] == [
             ["office", "bona fide", "1", *"00000"],
             ["office", "attack", "1", *"11110"],
