@@ -72,7 +72,8 @@ def test_models_are_added_listed_and_fused(facepad, describe, tiny_manifest, tmp
     code, out, err = facepad(*fuse, "--force")
     lines = out.splitlines()
     assert code == 0 and lines[1] == "+0.5000 x two" and lines[2].startswith("threshold ") and "weak: " in lines[3]
-    assert [line.split(":")[0] for line in lines[4:]] == ["preset strict", "preset balanced", "preset lenient"]
+    assert [line.split(":")[0] for line in lines[4:7]] == ["preset strict", "preset balanced", "preset lenient"]
+    assert [line.split(":")[0] for line in lines[7:]] == ["note"] and "presets" in lines[7]
     assert err.endswith(f"written: {tmp_path / 'both.facepad'}\n")
     both = read_bundle(tmp_path / "both.facepad").description
     assert both.name == "both" and both.threshold.criterion == "eer"
