@@ -194,7 +194,7 @@ def test_dropped_picture_is_judged(visit, faces):
 def test_clip_shows_the_scores_of_its_frames(visit, faces, tmp_path):
     here = visit()
     clip = tmp_path / "clip.mp4"
-    write_video(clip, [read_image(faces[name]) for name in ("live",) * 6 + ("attack",) * 2], rate=10)
+    write_video(clip, [read_image(faces[name]) for name in ("live",) * 7 + ("attack",)], rate=10)
 
     here.upload(clip)
 
@@ -203,7 +203,7 @@ def test_clip_shows_the_scores_of_its_frames(visit, faces, tmp_path):
     heights = here.page.locator("#frame-scores rect").evaluate_all(
         "bars => bars.map(bar => +bar.getAttribute('height'))"
     )
-    assert len(heights) == 8 and min(heights[:6]) > 50 > max(heights[6:])
+    assert len(heights) == 8 and min(heights[:7]) > 50 > heights[7]
     here.shoot("clip")
 
 
